@@ -1,0 +1,151 @@
+"""The modelled kernel's configuration, by the kernel's own names: Kconfig symbols, boot parameters, and a few sizes of the machine.
+
+One frozen value, parsed and checked in one place. It knows nothing of what the names do; each floor reads the fields that concern it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from .errors import BadInput
+
+_TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
+_FALSE: Final = frozenset({"n", "no", "0", "false", "off"})
+_SUFFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _kconfig(default: bool, about: str) -> Any:
+    return attrs.field(default=default, metadata={"about": about}, validator=attrs.validators.instance_of(bool))
+
+
+def _number(default: int, low: int, high: int, about: str, *, size: bool = False) -> Any:
+    return attrs.field(default=default, metadata={"about": about, "low": low, "high": high, "size": size})
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """What the kernel was built and booted with. Raises BadInput for a value out of its range."""
+
+    PREEMPT: bool = _kconfig(True, "the kernel is preemptible (PREEMPT_RCU, PREEMPT_COUNT); n: PREEMPT_NONE")
+    PREEMPT_RT: bool = _kconfig(False, "spinlock_t sleeps, softirqs are threaded; implies PREEMPT")
+    PROVE_LOCKING: bool = _kconfig(True, "lockdep: held locks are tracked, recursion is reported")
+    PROVE_RAW_LOCK_NESTING: bool = _kconfig(False, "lockdep checks wait types: no spinlock_t under a raw_spinlock_t; implies PROVE_LOCKING")
+    DEBUG_ATOMIC_SLEEP: bool = _kconfig(False, "might_sleep() reports atomic context; selects PREEMPT_COUNT")
+    HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
+    nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
+    mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
+    pcp_batch: int = _number(0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it")
+    rcu_min_cached_objs: int = _number(-1, -1, 4096, "pages that a CPU's cache may hold; -1: the version's default")
+    fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
+    fail_after_boot_only: bool = _kconfig(True, "inject failures only once the scenario has begun")
+    panic_on_warn: bool = _kconfig(False, "the first report ends the run")
+
+    @HZ.validator
+    def _check_hz(self, _attribute: object, value: int) -> None:
+        if value not in (100, 250, 300, 1000):
+            raise BadInput(f"HZ={value}: the kernel has 100, 250, 300 or 1000")
+
+    def __attrs_post_init__(self) -> None:
+        for field in attrs.fields(Config):
+            if "low" in field.metadata:
+                _check_range(field.name, getattr(self, field.name), field.metadata["low"], field.metadata["high"])
+
+    @property
+    def preemptible_kernel(self) -> bool:
+        """CONFIG_PREEMPTION."""
+        return self.PREEMPT or self.PREEMPT_RT
+
+    @property
+    def preempt_count(self) -> bool:
+        """CONFIG_PREEMPT_COUNT: preempt_disable() leaves a trace (include/linux/preempt.h)."""
+        return self.preemptible_kernel or self.DEBUG_ATOMIC_SLEEP
+
+    @property
+    def lockdep(self) -> bool:
+        """CONFIG_LOCKDEP."""
+        return self.PROVE_LOCKING or self.PROVE_RAW_LOCK_NESTING
+
+    @property
+    def jiffy_ns(self) -> int:
+        """Length of a jiffy in nanoseconds."""
+        return 1_000_000_000 // self.HZ
+
+    def as_settings(self) -> dict[str, str]:
+        """Every field by its name, in the form in which it is set: y, n, or a number."""
+        return {field.name: _show(getattr(self, field.name)) for field in attrs.fields(Config)}
+
+
+def _show(value: bool | int) -> str:
+    if isinstance(value, bool):
+        return "y" if value else "n"
+    return str(value)
+
+
+def _check_range(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise BadInput(f"{name}={value}: needs a whole number from {low} to {high}")
+
+
+def field_names() -> tuple[str, ...]:
+    """The names that can be set, in the order of the class."""
+    return tuple(field.name for field in attrs.fields(Config))
+
+
+def describe_fields() -> list[tuple[str, str, str]]:
+    """(name, default, what it does) of each field."""
+    default = Config().as_settings()
+    return [(field.name, default[field.name], field.metadata["about"]) for field in attrs.fields(Config)]
+
+
+def _parse_bool(name: str, text: str) -> bool:
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise BadInput(f"{name}={text}: needs y or n")
+
+
+def _parse_number(name: str, text: str, *, size: bool) -> int:
+    word = text.strip().lower()
+    factor = 1
+    if size and word and word[-1] in _SUFFIXES:
+        word, factor = word[:-1], _SUFFIXES[word[-1]]
+    try:
+        # int() would also take underscores and other scripts' digits, which the kernel does not
+        return int(word if word.isascii() and "_" not in word else "x") * factor
+    except ValueError:
+        example = "a size such as 64M" if size else "a whole number"
+        raise BadInput(f"{name}={text}: needs {example}") from None
+
+
+def parse_value(name: str, text: str) -> bool | int:
+    """Parse the text given for a field. Raises BadInput when it is not of the field's type."""
+    fields = {field.name: field for field in attrs.fields(Config)}
+    field = fields[name]
+    if field.type in (bool, "bool"):
+        return _parse_bool(name, text)
+    return _parse_number(name, text, size=bool(field.metadata.get("size")))
+
+
+def split_setting(setting: str) -> tuple[str, str]:
+    """Split NAME=VALUE; a leading CONFIG_ is taken off. Raises BadInput when there is no value."""
+    name, equals, value = setting.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise BadInput(f"--set {setting}: needs NAME=VALUE, such as PREEMPT_RT=y")
+    return name.strip().removeprefix("CONFIG_"), value.strip()
+
+
+def with_settings(config: Config, settings: Mapping[str, str]) -> Config:
+    """The configuration with the named fields set from text. Raises BadInput for an unknown name or a wrong value."""
+    names = field_names()
+    changes: dict[str, Any] = {}
+    for name, text in settings.items():
+        if name not in names:
+            raise BadInput(f"{name}: no such configuration name; there are {', '.join(names)}")
+        changes[name] = parse_value(name, text)
+    return attrs.evolve(config, **changes)
+

@@ -1,0 +1,82 @@
+"""A thread's execution context: preempt_count, interrupts, RCU nesting, held locks, who it is.
+
+As in the kernel, an interrupt handler borrows the context of whoever it interrupted: it raises the hardirq field, and lowers it on the way out.
+The held locks are one stack; `irq_context` of each tells at which nesting it was taken (kernel/locking/lockdep.c, struct held_lock).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from . import preempt
+
+if TYPE_CHECKING:
+    from .lockdep import ChainNode
+    from .locks import Lock
+
+
+@attrs.define(eq=False, kw_only=True)
+class Context:
+    """What `current` and its preempt_count are on a real machine. State, changed in place by the CPU that runs the thread."""
+
+    comm: str
+    pid: int
+    preempt_count: int = 0
+    irqs_disabled: bool = False
+    rcu_nesting: int = 0
+    migrate_disabled: int = 0
+    softirq_thread: bool = False
+    """PREEMPT_RT serves softirqs in this thread now: preempt_count does not show it."""
+    hardirq_threadable: bool = False
+    """The interrupt handler that runs now would be a thread under PREEMPT_RT (lockdep's hardirq_threaded)."""
+    irq_config: bool = False
+    """The handler is a non-hard hrtimer's or irq_work's: spinlock_t is allowed in it (lockdep_hrtimer_enter())."""
+    held: list[Lock] = attrs.field(factory=list)
+    held_nodes: list[ChainNode] = attrs.field(factory=list)
+    held_sites: list[str] = attrs.field(factory=list)
+    preempt_disabled_at: str = ""
+    irqs_disabled_at: str = ""
+
+    def preemptible(self) -> bool:
+        """`preemptible()` of a kernel with PREEMPT_COUNT; without it the kernel's macro is the constant 0."""
+        return not self.preempt_count and not self.irqs_disabled
+
+    def in_atomic(self) -> bool:
+        """`in_atomic()`: a preempt_count other than 0. It does not see interrupts that are off, nor RCU readers."""
+        return self.preempt_count != 0
+
+    def kind(self) -> str:
+        """One word for the strongest limit: nmi, hardirq, softirq, irqs_off, preempt_off or process."""
+        count = self.preempt_count
+        if preempt.in_nmi(count):
+            return "nmi"
+        if preempt.in_hardirq(count):
+            return "hardirq"
+        if preempt.in_serving_softirq(count) or self.softirq_thread:
+            return "softirq"
+        if self.irqs_disabled:
+            return "irqs_off"
+        return "preempt_off" if count else "process"
+
+    def flags(self, *, need_resched: bool = False) -> str:
+        """The five context columns of ftrace (kernel/trace/trace_output.c): irqs, resched, context, preempt depth, migrate-disable depth."""
+        count = self.preempt_count
+        bh_off = bool(count & preempt.SOFTIRQ_MASK & ~preempt.SOFTIRQ_OFFSET)
+        irqs = ("D" if bh_off else "d") if self.irqs_disabled else ("b" if bh_off else ".")
+        hard, soft = preempt.in_hardirq(count), preempt.in_serving_softirq(count)
+        if preempt.in_nmi(count):
+            where = "Z" if hard else "z"
+        elif hard:
+            where = "H" if soft else "h"
+        else:
+            where = "s" if soft or self.softirq_thread else "."
+        depth, pinned = count & preempt.PREEMPT_MASK, self.migrate_disabled
+        return (
+            irqs
+            + ("N" if need_resched else ".")
+            + where
+            + (f"{depth & 0xF:x}" if depth else ".")
+            + (f"{pinned & 0xF:x}" if pinned else ".")
+        )

@@ -1,0 +1,93 @@
+"""Call traces: from Python's stack to the kernel functions that it stands for.
+
+A running coroutine's frames are nested as calls are, so the stack at a check is the kernel's call chain. Public functions of the model bear the
+kernel's names and are shown by name; private helpers and the machinery below are left out; frames outside the package are the scenario's, and are
+shown with file and line, since those are the lines that the reader can change.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Final
+
+_PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
+_MACHINERY: Final = tuple(
+    str(Path(_PACKAGE, part))
+    for part in ("engine", "context", "machine.py", "scenario.py", "kapi.py", "testing.py", "report", "cli", "explore", "recordings")
+)
+_SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locks.py"))
+_FLOW: Final = frozenset({"point", "attend", "hardirq", "body", "run_handler", "main"})
+_DRIVER: Final = str(Path(_PACKAGE, "engine", "strand.py"))
+
+_kinds: dict[CodeType, str] = {}
+
+
+def _classify(code: CodeType) -> str:
+    """'model', 'scenario', 'hidden' or 'bottom' (the strand's driver, below which nothing is of interest)."""
+    kind = _kinds.get(code)
+    if kind is None:
+        name = code.co_filename
+        if name == _DRIVER:
+            kind = "bottom"
+        elif not name.startswith(_PACKAGE) or name.startswith(str(Path(_PACKAGE, "_scenarios"))):
+            kind = "scenario"
+        elif code.co_name.startswith(("_", "<")) or code.co_name in _FLOW:
+            kind = "hidden"
+        elif name == _SHOWN_ANYWAY:
+            kind = "model"
+        else:
+            kind = "hidden" if name.startswith(_MACHINERY) else "model"
+        _kinds[code] = kind
+    return kind
+
+
+def site_of(code: CodeType, line: int) -> str:
+    """`function (file.py:line)` for a scenario's code, the bare function name for the model's."""
+    if _classify(code) == "scenario":
+        return f"{code.co_name} ({Path(code.co_filename).name}:{line})"
+    return code.co_name
+
+
+def call_trace(start: FrameType | None = None) -> list[str]:
+    """The chain of kernel functions and scenario lines, innermost first, from `start` (default: the caller)."""
+    frame = start if start is not None else sys._getframe(1)  # noqa: SLF001 - the interpreter's own way to see the stack
+    lines: list[str] = []
+    at: FrameType | None = frame
+    while at is not None:
+        kind = _classify(at.f_code)
+        if kind == "bottom":
+            break
+        if kind != "hidden":
+            lines.append(site_of(at.f_code, at.f_lineno))
+        at = at.f_back
+    return lines
+
+
+def suspended_trace(coroutine: object) -> list[str]:
+    """The same for a coroutine that is suspended: its chain of awaits, innermost first."""
+    lines: list[str] = []
+    at: object = coroutine
+    while at is not None:
+        frame = getattr(at, "cr_frame", None) or getattr(at, "gi_frame", None)
+        if frame is None:
+            break
+        if _classify(frame.f_code) not in ("hidden", "bottom"):
+            lines.append(site_of(frame.f_code, frame.f_lineno))
+        at = getattr(at, "cr_await", None) or getattr(at, "gi_yieldfrom", None)
+    return lines[::-1]
+
+
+def caller_site() -> str:
+    """Where the innermost visible frame stands: for "at:" and "Preemption disabled at:" lines."""
+    lines = call_trace(sys._getframe(2))  # noqa: SLF001 - as above
+    return lines[0] if lines else "swapper"
+
+
+def scenario_line(lines: list[str]) -> str:
+    """`file.py:line` of the innermost scenario frame of a trace, or the innermost function when there is none."""
+    for line in lines:
+        if line.endswith(")"):
+            return line[line.rindex("(") + 1 : -1]
+    return lines[0] if lines else "?"

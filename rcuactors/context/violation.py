@@ -1,0 +1,114 @@
+"""Violations: what was found, as data, and who collects them.
+
+As in the kernel a problem is reported and the run goes on; `panic_on_warn` raises the first one at the await, or the call, that caused it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+import attrs
+
+from ..errors import RcuactorsError
+
+
+class ViolationKind(enum.Enum):
+    """Every kind of report that a run can leave. The value is the name used in JSON and in the scenarios' expectations."""
+
+    INVALID_WAIT_CONTEXT = "invalid-wait-context"
+    SCHEDULING_WHILE_ATOMIC = "scheduling-while-atomic"
+    SLEEPING_FUNCTION = "sleeping-function"
+    RECURSIVE_LOCKING = "recursive-locking"
+    BAD_UNLOCK = "bad-unlock"
+    DEADLOCK = "deadlock"
+    USE_AFTER_FREE = "use-after-free"
+    DOUBLE_FREE = "double-free"
+    LEAK = "leak"
+    NEVER_FREED = "never-freed"
+    NULL_DEREFERENCE = "null-dereference"
+    OUT_OF_MEMORY = "out-of-memory"
+    ILLEGAL_IN_NMI = "illegal-in-nmi"
+
+
+@attrs.frozen(kw_only=True)
+class Violation:
+    """One report: what, when (virtual ns), on which CPU, in which kind of context, and the kernel-style text."""
+
+    kind: ViolationKind
+    title: str
+    time_ns: int
+    cpu: int
+    context: str
+    text: str
+
+
+class KernelBug(RcuactorsError):
+    """The violation that ended a run under panic_on_warn. `violation` is the data; the message is the splat."""
+
+    def __init__(self, violation: Violation) -> None:
+        super().__init__(violation.text)
+        self.violation = violation
+
+
+class InvalidWaitContext(KernelBug):
+    """BUG: Invalid wait context."""
+
+
+class SchedulingWhileAtomic(KernelBug):
+    """BUG: scheduling while atomic."""
+
+
+class SleepingFunction(KernelBug):
+    """BUG: sleeping function called from invalid context."""
+
+
+class Deadlock(KernelBug):
+    """Somebody waits for ever."""
+
+
+class UseAfterFree(KernelBug):
+    """An object was freed while a reader could still hold it, or used after its free."""
+
+
+_EXCEPTIONS: dict[ViolationKind, type[KernelBug]] = {
+    ViolationKind.INVALID_WAIT_CONTEXT: InvalidWaitContext,
+    ViolationKind.SCHEDULING_WHILE_ATOMIC: SchedulingWhileAtomic,
+    ViolationKind.SLEEPING_FUNCTION: SleepingFunction,
+    ViolationKind.DEADLOCK: Deadlock,
+    ViolationKind.USE_AFTER_FREE: UseAfterFree,
+}
+
+
+def exception_for(violation: Violation) -> KernelBug:
+    """The exception class of a violation's kind, made from it."""
+    return _EXCEPTIONS.get(violation.kind, KernelBug)(violation)
+
+
+@attrs.define(eq=False)
+class Reporter:
+    """Collects violations. `listeners` hear of each as it comes; `limit` bounds how many texts are kept, all are counted."""
+
+    panic_on_warn: bool = False
+    limit: int = 1000
+    violations: list[Violation] = attrs.field(factory=list)
+    count: int = 0
+    listeners: list[Callable[[Violation], None]] = attrs.field(factory=list)
+    closed: bool = False
+
+    def report(self, violation: Violation) -> None:
+        """Take a violation. Raises its exception under panic_on_warn."""
+        error = self.note(violation)
+        if error is not None:
+            raise error
+
+    def note(self, violation: Violation) -> KernelBug | None:
+        """Take a violation; return the exception that panic_on_warn wants raised, for callers that must choose where."""
+        if self.closed:
+            return None
+        self.count += 1
+        if len(self.violations) < self.limit:
+            self.violations.append(violation)
+        for listener in self.listeners:
+            listener(violation)
+        return exception_for(violation) if self.panic_on_warn else None

@@ -1,0 +1,70 @@
+"""Actors: the things that take turns, each with a clock of its own and a mailbox.
+
+An actor is a line of virtual time. At any moment one Trio task, its *strand*, speaks for it: a device has one strand for ever, a CPU lends
+itself to whichever kernel thread owns it. Messages go through a Trio memory channel; posting never suspends, so an interrupt handler may do it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+if TYPE_CHECKING:
+    from .strand import Strand
+
+BLOCKED = 0
+"""Ticket of an actor that stands in no line: it waits for somebody."""
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """Base of everything that one actor tells another: who says it, and at which virtual nanosecond."""
+
+    sender: str
+    time_ns: int
+
+
+class Mailbox:
+    """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing."""
+
+    __slots__ = ("_receive", "_send", "waiting")
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[Message](math.inf)
+        self.waiting = 0
+
+    def post(self, message: Message) -> None:
+        """Put a message in; never suspends."""
+        self._send.send_nowait(message)
+        self.waiting += 1
+
+    def take_nowait(self) -> Message | None:
+        """Take the oldest message out, or None."""
+        if not self.waiting:
+            return None
+        self.waiting -= 1
+        return self._receive.receive_nowait()
+
+
+@attrs.define(eq=False, kw_only=True)
+class Actor:
+    """One line of virtual time.
+
+    `clock` is in virtual nanoseconds. `ticket` names the actor's place in the conductor's line (0: in no line). `listening` says that a message
+    ends the actor's wait; `attention` that something arrived that the actor has not looked at. `running_late` is true for an actor that
+    paused and could go on at once, false for one that waits for a point of time.
+    """
+
+    name: str
+    index: int
+    clock: int = 0
+    ticket: int = BLOCKED
+    paused: bool = False
+    listening: bool = False
+    attention: bool = False
+    waiting_for: str = ""
+    strand: Strand = attrs.field(init=False)
+    mailbox: Mailbox = attrs.field(init=False, factory=Mailbox)

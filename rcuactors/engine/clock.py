@@ -1,0 +1,43 @@
+"""Virtual time for Trio's own waits: `trio.sleep(1)` in a scenario sleeps one virtual second.
+
+Installed as the clock of our runner and by our pytest fixture. Trio asks `deadline_to_sleep_time` only when no task is runnable; a conductor
+that is attached moves time itself (through `advance`), so the jump there serves only code that runs beside a machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import trio
+
+NSEC_PER_SEC = 1_000_000_000
+
+
+class VirtualClock(trio.abc.Clock):
+    """A clock that stands still until somebody moves it."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self.on_stall: Callable[[], None] | None = None
+
+    def start_clock(self) -> None:
+        """Trio's hook at the start of a run; nothing to prepare."""
+
+    def current_time(self) -> float:
+        """Virtual seconds since the clock was made."""
+        return self._seconds
+
+    def advance(self, seconds: float) -> None:
+        """Move to a point of time; never backwards."""
+        self._seconds = max(self._seconds, seconds)
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """Nothing is runnable: jump to the deadline."""
+        if math.isinf(deadline):
+            if self.on_stall is not None:
+                self.on_stall()
+                return 0.0
+            return math.inf
+        self.advance(deadline)
+        return 0.0

@@ -1,0 +1,24 @@
+"""Devices: actors with one strand for ever, a loop over messages and points of time."""
+
+from __future__ import annotations
+
+from .actor import Actor
+from .strand import Strand
+
+
+class Device(Actor):
+    """Base of the actors that are not CPUs; it is its own strand's gate."""
+
+    async def main(self) -> None:
+        """The loop."""
+        raise NotImplementedError
+
+    def leave(self, strand: Strand) -> BaseException | None:
+        """A device waits for messages only."""
+        raise RuntimeError(f"{strand.name} suspended outside the model")
+
+    def rejoin(self, strand: Strand) -> None:
+        """Never called: see `leave`."""
+
+    def exited(self, strand: Strand) -> None:
+        """A device that ends takes no further part."""

@@ -1,0 +1,7 @@
+"""What can end a run from inside the engine."""
+
+from __future__ import annotations
+
+
+class RunOver(BaseException):
+    """Thrown into every parked strand when the run is over; like `trio.Cancelled` it is nobody's business to catch."""

@@ -1,0 +1,88 @@
+"""Strands: Trio tasks that move only while they hold the baton.
+
+A strand's coroutine is driven by hand, so that every suspension is seen at the await that made it. The conductor's own suspension is recognised
+by its abort function and passed on to Trio. Any other one, a `trio.sleep`, an `Event.wait`, a channel, is *foreign*: the gate is told before
+(and may have an exception thrown at that very await), the baton is given up, Trio's wait runs its course, and the strand queues for the baton
+before it goes on. Facts about Trio's traps: they are three messages, all answered by an `outcome.Outcome`.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import trio
+
+from .errors import RunOver
+
+if TYPE_CHECKING:
+    from .conductor import Conductor
+
+Body = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Gate(Protocol):
+    """Who owns a strand and hears of its foreign suspensions and of its end."""
+
+    def leave(self, strand: Strand) -> BaseException | None:
+        """The strand is about to suspend outside the model. Return an exception to have it raised at that await instead."""
+
+    def rejoin(self, strand: Strand) -> None:
+        """The foreign wait is over; put the strand back among those that may run."""
+
+    def exited(self, strand: Strand) -> None:
+        """The strand's coroutine has ended; give its actor another strand, or none."""
+
+
+@attrs.define(eq=False)
+class Strand:
+    """One Trio task under the conductor. `order` is the stable number by which strands that return together are sorted."""
+
+    name: str
+    order: int
+    task: trio.lowlevel.Task | None = None
+    granted: bool = False
+    parked: bool = False
+    coroutine: Coroutine[Any, Any, None] | None = None
+
+
+@types.coroutine
+def _drive(
+    coroutine: Coroutine[Any, Any, None], strand: Strand, gate: Gate, conductor: Conductor
+) -> Generator[Any, Any, None]:
+    """Run the coroutine to its end, judging each suspension."""
+    answer: object = None
+    complaint: BaseException | None = None
+    abort = conductor.abort
+    while True:
+        try:
+            trap = coroutine.throw(complaint) if complaint is not None else coroutine.send(answer)
+        except StopIteration:
+            return
+        complaint = None
+        if getattr(trap, "abort_func", None) is abort or conductor.settling:
+            answer = yield trap
+            continue
+        complaint = gate.leave(strand)
+        if complaint is not None:
+            continue
+        alarm = conductor.foreign_begin(strand)
+        answer = yield trap
+        yield from conductor.foreign_end(strand, gate, alarm).__await__()
+
+
+async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conductor) -> None:
+    """Wait for the first grant, run the body, and pass the baton on at the end. An error of the body ends the run."""
+    error: BaseException | None = None
+    try:
+        await conductor.first_turn(strand)
+        strand.coroutine = body()
+        await _drive(strand.coroutine, strand, gate, conductor)
+    except (RunOver, trio.Cancelled):
+        return
+    except BaseException as caught:
+        error = caught
+    if not conductor.over:
+        await conductor.strand_ended(strand, gate, error)

@@ -1,0 +1,58 @@
+"""Completions and wait queues (kernel/sched/completion.c): sleep until somebody says so."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..context.locks import Lock
+from .thread import ThreadState
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .system import System
+    from .thread import Thread
+
+
+@attrs.define(eq=False)
+class Completion:
+    """struct completion. Its wait queue is under a raw lock, so that it may be completed from anywhere but NMI and under the scheduler's locks."""
+
+    name: str
+    lock: Lock
+    done: int = 0
+    waiters: deque[Thread] = attrs.field(factory=deque)
+
+
+async def wait_for_completion(system: System, cpu: Cpu, completion: Completion) -> None:
+    """wait_for_completion(): might sleep, and says so."""
+    cpu.judge.might_sleep(cpu)
+    flags = cpu.local_irq_save()
+    await system.locks.raw_spin_lock(cpu, completion.lock)
+    while not completion.done:
+        thread = cpu.current
+        completion.waiters.append(thread)
+        thread.state = ThreadState.SLEEPING
+        await system.locks.raw_spin_unlock(cpu, completion.lock)
+        await cpu.local_irq_restore(flags)
+        if thread.state is ThreadState.SLEEPING:
+            await cpu.sleep(completion.name)
+        flags = cpu.local_irq_save()
+        await system.locks.raw_spin_lock(cpu, completion.lock)
+    if completion.done > 0:
+        completion.done -= 1
+    await system.locks.raw_spin_unlock(cpu, completion.lock)
+    await cpu.local_irq_restore(flags)
+
+
+async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
+    """complete(): wake one waiter, under the queue's lock."""
+    flags = cpu.local_irq_save()
+    await system.locks.raw_spin_lock(cpu, completion.lock)
+    completion.done += 1
+    if completion.waiters:
+        await cpu.wake_up_process(completion.waiters.popleft())
+    await system.locks.raw_spin_unlock(cpu, completion.lock)
+    await cpu.local_irq_restore(flags)

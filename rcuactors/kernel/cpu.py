@@ -1,0 +1,347 @@
+"""A CPU: one line of virtual time on which threads, softirqs, hardirqs and NMIs run one at a time, nested as the kernel nests them.
+
+Models kernel/sched/core.c (schedule(), preemption), kernel/softirq.c (irq_enter(), irq_exit()), kernel/sched/idle.c. Interrupts come as messages and
+are served at the first point where the running context has them enabled, on the stack of whoever is running, as on real hardware; on the way out
+softirqs run, then the scheduler. The CPU actor's own strand is the idle thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import attrs
+import trio
+
+from ..context import preempt
+from ..context.nursery import ContextNursery, judge_foreign
+from ..context.processor import Processor
+from ..engine.errors import RunOver
+from ..engine.strand import Strand
+from .messages import HardIrq, Nmi, WakeUp
+from .thread import RunQueue, Thread, ThreadState
+from .waiting import report_cycle
+
+if TYPE_CHECKING:
+    from ..context.locks import Lock
+    from ..context.processor import Sleeper
+    from .hooks import CpuHooks
+    from .system import System
+
+
+@attrs.define(eq=False, kw_only=True)
+class Cpu(Processor):
+    """One CPU. `current` is the thread that owns it; `ctx` is that thread's context."""
+
+    system: System
+    hooks: CpuHooks
+    runqueue: RunQueue
+    nursery: ContextNursery
+    idle_thread: Thread = attrs.field(init=False)
+    current: Thread
+    need_resched: bool = False
+    softirq_pending: int = 0
+    idle: bool = True
+    spinning: bool = False
+    max_irqs_off_ns: int = 0
+    ksoftirqd: Thread | None = None
+    _nmis: list[Nmi] = attrs.field(factory=list)
+
+    # -- points -----------------------------------------------------------------------------------------------------------------
+
+    async def point(self) -> None:
+        """Others may act, interrupts may arrive, a more urgent thread may take over."""
+        await self.conductor.pause(self)
+        if self.attention:
+            await self.attend()
+
+    async def attend(self) -> None:
+        """Serve what has arrived, as far as the running context lets it through."""
+        ctx = self.ctx
+        while self._nmis:
+            await self._nmi(self._nmis.pop(0))
+        while self.mailbox.waiting and not ctx.irqs_disabled:
+            message = self.mailbox.take_nowait()
+            if isinstance(message, HardIrq):
+                await self.hardirq(message)
+            elif isinstance(message, WakeUp):
+                self.clock += self.system.costs.ipi_ns
+                self.make_runnable(message.thread)
+            elif isinstance(message, Nmi):
+                await self._nmi(message)
+            elif message is not None:
+                self.hooks.on_message[type(message)](self, message)
+        if not self.mailbox.waiting and not self.need_resched:
+            self.attention = False
+        elif self.need_resched and self._may_preempt():
+            await self.schedule(preempt=True)
+
+    def _may_preempt(self) -> bool:
+        ctx = self.ctx
+        idle = self.current is self.idle_thread
+        return not ctx.preempt_count and not ctx.irqs_disabled and not idle and self.system.config.preemptible_kernel
+
+    def post_nmi(self, message: Nmi) -> None:
+        """An NMI does not wait for interrupts to be enabled."""
+        self._nmis.append(message)
+        self.attention = True
+        self.kick()
+
+    def kick(self) -> None:
+        """Make a CPU that idles, or spins with interrupts on, look at what has come."""
+        if self.listening:
+            self.listening = False
+            self.conductor.enqueue(self, max(self.clock, self.conductor.now))
+        elif self is self.conductor.running:
+            self.conductor.horizon = -1
+
+    # -- interrupts ---------------------------------------------------------------------------------------------------------------
+
+    async def hardirq(self, message: HardIrq) -> None:
+        """Serve one hardware interrupt on the stack of the current thread."""
+        ctx, costs = self.ctx, self.system.costs
+        outer = ctx.hardirq_threadable, ctx.irq_config
+        ctx.hardirq_threadable, ctx.irq_config = message.threadable, message.irq_config
+        ctx.irqs_disabled = True
+        ctx.preempt_count += preempt.HARDIRQ_OFFSET
+        self.clock += costs.irq_entry_ns
+        await message.handler(self)
+        self.clock += costs.irq_exit_ns
+        ctx.preempt_count -= preempt.HARDIRQ_OFFSET
+        ctx.hardirq_threadable, ctx.irq_config = outer
+        if self.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
+            await self.system.softirqs.irq_exit(self)
+        ctx.irqs_disabled = False
+
+    async def _nmi(self, message: Nmi) -> None:
+        ctx = self.ctx
+        irqs = ctx.irqs_disabled
+        ctx.irqs_disabled = True
+        ctx.preempt_count += preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
+        self.clock += self.system.costs.irq_entry_ns
+        await message.handler(self)
+        ctx.preempt_count -= preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
+        ctx.irqs_disabled = irqs
+
+    def local_irq_save(self, site: str = "") -> bool:
+        """Interrupts off; returns what to give to `local_irq_restore`."""
+        ctx = self.ctx
+        flags = ctx.irqs_disabled
+        if not flags:
+            ctx.irqs_disabled = True
+            ctx.irqs_disabled_at = site
+        return flags
+
+    async def local_irq_restore(self, flags: bool) -> None:
+        """Interrupts as they were; what waited is served now."""
+        self.ctx.irqs_disabled = flags
+        if not flags and (self.attention or self.clock >= self.conductor.horizon):
+            await self.point()
+
+    async def preempt_enable(self) -> None:
+        """Lower the count; a thread that waited for it takes over now."""
+        self.ctx.preempt_count -= preempt.PREEMPT_OFFSET
+        if self.attention or self.clock >= self.conductor.horizon:
+            await self.point()
+
+    # -- the scheduler --------------------------------------------------------------------------------------------------------------
+
+    def make_runnable(self, thread: Thread) -> None:
+        """Put a woken thread on this CPU's run queue; sync, for callers that hold or stand for the scheduler's locks."""
+        if thread.state in (ThreadState.DEAD, ThreadState.RUNNABLE):
+            return
+        thread.state = ThreadState.RUNNABLE
+        if thread is self.idle_thread:
+            self.kick()
+        elif thread is not self.current:
+            self.enqueue_thread(thread)
+
+    def enqueue_thread(self, thread: Thread) -> None:
+        """A runnable thread wants this CPU."""
+        self.runqueue.put(thread)
+        running = self.current
+        if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
+            self.need_resched = True
+            self.attention = True
+        self.kick()
+
+    async def schedule(self, *, preempt: bool = False) -> None:
+        """Give up the CPU: voluntarily (the thread sleeps or yields), or because a more urgent thread waits."""
+        leaving = self.current
+        ctx = leaving.ctx
+        if not preempt and ctx.preempt_count:
+            complaint = self.judge.scheduling_while_atomic(self, ctx)
+            if complaint is not None:
+                raise complaint
+        self.need_resched = False
+        # A preempted thread stays on the queue even if it was about to sleep.
+        if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
+            best = self.runqueue.best()
+            if best is None or best.urgency < leaving.urgency:
+                return
+            self.runqueue.put(leaving, first=preempt and best.urgency > leaving.urgency)
+        following = self.runqueue.take() or self.idle_thread
+        if following is leaving:
+            return
+        self.clock += self.system.costs.context_switch_ns
+        for hook in self.hooks.on_switch:
+            hook(self, leaving, preempt)
+        self._take_over(following)
+        await self.conductor.switch_strand(self, following.strand)
+
+    def _take_over(self, following: Thread) -> None:
+        was_idle = self.idle
+        self.current = following
+        self.ctx = following.ctx
+        self.idle = following is self.idle_thread
+        if was_idle and not self.idle:
+            self.system.ticks.restart(self)
+
+    async def sleep(self, reason: str) -> None:
+        """The current thread sleeps until somebody wakes it."""
+        thread = self.current
+        thread.state = ThreadState.SLEEPING
+        thread.waiting_for = reason
+        if thread is self.idle_thread:
+            await self._sleep_in_idle(reason)
+        else:
+            await self.schedule()
+        thread.waiting_for = ""
+
+    async def _sleep_in_idle(self, reason: str) -> None:
+        """An interrupt handler on the idle thread's stack sleeps: reported, and then the CPU stands still until the wait is over."""
+        ctx = self.ctx
+        complaint = self.judge.scheduling_while_atomic(self, ctx)
+        if complaint is not None:
+            raise complaint
+        flags, ctx.irqs_disabled = ctx.irqs_disabled, False
+        while self.idle_thread.state is ThreadState.SLEEPING:
+            if self.mailbox.waiting:
+                await self.attend()
+            else:
+                await self.conductor.block(self, reason, listening=True)
+        ctx.irqs_disabled = flags
+
+    async def wake_up_process(self, thread: Thread) -> bool:
+        """try_to_wake_up(): under the thread's pi_lock and its run queue's lock, both raw."""
+        locks, system = self.system.locks, self.system
+        flags = self.local_irq_save()
+        await locks.raw_spin_lock(self, thread.pi_lock)
+        woken = thread.state is ThreadState.SLEEPING
+        if woken:
+            target = thread.cpu
+            await locks.raw_spin_lock(self, target.runqueue.lock)
+            self.clock += system.costs.wake_up_ns
+            if target is self:
+                self.make_runnable(thread)
+            else:
+                self.conductor.post(target, WakeUp(sender=self.name, time_ns=self.clock, thread=thread))
+            await locks.raw_spin_unlock(self, target.runqueue.lock)
+        await locks.raw_spin_unlock(self, thread.pi_lock)
+        await self.local_irq_restore(flags)
+        return woken
+
+    # -- contended locks ------------------------------------------------------------------------------------------------------------
+
+    async def spin(self, lock: Lock) -> None:
+        """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
+        me = self.current
+        outer, me.blocked_on = me.blocked_on, lock
+        lock.waiters.append(me)
+        if report_cycle(self, me):
+            self.conductor.finish()
+        while lock.owner is not me:
+            if not self.ctx.irqs_disabled and self.mailbox.waiting:
+                await self.attend()
+                continue
+            self.spinning = True
+            await self.conductor.block(self, f"spins on {lock.name}", listening=not self.ctx.irqs_disabled)
+            self.spinning = False
+        me.blocked_on = outer
+
+    async def sleep_on(self, lock: Lock) -> None:
+        """Sleep until the lock is handed over."""
+        me = self.current
+        me.blocked_on = lock
+        lock.waiters.append(me)
+        if report_cycle(self, me):
+            self.conductor.finish()
+        while lock.owner is not me:
+            await self.sleep(f"sleeps on {lock.name}")
+        me.blocked_on = None
+
+    def hand(self, lock: Lock, to: Sleeper) -> None:
+        """The lock was given to a waiter: a spinner goes on when the cache line reaches it, a sleeper is woken."""
+        thread = cast("Thread", to)
+        target = thread.cpu
+        if target.spinning and target.current is thread:
+            target.listening = False
+            due = max(target.clock, self.clock + self.system.costs.lock_handover_ns)
+            self.conductor.enqueue(target, due)
+        elif thread.state is ThreadState.SLEEPING:
+            if target is self:
+                self.make_runnable(thread)
+            else:
+                self.conductor.post(target, WakeUp(sender=self.name, time_ns=self.clock, thread=thread))
+
+    # -- strands: the idle thread, and the gate of every thread -----------------------------------------------------------------------
+
+    async def main(self) -> None:
+        """do_idle(): the CPU's own strand, around the nursery of its threads."""
+        async with trio.open_nursery() as nursery:
+            self.nursery.opened(nursery)
+            try:
+                await self._idle_loop()
+            except RunOver:
+                nursery.cancel_scope.cancel()
+
+    async def _idle_loop(self) -> None:
+        while True:
+            if self.attention:
+                await self.attend()
+            if self.runqueue.best() is not None:
+                await self.schedule()
+            elif not self.mailbox.waiting:
+                self.system.ticks.stop(self)
+                for hook in self.hooks.on_idle:
+                    hook(self)
+                await self.conductor.block(self, "nothing to do", listening=True)
+
+    def _next_after(self, thread: Thread) -> None:
+        """The current thread is gone from the CPU without a strand to park: let the next one have it."""
+        self.need_resched = False
+        self.clock += self.system.costs.context_switch_ns
+        for hook in self.hooks.on_switch:
+            hook(self, thread, False)
+        following = self.runqueue.take() or self.idle_thread
+        self._take_over(following)
+        self.strand = following.strand
+        self.conductor.enqueue(self, self.clock, paused=True)
+
+    def leave(self, strand: Strand) -> BaseException | None:
+        """A thread suspends outside the model: judge it, and give its CPU to another."""
+        thread = self.current
+        assert thread.strand is strand
+        complaint = judge_foreign(self, thread.ctx, strand)
+        if complaint is not None:
+            return complaint
+        if thread is self.idle_thread:
+            return RuntimeError(f"{thread} cannot wait outside the model: an interrupt handler ran on the idle thread")
+        thread.state = ThreadState.OUTSIDE
+        self._next_after(thread)
+        return None
+
+    def rejoin(self, strand: Strand) -> None:
+        """The wait outside is over."""
+        thread = self.system.thread_of(strand)
+        thread.state = ThreadState.SLEEPING
+        self.make_runnable(thread)
+
+    def exited(self, strand: Strand) -> None:
+        """A thread has ended."""
+        thread = self.current
+        assert thread.strand is strand
+        thread.state = ThreadState.DEAD
+        self.system.thread_exited(thread)
+        self._next_after(thread)
+
+

@@ -1,0 +1,38 @@
+"""What higher floors hear of a CPU's life: lists of plain functions, filled once when the machine is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..engine.actor import Message
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .thread import Thread
+
+
+def _nothing_needed(_cpu: Cpu) -> bool:
+    return False
+
+
+@attrs.define(eq=False)
+class CpuHooks:
+    """Shared by all CPUs of a machine."""
+
+    on_new_cpu: list[Callable[[Cpu], None]] = attrs.field(factory=list)
+    """A CPU has come into being (CPUs that nothing touches never do)."""
+    on_switch: list[Callable[[Cpu, Thread, bool], None]] = attrs.field(factory=list)
+    """schedule() takes the CPU from a thread; the flag says that it was preempted."""
+    on_tick: list[Callable[[Cpu], None]] = attrs.field(factory=list)
+    """The scheduling-clock interrupt, in hardirq context."""
+    on_idle: list[Callable[[Cpu], None]] = attrs.field(factory=list)
+    """The CPU goes idle."""
+    keeps_tick: Callable[[Cpu], bool] = _nothing_needed
+    """An idle CPU needs the next tick all the same (rcu_needs_cpu())."""
+    on_message: dict[type[Message], Callable[[Cpu, Message], None]] = attrs.field(factory=dict)
+    """Messages of higher floors to a CPU: noted when interrupts are on, acted on at the next tick or switch."""
+    softirqs: dict[int, Callable[[Cpu], Awaitable[None]]] = attrs.field(factory=dict)
+    """The handler of each softirq vector, in the order in which they are served."""

@@ -1,0 +1,179 @@
+"""High-resolution timers and the device behind them (kernel/time/hrtimer.c).
+
+Each CPU has a queue under a raw lock; starting a timer only enqueues it and programs the clock event device, which is why it is legal under the
+scheduler's locks. The device is an actor: it is told the next expiry of each CPU and interrupts it then. Handlers run in hardirq; on PREEMPT_RT those
+not marked HARD run in the HRTIMER softirq instead (__hrtimer_init()).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..context.locks import Lock, LockKind
+from ..engine.device import Device
+from .messages import HardIrq, HrtimerArmed, HrtimerCancelled
+from .softirq import Softirq
+
+if TYPE_CHECKING:
+    from ..engine.conductor import Conductor
+    from .cpu import Cpu
+    from .system import System
+
+Function = Callable[["Cpu"], Awaitable[int | None]]
+"""A timer's handler. It returns the virtual time of its next expiry, or None (HRTIMER_NORESTART)."""
+
+
+@attrs.define(eq=False)
+class Hrtimer:
+    """struct hrtimer. `hard` is HRTIMER_MODE_HARD."""
+
+    name: str
+    function: Function
+    hard: bool = False
+    ticket: int = 0
+    expires_ns: int = 0
+
+
+@attrs.define(eq=False)
+class _Base:
+    """struct hrtimer_cpu_base: one CPU's queue. `programmed` is what the device was told."""
+
+    lock: Lock
+    queue: list[tuple[int, int, Hrtimer]] = attrs.field(factory=list)
+    expired_soft: list[Hrtimer] = attrs.field(factory=list)
+    programmed: int | None = None
+
+    def next_expiry(self) -> int | None:
+        while self.queue and self.queue[0][2].ticket != self.queue[0][1]:
+            heappop(self.queue)
+        return self.queue[0][0] if self.queue else None
+
+
+class Hrtimers:
+    """The timers of all CPUs, and the device actor."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._bases: dict[int, _Base] = {}
+        self._tickets = itertools.count(1)
+        self.device = ClockEventDevice(system.conductor, self, index=system.next_actor_index())
+        self.started = 0
+
+    def base(self, cpu: Cpu) -> _Base:
+        """The CPU's timer base."""
+        base = self._bases.get(cpu.cpu_id)
+        if base is None:
+            base = self._bases[cpu.cpu_id] = _Base(self._system.lock_factory.make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK))
+        return base
+
+    async def hrtimer_start(self, cpu: Cpu, timer: Hrtimer, delay_ns: int) -> None:
+        """hrtimer_start(HRTIMER_MODE_REL) on this CPU; a timer that is queued moves."""
+        system, base = self._system, self.base(cpu)
+        flags = cpu.local_irq_save()
+        await system.locks.raw_spin_lock(cpu, base.lock)
+        self.enqueue(cpu, timer, cpu.clock + delay_ns)
+        cpu.clock += system.costs.hrtimer_start_ns
+        self.started += 1
+        if system.events.on:
+            mode = "REL|HARD" if timer.hard else "REL"
+            system.emit(cpu, "hrtimer_start", f"hrtimer={timer.name} function={timer.name} expires={timer.expires_ns} softexpires={timer.expires_ns} mode={mode}")
+        await system.locks.raw_spin_unlock(cpu, base.lock)
+        await cpu.local_irq_restore(flags)
+
+    def enqueue(self, cpu: Cpu, timer: Hrtimer, expires_ns: int) -> None:
+        """Queue a timer, without the lock: for the tick, which only its own CPU touches with interrupts off."""
+        base = self.base(cpu)
+        timer.expires_ns, timer.ticket = expires_ns, next(self._tickets)
+        heappush(base.queue, (expires_ns, timer.ticket, timer))
+        self._program(cpu, base)
+
+    def cancel(self, cpu: Cpu, timer: Hrtimer) -> None:
+        """Take a timer off this CPU's queue."""
+        timer.ticket = 0
+        self._program(cpu, self.base(cpu))
+
+    def _program(self, cpu: Cpu, base: _Base) -> None:
+        """Tell the device when the earliest timer expires, if that has changed."""
+        expiry = base.next_expiry()
+        if expiry == base.programmed:
+            return
+        base.programmed = expiry
+        conductor = self._system.conductor
+        if expiry is None:
+            conductor.post(self.device, HrtimerCancelled(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
+        else:
+            conductor.post(self.device, HrtimerArmed(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, expires_ns=expiry))
+
+    async def interrupt(self, cpu: Cpu) -> None:
+        """hrtimer_interrupt(): run what has expired, in hardirq, or leave it to the softirq."""
+        base, system = self.base(cpu), self._system
+        await system.locks.raw_spin_lock(cpu, base.lock)
+        base.programmed = None
+        while (expiry := base.next_expiry()) is not None and expiry <= cpu.clock:
+            _, _, timer = heappop(base.queue)
+            timer.ticket = 0
+            if system.config.PREEMPT_RT and not timer.hard:
+                base.expired_soft.append(timer)
+                system.softirqs.raise_irqoff(cpu, Softirq.HRTIMER)
+                continue
+            await system.locks.raw_spin_unlock(cpu, base.lock)
+            cpu.ctx.irq_config = not timer.hard
+            await self._expire(cpu, timer)
+            cpu.ctx.irq_config = False
+            await system.locks.raw_spin_lock(cpu, base.lock)
+        self._program(cpu, base)
+        await system.locks.raw_spin_unlock(cpu, base.lock)
+
+    async def run_softirq(self, cpu: Cpu) -> None:
+        """hrtimer_run_softirq()."""
+        expired, self.base(cpu).expired_soft = self.base(cpu).expired_soft, []
+        for timer in expired:
+            await self._expire(cpu, timer)
+
+    async def _expire(self, cpu: Cpu, timer: Hrtimer) -> None:
+        if self._system.events.on and not timer.name.startswith("tick"):
+            self._system.emit(cpu, "hrtimer_expire_entry", f"hrtimer={timer.name} function={timer.name} now={cpu.clock}")
+        again = await timer.function(cpu)
+        if again is not None:
+            self.enqueue(cpu, timer, again)
+
+
+class ClockEventDevice(Device):
+    """The clock event devices of all CPUs, as one actor with a queue of expiries."""
+
+    def __init__(self, conductor: Conductor, timers: Hrtimers, *, index: int) -> None:
+        super().__init__(name="hrtimer", index=index)
+        self._conductor = conductor
+        self._timers = timers
+        self._queue: list[tuple[int, int, Cpu]] = []
+        self._expiry: dict[int, int] = {}
+
+    async def main(self) -> None:
+        """Wait for the next expiry or the next message, for ever."""
+        while True:
+            until = self._next()
+            message = await self._conductor.receive(self, until)
+            if isinstance(message, HrtimerArmed):
+                self._expiry[message.cpu.cpu_id] = message.expires_ns
+                heappush(self._queue, (message.expires_ns, message.cpu.cpu_id, message.cpu))
+            elif isinstance(message, HrtimerCancelled):
+                self._expiry.pop(message.cpu.cpu_id, None)
+            else:
+                self._fire()
+
+    def _next(self) -> int | None:
+        while self._queue and self._expiry.get(self._queue[0][1]) != self._queue[0][0]:
+            heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def _fire(self) -> None:
+        while (until := self._next()) is not None and until <= self.clock:
+            _, cpu_id, cpu = heappop(self._queue)
+            del self._expiry[cpu_id]
+            irq = HardIrq(sender=self.name, time_ns=self.clock, line="timer", handler=self._timers.interrupt)
+            self._conductor.post(cpu, irq)

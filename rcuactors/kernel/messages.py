@@ -1,0 +1,69 @@
+"""What actors of this floor tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..engine.actor import Message
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .thread import Thread
+
+Handler = Callable[["Cpu"], Awaitable[None]]
+
+
+@attrs.frozen(kw_only=True)
+class HardIrq(Message):
+    """A device or another CPU interrupts a CPU. `threadable`: PREEMPT_RT would run the handler in a thread, so lockdep lets it take spinlock_t."""
+
+    line: str
+    handler: Handler
+    threadable: bool = False
+    irq_config: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Nmi(Message):
+    """A non-maskable interrupt; interrupts off do not keep it away."""
+
+    handler: Handler
+
+
+@attrs.frozen(kw_only=True)
+class WakeUp(Message):
+    """A thread of the receiving CPU may run again (the reschedule interrupt)."""
+
+    thread: Thread
+
+
+@attrs.frozen(kw_only=True)
+class HrtimerArmed(Message):
+    """A CPU programmed its clock event device."""
+
+    cpu: Cpu
+    expires_ns: int
+
+
+@attrs.frozen(kw_only=True)
+class HrtimerCancelled(Message):
+    """A CPU has nothing to wait for any more."""
+
+    cpu: Cpu
+
+
+@attrs.frozen(kw_only=True)
+class WorkQueued(Message):
+    """A work item was put on a pool's list that no running worker will see to."""
+
+    pool: object
+
+
+@attrs.frozen(kw_only=True)
+class WorkerSleeping(Message):
+    """A worker went to sleep in the middle of an item while others wait in its pool."""
+
+    pool: object

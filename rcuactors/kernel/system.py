@@ -1,0 +1,196 @@
+"""The floor put together: CPUs, their threads, and the machinery that they share.
+
+CPUs come into being when something first touches them, so that a machine of 1,024 CPUs of which four are busy is a machine of four.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from ..config import Config
+from ..context.context import Context
+from ..context.judge import Judge
+from ..context.lockdep import Lockdep
+from ..context.locks import LockCosts, LockFactory, LockKind, Locks
+from ..context.nursery import ContextNursery
+from ..engine.conductor import Conductor
+from ..engine.device import Device
+from ..engine.events import Event, EventStream
+from ..engine.strand import Strand
+from ..errors import BadInput
+from .completion import Completion
+from .costs import CostModel
+from .cpu import Cpu
+from .hooks import CpuHooks
+from .hrtimer import Hrtimers
+from .softirq import Softirq, Softirqs
+from .thread import RunQueue, Thread, ThreadState, Urgency
+from .timer import Ticks, Timers
+
+Body = Callable[[], Coroutine[Any, Any, None]]
+
+_FIRST_PID: Final = 20
+_FIRST_CPU_INDEX: Final = 1000
+"""Devices stand before CPUs in the stable order, so there is room for their indices below."""
+
+
+class System:
+    """One machine's CPUs, threads, timers and softirqs."""
+
+    def __init__(
+        self, *, config: Config, conductor: Conductor, judge: Judge, costs: CostModel, events: EventStream
+    ) -> None:
+        self.config = config
+        self.conductor = conductor
+        self.judge = judge
+        self.costs = costs
+        self.events = events
+        self.hooks = CpuHooks()
+        self.lock_factory = LockFactory()
+        self.lockdep = Lockdep(on=config.lockdep, numbers=judge.numbers, judge=judge)
+        self.locks = Locks(
+            rt=config.PREEMPT_RT,
+            lockdep=self.lockdep,
+            judge=judge,
+            costs=LockCosts(uncontended_ns=costs.lock_ns, handover_ns=costs.lock_handover_ns),
+        )
+        self.cpus: dict[int, Cpu] = {}
+        self.threads: list[Thread] = []
+        self._by_strand: dict[int, Thread] = {}
+        self._pids = itertools.count(_FIRST_PID)
+        self._actor_indices = itertools.count(1)
+        self._devices: list[Device] = []
+        self._started = False
+        self.softirqs = Softirqs(self)
+        self.hrtimers = Hrtimers(self)
+        self.timers = Timers(self)
+        self.ticks = Ticks(self)
+        self.add_device(self.hrtimers.device)
+        self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
+        self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+
+    # -- actors -------------------------------------------------------------------------------------------------------------------
+
+    def next_actor_index(self) -> int:
+        """The next device's place in the stable order."""
+        return next(self._actor_indices)
+
+    def add_device(self, device: Device) -> None:
+        """A device takes part in the run from its start."""
+        self._devices.append(device)
+
+    def start(self) -> None:
+        """Spawn the devices and every CPU that exists already."""
+        self._started = True
+        for device in self._devices:
+            device.strand = self.conductor.new_strand(device.name)
+            self.conductor.spawn(device.strand, device.main, device)
+            self.conductor.enqueue(device, 0)
+        for cpu in self.cpus.values():
+            self._start_cpu(cpu)
+
+    def _start_cpu(self, cpu: Cpu) -> None:
+        self.conductor.spawn(cpu.idle_thread.strand, cpu.main, cpu)
+        self.conductor.enqueue(cpu, max(cpu.clock, self.conductor.now))
+
+    # -- CPUs ---------------------------------------------------------------------------------------------------------------------
+
+    def cpu(self, cpu_id: int) -> Cpu:
+        """The CPU of that number. Raises BadInput when the machine has no such CPU."""
+        cpu = self.cpus.get(cpu_id)
+        if cpu is None:
+            if not 0 <= cpu_id < self.config.nr_cpus:
+                raise BadInput(f"cpu={cpu_id}: the machine has CPUs 0 to {self.config.nr_cpus - 1} (nr_cpus={self.config.nr_cpus})")
+            cpu = self._new_cpu(cpu_id)
+        return cpu
+
+    def _new_cpu(self, cpu_id: int) -> Cpu:
+        ctx = Context(comm=f"swapper/{cpu_id}", pid=0)
+        strand = self.conductor.new_strand(f"cpu{cpu_id}")
+        rq_lock = self.lock_factory.make("&rq->lock", LockKind.RAW_SPINLOCK)
+        idle = Thread.__new__(Thread)
+        cpu = Cpu(
+            name=f"cpu{cpu_id}",
+            index=_FIRST_CPU_INDEX + cpu_id,
+            clock=self.conductor.now,
+            cpu_id=cpu_id,
+            conductor=self.conductor,
+            judge=self.judge,
+            ctx=ctx,
+            current=idle,
+            system=self,
+            hooks=self.hooks,
+            runqueue=RunQueue(rq_lock),
+            nursery=ContextNursery(self.conductor),
+        )
+        pi_lock = self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK)
+        idle.__init__(comm=ctx.comm, pid=0, ctx=ctx, cpu=cpu, urgency=Urgency.IDLE, strand=strand, pi_lock=pi_lock, service=True)  # type: ignore[misc]
+        cpu.idle_thread = idle
+        cpu.strand = strand
+        self._by_strand[strand.order] = idle
+        self.cpus[cpu_id] = cpu
+        for hook in self.hooks.on_new_cpu:
+            hook(cpu)
+        if self._started:
+            self._start_cpu(cpu)
+        return cpu
+
+    @property
+    def this_cpu(self) -> Cpu:
+        """The CPU that holds the baton. Raises RuntimeError outside a run."""
+        running = self.conductor.running
+        if not isinstance(running, Cpu):
+            raise RuntimeError("no CPU is running: the kernel's functions can only be called from a thread or handler of a machine")
+        return running
+
+    # -- threads ------------------------------------------------------------------------------------------------------------------
+
+    def create_thread(
+        self, cpu: Cpu, comm: str, body: Body, *, urgency: Urgency = Urgency.NORMAL, service: bool = False
+    ) -> Thread:
+        """kthread_create_on_cpu(): a sleeping thread; wake it to start it."""
+        pid = next(self._pids)
+        strand = self.conductor.new_strand(f"{comm}/{pid}")
+        thread = Thread(
+            comm=comm,
+            pid=pid,
+            ctx=Context(comm=comm, pid=pid),
+            cpu=cpu,
+            urgency=urgency,
+            strand=strand,
+            pi_lock=self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK),
+            state=ThreadState.SLEEPING,
+            service=service,
+        )
+        self.threads.append(thread)
+        self._by_strand[strand.order] = thread
+        cpu.nursery.start_soon(strand, body, cpu)
+        return thread
+
+    def thread_of(self, strand: Strand) -> Thread:
+        """The thread that a strand is."""
+        return self._by_strand[strand.order]
+
+    def thread_exited(self, thread: Thread) -> None:
+        """Forget a thread that has ended."""
+        self.threads.remove(thread)
+        del self._by_strand[thread.strand.order]
+
+    def new_completion(self, name: str) -> Completion:
+        """init_completion()."""
+        return Completion(name, self.lock_factory.make("&x->wait", LockKind.RAW_SPINLOCK))
+
+    # -- events -------------------------------------------------------------------------------------------------------------------
+
+    def emit(self, cpu: Cpu, name: str, text: str) -> None:
+        """An event of what runs on a CPU now; test `events.on` before building the text."""
+        ctx = cpu.ctx
+        self.events.emit(Event(cpu.clock, cpu.cpu_id, ctx.comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text))
+
+    def emit_device(self, name: str, pid: int, time_ns: int, event: str, text: str) -> None:
+        """An event of an actor that is no CPU."""
+        self.events.emit(Event(time_ns, 0, name, pid, ".....", event, text))
+
+

@@ -1,0 +1,190 @@
+"""The timer wheel and the tick (kernel/time/timer.c, kernel/time/tick-sched.c).
+
+The wheel's levels get coarser with distance: a timer is put off to the next slot of its level and never comes early, which is why a delayed work of
+1,250 jiffies runs after up to 64 jiffies more. The tick is an hrtimer of each CPU that is not idle; it raises TIMER_SOFTIRQ when a timer is due. An
+idle CPU has no tick, unless RCU asks for one, and wakes for its next timer only (NO_HZ_IDLE).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ..context.locks import Lock, LockKind
+from .hrtimer import Hrtimer
+from .softirq import Softirq
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .system import System
+
+_SLOTS: Final = 64
+_LEVEL_SHIFT: Final = 3
+_LEVELS: Final = 9
+
+Function = Callable[["Cpu"], Awaitable[None]]
+
+
+def wheel_expiry(now: int, expires: int) -> int:
+    """The jiffy in which a timer set for jiffy `expires` runs: rounded up to the granularity of its level (calc_wheel_index())."""
+    distance = expires - now
+    if distance < 1:
+        return now + 1
+    level = 0
+    while level < _LEVELS - 1 and distance >= (_SLOTS - 1) << (level * _LEVEL_SHIFT):
+        level += 1
+    shift = level * _LEVEL_SHIFT
+    # A whole slot is added at every level: the current jiffy may be nearly over, and a timer must not be early.
+    return ((expires >> shift) + 1) << shift
+
+
+@attrs.define(eq=False)
+class Timer:
+    """struct timer_list. `irqsafe` handlers run with interrupts off."""
+
+    name: str
+    function: Function
+    irqsafe: bool = False
+    ticket: int = 0
+    cpu_id: int = -1
+    expires: int = 0
+
+    @property
+    def pending(self) -> bool:
+        """timer_pending()."""
+        return self.ticket != 0
+
+
+@attrs.define(eq=False)
+class _Base:
+    """struct timer_base."""
+
+    lock: Lock
+    queue: list[tuple[int, int, Timer]] = attrs.field(factory=list)
+
+    def next_jiffy(self) -> int | None:
+        while self.queue and self.queue[0][2].ticket != self.queue[0][1]:
+            heappop(self.queue)
+        return self.queue[0][0] if self.queue else None
+
+
+class Timers:
+    """The wheels of all CPUs."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._bases: dict[int, _Base] = {}
+        self._tickets = itertools.count(1)
+        self._jiffy_ns = system.config.jiffy_ns
+
+    def _base(self, cpu_id: int) -> _Base:
+        base = self._bases.get(cpu_id)
+        if base is None:
+            base = self._bases[cpu_id] = _Base(self._system.lock_factory.make("&base->lock", LockKind.RAW_SPINLOCK))
+        return base
+
+    async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int) -> None:
+        """add_timer() or mod_timer() on this CPU, `delay_jiffies` from now: takes the timer base's lock, and no other."""
+        system, base = self._system, self._base(cpu.cpu_id)
+        flags = cpu.local_irq_save()
+        await system.locks.raw_spin_lock(cpu, base.lock)
+        now = cpu.clock // self._jiffy_ns
+        timer.expires = wheel_expiry(now, now + delay_jiffies)
+        timer.ticket, timer.cpu_id = next(self._tickets), cpu.cpu_id
+        heappush(base.queue, (timer.expires, timer.ticket, timer))
+        cpu.clock += system.costs.timer_arm_ns
+        if system.events.on:
+            system.emit(cpu, "timer_start", f"timer={timer.name} function={timer.name} expires={timer.expires} [timeout={delay_jiffies}] cpu={cpu.cpu_id} idx=0 flags={'I' if timer.irqsafe else ''}")
+        await system.locks.raw_spin_unlock(cpu, base.lock)
+        await cpu.local_irq_restore(flags)
+
+    def cancel(self, timer: Timer) -> bool:
+        """del_timer(): whether it was pending."""
+        was_pending, timer.ticket = timer.pending, 0
+        return was_pending
+
+    def next_jiffy(self, cpu: Cpu) -> int | None:
+        """When this CPU's next timer is due."""
+        base = self._bases.get(cpu.cpu_id)
+        return base.next_jiffy() if base is not None else None
+
+    async def run_softirq(self, cpu: Cpu) -> None:
+        """run_timer_softirq(): expire under the base lock, call with it dropped."""
+        system, base = self._system, self._base(cpu.cpu_id)
+        now = cpu.clock // self._jiffy_ns
+        flags = cpu.local_irq_save()
+        await system.locks.raw_spin_lock(cpu, base.lock)
+        while (due := base.next_jiffy()) is not None and due <= now:
+            _, _, timer = heappop(base.queue)
+            timer.ticket = 0
+            await system.locks.raw_spin_unlock(cpu, base.lock)
+            if not timer.irqsafe:
+                await cpu.local_irq_restore(flags)
+            if system.events.on:
+                system.emit(cpu, "timer_expire_entry", f"timer={timer.name} function={timer.name} now={now} baseclk={now}")
+            await timer.function(cpu)
+            if not timer.irqsafe:
+                cpu.local_irq_save()
+            await system.locks.raw_spin_lock(cpu, base.lock)
+        await system.locks.raw_spin_unlock(cpu, base.lock)
+        await cpu.local_irq_restore(flags)
+
+
+class Ticks:
+    """The scheduling-clock interrupt of each CPU."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._timers: dict[int, Hrtimer] = {}
+        self._jiffy_ns = system.config.jiffy_ns
+        self.count = 0
+
+    def _timer(self, cpu: Cpu) -> Hrtimer:
+        timer = self._timers.get(cpu.cpu_id)
+        if timer is None:
+            timer = self._timers[cpu.cpu_id] = Hrtimer("tick_sched_timer", self._tick, hard=True)
+        return timer
+
+    def _next_boundary(self, now: int) -> int:
+        return (now // self._jiffy_ns + 1) * self._jiffy_ns
+
+    def restart(self, cpu: Cpu) -> None:
+        """tick_nohz_idle_exit(): a thread runs again."""
+        self._system.hrtimers.enqueue(cpu, self._timer(cpu), self._next_boundary(cpu.clock))
+
+    def stop(self, cpu: Cpu) -> None:
+        """tick_nohz_idle_enter(): no tick until the next timer, or the next jiffy if somebody needs it."""
+        system, timer = self._system, self._timer(cpu)
+        due = system.timers.next_jiffy(cpu)
+        if cpu.hooks.keeps_tick(cpu):
+            expiry = self._next_boundary(cpu.clock)
+        elif due is not None:
+            expiry = max(due * self._jiffy_ns, self._next_boundary(cpu.clock))
+        else:
+            if timer.ticket:
+                system.hrtimers.cancel(cpu, timer)
+            return
+        if not timer.ticket or timer.expires_ns != expiry:
+            system.hrtimers.enqueue(cpu, timer, expiry)
+
+    async def _tick(self, cpu: Cpu) -> int | None:
+        """tick_sched_timer(), update_process_times()."""
+        system = self._system
+        self.count += 1
+        cpu.clock += system.costs.tick_ns
+        due = system.timers.next_jiffy(cpu)
+        if due is not None and due * self._jiffy_ns <= cpu.clock:
+            system.softirqs.raise_irqoff(cpu, Softirq.TIMER)
+        for hook in cpu.hooks.on_tick:
+            hook(cpu)
+        if cpu.idle:
+            return None if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu) else self._next_boundary(cpu.clock)
+        best = cpu.runqueue.best()
+        if best is not None and best.urgency >= cpu.current.urgency:
+            cpu.need_resched = True
+            cpu.attention = True
+        return self._next_boundary(cpu.clock)

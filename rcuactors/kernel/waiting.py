@@ -1,0 +1,63 @@
+"""Who waits for whom: the cycle that closes when a lock is waited for, and the list of everybody who waits when nothing moves any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ..context.trace import call_trace
+from ..context.violation import ViolationKind
+
+if TYPE_CHECKING:
+    from ..context.processor import Sleeper
+    from .cpu import Cpu
+    from .system import System
+    from .thread import Thread
+
+
+def _find_cycle(start: Sleeper) -> list[Sleeper]:
+    """The threads of the cycle that `start` closes, itself first; empty when there is none."""
+    chain: list[Sleeper] = []
+    at: Sleeper | None = start
+    while at is not None and at.blocked_on is not None:
+        chain.append(at)
+        at = at.blocked_on.owner
+        if at is start:
+            return chain
+        if at in chain:
+            return []
+    return []
+
+
+def _edge(waiter: Sleeper) -> str:
+    thread = cast("Thread", waiter)
+    lock = waiter.blocked_on
+    assert lock is not None
+    owner = cast("Thread | None", lock.owner)
+    holder = "nobody" if owner is None else "itself" if owner is thread else f"{owner} on CPU {owner.cpu.cpu_id}"
+    verb = "sleeps on" if thread.state.value == "sleeping" else "spins on"
+    return f" {thread} on CPU {thread.cpu.cpu_id} {verb} {lock.name}, held by {holder}"
+
+
+def report_cycle(cpu: Cpu, waiter: Sleeper) -> bool:
+    """Report a deadlock if the wait that just began closes a cycle."""
+    cycle = _find_cycle(waiter)
+    if not cycle:
+        return False
+    first = cycle[0]
+    assert first.blocked_on is not None
+    title = f"DEADLOCK: {first} waits for ever for {first.blocked_on.name}"
+    lines = [title, *(_edge(member) for member in cycle), *cpu.judge.stack(cpu, call_trace())]
+    cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))
+    return True
+
+
+def describe_stuck(system: System) -> list[str]:
+    """One line for each thread that waits, lock waiters first, and one for each device that waits for a message."""
+    threads = [thread for thread in system.threads if thread.state.value in ("sleeping", "waiting outside the model", "runnable")]
+    on_locks = [_edge(thread) for thread in threads if thread.blocked_on is not None]
+    others = [
+        f" {thread} on CPU {thread.cpu.cpu_id} waits for {thread.waiting_for or thread.state.value}"
+        for thread in threads
+        if thread.blocked_on is None and not thread.service
+    ]
+    return on_locks + others

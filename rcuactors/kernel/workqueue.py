@@ -1,0 +1,268 @@
+"""Workqueues (kernel/workqueue.c): per-CPU pools of normal and high-priority workers, pending bits, delayed work.
+
+Queueing takes the pool's raw lock and wakes a worker, which takes the scheduler's locks: that is why a request made under them must go through
+an hrtimer first. The manager is an actor: it hears of queued work and of workers that sleep in the middle of an item, and wakes or creates a worker;
+an item that cannot be started right away waits on the pool's list.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast
+
+import attrs
+
+from ..context.locks import Lock, LockKind
+from ..engine.device import Device
+from .completion import Completion, complete, wait_for_completion
+from .messages import WakeUp, WorkerSleeping, WorkQueued
+from .thread import Thread, ThreadState, Urgency
+from .timer import Timer
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .system import System
+
+Function = Callable[["Cpu"], Awaitable[None]]
+
+
+@attrs.define(eq=False)
+class Work:
+    """struct work_struct. `function` runs on a worker; `pending` is WORK_STRUCT_PENDING: set while queued, cleared just before the function runs."""
+
+    name: str
+    function: Function
+    pending: bool = False
+    runs: int = 0
+    flushers: list[Completion] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class DelayedWork:
+    """struct delayed_work: a work and the timer that queues it."""
+
+    work: Work
+    timer: Timer
+    workqueue: Workqueue | None = None
+
+
+@attrs.frozen(eq=False)
+class Workqueue:
+    """struct workqueue_struct, a bound one: its works run on the CPU that queued them."""
+
+    name: str
+    highpri: bool = False
+
+
+@attrs.define(eq=False)
+class Worker:
+    """A kworker: a thread, and what it is doing."""
+
+    thread: Thread
+    pool: Pool
+    busy: bool = False
+    current: Work | None = None
+
+
+@attrs.define(eq=False)
+class Pool:
+    """struct worker_pool: one CPU's workers of one priority."""
+
+    cpu: Cpu
+    highpri: bool
+    lock: Lock
+    worklist: deque[tuple[Work, Workqueue]] = attrs.field(factory=deque)
+    idle: list[Worker] = attrs.field(factory=list)
+    workers: list[Worker] = attrs.field(factory=list)
+
+    def name(self, worker: int) -> str:
+        """A worker's comm."""
+        return f"kworker/{self.cpu.cpu_id}:{worker}{'H' if self.highpri else ''}"
+
+
+class Workqueues:
+    """All pools, the two system workqueues, and the manager."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._pools: dict[tuple[int, bool], Pool] = {}
+        self._by_thread: dict[int, Worker] = {}
+        self.system_wq = Workqueue("events")
+        self.system_highpri_wq = Workqueue("events_highpri", highpri=True)
+        self.manager = Manager(self, index=system.next_actor_index())
+        system.add_device(self.manager)
+        system.hooks.on_switch.append(self._worker_sleeping)
+
+    @property
+    def system(self) -> System:
+        """The machine's floor."""
+        return self._system
+
+    def pool(self, cpu: Cpu, *, highpri: bool) -> Pool:
+        """The CPU's pool of that priority."""
+        pool = self._pools.get((cpu.cpu_id, highpri))
+        if pool is None:
+            pool = Pool(cpu, highpri, self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK))
+            self._pools[cpu.cpu_id, highpri] = pool
+        return pool
+
+    async def queue_work(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> bool:
+        """queue_work() on this CPU; False when the work is pending already."""
+        flags = cpu.local_irq_save()
+        fresh = not work.pending
+        if fresh:
+            work.pending = True
+            await self.queue_pending(cpu, workqueue, work)
+        await cpu.local_irq_restore(flags)
+        return fresh
+
+    async def queue_pending(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> None:
+        """__queue_work(): with the pending bit ours and interrupts off; pool->lock, then the locks of a wake-up."""
+        system, pool = self._system, self.pool(cpu, highpri=workqueue.highpri)
+        await system.locks.raw_spin_lock(cpu, pool.lock)
+        pool.worklist.append((work, workqueue))
+        cpu.clock += system.costs.queue_work_ns
+        if system.events.on:
+            system.emit(cpu, "workqueue_queue_work", f"work struct={work.name} function={work.name} workqueue={workqueue.name} req_cpu={system.config.nr_cpus} cpu={cpu.cpu_id}")
+        if any(worker.busy and worker.thread.state is ThreadState.RUNNABLE for worker in pool.workers):
+            # The running worker takes it next; if it sleeps first, the manager hears of that.
+            pass
+        elif pool.idle:
+            await cpu.wake_up_process(pool.idle[-1].thread)
+        else:
+            system.conductor.post(self.manager, WorkQueued(sender=cpu.name, time_ns=cpu.clock, pool=pool))
+        await system.locks.raw_spin_unlock(cpu, pool.lock)
+
+    async def queue_delayed_work(self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
+        """queue_delayed_work(): a zero delay queues at once, any other takes the timer base's lock only."""
+        flags = cpu.local_irq_save()
+        fresh = not dwork.work.pending
+        if fresh:
+            dwork.work.pending = True
+            dwork.workqueue = workqueue
+            if delay_jiffies == 0:
+                await self.queue_pending(cpu, workqueue, dwork.work)
+            else:
+                await self._system.timers.add_timer(cpu, dwork.timer, delay_jiffies)
+        await cpu.local_irq_restore(flags)
+        return fresh
+
+    def new_delayed_work(self, name: str, function: Function) -> DelayedWork:
+        """INIT_DELAYED_WORK()."""
+        dwork = DelayedWork(Work(name, function), Timer("delayed_work_timer_fn", _unset, irqsafe=True))
+
+        async def delayed_work_timer_fn(cpu: Cpu) -> None:
+            assert dwork.workqueue is not None
+            await self.queue_pending(cpu, dwork.workqueue, dwork.work)
+
+        dwork.timer.function = delayed_work_timer_fn
+        return dwork
+
+    async def flush_work(self, cpu: Cpu, work: Work) -> None:
+        """flush_work(): sleep until the last queueing of the work has finished."""
+        cpu.judge.might_sleep(cpu)
+        running = any(worker.current is work for worker in self._by_thread.values())
+        if not work.pending and not running:
+            return
+        done = self._system.new_completion(f"flush of {work.name}")
+        work.flushers.append(done)
+        await wait_for_completion(self._system, cpu, done)
+
+    # -- workers ------------------------------------------------------------------------------------------------------------------
+
+    def create_worker(self, pool: Pool) -> Worker:
+        """create_worker(): a new kworker of the pool, asleep."""
+        number = len(pool.workers) + 1
+        holder: list[Worker] = []
+        urgency = Urgency.HIGH if pool.highpri else Urgency.NORMAL
+        thread = self._system.create_thread(
+            pool.cpu, pool.name(number), lambda: self._worker_thread(holder[0]), urgency=urgency, service=True
+        )
+        worker = Worker(thread, pool)
+        holder.append(worker)
+        pool.workers.append(worker)
+        pool.idle.append(worker)
+        self._by_thread[thread.pid] = worker
+        return worker
+
+    def _worker_sleeping(self, cpu: Cpu, thread: Thread, preempted: bool) -> None:
+        """wq_worker_sleeping(): a busy worker blocks while others wait in its pool."""
+        if preempted or thread.state is ThreadState.RUNNABLE:
+            return
+        worker = self._by_thread.get(thread.pid)
+        if worker is not None and worker.busy and worker.pool.worklist:
+            message = WorkerSleeping(sender=cpu.name, time_ns=cpu.clock, pool=worker.pool)
+            self._system.conductor.post(self.manager, message)
+
+    async def _worker_thread(self, worker: Worker) -> None:
+        """worker_thread(): take works off the list, sleep when there are none."""
+        system, pool = self._system, worker.pool
+        cpu = pool.cpu
+        while True:
+            flags = cpu.local_irq_save()
+            await system.locks.raw_spin_lock(cpu, pool.lock)
+            if not pool.worklist:
+                if worker not in pool.idle:
+                    pool.idle.append(worker)
+                worker.busy = False
+                cpu.current.state = ThreadState.SLEEPING
+                await system.locks.raw_spin_unlock(cpu, pool.lock)
+                await cpu.local_irq_restore(flags)
+                if cpu.current.state is ThreadState.SLEEPING:
+                    await cpu.sleep("work")
+                continue
+            if worker in pool.idle:
+                pool.idle.remove(worker)
+            worker.busy = True
+            work, workqueue = pool.worklist.popleft()
+            work.pending = False
+            await system.locks.raw_spin_unlock(cpu, pool.lock)
+            await cpu.local_irq_restore(flags)
+            await self._process(cpu, worker, work, workqueue)
+
+    async def _process(self, cpu: Cpu, worker: Worker, work: Work, _workqueue: Workqueue) -> None:
+        """process_one_work()."""
+        system = self._system
+        worker.current = work
+        flushers, work.flushers = work.flushers, []
+        if system.events.on:
+            system.emit(cpu, "workqueue_execute_start", f"work struct {work.name}: function {work.name}")
+        await work.function(cpu)
+        work.runs += 1
+        if system.events.on:
+            system.emit(cpu, "workqueue_execute_end", f"work struct {work.name}: function {work.name}")
+        worker.current = None
+        for done in flushers:
+            await complete(system, cpu, done)
+
+
+async def _unset(_cpu: Cpu) -> None:
+    """Stands in a timer until its work is known."""
+
+
+class Manager(Device):
+    """The workqueue actor: makes sure that a pool with waiting work and no running worker gets one."""
+
+    def __init__(self, workqueues: Workqueues, *, index: int) -> None:
+        super().__init__(name="workqueue", index=index)
+        self._workqueues = workqueues
+
+    async def main(self) -> None:
+        """Wait for messages, for ever."""
+        system = self._workqueues.system
+        while True:
+            message = await system.conductor.receive(self)
+            if isinstance(message, WorkQueued | WorkerSleeping):
+                self._see_to(cast("Pool", message.pool), force=isinstance(message, WorkerSleeping))
+
+    def _see_to(self, pool: Pool, *, force: bool) -> None:
+        running = any(worker.busy and worker.thread.state is ThreadState.RUNNABLE for worker in pool.workers)
+        if not pool.worklist or (running and not force):
+            return
+        system = self._workqueues.system
+        if not pool.idle:
+            self.clock += system.costs.worker_create_ns
+            self._workqueues.create_worker(pool)
+        thread = pool.idle[-1].thread
+        system.conductor.post(pool.cpu, WakeUp(sender=self.name, time_ns=self.clock, thread=thread))

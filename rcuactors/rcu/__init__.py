@@ -1,0 +1,1 @@
+"""Floor 3, one half: the grace-period machine, callbacks, read-side sections, and the lifetime oracle that trusts none of them."""

@@ -1,0 +1,132 @@
+"""The grace-period machine (kernel/rcu/tree.c, rcu_gp_kthread()): an actor that collects quiescent states.
+
+Every CPU must be seen outside of read-side sections once. Busy CPUs are asked and report at a context switch, at a tick that found no reader, or when a
+reader ends; idle ones are found by the forced-quiescent-state scan, the first a jiffy after the start (jiffies_till_first_fqs). Readers that were
+switched out are waited for by name. The kernel's machine is a thread on some CPU; here it has a line of time of its own (docs, assumptions).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engine.device import Device
+from . import seq as gp_seq
+from .messages import (
+    GracePeriodEnded,
+    GracePeriodRequested,
+    QuiescentStateNeeded,
+    QuiescentStateReported,
+    ReaderBlocked,
+    ReaderExited,
+)
+
+if TYPE_CHECKING:
+    from ..engine.actor import Message
+    from ..kernel.cpu import Cpu
+    from ..kernel.system import System
+    from ..kernel.thread import Thread
+
+_PID = 14
+
+
+class GracePeriodMachine(Device):
+    """rcu_state and its kthread."""
+
+    def __init__(self, system: System, *, index: int) -> None:
+        super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
+        self._system = system
+        self.gp_seq = gp_seq.INITIAL
+        self.completed = 0
+        self._requested = gp_seq.INITIAL
+        self._waiting: dict[int, Cpu] = {}
+        self._asked: set[int] = set()
+        self._idle_unscanned = False
+        self._blocked: dict[int, Thread] = {}
+        self._blockers: dict[int, Thread] = {}
+        self._interested: dict[int, Cpu] = {}
+        self._next_scan: int | None = None
+
+    async def main(self) -> None:
+        """Wait for requests, reports and the time of the next scan, for ever."""
+        while True:
+            message = await self._system.conductor.receive(self, self._next_scan)
+            if message is None:
+                self._force_quiescent_states()
+            else:
+                self._take(message)
+            if self.mailbox.waiting:
+                continue
+            if gp_seq.in_progress(self.gp_seq) and not self._waiting and not self._blockers and not self._idle_unscanned:
+                self._end()
+            if not gp_seq.in_progress(self.gp_seq) and self._requested > self.gp_seq:
+                self._start()
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case GracePeriodRequested(cpu=cpu, seq=wanted):
+                self._interested[cpu.cpu_id] = cpu
+                if wanted > self._requested:
+                    self._requested = wanted
+                    self._emit("newreq")
+            case QuiescentStateReported(cpu=cpu, seq=about):
+                if about == self.gp_seq:
+                    self._waiting.pop(cpu.cpu_id, None)
+            case ReaderBlocked(cpu=cpu, thread=thread):
+                self._blocked[thread.pid] = thread
+                if cpu.cpu_id in self._waiting:
+                    self._blockers[thread.pid] = thread
+            case ReaderExited(thread=thread):
+                self._blocked.pop(thread.pid, None)
+                self._blockers.pop(thread.pid, None)
+            case _:
+                raise TypeError(f"the grace-period machine does not understand {type(message).__name__}")
+
+    def _start(self) -> None:
+        """rcu_gp_init()."""
+        system = self._system
+        self.gp_seq = gp_seq.start(self.gp_seq)
+        self.clock += system.costs.gp_init_ns
+        self._emit("start")
+        self._blockers = dict(self._blocked)
+        self._waiting = dict(sorted(system.cpus.items()))
+        self._idle_unscanned = len(self._waiting) < system.config.nr_cpus or any(cpu.idle for cpu in self._waiting.values())
+        self._asked.clear()
+        for cpu in self._waiting.values():
+            if not cpu.idle:
+                self._ask(cpu)
+        self._next_scan = self.clock + system.config.jiffy_ns
+
+    def _ask(self, cpu: Cpu) -> None:
+        self._asked.add(cpu.cpu_id)
+        self._system.conductor.post(cpu, QuiescentStateNeeded(sender=self.name, time_ns=self.clock, seq=self.gp_seq))
+
+    def _force_quiescent_states(self) -> None:
+        """rcu_gp_fqs(): idle CPUs are quiescent; those that have become busy since are asked."""
+        self.clock += self._system.costs.fqs_ns
+        self._emit("fqsstart")
+        self._idle_unscanned = False
+        for cpu in list(self._waiting.values()):
+            if cpu.idle and not cpu.ctx.preempt_count:
+                del self._waiting[cpu.cpu_id]
+            elif cpu.cpu_id not in self._asked:
+                self._ask(cpu)
+        self._emit("fqsend")
+        self._next_scan = self.clock + self._system.config.jiffy_ns
+
+    def _end(self) -> None:
+        """rcu_gp_cleanup()."""
+        system = self._system
+        self.clock += system.costs.gp_cleanup_ns
+        self.gp_seq = gp_seq.end(self.gp_seq)
+        self.completed += 1
+        self._next_scan = None
+        self._emit("end")
+        for cpu in self._interested.values():
+            system.conductor.post(cpu, GracePeriodEnded(sender=self.name, time_ns=self.clock, seq=self.gp_seq))
+        if self._requested <= self.gp_seq:
+            self._interested.clear()
+
+    def _emit(self, what: str) -> None:
+        if self._system.events.on:
+            text = f"{self.name} {self.gp_seq} {what}"
+            self._system.emit_device(self.name, _PID, self.clock, "rcu_grace_period", text)

@@ -1,0 +1,167 @@
+"""The lifetime oracle: it watches objects and read-side sections, and never asks the grace-period machine.
+
+Every read-side section gets a serial number when it opens. An object that is retired notes how many had been opened by then: any of those that is still
+open may hold a reference, so freeing the object now is a use-after-free window even if nobody touches it. The oldest open section decides, which makes
+the check one comparison an object. Objects, double frees, leaks at the end, and objects retired and never freed are told from the same book-keeping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+import attrs
+
+from ..context.violation import ViolationKind
+
+LIVE: Final = 0
+RETIRED: Final = 1
+FREED: Final = 2
+
+_NO_READER: Final = 1 << 62
+
+
+class Tracked(Protocol):
+    """What the oracle needs to know of an object; the memory floor's objects have it."""
+
+    address: int
+    size: int
+    state: int
+    retired_serial: int
+    retired_ns: int
+    origin: str
+
+    def __str__(self) -> str: ...
+
+
+Report = Callable[[ViolationKind, str, list[str]], None]
+"""Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack."""
+
+
+@attrs.define(eq=False)
+class Reader:
+    """One open read-side section. `held` are the objects it dereferenced."""
+
+    serial: int
+    who: str
+    site: str
+    held: dict[int, Tracked] = attrs.field(factory=dict)
+
+
+class Oracle:
+    """The truth about lifetimes in one run."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._serial = 0
+        self._open: dict[int, Reader] = {}
+        self.live: dict[int, Tracked] = {}
+        self.live_bytes = 0
+        self.peak_objects = 0
+        self.peak_bytes = 0
+        self.retired_outstanding = 0
+
+    # -- readers --------------------------------------------------------------------------------------------------------------
+
+    def reader_enters(self, who: str, site: str) -> Reader:
+        """A read-side section opens."""
+        self._serial += 1
+        reader = Reader(self._serial, who, site)
+        self._open[self._serial] = reader
+        return reader
+
+    def reader_leaves(self, reader: Reader) -> None:
+        """It closes."""
+        self._open.pop(reader.serial, None)
+
+    def dereferenced(self, reader: Reader | None, item: Tracked) -> None:
+        """Somebody follows a pointer to the object, inside a section if `reader` is given."""
+        if item.state == FREED:
+            self._use_after_free(f"use of {item} after it was freed", item, [])
+        elif reader is not None:
+            reader.held[item.address] = item
+
+    def open_readers(self) -> Sequence[Reader]:
+        """The sections that are open now, oldest first."""
+        return tuple(self._open.values())
+
+    # -- objects --------------------------------------------------------------------------------------------------------------
+
+    def allocated(self, item: Tracked) -> None:
+        """An object was given out."""
+        live = self.live
+        live[item.address] = item
+        self.live_bytes += item.size
+        if len(live) > self.peak_objects:
+            self.peak_objects = len(live)
+        if self.live_bytes > self.peak_bytes:
+            self.peak_bytes = self.live_bytes
+
+    def retired(self, item: Tracked, now: int) -> None:
+        """kvfree_rcu() was called for the object, or its RCU callback was queued."""
+        if item.state != LIVE:
+            self._retired_twice(item)
+            return
+        item.state = RETIRED
+        item.retired_serial = self._serial
+        item.retired_ns = now
+
+    def freed(self, items: Iterable[Tracked], how: str) -> list[Tracked]:
+        """Objects are being given back. Returns those that may really be (the others were free already)."""
+        oldest = next(iter(self._open), _NO_READER)
+        live = self.live
+        good: list[Tracked] = []
+        size = 0
+        for item in items:
+            if item.state == FREED:
+                self._double_free(item, how)
+                continue
+            if oldest <= item.retired_serial or (oldest != _NO_READER and item.state == LIVE):
+                self._judge_free(item, how)
+            item.state = FREED
+            size += item.size
+            del live[item.address]
+            good.append(item)
+        self.live_bytes -= size
+        return good
+
+    # -- reports --------------------------------------------------------------------------------------------------------------
+
+    def _judge_free(self, item: Tracked, how: str) -> None:
+        if item.state == RETIRED:
+            holders = [reader for reader in self._open.values() if reader.serial <= item.retired_serial]
+        else:
+            holders = [reader for reader in self._open.values() if item.address in reader.held]
+        if holders:
+            self._use_after_free(f"{item} freed by {how} under a reader that may hold it", item, holders)
+
+    def _use_after_free(self, what: str, item: Tracked, holders: list[Reader]) -> None:
+        lines = [f"object allocated at {item.origin}"]
+        if item.retired_ns >= 0:
+            lines.append(f"retired at {item.retired_ns} ns")
+        lines += [f"reader {reader.who} entered at {reader.site}" for reader in holders]
+        self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines)
+
+    def _double_free(self, item: Tracked, how: str) -> None:
+        self._report(ViolationKind.DOUBLE_FREE, f"BUG: double free: {item} by {how}", [f"object allocated at {item.origin}"])
+
+    def _retired_twice(self, item: Tracked) -> None:
+        title = f"BUG: double free: {item} given to kvfree_rcu() {'again' if item.state == RETIRED else 'after it was freed'}"
+        self._report(ViolationKind.DOUBLE_FREE, title, [f"object allocated at {item.origin}"])
+
+    def end_of_run(self, *, machine_idle: bool) -> None:
+        """What is left when nothing moves any more."""
+        lost = [item for item in self.live.values() if item.state == RETIRED]
+        leaked = [item for item in self.live.values() if item.state == LIVE]
+        if lost and machine_idle:
+            self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)
+        if leaked:
+            self._summarise(ViolationKind.LEAK, "allocated and never freed", leaked)
+
+    def _summarise(self, kind: ViolationKind, what: str, items: list[Tracked]) -> None:
+        origins: dict[str, int] = {}
+        for item in items:
+            origins[item.origin] = origins.get(item.origin, 0) + 1
+        plural = "s" if len(items) > 1 else ""
+        lines = [f"{count} allocated at {origin}" for origin, count in origins.items()]
+        self._report(kind, f"BUG: {kind.value}: {len(items)} object{plural} {what}, first {items[0]}", lines)

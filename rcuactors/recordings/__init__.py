@@ -1,0 +1,24 @@
+"""Recordings of real kernels: ftrace text in, frozen data out.
+
+A recording is what the kernel itself said about one run: who called kvfree_call_rcu(), from which CPU and
+context, and what followed (page-cache refills, monitor runs, grace periods, bulk frees). The calls are the
+*input* of a replay, what followed is the *yardstick* that its result is held against; this folder only reads,
+it neither replays nor judges.
+"""
+
+from rcuactors.recordings.calls import Call
+from rcuactors.recordings.ftrace import TraceLine, context_of, format_line, parse_line
+from rcuactors.recordings.observed import Observed
+from rcuactors.recordings.recording import Recording, UnknownLine, read_recording
+
+__all__ = [
+    "Call",
+    "Observed",
+    "Recording",
+    "TraceLine",
+    "UnknownLine",
+    "context_of",
+    "format_line",
+    "parse_line",
+    "read_recording",
+]

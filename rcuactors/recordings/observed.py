@@ -1,0 +1,184 @@
+"""What the real kernel did with the objects: counts, and the sizes of the bulk frees.
+
+These are the numbers that a replay is held against. Kernels differ in what they can tell: with RCU
+tracepoints every freed object is an event of its own; PREEMPT_RT (recorded without them) has kprobes on the
+freeing functions instead, which others call too, so only pointers that were queued before are counted there;
+a stock kernel shows neither.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from attrs import field, frozen, mutable
+
+from rcuactors.recordings.calls import Call
+from rcuactors.recordings.ftrace import TraceLine
+
+_RECORDS: Final = re.compile(r"nr_records=([0-9]{1,18})$", re.ASCII)
+_SIZE: Final = re.compile(r" s=(?:0x0|0|\(null\)) size=(?:0x)?([0-9]{1,18})$", re.ASCII)
+_OFFSET: Final = re.compile(r" func=([0-9]{1,18})$", re.ASCII)
+_FREED: Final = re.compile(r" addr=0x([0-9a-f]{1,16})$", re.ASCII)
+# Others take pages by the same function while it is probed (page tables of vmalloc, a new process): only
+# these two count.
+_PAGE_GOT: Final = re.compile(
+    r"\((fill_page_cache_func|kvfree_call_rcu)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII
+)
+
+
+@frozen
+class Observed:
+    """What followed the calls.
+
+    Grace periods are those between the first call and the last free, as the summaries count them: others are
+    the rig's. `rcu_visible` is False where the recorded kernel shows no RCU events (stock): then the grace
+    periods and the two per-object counts are 0 because nobody looked, not because nothing happened.
+
+    Pages are those for blocks: all of them, and of these the ones that the caller took itself (one-argument
+    form). For each page that a caller failed to get it waited for a grace period and freed its object itself,
+    which left no event.
+    """
+
+    refill_timer_starts: int
+    refill_work_runs: int
+    monitor_runs: int
+    reclaim_work_runs: int
+    grace_periods_started: int
+    grace_periods_ended: int
+    bulk_sizes: tuple[int, ...]
+    list_freed: int
+    vmalloc_freed: int
+    pages_allocated: int
+    pages_failed: int
+    caller_pages_allocated: int
+    caller_pages_failed: int
+    rcu_visible: bool
+
+
+@mutable
+class Tally:
+    """The running counts, fed line by line."""
+
+    _handlers: dict[str, Callable[[TraceLine], None]] = field(init=False)
+    _events: Counter[str] = field(factory=Counter, init=False)
+    _derived: Counter[str] = field(factory=Counter, init=False)
+    _queued: set[int] = field(factory=set, init=False)
+    _called: bool = field(default=False, init=False)
+    _periods: tuple[int, int] = field(default=(0, 0), init=False)
+    _periods_at_last_free: tuple[int, int] | None = field(default=None, init=False)
+    _bulk_by_tracepoint: list[int] = field(factory=list, init=False)
+    _bulk_by_probe: list[int] = field(factory=list, init=False)
+    _tracepoints: bool = field(default=False, init=False)
+    _probes: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._handlers = {
+            "rcu_grace_period": self._grace_period,
+            "rcu_gp_init": self._grace_period_probe,
+            "rcu_gp_cleanup": self._grace_period_probe,
+            "rcu_invoke_kfree_bulk_callback": self._bulk_callback,
+            "kmem_cache_free_bulk": self._bulk_probe,
+            "rcu_invoke_kvfree_callback": self._object_callback,
+            "kvfree": self._object_probe,
+            "vfree": self._object_probe,
+            "hrtimer_start": self._timer_start,
+            "get_free_pages_ret": self._page_returned,
+        }
+
+    def queued(self, call: Call) -> None:
+        """Take in one call: grace periods count from the first, and an object is known when it is freed."""
+        self._called = True
+        self._queued.add(call.address)
+
+    def count(self, line: TraceLine) -> None:
+        """Take in any other line."""
+        self._events[line.event] += 1
+        handler = self._handlers.get(line.event)
+        if handler is not None:
+            handler(line)
+
+    def total(self) -> Observed:
+        """Return the counts so far."""
+        events, derived = self._events, self._derived
+        started, ended = self._periods_at_last_free or self._periods
+        prefix = "callback" if self._tracepoints else "probe"
+        # Without a probe on the return (workload) there is no telling failures from successes: every try is a
+        # page.
+        pages = derived["pages"] if "get_free_pages_ret" in events else events["get_free_pages"]
+        return Observed(
+            refill_timer_starts=derived["refill_timer"],
+            refill_work_runs=events["fill_page_cache_func"],
+            monitor_runs=events["kfree_rcu_monitor"],
+            reclaim_work_runs=events["kfree_rcu_work"],
+            grace_periods_started=started,
+            grace_periods_ended=ended,
+            bulk_sizes=tuple(self._bulk_by_tracepoint or self._bulk_by_probe),
+            list_freed=derived[f"{prefix}_list"],
+            vmalloc_freed=derived[f"{prefix}_vmalloc"],
+            pages_allocated=pages,
+            pages_failed=derived["pages_failed"],
+            caller_pages_allocated=derived["caller_pages"],
+            caller_pages_failed=derived["caller_pages_failed"],
+            rcu_visible=self._tracepoints or self._probes,
+        )
+
+    def _freed(self) -> None:
+        self._periods_at_last_free = self._periods
+
+    def _grace_period(self, line: TraceLine) -> None:
+        self._tracepoints = True
+        # "start" and "end" are the whole system's; cpustart, cpuend and fqsstart are steps inside one.
+        if line.text.endswith((" start", " end")):
+            self._period_edge(started=line.text.endswith(" start"))
+
+    def _grace_period_probe(self, line: TraceLine) -> None:
+        self._probes = True
+        self._period_edge(started=line.event == "rcu_gp_init")
+
+    def _period_edge(self, *, started: bool) -> None:
+        if self._called:
+            starts, ends = self._periods
+            self._periods = (starts + 1, ends) if started else (starts, ends + 1)
+
+    def _bulk_callback(self, line: TraceLine) -> None:
+        if (match := _RECORDS.search(line.text)) is not None:
+            self._tracepoints = True
+            self._bulk_by_tracepoint.append(int(match[1]))
+            self._freed()
+
+    def _bulk_probe(self, line: TraceLine) -> None:
+        # A named cache (s != 0) is somebody else's bulk free; objects of unknown caches are kvfree_rcu's.
+        if (match := _SIZE.search(line.text)) is not None:
+            self._bulk_by_probe.append(int(match[1]))
+            self._freed()
+
+    def _object_callback(self, line: TraceLine) -> None:
+        # The tracepoint prints the offset of the rcu_head for an object of the list and 0 for one of a
+        # vmalloc block. An rcu_head at offset 0 on the list would look the same; the recordings have none
+        # that is not vmalloc.
+        if (match := _OFFSET.search(line.text)) is not None:
+            self._tracepoints = True
+            self._derived["callback_vmalloc" if int(match[1]) == 0 else "callback_list"] += 1
+            self._freed()
+
+    def _object_probe(self, line: TraceLine) -> None:
+        # kvfree() of a vmalloc object calls vfree() in turn: the first of the two takes the pointer out of
+        # the set, so a vfree() that still finds it there came straight from a vmalloc block.
+        match = _FREED.search(line.text)
+        if match is not None and (address := int(match[1], 16)) in self._queued:
+            self._queued.discard(address)
+            self._derived["probe_list" if line.event == "kvfree" else "probe_vmalloc"] += 1
+            if not self._tracepoints:
+                self._freed()
+
+    def _timer_start(self, line: TraceLine) -> None:
+        if " function=schedule_page_work_fn " in line.text:
+            self._derived["refill_timer"] += 1
+
+    def _page_returned(self, line: TraceLine) -> None:
+        if (match := _PAGE_GOT.search(line.text)) is not None:
+            outcome = "pages" if int(match[2], 16) else "pages_failed"
+            self._derived[outcome] += 1
+            if match[1] == "kvfree_call_rcu":
+                self._derived[f"caller_{outcome}"] += 1

@@ -1,0 +1,68 @@
+"""Lines out of a file, whatever it is.
+
+Recordings are kept gzipped, and are handed around as plain text: the first two bytes tell which, the name
+does not. This is the only place that meets the file system, so it is also where everything that can be wrong
+with a file becomes one `BadInput` with one line of message.
+"""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase
+from typing import Final
+
+from rcuactors.errors import BadInput
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+
+# A file without line ends must not be read into memory whole. The longest line of a real recording has 400
+# characters.
+_LONGEST_LINE: Final = 65_536
+
+
+def bad(path: str | os.PathLike[str], wrong: str) -> BadInput:
+    """Return the error for a file, in one line: repr keeps a strange name from breaking it."""
+    return BadInput(f"recording {os.fsdecode(path)!r}: {wrong}")
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the lines of a plain or gzipped text, without their line ends; raise BadInput if it is none."""
+    with _complaints(path), open(path, "rb") as raw:  # noqa: PTH123 (one kind of path is as good as another)
+        head = raw.peek(2)[:2]  # not read and seek: a pipe is welcome, too
+        if not head:
+            raise bad(path, "is empty")
+        if head != _GZIP_MAGIC:
+            yield from _decoded(path, raw)
+        else:
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                yield from _decoded(path, unpacked)
+
+
+@contextmanager
+def _complaints(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the system and the unpacker complain of into BadInput."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        reason = "it ends too early" if isinstance(error, EOFError) else "its data are damaged"
+        raise bad(path, f"broken gzip file, {reason}") from error
+    except OSError as error:
+        raise bad(path, f"cannot be read: {error.strerror or error}") from error
+    except BadInput:
+        raise
+    except ValueError as error:  # open() says so of a name with a NUL
+        raise bad(path, f"cannot be read: {error}") from error
+
+
+def _decoded(path: str | os.PathLike[str], stream: BufferedIOBase) -> Iterator[str]:
+    seen = False
+    while line := stream.readline(_LONGEST_LINE):
+        # Text never holds NUL. Other odd bytes may stand in the name of a task, hence "replace".
+        if b"\0" in line:
+            raise bad(path, "holds binary data, expected ftrace text, plain or gzipped")
+        seen = True
+        yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
+    if not seen:
+        raise bad(path, "is empty once unpacked")
