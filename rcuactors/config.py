@@ -40,7 +40,6 @@ class Config:
     pcp_batch: int = _number(0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it")
     rcu_min_cached_objs: int = _number(-1, -1, 4096, "pages that a CPU's cache may hold; -1: the version's default")
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
-    fail_after_boot_only: bool = _kconfig(True, "inject failures only once the scenario has begun")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from . import preempt
 from .trace import caller_site
 from .waittype import WaitType
 
@@ -114,9 +113,10 @@ class LockCosts:
 
 @attrs.define(eq=False, kw_only=True)
 class Locks:
-    """The operations, for one kernel: `rt` decides what a spinlock_t is."""
+    """The operations, for one kernel: `rt` decides what a spinlock_t is; `preempt_offset` is 0 in a kernel without PREEMPT_COUNT."""
 
     rt: bool
+    preempt_offset: int
     lockdep: Lockdep
     judge: Judge
     costs: LockCosts
@@ -130,7 +130,7 @@ class Locks:
         ctx = cpu.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
-        ctx.preempt_count += preempt.PREEMPT_OFFSET
+        ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, site=site)
         lock.owner = cpu.current
@@ -142,7 +142,7 @@ class Locks:
         ctx = cpu.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site or caller_site()
-        ctx.preempt_count += preempt.PREEMPT_OFFSET
+        ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, site=site or caller_site())
         if lock.owner is None:
@@ -168,7 +168,7 @@ class Locks:
     async def raw_spin_unlock(self, cpu: Processor, lock: Lock) -> None:
         """raw_spin_unlock(): let go, preemption on again."""
         self.raw_release(cpu, lock)
-        cpu.ctx.preempt_count -= preempt.PREEMPT_OFFSET
+        cpu.ctx.preempt_count -= self.preempt_offset
         if cpu.clock >= cpu.conductor.horizon or cpu.attention:
             await cpu.point()
 
@@ -177,7 +177,7 @@ class Locks:
         cpu.clock += self.costs.uncontended_ns
         if lock.owner is not None:
             return False
-        cpu.ctx.preempt_count += preempt.PREEMPT_OFFSET
+        cpu.ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, trylock=True, site=caller_site())
         lock.owner = cpu.current

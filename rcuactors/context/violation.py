@@ -28,7 +28,6 @@ class ViolationKind(enum.Enum):
     NEVER_FREED = "never-freed"
     NULL_DEREFERENCE = "null-dereference"
     OUT_OF_MEMORY = "out-of-memory"
-    ILLEGAL_IN_NMI = "illegal-in-nmi"
 
 
 @attrs.frozen(kw_only=True)

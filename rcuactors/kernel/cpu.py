@@ -137,9 +137,16 @@ class Cpu(Processor):
         if not flags and (self.attention or self.clock >= self.conductor.horizon):
             await self.point()
 
+    def preempt_disable(self, site: str = "") -> None:
+        """Raise the count, in a kernel that has one."""
+        ctx = self.ctx
+        if not ctx.preempt_count:
+            ctx.preempt_disabled_at = site
+        ctx.preempt_count += self.system.locks.preempt_offset
+
     async def preempt_enable(self) -> None:
         """Lower the count; a thread that waited for it takes over now."""
-        self.ctx.preempt_count -= preempt.PREEMPT_OFFSET
+        self.ctx.preempt_count -= self.system.locks.preempt_offset
         if self.attention or self.clock >= self.conductor.horizon:
             await self.point()
 
@@ -292,7 +299,11 @@ class Cpu(Processor):
             try:
                 await self._idle_loop()
             except RunOver:
-                nursery.cancel_scope.cancel()
+                pass
+            except BaseException as error:
+                # An interrupt handler on the idle thread raised: the run ends, and with it the threads that this nursery waits for.
+                self.conductor.finish(error)
+            nursery.cancel_scope.cancel()
 
     async def _idle_loop(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from ..config import Config
+from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
 from ..context.lockdep import Lockdep
@@ -52,6 +53,7 @@ class System:
         self.lockdep = Lockdep(on=config.lockdep, numbers=judge.numbers, judge=judge)
         self.locks = Locks(
             rt=config.PREEMPT_RT,
+            preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
             lockdep=self.lockdep,
             judge=judge,
             costs=LockCosts(uncontended_ns=costs.lock_ns, handover_ns=costs.lock_handover_ns),

@@ -87,18 +87,22 @@ class Timers:
             base = self._bases[cpu_id] = _Base(self._system.lock_factory.make("&base->lock", LockKind.RAW_SPINLOCK))
         return base
 
-    async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int) -> None:
-        """add_timer() or mod_timer() on this CPU, `delay_jiffies` from now: takes the timer base's lock, and no other."""
-        system, base = self._system, self._base(cpu.cpu_id)
+    async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu | None = None) -> None:
+        """add_timer(), mod_timer() or add_timer_on(), `delay_jiffies` from now: takes the timer base's lock, and no other."""
+        target = on or cpu
+        system, base = self._system, self._base(target.cpu_id)
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         now = cpu.clock // self._jiffy_ns
         timer.expires = wheel_expiry(now, now + delay_jiffies)
-        timer.ticket, timer.cpu_id = next(self._tickets), cpu.cpu_id
+        timer.ticket, timer.cpu_id = next(self._tickets), target.cpu_id
         heappush(base.queue, (timer.expires, timer.ticket, timer))
         cpu.clock += system.costs.timer_arm_ns
         if system.events.on:
-            system.emit(cpu, "timer_start", f"timer={timer.name} function={timer.name} expires={timer.expires} [timeout={delay_jiffies}] cpu={cpu.cpu_id} idx=0 flags={'I' if timer.irqsafe else ''}")
+            system.emit(cpu, "timer_start", f"timer={timer.name} function={timer.name} expires={timer.expires} [timeout={delay_jiffies}] cpu={target.cpu_id} idx=0 flags={'I' if timer.irqsafe else ''}")
+        if target.idle:
+            # Its tick is stopped: have it look again (wake_up_nohz_cpu()).
+            target.kick()
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
 

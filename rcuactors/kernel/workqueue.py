@@ -134,7 +134,9 @@ class Workqueues:
             system.conductor.post(self.manager, WorkQueued(sender=cpu.name, time_ns=cpu.clock, pool=pool))
         await system.locks.raw_spin_unlock(cpu, pool.lock)
 
-    async def queue_delayed_work(self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
+    async def queue_delayed_work(
+        self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, *, on: Cpu | None = None
+    ) -> bool:
         """queue_delayed_work(): a zero delay queues at once, any other takes the timer base's lock only."""
         flags = cpu.local_irq_save()
         fresh = not dwork.work.pending
@@ -144,7 +146,7 @@ class Workqueues:
             if delay_jiffies == 0:
                 await self.queue_pending(cpu, workqueue, dwork.work)
             else:
-                await self._system.timers.add_timer(cpu, dwork.timer, delay_jiffies)
+                await self._system.timers.add_timer(cpu, dwork.timer, delay_jiffies, on=on)
         await cpu.local_irq_restore(flags)
         return fresh
 

@@ -87,6 +87,11 @@ class Callbacks:
         hooks.on_message[QuiescentStateNeeded] = self._qs_needed
         hooks.on_message[GracePeriodEnded] = self._gp_ended
 
+    @property
+    def flavour(self) -> str:
+        """rcu_state.name, as tracepoints print it."""
+        return self._machine.name
+
     def _list(self, cpu: Cpu) -> _CallbackList:
         found = self._lists.get(cpu.cpu_id)
         if found is None:

@@ -8,7 +8,7 @@ the check one comparison an object. Objects, double frees, leaks at the end, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import attrs
 
@@ -33,6 +33,8 @@ class Tracked(Protocol):
 
     def __str__(self) -> str: ...
 
+
+T = TypeVar("T", bound=Tracked)
 
 Report = Callable[[ViolationKind, str, list[str]], None]
 """Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack."""
@@ -106,11 +108,11 @@ class Oracle:
         item.retired_serial = self._serial
         item.retired_ns = now
 
-    def freed(self, items: Iterable[Tracked], how: str) -> list[Tracked]:
+    def freed(self, items: Iterable[T], how: str) -> list[T]:
         """Objects are being given back. Returns those that may really be (the others were free already)."""
         oldest = next(iter(self._open), _NO_READER)
         live = self.live
-        good: list[Tracked] = []
+        good: list[T] = []
         size = 0
         for item in items:
             if item.state == FREED:

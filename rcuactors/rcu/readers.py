@@ -48,7 +48,7 @@ class ReadSide:
         ctx, system = cpu.ctx, self.system
         ctx.rcu_nesting += 1
         if not self._preemptible:
-            ctx.preempt_count += preempt.PREEMPT_OFFSET
+            ctx.preempt_count += system.locks.preempt_offset
         cpu.clock += system.costs.rcu_read_ns
         site = caller_site()
         if system.lockdep.on:
@@ -72,7 +72,7 @@ class ReadSide:
         cpu.clock += system.costs.rcu_read_ns
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            ctx.preempt_count -= preempt.PREEMPT_OFFSET
+            ctx.preempt_count -= system.locks.preempt_offset
         if ctx.rcu_nesting or not self._preemptible:
             return
         thread = cpu.current

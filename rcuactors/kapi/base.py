@@ -1,0 +1,32 @@
+"""What every subject of the API stands on: the machine, and the CPU that runs."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ..kernel.cpu import Cpu
+from ..machine import Machine
+
+
+class KernelBase:
+    """Holds the machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._system = machine.system
+        self._conductor = machine.conductor
+        self._locks = machine.system.locks
+
+    @property
+    def _cpu(self) -> Cpu:
+        """The CPU that has the baton. Raises RuntimeError when no code of the machine is running."""
+        running = self._conductor.running
+        if running.__class__ is not Cpu:
+            raise RuntimeError("the kernel's functions can only be called from a thread or handler of a running machine")
+        return cast("Cpu", running)
+
+    async def _spend(self, cpu: Cpu, cost_ns: int) -> None:
+        """Charge time and let others act."""
+        cpu.clock += cost_ns
+        if cpu.clock >= self._conductor.horizon or cpu.attention:
+            await cpu.point()

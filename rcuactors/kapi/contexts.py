@@ -1,0 +1,92 @@
+"""Contexts: preemption, interrupts and bottom halves off and on, and what can be asked about them."""
+
+from __future__ import annotations
+
+from ..context import preempt
+from ..context.trace import caller_site
+from .base import KernelBase
+
+
+class Contexts(KernelBase):
+    """preempt_disable() and its kin (include/linux/preempt.h, include/linux/irqflags.h, include/linux/bottom_half.h)."""
+
+    def preempt_disable(self) -> None:
+        """Preemption off; nests. Leaves no trace in a kernel without PREEMPT_COUNT."""
+        self._cpu.preempt_disable(caller_site())
+
+    async def preempt_enable(self) -> None:
+        """Preemption on again; a thread that waited for it takes over now."""
+        await self._cpu.preempt_enable()
+
+    def local_irq_save(self) -> bool:
+        """Interrupts of this CPU off; returns the flags to restore."""
+        return self._cpu.local_irq_save(caller_site())
+
+    async def local_irq_restore(self, flags: bool) -> None:
+        """Interrupts as the flags say."""
+        await self._cpu.local_irq_restore(flags)
+
+    def local_irq_disable(self) -> None:
+        """Interrupts of this CPU off."""
+        self._cpu.local_irq_save(caller_site())
+
+    async def local_irq_enable(self) -> None:
+        """Interrupts on, whatever they were."""
+        await self._cpu.local_irq_restore(False)
+
+    def local_bh_disable(self) -> None:
+        """Bottom halves off; nests. On PREEMPT_RT this leaves preempt_count alone (kernel/softirq.c)."""
+        cpu = self._cpu
+        if not self._system.config.PREEMPT_RT:
+            cpu.ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
+
+    async def local_bh_enable(self) -> None:
+        """Bottom halves on again; what was raised meanwhile is served now."""
+        if not self._system.config.PREEMPT_RT:
+            await self._system.softirqs.local_bh_enable(self._cpu)
+
+    def preemptible(self) -> bool:
+        """preemptible(): the constant False in a kernel without PREEMPT_COUNT."""
+        return self._system.config.preempt_count and self._cpu.ctx.preemptible()
+
+    def in_atomic(self) -> bool:
+        """in_atomic(): a preempt_count other than 0."""
+        return self._cpu.ctx.in_atomic()
+
+    def irqs_disabled(self) -> bool:
+        """irqs_disabled()."""
+        return self._cpu.ctx.irqs_disabled
+
+    def in_hardirq(self) -> bool:
+        """in_hardirq()."""
+        return preempt.in_hardirq(self._cpu.ctx.preempt_count)
+
+    def in_serving_softirq(self) -> bool:
+        """in_serving_softirq()."""
+        ctx = self._cpu.ctx
+        return preempt.in_serving_softirq(ctx.preempt_count) or ctx.softirq_thread
+
+    def in_nmi(self) -> bool:
+        """in_nmi()."""
+        return preempt.in_nmi(self._cpu.ctx.preempt_count)
+
+    def in_interrupt(self) -> bool:
+        """in_interrupt(): NMI, hardirq, softirq, or bottom halves off."""
+        return preempt.in_interrupt(self._cpu.ctx.preempt_count)
+
+    def preempt_count(self) -> int:
+        """preempt_count()."""
+        return self._cpu.ctx.preempt_count
+
+    def might_sleep(self) -> None:
+        """might_sleep(): says so at once if this context may not, in a kernel with DEBUG_ATOMIC_SLEEP."""
+        self._cpu.judge.might_sleep(self._cpu)
+
+    def smp_processor_id(self) -> int:
+        """The number of this CPU."""
+        return self._cpu.cpu_id
+
+    @property
+    def PREEMPT_RT(self) -> bool:  # noqa: N802 - the kernel's name
+        """IS_ENABLED(CONFIG_PREEMPT_RT)."""
+        return self._system.config.PREEMPT_RT

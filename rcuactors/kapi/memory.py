@@ -1,0 +1,104 @@
+"""Memory: kmalloc(), vmalloc(), pages, and what user space holds."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from ..context import violation
+from ..mm.gfp import GFP_KERNEL, Gfp
+from ..mm.objects import KObject
+from ..mm.reclaim import Process
+from ..mm.slab import SIZES
+from .base import KernelBase
+
+
+class Memory(KernelBase):
+    """include/linux/slab.h, include/linux/vmalloc.h, include/linux/gfp.h. An allocation that fails returns None, as NULL is returned there."""
+
+    def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
+        return self._machine.slab.kmalloc(self._cpu, size, gfp)
+
+    async def kfree(self, p: KObject | None) -> None:
+        """Free at once."""
+        if p is not None:
+            await self._machine.slab.kfree(self._cpu, p)
+
+    def vmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
+        """Virtually contiguous memory."""
+        return self._machine.vmalloc.vmalloc(self._cpu, size)
+
+    async def vfree(self, p: KObject | None) -> None:
+        """Free at once; may sleep, and defers itself in interrupts."""
+        if p is not None:
+            await self._machine.vmalloc.vfree(self._cpu, p)
+
+    def kvmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc() if a page is enough, else vmalloc()."""
+        return self.kmalloc(size) if size <= SIZES[-1] else self.vmalloc(size)
+
+    async def kvfree(self, p: KObject | None) -> None:
+        """Free at once, whichever it is."""
+        if p is not None:
+            await self._machine.kvfree.kvfree(self._cpu, p)
+
+    def deref(self, p: KObject | None) -> KObject:
+        """Use a pointer. NULL is reported as the kernel would, and ends the thread's run with an exception; a freed object is a use-after-free."""
+        cpu = self._cpu
+        if p is None:
+            title = "BUG: kernel NULL pointer dereference, address: 0000000000000010"
+            cpu.judge.report(cpu, violation.ViolationKind.NULL_DEREFERENCE, title, title)
+            raise violation.KernelBug(self._machine.reporter.violations[-1])
+        self._machine.oracle.dereferenced(None, p)
+        return p
+
+    # -- pages --
+
+    async def get_free_page(self, gfp: Gfp = GFP_KERNEL) -> int | None:
+        """__get_free_page(): a page frame number."""
+        return await self._machine.pages.get_free_page(self._cpu, gfp)
+
+    async def free_page(self, pfn: int | None) -> None:
+        """free_page()."""
+        if pfn is not None:
+            await self._machine.pages.free_page(self._cpu, pfn)
+
+    async def drain_local_pages(self) -> None:
+        """Give this CPU's page list back to the zone."""
+        await self._machine.pages.zone.drain_local_pages(self._cpu)
+
+    def nr_free_pages(self) -> int:
+        """Free pages of the zone, without the CPUs' lists."""
+        return self._machine.pages.zone.free
+
+    # -- user space --
+
+    async def read_file(self, pages: int) -> int:
+        """User space reads a file: so many pages of page cache, which reclaim may take back. Returns how many were had."""
+        user = self._machine.pages.reclaim.user
+        for got in range(pages):
+            pfn = await self.get_free_page()
+            if pfn is None:
+                return got
+            user.file_pages.append(pfn)
+        return pages
+
+    async def user_process(self, name: str, pages: int) -> int:
+        """A user process takes memory that only its exit, or the OOM killer, gives back. Returns how many pages it got."""
+        process = Process(name)
+        self._machine.pages.reclaim.user.processes.append(process)
+        for _ in range(pages):
+            pfn = await self.get_free_page()
+            if pfn is None:
+                break
+            process.pages.append(pfn)
+        return len(process.pages)
+
+    async def user_exit(self, name: str) -> None:
+        """The process ends and gives its memory back."""
+        user = self._machine.pages.reclaim.user
+        for process in [process for process in user.processes if process.name == name]:
+            user.processes.remove(process)
+            for pfn in process.pages:
+                await self.free_page(pfn)

@@ -1,0 +1,103 @@
+"""RCU and kvfree_rcu(): what this model exists for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..kernel.cpu import Cpu
+from ..mm.objects import KObject
+from .base import KernelBase
+
+Action = Callable[[], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    """kvfree_rcu(NULL)."""
+
+
+class Rcu(KernelBase):
+    """include/linux/rcupdate.h."""
+
+    def rcu_read_lock(self) -> None:
+        """Enter a read-side section; nests, never waits."""
+        self._machine.readers.rcu_read_lock(self._cpu)
+
+    def rcu_read_unlock(self) -> None:
+        """Leave it."""
+        self._machine.readers.rcu_read_unlock(self._cpu)
+
+    @contextmanager
+    def rcu_reader(self) -> Iterator[None]:
+        """A read-side section as a `with` block."""
+        self.rcu_read_lock()
+        yield
+        self.rcu_read_unlock()
+
+    def rcu_dereference(self, p: KObject) -> KObject:
+        """Follow an RCU-protected pointer. The oracle notes who may hold the object, and reports the use of one that was freed."""
+        cpu = self._cpu
+        self._machine.oracle.dereferenced(self._machine.readers.current_section(cpu), p)
+        return p
+
+    def kvfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
+        """Free memory from kmalloc() or vmalloc() after a grace period.
+
+        With the name of its rcu_head field (`rhf`) this is the two-argument form, which never sleeps and may be called from any context but NMI. Without it,
+        the one-argument form, for objects that have no rcu_head: it may sleep. NULL is ignored.
+        """
+        if p is None:
+            return _nothing()
+        if p.__class__ is not KObject:
+            raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
+        return self._machine.kvfree.kvfree_call_rcu(self._cpu, p, head=rhf is not None)
+
+    def kfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
+        """The same by its older name."""
+        return self.kvfree_rcu(p, rhf)
+
+    async def call_rcu(self, function: Action, *, name: str = "") -> None:
+        """Have a function run in softirq context after a grace period."""
+
+        async def run_handler(_cpu: Cpu) -> None:
+            await function()
+
+        await self._machine.callbacks.call_rcu(self._cpu, run_handler, name or function.__name__)
+
+    async def synchronize_rcu(self) -> None:
+        """Sleep until a grace period has passed."""
+        await self._machine.callbacks.synchronize_rcu(self._cpu)
+
+    async def rcu_barrier(self) -> None:
+        """Sleep until every call_rcu() callback queued so far was invoked. It does not wait for kvfree_rcu()."""
+        await self._machine.callbacks.rcu_barrier(self._cpu)
+
+    # -- the stages of boot --
+
+    def kfree_rcu_batch_init(self) -> None:
+        """kfree_rcu_batch_init(): blocks are used from now on. For scenarios that begin in early boot."""
+        self._machine.kvfree.batch_init()
+
+    async def rcu_scheduler_running(self) -> None:
+        """The scheduler and the workqueues are up: rcu_scheduler_active becomes RCU_SCHEDULER_RUNNING."""
+        await self._machine.scheduler_running(self._cpu)
+
+    # -- what a test rig does to the machine --
+
+    def cached_pages(self) -> int:
+        """Pages in this CPU's kvfree_rcu() cache (nr_bkv_objs)."""
+        return len(self._machine.kvfree.krc(self._cpu.cpu_id).cache)
+
+    async def cold_caches(self) -> None:
+        """Empty this CPU's kvfree_rcu() page cache and its page list: a rig's way to the state after a long burst. Process context only."""
+        cpu = self._cpu
+        krcp = self._machine.kvfree.krc(cpu.cpu_id)
+        flags = cpu.local_irq_save("cold_caches")
+        await self._locks.raw_spin_lock(cpu, krcp.lock)
+        pages, krcp.cache = krcp.cache, []
+        await self._locks.raw_spin_unlock(cpu, krcp.lock)
+        await cpu.local_irq_restore(flags)
+        for page in pages:
+            await self._machine.pages.free_page(cpu, page)
+        await self._machine.pages.zone.drain_local_pages(cpu)

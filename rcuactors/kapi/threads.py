@@ -1,0 +1,162 @@
+"""Threads, time, completions, and the context-tracking nursery as scenarios use it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+
+from ..errors import BadInput
+from ..kernel.completion import Completion, complete, wait_for_completion
+from ..kernel.sleeping import schedule_timeout, sleep_ns
+from ..kernel.thread import Thread, Urgency
+from .base import KernelBase
+
+
+@attrs.frozen(eq=False)
+class Task:
+    """A kernel thread that a scenario started."""
+
+    thread: Thread
+    done: Completion
+
+    @property
+    def name(self) -> str:
+        """Its comm."""
+        return self.thread.comm
+
+
+class Nursery:
+    """Kernel threads that end before the block does. See `Threads.open_nursery`."""
+
+    def __init__(self, kernel: Threads) -> None:
+        self._kernel = kernel
+        self._tasks: list[Task] = []
+
+    async def start_soon(
+        self, function: Callable[..., Awaitable[None]], *args: Any, cpu: int | None = None, name: str = "", urgent: bool = False
+    ) -> Task:
+        """Start a kernel thread on a CPU (default: this one) that runs `function(*args)`."""
+        task = await self._kernel.kthread_run(function, *args, cpu=cpu, name=name, urgent=urgent)
+        self._tasks.append(task)
+        return task
+
+    async def join(self) -> None:
+        """Wait for all of them."""
+        for task in self._tasks:
+            await self._kernel.kthread_join(task)
+
+
+class Threads(KernelBase):
+    """include/linux/kthread.h, include/linux/delay.h, include/linux/completion.h."""
+
+    async def kthread_run(
+        self, function: Callable[..., Awaitable[None]], *args: Any, cpu: int | None = None, name: str = "", urgent: bool = False
+    ) -> Task:
+        """Start a kernel thread on a CPU (default: this one). `urgent` lets it preempt normal threads."""
+        me = self._cpu
+        target = self._system.cpu(cpu) if cpu is not None else me
+        done = self._system.new_completion(f"the end of {name or function.__name__}")
+
+        async def body() -> None:
+            await function(*args)
+            await complete(self._system, self._cpu, done)
+
+        urgency = Urgency.HIGH if urgent else Urgency.NORMAL
+        thread = self._system.create_thread(target, (name or function.__name__)[:15], body, urgency=urgency)
+        await me.wake_up_process(thread)
+        return Task(thread, done)
+
+    async def kthread_join(self, task: Task) -> None:
+        """Sleep until the thread has ended."""
+        await wait_for_completion(self._system, self._cpu, task.done)
+        task.done.done += 1
+
+    @asynccontextmanager
+    async def open_nursery(self) -> AsyncIterator[Nursery]:
+        """A block at whose end its threads have ended. (A Trio nursery's children would have no context; the machine refuses them.)"""
+        nursery = Nursery(self)
+        yield nursery
+        await nursery.join()
+
+    # -- time --
+
+    @property
+    def now(self) -> int:
+        """Virtual nanoseconds since boot, on this CPU (ktime_get_ns())."""
+        return self._cpu.clock
+
+    @property
+    def jiffies(self) -> int:
+        """Jiffies since boot."""
+        return self._cpu.clock // self._system.config.jiffy_ns
+
+    async def udelay(self, microseconds: int) -> None:
+        """Burn time without giving up the CPU, in steps of a microsecond, so that interrupts and other CPUs get their turns."""
+        await self.ndelay(_positive("udelay", microseconds) * 1000)
+
+    async def ndelay(self, nanoseconds: int) -> None:
+        """Burn nanoseconds."""
+        left = _positive("ndelay", nanoseconds)
+        while left > 0:
+            step = min(left, 1000)
+            left -= step
+            await self._spend(self._cpu, step)
+
+    async def usleep_range(self, low_us: int, high_us: int) -> None:
+        """Sleep for at least `low_us` microseconds."""
+        self.might_sleep_here()
+        if high_us < low_us:
+            raise BadInput(f"usleep_range({low_us}, {high_us}): the second number must not be smaller")
+        await sleep_ns(self._system, self._cpu, _positive("usleep_range", low_us) * 1000)
+
+    async def msleep(self, milliseconds: int) -> None:
+        """Sleep for at least that many milliseconds, in jiffies."""
+        jiffies = -(-_positive("msleep", milliseconds) * self._system.config.HZ // 1000)
+        await schedule_timeout(self._system, self._cpu, jiffies + 1)
+
+    def might_sleep_here(self) -> None:
+        """might_sleep()."""
+        self._cpu.judge.might_sleep(self._cpu)
+
+    async def cond_resched(self) -> None:
+        """Give way to a thread that waits for this CPU, if there is one; a quiescent state in a kernel without preemption."""
+        cpu = self._cpu
+        cpu.judge.might_sleep(cpu)
+        cpu.clock += self._system.costs.copy_user_ns
+        if not self._system.config.preemptible_kernel:
+            self._machine.readers.report(cpu)
+        await cpu.point()
+        if cpu.need_resched and not cpu.ctx.preempt_count:
+            await cpu.schedule()
+
+    async def cpu_relax(self) -> None:
+        """One turn of a busy loop."""
+        await self._spend(self._cpu, self._system.costs.copy_user_ns)
+
+    # -- completions --
+
+    def completion(self, name: str = "completion") -> Completion:
+        """DECLARE_COMPLETION()."""
+        return self._system.new_completion(name)
+
+    async def complete(self, completion: Completion) -> None:
+        """complete(): from any context but NMI."""
+        await complete(self._system, self._cpu, completion)
+
+    async def wait_for_completion(self, completion: Completion) -> None:
+        """wait_for_completion(): may sleep."""
+        await wait_for_completion(self._system, self._cpu, completion)
+
+    def pr_info(self, text: str) -> None:
+        """A line in the event stream."""
+        if self._system.events.on:
+            self._system.emit(self._cpu, "console", text)
+
+
+def _positive(what: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadInput(f"{what}({value!r}): needs a whole number, 0 or more")
+    return value

@@ -1,0 +1,39 @@
+"""Sleeping for a time (kernel/time/timer.c, schedule_timeout(); kernel/time/hrtimer.c, usleep_range())."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .hrtimer import Hrtimer
+from .thread import ThreadState
+from .timer import Timer
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .system import System
+
+
+async def schedule_timeout(system: System, cpu: Cpu, jiffies: int) -> None:
+    """schedule_timeout_uninterruptible(): off the CPU for at least that many jiffies."""
+    thread = cpu.current
+
+    async def process_timeout(on: Cpu) -> None:
+        await on.wake_up_process(thread)
+
+    thread.state = ThreadState.SLEEPING
+    await system.timers.add_timer(cpu, Timer("process_timeout", process_timeout), jiffies)
+    if thread.state is ThreadState.SLEEPING:
+        await cpu.sleep(f"a timeout of {jiffies} jiffies")
+
+
+async def sleep_ns(system: System, cpu: Cpu, delay_ns: int) -> None:
+    """schedule_hrtimeout(): off the CPU for at least that many nanoseconds. The sleeper's timer expires in hardirq even on PREEMPT_RT."""
+    thread = cpu.current
+
+    async def hrtimer_wakeup(on: Cpu) -> None:
+        await on.wake_up_process(thread)
+
+    thread.state = ThreadState.SLEEPING
+    await system.hrtimers.hrtimer_start(cpu, Hrtimer("hrtimer_wakeup", hrtimer_wakeup, hard=True), delay_ns)
+    if thread.state is ThreadState.SLEEPING:
+        await cpu.sleep(f"a timer of {delay_ns} ns")

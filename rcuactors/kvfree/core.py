@@ -1,0 +1,197 @@
+"""kvfree_call_rcu() and what it keeps (kernel/rcu/tree.c, v5.9 to v5.11).
+
+The caller's object goes into the newest block of its channel, under the CPU's raw krcp->lock. When a block is needed, the cache is asked, then the
+design; when neither has a page, a two-argument caller's object is linked by its rcu_head, and a one-argument caller waits for a grace period itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..context.locks import LockKind
+from ..kernel.workqueue import Work, Workqueues
+from ..mm.objects import KObject
+from ..mm.page_alloc import PageAllocator
+from ..mm.slab import SlabAllocator
+from ..mm.vmalloc import Vmalloc
+from ..rcu.callbacks import Callbacks, RcuWork, SchedulerActive
+from ..rcu.oracle import Oracle
+from .drain import Drain
+from .figures import Figures
+from .krc import N_BATCHES, SLAB, VMALLOC, Batch, Block, Krc
+from .refill import fill_page_cache_func
+from .rules import KvfreeRules, PageSource
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kernel.system import System
+
+
+class KvfreeRcu:
+    """kvfree_rcu() of one machine."""
+
+    def __init__(
+        self,
+        *,
+        system: System,
+        workqueues: Workqueues,
+        callbacks: Callbacks,
+        pages: PageAllocator,
+        slab: SlabAllocator,
+        vmalloc: Vmalloc,
+        oracle: Oracle,
+        rules: KvfreeRules,
+        source: PageSource,
+    ) -> None:
+        self.system = system
+        self.workqueues = workqueues
+        self.callbacks = callbacks
+        self.pages = pages
+        self.slab = slab
+        self.vmalloc = vmalloc
+        self.oracle = oracle
+        self.rules = rules
+        self.source = source
+        self.figures = Figures()
+        self.drain = Drain(self)
+        self.initialized = False
+        configured = system.config.rcu_min_cached_objs
+        self.min_cached_objs = rules.min_cached_objs if configured < 0 else configured
+        self._krcs: dict[int, Krc] = {}
+        self._boot_pages = 0
+
+    # -- boot ---------------------------------------------------------------------------------------------------------------------
+
+    def batch_init(self) -> None:
+        """kfree_rcu_batch_init(): from now on blocks are used. Older versions fill every CPU's cache here."""
+        self.initialized = True
+        if self.rules.boot_prefill:
+            # Taken for every possible CPU at once; a CPU finds its share when something first touches it.
+            self._boot_pages = self.min_cached_objs
+            for krcp in self._krcs.values():
+                self._prefill(krcp)
+            self.pages.zone.free -= self._boot_pages * (self.system.config.nr_cpus - len(self._krcs))
+
+    def _prefill(self, krcp: Krc) -> None:
+        krcp.cache = [self.pages.zone.take_boot_page() for _ in range(self._boot_pages)]
+        self.figures.refill_pages += len(krcp.cache)
+
+    def krc(self, cpu_id: int) -> Krc:
+        """The CPU's state."""
+        krcp = self._krcs.get(cpu_id)
+        if krcp is None:
+            krcp = self._krcs[cpu_id] = self._new_krc(cpu_id)
+            if self._boot_pages:
+                self.pages.zone.free += self._boot_pages
+                self._prefill(krcp)
+        return krcp
+
+    def all_krcs(self) -> list[Krc]:
+        """The state of every CPU that has any, in order (for_each_possible_cpu())."""
+        return [krcp for _, krcp in sorted(self._krcs.items())]
+
+    def _new_krc(self, cpu_id: int) -> Krc:
+        drain = self.drain
+
+        async def kfree_rcu_monitor(cpu: Cpu) -> None:
+            await drain.kfree_rcu_monitor(cpu, krcp)
+
+        batches: list[Batch] = []
+        for index in range(N_BATCHES):
+
+            async def kfree_rcu_work(cpu: Cpu, which: int = index) -> None:
+                await drain.kfree_rcu_work(cpu, krcp, krcp.batches[which])
+
+            batches.append(Batch(RcuWork(Work("kfree_rcu_work", kfree_rcu_work))))
+
+        async def page_work(cpu: Cpu) -> None:
+            await fill_page_cache_func(self, cpu, krcp)
+
+        krcp = Krc(
+            cpu_id=cpu_id,
+            lock=self.system.lock_factory.make("krc.lock", LockKind.RAW_SPINLOCK),
+            monitor_work=self.workqueues.new_delayed_work("kfree_rcu_monitor", kfree_rcu_monitor),
+            page_work=Work("fill_page_cache_func", page_work),
+            batches=tuple(batches),
+        )
+        return krcp
+
+    # -- the call -------------------------------------------------------------------------------------------------------------------
+
+    async def kvfree_call_rcu(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
+        """Free an object after a grace period. `head` says that it has an rcu_head (the two-argument form): then this never sleeps."""
+        system, ctx, figures = self.system, cpu.ctx, self.figures
+        irqs_off = ctx.irqs_disabled
+        figures.calls[not head, ctx.preempt_count, irqs_off, ctx.softirq_thread] += 1
+        if system.events.on:
+            where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
+            system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
+        if not head:
+            cpu.judge.might_sleep(cpu)
+        ctx.irqs_disabled = True
+        krcp = self._krcs.get(cpu.cpu_id)
+        if krcp is None:
+            krcp = self.krc(cpu.cpu_id)
+        if not system.locks.try_raw(cpu, krcp.lock, "kvfree_call_rcu"):
+            await system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
+        costs = system.costs
+        cpu.clock += costs.kvfree_call_ns
+        self.oracle.retired(item, cpu.clock)
+        blocks = krcp.blocks[VMALLOC if item.is_vmalloc else SLAB]
+        queued = True
+        if blocks and len(blocks[-1].records) < self.rules.block_capacity:
+            blocks[-1].records.append(item)
+            cpu.clock += costs.kvfree_append_ns
+        elif not await self.add_ptr_to_bulk(cpu, krcp, blocks, item):
+            await self.source.missed(self, cpu, krcp)
+            queued = head
+            if head:
+                krcp.head.append(item)
+                figures.fallbacks_list += 1
+                cpu.clock += costs.list_push_ns
+        if queued:
+            krcp.count += 1
+            if not krcp.monitor_todo and self.callbacks.scheduler_active is SchedulerActive.RUNNING:
+                await self.drain.arm(cpu, krcp)
+        system.locks.raw_release(cpu, krcp.lock)
+        ctx.preempt_count -= system.locks.preempt_offset
+        ctx.irqs_disabled = irqs_off
+        if cpu.attention or cpu.clock >= cpu.conductor.horizon:
+            await cpu.point()
+        if not queued:
+            figures.fallbacks_synchronize += 1
+            await self.callbacks.synchronize_rcu(cpu)
+            await self.kvfree(cpu, item)
+            figures.inline_freed += 1
+            figures.latencies.add(cpu.clock - item.retired_ns)
+
+    async def add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc, blocks: list[Block], item: KObject) -> bool:
+        """kvfree_call_rcu_add_ptr_to_bulk(), the part that needs a new block: from the cache, or as the design has it."""
+        if not self.initialized:
+            return False
+        if krcp.cache:
+            page: int | None = krcp.cache.pop()
+            self.figures.cache_hits += 1
+        else:
+            self.figures.cache_misses += 1
+            page = await self.source.get_page(self, cpu, krcp)
+        if page is None:
+            return False
+        blocks.append(Block(page, [item]))
+        self.figures.blocks += 1
+        cpu.clock += self.system.costs.kvfree_append_ns
+        return True
+
+    async def kvfree(self, cpu: Cpu, item: KObject) -> None:
+        """kvfree(): whichever it is."""
+        if item.is_vmalloc:
+            await self.vmalloc.vfree(cpu, item)
+        else:
+            await self.slab.kfree(cpu, item, "kvfree")
+
+    def put_cached_bnode(self, krcp: Krc, page: int) -> bool:
+        """Under krcp->lock: keep a page, if the cache is not full."""
+        if len(krcp.cache) >= self.min_cached_objs:
+            return False
+        krcp.cache.append(page)
+        return True

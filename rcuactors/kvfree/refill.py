@@ -1,0 +1,57 @@
+"""The page-cache refill of v5.11 (commit 56292e8609e3): a 0 ns hrtimer, a high-priority work, GFP_KERNEL pages.
+
+The hrtimer only enqueues and programs the clock event device, so asking is legal wherever kvfree_rcu() is; the handler runs later, in an interrupt
+that holds none of the caller's locks, and may queue a work there, which takes the pool's and the scheduler's locks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..kernel.hrtimer import Hrtimer
+from ..mm.gfp import GFP_KERNEL, GFP_NOWARN
+from ..rcu.callbacks import SchedulerActive
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from .core import KvfreeRcu
+    from .krc import Krc
+
+
+async def run_page_cache_worker(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
+    """Ask for a refill unless one is on its way; under krcp->lock."""
+    if kvfree.callbacks.scheduler_active is not SchedulerActive.RUNNING or krcp.work_in_progress:
+        return
+    krcp.work_in_progress = True
+    kvfree.figures.refills_asked += 1
+
+    async def schedule_page_work_fn(on: Cpu) -> int | None:
+        workqueues = kvfree.workqueues
+        await workqueues.queue_work(on, workqueues.system_highpri_wq, krcp.page_work)
+        return None
+
+    timer = Hrtimer("schedule_page_work_fn", schedule_page_work_fn)
+    await kvfree.system.hrtimers.hrtimer_start(cpu, timer, 0)
+
+
+async def fill_page_cache_func(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
+    """The work: up to rcu_min_cached_objs pages, each put into the cache under the lock. A page that fails does not end the loop."""
+    system, locks = kvfree.system, kvfree.system.locks
+    for _ in range(kvfree.min_cached_objs):
+        page = await kvfree.pages.get_free_page(cpu, GFP_KERNEL | GFP_NOWARN)
+        if page is None:
+            continue
+        flags = cpu.local_irq_save("fill_page_cache_func")
+        await locks.raw_spin_lock(cpu, krcp.lock)
+        pushed = kvfree.put_cached_bnode(krcp, page)
+        await locks.raw_spin_unlock(cpu, krcp.lock)
+        await cpu.local_irq_restore(flags)
+        if not pushed:
+            kvfree.figures.refill_pages_refused += 1
+            await kvfree.pages.free_page(cpu, page)
+            break
+        kvfree.figures.refill_pages += 1
+    krcp.work_in_progress = False
+    kvfree.figures.refills_done += 1
+    if system.events.on:
+        system.emit(cpu, "fill_page_cache_func", f"cpu={krcp.cpu_id} cached={len(krcp.cache)}")

@@ -1,0 +1,172 @@
+"""A machine: one kernel version, its configuration and a design, put together on a conductor, and run once.
+
+Everything that a run depends on is an argument here. `run()` brings its own `trio.run` with virtual time; `arun()` runs inside anybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import attrs
+import trio
+
+from .config import Config
+from .context.judge import Judge
+from .context.splat import Ident
+from .context.trace import call_trace
+from .context.violation import Reporter, Violation, ViolationKind
+from .context.waittype import WaitNumbers
+from .designs import make_design
+from .engine.choice import Strategy, Timed
+from .engine.clock import VirtualClock
+from .engine.conductor import DEFAULT_MAX_STEPS, Conductor
+from .engine.events import EventStream, Sink
+from .eras import Era
+from .kernel.costs import CostModel
+from .kernel.cpu import Cpu
+from .kernel.system import System
+from .kernel.thread import ThreadState
+from .kernel.waiting import describe_stuck
+from .kernel.workqueue import Workqueues
+from .kvfree.core import KvfreeRcu
+from .kvfree.rules import PageSource
+from .kvfree.shrinker import kfree_rcu_scheduler_running, kfree_rcu_shrinker
+from .mm.page_alloc import PageAllocator
+from .mm.slab import SlabAllocator
+from .mm.vmalloc import Vmalloc
+from .rcu.callbacks import Callbacks, SchedulerActive
+from .rcu.gp import GracePeriodMachine
+from .rcu.oracle import Oracle
+from .rcu.readers import ReadSide
+
+Body = Callable[[], Coroutine[Any, Any, None]]
+
+
+@attrs.frozen(kw_only=True)
+class Setup:
+    """What a run depends on, besides the scenario. `boot` leaves the machine in early boot instead of fully up."""
+
+    era: Era
+    config: Config = attrs.field(factory=Config)
+    design: str | PageSource | None = None
+    strategy: Strategy = attrs.field(factory=Timed)
+    seed: int = 0
+    costs: CostModel = attrs.field(factory=CostModel)
+    max_steps: int = DEFAULT_MAX_STEPS
+    early_boot: bool = False
+    sinks: tuple[Sink, ...] = ()
+
+
+class Machine:
+    """The floors, wired. Made for one run."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        config = setup.config
+        self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps)
+        self.events = EventStream(setup.sinks)
+        self.reporter = Reporter(panic_on_warn=config.panic_on_warn)
+        self.reporter.listeners.append(self._emit_violation)
+        numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
+        self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
+        self.system = System(
+            config=config, conductor=self.conductor, judge=self.judge, costs=setup.costs, events=self.events
+        )
+        self.workqueues = Workqueues(self.system)
+        self.oracle = Oracle(self._report_lifetime)
+        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index())
+        self.system.add_device(self.gp)
+        self.readers = ReadSide(self.system, self.gp, self.oracle)
+        self.callbacks = Callbacks(self.system, self.gp, self.readers, self.workqueues)
+        self.pages = PageAllocator(self.system)
+        self.slab = SlabAllocator(self.system, self.pages, self.oracle)
+        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
+        design = setup.design or setup.era.design
+        self.kvfree = KvfreeRcu(
+            system=self.system,
+            workqueues=self.workqueues,
+            callbacks=self.callbacks,
+            pages=self.pages,
+            slab=self.slab,
+            vmalloc=self.vmalloc,
+            oracle=self.oracle,
+            rules=setup.era.kvfree,
+            source=make_design(design) if isinstance(design, str) else design,
+        )
+        self.pages.reclaim.shrinkers.append(kfree_rcu_shrinker(self.kvfree))
+        self._main_pid = 0
+        self.end_ns = 0
+        if setup.early_boot:
+            self.callbacks.scheduler_active = SchedulerActive.INACTIVE
+        else:
+            self.kvfree.batch_init()
+
+    # -- running ------------------------------------------------------------------------------------------------------------------
+
+    def run(self, body: Body, name: str) -> None:
+        """Run to the end under our own `trio.run`, in virtual time. Raises what the scenario raised, or the first KernelBug under panic_on_warn."""
+        trio.run(self.arun, body, name, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+
+    async def arun(self, body: Body, name: str) -> None:
+        """The same inside somebody else's `trio.run`."""
+        self.conductor.on_quiescent = self._quiescent
+        await self.conductor.run(lambda: self._boot(body, name))
+        self.reporter.closed = True
+        self.events.close()
+        self.end_ns = self.conductor.now
+        if self.conductor.failure is not None:
+            raise self.conductor.failure
+
+    def _boot(self, body: Body, name: str) -> None:
+        boot_cpu = self.system.cpu(0)
+        self.system.start()
+        main = self.system.create_thread(boot_cpu, name[:15], body)
+        self._main_pid = main.pid
+        boot_cpu.make_runnable(main)
+        self.pages.inject = True
+
+    def _quiescent(self) -> None:
+        """Nobody can go on and no timer is armed: the end, or a deadlock."""
+        stuck = [thread for thread in self.system.threads if not thread.service and thread.state is not ThreadState.DEAD]
+        locked = [thread for thread in self.system.threads if thread.blocked_on is not None]
+        try:
+            if stuck or locked:
+                lines = describe_stuck(self.system)
+                title = f"DEADLOCK: nothing can run; {len(lines)} thread{'s' if len(lines) > 1 else ''} wait"
+                self._report(ViolationKind.DEADLOCK, title, lines)
+            self.oracle.end_of_run(machine_idle=not stuck and not locked)
+        except Exception as error:
+            self.conductor.finish(error)
+        self.conductor.finish()
+
+    # -- boot, when the scenario asked to be there -----------------------------------------------------------------------------------
+
+    async def scheduler_running(self, cpu: Cpu) -> None:
+        """rcu_scheduler_active becomes RUNNING, and what waited for that is armed."""
+        self.callbacks.scheduler_active = SchedulerActive.RUNNING
+        self.judge.booting = False
+        await kfree_rcu_scheduler_running(self.kvfree, cpu)
+
+    # -- reports ------------------------------------------------------------------------------------------------------------------
+
+    def _report_lifetime(self, kind: ViolationKind, title: str, lines: list[str]) -> None:
+        self._report(kind, title, lines)
+
+    def _report(self, kind: ViolationKind, title: str, lines: list[str]) -> None:
+        running = self.conductor.running
+        if isinstance(running, Cpu):
+            text = "\n".join([title, *(f" {line}" for line in lines), *self.judge.stack(running, call_trace())])
+            self.judge.report(running, kind, title, text)
+            return
+        text = "\n".join([title, *(f" {line}" for line in lines)])
+        violation = Violation(kind=kind, title=title, time_ns=self.conductor.now, cpu=-1, context="none", text=text)
+        self.reporter.report(violation)
+
+    def _emit_violation(self, violation: Violation) -> None:
+        if self.events.on:
+            running = self.conductor.running
+            if isinstance(running, Cpu):
+                self.system.emit(running, "console", violation.title)
+            else:
+                self.system.emit_device("rcuactors", 0, violation.time_ns, "console", violation.title)

@@ -1,0 +1,51 @@
+"""GFP flags (include/linux/gfp.h of v5.9 to v6.1), with the kernel's bits and meanings.
+
+The bits are those that the kernel prints, for example gfp_mask=0x2cc0(GFP_KERNEL|__GFP_NOWARN) in an OOM report.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+
+class Gfp(enum.IntFlag):
+    """What an allocation may do."""
+
+    HIGH = 0x20
+    IO = 0x40
+    FS = 0x80
+    ZERO = 0x100
+    ATOMIC = 0x200
+    DIRECT_RECLAIM = 0x400
+    KSWAPD_RECLAIM = 0x800
+    NOWARN = 0x2000
+    NORETRY = 0x10000
+    MEMALLOC = 0x20000
+    NOMEMALLOC = 0x80000
+
+
+GFP_KERNEL: Final = Gfp.DIRECT_RECLAIM | Gfp.KSWAPD_RECLAIM | Gfp.IO | Gfp.FS
+GFP_NOWAIT: Final = Gfp.KSWAPD_RECLAIM
+GFP_ATOMIC: Final = Gfp.HIGH | Gfp.ATOMIC | Gfp.KSWAPD_RECLAIM
+GFP_NOWARN: Final = Gfp.NOWARN
+
+_COMPOUND: Final = ((GFP_KERNEL, "GFP_KERNEL"), (GFP_ATOMIC, "GFP_ATOMIC"), (GFP_NOWAIT, "GFP_NOWAIT"))
+
+
+def gfp_text(gfp: Gfp) -> str:
+    """The flags as the kernel prints them (show_gfp_flags())."""
+    parts: list[str] = []
+    rest = int(gfp)
+    for mask, name in _COMPOUND:
+        if rest & mask == mask:
+            parts.append(name)
+            rest &= ~mask
+            break
+    parts += [f"__GFP_{flag.name}" for flag in Gfp if rest & flag]
+    return "|".join(parts) or "none"
+
+
+def may_block(gfp: Gfp) -> bool:
+    """gfpflags_allow_blocking()."""
+    return bool(gfp & Gfp.DIRECT_RECLAIM)

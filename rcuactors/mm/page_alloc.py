@@ -1,0 +1,113 @@
+"""The page allocator's way from a request to a page (mm/page_alloc.c): fast path, watermarks, slow path. Order 0 only.
+
+The fast path takes a page if the zone stays above its low watermark. The slow path wakes kswapd, tries again with the watermark that the flags allow,
+reclaims directly if the caller may block, and ends in the OOM killer unless the flags say otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..engine.choice import ChoiceKind
+from ..kernel.sleeping import schedule_timeout
+from .gfp import Gfp, gfp_text, may_block
+from .reclaim import Reclaim
+from .zone import Zone
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kernel.system import System
+
+_MAX_RECLAIM_RETRIES: Final = 16
+
+
+class PageAllocator:
+    """alloc_page() and free_page() of one machine."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.zone = Zone(system)
+        self.reclaim = Reclaim(system, self.zone, self)
+        self.failed = 0
+        self.injected = 0
+        self.inject = False
+
+    async def get_free_page(self, cpu: Cpu, gfp: Gfp) -> int | None:
+        """__get_free_page(): a page frame number, or None."""
+        if may_block(gfp):
+            cpu.judge.might_sleep(cpu)
+        pfn = None if self._injected_failure() else await self._allocate(cpu, gfp)
+        system = self._system
+        if pfn is None:
+            self.failed += 1
+        elif gfp & Gfp.ZERO:
+            cpu.clock += system.costs.page_zero_ns
+        if system.events.on:
+            shown = "page=0000000000000000 pfn=0x0" if pfn is None else f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x}"
+            system.emit(cpu, "mm_page_alloc", f"{shown} order=0 migratetype=0 gfp_flags={gfp_text(gfp)}")
+        return pfn
+
+    async def free_page(self, cpu: Cpu, pfn: int) -> None:
+        """free_page()."""
+        system = self._system
+        if system.events.on:
+            system.emit(cpu, "mm_page_free", f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0")
+        await self.zone.free_unref_page(cpu, pfn)
+
+    def _injected_failure(self) -> bool:
+        """should_fail_alloc_page(): the kernel's fault injection, a choice point here."""
+        percent = self._system.config.fail_page_alloc
+        if not percent or not self.inject:
+            return False
+        fails = self._system.conductor.choose(
+            ChoiceKind.ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent)
+        )
+        self.injected += fails
+        return bool(fails)
+
+    async def _allocate(self, cpu: Cpu, gfp: Gfp) -> int | None:
+        if self.zone.free > self.zone.watermark_low:
+            pfn = await self.zone.rmqueue_pcplist(cpu)
+            if pfn is not None:
+                return pfn
+        return await self.alloc_pages_slowpath(cpu, gfp)
+
+    def _mark(self, gfp: Gfp) -> int:
+        """The watermark that a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC."""
+        if gfp & Gfp.MEMALLOC and not gfp & Gfp.NOMEMALLOC:
+            return 0
+        mark = self.zone.watermark_min
+        if gfp & Gfp.HIGH:
+            mark -= mark // 2
+        if gfp & Gfp.ATOMIC:
+            mark -= mark // 4
+        return mark
+
+    async def _try(self, cpu: Cpu, mark: int) -> int | None:
+        return await self.zone.rmqueue_pcplist(cpu) if self.zone.free > mark else None
+
+    async def alloc_pages_slowpath(self, cpu: Cpu, gfp: Gfp) -> int | None:
+        """__alloc_pages_slowpath()."""
+        if gfp & Gfp.KSWAPD_RECLAIM:
+            await self.reclaim.wake_all_kswapds(cpu)
+        mark = self._mark(gfp)
+        pfn = await self._try(cpu, mark)
+        if pfn is not None or not may_block(gfp) or self.reclaim.is_reclaimer(cpu):
+            return pfn
+        retries = 0
+        while True:
+            progress = await self.reclaim.try_to_free_pages(cpu)
+            pfn = await self._try(cpu, mark)
+            if pfn is not None or gfp & Gfp.NORETRY:
+                return pfn
+            retries = 0 if progress else retries + 1
+            if retries <= _MAX_RECLAIM_RETRIES:
+                await schedule_timeout(self._system, cpu, 1)
+                pfn = await self._try(cpu, mark)
+            elif not await self.reclaim.out_of_memory(cpu, gfp):
+                return None
+            else:
+                retries = 0
+                pfn = await self._try(cpu, mark)
+            if pfn is not None:
+                return pfn

@@ -1,0 +1,149 @@
+"""Reclaim (mm/vmscan.c, mm/oom_kill.c) in virtual time: kswapd, direct reclaim, shrinkers, the OOM killer.
+
+What can be reclaimed is page cache that user programs have read in, and what shrinkers give. What the OOM killer can kill is a user process. Both are
+put there by scenarios (`UserMemory`): this floor has no file systems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ..context.trace import call_trace
+from ..context.violation import ViolationKind
+from ..kernel.thread import Thread, ThreadState
+from .gfp import Gfp, gfp_text
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kernel.system import System
+    from .page_alloc import PageAllocator
+    from .zone import Zone
+
+SWAP_CLUSTER_MAX: Final = 32
+_DEF_PRIORITY: Final = 12
+_SHRINK_BATCH: Final = 128
+
+
+@attrs.frozen(eq=False)
+class Shrinker:
+    """struct shrinker. `count` answers 0 when there is nothing, `scan` answers how many objects it let go, or None (SHRINK_STOP)."""
+
+    name: str
+    count: Callable[[Cpu], Awaitable[int]]
+    scan: Callable[[Cpu, int], Awaitable[int | None]]
+
+
+@attrs.define(eq=False)
+class Process:
+    """A user process with anonymous memory, which only its death gives back."""
+
+    name: str
+    pages: list[int] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class UserMemory:
+    """What user space holds: page cache, oldest first, and processes."""
+
+    file_pages: list[int] = attrs.field(factory=list)
+    processes: list[Process] = attrs.field(factory=list)
+
+
+class Reclaim:
+    """How pages come back."""
+
+    def __init__(self, system: System, zone: Zone, allocator: PageAllocator) -> None:
+        self._system = system
+        self._zone = zone
+        self._allocator = allocator
+        self.user = UserMemory()
+        self.shrinkers: list[Shrinker] = []
+        self._kswapd: Thread | None = None
+        self._reclaimers: set[int] = set()
+        self.kswapd_wakeups = 0
+        self.direct_reclaims = 0
+        self.oom_kills = 0
+
+    def is_reclaimer(self, cpu: Cpu) -> bool:
+        """PF_MEMALLOC: whoever reclaims must not reclaim recursively."""
+        return cpu.current.pid in self._reclaimers
+
+    # -- kswapd ---------------------------------------------------------------------------------------------------------------------
+
+    async def wake_all_kswapds(self, cpu: Cpu) -> None:
+        """wakeup_kswapd(): a wake-up like any other, with the scheduler's locks."""
+        self.kswapd_wakeups += 1
+        if self._kswapd is None:
+            self._kswapd = self._system.create_thread(self._system.cpu(0), "kswapd0", self._run_kswapd, service=True)
+        await cpu.wake_up_process(self._kswapd)
+
+    async def _run_kswapd(self) -> None:
+        """kswapd(): balance until the high watermark is reached or nothing more can be had."""
+        cpu = self._system.cpu(0)
+        self._reclaimers.add(cpu.current.pid)
+        while True:
+            while self._zone.free < self._zone.watermark_high:
+                if not await self._shrink_node(cpu):
+                    break
+            cpu.current.state = ThreadState.SLEEPING
+            await cpu.sleep("low memory")
+
+    # -- direct reclaim ---------------------------------------------------------------------------------------------------------------
+
+    async def try_to_free_pages(self, cpu: Cpu) -> int:
+        """Direct reclaim in the caller's context; returns the pages that came back."""
+        self.direct_reclaims += 1
+        self._reclaimers.add(cpu.current.pid)
+        try:
+            return await self._shrink_node(cpu)
+        finally:
+            self._reclaimers.discard(cpu.current.pid)
+
+    async def _shrink_node(self, cpu: Cpu) -> int:
+        """shrink_node() at falling priority, until a cluster of pages has come back."""
+        before = self._zone.freed
+        cpu.clock += self._system.costs.reclaim_scan_ns
+        for priority in range(_DEF_PRIORITY, -1, -1):
+            for _ in range(min(SWAP_CLUSTER_MAX, len(self.user.file_pages))):
+                cpu.clock += self._system.costs.reclaim_page_ns
+                await self._allocator.free_page(cpu, self.user.file_pages.pop(0))
+            for shrinker in self.shrinkers:
+                await self._shrink_slab(cpu, shrinker, priority)
+            if self._zone.freed - before >= SWAP_CLUSTER_MAX:
+                break
+        await self._zone.drain_local_pages(cpu)
+        return self._zone.freed - before
+
+    async def _shrink_slab(self, cpu: Cpu, shrinker: Shrinker, priority: int) -> None:
+        """do_shrink_slab(), with the default of two seeks."""
+        cpu.clock += self._system.costs.shrinker_ns
+        freeable = await shrinker.count(cpu)
+        total = min((freeable >> priority) * 2, 2 * freeable)
+        while total >= _SHRINK_BATCH or (total and total >= freeable):
+            scanned = min(_SHRINK_BATCH, total)
+            if await shrinker.scan(cpu, scanned) is None:
+                break
+            total -= scanned
+
+    # -- the end of the rope ------------------------------------------------------------------------------------------------------------
+
+    async def out_of_memory(self, cpu: Cpu, gfp: Gfp) -> bool:
+        """out_of_memory(): kill the largest process; False when there is none to kill."""
+        self.oom_kills += 1
+        cpu.clock += self._system.costs.oom_kill_ns
+        ctx = cpu.ctx
+        victim = max(self.user.processes, key=lambda process: len(process.pages), default=None)
+        outcome = "Out of memory and no killable processes..." if victim is None else f"Out of memory: Killed process {victim.name}"
+        head = f"{ctx.comm} invoked oom-killer: gfp_mask=0x{int(gfp):x}({gfp_text(gfp)}), order=0, oom_score_adj=0"
+        text = "\n".join([head, *cpu.judge.stack(cpu, call_trace()), outcome])
+        cpu.judge.report(cpu, ViolationKind.OUT_OF_MEMORY, head, text)
+        if victim is None:
+            return False
+        self.user.processes.remove(victim)
+        for pfn in victim.pages:
+            await self._allocator.free_page(cpu, pfn)
+        await self._zone.drain_local_pages(cpu)
+        return True

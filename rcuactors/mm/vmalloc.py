@@ -1,0 +1,86 @@
+"""vmalloc() and vfree() (mm/vmalloc.c of v5.9 to v5.11): virtually contiguous memory, page by page.
+
+vfree() may sleep, and defers itself to a work when it is called in an interrupt (vfree_deferred()).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, cast
+
+from ..context import preempt
+from ..context.locks import LockKind
+from ..errors import BadInput
+from ..kernel.workqueue import Work, Workqueues
+from .gfp import GFP_KERNEL, Gfp
+from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, origin_of
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kernel.system import System
+    from .page_alloc import PageAllocator
+
+_LARGEST = 1 << 30
+
+
+class Vmalloc:
+    """The vmalloc area."""
+
+    def __init__(self, system: System, pages: PageAllocator, observer: LifetimeObserver, workqueues: Workqueues) -> None:
+        self._system = system
+        self._pages = pages
+        self._observer = observer
+        self._workqueues = workqueues
+        self._lock = system.lock_factory.make("vmap_area_lock", LockKind.SPINLOCK)
+        self._next = VMALLOC_START
+        self._deferred: list[KObject] = []
+        self._work = Work("free_work", self._free_work)
+
+    async def vmalloc(self, cpu: Cpu, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
+        """Virtually contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
+        if not 1 <= size <= _LARGEST:
+            raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
+        caller = sys._getframe(1)  # noqa: SLF001 - the allocation's caller
+        origin = origin_of(caller)
+        cpu.judge.might_sleep(cpu)
+        system = self._system
+        count = -(-size // PAGE_SIZE)
+        await system.locks.spin_lock(cpu, self._lock)
+        address = self._next
+        self._next += (count + 1) * PAGE_SIZE
+        cpu.clock += system.costs.vmalloc_ns
+        await system.locks.spin_unlock(cpu, self._lock)
+        frames: list[int] = []
+        for _ in range(count):
+            pfn = await self._pages.get_free_page(cpu, gfp)
+            if pfn is None:
+                for taken in frames:
+                    await self._pages.free_page(cpu, taken)
+                return None
+            frames.append(pfn)
+        item = KObject(address, size, frames, origin, is_vmalloc=True)
+        self._observer.allocated(item)
+        return item
+
+    async def vfree(self, cpu: Cpu, item: KObject) -> None:
+        """Give it back; in an interrupt, by way of a work."""
+        if preempt.in_interrupt(cpu.ctx.preempt_count):
+            self._deferred.append(item)
+            await self._workqueues.queue_work(cpu, self._workqueues.system_wq, self._work)
+            return
+        cpu.judge.might_sleep(cpu)
+        await self._vunmap(cpu, item)
+
+    async def _free_work(self, cpu: Cpu) -> None:
+        deferred, self._deferred = self._deferred, []
+        for item in deferred:
+            await self._vunmap(cpu, item)
+
+    async def _vunmap(self, cpu: Cpu, item: KObject) -> None:
+        system = self._system
+        await system.locks.spin_lock(cpu, self._lock)
+        cpu.clock += system.costs.vfree_ns
+        await system.locks.spin_unlock(cpu, self._lock)
+        for good in self._observer.freed((item,), "vfree"):
+            for pfn in cast("list[int]", good.home):
+                await self._pages.free_page(cpu, pfn)

@@ -1,0 +1,194 @@
+"""Scenarios: short async Python files that read like the C they stand for, and how one is run.
+
+A scenario is an async function that takes a `Kernel` and, as keyword arguments with defaults, its parameters. The decorator gives it a name, the
+configuration that it needs, and the table of expected outcomes that a test holds it to.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import attrs
+import trio
+
+from .config import Config, with_settings
+from .engine.choice import Strategy, Timed
+from .engine.clock import VirtualClock
+from .engine.conductor import DEFAULT_MAX_STEPS
+from .engine.events import DigestSink, Sink
+from .eras import DEFAULT_ERA, find_era
+from .errors import BadInput
+from .kapi import Kernel
+from .kernel.costs import CostModel
+from .kvfree.rules import PageSource
+from .machine import Machine, Setup
+from .result import Result, collect
+
+Body = Callable[..., Awaitable[None]]
+
+PRESETS: Final[dict[str, dict[str, str]]] = {
+    "plain": {},
+    "prove": {"PROVE_RAW_LOCK_NESTING": "y"},
+    "rt": {"PREEMPT_RT": "y"},
+}
+"""The three kernels that every scenario is held to."""
+
+KERNELS: Final[dict[str, tuple[str, str | None]]] = {
+    "v5.9": ("v5.9", None),
+    "v5.9 direct": ("v5.9", "direct"),
+    "v5.11": ("v5.11", None),
+}
+"""The versions, and v5.9 without its PREEMPT_RT exemption, that every scenario is held to: label -> (kernel, design)."""
+
+Expectation = Mapping[str, Mapping[str, str]]
+"""label of KERNELS -> name of PRESETS -> 'clean', or the kinds of violation in the order of their first report."""
+
+
+@attrs.frozen(kw_only=True)
+class Scenario:
+    """A scenario: what to run, with which parameters, on which configuration unless the user says otherwise, and what is expected."""
+
+    name: str
+    about: str
+    body: Body
+    parameters: dict[str, Any]
+    settings: dict[str, str]
+    early_boot: bool
+    expect: Expectation
+
+
+def scenario(
+    *, expect: Expectation | None = None, settings: Mapping[str, str] | None = None, early_boot: bool = False
+) -> Callable[[Body], Scenario]:
+    """Make a scenario of an async function. Raises BadInput when the function, its parameters or the table are not of the right form."""
+
+    def make(body: Body) -> Scenario:
+        name = getattr(body, "__name__", "scenario")
+        if not inspect.iscoroutinefunction(body):
+            raise BadInput(f"scenario {name}: needs an `async def` function")
+        documented = inspect.getdoc(inspect.getmodule(body)) or inspect.getdoc(body) or ""
+        return Scenario(
+            name=name,
+            about=documented.partition("\n")[0].removeprefix(f"{name}: "),
+            body=body,
+            parameters=_parameters_of(name, body),
+            settings=dict(settings or {}),
+            early_boot=early_boot,
+            expect=_checked(name, expect or {}),
+        )
+
+    return make
+
+
+def _parameters_of(name: str, body: Body) -> dict[str, Any]:
+    first, *others = inspect.signature(body).parameters.values() or [None]
+    if first is None:
+        raise BadInput(f"scenario {name}: needs the kernel as its first argument")
+    found: dict[str, Any] = {}
+    for parameter in others:
+        if not isinstance(parameter.default, bool | int | str):
+            raise BadInput(f"scenario {name}: parameter {parameter.name} needs a default that is a number, a text or True or False")
+        found[parameter.name] = parameter.default
+    return found
+
+
+def _checked(name: str, expect: Expectation) -> Expectation:
+    for label, row in expect.items():
+        if label not in KERNELS or set(row) - set(PRESETS):
+            raise BadInput(f"scenario {name}: expectation for {label} {sorted(row)}: rows are {list(KERNELS)}, columns {list(PRESETS)}")
+    return expect
+
+
+def split_settings(chosen: Scenario, settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Tell the configuration's names from the scenario's parameters. Raises BadInput for a parameter of the wrong type."""
+    config: dict[str, str] = {}
+    parameters = dict(chosen.parameters)
+    for name, text in settings.items():
+        if name in chosen.parameters:
+            parameters[name] = _parse_parameter(name, text, chosen.parameters[name])
+        else:
+            config[name] = text
+    return config, parameters
+
+
+def _parse_parameter(name: str, text: str, default: object) -> Any:
+    if isinstance(default, bool):
+        if text.lower() not in ("y", "n"):
+            raise BadInput(f"{name}={text}: needs y or n")
+        return text.lower() == "y"
+    if isinstance(default, int):
+        if not (text.isascii() and text.isdigit()):
+            raise BadInput(f"{name}={text}: needs a whole number, 0 or more")
+        return int(text)
+    return text
+
+
+@attrs.frozen(kw_only=True)
+class RunOptions:
+    """How to run a scenario. `settings` are NAME=VALUE texts, of the configuration or of the scenario's parameters."""
+
+    kernel: str = DEFAULT_ERA
+    design: str | PageSource | None = None
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+    strategy: Strategy = attrs.field(factory=Timed)
+    seed: int = 0
+    costs: CostModel = attrs.field(factory=CostModel)
+    max_steps: int = DEFAULT_MAX_STEPS
+    events: bool = True
+    sinks: tuple[Sink, ...] = ()
+
+
+class Run:
+    """One run of a scenario: made, run once, and read."""
+
+    def __init__(self, chosen: Scenario, options: RunOptions) -> None:
+        config_settings, self._parameters = split_settings(chosen, options.settings)
+        config = with_settings(with_settings(Config(), chosen.settings), config_settings)
+        self._digest = DigestSink()
+        self.scenario = chosen
+        self.machine = Machine(
+            Setup(
+                era=find_era(options.kernel),
+                config=config,
+                design=options.design,
+                strategy=options.strategy,
+                seed=options.seed,
+                costs=options.costs,
+                max_steps=options.max_steps,
+                early_boot=chosen.early_boot,
+                sinks=(self._digest, *options.sinks) if options.events else (),
+            )
+        )
+
+    async def _main(self) -> None:
+        await self.scenario.body(Kernel(self.machine), **self._parameters)
+
+    def run(self) -> Result:
+        """Run under our own `trio.run` in virtual time. Raises what the scenario raises, and the first KernelBug under panic_on_warn."""
+        trio.run(self.arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+        return self.result()
+
+    async def arun(self) -> Result:
+        """The same inside somebody else's `trio.run`."""
+        await self.machine.arun(self._main, self.scenario.name)
+        return self.result()
+
+    def result(self) -> Result:
+        """What the run left, so far if it did not end well."""
+        on = self.machine.setup.sinks
+        return collect(
+            self.machine,
+            scenario=self.scenario.name,
+            parameters=self._parameters,
+            events=self._digest.count,
+            digest=self._digest.hexdigest() if on else None,
+        )
+
+
+def run(chosen: Scenario, options: RunOptions | None = None, **settings: object) -> Result:
+    """Run a scenario and return its result. `settings` are configuration names or parameters, such as PREEMPT_RT="y"."""
+    chosen_options = options or RunOptions()
+    merged = {**chosen_options.settings, **{name: str(value) for name, value in settings.items()}}
+    return Run(chosen, attrs.evolve(chosen_options, settings=merged)).run()
