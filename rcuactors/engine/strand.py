@@ -62,7 +62,7 @@ def _drive(
         except StopIteration:
             return
         complaint = None
-        if getattr(trap, "abort_func", None) is abort or conductor.settling:
+        if getattr(trap, "abort_func", None) is abort or conductor.settling or conductor.over:
             answer = yield trap
             continue
         complaint = gate.leave(strand)
