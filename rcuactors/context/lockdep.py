@@ -76,7 +76,7 @@ class Lockdep:
         key = lock.lock_class.key * _CODES + _code(ctx) + (_TRYLOCK if trylock else 0)
         node = parent.children.get(key)
         if node is None:
-            node = self._extend(cpu, parent, lock, key, trylock=trylock)
+            node = self._extend(cpu, parent, lock, key, site, trylock=trylock)
         ctx.held.append(lock)
         nodes.append(node)
         ctx.held_sites.append(site or node.site)
@@ -110,7 +110,9 @@ class Lockdep:
                 parent.children[key] = ChainNode(old.lock_class, old.irq_context, limit, parent, old.site)
             ctx.held_nodes[at] = parent.children[key]
 
-    def _extend(self, cpu: Processor, parent: ChainNode, lock: Lock, key: int, *, trylock: bool) -> ChainNode:
+    def _extend(
+        self, cpu: Processor, parent: ChainNode, lock: Lock, key: int, site: str, *, trylock: bool
+    ) -> ChainNode:
         """A chain that was never seen: validate it, report, remember."""
         ctx, lock_class = cpu.ctx, lock.lock_class
         code = _code(ctx)
@@ -121,7 +123,7 @@ class Lockdep:
             hardirqs_on=not code & _IRQS_OFF,
             softirqs_on=not code & (_BH_OFF | _IN_SOFTIRQ),
         )
-        node = ChainNode(lock_class, irq_context, self._limit(parent, lock_class, irq_context), parent, caller_site())
+        node = ChainNode(lock_class, irq_context, self._limit(parent, lock_class, irq_context), parent, site or caller_site())
         # Remembered before it is judged, so that one mistake is one report however often it is made.
         parent.children[key] = node
         outer = self.numbers.of(lock_class.outer or lock_class.inner)

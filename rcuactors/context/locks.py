@@ -139,12 +139,15 @@ class Locks:
 
     async def raw_spin_lock(self, cpu: Processor, lock: Lock, site: str = "") -> None:
         """raw_spin_lock(): preemption off, spin until it is ours."""
+        await self._spin_lock(cpu, lock, site or caller_site())
+
+    async def _spin_lock(self, cpu: Processor, lock: Lock, site: str) -> None:
         ctx = cpu.ctx
         if not ctx.preempt_count:
-            ctx.preempt_disabled_at = site or caller_site()
+            ctx.preempt_disabled_at = site
         ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, site=site or caller_site())
+            self.lockdep.acquire(cpu, lock, site=site)
         if lock.owner is None:
             lock.owner = cpu.current
         else:
@@ -167,9 +170,12 @@ class Locks:
 
     async def raw_spin_unlock(self, cpu: Processor, lock: Lock) -> None:
         """raw_spin_unlock(): let go, preemption on again."""
+        if cpu.clock >= cpu.conductor.horizon:
+            # The time spent under the lock must pass before others find it free.
+            await cpu.point()
         self.raw_release(cpu, lock)
         cpu.ctx.preempt_count -= self.preempt_offset
-        if cpu.clock >= cpu.conductor.horizon or cpu.attention:
+        if cpu.attention:
             await cpu.point()
 
     def raw_spin_trylock(self, cpu: Processor, lock: Lock) -> bool:
@@ -188,10 +194,10 @@ class Locks:
     async def spin_lock(self, cpu: Processor, lock: Lock) -> None:
         """spin_lock(): spins; on PREEMPT_RT sleeps when contended (rt_spin_lock())."""
         if not self.rt:
-            await self.raw_spin_lock(cpu, lock, caller_site() if self.lockdep.on else "")
+            await self._spin_lock(cpu, lock, caller_site())
             return
         self.judge.might_sleep(cpu, rt_lock=True)
-        await self._sleeping_lock(cpu, lock)
+        await self._sleeping_lock(cpu, lock, caller_site())
         cpu.ctx.migrate_disabled += 1
 
     async def spin_unlock(self, cpu: Processor, lock: Lock) -> None:
@@ -215,7 +221,7 @@ class Locks:
     async def mutex_lock(self, cpu: Processor, lock: Lock) -> None:
         """mutex_lock(): may sleep, says so at once."""
         self.judge.might_sleep(cpu)
-        await self._sleeping_lock(cpu, lock)
+        await self._sleeping_lock(cpu, lock, caller_site())
 
     async def mutex_unlock(self, cpu: Processor, lock: Lock) -> None:
         """mutex_unlock()."""
@@ -225,9 +231,9 @@ class Locks:
         """mutex_trylock()."""
         return self._sleeping_trylock(cpu, lock)
 
-    async def _sleeping_lock(self, cpu: Processor, lock: Lock) -> None:
+    async def _sleeping_lock(self, cpu: Processor, lock: Lock, site: str) -> None:
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, site=caller_site())
+            self.lockdep.acquire(cpu, lock, site=site)
         if lock.owner is None:
             lock.owner = cpu.current
         else:
@@ -237,6 +243,8 @@ class Locks:
             await cpu.point()
 
     async def _sleeping_unlock(self, cpu: Processor, lock: Lock) -> None:
+        if cpu.clock >= cpu.conductor.horizon:
+            await cpu.point()
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.waiters:
@@ -244,7 +252,7 @@ class Locks:
             cpu.hand(lock, following)
         else:
             lock.owner = None
-        if cpu.clock >= cpu.conductor.horizon or cpu.attention:
+        if cpu.attention:
             await cpu.point()
 
     def _sleeping_trylock(self, cpu: Processor, lock: Lock) -> bool:

@@ -72,6 +72,10 @@ class Memory(KernelBase):
         """Free pages of the zone, without the CPUs' lists."""
         return self._machine.pages.zone.free
 
+    def min_wmark_pages(self) -> int:
+        """The zone's min watermark: below it only reserves are left."""
+        return self._machine.pages.zone.watermark_min
+
     # -- user space --
 
     async def read_file(self, pages: int) -> int:

@@ -42,7 +42,6 @@ class Cpu(Processor):
     softirq_pending: int = 0
     idle: bool = True
     spinning: bool = False
-    max_irqs_off_ns: int = 0
     ksoftirqd: Thread | None = None
     _nmis: list[Nmi] = attrs.field(factory=list)
 

@@ -113,11 +113,11 @@ class Workqueues:
         fresh = not work.pending
         if fresh:
             work.pending = True
-            await self.queue_pending(cpu, workqueue, work)
+            await self.insert_work(cpu, workqueue, work)
         await cpu.local_irq_restore(flags)
         return fresh
 
-    async def queue_pending(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> None:
+    async def insert_work(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> None:
         """__queue_work(): with the pending bit ours and interrupts off; pool->lock, then the locks of a wake-up."""
         system, pool = self._system, self.pool(cpu, highpri=workqueue.highpri)
         await system.locks.raw_spin_lock(cpu, pool.lock)
@@ -144,7 +144,7 @@ class Workqueues:
             dwork.work.pending = True
             dwork.workqueue = workqueue
             if delay_jiffies == 0:
-                await self.queue_pending(cpu, workqueue, dwork.work)
+                await self.insert_work(cpu, workqueue, dwork.work)
             else:
                 await self._system.timers.add_timer(cpu, dwork.timer, delay_jiffies, on=on)
         await cpu.local_irq_restore(flags)
@@ -156,7 +156,7 @@ class Workqueues:
 
         async def delayed_work_timer_fn(cpu: Cpu) -> None:
             assert dwork.workqueue is not None
-            await self.queue_pending(cpu, dwork.workqueue, dwork.work)
+            await self.insert_work(cpu, dwork.workqueue, dwork.work)
 
         dwork.timer.function = delayed_work_timer_fn
         return dwork

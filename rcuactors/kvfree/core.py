@@ -142,7 +142,7 @@ class KvfreeRcu:
         if blocks and len(blocks[-1].records) < self.rules.block_capacity:
             blocks[-1].records.append(item)
             cpu.clock += costs.kvfree_append_ns
-        elif not await self.add_ptr_to_bulk(cpu, krcp, blocks, item):
+        elif not await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp, blocks, item):
             await self.source.missed(self, cpu, krcp)
             queued = head
             if head:
@@ -165,7 +165,7 @@ class KvfreeRcu:
             figures.inline_freed += 1
             figures.latencies.add(cpu.clock - item.retired_ns)
 
-    async def add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc, blocks: list[Block], item: KObject) -> bool:
+    async def kvfree_call_rcu_add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc, blocks: list[Block], item: KObject) -> bool:
         """kvfree_call_rcu_add_ptr_to_bulk(), the part that needs a new block: from the cache, or as the design has it."""
         if not self.initialized:
             return False

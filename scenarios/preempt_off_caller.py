@@ -1,0 +1,44 @@
+"""preempt_off_caller: kvfree_rcu() with preemption disabled and no lock of the caller's own, with the page caches cold.
+
+lockdep does not look at preempt_count: what it reports on v5.9 is kvfree_rcu()'s own raw krcp->lock around the page allocator, so it would report the
+same from a preemptible caller. PREEMPT_RT, where the allocator sleeps, looks at preempt_count and nothing else.
+
+* v5.9: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; clean on PREEMPT_RT, where it does not ask.
+* v5.9 with --design direct: "scheduling while atomic" on PREEMPT_RT.
+* v5.11 is clean everywhere.
+"""
+
+from rcuactors import GFP_KERNEL, Kernel, scenario, script
+
+
+@scenario(
+    expect={
+        "v5.9": {"plain": "clean", "prove": "invalid-wait-context", "rt": "clean"},
+        "v5.9 direct": {"plain": "clean", "prove": "invalid-wait-context", "rt": "scheduling-while-atomic"},
+        "v5.11": {"plain": "clean", "prove": "clean", "rt": "clean"},
+    }
+)
+async def preempt_off_caller(k: Kernel, objects: int = 8) -> None:
+    pointers = [await k.kmalloc(64) for _ in range(objects)]
+    done = False
+
+    async def page_user() -> None:
+        """The rest of the machine."""
+        while not done:
+            page = await k.get_free_page(GFP_KERNEL)
+            await k.free_page(page)
+            await k.drain_local_pages()
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(page_user, cpu=1)
+        await k.udelay(20)
+        await k.cold_caches()
+        k.preempt_disable()
+        for p in pointers:
+            await k.kvfree_rcu(p, "rcu")
+        await k.preempt_enable()
+        done = True
+
+
+if __name__ == "__main__":
+    script(preempt_off_caller)
