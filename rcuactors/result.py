@@ -55,9 +55,11 @@ class Result:
 
 def _calls_by_context(machine: Machine) -> dict[str, dict[str, int]]:
     table: dict[str, dict[str, int]] = {"two_argument": {}, "one_argument": {}}
-    for (one_argument, count, irqs_off, softirq_thread), calls in sorted(machine.kvfree.figures.calls.items()):
-        ctx = Context(comm="", pid=0, preempt_count=count, irqs_disabled=irqs_off, softirq_thread=softirq_thread)
-        row = table["one_argument" if one_argument else "two_argument"]
+    for key, calls in sorted(machine.kvfree.figures.calls.items()):
+        ctx = Context(
+            comm="", pid=0, preempt_count=key >> 3, irqs_disabled=bool(key & 4), softirq_thread=bool(key & 2)
+        )
+        row = table["one_argument" if key & 1 else "two_argument"]
         row[ctx.kind()] = row.get(ctx.kind(), 0) + calls
     return table
 

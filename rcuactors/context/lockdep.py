@@ -81,6 +81,17 @@ class Lockdep:
         nodes.append(node)
         ctx.held_sites.append(site or node.site)
 
+    def knows(self, ctx: Context, lock: Lock) -> bool:
+        """Taking this lock here, with interrupts off, was validated before: nothing new can come of it."""
+        if not self.on:
+            return True
+        nodes = ctx.held_nodes
+        parent = nodes[-1] if nodes else self._root
+        code = _IRQS_OFF
+        if ctx.preempt_count >= preempt.SOFTIRQ_OFFSET or ctx.softirq_thread:
+            code |= _code(ctx)
+        return lock.lock_class.key * _CODES + code in parent.children
+
     def release(self, cpu: Processor, lock: Lock) -> None:
         """Note that the current thread lets go of a lock."""
         ctx = cpu.ctx

@@ -123,20 +123,6 @@ class Locks:
 
     # -- raw_spinlock_t, and what spins like one --
 
-    def try_raw(self, cpu: Processor, lock: Lock, site: str = "") -> bool:
-        """Take a free spinning lock at once, preemption off; False when it is not free and the caller has to `await` the slow path."""
-        if lock.owner is not None:
-            return False
-        ctx = cpu.ctx
-        if not ctx.preempt_count:
-            ctx.preempt_disabled_at = site
-        ctx.preempt_count += self.preempt_offset
-        if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, site=site)
-        lock.owner = cpu.current
-        cpu.clock += self.costs.uncontended_ns
-        return True
-
     async def raw_spin_lock(self, cpu: Processor, lock: Lock, site: str = "") -> None:
         """raw_spin_lock(): preemption off, spin until it is ours."""
         await self._spin_lock(cpu, lock, site or caller_site())

@@ -50,6 +50,16 @@ def site_of(code: CodeType, line: int) -> str:
     return code.co_name
 
 
+def site_in(code: CodeType, position: int) -> str:
+    """The same for a position in a code object (a frame's f_lasti), which is cheaper to keep than a line."""
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= position < end and number is not None:
+            line = number
+            break
+    return site_of(code, line)
+
+
 def call_trace(start: FrameType | None = None) -> list[str]:
     """The chain of kernel functions and scenario lines, innermost first, from `start` (default: the caller)."""
     frame = start if start is not None else sys._getframe(1)  # noqa: SLF001 - the interpreter's own way to see the stack

@@ -2,6 +2,7 @@
 
 Installed as the clock of our runner and by our pytest fixture. Trio asks `deadline_to_sleep_time` only when no task is runnable; a conductor
 that is attached moves time itself (through `advance`), so the jump there serves only code that runs beside a machine.
+A conductor also tells how far the running actor has come (`reader`), so that a wait begins when it is called.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ class VirtualClock(trio.abc.Clock):
     """A clock that stands still until somebody moves it."""
 
     def __init__(self) -> None:
-        self._seconds = 0.0
+        self.seconds = 0.0
         self.on_stall: Callable[[], None] | None = None
+        self.reader: Callable[[], float] | None = None
 
     def start_clock(self) -> None:
         """Trio's hook at the start of a run; nothing to prepare."""
 
     def current_time(self) -> float:
-        """Virtual seconds since the clock was made."""
-        return self._seconds
+        """Virtual seconds since the clock was made; for code on a machine's CPU, as far as that CPU has come."""
+        return self.seconds if self.reader is None else max(self.seconds, self.reader())
 
     def advance(self, seconds: float) -> None:
         """Move to a point of time; never backwards."""
-        self._seconds = max(self._seconds, seconds)
+        self.seconds = max(self.seconds, seconds)
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Nothing is runnable: jump to the deadline."""

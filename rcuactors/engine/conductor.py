@@ -13,20 +13,18 @@ never runs backwards, as on a machine whose processors are stopped now and then.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-import attrs
 import outcome
 import trio
 
 from ..errors import StepBoundExceeded
 from .actor import BLOCKED, Actor, Message
 from .choice import ChoiceKind, ChoicePoint, Strategy
-from .clock import NSEC_PER_SEC, VirtualClock
 from .errors import RunOver
+from .outside import Alarm, Outside
 from .strand import Body, Gate, Strand, strand_main
 
 FOREVER: Final = 1 << 62
@@ -35,15 +33,7 @@ FOREVER: Final = 1 << 62
 DEFAULT_MAX_STEPS: Final = 20_000_000
 """How many steps a run may take: points at which the conductor was asked, and microseconds that its busiest actor was busy."""
 
-_SETTLE_TURNS: Final = 2
 _NATURE_PREFERS_THE_PRESENT: Final = 16
-
-
-@attrs.define(eq=False, kw_only=True)
-class _Alarm(Actor):
-    """The deadline of a foreign wait, so that virtual time stops there. `seconds` is Trio's own number, kept to expire exactly."""
-
-    seconds: float = 0.0
 
 
 class Conductor:
@@ -57,7 +47,6 @@ class Conductor:
         self.hand_overs = 0
         self.max_steps = max_steps
         self.over = False
-        self.settling = False
         self.failure: BaseException | None = None
         self.running: Actor | None = None
         self.on_quiescent: Callable[[], None] = lambda: None
@@ -71,37 +60,36 @@ class Conductor:
         self._strands: list[Strand] = []
         self._finished: trio.Event | None = None
         self._nursery: trio.Nursery | None = None
-        self._clock: VirtualClock | None = None
-        self._clock_base = 0.0
-        self._foreign_out = 0
-        self._returned: list[tuple[int, Strand, Gate]] = []
-        self._nobody_holds_the_baton = False
+        self.outside = Outside(self)
 
     # -- a whole run ------------------------------------------------------------------------------------------------------------
 
     async def run(self, set_up: Callable[[], None]) -> None:
         """Conduct until `finish`. `set_up` spawns the first strands. Runs inside anybody's `trio.run`; raises nothing of the model's."""
         self._finished = trio.Event()
-        clock = trio.lowlevel.current_clock()
-        if isinstance(clock, VirtualClock):
-            self._clock, self._clock_base = clock, clock.current_time()
-            clock.on_stall = self._stalled
+        self.outside.attach()
         self._strategy.start_run(self._seed)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                nursery.start_soon(self.outside.take_care)
                 try:
-                    set_up()
-                    self._grant_next()
+                    await self._begin(set_up)
                     await self._finished.wait()
                 finally:
                     self._dismiss()
                     nursery.cancel_scope.cancel()
         finally:
             self._strategy.end_run()
-            if self._clock is not None:
-                self._clock.on_stall = None
-                self._clock.advance(self._clock_base + self.now / NSEC_PER_SEC)
+            self.outside.detach()
+
+    async def _begin(self, set_up: Callable[[], None]) -> None:
+        try:
+            set_up()
+        except Exception as error:
+            self.finish(error)
+        else:
+            await self.pass_on()
 
     def finish(self, failure: BaseException | None = None) -> None:
         """End the run; the first failure given is what the run is remembered for."""
@@ -115,15 +103,11 @@ class Conductor:
     def _dismiss(self) -> None:
         """Wake every parked strand with `RunOver`, so that its coroutine unwinds whatever Trio's cancellation does."""
         self.over = True
+        self.horizon = -1
         for strand in self._strands:
             if strand.parked and strand.task is not None:
                 strand.parked = False
                 trio.lowlevel.reschedule(strand.task, outcome.Error(RunOver()))
-
-    def _stalled(self) -> None:
-        """Our own clock found nothing to do and no deadline: those who wait outside the model wait for ever."""
-        if not self.over and self._foreign_out:
-            self.on_quiescent()
 
     # -- strands ----------------------------------------------------------------------------------------------------------------
 
@@ -143,7 +127,7 @@ class Conductor:
         """Wait for the first grant; it may have come already."""
         strand.task = trio.lowlevel.current_task()
         if not strand.granted:
-            await self._park(strand)
+            await self.park(strand)
 
     async def strand_ended(self, strand: Strand, gate: Gate, error: BaseException | None) -> None:
         """A strand's body has returned or raised: the baton goes on without it."""
@@ -151,9 +135,17 @@ class Conductor:
             self.finish(error)
             return
         gate.exited(strand)
-        following = await self._next_strand()
-        if following is not None:
-            self._grant(following)
+        await self.pass_on()
+
+    async def pass_on(self) -> None:
+        """Give the baton to who is next, from a task that is no strand or none any more. A strategy's error ends the run."""
+        try:
+            following = await self._next_strand()
+        except Exception as error:
+            self.finish(error)
+        else:
+            if following is not None:
+                self._grant(following)
 
     def _grant(self, strand: Strand) -> None:
         self.hand_overs += 1
@@ -164,14 +156,10 @@ class Conductor:
         else:
             strand.granted = True
 
-    async def _park(self, strand: Strand) -> None:
+    async def park(self, strand: Strand) -> None:
+        """Stand still until the baton is granted. Raises RunOver when the run ends first."""
         if self.over:
             raise RunOver
-        if trio.lowlevel.current_task() is not strand.task:
-            raise RuntimeError(
-                f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
-                "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
-            )
         strand.parked = True
         await trio.lowlevel.wait_task_rescheduled(self.abort)
 
@@ -198,15 +186,15 @@ class Conductor:
 
     async def pause(self, actor: Actor) -> None:
         """Let every actor go first that the strategy wants to go first."""
-        if self._timed and not self._foreign_out and not self.over:
+        if self._timed and not self.outside.strands and not self.over:
             queue = self._queue
             while queue and queue[0][3].ticket != queue[0][2]:
                 heappop(queue)
             clock = actor.clock
             top = queue[0][0] if queue else FOREVER
             if clock < top:
-                self._count_step(clock)
                 self.horizon = top
+                self._count_step(clock)
                 return
         self.enqueue(actor, actor.clock, paused=True)
         await self._hand_over(actor.strand)
@@ -241,52 +229,44 @@ class Conductor:
     # -- electing ---------------------------------------------------------------------------------------------------------------
 
     async def _hand_over(self, strand: Strand) -> None:
-        if self._foreign_out or self._returned:
-            following = await self._next_strand()
-        else:
-            following = self._elect_strand()
+        if trio.lowlevel.current_task() is not strand.task:
+            raise RuntimeError(
+                f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
+                "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
+            )
+        following = await self._next_strand() if self.outside.strands else self._elect_strand()
         if following is strand:
-            if self.over:
-                raise RunOver
             return
         if following is not None:
             self._grant(following)
-        await self._park(strand)
+        await self.park(strand)
 
     async def _next_strand(self) -> Strand | None:
-        """Elect, with the foreign waits settled first and their deadlines passed through."""
+        """Elect, with those outside settled first and their deadlines passed through."""
         while True:
-            if self._foreign_out or self._returned:
-                await self._settle()
+            if self.outside.strands:
+                await self.outside.settle()
             actor = self._elect()
-            if actor is None:
-                self._nobody()
-                return None
-            if isinstance(actor, _Alarm):
-                assert self._clock is not None
-                self._clock.advance(actor.seconds)
-                continue
-            return actor.strand
-
-    def _grant_next(self) -> None:
-        following = self._elect_strand()
-        if following is not None:
-            self._grant(following)
+            if not isinstance(actor, Alarm):
+                return self._strand_of(actor)
+            self.outside.ring(actor)
 
     def _elect_strand(self) -> Strand | None:
-        actor = self._elect()
-        if actor is None:
-            self._nobody()
-            return None
-        return actor.strand
+        return self._strand_of(self._elect())
 
-    def _nobody(self) -> None:
-        """Nobody is in line: wait for those outside, or tell the machine that all is quiet."""
-        self.running = None
-        if self._foreign_out:
-            self._nobody_holds_the_baton = True
+    def _strand_of(self, actor: Actor | None) -> Strand | None:
+        """Who speaks for the elected actor. With nobody in line: wait for those outside, or tell the machine that all is quiet."""
+        if actor is not None:
+            return actor.strand
+        if self.running is not None:
+            # Who acted last has been busy since it was elected.
+            self.now = max(self.now, self.running.clock)
+            self.running = None
+        if self.outside.strands:
+            self.outside.abandon()
         elif not self.over:
             self.on_quiescent()
+        return None
 
     def _elect(self) -> Actor | None:
         if self.over:
@@ -296,12 +276,12 @@ class Conductor:
             return None
         actor.ticket = BLOCKED
         self.now = actor.clock
-        self._count_step(actor.clock)
         queue = self._queue
         while queue and queue[0][3].ticket != queue[0][2]:
             heappop(queue)
-        self.horizon = -1 if not self._timed or self._foreign_out else queue[0][0] if queue else FOREVER
+        self.horizon = -1 if not self._timed or self.outside.strands else queue[0][0] if queue else FOREVER
         self.running = actor
+        self._count_step(actor.clock)
         return actor
 
     def _elect_by_clock(self) -> Actor | None:
@@ -354,7 +334,9 @@ class Conductor:
         self.choices += 1
         picked = self._strategy.choose(ChoicePoint(kind, options, weights))
         if not 0 <= picked < len(options):
-            raise IndexError(f"strategy {self._strategy.name} chose option {picked} of {len(options)} at {kind.value}")
+            raise IndexError(
+                f"strategy {self._strategy.name} chose option {picked} of {len(options)} at {kind.value}"
+            )
         return picked
 
     def _count_step(self, clock: int) -> None:
@@ -364,56 +346,8 @@ class Conductor:
             self.steps += (clock - self.now) // 1000
             self.now = clock
         if self.steps > self.max_steps:
-            self.finish(StepBoundExceeded(f"the scenario took more than {self.max_steps} steps: does it end? (--max-steps raises the bound)"))
-
-    # -- waits outside the model --------------------------------------------------------------------------------------------------
-
-    def foreign_begin(self, strand: Strand) -> Actor | None:
-        """The strand suspends in Trio itself. Note the deadline, if the clock is ours, and let the baton go on."""
-        self._foreign_out += 1
-        alarm: _Alarm | None = None
-        if self._clock is not None:
-            seconds = trio.current_effective_deadline()
-            if not math.isinf(seconds):
-                due = math.ceil((seconds - self._clock_base) * NSEC_PER_SEC)
-                alarm = _Alarm(name=f"deadline of {strand.name}", index=1 << 30, seconds=seconds)
-                self.enqueue(alarm, max(due, self.now))
-        following = self._elect()
-        if following is None:
-            self._nobody()
-        elif isinstance(following, _Alarm):
-            # Whoever this deadline wakes takes the baton up.
-            assert self._clock is not None
-            self._clock.advance(following.seconds)
-            self._nobody_holds_the_baton = True
-        else:
-            self._grant(following.strand)
-        return alarm
-
-    async def foreign_end(self, strand: Strand, gate: Gate, alarm: Actor | None) -> None:
-        """Trio's wait is over: queue for the baton. Whoever comes back first while nobody holds it conducts."""
-        self._foreign_out -= 1
-        if alarm is not None:
-            alarm.ticket = BLOCKED
-        if self.over:
-            return
-        self._returned.append((strand.order, strand, gate))
-        if self._nobody_holds_the_baton:
-            self._nobody_holds_the_baton = False
-            await self._hand_over(strand)
-        else:
-            await self._park(strand)
-
-    async def _settle(self) -> None:
-        """Let Trio run until everybody who was woken has come back, and put them in line in their stable order."""
-        if self._clock is not None:
-            self._clock.advance(self._clock_base + self.now / NSEC_PER_SEC)
-        self.settling = True
-        try:
-            for _ in range(_SETTLE_TURNS):
-                await trio.lowlevel.cancel_shielded_checkpoint()
-        finally:
-            self.settling = False
-        for _, strand, gate in sorted(self._returned, key=lambda entry: entry[0]):
-            gate.rejoin(strand)
-        self._returned.clear()
+            self.finish(
+                StepBoundExceeded(
+                    f"the scenario took more than {self.max_steps} steps: does it end? (--max-steps raises the bound)"
+                )
+            )

@@ -2,17 +2,18 @@
 
 A strand's coroutine is driven by hand, so that every suspension is seen at the await that made it. The conductor's own suspension is recognised
 by its abort function and passed on to Trio. Any other one, a `trio.sleep`, an `Event.wait`, a channel, is *foreign*: the gate is told before
-(and may have an exception thrown at that very await), the baton is given up, Trio's wait runs its course, and the strand queues for the baton
-before it goes on. Facts about Trio's traps: they are three messages, all answered by an `outcome.Outcome`.
+(and may have an exception raised at that very await), the baton is given up, Trio's wait runs its course, and the strand queues for the baton
+before it goes on (`outside`). Facts about Trio's traps: they are three messages, all answered by an `outcome.Outcome`.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
+import outcome
 import trio
 
 from .errors import RunOver
@@ -48,29 +49,44 @@ class Strand:
     coroutine: Coroutine[Any, Any, None] | None = None
 
 
+def _taken_back(trap: object, objection: BaseException) -> bool:
+    """Take a wait back before Trio hears of it, as Trio itself does when it cancels one. A mere checkpoint leaves nothing to take back."""
+
+    def raise_objection() -> NoReturn:
+        raise objection
+
+    abort = getattr(trap, "abort_func", None)
+    return abort is None or abort(raise_objection) is trio.lowlevel.Abort.SUCCEEDED
+
+
 @types.coroutine
 def _drive(
     coroutine: Coroutine[Any, Any, None], strand: Strand, gate: Gate, conductor: Conductor
 ) -> Generator[Any, Any, None]:
     """Run the coroutine to its end, judging each suspension."""
     answer: object = None
-    complaint: BaseException | None = None
-    abort = conductor.abort
+    over: RunOver | None = None
+    abort, outside = conductor.abort, conductor.outside
     while True:
         try:
-            trap = coroutine.throw(complaint) if complaint is not None else coroutine.send(answer)
+            trap = coroutine.throw(over) if over is not None else coroutine.send(answer)
         except StopIteration:
             return
-        complaint = None
-        if getattr(trap, "abort_func", None) is abort or conductor.settling or conductor.over:
+        over = None
+        if getattr(trap, "abort_func", None) is abort or outside.settling or conductor.over:
             answer = yield trap
             continue
-        complaint = gate.leave(strand)
-        if complaint is not None:
+        objection = gate.leave(strand)
+        if objection is not None:
+            # A wait that cannot be taken back has heard of the objection; it is waited for with the baton in hand.
+            answer = outcome.Error(objection) if _taken_back(trap, objection) else (yield trap)
             continue
-        alarm = conductor.foreign_begin(strand)
+        alarm = outside.begin(strand)
         answer = yield trap
-        yield from conductor.foreign_end(strand, gate, alarm).__await__()
+        try:
+            yield from outside.end(strand, gate, alarm).__await__()
+        except RunOver as caught:
+            over = caught
 
 
 async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conductor) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from ..kernel.cpu import Cpu
 from ..machine import Machine
 
@@ -21,9 +19,9 @@ class KernelBase:
     def _cpu(self) -> Cpu:
         """The CPU that has the baton. Raises RuntimeError when no code of the machine is running."""
         running = self._conductor.running
-        if running.__class__ is not Cpu:
-            raise RuntimeError("the kernel's functions can only be called from a thread or handler of a running machine")
-        return cast("Cpu", running)
+        if isinstance(running, Cpu):
+            return running
+        raise RuntimeError("the kernel's functions can only be called from a thread or handler of a running machine")
 
     async def _spend(self, cpu: Cpu, cost_ns: int) -> None:
         """Charge time and let others act."""

@@ -89,11 +89,14 @@ class Memory(KernelBase):
         return pages
 
     async def user_process(self, name: str, pages: int) -> int:
-        """A user process takes memory that only its exit, or the OOM killer, gives back. Returns how many pages it got."""
+        """A user process takes memory that only its exit, or the OOM killer, gives back. Returns how many pages it has in the end."""
         process = Process(name)
         self._machine.pages.reclaim.user.processes.append(process)
         for _ in range(pages):
             pfn = await self.get_free_page()
+            if process.killed:
+                await self.free_page(pfn)
+                break
             if pfn is None:
                 break
             process.pages.append(pfn)

@@ -49,7 +49,7 @@ class Rcu(KernelBase):
         """
         if p is None:
             return _nothing()
-        if p.__class__ is not KObject:
+        if not isinstance(p, KObject):
             raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
         return self._machine.kvfree.kvfree_call_rcu(self._cpu, p, head=rhf is not None)
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..errors import BadInput
-from ..kernel.completion import Completion, complete, wait_for_completion
+from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.sleeping import schedule_timeout, sleep_ns
 from ..kernel.thread import Thread, Urgency
 from .base import KernelBase
@@ -62,7 +62,7 @@ class Threads(KernelBase):
 
         async def body() -> None:
             await function(*args)
-            await complete(self._system, self._cpu, done)
+            await complete_all(self._system, self._cpu, done)
 
         urgency = Urgency.HIGH if urgent else Urgency.NORMAL
         thread = self._system.create_thread(target, (name or function.__name__)[:15], body, urgency=urgency)
@@ -72,7 +72,6 @@ class Threads(KernelBase):
     async def kthread_join(self, task: Task) -> None:
         """Sleep until the thread has ended."""
         await wait_for_completion(self._system, self._cpu, task.done)
-        task.done.done += 1
 
     @asynccontextmanager
     async def open_nursery(self) -> AsyncIterator[Nursery]:
@@ -126,11 +125,7 @@ class Threads(KernelBase):
         cpu = self._cpu
         cpu.judge.might_sleep(cpu)
         cpu.clock += self._system.costs.copy_user_ns
-        if not self._system.config.preemptible_kernel:
-            self._machine.readers.report(cpu)
-        await cpu.point()
-        if cpu.need_resched and not cpu.ctx.preempt_count:
-            await cpu.schedule()
+        await cpu.cond_resched()
 
     async def cpu_relax(self) -> None:
         """One turn of a busy loop."""
@@ -146,6 +141,10 @@ class Threads(KernelBase):
         """complete(): from any context but NMI."""
         await complete(self._system, self._cpu, completion)
 
+    async def complete_all(self, completion: Completion) -> None:
+        """complete_all(): for those who wait and those who come later."""
+        await complete_all(self._system, self._cpu, completion)
+
     async def wait_for_completion(self, completion: Completion) -> None:
         """wait_for_completion(): may sleep."""
         await wait_for_completion(self._system, self._cpu, completion)
@@ -157,6 +156,6 @@ class Threads(KernelBase):
 
 
 def _positive(what: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if value.__class__ is not int or value < 0:
         raise BadInput(f"{what}({value!r}): needs a whole number, 0 or more")
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from .thread import Thread
 
 
+FOR_ALL: Final = -1
+
+
 @attrs.define(eq=False)
 class Completion:
-    """struct completion. Its wait queue is under a raw lock, so that it may be completed from anywhere but NMI and under the scheduler's locks."""
+    """struct completion. Its wait queue is under a raw lock, so that it may be completed from anywhere but NMI and under the scheduler's locks.
+
+    `done` counts completions that nobody has waited for yet; `FOR_ALL` after complete_all().
+    """
 
     name: str
     lock: Lock
@@ -34,14 +40,14 @@ async def wait_for_completion(system: System, cpu: Cpu, completion: Completion) 
     while not completion.done:
         thread = cpu.current
         completion.waiters.append(thread)
-        thread.state = ThreadState.SLEEPING
+        thread.prepare_to_sleep()
         await system.locks.raw_spin_unlock(cpu, completion.lock)
         await cpu.local_irq_restore(flags)
         if thread.state is ThreadState.SLEEPING:
             await cpu.sleep(completion.name)
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, completion.lock)
-    if completion.done > 0:
+    if completion.done != FOR_ALL:
         completion.done -= 1
     await system.locks.raw_spin_unlock(cpu, completion.lock)
     await cpu.local_irq_restore(flags)
@@ -51,8 +57,20 @@ async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete(): wake one waiter, under the queue's lock."""
     flags = cpu.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
-    completion.done += 1
+    if completion.done != FOR_ALL:
+        completion.done += 1
     if completion.waiters:
+        await cpu.wake_up_process(completion.waiters.popleft())
+    await system.locks.raw_spin_unlock(cpu, completion.lock)
+    await cpu.local_irq_restore(flags)
+
+
+async def complete_all(system: System, cpu: Cpu, completion: Completion) -> None:
+    """complete_all(): wake every waiter, and let every later one through."""
+    flags = cpu.local_irq_save()
+    await system.locks.raw_spin_lock(cpu, completion.lock)
+    completion.done = FOR_ALL
+    while completion.waiters:
         await cpu.wake_up_process(completion.waiters.popleft())
     await system.locks.raw_spin_unlock(cpu, completion.lock)
     await cpu.local_irq_restore(flags)

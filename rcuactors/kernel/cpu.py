@@ -56,7 +56,7 @@ class Cpu(Processor):
     async def attend(self) -> None:
         """Serve what has arrived, as far as the running context lets it through."""
         ctx = self.ctx
-        while self._nmis:
+        while self._nmis and not preempt.in_nmi(ctx.preempt_count):
             await self._nmi(self._nmis.pop(0))
         while self.mailbox.waiting and not ctx.irqs_disabled:
             message = self.mailbox.take_nowait()
@@ -64,7 +64,8 @@ class Cpu(Processor):
                 await self.hardirq(message)
             elif isinstance(message, WakeUp):
                 self.clock += self.system.costs.ipi_ns
-                self.make_runnable(message.thread)
+                if message.sleep == message.thread.sleeps:
+                    self.make_runnable(message.thread)
             elif isinstance(message, Nmi):
                 await self._nmi(message)
             elif message is not None:
@@ -73,6 +74,13 @@ class Cpu(Processor):
             self.attention = False
         elif self.need_resched and self._may_preempt():
             await self.schedule(preempt=True)
+
+    def _can_serve(self) -> bool:
+        """Something has come that the running context lets through."""
+        ctx = self.ctx
+        if self._nmis and not preempt.in_nmi(ctx.preempt_count):
+            return True
+        return bool(self.mailbox.waiting) and not ctx.irqs_disabled
 
     def _may_preempt(self) -> bool:
         ctx = self.ctx
@@ -84,6 +92,8 @@ class Cpu(Processor):
         self._nmis.append(message)
         self.attention = True
         self.kick()
+        if self.spinning and not self.listening:
+            self.conductor.enqueue(self, max(self.clock, message.time_ns))
 
     def kick(self) -> None:
         """Make a CPU that idles, or spins with interrupts on, look at what has come."""
@@ -99,11 +109,15 @@ class Cpu(Processor):
         """Serve one hardware interrupt on the stack of the current thread."""
         ctx, costs = self.ctx, self.system.costs
         outer = ctx.hardirq_threadable, ctx.irq_config
-        ctx.hardirq_threadable, ctx.irq_config = message.threadable, message.irq_config
+        threaded = message.threadable and self.system.config.PREEMPT_RT
+        ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, message.irq_config
         ctx.irqs_disabled = True
         ctx.preempt_count += preempt.HARDIRQ_OFFSET
         self.clock += costs.irq_entry_ns
-        await message.handler(self)
+        if threaded:
+            await self.system.irq_threads.wake(self, message)
+        else:
+            await message.handler(self)
         self.clock += costs.irq_exit_ns
         ctx.preempt_count -= preempt.HARDIRQ_OFFSET
         ctx.hardirq_threadable, ctx.irq_config = outer
@@ -194,6 +208,15 @@ class Cpu(Processor):
         self._take_over(following)
         await self.conductor.switch_strand(self, following.strand)
 
+    async def cond_resched(self) -> None:
+        """cond_resched(): give way to who waits for this CPU; in a kernel without preemption also a quiescent state (rcu_all_qs())."""
+        for hook in self.hooks.on_cond_resched:
+            hook(self)
+        if self.attention or self.clock >= self.conductor.horizon:
+            await self.point()
+        if self.need_resched and not self.ctx.preempt_count:
+            await self.schedule()
+
     def _take_over(self, following: Thread) -> None:
         was_idle = self.idle
         self.current = following
@@ -205,7 +228,8 @@ class Cpu(Processor):
     async def sleep(self, reason: str) -> None:
         """The current thread sleeps until somebody wakes it."""
         thread = self.current
-        thread.state = ThreadState.SLEEPING
+        if thread.state is not ThreadState.SLEEPING:
+            thread.prepare_to_sleep()
         thread.waiting_for = reason
         if thread is self.idle_thread:
             await self._sleep_in_idle(reason)
@@ -240,11 +264,15 @@ class Cpu(Processor):
             if target is self:
                 self.make_runnable(thread)
             else:
-                self.conductor.post(target, WakeUp(sender=self.name, time_ns=self.clock, thread=thread))
+                self._post_wake_up(thread)
             await locks.raw_spin_unlock(self, target.runqueue.lock)
         await locks.raw_spin_unlock(self, thread.pi_lock)
         await self.local_irq_restore(flags)
         return woken
+
+    def _post_wake_up(self, thread: Thread) -> None:
+        message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
+        self.conductor.post(thread.cpu, message)
 
     # -- contended locks ------------------------------------------------------------------------------------------------------------
 
@@ -256,8 +284,13 @@ class Cpu(Processor):
         if report_cycle(self, me):
             self.conductor.finish()
         while lock.owner is not me:
-            if not self.ctx.irqs_disabled and self.mailbox.waiting:
+            if self._can_serve():
+                # What the handler holds it lets go before we spin on: meanwhile nobody waits for us to get this lock.
+                me.blocked_on = outer
                 await self.attend()
+                me.blocked_on = lock
+                if lock.owner is not me and report_cycle(self, me):
+                    self.conductor.finish()
                 continue
             self.spinning = True
             await self.conductor.block(self, f"spins on {lock.name}", listening=not self.ctx.irqs_disabled)
@@ -287,7 +320,7 @@ class Cpu(Processor):
             if target is self:
                 self.make_runnable(thread)
             else:
-                self.conductor.post(target, WakeUp(sender=self.name, time_ns=self.clock, thread=thread))
+                self._post_wake_up(thread)
 
     # -- strands: the idle thread, and the gate of every thread -----------------------------------------------------------------------
 

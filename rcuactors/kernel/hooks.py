@@ -26,6 +26,8 @@ class CpuHooks:
     """A CPU has come into being (CPUs that nothing touches never do)."""
     on_switch: list[Callable[[Cpu, Thread, bool], None]] = attrs.field(factory=list)
     """schedule() takes the CPU from a thread; the flag says that it was preempted."""
+    on_cond_resched: list[Callable[[Cpu], None]] = attrs.field(factory=list)
+    """The running thread offers to give way."""
     on_tick: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """The scheduling-clock interrupt, in hardirq context."""
     on_idle: list[Callable[[Cpu], None]] = attrs.field(factory=list)

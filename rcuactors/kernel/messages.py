@@ -35,9 +35,10 @@ class Nmi(Message):
 
 @attrs.frozen(kw_only=True)
 class WakeUp(Message):
-    """A thread of the receiving CPU may run again (the reschedule interrupt)."""
+    """A thread of the receiving CPU may run again (the reschedule interrupt). `sleep` is the number of the sleep that this ends."""
 
     thread: Thread
+    sleep: int
 
 
 @attrs.frozen(kw_only=True)

@@ -20,7 +20,7 @@ async def schedule_timeout(system: System, cpu: Cpu, jiffies: int) -> None:
     async def process_timeout(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
-    thread.state = ThreadState.SLEEPING
+    thread.prepare_to_sleep()
     await system.timers.add_timer(cpu, Timer("process_timeout", process_timeout), jiffies)
     if thread.state is ThreadState.SLEEPING:
         await cpu.sleep(f"a timeout of {jiffies} jiffies")
@@ -33,7 +33,7 @@ async def sleep_ns(system: System, cpu: Cpu, delay_ns: int) -> None:
     async def hrtimer_wakeup(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
-    thread.state = ThreadState.SLEEPING
+    thread.prepare_to_sleep()
     await system.hrtimers.hrtimer_start(cpu, Hrtimer("hrtimer_wakeup", hrtimer_wakeup, hard=True), delay_ns)
     if thread.state is ThreadState.SLEEPING:
         await cpu.sleep(f"a timer of {delay_ns} ns")

@@ -26,6 +26,7 @@ from .costs import CostModel
 from .cpu import Cpu
 from .hooks import CpuHooks
 from .hrtimer import Hrtimers
+from .irqthread import IrqThreads
 from .softirq import Softirq, Softirqs
 from .thread import RunQueue, Thread, ThreadState, Urgency
 from .timer import Ticks, Timers
@@ -66,6 +67,7 @@ class System:
         self._devices: list[Device] = []
         self._started = False
         self.softirqs = Softirqs(self)
+        self.irq_threads = IrqThreads(self)
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)

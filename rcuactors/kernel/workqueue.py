@@ -35,6 +35,8 @@ class Work:
     function: Function
     pending: bool = False
     runs: int = 0
+    pool: Pool | None = None
+    """Where it was queued last."""
     flushers: list[Completion] = attrs.field(factory=list)
 
 
@@ -63,6 +65,11 @@ class Worker:
     pool: Pool
     busy: bool = False
     current: Work | None = None
+    workqueue: Workqueue | None = None
+    scheduled: deque[tuple[Work, Workqueue]] = attrs.field(factory=deque)
+    """Works that this worker has to run after its current one, because they are the current one again."""
+    flushers: list[Completion] = attrs.field(factory=list)
+    """Who waits for the end of the current work."""
 
 
 @attrs.define(eq=False)
@@ -79,6 +86,14 @@ class Pool:
     def name(self, worker: int) -> str:
         """A worker's comm."""
         return f"kworker/{self.cpu.cpu_id}:{worker}{'H' if self.highpri else ''}"
+
+    def anyone_running(self) -> bool:
+        """nr_running: a worker that is busy and does not sleep will see to the list."""
+        return any(worker.busy and worker.thread.state is ThreadState.RUNNABLE for worker in self.workers)
+
+    def executing(self, work: Work) -> Worker | None:
+        """find_worker_executing_work()."""
+        return next((worker for worker in self.workers if worker.current is work), None)
 
 
 class Workqueues:
@@ -119,13 +134,13 @@ class Workqueues:
 
     async def insert_work(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> None:
         """__queue_work(): with the pending bit ours and interrupts off; pool->lock, then the locks of a wake-up."""
-        system, pool = self._system, self.pool(cpu, highpri=workqueue.highpri)
+        system, pool = self._system, self._pool_for(cpu, workqueue, work)
         await system.locks.raw_spin_lock(cpu, pool.lock)
         pool.worklist.append((work, workqueue))
         cpu.clock += system.costs.queue_work_ns
         if system.events.on:
-            system.emit(cpu, "workqueue_queue_work", f"work struct={work.name} function={work.name} workqueue={workqueue.name} req_cpu={system.config.nr_cpus} cpu={cpu.cpu_id}")
-        if any(worker.busy and worker.thread.state is ThreadState.RUNNABLE for worker in pool.workers):
+            system.emit(cpu, "workqueue_queue_work", f"work struct={work.name} function={work.name} workqueue={workqueue.name} req_cpu={system.config.nr_cpus} cpu={pool.cpu.cpu_id}")
+        if pool.anyone_running():
             # The running worker takes it next; if it sleeps first, the manager hears of that.
             pass
         elif pool.idle:
@@ -133,6 +148,15 @@ class Workqueues:
         else:
             system.conductor.post(self.manager, WorkQueued(sender=cpu.name, time_ns=cpu.clock, pool=pool))
         await system.locks.raw_spin_unlock(cpu, pool.lock)
+
+    def _pool_for(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> Pool:
+        """This CPU's pool; but a work that still runs elsewhere is queued there, so that it never runs twice at once."""
+        last = work.pool
+        worker = last.executing(work) if last is not None else None
+        if worker is None or worker.workqueue is not workqueue:
+            work.pool = self.pool(cpu, highpri=workqueue.highpri)
+            return work.pool
+        return worker.pool
 
     async def queue_delayed_work(
         self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, *, on: Cpu | None = None
@@ -164,11 +188,14 @@ class Workqueues:
     async def flush_work(self, cpu: Cpu, work: Work) -> None:
         """flush_work(): sleep until the last queueing of the work has finished."""
         cpu.judge.might_sleep(cpu)
-        running = any(worker.current is work for worker in self._by_thread.values())
-        if not work.pending and not running:
+        running = next((worker for worker in self._by_thread.values() if worker.current is work), None)
+        if not work.pending and running is None:
             return
         done = self._system.new_completion(f"flush of {work.name}")
-        work.flushers.append(done)
+        if running is None or work.pending:
+            work.flushers.append(done)
+        else:
+            running.flushers.append(done)
         await wait_for_completion(self._system, cpu, done)
 
     # -- workers ------------------------------------------------------------------------------------------------------------------
@@ -193,7 +220,7 @@ class Workqueues:
         if preempted or thread.state is ThreadState.RUNNABLE:
             return
         worker = self._by_thread.get(thread.pid)
-        if worker is not None and worker.busy and worker.pool.worklist:
+        if worker is not None and worker.busy and worker.pool.worklist and not worker.pool.anyone_running():
             message = WorkerSleeping(sender=cpu.name, time_ns=cpu.clock, pool=worker.pool)
             self._system.conductor.post(self.manager, message)
 
@@ -204,30 +231,41 @@ class Workqueues:
         while True:
             flags = cpu.local_irq_save()
             await system.locks.raw_spin_lock(cpu, pool.lock)
-            if not pool.worklist:
+            if not pool.worklist and not worker.scheduled:
                 if worker not in pool.idle:
                     pool.idle.append(worker)
                 worker.busy = False
-                cpu.current.state = ThreadState.SLEEPING
+                worker.thread.prepare_to_sleep()
                 await system.locks.raw_spin_unlock(cpu, pool.lock)
                 await cpu.local_irq_restore(flags)
-                if cpu.current.state is ThreadState.SLEEPING:
+                if worker.thread.state is ThreadState.SLEEPING:
                     await cpu.sleep("work")
                 continue
             if worker in pool.idle:
                 pool.idle.remove(worker)
             worker.busy = True
-            work, workqueue = pool.worklist.popleft()
-            work.pending = False
+            work = self._assign(worker)
             await system.locks.raw_spin_unlock(cpu, pool.lock)
             await cpu.local_irq_restore(flags)
-            await self._process(cpu, worker, work, workqueue)
+            if work is not None:
+                await self._process(cpu, worker, work)
 
-    async def _process(self, cpu: Cpu, worker: Worker, work: Work, _workqueue: Workqueue) -> None:
+    @staticmethod
+    def _assign(worker: Worker) -> Work | None:
+        """Under pool->lock: the worker's next work; None when it had to be left to the worker that still runs it."""
+        work, workqueue = (worker.scheduled or worker.pool.worklist).popleft()
+        other = worker.pool.executing(work)
+        if other is not None:
+            other.scheduled.append((work, workqueue))
+            return None
+        work.pending = False
+        worker.current, worker.workqueue = work, workqueue
+        worker.flushers, work.flushers = work.flushers, []
+        return work
+
+    async def _process(self, cpu: Cpu, worker: Worker, work: Work) -> None:
         """process_one_work()."""
         system = self._system
-        worker.current = work
-        flushers, work.flushers = work.flushers, []
         if system.events.on:
             system.emit(cpu, "workqueue_execute_start", f"work struct {work.name}: function {work.name}")
         await work.function(cpu)
@@ -235,8 +273,10 @@ class Workqueues:
         if system.events.on:
             system.emit(cpu, "workqueue_execute_end", f"work struct {work.name}: function {work.name}")
         worker.current = None
+        flushers, worker.flushers = worker.flushers, []
         for done in flushers:
             await complete(system, cpu, done)
+        await cpu.cond_resched()
 
 
 async def _unset(_cpu: Cpu) -> None:
@@ -256,15 +296,15 @@ class Manager(Device):
         while True:
             message = await system.conductor.receive(self)
             if isinstance(message, WorkQueued | WorkerSleeping):
-                self._see_to(cast("Pool", message.pool), force=isinstance(message, WorkerSleeping))
+                self._see_to(cast("Pool", message.pool))
 
-    def _see_to(self, pool: Pool, *, force: bool) -> None:
-        running = any(worker.busy and worker.thread.state is ThreadState.RUNNABLE for worker in pool.workers)
-        if not pool.worklist or (running and not force):
+    def _see_to(self, pool: Pool) -> None:
+        if not pool.worklist or pool.anyone_running():
             return
         system = self._workqueues.system
         if not pool.idle:
             self.clock += system.costs.worker_create_ns
             self._workqueues.create_worker(pool)
         thread = pool.idle[-1].thread
-        system.conductor.post(pool.cpu, WakeUp(sender=self.name, time_ns=self.clock, thread=thread))
+        message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
+        system.conductor.post(pool.cpu, message)

@@ -18,7 +18,7 @@ from ..rcu.callbacks import Callbacks, RcuWork, SchedulerActive
 from ..rcu.oracle import Oracle
 from .drain import Drain
 from .figures import Figures
-from .krc import N_BATCHES, SLAB, VMALLOC, Batch, Block, Krc
+from .krc import N_BATCHES, Batch, Block, Krc
 from .refill import fill_page_cache_func
 from .rules import KvfreeRules, PageSource
 
@@ -59,6 +59,13 @@ class KvfreeRcu:
         self.min_cached_objs = rules.min_cached_objs if configured < 0 else configured
         self._krcs: dict[int, Krc] = {}
         self._boot_pages = 0
+        costs = system.costs
+        self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns
+        self._capacity = rules.block_capacity
+        self._calls = self.figures.calls
+        self._conductor = system.conductor
+        self._lockdep = system.lockdep
+        self._retired = oracle.retired
 
     # -- boot ---------------------------------------------------------------------------------------------------------------------
 
@@ -120,26 +127,47 @@ class KvfreeRcu:
 
     async def kvfree_call_rcu(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
         """Free an object after a grace period. `head` says that it has an rcu_head (the two-argument form): then this never sleeps."""
-        system, ctx, figures = self.system, cpu.ctx, self.figures
-        irqs_off = ctx.irqs_disabled
-        figures.calls[not head, ctx.preempt_count, irqs_off, ctx.softirq_thread] += 1
-        if system.events.on:
-            where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
-            system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
+        ctx = cpu.ctx
+        self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
+        if self.system.events.on:
+            self._trace_call(cpu, item, head=head)
         if not head:
             cpu.judge.might_sleep(cpu)
-        ctx.irqs_disabled = True
-        krcp = self._krcs.get(cpu.cpu_id)
-        if krcp is None:
-            krcp = self.krc(cpu.cpu_id)
-        if not system.locks.try_raw(cpu, krcp.lock, "kvfree_call_rcu"):
-            await system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
-        costs = system.costs
+        krcp = self._krcs.get(cpu.cpu_id) or self.krc(cpu.cpu_id)
+        blocks = krcp.blocks[item.is_vmalloc]
+        conductor = self._conductor
+        if (
+            blocks
+            and len(blocks[-1].records) < self._capacity
+            and krcp.monitor_todo
+            and krcp.lock.owner is None
+            and conductor.horizon >= 0
+            and self._lockdep.knows(ctx, krcp.lock)
+        ):
+            # The lock is free, the block has room, and there is no point in between at which anybody could see the lock held: one step.
+            cpu.clock += self._append_ns
+            self._retired(item, cpu.clock)
+            blocks[-1].records.append(item)
+            krcp.count += 1
+            if cpu.clock >= conductor.horizon:
+                await cpu.point()
+        elif not await self._queue(cpu, krcp, item, head=head):
+            await self._free_in_line(cpu, item)
+
+    def _trace_call(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
+        where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
+        self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
+
+    async def _queue(self, cpu: Cpu, krcp: Krc, item: KObject, *, head: bool) -> bool:
+        """Under krcp->lock: find or get a block, else the list; arm the monitor. False when the caller has to wait itself."""
+        system, costs = self.system, self.system.costs
+        flags = cpu.local_irq_save("kvfree_call_rcu")
+        await system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
         cpu.clock += costs.kvfree_call_ns
-        self.oracle.retired(item, cpu.clock)
-        blocks = krcp.blocks[VMALLOC if item.is_vmalloc else SLAB]
+        self._retired(item, cpu.clock)
+        blocks = krcp.blocks[item.is_vmalloc]
         queued = True
-        if blocks and len(blocks[-1].records) < self.rules.block_capacity:
+        if blocks and len(blocks[-1].records) < self._capacity:
             blocks[-1].records.append(item)
             cpu.clock += costs.kvfree_append_ns
         elif not await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp, blocks, item):
@@ -147,23 +175,24 @@ class KvfreeRcu:
             queued = head
             if head:
                 krcp.head.append(item)
-                figures.fallbacks_list += 1
+                self.figures.fallbacks_list += 1
                 cpu.clock += costs.list_push_ns
         if queued:
             krcp.count += 1
             if not krcp.monitor_todo and self.callbacks.scheduler_active is SchedulerActive.RUNNING:
                 await self.drain.arm(cpu, krcp)
-        system.locks.raw_release(cpu, krcp.lock)
-        ctx.preempt_count -= system.locks.preempt_offset
-        ctx.irqs_disabled = irqs_off
-        if cpu.attention or cpu.clock >= cpu.conductor.horizon:
-            await cpu.point()
-        if not queued:
-            figures.fallbacks_synchronize += 1
-            await self.callbacks.synchronize_rcu(cpu)
-            await self.kvfree(cpu, item)
-            figures.inline_freed += 1
-            figures.latencies.add(cpu.clock - item.retired_ns)
+        await system.locks.raw_spin_unlock(cpu, krcp.lock)
+        await cpu.local_irq_restore(flags)
+        return queued
+
+    async def _free_in_line(self, cpu: Cpu, item: KObject) -> None:
+        """The one-argument form without a block: wait for a grace period here and free."""
+        figures = self.figures
+        figures.fallbacks_synchronize += 1
+        await self.callbacks.synchronize_rcu(cpu)
+        await self.kvfree(cpu, item)
+        figures.inline_freed += 1
+        figures.latencies.add(cpu.clock - item.retired_ns)
 
     async def kvfree_call_rcu_add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc, blocks: list[Block], item: KObject) -> bool:
         """kvfree_call_rcu_add_ptr_to_bulk(), the part that needs a new block: from the cache, or as the design has it."""

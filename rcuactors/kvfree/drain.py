@@ -51,14 +51,19 @@ class Drain:
             await self.arm(cpu, krcp)
 
     async def queue_kfree_rcu_work(self, cpu: Cpu, krcp: Krc) -> bool:
-        """Move what can be moved into batches; False when something had to stay."""
+        """Move what can be moved into batches; False when something had to stay, be it only while the first batch was looked at.
+
+        So the monitor is armed once more when the second batch takes all that the first had no room for, and finds nothing to do then.
+        """
         kvfree = self._kvfree
+        repeat = False
         for batch in krcp.batches:
             if self._detach(krcp, batch):
                 krcp.count = 0
                 workqueues = kvfree.workqueues
                 await kvfree.callbacks.queue_rcu_work(cpu, workqueues.system_wq, batch.rcu_work)
-        return not krcp.anything_queued()
+            repeat |= krcp.anything_queued()
+        return not repeat
 
     @staticmethod
     def _detach(krcp: Krc, batch: Batch) -> bool:
@@ -88,6 +93,7 @@ class Drain:
         for channel in CHANNELS:
             while blocks[channel]:
                 await self._free_block(cpu, krcp, blocks[channel].pop(), channel)
+                await cpu.cond_resched()
         await self._free_list(cpu, head)
 
     async def _free_block(self, cpu: Cpu, krcp: Krc, block: Block, channel: int) -> None:
@@ -130,3 +136,4 @@ class Drain:
             await kvfree.kvfree(cpu, item)
             kvfree.figures.list_freed += 1
             kvfree.figures.latencies.add(cpu.clock - item.retired_ns)
+            await cpu.cond_resched()

@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import FrameType
-from typing import Protocol
+from types import CodeType
+from typing import ClassVar, Final, Protocol
 
 import attrs
 
-from ..context.trace import site_of
+from ..context.trace import site_in
 
-PAGE_SIZE = 4096
-PAGE_OFFSET = 0xFFFF888000000000
+PAGE_SIZE: Final = 4096
+PAGE_OFFSET: Final = 0xFFFF888000000000
 """Start of the direct map on x86-64 with four levels of page tables."""
-VMALLOC_START = 0xFFFFC90000000000
+VMALLOC_START: Final = 0xFFFFC90000000000
 
 
 @attrs.define(eq=False, repr=False)
 class KObject:
-    """One allocation. A new one is made for each kmalloc() or vmalloc(), so that a stale pointer is told from a reused address."""
+    """One object from kmalloc(). A new one is made for each allocation, so that a stale pointer is told from a reused address.
+
+    `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told as text by `allocated_at`.
+    """
+
+    is_vmalloc: ClassVar[bool] = False
 
     address: int
     size: int
     home: object
-    """The slab that it lies in, or the list of its pages when it is vmalloc memory."""
-    origin: str = ""
-    is_vmalloc: bool = False
+    origin: tuple[CodeType, int]
     state: int = 0
-    retired_serial: int = 0
-    retired_ns: int = -1
+    retired_serial: int = attrs.field(init=False)
+    retired_ns: int = attrs.field(init=False)
 
     def __str__(self) -> str:
-        what = "vmalloc area" if self.is_vmalloc else "object"
-        return f"{self.size}-byte {what} {self.address:016x}"
+        return f"{self.size}-byte object {self.address:016x}"
+
+    __repr__ = __str__
+
+    @property
+    def allocated_at(self) -> str:
+        """`function (file.py:line)` of the allocation."""
+        return site_in(*self.origin)
+
+
+@attrs.define(eq=False, repr=False)
+class VmallocArea(KObject):
+    """One area from vmalloc(). `home` is the list of its page frame numbers."""
+
+    is_vmalloc: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"{self.size}-byte vmalloc area {self.address:016x}"
 
     __repr__ = __str__
 
@@ -46,15 +65,3 @@ class LifetimeObserver(Protocol):
     def freed(self, items: Iterable[KObject], how: str) -> list[KObject]:
         """Objects are given back; those that really were allocated are returned."""
         ...
-
-
-_sites: dict[tuple[object, int], str] = {}
-
-
-def origin_of(frame: FrameType) -> str:
-    """`function (file.py:line)` of a frame, remembered by code position."""
-    key = (frame.f_code, frame.f_lasti)
-    site = _sites.get(key)
-    if site is None:
-        site = _sites[key] = site_of(frame.f_code, frame.f_lineno)
-    return site

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..context.trace import call_trace
+from ..context.violation import ViolationKind
 from ..engine.choice import ChoiceKind
 from ..kernel.sleeping import schedule_timeout
 from .gfp import Gfp, gfp_text, may_block
@@ -52,17 +54,22 @@ class PageAllocator:
         system = self._system
         if system.events.on:
             system.emit(cpu, "mm_page_free", f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0")
-        await self.zone.free_unref_page(cpu, pfn)
+        if pfn in self.zone.in_use:
+            await self.zone.free_unref_page(cpu, pfn)
+            return
+        title = f"BUG: Bad page state in process {cpu.ctx.comm}  pfn:{pfn:05x}"
+        lines = [title, "page is freed, but not allocated", *cpu.judge.stack(cpu, call_trace())]
+        cpu.judge.report(cpu, ViolationKind.DOUBLE_FREE, title, "\n".join(lines))
 
     def _injected_failure(self) -> bool:
         """should_fail_alloc_page(): the kernel's fault injection, a choice point here."""
         percent = self._system.config.fail_page_alloc
         if not percent or not self.inject:
             return False
-        fails = self._system.conductor.choose(
+        fails = percent == 100 or self._system.conductor.choose(
             ChoiceKind.ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent)
         )
-        self.injected += fails
+        self.injected += bool(fails)
         return bool(fails)
 
     async def _allocate(self, cpu: Cpu, gfp: Gfp) -> int | None:
@@ -72,9 +79,12 @@ class PageAllocator:
                 return pfn
         return await self.alloc_pages_slowpath(cpu, gfp)
 
-    def _mark(self, gfp: Gfp) -> int:
-        """The watermark that a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC."""
-        if gfp & Gfp.MEMALLOC and not gfp & Gfp.NOMEMALLOC:
+    def _mark(self, cpu: Cpu, gfp: Gfp) -> int:
+        """The watermark that a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC.
+
+        None for who reclaims or says __GFP_MEMALLOC, unless __GFP_NOMEMALLOC forbids it (__gfp_pfmemalloc_flags()).
+        """
+        if not gfp & Gfp.NOMEMALLOC and (gfp & Gfp.MEMALLOC or self.reclaim.is_reclaimer(cpu)):
             return 0
         mark = self.zone.watermark_min
         if gfp & Gfp.HIGH:
@@ -90,7 +100,7 @@ class PageAllocator:
         """__alloc_pages_slowpath()."""
         if gfp & Gfp.KSWAPD_RECLAIM:
             await self.reclaim.wake_all_kswapds(cpu)
-        mark = self._mark(gfp)
+        mark = self._mark(cpu, gfp)
         pfn = await self._try(cpu, mark)
         if pfn is not None or not may_block(gfp) or self.reclaim.is_reclaimer(cpu):
             return pfn

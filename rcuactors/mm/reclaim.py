@@ -6,6 +6,7 @@ put there by scenarios (`UserMemory`): this floor has no file systems.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ import attrs
 
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
-from ..kernel.thread import Thread, ThreadState
+from ..kernel.thread import Thread
 from .gfp import Gfp, gfp_text
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Process:
     """A user process with anonymous memory, which only its death gives back."""
 
     name: str
+    killed: bool = False
     pages: list[int] = attrs.field(factory=list)
 
 
@@ -48,7 +50,7 @@ class Process:
 class UserMemory:
     """What user space holds: page cache, oldest first, and processes."""
 
-    file_pages: list[int] = attrs.field(factory=list)
+    file_pages: deque[int] = attrs.field(factory=deque)
     processes: list[Process] = attrs.field(factory=list)
 
 
@@ -88,7 +90,6 @@ class Reclaim:
             while self._zone.free < self._zone.watermark_high:
                 if not await self._shrink_node(cpu):
                     break
-            cpu.current.state = ThreadState.SLEEPING
             await cpu.sleep("low memory")
 
     # -- direct reclaim ---------------------------------------------------------------------------------------------------------------
@@ -107,15 +108,21 @@ class Reclaim:
         before = self._zone.freed
         cpu.clock += self._system.costs.reclaim_scan_ns
         for priority in range(_DEF_PRIORITY, -1, -1):
-            for _ in range(min(SWAP_CLUSTER_MAX, len(self.user.file_pages))):
-                cpu.clock += self._system.costs.reclaim_page_ns
-                await self._allocator.free_page(cpu, self.user.file_pages.pop(0))
+            await self._shrink_page_cache(cpu)
             for shrinker in self.shrinkers:
                 await self._shrink_slab(cpu, shrinker, priority)
             if self._zone.freed - before >= SWAP_CLUSTER_MAX:
                 break
         await self._zone.drain_local_pages(cpu)
         return self._zone.freed - before
+
+    async def _shrink_page_cache(self, cpu: Cpu) -> None:
+        """shrink_list(): the oldest cluster of the page cache, of which another reclaimer may take some meanwhile."""
+        for _ in range(SWAP_CLUSTER_MAX):
+            if not self.user.file_pages:
+                return
+            cpu.clock += self._system.costs.reclaim_page_ns
+            await self._allocator.free_page(cpu, self.user.file_pages.popleft())
 
     async def _shrink_slab(self, cpu: Cpu, shrinker: Shrinker, priority: int) -> None:
         """do_shrink_slab(), with the default of two seeks."""
@@ -132,7 +139,6 @@ class Reclaim:
 
     async def out_of_memory(self, cpu: Cpu, gfp: Gfp) -> bool:
         """out_of_memory(): kill the largest process; False when there is none to kill."""
-        self.oom_kills += 1
         cpu.clock += self._system.costs.oom_kill_ns
         ctx = cpu.ctx
         victim = max(self.user.processes, key=lambda process: len(process.pages), default=None)
@@ -142,8 +148,10 @@ class Reclaim:
         cpu.judge.report(cpu, ViolationKind.OUT_OF_MEMORY, head, text)
         if victim is None:
             return False
+        self.oom_kills += 1
         self.user.processes.remove(victim)
-        for pfn in victim.pages:
-            await self._allocator.free_page(cpu, pfn)
+        victim.killed = True
+        while victim.pages:
+            await self._allocator.free_page(cpu, victim.pages.pop())
         await self._zone.drain_local_pages(cpu)
         return True

@@ -6,9 +6,12 @@ n->list_lock, a spinlock_t (on PREEMPT_RT raw, as the patches of that time have 
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+from sys import _getframe
+from types import CodeType
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -16,7 +19,7 @@ import attrs
 from ..context.locks import Lock, LockKind
 from ..errors import BadInput
 from .gfp import GFP_KERNEL, Gfp, may_block
-from .objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, origin_of
+from .objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 MIN_PARTIAL: Final = 5
+
+_home = attrgetter("home")
+_address = attrgetter("address")
 
 
 @attrs.define(eq=False)
@@ -79,6 +85,9 @@ class SlabAllocator:
         self._pages = pages
         self._observer = observer
         self._caches: dict[int, Cache] = {}
+        self._conductor = system.conductor
+        self._kmalloc_ns = system.costs.kmalloc_ns
+        self._origin: tuple[CodeType, int] = (_getframe().f_code, 0)
 
     def cache_for(self, size: int) -> Cache:
         """The cache that serves a size. Raises BadInput for a size that one page cannot hold."""
@@ -100,19 +109,21 @@ class SlabAllocator:
         cache = self._caches.get(size) or self.cache_for(size)
         if gfp is GFP_KERNEL or may_block(gfp):
             cpu.judge.might_sleep(cpu)
+        cpu.clock += self._kmalloc_ns
+        if cpu.clock >= self._conductor.horizon:
+            await cpu.point()
         mine = cache.cpus.get(cpu.cpu_id)
+        if (mine is None or not mine.free) and not await self.slab_alloc_slow(cpu, cache, gfp):
+            return None
         if mine is None:
             mine = cache.cpu(cpu.cpu_id)
-        system = self._system
-        cpu.clock += system.costs.kmalloc_ns
-        if cpu.clock >= system.conductor.horizon:
-            await cpu.point()
-        if not mine.free and not await self.slab_alloc_slow(cpu, cache, gfp):
-            return None
         slab = mine.slab
-        assert slab is not None
-        slab.in_use += 1
-        item = KObject(mine.free.pop(), size, slab, origin_of(sys._getframe(1)))  # noqa: SLF001 - the allocation's caller
+        slab.in_use += 1  # type: ignore[union-attr]  # slab_alloc_slow() has seen to it
+        caller, origin = _getframe(1), self._origin
+        if origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
+            # One tuple for a loop's million allocations.
+            origin = self._origin = (caller.f_code, caller.f_lasti)
+        item = KObject(mine.free.pop(), size, slab, origin)
         self._observer.allocated(item)
         return item
 
@@ -183,11 +194,11 @@ class SlabAllocator:
 
     async def _give_back(self, cpu: Cpu, items: Sequence[KObject]) -> None:
         empty: list[Slab] = []
-        for item in items:
-            slab = item.home
+        for slab, group in groupby(items, _home):
             assert isinstance(slab, Slab)
-            slab.free.append(item.address)
-            slab.in_use -= 1
+            before = len(slab.free)
+            slab.free.extend(map(_address, group))
+            slab.in_use -= len(slab.free) - before
             if slab.current:
                 continue
             if not slab.listed:

@@ -5,7 +5,7 @@ vfree() may sleep, and defers itself to a work when it is called in an interrupt
 
 from __future__ import annotations
 
-import sys
+from sys import _getframe
 from typing import TYPE_CHECKING, cast
 
 from ..context import preempt
@@ -13,7 +13,7 @@ from ..context.locks import LockKind
 from ..errors import BadInput
 from ..kernel.workqueue import Work, Workqueues
 from .gfp import GFP_KERNEL, Gfp
-from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, origin_of
+from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -40,8 +40,8 @@ class Vmalloc:
         """Virtually contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
         if not 1 <= size <= _LARGEST:
             raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
-        caller = sys._getframe(1)  # noqa: SLF001 - the allocation's caller
-        origin = origin_of(caller)
+        caller = _getframe(1)
+        origin = (caller.f_code, caller.f_lasti)
         cpu.judge.might_sleep(cpu)
         system = self._system
         count = -(-size // PAGE_SIZE)
@@ -58,7 +58,7 @@ class Vmalloc:
                     await self._pages.free_page(cpu, taken)
                 return None
             frames.append(pfn)
-        item = KObject(address, size, frames, origin, is_vmalloc=True)
+        item = VmallocArea(address, size, frames, origin)
         self._observer.allocated(item)
         return item
 

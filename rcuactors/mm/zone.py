@@ -137,11 +137,9 @@ class Zone:
 
     async def free_unref_page(self, cpu: Cpu, pfn: int) -> None:
         """A page back to the CPU's list; a batch goes back to the zone when the list is too long."""
-        if pfn not in self.in_use:
-            raise RuntimeError(f"page frame {pfn:#x} is freed twice: the model lost count")
         pages = self.list_of(cpu)
+        self.in_use.remove(pfn)
         flags = await self._pin(cpu, pages)
-        self.in_use.discard(pfn)
         self.freed += 1
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -56,6 +57,18 @@ class _CallbackList:
     heads: deque[_Head] = attrs.field(factory=deque)
     unassigned: int = 0
     known_seq: int = gp_seq.INITIAL
+    invoking: bool = False
+    """One of its callbacks runs now: rcu_barrier() has to wait for that, too."""
+
+    def entrain(self, head: _Head) -> None:
+        """rcu_segcblist_entrain(): right behind the last callback, with the same grace period."""
+        if not self.heads:
+            head.seq = self.known_seq
+        elif self.heads[-1].seq is not None:
+            head.seq = self.heads[-1].seq
+        else:
+            self.unassigned += 1
+        self.heads.append(head)
 
     def ready(self) -> bool:
         return bool(self.heads) and self.heads[0].seq is not None and gp_seq.done(self.known_seq, self.heads[0].seq)
@@ -142,9 +155,8 @@ class Callbacks:
         mine = self._list(cpu)
         if mine.unassigned:
             wanted = gp_seq.snap(self._machine.gp_seq)
-            for head in mine.heads:
-                if head.seq is None:
-                    head.seq = wanted
+            for head in islice(reversed(mine.heads), mine.unassigned):
+                head.seq = wanted
             mine.unassigned = 0
             message = GracePeriodRequested(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, seq=wanted)
             self._system.conductor.post(self._machine, message)
@@ -160,7 +172,9 @@ class Callbacks:
             head = mine.heads.popleft()
             count += 1
             cpu.clock += system.costs.callback_ns
+            mine.invoking = True
             await head.function(cpu)
+            mine.invoking = False
             if cpu.clock >= system.conductor.horizon:
                 await cpu.point()
         self.invoked += count
@@ -187,10 +201,9 @@ class Callbacks:
         done = self._system.new_completion("rcu_barrier()")
         count = 0
         for cpu_id, mine in sorted(self._lists.items()):
-            if mine.heads:
+            if mine.heads or mine.invoking:
                 target = self._system.cpu(cpu_id)
-                mine.heads.append(_Head(lambda on: complete(self._system, on, done), "rcu_barrier_callback"))
-                mine.unassigned += 1
+                mine.entrain(_Head(lambda on: complete(self._system, on, done), "rcu_barrier_callback"))
                 cpu.clock += self._system.costs.ipi_ns
                 if target.idle:
                     target.kick()

@@ -29,7 +29,9 @@ class Tracked(Protocol):
     state: int
     retired_serial: int
     retired_ns: int
-    origin: str
+
+    @property
+    def allocated_at(self) -> str: ...
 
     def __str__(self) -> str: ...
 
@@ -61,7 +63,6 @@ class Oracle:
         self.live_bytes = 0
         self.peak_objects = 0
         self.peak_bytes = 0
-        self.retired_outstanding = 0
 
     # -- readers --------------------------------------------------------------------------------------------------------------
 
@@ -91,13 +92,13 @@ class Oracle:
 
     def allocated(self, item: Tracked) -> None:
         """An object was given out."""
-        live = self.live
-        live[item.address] = item
+        self.live[item.address] = item
         self.live_bytes += item.size
-        if len(live) > self.peak_objects:
-            self.peak_objects = len(live)
-        if self.live_bytes > self.peak_bytes:
-            self.peak_bytes = self.live_bytes
+
+    def _note_peak(self) -> None:
+        """Called before anything shrinks: what is live only grows between frees."""
+        self.peak_objects = max(self.peak_objects, len(self.live))
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
 
     def retired(self, item: Tracked, now: int) -> None:
         """kvfree_rcu() was called for the object, or its RCU callback was queued."""
@@ -110,6 +111,7 @@ class Oracle:
 
     def freed(self, items: Iterable[T], how: str) -> list[T]:
         """Objects are being given back. Returns those that may really be (the others were free already)."""
+        self._note_peak()
         oldest = next(iter(self._open), _NO_READER)
         live = self.live
         good: list[T] = []
@@ -118,7 +120,7 @@ class Oracle:
             if item.state == FREED:
                 self._double_free(item, how)
                 continue
-            if oldest <= item.retired_serial or (oldest != _NO_READER and item.state == LIVE):
+            if oldest is not _NO_READER and (item.state == LIVE or oldest <= item.retired_serial):
                 self._judge_free(item, how)
             item.state = FREED
             size += item.size
@@ -138,21 +140,22 @@ class Oracle:
             self._use_after_free(f"{item} freed by {how} under a reader that may hold it", item, holders)
 
     def _use_after_free(self, what: str, item: Tracked, holders: list[Reader]) -> None:
-        lines = [f"object allocated at {item.origin}"]
-        if item.retired_ns >= 0:
+        lines = [f"object allocated at {item.allocated_at}"]
+        if item.state == RETIRED:
             lines.append(f"retired at {item.retired_ns} ns")
         lines += [f"reader {reader.who} entered at {reader.site}" for reader in holders]
         self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines)
 
     def _double_free(self, item: Tracked, how: str) -> None:
-        self._report(ViolationKind.DOUBLE_FREE, f"BUG: double free: {item} by {how}", [f"object allocated at {item.origin}"])
+        self._report(ViolationKind.DOUBLE_FREE, f"BUG: double free: {item} by {how}", [f"object allocated at {item.allocated_at}"])
 
     def _retired_twice(self, item: Tracked) -> None:
         title = f"BUG: double free: {item} given to kvfree_rcu() {'again' if item.state == RETIRED else 'after it was freed'}"
-        self._report(ViolationKind.DOUBLE_FREE, title, [f"object allocated at {item.origin}"])
+        self._report(ViolationKind.DOUBLE_FREE, title, [f"object allocated at {item.allocated_at}"])
 
     def end_of_run(self, *, machine_idle: bool) -> None:
         """What is left when nothing moves any more."""
+        self._note_peak()
         lost = [item for item in self.live.values() if item.state == RETIRED]
         leaked = [item for item in self.live.values() if item.state == LIVE]
         if lost and machine_idle:
@@ -163,7 +166,7 @@ class Oracle:
     def _summarise(self, kind: ViolationKind, what: str, items: list[Tracked]) -> None:
         origins: dict[str, int] = {}
         for item in items:
-            origins[item.origin] = origins.get(item.origin, 0) + 1
+            origins[item.allocated_at] = origins.get(item.allocated_at, 0) + 1
         plural = "s" if len(items) > 1 else ""
         lines = [f"{count} allocated at {origin}" for origin, count in origins.items()]
         self._report(kind, f"BUG: {kind.value}: {len(items)} object{plural} {what}, first {items[0]}", lines)

@@ -42,6 +42,8 @@ class ReadSide:
         self.system.hooks.on_switch.append(self.note_context_switch)
         self.system.hooks.on_tick.append(self._tick)
         self.system.hooks.on_idle.append(self.report)
+        if not self._preemptible:
+            self.system.hooks.on_cond_resched.append(self.report)
 
     def rcu_read_lock(self, cpu: Cpu) -> None:
         """Enter a read-side section; never waits."""
@@ -79,7 +81,8 @@ class ReadSide:
         if thread.rcu_blocked:
             thread.rcu_blocked = False
             system.conductor.post(self.machine, ReaderExited(sender=cpu.name, time_ns=cpu.clock, thread=thread))
-        if cpu.cpu_id in self.qs_needed and not ctx.preempt_count:
+        # With interrupts or preemption off the end of the section is not one for RCU (rcu_read_unlock_special() defers it).
+        if cpu.cpu_id in self.qs_needed and not ctx.preempt_count and not ctx.irqs_disabled:
             self.report(cpu)
 
     def current_section(self, cpu: Cpu) -> Reader | None:
@@ -106,6 +109,8 @@ class ReadSide:
         """rcu_flavor_sched_clock_irq(): a tick that interrupted no reader and no region with preemption or bottom halves off is a quiescent state."""
         if cpu.cpu_id not in self.qs_needed:
             return
-        count = cpu.ctx.preempt_count & (preempt.PREEMPT_MASK | preempt.SOFTIRQ_MASK)
-        if cpu.idle or (self._preemptible and not cpu.ctx.rcu_nesting and not count):
+        # One level of hardirq is the tick's own; whatever else it interrupted on the idle thread's stack is no idle loop.
+        if cpu.ctx.preempt_count & ~preempt.NMI_MASK != preempt.HARDIRQ_OFFSET:
+            return
+        if cpu.idle or (self._preemptible and not cpu.ctx.rcu_nesting):
             self.report(cpu)

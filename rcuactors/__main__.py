@@ -1,0 +1,7 @@
+"""`python -m rcuactors` is the command `rcuactors`."""
+
+import sys
+
+from rcuactors.cli import main
+
+sys.exit(main())

@@ -1,0 +1,52 @@
+"""The command line: `rcuactors list`, `run` and `replay`, and what a scenario file calls to be run as a program."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from rcuactors import __version__
+from rcuactors.cli.list_command import list_command
+from rcuactors.cli.program import ProgramGroup
+from rcuactors.cli.replay_command import replay_command
+from rcuactors.cli.run_command import run_command, scenario_command
+from rcuactors.errors import BadInput
+from rcuactors.loading import importing
+from rcuactors.scenario import Scenario
+
+
+@click.group(
+    cls=ProgramGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An executable model of the Linux kernel's kvfree_rcu() and everything it leans on.",
+)
+@click.version_option(__version__, prog_name="rcuactors")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """The group of all commands."""
+    if ctx.invoked_subcommand is None:
+        raise BadInput(f"needs a command: {', '.join(cli.commands)} (`rcuactors --help` describes them)")
+
+
+for _command in (list_command, run_command, replay_command):
+    cli.add_command(_command)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 clean, 1 violations, 2 bad usage or bad input."""
+    cli.main(args=args, prog_name="rcuactors")
+
+
+def run_script(chosen: Scenario, args: Sequence[str] | None = None) -> NoReturn:
+    """Run one scenario as a program, with the options of `rcuactors run`, and exit as it does."""
+    if importing():
+        raise BadInput('script() runs while the file is imported: put it under `if __name__ == "__main__":`')
+    scenario_command(chosen).main(args=args, prog_name=Path(sys.argv[0]).name)
+
+
+__all__ = ["cli", "main", "run_script"]

@@ -1,0 +1,168 @@
+"""The options that `run`, `replay` and scenario files share, and how they become `RunOptions`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import attrs
+import click
+
+from rcuactors.config import field_names, split_setting
+from rcuactors.designs import make_design
+from rcuactors.engine.choice import Timed
+from rcuactors.engine.conductor import DEFAULT_MAX_STEPS
+from rcuactors.engine.events import Sink
+from rcuactors.eras import DEFAULT_ERA, find_era
+from rcuactors.errors import BadInput
+from rcuactors.explore import make_strategy
+from rcuactors.kernel.costs import CostModel, load_costs
+from rcuactors.scenario import RunOptions
+from rcuactors.spelling import did_you_mean
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_LARGEST_SEED: Final = (1 << 64) - 1
+_LARGEST_BOUND: Final = 10**15
+
+
+class WholeNumber(click.ParamType):
+    """A whole number in plain digits, within bounds."""
+
+    name = "number"
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low = low
+        self._high = high
+
+    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
+        """The number. Raises BadInput."""
+        if isinstance(value, int):
+            return value
+        digits = value.removeprefix("-")
+        plain = digits.isascii() and digits.isdigit() and len(digits) <= len(str(self._high))
+        if not plain or not self._low <= int(value) <= self._high:
+            option = param.opts[0] if param is not None else "number"
+            raise BadInput(f"{option} {value}: needs a whole number from {self._low} to {self._high}")
+        return int(value)
+
+
+_OPTIONS: Final = (
+    click.option(
+        "--kernel",
+        default=DEFAULT_ERA,
+        show_default=True,
+        metavar="VERSION",
+        help="The kernel version to model.",
+    ),
+    click.option("--design", metavar="NAME", help="How it gets pages, if not as that version does."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A configuration name or a parameter of the scenario; repeatable.",
+    ),
+    click.option(
+        "--strategy",
+        default=Timed.name,
+        show_default=True,
+        metavar="NAME",
+        help="Who answers the choice points.",
+    ),
+    click.option(
+        "--seed",
+        type=WholeNumber(0, _LARGEST_SEED),
+        default=0,
+        show_default=True,
+        help="Seed of the strategy.",
+    ),
+    click.option(
+        "--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."
+    ),
+    click.option(
+        "--max-steps",
+        type=WholeNumber(1, _LARGEST_BOUND),
+        default=DEFAULT_MAX_STEPS,
+        show_default=True,
+        help="End a run that takes more steps.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."),
+    click.option(
+        "--events",
+        metavar="FILE",
+        help="Write all events: ftrace text, or JSON lines to a .json or .jsonl file.",
+    ),
+    click.option("--panic-on-warn", is_flag=True, help="The first report ends the run."),
+    click.option("-v", "--verbose", is_flag=True, help="Print all events as they come, and all reports."),
+)
+
+
+def run_options(function: _F) -> _F:
+    """Give a command the options of a run."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@attrs.frozen(kw_only=True)
+class RunArguments:
+    """The options as they were given."""
+
+    kernel: str
+    design: str | None
+    settings: tuple[str, ...]
+    strategy: str
+    seed: int
+    costs: str | None
+    max_steps: int
+    as_json: bool
+    events: str | None
+    panic_on_warn: bool
+    verbose: bool
+
+    def __attrs_post_init__(self) -> None:
+        if self.as_json and self.verbose:
+            raise BadInput(
+                "--json and -v: only one of them; --events FILE writes the events beside a JSON result"
+            )
+
+    def options(self, *, parameters: Collection[str], of: str) -> RunOptions:
+        """What they say, checked; `parameters` are the names of `of` that can be set besides the configuration's. Raises BadInput."""
+        find_era(self.kernel)
+        if self.design is not None:
+            make_design(self.design)
+        return RunOptions(
+            kernel=self.kernel,
+            design=self.design,
+            settings=self._settings(parameters, of),
+            strategy=make_strategy(self.strategy),
+            seed=self.seed,
+            costs=load_costs(Path(self.costs)) if self.costs is not None else CostModel(),
+            max_steps=self.max_steps,
+        )
+
+    def _settings(self, parameters: Collection[str], of: str) -> dict[str, str]:
+        settings = dict(split_setting(setting) for setting in self.settings)
+        known = (*parameters, *field_names())
+        for name in settings:
+            if name not in known:
+                raise BadInput(
+                    f"--set {name}: no such name; {did_you_mean(name, known)}{_known(parameters, of)}"
+                )
+        return settings | ({"panic_on_warn": "y"} if self.panic_on_warn else {})
+
+
+def with_sinks(options: RunOptions, sinks: tuple[Sink, ...]) -> RunOptions:
+    """The same options, with those who take the events."""
+    return attrs.evolve(options, sinks=sinks)
+
+
+def _known(parameters: Collection[str], of: str) -> str:
+    own = (
+        f"{of} has the parameter{'' if len(parameters) == 1 else 's'} {', '.join(parameters)}; "
+        if parameters
+        else ""
+    )
+    return f"{own}the configuration has {', '.join(field_names())}"

@@ -1,0 +1,101 @@
+"""Commands that end as a program should: one line on stderr for whatever was wrong, an exit code, and never a traceback.
+
+Exit codes: 0 clean, 1 violations, 2 bad usage or bad input, 130 interrupted, 141 nobody reads the output any more (as if by SIGPIPE).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+import click
+
+from rcuactors.cli.output import ReaderGone, silence_stdout
+from rcuactors.errors import BadInput
+from rcuactors.spelling import did_you_mean
+
+EXIT_VIOLATIONS: Final = 1
+EXIT_BAD_INPUT: Final = 2
+EXIT_INTERRUPTED: Final = 130
+EXIT_READER_GONE: Final = 141
+
+
+class Interrupted(Exception):  # noqa: N818 - an answer to Ctrl-C, not an error
+    """Ctrl-C, outside a run or at its end. What was found so far has been printed."""
+
+
+def complain(message: str) -> None:
+    """One line on stderr. What cannot be printed on one line, such as a line end in a file's name, is shown by its escape."""
+    if sys.stderr is not None:
+        line = "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in message
+        )
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _usage_text(error: click.ClickException) -> str:
+    text = " ".join(error.format_message().split()).rstrip(".")
+    ctx = getattr(error, "ctx", None)
+    return f"{text} (`{ctx.command_path} --help` shows what there is)" if ctx is not None else text
+
+
+def _internal_error(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - a name out of a traceback, not a path to use
+    return f"internal error: {type(error).__name__}: {error} ({where})"
+
+
+def exit_code_of(body: Callable[[], int]) -> int:
+    """Run the body; turn every exception into its line and its exit code."""
+    try:
+        return body()
+    except BadInput as error:
+        complain(f"rcuactors: {error}")
+    except click.ClickException as error:
+        complain(f"rcuactors: {_usage_text(error)}")
+    except (Interrupted, click.Abort):
+        complain("interrupted")
+        return EXIT_INTERRUPTED
+    except ReaderGone:
+        silence_stdout()
+        return EXIT_READER_GONE
+    except Exception as error:
+        complain(f"rcuactors: {_internal_error(error)}")
+    return EXIT_BAD_INPUT
+
+
+class ProgramCommand(click.Command):
+    """A command whose `main` ends the program by `exit_code_of`."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> NoReturn:  # noqa: ARG002 - never Click's own way
+        """Parse, run, exit."""
+        parent = super()
+        sys.exit(exit_code_of(lambda: int(parent.main(*args, standalone_mode=False, **extra) or 0)))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Keep Ctrl-C from Click, which would print a line end of its own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+
+class ProgramGroup(ProgramCommand, click.Group):
+    """A group of such commands, which knows how to name them."""
+
+    command_class = ProgramCommand
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand named. Raises BadInput when there is none of that name."""
+        name = args[0]
+        if name not in self.commands and not name.startswith("-"):
+            raise BadInput(
+                f"command {name}: {did_you_mean(name, self.commands)}there are {', '.join(self.commands)}"
+            )
+        return super().resolve_command(ctx, args)

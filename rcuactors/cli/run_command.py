@@ -1,0 +1,70 @@
+"""`rcuactors run SCENARIO`, and the same for a scenario file that is run as a program."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rcuactors.cli.common import RunArguments, run_options, with_sinks
+from rcuactors.cli.program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
+from rcuactors.cli.session import open_session, quiet_stdout
+from rcuactors.context.violation import KernelBug
+from rcuactors.errors import BadInput
+from rcuactors.loading import load_scenario
+from rcuactors.report.units import duration, plural
+from rcuactors.scenario import Run, Scenario
+
+
+@click.command("run", cls=ProgramCommand)
+@click.argument("scenario")
+@run_options
+def run_command(scenario: str, **options: Any) -> int:
+    """Run SCENARIO, a name (`rcuactors list scenarios`) or the path of a file, and tell what was found."""
+    arguments = RunArguments(**options)
+    with quiet_stdout(arguments.as_json):
+        chosen = load_scenario(scenario)
+    return run_scenario(chosen, arguments)
+
+
+def scenario_command(chosen: Scenario) -> ProgramCommand:
+    """The command that a scenario file is when it is run as a program."""
+
+    @click.command(cls=ProgramCommand, help=chosen.about or None)
+    @run_options
+    def command(**options: Any) -> int:
+        return run_scenario(chosen, RunArguments(**options))
+
+    return command
+
+
+def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
+    """Run it and show it; returns the exit code."""
+    options = arguments.options(parameters=chosen.parameters, of=chosen.name)
+    with open_session(arguments) as session:
+        run = Run(chosen, with_sinks(options, session.sinks))
+        conductor = run.machine.conductor
+        session.screen.begin(run.result())
+        ended = session.attempt(
+            run.run,
+            how_far=lambda: f"{plural(conductor.steps, 'step')}, virtual time {duration(conductor.now)}",
+        )
+    if ended is not None and not isinstance(ended, KernelBug | KeyboardInterrupt):
+        raise BadInput(raised_text(chosen, ended)) from ended
+    result = run.result()
+    session.screen.end(result)
+    if isinstance(ended, KeyboardInterrupt):
+        raise Interrupted
+    return 0 if result.clean else EXIT_VIOLATIONS
+
+
+def raised_text(chosen: Scenario, error: BaseException) -> str:
+    """What a scenario raised, and where: the innermost line of its own file, if it came by there."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    file = getattr(getattr(chosen.body, "__code__", None), "co_filename", None)
+    own = [entry for entry in frames if entry[0] == file]
+    name, line = (own or frames or [("?", 0)])[-1]
+    said = f": {error}" if str(error) else ""
+    return f"scenario {chosen.name} raised {type(error).__name__}{said} ({Path(name).name}:{line})"

@@ -1,0 +1,128 @@
+"""How a run is shown: as one JSON document, as plain text, or on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+
+from rcuactors.cli.output import StdoutEvents, print_json, print_lines
+from rcuactors.context.violation import Violation
+from rcuactors.engine.events import Sink
+from rcuactors.report.eventlog import Tail
+from rcuactors.report.text import head_line, result_lines, splat_lines
+from rcuactors.result import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_EVENTS_SHOWN: Final = 20
+
+
+class Screen(Protocol):
+    """Shows one run. `sinks` want its events; `live` is whether a progress bar may be drawn meanwhile."""
+
+    sinks: tuple[Sink, ...]
+    live: bool
+
+    def begin(self, so_far: Result) -> None:
+        """The run is about to start."""
+
+    def end(self, result: Result) -> None:
+        """The run is over, or was ended."""
+
+    def end_with(self, document: dict[str, object], lines: list[str]) -> None:
+        """The run is over and has a report of its own: the same as data and as text."""
+
+    def panic(self, violation: Violation) -> None:
+        """The run was ended by its first report, and that is all there is."""
+
+
+class JsonScreen:
+    """One document, at the end."""
+
+    def __init__(self, *, live: bool) -> None:
+        self.sinks: tuple[Sink, ...] = ()
+        self.live = live
+
+    def begin(self, so_far: Result) -> None:
+        """Nothing yet."""
+
+    def end(self, result: Result) -> None:
+        """All of it."""
+        print_json(result.as_json())
+
+    def end_with(self, document: dict[str, object], _lines: list[str]) -> None:
+        """The report as data."""
+        print_json(document)
+
+    def panic(self, violation: Violation) -> None:
+        """The one violation, where a result has its violations."""
+        print_json({"violations": [{**attrs.asdict(violation), "kind": violation.kind.value}]})
+
+
+class PlainScreen:
+    """Text, for a file or a pipe."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self.sinks: tuple[Sink, ...] = (StdoutEvents(),) if verbose else ()
+        self.live = False
+        self._verbose = verbose
+
+    def begin(self, so_far: Result) -> None:
+        """The head line."""
+        print_lines([head_line(so_far)])
+
+    def end(self, result: Result) -> None:
+        """Splats, figures, verdict."""
+        print_lines(result_lines(result, every_splat=self._verbose))
+
+    def end_with(self, _document: dict[str, object], lines: list[str]) -> None:
+        """The report as text."""
+        print_lines(lines)
+
+    def panic(self, violation: Violation) -> None:
+        """The splat."""
+        print_lines(splat_lines(violation))
+
+
+class TerminalScreen:
+    """Colours and an aligned event log: the end of it, or all of it as it comes."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        from rcuactors.report import terminal  # noqa: PLC0415 - Rich is for those who have a terminal
+
+        self._terminal = terminal
+        self._console: Console = terminal.make_console(sys.stdout)
+        self._tail = Tail(_EVENTS_SHOWN)
+        self._verbose = verbose
+        self.sinks: tuple[Sink, ...] = (terminal.Echo(self._console),) if verbose else (self._tail,)
+        self.live = not verbose and sys.stderr is not None and sys.stderr.isatty()
+
+    def begin(self, so_far: Result) -> None:
+        """The head line."""
+        self._terminal.print_head(self._console, so_far)
+
+    def end(self, result: Result) -> None:
+        """The event log's end, splats, figures, verdict."""
+        self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
+        self._terminal.print_result(self._console, result, every_splat=self._verbose)
+
+    def end_with(self, _document: dict[str, object], lines: list[str]) -> None:
+        """The event log's end, and the report as text."""
+        self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
+        self._terminal.print_lines(self._console, lines)
+
+    def panic(self, violation: Violation) -> None:
+        """The event log's end, and the splat."""
+        self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
+        self._terminal.print_splat(self._console, violation)
+
+
+def open_screen(*, as_json: bool, verbose: bool) -> Screen:
+    """The screen for what was asked and for where standard output goes."""
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    if as_json:
+        return JsonScreen(live=on_terminal and sys.stderr is not None and sys.stderr.isatty())
+    return TerminalScreen(verbose=verbose) if on_terminal else PlainScreen(verbose=verbose)

@@ -1,0 +1,76 @@
+"""A person who watches a run: Ctrl-C, and a progress bar once it takes longer than a second. Neither changes what the run does."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from rcuactors.engine.events import Event
+
+_PATIENCE_S: Final = 0.5
+_BAR_AFTER_S: Final = 1.0
+_BAR_EVERY_S: Final = 0.2
+
+
+class Stopper:
+    """Ctrl-C. A sink, since an event is a point at which a run can be ended in good order; one that has no events is ended anywhere, a moment later."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._timer: threading.Timer | None = None
+
+    def take(self, _event: Event) -> None:
+        """End the run here if that was asked for."""
+        if self.requested:
+            raise KeyboardInterrupt
+
+    def _handle(self, _signal: int, _frame: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        self._timer = threading.Timer(_PATIENCE_S, _thread.interrupt_main)
+        self._timer.daemon = True
+        self._timer.start()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear Ctrl-C meanwhile, unless somebody else does, or it is ignored, or this is not the main thread."""
+        ours = threading.current_thread() is threading.main_thread()
+        if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def progress_bar(how_far: Callable[[], str]) -> Iterator[None]:
+    """A bar on stderr beside what `how_far` says, drawn by a thread of its own that only reads."""
+    done = threading.Event()
+    thread = threading.Thread(target=_draw, args=(done, how_far), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _draw(done: threading.Event, how_far: Callable[[], str]) -> None:
+    if done.wait(_BAR_AFTER_S):
+        return
+    from rcuactors.report.terminal import Bar  # noqa: PLC0415 - Rich is for those who have a terminal
+
+    with Bar(sys.stderr) as bar:
+        while not done.wait(_BAR_EVERY_S):
+            bar.show(how_far())

@@ -1,0 +1,159 @@
+"""Waits outside the model: a strand that sits in Trio itself, and how it comes back without Trio choosing the order.
+
+A strand that suspends outside cannot conduct any more, so the caretaker, a task of its own, passes the baton on for it. Before anybody is
+elected while strands are outside, Trio gets a few turns, so that everybody who was woken has come back; those who have are put in line in their
+stable order, whatever order Trio ran them in. Under our own clock the deadline of such a wait is an actor in line like any other (an alarm), so
+that virtual time stops exactly there; Trio's own number is kept beside it, since nanoseconds and float seconds do not convert both ways.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+
+from .actor import BLOCKED, Actor
+from .clock import NSEC_PER_SEC, VirtualClock
+
+if TYPE_CHECKING:
+    from .conductor import Conductor
+    from .strand import Gate, Strand
+
+_SETTLE_TURNS: Final = 2
+_ALARM_INDEX: Final = 1 << 30
+"""Alarms stand behind every other actor in the stable order."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Alarm(Actor):
+    """The deadline of a wait outside, so that virtual time stops there. `seconds` is Trio's own number."""
+
+    seconds: float = 0.0
+
+
+class Outside:
+    """The strands of one run that wait in Trio. `strands` counts those outside and those on their way back."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self.strands = 0
+        self.settling = False
+        self._conductor = conductor
+        self._returned: list[tuple[int, Strand, Gate]] = []
+        self._clock: VirtualClock | None = None
+        self._base = 0.0
+        self._caretaker: trio.lowlevel.Task | None = None
+        self._caretaker_wanted = False
+        self._abandoned = False
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def attach(self) -> None:
+        """A run begins: take hold of the clock, if it is ours. Raises RuntimeError when another run has it."""
+        clock = trio.lowlevel.current_clock()
+        if isinstance(clock, VirtualClock):
+            if clock.reader is not None:
+                raise RuntimeError(
+                    "a machine is running on this VirtualClock already: run them one after the other"
+                )
+            self._clock, self._base = clock, clock.current_time()
+            clock.on_stall, clock.reader = self._stalled, self._time_of_the_running_strand
+
+    def detach(self) -> None:
+        """The run is over: the clock stands where the run ended."""
+        if self._clock is not None:
+            self._clock.on_stall = self._clock.reader = None
+            self._clock.advance(self._seconds(self._conductor.now))
+
+    def _seconds(self, time_ns: int) -> float:
+        return self._base + time_ns / NSEC_PER_SEC
+
+    def _nanoseconds(self, seconds: float) -> int:
+        return round((seconds - self._base) * NSEC_PER_SEC)
+
+    def _time_of_the_running_strand(self) -> float:
+        """What a strand that asks Trio for the time is told: its own actor's clock, which is ahead of the conductor's."""
+        running = self._conductor.running
+        if running is None or not trio.lowlevel.in_trio_task():
+            return self._base
+        if trio.lowlevel.current_task() is not running.strand.task:
+            return self._base
+        return self._seconds(running.clock)
+
+    def ring(self, alarm: Alarm) -> None:
+        """Virtual time has come to a deadline: Trio wakes who waits for it at its next turn."""
+        assert self._clock is not None
+        self._clock.advance(alarm.seconds)
+
+    def _stalled(self) -> None:
+        """Our own clock found nothing to do and no deadline: those who wait outside the model wait for ever."""
+        if not self._conductor.over and self.strands:
+            self._conductor.on_quiescent()
+
+    # -- going out and coming back --------------------------------------------------------------------------------
+
+    def begin(self, strand: Strand) -> Alarm | None:
+        """The strand suspends in Trio. Note the deadline, if the clock is ours, and let the baton go on."""
+        self.strands += 1
+        alarm: Alarm | None = None
+        seconds = trio.current_effective_deadline() if self._clock is not None else math.inf
+        if not math.isinf(seconds):
+            alarm = Alarm(name=f"deadline of {strand.name}", index=_ALARM_INDEX, seconds=seconds)
+            self._conductor.enqueue(alarm, max(self._nanoseconds(seconds), self._conductor.now))
+        self._conductor.running = None
+        self._wake_the_caretaker()
+        return alarm
+
+    async def end(self, strand: Strand, gate: Gate, alarm: Alarm | None) -> None:
+        """Trio's wait is over: wait for the baton. Raises RunOver when the run has ended meanwhile."""
+        if alarm is not None:
+            alarm.ticket = BLOCKED
+        self._returned.append((strand.order, strand, gate))
+        if self._abandoned:
+            self._abandoned = False
+            self._wake_the_caretaker()
+        await self._conductor.park(strand)
+
+    def abandon(self) -> None:
+        """Nobody is in line: whoever comes back first has the caretaker conduct."""
+        self._abandoned = True
+
+    async def settle(self) -> None:
+        """Let Trio run until everybody who was woken has come back, and put them in line in their stable order."""
+        conductor = self._conductor
+        if self._clock is not None:
+            # With nobody in line Trio may have moved our clock by itself, to the deadline of a task that is no strand.
+            conductor.now = max(conductor.now, self._nanoseconds(self._clock.seconds))
+            self._clock.advance(self._seconds(conductor.now))
+        self.settling = True
+        try:
+            for _ in range(_SETTLE_TURNS):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+        finally:
+            self.settling = False
+        returned, self._returned = sorted(self._returned, key=lambda entry: entry[0]), []
+        for _, strand, gate in returned:
+            self.strands -= 1
+            gate.rejoin(strand)
+
+    # -- the caretaker --------------------------------------------------------------------------------------------
+
+    async def take_care(self) -> None:
+        """The caretaker: conducts in the place of strands that are outside. Ends by cancellation."""
+        while True:
+            if not self._caretaker_wanted:
+                self._caretaker = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._caretaker_cancelled)
+            self._caretaker_wanted = False
+            await self._conductor.pass_on()
+
+    def _wake_the_caretaker(self) -> None:
+        self._caretaker_wanted = True
+        if self._caretaker is not None:
+            task, self._caretaker = self._caretaker, None
+            trio.lowlevel.reschedule(task)
+
+    def _caretaker_cancelled(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._caretaker = None
+        return trio.lowlevel.Abort.SUCCEEDED

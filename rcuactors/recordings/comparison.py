@@ -1,0 +1,202 @@
+"""What a replay leaves: the run, what was driven, and the real kernel's counts beside the machine's."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+from typing import Any, Final
+
+from attrs import asdict, frozen
+
+from rcuactors.recordings.recording import Recording
+from rcuactors.result import Result
+
+_MOST_SIZES: Final = 12
+_MOST_SPLATS: Final = 10
+
+
+@frozen
+class Compared:
+    """One figure of both. `real` is None where the recorded kernel did not show it."""
+
+    name: str
+    title: str
+    real: int | None
+    machine: int
+
+
+@frozen(kw_only=True)
+class ReplayResult:
+    """One replay.
+
+    `driven` counts the calls by (one-argument, context), `skip_reasons` those that were not made.
+    `max_lag_ns` is the most that a call came later than the recording has it. `version_note` is '' where the
+    modelled version is the recorded one.
+    """
+
+    recording: Recording
+    result: Result
+    driven: dict[tuple[bool, str], int]
+    skip_reasons: dict[str, int]
+    max_lag_ns: int
+    version_note: str
+
+    @property
+    def skipped(self) -> int:
+        """Calls of the recording that were not made."""
+        return sum(self.skip_reasons.values())
+
+    @property
+    def calls(self) -> int:
+        """Calls that were made."""
+        return sum(self.driven.values())
+
+    def calls_by_form(self) -> dict[str, dict[str, int]]:
+        """Return the calls that were made, form -> context -> number."""
+        table: dict[str, dict[str, int]] = {"two_argument": {}, "one_argument": {}}
+        for (one_argument, context), number in self.driven.items():
+            table["one_argument" if one_argument else "two_argument"][context] = number
+        return table
+
+    def compared(self) -> tuple[Compared, ...]:
+        """Return the figures that both have, the channels of the freed objects first."""
+        seen, counters = self.recording.observed, self.result.counters
+        freed = {
+            "bulk": (sum(seen.bulk_sizes), counters["bulk_objects"]),
+            "vmalloc": (seen.vmalloc_freed if seen.rcu_visible else None, counters["vmalloc_freed"]),
+            "list": (seen.list_freed if seen.rcu_visible else None, counters["list_freed"]),
+            # A caller that waits leaves no event, but the page that it could not get does.
+            "inline": (seen.caller_pages_failed if seen.rcu_visible else None, counters["inline_freed"]),
+        }
+        total = sum(real or 0 for real, _ in freed.values())
+        rows = [Compared(f"freed_{name}", f"objects freed, {name}", *both) for name, both in freed.items()]
+        return (
+            *rows,
+            Compared(
+                "not_freed",
+                "objects not seen freed",
+                len(self.recording.calls) - total if seen.rcu_visible else None,
+                self.calls - sum(machine for _, machine in freed.values()),
+            ),
+            Compared("bulk_frees", "bulk frees", len(seen.bulk_sizes), sum(counters["bulk_frees"].values())),
+            Compared(
+                "refills_asked",
+                "refills asked (hrtimer)",
+                seen.refill_timer_starts,
+                counters["refills_asked"],
+            ),
+            Compared("refill_runs", "refill work runs", seen.refill_work_runs, counters["refills_done"]),
+            Compared("monitor_runs", "monitor runs", seen.monitor_runs, counters["monitor_runs"]),
+            Compared("work_runs", "kfree_rcu_work runs", seen.reclaim_work_runs, counters["work_runs"]),
+            Compared(
+                "grace_periods",
+                "grace periods",
+                seen.grace_periods_ended if seen.rcu_visible else None,
+                counters["grace_periods"],
+            ),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the replay as plain data."""
+        recording = self.recording
+        return {
+            "recording": recording.name,
+            "kernel": recording.kernel,
+            "script": recording.script,
+            "truncated": recording.truncated,
+            "unknown_lines": recording.unknown_lines,
+            "unknown_examples": [asdict(line) for line in recording.unknown_examples],
+            "calls_recorded": len(recording.calls),
+            "calls_driven": self.calls,
+            "calls": self.calls_by_form(),
+            "skipped": self.skipped,
+            "skip_reasons": dict(self.skip_reasons),
+            "max_lag_ns": self.max_lag_ns,
+            "version_note": self.version_note,
+            "compared": {row.name: {"real": row.real, "machine": row.machine} for row in self.compared()},
+            "bulk_sizes": {
+                "real": list(recording.observed.bulk_sizes),
+                "machine": list(self.result.counters["bulk_sizes_in_order"]),
+            },
+            "result": self.result.as_json(),
+        }
+
+    def lines(self) -> list[str]:
+        """Return the report as text: what was read, what was driven, both sides, splats, verdict."""
+        return [
+            *self._what_was_read(),
+            "",
+            *self._what_was_driven(),
+            "",
+            *self._both_sides(),
+            "",
+            *self._splats(),
+            self.verdict(),
+        ]
+
+    def verdict(self) -> str:
+        """Return `clean`, or the number of violations and their kinds."""
+        count = self.result.violation_count
+        return f"{count} violation{'s' if count > 1 else ''}: {self.result.outcome()}" if count else "clean"
+
+    def _what_was_read(self) -> Iterator[str]:
+        recording = self.recording
+        yield f"recording  {recording.name}"
+        yield f"kernel     {recording.kernel or 'not said'}"
+        if recording.script:
+            yield f"script     {recording.script}"
+        if recording.pre:
+            yield f"before it  {recording.pre} (not driven)"
+        span_ms = (recording.end_ns - recording.begin_ns) / 1_000_000
+        early = (
+            f", {recording.calls_before_begin} before its BEGIN mark left out"
+            if recording.calls_before_begin
+            else ""
+        )
+        yield f"read       {_plural(len(recording.calls), 'call')} in {span_ms:.3f} ms{early}"
+        yield f"           {_plural(recording.unknown_lines, 'unknown line')}"
+        for line in recording.unknown_examples:
+            yield f"             line {line.number}: {line.text}"
+        if recording.truncated:
+            yield "           the recording is cut: the real kernel's figures tell only a part"
+
+    def _what_was_driven(self) -> Iterator[str]:
+        result = self.result
+        shown = ", ".join(
+            f"{name}={result.config[name]}" for name in ("nr_cpus", "PREEMPT_RT", "HZ", "rcu_min_cached_objs")
+        )
+        yield f"machine    {result.kernel}, design {result.design}, {shown}"
+        if self.version_note:
+            yield f"           {self.version_note}"
+        yield f"driven     {_plural(self.calls, 'call')}, none more than {self.max_lag_ns / 1000:.3f} us late"
+        for form, row in self.calls_by_form().items():
+            if row:
+                contexts = ", ".join(f"{context} {number}" for context, number in row.items())
+                yield f"           {form.replace('_', '-')}: {contexts}"
+        for reason, number in self.skip_reasons.items():
+            yield f"           {_plural(number, 'call')} not made: {reason}"
+
+    def _both_sides(self) -> Iterator[str]:
+        yield f"{'':<26}{'real':>10}{'machine':>10}"
+        for row in self.compared():
+            yield f"{row.title:<26}{'-' if row.real is None else row.real:>10}{row.machine:>10}"
+        yield f"bulk sizes, real     {_shortened(self.recording.observed.bulk_sizes)}"
+        yield f"bulk sizes, machine  {_shortened(self.result.counters['bulk_sizes_in_order'])}"
+
+    def _splats(self) -> Iterator[str]:
+        violations = self.result.violations
+        for violation in violations[:_MOST_SPLATS]:
+            yield from violation.text.splitlines()
+            yield ""
+        if self.result.violation_count > _MOST_SPLATS:
+            yield f"({self.result.violation_count - _MOST_SPLATS} more)"
+            yield ""
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _shortened(sizes: Iterable[int]) -> str:
+    """Return sizes in order, equal neighbours together, only the first of many: `510 x 3, 80, ...`."""
+    runs = [(size, sum(1 for _ in same)) for size, same in groupby(sizes)]
+    words = [str(size) if count == 1 else f"{size} x {count}" for size, count in islice(runs, _MOST_SIZES)]
+    return ", ".join([*words, "..."] if len(runs) > _MOST_SIZES else words) or "none"

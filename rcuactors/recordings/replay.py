@@ -1,0 +1,101 @@
+"""Replay: the calls of a recording, made again on a machine.
+
+The recording says who called, where and when; the machine says what follows. Its configuration is the
+recorded kernel's as far as the recording tells it (CPUs, PREEMPT_RT, HZ, rcu_min_cached_objs) and the user
+does not say otherwise. The version is the one that the user chose: where it is not the recorded one, the
+report says so.
+"""
+
+import re
+from typing import Final
+
+from rcuactors.config import Config
+from rcuactors.errors import BadInput
+from rcuactors.kapi import Kernel
+from rcuactors.machine import Machine
+from rcuactors.recordings.comparison import ReplayResult
+from rcuactors.recordings.feeders import Replayed, replay_calls
+from rcuactors.recordings.recording import Recording
+from rcuactors.recordings.sections import feeds_of
+from rcuactors.scenario import Run, RunOptions, Scenario
+
+_RELEASE: Final = re.compile(r"\b([0-9]{1,2})\.([0-9]{1,3})\b", re.ASCII)
+_HZ: Final = re.compile(r"\bHZ=(100|250|300|1000)\b", re.ASCII)
+_RT: Final = re.compile(r"PREEMPT_RT\b|\bPREEMPT RT\b")
+_MIN_CACHED: Final = "rcutree.rcu_min_cached_objs"
+
+_MOST_CACHED: Final = 4096
+_FIVE_SECONDS: Final = (6, 1)
+"""The oldest recorded version that drains after 5 s instead of 20 ms."""
+
+
+def replay(recording: Recording, options: RunOptions | None = None) -> ReplayResult:
+    """Drive a machine with the calls of a recording.
+
+    Raises BadInput if the machine lacks a CPU of the recording, and under panic_on_warn the first KernelBug.
+    """
+    feeds, skipped = feeds_of(recording)
+    replayed = Replayed(skipped=skipped)
+
+    async def body(k: Kernel) -> None:
+        await replay_calls(k, feeds, replayed)
+
+    scenario = Scenario(
+        name="replay",
+        about=f"the calls of the recording {recording.name}",
+        body=body,
+        parameters={},
+        settings=settings_of(recording),
+        early_boot=False,
+        expect={},
+    )
+    run = Run(scenario, options or RunOptions())
+    config = run.machine.setup.config
+    _check_cpus(config, max((feed.cpu for feed in feeds), default=0))
+    result = run.run()
+    return ReplayResult(
+        recording=recording,
+        result=result,
+        driven=dict(sorted(replayed.driven.items())),
+        skip_reasons=dict(sorted(replayed.skipped.items())),
+        max_lag_ns=replayed.max_lag_ns,
+        version_note=version_note(recording, run.machine),
+    )
+
+
+def settings_of(recording: Recording) -> dict[str, str]:
+    """Return what the recording tells of the kernel's configuration, by the names that a run takes."""
+    settings = {"nr_cpus": str(recording.nr_cpus)}
+    if _RT.search(recording.kernel):
+        settings["PREEMPT_RT"] = "y"
+    if (match := _HZ.search(recording.kernel)) is not None:
+        settings["HZ"] = match[1]
+    cached = recording.params.get(_MIN_CACHED, "")
+    if cached.isascii() and cached.isdecimal() and int(cached) <= _MOST_CACHED:
+        settings["rcu_min_cached_objs"] = cached
+    return settings
+
+
+def version_note(recording: Recording, machine: Machine) -> str:
+    """Return how the modelled version differs from the recorded one, '' if it is the same one."""
+    era = machine.setup.era
+    match = _RELEASE.search(recording.kernel)
+    recorded = (int(match[1]), int(match[2])) if match is not None else None
+    modelled = _RELEASE.search(era.release)
+    assert modelled is not None
+    if recorded == (int(modelled[1]), int(modelled[2])):
+        return ""
+    drain_ms = machine.kvfree.drain.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
+    theirs = f"Linux {recorded[0]}.{recorded[1]}" if recorded is not None else "an unknown version"
+    drain = ", the recorded one after 5 s" if recorded is not None and recorded >= _FIVE_SECONDS else ""
+    return (
+        f"The recording is of {theirs}, the machine models {era.name}, which drains {drain_ms:g} ms after "
+        f"the first call{drain}: batches, grace periods and times differ for that reason."
+    )
+
+
+def _check_cpus(config: Config, last: int) -> None:
+    if last >= config.nr_cpus:
+        raise BadInput(
+            f"nr_cpus={config.nr_cpus}: the recording has calls on CPU {last}, needs at least {last + 1}"
+        )

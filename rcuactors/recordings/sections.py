@@ -1,0 +1,116 @@
+"""From the calls of a recording to what is driven: for each CPU one or two feeders with their sections.
+
+A section is a run of calls that one caller made in one go: it enters a context once, frees, and leaves. The
+recording has only the calls, so a gap decides. A kvfree_call_rcu() with its kprobe takes 1-10 us on the
+recorded (emulated) machines, and a caller that frees its next object within 50 us has hardly done anything
+else. The script of a rig's recording says more: a whole burst is one section, and between two of them it
+sleeps, never less than its shortest pause; while the emulator may stand still inside a section, 14 ms at the
+worst. There the pause decides, except in process context, where nothing was entered and a feeder that sleeps
+too often does no harm.
+
+One-argument calls may wait for a grace period. They have a feeder of their own on each CPU, so that they hold
+up only one another; and no call of one feeder lies inside a section of the other.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import Factory, define, frozen
+
+from rcuactors.recordings.calls import Call
+from rcuactors.recordings.recording import Recording
+
+BURST_GAP_NS: Final = 50_000
+LONGEST_BURST_GAP_NS: Final = 20_000_000
+
+CONTEXTS: Final = ("process", "preempt_off", "irqs_off", "raw_lock", "rcu_read", "softirq", "hardirq")
+"""The contexts that can be driven. kvfree_rcu() is not allowed in an NMI."""
+
+# `sleep MS` and `burst N TIMES MS`; `burstr` is a burst under a raw spinlock.
+_PAUSE: Final = re.compile(r"\b(?:sleep|burstr? +[0-9]+ +[0-9]+) +([0-9]{1,6})\b", re.ASCII)
+_COLD: Final = re.compile(r"@([0-9]{1,5}) +cold\b", re.ASCII)
+
+
+@frozen
+class Section:
+    """Calls of one task (or of an interrupt on top of it) on one CPU in one context, in the order of time."""
+
+    context: str
+    calls: tuple[Call, ...]
+
+
+@frozen
+class Feed:
+    """What one feeder does. `cold` says that the rig emptied this CPU's page cache before the run."""
+
+    cpu: int
+    one_argument: bool
+    cold: bool
+    sections: tuple[Section, ...]
+
+
+@define
+class _Open:
+    """The section that a CPU is in, while the calls are gone through."""
+
+    calls: list[Call]
+    sections: dict[bool, list[Section]] = Factory(dict)
+
+    def close(self) -> None:
+        """End the section, and put it where its feeder will find it."""
+        first = self.calls[0]
+        self.sections.setdefault(first.one_argument, []).append(Section(first.context, tuple(self.calls)))
+
+
+def feeds_of(recording: Recording) -> tuple[tuple[Feed, ...], Counter[str]]:
+    """Return what each feeder does, and how many calls cannot be driven, by the reason."""
+    gap_ns = section_gap_ns(recording.script)
+    skipped: Counter[str] = Counter()
+    cpus: dict[int, _Open] = {}
+    for call in sorted(recording.calls, key=_time):  # a stable sort: equal times keep the recording's order
+        if call.context not in CONTEXTS:
+            skipped[f"called in {call.context} context"] += 1
+            continue
+        now = cpus.get(call.cpu)
+        if now is None:
+            cpus[call.cpu] = _Open([call])
+        elif _belongs(call, now.calls[-1], gap_ns):
+            now.calls.append(call)
+        else:
+            now.close()
+            now.calls = [call]
+    return tuple(_feeds(cpus, cold_cpus(recording))), skipped
+
+
+def _feeds(cpus: dict[int, _Open], cold: frozenset[int]) -> Iterable[Feed]:
+    for cpu, now in sorted(cpus.items()):
+        now.close()
+        for one_argument, sections in sorted(now.sections.items()):
+            yield Feed(cpu, one_argument, cpu in cold, tuple(sections))
+
+
+def _time(call: Call) -> int:
+    return call.time_ns
+
+
+def _belongs(call: Call, before: Call, gap_ns: int) -> bool:
+    """Tell whether a call goes on where the CPU's call before it was."""
+    same = (call.pid, call.context, call.one_argument) == (before.pid, before.context, before.one_argument)
+    return same and call.time_ns - before.time_ns < (BURST_GAP_NS if call.context == "process" else gap_ns)
+
+
+def section_gap_ns(script: str) -> int:
+    """Return the longest gap between two calls of one section, outside of process context."""
+    if not script:
+        return BURST_GAP_NS
+    shortest_ns = min(
+        (int(pause) * 1_000_000 for pause in _PAUSE.findall(script)), default=LONGEST_BURST_GAP_NS
+    )
+    return min(max(shortest_ns, BURST_GAP_NS), LONGEST_BURST_GAP_NS)
+
+
+def cold_cpus(recording: Recording) -> frozenset[int]:
+    """Return the CPUs whose page cache the rig's script emptied before the run."""
+    return frozenset(int(cpu) for cpu in _COLD.findall(recording.script))

@@ -1,0 +1,38 @@
+"""Sinks for people who watch a run: the last events, and how far it has come."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from rcuactors.engine.events import Event
+
+
+class Tail:
+    """Keeps the last events, and counts all."""
+
+    def __init__(self, keep: int) -> None:
+        self.events: deque[Event] = deque(maxlen=keep)
+        self.count = 0
+
+    def take(self, event: Event) -> None:
+        """Keep one event; the oldest goes."""
+        self.count += 1
+        self.events.append(event)
+
+    @property
+    def dropped(self) -> int:
+        """How many came before those that were kept."""
+        return self.count - len(self.events)
+
+
+class Meter:
+    """How many events there were, and the virtual time of the last one; another thread may read it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.time_ns = 0
+
+    def take(self, event: Event) -> None:
+        """Note one event."""
+        self.count += 1
+        self.time_ns = event.time_ns

@@ -1,0 +1,133 @@
+"""A result on a terminal: the same contents as the plain text, in colours and with the event log aligned.
+
+Rich is imported here and nowhere else, and this module only when there is a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from rcuactors.context.violation import Violation
+from rcuactors.engine.events import Event
+from rcuactors.report.figures import figure_rows
+from rcuactors.report.text import head_line, label_width, shown_splats, splat_lines, verdict
+from rcuactors.result import Result
+
+_COMM_WIDTH: Final = 20
+_NAME_WIDTH: Final = 30
+
+_STYLES: Final = (
+    ("console", "bold red"),
+    ("kvfree", "green"),
+    ("rcu_invoke", "green"),
+    ("kfree", "green"),
+    ("rcu_", "cyan"),
+    ("mm_", "yellow"),
+    ("hrtimer", "magenta"),
+    ("timer", "magenta"),
+    ("workqueue", "blue"),
+)
+
+
+def make_console(out: TextIO) -> Console:
+    """A console that leaves texts as they are: no markup, no guessing at numbers. NO_COLOR is respected by Rich."""
+    return Console(file=out, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _style_of(name: str) -> str:
+    return next((style for prefix, style in _STYLES if name.startswith(prefix)), "")
+
+
+def event_text(event: Event) -> Text:
+    """One event in columns: time, CPU, context flags, task, name, text."""
+    seconds, rest = divmod(event.time_ns, 1_000_000_000)
+    return Text.assemble(
+        (f"{seconds:5d}.{rest // 1000:06d} ", "dim"),
+        (f"[{event.cpu:03d}] ", "bold"),
+        f"{event.flags} ",
+        (f"{event.comm}-{event.pid}".ljust(_COMM_WIDTH) + " ", "dim"),
+        (event.name.ljust(_NAME_WIDTH) + " ", _style_of(event.name)),
+        event.text,
+    )
+
+
+class Echo:
+    """A sink that prints every event as it comes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def take(self, event: Event) -> None:
+        """Print one event."""
+        self._console.print(event_text(event))
+
+
+def print_head(console: Console, result: Result) -> None:
+    """What is being run."""
+    console.print(Text(head_line(result), style="bold"))
+
+
+def print_events(console: Console, events: Iterable[Event], dropped: int) -> None:
+    """The end of the event log, and how much came before it."""
+    if dropped:
+        console.print(Text(f"... {dropped:,} events before these (-v prints all)", style="dim"))
+    for event in events:
+        console.print(event_text(event))
+
+
+def print_splat(console: Console, violation: Violation) -> None:
+    """One report, its head in bold."""
+    for line in splat_lines(violation):
+        bad = "BUG:" in line or "WARNING:" in line or line.endswith(violation.title)
+        console.print(Text(line, style="bold red" if bad else "red"))
+    console.print()
+
+
+def print_result(console: Console, result: Result, *, every_splat: bool = False) -> None:
+    """The splats, the figures, the verdict."""
+    shown, more = shown_splats(result, every=every_splat)
+    for violation in shown:
+        print_splat(console, violation)
+    if more:
+        console.print(Text(f"{more}\n", style="red"))
+    rows = figure_rows(result)
+    width = label_width(rows)
+    for label, text in rows:
+        console.print(Text.assemble((label.ljust(width), "cyan"), f"  {text}"))
+    console.print(Text(verdict(result), style="bold green" if result.clean else "bold red"))
+
+
+def print_lines(console: Console, lines: Iterable[str]) -> None:
+    """A report that is text already."""
+    for line in lines:
+        console.print(Text(line))
+
+
+class Bar:
+    """A bar without an end, since nobody knows how long a run takes, and a text beside it. A context manager."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._progress = Progress(
+            BarColumn(bar_width=20),
+            TextColumn("{task.description}", markup=False),
+            console=make_console(out),
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def show(self, text: str) -> None:
+        """Draw it anew."""
+        self._progress.update(self._task, description=text, refresh=True)
+
+    def __exit__(self, *_exc: object) -> None:
+        self._progress.stop()

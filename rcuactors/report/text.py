@@ -1,0 +1,89 @@
+"""A result as plain text: one head line, the splats as the kernel logs them, the table of figures, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rcuactors.config import Config
+from rcuactors.context.violation import Violation
+from rcuactors.eras import find_era
+from rcuactors.report.figures import Row, figure_rows
+from rcuactors.report.units import plural
+from rcuactors.result import Result
+
+SPLATS_SHOWN: Final = 20
+"""How many splats are printed in full, unless all are asked for."""
+
+
+def settings_that_differ(result: Result) -> dict[str, str]:
+    """The configuration's names whose value is not the default, and every parameter of the scenario."""
+    default = Config().as_settings()
+    default["rcu_min_cached_objs"] = str(find_era(result.kernel).kvfree.min_cached_objs)
+    chosen = {name: value for name, value in result.config.items() if value != default[name]}
+    return chosen | {name: _shown(value) for name, value in result.parameters.items()}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "y" if value else "n"
+    return str(value)
+
+
+def head_line(result: Result) -> str:
+    """What was run: enough to run it again."""
+    settings = " ".join(f"{name}={value}" for name, value in settings_that_differ(result).items())
+    parts = [
+        f"{result.scenario} on {result.kernel}",
+        f"design {result.design}",
+        settings,
+        f"strategy {result.strategy}",
+        f"seed {result.seed}",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def splat_lines(violation: Violation) -> list[str]:
+    """A report with the time stamps of the kernel's log."""
+    seconds, rest = divmod(violation.time_ns, 1_000_000_000)
+    stamp = f"[{seconds:5d}.{rest // 1000:06d}]"
+    return [f"{stamp} {line}".rstrip() for line in violation.text.split("\n")]
+
+
+def shown_splats(result: Result, *, every: bool = False) -> tuple[Sequence[Violation], str]:
+    """The violations to print in full, and a line about those that are left out, if any are."""
+    shown = result.violations if every else result.violations[:SPLATS_SHOWN]
+    left = result.violation_count - len(shown)
+    if not left:
+        return shown, ""
+    where = "" if every else " (-v prints all that were kept)"
+    return shown, f"... and {plural(left, 'more report')}{where}"
+
+
+def label_width(rows: Sequence[Row]) -> int:
+    """How wide the table's first column is."""
+    return max(len(label) for label, _ in rows)
+
+
+def aligned(rows: Sequence[Row]) -> list[str]:
+    """The table as lines."""
+    width = label_width(rows)
+    return [f"{label:<{width}}  {text}" for label, text in rows]
+
+
+def verdict(result: Result) -> str:
+    """`clean`, or how many violations of which kinds."""
+    if result.clean:
+        return "clean"
+    return f"{plural(result.violation_count, 'violation')}: {result.outcome()}"
+
+
+def result_lines(result: Result, *, every_splat: bool = False) -> list[str]:
+    """Everything below the head line."""
+    lines: list[str] = []
+    shown, more = shown_splats(result, every=every_splat)
+    for violation in shown:
+        lines += [*splat_lines(violation), ""]
+    if more:
+        lines += [more, ""]
+    return [*lines, *aligned(figure_rows(result)), verdict(result)]

@@ -1,0 +1,227 @@
+"""The benchmarks: `python tests/benchmarks/run.py [--short]` prints each figure as a ratio of two things measured in this run, beside what it should reach.
+
+Each pair is measured in turns, several times, and the median of the ratios is printed: what the machine is doing besides hurts both sides alike. Nothing here
+passes or fails; speed is no subject for a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from rcuactors import Kernel, RunOptions, Scenario, run, scenario
+from rcuactors.engine.actor import Actor
+from rcuactors.engine.choice import Timed
+from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.device import Device
+
+HERE = Path(__file__).resolve().parent
+
+
+def _load(path: Path) -> object:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+run_peer = _load(HERE / "simpy_peer.py").run_peer  # type: ignore[attr-defined]
+run_limit = _load(HERE / "trio_limit.py").run_limit  # type: ignore[attr-defined]
+
+
+@attrs.frozen
+class Figure:
+    """A ratio and what it should be."""
+
+    name: str
+    ratio: float
+    wanted: str
+    detail: str
+
+    def line(self) -> str:
+        """As printed."""
+        return f"{self.name:<52} {self.ratio:8.3f}   wanted {self.wanted:<8} {self.detail}"
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """How long one call takes."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def paired(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float, float]:
+    """Median over rounds of first/second, and the median seconds of each; the two are run in turns."""
+    ratios, firsts, seconds_ = [], [], []
+    for _ in range(rounds):
+        a, b = seconds(first), seconds(second)
+        ratios.append(a / b)
+        firsts.append(a)
+        seconds_.append(b)
+    return statistics.median(ratios), statistics.median(firsts), statistics.median(seconds_)
+
+
+def bundled(name: str) -> Scenario:
+    """A scenario of the checkout."""
+    return getattr(_load(HERE.parent.parent / "scenarios" / f"{name}.py"), name)
+
+
+BURST = bundled("cold_cache_burst")
+QUIET = RunOptions(events=False)
+
+
+def burst(objects: int) -> object:
+    """The burst scenario, events off."""
+    return run(BURST, QUIET, objects=objects)
+
+
+def calls_against_simpy(calls: int, rounds: int) -> Figure:
+    """Simulated kvfree_rcu() calls a second, ours over SimPy's."""
+    assert run_peer(10_000, 5_000) == 10_000
+    ratio, theirs, ours = paired(lambda: run_peer(calls, 5_000), lambda: burst(calls), rounds)
+    detail = f"{calls / ours:,.0f} calls/s against {calls / theirs:,.0f}"
+    return Figure(f"kvfree_rcu() calls a second / SimPy ({calls:,} calls)", ratio, ">= 0.3", detail)
+
+
+def hundred_times(small: int, rounds: int) -> Figure:
+    """Time for a hundred times the calls, over a hundred times the time."""
+    ratio, large_s, small_s = paired(lambda: burst(100 * small), lambda: [burst(small) for _ in range(10)], rounds)
+    return Figure(f"time of {100 * small:,} calls / {small:,} calls", ratio * 10, "<= 110", f"{large_s:.2f} s against {small_s / 10:.3f} s")
+
+
+def peak_kib() -> int:
+    """Peak memory of this process. Linux's ru_maxrss would include the parent's at the time of the fork, so /proc is asked first."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def peak_memory(objects: int, burst_us: int) -> int:
+    """Peak memory in KiB of a process that frees steadily, so that what is outstanding does not depend on the number of calls."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from tests.benchmarks.run import QUIET, peak_kib, run, steady;"
+        f"run(steady, QUIET, objects={objects}, pause_us={burst_us});"
+        "print(peak_kib())"
+    )
+    root = str(HERE.parent.parent)
+    out = subprocess.run([sys.executable, "-c", code, root], check=True, capture_output=True, text=True)
+    return int(out.stdout)
+
+
+def memory_follows_outstanding(small: int) -> Figure:
+    """Peak memory of a hundred times the calls, over that of the calls, at the same number outstanding."""
+    few, many = peak_memory(small, 1000), peak_memory(100 * small, 1000)
+    detail = f"{many / 1024:.0f} MiB against {few / 1024:.0f} MiB"
+    return Figure(f"memory of {100 * small:,} calls / {small:,} calls, same outstanding", many / few, "about 1", detail)
+
+
+@scenario()
+async def steady(k: Kernel, objects: int = 20_000, pause_us: int = 1000) -> None:
+    """500 frees, a pause, again: what is outstanding stays the same."""
+    while objects:
+        for _ in range(min(500, objects)):
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+        objects -= min(500, objects)
+        await k.usleep_range(pause_us, pause_us)
+
+
+@scenario()
+async def four_busy(k: Kernel, objects: int = 20_000) -> None:
+    """Four CPUs free, the others idle."""
+
+    async def busy() -> None:
+        for _ in range(objects):
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+
+    async with k.open_nursery() as nursery:
+        for cpu in range(4):
+            await nursery.start_soon(busy, cpu=cpu)
+
+
+def many_cpus(objects: int, rounds: int) -> Figure:
+    """A machine of 1,024 CPUs of which four are busy, over one of four."""
+    ratio, large, small = paired(
+        lambda: run(four_busy, QUIET, nr_cpus=1024, objects=objects),
+        lambda: run(four_busy, QUIET, nr_cpus=4, objects=objects),
+        rounds,
+    )
+    return Figure("time of 1,024 CPUs, 4 busy / 4 CPUs", ratio, "<= 1.3", f"{large:.2f} s against {small:.2f} s")
+
+
+class _Runner(Device):
+    """An actor that only hands over."""
+
+    def __init__(self, conductor: Conductor, index: int, turns: int) -> None:
+        super().__init__(name=f"runner{index}", index=index, clock=index * 5)
+        self._conductor = conductor
+        self._turns = turns
+
+    async def main(self) -> None:
+        """Take turns with the other one."""
+        for _ in range(self._turns):
+            self.clock += 10
+            await self._conductor.pause(self)
+
+
+def conduct(hand_overs: int) -> None:
+    """Two actors under the conductor, in turns."""
+    import trio  # noqa: PLC0415
+
+    conductor = Conductor(Timed(), max_steps=1 << 60)
+    conductor.on_quiescent = conductor.finish
+
+    def set_up() -> None:
+        for index in range(2):
+            runner: Actor = _Runner(conductor, index, hand_overs // 2)
+            assert isinstance(runner, _Runner)
+            runner.strand = conductor.new_strand(runner.name)
+            conductor.spawn(runner.strand, runner.main, runner)
+            conductor.enqueue(runner, runner.clock)
+
+    trio.run(conductor.run, set_up)
+
+
+def hand_overs_against_trio(count: int, rounds: int) -> Figure:
+    """Hand-overs a second, the conductor's over bare Trio's."""
+    ratio, theirs, ours = paired(lambda: run_limit(count), lambda: conduct(count), rounds)
+    return Figure("conductor hand-overs a second / bare Trio", ratio, ">= 0.6", f"{count / ours:,.0f}/s against {count / theirs:,.0f}/s")
+
+
+def figures(*, short: bool) -> list[Callable[[], Figure]]:
+    """All of them, at full or at a tenth of their size."""
+    scale, rounds = (10, 1) if short else (1, 5)
+    return [
+        lambda: calls_against_simpy(1_000_000 // scale, rounds),
+        lambda: hundred_times(20_000 // scale, rounds),
+        lambda: memory_follows_outstanding(20_000 // scale),
+        lambda: many_cpus(20_000 // scale, rounds),
+        lambda: hand_overs_against_trio(100_000 // scale, rounds),
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a tenth of the size, one round")
+    chosen = parser.parse_args()
+    for figure in figures(short=chosen.short):
+        print(figure().line(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

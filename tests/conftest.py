@@ -1,0 +1,34 @@
+"""Makes the suite work from a checkout as well as with the package installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if importlib.util.find_spec("rcuactors") is None:
+    sys.path.insert(0, str(ROOT))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin, unless the installed package's entry point has done so already."""
+    plugin = importlib.import_module("rcuactors.testing")
+    if not config.pluginmanager.is_registered(plugin):
+        config.pluginmanager.register(plugin, "rcuactors.testing")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The directory of pyproject.toml."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The directory of the package under test."""
+    return Path(str(importlib.import_module("rcuactors").__file__)).parent

@@ -1,0 +1,291 @@
+"""Every example of the README and of the documentation, run as it stands there.
+
+A `console` block holds commands, each on a line that begins with `$ ` (a backslash at its end continues it), and under each its exact output, standard
+error included. A line `...` there stands for lines left out, `...` within a line for characters left out. A `python` block is run; all blocks of a page
+share one namespace. One whose first line is `# NAME.py` is saved under that name instead. All examples of a page run in order in one directory of
+their own, which has `scenarios` and `tests` of the checkout in it.
+
+`python tests/docs/test_examples.py` runs them too, and writes what they print now into the pages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import attrs
+import pytest
+from sybil import Document, Example, Sybil
+from sybil.parsers.myst import CodeBlockParser
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+SHARED = ("scenarios", "tests")
+TIMEOUT_S = 120
+SAVED = re.compile(r"# (\w+\.py)\n")
+
+
+@attrs.define
+class Sandbox:
+    """Where the examples of one page run. `last` is the exit status of the last command, for `echo $?`."""
+
+    folder: Path
+    bin: Path
+    last: int = 0
+    namespace: dict[str, object] = attrs.field(factory=lambda: {"__name__": "example"})
+
+    def __attrs_post_init__(self) -> None:
+        for name in SHARED:
+            (self.folder / name).symlink_to(ROOT / name, target_is_directory=True)
+        for name, module in (
+            ("rcuactors", "-m rcuactors"),
+            ("pytest", "-m pytest -p no:cacheprovider -p no:randomly"),
+            ("python", ""),
+        ):
+            shim = self.bin / name
+            shim.write_text(
+                f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {module} "$@"\n', encoding="utf-8"
+            )
+            shim.chmod(0o755)
+
+    def environment(self) -> dict[str, str]:
+        """This checkout's package and nobody else's settings."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTEST", "COV_", "PYTHON"))
+        }
+        set_here = {
+            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "random",
+            "COLUMNS": "120",
+        }
+        if not entry_points(group="pytest11", name="rcuactors"):
+            set_here["PYTEST_PLUGINS"] = "rcuactors.testing"
+        return kept | set_here
+
+    def shell(self, command: str) -> str:
+        """Run one command; its output, standard error included."""
+        ran = subprocess.run(
+            ["bash", "-c", f"(exit {self.last}); {command}"],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+        self.last = ran.returncode
+        return ran.stdout
+
+    def python(self, source: str) -> None:
+        """Run a Python block, or save it."""
+        saved = SAVED.match(source)
+        if saved:
+            (self.folder / saved[1]).write_text(source, encoding="utf-8")
+        else:
+            exec(compile(source, "example", "exec", dont_inherit=True), self.namespace)  # noqa: S102 - examples are to be run
+
+
+@attrs.frozen
+class Command:
+    """One command of a console block, as written, and the output given for it."""
+
+    lines: tuple[str, ...]
+    output: str
+
+    @property
+    def text(self) -> str:
+        """The command itself."""
+        return "\n".join([self.lines[0].removeprefix("$ "), *self.lines[1:]])
+
+
+def commands_of(block: str) -> list[Command]:
+    """Take a console block apart. Raises ValueError when it does not begin with a command."""
+    found: list[tuple[list[str], list[str]]] = []
+    continued = False
+    for line in block.splitlines():
+        if continued:
+            found[-1][0].append(line)
+        elif line.startswith("$ "):
+            found.append(([line], []))
+        elif found:
+            found[-1][1].append(line)
+        else:
+            raise ValueError(f"a console block begins with {line!r} instead of a command")
+        continued = (continued or line.startswith("$ ")) and line.endswith("\\")
+    return [Command(tuple(lines), "".join(f"{line}\n" for line in output)) for lines, output in found]
+
+
+def matches(expected: str, got: str) -> bool:
+    """Whether an output is the one given, with `...` for what was left out."""
+    pattern = "".join(
+        "(?:.*\n)*?" if line == "..." else ".*?".join(map(re.escape, line.split("..."))) + "\n"
+        for line in expected.splitlines()
+    )
+    return re.fullmatch(pattern, got) is not None
+
+
+def without_line_end_blanks(text: str) -> str:
+    """Documentation does not keep blanks at the ends of lines."""
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def difference(expected: str, got: str) -> str:
+    """For the reader of a failed test."""
+    return "".join(
+        difflib.unified_diff(expected.splitlines(True), got.splitlines(True), "the page says", "it prints")
+    )
+
+
+def run_console(example: Example) -> None:
+    """Run each command of a block and compare."""
+    sandbox: Sandbox = example.namespace["sandbox"]
+    for command in commands_of(example.parsed):
+        got = without_line_end_blanks(sandbox.shell(command.text))
+        assert matches(command.output, got), (
+            f"{example.path}:{example.line}: $ {command.text}\n{difference(command.output, got)}"
+        )
+
+
+def run_python(example: Example) -> None:
+    """Run a Python block."""
+    sandbox: Sandbox = example.namespace["sandbox"]
+    sandbox.python(example.parsed)
+
+
+SYBIL = Sybil(
+    parsers=[CodeBlockParser("console", run_console), CodeBlockParser("python", run_python)],
+    patterns=["*.md"],
+    path=str(ROOT),
+)
+
+
+def parsed(path: Path, sandbox: Sandbox) -> Document:
+    """A page with its examples."""
+    document = SYBIL.parse(path)
+    document.namespace["sandbox"] = sandbox
+    return document
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    folder, programs = tmp_path / "page", tmp_path / "bin"
+    folder.mkdir()
+    programs.mkdir()
+    before = Path.cwd()
+    os.chdir(folder)
+    yield Sandbox(folder, programs)
+    os.chdir(before)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples(page: str, sandbox: Sandbox) -> None:
+    with redirect_stdout(io.StringIO()):
+        for example in parsed(PAGES[page], sandbox).examples():
+            example.evaluate()
+
+
+def test_the_walkthrough_and_the_first_scenario_have_examples(sandbox: Sandbox) -> None:
+    for page, at_least in (
+        ("README.md", 2),
+        ("docs/first-scenario.md", 5),
+        ("docs/walkthrough-56292e8609e3.md", 8),
+    ):
+        assert len(list(parsed(PAGES[page], sandbox).examples())) >= at_least
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "same"),
+    [
+        ("a\nb\n", "a\nb\n", True),
+        ("a\n...\nd\n", "a\nb\nc\nd\n", True),
+        ("a\n...\n", "a\n", True),
+        ("1 passed in ...s\n", "1 passed in 0.12s\n", True),
+        ("a\n", "a\nb\n", False),
+        ("a\n...\nd\n", "a\nb\nc\n", False),
+        ("a ... c\n", "a b\nc\n", False),
+        ("a.c\n", "abc\n", False),
+        ("", "a\n", False),
+    ],
+)
+def test_what_counts_as_the_output_given(expected: str, got: str, same: bool) -> None:
+    assert matches(expected, got) is same
+
+
+def test_a_console_block_is_taken_apart() -> None:
+    block = "$ one \\\n    more\nout\n$ two\n"
+    assert commands_of(block) == [Command(("$ one \\", "    more"), "out\n"), Command(("$ two",), "")]
+    with pytest.raises(ValueError, match="begins with 'out'"):
+        commands_of("out\n$ one\n")
+
+
+def test_a_command_sees_the_exit_status_of_the_one_before(sandbox: Sandbox) -> None:
+    sandbox.shell("exit 3")
+    assert sandbox.shell("echo $?") == "3\n"
+
+
+# -- writing what they print now -------------------------------------------------------------------------------------------------
+
+
+def renewed(block: str, sandbox: Sandbox) -> str:
+    """The block with what its commands print now, where that is not what it says."""
+    parts: list[str] = []
+    for command in commands_of(block):
+        got = without_line_end_blanks(sandbox.shell(command.text))
+        parts += [
+            *(f"{line}\n" for line in command.lines),
+            command.output if matches(command.output, got) else got,
+        ]
+    return "".join(parts)
+
+
+def renew(path: Path, sandbox: Sandbox) -> bool:
+    """Bring one page up to date; whether anything was wrong with it."""
+    text = path.read_text(encoding="utf-8")
+    changes: Mapping[str, str] = {}
+    for example in parsed(path, sandbox).examples():
+        if example.region.evaluator is run_console:
+            changes = {**changes, example.parsed: renewed(example.parsed, sandbox)}
+        else:
+            example.evaluate()
+    new = text
+    for old, current in changes.items():
+        new = new.replace(f"```console\n{old}```", f"```console\n{current}```")
+    path.write_text(new, encoding="utf-8")
+    return new != text
+
+
+def main() -> None:
+    """Bring the pages named on the command line up to date, or all of them."""
+    sys.path.insert(0, str(ROOT))
+    for name in sys.argv[1:] or PAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            page, programs = Path(folder, "page"), Path(folder, "bin")
+            page.mkdir()
+            programs.mkdir()
+            os.chdir(page)
+            changed = renew(PAGES[name], Sandbox(page, programs))
+            os.chdir(ROOT)
+        print(f"{name}: {'renewed' if changed else 'was right'}")
+
+
+if __name__ == "__main__":
+    main()

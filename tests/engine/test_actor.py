@@ -1,0 +1,52 @@
+"""engine/actor.py: messages say who and when; a mailbox is an unbounded Trio memory channel."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+import trio
+
+from rcuactors.engine.actor import BLOCKED, Actor, Mailbox, Message
+
+
+@attrs.frozen(kw_only=True)
+class Numbered(Message):
+    number: int
+
+
+def test_messages_come_out_in_the_order_they_went_in() -> None:
+    mailbox = Mailbox()
+    for number in range(1000):
+        mailbox.post(Numbered(sender="a", time_ns=1000 - number, number=number))
+    assert mailbox.waiting == 1000
+    taken = [mailbox.take_nowait() for _ in range(1000)]
+    assert [message.number for message in taken if isinstance(message, Numbered)] == list(range(1000))
+    assert mailbox.waiting == 0
+
+
+def test_an_empty_mailbox_gives_nothing() -> None:
+    mailbox = Mailbox()
+    assert mailbox.take_nowait() is None
+    mailbox.post(Message(sender="a", time_ns=1))
+    assert mailbox.take_nowait() == Message(sender="a", time_ns=1)
+    assert mailbox.take_nowait() is None
+
+
+def test_a_mailbox_is_a_trio_memory_channel() -> None:
+    mailbox = Mailbox()
+    assert isinstance(mailbox._send, trio.MemorySendChannel)
+    assert isinstance(mailbox._receive, trio.MemoryReceiveChannel)
+    mailbox.post(Message(sender="a", time_ns=1))
+    assert mailbox._receive.statistics().current_buffer_used == mailbox.waiting == 1
+
+
+def test_a_message_cannot_be_changed_and_says_who_and_when() -> None:
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Message(sender="a", time_ns=1).time_ns = 2  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Message(sender="a")  # type: ignore[call-arg]
+
+
+def test_a_new_actor_stands_in_no_line() -> None:
+    actor = Actor(name="a", index=0)
+    assert (actor.ticket, actor.clock, actor.listening, actor.attention) == (BLOCKED, 0, False, False)

@@ -1,0 +1,166 @@
+"""Every bundled scenario, held to the outcomes that it promises in its table and in its head."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rcuactors import RunOptions, Scenario, run
+from rcuactors.loading import find_scenarios, load_scenario
+from rcuactors.scenario import KERNELS, PRESETS
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = sorted(find_scenarios())
+SHIPPED = {
+    "call_rcu_from_raw",
+    "cold_cache_burst",
+    "flood",
+    "hardirq_caller",
+    "low_memory_fallback",
+    "one_argument",
+    "preempt_off_caller",
+    "raw_lock_caller",
+    "reader_holds_object",
+    "scheduler_lock_caller",
+    "slab_and_vmalloc",
+}
+
+
+def load(name: str) -> Scenario:
+    return load_scenario(name)
+
+
+def outcome(name: str, label: str, preset: str = "plain", **settings: str) -> str:
+    kernel, design = KERNELS[label]
+    return run(load(name), RunOptions(kernel=kernel, design=design), **PRESETS[preset], **settings).outcome()
+
+
+def test_the_promised_scenarios_are_there() -> None:
+    assert set(NAMES) >= SHIPPED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_is_complete(name: str) -> None:
+    expect = load(name).expect
+    assert {label: set(row) for label, row in expect.items()} == {label: set(PRESETS) for label in KERNELS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_head_names_the_scenario_and_says_what_to_expect(name: str) -> None:
+    source = find_scenarios()[name].read_text(encoding="utf-8")
+    assert source.startswith(f'"""{name}: ')
+    head = source.split('"""')[1]
+    assert "v5.11" in head or "every kernel" in head
+    for row in load(name).expect.values():
+        for promised in row.values():
+            assert promised == "clean" or promised.replace("-", " ") in head.lower()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("label", KERNELS)
+@pytest.mark.parametrize("name", NAMES)
+def test_outcome(name: str, label: str, preset: str) -> None:
+    assert outcome(name, label, preset) == load(name).expect[label][preset]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("label", KERNELS)
+def test_a_work_queued_under_the_run_queues_lock_is_a_deadlock(label: str, preset: str) -> None:
+    """Why the refill begins with an hrtimer."""
+    found = outcome("scheduler_lock_caller", label, preset, queue_directly="y")
+    promised = load("scheduler_lock_caller").expect[label][preset]
+    before = "" if promised == "clean" else f"{promised}, "
+    assert found == f"{before}recursive-locking, deadlock"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("label", KERNELS)
+def test_freeing_at_once_under_a_reader_is_a_use_after_free(label: str, preset: str) -> None:
+    assert outcome("reader_holds_object", label, preset, free_at_once="y") == "use-after-free"
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"), [("v5.9", "clean"), ("v5.9 direct", "clean"), ("v5.11", "out-of-memory")]
+)
+def test_the_refill_of_v5_11_kills_when_nothing_can_be_reclaimed(label: str, expected: str) -> None:
+    """The bug that commit ee6ddf58475c fixed."""
+    assert outcome("low_memory_fallback", label, reclaimable="0") == expected
+
+
+@pytest.mark.parametrize("label", KERNELS)
+def test_call_rcu_itself_is_clean_in_a_raw_section(label: str) -> None:
+    assert outcome("call_rcu_from_raw", label, "prove", use_kvfree_rcu="n") == "clean"
+
+
+@pytest.mark.parametrize(
+    ("label", "preset", "caller_pages", "refills", "fallbacks"),
+    [
+        ("v5.9", "plain", 10, 0, 0),
+        ("v5.9", "rt", 0, 0, 5000),
+        ("v5.9 direct", "rt", 10, 0, 0),
+        ("v5.11", "plain", 0, 2, 2),
+    ],
+)
+def test_where_cold_cache_burst_has_its_pages_from(
+    label: str, preset: str, caller_pages: int, refills: int, fallbacks: int
+) -> None:
+    kernel, design = KERNELS[label]
+    result = run(load("cold_cache_burst"), RunOptions(kernel=kernel, design=design), **PRESETS[preset])
+    counters = result.counters
+    assert (counters["caller_pages"], counters["refills_done"], counters["fallbacks_list"]) == (
+        caller_pages,
+        refills,
+        fallbacks,
+    )
+    assert counters["grace_periods"] == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "preset", "waits"), [("v5.9", "plain", 0), ("v5.9", "rt", 10), ("v5.11", "plain", 1)]
+)
+def test_who_waits_in_one_argument(label: str, preset: str, waits: int) -> None:
+    kernel, design = KERNELS[label]
+    result = run(load("one_argument"), RunOptions(kernel=kernel, design=design), **PRESETS[preset])
+    assert result.counters["fallbacks_synchronize"] == waits
+
+
+def test_the_flood_comes_through_with_reclaim_and_without_a_kill() -> None:
+    counters = run(load("flood")).counters
+    assert counters["kswapd_wakeups"] > 0
+    assert counters["direct_reclaims"] > 0
+    assert counters["oom_kills"] == 0
+    assert counters["peak_bytes"] > 8 << 20
+
+
+@pytest.mark.parametrize("by_path", [False, True])
+def test_by_name_and_by_path_it_is_the_same_scenario(by_path: bool) -> None:
+    chosen = load_scenario(ROOT / "scenarios" / "raw_lock_caller.py") if by_path else load("raw_lock_caller")
+    result = run(chosen, RunOptions(kernel="v5.9"), PROVE_RAW_LOCK_NESTING="y")
+    assert result.scenario == "raw_lock_caller"
+    assert result.outcome() == "invalid-wait-context"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "status"),
+    [
+        ("raw_lock_caller", [], 0),
+        ("raw_lock_caller", ["--kernel", "v5.9", "--set", "PROVE_RAW_LOCK_NESTING=y"], 1),
+        ("reader_holds_object", ["--set", "free_at_once=y"], 1),
+    ],
+)
+def test_as_a_script(name: str, arguments: list[str], status: int) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "scenarios" / f"{name}.py"), *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == status, ran.stderr
+    assert ("BUG" in ran.stdout) == (status == 1)
+    assert "Traceback" not in ran.stdout + ran.stderr

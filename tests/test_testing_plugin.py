@@ -1,0 +1,117 @@
+"""The pytest plugin: what its fixtures promise, and its registration with and without the package installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from rcuactors import BadInput, Kernel, KernelBug, Result, VirtualClock, scenario
+from rcuactors.engine.choice import Timed
+from rcuactors.engine.events import ListSink
+from rcuactors.testing import AsyncRun, RcuLab
+
+
+async def sleeper(k: Kernel, milliseconds: int = 2, report: bool = False) -> None:
+    await trio.sleep(milliseconds / 1000)
+    k.preempt_disable()
+    if report:
+        await k.mutex_lock(k.mutex("m"))
+    await k.preempt_enable()
+
+
+def test_the_lab_runs_a_plain_function_and_a_scenario_alike(rcu_lab: RcuLab) -> None:
+    plain, made = rcu_lab.run(sleeper, milliseconds=7), rcu_lab.run(scenario()(sleeper), milliseconds=7)
+    assert isinstance(plain, Result)
+    assert plain.outcome() == made.outcome() == "clean"
+    assert plain.digest == made.digest
+    assert plain.end_ns >= 7_000_000
+
+
+def test_options_reach_the_run(rcu_lab: RcuLab) -> None:
+    sink = ListSink()
+    result = rcu_lab.run(
+        sleeper, kernel="v5.9", design="direct", seed=5, strategy=Timed(), sinks=(sink,), HZ=1000, report=True
+    )
+    assert (result.kernel, result.design, result.seed, result.strategy) == ("v5.9", "direct", 5, "timed")
+    assert result.config["HZ"] == "1000"
+    assert result.parameters == {"milliseconds": 2, "report": True}
+    assert len(sink.events) == result.events
+
+
+def test_a_strategy_is_taken_by_name(rcu_lab: RcuLab) -> None:
+    assert rcu_lab.run(sleeper, strategy="random").strategy == "random"
+    with pytest.raises(BadInput, match="strategy rndom"):
+        rcu_lab.run(sleeper, strategy="rndom")
+
+
+def test_truth_values_are_y_and_n(rcu_lab: RcuLab) -> None:
+    with pytest.raises(KernelBug):
+        rcu_lab.run(sleeper, report=True, DEBUG_ATOMIC_SLEEP=True, panic_on_warn=True)
+
+
+def test_prepare_gives_the_machine(rcu_lab: RcuLab) -> None:
+    prepared = rcu_lab.prepare(sleeper, nr_cpus=3)
+    assert prepared.machine.setup.config.nr_cpus == 3
+    assert prepared.run().clean
+
+
+async def test_rcu_run_runs_beside_the_tests_tasks(rcu_run: AsyncRun, virtual_clock: VirtualClock) -> None:
+    told = trio.Event()
+
+    async def waits(k: Kernel) -> None:
+        await told.wait()
+
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def tell() -> None:
+            await trio.sleep(3)
+            told.set()
+
+        result = await rcu_run(waits)
+    assert result.clean
+    assert trio.lowlevel.current_clock() is virtual_clock
+    assert virtual_clock.current_time() >= 3
+
+
+async def test_rcu_run_takes_the_same_options(
+    rcu_run: AsyncRun, rcu_lab: RcuLab, virtual_clock: VirtualClock
+) -> None:
+    result = await rcu_run(sleeper, kernel="v5.9", seed=3, milliseconds=4, PREEMPT_RT=True)
+    assert (result.kernel, result.seed, result.config["PREEMPT_RT"]) == ("v5.9", 3, "y")
+    assert result.parameters["milliseconds"] == 4
+
+
+PROBE = """
+def test_fixtures(virtual_clock, rcu_lab, rcu_run):
+    assert rcu_lab.run is not None
+"""
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_plugin_registers_once(tmp_path: Path, root: Path, package: Path, installed: bool) -> None:
+    """A stand-in for an installed package: its metadata with the entry point of pyproject.toml beside the package."""
+    (tmp_path / "test_probe.py").write_text(PROBE)
+    (tmp_path / "conftest.py").write_text((root / "tests" / "conftest.py").read_text())
+    paths = [str(package.parent)]
+    if installed:
+        metadata = tmp_path / "site" / "rcuactors-0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: rcuactors\nVersion: 0\n")
+        (metadata / "entry_points.txt").write_text("[pytest11]\nrcuactors = rcuactors.testing\n")
+        paths.append(str(metadata.parent))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
