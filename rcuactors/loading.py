@@ -1,7 +1,7 @@
 """Scenarios by name or by path: where the bundled ones are, and how a file becomes a `Scenario`.
 
-A file is run as a module of its own under a private name, without touching `sys.path` and without leaving bytecode beside it. Whatever is wrong with it
-becomes one `BadInput`.
+A file is run as a module of its own under a private name, without touching `sys.path` and without leaving
+bytecode beside it. Whatever is wrong with it becomes one `BadInput`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def importing() -> bool:
 
 
 def _bundled_folder() -> Path | None:
-    """The wheel carries the scenarios inside the package; in a checkout they lie beside it."""
+    """Find where they are: the wheel carries them inside the package, a checkout has them beside it."""
     inside, beside = _PACKAGE / "_scenarios", _PACKAGE.parent / "scenarios"
     if inside.is_dir():
         return inside
@@ -49,14 +49,14 @@ def _bundled_folder() -> Path | None:
 
 
 def find_scenarios() -> dict[str, Path]:
-    """The bundled scenarios, name -> file, sorted by name."""
+    """Return the bundled scenarios, name -> file, sorted by name."""
     folder = _bundled_folder()
     files = sorted(folder.glob("*.py")) if folder is not None else []
     return {file.stem: file for file in files if not file.name.startswith("_")}
 
 
 def load_scenario(name_or_path: str | os.PathLike[str]) -> Scenario:
-    """The scenario of that name, or the one in that file. Raises BadInput."""
+    """Load the scenario of that name, or the one in that file. Raises BadInput."""
     text = os.fspath(name_or_path)
     bundled = find_scenarios()
     if text in bundled:
@@ -125,7 +125,7 @@ def _import_failure(path: Path, full: str, error: BaseException) -> BadInput:
 
 
 def _line_in(full: str, error: BaseException) -> int | None:
-    """The innermost line of the file that the error passed through."""
+    """Return the innermost line of the file that the error passed through."""
     lines = [
         line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == full
     ]
@@ -133,7 +133,7 @@ def _line_in(full: str, error: BaseException) -> int | None:
 
 
 def _choose(path: Path, module: ModuleType) -> Scenario:
-    """The one scenario that the file defines, or among several the one that bears the file's name."""
+    """Choose the one scenario that the file defines, or among several the one that bears its name."""
     found = {id(value): value for value in vars(module).values() if isinstance(value, Scenario)}
     own = [scenario for scenario in found.values() if scenario.body.__module__ == module.__name__]
     chosen = own or list(found.values())
@@ -143,6 +143,7 @@ def _choose(path: Path, module: ModuleType) -> Scenario:
     if len(chosen) > 1 and len(named) != 1:
         names = ", ".join(scenario.name for scenario in chosen)
         raise BadInput(
-            f"scenario file {path}: holds {len(chosen)} scenarios ({names}); one must be named {path.stem}, as the file is"
+            f"scenario file {path}: holds {len(chosen)} scenarios ({names}); "
+            f"one must be named {path.stem}, as the file is"
         )
     return named[0] if named else chosen[0]

@@ -111,12 +111,17 @@ class Machine:
     async def arun(self, body: Body, name: str) -> None:
         """The same inside somebody else's `trio.run`."""
         self.conductor.on_quiescent = self._quiescent
+        self.conductor.on_over = self._over
         await self.conductor.run(lambda: self._boot(body, name))
-        self.reporter.closed = True
-        self.events.close()
-        self.end_ns = self.conductor.now
         if self.conductor.failure is not None:
             raise self.conductor.failure
+
+    def _over(self) -> None:
+        """Take no more reports and events: what unwinds from here on is no part of the run."""
+        self.reporter.closed = True
+        self.events.close()
+        running = self.conductor.running
+        self.end_ns = max(self.conductor.now, running.clock if running is not None else 0)
 
     def _boot(self, body: Body, name: str) -> None:
         boot_cpu = self.system.cpu(0)

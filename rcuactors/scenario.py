@@ -115,14 +115,18 @@ def split_settings(chosen: Scenario, settings: Mapping[str, str]) -> tuple[dict[
     return config, parameters
 
 
+_LONGEST_NUMBER: Final = 18
+
+
 def _parse_parameter(name: str, text: str, default: object) -> Any:
     if isinstance(default, bool):
         if text.lower() not in ("y", "n"):
             raise BadInput(f"{name}={text}: needs y or n")
         return text.lower() == "y"
     if isinstance(default, int):
-        if not (text.isascii() and text.isdigit()):
-            raise BadInput(f"{name}={text}: needs a whole number, 0 or more")
+        # int() refuses texts of thousands of digits with an error of its own
+        if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
+            raise BadInput(f"{name}={text}: needs a whole number, 0 or more, of at most {_LONGEST_NUMBER} digits")
         return int(text)
     return text
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """'did you mean NAME? ' when one of the names is close, whatever the case of its letters; else nothing."""
+    """Return 'did you mean NAME? ' when one of the names is close in any case of letters, else nothing."""
     folded = {name.casefold(): name for name in names}
     close = get_close_matches(word.casefold(), folded, n=1)
     return f"did you mean {folded[close[0]]}? " if close else ""

@@ -1,6 +1,7 @@
 """call_rcu_from_raw: call_rcu() and kvfree_rcu() side by side in a raw atomic section.
 
-Difficulty c) of commit 56292e8609e3: call_rcu() is used from raw atomic context, so kvfree_rcu() is expected to work there as well.
+Difficulty c) of commit 56292e8609e3: call_rcu() is used from raw atomic context, so kvfree_rcu() is
+expected to work there as well.
 
 * call_rcu() is clean on every kernel.
 * kvfree_rcu() on v5.9 is not: "Invalid wait context" with PROVE_RAW_LOCK_NESTING.

@@ -1,9 +1,11 @@
 """cold_cache_burst: 5,000 kvfree_rcu() calls in a row on a CPU whose page cache and page list are empty.
 
-Shows batching at work: blocks of 510 pointers, the refill that overtakes the burst, one grace period for all of it.
+Shows batching at work: blocks of 510 pointers, the refill that overtakes the burst, one grace period for
+all of it.
 
-* v5.9 takes ten pages in the caller's context: "Invalid wait context" with PROVE_RAW_LOCK_NESTING. On PREEMPT_RT it takes none and every object goes to
-  the rcu_head list. With --design direct it takes them there too, silently, since nobody else wants zone->lock just then (compare raw_lock_caller).
+* v5.9 takes ten pages in the caller's context: "Invalid wait context" with PROVE_RAW_LOCK_NESTING. On
+  PREEMPT_RT it takes none and every object goes to the rcu_head list. With --design direct it takes them
+  there too, silently, since nobody else wants zone->lock just then (compare raw_lock_caller).
 * v5.11 misses twice and has ten pages from the worker; clean everywhere.
 """
 

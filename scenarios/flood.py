@@ -1,9 +1,11 @@
 """flood: a CPU frees faster than grace periods end, in a machine with little memory.
 
-Every object must wait for the monitor and for a grace period, and a reader makes grace periods long, so what waits piles up until memory runs short: kswapd is
-woken, the allocating caller reclaims, and has to wait. The machine must come through: nothing is lost, nobody is killed.
+Every object must wait for the monitor and for a grace period, and a reader makes grace periods long, so
+what waits piles up until memory runs short: kswapd is woken, the allocating caller reclaims, and has to
+wait. The machine must come through: nothing is lost, nobody is killed.
 
-* v5.9 takes its pages in the caller's context: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; on PREEMPT_RT the whole flood goes to the list.
+* v5.9 takes its pages in the caller's context: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; on
+  PREEMPT_RT the whole flood goes to the list.
 * v5.11 is clean everywhere.
 """
 

@@ -1,8 +1,10 @@
 """hardirq_caller: kvfree_rcu() from a hardware interrupt handler, with the page caches cold.
 
-A handler that cannot be threaded may take raw spinlocks only, whatever it interrupted. As in raw_lock_caller, CPU 1 keeps the zone busy.
+A handler that cannot be threaded may take raw spinlocks only, whatever it interrupted. As in
+raw_lock_caller, CPU 1 keeps the zone busy.
 
-* v5.9 asks for a page in the handler: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; on PREEMPT_RT it does not ask: clean.
+* v5.9 asks for a page in the handler: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; on PREEMPT_RT it
+  does not ask: clean.
 * v5.9 with --design direct sleeps in the handler on PREEMPT_RT: "scheduling while atomic".
 * v5.11 is clean everywhere.
 """

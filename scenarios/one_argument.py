@@ -1,10 +1,12 @@
-"""one_argument: kvfree_rcu(ptr) for objects without an rcu_head, from process context, with the page caches cold.
+"""one_argument: kvfree_rcu(ptr), for objects without an rcu_head, from process context, page caches cold.
 
-Without an rcu_head there is no list to fall back to: a caller that finds no block waits for a grace period itself and frees the object in line.
+Without an rcu_head there is no list to fall back to: a caller that finds no block waits for a grace period
+itself and frees the object in line.
 
-* v5.9 takes its page in the caller's context, and no caller waits; under PROVE_RAW_LOCK_NESTING that is "Invalid wait context". On PREEMPT_RT it takes
-  none, so every caller waits for a grace period.
-* v5.11: the first caller waits; by then the worker has filled the cache and the others find blocks. Clean everywhere.
+* v5.9 takes its page in the caller's context, and no caller waits; under PROVE_RAW_LOCK_NESTING that is
+  "Invalid wait context". On PREEMPT_RT it takes none, so every caller waits for a grace period.
+* v5.11: the first caller waits; by then the worker has filled the cache and the others find blocks. Clean
+  everywhere.
 """
 
 from rcuactors import Kernel, scenario, script

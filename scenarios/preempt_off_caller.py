@@ -1,7 +1,8 @@
-"""preempt_off_caller: kvfree_rcu() with preemption disabled and no lock of the caller's own, with the page caches cold.
+"""preempt_off_caller: kvfree_rcu() with preemption off and no lock of the caller's own, page caches cold.
 
-lockdep does not look at preempt_count: what it reports on v5.9 is kvfree_rcu()'s own raw krcp->lock around the page allocator, so it would report the
-same from a preemptible caller. PREEMPT_RT, where the allocator sleeps, looks at preempt_count and nothing else.
+lockdep does not look at preempt_count: what it reports on v5.9 is kvfree_rcu()'s own raw krcp->lock around
+the page allocator, so it would report the same from a preemptible caller. PREEMPT_RT, where the allocator
+sleeps, looks at preempt_count and nothing else.
 
 * v5.9: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; clean on PREEMPT_RT, where it does not ask.
 * v5.9 with --design direct: "scheduling while atomic" on PREEMPT_RT.

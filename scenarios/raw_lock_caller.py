@@ -1,11 +1,15 @@
 """raw_lock_caller: kvfree_rcu() under the caller's own raw_spinlock_t, with the page caches cold.
 
-Shows difficulties a) and b) of commit 56292e8609e3. The caller holds a raw spinlock, the CPU's page cache and page list are empty, so a page must come
-from the zone, whose lock is a spinlock_t. Meanwhile CPU 1 keeps the zone busy, as the rest of a machine does.
+Shows difficulties a) and b) of commit 56292e8609e3. The caller holds a raw spinlock, the CPU's page cache
+and page list are empty, so a page must come from the zone, whose lock is a spinlock_t. Meanwhile CPU 1
+keeps the zone busy, as the rest of a machine does.
 
-* v5.9 asks in the caller's context: "Invalid wait context" with PROVE_RAW_LOCK_NESTING. On PREEMPT_RT it does not ask at all (4d2919411867): clean.
-* v5.9 with --design direct asks on PREEMPT_RT too: zone->lock is contended, the caller sleeps: "scheduling while atomic".
-* v5.11 leaves the page to a worker: clean everywhere; the first objects go to the rcu_head list until the worker has filled the cache.
+* v5.9 asks in the caller's context: "Invalid wait context" with PROVE_RAW_LOCK_NESTING. On PREEMPT_RT it
+  does not ask at all (4d2919411867): clean.
+* v5.9 with --design direct asks on PREEMPT_RT too: zone->lock is contended, the caller sleeps: "scheduling
+  while atomic".
+* v5.11 leaves the page to a worker: clean everywhere; the first objects go to the rcu_head list until the
+  worker has filled the cache.
 * Without the checks (plain) every version is silent: the mistake is there, nobody looks.
 """
 

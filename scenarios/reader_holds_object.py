@@ -1,9 +1,10 @@
 """reader_holds_object: a reader on CPU 1 holds an object across the updater's kvfree_rcu() on CPU 0.
 
-The object may be freed when the reader has left, not before, however long that takes. The oracle watches, and never asks the grace-period machine.
+The object may be freed when the reader has left, not before, however long that takes. The oracle watches,
+and never asks the grace-period machine.
 
-* kvfree_rcu() is clean on every kernel: the free comes after the reader's end. v5.9 asks for its page in the caller's context, but its prefilled cache has
-  one, so not even PROVE_RAW_LOCK_NESTING sees anything.
+* kvfree_rcu() is clean on every kernel: the free comes after the reader's end. v5.9 asks for its page in
+  the caller's context, but its prefilled cache has one, so not even PROVE_RAW_LOCK_NESTING sees anything.
 * With --set free_at_once=y the updater uses kfree() instead: use-after-free, on every kernel.
 """
 

@@ -1,12 +1,13 @@
-"""scheduler_lock_caller: kvfree_rcu() under &rq->lock, the lock that a wake-up takes. Why the refill begins with an hrtimer.
+"""scheduler_lock_caller: kvfree_rcu() under &rq->lock, the lock of a wake-up: why an hrtimer comes first.
 
-Queueing a work wakes a worker, and waking takes the run queue's lock: from under that very lock it never returns. Starting an hrtimer only enqueues it and
-programs the clock event device; the handler queues the work later, in an interrupt that holds none of the caller's locks.
+Queueing a work wakes a worker, and waking takes the run queue's lock: from under that very lock it never
+returns. Starting an hrtimer only enqueues it and programs the clock event device; the handler queues the
+work later, in an interrupt that holds none of the caller's locks.
 
 * v5.9 asks for a page under two raw locks: "Invalid wait context" with PROVE_RAW_LOCK_NESTING.
 * v5.11 is clean everywhere, with one refill asked for and done.
-* With --set queue_directly=y the scenario queues the refill's work as a design without the hrtimer stage would: lockdep reports the recursion, and the CPU
-  spins on its own lock for ever, on every kernel.
+* With --set queue_directly=y the scenario queues the refill's work as a design without the hrtimer stage
+  would: lockdep reports the recursion, and the CPU spins on its own lock for ever, on every kernel.
 """
 
 from rcuactors import Kernel, scenario, script

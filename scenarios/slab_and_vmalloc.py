@@ -1,9 +1,11 @@
 """slab_and_vmalloc: objects from kmalloc() and areas from vmalloc(), mixed, each kind in blocks of its own.
 
-Slab objects go to kfree_bulk() a block at a time, vmalloc areas to vfree() one by one, in that order; a block never holds both.
+Slab objects go to kfree_bulk() a block at a time, vmalloc areas to vfree() one by one, in that order; a
+block never holds both.
 
-* v5.9 takes two pages in the caller's context once its two prefilled ones are gone: here the caches are cold, so "Invalid wait context" with
-  PROVE_RAW_LOCK_NESTING. On PREEMPT_RT both kinds share the rcu_head list.
+* v5.9 takes two pages in the caller's context once its two prefilled ones are gone: here the caches are
+  cold, so "Invalid wait context" with PROVE_RAW_LOCK_NESTING. On PREEMPT_RT both kinds share the rcu_head
+  list.
 * v5.11 is clean everywhere.
 """
 

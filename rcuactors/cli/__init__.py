@@ -1,4 +1,4 @@
-"""The command line: `rcuactors list`, `run` and `replay`, and what a scenario file calls to be run as a program."""
+"""The command line: `rcuactors list`, `run`, `replay`, and how a scenario file runs as a program."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rcuactors.scenario import Scenario
 @click.version_option(__version__, prog_name="rcuactors")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """The group of all commands."""
+    """Hold the commands; without one, say which there are."""
     if ctx.invoked_subcommand is None:
         raise BadInput(f"needs a command: {', '.join(cli.commands)} (`rcuactors --help` describes them)")
 

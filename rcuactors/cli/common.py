@@ -27,25 +27,16 @@ _LARGEST_SEED: Final = (1 << 64) - 1
 _LARGEST_BOUND: Final = 10**15
 
 
-class WholeNumber(click.ParamType):
-    """A whole number in plain digits, within bounds."""
+def _whole_number(low: int, high: int) -> Callable[[click.Context, click.Parameter, str], int]:
+    """Make an option's callback that takes a whole number in plain digits."""
 
-    name = "number"
+    def convert(_ctx: click.Context, param: click.Parameter, text: str) -> int:
+        plain = text.isascii() and text.isdigit() and len(text) <= len(str(high))
+        if not plain or not low <= int(text) <= high:
+            raise BadInput(f"{param.opts[0]} {text}: needs a whole number from {low} to {high}")
+        return int(text)
 
-    def __init__(self, low: int, high: int) -> None:
-        self._low = low
-        self._high = high
-
-    def convert(self, value: Any, param: click.Parameter | None, _ctx: click.Context | None) -> int:
-        """The number. Raises BadInput."""
-        if isinstance(value, int):
-            return value
-        digits = value.removeprefix("-")
-        plain = digits.isascii() and digits.isdigit() and len(digits) <= len(str(self._high))
-        if not plain or not self._low <= int(value) <= self._high:
-            option = param.opts[0] if param is not None else "number"
-            raise BadInput(f"{option} {value}: needs a whole number from {self._low} to {self._high}")
-        return int(value)
+    return convert
 
 
 _OPTIONS: Final = (
@@ -73,8 +64,9 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--seed",
-        type=WholeNumber(0, _LARGEST_SEED),
-        default=0,
+        callback=_whole_number(0, _LARGEST_SEED),
+        default="0",
+        metavar="NUMBER",
         show_default=True,
         help="Seed of the strategy.",
     ),
@@ -83,8 +75,9 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--max-steps",
-        type=WholeNumber(1, _LARGEST_BOUND),
-        default=DEFAULT_MAX_STEPS,
+        callback=_whole_number(1, _LARGEST_BOUND),
+        default=str(DEFAULT_MAX_STEPS),
+        metavar="NUMBER",
         show_default=True,
         help="End a run that takes more steps.",
     ),
@@ -129,7 +122,10 @@ class RunArguments:
             )
 
     def options(self, *, parameters: Collection[str], of: str) -> RunOptions:
-        """What they say, checked; `parameters` are the names of `of` that can be set besides the configuration's. Raises BadInput."""
+        """Check them and return what they say. Raises BadInput.
+
+        `parameters` are the names of `of` that can be set besides the configuration's.
+        """
         find_era(self.kernel)
         if self.design is not None:
             make_design(self.design)
@@ -155,7 +151,7 @@ class RunArguments:
 
 
 def with_sinks(options: RunOptions, sinks: tuple[Sink, ...]) -> RunOptions:
-    """The same options, with those who take the events."""
+    """Return the options with those who take the events."""
     return attrs.evolve(options, sinks=sinks)
 
 

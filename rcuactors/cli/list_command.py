@@ -16,7 +16,7 @@ from rcuactors.errors import BadInput
 from rcuactors.explore import describe_strategies
 from rcuactors.kernel.costs import describe as describe_costs
 from rcuactors.loading import find_scenarios, load_scenario
-from rcuactors.report.text import aligned
+from rcuactors.report.text import aligned, value_text
 from rcuactors.report.units import plural
 from rcuactors.spelling import did_you_mean
 
@@ -106,16 +106,14 @@ def _value(entry: Entry) -> list[str]:
 
 
 def _remarks(entry: Entry) -> list[str]:
-    """What else a line says of an entry, in brackets."""
-    parts = [f"{name}={value}" for name, value in entry.get("parameters", {}).items()]
-    for key in ("design", "source"):
-        if key in entry:
-            parts.append(f"{key}: {entry[key]}")
+    """Return what else a line says of an entry, in brackets."""
+    parts = [f"{name}={value_text(value)}" for name, value in entry.get("parameters", {}).items()]
+    parts += [f"{key}: {entry[key]}" for key in ("design", "source") if key in entry]
     return [f"({', '.join(parts)})"] if parts else []
 
 
 def _in_short(topics: dict[str, list[Entry]]) -> list[str]:
-    """The names of each kind with what they are; of the costs only how many there are."""
+    """Name those of each kind and what they are; of the costs say only how many there are."""
     lines: list[str] = []
     for topic, entries in topics.items():
         if topic == "costs":

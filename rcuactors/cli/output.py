@@ -1,4 +1,4 @@
-"""Where output goes: standard output, whose reader may go away, and event files, which appear only once they are whole."""
+"""Where output goes: standard output, whose reader may go away, and event files, which appear when whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, Self, TextIO
 
 from rcuactors.engine.events import Event, TextSink
 from rcuactors.errors import BadInput
@@ -23,17 +23,18 @@ class ReaderGone(Exception):  # noqa: N818 - no error of ours
 
 
 @contextlib.contextmanager
-def writing_stdout() -> Iterator[TextIO]:
-    """Standard output, with what can go wrong in writing to it told apart from everything else."""
+def writing_stdout(*, flush: bool = True) -> Iterator[TextIO]:
+    """Lend standard output; what goes wrong in writing to it is told apart from everything else."""
     out = sys.stdout
     if out is None:
         raise BadInput("standard output: is closed")
-    if isinstance(out, io.TextIOWrapper):
+    if isinstance(out, io.TextIOWrapper) and out.errors != "backslashreplace":
         # What the user typed comes back in our lines, and need not fit the encoding.
         out.reconfigure(errors="backslashreplace")
     try:
         yield out
-        out.flush()
+        if flush:
+            out.flush()
     except BrokenPipeError:
         raise ReaderGone from None
     except OSError as error:
@@ -42,7 +43,7 @@ def writing_stdout() -> Iterator[TextIO]:
 
 
 def silence_stdout() -> None:
-    """Whatever is still in the buffer goes nowhere, so that the interpreter does not complain of it at its end."""
+    """Let what is still in the buffer go nowhere, or the interpreter would complain at its end."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
@@ -65,15 +66,16 @@ class StdoutEvents:
 
     def take(self, event: Event) -> None:
         """Print one event."""
-        with writing_stdout() as out:
+        with writing_stdout(flush=False) as out:
             out.write(f"{event.line()}\n")
 
 
 class EventFile:
     """A file of events: ftrace text, or JSON lines when its name ends so. A context manager and a sink.
 
-    It is written under another name beside its own and renamed at the end, so that an older file stays until there is a whole new one. A device or
-    a pipe is written as it is. Nothing is left behind when the run was not begun or a write failed; a run that ended badly keeps its events.
+    It is written under another name beside its own and renamed at the end: an older file stays until there
+    is a whole new one. A device or a pipe is written as it is. Nothing is left behind when the run was not
+    begun or a write failed; a run that ended badly keeps its events.
     """
 
     def __init__(self, name: str) -> None:
@@ -92,7 +94,7 @@ class EventFile:
         said = error.strerror if isinstance(error, OSError) else None
         return self._bad(f"cannot be written: {said or error}")
 
-    def __enter__(self) -> EventFile:
+    def __enter__(self) -> Self:
         try:
             self._open()
         except (OSError, ValueError) as error:  # a name with a NUL is a ValueError

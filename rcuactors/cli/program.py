@@ -1,6 +1,7 @@
-"""Commands that end as a program should: one line on stderr for whatever was wrong, an exit code, and never a traceback.
+"""Commands that end as a program should: one line for whatever was wrong, an exit code, no traceback.
 
-Exit codes: 0 clean, 1 violations, 2 bad usage or bad input, 130 interrupted, 141 nobody reads the output any more (as if by SIGPIPE).
+Exit codes: 0 clean, 1 violations, 2 bad usage or bad input, 130 interrupted, 141 nobody reads the output any
+more (what SIGPIPE would have made of it).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 import click
@@ -28,7 +29,7 @@ class Interrupted(Exception):  # noqa: N818 - an answer to Ctrl-C, not an error
 
 
 def complain(message: str) -> None:
-    """One line on stderr. What cannot be printed on one line, such as a line end in a file's name, is shown by its escape."""
+    """Write one line to stderr; what would break it, such as a line end in a file's name, by its escape."""
     if sys.stderr is not None:
         line = "".join(
             char if char.isprintable() else char.encode("unicode_escape").decode() for char in message
@@ -40,7 +41,8 @@ def complain(message: str) -> None:
 def _usage_text(error: click.ClickException) -> str:
     text = " ".join(error.format_message().split()).rstrip(".")
     ctx = getattr(error, "ctx", None)
-    return f"{text} (`{ctx.command_path} --help` shows what there is)" if ctx is not None else text
+    command = f"{ctx.command_path} --help" if ctx is not None else "--help"
+    return f"{text} (`{command}` shows what there is)"
 
 
 def _internal_error(error: Exception) -> str:
@@ -71,10 +73,19 @@ def exit_code_of(body: Callable[[], int]) -> int:
 class ProgramCommand(click.Command):
     """A command whose `main` ends the program by `exit_code_of`."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> NoReturn:  # noqa: ARG002 - never Click's own way
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: ARG002 - this command ends the program in its own way
+        **extra: Any,
+    ) -> NoReturn:
         """Parse, run, exit."""
-        parent = super()
-        sys.exit(exit_code_of(lambda: int(parent.main(*args, standalone_mode=False, **extra) or 0)))
+        run = super().main
+        sys.exit(
+            exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0))
+        )
 
     def invoke(self, ctx: click.Context) -> Any:
         """Keep Ctrl-C from Click, which would print a line end of its own."""
@@ -92,7 +103,7 @@ class ProgramGroup(ProgramCommand, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand named. Raises BadInput when there is none of that name."""
+        """Find the subcommand named. Raises BadInput when there is none of that name."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
             raise BadInput(

@@ -21,7 +21,7 @@ from rcuactors.report.units import duration, plural
 @click.argument("file")
 @run_options
 def replay_command(file: str, **options: Any) -> int:
-    """Replay FILE, an ftrace recording (plain or gzipped), and compare what the machine does with what the real kernel did."""
+    """Replay FILE, an ftrace recording (plain or gzipped), and compare the machine with the real kernel."""
     arguments = RunArguments(**options)
     run_options_ = arguments.options(parameters=(), of="a replay")
     recording = read_recording(file)

@@ -30,7 +30,7 @@ def run_command(scenario: str, **options: Any) -> int:
 
 
 def scenario_command(chosen: Scenario) -> ProgramCommand:
-    """The command that a scenario file is when it is run as a program."""
+    """Make the command that a scenario file is when it is run as a program."""
 
     @click.command(cls=ProgramCommand, help=chosen.about or None)
     @run_options
@@ -53,15 +53,15 @@ def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
         )
     if ended is not None and not isinstance(ended, KernelBug | KeyboardInterrupt):
         raise BadInput(raised_text(chosen, ended)) from ended
-    result = run.result()
-    session.screen.end(result)
-    if isinstance(ended, KeyboardInterrupt):
+    result, interrupted = run.result(), isinstance(ended, KeyboardInterrupt)
+    session.screen.end(result, so_far=interrupted)
+    if interrupted:
         raise Interrupted
     return 0 if result.clean else EXIT_VIOLATIONS
 
 
 def raised_text(chosen: Scenario, error: BaseException) -> str:
-    """What a scenario raised, and where: the innermost line of its own file, if it came by there."""
+    """Say what a scenario raised, and where: the innermost line of its own file, if it came by there."""
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     file = getattr(getattr(chosen.body, "__code__", None), "co_filename", None)
     own = [entry for entry in frames if entry[0] == file]

@@ -27,16 +27,16 @@ class Screen(Protocol):
     live: bool
 
     def begin(self, so_far: Result) -> None:
-        """The run is about to start."""
+        """Show that the run is about to start."""
 
-    def end(self, result: Result) -> None:
-        """The run is over, or was ended."""
+    def end(self, result: Result, *, so_far: bool) -> None:
+        """Show a run that is over, or was interrupted: what was found so far."""
 
     def end_with(self, document: dict[str, object], lines: list[str]) -> None:
-        """The run is over and has a report of its own: the same as data and as text."""
+        """Show a report of its own kind, given as data and as text."""
 
     def panic(self, violation: Violation) -> None:
-        """The run was ended by its first report, and that is all there is."""
+        """Show the report that ended a run, where there is nothing else."""
 
 
 class JsonScreen:
@@ -47,18 +47,18 @@ class JsonScreen:
         self.live = live
 
     def begin(self, so_far: Result) -> None:
-        """Nothing yet."""
+        """Show nothing yet."""
 
-    def end(self, result: Result) -> None:
-        """All of it."""
+    def end(self, result: Result, *, so_far: bool) -> None:  # noqa: ARG002 - the exit code tells
+        """Print all of it."""
         print_json(result.as_json())
 
     def end_with(self, document: dict[str, object], _lines: list[str]) -> None:
-        """The report as data."""
+        """Print the report as data."""
         print_json(document)
 
     def panic(self, violation: Violation) -> None:
-        """The one violation, where a result has its violations."""
+        """Print the one violation, where a result has its violations."""
         print_json({"violations": [{**attrs.asdict(violation), "kind": violation.kind.value}]})
 
 
@@ -71,19 +71,19 @@ class PlainScreen:
         self._verbose = verbose
 
     def begin(self, so_far: Result) -> None:
-        """The head line."""
+        """Print the head line."""
         print_lines([head_line(so_far)])
 
-    def end(self, result: Result) -> None:
-        """Splats, figures, verdict."""
-        print_lines(result_lines(result, every_splat=self._verbose))
+    def end(self, result: Result, *, so_far: bool) -> None:
+        """Print splats, figures, verdict."""
+        print_lines(result_lines(result, every_splat=self._verbose, so_far=so_far))
 
     def end_with(self, _document: dict[str, object], lines: list[str]) -> None:
-        """The report as text."""
+        """Print the report as text."""
         print_lines(lines)
 
     def panic(self, violation: Violation) -> None:
-        """The splat."""
+        """Print the splat."""
         print_lines(splat_lines(violation))
 
 
@@ -101,27 +101,27 @@ class TerminalScreen:
         self.live = not verbose and sys.stderr is not None and sys.stderr.isatty()
 
     def begin(self, so_far: Result) -> None:
-        """The head line."""
+        """Print the head line."""
         self._terminal.print_head(self._console, so_far)
 
-    def end(self, result: Result) -> None:
-        """The event log's end, splats, figures, verdict."""
+    def end(self, result: Result, *, so_far: bool) -> None:
+        """Print the event log's end, splats, figures, verdict."""
         self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
-        self._terminal.print_result(self._console, result, every_splat=self._verbose)
+        self._terminal.print_result(self._console, result, every_splat=self._verbose, so_far=so_far)
 
     def end_with(self, _document: dict[str, object], lines: list[str]) -> None:
-        """The event log's end, and the report as text."""
+        """Print the event log's end, and the report as text."""
         self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
         self._terminal.print_lines(self._console, lines)
 
     def panic(self, violation: Violation) -> None:
-        """The event log's end, and the splat."""
+        """Print the event log's end, and the splat."""
         self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
         self._terminal.print_splat(self._console, violation)
 
 
 def open_screen(*, as_json: bool, verbose: bool) -> Screen:
-    """The screen for what was asked and for where standard output goes."""
+    """Choose by what was asked and by where standard output goes."""
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     if as_json:
         return JsonScreen(live=on_terminal and sys.stderr is not None and sys.stderr.isatty())

@@ -1,4 +1,4 @@
-"""What surrounds a run that somebody asked for: the screen, the event file, the progress bar, Ctrl-C, and what its end means."""
+"""What surrounds a run that somebody asked for: screen, event file, progress bar, Ctrl-C, and its end."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Session:
             yield
 
     def attempt(self, body: Callable[[], object], *, how_far: Callable[[], str]) -> BaseException | None:
-        """Run the body. None, or how it ended instead: by a KernelBug, a KeyboardInterrupt, or what the scenario raised.
+        """Run the body. Return None, or what ended it: a KernelBug, Ctrl-C, whatever the scenario raised.
 
-        Raises what concerns the user's input or our output.
+        What concerns the user's input or our output is raised.
         """
         try:
             with self._under_way(how_far):
@@ -61,7 +61,7 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(arguments: RunArguments) -> Iterator[Session]:
-    """The surroundings for these options; the event file is opened now, so that it is known to be writable before the run."""
+    """Open the surroundings; the event file is among them, since it must be writable before the run."""
     screen = open_screen(as_json=arguments.as_json, verbose=arguments.verbose)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(EventFile(arguments.events)) if arguments.events is not None else None
@@ -69,7 +69,7 @@ def open_session(arguments: RunArguments) -> Iterator[Session]:
 
 
 def quiet_stdout(wanted: bool) -> contextlib.AbstractContextManager[object]:
-    """What a scenario prints goes to stderr meanwhile, if wanted: standard output is for one document."""
+    """Send what a scenario prints to stderr meanwhile, if wanted: standard output is for one document."""
     return (
         contextlib.redirect_stdout(sys.stderr)
         if wanted and sys.stderr is not None
@@ -78,7 +78,7 @@ def quiet_stdout(wanted: bool) -> contextlib.AbstractContextManager[object]:
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The first plain exception in a nest of groups."""
+    """Return the first plain exception in a nest of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,7 @@
-"""A person who watches a run: Ctrl-C, and a progress bar once it takes longer than a second. Neither changes what the run does."""
+"""A person who watches a run: Ctrl-C, and a progress bar once it takes longer than a second.
+
+Neither changes what the run does.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ _BAR_EVERY_S: Final = 0.2
 
 
 class Stopper:
-    """Ctrl-C. A sink, since an event is a point at which a run can be ended in good order; one that has no events is ended anywhere, a moment later."""
+    """Ctrl-C. A sink, since a run can be ended in good order at an event; without any, it is ended anywhere.
+
+    A second Ctrl-C, or half a second, makes the difference.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -39,7 +45,7 @@ class Stopper:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear Ctrl-C meanwhile, unless somebody else does, or it is ignored, or this is not the main thread."""
+        """Hear Ctrl-C meanwhile, unless somebody else does, or it is ignored, or this is no main thread."""
         ours = threading.current_thread() is threading.main_thread()
         if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             yield
@@ -55,7 +61,7 @@ class Stopper:
 
 @contextlib.contextmanager
 def progress_bar(how_far: Callable[[], str]) -> Iterator[None]:
-    """A bar on stderr beside what `how_far` says, drawn by a thread of its own that only reads."""
+    """Draw a bar on stderr beside what `how_far` says, by a thread of its own that only reads."""
     done = threading.Event()
     thread = threading.Thread(target=_draw, args=(done, how_far), daemon=True)
     thread.start()

@@ -77,6 +77,6 @@ class Context:
             irqs
             + ("N" if need_resched else ".")
             + where
-            + (f"{depth & 0xF:x}" if depth else ".")
-            + (f"{pinned & 0xF:x}" if pinned else ".")
+            + (f"{min(depth, 0xF):x}" if depth else ".")
+            + (f"{min(pinned, 0xF):x}" if pinned else ".")
         )

@@ -57,7 +57,9 @@ class Conductor:
         self._timed = strategy.obeys_time
         self._queue: list[tuple[int, int, int, Actor]] = []
         self._tickets = 0
-        self._strands: list[Strand] = []
+        self.on_over: Callable[[], None] = lambda: None
+        self._strands: dict[int, Strand] = {}
+        self._strands_made = 0
         self._finished: trio.Event | None = None
         self._nursery: trio.Nursery | None = None
         self.outside = Outside(self)
@@ -76,6 +78,8 @@ class Conductor:
                 try:
                     await self._begin(set_up)
                     await self._finished.wait()
+                except KeyboardInterrupt as interrupt:
+                    self.finish(interrupt)
                 finally:
                     self._dismiss()
                     nursery.cancel_scope.cancel()
@@ -101,10 +105,15 @@ class Conductor:
             self._finished.set()
 
     def _dismiss(self) -> None:
-        """Wake every parked strand with `RunOver`, so that its coroutine unwinds whatever Trio's cancellation does."""
+        """Wake every parked strand with `RunOver`, so that its coroutine unwinds whatever Trio's cancellation does.
+
+        Trio chooses the order in which they unwind; it is no part of the run, so nobody has the baton and nobody listens.
+        """
         self.over = True
         self.horizon = -1
-        for strand in self._strands:
+        self.running = None
+        self.on_over()
+        for strand in self._strands.values():
             if strand.parked and strand.task is not None:
                 strand.parked = False
                 trio.lowlevel.reschedule(strand.task, outcome.Error(RunOver()))
@@ -113,8 +122,9 @@ class Conductor:
 
     def new_strand(self, name: str) -> Strand:
         """Make a strand; its order is the order of making."""
-        strand = Strand(name, len(self._strands))
-        self._strands.append(strand)
+        strand = Strand(name, self._strands_made)
+        self._strands[strand.order] = strand
+        self._strands_made += 1
         return strand
 
     def spawn(self, strand: Strand, body: Body, gate: Gate, nursery: trio.Nursery | None = None) -> None:
@@ -134,6 +144,7 @@ class Conductor:
         if error is not None:
             self.finish(error)
             return
+        del self._strands[strand.order]
         gate.exited(strand)
         await self.pass_on()
 

@@ -64,7 +64,7 @@ class Outside:
         """The run is over: the clock stands where the run ended."""
         if self._clock is not None:
             self._clock.on_stall = self._clock.reader = None
-            self._clock.advance(self._seconds(self._conductor.now))
+            self._move_the_clock()
 
     def _seconds(self, time_ns: int) -> float:
         return self._base + time_ns / NSEC_PER_SEC
@@ -80,6 +80,11 @@ class Outside:
         if trio.lowlevel.current_task() is not running.strand.task:
             return self._base
         return self._seconds(running.clock)
+
+    def _move_the_clock(self) -> None:
+        """Bring Trio's time up to the conductor's."""
+        if self._clock is not None:
+            self._clock.advance(self._seconds(self._conductor.now))
 
     def ring(self, alarm: Alarm) -> None:
         """Virtual time has come to a deadline: Trio wakes who waits for it at its next turn."""
@@ -102,6 +107,7 @@ class Outside:
             alarm = Alarm(name=f"deadline of {strand.name}", index=_ALARM_INDEX, seconds=seconds)
             self._conductor.enqueue(alarm, max(self._nanoseconds(seconds), self._conductor.now))
         self._conductor.running = None
+        self._move_the_clock()
         self._wake_the_caretaker()
         return alarm
 
@@ -109,6 +115,8 @@ class Outside:
         """Trio's wait is over: wait for the baton. Raises RunOver when the run has ended meanwhile."""
         if alarm is not None:
             alarm.ticket = BLOCKED
+        if self._conductor.over:
+            return
         self._returned.append((strand.order, strand, gate))
         if self._abandoned:
             self._abandoned = False
@@ -125,7 +133,7 @@ class Outside:
         if self._clock is not None:
             # With nobody in line Trio may have moved our clock by itself, to the deadline of a task that is no strand.
             conductor.now = max(conductor.now, self._nanoseconds(self._clock.seconds))
-            self._clock.advance(self._seconds(conductor.now))
+            self._move_the_clock()
         self.settling = True
         try:
             for _ in range(_SETTLE_TURNS):

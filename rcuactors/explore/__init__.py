@@ -14,7 +14,7 @@ STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {Timed.name: Timed, Rando
 
 
 def make_strategy(name: str) -> Strategy:
-    """A new strategy of that name. Raises BadInput."""
+    """Make a new strategy of that name. Raises BadInput."""
     if name not in STRATEGIES:
         raise BadInput(f"strategy {name}: there are {', '.join(STRATEGIES)}")
     return STRATEGIES[name]()

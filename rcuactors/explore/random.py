@@ -1,7 +1,8 @@
-"""The `random` strategy: at every choice point a seeded draw, by the weights that nature would give the options.
+"""The `random` strategy: at every choice point a seeded draw, by the weights that nature would give.
 
-It does not obey time: it is asked at each point who goes on, so a processor may be held up anywhere for any length, as by a hypervisor. The weights favour
-those that can go on now over the next deadline, or timers would overtake everything.
+It does not obey time: it is asked at each point who goes on, so a processor may be held up anywhere for any
+length, as by a hypervisor. The weights favour those that can go on now over the next deadline, or timers
+would overtake everything.
 """
 
 from __future__ import annotations

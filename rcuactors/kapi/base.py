@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..engine.errors import RunOver
 from ..kernel.cpu import Cpu
 from ..machine import Machine
 
@@ -17,11 +18,16 @@ class KernelBase:
 
     @property
     def _cpu(self) -> Cpu:
-        """The CPU that has the baton. Raises RuntimeError when no code of the machine is running."""
+        """The CPU that has the baton. Raises RuntimeError when no code of the machine is running, RunOver when its run is over."""
         running = self._conductor.running
         if isinstance(running, Cpu):
             return running
-        raise RuntimeError("the kernel's functions can only be called from a thread or handler of a running machine")
+        if self._conductor.over:
+            raise RunOver
+        raise RuntimeError(
+            "the kernel's functions can only be called from a thread or handler of a running machine: "
+            "start kernel threads with k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
+        )
 
     async def _spend(self, cpu: Cpu, cost_ns: int) -> None:
         """Charge time and let others act."""

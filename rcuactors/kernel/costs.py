@@ -91,11 +91,11 @@ def load_costs(path: Path) -> CostModel:
     """Read a TOML file of `name = nanoseconds` lines; names left out keep their default. Raises BadInput."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # of text that is not UTF-8, or a name with a NUL
         raise BadInput(f"cost file {path}: cannot be read ({type(error).__name__})") from None
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"cost file {path}: not TOML: {error}") from None
     names = {field.name for field in attrs.fields(CostModel)}
     unknown = sorted(set(table) - names)

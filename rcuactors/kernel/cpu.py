@@ -19,7 +19,7 @@ from ..engine.errors import RunOver
 from ..engine.strand import Strand
 from .messages import HardIrq, Nmi, WakeUp
 from .thread import RunQueue, Thread, ThreadState
-from .waiting import report_cycle
+from .waiting import report_cycle, report_lockup
 
 if TYPE_CHECKING:
     from ..context.locks import Lock
@@ -112,6 +112,9 @@ class Cpu(Processor):
         threaded = message.threadable and self.system.config.PREEMPT_RT
         ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, message.irq_config
         ctx.irqs_disabled = True
+        ctx.irqs_disabled_at = "common_interrupt"
+        if not ctx.preempt_count:
+            ctx.preempt_disabled_at = "irq_enter_rcu"
         ctx.preempt_count += preempt.HARDIRQ_OFFSET
         self.clock += costs.irq_entry_ns
         if threaded:
@@ -280,6 +283,7 @@ class Cpu(Processor):
         """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
         me = self.current
         outer, me.blocked_on = me.blocked_on, lock
+        began = self.clock
         lock.waiters.append(me)
         if report_cycle(self, me):
             self.conductor.finish()
@@ -289,7 +293,7 @@ class Cpu(Processor):
                 me.blocked_on = outer
                 await self.attend()
                 me.blocked_on = lock
-                if lock.owner is not me and report_cycle(self, me):
+                if lock.owner is not me and (report_cycle(self, me) or report_lockup(self, me, began)):
                     self.conductor.finish()
                 continue
             self.spinning = True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from ..context.locks import LockKind
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from .cpu import Cpu
     from .system import System
     from .thread import Thread
+
+
+_SOFT_LOCKUP_NS: Final = 20_000_000_000
+"""Twice watchdog_thresh (kernel/watchdog.c)."""
 
 
 def _find_cycle(start: Sleeper) -> list[Sleeper]:
@@ -34,7 +39,9 @@ def _edge(waiter: Sleeper) -> str:
     assert lock is not None
     owner = cast("Thread | None", lock.owner)
     holder = "nobody" if owner is None else "itself" if owner is thread else f"{owner} on CPU {owner.cpu.cpu_id}"
-    verb = "sleeps on" if thread.state.value == "sleeping" else "spins on"
+    kind = lock.lock_class.kind
+    sleeps = kind is LockKind.MUTEX or (kind is not LockKind.RAW_SPINLOCK and thread.cpu.system.config.PREEMPT_RT)
+    verb = "sleeps on" if sleeps else "spins on"
     return f" {thread} on CPU {thread.cpu.cpu_id} {verb} {lock.name}, held by {holder}"
 
 
@@ -47,6 +54,18 @@ def report_cycle(cpu: Cpu, waiter: Sleeper) -> bool:
     assert first.blocked_on is not None
     title = f"DEADLOCK: {first} waits for ever for {first.blocked_on.name}"
     lines = [title, *(_edge(member) for member in cycle), *cpu.judge.stack(cpu, call_trace())]
+    cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))
+    return True
+
+
+def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int) -> bool:
+    """Report a CPU that has spun for as long as the kernel's watchdog waits: ticks go on for ever, so the machine is never quiet."""
+    if cpu.clock - began_ns < _SOFT_LOCKUP_NS:
+        return False
+    assert spinner.blocked_on is not None
+    seconds = (cpu.clock - began_ns) // 1_000_000_000
+    title = f"DEADLOCK: soft lockup - CPU#{cpu.cpu_id} stuck for {seconds}s on {spinner.blocked_on.name}! [{spinner.comm}:{spinner.pid}]"
+    lines = [title, *describe_stuck(cpu.system), *cpu.judge.stack(cpu, call_trace())]
     cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))
     return True
 

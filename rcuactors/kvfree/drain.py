@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
-from ..mm.objects import KObject
+from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
 from .krc import CHANNELS, SLAB, Batch, Block, Krc
 from .rules import RecycleTo
 
@@ -102,8 +102,9 @@ class Drain:
         if channel == SLAB:
             figures.note_bulk(len(records))
             if system.events.on:
-                name = f"{kvfree.callbacks.flavour} bulk=0x{block.page:016x} nr_records={len(records)}"
-                system.emit(cpu, "rcu_invoke_kfree_bulk_callback", name)
+                bulk = PAGE_OFFSET + block.page * PAGE_SIZE
+                text = f"{kvfree.callbacks.flavour} bulk=0x{bulk:016x} nr_records={len(records)}"
+                system.emit(cpu, "rcu_invoke_kfree_bulk_callback", text)
             await kvfree.slab.kfree_bulk(cpu, records)
         else:
             for item in records:

@@ -23,7 +23,7 @@ VMALLOC_SIZE: Final = 4096
 
 # A wake-up takes some 2 us (timer interrupt, try_to_wake_up(), context switch); the rest is burnt.
 _EARLY_NS: Final = 10_000
-_BURN_NS: Final = 1_000
+_BURN_NS: Final = 5_000
 
 # Between the start of the first feeder and the first call: starting a thread on another CPU takes a few us,
 # emptying a page cache some more.
@@ -158,7 +158,7 @@ class _Feeder:
         while (left_ns := due_ns - self.k.now) > 0:
             await self.k.ndelay(
                 min(left_ns, _BURN_NS)
-            )  # in small steps: who is preempted meanwhile burns less
+            )  # step by step: time lost to a preemption is not burnt again
         if item is None:
             self.replayed.skipped["no memory for the object"] += 1
             return

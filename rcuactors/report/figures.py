@@ -1,4 +1,4 @@
-"""The short table of figures: which rows a result has, as (label, text) pairs, the same for paper and for a terminal."""
+"""The short table of figures, as (label, text) rows: the same for plain text and for a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIZES_NAMED = 3
 
 
 def figure_rows(result: Result) -> list[Row]:
-    """Every row of the table. Rows of things that did not happen are left out, except those that a reader looks for."""
+    """Return the rows. Things that did not happen are left out, except those that a reader looks for."""
     counters = result.counters
     rows = [
         *_call_rows(counters["calls"]),
@@ -109,7 +109,8 @@ def _pages(counters: Mapping[str, Any]) -> str:
             (counters["page_failures_injected"], "of them injected"),
         ]
     )
-    used = f"{counters['pages_allocated']:,} allocated, {counters['pages_freed']:,} given back, peak {counters['peak_pages']:,}"
+    given_back = f"{counters['pages_freed']:,} given back"
+    used = f"{counters['pages_allocated']:,} allocated, {given_back}, peak {counters['peak_pages']:,}"
     return f"{used}; {failed}" if failed else used
 
 

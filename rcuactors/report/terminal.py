@@ -6,7 +6,7 @@ Rich is imported here and nowhere else, and this module only when there is a ter
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TextIO
+from typing import Final, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -35,7 +35,7 @@ _STYLES: Final = (
 
 
 def make_console(out: TextIO) -> Console:
-    """A console that leaves texts as they are: no markup, no guessing at numbers. NO_COLOR is respected by Rich."""
+    """Make a console that leaves texts as they are: no markup, no guessing. Rich respects NO_COLOR."""
     return Console(file=out, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -68,12 +68,12 @@ class Echo:
 
 
 def print_head(console: Console, result: Result) -> None:
-    """What is being run."""
+    """Print what is being run."""
     console.print(Text(head_line(result), style="bold"))
 
 
 def print_events(console: Console, events: Iterable[Event], dropped: int) -> None:
-    """The end of the event log, and how much came before it."""
+    """Print the end of the event log, and how much came before it."""
     if dropped:
         console.print(Text(f"... {dropped:,} events before these (-v prints all)", style="dim"))
     for event in events:
@@ -81,15 +81,17 @@ def print_events(console: Console, events: Iterable[Event], dropped: int) -> Non
 
 
 def print_splat(console: Console, violation: Violation) -> None:
-    """One report, its head in bold."""
+    """Print one report, its head in bold."""
     for line in splat_lines(violation):
         bad = "BUG:" in line or "WARNING:" in line or line.endswith(violation.title)
         console.print(Text(line, style="bold red" if bad else "red"))
     console.print()
 
 
-def print_result(console: Console, result: Result, *, every_splat: bool = False) -> None:
-    """The splats, the figures, the verdict."""
+def print_result(
+    console: Console, result: Result, *, every_splat: bool = False, so_far: bool = False
+) -> None:
+    """Print the splats, the figures, the verdict."""
     shown, more = shown_splats(result, every=every_splat)
     for violation in shown:
         print_splat(console, violation)
@@ -99,17 +101,17 @@ def print_result(console: Console, result: Result, *, every_splat: bool = False)
     width = label_width(rows)
     for label, text in rows:
         console.print(Text.assemble((label.ljust(width), "cyan"), f"  {text}"))
-    console.print(Text(verdict(result), style="bold green" if result.clean else "bold red"))
+    console.print(Text(verdict(result, so_far=so_far), style="bold green" if result.clean else "bold red"))
 
 
 def print_lines(console: Console, lines: Iterable[str]) -> None:
-    """A report that is text already."""
+    """Print a report that is text already."""
     for line in lines:
         console.print(Text(line))
 
 
 class Bar:
-    """A bar without an end, since nobody knows how long a run takes, and a text beside it. A context manager."""
+    """A bar without an end, since nobody knows how long a run takes, and a text. A context manager."""
 
     def __init__(self, out: TextIO) -> None:
         self._progress = Progress(
@@ -121,7 +123,7 @@ class Bar:
         )
         self._task = self._progress.add_task("", total=None)
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

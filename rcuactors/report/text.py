@@ -1,4 +1,4 @@
-"""A result as plain text: one head line, the splats as the kernel logs them, the table of figures, the verdict."""
+"""A result as plain text: a head line, the splats as the kernel logs them, the figures, the verdict."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ SPLATS_SHOWN: Final = 20
 
 
 def settings_that_differ(result: Result) -> dict[str, str]:
-    """The configuration's names whose value is not the default, and every parameter of the scenario."""
+    """Return the configuration's names that are not at their default, and the scenario's parameters."""
     default = Config().as_settings()
     default["rcu_min_cached_objs"] = str(find_era(result.kernel).kvfree.min_cached_objs)
     chosen = {name: value for name, value in result.config.items() if value != default[name]}
-    return chosen | {name: _shown(value) for name, value in result.parameters.items()}
+    return chosen | {name: value_text(value) for name, value in result.parameters.items()}
 
 
-def _shown(value: object) -> str:
+def value_text(value: object) -> str:
+    """Show a value as it is set: y, n, a number or a text."""
     if isinstance(value, bool):
         return "y" if value else "n"
     return str(value)
 
 
 def head_line(result: Result) -> str:
-    """What was run: enough to run it again."""
+    """Say what was run: enough to run it again."""
     settings = " ".join(f"{name}={value}" for name, value in settings_that_differ(result).items())
     parts = [
         f"{result.scenario} on {result.kernel}",
@@ -44,14 +45,14 @@ def head_line(result: Result) -> str:
 
 
 def splat_lines(violation: Violation) -> list[str]:
-    """A report with the time stamps of the kernel's log."""
+    """Return a report with the time stamps of the kernel's log."""
     seconds, rest = divmod(violation.time_ns, 1_000_000_000)
     stamp = f"[{seconds:5d}.{rest // 1000:06d}]"
     return [f"{stamp} {line}".rstrip() for line in violation.text.split("\n")]
 
 
 def shown_splats(result: Result, *, every: bool = False) -> tuple[Sequence[Violation], str]:
-    """The violations to print in full, and a line about those that are left out, if any are."""
+    """Choose the violations to print in full; the text is about those left out, if any are."""
     shown = result.violations if every else result.violations[:SPLATS_SHOWN]
     left = result.violation_count - len(shown)
     if not left:
@@ -66,19 +67,20 @@ def label_width(rows: Sequence[Row]) -> int:
 
 
 def aligned(rows: Sequence[Row]) -> list[str]:
-    """The table as lines."""
+    """Return the table as lines."""
     width = label_width(rows)
     return [f"{label:<{width}}  {text}" for label, text in rows]
 
 
-def verdict(result: Result) -> str:
-    """`clean`, or how many violations of which kinds."""
+def verdict(result: Result, *, so_far: bool = False) -> str:
+    """`clean`, or how many violations of which kinds; `so_far` when the run was not finished."""
+    unfinished = " so far" if so_far else ""
     if result.clean:
-        return "clean"
-    return f"{plural(result.violation_count, 'violation')}: {result.outcome()}"
+        return f"clean{unfinished}"
+    return f"{plural(result.violation_count, 'violation')}{unfinished}: {result.outcome()}"
 
 
-def result_lines(result: Result, *, every_splat: bool = False) -> list[str]:
+def result_lines(result: Result, *, every_splat: bool = False, so_far: bool = False) -> list[str]:
     """Everything below the head line."""
     lines: list[str] = []
     shown, more = shown_splats(result, every=every_splat)
@@ -86,4 +88,4 @@ def result_lines(result: Result, *, every_splat: bool = False) -> list[str]:
         lines += [*splat_lines(violation), ""]
     if more:
         lines += [more, ""]
-    return [*lines, *aligned(figure_rows(result)), verdict(result)]
+    return [*lines, *aligned(figure_rows(result)), verdict(result, so_far=so_far)]

@@ -1,9 +1,10 @@
 """Every example of the README and of the documentation, run as it stands there.
 
-A `console` block holds commands, each on a line that begins with `$ ` (a backslash at its end continues it), and under each its exact output, standard
-error included. A line `...` there stands for lines left out, `...` within a line for characters left out. A `python` block is run; all blocks of a page
-share one namespace. One whose first line is `# NAME.py` is saved under that name instead. All examples of a page run in order in one directory of
-their own, which has `scenarios` and `tests` of the checkout in it.
+A `console` block holds commands, each on a line that begins with `$ ` (a backslash at its end continues
+it), and under each its exact output, standard error included. A line `...` there stands for lines left out,
+`...` within a line for characters left out. A `python` block is run; all blocks of a page share one
+namespace. One whose first line is `# NAME.py` is saved under that name instead. All examples of a page run
+in order in one directory of their own, which has `scenarios` and `tests` of the checkout in it.
 
 `python tests/docs/test_examples.py` runs them too, and writes what they print now into the pages.
 """
@@ -242,7 +243,7 @@ def test_a_command_sees_the_exit_status_of_the_one_before(sandbox: Sandbox) -> N
     assert sandbox.shell("echo $?") == "3\n"
 
 
-# -- writing what they print now -------------------------------------------------------------------------------------------------
+# -- writing what they print now ---------------------------------------------------------------------------
 
 
 def renewed(block: str, sandbox: Sandbox) -> str:

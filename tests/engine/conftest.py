@@ -19,13 +19,14 @@ Body = Callable[["Player"], Awaitable[None]]
 
 @attrs.define(eq=False, kw_only=True)
 class Player(Actor):
-    """An actor with one strand, which is its own gate. `objection` is raised where it suspends outside."""
+    """An actor with one strand, which is its own gate. `objection` is raised where it first suspends outside."""
 
     rig: Rig
     objection: BaseException | None = None
 
     def leave(self, strand: Strand) -> BaseException | None:
-        return self.objection
+        objection, self.objection = self.objection, None
+        return objection
 
     def rejoin(self, strand: Strand) -> None:
         self.rig.conductor.enqueue(self, max(self.clock, self.rig.conductor.now))

@@ -1,0 +1,48 @@
+"""Ctrl-C: one line, what was found so far, exit code 130; also in code that never comes back to us."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Spawn = Callable[..., "subprocess.Popen[str]"]
+ScenarioFile = Callable[[str], str]
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+
+
+def _started(path: Path) -> None:
+    """Wait until the run has begun: the file that it writes its events to is there."""
+    deadline = time.monotonic() + 30
+    while not list(path.glob(".events.txt.*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.2)
+
+
+@pytest.mark.parametrize("name", ["endless", "stuck"])
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_ctrl_c(spawn: Spawn, scenario_file: ScenarioFile, tmp_path: Path, name: str, as_json: bool) -> None:
+    scenario_file(name)
+    args = ("-m", "rcuactors", "run", f"{name}.py", "--events", "events.txt", *(("--json",) if as_json else ()))
+    with spawn(*args) as process:
+        _started(tmp_path)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "interrupted\n")
+    if as_json:
+        document = json.loads(out)
+        assert document["violations"] == []
+        events = document["events"]
+    else:
+        assert out.splitlines()[-1] == "clean so far"
+        events = None
+    written = (tmp_path / "events.txt").read_text(encoding="utf-8").count("\n")
+    assert written == events if events is not None else (written > 0) == (name == "endless")

@@ -1,0 +1,79 @@
+"""`rcuactors replay`: thin, so only that the options reach the machine and the report comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from rcuactors.recordings import read_recording
+from rcuactors.recordings.replay import replay
+from rcuactors.scenario import RunOptions
+
+Call = Callable[..., Result]
+OneLine = Callable[..., str]
+
+
+@pytest.fixture
+def recording(root: Path) -> str:
+    """A recording of a real kernel: frees under a raw spinlock."""
+    return str(root / "tests" / "data" / "recordings" / "kvfree" / "c_mixed_512_min1.txt.gz")
+
+
+def test_the_report_as_text(call: Call, recording: str) -> None:
+    result = call("replay", recording)
+    expected = replay(read_recording(recording), RunOptions())
+    assert result.stdout.splitlines() == expected.lines()
+    assert result.exit_code == (0 if expected.result.clean else 1)
+    assert not result.stderr
+
+
+def test_the_report_as_json(call: Call, recording: str) -> None:
+    document = json.loads(call("replay", recording, "--json", "--seed", "2").stdout)
+    assert document["result"]["seed"] == 2
+    assert document == json.loads(json.dumps(replay(read_recording(recording), RunOptions(seed=2)).as_json()))
+
+
+def test_the_options_reach_the_machine(call: Call, recording: str) -> None:
+    document = json.loads(
+        call("replay", recording, "--json", "--kernel", "v5.9", "--design", "direct", "--set", "HZ=1000").stdout
+    )
+    result = document["result"]
+    assert (result["kernel"], result["design"], result["config"]["HZ"]) == ("v5.9", "direct", "1000")
+
+
+def test_events_of_a_replay(call: Call, recording: str, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    document = json.loads(call("replay", recording, "--json", "--events", str(file)).stdout)
+    assert file.read_text(encoding="utf-8").count("\n") == document["result"]["events"]
+
+
+def test_a_replay_that_panics(call: Call, root: Path) -> None:
+    file = str(root / "tests" / "data" / "recordings" / "kvfree" / "d_rawspin_1100_min5.txt.gz")
+    args = ("replay", file, "--kernel", "v5.9", "--set", "PROVE_RAW_LOCK_NESTING=y", "--panic-on-warn")
+    result = call(*args)
+    assert result.exit_code == 1
+    assert "[ BUG: Invalid wait context ]" in result.stdout
+    document = json.loads(call(*args, "--json").stdout)
+    assert [violation["kind"] for violation in document["violations"]] == ["invalid-wait-context"]
+
+
+@pytest.mark.parametrize(
+    ("args", "wanted"),
+    [
+        (("--set", "objects=3"), "--set objects: no such name; the configuration has PREEMPT"),
+        (("--kernel", "v1"), "kernel v1: there are"),
+        (("--max-steps", "2"), "2 steps"),
+    ],
+)
+def test_bad_options(one_line: OneLine, recording: str, args: tuple[str, ...], wanted: str) -> None:
+    assert wanted in one_line("replay", recording, *args)
+
+
+def test_a_file_that_is_no_recording(one_line: OneLine, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("nothing of the kind\n", encoding="utf-8")
+    assert "holds no line of ftrace text" in one_line("replay", str(file))

@@ -1,0 +1,136 @@
+"""`rcuactors run`: plain text, JSON, the options, the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from rcuactors import RunOptions, run
+from rcuactors.loading import load_scenario
+
+Call = Callable[..., Result]
+Command = Callable[..., tuple[int, str, str]]
+ScenarioFile = Callable[[str], str]
+
+
+def test_a_clean_run(call: Call, scenario_file: ScenarioFile) -> None:
+    result = call("run", scenario_file("tidy"))
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert lines[0] == "tidy on v5.11, design hrtimer-work, objects=20 careful=y text=x, strategy timed, seed 0"
+    assert "calls             20 (process 20)" in lines
+    assert lines[-1] == "clean"
+    assert not result.stderr
+    assert "\x1b" not in result.stdout
+
+
+def test_the_head_line_names_what_was_set(call: Call, scenario_file: ScenarioFile) -> None:
+    settings = ("--set", "HZ=1000", "--set", "objects=3", "--set", "careful=n", "--set", "CONFIG_PREEMPT_RT=y")
+    result = call("run", scenario_file("tidy"), *settings, "--kernel", "v5.9", "--design", "direct", "--seed", "5")
+    assert result.stdout.splitlines()[0] == (
+        "tidy on v5.9, design direct, PREEMPT_RT=y HZ=1000 objects=3 careful=n text=x, strategy timed, seed 5"
+    )
+
+
+def test_the_last_of_two_settings_counts(call: Call, scenario_file: ScenarioFile) -> None:
+    result = call("run", scenario_file("tidy"), "--set", "objects=3", "--set", "objects=4")
+    assert "objects=4" in result.stdout.splitlines()[0]
+
+
+def test_violations_are_printed_as_the_kernel_logs_them(call: Call, scenario_file: ScenarioFile) -> None:
+    result = call("run", scenario_file("twice"))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "2 violations: double-free"
+    splat = [line for line in result.stdout.splitlines() if "twice.py:" in line]
+    assert splat
+    assert all(line.startswith("[    0.0000") for line in splat)
+
+
+def test_json_is_the_result_and_nothing_else(call: Call, scenario_file: ScenarioFile) -> None:
+    path = scenario_file("tidy")
+    result = call("run", path, "--json", "--seed", "3")
+    assert json.loads(result.stdout) == run(load_scenario(path), RunOptions(seed=3)).as_json()
+    assert result.exit_code == 0
+
+
+def test_json_has_what_the_documentation_promises(call: Call, scenario_file: ScenarioFile) -> None:
+    document = json.loads(call("run", scenario_file("twice"), "--json").stdout)
+    assert {"scenario", "kernel", "config", "seed", "violations", "counters", "latency_ns", "digest"} <= set(document)
+    assert {"kind", "title", "time_ns", "cpu", "context", "text"} <= set(document["violations"][0])
+
+
+def test_what_a_scenario_prints_stays_out_of_the_json(call: Call, scenario_file: ScenarioFile) -> None:
+    result = call("run", scenario_file("chatty"), "--json")
+    assert json.loads(result.stdout)["scenario"] == "chatty"
+    assert result.stderr == "a line of the scenario's own\n"
+
+
+def test_what_a_scenario_prints_stands_in_the_text(call: Call, scenario_file: ScenarioFile) -> None:
+    assert "a line of the scenario's own" in call("run", scenario_file("chatty")).stdout.splitlines()
+
+
+def test_the_first_report_ends_the_run_when_asked(call: Call, scenario_file: ScenarioFile) -> None:
+    path = scenario_file("twice")
+    result = call("run", path, "--panic-on-warn")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "1 violation: double-free"
+    document = json.loads(call("run", path, "--panic-on-warn", "--json").stdout)
+    assert [violation["kind"] for violation in document["violations"]] == ["double-free"]
+    assert document["config"]["panic_on_warn"] == "y"
+
+
+def test_many_splats_are_cut_short_unless_asked_for(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "many.py"
+    file.write_text(
+        "from rcuactors import scenario\n"
+        "@scenario()\n"
+        "async def many(k):\n"
+        "    p = await k.kmalloc(64)\n"
+        "    for _ in range(31):\n"
+        "        await k.kfree(p)\n",
+        encoding="utf-8",
+    )
+    assert "... and 10 more reports (-v prints all that were kept)" in call("run", str(file)).stdout.splitlines()
+    assert "more report" not in call("run", str(file), "-v").stdout
+
+
+@pytest.mark.parametrize("strategy", ["timed", "random"])
+def test_the_same_seed_gives_the_same_output(call: Call, scenario_file: ScenarioFile, strategy: str) -> None:
+    args = ("run", scenario_file("tidy"), "--strategy", strategy, "--seed", "11", "--json")
+    first, second = call(*args), call(*args)
+    assert first.stdout == second.stdout
+    assert json.loads(first.stdout)["strategy"] == strategy
+
+
+def test_costs_are_replaced_from_a_file(call: Call, scenario_file: ScenarioFile, tmp_path: Path) -> None:
+    path, costs = scenario_file("tidy"), tmp_path / "costs.toml"
+    costs.write_text("kmalloc_ns = 1_000_000\n", encoding="utf-8")
+    before, after = (json.loads(call("run", path, "--json", *more).stdout) for more in ((), ("--costs", str(costs))))
+    assert after["end_ns"] >= before["end_ns"] + 15_000_000
+
+
+def test_verbose_prints_every_event_as_ftrace_does(call: Call, scenario_file: ScenarioFile) -> None:
+    path = scenario_file("tidy")
+    quiet, verbose = call("run", path).stdout.splitlines(), call("run", path, "-v").stdout.splitlines()
+    events = json.loads(call("run", path, "--json").stdout)["events"]
+    assert verbose == [quiet[0], *verbose[1 : events + 1], *quiet[1:]]
+    assert all(" [000] " in line for line in verbose[1 : events + 1])
+
+
+def test_a_bundled_scenario_in_a_process_of_its_own(command: Command) -> None:
+    args = ("run", "raw_lock_caller", "--kernel", "v5.9", "--set", "PROVE_RAW_LOCK_NESTING=y")
+    code, out, err = command(*args)
+    assert (code, err) == (1, "")
+    assert "[ BUG: Invalid wait context ]" in out
+    assert out.splitlines()[-1] == "1 violation: invalid-wait-context"
+    assert command(*args)[1] == out
+
+
+def test_a_path_runs_without_leaving_bytecode(command: Command, scenario_file: ScenarioFile) -> None:
+    path = Path(scenario_file("tidy"))
+    assert command("run", path.name)[0] == 0
+    assert [entry.name for entry in path.parent.iterdir()] == ["tidy.py"]

@@ -1,0 +1,81 @@
+"""A scenario file as a program, `python -m rcuactors`, and the version."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+import rcuactors
+from rcuactors.cli import main, run_script
+from rcuactors.loading import load_scenario
+
+Spawn = Callable[..., "subprocess.Popen[str]"]
+ScenarioFile = Callable[[str], str]
+OneLine = Callable[..., str]
+
+
+def test_a_file_as_a_program(spawn: Spawn, scenario_file: ScenarioFile, call: Callable[..., Result]) -> None:
+    path = scenario_file("twice")
+    with spawn(path, "--seed", "4", "--json") as process:
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (1, "")
+    assert json.loads(out) == json.loads(call("run", path, "--seed", "4", "--json").stdout)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "wanted"),
+    [((), 0, "clean"), (("--set", "objects=3"), 0, "calls             3 (process 3)"), (("--help",), 0, "--panic-on-warn")],
+)
+def test_the_options_are_those_of_run(
+    scenario_file: ScenarioFile, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], code: int, wanted: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        run_script(load_scenario(scenario_file("tidy")), args)
+    assert end.value.code == code
+    assert wanted in capsys.readouterr().out
+
+
+def test_bad_options_of_a_program(scenario_file: ScenarioFile, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run_script(load_scenario(scenario_file("tidy")), ["--kernel", "v1"])
+    assert end.value.code == 2
+    assert capsys.readouterr() == ("", "rcuactors: kernel v1: there are v5.9, v5.11\n")
+
+
+def test_a_file_that_runs_itself_when_imported(one_line: OneLine, tmp_path: Path) -> None:
+    file = tmp_path / "eager.py"
+    file.write_text(
+        "from rcuactors import scenario, script\n"
+        "@scenario()\n"
+        "async def eager(k):\n"
+        "    pass\n"
+        "script(eager)\n",
+        encoding="utf-8",
+    )
+    said = one_line("run", str(file))
+    assert 'put it under `if __name__ == "__main__":`' in said
+    assert said.endswith("(line 5)")
+
+
+def test_the_version(call: Callable[..., Result]) -> None:
+    result = call("--version")
+    assert (result.exit_code, result.stdout) == (0, f"rcuactors, version {rcuactors.__version__}\n")
+
+
+@pytest.mark.parametrize("args", [("--help",), ("-h",), ("run", "--help"), ("list", "-h"), ("replay", "--help")])
+def test_help(call: Callable[..., Result], args: tuple[str, ...]) -> None:
+    result = call(*args)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: rcuactors")
+
+
+def test_main_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["list", "strategies"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("timed ")

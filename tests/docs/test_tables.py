@@ -1,0 +1,276 @@
+"""The tables of the documentation, held against the code.
+
+A generated table stands between `<!-- table: NAME -->` and `<!-- end of table -->` and is exactly what the
+code says; `python tests/docs/test_tables.py` writes it again. A table written by hand is held to the code
+row by row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.config import describe_fields
+from rcuactors.context.violation import ViolationKind
+from rcuactors.engine.actor import Actor, Message
+from rcuactors.engine.choice import ChoiceKind
+from rcuactors.engine.conductor import Conductor
+from rcuactors.kernel.costs import describe
+from rcuactors.kernel.cpu import Cpu
+from rcuactors.kernel.messages import Nmi
+from rcuactors.loading import find_scenarios, load_scenario
+from rcuactors.scenario import KERNELS, PRESETS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOCS = ROOT / "docs"
+GENERATED = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->\n", re.DOTALL)
+
+Row = tuple[str, ...]
+
+
+def markdown(head: Row, rows: Iterable[Row]) -> str:
+    """A table as it stands in a page."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+# -- generated tables ----------------------------------------------------------------------------------------
+
+
+def costs() -> str:
+    rows = [(f"`{name}`", str(ns), about, source) for name, ns, about, source in describe()]
+    return markdown(("name", "ns", "what it is", "source"), rows)
+
+
+def configuration() -> str:
+    rows = [(f"`{name}`", f"`{default}`", about) for name, default, about in describe_fields()]
+    return markdown(("name", "default", "what it does"), rows)
+
+
+def scenarios() -> str:
+    rows = []
+    for name in find_scenarios():
+        chosen = load_scenario(name)
+        parameters = " ".join(
+            f"`{key}={'ny'[value] if isinstance(value, bool) else value}`"
+            for key, value in chosen.parameters.items()
+        )
+        rows.append((f"[`{name}`](../scenarios/{name}.py)", chosen.about, parameters))
+    return markdown(("scenario", "what it shows", "parameters"), rows)
+
+
+def outcomes() -> str:
+    head = ("scenario", *(f"{label}, {preset}" for label in KERNELS for preset in PRESETS))
+    rows = []
+    for name in find_scenarios():
+        expect = load_scenario(name).expect
+        rows.append((f"`{name}`", *(expect[label][preset] for label in KERNELS for preset in PRESETS)))
+    return markdown(head, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "costs": costs,
+    "configuration": configuration,
+    "scenarios": scenarios,
+    "outcomes": outcomes,
+}
+
+
+def generated() -> Iterator[tuple[Path, str, str]]:
+    """(page, name, text) of every generated table."""
+    for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+        for found in GENERATED.finditer(path.read_text(encoding="utf-8")):
+            yield path, found[1], found[2]
+
+
+def test_every_table_is_in_a_page() -> None:
+    assert sorted(name for _, name, _ in generated()) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_generated_table(name: str) -> None:
+    texts = [text for _, found, text in generated() if found == name]
+    assert texts == [TABLES[name]()], "python tests/docs/test_tables.py writes it again"
+
+
+# -- tables written by hand ----------------------------------------------------------------------------------
+
+
+def table(page: str, heading: str) -> list[Row]:
+    """The rows of the first table after a heading of a page, without its head."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    after = re.split(rf"^#+ {re.escape(heading)}\n", text, flags=re.MULTILINE)
+    assert len(after) == 2, f"{page} has not exactly one heading {heading!r}"
+    rows: list[Row] = []
+    for line in after[1].splitlines():
+        if line.startswith("|"):
+            cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+            rows.append(tuple(cell.strip() for cell in cells))
+        elif rows:
+            break
+    assert len(rows) > 2, f"{page} has no table under {heading!r}"
+    return rows[2:]
+
+
+def code_of(cell: str) -> str:
+    """What a cell says in code marks."""
+    found = re.fullmatch(r"`([^`]+)`", cell)
+    assert found is not None, f"{cell!r} should be one name in code marks"
+    return found[1]
+
+
+def keys_of(page: str, heading: str) -> list[str]:
+    """The names in the first column."""
+    return [code_of(row[0]) for row in table(page, heading)]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The JSON of a run that has violations."""
+    chosen = load_scenario("raw_lock_caller")
+    return run(chosen, RunOptions(kernel="v5.9"), PROVE_RAW_LOCK_NESTING="y").as_json()
+
+
+@pytest.mark.parametrize(
+    ("heading", "part"),
+    [
+        ("The document", lambda document: document),
+        ("One violation", lambda document: document["violations"][0]),
+        ("Counters", lambda document: document["counters"]),
+        ("Latency", lambda document: document["latency_ns"]),
+    ],
+)
+def test_every_key_of_a_result_is_described(
+    heading: str, part: Callable[[dict[str, Any]], dict[str, Any]], document: dict[str, Any]
+) -> None:
+    assert keys_of("results.md", heading) == list(part(document))
+    for row in table("results.md", heading):
+        assert all(row), f"{row[0]} has an empty cell"
+
+
+def test_every_kind_of_violation_is_described() -> None:
+    assert keys_of("results.md", "Kinds of violation") == [kind.value for kind in ViolationKind]
+
+
+def test_every_kind_of_choice_is_described() -> None:
+    assert keys_of("architecture.md", "Choice points") == [kind.value for kind in ChoiceKind]
+
+
+# -- the cost model ------------------------------------------------------------------------------------------
+
+
+def test_every_cost_is_charged_somewhere() -> None:
+    package = ROOT / "rcuactors"
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in package.rglob("*.py") if path.name != "costs.py"
+    )
+    assert [name for name, *_ in describe() if not re.search(rf"\bcosts\.{name}\b", source)] == []
+
+
+# -- messages ------------------------------------------------------------------------------------------------
+
+MESSAGES = "Who sends what to whom"
+DEVICES = {"hrtimer": "hrtimer", "workqueue": "workqueue", "rcu_preempt": "grace-period machine"}
+
+
+def actor_kind(name: str) -> str:
+    """An actor's name, as the table calls it."""
+    return DEVICES.get(name) or re.sub(r"^cpu\d+$", "CPU", name)
+
+
+@scenario()
+async def rare_messages(k: Kernel) -> None:
+    """What the bundled scenarios lack: an NMI, a reader that is preempted, a worker that sleeps."""
+
+    async def nothing() -> None:
+        pass
+
+    async def sleep_in_work() -> None:
+        await k.msleep(1)
+
+    async def reader() -> None:
+        with k.rcu_reader():
+            await k.udelay(10_000)
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(reader, cpu=1)
+        await k.udelay(50)
+        await nursery.start_soon(nothing, cpu=1, urgent=True)
+        await k.raise_nmi(nothing, cpu=1)
+        await k.schedule_work(k.work(sleep_in_work))
+        await k.schedule_work(k.work(nothing))
+        await k.synchronize_rcu()
+
+
+@pytest.fixture(scope="module")
+def posted() -> set[tuple[str, str, str]]:
+    """(message, sender, receiver) of everything that a few scenarios post."""
+    seen: set[tuple[str, str, str]] = set()
+
+    def note(actor: Actor, message: Message) -> None:
+        seen.add((type(message).__name__, actor_kind(message.sender), actor_kind(actor.name)))
+
+    def post(self: Conductor, actor: Actor, message: Message) -> None:
+        note(actor, message)
+        original_post(self, actor, message)
+
+    def post_nmi(self: Cpu, message: Nmi) -> None:
+        note(self, message)
+        original_post_nmi(self, message)
+
+    original_post, original_post_nmi = Conductor.post, Cpu.post_nmi
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Conductor, "post", post)
+        patch.setattr(Cpu, "post_nmi", post_nmi)
+        for chosen in (load_scenario("cold_cache_burst"), load_scenario("hardirq_caller"), rare_messages):
+            assert run(chosen).clean
+    return seen
+
+
+def test_every_message_class_is_in_the_table_and_in_the_picture() -> None:
+    classes = [cls for cls in subclasses(Message) if cls.__module__.startswith("rcuactors.")]
+    assert sorted(keys_of("messages.md", MESSAGES)) == sorted(cls.__name__ for cls in classes)
+    picture = (DOCS / "actors.svg").read_text(encoding="utf-8")
+    assert [cls.__name__ for cls in classes if cls.__name__ not in picture] == []
+
+
+def test_each_row_of_the_table_is_what_is_really_posted(posted: set[tuple[str, str, str]]) -> None:
+    described = {
+        (code_of(message), sender, receiver)
+        for message, senders, receivers, *_ in table("messages.md", MESSAGES)
+        for sender in senders.split(", ")
+        for receiver in receivers.split(", ")
+    }
+    assert posted == described
+
+
+def test_each_message_is_made_in_the_file_that_the_table_names() -> None:
+    for row in table("messages.md", MESSAGES):
+        for file in row[4].split(", "):
+            source = (ROOT / "rcuactors" / code_of(file)).read_text(encoding="utf-8")
+            assert f"{code_of(row[0])}(sender=" in source, f"{row[0]} is not made in {file}"
+
+
+def subclasses(root: type) -> list[type]:
+    """All of them, at any depth."""
+    return [cls for direct in root.__subclasses__() for cls in (direct, *subclasses(direct))]
+
+
+def main() -> None:
+    """Write every generated table again."""
+    for path in {path for path, _, _ in generated()}:
+        text = path.read_text(encoding="utf-8")
+        new = GENERATED.sub(
+            lambda found: f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}<!-- end of table -->\n", text
+        )
+        path.write_text(new, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)}: {'renewed' if new != text else 'was right'}")
+
+
+if __name__ == "__main__":
+    main()

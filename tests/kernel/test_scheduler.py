@@ -1,0 +1,242 @@
+"""Who runs on a CPU: preemption, turns by ticks, PREEMPT=n, idle CPUs (rcuactors/kernel/cpu.py, thread.py)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors import Kernel, Run, RunOptions, run, scenario
+
+MS = 1_000_000
+
+
+def made(body, **settings: str) -> Run:
+    one = Run(scenario()(body), RunOptions(settings=settings))
+    one.run()
+    return one
+
+
+def test_an_urgent_thread_takes_over_at_the_next_point() -> None:
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def urgent() -> None:
+            order.append("urgent")
+
+        task = await k.kthread_run(urgent, urgent=True)
+        order.append("normal")
+        await k.kthread_join(task)
+
+    assert run(scenario()(script)).clean
+    assert order == ["urgent", "normal"]
+
+
+@pytest.mark.parametrize("how", ["preempt_disable", "irqs off", "raw lock"])
+def test_an_urgent_thread_waits_while_preemption_is_off(how: str) -> None:
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        lock = k.raw_spinlock("L")
+
+        async def urgent() -> None:
+            order.append("urgent")
+
+        if how == "preempt_disable":
+            k.preempt_disable()
+        elif how == "irqs off":
+            k.local_irq_disable()
+        else:
+            await k.raw_spin_lock(lock)
+        await k.kthread_run(urgent, urgent=True)
+        await k.udelay(10)
+        order.append("normal")
+        if how == "preempt_disable":
+            await k.preempt_enable()
+        elif how == "irqs off":
+            await k.local_irq_enable()
+        else:
+            await k.raw_spin_unlock(lock)
+        order.append("after")
+
+    assert run(scenario()(script)).clean
+    assert order == ["normal", "urgent", "after"]
+
+
+def test_an_equal_thread_does_not_preempt_before_the_tick() -> None:
+    seen: list[tuple[str, int]] = []
+
+    async def script(k: Kernel) -> None:
+        async def busy(name: str) -> None:
+            for _ in range(12):
+                seen.append((name, k.jiffies))
+                await k.udelay(1000)
+
+        async with k.open_nursery() as nursery:
+            await nursery.start_soon(busy, "a", cpu=1)
+            await nursery.start_soon(busy, "b", cpu=1)
+
+    assert run(scenario()(script)).clean
+    runners: dict[int, set[str]] = {}
+    for name, jiffy in seen:
+        runners.setdefault(jiffy, set()).add(name)
+    # A turn lasts a tick: within one jiffy only one of them made its steps, and they alternate.
+    turns = [next(iter(who)) for _, who in sorted(runners.items()) if len(who) == 1]
+    assert len(turns) >= 4
+    assert all(first != second for first, second in zip(turns, turns[1:], strict=False))
+
+
+def test_nobody_is_preempted_without_preemption() -> None:
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def urgent() -> None:
+            order.append("urgent")
+
+        assert not k.preemptible()
+        k.preempt_disable()
+        assert k.preempt_count() == 0
+        assert not k.in_atomic()
+        await k.preempt_enable()
+        task = await k.kthread_run(urgent, urgent=True)
+        await k.udelay(20_000)  # five ticks
+        order.append("normal")
+        await k.cond_resched()
+        order.append("after")
+        await k.kthread_join(task)
+
+    assert run(scenario()(script), PREEMPT="n").clean
+    assert order == ["normal", "urgent", "after"]
+
+
+def test_debug_atomic_sleep_brings_the_count_but_no_preemption() -> None:
+    async def script(k: Kernel) -> None:
+        k.preempt_disable()
+        assert k.preempt_count() == 1
+        await k.preempt_enable()
+        assert k.preemptible()
+
+    assert run(scenario()(script), PREEMPT="n", DEBUG_ATOMIC_SLEEP="y").clean
+
+
+@pytest.mark.parametrize("atomic", ["n", "y"])
+def test_sleeping_with_a_count_is_scheduling_while_atomic(atomic: str) -> None:
+    async def script(k: Kernel) -> None:
+        k.preempt_disable()
+        await k.msleep(1)
+        await k.preempt_enable()
+
+    assert run(scenario()(script), DEBUG_ATOMIC_SLEEP=atomic).outcome() == "scheduling-while-atomic"
+
+
+def test_a_thread_is_not_woken_out_of_a_later_sleep() -> None:
+    """Two CPUs complete the same waiter at once; the second wake-up arrives when it sleeps on something else already."""
+    durations: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        gate = k.completion("gate")
+
+        async def waiter() -> None:
+            await k.wait_for_completion(gate)
+            began = k.now
+            await k.usleep_range(300, 300)
+            durations.append(k.now - began)
+
+        async def waker() -> None:
+            while k.now < 50_000:
+                await k.ndelay(100)
+            for _ in range(20):
+                await k._system.cpu(1).system.this_cpu.wake_up_process(task.thread)
+                await k.ndelay(30)
+
+        task = await k.kthread_run(waiter, cpu=1)
+        async with k.open_nursery() as nursery:
+            await nursery.start_soon(waker, cpu=2)
+            await nursery.start_soon(waker, cpu=3)
+            await k.usleep_range(60, 60)
+            await k.complete(gate)
+        await k.kthread_join(task)
+
+    for seed in range(5):
+        durations.clear()
+        assert run(scenario()(script), RunOptions(seed=seed), nr_cpus="4").clean
+        assert len(durations) == 1
+
+
+def test_a_stale_wake_up_message_is_ignored() -> None:
+    async def script(k: Kernel) -> None:
+        from rcuactors.kernel.messages import WakeUp
+
+        async def sleeper() -> None:
+            first = task.thread.sleeps
+            await k.usleep_range(100, 100)
+            began = k.now
+            # A wake-up for the sleep before, which was on its way for long.
+            k._conductor.post(k._cpu, WakeUp(sender="late", time_ns=k.now, thread=task.thread, sleep=first))
+            await k.usleep_range(500, 500)
+            assert k.now - began >= 500_000
+
+        task = await k.kthread_run(sleeper, cpu=1)
+        await k.kthread_join(task)
+
+    assert run(scenario()(script)).clean
+
+
+def test_an_idle_cpu_has_no_tick_and_an_untouched_one_does_not_exist() -> None:
+    async def script(k: Kernel) -> None:
+        async def brief() -> None:
+            await k.udelay(1)
+
+        task = await k.kthread_run(brief, cpu=3)
+        await k.kthread_join(task)
+        await k.usleep_range(4_000_000, 4_000_000)
+
+    one = made(script, nr_cpus="1024")
+    assert sorted(one.machine.system.cpus) == [0, 3]
+    # Four virtual seconds, a thousand jiffies, and hardly a tick, since nobody was busy.
+    assert one.machine.system.ticks.count < 10
+    assert one.result().end_ns > 4_000 * MS
+
+
+def test_sleeping_in_an_interrupt_on_the_idle_thread_is_reported() -> None:
+    async def script(k: Kernel) -> None:
+        async def handler() -> None:
+            assert k.in_hardirq()
+            await k.msleep(1)
+
+        await k.raise_irq(handler, cpu=1)
+        await k.msleep(20)
+
+    result = run(scenario()(script))
+    assert result.outcome() == "scheduling-while-atomic"
+    (violation,) = result.violations
+    assert (violation.cpu, violation.context) == (1, "hardirq")
+    assert "swapper/1" in violation.text
+
+
+def test_threads_keep_to_their_cpu() -> None:
+    async def script(k: Kernel) -> None:
+        async def body(cpu: int) -> None:
+            for _ in range(3):
+                assert k.smp_processor_id() == cpu
+                await k.usleep_range(10, 10)
+
+        async with k.open_nursery() as nursery:
+            for cpu in (0, 1, 2):
+                await nursery.start_soon(body, cpu, cpu=cpu)
+
+    assert run(scenario()(script), nr_cpus="3").clean
+
+
+def test_cpus_run_side_by_side() -> None:
+    """Two CPUs that are busy for a millisecond take one millisecond together."""
+
+    async def script(k: Kernel) -> None:
+        async def busy() -> None:
+            await k.udelay(1000)
+
+        began = k.now
+        async with k.open_nursery() as nursery:
+            await nursery.start_soon(busy, cpu=1)
+            await nursery.start_soon(busy, cpu=2)
+        assert 1 * MS <= k.now - began < 1.2 * MS
+
+    assert run(scenario()(script), nr_cpus="3").clean

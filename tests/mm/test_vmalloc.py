@@ -1,0 +1,116 @@
+"""vmalloc() and vfree() (rcuactors/mm/vmalloc.py)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors import BadInput, Kernel, run, scenario
+
+
+def test_it_takes_whole_pages_and_gives_them_back() -> None:
+    async def script(k: Kernel) -> None:
+        zone = k._machine.pages.zone
+        before = len(zone.in_use)
+        p = await k.vmalloc(10_000)
+        assert len(zone.in_use) - before == 3
+        q = await k.vmalloc(1)
+        assert q.address >= p.address + 3 * 4096
+        await k.vfree(p)
+        await k.vfree(q)
+        await k.vfree(None)
+        assert len(zone.in_use) == before
+
+    assert run(scenario()(script)).clean
+
+
+@pytest.mark.parametrize("where", ["hardirq", "softirq", "bh off"])
+def test_vfree_in_an_interrupt_is_left_to_a_work(where: str) -> None:
+    async def script(k: Kernel) -> None:
+        zone = k._machine.pages.zone
+        before = len(zone.in_use)
+        areas = [await k.vmalloc(4096) for _ in range(5)]
+
+        async def free() -> None:
+            for p in areas:
+                await k.vfree(p)
+            assert len(zone.in_use) == before + 5
+
+        async def raise_tasklet() -> None:
+            await k.tasklet_schedule(free)
+
+        if where == "hardirq":
+            await k.raise_irq(free)
+        elif where == "softirq":
+            await k.raise_irq(raise_tasklet)
+        else:
+            k.local_bh_disable()
+            await free()
+            await k.local_bh_enable()
+        await k.msleep(1)
+        assert len(zone.in_use) == before
+
+    assert run(scenario()(script), PROVE_RAW_LOCK_NESTING="y", DEBUG_ATOMIC_SLEEP="y").clean
+
+
+@pytest.mark.parametrize("where", ["preempt off", "irqs off", "raw lock", "rcu reader"])
+def test_vfree_in_another_atomic_context_is_reported(where: str) -> None:
+    """Recorded on real kernels: preempt-off, irqs-off, raw and rcu_read contexts report, interrupts do not."""
+
+    async def script(k: Kernel) -> None:
+        p = await k.vmalloc(4096)
+        if where == "preempt off":
+            k.preempt_disable()
+        elif where == "irqs off":
+            k.local_irq_disable()
+        elif where == "raw lock":
+            await k.raw_spin_lock(k.raw_spinlock("L"))
+        else:
+            k.rcu_read_lock()
+        await k.vfree(p)
+
+    kinds = run(scenario()(script), DEBUG_ATOMIC_SLEEP="y").outcome()
+    assert kinds.startswith("sleeping-function")
+
+
+@pytest.mark.parametrize("size", [0, -5, (1 << 30) + 1])
+def test_other_sizes_are_bad_input(size: int) -> None:
+    async def script(k: Kernel) -> None:
+        await k.vmalloc(size)
+
+    with pytest.raises(BadInput, match=rf"vmalloc\({size}\)"):
+        run(scenario()(script))
+
+
+def test_a_failure_in_the_middle_gives_everything_back() -> None:
+    async def script(k: Kernel) -> None:
+        zone = k._machine.pages.zone
+        before = len(zone.in_use)
+        failures = 0
+        for _ in range(30):
+            p = await k.vmalloc(8 * 4096)
+            failures += p is None
+            await k.vfree(p)
+            assert len(zone.in_use) == before
+        assert 0 < failures < 30
+
+    assert run(scenario()(script), fail_page_alloc="10").clean
+
+
+def test_kvmalloc_takes_the_one_that_fits() -> None:
+    async def script(k: Kernel) -> None:
+        small, large = await k.kvmalloc(4096), await k.kvmalloc(4097)
+        assert (small.is_vmalloc, large.is_vmalloc) == (False, True)
+        await k.kvfree(small)
+        await k.kvfree(large)
+        await k.kvfree(None)
+
+    assert run(scenario()(script)).clean
+
+
+def test_a_double_vfree_is_reported() -> None:
+    async def script(k: Kernel) -> None:
+        p = await k.vmalloc(4096)
+        await k.vfree(p)
+        await k.vfree(p)
+
+    assert run(scenario()(script)).outcome() == "double-free"

@@ -1,0 +1,348 @@
+"""Grace periods against readers of every kind; the oracle, which knows nothing of the machine, has the last word (rcuactors/rcu/gp.py, readers.py)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rcuactors import Kernel, Run, RunOptions, ViolationKind, run, scenario
+from rcuactors.engine.choice import Timed
+from rcuactors.explore.random import Random
+from rcuactors.rcu.gp import GracePeriodMachine
+from rcuactors.rcu.messages import ReaderBlocked
+from rcuactors.rcu.readers import ReadSide
+
+KERNELS = {"plain": {}, "rt": {"PREEMPT_RT": "y"}, "none": {"PREEMPT": "n"}}
+
+
+# -- random readers and updaters --------------------------------------------------------------------------------------------------
+
+
+async def burn(k: Kernel, us: int) -> None:
+    """Be busy, in thirty steps instead of one a microsecond."""
+    for _ in range(30):
+        await k._spend(k._cpu, us * 1000 // 30)
+
+
+async def torture(k: Kernel, seed: int, cpus: int, steps: int, *, sleeping: bool) -> None:
+    """One pointer a slot; updaters replace what it points to and free the old object after a grace period; readers hold and use it."""
+    rng = random.Random(seed)
+    slots = [await k.kmalloc(64) for _ in range(3)]
+
+    async def hold(plan: random.Random) -> None:
+        what = plan.random()
+        if what < 0.4:
+            await burn(k, plan.randrange(1, 400))
+        elif what < 0.6:
+            await burn(k, plan.randrange(1000, 40_000))
+        elif what < 0.8 and sleeping and k.preemptible():
+            await k.usleep_range(plan.randrange(1, 60_000), 60_000)
+        elif what < 0.9:
+            k.preempt_disable()
+            await burn(k, plan.randrange(1, 5000))
+            await k.preempt_enable()
+
+    async def read(plan: random.Random) -> None:
+        with k.rcu_reader():
+            p = k.rcu_dereference(slots[plan.randrange(3)])
+            await hold(plan)
+            k.deref(p)
+            if plan.random() < 0.3:
+                with k.rcu_reader():
+                    q = k.rcu_dereference(slots[plan.randrange(3)])
+                    await burn(k, plan.randrange(1, 50))
+                    k.deref(q)
+
+    async def reader(seed: int) -> None:
+        plan = random.Random(seed)
+        for _ in range(steps):
+            where = plan.random()
+            if where < 0.15:
+
+                async def handler(inner: int = plan.getrandbits(30)) -> None:
+                    await read(random.Random(inner))
+
+                await k.raise_irq(handler, cpu=plan.randrange(cpus))
+            else:
+                await read(plan)
+            await k.cond_resched()
+            if plan.random() < 0.5:
+                await k.usleep_range(plan.randrange(1, 2000), 2000)
+
+    async def updater(seed: int) -> None:
+        plan = random.Random(seed)
+        for _ in range(steps):
+            index = plan.randrange(3)
+            fresh = await k.kmalloc(64)
+            old, slots[index] = slots[index], fresh
+            if plan.random() < 0.5:
+                await k.synchronize_rcu()
+                await k.kfree(old)
+            else:
+                k._machine.oracle.retired(old, k.now)
+
+                async def free(gone=old) -> None:
+                    await k.kfree(gone)
+
+                await k.call_rcu(free)
+            await k.usleep_range(plan.randrange(1, 3000), 3000)
+
+    async with k.open_nursery() as nursery:
+        for number in range(2 * cpus):
+            body = reader if number % 3 else updater
+            urgent = rng.random() < 0.3
+            await nursery.start_soon(body, rng.getrandbits(30), cpu=rng.randrange(cpus), urgent=urgent)
+    await k.rcu_barrier()
+    for p in slots:
+        await k.kfree(p)
+
+
+def tortured(seed: int, cpus: int, kernel: str, strategy: str, steps: int = 6) -> Run:
+    async def script(k: Kernel) -> None:
+        await torture(k, seed, cpus, steps, sleeping=kernel != "none")
+
+    chosen = Random() if strategy == "random" else Timed()
+    options = RunOptions(strategy=chosen, seed=seed, events=False, settings={"nr_cpus": str(cpus), **KERNELS[kernel]})
+    one = Run(scenario()(script), options)
+    one.run()
+    return one
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 1 << 30),
+    cpus=st.integers(1, 3),
+    kernel=st.sampled_from(sorted(KERNELS)),
+    strategy=st.sampled_from(["timed", "random"]),
+)
+def test_no_grace_period_ends_before_the_readers_that_were_open_at_its_start(seed: int, cpus: int, kernel: str, strategy: str) -> None:
+    one = tortured(seed, cpus, kernel, strategy)
+    assert one.result().outcome() == "clean"
+    assert one.machine.gp.completed > 0
+
+
+# -- planted bugs: the oracle sees what the machine does wrong ----------------------------------------------------------------------
+
+
+def finds_use_after_free(kernel: str = "plain", cpus: int = 2) -> bool:
+    for seed in range(20):
+        kinds = tortured(seed, cpus, kernel, "timed").result().kinds
+        assert kinds <= {ViolationKind.USE_AFTER_FREE}
+        if kinds:
+            return True
+    return False
+
+
+def test_a_machine_that_forgets_blocked_readers_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = GracePeriodMachine._take
+    monkeypatch.setattr(
+        GracePeriodMachine, "_take", lambda self, message: None if isinstance(message, ReaderBlocked) else take(self, message)
+    )
+    assert finds_use_after_free()
+
+
+@pytest.mark.parametrize("kernel", ["plain", "rt", "none"])
+def test_a_tick_that_reports_from_inside_a_reader_is_caught(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    monkeypatch.setattr(ReadSide, "_tick", ReadSide.report)
+    hooks = ReadSide.__attrs_post_init__
+
+    def post_init(self: ReadSide) -> None:
+        hooks(self)
+        self.system.hooks.on_tick[-1] = self.report
+
+    monkeypatch.setattr(ReadSide, "__attrs_post_init__", post_init)
+    assert finds_use_after_free(kernel)
+
+
+def test_a_machine_that_asks_nobody_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = GracePeriodMachine._start
+
+    def start_without_asking(self: GracePeriodMachine) -> None:
+        start(self)
+        self._waiting.clear()
+        self._blockers.clear()
+
+    monkeypatch.setattr(GracePeriodMachine, "_start", start_without_asking)
+    assert finds_use_after_free()
+
+
+def test_a_snapshot_that_takes_the_running_grace_period_for_enough_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcuactors.rcu.seq.snap", lambda now: (now + 4) & ~3)
+    assert finds_use_after_free(cpus=3)
+
+
+# -- one situation each -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["plain", "rt"])
+def test_a_reader_that_was_preempted_is_waited_for(kernel: str) -> None:
+    async def script(k: Kernel) -> None:
+        state: list[str] = []
+
+        async def hog() -> None:
+            await k.udelay(30_000)
+            assert not state
+
+        async def reader() -> None:
+            with k.rcu_reader():
+                await k.kthread_run(hog, cpu=1, urgent=True)
+                await k.udelay(10)
+                state.append("out")
+
+        await k.kthread_run(reader, cpu=1)
+        await k.udelay(100)
+        began = k.now
+        await k.synchronize_rcu()
+        assert state == ["out"]
+        assert k.now - began > 25_000_000
+
+    assert run(scenario()(script), **KERNELS[kernel]).clean
+
+
+def test_a_reader_that_sleeps_is_waited_for_and_one_that_came_later_is_not() -> None:
+    async def script(k: Kernel) -> None:
+        state: list[str] = []
+
+        async def reader(name: str, us: int) -> None:
+            with k.rcu_reader():
+                await k.usleep_range(us, us)
+                state.append(name)
+
+        await k.kthread_run(reader, "early", 20_000, cpu=1)
+        await k.usleep_range(100, 100)
+        waiter = await k.kthread_run(k.synchronize_rcu, cpu=0, name="waiter")
+        while not k._machine.gp.gp_seq & 3:
+            await k.usleep_range(100, 100)
+        # Two jiffies later the scan has seen that CPU 1 is idle.
+        await k.msleep(8)
+        await k.kthread_run(reader, "late", 200_000, cpu=1)
+        await k.kthread_join(waiter)
+        assert state == ["early"]
+
+    assert run(scenario()(script)).clean
+
+
+def test_a_cpu_that_comes_into_being_in_the_middle_is_not_waited_for() -> None:
+    async def script(k: Kernel) -> None:
+        state: list[str] = []
+
+        async def reader(name: str, us: int) -> None:
+            with k.rcu_reader():
+                await k.udelay(us)
+                state.append(name)
+
+        await k.kthread_run(reader, "old", 30_000, cpu=1)
+        await k.udelay(100)
+        waiter = await k.kthread_run(k.synchronize_rcu, name="waiter")
+        while not k._machine.gp.gp_seq & 3:
+            await k.usleep_range(100, 100)
+        assert 2 not in k._system.cpus
+        await k.kthread_run(reader, "new", 100_000, cpu=2)
+        await k.kthread_join(waiter)
+        assert state == ["old"]
+        await k.synchronize_rcu()
+        assert state == ["old", "new"]
+
+    assert run(scenario()(script), nr_cpus="3").clean
+
+
+def test_a_reader_in_a_softirq_on_the_idle_thread_is_waited_for() -> None:
+    """The tick that interrupts it must not take the CPU for idle."""
+
+    async def script(k: Kernel) -> None:
+        state: list[str] = []
+
+        async def tasklet() -> None:
+            with k.rcu_reader():
+                await k.udelay(20_000)
+                state.append("out")
+
+        async def handler() -> None:
+            async def nothing() -> None:
+                pass
+
+            # A callback keeps the idle CPU's tick going.
+            await k.call_rcu(nothing)
+            await k.tasklet_schedule(tasklet)
+
+        await k.raise_irq(handler, cpu=1)
+        await k.udelay(100)
+        await k.synchronize_rcu()
+        assert state == ["out"]
+
+    for kernel in ("plain", "none"):
+        assert run(scenario()(script), **KERNELS[kernel]).clean
+
+
+@pytest.mark.parametrize("how", ["irqs off", "preempt off", "bh off"])
+def test_a_quiescent_state_is_not_reported_from_an_atomic_region(how: str) -> None:
+    """The end of a reader in a region with interrupts, preemption or bottom halves off: such a region is a reader, too."""
+
+    async def script(k: Kernel) -> None:
+        state: list[str] = []
+
+        async def region() -> None:
+            if how == "irqs off":
+                k.local_irq_disable()
+            elif how == "preempt off":
+                k.preempt_disable()
+            else:
+                k.local_bh_disable()
+            for _ in range(100):
+                with k.rcu_reader():
+                    await k.udelay(100)
+            state.append("out")
+            if how == "irqs off":
+                await k.local_irq_enable()
+            elif how == "preempt off":
+                await k.preempt_enable()
+            else:
+                await k.local_bh_enable()
+
+        await k.kthread_run(region, cpu=1)
+        await k.udelay(100)
+        await k.synchronize_rcu()
+        assert state == ["out"]
+
+    assert run(scenario()(script)).clean
+
+
+def test_without_preemption_cond_resched_is_a_quiescent_state_and_a_busy_loop_is_none() -> None:
+    async def script(k: Kernel, polite: bool = True) -> None:
+        state: list[str] = []
+
+        async def busy() -> None:
+            for _ in range(50):
+                await k.udelay(1000)
+                if polite:
+                    await k.cond_resched()
+            state.append("out")
+
+        await k.kthread_run(busy, cpu=1)
+        await k.udelay(100)
+        await k.synchronize_rcu()
+        assert bool(state) is not polite
+
+    assert run(scenario()(script), PREEMPT="n").clean
+    assert run(scenario()(script), PREEMPT="n", polite="n").clean
+
+
+def test_unlocking_what_was_not_locked_is_an_error_of_the_script() -> None:
+    async def script(k: Kernel) -> None:
+        k.rcu_read_unlock()
+
+    with pytest.raises(RuntimeError, match="without rcu_read_lock"):
+        run(scenario()(script))
+
+
+def test_a_grace_period_on_one_cpu_takes_a_few_jiffies() -> None:
+    async def script(k: Kernel) -> None:
+        began = k.jiffies
+        await k.synchronize_rcu()
+        assert 1 <= k.jiffies - began <= 5
+
+    for kernel in ("plain", "rt"):
+        assert run(scenario()(script), nr_cpus="1", **KERNELS[kernel]).clean
