@@ -62,7 +62,7 @@ def load_scenario(name_or_path: str | os.PathLike[str]) -> Scenario:
     if text in bundled:
         return _load_file(bundled[text])
     path = Path(text)
-    if path.suffix == ".py" or len(path.parts) > 1 or _exists(path):
+    if text and (path.suffix == ".py" or len(path.parts) > 1 or _exists(path)):
         return _load_file(path)
     raise BadInput(
         f"scenario {text}: no such name or file; {did_you_mean(text, bundled)}there are {', '.join(bundled)}"
@@ -98,12 +98,11 @@ def _import_file(path: Path) -> ModuleType:
     mark = _importing.set(True)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise _import_failure(path, full, error) from error
-    except BaseException:
-        del sys.modules[name]
-        raise
     finally:
         _importing.reset(mark)
     return module
@@ -112,23 +111,17 @@ def _import_file(path: Path) -> ModuleType:
 def _import_failure(path: Path, full: str, error: BaseException) -> BadInput:
     if isinstance(error, OSError) and error.filename == full:
         return BadInput(f"scenario file {path}: cannot be read: {error.strerror}")
-    line = (
-        error.lineno if isinstance(error, SyntaxError) and error.filename == full else _line_in(full, error)
-    )
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == full else _line_in(full, error)
     where = f" (line {line})" if line is not None else ""
     if isinstance(error, BadInput):
         return BadInput(f"scenario file {path}: {error}{where}")
     said = error.msg if isinstance(error, SyntaxError) else str(error)
-    return BadInput(
-        f"scenario file {path}: does not import: {type(error).__name__}{': ' if said else ''}{said}{where}"
-    )
+    return BadInput(f"scenario file {path}: does not import: {type(error).__name__}{': ' if said else ''}{said}{where}")
 
 
 def _line_in(full: str, error: BaseException) -> int | None:
     """Return the innermost line of the file that the error passed through."""
-    lines = [
-        line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == full
-    ]
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == full]
     return lines[-1] if lines else None
 
 

@@ -70,9 +70,7 @@ _OPTIONS: Final = (
         show_default=True,
         help="Seed of the strategy.",
     ),
-    click.option(
-        "--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."
-    ),
+    click.option("--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."),
     click.option(
         "--max-steps",
         callback=_whole_number(1, _LARGEST_BOUND),
@@ -117,9 +115,7 @@ class RunArguments:
 
     def __attrs_post_init__(self) -> None:
         if self.as_json and self.verbose:
-            raise BadInput(
-                "--json and -v: only one of them; --events FILE writes the events beside a JSON result"
-            )
+            raise BadInput("--json and -v: only one of them; --events FILE writes the events beside a JSON result")
 
     def options(self, *, parameters: Collection[str], of: str) -> RunOptions:
         """Check them and return what they say. Raises BadInput.
@@ -144,9 +140,7 @@ class RunArguments:
         known = (*parameters, *field_names())
         for name in settings:
             if name not in known:
-                raise BadInput(
-                    f"--set {name}: no such name; {did_you_mean(name, known)}{_known(parameters, of)}"
-                )
+                raise BadInput(f"--set {name}: no such name; {did_you_mean(name, known)}{_known(parameters, of)}")
         return settings | ({"panic_on_warn": "y"} if self.panic_on_warn else {})
 
 
@@ -156,9 +150,5 @@ def with_sinks(options: RunOptions, sinks: tuple[Sink, ...]) -> RunOptions:
 
 
 def _known(parameters: Collection[str], of: str) -> str:
-    own = (
-        f"{of} has the parameter{'' if len(parameters) == 1 else 's'} {', '.join(parameters)}; "
-        if parameters
-        else ""
-    )
+    own = f"{of} has the parameter{'' if len(parameters) == 1 else 's'} {', '.join(parameters)}; " if parameters else ""
     return f"{own}the configuration has {', '.join(field_names())}"

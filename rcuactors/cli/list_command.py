@@ -40,8 +40,7 @@ def _scenarios() -> list[Entry]:
 
 def _kernels() -> list[Entry]:
     return [
-        {"name": era.name, "about": era.about, "release": era.release, "design": era.design}
-        for era in ERAS.values()
+        {"name": era.name, "about": era.about, "release": era.release, "design": era.design} for era in ERAS.values()
     ]
 
 
@@ -58,10 +57,7 @@ def _designs() -> list[Entry]:
 
 
 def _costs() -> list[Entry]:
-    return [
-        {"name": name, "about": about, "ns": ns, "source": source}
-        for name, ns, about, source in describe_costs()
-    ]
+    return [{"name": name, "about": about, "ns": ns, "source": source} for name, ns, about, source in describe_costs()]
 
 
 TOPICS: Final[dict[str, Callable[[], list[Entry]]]] = {
@@ -94,9 +90,7 @@ def list_command(topic: str | None, as_json: bool) -> None:
 def _in_full(topic: str, entries: list[Entry]) -> list[str]:
     if not entries:
         return [f"no {topic}"]
-    return aligned(
-        [(entry["name"], " ".join([*_value(entry), entry["about"], *_remarks(entry)])) for entry in entries]
-    )
+    return aligned([(entry["name"], " ".join([*_value(entry), entry["about"], *_remarks(entry)])) for entry in entries])
 
 
 def _value(entry: Entry) -> list[str]:
@@ -121,7 +115,6 @@ def _in_short(topics: dict[str, list[Entry]]) -> list[str]:
             continue
         lines.append(f"{topic}:")
         lines += [
-            f"  {line}"
-            for line in aligned([(entry["name"], entry["about"]) for entry in entries] or [("none", "")])
+            f"  {line}" for line in aligned([(entry["name"], entry["about"]) for entry in entries] or [("none", "")])
         ]
     return lines

@@ -18,7 +18,7 @@ from rcuactors.errors import BadInput
 _JSON_SUFFIXES: Final = (".json", ".jsonl")
 
 
-class ReaderGone(Exception):  # noqa: N818 - no error of ours
+class ReaderGone(Exception):
     """Whoever read our standard output has closed it."""
 
 

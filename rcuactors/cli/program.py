@@ -24,16 +24,14 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_READER_GONE: Final = 141
 
 
-class Interrupted(Exception):  # noqa: N818 - an answer to Ctrl-C, not an error
+class Interrupted(Exception):
     """Ctrl-C, outside a run or at its end. What was found so far has been printed."""
 
 
 def complain(message: str) -> None:
     """Write one line to stderr; what would break it, such as a line end in a file's name, by its escape."""
     if sys.stderr is not None:
-        line = "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode() for char in message
-        )
+        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
@@ -83,9 +81,7 @@ class ProgramCommand(click.Command):
     ) -> NoReturn:
         """Parse, run, exit."""
         run = super().main
-        sys.exit(
-            exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0))
-        )
+        sys.exit(exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0)))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Keep Ctrl-C from Click, which would print a line end of its own."""
@@ -106,7 +102,5 @@ class ProgramGroup(ProgramCommand, click.Group):
         """Find the subcommand named. Raises BadInput when there is none of that name."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
-            raise BadInput(
-                f"command {name}: {did_you_mean(name, self.commands)}there are {', '.join(self.commands)}"
-            )
+            raise BadInput(f"command {name}: {did_you_mean(name, self.commands)}there are {', '.join(self.commands)}")
         return super().resolve_command(ctx, args)

@@ -70,11 +70,7 @@ def open_session(arguments: RunArguments) -> Iterator[Session]:
 
 def quiet_stdout(wanted: bool) -> contextlib.AbstractContextManager[object]:
     """Send what a scenario prints to stderr meanwhile, if wanted: standard output is for one document."""
-    return (
-        contextlib.redirect_stdout(sys.stderr)
-        if wanted and sys.stderr is not None
-        else contextlib.nullcontext()
-    )
+    return contextlib.redirect_stdout(sys.stderr) if wanted and sys.stderr is not None else contextlib.nullcontext()
 
 
 def first_cause(error: BaseException) -> BaseException:

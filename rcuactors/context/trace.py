@@ -7,10 +7,15 @@ shown with file and line, since those are the lines that the reader can change.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
+
+import outcome
+import trio
 
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 _MACHINERY: Final = tuple(
@@ -19,6 +24,12 @@ _MACHINERY: Final = tuple(
 )
 _SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locks.py"))
 _FLOW: Final = frozenset({"point", "attend", "hardirq", "body", "run_handler", "main", "sleep", "sleep_on", "spin"})
+_WAITS: Final = (
+    str(Path(trio.__file__).parent) + os.sep,
+    str(Path(outcome.__file__).parent) + os.sep,
+    contextlib.__file__,
+)
+"""Python's and Trio's own frames between a scenario's lines say nothing about either."""
 _DRIVER: Final = str(Path(_PACKAGE, "engine", "strand.py"))
 
 _kinds: dict[CodeType, str] = {}
@@ -31,7 +42,9 @@ def _classify(code: CodeType) -> str:
         name = code.co_filename
         if name == _DRIVER:
             kind = "bottom"
-        elif not name.startswith(_PACKAGE) or name.startswith(str(Path(_PACKAGE, "_scenarios"))):
+        elif name.startswith(_WAITS):
+            kind = "hidden"
+        elif not name.startswith(_PACKAGE + os.sep) or name.startswith(str(Path(_PACKAGE, "_scenarios"))):
             kind = "scenario"
         elif code.co_name.startswith(("_", "<")) or code.co_name in _FLOW:
             kind = "hidden"

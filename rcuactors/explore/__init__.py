@@ -22,9 +22,7 @@ def make_strategy(name: str) -> Strategy:
 
 def describe_strategies() -> list[tuple[str, str]]:
     """(name, what it does) of each strategy."""
-    return [
-        (name, (inspect.getdoc(factory) or "").partition("\n")[0]) for name, factory in STRATEGIES.items()
-    ]
+    return [(name, (inspect.getdoc(factory) or "").partition("\n")[0]) for name, factory in STRATEGIES.items()]
 
 
 __all__ = ["STRATEGIES", "Random", "describe_strategies", "make_strategy"]

@@ -36,14 +36,11 @@ class Contexts(KernelBase):
 
     def local_bh_disable(self) -> None:
         """Bottom halves off; nests. On PREEMPT_RT this leaves preempt_count alone (kernel/softirq.c)."""
-        cpu = self._cpu
-        if not self._system.config.PREEMPT_RT:
-            cpu.ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
+        self._system.softirqs.local_bh_disable(self._cpu)
 
     async def local_bh_enable(self) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""
-        if not self._system.config.PREEMPT_RT:
-            await self._system.softirqs.local_bh_enable(self._cpu)
+        await self._system.softirqs.local_bh_enable(self._cpu)
 
     def preemptible(self) -> bool:
         """preemptible(): the constant False in a kernel without PREEMPT_COUNT."""

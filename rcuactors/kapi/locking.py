@@ -110,6 +110,20 @@ class Locking(KernelBase):
         if not self._locks.rt:
             await cpu.local_irq_restore(flags)
 
+    async def spin_lock_bh(self, lock: Lock) -> None:
+        """Bottom halves off, then as spin_lock()."""
+        _expect(lock, LockKind.SPINLOCK)
+        cpu = self._cpu
+        self._system.softirqs.local_bh_disable(cpu)
+        await self._locks.spin_lock(cpu, lock)
+
+    async def spin_unlock_bh(self, lock: Lock) -> None:
+        """Let go, bottom halves on again; what was raised meanwhile is served now."""
+        _expect(lock, LockKind.SPINLOCK)
+        cpu = self._cpu
+        await self._locks.spin_unlock(cpu, lock)
+        await self._system.softirqs.local_bh_enable(cpu)
+
     def spin_trylock(self, lock: Lock) -> bool:
         """Take it if it is free."""
         _expect(lock, LockKind.SPINLOCK)

@@ -53,17 +53,21 @@ class Softirqs:
         else:
             await self._serve(cpu)
 
+    def local_bh_disable(self, cpu: Cpu) -> None:
+        """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it (docs, assumptions)."""
+        if not self._threaded:
+            cpu.ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
+
     async def local_bh_enable(self, cpu: Cpu) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""
+        if self._threaded:
+            return
         ctx = cpu.ctx
         ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
         if cpu.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
-            if self._threaded:
-                await self._wake(cpu)
-            else:
-                flags = cpu.local_irq_save()
-                await self._serve(cpu)
-                await cpu.local_irq_restore(flags)
+            flags = cpu.local_irq_save()
+            await self._serve(cpu)
+            await cpu.local_irq_restore(flags)
         if cpu.attention or cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
@@ -84,7 +88,7 @@ class Softirqs:
                 break
             cpu.clock += self._system.costs.softirq_ns
             ctx.irqs_disabled = False
-            for vector, handler in cpu.hooks.softirqs.items():
+            for vector, handler in sorted(cpu.hooks.softirqs.items()):
                 if pending & (1 << vector):
                     await handler(cpu)
             ctx.irqs_disabled = True

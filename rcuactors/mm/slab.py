@@ -131,8 +131,9 @@ class SlabAllocator:
         """___slab_alloc(): retire the CPU's slab, take over a partial one, or a fresh page."""
         system, mine = self._system, cache.cpu(cpu.cpu_id)
         if mine.slab is not None:
+            # What is freed into it from now on is not this CPU's.
             mine.slab.current = False
-            mine.slab = None
+            mine.slab, mine.free = None, []
         cpu.clock += system.costs.kmalloc_slow_ns
         slab = await self._get_partial(cpu, cache) if cache.partial else None
         if slab is None:

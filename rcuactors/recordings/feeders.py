@@ -23,6 +23,8 @@ VMALLOC_SIZE: Final = 4096
 
 # A wake-up takes some 2 us (timer interrupt, try_to_wake_up(), context switch); the rest is burnt.
 _EARLY_NS: Final = 10_000
+
+# Burnt step by step, so that the time of an interrupt or a preemption is not burnt once more.
 _BURN_NS: Final = 5_000
 
 # Between the start of the first feeder and the first call: starting a thread on another CPU takes a few us,
@@ -156,9 +158,7 @@ class _Feeder:
     async def _call(self, call: Call, item: KObject | None) -> None:
         due_ns = call.time_ns + self.shift_ns
         while (left_ns := due_ns - self.k.now) > 0:
-            await self.k.ndelay(
-                min(left_ns, _BURN_NS)
-            )  # step by step: time lost to a preemption is not burnt again
+            await self.k.ndelay(min(left_ns, _BURN_NS))
         if item is None:
             self.replayed.skipped["no memory for the object"] += 1
             return

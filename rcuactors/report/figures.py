@@ -69,9 +69,7 @@ def _bulk_frees(sizes: Mapping[str, int], objects: int) -> str:
     """How many, of how much; the most frequent sizes by name, the others by their range."""
     if not sizes:
         return "none"
-    ordered = sorted(
-        ((int(size_), count) for size_, count in sizes.items()), key=lambda item: (-item[1], -item[0])
-    )
+    ordered = sorted(((int(size_), count) for size_, count in sizes.items()), key=lambda item: (-item[1], -item[0]))
     named = [f"{count:,} of {size_}" for size_, count in ordered[:_SIZES_NAMED]]
     rest = ordered[_SIZES_NAMED:]
     if rest:

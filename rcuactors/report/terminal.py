@@ -88,9 +88,7 @@ def print_splat(console: Console, violation: Violation) -> None:
     console.print()
 
 
-def print_result(
-    console: Console, result: Result, *, every_splat: bool = False, so_far: bool = False
-) -> None:
+def print_result(console: Console, result: Result, *, every_splat: bool = False, so_far: bool = False) -> None:
     """Print the splats, the figures, the verdict."""
     shown, more = shown_splats(result, every=every_splat)
     for violation in shown:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the input: exit code 2, one line that names the value and what would be right, no traceback."""
+"""Whatever is wrong with the input: exit code 2, one line that says what would be right, no traceback."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ ScenarioFile = Callable[[str], str]
         (("run", "cold_cache_burst", "--seed", "abc"), ["--seed abc", "whole number from 0"]),
         (("run", "cold_cache_burst", "--seed", "-1"), ["--seed -1", "whole number from 0"]),
         (("run", "cold_cache_burst", "--seed", "1_0"), ["--seed 1_0", "whole number from 0"]),
-        (("run", "cold_cache_burst", "--seed", str(1 << 64)), ["--seed 18446744073709551616", "to 18446744073709551615"]),
+        (
+            ("run", "cold_cache_burst", "--seed", str(1 << 64)),
+            ["--seed 18446744073709551616", "to 18446744073709551615"],
+        ),
         (("run", "cold_cache_burst", "--seed", "9" * 5000), ["--seed 999", "whole number from 0"]),
         (("run", "cold_cache_burst", "--max-steps", "0"), ["--max-steps 0", "from 1 to"]),
         (("run", "cold_cache_burst", "--max-steps", "-5"), ["--max-steps -5", "from 1 to"]),
@@ -62,7 +65,9 @@ def test_one_line(one_line: OneLine, args: tuple[str, ...], wanted: list[str]) -
     assert [part for part in wanted if part not in said] == []
 
 
-def test_an_unknown_name_lists_the_parameters_and_the_configuration(one_line: OneLine, scenario_file: ScenarioFile) -> None:
+def test_an_unknown_name_lists_the_parameters_and_the_configuration(
+    one_line: OneLine, scenario_file: ScenarioFile
+) -> None:
     said = one_line("run", scenario_file("tidy"), "--set", "object=3")
     assert "--set object: no such name; did you mean objects?" in said
     assert "tidy has the parameters objects, careful, text" in said

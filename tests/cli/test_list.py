@@ -58,6 +58,8 @@ def test_everything_as_json(call: Call) -> None:
 def test_parameters_and_defaults_are_shown_as_they_are_set(call: Call) -> None:
     burst = next(line for line in call("list", "scenarios").stdout.splitlines() if line.startswith("cold_cache_burst "))
     assert "objects=5000" in burst
-    reader = next(line for line in call("list", "scenarios").stdout.splitlines() if line.startswith("reader_holds_object "))
+    reader = next(
+        line for line in call("list", "scenarios").stdout.splitlines() if line.startswith("reader_holds_object ")
+    )
     assert "free_at_once=n" in reader
     assert any(line.split()[:2] == ["HZ", "250"] for line in call("list", "configs").stdout.splitlines())

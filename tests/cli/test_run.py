@@ -108,9 +108,9 @@ def test_the_same_seed_gives_the_same_output(call: Call, scenario_file: Scenario
 
 def test_costs_are_replaced_from_a_file(call: Call, scenario_file: ScenarioFile, tmp_path: Path) -> None:
     path, costs = scenario_file("tidy"), tmp_path / "costs.toml"
-    costs.write_text("kmalloc_ns = 1_000_000\n", encoding="utf-8")
+    costs.write_text("kmalloc_ns = 10_000_000\n", encoding="utf-8")
     before, after = (json.loads(call("run", path, "--json", *more).stdout) for more in ((), ("--costs", str(costs))))
-    assert after["end_ns"] >= before["end_ns"] + 15_000_000
+    assert after["end_ns"] >= before["end_ns"] + 150_000_000
 
 
 def test_verbose_prints_every_event_as_ftrace_does(call: Call, scenario_file: ScenarioFile) -> None:

@@ -29,7 +29,11 @@ def test_a_file_as_a_program(spawn: Spawn, scenario_file: ScenarioFile, call: Ca
 
 @pytest.mark.parametrize(
     ("args", "code", "wanted"),
-    [((), 0, "clean"), (("--set", "objects=3"), 0, "calls             3 (process 3)"), (("--help",), 0, "--panic-on-warn")],
+    [
+        ((), 0, "clean"),
+        (("--set", "objects=3"), 0, "calls             3 (process 3)"),
+        (("--help",), 0, "--panic-on-warn"),
+    ],
 )
 def test_the_options_are_those_of_run(
     scenario_file: ScenarioFile, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], code: int, wanted: str
@@ -50,11 +54,7 @@ def test_bad_options_of_a_program(scenario_file: ScenarioFile, capsys: pytest.Ca
 def test_a_file_that_runs_itself_when_imported(one_line: OneLine, tmp_path: Path) -> None:
     file = tmp_path / "eager.py"
     file.write_text(
-        "from rcuactors import scenario, script\n"
-        "@scenario()\n"
-        "async def eager(k):\n"
-        "    pass\n"
-        "script(eager)\n",
+        "from rcuactors import scenario, script\n@scenario()\nasync def eager(k):\n    pass\nscript(eager)\n",
         encoding="utf-8",
     )
     said = one_line("run", str(file))

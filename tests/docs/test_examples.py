@@ -74,7 +74,7 @@ class Sandbox:
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "random",
-            "COLUMNS": "120",
+            "COLUMNS": "80",
         }
         if not entry_points(group="pytest11", name="rcuactors"):
             set_here["PYTEST_PLUGINS"] = "rcuactors.testing"

@@ -1,0 +1,69 @@
+"""Results to be shown: one made by hand, since only its rendering is tested here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from rcuactors.config import Config
+from rcuactors.context.violation import Violation, ViolationKind
+from rcuactors.result import Result
+
+COUNTERS: dict[str, Any] = {
+    "calls": {"two_argument": {}, "one_argument": {}},
+    "bulk_frees": {},
+    **dict.fromkeys(
+        (
+            "cache_hits", "cache_misses", "refills_asked", "refills_done", "refill_pages", "refill_pages_refused",
+            "caller_pages", "blocks", "bulk_objects", "vmalloc_freed", "list_freed", "inline_freed",
+            "fallbacks_list", "fallbacks_synchronize", "grace_periods", "pages_allocated", "pages_freed", "peak_pages",
+            "page_allocations_failed", "page_failures_injected", "kswapd_wakeups", "direct_reclaims", "oom_kills",
+            "peak_objects", "peak_bytes",
+        ),
+        0,
+    ),
+}  # fmt: skip
+
+EMPTY = Result(
+    scenario="made_up",
+    kernel="v5.11",
+    design="hrtimer-work",
+    config={**Config().as_settings(), "rcu_min_cached_objs": "5"},
+    strategy="timed",
+    seed=0,
+    parameters={},
+    violations=(),
+    violation_count=0,
+    counters=COUNTERS,
+    latency_ns={"count": 0, "p50": None, "p90": None, "p99": None, "max": None},
+    end_ns=0,
+    steps=0,
+    events=0,
+    digest=None,
+)
+
+
+@pytest.fixture
+def made() -> Callable[..., Result]:
+    """Make a result: counters by `counters=`, the rest by name."""
+
+    def make(*, counters: dict[str, Any] | None = None, **changes: Any) -> Result:
+        return attrs.evolve(EMPTY, counters=COUNTERS | (counters or {}), **changes)
+
+    return make
+
+
+@pytest.fixture
+def violation() -> Violation:
+    """A short report."""
+    return Violation(
+        kind=ViolationKind.DOUBLE_FREE,
+        title="BUG: double free of an object",
+        time_ns=2_000_123_999,
+        cpu=1,
+        context="process",
+        text="\nBUG: double free of an object\n first freed at one (file.py:3)",
+    )
