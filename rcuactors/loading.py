@@ -17,9 +17,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
 
-from rcuactors.errors import BadInput
-from rcuactors.scenario import Scenario
-from rcuactors.spelling import did_you_mean
+from .errors import BadInput
+from .scenario import Scenario
+from .spelling import did_you_mean
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 

@@ -131,6 +131,13 @@ def _parse_parameter(name: str, text: str, default: object) -> Any:
     return text
 
 
+def _as_text(value: object) -> str:
+    """A setting given in Python, in the form in which it is given on the command line."""
+    if isinstance(value, bool):
+        return "y" if value else "n"
+    return str(value)
+
+
 @attrs.frozen(kw_only=True)
 class RunOptions:
     """How to run a scenario. `settings` are NAME=VALUE texts, of the configuration or of the scenario's parameters."""
@@ -208,5 +215,5 @@ class Run:
 def run(chosen: Scenario, options: RunOptions | None = None, **settings: object) -> Result:
     """Run a scenario and return its result. `settings` are configuration names or parameters, such as PREEMPT_RT="y"."""
     chosen_options = options or RunOptions()
-    merged = {**chosen_options.settings, **{name: str(value) for name, value in settings.items()}}
+    merged = {**chosen_options.settings, **{name: _as_text(value) for name, value in settings.items()}}
     return Run(chosen, attrs.evolve(chosen_options, settings=merged)).run()

@@ -53,7 +53,7 @@ def test_the_table_is_complete(name: str) -> None:
 def test_the_head_names_the_scenario_and_says_what_to_expect(name: str) -> None:
     source = find_scenarios()[name].read_text(encoding="utf-8")
     assert source.startswith(f'"""{name}: ')
-    head = source.split('"""')[1]
+    head = " ".join(source.split('"""')[1].split())
     assert "v5.11" in head or "every kernel" in head
     for row in load(name).expect.values():
         for promised in row.values():

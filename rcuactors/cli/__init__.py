@@ -9,14 +9,14 @@ from typing import NoReturn
 
 import click
 
-from rcuactors import __version__
-from rcuactors.cli.list_command import list_command
-from rcuactors.cli.program import ProgramGroup
-from rcuactors.cli.replay_command import replay_command
-from rcuactors.cli.run_command import run_command, scenario_command
-from rcuactors.errors import BadInput
-from rcuactors.loading import importing
-from rcuactors.scenario import Scenario
+from .. import __version__
+from ..errors import BadInput
+from ..loading import importing
+from ..scenario import Scenario
+from .list_command import list_command
+from .program import ProgramGroup
+from .replay_command import replay_command
+from .run_command import run_command, scenario_command
 
 
 @click.group(

@@ -9,17 +9,17 @@ from typing import Any, Final, TypeVar
 import attrs
 import click
 
-from rcuactors.config import field_names, split_setting
-from rcuactors.designs import make_design
-from rcuactors.engine.choice import Timed
-from rcuactors.engine.conductor import DEFAULT_MAX_STEPS
-from rcuactors.engine.events import Sink
-from rcuactors.eras import DEFAULT_ERA, find_era
-from rcuactors.errors import BadInput
-from rcuactors.explore import make_strategy
-from rcuactors.kernel.costs import CostModel, load_costs
-from rcuactors.scenario import RunOptions
-from rcuactors.spelling import did_you_mean
+from ..config import field_names, split_setting
+from ..designs import make_design
+from ..engine.choice import Timed
+from ..engine.conductor import DEFAULT_MAX_STEPS
+from ..engine.events import Sink
+from ..eras import DEFAULT_ERA, find_era
+from ..errors import BadInput
+from ..explore import make_strategy
+from ..kernel.costs import CostModel, load_costs
+from ..scenario import RunOptions
+from ..spelling import did_you_mean
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -7,18 +7,18 @@ from typing import Any, Final
 
 import click
 
-from rcuactors.cli.output import print_json, print_lines
-from rcuactors.cli.program import ProgramCommand
-from rcuactors.config import describe_fields
-from rcuactors.designs import DESIGNS, make_design
-from rcuactors.eras import ERAS
-from rcuactors.errors import BadInput
-from rcuactors.explore import describe_strategies
-from rcuactors.kernel.costs import describe as describe_costs
-from rcuactors.loading import find_scenarios, load_scenario
-from rcuactors.report.text import aligned, value_text
-from rcuactors.report.units import plural
-from rcuactors.spelling import did_you_mean
+from ..config import describe_fields
+from ..designs import DESIGNS, make_design
+from ..eras import ERAS
+from ..errors import BadInput
+from ..explore import describe_strategies
+from ..kernel.costs import describe as describe_costs
+from ..loading import find_scenarios, load_scenario
+from ..report.text import aligned, value_text
+from ..report.units import plural
+from ..spelling import did_you_mean
+from .output import print_json, print_lines
+from .program import ProgramCommand
 
 Entry = dict[str, Any]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self, TextIO
 
-from rcuactors.engine.events import Event, TextSink
-from rcuactors.errors import BadInput
+from ..engine.events import Event, TextSink
+from ..errors import BadInput
 
 _JSON_SUFFIXES: Final = (".json", ".jsonl")
 

@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from rcuactors.cli.output import ReaderGone, silence_stdout
-from rcuactors.errors import BadInput
-from rcuactors.spelling import did_you_mean
+from ..errors import BadInput
+from ..spelling import did_you_mean
+from .output import ReaderGone, silence_stdout
 
 EXIT_VIOLATIONS: Final = 1
 EXIT_BAD_INPUT: Final = 2

@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from rcuactors.cli.common import RunArguments, run_options, with_sinks
-from rcuactors.cli.program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
-from rcuactors.cli.session import open_session
-from rcuactors.context.violation import KernelBug
-from rcuactors.recordings import read_recording
-from rcuactors.recordings.comparison import ReplayResult
-from rcuactors.recordings.replay import replay
-from rcuactors.report.eventlog import Meter
-from rcuactors.report.units import duration, plural
+from ..context.violation import KernelBug
+from ..recordings import read_recording
+from ..recordings.comparison import ReplayResult
+from ..recordings.replay import replay
+from ..report.eventlog import Meter
+from ..report.units import duration, plural
+from .common import RunArguments, run_options, with_sinks
+from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
+from .session import open_session
 
 
 @click.command("replay", cls=ProgramCommand)

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from rcuactors.cli.common import RunArguments, run_options, with_sinks
-from rcuactors.cli.program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
-from rcuactors.cli.session import open_session, quiet_stdout
-from rcuactors.context.violation import KernelBug
-from rcuactors.errors import BadInput
-from rcuactors.loading import load_scenario
-from rcuactors.report.units import duration, plural
-from rcuactors.scenario import Run, Scenario
+from ..context.violation import KernelBug
+from ..errors import BadInput
+from ..loading import load_scenario
+from ..report.units import duration, plural
+from ..scenario import Run, Scenario
+from .common import RunArguments, run_options, with_sinks
+from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
+from .session import open_session, quiet_stdout
 
 
 @click.command("run", cls=ProgramCommand)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
-from rcuactors.cli.output import StdoutEvents, print_json, print_lines
-from rcuactors.context.violation import Violation
-from rcuactors.engine.events import Sink
-from rcuactors.report.eventlog import Tail
-from rcuactors.report.text import head_line, result_lines, splat_lines
-from rcuactors.result import Result
+from ..context.violation import Violation
+from ..engine.events import Sink
+from ..report.eventlog import Tail
+from ..report.text import head_line, result_lines, splat_lines
+from ..result import Result
+from .output import StdoutEvents, print_json, print_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +91,7 @@ class TerminalScreen:
     """Colours and an aligned event log: the end of it, or all of it as it comes."""
 
     def __init__(self, *, verbose: bool) -> None:
-        from rcuactors.report import terminal  # noqa: PLC0415 - Rich is for those who have a terminal
+        from ..report import terminal  # noqa: PLC0415 - Rich is for those who have a terminal
 
         self._terminal = terminal
         self._console: Console = terminal.make_console(sys.stdout)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from rcuactors.cli.common import RunArguments
-from rcuactors.cli.output import EventFile, ReaderGone
-from rcuactors.cli.screen import Screen, open_screen
-from rcuactors.cli.watching import Stopper, progress_bar
-from rcuactors.engine.events import Sink
-from rcuactors.errors import BadInput
+from ..engine.events import Sink
+from ..errors import BadInput
+from .common import RunArguments
+from .output import EventFile, ReaderGone
+from .screen import Screen, open_screen
+from .watching import Stopper, progress_bar
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +37,6 @@ class Session:
         with contextlib.ExitStack() as stack:
             if self.screen.live:
                 stack.enter_context(progress_bar(how_far))
-            stack.enter_context(self.stopper.listening())
             stack.enter_context(quiet_stdout(self.as_json))
             yield
 
@@ -62,10 +61,11 @@ class Session:
 @contextlib.contextmanager
 def open_session(arguments: RunArguments) -> Iterator[Session]:
     """Open the surroundings; the event file is among them, since it must be writable before the run."""
-    screen = open_screen(as_json=arguments.as_json, verbose=arguments.verbose)
+    screen, stopper = open_screen(as_json=arguments.as_json, verbose=arguments.verbose), Stopper()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(stopper.listening())
         file = stack.enter_context(EventFile(arguments.events)) if arguments.events is not None else None
-        yield Session(screen=screen, stopper=Stopper(), file=file, as_json=arguments.as_json)
+        yield Session(screen=screen, stopper=stopper, file=file, as_json=arguments.as_json)
 
 
 def quiet_stdout(wanted: bool) -> contextlib.AbstractContextManager[object]:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from rcuactors.engine.events import Event
+from ..engine.events import Event
 
 _PATIENCE_S: Final = 0.5
 _BAR_AFTER_S: Final = 1.0
@@ -75,7 +75,7 @@ def progress_bar(how_far: Callable[[], str]) -> Iterator[None]:
 def _draw(done: threading.Event, how_far: Callable[[], str]) -> None:
     if done.wait(_BAR_AFTER_S):
         return
-    from rcuactors.report.terminal import Bar  # noqa: PLC0415 - Rich is for those who have a terminal
+    from ..report.terminal import Bar  # noqa: PLC0415 - Rich is for those who have a terminal
 
     with Bar(sys.stderr) as bar:
         while not done.wait(_BAR_EVERY_S):

@@ -20,7 +20,7 @@ import trio
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 _MACHINERY: Final = tuple(
     str(Path(_PACKAGE, part))
-    for part in ("engine", "context", "designs", str(Path("rcu", "oracle.py")), str(Path("kernel", "waiting.py")), "machine.py", "scenario.py", "kapi", "testing.py", "report", "cli", "explore", "recordings")
+    for part in ("engine", "context", "designs", str(Path("rcu", "oracle.py")), str(Path("kernel", "waiting.py")), "machine.py", "scenario.py", "kapi", "testing.py", "report", "cli", "explore")
 )
 _SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locks.py"))
 _FLOW: Final = frozenset({"point", "attend", "hardirq", "body", "run_handler", "main", "sleep", "sleep_on", "spin"})

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable
 from typing import Final
 
-from rcuactors.engine.choice import Strategy, Timed
-from rcuactors.errors import BadInput
-from rcuactors.explore.random import Random
+from ..engine.choice import Strategy, Timed
+from ..errors import BadInput
+from .random import Random
 
 STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {Timed.name: Timed, Random.name: Random}
 

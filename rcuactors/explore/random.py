@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from rcuactors.engine.choice import ChoicePoint, weighted_index
+from ..engine.choice import ChoicePoint, weighted_index
 
 
 class Random:

@@ -2,8 +2,8 @@
 
 A recording is what the kernel itself said about one run: who called kvfree_call_rcu(), from which CPU and
 context, and what followed (page-cache refills, monitor runs, grace periods, bulk frees). The calls are the
-*input* of a replay, what followed is the *yardstick* that its result is held against; this folder only reads,
-it neither replays nor judges.
+*input* of a replay, what followed is the *yardstick* that its result is held against. What is named here only
+reads; `replay` drives a machine with the calls.
 """
 
 from rcuactors.recordings.calls import Call

@@ -147,9 +147,7 @@ class ReplayResult:
             yield f"before it  {recording.pre} (not driven)"
         span_ms = (recording.end_ns - recording.begin_ns) / 1_000_000
         early = (
-            f", {recording.calls_before_begin} before its BEGIN mark left out"
-            if recording.calls_before_begin
-            else ""
+            f", {recording.calls_before_begin} before its BEGIN mark left out" if recording.calls_before_begin else ""
         )
         yield f"read       {_plural(len(recording.calls), 'call')} in {span_ms:.3f} ms{early}"
         yield f"           {_plural(recording.unknown_lines, 'unknown line')}"

@@ -65,13 +65,13 @@ class _Feeder:
 
     def __attrs_post_init__(self) -> None:
         self._enter = {
-            "process": self._process,
-            "preempt_off": self._preempt_off,
-            "irqs_off": self._irqs_off,
-            "raw_lock": self._raw_lock,
-            "rcu_read": self._rcu_read,
-            "softirq": self._softirq,
-            "hardirq": self._hardirq,
+            "process": self.process_section,
+            "preempt_off": self.preempt_off_section,
+            "irqs_off": self.irqs_off_section,
+            "raw_lock": self.raw_lock_section,
+            "rcu_read": self.rcu_read_section,
+            "softirq": self.softirq_section,
+            "hardirq": self.hardirq_section,
         }
 
     async def main(self) -> None:
@@ -81,26 +81,30 @@ class _Feeder:
         for section in self.feed.sections:
             await self._enter[section.context](section)
 
-    # -- contexts --
+    # -- contexts: these names stand in the call traces of splats --
 
-    async def _process(self, section: Section) -> None:
+    async def process_section(self, section: Section) -> None:
+        """No context to enter."""
         await self._sleep_until(section.calls[0])
         for call in section.calls:
-            await self._call(call, await self._allocate(call))
+            await self._call(call, await self.allocate(call))
 
-    async def _preempt_off(self, section: Section) -> None:
+    async def preempt_off_section(self, section: Section) -> None:
+        """preempt_disable()."""
         items = await self._prepare(section)
         self.k.preempt_disable()
         await self._calls(section, items)
         await self.k.preempt_enable()
 
-    async def _irqs_off(self, section: Section) -> None:
+    async def irqs_off_section(self, section: Section) -> None:
+        """local_irq_save()."""
         items = await self._prepare(section)
         flags = self.k.local_irq_save()
         await self._calls(section, items)
         await self.k.local_irq_restore(flags)
 
-    async def _raw_lock(self, section: Section) -> None:
+    async def raw_lock_section(self, section: Section) -> None:
+        """raw_spin_lock_irqsave()."""
         items = await self._prepare(section)
         # Nothing is known of who shared the lock: one that all CPUs took would make them wait.
         lock = self.k.raw_spinlock("rig_lock")
@@ -108,12 +112,14 @@ class _Feeder:
         await self._calls(section, items)
         await self.k.raw_spin_unlock_irqrestore(lock, flags)
 
-    async def _rcu_read(self, section: Section) -> None:
+    async def rcu_read_section(self, section: Section) -> None:
+        """rcu_read_lock()."""
         items = await self._prepare(section)
         with self.k.rcu_reader():
             await self._calls(section, items)
 
-    async def _softirq(self, section: Section) -> None:
+    async def softirq_section(self, section: Section) -> None:
+        """A tasklet."""
         items = await self._prepare(section)
         done = self.k.completion("the end of a softirq section")
 
@@ -128,7 +134,8 @@ class _Feeder:
         await self.k.local_bh_enable()
         await self.k.wait_for_completion(done)
 
-    async def _hardirq(self, section: Section) -> None:
+    async def hardirq_section(self, section: Section) -> None:
+        """An interrupt."""
         items = await self._prepare(section)
         done = self.k.completion("the end of a hardirq section")
 
@@ -142,11 +149,12 @@ class _Feeder:
     # -- steps --
 
     async def _prepare(self, section: Section) -> list[KObject | None]:
-        items = [await self._allocate(call) for call in section.calls]
+        items = [await self.allocate(call) for call in section.calls]
         await self._sleep_until(section.calls[0])
         return items
 
-    async def _allocate(self, call: Call) -> KObject | None:
+    async def allocate(self, call: Call) -> KObject | None:
+        """An object of the recorded kind, or None."""
         if call.kind == "vmalloc":
             return await self.k.vmalloc(VMALLOC_SIZE)
         return await self.k.kmalloc(OBJECT_SIZE)

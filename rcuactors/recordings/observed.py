@@ -22,9 +22,7 @@ _OFFSET: Final = re.compile(r" func=([0-9]{1,18})$", re.ASCII)
 _FREED: Final = re.compile(r" addr=0x([0-9a-f]{1,16})$", re.ASCII)
 # Others take pages by the same function while it is probed (page tables of vmalloc, a new process): only
 # these two count.
-_PAGE_GOT: Final = re.compile(
-    r"\((fill_page_cache_func|kvfree_call_rcu)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII
-)
+_PAGE_GOT: Final = re.compile(r"\((fill_page_cache_func|kvfree_call_rcu)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII)
 
 
 @frozen

@@ -64,9 +64,7 @@ _KNOWN_FAMILIES: Final = (
 
 _HEADER: Final = re.compile(r"# (run|script|pre|kernel|params): (.*)")
 _WORKLOAD: Final = re.compile(r"# realistic recording ([^\s:]+)")
-_BUFFER: Final = re.compile(
-    r"# entries-in-buffer/entries-written: ([0-9]{1,18})/([0-9]{1,18}) +#P:([0-9]{1,5})"
-)
+_BUFFER: Final = re.compile(r"# entries-in-buffer/entries-written: ([0-9]{1,18})/([0-9]{1,18}) +#P:([0-9]{1,5})")
 _LOST: Final = re.compile(r"CPU:\d+ \[LOST \d+ EVENTS\]", re.ASCII)
 
 

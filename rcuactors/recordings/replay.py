@@ -96,6 +96,4 @@ def version_note(recording: Recording, machine: Machine) -> str:
 
 def _check_cpus(config: Config, last: int) -> None:
     if last >= config.nr_cpus:
-        raise BadInput(
-            f"nr_cpus={config.nr_cpus}: the recording has calls on CPU {last}, needs at least {last + 1}"
-        )
+        raise BadInput(f"nr_cpus={config.nr_cpus}: the recording has calls on CPU {last}, needs at least {last + 1}")

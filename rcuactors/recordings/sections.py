@@ -105,9 +105,7 @@ def section_gap_ns(script: str) -> int:
     """Return the longest gap between two calls of one section, outside of process context."""
     if not script:
         return BURST_GAP_NS
-    shortest_ns = min(
-        (int(pause) * 1_000_000 for pause in _PAUSE.findall(script)), default=LONGEST_BURST_GAP_NS
-    )
+    shortest_ns = min((int(pause) * 1_000_000 for pause in _PAUSE.findall(script)), default=LONGEST_BURST_GAP_NS)
     return min(max(shortest_ns, BURST_GAP_NS), LONGEST_BURST_GAP_NS)
 
 

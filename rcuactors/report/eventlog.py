@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from rcuactors.engine.events import Event
+from ..engine.events import Event
 
 
 class Tail:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rcuactors.report.units import duration, plural, size
-from rcuactors.result import Result
+from ..result import Result
+from .units import duration, plural, size
 
 Row = tuple[str, str]
 

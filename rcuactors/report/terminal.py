@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from rcuactors.context.violation import Violation
-from rcuactors.engine.events import Event
-from rcuactors.report.figures import figure_rows
-from rcuactors.report.text import head_line, label_width, shown_splats, splat_lines, verdict
-from rcuactors.result import Result
+from ..context.violation import Violation
+from ..engine.events import Event
+from ..result import Result
+from .figures import figure_rows
+from .text import head_line, label_width, shown_splats, splat_lines, verdict
 
 _COMM_WIDTH: Final = 20
 _NAME_WIDTH: Final = 30

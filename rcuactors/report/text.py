@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rcuactors.config import Config
-from rcuactors.context.violation import Violation
-from rcuactors.eras import find_era
-from rcuactors.report.figures import Row, figure_rows
-from rcuactors.report.units import plural
-from rcuactors.result import Result
+from ..config import Config
+from ..context.violation import Violation
+from ..eras import find_era
+from ..result import Result
+from .figures import Row, figure_rows
+from .units import plural
 
 SPLATS_SHOWN: Final = 20
 """How many splats are printed in full, unless all are asked for."""

@@ -44,5 +44,18 @@ def test_ctrl_c(spawn: Spawn, scenario_file: ScenarioFile, tmp_path: Path, name:
     else:
         assert out.splitlines()[-1] == "clean so far"
         events = None
+    # A run that was interrupted keeps the events that it had.
     written = (tmp_path / "events.txt").read_text(encoding="utf-8").count("\n")
     assert written == events if events is not None else (written > 0) == (name == "endless")
+
+
+def test_ctrl_c_during_a_replay(spawn: Spawn, tmp_path: Path) -> None:
+    call = "task-1 [000] ..... {}.{:06d}: kvfree_call_rcu: (kvfree_call_rcu) head=0xffff888000001110 func=0x10\n"
+    calls = (call.format(time_ms // 1000, time_ms % 1000 * 1000) for time_ms in range(30_000))
+    (tmp_path / "long.txt").write_text("".join(calls), encoding="utf-8")
+    with spawn("-m", "rcuactors", "replay", "long.txt", "--events", "events.txt") as process:
+        _started(tmp_path)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out, said) == (130, "", "interrupted\n")
+    assert (tmp_path / "events.txt").stat().st_size

@@ -74,6 +74,18 @@ def test_help(call: Callable[..., Result], args: tuple[str, ...]) -> None:
     assert result.stdout.startswith("Usage: rcuactors")
 
 
+def test_rich_is_for_terminals_only(spawn: Spawn, scenario_file: ScenarioFile) -> None:
+    scenario_file("tidy")
+    code = (
+        "import sys\nfrom rcuactors.cli import main\n"
+        "try:\n    main(['run', 'tidy.py', '-v'])\n"
+        "except SystemExit:\n    print('rich' in sys.modules)\n"
+    )
+    with spawn("-c", code) as process:
+        out, _ = process.communicate(timeout=60)
+    assert out.splitlines()[-1] == "False"
+
+
 def test_main_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["list", "strategies"])

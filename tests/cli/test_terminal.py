@@ -113,5 +113,14 @@ def test_no_bar_in_a_pipe(package: Path, scenario_file: ScenarioFile) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_a_replay_on_a_terminal(on_terminal: OnTerminal, root: Path) -> None:
+    recording = root / "tests" / "data" / "recordings" / "kvfree" / "a_cold_1_min5_rep1.txt.gz"
+    code, seen = on_terminal("replay", str(recording), TERM="dumb")
+    lines = seen.splitlines()
+    assert (code, lines[-1]) == (0, "clean")
+    assert len([line for line in lines if " [000] " in line or " [001] " in line]) == 20
+    assert any(line.startswith("recording  ") for line in lines)
+
+
 def test_an_error_is_one_line_there_too(on_terminal: OnTerminal) -> None:
     assert on_terminal("run", "nope.py") == (2, "rcuactors: scenario file nope.py: there is no such file\n")

@@ -19,7 +19,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -31,8 +31,7 @@ from sybil.parsers.myst import CodeBlockParser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = {
-    path.relative_to(ROOT).as_posix(): path
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
 SHARED = ("scenarios", "tests")
 TIMEOUT_S = 120
@@ -57,18 +56,12 @@ class Sandbox:
             ("python", ""),
         ):
             shim = self.bin / name
-            shim.write_text(
-                f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {module} "$@"\n', encoding="utf-8"
-            )
+            shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {module} "$@"\n', encoding="utf-8")
             shim.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
         """This checkout's package and nobody else's settings."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTEST", "COV_", "PYTHON"))
-        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_", "PYTHON"))}
         set_here = {
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
@@ -151,9 +144,7 @@ def without_line_end_blanks(text: str) -> str:
 
 def difference(expected: str, got: str) -> str:
     """For the reader of a failed test."""
-    return "".join(
-        difflib.unified_diff(expected.splitlines(True), got.splitlines(True), "the page says", "it prints")
-    )
+    return "".join(difflib.unified_diff(expected.splitlines(True), got.splitlines(True), "the page says", "it prints"))
 
 
 def run_console(example: Example) -> None:
@@ -187,14 +178,12 @@ def parsed(path: Path, sandbox: Sandbox) -> Document:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     folder, programs = tmp_path / "page", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
-    before = Path.cwd()
-    os.chdir(folder)
-    yield Sandbox(folder, programs)
-    os.chdir(before)
+    monkeypatch.chdir(folder)
+    return Sandbox(folder, programs)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -211,6 +200,21 @@ def test_the_walkthrough_and_the_first_scenario_have_examples(sandbox: Sandbox) 
         ("docs/walkthrough-56292e8609e3.md", 8),
     ):
         assert len(list(parsed(PAGES[page], sandbox).examples())) >= at_least
+
+
+@pytest.mark.parametrize("name", ["run", "test"])
+def test_the_readme_has_the_command_for_a_fresh_clone(name: str) -> None:
+    """`.ci/run` takes it from there and runs it; here it is one line that begins with nothing but Python."""
+    readme = PAGES["README.md"].read_text(encoding="utf-8")
+    found = re.findall(rf"^<!-- command: {name} -->\n```sh\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
+    assert len(found) == 1
+    assert found[0].count("\n") == 1
+    assert found[0].startswith("python3 -m venv .venv && .venv/bin/pip install --quiet ")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_names_a_place_on_somebodys_machine(page: str) -> None:
+    assert re.search(r"/(work|tmp|home|root)/", PAGES[page].read_text(encoding="utf-8")) is None
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,7 @@ def scenarios() -> str:
     for name in find_scenarios():
         chosen = load_scenario(name)
         parameters = " ".join(
-            f"`{key}={'ny'[value] if isinstance(value, bool) else value}`"
-            for key, value in chosen.parameters.items()
+            f"`{key}={'ny'[value] if isinstance(value, bool) else value}`" for key, value in chosen.parameters.items()
         )
         rows.append((f"[`{name}`](../scenarios/{name}.py)", chosen.about, parameters))
     return markdown(("scenario", "what it shows", "parameters"), rows)
@@ -166,9 +165,7 @@ def test_every_kind_of_choice_is_described() -> None:
 
 def test_every_cost_is_charged_somewhere() -> None:
     package = ROOT / "rcuactors"
-    source = "".join(
-        path.read_text(encoding="utf-8") for path in package.rglob("*.py") if path.name != "costs.py"
-    )
+    source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py") if path.name != "costs.py")
     assert [name for name, *_ in describe() if not re.search(rf"\bcosts\.{name}\b", source)] == []
 
 
@@ -256,9 +253,42 @@ def test_each_message_is_made_in_the_file_that_the_table_names() -> None:
             assert f"{code_of(row[0])}(sender=" in source, f"{row[0]} is not made in {file}"
 
 
-def subclasses(root: type) -> list[type]:
+def subclasses(root: type[Message]) -> list[type[Message]]:
     """All of them, at any depth."""
     return [cls for direct in root.__subclasses__() for cls in (direct, *subclasses(direct))]
+
+
+# -- links ---------------------------------------------------------------------------------------------------
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings make."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            file, _, anchor = target.partition("#")
+            found = page.parent / file if file else page
+            assert found.exists(), target
+            assert not anchor or anchor in anchors(found), target
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    linked = set(re.findall(r"\]\((\S+?\.md)", (DOCS / "index.md").read_text(encoding="utf-8")))
+    assert {path.name for path in DOCS.glob("*.md")} - {"index.md"} <= linked
+
+
+def test_every_file_that_the_assumptions_name_is_there() -> None:
+    named = set(re.findall(r"`(\w+/\w+\.py)`", (DOCS / "assumptions.md").read_text(encoding="utf-8")))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / "rcuactors" / name).is_file()] == []
 
 
 def main() -> None:

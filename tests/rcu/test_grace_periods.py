@@ -96,6 +96,8 @@ async def torture(k: Kernel, seed: int, cpus: int, steps: int, *, sleeping: bool
             urgent = rng.random() < 0.3
             await nursery.start_soon(body, rng.getrandbits(30), cpu=rng.randrange(cpus), urgent=urgent)
     await k.rcu_barrier()
+    # An interrupt that was raised last may still read on another CPU.
+    await k.synchronize_rcu()
     for p in slots:
         await k.kfree(p)
 

@@ -1,0 +1,166 @@
+"""context/judge.py and context/violation.py: which checks a kernel has, how often they speak, and what panic_on_warn raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from rcuactors import Kernel, KernelBug, Violation, ViolationKind
+from rcuactors.context.violation import (
+    Deadlock,
+    InvalidWaitContext,
+    Reporter,
+    SchedulingWhileAtomic,
+    SleepingFunction,
+    UseAfterFree,
+    exception_for,
+)
+from rcuactors.testing import RcuLab
+
+
+async def sleeps_in_atomic(k: Kernel) -> None:
+    k.preempt_disable()
+    k.might_sleep()
+
+
+def test_might_sleep_says_nothing_without_debug_atomic_sleep(rcu_lab: RcuLab) -> None:
+    assert rcu_lab.run(sleeps_in_atomic).clean
+    assert rcu_lab.run(sleeps_in_atomic, DEBUG_ATOMIC_SLEEP=True).outcome() == "sleeping-function"
+
+
+def test_might_sleep_is_silent_where_sleeping_is_legal(rcu_lab: RcuLab) -> None:
+    async def script(k: Kernel) -> None:
+        k.might_sleep()
+        lock = k.mutex("m")
+        await k.mutex_lock(lock)
+        k.might_sleep()
+        await k.mutex_unlock(lock)
+
+    assert rcu_lab.run(script, DEBUG_ATOMIC_SLEEP=True).clean
+
+
+def test_sleeping_function_is_reported_at_most_once_a_second(rcu_lab: RcuLab) -> None:
+    async def script(k: Kernel) -> None:
+        for _ in range(25):
+            k.preempt_disable()
+            k.might_sleep()
+            await k.preempt_enable()
+            await k.msleep(100)
+
+    result = rcu_lab.run(script, DEBUG_ATOMIC_SLEEP=True)
+    times = [violation.time_ns for violation in result.violations]
+    assert len(times) == 3
+    assert all(later - earlier >= 1_000_000_000 for earlier, later in zip(times, times[1:], strict=False))
+
+
+@pytest.mark.parametrize(("preempt", "atomic"), [(True, 0), (False, 1)])
+def test_a_reader_must_not_sleep(rcu_lab: RcuLab, preempt: bool, atomic: int) -> None:
+    """PREEMPT_RCU counts its readers; without it rcu_read_lock() is preempt_disable(), if that leaves a trace."""
+
+    async def script(k: Kernel) -> None:
+        with k.rcu_reader():
+            k.might_sleep()
+
+    (violation,) = rcu_lab.run(script, DEBUG_ATOMIC_SLEEP=True, PREEMPT=preempt).violations
+    assert f"in_atomic(): {atomic}," in violation.text
+    assert ("RCU nest depth: 1, expected: 0" in violation.text) is preempt
+
+
+def test_an_rt_spinlock_may_be_taken_by_a_reader_but_not_under_a_raw_lock(rcu_lab: RcuLab) -> None:
+    """rtlock_might_resched() tolerates RCU readers."""
+
+    async def reader(k: Kernel) -> None:
+        with k.rcu_reader():
+            await k.spin_lock(k.spinlock("s"))
+
+    async def raw(k: Kernel) -> None:
+        await k.raw_spin_lock(k.raw_spinlock("r"))
+        await k.spin_lock(k.spinlock("s"))
+
+    settings: dict[str, Any] = {"PREEMPT_RT": True, "DEBUG_ATOMIC_SLEEP": True}
+    assert rcu_lab.run(reader, **settings).clean
+    assert rcu_lab.run(raw, **settings).outcome() == "sleeping-function"
+    assert rcu_lab.run(raw, PREEMPT_RT=True).clean
+
+
+def raw_then(inner: str) -> Any:
+    async def script(k: Kernel) -> None:
+        await k.raw_spin_lock(k.raw_spinlock("r"))
+        if inner == "spin":
+            await k.spin_lock(k.spinlock("s"))
+        elif inner == "might_sleep":
+            k.might_sleep()
+        elif inner == "msleep":
+            await k.msleep(1)
+        else:
+            await k.raw_spin_lock(k.raw_spinlock("r"))
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("inner", "error", "kind"),
+    [
+        ("spin", InvalidWaitContext, ViolationKind.INVALID_WAIT_CONTEXT),
+        ("might_sleep", SleepingFunction, ViolationKind.SLEEPING_FUNCTION),
+        ("msleep", SchedulingWhileAtomic, ViolationKind.SCHEDULING_WHILE_ATOMIC),
+        ("raw", KernelBug, ViolationKind.RECURSIVE_LOCKING),
+    ],
+)
+def test_panic_on_warn_raises_the_first_report_as_its_class(
+    rcu_lab: RcuLab, inner: str, error: type[KernelBug], kind: ViolationKind
+) -> None:
+    with pytest.raises(KernelBug) as caught:
+        rcu_lab.run(
+            raw_then(inner),
+            panic_on_warn=True,
+            PROVE_RAW_LOCK_NESTING=True,
+            DEBUG_ATOMIC_SLEEP=inner == "might_sleep",
+        )
+    assert type(caught.value) is error
+    violation = caught.value.violation
+    assert violation.kind is kind
+    assert str(caught.value) == violation.text
+    assert (violation.cpu, violation.context) == (0, "preempt_off")
+    assert violation.time_ns > 0
+
+
+def violation(kind: ViolationKind) -> Violation:
+    return Violation(kind=kind, title="t", time_ns=1, cpu=0, context="process", text="the splat")
+
+
+@pytest.mark.parametrize("kind", ViolationKind)
+def test_every_kind_has_an_exception(kind: ViolationKind) -> None:
+    special = {
+        ViolationKind.DEADLOCK: Deadlock,
+        ViolationKind.INVALID_WAIT_CONTEXT: InvalidWaitContext,
+        ViolationKind.SCHEDULING_WHILE_ATOMIC: SchedulingWhileAtomic,
+        ViolationKind.SLEEPING_FUNCTION: SleepingFunction,
+        ViolationKind.USE_AFTER_FREE: UseAfterFree,
+    }
+    error = exception_for(violation(kind))
+    assert type(error) is special.get(kind, KernelBug)
+    assert error.violation.kind is kind
+
+
+def test_a_reporter_counts_all_and_keeps_some() -> None:
+    heard: list[Violation] = []
+    reporter = Reporter(limit=2, listeners=[heard.append])
+    for number in range(5):
+        reporter.report(attrs.evolve(violation(ViolationKind.LEAK), time_ns=number))
+    assert [kept.time_ns for kept in reporter.violations] == [0, 1]
+    assert reporter.count == len(heard) == 5
+    reporter.closed = True
+    reporter.report(violation(ViolationKind.LEAK))
+    assert reporter.count == 5
+
+
+def test_a_reporter_that_panics_still_remembers() -> None:
+    reporter = Reporter(panic_on_warn=True)
+    error = reporter.note(violation(ViolationKind.DEADLOCK))
+    assert isinstance(error, Deadlock)
+    with pytest.raises(Deadlock):
+        reporter.report(violation(ViolationKind.DEADLOCK))
+    assert reporter.count == 2

@@ -1,0 +1,297 @@
+"""context/lockdep.py: the wait-context table of the kernel's own selftest, run in the machine, and what lockdep does not look at."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from rcuactors import Kernel, Result, ViolationKind
+from rcuactors.testing import RcuLab
+
+Step = Callable[[], Awaitable[None]]
+
+# lib/locking-selftest.c, wait_context_tests(): what may be taken inside. X is legal without PROVE_RAW_LOCK_NESTING, x never.
+TABLE = {
+    # outer                  rcu  raw  spin mutex
+    "hardirq (threadable)": ("o", "o", "o", "x"),
+    "hardirq": ("o", "o", "X", "x"),
+    "softirq": ("o", "o", "o", "x"),
+    "rcu": ("o", "o", "o", "x"),
+    "raw": ("o", "o", "X", "x"),
+    "spin": ("o", "o", "o", "x"),
+    "mutex": ("o", "o", "o", "o"),
+}
+COLUMNS = ("rcu", "raw", "spin", "mutex")
+
+
+async def hold(k: Kernel, what: str, name: str, inside: Step) -> None:
+    """Take a lock of a type, do something, let go."""
+    if what == "rcu":
+        with k.rcu_reader():
+            await inside()
+    elif what == "raw":
+        raw = k.raw_spinlock(name)
+        await k.raw_spin_lock(raw)
+        await inside()
+        await k.raw_spin_unlock(raw)
+    elif what == "spin":
+        spin = k.spinlock(name)
+        await k.spin_lock(spin)
+        await inside()
+        await k.spin_unlock(spin)
+    else:
+        mutex = k.mutex(name)
+        await k.mutex_lock(mutex)
+        await inside()
+        await k.mutex_unlock(mutex)
+
+
+async def nothing() -> None:
+    """Hold the lock, no more."""
+
+
+def nested(rcu_lab: RcuLab, outer: str, inner: str, **settings: object) -> Result:
+    async def script(k: Kernel) -> None:
+        async def take_inner() -> None:
+            await hold(k, inner, "inner", nothing)
+
+        if outer.startswith("hardirq"):
+            await k.raise_irq(take_inner, threadable=outer != "hardirq")
+            await k.udelay(5)
+        elif outer == "softirq":
+            await k.tasklet_schedule(take_inner)
+            await k.udelay(5)
+        else:
+            await hold(k, outer, "outer", take_inner)
+
+    return rcu_lab.run(script, **settings)
+
+
+@pytest.mark.parametrize("inner", COLUMNS)
+@pytest.mark.parametrize("outer", TABLE)
+def test_the_selftests_table_with_raw_lock_nesting_proved(rcu_lab: RcuLab, outer: str, inner: str) -> None:
+    legal = TABLE[outer][COLUMNS.index(inner)] == "o"
+    result = nested(rcu_lab, outer, inner, PROVE_RAW_LOCK_NESTING=True)
+    assert result.outcome() == ("clean" if legal else "invalid-wait-context")
+
+
+@pytest.mark.parametrize("inner", COLUMNS)
+@pytest.mark.parametrize("outer", TABLE)
+def test_the_table_without(rcu_lab: RcuLab, outer: str, inner: str) -> None:
+    legal = TABLE[outer][COLUMNS.index(inner)] != "x"
+    result = nested(rcu_lab, outer, inner)
+    assert result.outcome() == ("clean" if legal else "invalid-wait-context")
+
+
+@pytest.mark.parametrize("outer", TABLE)
+def test_a_kernel_without_lockdep_says_nothing(rcu_lab: RcuLab, outer: str) -> None:
+    assert nested(rcu_lab, outer, "mutex", PROVE_LOCKING=False).clean
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "proved", "context", "outer_type", "inner_type"),
+    [
+        ("raw", "spin", True, "{5:5}", "{2:2}", "{3:3}"),
+        ("raw", "mutex", True, "{5:5}", "{2:2}", "{4:4}"),
+        ("raw", "mutex", False, "{4:4}", "{2:2}", "{3:3}"),
+        ("spin", "mutex", True, "{5:5}", "{3:3}", "{4:4}"),
+        ("spin", "mutex", False, "{4:4}", "{2:2}", "{3:3}"),
+        ("rcu", "mutex", True, "{5:5}", "{1:3}", "{4:4}"),
+        ("hardirq", "spin", True, "{2:2}", None, "{3:3}"),
+        ("hardirq (threadable)", "mutex", True, "{3:3}", None, "{4:4}"),
+        ("softirq", "mutex", True, "{3:3}", None, "{4:4}"),
+        ("softirq", "mutex", False, "{2:2}", None, "{3:3}"),
+    ],
+)
+def test_the_numbers_in_the_report(
+    rcu_lab: RcuLab, outer: str, inner: str, proved: bool, context: str, outer_type: str | None, inner_type: str
+) -> None:
+    text = nested(rcu_lab, outer, inner, PROVE_RAW_LOCK_NESTING=proved).violations[0].text
+    assert f"\ncontext-{context}\n" in text
+    name = "rcu_read_lock" if outer == "rcu" else "outer"
+    if outer_type is None:
+        assert "\nno locks held by " in text
+    else:
+        assert f"}}-{outer_type}, at:" in next(line for line in text.splitlines() if f"({name})" in line)
+    assert f"}}-{inner_type}, at:" in next(line for line in text.splitlines() if "(inner)" in line)
+
+
+@pytest.mark.parametrize("inner", COLUMNS)
+def test_bare_preempt_and_irqs_off_are_not_lockdeps_business(rcu_lab: RcuLab, inner: str) -> None:
+    async def script(k: Kernel) -> None:
+        k.preempt_disable()
+        await hold(k, inner, "inner", nothing)
+        await k.preempt_enable()
+        flags = k.local_irq_save()
+        await hold(k, inner, "inner", nothing)
+        await k.local_irq_restore(flags)
+
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).clean
+
+
+def test_trylocks_are_not_checked_but_count_once_held(rcu_lab: RcuLab) -> None:
+    async def script(k: Kernel) -> None:
+        raw, spin, mutex = k.raw_spinlock("raw"), k.spinlock("spin"), k.mutex("mutex")
+        await k.raw_spin_lock(raw)
+        assert k.mutex_trylock(mutex)
+        assert k.spin_trylock(spin)
+        await k.spin_unlock(spin)
+        await k.mutex_unlock(mutex)
+        await k.raw_spin_unlock(raw)
+        k.pr_info("so far so good")
+        assert k.raw_spin_trylock(raw)
+        await k.spin_lock(spin)
+
+    run = rcu_lab.prepare(script, PROVE_RAW_LOCK_NESTING=True)
+    result = run.run()
+    assert result.outcome() == "invalid-wait-context"
+    (violation,) = result.violations
+    assert violation.title.startswith("BUG: Invalid wait context: spin at ")
+    assert " #0: " in violation.text
+    assert "(raw)" in violation.text
+
+
+def test_the_strictest_of_several_held_locks_is_the_limit(rcu_lab: RcuLab) -> None:
+    """raw, then a mutex by trylock: the mutex's own type is no licence."""
+
+    async def script(k: Kernel) -> None:
+        raw, mutex = k.raw_spinlock("raw"), k.mutex("mutex")
+        await k.raw_spin_lock(raw)
+        assert k.mutex_trylock(mutex)
+        await k.spin_lock(k.spinlock("spin"))
+
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).outcome() == "invalid-wait-context"
+
+
+def test_a_lock_let_go_out_of_order_limits_no_more(rcu_lab: RcuLab) -> None:
+    async def script(k: Kernel) -> None:
+        spin, raw = k.spinlock("spin"), k.raw_spinlock("raw")
+        await k.spin_lock(spin)
+        await k.raw_spin_lock(raw)
+        await k.spin_unlock(spin)
+        await k.raw_spin_unlock(raw)
+        mutex = k.mutex("mutex")
+        await k.mutex_lock(mutex)
+        await k.raw_spin_lock(raw)
+        await k.mutex_unlock(mutex)
+        await k.raw_spin_unlock(raw)
+        await k.spin_lock(spin)
+        await k.spin_unlock(spin)
+
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).clean
+
+
+def test_an_interrupt_starts_afresh_with_what_it_may_take(rcu_lab: RcuLab) -> None:
+    """Held locks of the interrupted context do not limit the handler (check_wait_context() looks at one irq context)."""
+
+    async def script(k: Kernel) -> None:
+        async def irq() -> None:
+            await hold(k, "spin", "in_irq", nothing)
+
+        raw = k.raw_spinlock("raw")
+        await k.raw_spin_lock(raw)
+        await k.raise_irq(irq, threadable=True)
+        await k.udelay(5)
+        await k.raw_spin_unlock(raw)
+
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).clean
+
+
+def test_an_hrtimer_that_is_not_hard_may_take_a_spinlock(rcu_lab: RcuLab) -> None:
+    """lockdep_hrtimer_enter(): irq_config."""
+
+    def script(hard: bool) -> Callable[[Kernel], Awaitable[None]]:
+        async def starts_a_timer(k: Kernel) -> None:
+            async def function() -> None:
+                await hold(k, "spin", "in_timer", nothing)
+
+            await k.hrtimer_start(k.hrtimer(function, hard=hard), 1000)
+            await k.msleep(1)
+
+        return starts_a_timer
+
+    assert rcu_lab.run(script(hard=False), PROVE_RAW_LOCK_NESTING=True).clean
+    assert rcu_lab.run(script(hard=True), PROVE_RAW_LOCK_NESTING=True).outcome() == "invalid-wait-context"
+
+
+def test_the_same_mistake_is_reported_once_and_another_one_again(rcu_lab: RcuLab) -> None:
+    async def script(k: Kernel) -> None:
+        raw = k.raw_spinlock("raw")
+        for name in ("spin", "spin", "other", "spin"):
+            await k.raw_spin_lock(raw)
+            await hold(k, "spin", name, nothing)
+            await k.raw_spin_unlock(raw)
+
+    result = rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True)
+    assert [violation.title.split()[4] for violation in result.violations] == ["spin", "other"]
+
+
+@pytest.mark.parametrize("what", ["raw", "spin", "mutex"])
+def test_two_locks_of_one_class_are_recursion_and_readers_are_not(rcu_lab: RcuLab, what: str) -> None:
+    async def script(k: Kernel) -> None:
+        async def inner() -> None:
+            await hold(k, what, "same", nothing)
+
+        async def rcu_inner() -> None:
+            await hold(k, "rcu", "", nothing)
+
+        await hold(k, "rcu", "", rcu_inner)
+        await hold(k, what, "same", inner)
+
+    assert rcu_lab.run(script).kinds == {ViolationKind.RECURSIVE_LOCKING}
+    assert rcu_lab.run(script, PROVE_LOCKING=False).clean
+
+
+def test_letting_go_of_what_is_not_held(rcu_lab: RcuLab) -> None:
+    async def script(k: Kernel) -> None:
+        await k.mutex_unlock(k.mutex("never taken"))
+
+    result = rcu_lab.run(script)
+    assert result.outcome() == "bad-unlock"
+    assert result.violations[0].title == "WARNING: bad unlock balance detected: never taken"
+
+
+@pytest.mark.xfail(strict=True, reason="softirqs count as on although interrupts are off")
+def test_usage_characters(rcu_lab: RcuLab) -> None:
+    """HARDIRQ, HARDIRQ_READ, SOFTIRQ, SOFTIRQ_READ: '.' '-' '+' '?'. With interrupts off, softirqs do not count as on (mark_usage())."""
+    usages: dict[str, str] = {}
+
+    async def script(k: Kernel) -> None:
+        names = ("never", "on", "off", "bh off", "irq", "irq and on", "softirq")
+        locks = {name: k.raw_spinlock(name) for name in names}
+
+        async def take(name: str) -> None:
+            await k.raw_spin_lock(locks[name])
+            await k.raw_spin_unlock(locks[name])
+
+        async def irq() -> None:
+            await take("irq")
+            await take("irq and on")
+
+        async def softirq() -> None:
+            await take("softirq")
+
+        await take("on")
+        await take("irq and on")
+        flags = k.local_irq_save()
+        await take("off")
+        await k.local_irq_restore(flags)
+        k.local_bh_disable()
+        await take("bh off")
+        await k.local_bh_enable()
+        await k.raise_irq(irq)
+        await k.tasklet_schedule(softirq)
+        await k.msleep(1)
+        usages.update({name: lock.lock_class.usage() for name, lock in locks.items()})
+
+    assert rcu_lab.run(script).clean
+    assert usages == {
+        "never": "....",
+        "on": "+.+.",
+        "off": "....",
+        "bh off": "+...",
+        "irq": "-...",
+        "irq and on": "?.+.",
+        "softirq": "+.-.",
+    }

@@ -1,0 +1,97 @@
+"""The shrinker of v5.9 to v5.11 (rcuactors/kvfree/shrinker.py)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.mm.reclaim import Shrinker
+
+KERNELS = ["v5.9", "v5.11"]
+
+
+def shrinker(k: Kernel) -> Shrinker:
+    (found,) = k._machine.pages.reclaim.shrinkers
+    return found
+
+
+async def queue(k: Kernel, count: int) -> None:
+    objects = [await k.kmalloc(64) for _ in range(count)]
+    for p in objects:
+        await k.kvfree_rcu(p, "rcu")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_count_is_the_sum_over_all_cpus(kernel: str) -> None:
+    async def script(k: Kernel) -> None:
+        rcu = shrinker(k)
+        assert rcu.name == "rcu-kfree"
+        assert await rcu.count(k._cpu) == 0
+        await queue(k, 30)
+        await k.kthread_join(await k.kthread_run(queue, k, 12, cpu=1))
+        assert await rcu.count(k._cpu) == 42
+
+    assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_scan_starts_batches_until_it_has_scanned_enough(kernel: str) -> None:
+    async def script(k: Kernel) -> None:
+        rcu = shrinker(k)
+        await queue(k, 30)
+        await k.kthread_join(await k.kthread_run(queue, k, 12, cpu=1))
+        assert await rcu.scan(k._cpu, 30) == 30
+        krcs = k._machine.kvfree.all_krcs()
+        assert [krcp.count for krcp in krcs] == [0, 12]
+        assert [krcp.monitor_todo for krcp in krcs] == [False, True]
+        assert await rcu.scan(k._cpu, 30) == 12
+        assert await rcu.count(k._cpu) == 0
+        assert await rcu.scan(k._cpu, 30) is None  # SHRINK_STOP
+
+    result = run(scenario()(script), RunOptions(kernel=kernel))
+    assert result.clean
+    assert result.counters["bulk_objects"] + result.counters["list_freed"] == 42
+
+
+def test_what_the_shrinker_drained_does_not_wait_for_the_monitor() -> None:
+    async def script(k: Kernel, scan: bool = False) -> None:
+        await queue(k, 10)
+        if scan:
+            await shrinker(k).scan(k._cpu, 100)
+
+    late = run(scenario()(script)).latency_ns["max"]
+    early = run(scenario()(script), scan="y").latency_ns["max"]
+    assert late - early > 15_000_000
+
+
+def test_the_armed_monitor_finds_nothing_to_do_and_a_new_call_uses_its_timer() -> None:
+    async def script(k: Kernel) -> None:
+        krcp = k._machine.kvfree.krc(0)
+        await queue(k, 10)
+        expires = krcp.monitor_work.timer.expires
+        await k.msleep(4)
+        await shrinker(k).scan(k._cpu, 100)
+        assert not krcp.monitor_todo
+        assert krcp.monitor_work.timer.pending
+        await queue(k, 5)
+        assert krcp.monitor_todo
+        assert krcp.monitor_work.timer.expires == expires
+
+    result = run(scenario()(script))
+    assert result.clean
+    assert result.counters["bulk_objects"] + result.counters["list_freed"] == 15
+    assert result.counters["work_runs"] >= 2
+
+
+def test_v5_11_leaves_its_cached_pages_out_of_the_shrinkers_sight() -> None:
+    """Commit d0bfa8b3c411 ("Release a page cache under memory pressure") came later."""
+
+    async def script(k: Kernel) -> None:
+        await queue(k, 1)
+        await k.msleep(100)
+        assert k.cached_pages() == 5
+        assert await shrinker(k).count(k._cpu) == 0
+        assert await shrinker(k).scan(k._cpu, 100) is None
+        assert k.cached_pages() == 5
+
+    assert run(scenario()(script)).clean

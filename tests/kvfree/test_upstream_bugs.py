@@ -1,0 +1,237 @@
+"""Bugs of these versions that were found upstream later, each by the interleaving that makes it happen. None is planted: the version's rule is."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors import KernelBug, Kernel, RunOptions, ViolationKind, run, scenario
+from rcuactors.context.violation import UseAfterFree
+from rcuactors.kvfree.drain import Drain
+
+KERNELS = ["v5.9", "v5.11"]
+SETTINGS = [{}, {"PROVE_RAW_LOCK_NESTING": "y"}, {"PREEMPT_RT": "y"}]
+
+
+async def warm(k: Kernel) -> None:
+    krcp = k._machine.kvfree.krc(0)
+    while len(krcp.cache) < 4:
+        krcp.cache.append(await k.get_free_page())
+
+
+async def new_memory_after_an_old_grace_period(k: Kernel) -> None:
+    """5da7cb193db3 "Avoid freeing new kfree_rcu() memory after old grace period".
+
+    A batch with slab objects waits for its grace period, which an early reader holds up. A late reader begins; a vmalloc object that it holds
+    is retired, and the monitor drops it into the same batch, whose work is pending: no second grace period is asked for.
+    """
+    gp = k._machine.gp
+    shared = await k.vmalloc(64)
+    await warm(k)
+
+    async def early() -> None:
+        with k.rcu_reader():
+            await k.usleep_range(100_000, 100_000)
+
+    async def late() -> None:
+        with k.rcu_reader():
+            p = k.rcu_dereference(shared)
+            await k.usleep_range(300_000, 300_000)
+            k.deref(p)
+
+    await k.kthread_run(early, cpu=1)
+    await k.usleep_range(100, 100)
+    await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+    while not gp.gp_seq & 3:
+        await k.msleep(1)
+    await k.msleep(8)
+    await k.kthread_run(late, cpu=2)
+    await k.usleep_range(100, 100)
+    await k.kvfree_rcu(shared, "rcu")
+    await k.msleep(40)
+    krcp = k._machine.kvfree.krc(0)
+    assert krcp.batches[0].blocks[0]
+    assert krcp.batches[0].blocks[1]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_5da7cb193db3_new_memory_is_freed_after_an_old_grace_period(kernel: str, settings: dict[str, str]) -> None:
+    result = run(scenario()(new_memory_after_an_old_grace_period), RunOptions(kernel=kernel), nr_cpus="3", **settings)
+    assert result.kinds == {ViolationKind.USE_AFTER_FREE}
+    freed, used = result.violations
+    assert "freed by vfree under a reader that may hold it" in freed.title
+    assert "reader late/" in freed.text
+    assert "reader early/" not in freed.text
+    assert "after it was freed" in used.title
+    # One grace period only: nobody asked for a second.
+    assert result.counters["grace_periods"] == 1
+
+
+def test_5da7cb193db3_under_panic_on_warn_is_one_plain_exception() -> None:
+    with pytest.raises(UseAfterFree) as caught:
+        run(scenario()(new_memory_after_an_old_grace_period), nr_cpus="3", panic_on_warn="y")
+    assert isinstance(caught.value, KernelBug)
+    assert caught.value.violation.kind is ViolationKind.USE_AFTER_FREE
+
+
+def test_5da7cb193db3s_fix_cures_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is usable only when all three of its channels are empty."""
+    detach = Drain._detach
+
+    def only_into_empty_batches(krcp, batch) -> bool:
+        busy = batch.blocks[0] or batch.blocks[1] or batch.head
+        return False if busy else detach(krcp, batch)
+
+    monkeypatch.setattr(Drain, "_detach", staticmethod(only_into_empty_batches))
+
+    async def script(k: Kernel) -> None:
+        with pytest.raises(AssertionError):
+            await new_memory_after_an_old_grace_period(k)
+
+    result = run(scenario()(script), nr_cpus="3")
+    assert result.clean
+    assert result.counters["grace_periods"] == 2
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_5da7cb193db3_with_the_list_in_the_place_of_vmalloc(kernel: str) -> None:
+    """Blocks in the batch, then objects on the list, since the cache has run empty."""
+
+    async def script(k: Kernel) -> None:
+        shared = await k.kmalloc(64)
+        await warm(k)
+
+        async def early() -> None:
+            with k.rcu_reader():
+                await k.usleep_range(100_000, 100_000)
+
+        async def late() -> None:
+            with k.rcu_reader():
+                k.rcu_dereference(shared)
+                await k.usleep_range(300_000, 300_000)
+
+        await k.kthread_run(early, cpu=1)
+        await k.usleep_range(100, 100)
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+        await k.msleep(50)
+        await k.kthread_run(late, cpu=2)
+        await k.usleep_range(100, 100)
+        await k.cold_caches()
+        await k.kvfree_rcu(shared, "rcu")
+
+    # v5.9 takes a page by itself, except on PREEMPT_RT.
+    result = run(scenario()(script), RunOptions(kernel=kernel), nr_cpus="3", PREEMPT_RT="y")
+    assert result.outcome() == "use-after-free"
+
+
+@pytest.mark.parametrize(("kernel", "expected"), [("v5.9", [0, 2]), ("v5.11", [5, 0])])
+def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(kernel: str, expected: list[int]) -> None:
+    """B14: before it, the page went to the CPU that the worker ran on. CPU 1 drains CPU 0's queue here, as reclaim does."""
+
+    async def script(k: Kernel) -> None:
+        objects = [await k.kmalloc(64) for _ in range(510 * 8)]
+        kvfree = k._machine.kvfree
+        krcp = kvfree.krc(0)
+        await k.cold_caches()
+
+        async def shrink() -> None:
+            await k.cold_caches()
+            (rcu,) = k._machine.pages.reclaim.shrinkers
+            await rcu.scan(k._cpu, 10_000)
+
+        for _ in range(8):
+            krcp.cache.append(await k.get_free_page())
+        for p in objects:
+            await k.kvfree_rcu(p, "rcu")
+        await k.kthread_join(await k.kthread_run(shrink, cpu=1))
+        await k.msleep(200)
+        cached.extend(len(kvfree.krc(cpu).cache) for cpu in (0, 1))
+
+    cached: list[int] = []
+    assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+    assert cached == expected
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_count_says_too_little_when_only_some_channels_moved(kernel: str) -> None:
+    """B12, exact counters since 4c33464ae85e: krcp->count is zeroed whenever any channel moves."""
+
+    async def script(k: Kernel) -> None:
+        krcp = k._machine.kvfree.krc(0)
+        (rcu,) = k._machine.pages.reclaim.shrinkers
+        area = await k.vmalloc(64)
+        await warm(k)
+
+        async def reader() -> None:
+            with k.rcu_reader():
+                await k.usleep_range(300_000, 300_000)
+
+        await k.kthread_run(reader, cpu=1)
+        await k.usleep_range(100, 100)
+        for _ in range(2):
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+            await k.msleep(60)
+        # Both batches hold slab objects now: new ones stay, the vmalloc object moves.
+        for _ in range(7):
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+        await k.kvfree_rcu(area, "rcu")
+        assert await rcu.count(k._cpu) == 8
+        await k.msleep(60)
+        assert len(krcp.blocks[0][0].records) == 7
+        assert await rcu.count(k._cpu) == 0
+
+    assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+
+
+def test_ee6ddf58475c_the_refill_worker_invokes_the_oom_killer() -> None:
+    """B9: GFP_KERNEL without __GFP_NORETRY. Five failures in a row, since the loop does not end at NULL either."""
+
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        await k.user_process("victim", 100)
+        zone = k._machine.pages.zone
+        pages = []
+        while zone.free > zone.watermark_min - zone.batch:
+            krcp_page = await k.get_free_page(GFP_ATOMIC)
+            pages.append(krcp_page)
+        await k.kvfree_rcu(p, "rcu")
+        await k.msleep(1000)
+        for pfn in pages:
+            await k.free_page(pfn)
+
+    from rcuactors import GFP_ATOMIC
+
+    result = run(scenario()(script), mem="16M")
+    assert result.outcome() == "out-of-memory"
+    text = result.violations[0].text
+    assert "kworker/0:1H invoked oom-killer: gfp_mask=0x2cc0(GFP_KERNEL|__GFP_NOWARN), order=0" in text
+    assert "fill_page_cache_func" in text
+    assert "Killed process victim" in text
+
+
+def test_4d2919411867_on_rt_v5_9_does_not_enter_the_page_allocator() -> None:
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        await k.cold_caches()
+        lock = k.raw_spinlock("L")
+        await k.raw_spin_lock(lock)
+        await k.kvfree_rcu(p, "rcu")
+        await k.raw_spin_unlock(lock)
+
+    options = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
+    assert run(scenario()(script), RunOptions(kernel="v5.9"), **options).clean
+    found = run(scenario()(script), RunOptions(kernel="v5.9", design="direct"), **options)
+    assert ViolationKind.SLEEPING_FUNCTION in found.kinds
+
+
+@pytest.mark.parametrize("kernel", ["v5.9", "v5.11"])
+def test_rcu_barrier_does_not_wait_for_kvfree_rcu(kernel: str) -> None:
+    """B16, stated in the first posting (a35d16905efc); kvfree_rcu_barrier() came in v6.12."""
+
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        await k.kvfree_rcu(p, "rcu")
+        await k.rcu_barrier()
+        assert p.state == 1
+
+    assert run(scenario()(script), RunOptions(kernel=kernel)).clean

@@ -1,0 +1,104 @@
+"""Scenarios as objects: what the decorator takes, parameters and settings, options (rcuactors/scenario.py)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors import BadInput, Kernel, RunOptions, run, scenario
+from rcuactors.scenario import split_settings
+
+
+@scenario(settings={"nr_cpus": "3", "HZ": "100"})
+async def sample(k: Kernel, objects: int = 4, polite: bool = True, label: str = "x") -> None:
+    """sample: what it shows, in a line.
+
+    And more.
+    """
+    k.pr_info(f"{objects} {polite} {label}")
+    for _ in range(objects):
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+
+
+def test_what_the_decorator_found() -> None:
+    assert sample.name == "sample"
+    assert sample.parameters == {"objects": 4, "polite": True, "label": "x"}
+    assert sample.settings == {"nr_cpus": "3", "HZ": "100"}
+    assert sample.about
+
+
+def test_parameters_and_settings_are_told_apart() -> None:
+    config, parameters = split_settings(sample, {"objects": "9", "HZ": "1000", "polite": "n", "label": "y=z"})
+    assert config == {"HZ": "1000"}
+    assert parameters == {"objects": 9, "polite": False, "label": "y=z"}
+
+
+def test_a_run_uses_them() -> None:
+    result = run(sample, objects=7, HZ=1000)
+    assert result.clean
+    assert result.parameters == {"objects": 7, "polite": True, "label": "x"}
+    assert (result.config["HZ"], result.config["nr_cpus"]) == ("1000", "3")
+    assert sum(result.counters["calls"]["two_argument"].values()) == 7
+
+
+@pytest.mark.parametrize("value", [False, "n", "N"])
+def test_a_switch_can_be_given_as_python_has_it(value: object) -> None:
+    assert run(sample, polite=value, PREEMPT_RT=True).parameters["polite"] is False
+    assert run(sample, PREEMPT_RT=True).config["PREEMPT_RT"] == "y"
+
+
+def test_options_and_keywords_add_up() -> None:
+    options = RunOptions(settings={"objects": "2", "HZ": "300"}, kernel="v5.9", seed=5)
+    result = run(sample, options, objects=3)
+    assert (result.parameters["objects"], result.config["HZ"], result.kernel, result.seed) == (3, "300", "v5.9", 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("objects", "-1"), ("objects", "many"), ("objects", "1.5"), ("objects", "9" * 5000), ("polite", "perhaps")]
+)
+def test_a_parameter_of_the_wrong_form_is_bad_input(name: str, text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        run(sample, **{name: text})
+    assert str(caught.value).startswith(f"{name}=")
+    assert "needs" in str(caught.value)
+
+
+def test_an_unknown_name_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="objekts"):
+        run(sample, objekts=3)
+
+
+def test_what_is_no_scenario() -> None:
+    with pytest.raises(BadInput, match="async def"):
+        scenario()(lambda k: None)  # type: ignore[arg-type, return-value]
+
+    async def no_kernel() -> None:
+        pass
+
+    async def no_default(k: Kernel, objects: int) -> None:
+        pass
+
+    async def odd_default(k: Kernel, objects: object = None) -> None:
+        pass
+
+    with pytest.raises(BadInput, match="needs the kernel"):
+        scenario()(no_kernel)
+    for body in (no_default, odd_default):
+        with pytest.raises(BadInput, match="parameter objects needs a default"):
+            scenario()(body)
+
+
+@pytest.mark.parametrize("table", [{"v4.9": {"plain": "clean"}}, {"v5.11": {"fancy": "clean"}}])
+def test_a_table_of_expectations_with_unknown_rows_or_columns_is_refused(table: dict[str, dict[str, str]]) -> None:
+    async def body(k: Kernel) -> None:
+        pass
+
+    with pytest.raises(BadInput, match="expectation"):
+        scenario(expect=table)(body)
+
+
+def test_without_events_there_is_no_digest_and_the_same_result() -> None:
+    on, off = run(sample), run(sample, RunOptions(events=False))
+    assert on.digest is not None
+    assert on.events > 0
+    assert (off.digest, off.events) == (None, 0)
+    assert (on.counters, on.latency_ns, on.end_ns) == (off.counters, off.latency_ns, off.end_ns)
