@@ -16,7 +16,7 @@ import attrs
 from . import preempt
 from .context import Context
 from .judge import Judge
-from .locks import Lock, LockClass
+from .locks import Lock, LockClass, LockKind
 from .processor import Processor
 from .trace import caller_site
 from .waittype import WaitNumbers, WaitType
@@ -128,18 +128,20 @@ class Lockdep:
         ctx, lock_class = cpu.ctx, lock.lock_class
         code = _code(ctx)
         irq_context = code & (_IN_HARDIRQ | _IN_SOFTIRQ)
-        lock_class.note_usage(
-            in_hardirq=bool(code & _IN_HARDIRQ) and not trylock,
-            in_softirq=bool(code & _IN_SOFTIRQ) and not trylock,
-            hardirqs_on=not code & _IRQS_OFF,
-            softirqs_on=not code & (_BH_OFF | _IN_SOFTIRQ),
-        )
         node = ChainNode(lock_class, irq_context, self._limit(parent, lock_class, irq_context), parent, site or caller_site())
         # Remembered before it is judged, so that one mistake is one report however often it is made.
         parent.children[key] = node
         outer = self.numbers.of(lock_class.outer or lock_class.inner)
         if not trylock and outer and outer > min(self.context_limit(ctx), self._held_limit(parent, irq_context)):
             self._judge.invalid_wait_context(cpu, lock, self, node.site)
+        if lock_class.kind is not LockKind.MAP:
+            # Between the checks, as in __lock_acquire(); maps are entered unchecked and leave no usage.
+            lock_class.note_usage(
+                in_hardirq=bool(code & _IN_HARDIRQ) and not trylock,
+                in_softirq=bool(code & _IN_SOFTIRQ) and not trylock,
+                hardirqs_on=not code & _IRQS_OFF,
+                softirqs_on=not code & (_IRQS_OFF | _BH_OFF | _IN_SOFTIRQ),
+            )
         if not trylock and not lock_class.recursive_read and any(held.lock_class is lock_class for held in ctx.held):
             self._judge.recursive_locking(cpu, lock, self, node.site)
         return node

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
+from textwrap import wrap
 from typing import Any, Final
 
 from attrs import asdict, frozen
@@ -162,8 +163,7 @@ class ReplayResult:
             f"{name}={result.config[name]}" for name in ("nr_cpus", "PREEMPT_RT", "HZ", "rcu_min_cached_objs")
         )
         yield f"machine    {result.kernel}, design {result.design}, {shown}"
-        if self.version_note:
-            yield f"           {self.version_note}"
+        yield from wrap(self.version_note, 100, initial_indent=" " * 11, subsequent_indent=" " * 11)
         yield f"driven     {_plural(self.calls, 'call')}, none more than {self.max_lag_ns / 1000:.3f} us late"
         for form, row in self.calls_by_form().items():
             if row:

@@ -252,7 +252,6 @@ def test_letting_go_of_what_is_not_held(rcu_lab: RcuLab) -> None:
     assert result.violations[0].title == "WARNING: bad unlock balance detected: never taken"
 
 
-@pytest.mark.xfail(strict=True, reason="softirqs count as on although interrupts are off")
 def test_usage_characters(rcu_lab: RcuLab) -> None:
     """HARDIRQ, HARDIRQ_READ, SOFTIRQ, SOFTIRQ_READ: '.' '-' '+' '?'. With interrupts off, softirqs do not count as on (mark_usage())."""
     usages: dict[str, str] = {}

@@ -16,9 +16,6 @@ from rcuactors.testing import RcuLab
 Script = Callable[[Kernel], Awaitable[None]]
 
 BAR = "=" * 29
-USAGE = pytest.mark.xfail(
-    strict=True, reason="lockdep notes a lock's usage before the wait check, and of lockdep maps at all"
-)
 REAL_INVALID_WAIT_RAW_SPIN = """
 =============================
 [ BUG: Invalid wait context ]
@@ -138,10 +135,10 @@ def shape(text: str) -> list[str]:
     ("script", "start", "settings", "real"),
     [
         pytest.param(
-            raw_spin, "BUG: Invalid", {"PROVE_RAW_LOCK_NESTING": True}, REAL_INVALID_WAIT_RAW_SPIN, marks=USAGE
+            raw_spin, "BUG: Invalid", {"PROVE_RAW_LOCK_NESTING": True}, REAL_INVALID_WAIT_RAW_SPIN
         ),
         pytest.param(
-            hardirq_spin, "BUG: Invalid", {"PROVE_RAW_LOCK_NESTING": True}, REAL_INVALID_WAIT_HARDIRQ_SPIN, marks=USAGE
+            hardirq_spin, "BUG: Invalid", {"PROVE_RAW_LOCK_NESTING": True}, REAL_INVALID_WAIT_HARDIRQ_SPIN
         ),
         (
             raw_mutex,
@@ -154,7 +151,6 @@ def shape(text: str) -> list[str]:
             "BUG: sleeping",
             {"PROVE_RAW_LOCK_NESTING": True, "DEBUG_ATOMIC_SLEEP": True},
             REAL_SLEEPING_RCU_MUTEX,
-            marks=USAGE,
         ),
         (preempt_off_sleep, "BUG: scheduling", {"PROVE_RAW_LOCK_NESTING": True}, REAL_SCHEDULING_PREEMPT_OFF),
     ],
@@ -175,7 +171,6 @@ def site(function: Callable[..., object], offset: int) -> str:
     return f"{code.co_name} (test_splat.py:{code.co_firstlineno + offset})"
 
 
-@USAGE
 def test_invalid_wait_context(rcu_lab: RcuLab) -> None:
     """print_lock_invalid_wait_context(), with the site of each lock and the trace down to the scenario's line."""
     text = first_report(rcu_lab, raw_spin, "BUG: Invalid", PROVE_RAW_LOCK_NESTING=True)
