@@ -65,6 +65,7 @@ def _calls_by_context(machine: Machine) -> dict[str, dict[str, int]]:
 
 
 def _counters(machine: Machine) -> dict[str, Any]:
+    machine.oracle.note_peak()
     figures, zone, reclaim = machine.kvfree.figures, machine.pages.zone, machine.pages.reclaim
     return {
         "calls": _calls_by_context(machine),

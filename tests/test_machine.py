@@ -183,7 +183,6 @@ def test_a_leak_and_a_retired_object_that_is_lost_are_told_apart() -> None:
 
 def test_the_api_outside_of_a_run_is_refused() -> None:
     one = Run(scenario()(nothing), RunOptions())
-    one.run()
     with pytest.raises(RuntimeError, match="running machine"):
         Api(one.machine).preempt_disable()
 

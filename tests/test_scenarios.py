@@ -136,6 +136,19 @@ def test_the_flood_comes_through_with_reclaim_and_without_a_kill() -> None:
     assert counters["peak_bytes"] > 8 << 20
 
 
+def test_a_run_that_a_deadlock_ends_does_not_end_before_its_reports() -> None:
+    result = run(load("scheduler_lock_caller"), queue_directly="y")
+    assert result.end_ns >= max(violation.time_ns for violation in result.violations)
+
+
+def test_a_report_from_hardirq_says_what_turned_interrupts_off() -> None:
+    """Not the place where the interrupted code had them off last."""
+    result = run(load("hardirq_caller"), RunOptions(kernel="v5.9", design="direct"), PREEMPT_RT="y")
+    text = result.violations[0].text
+    assert "hardirqs last disabled at:\n common_interrupt\n" in text
+    assert "Preemption disabled at:\n irq_enter_rcu\n" in text
+
+
 @pytest.mark.parametrize("by_path", [False, True])
 def test_by_name_and_by_path_it_is_the_same_scenario(by_path: bool) -> None:
     chosen = load_scenario(ROOT / "scenarios" / "raw_lock_caller.py") if by_path else load("raw_lock_caller")

@@ -61,10 +61,11 @@ def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
 
 
 def raised_text(chosen: Scenario, error: BaseException) -> str:
-    """Say what a scenario raised, and where: the innermost line of its own file, if it came by there."""
+    """Say what a scenario raised, and where: the innermost line of its own file, and the innermost of all."""
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     file = getattr(getattr(chosen.body, "__code__", None), "co_filename", None)
     own = [entry for entry in frames if entry[0] == file]
-    name, line = (own or frames or [("?", 0)])[-1]
+    places = dict.fromkeys([*own[-1:], *frames[-1:]])
+    where = ", in ".join(f"{Path(name).name}:{line}" for name, line in places)
     said = f": {error}" if str(error) else ""
-    return f"scenario {chosen.name} raised {type(error).__name__}{said} ({Path(name).name}:{line})"
+    return f"scenario {chosen.name} raised {type(error).__name__}{said} ({where})"

@@ -100,25 +100,25 @@ class KvfreeRcu:
     def _new_krc(self, cpu_id: int) -> Krc:
         drain = self.drain
 
-        async def kfree_rcu_monitor(cpu: Cpu) -> None:
+        async def _monitor(cpu: Cpu) -> None:
             await drain.kfree_rcu_monitor(cpu, krcp)
 
         batches: list[Batch] = []
         for index in range(N_BATCHES):
 
-            async def kfree_rcu_work(cpu: Cpu, which: int = index) -> None:
+            async def _batch_work(cpu: Cpu, which: int = index) -> None:
                 await drain.kfree_rcu_work(cpu, krcp, krcp.batches[which])
 
-            batches.append(Batch(RcuWork(Work("kfree_rcu_work", kfree_rcu_work))))
+            batches.append(Batch(RcuWork(Work("kfree_rcu_work", _batch_work))))
 
-        async def page_work(cpu: Cpu) -> None:
+        async def _page_work(cpu: Cpu) -> None:
             await fill_page_cache_func(self, cpu, krcp)
 
         krcp = Krc(
             cpu_id=cpu_id,
             lock=self.system.lock_factory.make("krc.lock", LockKind.RAW_SPINLOCK),
-            monitor_work=self.workqueues.new_delayed_work("kfree_rcu_monitor", kfree_rcu_monitor),
-            page_work=Work("fill_page_cache_func", page_work),
+            monitor_work=self.workqueues.new_delayed_work("kfree_rcu_monitor", _monitor),
+            page_work=Work("fill_page_cache_func", _page_work),
             batches=tuple(batches),
         )
         return krcp

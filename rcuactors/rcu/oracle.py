@@ -95,7 +95,7 @@ class Oracle:
         self.live[item.address] = item
         self.live_bytes += item.size
 
-    def _note_peak(self) -> None:
+    def note_peak(self) -> None:
         """Called before anything shrinks: what is live only grows between frees."""
         self.peak_objects = max(self.peak_objects, len(self.live))
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
@@ -111,7 +111,7 @@ class Oracle:
 
     def freed(self, items: Iterable[T], how: str) -> list[T]:
         """Objects are being given back. Returns those that may really be (the others were free already)."""
-        self._note_peak()
+        self.note_peak()
         oldest = next(iter(self._open), _NO_READER)
         live = self.live
         good: list[T] = []
@@ -155,7 +155,7 @@ class Oracle:
 
     def end_of_run(self, *, machine_idle: bool) -> None:
         """What is left when nothing moves any more."""
-        self._note_peak()
+        self.note_peak()
         lost = [item for item in self.live.values() if item.state == RETIRED]
         leaked = [item for item in self.live.values() if item.state == LIVE]
         if lost and machine_idle:

@@ -123,6 +123,17 @@ def test_what_a_scenario_raises(one_line: OneLine, scenario_file: ScenarioFile, 
     assert one_line("run", scenario_file(name)) == wanted
 
 
+def test_what_is_raised_below_a_scenario_names_both_places(one_line: OneLine, tmp_path: Path) -> None:
+    file = tmp_path / "reads.py"
+    file.write_text(
+        "import json\nfrom rcuactors import scenario\n@scenario()\nasync def reads(k):\n    json.loads('{')\n",
+        encoding="utf-8",
+    )
+    said = one_line("run", str(file))
+    assert said.startswith("scenario reads raised JSONDecodeError: ")
+    assert "(reads.py:5, in decoder.py:" in said
+
+
 def test_the_first_of_a_group_of_errors_is_named(one_line: OneLine, tmp_path: Path) -> None:
     file = tmp_path / "group.py"
     file.write_text(

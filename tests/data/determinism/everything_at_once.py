@@ -18,7 +18,7 @@ from rcuactors.explore import make_strategy
 @scenario(settings={"nr_cpus": "4", "fail_page_alloc": "20", "PROVE_RAW_LOCK_NESTING": "y"})
 async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
     raw, spin, mutex = k.raw_spinlock("raw"), k.spinlock("spin"), k.mutex("mutex")
-    told = trio.Event()
+    told, began = trio.Event(), trio.current_time()
     send, receive = trio.open_memory_channel[int](0)
 
     async def free_some(count: int) -> None:
@@ -32,7 +32,6 @@ async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
         k.pr_info("callback")
 
     async def on_each_cpu(number: int) -> None:
-        deadline = 0.005
         for turn in range(rounds):
             await k.raw_spin_lock(raw)
             await k.udelay(3)
@@ -42,7 +41,7 @@ async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
             await k.mutex_lock(mutex)
             await k.kvfree_rcu(await k.vmalloc(8192))
             await k.mutex_unlock(mutex)
-            await trio.sleep_until(deadline * (turn + 1))
+            await trio.sleep_until(began + 0.005 * (turn + 1))
             with k.rcu_reader():
                 await k.udelay(5)
             await k.call_rcu(callback)
