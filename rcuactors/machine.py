@@ -76,6 +76,7 @@ class Machine:
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report_lifetime)
         self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index())
+        self.gp.on_stall = self._stalled
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
         self.callbacks = Callbacks(self.system, self.gp, self.readers, self.workqueues)
@@ -144,6 +145,14 @@ class Machine:
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()
+
+    def _stalled(self, title: str, lines: list[str], hopeless: bool) -> None:
+        """A grace period does not end. One that is still there when the kernel would say so again never will."""
+        self._report(ViolationKind.RCU_STALL, title, lines)
+        if hopeless:
+            stuck = describe_stuck(self.system)
+            self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck)
+            self.conductor.finish()
 
     # -- boot, when the scenario asked to be there -----------------------------------------------------------------------------------
 

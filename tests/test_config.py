@@ -28,7 +28,13 @@ def test_settings_come_back_as_they_went() -> None:
 )
 def test_every_configuration_survives_being_written_down(preempt, rt, hz, cpus, mem, cached, percent) -> None:
     config = Config(
-        PREEMPT=preempt, PREEMPT_RT=rt, HZ=hz, nr_cpus=cpus, mem=mem, rcu_min_cached_objs=cached, fail_page_alloc=percent
+        PREEMPT=preempt,
+        PREEMPT_RT=rt,
+        HZ=hz,
+        nr_cpus=cpus,
+        mem=mem,
+        rcu_min_cached_objs=cached,
+        fail_page_alloc=percent,
     )
     assert with_settings(Config(), config.as_settings()) == config
 
@@ -43,7 +49,9 @@ def test_false(text: str) -> None:
     assert with_settings(Config(), {"PREEMPT": text}).PREEMPT is False
 
 
-@pytest.mark.parametrize(("text", "size"), [("67108864", 64 << 20), ("64M", 64 << 20), ("65536k", 64 << 20), ("1G", 1 << 30)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("67108864", 64 << 20), ("64M", 64 << 20), ("65536k", 64 << 20), ("1G", 1 << 30)]
+)
 def test_sizes(text: str, size: int) -> None:
     assert with_settings(Config(), {"mem": text}).mem == size
 
@@ -90,7 +98,12 @@ def test_an_unknown_name_is_bad_input() -> None:
 
 @pytest.mark.parametrize(
     ("text", "pair"),
-    [("HZ=100", ("HZ", "100")), ("CONFIG_PREEMPT_RT=y", ("PREEMPT_RT", "y")), (" mem = 64M ", ("mem", "64M")), ("a=b=c", ("a", "b=c"))],
+    [
+        ("HZ=100", ("HZ", "100")),
+        ("CONFIG_PREEMPT_RT=y", ("PREEMPT_RT", "y")),
+        (" mem = 64M ", ("mem", "64M")),
+        ("a=b=c", ("a", "b=c")),
+    ],
 )
 def test_splitting(text: str, pair: tuple[str, str]) -> None:
     assert split_setting(text) == pair

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -53,9 +54,12 @@ def import_path(package: Path) -> str:
     return os.pathsep.join(dict.fromkeys(map(str, places)))
 
 
-def in_a_process(package: Path, seed: int, strategy: str, *, python: str = sys.executable, first: str = "", **env: str) -> str:
+def in_a_process(
+    package: Path, seed: int, strategy: str, *, python: str = sys.executable, first: str = "", **env: str
+) -> str:
     """The same run in a process of its own, after another statement."""
-    code = f"{first}\nimport runpy, sys\nsys.argv[0:] = {[str(PROGRAM), str(seed), strategy]!r}\nrunpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+    arguments = [str(PROGRAM), str(seed), strategy]
+    code = f"{first}\nimport runpy, sys\nsys.argv[:] = {arguments!r}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
     done = subprocess.run(
         [python, "-c", code],
         env={"PYTHONPATH": import_path(package), "PATH": os.environ["PATH"], **env},
@@ -71,10 +75,16 @@ def in_a_process(package: Path, seed: int, strategy: str, *, python: str = sys.e
 def test_the_scenario_has_everything_in_it() -> None:
     """Or the other tests would compare too little."""
     text = expected(0, "timed")
-    for part in ("rcu_grace_period", "hrtimer_start", "workqueue_execute_start", "console: callback", "console: received 1"):
+    events = (
+        "rcu_grace_period",
+        "hrtimer_start",
+        "workqueue_execute_start",
+        "console: callback",
+        "console: received 1",
+    )
+    for part in (*events, "[000]", "[001]", "[002]", "[003]", "h1.", ".s", "invalid-wait-context"):
         assert part in text, part
-    for column in ("[000]", "[001]", "[002]", "[003]", "h1.", ".s", "invalid-wait-context", "'page_failures_injected': 1"):
-        assert column in text, column
+    assert re.search("'page_failures_injected': [1-9]", text)
     assert len(text.splitlines()) > 1000
 
 
@@ -97,9 +107,9 @@ def test_twice_in_one_process(seed: int, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "12345"])
-@pytest.mark.parametrize(("seed", "strategy"), CASES)
-def test_whatever_the_hash_seed(package: Path, seed: int, strategy: str, hash_seed: str) -> None:
-    assert in_a_process(package, seed, strategy, PYTHONHASHSEED=hash_seed) == expected(seed, strategy)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_whatever_the_hash_seed(package: Path, strategy: str, hash_seed: str) -> None:
+    assert in_a_process(package, 1, strategy, PYTHONHASHSEED=hash_seed) == expected(1, strategy)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A machine as a whole: how a run begins and ends, what it says when nothing moves any more (rcuactors/machine.py, eras.py)."""
+"""A machine as a whole: how a run begins and ends, what it says when nothing moves (rcuactors/machine.py, eras.py)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rcuactors import (
     RunOptions,
     Setup,
     StepBoundExceeded,
-    VirtualClock,
     ViolationKind,
+    VirtualClock,
     run,
     scenario,
 )

@@ -53,7 +53,8 @@ def test_options_and_keywords_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("objects", "-1"), ("objects", "many"), ("objects", "1.5"), ("objects", "9" * 5000), ("polite", "perhaps")]
+    ("name", "text"),
+    [("objects", "-1"), ("objects", "many"), ("objects", "1.5"), ("objects", "9" * 5000), ("polite", "perhaps")],
 )
 def test_a_parameter_of_the_wrong_form_is_bad_input(name: str, text: str) -> None:
     with pytest.raises(BadInput) as caught:
@@ -69,7 +70,7 @@ def test_an_unknown_name_is_bad_input() -> None:
 
 def test_what_is_no_scenario() -> None:
     with pytest.raises(BadInput, match="async def"):
-        scenario()(lambda k: None)  # type: ignore[arg-type, return-value]
+        scenario()(print)  # type: ignore[arg-type, return-value]
 
     async def no_kernel() -> None:
         pass

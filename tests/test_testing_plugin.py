@@ -79,9 +79,7 @@ async def test_rcu_run_runs_beside_the_tests_tasks(rcu_run: AsyncRun, virtual_cl
     assert virtual_clock.current_time() >= 3
 
 
-async def test_rcu_run_takes_the_same_options(
-    rcu_run: AsyncRun, rcu_lab: RcuLab, virtual_clock: VirtualClock
-) -> None:
+async def test_rcu_run_takes_the_same_options(rcu_run: AsyncRun, rcu_lab: RcuLab, virtual_clock: VirtualClock) -> None:
     result = await rcu_run(sleeper, kernel="v5.9", seed=3, milliseconds=4, PREEMPT_RT=True)
     assert (result.kernel, result.seed, result.config["PREEMPT_RT"]) == ("v5.9", 3, "y")
     assert result.parameters["milliseconds"] == 4

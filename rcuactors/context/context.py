@@ -1,7 +1,8 @@
 """A thread's execution context: preempt_count, interrupts, RCU nesting, held locks, who it is.
 
-As in the kernel, an interrupt handler borrows the context of whoever it interrupted: it raises the hardirq field, and lowers it on the way out.
-The held locks are one stack; `irq_context` of each tells at which nesting it was taken (kernel/locking/lockdep.c, struct held_lock).
+As in the kernel, an interrupt handler borrows the context of whoever it interrupted: it raises the hardirq field, and
+lowers it on the way out. The held locks are one stack; `irq_context` of each tells at which nesting it was taken
+(kernel/locking/lockdep.c, struct held_lock).
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False, kw_only=True)
 class Context:
-    """What `current` and its preempt_count are on a real machine. State, changed in place by the CPU that runs the thread."""
+    """What `current` and its preempt_count are on a real machine.
+
+    State, changed in place by the CPU that runs the thread.
+    """
 
     comm: str
     pid: int

@@ -1,7 +1,8 @@
 """The judge: turns what a check found into a report of this kernel, at this time, on this CPU.
 
-Whether a check exists at all is the configuration's business: might_sleep() says nothing without DEBUG_ATOMIC_SLEEP, lockdep nothing without
-PROVE_LOCKING; schedule() always looks at preempt_count (kernel/sched/core.c, schedule_debug()).
+Whether a check exists at all is the configuration's business: might_sleep() says nothing without DEBUG_ATOMIC_SLEEP,
+lockdep nothing without PROVE_LOCKING; schedule() always looks at preempt_count (kernel/sched/core.c,
+schedule_debug()).
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class Judge:
     def recursive_locking(self, cpu: Processor, lock: Lock, _lockdep: Lockdep, site: str) -> None:
         """A lock of this class is held already."""
         text = splat.recursive_locking(cpu.ctx, cpu.cpu_id, self.ident, self.numbers, lock, site, call_trace())
-        self.report(cpu, ViolationKind.RECURSIVE_LOCKING, f"WARNING: possible recursive locking detected: {lock.name}", text)
+        self.report(
+            cpu, ViolationKind.RECURSIVE_LOCKING, f"WARNING: possible recursive locking detected: {lock.name}", text
+        )
 
     def bad_unlock(self, cpu: Processor, lock: Lock) -> None:
         """A lock is let go that is not held."""
@@ -79,7 +82,10 @@ class Judge:
         return self.reporter.note(self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text))
 
     def might_sleep(self, cpu: Processor, *, rt_lock: bool = False) -> None:
-        """might_sleep(); with `rt_lock`, rtlock_might_resched(), which tolerates RCU readers. At most one report a second, as in the kernel."""
+        """might_sleep(); with `rt_lock`, rtlock_might_resched(), which tolerates RCU readers.
+
+        At most one report a second, as in the kernel.
+        """
         if not self.config.DEBUG_ATOMIC_SLEEP:
             return
         ctx = cpu.ctx

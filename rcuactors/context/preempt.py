@@ -1,7 +1,7 @@
 """The fields of preempt_count, as include/linux/preempt.h lays them out, and what can be read from them.
 
-Bits 0-7 count preempt_disable(), 8-15 softirq (0x100 while serving one, 0x200 for each local_bh_disable()), 16-19 hardirq, 20-23 NMI. Bit 31, which
-x86 keeps inverted for "no reschedule needed", is not part of the number here.
+Bits 0-7 count preempt_disable(), 8-15 softirq (0x100 while serving one, 0x200 for each local_bh_disable()), 16-19
+hardirq, 20-23 NMI. Bit 31, which x86 keeps inverted for "no reschedule needed", is not part of the number here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What locks and checks need to know of a CPU; the CPU itself is built one floor up.
 
-A processor is an actor whose clock is charged for what runs on it. Its hot-path contract: charge, then `if cpu.clock >= conductor.horizon: await
-cpu.point()`; that comparison is where other CPUs get to act and interrupts arrive.
+A processor is an actor whose clock is charged for what runs on it. Its hot-path contract: charge, then `if cpu.clock
+>= conductor.horizon: await cpu.point()`; that comparison is where other CPUs get to act and interrupts arrive.
 """
 
 from __future__ import annotations

@@ -192,5 +192,3 @@ def sleeping_function(
             *dump_stack(ctx, cpu_id, ident, trace),
         ]
     )
-
-

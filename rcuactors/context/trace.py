@@ -1,8 +1,9 @@
 """Call traces: from Python's stack to the kernel functions that it stands for.
 
-A running coroutine's frames are nested as calls are, so the stack at a check is the kernel's call chain. Public functions of the model bear the
-kernel's names and are shown by name; private helpers and the machinery below are left out; frames outside the package are the scenario's, and are
-shown with file and line, since those are the lines that the reader can change.
+A running coroutine's frames are nested as calls are, so the stack at a check is the kernel's call chain. Public
+functions of the model bear the kernel's names and are shown by name; private helpers and the machinery below are left
+out; frames outside the package are the scenario's, and are shown with file and line, since those are the lines that
+the reader can change.
 """
 
 from __future__ import annotations
@@ -20,7 +21,20 @@ import trio
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 _MACHINERY: Final = tuple(
     str(Path(_PACKAGE, part))
-    for part in ("engine", "context", "designs", str(Path("rcu", "oracle.py")), str(Path("kernel", "waiting.py")), "machine.py", "scenario.py", "kapi", "testing.py", "report", "cli", "explore")
+    for part in (
+        "engine",
+        "context",
+        "designs",
+        str(Path("rcu", "oracle.py")),
+        str(Path("kernel", "waiting.py")),
+        "machine.py",
+        "scenario.py",
+        "kapi",
+        "testing.py",
+        "report",
+        "cli",
+        "explore",
+    )
 )
 _SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locks.py"))
 _FLOW: Final = frozenset({"point", "attend", "hardirq", "body", "run_handler", "main", "sleep", "sleep_on", "spin"})

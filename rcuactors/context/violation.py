@@ -1,6 +1,7 @@
 """Violations: what was found, as data, and who collects them.
 
-As in the kernel a problem is reported and the run goes on; `panic_on_warn` raises the first one at the await, or the call, that caused it.
+As in the kernel a problem is reported and the run goes on; `panic_on_warn` raises the first one at the await, or the
+call, that caused it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from ..errors import RcuactorsError
 
 
 class ViolationKind(enum.Enum):
-    """Every kind of report that a run can leave. The value is the name used in JSON and in the scenarios' expectations."""
+    """Every kind of report that a run can leave.
+
+    The value is the name used in JSON and in the scenarios' expectations.
+    """
 
     INVALID_WAIT_CONTEXT = "invalid-wait-context"
     SCHEDULING_WHILE_ATOMIC = "scheduling-while-atomic"
@@ -28,6 +32,7 @@ class ViolationKind(enum.Enum):
     NEVER_FREED = "never-freed"
     NULL_DEREFERENCE = "null-dereference"
     OUT_OF_MEMORY = "out-of-memory"
+    RCU_STALL = "rcu-stall"
 
 
 @attrs.frozen(kw_only=True)
@@ -86,7 +91,10 @@ def exception_for(violation: Violation) -> KernelBug:
 
 @attrs.define(eq=False)
 class Reporter:
-    """Collects violations. `listeners` hear of each as it comes; `limit` bounds how many texts are kept, all are counted."""
+    """Collects violations.
+
+    `listeners` hear of each as it comes; `limit` bounds how many texts are kept, all are counted.
+    """
 
     panic_on_warn: bool = False
     limit: int = 1000

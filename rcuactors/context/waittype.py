@@ -1,6 +1,7 @@
 """Wait types of locks and contexts (include/linux/lockdep_types.h, enum lockdep_wait_type).
 
-The numbers are printed in splats. Without PROVE_RAW_LOCK_NESTING a spinlock_t counts as a raw one and the numbers above shift down by one.
+The numbers are printed in splats. Without PROVE_RAW_LOCK_NESTING a spinlock_t counts as a raw one and the numbers
+above shift down by one.
 """
 
 from __future__ import annotations

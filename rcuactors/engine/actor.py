@@ -1,7 +1,8 @@
 """Actors: the things that take turns, each with a clock of its own and a mailbox.
 
-An actor is a line of virtual time. At any moment one Trio task, its *strand*, speaks for it: a device has one strand for ever, a CPU lends
-itself to whichever kernel thread owns it. Messages go through a Trio memory channel; posting never suspends, so an interrupt handler may do it.
+An actor is a line of virtual time. At any moment one Trio task, its *strand*, speaks for it: a device has one strand
+for ever, a CPU lends itself to whichever kernel thread owns it. Messages go through a Trio memory channel; posting
+never suspends, so an interrupt handler may do it.
 """
 
 from __future__ import annotations
@@ -53,9 +54,10 @@ class Mailbox:
 class Actor:
     """One line of virtual time.
 
-    `clock` is in virtual nanoseconds. `ticket` names the actor's place in the conductor's line (0: in no line). `listening` says that a message
-    ends the actor's wait; `attention` that something arrived that the actor has not looked at. `running_late` is true for an actor that
-    paused and could go on at once, false for one that waits for a point of time.
+    `clock` is in virtual nanoseconds. `ticket` names the actor's place in the conductor's line (0: in no line).
+    `listening` says that a message ends the actor's wait; `attention` that something arrived that the actor has not
+    looked at. `running_late` is true for an actor that paused and could go on at once, false for one that waits for a
+    point of time.
     """
 
     name: str

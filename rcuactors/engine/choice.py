@@ -1,7 +1,8 @@
 """Choice points and strategies: the only place where two runs of the same scenario can differ.
 
-A choice point has a kind and a few options in a stable order. A strategy answers choice points and nothing else, by three methods. Strategies
-that obey time are asked only when several actors stand at the same nanosecond; the others are asked who goes next at every point.
+A choice point has a kind and a few options in a stable order. A strategy answers choice points and nothing else, by
+three methods. Strategies that obey time are asked only when several actors stand at the same nanosecond; the others
+are asked who goes next at every point.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ class ChoiceKind(enum.Enum):
 
 @attrs.frozen
 class ChoicePoint:
-    """One decision. `weights` is how likely each option is in nature, for strategies that care; options are named in a stable order."""
+    """One decision.
+
+    `weights` is how likely each option is in nature, for strategies that care; options are named in a stable order.
+    """
 
     kind: ChoiceKind
     options: tuple[str, ...]
@@ -57,7 +61,10 @@ def weighted_index(rng: random.Random, weights: tuple[int, ...]) -> int:
 
 
 class Timed:
-    """The default: a discrete-event simulation. The smallest clock goes first, ties and injected failures fall to a seeded draw."""
+    """The default: a discrete-event simulation.
+
+    The smallest clock goes first, ties and injected failures fall to a seeded draw.
+    """
 
     name = "timed"
     obeys_time = True

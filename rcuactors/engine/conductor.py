@@ -1,14 +1,16 @@
 """The conductor: at any moment at most one actor is runnable, and Trio is never asked to choose.
 
-Every actor waits in one primitive, `trio.lowlevel.wait_task_rescheduled`; whoever gives up the baton elects the next actor and reschedules
-exactly that task, or goes on where it is when it is itself next (no Trio switch at all). A run is therefore a pure function of its inputs and of
-the answers to its choice points.
+Every actor waits in one primitive, `trio.lowlevel.wait_task_rescheduled`; whoever gives up the baton elects the next
+actor and reschedules exactly that task, or goes on where it is when it is itself next (no Trio switch at all). A run
+is therefore a pure function of its inputs and of the answers to its choice points.
 
-Two kinds of strategies. One that obeys time sees a discrete-event simulation: the smallest clock goes first, and only ties are choices. One that
-does not is asked at every point, among all actors that could go on and the earliest that waits for a point of time; time then stretches so that it
-never runs backwards, as on a machine whose processors are stopped now and then.
+Two kinds of strategies. One that obeys time sees a discrete-event simulation: the smallest clock goes first, and only
+ties are choices. One that does not is asked at every point, among all actors that could go on and the earliest that
+waits for a point of time; time then stretches so that it never runs backwards, as on a machine whose processors are
+stopped now and then.
 
-`horizon` is the hot path's whole contract with the conductor: a running actor may go on without asking while its clock is below it.
+`horizon` is the hot path's whole contract with the conductor: a running actor may go on without asking while its
+clock is below it.
 """
 
 from __future__ import annotations
@@ -64,10 +66,13 @@ class Conductor:
         self._nursery: trio.Nursery | None = None
         self.outside = Outside(self)
 
-    # -- a whole run ------------------------------------------------------------------------------------------------------------
+    # -- a whole run -------------------------------------------------------------------------------------------------
 
     async def run(self, set_up: Callable[[], None]) -> None:
-        """Conduct until `finish`. `set_up` spawns the first strands. Runs inside anybody's `trio.run`; raises nothing of the model's."""
+        """Conduct until `finish`.
+
+        `set_up` spawns the first strands. Runs inside anybody's `trio.run`; raises nothing of the model's.
+        """
         self._finished = trio.Event()
         self.outside.attach()
         self._strategy.start_run(self._seed)
@@ -107,7 +112,8 @@ class Conductor:
     def _dismiss(self) -> None:
         """Wake every parked strand with `RunOver`, so that its coroutine unwinds whatever Trio's cancellation does.
 
-        Trio chooses the order in which they unwind; it is no part of the run, so nobody has the baton and nobody listens.
+        Trio chooses the order in which they unwind; it is no part of the run, so nobody has the baton and nobody
+        listens.
         """
         self.over = True
         self.horizon = -1
@@ -118,7 +124,7 @@ class Conductor:
                 strand.parked = False
                 trio.lowlevel.reschedule(strand.task, outcome.Error(RunOver()))
 
-    # -- strands ----------------------------------------------------------------------------------------------------------------
+    # -- strands -----------------------------------------------------------------------------------------------------
 
     def new_strand(self, name: str) -> Strand:
         """Make a strand; its order is the order of making."""
@@ -149,7 +155,10 @@ class Conductor:
         await self.pass_on()
 
     async def pass_on(self) -> None:
-        """Give the baton to who is next, from a task that is no strand or none any more. A strategy's error ends the run."""
+        """Give the baton to who is next, from a task that is no strand or none any more.
+
+        A strategy's error ends the run.
+        """
         try:
             following = await self._next_strand()
         except Exception as error:
@@ -174,7 +183,7 @@ class Conductor:
         strand.parked = True
         await trio.lowlevel.wait_task_rescheduled(self.abort)
 
-    # -- the line ---------------------------------------------------------------------------------------------------------------
+    # -- the line ----------------------------------------------------------------------------------------------------
 
     def enqueue(self, actor: Actor, due: int, *, paused: bool = False) -> None:
         """Put an actor in line for virtual time `due`, in place of where it stood before."""
@@ -207,6 +216,8 @@ class Conductor:
                 self.horizon = top
                 self._count_step(clock)
                 return
+        # Its busy time counts before anybody else is elected, whose clock says nothing of it.
+        self._count_step(actor.clock)
         self.enqueue(actor, actor.clock, paused=True)
         await self._hand_over(actor.strand)
 
@@ -237,7 +248,7 @@ class Conductor:
         self.enqueue(actor, actor.clock, paused=True)
         await self._hand_over(leaving)
 
-    # -- electing ---------------------------------------------------------------------------------------------------------------
+    # -- electing ----------------------------------------------------------------------------------------------------
 
     async def _hand_over(self, strand: Strand) -> None:
         if trio.lowlevel.current_task() is not strand.task:
@@ -266,7 +277,10 @@ class Conductor:
         return self._strand_of(self._elect())
 
     def _strand_of(self, actor: Actor | None) -> Strand | None:
-        """Who speaks for the elected actor. With nobody in line: wait for those outside, or tell the machine that all is quiet."""
+        """Who speaks for the elected actor.
+
+        With nobody in line: wait for those outside, or tell the machine that all is quiet.
+        """
         if actor is not None:
             return actor.strand
         if self.running is not None:
@@ -293,7 +307,8 @@ class Conductor:
         self.horizon = -1 if not self._timed or self.outside.strands else queue[0][0] if queue else FOREVER
         self.running = actor
         self._count_step(actor.clock)
-        return actor
+        # Whoever asked unwinds, and nobody else moves: Trio would choose when.
+        return None if self.over else actor
 
     def _elect_by_clock(self) -> Actor | None:
         queue = self._queue
@@ -345,9 +360,7 @@ class Conductor:
         self.choices += 1
         picked = self._strategy.choose(ChoicePoint(kind, options, weights))
         if not 0 <= picked < len(options):
-            raise IndexError(
-                f"strategy {self._strategy.name} chose option {picked} of {len(options)} at {kind.value}"
-            )
+            raise IndexError(f"strategy {self._strategy.name} chose option {picked} of {len(options)} at {kind.value}")
         return picked
 
     def _count_step(self, clock: int) -> None:

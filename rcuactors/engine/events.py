@@ -1,7 +1,8 @@
 """The event stream: what a run leaves behind, one event a line, in the text form of ftrace.
 
-An event carries virtual time, CPU, task and context flags as the kernel's tracer prints them. Sinks take events as they come; the digest over all
-of them is what two runs are compared by. With no sink an emitter costs one attribute test.
+An event carries virtual time, CPU, task and context flags as the kernel's tracer prints them. Sinks take events as
+they come; the digest over all of them is what two runs are compared by. With no sink an emitter costs one attribute
+test.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Waits outside the model: a strand that sits in Trio itself, and how it comes back without Trio choosing the order.
 
-A strand that suspends outside cannot conduct any more, so the caretaker, a task of its own, passes the baton on for it. Before anybody is
-elected while strands are outside, Trio gets a few turns, so that everybody who was woken has come back; those who have are put in line in their
-stable order, whatever order Trio ran them in. Under our own clock the deadline of such a wait is an actor in line like any other (an alarm), so
-that virtual time stops exactly there; Trio's own number is kept beside it, since nanoseconds and float seconds do not convert both ways.
+A strand that suspends outside cannot conduct any more, so the caretaker, a task of its own, passes the baton on for
+it. Before anybody is elected while strands are outside, Trio gets a few turns, so that everybody who was woken has
+come back; those who have are put in line in their stable order, whatever order Trio ran them in. Under our own clock
+the deadline of such a wait is an actor in line like any other (an alarm), so that virtual time stops exactly there;
+Trio's own number is kept beside it, since nanoseconds and float seconds do not convert both ways.
 """
 
 from __future__ import annotations
@@ -54,9 +55,7 @@ class Outside:
         clock = trio.lowlevel.current_clock()
         if isinstance(clock, VirtualClock):
             if clock.reader is not None:
-                raise RuntimeError(
-                    "a machine is running on this VirtualClock already: run them one after the other"
-                )
+                raise RuntimeError("a machine is running on this VirtualClock already: run them one after the other")
             self._clock, self._base = clock, clock.current_time()
             clock.on_stall, clock.reader = self._stalled, self._time_of_the_running_strand
 

@@ -1,9 +1,10 @@
 """Strands: Trio tasks that move only while they hold the baton.
 
-A strand's coroutine is driven by hand, so that every suspension is seen at the await that made it. The conductor's own suspension is recognised
-by its abort function and passed on to Trio. Any other one, a `trio.sleep`, an `Event.wait`, a channel, is *foreign*: the gate is told before
-(and may have an exception raised at that very await), the baton is given up, Trio's wait runs its course, and the strand queues for the baton
-before it goes on (`outside`). Facts about Trio's traps: they are three messages, all answered by an `outcome.Outcome`.
+A strand's coroutine is driven by hand, so that every suspension is seen at the await that made it. The conductor's
+own suspension is recognised by its abort function and passed on to Trio. Any other one, a `trio.sleep`, an
+`Event.wait`, a channel, is *foreign*: the gate is told before (and may have an exception raised at that very await),
+the baton is given up, Trio's wait runs its course, and the strand queues for the baton before it goes on (`outside`).
+Facts about Trio's traps: they are three messages, all answered by an `outcome.Outcome`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class Gate(Protocol):
     """Who owns a strand and hears of its foreign suspensions and of its end."""
 
     def leave(self, strand: Strand) -> BaseException | None:
-        """The strand is about to suspend outside the model. Return an exception to have it raised at that await instead."""
+        """The strand is about to suspend outside the model.
+
+        Return an exception to have it raised at that await instead.
+        """
 
     def rejoin(self, strand: Strand) -> None:
         """The foreign wait is over; put the strand back among those that may run."""
@@ -39,7 +43,10 @@ class Gate(Protocol):
 
 @attrs.define(eq=False)
 class Strand:
-    """One Trio task under the conductor. `order` is the stable number by which strands that return together are sorted."""
+    """One Trio task under the conductor.
+
+    `order` is the stable number by which strands that return together are sorted.
+    """
 
     name: str
     order: int
@@ -50,7 +57,10 @@ class Strand:
 
 
 def _taken_back(trap: object, objection: BaseException) -> bool:
-    """Take a wait back before Trio hears of it, as Trio itself does when it cancels one. A mere checkpoint leaves nothing to take back."""
+    """Take a wait back before Trio hears of it, as Trio itself does when it cancels one.
+
+    A mere checkpoint leaves nothing to take back.
+    """
 
     def raise_objection() -> NoReturn:
         raise objection

@@ -10,7 +10,7 @@ import attrs
 
 from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
-from ..kernel.sleeping import schedule_timeout, sleep_ns
+from ..kernel.sleeping import burn, schedule_timeout, sleep_ns
 from ..kernel.thread import Thread, Urgency
 from .base import KernelBase
 
@@ -93,16 +93,12 @@ class Threads(KernelBase):
         return self._cpu.clock // self._system.config.jiffy_ns
 
     async def udelay(self, microseconds: int) -> None:
-        """Burn time without giving up the CPU, in steps of a microsecond, so that interrupts and other CPUs get their turns."""
-        await self.ndelay(_positive("udelay", microseconds) * 1000)
+        """Burn time without giving up the CPU; interrupts are served meanwhile, if they are on."""
+        await burn(self._cpu, _positive("udelay", microseconds) * 1000)
 
     async def ndelay(self, nanoseconds: int) -> None:
         """Burn nanoseconds."""
-        left = _positive("ndelay", nanoseconds)
-        while left > 0:
-            step = min(left, 1000)
-            left -= step
-            await self._spend(self._cpu, step)
+        await burn(self._cpu, _positive("ndelay", nanoseconds))
 
     async def usleep_range(self, low_us: int, high_us: int) -> None:
         """Sleep for at least `low_us` microseconds."""

@@ -75,7 +75,7 @@ class Cpu(Processor):
         elif self.need_resched and self._may_preempt():
             await self.schedule(preempt=True)
 
-    def _can_serve(self) -> bool:
+    def can_serve(self) -> bool:
         """Something has come that the running context lets through."""
         ctx = self.ctx
         if self._nmis and not preempt.in_nmi(ctx.preempt_count):
@@ -212,7 +212,7 @@ class Cpu(Processor):
         await self.conductor.switch_strand(self, following.strand)
 
     async def cond_resched(self) -> None:
-        """cond_resched(): give way to who waits for this CPU; in a kernel without preemption also a quiescent state (rcu_all_qs())."""
+        """cond_resched(): give way to who waits; without preemption also a quiescent state (rcu_all_qs())."""
         for hook in self.hooks.on_cond_resched:
             hook(self)
         if self.attention or self.clock >= self.conductor.horizon:
@@ -288,7 +288,7 @@ class Cpu(Processor):
         if report_cycle(self, me):
             self.conductor.finish()
         while lock.owner is not me:
-            if self._can_serve():
+            if self.can_serve():
                 # What the handler holds it lets go before we spin on: meanwhile nobody waits for us to get this lock.
                 me.blocked_on = outer
                 await self.attend()

@@ -1,6 +1,7 @@
-"""Interrupt threads (kernel/irq/manage.c): on PREEMPT_RT the handler of a threadable interrupt runs in a thread of the interrupt's line.
+"""Interrupt threads (kernel/irq/manage.c): on PREEMPT_RT a threadable interrupt's handler runs in the line's thread.
 
-In hardirq context only the thread is woken (irq_default_primary_handler()). One thread serves a line on a CPU, one interrupt after the other.
+In hardirq context only the thread is woken (irq_default_primary_handler()). One thread serves a line on a CPU, one
+interrupt after the other.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Nmi(Message):
 
 @attrs.frozen(kw_only=True)
 class WakeUp(Message):
-    """A thread of the receiving CPU may run again (the reschedule interrupt). `sleep` is the number of the sleep that this ends."""
+    """A thread of the receiving CPU may run again (the reschedule interrupt). `sleep` numbers the sleep that this ends."""
 
     thread: Thread
     sleep: int

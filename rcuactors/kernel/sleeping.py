@@ -1,4 +1,4 @@
-"""Sleeping for a time (kernel/time/timer.c, schedule_timeout(); kernel/time/hrtimer.c, usleep_range())."""
+"""Passing time: asleep (kernel/time/timer.c, schedule_timeout(); kernel/time/hrtimer.c, usleep_range()), or awake (udelay())."""
 
 from __future__ import annotations
 
@@ -37,3 +37,13 @@ async def sleep_ns(system: System, cpu: Cpu, delay_ns: int) -> None:
     await system.hrtimers.hrtimer_start(cpu, Hrtimer("hrtimer_wakeup", hrtimer_wakeup, hard=True), delay_ns)
     if thread.state is ThreadState.SLEEPING:
         await cpu.sleep(f"a timer of {delay_ns} ns")
+
+
+async def burn(cpu: Cpu, duration_ns: int) -> None:
+    """udelay(): until the clock has moved on by so much, on the CPU. What interrupts it meanwhile counts, as with a TSC."""
+    end = cpu.clock + duration_ns
+    cpu.conductor.steps += duration_ns // 1000  # busy microseconds, as everywhere
+    while cpu.clock < end:
+        await cpu.conductor.block(cpu, "time to pass", listening=not cpu.ctx.irqs_disabled, until=end)
+        if cpu.attention:
+            await cpu.attend()

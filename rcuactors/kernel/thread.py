@@ -48,7 +48,7 @@ class Thread(Sleeper):
     pi_lock: Lock
     state: ThreadState = ThreadState.RUNNABLE
     sleeps: int = 0
-    """How many times it went to sleep: a wake-up from another CPU names the sleep that it ends, and is stale after that."""
+    """How many times it went to sleep: a wake-up from another CPU names the sleep that it ends."""
     queued: bool = False
     service: bool = False
     """A thread of the machine itself (a worker, kswapd): it may wait for ever without being stuck."""
@@ -56,7 +56,7 @@ class Thread(Sleeper):
     """Preempted or scheduled out inside an RCU reader: the grace-period machine waits for it by name."""
 
     def prepare_to_sleep(self) -> None:
-        """set_current_state(TASK_UNINTERRUPTIBLE): from now on a wake-up counts, also one that comes before schedule()."""
+        """set_current_state(TASK_UNINTERRUPTIBLE): a wake-up counts from now on, also before schedule()."""
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
 

@@ -150,7 +150,7 @@ class Workqueues:
         await system.locks.raw_spin_unlock(cpu, pool.lock)
 
     def _pool_for(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> Pool:
-        """This CPU's pool; but a work that still runs elsewhere is queued there, so that it never runs twice at once."""
+        """This CPU's pool; but a work that still runs elsewhere is queued there, or it would run twice at once."""
         last = work.pool
         worker = last.executing(work) if last is not None else None
         if worker is None or worker.workqueue is not workqueue:

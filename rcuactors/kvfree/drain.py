@@ -51,9 +51,9 @@ class Drain:
             await self.arm(cpu, krcp)
 
     async def queue_kfree_rcu_work(self, cpu: Cpu, krcp: Krc) -> bool:
-        """Move what can be moved into batches; False when something had to stay, be it only while the first batch was looked at.
+        """Move what can be moved into batches; False when something had to stay, if only in the first of them.
 
-        So the monitor is armed once more when the second batch takes all that the first had no room for, and finds nothing to do then.
+        So when the second batch takes all that the first had no room for, the monitor is armed once more for nothing.
         """
         kvfree = self._kvfree
         repeat = False

@@ -80,7 +80,7 @@ class PageAllocator:
         return await self.alloc_pages_slowpath(cpu, gfp)
 
     def _mark(self, cpu: Cpu, gfp: Gfp) -> int:
-        """The watermark that a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC.
+        """What a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC.
 
         None for who reclaims or says __GFP_MEMALLOC, unless __GFP_NOMEMALLOC forbids it (__gfp_pfmemalloc_flags()).
         """

@@ -7,6 +7,7 @@ switched out are waited for by name. The kernel's machine is a thread on some CP
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..engine.device import Device
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ..kernel.thread import Thread
 
 _PID = 14
+STALL_TIMEOUT_NS = 21_000_000_000
+"""CONFIG_RCU_CPU_STALL_TIMEOUT, 21 seconds; later reports of the same stall come three times as far apart."""
 
 
 class GracePeriodMachine(Device):
@@ -45,6 +48,10 @@ class GracePeriodMachine(Device):
         self._blockers: dict[int, Thread] = {}
         self._interested: dict[int, Cpu] = {}
         self._next_scan: int | None = None
+        self._started_ns = 0
+        self._stall_due = 0
+        self._stalls = 0
+        self.on_stall: Callable[[str, list[str], bool], None] = lambda _title, _lines, _hopeless: None
 
     async def main(self) -> None:
         """Wait for requests, reports and the time of the next scan, for ever."""
@@ -95,6 +102,8 @@ class GracePeriodMachine(Device):
             if not cpu.idle:
                 self._ask(cpu)
         self._next_scan = self.clock + system.config.jiffy_ns
+        self._started_ns, self._stalls = self.clock, 0
+        self._stall_due = self.clock + STALL_TIMEOUT_NS
 
     def _ask(self, cpu: Cpu) -> None:
         self._asked.add(cpu.cpu_id)
@@ -112,6 +121,18 @@ class GracePeriodMachine(Device):
                 self._ask(cpu)
         self._emit("fqsend")
         self._next_scan = self.clock + self._system.config.jiffy_ns
+        if self.clock >= self._stall_due and (self._waiting or self._blockers):
+            self._report_stall()
+
+    def _report_stall(self) -> None:
+        """print_other_cpu_stall(): who keeps the grace period from ending. After the second report the run is given up."""
+        self._stalls += 1
+        self._stall_due = self.clock + 3 * STALL_TIMEOUT_NS
+        jiffies = (self.clock - self._started_ns) // self._system.config.jiffy_ns
+        lines = [f"CPU {cpu_id} has not been seen outside of readers" for cpu_id in self._waiting]
+        lines += [f"task {thread} is blocked in a reader" for thread in self._blockers.values()]
+        lines.append(f"t={jiffies} jiffies, g={self.gp_seq}")
+        self.on_stall(f"INFO: {self.name} detected stalls on CPUs/tasks", lines, self._stalls > 1)
 
     def _end(self) -> None:
         """rcu_gp_cleanup()."""

@@ -102,10 +102,13 @@ class Oracle:
 
     def retired(self, item: Tracked, now: int) -> None:
         """kvfree_rcu() was called for the object, or its RCU callback was queued."""
-        if item.state != LIVE:
+        if item.state == RETIRED:
             self._retired_twice(item)
             return
-        item.state = RETIRED
+        if item.state == LIVE:
+            item.state = RETIRED
+        else:
+            self._retired_twice(item)
         item.retired_serial = self._serial
         item.retired_ns = now
 

@@ -81,7 +81,7 @@ class ReadSide:
         if thread.rcu_blocked:
             thread.rcu_blocked = False
             system.conductor.post(self.machine, ReaderExited(sender=cpu.name, time_ns=cpu.clock, thread=thread))
-        # With interrupts or preemption off the end of the section is not one for RCU (rcu_read_unlock_special() defers it).
+        # With interrupts or preemption off the section does not end for RCU yet (rcu_read_unlock_special()).
         if cpu.cpu_id in self.qs_needed and not ctx.preempt_count and not ctx.irqs_disabled:
             self.report(cpu)
 
@@ -109,7 +109,7 @@ class ReadSide:
         """rcu_flavor_sched_clock_irq(): a tick that interrupted no reader and no region with preemption or bottom halves off is a quiescent state."""
         if cpu.cpu_id not in self.qs_needed:
             return
-        # One level of hardirq is the tick's own; whatever else it interrupted on the idle thread's stack is no idle loop.
+        # One level of hardirq is the tick's own; an idle thread that serves a softirq below it is not idle.
         if cpu.ctx.preempt_count & ~preempt.NMI_MASK != preempt.HARDIRQ_OFFSET:
             return
         if cpu.idle or (self._preemptible and not cpu.ctx.rcu_nesting):

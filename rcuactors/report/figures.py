@@ -79,7 +79,8 @@ def _bulk_frees(sizes: Mapping[str, int], objects: int) -> str:
 
 
 def _some(parts: list[tuple[int, str]]) -> str:
-    return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+    """Those that happened. `{s}` in a text is the ending of its plural."""
+    return ", ".join(f"{count:,} {what.format(s='' if count == 1 else 's')}" for count, what in parts if count)
 
 
 def _otherwise(counters: Mapping[str, Any]) -> str:
@@ -103,7 +104,7 @@ def _fallbacks(counters: Mapping[str, Any]) -> str:
 def _pages(counters: Mapping[str, Any]) -> str:
     failed = _some(
         [
-            (counters["page_allocations_failed"], "allocations failed"),
+            (counters["page_allocations_failed"], "allocation{s} failed"),
             (counters["page_failures_injected"], "of them injected"),
         ]
     )
@@ -115,9 +116,9 @@ def _pages(counters: Mapping[str, Any]) -> str:
 def _reclaim(counters: Mapping[str, Any]) -> str:
     return _some(
         [
-            (counters["kswapd_wakeups"], "kswapd wake-ups"),
-            (counters["direct_reclaims"], "direct reclaims"),
-            (counters["oom_kills"], "OOM kills"),
+            (counters["kswapd_wakeups"], "kswapd wake-up{s}"),
+            (counters["direct_reclaims"], "direct reclaim{s}"),
+            (counters["oom_kills"], "OOM kill{s}"),
         ]
     )
 

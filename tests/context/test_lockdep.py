@@ -253,7 +253,10 @@ def test_letting_go_of_what_is_not_held(rcu_lab: RcuLab) -> None:
 
 
 def test_usage_characters(rcu_lab: RcuLab) -> None:
-    """HARDIRQ, HARDIRQ_READ, SOFTIRQ, SOFTIRQ_READ: '.' '-' '+' '?'. With interrupts off, softirqs do not count as on (mark_usage())."""
+    """HARDIRQ, HARDIRQ_READ, SOFTIRQ, SOFTIRQ_READ: '.' '-' '+' '?'.
+
+    With interrupts off, softirqs do not count as on (mark_usage()).
+    """
     usages: dict[str, str] = {}
 
     async def script(k: Kernel) -> None:

@@ -248,9 +248,7 @@ def test_a_mutex_sleeps(rcu_lab: RcuLab) -> None:
 
 
 @pytest.mark.parametrize("rt", [False, True])
-@pytest.mark.parametrize(
-    ("kind", "count", "rt_count"), [("raw_spinlock", 1, 1), ("spinlock", 1, 0), ("mutex", 0, 0)]
-)
+@pytest.mark.parametrize(("kind", "count", "rt_count"), [("raw_spinlock", 1, 1), ("spinlock", 1, 0), ("mutex", 0, 0)])
 def test_a_trylock_takes_what_is_free_and_never_waits(
     rcu_lab: RcuLab, rt: bool, kind: str, count: int, rt_count: int
 ) -> None:

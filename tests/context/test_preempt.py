@@ -49,9 +49,7 @@ def test_the_layout_is_the_kernels() -> None:
         (0x100000, True, False, False, True, False),
     ],
 )
-def test_the_helpers(
-    count: int, nmi: bool, hardirq: bool, serving_softirq: bool, interrupt: bool, task: bool
-) -> None:
+def test_the_helpers(count: int, nmi: bool, hardirq: bool, serving_softirq: bool, interrupt: bool, task: bool) -> None:
     assert preempt.in_nmi(count) is nmi
     assert preempt.in_hardirq(count) is hardirq
     assert preempt.in_serving_softirq(count) is serving_softirq
@@ -105,9 +103,7 @@ def test_the_flags_are_ftraces_columns(ctx: Context, need_resched: bool, columns
 
 
 @given(st.integers(0, 0xFFFFFF), st.booleans(), st.booleans(), st.integers(0, 1000), st.booleans())
-def test_the_flags_are_always_five_columns(
-    count: int, irqs_off: bool, thread: bool, pinned: int, need: bool
-) -> None:
+def test_the_flags_are_always_five_columns(count: int, irqs_off: bool, thread: bool, pinned: int, need: bool) -> None:
     flags = context(count, irqs_off=irqs_off, softirq_thread=thread, pinned=pinned).flags(need_resched=need)
     assert len(flags) == 5
     for column, allowed in zip(flags, (".dDb", ".N", ".hHszZ", ".123456789abcdef", ".123456789abcdef"), strict=True):

@@ -54,7 +54,7 @@ def test_where_the_page_comes_from() -> None:
 
 
 def test_the_zones_lock_is_held_by_the_caller_self_deadlock_of_the_direct_allocation() -> None:
-    """"The allocator's locks may be held by the caller": why no kind of zone->lock would have saved the direct allocation."""
+    """Why no kind of zone->lock would have saved the direct allocation: the caller may hold it."""
 
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
@@ -94,10 +94,10 @@ def test_a_design_of_ones_own() -> None:
         def __init__(self) -> None:
             self.pages: list[int] = []
 
-        async def get_page(self, kvfree, cpu, krcp) -> int | None:
+        async def get_page(self, _kvfree, _cpu, _krcp) -> int | None:
             return self.pages.pop() if self.pages else None
 
-        async def missed(self, kvfree, cpu, krcp) -> None:
+        async def missed(self, kvfree, _cpu, _krcp) -> None:
             kvfree.figures.refills_asked += 1
 
     reserve = Reserve()

@@ -62,7 +62,13 @@ def sleeps(rcu_lab: RcuLab, *seconds: float, busy_us: int = 0) -> list[int]:
 
 
 def test_a_sleep_in_a_scenario_lasts_as_long_to_the_nanosecond(rcu_lab: RcuLab) -> None:
-    assert sleeps(rcu_lab, 1, 0.1, 0.2, 1e-3, 1 / 3) == [1_000_000_000, 100_000_000, 200_000_000, 1_000_000, 333_333_333]
+    assert sleeps(rcu_lab, 1, 0.1, 0.2, 1e-3, 1 / 3) == [
+        1_000_000_000,
+        100_000_000,
+        200_000_000,
+        1_000_000,
+        333_333_333,
+    ]
 
 
 @given(st.lists(st.integers(20_000, 10**10), min_size=1, max_size=5), st.integers(0, 3000))

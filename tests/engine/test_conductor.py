@@ -145,7 +145,10 @@ def test_an_answer_out_of_range_is_an_index_error(rig: RigClass, answer: int) ->
 
 
 class Anyone(Scripted):
-    """Does not obey time: the last option, always. Who has not begun waits for a point of time; only the earliest is offered."""
+    """Does not obey time: the last option, always.
+
+    Who has not begun waits for a point of time; only the earliest is offered.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="anyone", obeys_time=False)

@@ -153,7 +153,7 @@ def test_an_nmi_reaches_a_cpu_that_spins_with_interrupts_off() -> None:
 
 
 def test_a_handler_of_a_spinning_cpu_closes_no_cycle() -> None:
-    """CPU 1 spins on A with interrupts on, and serves one whose handler takes B; CPU 0 holds A and waits for B: no deadlock."""
+    """CPU 1 spins on A and serves an interrupt whose handler takes B; CPU 0 holds A and waits for B: no deadlock."""
 
     async def script(k: Kernel) -> None:
         a, b = k.raw_spinlock("A"), k.raw_spinlock("B")

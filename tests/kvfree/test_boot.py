@@ -122,9 +122,10 @@ def test_might_sleep_is_silent_while_booting() -> None:
 
 
 def test_blocks_filled_before_running_are_forgotten_until_the_next_call() -> None:
-    """B11, fixed by "Fix bulk-list check when a scheduler is run" (d434c00fa3d6): the list is all that is looked at when the scheduler runs.
+    """B11, fixed by "Fix bulk-list check when a scheduler is run" (d434c00fa3d6).
 
-    v5.9 can get there: it has pages in its cache from boot on. v5.11 has none, and so uses the list.
+    The list is all that is looked at when the scheduler runs. v5.9 can get there: it has pages in its cache from boot
+    on. v5.11 has none, and so uses the list.
     """
 
     async def script(k: Kernel, more: bool = False) -> None:

@@ -75,7 +75,11 @@ def test_slab_blocks_then_vmalloc_blocks_then_the_list_last_in_first_out() -> No
     result, events = watched(script)
     assert result.clean
     order = [
-        "bulk" if event.name == "rcu_invoke_kfree_bulk_callback" else "vfree" if event.text.endswith("func=0") else "list"
+        "bulk"
+        if event.name == "rcu_invoke_kfree_bulk_callback"
+        else "vfree"
+        if event.text.endswith("func=0")
+        else "list"
         for event in events
         if event.name in ("rcu_invoke_kfree_bulk_callback", "rcu_invoke_kvfree_callback")
     ]
@@ -330,46 +334,25 @@ def test_each_cpu_has_its_own() -> None:
     assert all(event.comm.startswith("kworker/") for event in freed)
 
 
-@pytest.mark.parametrize("context", ["process", "preempt off", "irqs off", "raw lock", "spinlock", "hardirq", "softirq", "rq lock"])
-@pytest.mark.parametrize("settings", [{}, {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"}, {"PREEMPT_RT": "y"}])
-def test_on_v5_11_the_two_argument_form_is_clean_everywhere(context: str, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "context",
+    ["process", "preempt off", "irqs off", "bh off", "raw lock", "spinlock", "reader", "hardirq", "softirq", "rq lock"],
+)
+@pytest.mark.parametrize(
+    "settings", [{}, {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"}, {"PREEMPT_RT": "y"}]
+)
+def test_on_v5_11_the_two_argument_form_is_clean_everywhere(run_in, context: str, settings: dict[str, str]) -> None:
     """Cold, warm, and 1,200 in a row: silent in every context on the real kernels, too."""
 
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(1200)]
-        raw, spin = k.raw_spinlock("R"), k.spinlock("S")
-        await k.cold_caches()
 
         async def burst() -> None:
             for p in objects:
                 await k.kvfree_rcu(p, "rcu")
 
-        async def raise_tasklet() -> None:
-            await k.tasklet_schedule(burst)
-
-        if context == "preempt off":
-            k.preempt_disable()
-            await burst()
-            await k.preempt_enable()
-        elif context == "irqs off":
-            k.local_irq_disable()
-            await burst()
-            await k.local_irq_enable()
-        elif context in ("raw lock", "rq lock"):
-            lock = raw if context == "raw lock" else k.this_rq_lock()
-            flags = await k.raw_spin_lock_irqsave(lock)
-            await burst()
-            await k.raw_spin_unlock_irqrestore(lock, flags)
-        elif context == "spinlock":
-            await k.spin_lock(spin)
-            await burst()
-            await k.spin_unlock(spin)
-        elif context == "hardirq":
-            await k.raise_irq(burst)
-        elif context == "softirq":
-            await k.raise_irq(raise_tasklet)
-        else:
-            await burst()
+        await k.cold_caches()
+        await run_in(k, context, burst)
 
     result = run(scenario()(script), RunOptions(events=False), **settings)
     assert result.outcome() == "clean"

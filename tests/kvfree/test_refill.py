@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors import GFP_NOWAIT, Kernel, RunOptions, run, scenario
 from rcuactors.engine.events import Event, ListSink
 from rcuactors.result import Result
 
@@ -203,7 +203,10 @@ def test_an_injected_failure_of_every_page_leaves_the_list_and_the_grace_period(
 
 
 def test_pages_that_came_back_meanwhile_are_refused_and_given_back() -> None:
-    """Commit 60888b77a06e ("Make fill page cache start from krcp->nr_bkv_objs"): v5.11 starts from zero, so the last page is in vain."""
+    """Commit 60888b77a06e "Make fill page cache start from krcp->nr_bkv_objs".
+
+    v5.11 starts from zero, so the last page is in vain.
+    """
 
     async def script(k: Kernel) -> None:
         krcp = k._machine.kvfree.krc(0)
@@ -213,18 +216,12 @@ def test_pages_that_came_back_meanwhile_are_refused_and_given_back() -> None:
         await k.udelay(100)
         # While the worker waits for the CPU, a drained batch fills the cache.
         for _ in range(3):
-            krcp.cache.append(await k.get_free_page(0))
+            krcp.cache.append(await k.get_free_page(GFP_NOWAIT))
         await k.preempt_enable()
         await k.msleep(1)
         assert k.cached_pages() == 5
 
-    from rcuactors import GFP_NOWAIT
-
-    async def rig(k: Kernel) -> None:
-        k.get_free_page = lambda _gfp, get=k.get_free_page: get(GFP_NOWAIT)
-        await script(k)
-
-    result, _ = watched(rig)
+    result, _ = watched(script)
     assert result.clean
     assert result.counters["refill_pages"] == 2
     assert result.counters["refill_pages_refused"] == 1

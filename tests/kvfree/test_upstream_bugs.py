@@ -1,10 +1,13 @@
-"""Bugs of these versions that were found upstream later, each by the interleaving that makes it happen. None is planted: the version's rule is."""
+"""Bugs of these versions that were found upstream later, each by the interleaving that makes it happen.
+
+None is planted: the version's rule is modelled, and the bug is there because the rule is.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from rcuactors import KernelBug, Kernel, RunOptions, ViolationKind, run, scenario
+from rcuactors import GFP_ATOMIC, Kernel, KernelBug, RunOptions, ViolationKind, run, scenario
 from rcuactors.context.violation import UseAfterFree
 from rcuactors.kvfree.drain import Drain
 
@@ -21,8 +24,9 @@ async def warm(k: Kernel) -> None:
 async def new_memory_after_an_old_grace_period(k: Kernel) -> None:
     """5da7cb193db3 "Avoid freeing new kfree_rcu() memory after old grace period".
 
-    A batch with slab objects waits for its grace period, which an early reader holds up. A late reader begins; a vmalloc object that it holds
-    is retired, and the monitor drops it into the same batch, whose work is pending: no second grace period is asked for.
+    A batch with slab objects waits for its grace period, which an early reader holds up. A late reader begins; a
+    vmalloc object that it holds is retired, and the monitor drops it into the same batch, whose work is pending: no
+    second grace period is asked for.
     """
     gp = k._machine.gp
     shared = await k.vmalloc(64)
@@ -126,7 +130,10 @@ def test_5da7cb193db3_with_the_list_in_the_place_of_vmalloc(kernel: str) -> None
 
 @pytest.mark.parametrize(("kernel", "expected"), [("v5.9", [0, 2]), ("v5.11", [5, 0])])
 def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(kernel: str, expected: list[int]) -> None:
-    """B14: before it, the page went to the CPU that the worker ran on. CPU 1 drains CPU 0's queue here, as reclaim does."""
+    """B14: before it, the page went to the CPU that the worker ran on.
+
+    Here CPU 1 drains CPU 0's queue, as reclaim does.
+    """
 
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(510 * 8)]
@@ -192,14 +199,11 @@ def test_ee6ddf58475c_the_refill_worker_invokes_the_oom_killer() -> None:
         zone = k._machine.pages.zone
         pages = []
         while zone.free > zone.watermark_min - zone.batch:
-            krcp_page = await k.get_free_page(GFP_ATOMIC)
-            pages.append(krcp_page)
+            pages.append(await k.get_free_page(GFP_ATOMIC))
         await k.kvfree_rcu(p, "rcu")
         await k.msleep(1000)
         for pfn in pages:
             await k.free_page(pfn)
-
-    from rcuactors import GFP_ATOMIC
 
     result = run(scenario()(script), mem="16M")
     assert result.outcome() == "out-of-memory"

@@ -22,7 +22,10 @@ def test_the_mask_that_the_kernel_printed() -> None:
         (GFP_ATOMIC, "GFP_ATOMIC"),
         (GFP_NOWAIT, "GFP_NOWAIT"),
         (GFP_NOWAIT | GFP_NOWARN, "GFP_NOWAIT|__GFP_NOWARN"),
-        (GFP_KERNEL | Gfp.NORETRY | Gfp.NOMEMALLOC | GFP_NOWARN, "GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY|__GFP_NOMEMALLOC"),
+        (
+            GFP_KERNEL | Gfp.NORETRY | Gfp.NOMEMALLOC | GFP_NOWARN,
+            "GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY|__GFP_NOMEMALLOC",
+        ),
         (GFP_KERNEL | Gfp.ZERO, "GFP_KERNEL|__GFP_ZERO"),
         (Gfp.HIGH, "__GFP_HIGH"),
         (Gfp(0), "none"),

@@ -1,4 +1,7 @@
-"""From a request to a page, or to none: watermarks, reclaim, the OOM killer, injected failures (rcuactors/mm/page_alloc.py, reclaim.py)."""
+"""From a request to a page, or to none: watermarks, reclaim, the OOM killer, injected failures.
+
+Of rcuactors/mm/page_alloc.py and reclaim.py.
+"""
 
 from __future__ import annotations
 
@@ -231,7 +234,7 @@ def test_every_allocation_fails_at_100_percent_whatever_the_strategy_says() -> N
         def start_run(self, seed: int) -> None:
             pass
 
-        def choose(self, point: object) -> int:
+        def choose(self, _point: object) -> int:
             return 0
 
         def end_run(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,9 @@ from rcuactors import GFP_NOWAIT, BadInput, Kernel, Run, RunOptions, ViolationKi
 from rcuactors.mm.slab import MIN_PARTIAL, SIZES
 
 
-@pytest.mark.parametrize(("size", "cache"), [(1, 8), (8, 8), (9, 16), (64, 64), (65, 96), (97, 128), (129, 192), (2049, 4096), (4096, 4096)])
+@pytest.mark.parametrize(
+    ("size", "cache"), [(1, 8), (8, 8), (9, 16), (64, 64), (65, 96), (97, 128), (129, 192), (2049, 4096), (4096, 4096)]
+)
 def test_a_size_is_served_by_the_next_larger_cache(size: int, cache: int) -> None:
     async def script(k: Kernel) -> None:
         assert k._machine.slab.cache_for(size).size == cache
@@ -43,7 +46,7 @@ def test_objects_do_not_overlap() -> None:
             objects.append(p)
             spans.append((p.address, p.address + size))
         spans.sort()
-        assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:], strict=False))
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
         for p in objects:
             await k.kfree(p)
 
@@ -155,7 +158,9 @@ def test_no_two_live_objects_share_an_address(seed: int, cpus: int, rt: str) -> 
         for p in shared:
             await k.kfree(p)
 
-    one = Run(scenario()(script), RunOptions(seed=seed, events=False, settings={"nr_cpus": str(cpus), "PREEMPT_RT": rt}))
+    one = Run(
+        scenario()(script), RunOptions(seed=seed, events=False, settings={"nr_cpus": str(cpus), "PREEMPT_RT": rt})
+    )
     assert one.run().clean
     caches = set(one.machine.slab._caches.values())
     kept = sum(MIN_PARTIAL + cpus for _ in caches)

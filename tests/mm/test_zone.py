@@ -22,7 +22,8 @@ def accounted(machine: Machine) -> int:
 
 
 @pytest.mark.parametrize(
-    ("mib", "batch"), [(4, 1), (8, 1), (32, 1), (64, 3), (128, 7), (256, 15), (512, 31), (1024, 63), (4096, 63), (65536, 63)]
+    ("mib", "batch"),
+    [(4, 1), (8, 1), (32, 1), (64, 3), (128, 7), (256, 15), (512, 31), (1024, 63), (4096, 63), (65536, 63)],
 )
 def test_batch_size(mib: int, batch: int) -> None:
     assert zone_batchsize(mib << 8) == batch
@@ -159,7 +160,9 @@ def test_no_page_is_ever_lost_or_given_out_twice(seed: int, cpus: int, mem: str,
             for _ in range(2 * cpus):
                 await nursery.start_soon(work, rng.getrandbits(30), cpu=rng.randrange(cpus))
 
-    options = RunOptions(kernel=kernel, seed=seed, events=False, settings={"nr_cpus": str(cpus), "mem": mem, "PREEMPT_RT": rt})
+    options = RunOptions(
+        kernel=kernel, seed=seed, events=False, settings={"nr_cpus": str(cpus), "mem": mem, "PREEMPT_RT": rt}
+    )
     one = Run(scenario()(script), options)
     assert one.run().outcome() in ("clean", "out-of-memory")
     assert accounted(one.machine) == one.machine.pages.zone.managed

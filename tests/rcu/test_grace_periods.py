@@ -1,9 +1,14 @@
-"""Grace periods against readers of every kind; the oracle, which knows nothing of the machine, has the last word (rcuactors/rcu/gp.py, readers.py)."""
+"""Grace periods against readers of every kind (rcuactors/rcu/gp.py, readers.py).
+
+The oracle, which knows nothing of the machine, has the last word.
+"""
 
 from __future__ import annotations
 
 import random
+from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +23,7 @@ from rcuactors.rcu.readers import ReadSide
 KERNELS = {"plain": {}, "rt": {"PREEMPT_RT": "y"}, "none": {"PREEMPT": "n"}}
 
 
-# -- random readers and updaters --------------------------------------------------------------------------------------------------
+# -- random readers and updaters ---------------------------------------------------------------------------
 
 
 async def burn(k: Kernel, us: int) -> None:
@@ -27,28 +32,34 @@ async def burn(k: Kernel, us: int) -> None:
         await k._spend(k._cpu, us * 1000 // 30)
 
 
-async def torture(k: Kernel, seed: int, cpus: int, steps: int, *, sleeping: bool) -> None:
-    """One pointer a slot; updaters replace what it points to and free the old object after a grace period; readers hold and use it."""
-    rng = random.Random(seed)
-    slots = [await k.kmalloc(64) for _ in range(3)]
+@attrs.define
+class Torture:
+    """Updaters replace what a slot points to and free the old object after a grace period; readers hold and use it."""
 
-    async def hold(plan: random.Random) -> None:
-        what = plan.random()
+    k: Kernel
+    cpus: int
+    steps: int
+    sleeping: bool
+    slots: list[Any] = attrs.field(factory=list)
+
+    async def hold(self, plan: random.Random) -> None:
+        k, what = self.k, plan.random()
         if what < 0.4:
             await burn(k, plan.randrange(1, 400))
         elif what < 0.6:
             await burn(k, plan.randrange(1000, 40_000))
-        elif what < 0.8 and sleeping and k.preemptible():
+        elif what < 0.8 and self.sleeping and k.preemptible():
             await k.usleep_range(plan.randrange(1, 60_000), 60_000)
         elif what < 0.9:
             k.preempt_disable()
             await burn(k, plan.randrange(1, 5000))
             await k.preempt_enable()
 
-    async def read(plan: random.Random) -> None:
+    async def read(self, plan: random.Random) -> None:
+        k, slots = self.k, self.slots
         with k.rcu_reader():
             p = k.rcu_dereference(slots[plan.randrange(3)])
-            await hold(plan)
+            await self.hold(plan)
             k.deref(p)
             if plan.random() < 0.3:
                 with k.rcu_reader():
@@ -56,55 +67,50 @@ async def torture(k: Kernel, seed: int, cpus: int, steps: int, *, sleeping: bool
                     await burn(k, plan.randrange(1, 50))
                     k.deref(q)
 
-    async def reader(seed: int) -> None:
-        plan = random.Random(seed)
-        for _ in range(steps):
-            where = plan.random()
-            if where < 0.15:
-
-                async def handler(inner: int = plan.getrandbits(30)) -> None:
-                    await read(random.Random(inner))
-
-                await k.raise_irq(handler, cpu=plan.randrange(cpus))
+    async def reader(self, seed: int) -> None:
+        k, plan = self.k, random.Random(seed)
+        for _ in range(self.steps):
+            if plan.random() < 0.15:
+                inner = random.Random(plan.getrandbits(30))
+                await k.raise_irq(lambda plan=inner: self.read(plan), cpu=plan.randrange(self.cpus))
             else:
-                await read(plan)
+                await self.read(plan)
             await k.cond_resched()
             if plan.random() < 0.5:
                 await k.usleep_range(plan.randrange(1, 2000), 2000)
 
-    async def updater(seed: int) -> None:
-        plan = random.Random(seed)
-        for _ in range(steps):
+    async def updater(self, seed: int) -> None:
+        k, plan = self.k, random.Random(seed)
+        for _ in range(self.steps):
             index = plan.randrange(3)
             fresh = await k.kmalloc(64)
-            old, slots[index] = slots[index], fresh
+            old, self.slots[index] = self.slots[index], fresh
             if plan.random() < 0.5:
                 await k.synchronize_rcu()
                 await k.kfree(old)
             else:
                 k._machine.oracle.retired(old, k.now)
-
-                async def free(gone=old) -> None:
-                    await k.kfree(gone)
-
-                await k.call_rcu(free)
+                await k.call_rcu(lambda gone=old: k.kfree(gone), name="free")
             await k.usleep_range(plan.randrange(1, 3000), 3000)
 
-    async with k.open_nursery() as nursery:
-        for number in range(2 * cpus):
-            body = reader if number % 3 else updater
-            urgent = rng.random() < 0.3
-            await nursery.start_soon(body, rng.getrandbits(30), cpu=rng.randrange(cpus), urgent=urgent)
-    await k.rcu_barrier()
-    # An interrupt that was raised last may still read on another CPU.
-    await k.synchronize_rcu()
-    for p in slots:
-        await k.kfree(p)
+    async def main(self, seed: int) -> None:
+        k, rng = self.k, random.Random(seed)
+        self.slots = [await k.kmalloc(64) for _ in range(3)]
+        async with k.open_nursery() as nursery:
+            for number in range(2 * self.cpus):
+                body = self.reader if number % 3 else self.updater
+                urgent = rng.random() < 0.3
+                await nursery.start_soon(body, rng.getrandbits(30), cpu=rng.randrange(self.cpus), urgent=urgent)
+        await k.rcu_barrier()
+        # An interrupt that was raised last may still read on another CPU.
+        await k.synchronize_rcu()
+        for p in self.slots:
+            await k.kfree(p)
 
 
 def tortured(seed: int, cpus: int, kernel: str, strategy: str, steps: int = 6) -> Run:
     async def script(k: Kernel) -> None:
-        await torture(k, seed, cpus, steps, sleeping=kernel != "none")
+        await Torture(k, cpus, steps, sleeping=kernel != "none").main(seed)
 
     chosen = Random() if strategy == "random" else Timed()
     options = RunOptions(strategy=chosen, seed=seed, events=False, settings={"nr_cpus": str(cpus), **KERNELS[kernel]})
@@ -120,13 +126,16 @@ def tortured(seed: int, cpus: int, kernel: str, strategy: str, steps: int = 6) -
     kernel=st.sampled_from(sorted(KERNELS)),
     strategy=st.sampled_from(["timed", "random"]),
 )
-def test_no_grace_period_ends_before_the_readers_that_were_open_at_its_start(seed: int, cpus: int, kernel: str, strategy: str) -> None:
+def test_no_grace_period_ends_before_the_readers_that_were_open_at_its_start(
+    seed: int, cpus: int, kernel: str, strategy: str
+) -> None:
     one = tortured(seed, cpus, kernel, strategy)
     assert one.result().outcome() == "clean"
-    assert one.machine.gp.completed > 0
+    # Without preemption, one CPU needs no grace period for synchronize_rcu().
+    assert one.machine.gp.completed > 0 or (kernel, cpus) == ("none", 1)
 
 
-# -- planted bugs: the oracle sees what the machine does wrong ----------------------------------------------------------------------
+# -- planted bugs: the oracle sees what the machine does wrong ---------------------------------------------
 
 
 def finds_use_after_free(kernel: str = "plain", cpus: int = 2) -> bool:
@@ -141,7 +150,9 @@ def finds_use_after_free(kernel: str = "plain", cpus: int = 2) -> bool:
 def test_a_machine_that_forgets_blocked_readers_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     take = GracePeriodMachine._take
     monkeypatch.setattr(
-        GracePeriodMachine, "_take", lambda self, message: None if isinstance(message, ReaderBlocked) else take(self, message)
+        GracePeriodMachine,
+        "_take",
+        lambda self, message: None if isinstance(message, ReaderBlocked) else take(self, message),
     )
     assert finds_use_after_free()
 
@@ -176,7 +187,7 @@ def test_a_snapshot_that_takes_the_running_grace_period_for_enough_is_caught(mon
     assert finds_use_after_free(cpus=3)
 
 
-# -- one situation each -------------------------------------------------------------------------------------------------------------
+# -- one situation each ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kernel", ["plain", "rt"])
@@ -281,7 +292,7 @@ def test_a_reader_in_a_softirq_on_the_idle_thread_is_waited_for() -> None:
 
 @pytest.mark.parametrize("how", ["irqs off", "preempt off", "bh off"])
 def test_a_quiescent_state_is_not_reported_from_an_atomic_region(how: str) -> None:
-    """The end of a reader in a region with interrupts, preemption or bottom halves off: such a region is a reader, too."""
+    """The end of a reader in a region with interrupts, preemption or bottom halves off: the region is one, too."""
 
     async def script(k: Kernel) -> None:
         state: list[str] = []

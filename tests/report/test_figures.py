@@ -77,7 +77,7 @@ def test_a_run_in_which_nothing_happened(made: Made) -> None:
             "pages",
             "9 allocated, 4 given back, peak 6; 2 allocations failed, 1 of them injected",
         ),
-        ({"kswapd_wakeups": 1, "oom_kills": 2}, "reclaim", "1 kswapd wake-ups, 2 OOM kills"),
+        ({"kswapd_wakeups": 1, "oom_kills": 2}, "reclaim", "1 kswapd wake-up, 2 OOM kills"),
         ({"peak_objects": 1, "peak_bytes": 4096}, "peak outstanding", "1 object, 4.00 KiB"),
     ],
 )

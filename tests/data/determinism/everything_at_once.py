@@ -63,7 +63,9 @@ async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
     async with k.open_nursery() as nursery:
         for number in range(4):
             await nursery.start_soon(on_each_cpu, number, cpu=number, name=f"cpu{number}")
-            await nursery.start_soon(waits_for_word if number == 1 else listens if number == 2 else free_some_more, cpu=number)
+            await nursery.start_soon(
+                waits_for_word if number == 1 else listens if number == 2 else free_some_more, cpu=number
+            )
             if number == 3:
                 await k.schedule_work(k.work(irq, name="irq_work"))
     await k.synchronize_rcu()
@@ -75,7 +77,9 @@ async def free_some_more() -> None:
 
 def prepared(seed: int, strategy: str, out: io.StringIO) -> Run:
     """A run that writes its events to `out`."""
-    options = RunOptions(seed=seed, strategy=make_strategy(strategy), sinks=(TextSink(out), TextSink(out, as_json=True)))
+    options = RunOptions(
+        seed=seed, strategy=make_strategy(strategy), sinks=(TextSink(out), TextSink(out, as_json=True))
+    )
     return Run(everything_at_once, options)
 
 

@@ -1,0 +1,64 @@
+"""Housekeeping that no linter does: file sizes, heads, and nothing of anybody's machine in tracked text."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MAX_LINES = 450
+MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:work|tmp|home|root|Users)/[\w.-]+")
+
+
+def tracked(root: Path, *suffixes: str) -> list[Path]:
+    """The repository's files of these kinds: those that git knows of, or all, where there is no git."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
+    names = (
+        listed.stdout.split("\0")
+        if listed.returncode == 0
+        else [str(path.relative_to(root)) for path in root.rglob("*")]
+    )
+    paths = [root / name for name in names if name.endswith(suffixes) and not name.startswith("tests/data/recordings")]
+    return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
+
+
+def test_the_list_of_files_is_not_empty(root: Path) -> None:
+    assert len(tracked(root, ".py")) > 100
+
+
+def test_files_can_be_read_in_one_sitting(root: Path) -> None:
+    sizes = {str(path.relative_to(root)): len(path.read_text().splitlines()) for path in tracked(root, ".py")}
+    assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}
+
+
+def test_every_module_says_what_it_is(root: Path) -> None:
+    headless = [path for path in tracked(root, ".py") if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert headless == []
+
+
+def test_nothing_names_a_machine(root: Path) -> None:
+    found = [
+        f"{path.relative_to(root)}:{number}: {line.strip()}"
+        for path in tracked(root, ".py", ".md", ".toml", ".yml", ".yaml", ".cfg", ".txt", ".json", "run")
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if MACHINE_PATHS.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("see /wo" + "rk/x", True),
+        ('"/tm' + 'p/y"', True),
+        ("/ho" + "me/user/z", True),
+        ("docs/work/notes", False),
+        ("https://host/home/page", False),
+        ("homework/1", False),
+    ],
+)
+def test_the_pattern_for_machine_paths(line: str, found: bool) -> None:
+    assert bool(MACHINE_PATHS.search(line)) is found
