@@ -22,6 +22,7 @@ class Result:
     strategy: str
     seed: int
     parameters: dict[str, Any]
+    costs: dict[str, int]
     violations: tuple[Violation, ...]
     violation_count: int
     counters: dict[str, Any]
@@ -119,6 +120,7 @@ def collect(
         strategy=setup.strategy.name,
         seed=setup.seed,
         parameters=parameters,
+        costs=setup.costs.changed(),
         violations=tuple(machine.reporter.violations),
         violation_count=machine.reporter.count,
         counters=_counters(machine),

@@ -1,4 +1,4 @@
-"""The floors of the design: at run time each package imports only from floors below its own; for types alone, from its own or below."""
+"""The floors of the design: a package imports only from floors below its own, and for types alone from its own."""
 
 from __future__ import annotations
 

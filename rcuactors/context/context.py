@@ -65,7 +65,10 @@ class Context:
         return "preempt_off" if count else "process"
 
     def flags(self, *, need_resched: bool = False) -> str:
-        """The five context columns of ftrace (kernel/trace/trace_output.c): irqs, resched, context, preempt depth, migrate-disable depth."""
+        """The five context columns of ftrace: irqs, resched, context, preempt depth, migrate-disable depth.
+
+        kernel/trace/trace_output.c; the depths stop at 15 (tracing_gen_ctx_irq_test()).
+        """
         count = self.preempt_count
         bh_off = bool(count & preempt.SOFTIRQ_MASK & ~preempt.SOFTIRQ_OFFSET)
         irqs = ("D" if bh_off else "d") if self.irqs_disabled else ("b" if bh_off else ".")

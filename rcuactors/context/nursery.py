@@ -1,8 +1,9 @@
-"""The context-tracking nursery: every child is a kernel thread with a context, driven by hand so that each of its suspensions is seen.
+"""The context-tracking nursery: every child is a kernel thread with a context, and each of its suspensions is seen.
 
-A child that suspends by the engine's primitive has been judged where it did so (schedule(), a sleeping lock). Any other suspension, `trio.sleep`, an
-`Event`, a channel, reaches `judge_foreign`: in an atomic context it is "scheduling while atomic", thrown at that very await under panic_on_warn.
-A Trio nursery cannot be subclassed, so this is an object that owns one; children asked for before it is open start when it opens.
+A child that suspends by the engine's primitive has been judged where it did so (schedule(), a sleeping lock). Any
+other suspension, `trio.sleep`, an `Event`, a channel, reaches `judge_foreign`: in an atomic context it is "scheduling
+while atomic", raised at that very await under panic_on_warn. A Trio nursery cannot be subclassed, so this is an object
+that owns one; children asked for before it is open start when it opens.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The texts of the kernel's reports, in the kernel's layout and print order (kernel/locking/lockdep.c, kernel/sched/core.c, lib/dump_stack.c).
+"""The texts of the kernel's reports, in the kernel's layout and print order.
 
-Pure functions from what was found to lines of text. Where the kernel prints symbol+offset, these print the function's name, and file and line when
-the function is the scenario's.
+From kernel/locking/lockdep.c, kernel/sched/core.c, lib/dump_stack.c. Pure functions from what was found to lines of
+text. Where the kernel prints symbol+offset, these print the function's name, and file and line when the function is
+the scenario's.
 """
 
 from __future__ import annotations
@@ -183,8 +184,10 @@ def sleeping_function(
     return "\n".join(
         [
             f"BUG: sleeping function called from invalid context at {check.where}",
-            f"in_atomic(): {int(ctx.in_atomic())}, irqs_disabled(): {int(ctx.irqs_disabled)}, non_block: 0, "
-            f"pid: {ctx.pid}, name: {ctx.comm}",
+            (
+                f"in_atomic(): {int(ctx.in_atomic())}, irqs_disabled(): {int(ctx.irqs_disabled)}, non_block: 0, "
+                f"pid: {ctx.pid}, name: {ctx.comm}"
+            ),
             f"preempt_count: {ctx.preempt_count:x}, expected: 0",
             *([depth] if check.preempt_rcu else []),
             *_locks_if_tracked(ctx, numbers),

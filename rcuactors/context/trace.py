@@ -89,7 +89,7 @@ def site_in(code: CodeType, position: int) -> str:
 
 def call_trace(start: FrameType | None = None) -> list[str]:
     """The chain of kernel functions and scenario lines, innermost first, from `start` (default: the caller)."""
-    frame = start if start is not None else sys._getframe(1)  # noqa: SLF001 - the interpreter's own way to see the stack
+    frame = start if start is not None else sys._getframe(1)
     lines: list[str] = []
     at: FrameType | None = frame
     while at is not None:
@@ -118,7 +118,7 @@ def suspended_trace(coroutine: object) -> list[str]:
 
 def caller_site() -> str:
     """Where the innermost visible frame stands: for "at:" and "Preemption disabled at:" lines."""
-    lines = call_trace(sys._getframe(2))  # noqa: SLF001 - as above
+    lines = call_trace(sys._getframe(2))
     return lines[0] if lines else "swapper"
 
 

@@ -110,7 +110,7 @@ class Reporter:
             raise error
 
     def note(self, violation: Violation) -> KernelBug | None:
-        """Take a violation; return the exception that panic_on_warn wants raised, for callers that must choose where."""
+        """Take a violation; return what panic_on_warn wants raised, for callers that must choose where."""
         if self.closed:
             return None
         self.count += 1

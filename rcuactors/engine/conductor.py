@@ -33,7 +33,10 @@ FOREVER: Final = 1 << 62
 """A virtual time that no run reaches, in nanoseconds."""
 
 DEFAULT_MAX_STEPS: Final = 20_000_000
-"""How many steps a run may take: points at which the conductor was asked, and microseconds that its busiest actor was busy."""
+"""How many steps a run may take.
+
+They are points at which the conductor was asked, and microseconds that its busiest actor was busy.
+"""
 
 _NATURE_PREFERS_THE_PRESENT: Final = 16
 
@@ -191,7 +194,7 @@ class Conductor:
         actor.ticket = ticket
         actor.paused = paused
         heappush(self._queue, (due, actor.index, ticket, actor))
-        if due < self.horizon:
+        if due < self.horizon:  # noqa: PLR1730 - faster than min(), on the hot path
             self.horizon = due
 
     def post(self, actor: Actor, message: Message) -> None:
@@ -222,7 +225,7 @@ class Conductor:
         await self._hand_over(actor.strand)
 
     async def block(self, actor: Actor, reason: str, *, listening: bool, until: int | None = None) -> None:
-        """Stand in no line until somebody puts the actor back: by a message if it listens, by `enqueue`, or at time `until`."""
+        """Stand in no line until put back: by a message if the actor listens, by `enqueue`, or at time `until`."""
         actor.listening = listening
         actor.waiting_for = reason
         actor.ticket = BLOCKED
@@ -306,9 +309,8 @@ class Conductor:
             heappop(queue)
         self.horizon = -1 if not self._timed or self.outside.strands else queue[0][0] if queue else FOREVER
         self.running = actor
-        self._count_step(actor.clock)
-        # Whoever asked unwinds, and nobody else moves: Trio would choose when.
-        return None if self.over else actor
+        # When that was the last step, whoever asked unwinds, and nobody else moves: Trio would choose when.
+        return actor if self._count_step(actor.clock) else None
 
     def _elect_by_clock(self) -> Actor | None:
         queue = self._queue
@@ -363,8 +365,8 @@ class Conductor:
             raise IndexError(f"strategy {self._strategy.name} chose option {picked} of {len(options)} at {kind.value}")
         return picked
 
-    def _count_step(self, clock: int) -> None:
-        """One step, and one for each microsecond that an actor was busy since it was last seen here."""
+    def _count_step(self, clock: int) -> bool:
+        """One step, and one for each microsecond that an actor was busy since it was seen; False after the last."""
         self.steps += 1
         if clock > self.now:
             self.steps += (clock - self.now) // 1000
@@ -375,3 +377,4 @@ class Conductor:
                     f"the scenario took more than {self.max_steps} steps: does it end? (--max-steps raises the bound)"
                 )
             )
+        return not self.over

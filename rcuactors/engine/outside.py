@@ -72,7 +72,7 @@ class Outside:
         return round((seconds - self._base) * NSEC_PER_SEC)
 
     def _time_of_the_running_strand(self) -> float:
-        """What a strand that asks Trio for the time is told: its own actor's clock, which is ahead of the conductor's."""
+        """What a strand that asks Trio for the time is told: its actor's clock, which is ahead of the conductor's."""
         running = self._conductor.running
         if running is None or not trio.lowlevel.in_trio_task():
             return self._base

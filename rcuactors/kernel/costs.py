@@ -77,6 +77,15 @@ class CostModel:
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1_000_000_000:
                 raise BadInput(f"cost {field.name} = {value!r}: needs a whole number of nanoseconds from 0 to 1000000000")
 
+    def changed(self) -> dict[str, int]:
+        """The figures that are not the default's."""
+        default = CostModel()
+        return {
+            field.name: getattr(self, field.name)
+            for field in attrs.fields(CostModel)
+            if getattr(self, field.name) != getattr(default, field.name)
+        }
+
 
 def describe() -> list[tuple[str, int, str, str]]:
     """(name, nanoseconds, what it is, source) of each figure."""

@@ -91,9 +91,11 @@ class Cpu(Processor):
         """An NMI does not wait for interrupts to be enabled."""
         self._nmis.append(message)
         self.attention = True
-        self.kick()
-        if self.spinning and not self.listening:
+        if self.waiting_for:
+            self.listening = False
             self.conductor.enqueue(self, max(self.clock, message.time_ns))
+        elif self is self.conductor.running:
+            self.conductor.horizon = -1
 
     def kick(self) -> None:
         """Make a CPU that idles, or spins with interrupts on, look at what has come."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..context.locks import LockKind
+from ..errors import BadInput
 from ..kernel.workqueue import Work, Workqueues
 from ..mm.objects import KObject
 from ..mm.page_alloc import PageAllocator
@@ -74,6 +75,13 @@ class KvfreeRcu:
         self.initialized = True
         if self.rules.boot_prefill:
             # Taken for every possible CPU at once; a CPU finds its share when something first touches it.
+            config, zone = self.system.config, self.pages.zone
+            wanted = self.min_cached_objs * config.nr_cpus
+            if wanted > zone.free - zone.watermark_low:
+                raise BadInput(
+                    f"mem={config.mem}: too little for the {wanted} pages that kfree_rcu_batch_init() takes for "
+                    f"{config.nr_cpus} CPUs (nr_cpus, rcu_min_cached_objs)"
+                )
             self._boot_pages = self.min_cached_objs
             for krcp in self._krcs.values():
                 self._prefill(krcp)

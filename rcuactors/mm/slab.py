@@ -146,6 +146,7 @@ class SlabAllocator:
             cache.slabs += 1
         if mine.slab is not None:
             # An interrupt, or whoever ran while we waited for memory, has filled the CPU's place meanwhile.
+            slab.current = False
             self._list_partial(slab)
             return bool(mine.free) or await self.slab_alloc_slow(cpu, cache, gfp)
         slab.current = True
@@ -158,8 +159,9 @@ class SlabAllocator:
         flags = await self._lock_list(cpu, cache)
         slab = None
         if cache.partial:
+            # Frozen from here on: whoever frees into it meanwhile must not put it on the list again.
             _, slab = cache.partial.popitem()
-            slab.listed = False
+            slab.listed, slab.current = False, True
         await self._unlock_list(cpu, cache, flags)
         return slab
 

@@ -38,6 +38,7 @@ def head_line(result: Result) -> str:
         f"{result.scenario} on {result.kernel}",
         f"design {result.design}",
         settings,
+        " ".join(f"cost {name}={value}" for name, value in result.costs.items()),
         f"strategy {result.strategy}",
         f"seed {result.seed}",
     ]

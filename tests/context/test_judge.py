@@ -1,7 +1,8 @@
-"""context/judge.py and context/violation.py: which checks a kernel has, how often they speak, and what panic_on_warn raises."""
+"""context/judge.py and context/violation.py: which checks there are, how often they speak, what is raised."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -52,7 +53,7 @@ def test_sleeping_function_is_reported_at_most_once_a_second(rcu_lab: RcuLab) ->
     result = rcu_lab.run(script, DEBUG_ATOMIC_SLEEP=True)
     times = [violation.time_ns for violation in result.violations]
     assert len(times) == 3
-    assert all(later - earlier >= 1_000_000_000 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 1_000_000_000 for earlier, later in pairwise(times))
 
 
 @pytest.mark.parametrize(("preempt", "atomic"), [(True, 0), (False, 1)])

@@ -1,4 +1,4 @@
-"""context/lockdep.py: the wait-context table of the kernel's own selftest, run in the machine, and what lockdep does not look at."""
+"""context/lockdep.py: the wait-context table of the kernel's own selftest, and what lockdep does not look at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from rcuactors.testing import RcuLab
 
 Step = Callable[[], Awaitable[None]]
 
-# lib/locking-selftest.c, wait_context_tests(): what may be taken inside. X is legal without PROVE_RAW_LOCK_NESTING, x never.
+# lib/locking-selftest.c, wait_context_tests(): what may be taken inside.
+# X is legal without PROVE_RAW_LOCK_NESTING, x never.
 TABLE = {
     # outer                  rcu  raw  spin mutex
     "hardirq (threadable)": ("o", "o", "o", "x"),
@@ -183,7 +184,7 @@ def test_a_lock_let_go_out_of_order_limits_no_more(rcu_lab: RcuLab) -> None:
 
 
 def test_an_interrupt_starts_afresh_with_what_it_may_take(rcu_lab: RcuLab) -> None:
-    """Held locks of the interrupted context do not limit the handler (check_wait_context() looks at one irq context)."""
+    """Held locks of the interrupted context do not limit the handler: check_wait_context() looks at one."""
 
     async def script(k: Kernel) -> None:
         async def irq() -> None:

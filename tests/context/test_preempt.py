@@ -1,4 +1,4 @@
-"""context/preempt.py and context/context.py: the fields of preempt_count, what is read from them, and ftrace's columns."""
+"""context/preempt.py and context/context.py: the fields, what is read from them, and ftrace's columns."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ Seen = dict[str, tuple[int, bool, bool, bool]]
 
 
 def seen_in_each_context(rcu_lab: RcuLab, **settings: object) -> Seen:
-    """preempt_count(), irqs_disabled(), preemptible() and in_interrupt() in each context that a scenario can get into."""
+    """preempt_count(), irqs_disabled(), preemptible() and in_interrupt() in each context there is."""
     seen: Seen = {}
 
     async def visits(k: Kernel) -> None:

@@ -1,6 +1,7 @@
-"""context/splat.py: the layouts of the kernel's reports, line by line, against the kernel's source and against what real kernels printed.
+"""context/splat.py: the layouts of the kernel's reports, line by line, against its source and real reports.
 
-The REAL_ texts are heads of reports that a 6.1.192 kernel printed when its test module did the same as the scenario beside them.
+The REAL_ texts are heads of reports that a 6.1.192 kernel printed when a test module in it did what the scenario of
+the test does.
 """
 
 from __future__ import annotations

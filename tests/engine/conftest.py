@@ -24,14 +24,14 @@ class Player(Actor):
     rig: Rig
     objection: BaseException | None = None
 
-    def leave(self, strand: Strand) -> BaseException | None:
+    def leave(self, _strand: Strand) -> BaseException | None:
         objection, self.objection = self.objection, None
         return objection
 
-    def rejoin(self, strand: Strand) -> None:
+    def rejoin(self, _strand: Strand) -> None:
         self.rig.conductor.enqueue(self, max(self.clock, self.rig.conductor.now))
 
-    def exited(self, strand: Strand) -> None:
+    def exited(self, _strand: Strand) -> None:
         self.rig.log.append((self.name, "ended"))
 
     async def step(self, duration: int) -> None:

@@ -1,4 +1,4 @@
-"""engine/conductor.py: one baton, the smallest clock first, choices only at ties, messages, bounds, and how a run ends."""
+"""engine/conductor.py: one baton, the smallest clock first, choices only at ties, messages, how a run ends."""
 
 from __future__ import annotations
 

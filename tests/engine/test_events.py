@@ -14,7 +14,7 @@ EVENT = Event(470_286_305_999, 3, "kworker/3:3", 507, "d.h1.", "rcu_grace_period
 
 
 def test_the_line_is_ftraces() -> None:
-    """The head of a real line: `kworker/3:3-507     [003] ....   470.286305: rcu_...`; microseconds are cut off, not rounded."""
+    """As in a real line: `kworker/3:3-507     [003] ....   470.286305: rcu_...`; microseconds are cut off."""
     assert EVENT.line() == ("     kworker/3:3-507     [003] d.h1.   470.286305: rcu_grace_period: rcu_preempt 17 start")
 
 

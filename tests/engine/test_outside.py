@@ -1,4 +1,4 @@
-"""engine/outside.py: Trio's own waits inside a scenario, in our runs and in somebody else's, in an order that Trio never chooses."""
+"""engine/outside.py: Trio's own waits inside a scenario, in an order that Trio never chooses."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_sleeping_for_no_time_gives_others_a_turn_and_takes_none(rcu_lab: RcuLab
     async def main(k: Kernel) -> None:
         began = k.now
         for _ in range(10):
-            await trio.sleep(0)
+            await trio.sleep(0)  # noqa: ASYNC115 - what a scenario writes
         assert k.now - began <= 10 * 2 * run.machine.system.costs.context_switch_ns
 
     run = rcu_lab.prepare(main)
@@ -109,7 +109,7 @@ def test_sleeping_for_no_time_gives_others_a_turn_and_takes_none(rcu_lab: RcuLab
 async def checks_in(k: Kernel) -> None:
     async def one() -> None:
         for _ in range(5):
-            await trio.sleep(0)
+            await trio.sleep(0)  # noqa: ASYNC115 - what a scenario writes
             await k.udelay(1)
 
     async with k.open_nursery() as nursery:

@@ -152,6 +152,32 @@ def test_an_nmi_reaches_a_cpu_that_spins_with_interrupts_off() -> None:
     assert times["nmi"] < times["got the lock"]
 
 
+def test_an_nmi_reaches_a_cpu_that_is_busy_with_interrupts_off_and_does_not_shorten_its_delay() -> None:
+    times: dict[str, int] = {}
+
+    async def script(k: Kernel) -> None:
+        async def busy() -> None:
+            k.local_irq_disable()
+            began = k.now
+            await k.udelay(500)
+            times["end"] = k.now
+            assert k.now - began >= 500_000
+            await k.local_irq_enable()
+
+        async def nmi() -> None:
+            times["nmi"] = k.now
+
+        task = await k.kthread_run(busy, cpu=1)
+        await k.udelay(100)
+        times["sent"] = k.now
+        await k.raise_nmi(nmi, cpu=1)
+        await k.kthread_join(task)
+
+    assert run(scenario()(script)).clean
+    assert times["nmi"] - times["sent"] < 5_000
+    assert times["end"] > 500_000
+
+
 def test_a_handler_of_a_spinning_cpu_closes_no_cycle() -> None:
     """CPU 1 spins on A and serves an interrupt whose handler takes B; CPU 0 holds A and waits for B: no deadlock."""
 

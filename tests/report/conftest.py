@@ -34,6 +34,7 @@ EMPTY = Result(
     config={**Config().as_settings(), "rcu_min_cached_objs": "5"},
     strategy="timed",
     seed=0,
+    costs={},
     parameters={},
     violations=(),
     violation_count=0,

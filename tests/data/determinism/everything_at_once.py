@@ -1,4 +1,4 @@
-"""everything_at_once: four CPUs, interrupts, locks, timers, works, RCU, kvfree_rcu() and Trio's own waits; for the determinism tests.
+"""everything_at_once: CPUs, interrupts, locks, timers, works, RCU, kvfree_rcu() and Trio's own waits.
 
 Run as a program it prints the whole event stream: `everything_at_once.py SEED STRATEGY`.
 """
@@ -16,7 +16,7 @@ from rcuactors.explore import make_strategy
 
 
 @scenario(settings={"nr_cpus": "4", "fail_page_alloc": "20", "PROVE_RAW_LOCK_NESTING": "y"})
-async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
+async def everything_at_once(k: Kernel, rounds: int = 6) -> None:  # noqa: C901 - everything at once is the point
     raw, spin, mutex = k.raw_spinlock("raw"), k.spinlock("spin"), k.mutex("mutex")
     told, began = trio.Event(), trio.current_time()
     send, receive = trio.open_memory_channel[int](0)
@@ -72,7 +72,7 @@ async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
 
 
 async def free_some_more() -> None:
-    await trio.sleep(0)
+    await trio.sleep(0)  # noqa: ASYNC115 - what a scenario writes
 
 
 def prepared(seed: int, strategy: str, out: io.StringIO) -> Run:
