@@ -1,6 +1,7 @@
 """rcuactors: an executable model of the Linux kernel's kvfree_rcu() and everything it leans on, on Trio actors.
 
-`scenario` makes a scenario of an async function that takes a `Kernel`; `run` runs it and returns a `Result`. The command line is `rcuactors`.
+`scenario` makes a scenario of an async function that takes a `Kernel`; `run` runs it and returns a `Result`. The
+command line is `rcuactors`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ __all__ = [
 
 
 def script(chosen: Scenario) -> None:
-    """For the last lines of a scenario file: run it as `rcuactors run` would, with the options on the command line, and exit."""
+    """For the last lines of a scenario file.
+
+    Run it as `rcuactors run` would, with the options on the command line, and exit.
+    """
     from .cli import run_script  # noqa: PLC0415 - the command line is not needed by those who import a scenario
 
     run_script(chosen)

@@ -1,6 +1,9 @@
-"""The modelled kernel's configuration, by the kernel's own names: Kconfig symbols, boot parameters, and a few sizes of the machine.
+"""The modelled kernel's configuration, by the kernel's own names.
 
-One frozen value, parsed and checked in one place. It knows nothing of what the names do; each floor reads the fields that concern it.
+Kconfig symbols, boot parameters, and a few sizes of the machine.
+
+One frozen value, parsed and checked in one place. It knows nothing of what the names do; each floor reads the fields
+that concern it.
 """
 
 from __future__ import annotations
@@ -32,12 +35,16 @@ class Config:
     PREEMPT: bool = _kconfig(True, "the kernel is preemptible (PREEMPT_RCU, PREEMPT_COUNT); n: PREEMPT_NONE")
     PREEMPT_RT: bool = _kconfig(False, "spinlock_t sleeps, softirqs are threaded; implies PREEMPT")
     PROVE_LOCKING: bool = _kconfig(True, "lockdep: held locks are tracked, recursion is reported")
-    PROVE_RAW_LOCK_NESTING: bool = _kconfig(False, "lockdep checks wait types: no spinlock_t under a raw_spinlock_t; implies PROVE_LOCKING")
+    PROVE_RAW_LOCK_NESTING: bool = _kconfig(
+        False, "lockdep checks wait types: no spinlock_t under a raw_spinlock_t; implies PROVE_LOCKING"
+    )
     DEBUG_ATOMIC_SLEEP: bool = _kconfig(False, "might_sleep() reports atomic context; selects PREEMPT_COUNT")
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
-    pcp_batch: int = _number(0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it")
+    pcp_batch: int = _number(
+        0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"
+    )
     rcu_min_cached_objs: int = _number(-1, -1, 4096, "pages that a CPU's cache may hold; -1: the version's default")
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
@@ -147,4 +154,3 @@ def with_settings(config: Config, settings: Mapping[str, str]) -> Config:
             raise BadInput(f"{name}: no such configuration name; there are {', '.join(names)}")
         changes[name] = parse_value(name, text)
     return attrs.evolve(config, **changes)
-

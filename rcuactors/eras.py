@@ -15,7 +15,10 @@ from .kvfree.rules import KvfreeRules, RecycleTo
 
 @attrs.frozen(kw_only=True)
 class Era:
-    """One version. `release` is what `uname -r` and splats say; `design` is how it gets pages unless the user chooses otherwise."""
+    """One version.
+
+    `release` is what `uname -r` and splats say; `design` is how it gets pages unless the user chooses otherwise.
+    """
 
     name: str
     release: str

@@ -1,7 +1,7 @@
 """The errors that a user of the package can meet, whatever floor they come from.
 
-`BadInput` is the one family that the command line turns into a single line and exit code 2. Anything that the modelled kernel
-itself complains of is not an error of ours: it is a `rcuactors.context.violation.Violation`.
+`BadInput` is the one family that the command line turns into a single line and exit code 2. Anything that the
+modelled kernel itself complains of is not an error of ours: it is a `rcuactors.context.violation.Violation`.
 """
 
 

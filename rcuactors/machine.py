@@ -1,6 +1,7 @@
 """A machine: one kernel version, its configuration and a design, put together on a conductor, and run once.
 
-Everything that a run depends on is an argument here. `run()` brings its own `trio.run` with virtual time; `arun()` runs inside anybody's.
+Everything that a run depends on is an argument here. `run()` brings its own `trio.run` with virtual time; `arun()`
+runs inside anybody's.
 """
 
 from __future__ import annotations
@@ -103,10 +104,13 @@ class Machine:
         else:
             self.kvfree.batch_init()
 
-    # -- running ------------------------------------------------------------------------------------------------------------------
+    # -- running -----------------------------------------------------------------------------------------------------
 
     def run(self, body: Body, name: str) -> None:
-        """Run to the end under our own `trio.run`, in virtual time. Raises what the scenario raised, or the first KernelBug under panic_on_warn."""
+        """Run to the end under our own `trio.run`, in virtual time.
+
+        Raises what the scenario raised, or the first KernelBug under panic_on_warn.
+        """
         trio.run(self.arun, body, name, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
 
     async def arun(self, body: Body, name: str) -> None:
@@ -134,7 +138,9 @@ class Machine:
 
     def _quiescent(self) -> None:
         """Nobody can go on and no timer is armed: the end, or a deadlock."""
-        stuck = [thread for thread in self.system.threads if not thread.service and thread.state is not ThreadState.DEAD]
+        stuck = [
+            thread for thread in self.system.threads if not thread.service and thread.state is not ThreadState.DEAD
+        ]
         locked = [thread for thread in self.system.threads if thread.blocked_on is not None]
         try:
             if stuck or locked:
@@ -154,7 +160,7 @@ class Machine:
             self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck)
             self.conductor.finish()
 
-    # -- boot, when the scenario asked to be there -----------------------------------------------------------------------------------
+    # -- boot, when the scenario asked to be there -------------------------------------------------------------------
 
     async def scheduler_running(self, cpu: Cpu) -> None:
         """rcu_scheduler_active becomes RUNNING, and what waited for that is armed."""
@@ -162,7 +168,7 @@ class Machine:
         self.judge.booting = False
         await kfree_rcu_scheduler_running(self.kvfree, cpu)
 
-    # -- reports ------------------------------------------------------------------------------------------------------------------
+    # -- reports -----------------------------------------------------------------------------------------------------
 
     def _report_lifetime(self, kind: ViolationKind, title: str, lines: list[str]) -> None:
         self._report(kind, title, lines)

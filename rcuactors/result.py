@@ -1,4 +1,7 @@
-"""What a run leaves: violations, counters, latencies, the digest of its events, as frozen data and as JSON-ready dictionaries."""
+"""What a run leaves.
+
+Violations, counters, latencies, the digest of its events, as frozen data and as JSON-ready dictionaries.
+"""
 
 from __future__ import annotations
 
@@ -50,16 +53,16 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """The result as plain data, the same for the same run on every machine."""
         data = attrs.asdict(self, recurse=False)
-        data["violations"] = [{**attrs.asdict(violation), "kind": violation.kind.value} for violation in self.violations]
+        data["violations"] = [
+            {**attrs.asdict(violation), "kind": violation.kind.value} for violation in self.violations
+        ]
         return data
 
 
 def _calls_by_context(machine: Machine) -> dict[str, dict[str, int]]:
     table: dict[str, dict[str, int]] = {"two_argument": {}, "one_argument": {}}
     for key, calls in sorted(machine.kvfree.figures.calls.items()):
-        ctx = Context(
-            comm="", pid=0, preempt_count=key >> 3, irqs_disabled=bool(key & 4), softirq_thread=bool(key & 2)
-        )
+        ctx = Context(comm="", pid=0, preempt_count=key >> 3, irqs_disabled=bool(key & 4), softirq_thread=bool(key & 2))
         row = table["one_argument" if key & 1 else "two_argument"]
         row[ctx.kind()] = row.get(ctx.kind(), 0) + calls
     return table
@@ -105,9 +108,7 @@ def _counters(machine: Machine) -> dict[str, Any]:
     }
 
 
-def collect(
-    machine: Machine, *, scenario: str, parameters: dict[str, Any], events: int, digest: str | None
-) -> Result:
+def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], events: int, digest: str | None) -> Result:
     """Read everything off a machine whose run is over."""
     setup, latencies = machine.setup, machine.kvfree.figures.latencies
     config = setup.config.as_settings()

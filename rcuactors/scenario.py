@@ -1,7 +1,8 @@
 """Scenarios: short async Python files that read like the C they stand for, and how one is run.
 
-A scenario is an async function that takes a `Kernel` and, as keyword arguments with defaults, its parameters. The decorator gives it a name, the
-configuration that it needs, and the table of expected outcomes that a test holds it to.
+A scenario is an async function that takes a `Kernel` and, as keyword arguments with defaults, its parameters. The
+decorator gives it a name, the configuration that it needs, and the table of expected outcomes that a test holds it
+to.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ KERNELS: Final[dict[str, tuple[str, str | None]]] = {
     "v5.9 direct": ("v5.9", "direct"),
     "v5.11": ("v5.11", None),
 }
-"""The versions, and v5.9 without its PREEMPT_RT exemption, that every scenario is held to: label -> (kernel, design)."""
+"""The kernels that every scenario is held to, v5.9 also without its PREEMPT_RT exemption: label -> (kernel, design)."""
 
 Expectation = Mapping[str, Mapping[str, str]]
 """label of KERNELS -> name of PRESETS -> 'clean', or the kinds of violation in the order of their first report."""
@@ -50,7 +51,10 @@ Expectation = Mapping[str, Mapping[str, str]]
 
 @attrs.frozen(kw_only=True)
 class Scenario:
-    """A scenario: what to run, with which parameters, on which configuration unless the user says otherwise, and what is expected."""
+    """A scenario.
+
+    What to run, with which parameters, on which configuration unless the user says otherwise, and what is expected.
+    """
 
     name: str
     about: str
@@ -64,7 +68,10 @@ class Scenario:
 def scenario(
     *, expect: Expectation | None = None, settings: Mapping[str, str] | None = None, early_boot: bool = False
 ) -> Callable[[Body], Scenario]:
-    """Make a scenario of an async function. Raises BadInput when the function, its parameters or the table are not of the right form."""
+    """Make a scenario of an async function.
+
+    Raises BadInput when the function, its parameters or the table are not of the right form.
+    """
 
     def make(body: Body) -> Scenario:
         name = getattr(body, "__name__", "scenario")
@@ -91,7 +98,9 @@ def _parameters_of(name: str, body: Body) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for parameter in signature[1:]:
         if not isinstance(parameter.default, bool | int | str):
-            raise BadInput(f"scenario {name}: parameter {parameter.name} needs a default that is a number, a text or True or False")
+            raise BadInput(
+                f"scenario {name}: parameter {parameter.name} needs a default that is a number, a text or True or False"
+            )
         found[parameter.name] = parameter.default
     return found
 
@@ -99,12 +108,18 @@ def _parameters_of(name: str, body: Body) -> dict[str, Any]:
 def _checked(name: str, expect: Expectation) -> Expectation:
     for label, row in expect.items():
         if label not in KERNELS or set(row) - set(PRESETS):
-            raise BadInput(f"scenario {name}: expectation for {label} {sorted(row)}: rows are {list(KERNELS)}, columns {list(PRESETS)}")
+            raise BadInput(
+                f"scenario {name}: expectation for {label} {sorted(row)}: "
+                f"rows are {list(KERNELS)}, columns {list(PRESETS)}"
+            )
     return expect
 
 
 def split_settings(chosen: Scenario, settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Tell the configuration's names from the scenario's parameters. Raises BadInput for a parameter of the wrong type."""
+    """Tell the configuration's names from the scenario's parameters.
+
+    Raises BadInput for a parameter of the wrong type.
+    """
     config: dict[str, str] = {}
     parameters = dict(chosen.parameters)
     for name, text in settings.items():
@@ -155,7 +170,10 @@ class RunOptions:
 
 @contextmanager
 def _patient_collector() -> Iterator[None]:
-    """A run holds up to millions of live objects and makes next to no cycles: let Python look for cycles less often meanwhile."""
+    """A run holds up to millions of live objects and makes next to no cycles.
+
+    Let Python look for cycles less often meanwhile.
+    """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
     try:
@@ -190,7 +208,10 @@ class Run:
         await self.scenario.body(Kernel(self.machine), **self._parameters)
 
     def run(self) -> Result:
-        """Run under our own `trio.run` in virtual time. Raises what the scenario raises, and the first KernelBug under panic_on_warn."""
+        """Run under our own `trio.run` in virtual time.
+
+        Raises what the scenario raises, and the first KernelBug under panic_on_warn.
+        """
         with _patient_collector():
             trio.run(self.arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
@@ -213,7 +234,10 @@ class Run:
 
 
 def run(chosen: Scenario, options: RunOptions | None = None, **settings: object) -> Result:
-    """Run a scenario and return its result. `settings` are configuration names or parameters, such as PREEMPT_RT="y"."""
+    """Run a scenario and return its result.
+
+    `settings` are configuration names or parameters, such as PREEMPT_RT="y".
+    """
     chosen_options = options or RunOptions()
     merged = {**chosen_options.settings, **{name: _as_text(value) for name, value in settings.items()}}
     return Run(chosen, attrs.evolve(chosen_options, settings=merged)).run()

@@ -1,10 +1,12 @@
 """Lockdep's rules as far as this floor needs them: held locks, wait types, recursion (kernel/locking/lockdep.c).
 
-Held locks form a chain. Every chain seen is a node of a tree, keyed by lock class and by the context in which the lock was taken, so that a
-chain is validated once and walking along a known one is a dictionary look-up: the kernel's chain cache, by another name.
+Held locks form a chain. Every chain seen is a node of a tree, keyed by lock class and by the context in which the
+lock was taken, so that a chain is validated once and walking along a known one is a dictionary look-up: the kernel's
+chain cache, by another name.
 
-The wait-context rule (check_wait_context()): of the held locks of the same irq context, and of the context itself, the strictest inner type is
-the limit; a lock whose outer type is above it is reported. Trylocks are not checked, but count once they are held.
+The wait-context rule (check_wait_context()): of the held locks of the same irq context, and of the context itself,
+the strictest inner type is the limit; a lock whose outer type is above it is reported. Trylocks are not checked, but
+count once they are held.
 """
 
 from __future__ import annotations
@@ -128,7 +130,9 @@ class Lockdep:
         ctx, lock_class = cpu.ctx, lock.lock_class
         code = _code(ctx)
         irq_context = code & (_IN_HARDIRQ | _IN_SOFTIRQ)
-        node = ChainNode(lock_class, irq_context, self._limit(parent, lock_class, irq_context), parent, site or caller_site())
+        node = ChainNode(
+            lock_class, irq_context, self._limit(parent, lock_class, irq_context), parent, site or caller_site()
+        )
         # Remembered before it is judged, so that one mistake is one report however often it is made.
         parent.children[key] = node
         outer = self.numbers.of(lock_class.outer or lock_class.inner)

@@ -1,8 +1,11 @@
-"""The kernel's locks: raw_spinlock_t, spinlock_t, local_lock_t, mutex; plain, bottom-half and irq-saving forms; trylocks.
+"""The kernel's locks: raw_spinlock_t, spinlock_t, local_lock_t, mutex; plain, bottom-half and irq-saving forms.
 
-A raw spinlock spins: the waiter's CPU stays where it is while others go on, and the lock is handed over first come, first served, as queued
-spinlocks do (kernel/locking/qspinlock.c). spinlock_t is the same, except on PREEMPT_RT, where it is a sleeping lock that disables migration only
-(kernel/locking/spinlock_rt.c; priority inheritance is not modelled). Taking and letting go are points at which other CPUs may act.
+Trylocks.
+
+A raw spinlock spins: the waiter's CPU stays where it is while others go on, and the lock is handed over first come,
+first served, as queued spinlocks do (kernel/locking/qspinlock.c). spinlock_t is the same, except on PREEMPT_RT, where
+it is a sleeping lock that disables migration only (kernel/locking/spinlock_rt.c; priority inheritance is not
+modelled). Taking and letting go are points at which other CPUs may act.
 """
 
 from __future__ import annotations
@@ -43,7 +46,10 @@ _WAIT: Final = {
 
 @attrs.define(eq=False)
 class LockClass:
-    """All locks of one kind that are the same to lockdep. `usage` are the four characters that splats print, from bits noted on the way."""
+    """All locks of one kind that are the same to lockdep.
+
+    `usage` are the four characters that splats print, from bits noted on the way.
+    """
 
     name: str
     key: int
@@ -63,7 +69,10 @@ class LockClass:
 
     def usage(self) -> str:
         """get_usage_chars(): hardirq, hardirq-read, softirq, softirq-read."""
-        chars = [("?" if on else "-") if used else ("+" if on else ".") for used, on in zip(self._in_irq, self._irqs_on, strict=True)]
+        chars = [
+            ("?" if on else "-") if used else ("+" if on else ".")
+            for used, on in zip(self._in_irq, self._irqs_on, strict=True)
+        ]
         return f"{chars[0]}.{chars[1]}."
 
 
@@ -100,7 +109,9 @@ class LockFactory:
 
     def make_map(self, name: str, *, inner: WaitType, outer: WaitType) -> Lock:
         """A lockdep map that is no lock: it is entered by readers, recursively."""
-        return Lock(LockClass(name, next(self._keys), LockKind.MAP, inner, outer, recursive_read=True), next(self._addresses))
+        return Lock(
+            LockClass(name, next(self._keys), LockKind.MAP, inner, outer, recursive_read=True), next(self._addresses)
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +124,10 @@ class LockCosts:
 
 @attrs.define(eq=False, kw_only=True)
 class Locks:
-    """The operations, for one kernel: `rt` decides what a spinlock_t is; `preempt_offset` is 0 in a kernel without PREEMPT_COUNT."""
+    """The operations, for one kernel: `rt` decides what a spinlock_t is.
+
+    `preempt_offset` is 0 in a kernel without PREEMPT_COUNT.
+    """
 
     rt: bool
     preempt_offset: int
@@ -150,7 +164,7 @@ class Locks:
             return
         if lock.waiters:
             lock.owner = following = lock.waiters.popleft()
-            cpu.hand(lock, following)
+            cpu.hand(following)
         else:
             lock.owner = None
 
@@ -235,7 +249,7 @@ class Locks:
             self.lockdep.release(cpu, lock)
         if lock.waiters:
             lock.owner = following = lock.waiters.popleft()
-            cpu.hand(lock, following)
+            cpu.hand(following)
         else:
             lock.owner = None
         if cpu.attention:

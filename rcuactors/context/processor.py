@@ -55,6 +55,6 @@ class Processor(Actor):
         """Give up the CPU until the lock is handed to the current thread."""
         raise NotImplementedError
 
-    def hand(self, lock: Lock, to: Sleeper) -> None:
-        """The lock now belongs to a waiter: let it go on."""
+    def hand(self, to: Sleeper) -> None:
+        """A lock now belongs to a waiter: let it go on."""
         raise NotImplementedError

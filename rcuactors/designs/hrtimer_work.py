@@ -1,4 +1,7 @@
-"""D12, v5.11 and later: never allocate in the caller's context; ask a worker by way of an hrtimer (commit 56292e8609e3)."""
+"""D12, v5.11 and later: never allocate in the caller's context.
+
+Ask a worker by way of an hrtimer (commit 56292e8609e3).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""D2, v5.9 and v5.10: as `direct`, but on PREEMPT_RT never enter the page allocator from kvfree_rcu() (commit 4d2919411867)."""
+"""D2, v5.9 and v5.10.
+
+As `direct`, but on PREEMPT_RT never enter the page allocator from kvfree_rcu() (commit 4d2919411867).
+"""
 
 from __future__ import annotations
 

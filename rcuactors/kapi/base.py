@@ -18,7 +18,10 @@ class KernelBase:
 
     @property
     def _cpu(self) -> Cpu:
-        """The CPU that has the baton. Raises RuntimeError when no code of the machine is running, RunOver when its run is over."""
+        """The CPU that has the baton.
+
+        Raises RuntimeError when no code of the machine is running, RunOver when its run is over.
+        """
         running = self._conductor.running
         if isinstance(running, Cpu):
             return running

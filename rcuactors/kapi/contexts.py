@@ -8,7 +8,7 @@ from .base import KernelBase
 
 
 class Contexts(KernelBase):
-    """preempt_disable() and its kin (include/linux/preempt.h, include/linux/irqflags.h, include/linux/bottom_half.h)."""
+    """preempt_disable() and its kin (include/linux: preempt.h, irqflags.h, bottom_half.h)."""
 
     def preempt_disable(self) -> None:
         """Preemption off; nests. Leaves no trace in a kernel without PREEMPT_COUNT."""

@@ -26,10 +26,13 @@ def _on(action: Action) -> Callable[[Cpu], Awaitable[None]]:
 class Interrupts(KernelBase):
     """How a scenario gets into interrupt context, and how it queues work."""
 
-    async def raise_irq(self, handler: Action, *, cpu: int | None = None, line: str = "irq", threadable: bool = False) -> None:
+    async def raise_irq(
+        self, handler: Action, *, cpu: int | None = None, line: str = "irq", threadable: bool = False
+    ) -> None:
         """A device interrupts a CPU (default: this one), which serves it once its interrupts are on.
 
-        `threadable` says that PREEMPT_RT would run the handler in a thread, which is what lockdep allows spinlock_t for.
+        `threadable` says that PREEMPT_RT would run the handler in a thread, which is what lockdep allows spinlock_t
+        for.
         """
         target = self._system.cpu(cpu) if cpu is not None else self._cpu
         me = self._cpu

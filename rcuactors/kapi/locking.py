@@ -1,4 +1,7 @@
-"""Locks: making them, taking them, letting go (include/linux/spinlock.h, include/linux/mutex.h, include/linux/local_lock.h)."""
+"""Locks.
+
+Making them, taking them, letting go (include/linux/spinlock.h, include/linux/mutex.h, include/linux/local_lock.h).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ def _expect(lock: Lock, *kinds: LockKind) -> None:
 
 
 class Locking(KernelBase):
-    """The locks. Two locks of the same name and type are of one lockdep class. Every function raises BadInput for a lock of another type."""
+    """The locks.
+
+    Two locks of the same name and type are of one lockdep class. Every function raises BadInput for a lock of another
+    type.
+    """
 
     def raw_spinlock(self, name: str) -> Lock:
         """DEFINE_RAW_SPINLOCK(name)."""

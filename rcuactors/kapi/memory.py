@@ -14,7 +14,10 @@ from .base import KernelBase
 
 
 class Memory(KernelBase):
-    """include/linux/slab.h, include/linux/vmalloc.h, include/linux/gfp.h. An allocation that fails returns None, as NULL is returned there."""
+    """include/linux/slab.h, include/linux/vmalloc.h, include/linux/gfp.h.
+
+    An allocation that fails returns None, as NULL is returned there.
+    """
 
     def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
@@ -44,7 +47,11 @@ class Memory(KernelBase):
             await self._machine.kvfree.kvfree(self._cpu, p)
 
     def deref(self, p: KObject | None) -> KObject:
-        """Use a pointer. NULL is reported as the kernel would, and ends the thread's run with an exception; a freed object is a use-after-free."""
+        """Use a pointer.
+
+        NULL is reported as the kernel would, and ends the thread's run with an exception; a freed object is a
+        use-after-free.
+        """
         cpu = self._cpu
         if p is None:
             title = "BUG: kernel NULL pointer dereference, address: 0000000000000010"
@@ -79,7 +86,10 @@ class Memory(KernelBase):
     # -- user space --
 
     async def read_file(self, pages: int) -> int:
-        """User space reads a file: so many pages of page cache, which reclaim may take back. Returns how many were had."""
+        """User space reads a file: so many pages of page cache, which reclaim may take back.
+
+        Returns how many were had.
+        """
         user = self._machine.pages.reclaim.user
         for got in range(pages):
             pfn = await self.get_free_page()
@@ -89,7 +99,10 @@ class Memory(KernelBase):
         return pages
 
     async def user_process(self, name: str, pages: int) -> int:
-        """A user process takes memory that only its exit, or the OOM killer, gives back. Returns how many pages it has in the end."""
+        """A user process takes memory that only its exit, or the OOM killer, gives back.
+
+        Returns how many pages it has in the end.
+        """
         process = Process(name)
         self._machine.pages.reclaim.user.processes.append(process)
         for _ in range(pages):

@@ -36,7 +36,10 @@ class Rcu(KernelBase):
         self.rcu_read_unlock()
 
     def rcu_dereference(self, p: KObject) -> KObject:
-        """Follow an RCU-protected pointer. The oracle notes who may hold the object, and reports the use of one that was freed."""
+        """Follow an RCU-protected pointer.
+
+        The oracle notes who may hold the object, and reports the use of one that was freed.
+        """
         cpu = self._cpu
         self._machine.oracle.dereferenced(self._machine.readers.current_section(cpu), p)
         return p
@@ -44,8 +47,9 @@ class Rcu(KernelBase):
     def kvfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """Free memory from kmalloc() or vmalloc() after a grace period.
 
-        With the name of its rcu_head field (`rhf`) this is the two-argument form, which never sleeps and may be called from any context but NMI. Without it,
-        the one-argument form, for objects that have no rcu_head: it may sleep. NULL is ignored.
+        With the name of its rcu_head field (`rhf`) this is the two-argument form, which never sleeps and may be
+        called from any context but NMI. Without it, the one-argument form, for objects that have no rcu_head: it may
+        sleep. NULL is ignored.
         """
         if p is None:
             return _nothing()
@@ -90,7 +94,10 @@ class Rcu(KernelBase):
         return len(self._machine.kvfree.krc(self._cpu.cpu_id).cache)
 
     async def cold_caches(self) -> None:
-        """Empty this CPU's kvfree_rcu() page cache and its page list: a rig's way to the state after a long burst. Process context only."""
+        """Empty this CPU's kvfree_rcu() page cache and its page list: a rig's way to the state after a long burst.
+
+        Process context only.
+        """
         cpu = self._cpu
         krcp = self._machine.kvfree.krc(cpu.cpu_id)
         flags = cpu.local_irq_save("cold_caches")

@@ -36,7 +36,12 @@ class Nursery:
         self._tasks: list[Task] = []
 
     async def start_soon(
-        self, function: Callable[..., Awaitable[None]], *args: Any, cpu: int | None = None, name: str = "", urgent: bool = False
+        self,
+        function: Callable[..., Awaitable[None]],
+        *args: Any,
+        cpu: int | None = None,
+        name: str = "",
+        urgent: bool = False,
     ) -> Task:
         """Start a kernel thread on a CPU (default: this one) that runs `function(*args)`."""
         task = await self._kernel.kthread_run(function, *args, cpu=cpu, name=name, urgent=urgent)
@@ -53,7 +58,12 @@ class Threads(KernelBase):
     """include/linux/kthread.h, include/linux/delay.h, include/linux/completion.h."""
 
     async def kthread_run(
-        self, function: Callable[..., Awaitable[None]], *args: Any, cpu: int | None = None, name: str = "", urgent: bool = False
+        self,
+        function: Callable[..., Awaitable[None]],
+        *args: Any,
+        cpu: int | None = None,
+        name: str = "",
+        urgent: bool = False,
     ) -> Task:
         """Start a kernel thread on a CPU (default: this one). `urgent` lets it preempt normal threads."""
         me = self._cpu
@@ -75,7 +85,10 @@ class Threads(KernelBase):
 
     @asynccontextmanager
     async def open_nursery(self) -> AsyncIterator[Nursery]:
-        """A block at whose end its threads have ended. (A Trio nursery's children would have no context; the machine refuses them.)"""
+        """A block at whose end its threads have ended.
+
+        (A Trio nursery's children would have no context; the machine refuses them.)
+        """
         nursery = Nursery(self)
         yield nursery
         await nursery.join()
@@ -117,7 +130,10 @@ class Threads(KernelBase):
         self._cpu.judge.might_sleep(self._cpu)
 
     async def cond_resched(self) -> None:
-        """Give way to a thread that waits for this CPU, if there is one; a quiescent state in a kernel without preemption."""
+        """Give way to a thread that waits for this CPU, if there is one.
+
+        A quiescent state in a kernel without preemption.
+        """
         cpu = self._cpu
         cpu.judge.might_sleep(cpu)
         cpu.clock += self._system.costs.copy_user_ns

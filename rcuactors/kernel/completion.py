@@ -21,7 +21,10 @@ FOR_ALL: Final = -1
 
 @attrs.define(eq=False)
 class Completion:
-    """struct completion. Its wait queue is under a raw lock, so that it may be completed from anywhere but NMI and under the scheduler's locks.
+    """struct completion.
+
+    Its wait queue is under a raw lock, so that it may be completed from anywhere but NMI and under the scheduler's
+    locks.
 
     `done` counts completions that nobody has waited for yet; `FOR_ALL` after complete_all().
     """

@@ -1,8 +1,9 @@
 """The cost model: virtual nanoseconds for each primitive that the machine charges to a CPU's clock.
 
-Every figure has its source, or is marked as an assumption; all are listed by `describe()` and in docs/cost-model.md, and any can be replaced from a TOML
-file. Sources are sections of the project's facts: the slab bulk-free measurements (commit message of the slab bulk API series, i7-4790K, 256-byte
-objects), SLUB's fast path (42 cycles, 10.55 ns for an alloc+free pair).
+Every figure has its source, or is marked as an assumption; all are listed by `describe()` and in docs/cost-model.md,
+and any can be replaced from a TOML file. Sources are sections of the project's facts: the slab bulk-free measurements
+(commit message of the slab bulk API series, i7-4790K, 256-byte objects), SLUB's fast path (42 cycles, 10.55 ns for an
+alloc+free pair).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ..errors import BadInput
 
 _ASSUMED: Final = "assumption: order of magnitude on a 3-4 GHz x86-64"
 _PAIR: Final = (
-    "assumption within what rcuscale measured: 50.7 s for 200,000 x 1,000 objects a thread (commit 34c881745549, SLUB) are "
-    "253 ns for kmalloc(), kvfree_rcu() and the free together"
+    "assumption within what rcuscale measured: 50.7 s for 200,000 x 1,000 objects a thread (commit 34c881745549, "
+    "SLUB) are 253 ns for kmalloc(), kvfree_rcu() and the free together"
 )
 _BULK: Final = "slab bulk API measurements, i7-4790K, 256-byte objects"
 
@@ -54,7 +55,9 @@ class CostModel:
     gp_init_ns: int = _cost(2_000, "initialise a grace period")
     gp_cleanup_ns: int = _cost(2_000, "clean up after a grace period")
     fqs_ns: int = _cost(1_500, "one forced-quiescent-state scan")
-    kmalloc_ns: int = _cost(20, "kmalloc() from the CPU's slab", f"{_PAIR}; at least half of SLUB's 10.55 ns an alloc+free pair")
+    kmalloc_ns: int = _cost(
+        20, "kmalloc() from the CPU's slab", f"{_PAIR}; at least half of SLUB's 10.55 ns an alloc+free pair"
+    )
     kmalloc_slow_ns: int = _cost(90, "kmalloc() that takes over another slab")
     kfree_ns: int = _cost(10, "kfree() of one object after a grace period", f"{_BULK}: 10.5 ns in bulk of 1")
     kfree_bulk_object_ns: int = _cost(4, "kfree_bulk(), each object", f"{_BULK}: 3.3-4.1 ns in bulks of 32 to 250")
@@ -75,7 +78,9 @@ class CostModel:
         for field in attrs.fields(CostModel):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1_000_000_000:
-                raise BadInput(f"cost {field.name} = {value!r}: needs a whole number of nanoseconds from 0 to 1000000000")
+                raise BadInput(
+                    f"cost {field.name} = {value!r}: needs a whole number of nanoseconds from 0 to 1000000000"
+                )
 
     def changed(self) -> dict[str, int]:
         """The figures that are not the default's."""

@@ -1,8 +1,9 @@
-"""A CPU: one line of virtual time on which threads, softirqs, hardirqs and NMIs run one at a time, nested as the kernel nests them.
+"""A CPU: one line of virtual time on which threads, softirqs, hardirqs and NMIs run one at a time, properly nested.
 
-Models kernel/sched/core.c (schedule(), preemption), kernel/softirq.c (irq_enter(), irq_exit()), kernel/sched/idle.c. Interrupts come as messages and
-are served at the first point where the running context has them enabled, on the stack of whoever is running, as on real hardware; on the way out
-softirqs run, then the scheduler. The CPU actor's own strand is the idle thread.
+Models kernel/sched/core.c (schedule(), preemption), kernel/softirq.c (irq_enter(), irq_exit()), kernel/sched/idle.c.
+Interrupts come as messages and are served at the first point where the running context has them enabled, on the stack
+of whoever is running, as on real hardware; on the way out softirqs run, then the scheduler. The CPU actor's own
+strand is the idle thread.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Cpu(Processor):
     ksoftirqd: Thread | None = None
     _nmis: list[Nmi] = attrs.field(factory=list)
 
-    # -- points -----------------------------------------------------------------------------------------------------------------
+    # -- points ------------------------------------------------------------------------------------------------------
 
     async def point(self) -> None:
         """Others may act, interrupts may arrive, a more urgent thread may take over."""
@@ -105,7 +106,7 @@ class Cpu(Processor):
         elif self is self.conductor.running:
             self.conductor.horizon = -1
 
-    # -- interrupts ---------------------------------------------------------------------------------------------------------------
+    # -- interrupts --------------------------------------------------------------------------------------------------
 
     async def hardirq(self, message: HardIrq) -> None:
         """Serve one hardware interrupt on the stack of the current thread."""
@@ -168,10 +169,10 @@ class Cpu(Processor):
         if self.attention or self.clock >= self.conductor.horizon:
             await self.point()
 
-    # -- the scheduler --------------------------------------------------------------------------------------------------------------
+    # -- the scheduler -----------------------------------------------------------------------------------------------
 
     def make_runnable(self, thread: Thread) -> None:
-        """Put a woken thread on this CPU's run queue; sync, for callers that hold or stand for the scheduler's locks."""
+        """Put a woken thread on this CPU's run queue; for callers that hold, or stand for, the scheduler's locks."""
         if thread.state in (ThreadState.DEAD, ThreadState.RUNNABLE):
             return
         thread.state = ThreadState.RUNNABLE
@@ -243,7 +244,10 @@ class Cpu(Processor):
         thread.waiting_for = ""
 
     async def _sleep_in_idle(self, reason: str) -> None:
-        """An interrupt handler on the idle thread's stack sleeps: reported, and then the CPU stands still until the wait is over."""
+        """An interrupt handler on the idle thread's stack sleeps.
+
+        Reported, and then the CPU stands still until the wait is over.
+        """
         ctx = self.ctx
         complaint = self.judge.scheduling_while_atomic(self, ctx)
         if complaint is not None:
@@ -279,7 +283,7 @@ class Cpu(Processor):
         message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
         self.conductor.post(thread.cpu, message)
 
-    # -- contended locks ------------------------------------------------------------------------------------------------------------
+    # -- contended locks ---------------------------------------------------------------------------------------------
 
     async def spin(self, lock: Lock) -> None:
         """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
@@ -314,8 +318,8 @@ class Cpu(Processor):
             await self.sleep(f"sleeps on {lock.name}")
         me.blocked_on = None
 
-    def hand(self, lock: Lock, to: Sleeper) -> None:
-        """The lock was given to a waiter: a spinner goes on when the cache line reaches it, a sleeper is woken."""
+    def hand(self, to: Sleeper) -> None:
+        """A lock was given to a waiter: a spinner goes on when the cache line reaches it, a sleeper is woken."""
         thread = cast("Thread", to)
         target = thread.cpu
         if target.spinning and target.current is thread:
@@ -328,7 +332,7 @@ class Cpu(Processor):
             else:
                 self._post_wake_up(thread)
 
-    # -- strands: the idle thread, and the gate of every thread -----------------------------------------------------------------------
+    # -- strands: the idle thread, and the gate of every thread ------------------------------------------------------
 
     async def main(self) -> None:
         """do_idle(): the CPU's own strand, around the nursery of its threads."""
@@ -339,7 +343,8 @@ class Cpu(Processor):
             except RunOver:
                 pass
             except BaseException as error:
-                # An interrupt handler on the idle thread raised: the run ends, and with it the threads that this nursery waits for.
+                # An interrupt handler on the idle thread raised: the run ends, and with it the threads that this
+                # nursery waits for.
                 self.conductor.finish(error)
             nursery.cancel_scope.cancel()
 
@@ -392,5 +397,3 @@ class Cpu(Processor):
         thread.state = ThreadState.DEAD
         self.system.thread_exited(thread)
         self._next_after(thread)
-
-

@@ -1,8 +1,9 @@
 """High-resolution timers and the device behind them (kernel/time/hrtimer.c).
 
-Each CPU has a queue under a raw lock; starting a timer only enqueues it and programs the clock event device, which is why it is legal under the
-scheduler's locks. The device is an actor: it is told the next expiry of each CPU and interrupts it then. Handlers run in hardirq; on PREEMPT_RT those
-not marked HARD run in the HRTIMER softirq instead (__hrtimer_init()).
+Each CPU has a queue under a raw lock; starting a timer only enqueues it and programs the clock event device, which is
+why it is legal under the scheduler's locks. The device is an actor: it is told the next expiry of each CPU and
+interrupts it then. Handlers run in hardirq; on PREEMPT_RT those not marked HARD run in the HRTIMER softirq instead
+(__hrtimer_init()).
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class Hrtimers:
         """The CPU's timer base."""
         base = self._bases.get(cpu.cpu_id)
         if base is None:
-            base = self._bases[cpu.cpu_id] = _Base(self._system.lock_factory.make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK))
+            base = self._bases[cpu.cpu_id] = _Base(
+                self._system.lock_factory.make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK)
+            )
         return base
 
     async def hrtimer_start(self, cpu: Cpu, timer: Hrtimer, delay_ns: int) -> None:
@@ -81,7 +84,12 @@ class Hrtimers:
         self.started += 1
         if system.events.on:
             mode = "REL|HARD" if timer.hard else "REL"
-            system.emit(cpu, "hrtimer_start", f"hrtimer={timer.name} function={timer.name} expires={timer.expires_ns} softexpires={timer.expires_ns} mode={mode}")
+            system.emit(
+                cpu,
+                "hrtimer_start",
+                f"hrtimer={timer.name} function={timer.name} expires={timer.expires_ns} "
+                f"softexpires={timer.expires_ns} mode={mode}",
+            )
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
 
@@ -137,7 +145,9 @@ class Hrtimers:
 
     async def _expire(self, cpu: Cpu, timer: Hrtimer) -> None:
         if self._system.events.on and not timer.name.startswith("tick"):
-            self._system.emit(cpu, "hrtimer_expire_entry", f"hrtimer={timer.name} function={timer.name} now={cpu.clock}")
+            self._system.emit(
+                cpu, "hrtimer_expire_entry", f"hrtimer={timer.name} function={timer.name} now={cpu.clock}"
+            )
         again = await timer.function(cpu)
         if again is not None:
             self.enqueue(cpu, timer, again)

@@ -18,7 +18,10 @@ Handler = Callable[["Cpu"], Awaitable[None]]
 
 @attrs.frozen(kw_only=True)
 class HardIrq(Message):
-    """A device or another CPU interrupts a CPU. `threadable`: PREEMPT_RT would run the handler in a thread, so lockdep lets it take spinlock_t."""
+    """A device or another CPU interrupts a CPU.
+
+    `threadable`: PREEMPT_RT would run the handler in a thread, so lockdep lets it take spinlock_t.
+    """
 
     line: str
     handler: Handler
@@ -35,7 +38,10 @@ class Nmi(Message):
 
 @attrs.frozen(kw_only=True)
 class WakeUp(Message):
-    """A thread of the receiving CPU may run again (the reschedule interrupt). `sleep` numbers the sleep that this ends."""
+    """A thread of the receiving CPU may run again (the reschedule interrupt).
+
+    `sleep` numbers the sleep that this ends.
+    """
 
     thread: Thread
     sleep: int

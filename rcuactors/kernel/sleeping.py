@@ -1,4 +1,7 @@
-"""Passing time: asleep (kernel/time/timer.c, schedule_timeout(); kernel/time/hrtimer.c, usleep_range()), or awake (udelay())."""
+"""Passing time: asleep (kernel/time/timer.c, schedule_timeout().
+
+Kernel/time/hrtimer.c, usleep_range()), or awake (udelay()).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ async def schedule_timeout(system: System, cpu: Cpu, jiffies: int) -> None:
 
 
 async def sleep_ns(system: System, cpu: Cpu, delay_ns: int) -> None:
-    """schedule_hrtimeout(): off the CPU for at least that many nanoseconds. The sleeper's timer expires in hardirq even on PREEMPT_RT."""
+    """schedule_hrtimeout(): off the CPU for at least that many nanoseconds.
+
+    The sleeper's timer expires in hardirq even on PREEMPT_RT.
+    """
     thread = cpu.current
 
     async def hrtimer_wakeup(on: Cpu) -> None:
@@ -40,7 +46,10 @@ async def sleep_ns(system: System, cpu: Cpu, delay_ns: int) -> None:
 
 
 async def burn(cpu: Cpu, duration_ns: int) -> None:
-    """udelay(): until the clock has moved on by so much, on the CPU. What interrupts it meanwhile counts, as with a TSC."""
+    """udelay(): until the clock has moved on by so much, on the CPU.
+
+    What interrupts it meanwhile counts, as with a TSC.
+    """
     end = cpu.clock + duration_ns
     cpu.conductor.steps += duration_ns // 1000  # busy microseconds, as everywhere
     while cpu.clock < end:

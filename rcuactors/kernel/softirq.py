@@ -1,7 +1,10 @@
-"""Softirqs (kernel/softirq.c): raised bits, served on the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread.
+"""Softirqs (kernel/softirq.c).
 
-On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count does not show the softirq; lockdep
-still knows, which is `Context.softirq_thread` here.
+Raised bits, served on the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a
+thread.
+
+On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
+does not show the softirq; lockdep still knows, which is `Context.softirq_thread` here.
 """
 
 from __future__ import annotations
@@ -97,7 +100,9 @@ class Softirqs:
         if cpu.ksoftirqd is None:
             urgency = Urgency.REALTIME if self._threaded else Urgency.NORMAL
             name = f"ksoftirqd/{cpu.cpu_id}"
-            cpu.ksoftirqd = self._system.create_thread(cpu, name, lambda: self._run_ksoftirqd(cpu), urgency=urgency, service=True)
+            cpu.ksoftirqd = self._system.create_thread(
+                cpu, name, lambda: self._run_ksoftirqd(cpu), urgency=urgency, service=True
+            )
         await cpu.wake_up_process(cpu.ksoftirqd)
 
     async def _run_ksoftirqd(self, cpu: Cpu) -> None:

@@ -1,6 +1,7 @@
 """The floor put together: CPUs, their threads, and the machinery that they share.
 
-CPUs come into being when something first touches them, so that a machine of 1,024 CPUs of which four are busy is a machine of four.
+CPUs come into being when something first touches them, so that a machine of 1,024 CPUs of which four are busy is a
+machine of four.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class System:
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
 
-    # -- actors -------------------------------------------------------------------------------------------------------------------
+    # -- actors ------------------------------------------------------------------------------------------------------
 
     def next_actor_index(self) -> int:
         """The next device's place in the stable order."""
@@ -99,14 +100,16 @@ class System:
         self.conductor.spawn(cpu.idle_thread.strand, cpu.main, cpu)
         self.conductor.enqueue(cpu, max(cpu.clock, self.conductor.now))
 
-    # -- CPUs ---------------------------------------------------------------------------------------------------------------------
+    # -- CPUs --------------------------------------------------------------------------------------------------------
 
     def cpu(self, cpu_id: int) -> Cpu:
         """The CPU of that number. Raises BadInput when the machine has no such CPU."""
         cpu = self.cpus.get(cpu_id)
         if cpu is None:
             if not 0 <= cpu_id < self.config.nr_cpus:
-                raise BadInput(f"cpu={cpu_id}: the machine has CPUs 0 to {self.config.nr_cpus - 1} (nr_cpus={self.config.nr_cpus})")
+                raise BadInput(
+                    f"cpu={cpu_id}: the machine has CPUs 0 to {self.config.nr_cpus - 1} (nr_cpus={self.config.nr_cpus})"
+                )
             cpu = self._new_cpu(cpu_id)
         return cpu
 
@@ -114,7 +117,8 @@ class System:
         ctx = Context(comm=f"swapper/{cpu_id}", pid=0)
         strand = self.conductor.new_strand(f"cpu{cpu_id}")
         rq_lock = self.lock_factory.make("&rq->lock", LockKind.RAW_SPINLOCK)
-        idle = Thread.__new__(Thread)
+        pi_lock = self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK)
+        idle = Thread(comm=ctx.comm, pid=0, ctx=ctx, urgency=Urgency.IDLE, strand=strand, pi_lock=pi_lock, service=True)
         cpu = Cpu(
             name=f"cpu{cpu_id}",
             index=_FIRST_CPU_INDEX + cpu_id,
@@ -129,8 +133,7 @@ class System:
             runqueue=RunQueue(rq_lock),
             nursery=ContextNursery(self.conductor),
         )
-        pi_lock = self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK)
-        idle.__init__(comm=ctx.comm, pid=0, ctx=ctx, cpu=cpu, urgency=Urgency.IDLE, strand=strand, pi_lock=pi_lock, service=True)  # type: ignore[misc]
+        idle.cpu = cpu
         cpu.idle_thread = idle
         cpu.strand = strand
         self._by_strand[strand.order] = idle
@@ -141,15 +144,7 @@ class System:
             self._start_cpu(cpu)
         return cpu
 
-    @property
-    def this_cpu(self) -> Cpu:
-        """The CPU that holds the baton. Raises RuntimeError outside a run."""
-        running = self.conductor.running
-        if not isinstance(running, Cpu):
-            raise RuntimeError("no CPU is running: the kernel's functions can only be called from a thread or handler of a machine")
-        return running
-
-    # -- threads ------------------------------------------------------------------------------------------------------------------
+    # -- threads -----------------------------------------------------------------------------------------------------
 
     def create_thread(
         self, cpu: Cpu, comm: str, body: Body, *, urgency: Urgency = Urgency.NORMAL, service: bool = False
@@ -161,13 +156,13 @@ class System:
             comm=comm,
             pid=pid,
             ctx=Context(comm=comm, pid=pid),
-            cpu=cpu,
             urgency=urgency,
             strand=strand,
             pi_lock=self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK),
             state=ThreadState.SLEEPING,
             service=service,
         )
+        thread.cpu = cpu
         self.threads.append(thread)
         self._by_strand[strand.order] = thread
         cpu.nursery.start_soon(strand, body, cpu)
@@ -186,15 +181,15 @@ class System:
         """init_completion()."""
         return Completion(name, self.lock_factory.make("&x->wait", LockKind.RAW_SPINLOCK))
 
-    # -- events -------------------------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------------
 
     def emit(self, cpu: Cpu, name: str, text: str) -> None:
         """An event of what runs on a CPU now; test `events.on` before building the text."""
         ctx = cpu.ctx
-        self.events.emit(Event(cpu.clock, cpu.cpu_id, ctx.comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text))
+        self.events.emit(
+            Event(cpu.clock, cpu.cpu_id, ctx.comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text)
+        )
 
     def emit_device(self, name: str, pid: int, time_ns: int, event: str, text: str) -> None:
         """An event of an actor that is no CPU."""
         self.events.emit(Event(time_ns, 0, name, pid, ".....", event, text))
-
-

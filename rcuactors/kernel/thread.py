@@ -1,7 +1,8 @@
 """Kernel threads and the run queue of a CPU (kernel/sched/core.c), reduced to what this subsystem can feel.
 
-Urgency is a small number: a more urgent thread preempts, equal ones take turns a tick at a time. CFS's fairness in between is not modelled (docs,
-assumptions): a high-priority worker (nice -20) counts as more urgent than a normal thread. Threads stay on the CPU they were started on.
+Urgency is a small number: a more urgent thread preempts, equal ones take turns a tick at a time. CFS's fairness in
+between is not modelled (docs, assumptions): a high-priority worker (nice -20) counts as more urgent than a normal
+thread. Threads stay on the CPU they were started on.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class ThreadState(enum.Enum):
 class Thread(Sleeper):
     """A kernel thread: a strand, a context, a CPU."""
 
-    cpu: Cpu
+    cpu: Cpu = attrs.field(init=False)
     urgency: Urgency
     strand: Strand
     pi_lock: Lock
@@ -66,7 +67,9 @@ class RunQueue:
     """Runnable threads that do not run, most urgent first, then first come."""
 
     lock: Lock
-    _queues: dict[Urgency, deque[Thread]] = attrs.field(factory=lambda: {urgency: deque() for urgency in sorted(Urgency, reverse=True)})
+    _queues: dict[Urgency, deque[Thread]] = attrs.field(
+        factory=lambda: {urgency: deque() for urgency in sorted(Urgency, reverse=True)}
+    )
 
     def put(self, thread: Thread, *, first: bool = False) -> None:
         """Add a thread at the end of its queue, or, when it was preempted, at the front."""

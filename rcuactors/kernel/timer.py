@@ -1,8 +1,9 @@
 """The timer wheel and the tick (kernel/time/timer.c, kernel/time/tick-sched.c).
 
-The wheel's levels get coarser with distance: a timer is put off to the next slot of its level and never comes early, which is why a delayed work of
-1,250 jiffies runs after up to 64 jiffies more. The tick is an hrtimer of each CPU that is not idle; it raises TIMER_SOFTIRQ when a timer is due. An
-idle CPU has no tick, unless RCU asks for one, and wakes for its next timer only (NO_HZ_IDLE).
+The wheel's levels get coarser with distance: a timer is put off to the next slot of its level and never comes early,
+which is why a delayed work of 1,250 jiffies runs after up to 64 jiffies more. The tick is an hrtimer of each CPU that
+is not idle; it raises TIMER_SOFTIRQ when a timer is due. An idle CPU has no tick, unless RCU asks for one, and wakes
+for its next timer only (NO_HZ_IDLE).
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ Function = Callable[["Cpu"], Awaitable[None]]
 
 
 def wheel_expiry(now: int, expires: int) -> int:
-    """The jiffy in which a timer set for jiffy `expires` runs: rounded up to the granularity of its level (calc_wheel_index())."""
+    """The jiffy in which a timer set for jiffy `expires` runs.
+
+    Rounded up to the granularity of its level (calc_wheel_index()).
+    """
     distance = expires - now
     if distance < 1:
         return now + 1
@@ -88,7 +92,10 @@ class Timers:
         return base
 
     async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu | None = None) -> None:
-        """add_timer(), mod_timer() or add_timer_on(), `delay_jiffies` from now: takes the timer base's lock, and no other."""
+        """add_timer(), mod_timer() or add_timer_on(), `delay_jiffies` from now.
+
+        Takes the timer base's lock, and no other.
+        """
         target = on or cpu
         system, base = self._system, self._base(target.cpu_id)
         flags = cpu.local_irq_save()
@@ -99,7 +106,12 @@ class Timers:
         heappush(base.queue, (timer.expires, timer.ticket, timer))
         cpu.clock += system.costs.timer_arm_ns
         if system.events.on:
-            system.emit(cpu, "timer_start", f"timer={timer.name} function={timer.name} expires={timer.expires} [timeout={delay_jiffies}] cpu={target.cpu_id} idx=0 flags={'I' if timer.irqsafe else ''}")
+            system.emit(
+                cpu,
+                "timer_start",
+                f"timer={timer.name} function={timer.name} expires={timer.expires} [timeout={delay_jiffies}] "
+                f"cpu={target.cpu_id} idx=0 flags={'I' if timer.irqsafe else ''}",
+            )
         if target.idle:
             # Its tick is stopped: have it look again (wake_up_nohz_cpu()).
             target.kick()
@@ -129,7 +141,9 @@ class Timers:
             if not timer.irqsafe:
                 await cpu.local_irq_restore(flags)
             if system.events.on:
-                system.emit(cpu, "timer_expire_entry", f"timer={timer.name} function={timer.name} now={now} baseclk={now}")
+                system.emit(
+                    cpu, "timer_expire_entry", f"timer={timer.name} function={timer.name} now={now} baseclk={now}"
+                )
             await timer.function(cpu)
             if not timer.irqsafe:
                 cpu.local_irq_save()
@@ -186,7 +200,11 @@ class Ticks:
         for hook in cpu.hooks.on_tick:
             hook(cpu)
         if cpu.idle:
-            return None if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu) else self._next_boundary(cpu.clock)
+            return (
+                None
+                if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu)
+                else self._next_boundary(cpu.clock)
+            )
         best = cpu.runqueue.best()
         if best is not None and best.urgency >= cpu.current.urgency:
             cpu.need_resched = True

@@ -1,4 +1,7 @@
-"""Who waits for whom: the cycle that closes when a lock is waited for, and the list of everybody who waits when nothing moves any more."""
+"""Who waits for whom.
+
+The cycle that closes when a lock is waited for, and the list of everybody who waits when nothing moves any more.
+"""
 
 from __future__ import annotations
 
@@ -59,12 +62,16 @@ def report_cycle(cpu: Cpu, waiter: Sleeper) -> bool:
 
 
 def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int) -> bool:
-    """Report a CPU that has spun for as long as the kernel's watchdog waits: ticks go on for ever, so the machine is never quiet."""
+    """Report a CPU that has spun for as long as the kernel's watchdog waits.
+
+    Ticks go on for ever, so the machine is never quiet.
+    """
     if cpu.clock - began_ns < _SOFT_LOCKUP_NS:
         return False
     assert spinner.blocked_on is not None
     seconds = (cpu.clock - began_ns) // 1_000_000_000
-    title = f"DEADLOCK: soft lockup - CPU#{cpu.cpu_id} stuck for {seconds}s on {spinner.blocked_on.name}! [{spinner.comm}:{spinner.pid}]"
+    where = f"CPU#{cpu.cpu_id} stuck for {seconds}s on {spinner.blocked_on.name}!"
+    title = f"DEADLOCK: soft lockup - {where} [{spinner.comm}:{spinner.pid}]"
     lines = [title, *describe_stuck(cpu.system), *cpu.judge.stack(cpu, call_trace())]
     cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))
     return True
@@ -72,7 +79,11 @@ def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int) -> bool:
 
 def describe_stuck(system: System) -> list[str]:
     """One line for each thread that waits, lock waiters first, and one for each device that waits for a message."""
-    threads = [thread for thread in system.threads if thread.state.value in ("sleeping", "waiting outside the model", "runnable")]
+    threads = [
+        thread
+        for thread in system.threads
+        if thread.state.value in ("sleeping", "waiting outside the model", "runnable")
+    ]
     on_locks = [_edge(thread) for thread in threads if thread.blocked_on is not None]
     others = [
         f" {thread} on CPU {thread.cpu.cpu_id} waits for {thread.waiting_for or thread.state.value}"

@@ -1,8 +1,9 @@
 """Workqueues (kernel/workqueue.c): per-CPU pools of normal and high-priority workers, pending bits, delayed work.
 
-Queueing takes the pool's raw lock and wakes a worker, which takes the scheduler's locks: that is why a request made under them must go through
-an hrtimer first. The manager is an actor: it hears of queued work and of workers that sleep in the middle of an item, and wakes or creates a worker;
-an item that cannot be started right away waits on the pool's list.
+Queueing takes the pool's raw lock and wakes a worker, which takes the scheduler's locks: that is why a request made
+under them must go through an hrtimer first. The manager is an actor: it hears of queued work and of workers that
+sleep in the middle of an item, and wakes or creates a worker; an item that cannot be started right away waits on the
+pool's list.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ Function = Callable[["Cpu"], Awaitable[None]]
 
 @attrs.define(eq=False)
 class Work:
-    """struct work_struct. `function` runs on a worker; `pending` is WORK_STRUCT_PENDING: set while queued, cleared just before the function runs."""
+    """struct work_struct.
+
+    `function` runs on a worker; `pending` is WORK_STRUCT_PENDING: set while queued, cleared just before the function
+    runs.
+    """
 
     name: str
     function: Function
@@ -139,7 +144,12 @@ class Workqueues:
         pool.worklist.append((work, workqueue))
         cpu.clock += system.costs.queue_work_ns
         if system.events.on:
-            system.emit(cpu, "workqueue_queue_work", f"work struct={work.name} function={work.name} workqueue={workqueue.name} req_cpu={system.config.nr_cpus} cpu={pool.cpu.cpu_id}")
+            system.emit(
+                cpu,
+                "workqueue_queue_work",
+                f"work struct={work.name} function={work.name} workqueue={workqueue.name} "
+                f"req_cpu={system.config.nr_cpus} cpu={pool.cpu.cpu_id}",
+            )
         if pool.anyone_running():
             # The running worker takes it next; if it sleeps first, the manager hears of that.
             pass
@@ -198,7 +208,7 @@ class Workqueues:
             running.flushers.append(done)
         await wait_for_completion(self._system, cpu, done)
 
-    # -- workers ------------------------------------------------------------------------------------------------------------------
+    # -- workers -----------------------------------------------------------------------------------------------------
 
     def create_worker(self, pool: Pool) -> Worker:
         """create_worker(): a new kworker of the pool, asleep."""

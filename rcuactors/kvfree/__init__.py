@@ -1,1 +1,4 @@
-"""Floor 4: kvfree_rcu() itself: blocks, the page cache, batches, monitor, drain, shrinker. How a page is got is a design's business (`designs/`)."""
+"""Floor 4: kvfree_rcu() itself: blocks, the page cache, batches, monitor, drain, shrinker.
+
+How a page is got is a design's business (`designs/`).
+"""

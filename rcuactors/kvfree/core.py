@@ -1,7 +1,8 @@
 """kvfree_call_rcu() and what it keeps (kernel/rcu/tree.c, v5.9 to v5.11).
 
-The caller's object goes into the newest block of its channel, under the CPU's raw krcp->lock. When a block is needed, the cache is asked, then the
-design; when neither has a page, a two-argument caller's object is linked by its rcu_head, and a one-argument caller waits for a grace period itself.
+The caller's object goes into the newest block of its channel, under the CPU's raw krcp->lock. When a block is needed,
+the cache is asked, then the design; when neither has a page, a two-argument caller's object is linked by its
+rcu_head, and a one-argument caller waits for a grace period itself.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class KvfreeRcu:
         self._lockdep = system.lockdep
         self._retired = oracle.retired
 
-    # -- boot ---------------------------------------------------------------------------------------------------------------------
+    # -- boot --------------------------------------------------------------------------------------------------------
 
     def batch_init(self) -> None:
         """kfree_rcu_batch_init(): from now on blocks are used. Older versions fill every CPU's cache here."""
@@ -131,10 +132,13 @@ class KvfreeRcu:
         )
         return krcp
 
-    # -- the call -------------------------------------------------------------------------------------------------------------------
+    # -- the call ----------------------------------------------------------------------------------------------------
 
     async def kvfree_call_rcu(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
-        """Free an object after a grace period. `head` says that it has an rcu_head (the two-argument form): then this never sleeps."""
+        """Free an object after a grace period.
+
+        `head` says that it has an rcu_head (the two-argument form): then this never sleeps.
+        """
         ctx = cpu.ctx
         self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
         if self.system.events.on:
@@ -152,7 +156,8 @@ class KvfreeRcu:
             and conductor.horizon >= 0
             and self._lockdep.knows(ctx, krcp.lock)
         ):
-            # The lock is free, the block has room, and there is no point in between at which anybody could see the lock held: one step.
+            # The lock is free, the block has room, and there is no point in between at which anybody could see the
+            # lock held: one step.
             cpu.clock += self._append_ns
             self._retired(item, cpu.clock)
             blocks[-1].records.append(item)
@@ -167,7 +172,10 @@ class KvfreeRcu:
         self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
 
     async def _queue(self, cpu: Cpu, krcp: Krc, item: KObject, *, head: bool) -> bool:
-        """Under krcp->lock: find or get a block, else the list; arm the monitor. False when the caller has to wait itself."""
+        """Under krcp->lock: find or get a block, else the list; arm the monitor.
+
+        False when the caller has to wait itself.
+        """
         system, costs = self.system, self.system.costs
         flags = cpu.local_irq_save("kvfree_call_rcu")
         await system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
@@ -203,7 +211,7 @@ class KvfreeRcu:
         figures.latencies.add(cpu.clock - item.retired_ns)
 
     async def kvfree_call_rcu_add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc, blocks: list[Block], item: KObject) -> bool:
-        """kvfree_call_rcu_add_ptr_to_bulk(), the part that needs a new block: from the cache, or as the design has it."""
+        """kvfree_call_rcu_add_ptr_to_bulk(), when a block is needed: from the cache, or as the design has it."""
         if not self.initialized:
             return False
         if krcp.cache:

@@ -1,7 +1,10 @@
-"""From a CPU's queue to freed memory (kernel/rcu/tree.c, v5.9 to v5.11): the monitor, the batches, the work after the grace period.
+"""From a CPU's queue to freed memory (kernel/rcu/tree.c, v5.9 to v5.11).
 
-The monitor moves each channel that is free in a batch, independently of the others, and queues the batch's work for after a grace period. A batch whose
-work is still pending gets no grace period of its own: that is commit 5da7cb193db3's bug, here because the rule is.
+The monitor, the batches, the work after the grace period.
+
+The monitor moves each channel that is free in a batch, independently of the others, and queues the batch's work for
+after a grace period. A batch whose work is still pending gets no grace period of its own: that is commit
+5da7cb193db3's bug, here because the rule is.
 """
 
 from __future__ import annotations
@@ -78,7 +81,7 @@ class Drain:
             moved = True
         return moved
 
-    # -- after the grace period -----------------------------------------------------------------------------------------------------
+    # -- after the grace period --------------------------------------------------------------------------------------
 
     async def kfree_rcu_work(self, cpu: Cpu, krcp: Krc, batch: Batch) -> None:
         """The batch's work: take the channels, free them, newest block first, then the list, last in first out."""
@@ -109,7 +112,9 @@ class Drain:
         else:
             for item in records:
                 if system.events.on:
-                    system.emit(cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address:x} func=0")
+                    system.emit(
+                        cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address:x} func=0"
+                    )
                 await kvfree.vmalloc.vfree(cpu, item)
             figures.vmalloc_freed += len(records)
         figures.latencies.add_sorted(cpu.clock, records, _retired_ns)
@@ -133,7 +138,9 @@ class Drain:
             item = head.pop()
             cpu.clock += system.costs.list_walk_ns
             if system.events.on:
-                system.emit(cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address + 16:x} func=16")
+                system.emit(
+                    cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address + 16:x} func=16"
+                )
             await kvfree.kvfree(cpu, item)
             kvfree.figures.list_freed += 1
             kvfree.figures.latencies.add(cpu.clock - item.retired_ns)

@@ -1,7 +1,7 @@
 """What kvfree_rcu() counts about itself, and the distribution of latencies from call to free.
 
-The histogram has buckets of at most one part in 64, so that a run of any length takes little memory; an array of objects in the order of their calls is
-added with a few bisections instead of one step an object.
+The histogram has buckets of at most one part in 64, so that a run of any length takes little memory; an array of
+objects in the order of their calls is added with a few bisections instead of one step an object.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ class Latencies:
 
 @attrs.define(eq=False)
 class Figures:
-    """Counters of one run. Calls are counted by preempt_count << 3 | interrupts off << 2 | softirq thread << 1 | one-argument."""
+    """Counters of one run.
+
+    Calls are counted by preempt_count << 3 | interrupts off << 2 | softirq thread << 1 | one-argument.
+    """
 
     calls: defaultdict[int, int] = attrs.field(factory=lambda: defaultdict(int))
     cache_hits: int = 0

@@ -28,7 +28,10 @@ class Block:
 
 @attrs.define(eq=False)
 class Batch:
-    """struct kfree_rcu_cpu_work: what waits for one grace period. Channels are lists of blocks, oldest first, and the rcu_head list."""
+    """struct kfree_rcu_cpu_work: what waits for one grace period.
+
+    Channels are lists of blocks, oldest first, and the rcu_head list.
+    """
 
     rcu_work: RcuWork
     blocks: list[list[Block]] = attrs.field(factory=lambda: [[], []])
@@ -37,7 +40,10 @@ class Batch:
 
 @attrs.define(eq=False)
 class Krc:
-    """struct kfree_rcu_cpu: what one CPU has collected. Blocks are in order of age, the newest, which is being filled, last."""
+    """struct kfree_rcu_cpu: what one CPU has collected.
+
+    Blocks are in order of age, the newest, which is being filled, last.
+    """
 
     cpu_id: int
     lock: Lock

@@ -1,7 +1,8 @@
 """The page-cache refill of v5.11 (commit 56292e8609e3): a 0 ns hrtimer, a high-priority work, GFP_KERNEL pages.
 
-The hrtimer only enqueues and programs the clock event device, so asking is legal wherever kvfree_rcu() is; the handler runs later, in an interrupt
-that holds none of the caller's locks, and may queue a work there, which takes the pool's and the scheduler's locks.
+The hrtimer only enqueues and programs the clock event device, so asking is legal wherever kvfree_rcu() is; the
+handler runs later, in an interrupt that holds none of the caller's locks, and may queue a work there, which takes the
+pool's and the scheduler's locks.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ async def run_page_cache_worker(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
 
 
 async def fill_page_cache_func(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
-    """The work: up to rcu_min_cached_objs pages, each put into the cache under the lock. A page that fails does not end the loop."""
+    """The work: up to rcu_min_cached_objs pages, each put into the cache under the lock.
+
+    A page that fails does not end the loop.
+    """
     system, locks = kvfree.system, kvfree.system.locks
     for _ in range(kvfree.min_cached_objs):
         page = await kvfree.pages.get_free_page(cpu, GFP_KERNEL | GFP_NOWARN)

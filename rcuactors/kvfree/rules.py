@@ -1,6 +1,7 @@
 """What differs between kernel versions in kvfree_rcu(), as data, and the protocol of the part that gets pages.
 
-A version picks its rules; nothing in the flow asks for a version. Sources: kernel/rcu/tree.c at v5.9 and at commit 56292e8609e3 (v5.11).
+A version picks its rules; nothing in the flow asks for a version. Sources: kernel/rcu/tree.c at v5.9 and at commit
+56292e8609e3 (v5.11).
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class KvfreeRules:
 class PageSource(Protocol):
     """A design: one way to get a page for a new block when the CPU's cache is empty.
 
-    Both methods run under krcp->lock, a raw spinlock, with interrupts off, in whatever context the caller of kvfree_rcu() is in.
+    Both methods run under krcp->lock, a raw spinlock, with interrupts off, in whatever context the caller of
+    kvfree_rcu() is in.
     """
 
     name: str

@@ -1,7 +1,9 @@
-"""The shrinker of v5.9 to v5.11 (kfree_rcu_shrink_count(), kfree_rcu_shrink_scan() in kernel/rcu/tree.c), and the end of early boot.
+"""The shrinker of v5.9 to v5.11, and the end of early boot.
 
-Counting adds up krcp->count, which is zeroed whenever any channel is moved, so it can say too little. Scanning frees nothing itself: it starts a batch
-where the monitor is armed.
+kfree_rcu_shrink_count(), kfree_rcu_shrink_scan(), kfree_rcu_scheduler_running() in kernel/rcu/tree.c.
+
+Counting adds up krcp->count, which is zeroed whenever any channel is moved, so it can say too little. Scanning frees
+nothing itself: it starts a batch where the monitor is armed.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ def kfree_rcu_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 
 
 async def kfree_rcu_scheduler_running(kvfree: KvfreeRcu, cpu: Cpu) -> None:
-    """The scheduler runs: arm the monitor where the rcu_head list holds something (these versions look at nothing else)."""
+    """The scheduler runs.
+
+    Arm the monitor where the rcu_head list holds something (these versions look at nothing else).
+    """
     locks = kvfree.system.locks
     for krcp in kvfree.all_krcs():
         flags = cpu.local_irq_save("kfree_rcu_scheduler_running")

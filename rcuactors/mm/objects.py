@@ -18,9 +18,12 @@ VMALLOC_START: Final = 0xFFFFC90000000000
 
 @attrs.define(eq=False, repr=False)
 class KObject:
-    """One object from kmalloc(). A new one is made for each allocation, so that a stale pointer is told from a reused address.
+    """One object from kmalloc().
 
-    `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told as text by `allocated_at`.
+    A new one is made for each allocation, so that a stale pointer is told from a reused address.
+
+    `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told
+    as text by `allocated_at`.
     """
 
     is_vmalloc: ClassVar[bool] = False

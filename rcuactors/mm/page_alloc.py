@@ -1,7 +1,8 @@
 """The page allocator's way from a request to a page (mm/page_alloc.c): fast path, watermarks, slow path. Order 0 only.
 
-The fast path takes a page if the zone stays above its low watermark. The slow path wakes kswapd, tries again with the watermark that the flags allow,
-reclaims directly if the caller may block, and ends in the OOM killer unless the flags say otherwise.
+The fast path takes a page if the zone stays above its low watermark. The slow path wakes kswapd, tries again with the
+watermark that the flags allow, reclaims directly if the caller may block, and ends in the OOM killer unless the flags
+say otherwise.
 """
 
 from __future__ import annotations
@@ -45,7 +46,11 @@ class PageAllocator:
         elif gfp & Gfp.ZERO:
             cpu.clock += system.costs.page_zero_ns
         if system.events.on:
-            shown = "page=0000000000000000 pfn=0x0" if pfn is None else f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x}"
+            shown = (
+                "page=0000000000000000 pfn=0x0"
+                if pfn is None
+                else f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x}"
+            )
             system.emit(cpu, "mm_page_alloc", f"{shown} order=0 migratetype=0 gfp_flags={gfp_text(gfp)}")
         return pfn
 

@@ -1,7 +1,7 @@
 """Reclaim (mm/vmscan.c, mm/oom_kill.c) in virtual time: kswapd, direct reclaim, shrinkers, the OOM killer.
 
-What can be reclaimed is page cache that user programs have read in, and what shrinkers give. What the OOM killer can kill is a user process. Both are
-put there by scenarios (`UserMemory`): this floor has no file systems.
+What can be reclaimed is page cache that user programs have read in, and what shrinkers give. What the OOM killer can
+kill is a user process. Both are put there by scenarios (`UserMemory`): this floor has no file systems.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _SHRINK_BATCH: Final = 128
 
 @attrs.frozen(eq=False)
 class Shrinker:
-    """struct shrinker. `count` answers 0 when there is nothing, `scan` answers how many objects it let go, or None (SHRINK_STOP)."""
+    """struct shrinker.
+
+    `count` answers 0 when there is nothing, `scan` answers how many objects it let go, or None (SHRINK_STOP).
+    """
 
     name: str
     count: Callable[[Cpu], Awaitable[int]]
@@ -73,7 +76,7 @@ class Reclaim:
         """PF_MEMALLOC: whoever reclaims must not reclaim recursively."""
         return cpu.current.pid in self._reclaimers
 
-    # -- kswapd ---------------------------------------------------------------------------------------------------------------------
+    # -- kswapd ------------------------------------------------------------------------------------------------------
 
     async def wake_all_kswapds(self, cpu: Cpu) -> None:
         """wakeup_kswapd(): a wake-up like any other, with the scheduler's locks."""
@@ -92,7 +95,7 @@ class Reclaim:
                     break
             await cpu.sleep("low memory")
 
-    # -- direct reclaim ---------------------------------------------------------------------------------------------------------------
+    # -- direct reclaim ----------------------------------------------------------------------------------------------
 
     async def try_to_free_pages(self, cpu: Cpu) -> int:
         """Direct reclaim in the caller's context; returns the pages that came back."""
@@ -135,14 +138,18 @@ class Reclaim:
                 break
             total -= scanned
 
-    # -- the end of the rope ------------------------------------------------------------------------------------------------------------
+    # -- the end of the rope -----------------------------------------------------------------------------------------
 
     async def out_of_memory(self, cpu: Cpu, gfp: Gfp) -> bool:
         """out_of_memory(): kill the largest process; False when there is none to kill."""
         cpu.clock += self._system.costs.oom_kill_ns
         ctx = cpu.ctx
         victim = max(self.user.processes, key=lambda process: len(process.pages), default=None)
-        outcome = "Out of memory and no killable processes..." if victim is None else f"Out of memory: Killed process {victim.name}"
+        outcome = (
+            "Out of memory and no killable processes..."
+            if victim is None
+            else f"Out of memory: Killed process {victim.name}"
+        )
         head = f"{ctx.comm} invoked oom-killer: gfp_mask=0x{int(gfp):x}({gfp_text(gfp)}), order=0, oom_score_adj=0"
         text = "\n".join([head, *cpu.judge.stack(cpu, call_trace()), outcome])
         cpu.judge.report(cpu, ViolationKind.OUT_OF_MEMORY, head, text)

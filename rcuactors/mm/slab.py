@@ -1,7 +1,10 @@
-"""kmalloc() and kfree() (mm/slub.c of v5.9 to v5.11): slabs of one page, a current slab for each CPU, a list of partial ones for each cache.
+"""kmalloc() and kfree() (mm/slub.c of v5.9 to v5.11).
 
-The fast paths touch the CPU's own slab and take no lock. Taking over a partial slab, and giving an empty one back to the page allocator, go under
-n->list_lock, a spinlock_t (on PREEMPT_RT raw, as the patches of that time have it). A cache keeps `MIN_PARTIAL` slabs however empty.
+Slabs of one page, a current slab for each CPU, a list of partial ones for each cache.
+
+The fast paths touch the CPU's own slab and take no lock. Taking over a partial slab, and giving an empty one back to
+the page allocator, go under n->list_lock, a spinlock_t (on PREEMPT_RT raw, as the patches of that time have it). A
+cache keeps `MIN_PARTIAL` slabs however empty.
 """
 
 from __future__ import annotations
@@ -35,7 +38,10 @@ _address = attrgetter("address")
 
 @attrs.define(eq=False)
 class Slab:
-    """One page of objects. `free` are the addresses that are not given out, unless the slab is some CPU's current one, which then owns them."""
+    """One page of objects.
+
+    `free` are the addresses that are not given out, unless the slab is some CPU's current one, which then owns them.
+    """
 
     cache: Cache
     pfn: int
@@ -94,7 +100,9 @@ class SlabAllocator:
         cache = self._caches.get(size)
         if cache is None:
             if not 1 <= size <= SIZES[-1]:
-                raise BadInput(f"kmalloc({size}): the model has sizes from 1 to {SIZES[-1]} bytes; use kvmalloc() for more")
+                raise BadInput(
+                    f"kmalloc({size}): the model has sizes from 1 to {SIZES[-1]} bytes; use kvmalloc() for more"
+                )
             bucket = SIZES[bisect_left(SIZES, size)]
             cache = self._caches.get(bucket)
             if cache is None:
@@ -182,7 +190,7 @@ class SlabAllocator:
             await locks.spin_unlock(cpu, cache.list_lock)
         await cpu.local_irq_restore(flags)
 
-    # -- freeing ------------------------------------------------------------------------------------------------------------------------
+    # -- freeing -----------------------------------------------------------------------------------------------------
 
     async def kfree(self, cpu: Cpu, item: KObject, how: str = "kfree") -> None:
         """Give one object back."""

@@ -26,7 +26,9 @@ _LARGEST = 1 << 30
 class Vmalloc:
     """The vmalloc area."""
 
-    def __init__(self, system: System, pages: PageAllocator, observer: LifetimeObserver, workqueues: Workqueues) -> None:
+    def __init__(
+        self, system: System, pages: PageAllocator, observer: LifetimeObserver, workqueues: Workqueues
+    ) -> None:
         self._system = system
         self._pages = pages
         self._observer = observer

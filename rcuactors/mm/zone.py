@@ -1,7 +1,8 @@
 """The zone and the per-CPU page lists in front of it (mm/page_alloc.c of v5.9/v5.10), order 0 only.
 
-A CPU's list is touched with interrupts off and no lock; it is refilled from the zone in batches under zone->lock, a spinlock_t, and drained back the same
-way. On PREEMPT_RT the list is under a local_lock instead of interrupts off, as the PREEMPT_RT patches of that time have it (docs, assumptions).
+A CPU's list is touched with interrupts off and no lock; it is refilled from the zone in batches under zone->lock, a
+spinlock_t, and drained back the same way. On PREEMPT_RT the list is under a local_lock instead of interrupts off, as
+the PREEMPT_RT patches of that time have it (docs, assumptions).
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Zone:
             found = self._lists[cpu.cpu_id] = PageList(lock=lock)
         return found
 
-    # -- the buddy allocator's order-0 list, under zone->lock -------------------------------------------------------------------------
+    # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 
     def _take(self) -> int:
         self.free -= 1
@@ -108,7 +109,7 @@ class Zone:
         self.drains += 1
         await system.locks.spin_unlock(cpu, self.lock)
 
-    # -- the CPU's list -----------------------------------------------------------------------------------------------------------------
+    # -- the CPU's list ----------------------------------------------------------------------------------------------
 
     async def _pin(self, cpu: Cpu, pages: PageList) -> bool:
         if pages.lock is not None:

@@ -1,7 +1,8 @@
 """RCU callbacks (kernel/rcu/tree.c): call_rcu(), its waiters, and the softirq that invokes them.
 
-A CPU's callbacks first wait without a grace period of their own; the next tick raises RCU_SOFTIRQ, which gives them the number of the grace period that
-will do (rcu_accelerate_cbs()) and asks the machine for it. When its end is heard of, the next tick invokes them, at most `BLIMIT` at a time.
+A CPU's callbacks first wait without a grace period of their own; the next tick raises RCU_SOFTIRQ, which gives them
+the number of the grace period that will do (rcu_accelerate_cbs()) and asks the machine for it. When its end is heard
+of, the next tick invokes them, at most `BLIMIT` at a time.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Callbacks:
             found = self._lists[cpu.cpu_id] = _CallbackList()
         return found
 
-    # -- what a CPU hears ---------------------------------------------------------------------------------------------------------
+    # -- what a CPU hears --------------------------------------------------------------------------------------------
 
     def _qs_needed(self, cpu: Cpu, message: Message) -> None:
         assert isinstance(message, QuiescentStateNeeded)
@@ -129,12 +130,12 @@ class Callbacks:
         return found is not None and bool(found.heads)
 
     def _tick(self, cpu: Cpu) -> None:
-        """rcu_sched_clock_irq(): is there something for the softirq to do?"""
+        """rcu_sched_clock_irq(): raise the softirq if there is something for it to do."""
         found = self._lists.get(cpu.cpu_id)
         if found is not None and (found.unassigned or found.ready()):
             self._system.softirqs.raise_irqoff(cpu, Softirq.RCU)
 
-    # -- call_rcu -----------------------------------------------------------------------------------------------------------------
+    # -- call_rcu ----------------------------------------------------------------------------------------------------
 
     async def call_rcu(self, cpu: Cpu, function: Callback, name: str) -> None:
         """Queue a callback: interrupts off for a moment, no lock. Legal in any context but NMI."""
@@ -183,7 +184,7 @@ class Callbacks:
         if mine.ready():
             system.softirqs.raise_irqoff(cpu, Softirq.RCU)
 
-    # -- waiting ------------------------------------------------------------------------------------------------------------------
+    # -- waiting -----------------------------------------------------------------------------------------------------
 
     async def synchronize_rcu(self, cpu: Cpu) -> None:
         """Sleep until a grace period has passed; at once while there is only one context (rcu_blocking_is_gp())."""

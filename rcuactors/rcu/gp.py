@@ -1,8 +1,9 @@
 """The grace-period machine (kernel/rcu/tree.c, rcu_gp_kthread()): an actor that collects quiescent states.
 
-Every CPU must be seen outside of read-side sections once. Busy CPUs are asked and report at a context switch, at a tick that found no reader, or when a
-reader ends; idle ones are found by the forced-quiescent-state scan, the first a jiffy after the start (jiffies_till_first_fqs). Readers that were
-switched out are waited for by name. The kernel's machine is a thread on some CPU; here it has a line of time of its own (docs, assumptions).
+Every CPU must be seen outside of read-side sections once. Busy CPUs are asked and report at a context switch, at a
+tick that found no reader, or when a reader ends; idle ones are found by the forced-quiescent-state scan, the first a
+jiffy after the start (jiffies_till_first_fqs). Readers that were switched out are waited for by name. The kernel's
+machine is a thread on some CPU; here it has a line of time of its own (docs, assumptions).
 """
 
 from __future__ import annotations
@@ -63,7 +64,12 @@ class GracePeriodMachine(Device):
                 self._take(message)
             if self.mailbox.waiting:
                 continue
-            if gp_seq.in_progress(self.gp_seq) and not self._waiting and not self._blockers and not self._idle_unscanned:
+            if (
+                gp_seq.in_progress(self.gp_seq)
+                and not self._waiting
+                and not self._blockers
+                and not self._idle_unscanned
+            ):
                 self._end()
             if not gp_seq.in_progress(self.gp_seq) and self._requested > self.gp_seq:
                 self._start()
@@ -96,7 +102,9 @@ class GracePeriodMachine(Device):
         self._emit("start")
         self._blockers = dict(self._blocked)
         self._waiting = dict(sorted(system.cpus.items()))
-        self._idle_unscanned = len(self._waiting) < system.config.nr_cpus or any(cpu.idle for cpu in self._waiting.values())
+        self._idle_unscanned = len(self._waiting) < system.config.nr_cpus or any(
+            cpu.idle for cpu in self._waiting.values()
+        )
         self._asked.clear()
         for cpu in self._waiting.values():
             if not cpu.idle:
@@ -125,7 +133,10 @@ class GracePeriodMachine(Device):
             self._report_stall()
 
     def _report_stall(self) -> None:
-        """print_other_cpu_stall(): who keeps the grace period from ending. After the second report the run is given up."""
+        """print_other_cpu_stall(): who keeps the grace period from ending.
+
+        After the second report the run is given up.
+        """
         self._stalls += 1
         self._stall_due = self.clock + 3 * STALL_TIMEOUT_NS
         jiffies = (self.clock - self._started_ns) // self._system.config.jiffy_ns

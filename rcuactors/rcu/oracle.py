@@ -1,8 +1,9 @@
 """The lifetime oracle: it watches objects and read-side sections, and never asks the grace-period machine.
 
-Every read-side section gets a serial number when it opens. An object that is retired notes how many had been opened by then: any of those that is still
-open may hold a reference, so freeing the object now is a use-after-free window even if nobody touches it. The oldest open section decides, which makes
-the check one comparison an object. Objects, double frees, leaks at the end, and objects retired and never freed are told from the same book-keeping.
+Every read-side section gets a serial number when it opens. An object that is retired notes how many had been opened
+by then: any of those that is still open may hold a reference, so freeing the object now is a use-after-free window
+even if nobody touches it. The oldest open section decides, which makes the check one comparison an object. Objects,
+double frees, leaks at the end, and objects retired and never freed are told from the same book-keeping.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Tracked(Protocol):
     retired_ns: int
 
     @property
-    def allocated_at(self) -> str: ...
+    def allocated_at(self) -> str:
+        """Where, as text."""
+        ...
 
     def __str__(self) -> str: ...
 
@@ -64,7 +67,7 @@ class Oracle:
         self.peak_objects = 0
         self.peak_bytes = 0
 
-    # -- readers --------------------------------------------------------------------------------------------------------------
+    # -- readers -----------------------------------------------------------------------------------------------------
 
     def reader_enters(self, who: str, site: str) -> Reader:
         """A read-side section opens."""
@@ -88,7 +91,7 @@ class Oracle:
         """The sections that are open now, oldest first."""
         return tuple(self._open.values())
 
-    # -- objects --------------------------------------------------------------------------------------------------------------
+    # -- objects -----------------------------------------------------------------------------------------------------
 
     def allocated(self, item: Tracked) -> None:
         """An object was given out."""
@@ -132,7 +135,7 @@ class Oracle:
         self.live_bytes -= size
         return good
 
-    # -- reports --------------------------------------------------------------------------------------------------------------
+    # -- reports -----------------------------------------------------------------------------------------------------
 
     def _judge_free(self, item: Tracked, how: str) -> None:
         if item.state == RETIRED:
@@ -150,10 +153,15 @@ class Oracle:
         self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines)
 
     def _double_free(self, item: Tracked, how: str) -> None:
-        self._report(ViolationKind.DOUBLE_FREE, f"BUG: double free: {item} by {how}", [f"object allocated at {item.allocated_at}"])
+        self._report(
+            ViolationKind.DOUBLE_FREE,
+            f"BUG: double free: {item} by {how}",
+            [f"object allocated at {item.allocated_at}"],
+        )
 
     def _retired_twice(self, item: Tracked) -> None:
-        title = f"BUG: double free: {item} given to kvfree_rcu() {'again' if item.state == RETIRED else 'after it was freed'}"
+        when = "again" if item.state == RETIRED else "after it was freed"
+        title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
         self._report(ViolationKind.DOUBLE_FREE, title, [f"object allocated at {item.allocated_at}"])
 
     def end_of_run(self, *, machine_idle: bool) -> None:

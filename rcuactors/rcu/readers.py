@@ -1,7 +1,9 @@
-"""Read-side sections (kernel/rcu/tree_plugin.h): nesting, what a context switch inside one means, and the report of a quiescent state.
+"""Read-side sections (kernel/rcu/tree_plugin.h).
 
-Preemptible RCU counts nesting in the task and waits for tasks that were switched out inside; without CONFIG_PREEMPTION a section is a region with
-preemption off, and any context switch is a quiescent state.
+Nesting, what a context switch inside one means, and the report of a quiescent state.
+
+Preemptible RCU counts nesting in the task and waits for tasks that were switched out inside; without
+CONFIG_PREEMPTION a section is a region with preemption off, and any context switch is a quiescent state.
 """
 
 from __future__ import annotations
@@ -60,7 +62,10 @@ class ReadSide:
         )
 
     def rcu_read_unlock(self, cpu: Cpu) -> None:
-        """Leave the innermost section; the end of the outermost one may be the quiescent state that a grace period waits for."""
+        """Leave the innermost section.
+
+        The end of the outermost one may be the quiescent state that a grace period waits for.
+        """
         ctx, system = cpu.ctx, self.system
         key = cpu.current.pid or -1 - cpu.cpu_id
         sections = self._sections.get(key)
@@ -98,7 +103,7 @@ class ReadSide:
             self.system.conductor.post(self.machine, message)
 
     def note_context_switch(self, cpu: Cpu, thread: Thread, _preempted: bool) -> None:
-        """rcu_note_context_switch(): a reader that is switched out is waited for by name; the CPU itself is quiescent."""
+        """rcu_note_context_switch(): who is switched out in a reader is waited for by name; the CPU is quiescent."""
         if self._preemptible and thread.ctx.rcu_nesting and not thread.rcu_blocked:
             thread.rcu_blocked = True
             message = ReaderBlocked(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, thread=thread)
@@ -106,7 +111,10 @@ class ReadSide:
         self.report(cpu)
 
     def _tick(self, cpu: Cpu) -> None:
-        """rcu_flavor_sched_clock_irq(): a tick that interrupted no reader and no region with preemption or bottom halves off is a quiescent state."""
+        """rcu_flavor_sched_clock_irq().
+
+        A tick that interrupted no reader and no region with preemption or bottom halves off is a quiescent state.
+        """
         if cpu.cpu_id not in self.qs_needed:
             return
         # One level of hardirq is the tick's own; an idle thread that serves a softirq below it is not idle.

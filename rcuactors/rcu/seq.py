@@ -1,7 +1,7 @@
 """Grace-period sequence numbers (kernel/rcu/rcu.h): the low two bits are the phase, the rest counts.
 
-A snapshot taken while the machine is idle names the end of the next grace period; taken while one runs, the end of the one after it, since the
-running one may have begun before the caller's last store.
+A snapshot taken while the machine is idle names the end of the next grace period; taken while one runs, the end of
+the one after it, since the running one may have begun before the caller's last store.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from typing import Final
 
 PHASE_MASK: Final = 3
 INITIAL: Final = (0 - 300) * (PHASE_MASK + 1)
-"""rcu_state.gp_seq at boot: the counter wraps 300 grace periods later, on purpose (RCU_INIT: (0UL - 300UL) << RCU_SEQ_CTR_SHIFT)."""
+"""rcu_state.gp_seq at boot: the counter wraps 300 grace periods later, on purpose (RCU_INIT.
+
+(0UL - 300UL) << RCU_SEQ_CTR_SHIFT).
+"""
 
 
 def in_progress(seq: int) -> bool:

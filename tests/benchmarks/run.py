@@ -1,7 +1,10 @@
-"""The benchmarks: `python tests/benchmarks/run.py [--short]` prints each figure as a ratio of two things measured in this run, beside what it should reach.
+"""The benchmarks.
 
-Each pair is measured in turns, several times, and the median of the ratios is printed: what the machine is doing besides hurts both sides alike. Nothing here
-passes or fails; speed is no subject for a test.
+`python tests/benchmarks/run.py [--short]` prints each figure as a ratio of two things measured in this run, beside
+what it should reach.
+
+Each pair is measured in turns, several times, and the median of the ratios is printed: what the machine is doing
+besides hurts both sides alike. Nothing here passes or fails; speed is no subject for a test.
 """
 
 from __future__ import annotations
@@ -97,11 +100,19 @@ def calls_against_simpy(calls: int, rounds: int) -> Figure:
 def hundred_times(small: int, rounds: int) -> Figure:
     """Time for a hundred times the calls, over a hundred times the time."""
     ratio, large_s, small_s = paired(lambda: burst(100 * small), lambda: [burst(small) for _ in range(10)], rounds)
-    return Figure(f"time of {100 * small:,} calls / {small:,} calls", ratio * 10, "<= 110", f"{large_s:.2f} s against {small_s / 10:.3f} s")
+    return Figure(
+        f"time of {100 * small:,} calls / {small:,} calls",
+        ratio * 10,
+        "<= 110",
+        f"{large_s:.2f} s against {small_s / 10:.3f} s",
+    )
 
 
 def peak_kib() -> int:
-    """Peak memory of this process. Linux's ru_maxrss would include the parent's at the time of the fork, so /proc is asked first."""
+    """Peak memory of this process.
+
+    Linux's ru_maxrss would include the parent's at the time of the fork, so /proc is asked first.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -111,7 +122,7 @@ def peak_kib() -> int:
 
 
 def peak_memory(objects: int, burst_us: int) -> int:
-    """Peak memory in KiB of a process that frees steadily, so that what is outstanding does not depend on the number of calls."""
+    """Peak memory in KiB of a process that frees steadily, with the same outstanding whatever the number of calls."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from tests.benchmarks.run import QUIET, peak_kib, run, steady;"
@@ -180,7 +191,7 @@ class _Runner(Device):
 
 def conduct(hand_overs: int) -> None:
     """Two actors under the conductor, in turns."""
-    import trio  # noqa: PLC0415
+    import trio
 
     conductor = Conductor(Timed(), max_steps=1 << 60)
     conductor.on_quiescent = conductor.finish
@@ -199,7 +210,12 @@ def conduct(hand_overs: int) -> None:
 def hand_overs_against_trio(count: int, rounds: int) -> Figure:
     """Hand-overs a second, the conductor's over bare Trio's."""
     ratio, theirs, ours = paired(lambda: run_limit(count), lambda: conduct(count), rounds)
-    return Figure("conductor hand-overs a second / bare Trio", ratio, ">= 0.6", f"{count / ours:,.0f}/s against {count / theirs:,.0f}/s")
+    return Figure(
+        "conductor hand-overs a second / bare Trio",
+        ratio,
+        ">= 0.6",
+        f"{count / ours:,.0f}/s against {count / theirs:,.0f}/s",
+    )
 
 
 def figures(*, short: bool) -> list[Callable[[], Figure]]:

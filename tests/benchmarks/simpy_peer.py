@@ -1,8 +1,11 @@
-"""The peer: the same batching as a SimPy user would write it. A process a CPU, a store for messages, a timeout a call, no checks at all.
+"""The peer: the same batching as a SimPy user would write it.
 
-It keeps what batching is about: objects with the time of their call, blocks of 510 pointers, a page cache refilled by a worker, a monitor, a grace period,
-a worker that frees block by block and gives pages back to the cache, and the count and the sum of latencies. It has no locks, no contexts, no interrupts,
-no memory management, no oracle, no readers.
+A process a CPU, a store for messages, a timeout a call, no checks at all.
+
+It keeps what batching is about: objects with the time of their call, blocks of 510 pointers, a page cache refilled by
+a worker, a monitor, a grace period, a worker that frees block by block and gives pages back to the cache, and the
+count and the sum of latencies. It has no locks, no contexts, no interrupts, no memory management, no oracle, no
+readers.
 """
 
 from __future__ import annotations

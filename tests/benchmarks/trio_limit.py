@@ -1,4 +1,7 @@
-"""The limit: two bare Trio tasks that hand over to each other, in the form that the conductor uses. Nothing else happens."""
+"""The limit: two bare Trio tasks that hand over to each other, in the form that the conductor uses.
+
+Nothing else happens.
+"""
 
 from __future__ import annotations
 

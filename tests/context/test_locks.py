@@ -213,9 +213,9 @@ def test_on_preempt_rt_a_spinlock_pins_and_leaves_interrupts_on(rcu_lab: RcuLab)
     async def script(k: Kernel) -> None:
         lock = k.spinlock("lock")
         saved = await k.spin_lock_irqsave(lock)
-        flags.append(run.machine.system.this_cpu.ctx.flags())
+        flags.append(run.machine.system.cpu(0).ctx.flags())
         await k.spin_unlock_irqrestore(lock, saved)
-        flags.append(run.machine.system.this_cpu.ctx.flags())
+        flags.append(run.machine.system.cpu(0).ctx.flags())
 
     run = rcu_lab.prepare(script, PREEMPT_RT=True)
     assert run.run().clean

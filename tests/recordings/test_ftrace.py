@@ -12,9 +12,9 @@ from rcuactors.recordings import TraceLine, context_of, format_line, parse_line
 DATA = Path(__file__).parents[1] / "data" / "recordings"
 
 # Names of tasks: what prctl(PR_SET_NAME) lets through, but for spaces at the front (padding).
-COMMS = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r"), min_size=1, max_size=15
-).filter(lambda comm: not comm.startswith(" "))
+COMMS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r"), min_size=1, max_size=15).filter(
+    lambda comm: not comm.startswith(" ")
+)
 FLAGS = st.one_of(
     st.from_regex(r"[.dDb][.Nnp][.Hhszz][.1-9a-f]", fullmatch=True),
     st.from_regex(r"[.dDb][.Nnp][.HhszZ][.1-9a-f][.1-9a-f]", fullmatch=True),

@@ -367,9 +367,7 @@ def damaged_recordings(draw: Callable[[st.SearchStrategy[int]], int]) -> bytes:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(
-    st.one_of(st.binary(), st.text().map(str.encode), st.binary().map(gzip.compress), damaged_recordings())
-)
+@given(st.one_of(st.binary(), st.text().map(str.encode), st.binary().map(gzip.compress), damaged_recordings()))
 def test_garbage_raises_nothing_but_bad_input(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path, content)
     try:
