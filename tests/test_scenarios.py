@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rcuactors import RunOptions, Scenario, run
+from rcuactors.explore import make_strategy
 from rcuactors.loading import find_scenarios, load_scenario
 from rcuactors.scenario import KERNELS, PRESETS
 
@@ -177,3 +178,16 @@ def test_as_a_script(name: str, arguments: list[str], status: int) -> None:
     assert ran.returncode == status, ran.stderr
     assert ("BUG" in ran.stdout) == (status == 1)
     assert "Traceback" not in ran.stdout + ran.stderr
+
+
+SMALLER = {"cold_cache_burst": {"objects": 1200}, "flood": {"objects": 2000}, "slab_and_vmalloc": {"objects": 60}}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", NAMES)
+def test_v5_11_is_clean_under_the_random_strategy_too(name: str, preset: str) -> None:
+    """A short form of a campaign: RCUACTORS_SEEDS=100 in the environment makes it a long one."""
+    for seed in range(int(os.environ.get("RCUACTORS_SEEDS", "2"))):
+        options = RunOptions(kernel="v5.11", strategy=make_strategy("random"), seed=seed)
+        result = run(load(name), options, **PRESETS[preset], **SMALLER.get(name, {}))
+        assert result.outcome() == "clean", f"seed {seed}"

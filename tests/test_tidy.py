@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,22 @@ MAX_LINES = 450
 MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:work|tmp|home|root|Users)/[\w.-]+")
 
 
+FOLDERS = ("rcuactors", "scenarios", "tests", "docs", ".ci")
+
+
 def tracked(root: Path, *suffixes: str) -> list[Path]:
-    """The repository's files of these kinds: those that git knows of, or all, where there is no git."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
-    names = (
-        listed.stdout.split("\0")
-        if listed.returncode == 0
-        else [str(path.relative_to(root)) for path in root.rglob("*")]
+    """The project's own files of these kinds: what lies in its folders and beside them."""
+    beside = [path for path in root.iterdir() if path.is_file()]
+    within = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
+    recordings = root / "tests" / "data" / "recordings"
+    return sorted(
+        path
+        for path in beside + within
+        if path.is_file()
+        and path.name.endswith(suffixes)
+        and "__pycache__" not in path.parts
+        and not path.is_relative_to(recordings)
     )
-    paths = [root / name for name in names if name.endswith(suffixes) and not name.startswith("tests/data/recordings")]
-    return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
 
 
 def test_the_list_of_files_is_not_empty(root: Path) -> None:

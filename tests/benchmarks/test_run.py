@@ -1,0 +1,40 @@
+"""The benchmarks still run, in small; what they print is for people, not for a test."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def benchmarks() -> ModuleType:
+    path = Path(__file__).with_name("run.py")
+    spec = importlib.util.spec_from_file_location("benchmarks_run", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_peer_and_the_machine_free_every_object(benchmarks: ModuleType) -> None:
+    assert benchmarks.run_peer(3_000, 500, cpus=2) == 6_000
+    result = benchmarks.burst(3_000)
+    assert result.counters["bulk_objects"] + result.counters["list_freed"] == 3_000
+
+
+def test_every_figure_is_measured(benchmarks: ModuleType) -> None:
+    figures = [
+        benchmarks.calls_against_simpy(2_000, 1),
+        benchmarks.hundred_times(50, 1),
+        benchmarks.memory_follows_outstanding(50),
+        benchmarks.many_cpus(200, 1),
+        benchmarks.hand_overs_against_trio(200, 1),
+    ]
+    for figure in figures:
+        assert figure.ratio > 0
+        assert figure.name in figure.line()
+        assert figure.wanted in figure.line()
