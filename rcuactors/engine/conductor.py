@@ -32,7 +32,7 @@ from .strand import Body, Gate, Strand, strand_main
 FOREVER: Final = 1 << 62
 """A virtual time that no run reaches, in nanoseconds."""
 
-DEFAULT_MAX_STEPS: Final = 20_000_000
+DEFAULT_MAX_STEPS: Final = 10_000_000
 """How many steps a run may take.
 
 They are points at which the conductor was asked, and microseconds that its busiest actor was busy.
