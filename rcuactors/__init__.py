@@ -46,9 +46,9 @@ __all__ = [
 
 
 def script(chosen: Scenario) -> None:
-    """For the last lines of a scenario file.
+    """Run a scenario as `rcuactors run` would, with the options on the command line, and exit.
 
-    Run it as `rcuactors run` would, with the options on the command line, and exit.
+    For the last lines of a scenario file.
     """
     from .cli import run_script  # noqa: PLC0415 - the command line is not needed by those who import a scenario
 

@@ -1,9 +1,7 @@
 """The modelled kernel's configuration, by the kernel's own names.
 
-Kconfig symbols, boot parameters, and a few sizes of the machine.
-
-One frozen value, parsed and checked in one place. It knows nothing of what the names do; each floor reads the fields
-that concern it.
+Kconfig symbols, boot parameters, and a few sizes of the machine: one frozen value, checked in one place. It knows
+nothing of what the names do; each floor reads the fields that concern it.
 """
 
 from __future__ import annotations
@@ -81,10 +79,11 @@ class Config:
 
     def as_settings(self) -> dict[str, str]:
         """Every field by its name, in the form in which it is set: y, n, or a number."""
-        return {field.name: _show(getattr(self, field.name)) for field in attrs.fields(Config)}
+        return {field.name: value_text(getattr(self, field.name)) for field in attrs.fields(Config)}
 
 
-def _show(value: bool | int) -> str:
+def value_text(value: object) -> str:
+    """A value in the form in which it is set: y, n, a number or a text."""
     if isinstance(value, bool):
         return "y" if value else "n"
     return str(value)

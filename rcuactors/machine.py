@@ -46,7 +46,7 @@ Body = Callable[[], Coroutine[Any, Any, None]]
 
 @attrs.frozen(kw_only=True)
 class Setup:
-    """What a run depends on, besides the scenario. `boot` leaves the machine in early boot instead of fully up."""
+    """What a run depends on, besides the scenario. `early_boot`: it begins before the scheduler runs."""
 
     era: Era
     config: Config = attrs.field(factory=Config)
@@ -75,7 +75,7 @@ class Machine:
             config=config, conductor=self.conductor, judge=self.judge, costs=setup.costs, events=self.events
         )
         self.workqueues = Workqueues(self.system)
-        self.oracle = Oracle(self._report_lifetime)
+        self.oracle = Oracle(self._report)
         self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index())
         self.gp.on_stall = self._stalled
         self.system.add_device(self.gp)
@@ -97,7 +97,6 @@ class Machine:
             source=make_design(design) if isinstance(design, str) else design,
         )
         self.pages.reclaim.shrinkers.append(kfree_rcu_shrinker(self.kvfree))
-        self._main_pid = 0
         self.end_ns = 0
         if setup.early_boot:
             self.callbacks.scheduler_active = SchedulerActive.INACTIVE
@@ -132,7 +131,6 @@ class Machine:
         boot_cpu = self.system.cpu(0)
         self.system.start()
         main = self.system.create_thread(boot_cpu, name[:15], body)
-        self._main_pid = main.pid
         boot_cpu.make_runnable(main)
         self.pages.inject = True
 
@@ -169,9 +167,6 @@ class Machine:
         await kfree_rcu_scheduler_running(self.kvfree, cpu)
 
     # -- reports -----------------------------------------------------------------------------------------------------
-
-    def _report_lifetime(self, kind: ViolationKind, title: str, lines: list[str]) -> None:
-        self._report(kind, title, lines)
 
     def _report(self, kind: ViolationKind, title: str, lines: list[str]) -> None:
         running = self.conductor.running

@@ -1,6 +1,6 @@
-"""What a run leaves.
+"""What a run leaves: violations, counters, latencies and the digest of its events.
 
-Violations, counters, latencies, the digest of its events, as frozen data and as JSON-ready dictionaries.
+As frozen data, and as dictionaries ready for JSON.
 """
 
 from __future__ import annotations

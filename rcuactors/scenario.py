@@ -16,7 +16,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from .config import Config, with_settings
+from .config import Config, value_text, with_settings
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import DEFAULT_MAX_STEPS
@@ -51,9 +51,10 @@ Expectation = Mapping[str, Mapping[str, str]]
 
 @attrs.frozen(kw_only=True)
 class Scenario:
-    """A scenario.
+    """What to run, and what is expected of it.
 
-    What to run, with which parameters, on which configuration unless the user says otherwise, and what is expected.
+    `parameters` are the body's keyword arguments with their defaults. `settings` are the configuration that it needs,
+    by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs.
     """
 
     name: str
@@ -69,6 +70,8 @@ def scenario(
     *, expect: Expectation | None = None, settings: Mapping[str, str] | None = None, early_boot: bool = False
 ) -> Callable[[Body], Scenario]:
     """Make a scenario of an async function.
+
+    `settings` and `early_boot` are as in `Scenario`; `expect` says what the run finds on each kernel and preset.
 
     Raises BadInput when the function, its parameters or the table are not of the right form.
     """
@@ -118,7 +121,8 @@ def _checked(name: str, expect: Expectation) -> Expectation:
 def split_settings(chosen: Scenario, settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
     """Tell the configuration's names from the scenario's parameters.
 
-    Raises BadInput for a parameter of the wrong type.
+    Returns the configuration's settings as text, and every parameter with its value. Raises BadInput for a parameter
+    of the wrong type.
     """
     config: dict[str, str] = {}
     parameters = dict(chosen.parameters)
@@ -146,16 +150,13 @@ def _parse_parameter(name: str, text: str, default: object) -> Any:
     return text
 
 
-def _as_text(value: object) -> str:
-    """A setting given in Python, in the form in which it is given on the command line."""
-    if isinstance(value, bool):
-        return "y" if value else "n"
-    return str(value)
-
-
 @attrs.frozen(kw_only=True)
 class RunOptions:
-    """How to run a scenario. `settings` are NAME=VALUE texts, of the configuration or of the scenario's parameters."""
+    """How to run a scenario.
+
+    `settings` maps names of the configuration, or of the scenario's parameters, to values as text. `design` is the
+    version's own unless given; `max_steps` bounds the run; without `events` nothing is told to `sinks`.
+    """
 
     kernel: str = DEFAULT_ERA
     design: str | PageSource | None = None
@@ -170,9 +171,9 @@ class RunOptions:
 
 @contextmanager
 def _patient_collector() -> Iterator[None]:
-    """A run holds up to millions of live objects and makes next to no cycles.
+    """Let Python look for reference cycles less often meanwhile.
 
-    Let Python look for cycles less often meanwhile.
+    A run holds up to millions of live objects and makes next to no cycles.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
@@ -183,7 +184,10 @@ def _patient_collector() -> Iterator[None]:
 
 
 class Run:
-    """One run of a scenario: made, run once, and read."""
+    """One run of a scenario: made, run once, and read.
+
+    Raises BadInput when an option names what does not exist, or has a value out of its range.
+    """
 
     def __init__(self, chosen: Scenario, options: RunOptions) -> None:
         config_settings, self._parameters = split_settings(chosen, options.settings)
@@ -217,7 +221,7 @@ class Run:
         return self.result()
 
     async def arun(self) -> Result:
-        """The same inside somebody else's `trio.run`."""
+        """The same inside somebody else's `trio.run`, on its clock."""
         await self.machine.arun(self._main, self.scenario.name)
         return self.result()
 
@@ -236,8 +240,10 @@ class Run:
 def run(chosen: Scenario, options: RunOptions | None = None, **settings: object) -> Result:
     """Run a scenario and return its result.
 
-    `settings` are configuration names or parameters, such as PREEMPT_RT="y".
+    `settings` are configuration names or parameters, such as PREEMPT_RT="y"; they win over those of the options.
+    Raises BadInput for an option or setting that is wrong, what the scenario raises, and the first KernelBug under
+    panic_on_warn.
     """
     chosen_options = options or RunOptions()
-    merged = {**chosen_options.settings, **{name: _as_text(value) for name, value in settings.items()}}
+    merged = {**chosen_options.settings, **{name: value_text(value) for name, value in settings.items()}}
     return Run(chosen, attrs.evolve(chosen_options, settings=merged)).run()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from .config import value_text
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import DEFAULT_MAX_STEPS
@@ -28,12 +29,6 @@ Script = Scenario | Callable[..., Awaitable[None]]
 
 AsyncRun = Callable[..., Awaitable[Result]]
 """What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "y" if value else "n"
-    return str(value)
 
 
 class RcuLab:
@@ -60,7 +55,7 @@ class RcuLab:
         options = RunOptions(
             kernel=kernel,
             design=design,
-            settings={name: _as_text(value) for name, value in settings.items()},
+            settings={name: value_text(value) for name, value in settings.items()},
             strategy=strategy or Timed(),
             seed=seed,
             max_steps=max_steps,

@@ -60,7 +60,7 @@ def test_nothing_names_a_machine(root: Path) -> None:
         ("see /wo" + "rk/x", True),
         ('"/tm' + 'p/y"', True),
         ("/ho" + "me/user/z", True),
-        ("docs/work/notes", False),
+        ("docs/home/notes", False),
         ("https://host/home/page", False),
         ("homework/1", False),
     ],

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import click
 
-from ..config import describe_fields
+from ..config import describe_fields, value_text
 from ..designs import DESIGNS, make_design
 from ..eras import ERAS
 from ..errors import BadInput
 from ..explore import describe_strategies
 from ..kernel.costs import describe as describe_costs
 from ..loading import find_scenarios, load_scenario
-from ..report.text import aligned, value_text
+from ..report.text import aligned
 from ..report.units import plural
 from ..spelling import did_you_mean
 from .output import print_json, print_lines

@@ -45,9 +45,11 @@ class Judge:
     def _violation(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> Violation:
         return Violation(kind=kind, title=title, time_ns=cpu.clock, cpu=cpu.cpu_id, context=cpu.ctx.kind(), text=text)
 
-    def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> None:
-        """Report with a ready text. Raises under panic_on_warn."""
-        self.reporter.report(self._violation(cpu, kind, title, text))
+    def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> Violation:
+        """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn."""
+        violation = self._violation(cpu, kind, title, text)
+        self.reporter.report(violation)
+        return violation
 
     def stack(self, cpu: Processor, trace: list[str]) -> list[str]:
         """dump_stack() for a report written elsewhere."""

@@ -1,6 +1,4 @@
-"""The kernel's locks: raw_spinlock_t, spinlock_t, local_lock_t, mutex; plain, bottom-half and irq-saving forms.
-
-Trylocks.
+"""The kernel's locks: raw_spinlock_t, spinlock_t, local_lock_t, mutex, each with its trylock.
 
 A raw spinlock spins: the waiter's CPU stays where it is while others go on, and the lock is handed over first come,
 first served, as queued spinlocks do (kernel/locking/qspinlock.c). spinlock_t is the same, except on PREEMPT_RT, where
@@ -46,9 +44,9 @@ _WAIT: Final = {
 
 @attrs.define(eq=False)
 class LockClass:
-    """All locks of one kind that are the same to lockdep.
+    """The locks that are one to lockdep: same name, same kind.
 
-    `usage` are the four characters that splats print, from bits noted on the way.
+    `usage()` makes the four characters that splats print from bits noted on the way.
     """
 
     name: str
@@ -114,26 +112,19 @@ class LockFactory:
         )
 
 
-@attrs.frozen(kw_only=True)
-class LockCosts:
-    """Virtual nanoseconds of lock operations; from the machine's cost model."""
-
-    uncontended_ns: int
-    handover_ns: int
-
-
 @attrs.define(eq=False, kw_only=True)
 class Locks:
     """The operations, for one kernel: `rt` decides what a spinlock_t is.
 
-    `preempt_offset` is 0 in a kernel without PREEMPT_COUNT.
+    `preempt_offset` is 0 in a kernel without PREEMPT_COUNT. Every operation that takes a lock costs
+    `uncontended_ns`, beside the time waited.
     """
 
     rt: bool
     preempt_offset: int
     lockdep: Lockdep
     judge: Judge
-    costs: LockCosts
+    uncontended_ns: int
 
     # -- raw_spinlock_t, and what spins like one --
 
@@ -152,7 +143,7 @@ class Locks:
             lock.owner = cpu.current
         else:
             await cpu.spin(lock)
-        cpu.clock += self.costs.uncontended_ns
+        cpu.clock += self.uncontended_ns
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
@@ -180,7 +171,7 @@ class Locks:
 
     def raw_spin_trylock(self, cpu: Processor, lock: Lock) -> bool:
         """raw_spin_trylock(): take it if it is free; lockdep does not check the attempt."""
-        cpu.clock += self.costs.uncontended_ns
+        cpu.clock += self.uncontended_ns
         if lock.owner is not None:
             return False
         cpu.ctx.preempt_count += self.preempt_offset
@@ -238,7 +229,7 @@ class Locks:
             lock.owner = cpu.current
         else:
             await cpu.sleep_on(lock)
-        cpu.clock += self.costs.uncontended_ns
+        cpu.clock += self.uncontended_ns
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
@@ -256,7 +247,7 @@ class Locks:
             await cpu.point()
 
     def _sleeping_trylock(self, cpu: Processor, lock: Lock) -> bool:
-        cpu.clock += self.costs.uncontended_ns
+        cpu.clock += self.uncontended_ns
         if lock.owner is not None:
             return False
         if self.lockdep.on:

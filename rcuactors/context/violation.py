@@ -93,7 +93,7 @@ def exception_for(violation: Violation) -> KernelBug:
 class Reporter:
     """Collects violations.
 
-    `listeners` hear of each as it comes; `limit` bounds how many texts are kept, all are counted.
+    `listeners` hear of each as it comes. The first `limit` are kept, all are counted; once `closed` it takes none.
     """
 
     panic_on_warn: bool = False

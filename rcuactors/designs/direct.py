@@ -1,7 +1,6 @@
-"""D1, v5.7 to v5.10.
+"""D1, v5.7 to v5.10: ask the page allocator in the caller's context.
 
-Ask the page allocator in the caller's context, under krcp->lock, with GFP_NOWAIT | __GFP_NOWARN (commit
-34c881745549).
+That is under krcp->lock, with GFP_NOWAIT | __GFP_NOWARN (commit 34c881745549).
 
 Clean as long as the CPU's page list has a page; when it must be refilled, zone->lock, a spinlock_t, is taken under a
 raw one. Without the PREEMPT_RT exemption of `skip_on_rt` this is the code whose difficulties commit 56292e8609e3

@@ -1,6 +1,6 @@
 """D12, v5.11 and later: never allocate in the caller's context.
 
-Ask a worker by way of an hrtimer (commit 56292e8609e3).
+A worker is asked instead, by way of an hrtimer (commit 56292e8609e3).
 """
 
 from __future__ import annotations

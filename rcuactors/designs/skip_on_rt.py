@@ -1,6 +1,6 @@
-"""D2, v5.9 and v5.10.
+"""D2, v5.9 and v5.10: as `direct`, but not on PREEMPT_RT.
 
-As `direct`, but on PREEMPT_RT never enter the page allocator from kvfree_rcu() (commit 4d2919411867).
+There kvfree_rcu() never enters the page allocator (commit 4d2919411867).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The kernel's API as a scenario calls it: `Kernel`, put together from its subjects.
 
-The names are the kernel's; `await` marks a point.
-
-A plain function is one step of this CPU that the others see as a whole. An `async` one is a point at which another
-CPU may act, an interrupt may arrive, time may pass; whether it also gives up this CPU is decided by the context and
-the configuration, and judged there.
+The names are the kernel's, and so are the units, unless a name says otherwise (`_ns`, `_us`, `_jiffies`). A plain
+function is one step of this CPU that the others see as a whole. An `async` one is a point at which another CPU may
+act, an interrupt may arrive, time may pass; whether it also gives up this CPU is decided by the context and the
+configuration, and judged there.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from .threads import Threads
 class Kernel(Threads, Contexts, Locking, Interrupts, Rcu, Memory):
     """One machine's kernel, as code that runs on it sees it.
 
-    Every method acts for whatever runs on the CPU that has the baton.
+    Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise
+    RuntimeError. Under panic_on_warn, what a call makes the kernel report is raised from that call, as a KernelBug.
     """
 
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from ..engine.errors import RunOver
 from ..kernel.cpu import Cpu
 from ..machine import Machine
+
+Action = Callable[[], Awaitable[None]]
+"""A scenario's function that runs elsewhere: a handler, a work, a callback."""
+
+
+def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
+    """A scenario's function as the machine calls handlers."""
+
+    async def run_handler(_cpu: Cpu) -> None:
+        await action()
+
+    return run_handler
 
 
 class KernelBase:

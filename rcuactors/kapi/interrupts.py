@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from ..kernel.cpu import Cpu
 from ..kernel.hrtimer import Hrtimer
 from ..kernel.messages import HardIrq, Nmi
-from ..kernel.softirq import Softirq
 from ..kernel.workqueue import DelayedWork, Work, Workqueue
-from .base import KernelBase
-
-Action = Callable[[], Awaitable[None]]
-
-
-def _on(action: Action) -> Callable[[Cpu], Awaitable[None]]:
-    """A scenario's function as the machine calls handlers."""
-
-    async def run_handler(_cpu: Cpu) -> None:
-        await action()
-
-    return run_handler
+from .base import Action, KernelBase, handler_of
 
 
 class Interrupts(KernelBase):
@@ -32,37 +18,24 @@ class Interrupts(KernelBase):
         """A device interrupts a CPU (default: this one), which serves it once its interrupts are on.
 
         `threadable` says that PREEMPT_RT would run the handler in a thread, which is what lockdep allows spinlock_t
-        for.
+        for. Raises BadInput when the machine has no such CPU.
         """
         target = self._system.cpu(cpu) if cpu is not None else self._cpu
         me = self._cpu
-        irq = HardIrq(sender=me.name, time_ns=me.clock, line=line, handler=_on(handler), threadable=threadable)
+        irq = HardIrq(sender=me.name, time_ns=me.clock, line=line, handler=handler_of(handler), threadable=threadable)
         self._conductor.post(target, irq)
         await self._spend(me, self._system.costs.ipi_ns)
 
     async def raise_nmi(self, handler: Action, *, cpu: int | None = None) -> None:
-        """A non-maskable interrupt: interrupts off do not keep it away."""
+        """A non-maskable interrupt: interrupts off do not keep it away. Raises BadInput as raise_irq()."""
         target = self._system.cpu(cpu) if cpu is not None else self._cpu
         me = self._cpu
-        target.post_nmi(Nmi(sender=me.name, time_ns=me.clock, handler=_on(handler)))
+        target.post_nmi(Nmi(sender=me.name, time_ns=me.clock, handler=handler_of(handler)))
         await self._spend(me, self._system.costs.ipi_ns)
 
     async def tasklet_schedule(self, function: Action) -> None:
         """Run a function once in softirq context on this CPU."""
-        cpu = self._cpu
-        self._tasklets(cpu).append(function)
-        await self._system.softirqs.raise_softirq(cpu, Softirq.TASKLET)
-
-    def _tasklets(self, cpu: Cpu) -> list[Action]:
-        waiting: dict[int, list[Action]] = self.__dict__.setdefault("_waiting_tasklets", {})
-
-        async def tasklet_action(on: Cpu) -> None:
-            functions, waiting[on.cpu_id] = waiting.get(on.cpu_id, []), []
-            for function in functions:
-                await function()
-
-        cpu.hooks.softirqs.setdefault(Softirq.TASKLET, tasklet_action)
-        return waiting.setdefault(cpu.cpu_id, [])
+        await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(function))
 
     # -- hrtimers --
 
@@ -83,21 +56,21 @@ class Interrupts(KernelBase):
 
     @property
     def system_wq(self) -> Workqueue:
-        """system_wq."""
+        """The workqueue of normal workers."""
         return self._machine.workqueues.system_wq
 
     @property
     def system_highpri_wq(self) -> Workqueue:
-        """system_highpri_wq."""
+        """The workqueue of high-priority workers."""
         return self._machine.workqueues.system_highpri_wq
 
     def work(self, function: Action, *, name: str = "") -> Work:
-        """INIT_WORK()."""
-        return Work(name or function.__name__, _on(function))
+        """INIT_WORK(): a work that runs the function on a worker."""
+        return Work(name or function.__name__, handler_of(function))
 
     def delayed_work(self, function: Action, *, name: str = "") -> DelayedWork:
-        """INIT_DELAYED_WORK()."""
-        return self._machine.workqueues.new_delayed_work(name or function.__name__, _on(function))
+        """INIT_DELAYED_WORK(): a work, and the timer that queues it."""
+        return self._machine.workqueues.new_delayed_work(name or function.__name__, handler_of(function))
 
     async def queue_work(self, workqueue: Workqueue, work: Work) -> bool:
         """queue_work(): takes the pool's lock and those of a wake-up. False when the work is pending already."""
@@ -108,7 +81,7 @@ class Interrupts(KernelBase):
         return await self.queue_work(self.system_wq, work)
 
     async def queue_delayed_work(self, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
-        """queue_delayed_work()."""
+        """queue_delayed_work(): queue it in `delay_jiffies` or later. False when it is pending already."""
         return await self._machine.workqueues.queue_delayed_work(self._cpu, workqueue, dwork, delay_jiffies)
 
     async def flush_work(self, work: Work) -> None:

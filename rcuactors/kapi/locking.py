@@ -1,6 +1,6 @@
-"""Locks.
+"""Locks: making them, taking them, letting go.
 
-Making them, taking them, letting go (include/linux/spinlock.h, include/linux/mutex.h, include/linux/local_lock.h).
+include/linux/spinlock.h, include/linux/mutex.h, include/linux/local_lock.h.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def _expect(lock: Lock, *kinds: LockKind) -> None:
 
 
 class Locking(KernelBase):
-    """The locks.
+    """The locks of each type.
 
     Two locks of the same name and type are of one lockdep class. Every function raises BadInput for a lock of another
-    type.
+    type. A trylock says whether it took the lock.
     """
 
     def raw_spinlock(self, name: str) -> Lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from ..context import violation
+from ..context.violation import ViolationKind, exception_for
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
 from ..mm.reclaim import Process
@@ -14,9 +14,9 @@ from .base import KernelBase
 
 
 class Memory(KernelBase):
-    """include/linux/slab.h, include/linux/vmalloc.h, include/linux/gfp.h.
+    """Objects, areas, pages (include/linux/slab.h, include/linux/vmalloc.h, include/linux/gfp.h).
 
-    An allocation that fails returns None, as NULL is returned there.
+    An allocation that fails returns None, as NULL is returned there. Freeing None does nothing.
     """
 
     def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
@@ -29,7 +29,7 @@ class Memory(KernelBase):
             await self._machine.slab.kfree(self._cpu, p)
 
     def vmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
-        """Virtually contiguous memory."""
+        """Virtually contiguous memory of `size` bytes; may sleep. Raises BadInput for a size out of range."""
         return self._machine.vmalloc.vmalloc(self._cpu, size)
 
     async def vfree(self, p: KObject | None) -> None:
@@ -38,7 +38,7 @@ class Memory(KernelBase):
             await self._machine.vmalloc.vfree(self._cpu, p)
 
     def kvmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
-        """kmalloc() if a page is enough, else vmalloc()."""
+        """`size` bytes by kmalloc() if a page is enough, else by vmalloc(). Raises BadInput for a size out of range."""
         return self.kmalloc(size) if size <= SIZES[-1] else self.vmalloc(size)
 
     async def kvfree(self, p: KObject | None) -> None:
@@ -49,25 +49,23 @@ class Memory(KernelBase):
     def deref(self, p: KObject | None) -> KObject:
         """Use a pointer.
 
-        NULL is reported as the kernel would, and ends the thread's run with an exception; a freed object is a
-        use-after-free.
+        A freed object is reported as a use-after-free. NULL is reported as the kernel would, and raises KernelBug.
         """
         cpu = self._cpu
         if p is None:
             title = "BUG: kernel NULL pointer dereference, address: 0000000000000010"
-            cpu.judge.report(cpu, violation.ViolationKind.NULL_DEREFERENCE, title, title)
-            raise violation.KernelBug(self._machine.reporter.violations[-1])
+            raise exception_for(cpu.judge.report(cpu, ViolationKind.NULL_DEREFERENCE, title, title))
         self._machine.oracle.dereferenced(None, p)
         return p
 
     # -- pages --
 
     async def get_free_page(self, gfp: Gfp = GFP_KERNEL) -> int | None:
-        """__get_free_page(): a page frame number."""
+        """__get_free_page(): a page, by its frame number."""
         return await self._machine.pages.get_free_page(self._cpu, gfp)
 
     async def free_page(self, pfn: int | None) -> None:
-        """free_page()."""
+        """free_page(): give back a page, by its frame number."""
         if pfn is not None:
             await self._machine.pages.free_page(self._cpu, pfn)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..kernel.cpu import Cpu
 from ..mm.objects import KObject
-from .base import KernelBase
-
-Action = Callable[[], Awaitable[None]]
+from .base import Action, KernelBase, handler_of
 
 
 async def _nothing() -> None:
@@ -18,7 +15,7 @@ async def _nothing() -> None:
 
 
 class Rcu(KernelBase):
-    """include/linux/rcupdate.h."""
+    """Read-side sections, grace periods, kvfree_rcu() (include/linux/rcupdate.h)."""
 
     def rcu_read_lock(self) -> None:
         """Enter a read-side section; nests, never waits."""
@@ -32,6 +29,7 @@ class Rcu(KernelBase):
     def rcu_reader(self) -> Iterator[None]:
         """A read-side section as a `with` block."""
         self.rcu_read_lock()
+        # As in C nothing unwinds: an exception ends the run, and the section is open to its end.
         yield
         self.rcu_read_unlock()
 
@@ -49,7 +47,7 @@ class Rcu(KernelBase):
 
         With the name of its rcu_head field (`rhf`) this is the two-argument form, which never sleeps and may be
         called from any context but NMI. Without it, the one-argument form, for objects that have no rcu_head: it may
-        sleep. NULL is ignored.
+        sleep. NULL is ignored. Raises TypeError for anything that is no object.
         """
         if p is None:
             return _nothing()
@@ -63,11 +61,7 @@ class Rcu(KernelBase):
 
     async def call_rcu(self, function: Action, *, name: str = "") -> None:
         """Have a function run in softirq context after a grace period."""
-
-        async def run_handler(_cpu: Cpu) -> None:
-            await function()
-
-        await self._machine.callbacks.call_rcu(self._cpu, run_handler, name or function.__name__)
+        await self._machine.callbacks.call_rcu(self._cpu, handler_of(function), name or function.__name__)
 
     async def synchronize_rcu(self) -> None:
         """Sleep until a grace period has passed."""

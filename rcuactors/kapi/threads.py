@@ -55,7 +55,11 @@ class Nursery:
 
 
 class Threads(KernelBase):
-    """include/linux/kthread.h, include/linux/delay.h, include/linux/completion.h."""
+    """Threads, time, completions (include/linux: kthread.h, delay.h, completion.h).
+
+    A function that takes a time raises BadInput unless it is a whole number, 0 or more; one that takes a CPU, when the
+    machine has no such CPU.
+    """
 
     async def kthread_run(
         self,
@@ -87,7 +91,7 @@ class Threads(KernelBase):
     async def open_nursery(self) -> AsyncIterator[Nursery]:
         """A block at whose end its threads have ended.
 
-        (A Trio nursery's children would have no context; the machine refuses them.)
+        It takes the place of a Trio nursery, whose children would have no context: the machine refuses them.
         """
         nursery = Nursery(self)
         yield nursery
@@ -107,27 +111,23 @@ class Threads(KernelBase):
 
     async def udelay(self, microseconds: int) -> None:
         """Burn time without giving up the CPU; interrupts are served meanwhile, if they are on."""
-        await burn(self._cpu, _positive("udelay", microseconds) * 1000)
+        await burn(self._cpu, _not_negative("udelay", microseconds) * 1000)
 
     async def ndelay(self, nanoseconds: int) -> None:
-        """Burn nanoseconds."""
-        await burn(self._cpu, _positive("ndelay", nanoseconds))
+        """udelay(), in nanoseconds."""
+        await burn(self._cpu, _not_negative("ndelay", nanoseconds))
 
     async def usleep_range(self, low_us: int, high_us: int) -> None:
-        """Sleep for at least `low_us` microseconds."""
-        self.might_sleep_here()
+        """Sleep for `low_us` microseconds, or a little longer. Raises BadInput when `high_us` is smaller."""
+        self._cpu.judge.might_sleep(self._cpu)
         if high_us < low_us:
             raise BadInput(f"usleep_range({low_us}, {high_us}): the second number must not be smaller")
-        await sleep_ns(self._system, self._cpu, _positive("usleep_range", low_us) * 1000)
+        await sleep_ns(self._system, self._cpu, _not_negative("usleep_range", low_us) * 1000)
 
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""
-        jiffies = -(-_positive("msleep", milliseconds) * self._system.config.HZ // 1000)
+        jiffies = -(-_not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
         await schedule_timeout(self._system, self._cpu, jiffies + 1)
-
-    def might_sleep_here(self) -> None:
-        """might_sleep()."""
-        self._cpu.judge.might_sleep(self._cpu)
 
     async def cond_resched(self) -> None:
         """Give way to a thread that waits for this CPU, if there is one.
@@ -146,7 +146,7 @@ class Threads(KernelBase):
     # -- completions --
 
     def completion(self, name: str = "completion") -> Completion:
-        """DECLARE_COMPLETION()."""
+        """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name."""
         return self._system.new_completion(name)
 
     async def complete(self, completion: Completion) -> None:
@@ -167,7 +167,7 @@ class Threads(KernelBase):
             self._system.emit(self._cpu, "console", text)
 
 
-def _positive(what: str, value: int) -> int:
+def _not_negative(what: str, value: int) -> int:
     if value.__class__ is not int or value < 0:
         raise BadInput(f"{what}({value!r}): needs a whole number, 0 or more")
     return value

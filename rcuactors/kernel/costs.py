@@ -1,8 +1,8 @@
 """The cost model: virtual nanoseconds for each primitive that the machine charges to a CPU's clock.
 
 Every figure has its source, or is marked as an assumption; all are listed by `describe()` and in docs/cost-model.md,
-and any can be replaced from a TOML file. Sources are sections of the project's facts: the slab bulk-free measurements
-(commit message of the slab bulk API series, i7-4790K, 256-byte objects), SLUB's fast path (42 cycles, 10.55 ns for an
+and any can be replaced from a TOML file. The measured ones come from the slab bulk-free measurements (commit message
+of the slab bulk API series, i7-4790K, 256-byte objects) and from SLUB's fast path (42 cycles, 10.55 ns for an
 alloc+free pair).
 """
 

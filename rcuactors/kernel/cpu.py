@@ -113,7 +113,7 @@ class Cpu(Processor):
         ctx, costs = self.ctx, self.system.costs
         outer = ctx.hardirq_threadable, ctx.irq_config
         threaded = message.threadable and self.system.config.PREEMPT_RT
-        ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, message.irq_config
+        ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, False
         ctx.irqs_disabled = True
         ctx.irqs_disabled_at = "common_interrupt"
         if not ctx.preempt_count:

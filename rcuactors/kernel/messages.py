@@ -26,7 +26,6 @@ class HardIrq(Message):
     line: str
     handler: Handler
     threadable: bool = False
-    irq_config: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +39,7 @@ class Nmi(Message):
 class WakeUp(Message):
     """A thread of the receiving CPU may run again (the reschedule interrupt).
 
-    `sleep` numbers the sleep that this ends.
+    `sleep` is the number of the sleep that this ends, so that a late message ends no other.
     """
 
     thread: Thread

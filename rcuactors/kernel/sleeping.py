@@ -1,6 +1,6 @@
-"""Passing time: asleep (kernel/time/timer.c, schedule_timeout().
+"""Passing time, asleep or awake.
 
-Kernel/time/hrtimer.c, usleep_range()), or awake (udelay()).
+Asleep: schedule_timeout() (kernel/time/timer.c) and schedule_hrtimeout() (kernel/time/hrtimer.c). Awake: udelay().
 """
 
 from __future__ import annotations

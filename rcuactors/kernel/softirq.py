@@ -1,7 +1,6 @@
-"""Softirqs (kernel/softirq.c).
+"""Softirqs (kernel/softirq.c): bits that are raised, and when they are served.
 
-Raised bits, served on the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a
-thread.
+On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
 does not show the softirq; lockdep still knows, which is `Context.softirq_thread` here.
@@ -17,6 +16,7 @@ from .thread import ThreadState, Urgency
 
 if TYPE_CHECKING:
     from .cpu import Cpu
+    from .messages import Handler
     from .system import System
 
 _MAX_RESTARTS: Final = 10
@@ -38,6 +38,7 @@ class Softirqs:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
+        self._tasklets: dict[int, list[Handler]] = {}
 
     def raise_irqoff(self, cpu: Cpu, vector: Softirq) -> None:
         """Set the bit, from a context on whose way out it is looked at (a hardirq handler)."""
@@ -48,6 +49,16 @@ class Softirqs:
         cpu.softirq_pending |= 1 << vector
         if self._threaded or not preempt.in_interrupt(cpu.ctx.preempt_count):
             await self._wake(cpu)
+
+    async def tasklet_schedule(self, cpu: Cpu, function: Handler) -> None:
+        """tasklet_schedule(): run a function once, on this CPU, in TASKLET_SOFTIRQ."""
+        self._tasklets.setdefault(cpu.cpu_id, []).append(function)
+        await self.raise_softirq(cpu, Softirq.TASKLET)
+
+    async def tasklet_action(self, cpu: Cpu) -> None:
+        """tasklet_action(): what was scheduled until now; what a tasklet schedules itself comes next time."""
+        for function in self._tasklets.pop(cpu.cpu_id, []):
+            await function(cpu)
 
     async def irq_exit(self, cpu: Cpu) -> None:
         """On the way out of a hardirq, with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""

@@ -1,4 +1,4 @@
-"""The floor put together: CPUs, their threads, and the machinery that they share.
+"""Floor 2 put together: CPUs, their threads, and the machinery that they share.
 
 CPUs come into being when something first touches them, so that a machine of 1,024 CPUs of which four are busy is a
 machine of four.
@@ -15,7 +15,7 @@ from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
 from ..context.lockdep import Lockdep
-from ..context.locks import LockCosts, LockFactory, LockKind, Locks
+from ..context.locks import LockFactory, LockKind, Locks
 from ..context.nursery import ContextNursery
 from ..engine.conductor import Conductor
 from ..engine.device import Device
@@ -58,7 +58,7 @@ class System:
             preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
             lockdep=self.lockdep,
             judge=judge,
-            costs=LockCosts(uncontended_ns=costs.lock_ns, handover_ns=costs.lock_handover_ns),
+            uncontended_ns=costs.lock_ns,
         )
         self.cpus: dict[int, Cpu] = {}
         self.threads: list[Thread] = []
@@ -74,6 +74,7 @@ class System:
         self.ticks = Ticks(self)
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
+        self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
 
     # -- actors ------------------------------------------------------------------------------------------------------

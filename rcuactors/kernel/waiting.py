@@ -1,7 +1,4 @@
-"""Who waits for whom.
-
-The cycle that closes when a lock is waited for, and the list of everybody who waits when nothing moves any more.
-"""
+"""Who waits for whom: deadlocks, soft lockups, and who is stuck when nothing moves any more."""
 
 from __future__ import annotations
 

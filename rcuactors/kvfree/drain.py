@@ -1,7 +1,5 @@
 """From a CPU's queue to freed memory (kernel/rcu/tree.c, v5.9 to v5.11).
 
-The monitor, the batches, the work after the grace period.
-
 The monitor moves each channel that is free in a batch, independently of the others, and queues the batch's work for
 after a grace period. A batch whose work is still pending gets no grace period of its own: that is commit
 5da7cb193db3's bug, here because the rule is.

@@ -30,7 +30,7 @@ class Block:
 class Batch:
     """struct kfree_rcu_cpu_work: what waits for one grace period.
 
-    Channels are lists of blocks, oldest first, and the rcu_head list.
+    The channels are two lists of blocks, oldest first, and the rcu_head list.
     """
 
     rcu_work: RcuWork
@@ -42,7 +42,7 @@ class Batch:
 class Krc:
     """struct kfree_rcu_cpu: what one CPU has collected.
 
-    Blocks are in order of age, the newest, which is being filled, last.
+    Blocks are in order of age: the last is the newest, which is being filled.
     """
 
     cpu_id: int

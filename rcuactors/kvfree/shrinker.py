@@ -44,9 +44,9 @@ def kfree_rcu_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 
 
 async def kfree_rcu_scheduler_running(kvfree: KvfreeRcu, cpu: Cpu) -> None:
-    """The scheduler runs.
+    """The scheduler runs now: arm the monitor where the rcu_head list holds something.
 
-    Arm the monitor where the rcu_head list holds something (these versions look at nothing else).
+    These versions look at nothing else.
     """
     locks = kvfree.system.locks
     for krcp in kvfree.all_krcs():

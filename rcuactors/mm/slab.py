@@ -1,10 +1,9 @@
 """kmalloc() and kfree() (mm/slub.c of v5.9 to v5.11).
 
-Slabs of one page, a current slab for each CPU, a list of partial ones for each cache.
-
-The fast paths touch the CPU's own slab and take no lock. Taking over a partial slab, and giving an empty one back to
-the page allocator, go under n->list_lock, a spinlock_t (on PREEMPT_RT raw, as the patches of that time have it). A
-cache keeps `MIN_PARTIAL` slabs however empty.
+A slab is one page. Each CPU has a current one, each cache a list of partial ones. The fast paths touch the CPU's own
+slab and take no lock. Taking over a partial slab, and giving an empty one back to the page allocator, go under
+n->list_lock, a spinlock_t (on PREEMPT_RT raw, as the patches of that time have it). A cache keeps `MIN_PARTIAL` slabs
+however empty.
 """
 
 from __future__ import annotations

@@ -80,7 +80,6 @@ class RcuWork:
     """struct rcu_work: a work that is queued when a grace period has passed."""
 
     work: Work
-    workqueue: Workqueue | None = None
 
 
 class Callbacks:
@@ -217,7 +216,6 @@ class Callbacks:
         if rwork.work.pending:
             return False
         rwork.work.pending = True
-        rwork.workqueue = workqueue
 
         async def rcu_work_rcufn(on: Cpu) -> None:
             flags = on.local_irq_save()

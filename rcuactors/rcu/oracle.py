@@ -8,7 +8,7 @@ double frees, leaks at the end, and objects retired and never freed are told fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
 import attrs
@@ -86,10 +86,6 @@ class Oracle:
             self._use_after_free(f"use of {item} after it was freed", item, [])
         elif reader is not None:
             reader.held[item.address] = item
-
-    def open_readers(self) -> Sequence[Reader]:
-        """The sections that are open now, oldest first."""
-        return tuple(self._open.values())
 
     # -- objects -----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,4 @@
-"""Read-side sections (kernel/rcu/tree_plugin.h).
-
-Nesting, what a context switch inside one means, and the report of a quiescent state.
+"""Read-side sections and quiescent states (kernel/rcu/tree_plugin.h).
 
 Preemptible RCU counts nesting in the task and waits for tasks that were switched out inside; without
 CONFIG_PREEMPTION a section is a region with preemption off, and any context switch is a quiescent state.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..config import Config
+from ..config import Config, value_text
 from ..context.violation import Violation
 from ..eras import find_era
 from ..result import Result
@@ -22,13 +22,6 @@ def settings_that_differ(result: Result) -> dict[str, str]:
     default["rcu_min_cached_objs"] = str(find_era(result.kernel).kvfree.min_cached_objs)
     chosen = {name: value for name, value in result.config.items() if value != default[name]}
     return chosen | {name: value_text(value) for name, value in result.parameters.items()}
-
-
-def value_text(value: object) -> str:
-    """Show a value as it is set: y, n, a number or a text."""
-    if isinstance(value, bool):
-        return "y" if value else "n"
-    return str(value)
 
 
 def head_line(result: Result) -> str:
