@@ -74,6 +74,7 @@ class Machine:
         self.system = System(
             config=config, conductor=self.conductor, judge=self.judge, costs=setup.costs, events=self.events
         )
+        self.system.on_hung = self._hung
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report)
         self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index())
@@ -148,6 +149,12 @@ class Machine:
             self.oracle.end_of_run(machine_idle=not stuck and not locked)
         except Exception as error:
             self.conductor.finish(error)
+        self.conductor.finish()
+
+    def _hung(self) -> None:
+        """The clock ticks on, but no thread of the scenario has run for two minutes."""
+        stuck = describe_stuck(self.system)
+        self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck)
         self.conductor.finish()
 
     def _stalled(self, title: str, lines: list[str], hopeless: bool) -> None:

@@ -234,3 +234,36 @@ def test_the_order_of_making_is_all_that_a_run_depends_on() -> None:
 
     digests = {run(scenario()(script), RunOptions(seed=7), nr_cpus="3").digest for _ in range(3)}
     assert len(digests) == 1
+
+
+def test_a_softirq_that_waits_for_ever_is_a_deadlock_and_not_the_step_bound() -> None:
+    """rcu_barrier() in a callback waits for itself; only ticks go on. The first report stays."""
+
+    async def script(k: Kernel) -> None:
+        async def callback() -> None:
+            await k.rcu_barrier()
+
+        await k.call_rcu(callback)
+        await k.msleep(500)
+
+    result = run(scenario()(script))
+    assert result.outcome() == "scheduling-while-atomic, deadlock"
+    assert "blocked for more than 120 seconds" in result.violations[-1].title
+
+
+def test_a_long_sleep_is_no_hung_task() -> None:
+    async def script(k: Kernel) -> None:
+        await k.msleep(400_000)
+
+    assert run(scenario()(script)).clean
+
+
+def test_a_grace_period_that_waits_for_its_own_waiter_is_reported_as_a_stall() -> None:
+    async def script(k: Kernel) -> None:
+        k.rcu_read_lock()
+        await k.synchronize_rcu()
+
+    result = run(scenario()(script))
+    assert result.outcome() == "rcu-stall, deadlock"
+    assert result.violations[0].time_ns >= 21_000_000_000
+    assert "is blocked in a reader" in result.violations[0].text

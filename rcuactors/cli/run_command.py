@@ -51,9 +51,14 @@ def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
             run.run,
             how_far=lambda: f"{plural(conductor.steps, 'step')}, virtual time {duration(conductor.now)}",
         )
-    if ended is not None and not isinstance(ended, KernelBug | KeyboardInterrupt):
-        raise BadInput(raised_text(chosen, ended)) from ended
     result, interrupted = run.result(), isinstance(ended, KeyboardInterrupt)
+    if ended is not None and not isinstance(ended, KernelBug | KeyboardInterrupt):
+        if not result.clean:
+            # What was found until then is not lost with the run.
+            session.screen.end(result, so_far=True)
+        if isinstance(ended, BadInput):
+            raise ended
+        raise BadInput(raised_text(chosen, ended)) from ended
     session.screen.end(result, so_far=interrupted)
     if interrupted:
         raise Interrupted

@@ -127,7 +127,7 @@ def bad_unlock(ctx: Context, cpu_id: int, ident: Ident, numbers: WaitNumbers, lo
             ident.line(),
             "-" * 37,
             f"{ctx.comm}/{ctx.pid} is trying to release lock ({lock.name}) at:",
-            f"[<{lock.address:016x}>] {trace[0] if trace else '?'}",
+            trace[0] if trace else "?",
             "but there are no more locks to release!" if not ctx.held else "but that lock is not held!",
             "",
             "other info that might help us debug this:",

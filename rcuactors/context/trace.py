@@ -37,7 +37,9 @@ _MACHINERY: Final = tuple(
     )
 )
 _SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locks.py"))
-_FLOW: Final = frozenset({"point", "attend", "hardirq", "body", "run_handler", "main", "sleep", "sleep_on", "spin"})
+_FLOW: Final = frozenset(
+    {"point", "attend", "hardirq", "body", "run_handler", "main", "sleep", "sleep_on", "raw_release", "spin"}
+)
 _WAITS: Final = (
     str(Path(trio.__file__).parent) + os.sep,
     str(Path(outcome.__file__).parent) + os.sep,

@@ -17,6 +17,7 @@ import attrs
 import outcome
 import trio
 
+from ..errors import BadInput
 from .errors import RunOver
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def _taken_back(trap: object, objection: BaseException) -> bool:
     return abort is None or abort(raise_objection) is trio.lowlevel.Abort.SUCCEEDED
 
 
+def _waits_for_a_thread(trap: object) -> bool:
+    """trio.to_thread: it ends in real time, which no virtual clock waits for."""
+    return getattr(getattr(trap, "abort_func", None), "__module__", "") == "trio._threads"
+
+
 @types.coroutine
 def _drive(
     coroutine: Coroutine[Any, Any, None], strand: Strand, gate: Gate, conductor: Conductor
@@ -84,6 +90,14 @@ def _drive(
             return
         over = None
         if getattr(trap, "abort_func", None) is abort or outside.settling or conductor.over:
+            answer = yield trap
+            continue
+        if _waits_for_a_thread(trap):
+            conductor.finish(
+                BadInput(
+                    "the scenario waits for a thread of the operating system (trio.to_thread): no such run repeats"
+                )
+            )
             answer = yield trap
             continue
         objection = gate.leave(strand)

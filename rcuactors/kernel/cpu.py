@@ -228,6 +228,8 @@ class Cpu(Processor):
         self.current = following
         self.ctx = following.ctx
         self.idle = following is self.idle_thread
+        if not following.service:
+            self.system.ticks.quiet = 0
         if was_idle and not self.idle:
             self.system.ticks.restart(self)
 

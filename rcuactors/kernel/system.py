@@ -60,6 +60,7 @@ class System:
             judge=judge,
             uncontended_ns=costs.lock_ns,
         )
+        self.on_hung: Callable[[], None] = lambda: None
         self.cpus: dict[int, Cpu] = {}
         self.threads: list[Thread] = []
         self._by_strand: dict[int, Thread] = {}

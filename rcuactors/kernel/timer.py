@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SLOTS: Final = 64
 _LEVEL_SHIFT: Final = 3
 _LEVELS: Final = 9
+HUNG_TASK_SECONDS: Final = 120
+"""CONFIG_DEFAULT_HUNG_TASK_TIMEOUT. Only ticks count: a machine that sleeps has none."""
 
 Function = Callable[["Cpu"], Awaitable[None]]
 
@@ -160,6 +162,8 @@ class Ticks:
         self._timers: dict[int, Hrtimer] = {}
         self._jiffy_ns = system.config.jiffy_ns
         self.count = 0
+        self.quiet = 0
+        """Ticks since a thread of the scenario last ran."""
 
     def _timer(self, cpu: Cpu) -> Hrtimer:
         timer = self._timers.get(cpu.cpu_id)
@@ -193,6 +197,9 @@ class Ticks:
         """tick_sched_timer(), update_process_times()."""
         system = self._system
         self.count += 1
+        self.quiet += 1
+        if self.quiet > HUNG_TASK_SECONDS * system.config.HZ:
+            system.on_hung()
         cpu.clock += system.costs.tick_ns
         due = system.timers.next_jiffy(cpu)
         if due is not None and due * self._jiffy_ns <= cpu.clock:

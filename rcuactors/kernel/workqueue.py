@@ -125,6 +125,8 @@ class Workqueues:
         if pool is None:
             pool = Pool(cpu, highpri, self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK))
             self._pools[cpu.cpu_id, highpri] = pool
+            # workqueue_init() has made every pool's first worker long before.
+            self.create_worker(pool)
         return pool
 
     async def queue_work(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> bool:

@@ -17,7 +17,7 @@ from ..mm.page_alloc import PageAllocator
 from ..mm.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
 from ..rcu.callbacks import Callbacks, RcuWork, SchedulerActive
-from ..rcu.oracle import Oracle
+from ..rcu.oracle import LIVE, Oracle
 from .drain import Drain
 from .figures import Figures
 from .krc import N_BATCHES, Batch, Block, Krc
@@ -153,6 +153,7 @@ class KvfreeRcu:
             and len(blocks[-1].records) < self._capacity
             and krcp.monitor_todo
             and krcp.lock.owner is None
+            and item.state == LIVE
             and conductor.horizon >= 0
             and self._lockdep.knows(ctx, krcp.lock)
         ):

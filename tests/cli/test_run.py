@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,3 +135,27 @@ def test_a_path_runs_without_leaving_bytecode(command: Command, scenario_file: S
     path = Path(scenario_file("tidy"))
     assert command("run", path.name)[0] == 0
     assert [entry.name for entry in path.parent.iterdir()] == ["tidy.py"]
+
+
+def test_what_was_found_before_the_step_bound_is_not_lost(tmp_path: Path) -> None:
+    file = tmp_path / "endless.py"
+    file.write_text(
+        "from rcuactors import Kernel, scenario\n"
+        "@scenario()\n"
+        "async def endless(k: Kernel) -> None:\n"
+        "    k.preempt_disable()\n"
+        "    await k.usleep_range(1, 1)\n"
+        "    while True:\n"
+        "        await k.udelay(10)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-m", "rcuactors", "run", str(file), "--max-steps", "1000"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert ran.returncode == 2
+    assert "BUG: scheduling while atomic" in ran.stdout
+    assert ran.stderr.count("\n") == 1
+    assert "1000 steps" in ran.stderr

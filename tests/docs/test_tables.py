@@ -203,6 +203,13 @@ async def rare_messages(k: Kernel) -> None:
         await k.schedule_work(k.work(nothing))
         await k.synchronize_rcu()
 
+    # A pool's only worker sleeps in the middle of a work when the next one comes.
+    slow, second = k.work(lambda: k.msleep(20), name="slow"), k.work(k.cond_resched, name="second")
+    await k.queue_work(k.system_highpri_wq, slow)
+    await k.msleep(8)
+    await k.queue_work(k.system_highpri_wq, second)
+    await k.flush_work(second)
+
 
 @pytest.fixture(scope="module")
 def posted() -> set[tuple[str, str, str]]:

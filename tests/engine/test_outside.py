@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from rcuactors import Kernel, Result, Run, RunOptions, ViolationKind, VirtualClock, scenario
+from rcuactors import BadInput, Kernel, Result, Run, RunOptions, ViolationKind, VirtualClock, run, scenario
 from rcuactors.engine.events import ListSink
 from rcuactors.testing import AsyncRun, RcuLab
 
@@ -361,3 +361,14 @@ def test_ctrl_c_is_a_keyboard_interrupt(rcu_lab: RcuLab) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         rcu_lab.run(main)
+
+
+def test_waiting_for_a_thread_of_the_system_is_refused() -> None:
+    """Its end comes in real time: such a run came out differently from time to time."""
+
+    async def script(_k: Kernel) -> None:
+        await trio.to_thread.run_sync(lambda: None)
+
+    for _ in range(5):
+        with pytest.raises(BadInput, match="to_thread"):
+            run(scenario()(script))

@@ -318,3 +318,18 @@ def test_many_items_from_many_cpus_each_run_once() -> None:
 
     assert run(scenario()(script), nr_cpus="3").clean
     assert sorted(ran) == [(cpu, number) for cpu in range(3) for number in range(20)]
+
+
+def test_the_very_first_work_of_a_pool_takes_the_locks_of_a_wake_up_too() -> None:
+    """A pool has a worker from the start: queueing under &rq->lock is a deadlock the first time as well."""
+
+    async def script(k: Kernel) -> None:
+        async def nothing() -> None:
+            """A work."""
+
+        work = k.work(nothing)
+        flags = await k.raw_spin_lock_irqsave(k.this_rq_lock())
+        await k.queue_work(k.system_wq, work)
+        await k.raw_spin_unlock_irqrestore(k.this_rq_lock(), flags)
+
+    assert run(scenario()(script)).outcome() == "recursive-locking, deadlock"

@@ -378,3 +378,15 @@ def test_two_kinds_of_violation_of_one_planted_bug() -> None:
 
     kinds = [violation.kind for violation in watched(script)[0].violations]
     assert kinds == [ViolationKind.USE_AFTER_FREE, ViolationKind.DOUBLE_FREE]
+
+
+@pytest.mark.parametrize("kernel", ["v5.9", "v5.11"])
+def test_a_second_kvfree_rcu_is_reported_where_the_kernel_has_interrupts_off(kernel: str) -> None:
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+        await k.kvfree_rcu(p, "rcu")
+        await k.kvfree_rcu(p, "rcu")
+
+    result = run(scenario()(script), RunOptions(kernel=kernel))
+    assert result.violations[0].context == "irqs_off"
