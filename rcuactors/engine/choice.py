@@ -60,7 +60,25 @@ def weighted_index(rng: random.Random, weights: tuple[int, ...]) -> int:
     return len(weights) - 1
 
 
-class Timed:
+class SeededDraw:
+    """What strategies that draw by nature's weights have in common; the same seed draws the same."""
+
+    def __init__(self) -> None:
+        self._rng = random.Random(0)
+
+    def start_run(self, seed: int) -> None:
+        """Seed the draws."""
+        self._rng = random.Random(seed)
+
+    def choose(self, point: ChoicePoint) -> int:
+        """Draw by weight."""
+        return weighted_index(self._rng, point.weights)
+
+    def end_run(self) -> None:
+        """Nothing to put away."""
+
+
+class Timed(SeededDraw):
     """The default: a discrete-event simulation.
 
     The smallest clock goes first, ties and injected failures fall to a seeded draw.
@@ -68,17 +86,3 @@ class Timed:
 
     name = "timed"
     obeys_time = True
-
-    def __init__(self) -> None:
-        self._rng = random.Random(0)
-
-    def start_run(self, seed: int) -> None:
-        """Seed the tie-breaks."""
-        self._rng = random.Random(seed)
-
-    def choose(self, point: ChoicePoint) -> int:
-        """Break a tie, or let nature decide."""
-        return weighted_index(self._rng, point.weights)
-
-    def end_run(self) -> None:
-        """Nothing to put away."""

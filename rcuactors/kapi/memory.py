@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from ..context.violation import ViolationKind, exception_for
@@ -27,6 +27,13 @@ class Memory(KernelBase):
         """Free at once."""
         if p is not None:
             await self._machine.slab.kfree(self._cpu, p)
+
+    async def kfree_bulk(self, pointers: Sequence[KObject]) -> None:
+        """Free many objects from kmalloc() at once, in one pass. Raises TypeError for an area from vmalloc()."""
+        for p in pointers:
+            if p.is_vmalloc:
+                raise TypeError(f"kfree_bulk(): {p} is no object from kmalloc(); use vfree() or kvfree()")
+        await self._machine.slab.kfree_bulk(self._cpu, pointers)
 
     def vmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
         """Virtually contiguous memory of `size` bytes; may sleep. Raises BadInput for a size out of range."""

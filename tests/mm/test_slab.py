@@ -166,3 +166,16 @@ def test_no_two_live_objects_share_an_address(seed: int, cpus: int, rt: str) -> 
     kept = sum(MIN_PARTIAL + cpus for _ in caches)
     boot = len(one.machine.kvfree.all_krcs()) * one.machine.kvfree._boot_pages
     assert sum(cache.slabs for cache in caches) == len(one.machine.pages.zone.in_use) - boot <= kept
+
+
+def test_kfree_bulk_frees_each_object_once_and_refuses_vmalloc_memory() -> None:
+    async def script(k: Kernel) -> None:
+        objects = [await k.kmalloc(64) for _ in range(200)]
+        await k.kfree_bulk(objects)
+        await k.kfree_bulk(objects[:1])
+        area = await k.vmalloc(4096)
+        with pytest.raises(TypeError, match="vmalloc area"):
+            await k.kfree_bulk([area])
+        await k.vfree(area)
+
+    assert run(scenario()(script)).outcome() == "double-free"
