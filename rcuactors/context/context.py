@@ -33,6 +33,8 @@ class Context:
     migrate_disabled: int = 0
     softirq_thread: bool = False
     """PREEMPT_RT serves softirqs in this thread now: preempt_count does not show it."""
+    softirq_disable_cnt: int = 0
+    """How deep PREEMPT_RT has bottom halves disabled (current->softirq_disable_cnt); preempt_count does not show it."""
     hardirq_threadable: bool = False
     """The interrupt handler that runs now would be a thread under PREEMPT_RT (lockdep's hardirq_threaded)."""
     irq_config: bool = False

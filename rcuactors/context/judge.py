@@ -7,20 +7,20 @@ schedule_debug()).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
 from ..config import Config
 from . import splat
-from .splat import Ident, SleepCheck
+from .splat import Ident, LockTracking, Scene, SleepCheck
 from .trace import call_trace, scenario_line
 from .violation import KernelBug, Reporter, Violation, ViolationKind
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
     from .context import Context
-    from .lockdep import Lockdep
     from .locks import Lock
     from .processor import Processor
 
@@ -29,21 +29,52 @@ _ONE_SECOND_NS = 1_000_000_000
 
 @attrs.define(eq=False)
 class Judge:
-    """The checks of one run. `booting` silences might_sleep(), as system_state == SYSTEM_BOOTING does."""
+    """The checks of one run.
+
+    `booting` silences might_sleep(), as system_state == SYSTEM_BOOTING does. `debug_locks` is lockdep's to switch off.
+    """
 
     config: Config
     ident: Ident
     reporter: Reporter
     numbers: WaitNumbers
     booting: bool = False
+    debug_locks: bool = True
     _last_sleep_report_ns: int | None = None
+    _warned: set[str] = attrs.field(factory=set)
 
-    @property
-    def _lock_numbers(self) -> WaitNumbers | None:
-        return self.numbers if self.config.lockdep else None
+    # -- what a report consists of -----------------------------------------------------------------------------------
 
-    def _violation(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> Violation:
-        return Violation(kind=kind, title=title, time_ns=cpu.clock, cpu=cpu.cpu_id, context=cpu.ctx.kind(), text=text)
+    def scene(self, cpu: Processor, ctx: Context | None = None) -> Scene:
+        """Who is on the CPU, on which kernel."""
+        tracking = LockTracking.NOT_BUILT
+        if self.config.lockdep:
+            tracking = LockTracking.ON if self.debug_locks else LockTracking.TURNED_OFF
+        return Scene(ctx=ctx or cpu.ctx, cpu_id=cpu.cpu_id, ident=self.ident, numbers=self.numbers, tracking=tracking)
+
+    def _violation(
+        self, cpu: Processor, kind: ViolationKind, title: str, text: str, trace: Sequence[str] | None = None
+    ) -> Violation:
+        ctx = cpu.ctx
+        shown = tuple(trace if trace is not None else call_trace())
+        return Violation(
+            kind=kind,
+            title=title,
+            time_ns=cpu.clock,
+            cpu=cpu.cpu_id,
+            context=ctx.kind(),
+            text=text,
+            line=scenario_line(shown),
+            trace=shown,
+            held=tuple(
+                f"{lock.name} ({lock.lock_class.kind.value}) taken at {site}"
+                for lock, site in zip(ctx.held, ctx.held_sites, strict=True)
+            )
+            if self.debug_locks
+            else (),
+            preempt_disabled_at=ctx.preempt_disabled_at if ctx.preempt_count else "",
+            irqs_disabled_at=ctx.irqs_disabled_at if ctx.irqs_disabled else "",
+        )
 
     def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> Violation:
         """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn."""
@@ -51,37 +82,69 @@ class Judge:
         self.reporter.report(violation)
         return violation
 
-    def stack(self, cpu: Processor, trace: list[str]) -> list[str]:
+    def report_of_lockdep(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> None:
+        """The same for lockdep, which goes off with its first report: debug_locks_off()."""
+        violation = self._violation(cpu, kind, title, text)
+        self.debug_locks = self.config.lockdep_keep_going
+        self.reporter.report(violation)
+
+    def stack(self, cpu: Processor, trace: Sequence[str]) -> list[str]:
         """dump_stack() for a report written elsewhere."""
-        return splat.dump_stack(cpu.ctx, cpu.cpu_id, self.ident, trace)
+        return splat.stack(self.scene(cpu), trace)
 
-    def invalid_wait_context(self, cpu: Processor, lock: Lock, lockdep: Lockdep, site: str) -> None:
-        """A lock may have to wait longer than the context, or a held lock, allows."""
-        ctx = cpu.ctx
-        text = splat.invalid_wait_context(
-            ctx, cpu.cpu_id, self.ident, self.numbers, lock, site, lockdep.context_limit(ctx), call_trace()
-        )
-        title = f"BUG: Invalid wait context: {lock.name} at {site}"
-        self.report(cpu, ViolationKind.INVALID_WAIT_CONTEXT, title, text)
+    def warn(self, cpu: Processor, kind: ViolationKind, message: str, function: str) -> None:
+        """WARN_ON() with a message in a kernel function."""
+        text = splat.warning(self.scene(cpu), message, function, call_trace())
+        self.report(cpu, kind, f"WARNING: {message}", text)
 
-    def recursive_locking(self, cpu: Processor, lock: Lock, _lockdep: Lockdep, site: str) -> None:
-        """A lock of this class is held already."""
-        text = splat.recursive_locking(cpu.ctx, cpu.cpu_id, self.ident, self.numbers, lock, site, call_trace())
-        self.report(
-            cpu, ViolationKind.RECURSIVE_LOCKING, f"WARNING: possible recursive locking detected: {lock.name}", text
-        )
-
-    def bad_unlock(self, cpu: Processor, lock: Lock) -> None:
-        """A lock is let go that is not held."""
-        text = splat.bad_unlock(cpu.ctx, cpu.cpu_id, self.ident, self.numbers, lock, call_trace())
-        self.report(cpu, ViolationKind.BAD_UNLOCK, f"WARNING: bad unlock balance detected: {lock.name}", text)
+    # -- the scheduler's and RCU's checks ----------------------------------------------------------------------------
 
     def scheduling_while_atomic(self, cpu: Processor, ctx: Context, trace: list[str] | None = None) -> KernelBug | None:
         """The CPU is given up with a preempt_count. Returns what panic_on_warn wants raised."""
         shown = trace if trace is not None else call_trace()
-        text = splat.scheduling_while_atomic(ctx, cpu.cpu_id, self.ident, self._lock_numbers, shown)
+        text = splat.scheduling_while_atomic(self.scene(cpu, ctx), shown)
         title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{ctx.preempt_count + 1:08x}"
-        return self.reporter.note(self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text))
+        return self.reporter.note(self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text, shown))
+
+    def voluntary_switch_in_reader(
+        self, cpu: Processor, ctx: Context, trace: list[str] | None = None
+    ) -> KernelBug | None:
+        """A reader of PREEMPT_RCU gives up its CPU by itself: rcu_note_context_switch(), a WARN_ONCE().
+
+        Returns what panic_on_warn wants raised.
+        """
+        message = "Voluntary context switch within RCU read-side critical section!"
+        if message in self._warned:
+            return None
+        self._warned.add(message)
+        shown = trace if trace is not None else call_trace()
+        text = splat.warning(self.scene(cpu, ctx), message, "rcu_note_context_switch", shown)
+        return self.reporter.note(
+            self._violation(cpu, ViolationKind.VOLUNTARY_SWITCH, f"WARNING: {message}", text, shown)
+        )
+
+    def suspicious_rcu(self, cpu: Processor, message: str, scheduler_active: int = 2) -> None:
+        """RCU_LOCKDEP_WARN(): once for each message, while lockdep is on (debug_lockdep_rcu_enabled())."""
+        if not (self.config.lockdep and self.debug_locks) or message in self._warned:
+            return
+        self._warned.add(message)
+        trace = call_trace()
+        text = splat.suspicious_rcu(self.scene(cpu), scenario_line(trace), message, scheduler_active, trace)
+        self.report(cpu, ViolationKind.SUSPICIOUS_RCU, f"WARNING: suspicious RCU usage: {message}", text)
+
+    def null_dereference(self, cpu: Processor, address: int) -> Violation:
+        """The kernel reads from an address near 0; returns what was reported."""
+        text = splat.null_dereference(self.scene(cpu), address, call_trace())
+        return self.report(cpu, ViolationKind.NULL_DEREFERENCE, text.partition("\n")[0], text)
+
+    def rtmutex_deadlock(self, cpu: Processor, lock: Lock) -> None:
+        """rt_mutex_handle_deadlock(): a task waits for an rt_mutex that is its own."""
+        self.warn(
+            cpu,
+            ViolationKind.RTMUTEX_DEADLOCK,
+            f"rtmutex deadlock detected: {lock.name}",
+            "rt_mutex_handle_deadlock",
+        )
 
     def might_sleep(self, cpu: Processor, *, rt_lock: bool = False) -> None:
         """might_sleep(); with `rt_lock`, rtlock_might_resched(), which tolerates RCU readers.
@@ -104,6 +167,6 @@ class Judge:
             preempt_rcu=self.config.preemptible_kernel,
             expected_rcu_depth=ctx.rcu_nesting if rt_lock else 0,
         )
-        text = splat.sleeping_function(ctx, cpu.cpu_id, self.ident, self._lock_numbers, check, trace)
+        text = splat.sleeping_function(self.scene(cpu), check, trace)
         title = f"BUG: sleeping function called from invalid context at {check.where}"
         self.report(cpu, ViolationKind.SLEEPING_FUNCTION, title, text)

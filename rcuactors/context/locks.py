@@ -1,9 +1,7 @@
-"""The kernel's locks: raw_spinlock_t, spinlock_t, local_lock_t, mutex, each with its trylock.
+"""The kernel's locks as things: types, lock classes, who holds them and who waits.
 
-A raw spinlock spins: the waiter's CPU stays where it is while others go on, and the lock is handed over first come,
-first served, as queued spinlocks do (kernel/locking/qspinlock.c). spinlock_t is the same, except on PREEMPT_RT, where
-it is a sleeping lock that disables migration only (kernel/locking/spinlock_rt.c; priority inheritance is not
-modelled). Taking and letting go are points at which other CPUs may act.
+What can be done with them is in locking.py. A class is all that lockdep tells apart: name, type and nesting subclass
+(kernel/locking/lockdep.c, struct lock_class).
 """
 
 from __future__ import annotations
@@ -15,13 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from .trace import caller_site
+from .usage import usage_chars
 from .waittype import WaitType
 
 if TYPE_CHECKING:
-    from .judge import Judge
-    from .lockdep import Lockdep
-    from .processor import Processor, Sleeper
+    from .lockdep.graph import Edge
+    from .processor import Sleeper
 
 
 class LockKind(enum.Enum):
@@ -30,23 +27,41 @@ class LockKind(enum.Enum):
     RAW_SPINLOCK = "raw_spinlock_t"
     SPINLOCK = "spinlock_t"
     LOCAL_LOCK = "local_lock_t"
+    RWLOCK = "rwlock_t"
     MUTEX = "mutex"
+    RWSEM = "rw_semaphore"
+    RT_MUTEX = "rt_mutex"
     MAP = "lockdep map"
+    OVERRIDE = "wait-override map"
 
+
+WRITE: Final = 0
+READ: Final = 1
+"""Shared, and a later reader may have to wait behind a writer that waits."""
+RECURSIVE_READ: Final = 2
+"""Shared, and a writer that waits does not hold this reader up."""
+
+MAX_SUBCLASSES: Final = 8
+"""MAX_LOCKDEP_SUBCLASSES."""
 
 _WAIT: Final = {
     LockKind.RAW_SPINLOCK: WaitType.SPIN,
     LockKind.SPINLOCK: WaitType.CONFIG,
     LockKind.LOCAL_LOCK: WaitType.CONFIG,
+    LockKind.RWLOCK: WaitType.CONFIG,
     LockKind.MUTEX: WaitType.SLEEP,
+    LockKind.RWSEM: WaitType.SLEEP,
+    LockKind.RT_MUTEX: WaitType.SLEEP,
 }
 
 
 @attrs.define(eq=False)
 class LockClass:
-    """The locks that are one to lockdep: same name, same kind.
+    """The locks that are one to lockdep.
 
-    `usage()` makes the four characters that splats print from bits noted on the way.
+    `usage_mask` has the bits of usage.py, `traces` where each was first set; `after` and `before` are the edges of the
+    dependency graph. A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an
+    acquisition with check=0 does in the kernel.
     """
 
     name: str
@@ -54,203 +69,115 @@ class LockClass:
     kind: LockKind
     inner: WaitType
     outer: WaitType | None = None
-    recursive_read: bool = False
-    _in_irq: list[bool] = attrs.field(factory=lambda: [False, False])
-    _irqs_on: list[bool] = attrs.field(factory=lambda: [False, False])
+    subclass: int = 0
+    check: bool = True
+    usage_mask: int = 0
+    traces: dict[int, list[str]] = attrs.field(factory=dict)
+    after: dict[LockClass, Edge] = attrs.field(factory=dict)
+    before: dict[LockClass, Edge] = attrs.field(factory=dict)
 
-    def note_usage(self, *, in_hardirq: bool, in_softirq: bool, hardirqs_on: bool, softirqs_on: bool) -> None:
-        """mark_usage(): in which contexts, and with which interrupts enabled, the class was taken."""
-        self._in_irq[0] |= in_hardirq
-        self._in_irq[1] |= in_softirq
-        self._irqs_on[0] |= hardirqs_on
-        self._irqs_on[1] |= softirqs_on
+    @property
+    def shown(self) -> str:
+        """__print_lock_name(): the name, and the subclass if there is one."""
+        return f"{self.name}/{self.subclass}" if self.subclass else self.name
+
+    @property
+    def per_cpu(self) -> bool:
+        """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
+        return self.kind is LockKind.LOCAL_LOCK
 
     def usage(self) -> str:
-        """get_usage_chars(): hardirq, hardirq-read, softirq, softirq-read."""
-        chars = [
-            ("?" if on else "-") if used else ("+" if on else ".")
-            for used, on in zip(self._in_irq, self._irqs_on, strict=True)
-        ]
-        return f"{chars[0]}.{chars[1]}."
+        """The four characters that splats print."""
+        return usage_chars(self.usage_mask)
 
 
 @attrs.define(eq=False)
 class Lock:
-    """One lock. `waiters` are threads in the order in which they came."""
+    """One lock. `waiters` are threads in the order in which they came; `readers` hold it shared.
+
+    `waiting_readers` are those of the waiters that want it shared.
+    """
 
     lock_class: LockClass
     address: int
     owner: Sleeper | None = None
     waiters: deque[Sleeper] = attrs.field(factory=deque)
+    readers: list[Sleeper] = attrs.field(factory=list)
+    waiting_readers: list[Sleeper] = attrs.field(factory=list)
+    classes: dict[int, LockClass] = attrs.field(factory=dict)
+    """The classes of the nesting subclasses used so far, shared by the locks of one class."""
 
     @property
     def name(self) -> str:
         """The class's name, as lockdep prints it."""
         return self.lock_class.name
 
+    def held_by(self, thread: Sleeper) -> bool:
+        """The thread owns it, or is among its readers."""
+        return self.owner is thread or thread in self.readers
+
+    def holders(self) -> list[Sleeper]:
+        """Who keeps it: the owner, or the readers."""
+        return [self.owner] if self.owner is not None else list(self.readers)
+
+    def pass_on(self) -> list[Sleeper]:
+        """Let go of by its last holder: give it to the first waiter, or to the readers at the head of the queue.
+
+        Returns who has it now, in order.
+        """
+        self.owner = None
+        if not self.waiters:
+            return []
+        if self.waiters[0] not in self.waiting_readers:
+            if self.readers:
+                return []
+            self.owner = self.waiters.popleft()
+            return [self.owner]
+        granted: list[Sleeper] = []
+        while self.waiters and self.waiters[0] in self.waiting_readers:
+            reader = self.waiters.popleft()
+            self.waiting_readers.remove(reader)
+            self.readers.append(reader)
+            granted.append(reader)
+        return granted
+
 
 class LockFactory:
     """Makes locks; locks of the same name and kind are of one class. Addresses are made up, the same in every run."""
 
     def __init__(self) -> None:
-        self._classes: dict[tuple[str, LockKind], LockClass] = {}
+        self._classes: dict[tuple[str, LockKind], dict[int, LockClass]] = {}
         self._keys = itertools.count(1)
         self._addresses = itertools.count(0xFFFFFFFF82A00000, 0x40)
 
-    def make(self, name: str, kind: LockKind) -> Lock:
-        """A lock of the class `name`."""
-        lock_class = self._classes.get((name, kind))
-        if lock_class is None:
-            lock_class = LockClass(name, next(self._keys), kind, _WAIT[kind])
-            self._classes[name, kind] = lock_class
-        return Lock(lock_class, next(self._addresses))
+    def make(self, name: str, kind: LockKind, *, address: int | None = None) -> Lock:
+        """A lock of the class `name`, at an address of its own or inside an object."""
+        classes = self._classes.get((name, kind))
+        if classes is None:
+            classes = self._classes[name, kind] = {0: LockClass(name, next(self._keys), kind, _WAIT[kind])}
+        return Lock(classes[0], next(self._addresses) if address is None else address, classes=classes)
 
-    def make_map(self, name: str, *, inner: WaitType, outer: WaitType) -> Lock:
-        """A lockdep map that is no lock: it is entered by readers, recursively."""
-        return Lock(
-            LockClass(name, next(self._keys), LockKind.MAP, inner, outer, recursive_read=True), next(self._addresses)
-        )
+    def class_of(self, lock: Lock, subclass: int) -> LockClass:
+        """look_up_lock_class(): the class of a nested acquisition."""
+        found = lock.classes.get(subclass)
+        if found is None:
+            base = lock.lock_class
+            found = attrs.evolve(
+                base, key=next(self._keys), subclass=subclass, usage_mask=0, traces={}, after={}, before={}
+            )
+            lock.classes[subclass] = found
+        return found
 
+    def make_map(self, name: str, *, inner: WaitType, outer: WaitType | None = None, check: bool = False) -> Lock:
+        """A lockdep map that is no lock.
 
-@attrs.define(eq=False, kw_only=True)
-class Locks:
-    """The operations, for one kernel: `rt` decides what a spinlock_t is.
+        With `check` off it is entered by readers (rcu_read_lock()); with it on, it stands for a dependency
+        (fs_reclaim).
+        """
+        lock_class = LockClass(name, next(self._keys), LockKind.MAP, inner, outer, check=check)
+        return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 
-    `preempt_offset` is 0 in a kernel without PREEMPT_COUNT. Every operation that takes a lock costs
-    `uncontended_ns`, beside the time waited.
-    """
-
-    rt: bool
-    preempt_offset: int
-    lockdep: Lockdep
-    judge: Judge
-    uncontended_ns: int
-
-    # -- raw_spinlock_t, and what spins like one --
-
-    async def raw_spin_lock(self, cpu: Processor, lock: Lock, site: str = "") -> None:
-        """raw_spin_lock(): preemption off, spin until it is ours."""
-        await self._spin_lock(cpu, lock, site or caller_site())
-
-    async def _spin_lock(self, cpu: Processor, lock: Lock, site: str) -> None:
-        ctx = cpu.ctx
-        if not ctx.preempt_count:
-            ctx.preempt_disabled_at = site
-        ctx.preempt_count += self.preempt_offset
-        if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, site=site)
-        if lock.owner is None:
-            lock.owner = cpu.current
-        else:
-            await cpu.spin(lock)
-        cpu.clock += self.uncontended_ns
-        if cpu.clock >= cpu.conductor.horizon:
-            await cpu.point()
-
-    def raw_release(self, cpu: Processor, lock: Lock) -> None:
-        """Let go of a spinning lock and hand it to the first waiter; preemption stays off."""
-        if self.lockdep.on:
-            self.lockdep.release(cpu, lock)
-        if lock.owner is None:
-            return
-        if lock.waiters:
-            lock.owner = following = lock.waiters.popleft()
-            cpu.hand(following)
-        else:
-            lock.owner = None
-
-    async def raw_spin_unlock(self, cpu: Processor, lock: Lock) -> None:
-        """raw_spin_unlock(): let go, preemption on again."""
-        if cpu.clock >= cpu.conductor.horizon:
-            # The time spent under the lock must pass before others find it free.
-            await cpu.point()
-        self.raw_release(cpu, lock)
-        cpu.ctx.preempt_count -= self.preempt_offset
-        if cpu.attention:
-            await cpu.point()
-
-    def raw_spin_trylock(self, cpu: Processor, lock: Lock) -> bool:
-        """raw_spin_trylock(): take it if it is free; lockdep does not check the attempt."""
-        cpu.clock += self.uncontended_ns
-        if lock.owner is not None:
-            return False
-        cpu.ctx.preempt_count += self.preempt_offset
-        if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, trylock=True, site=caller_site())
-        lock.owner = cpu.current
-        return True
-
-    # -- spinlock_t --
-
-    async def spin_lock(self, cpu: Processor, lock: Lock) -> None:
-        """spin_lock(): spins; on PREEMPT_RT sleeps when contended (rt_spin_lock())."""
-        if not self.rt:
-            await self._spin_lock(cpu, lock, caller_site())
-            return
-        self.judge.might_sleep(cpu, rt_lock=True)
-        await self._sleeping_lock(cpu, lock, caller_site())
-        cpu.ctx.migrate_disabled += 1
-
-    async def spin_unlock(self, cpu: Processor, lock: Lock) -> None:
-        """spin_unlock()."""
-        if not self.rt:
-            await self.raw_spin_unlock(cpu, lock)
-            return
-        cpu.ctx.migrate_disabled -= 1
-        await self._sleeping_unlock(cpu, lock)
-
-    def spin_trylock(self, cpu: Processor, lock: Lock) -> bool:
-        """spin_trylock(): on PREEMPT_RT too it never sleeps."""
-        if not self.rt:
-            return self.raw_spin_trylock(cpu, lock)
-        taken = self._sleeping_trylock(cpu, lock)
-        cpu.ctx.migrate_disabled += taken
-        return taken
-
-    # -- sleeping locks --
-
-    async def mutex_lock(self, cpu: Processor, lock: Lock) -> None:
-        """mutex_lock(): may sleep, says so at once."""
-        self.judge.might_sleep(cpu)
-        await self._sleeping_lock(cpu, lock, caller_site())
-
-    async def mutex_unlock(self, cpu: Processor, lock: Lock) -> None:
-        """mutex_unlock()."""
-        await self._sleeping_unlock(cpu, lock)
-
-    def mutex_trylock(self, cpu: Processor, lock: Lock) -> bool:
-        """mutex_trylock()."""
-        return self._sleeping_trylock(cpu, lock)
-
-    async def _sleeping_lock(self, cpu: Processor, lock: Lock, site: str) -> None:
-        if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, site=site)
-        if lock.owner is None:
-            lock.owner = cpu.current
-        else:
-            await cpu.sleep_on(lock)
-        cpu.clock += self.uncontended_ns
-        if cpu.clock >= cpu.conductor.horizon:
-            await cpu.point()
-
-    async def _sleeping_unlock(self, cpu: Processor, lock: Lock) -> None:
-        if cpu.clock >= cpu.conductor.horizon:
-            await cpu.point()
-        if self.lockdep.on:
-            self.lockdep.release(cpu, lock)
-        if lock.waiters:
-            lock.owner = following = lock.waiters.popleft()
-            cpu.hand(following)
-        else:
-            lock.owner = None
-        if cpu.attention:
-            await cpu.point()
-
-    def _sleeping_trylock(self, cpu: Processor, lock: Lock) -> bool:
-        cpu.clock += self.uncontended_ns
-        if lock.owner is not None:
-            return False
-        if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, trylock=True, site=caller_site())
-        lock.owner = cpu.current
-        return True
+    def make_override(self, name: str, *, inner: WaitType) -> Lock:
+        """DEFINE_WAIT_OVERRIDE_MAP(): while it is held, its type is the limit, whatever was held before."""
+        lock_class = LockClass(name, next(self._keys), LockKind.OVERRIDE, inner)
+        return Lock(lock_class, next(self._addresses), classes={0: lock_class})

@@ -1,12 +1,14 @@
-"""The texts of the kernel's reports, in the kernel's layout and print order.
+"""The texts of the kernel's reports: the pieces that all share, and those of the scheduler and of RCU.
 
-From kernel/locking/lockdep.c, kernel/sched/core.c, lib/dump_stack.c. Pure functions from what was found to lines of
-text. Where the kernel prints symbol+offset, these print the function's name, and file and line when the function is
-the scenario's.
+From kernel/locking/lockdep.c, kernel/sched/core.c, kernel/rcu/tree_plugin.h, lib/dump_stack.c. Pure functions from
+what was found to lines of text. Where the kernel prints symbol+offset, these print the function's name, and file and
+line when the function is the scenario's. Lockdep's own reports are in lockdep/texts.py.
 """
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,7 +17,7 @@ from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
     from .context import Context
-    from .locks import Lock
+    from .locks import Lock, LockClass
 
 
 @attrs.frozen
@@ -30,113 +32,70 @@ class Ident:
         return f"{self.release} {self.version} Not tainted"
 
 
-def lock_text(lock: Lock, site: str, numbers: WaitNumbers) -> str:
-    """print_lock(): instance, class name, usage, wait types, where it was taken."""
-    lock_class = lock.lock_class
-    inner = numbers.of(lock_class.inner)
-    outer = numbers.of(lock_class.outer) if lock_class.outer is not None else inner
-    return f"{lock.address:016x} ({lock.name}){{{lock_class.usage()}}}-{{{outer}:{inner}}}, at: {site}"
+class LockTracking(enum.Enum):
+    """What a report can say of held locks."""
+
+    NOT_BUILT = "a kernel without PROVE_LOCKING prints nothing of them"
+    ON = "they are listed"
+    TURNED_OFF = "lockdep went off with its first report"
 
 
-def held_locks(ctx: Context, numbers: WaitNumbers, skip_last: bool = False) -> list[str]:
+@attrs.frozen(kw_only=True)
+class Scene:
+    """Who reports, on which kernel."""
+
+    ctx: Context
+    cpu_id: int
+    ident: Ident
+    numbers: WaitNumbers
+    tracking: LockTracking
+
+    @property
+    def who(self) -> str:
+        """comm/pid."""
+        return f"{self.ctx.comm}/{self.ctx.pid}"
+
+
+def class_text(scene: Scene, lock_class: LockClass) -> str:
+    """print_lock_name(): class name, usage, wait types."""
+    inner = scene.numbers.of(lock_class.inner)
+    outer = scene.numbers.of(lock_class.outer) if lock_class.outer is not None else inner
+    return f"({lock_class.shown}){{{lock_class.usage()}}}-{{{outer}:{inner}}}"
+
+
+def instance_text(scene: Scene, lock: Lock, lock_class: LockClass, site: str) -> str:
+    """print_lock(): instance, class, where it was taken."""
+    return f"{lock.address:016x} {class_text(scene, lock_class)}, at: {site}"
+
+
+def held_locks(scene: Scene) -> list[str]:
     """lockdep_print_held_locks()."""
-    held = list(zip(ctx.held, ctx.held_sites, strict=True))
-    if skip_last and held:
-        held.pop()
-    if not held:
-        return [f"no locks held by {ctx.comm}/{ctx.pid}."]
-    plural = "s" if len(held) > 1 else ""
-    head = f"{len(held)} lock{plural} held by {ctx.comm}/{ctx.pid}:"
-    return [head, *(f" #{index}: {lock_text(lock, site, numbers)}" for index, (lock, site) in enumerate(held))]
+    ctx = scene.ctx
+    if not ctx.held:
+        return [f"no locks held by {scene.who}."]
+    plural = "s" if len(ctx.held) > 1 else ""
+    held = zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True)
+    return [
+        f"{len(ctx.held)} lock{plural} held by {scene.who}:",
+        *(
+            f" #{index}: {instance_text(scene, lock, node.lock_class, site)}"
+            for index, (lock, node, site) in enumerate(held)
+        ),
+    ]
 
 
-def dump_stack(ctx: Context, cpu_id: int, ident: Ident, trace: list[str]) -> list[str]:
+def show_held_locks(scene: Scene) -> list[str]:
+    """debug_show_held_locks(): for reports that are not lockdep's own."""
+    if scene.tracking is LockTracking.NOT_BUILT:
+        return []
+    return held_locks(scene) if scene.tracking is LockTracking.ON else ["INFO: lockdep is turned off."]
+
+
+def stack(scene: Scene, trace: Sequence[str]) -> list[str]:
     """dump_stack(): who and where."""
-    head = f"CPU: {cpu_id} PID: {ctx.pid} Comm: {ctx.comm} Not tainted {ident.release} {ident.version}"
+    ctx, ident = scene.ctx, scene.ident
+    head = f"CPU: {scene.cpu_id} PID: {ctx.pid} Comm: {ctx.comm} Not tainted {ident.release} {ident.version}"
     return [head, "Call Trace:", *(f" {line}" for line in trace)]
-
-
-def invalid_wait_context(
-    ctx: Context, cpu_id: int, ident: Ident, numbers: WaitNumbers, lock: Lock, site: str, limit: int, trace: list[str]
-) -> str:
-    """print_lock_invalid_wait_context()."""
-    bar = "=" * 29
-    return "\n".join(
-        [
-            "",
-            bar,
-            "[ BUG: Invalid wait context ]",
-            ident.line(),
-            "-" * 29,
-            f"{ctx.comm}/{ctx.pid} is trying to lock:",
-            lock_text(lock, site, numbers),
-            "other info that might help us debug this:",
-            f"context-{{{limit}:{limit}}}",
-            *held_locks(ctx, numbers),
-            "stack backtrace:",
-            *dump_stack(ctx, cpu_id, ident, trace),
-        ]
-    )
-
-
-def recursive_locking(
-    ctx: Context, cpu_id: int, ident: Ident, numbers: WaitNumbers, lock: Lock, site: str, trace: list[str]
-) -> str:
-    """print_deadlock_bug()."""
-    index = max(at for at, held in enumerate(ctx.held) if held.lock_class is lock.lock_class)
-    return "\n".join(
-        [
-            "",
-            "=" * 44,
-            "WARNING: possible recursive locking detected",
-            ident.line(),
-            "-" * 44,
-            f"{ctx.comm}/{ctx.pid} is trying to acquire lock:",
-            lock_text(lock, site, numbers),
-            "",
-            "but task is already holding lock:",
-            lock_text(ctx.held[index], ctx.held_sites[index], numbers),
-            "",
-            "other info that might help us debug this:",
-            " Possible unsafe locking scenario:",
-            "",
-            "       CPU0",
-            "       ----",
-            f"  lock({lock.name});",
-            f"  lock({lock.name});",
-            "",
-            " *** DEADLOCK ***",
-            "",
-            " May be due to missing lock nesting notation",
-            "",
-            *held_locks(ctx, numbers),
-            "",
-            "stack backtrace:",
-            *dump_stack(ctx, cpu_id, ident, trace),
-        ]
-    )
-
-
-def bad_unlock(ctx: Context, cpu_id: int, ident: Ident, numbers: WaitNumbers, lock: Lock, trace: list[str]) -> str:
-    """print_unlock_imbalance_bug()."""
-    return "\n".join(
-        [
-            "",
-            "=" * 37,
-            "WARNING: bad unlock balance detected!",
-            ident.line(),
-            "-" * 37,
-            f"{ctx.comm}/{ctx.pid} is trying to release lock ({lock.name}) at:",
-            trace[0] if trace else "?",
-            "but there are no more locks to release!" if not ctx.held else "but that lock is not held!",
-            "",
-            "other info that might help us debug this:",
-            *held_locks(ctx, numbers),
-            "",
-            "stack backtrace:",
-            *dump_stack(ctx, cpu_id, ident, trace),
-        ]
-    )
 
 
 def _disabled_at(ctx: Context) -> list[str]:
@@ -148,21 +107,16 @@ def _disabled_at(ctx: Context) -> list[str]:
     return lines
 
 
-def _locks_if_tracked(ctx: Context, numbers: WaitNumbers | None) -> list[str]:
-    return held_locks(ctx, numbers) if numbers is not None else []
-
-
-def scheduling_while_atomic(
-    ctx: Context, cpu_id: int, ident: Ident, numbers: WaitNumbers | None, trace: list[str]
-) -> str:
+def scheduling_while_atomic(scene: Scene, trace: Sequence[str]) -> str:
     """__schedule_bug(). The count printed includes schedule()'s own preempt_disable(), as the kernel's does."""
+    ctx = scene.ctx
     return "\n".join(
         [
-            f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{ctx.preempt_count + 1:08x}",
-            *_locks_if_tracked(ctx, numbers),
+            f"BUG: scheduling while atomic: {scene.who}/0x{ctx.preempt_count + 1:08x}",
+            *show_held_locks(scene),
             "Modules linked in:",
             *_disabled_at(ctx),
-            *dump_stack(ctx, cpu_id, ident, trace),
+            *stack(scene, trace),
         ]
     )
 
@@ -176,10 +130,9 @@ class SleepCheck:
     expected_rcu_depth: int = 0
 
 
-def sleeping_function(
-    ctx: Context, cpu_id: int, ident: Ident, numbers: WaitNumbers | None, check: SleepCheck, trace: list[str]
-) -> str:
+def sleeping_function(scene: Scene, check: SleepCheck, trace: Sequence[str]) -> str:
     """__might_resched()."""
+    ctx = scene.ctx
     depth = f"RCU nest depth: {ctx.rcu_nesting}, expected: {check.expected_rcu_depth}"
     return "\n".join(
         [
@@ -190,8 +143,61 @@ def sleeping_function(
             ),
             f"preempt_count: {ctx.preempt_count:x}, expected: 0",
             *([depth] if check.preempt_rcu else []),
-            *_locks_if_tracked(ctx, numbers),
+            *show_held_locks(scene),
             *_disabled_at(ctx),
-            *dump_stack(ctx, cpu_id, ident, trace),
+            *stack(scene, trace),
+        ]
+    )
+
+
+def warning(scene: Scene, message: str, function: str, trace: Sequence[str]) -> str:
+    """A WARN_ONCE() with a message, as __warn() prints it; `function` is where it stands in the kernel."""
+    return "\n".join(
+        [
+            "------------[ cut here ]------------",
+            message,
+            f"WARNING: CPU: {scene.cpu_id} PID: {scene.ctx.pid} at {function}",
+            "Modules linked in:",
+            *stack(scene, trace),
+            "---[ end trace 0000000000000000 ]---",
+        ]
+    )
+
+
+def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
+    """A page fault of the kernel at an address near 0 (arch/x86/mm/fault.c, show_fault_oops())."""
+    where = trace[0] if trace else "?"
+    return "\n".join(
+        [
+            f"BUG: kernel NULL pointer dereference, address: {address:016x}",
+            "#PF: supervisor read access in kernel mode",
+            "#PF: error_code(0x0000) - not-present page",
+            "PGD 0 P4D 0",
+            "Oops: 0000 [#1] SMP NOPTI",
+            *stack(scene, trace),
+            f"RIP: 0010:{where}",
+        ]
+    )
+
+
+def suspicious_rcu(scene: Scene, where: str, message: str, scheduler_active: int, trace: Sequence[str]) -> str:
+    """lockdep_rcu_suspicious()."""
+    return "\n".join(
+        [
+            "",
+            "=" * 29,
+            "WARNING: suspicious RCU usage",
+            scene.ident.line(),
+            "-" * 29,
+            f"{where} {message}!",
+            "",
+            "other info that might help us debug this:",
+            "",
+            "",
+            f"rcu_scheduler_active = {scheduler_active}, debug_locks = {int(scene.tracking is LockTracking.ON)}",
+            *held_locks(scene),
+            "",
+            "stack backtrace:",
+            *stack(scene, trace),
         ]
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
@@ -27,6 +28,8 @@ _MACHINERY: Final = tuple(
         "designs",
         str(Path("rcu", "oracle.py")),
         str(Path("kernel", "waiting.py")),
+        str(Path("mm", "page_lists.py")),
+        str(Path("mm", "irqsave.py")),
         "machine.py",
         "scenario.py",
         "kapi",
@@ -36,9 +39,22 @@ _MACHINERY: Final = tuple(
         "explore",
     )
 )
-_SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locks.py"))
+_SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locking.py"))
 _FLOW: Final = frozenset(
-    {"point", "attend", "hardirq", "body", "run_handler", "main", "sleep", "sleep_on", "raw_release", "spin"}
+    {
+        "point",
+        "attend",
+        "hardirq",
+        "body",
+        "run_handler",
+        "main",
+        "sleep",
+        "sleep_on",
+        "raw_release",
+        "spin",
+        "spin_on_owner",
+        "note_switch",
+    }
 )
 _WAITS: Final = (
     str(Path(trio.__file__).parent) + os.sep,
@@ -120,11 +136,18 @@ def suspended_trace(coroutine: object) -> list[str]:
 
 def caller_site() -> str:
     """Where the innermost visible frame stands: for "at:" and "Preemption disabled at:" lines."""
-    lines = call_trace(sys._getframe(2))
-    return lines[0] if lines else "swapper"
+    at: FrameType | None = sys._getframe(2)
+    while at is not None:
+        kind = _classify(at.f_code)
+        if kind == "bottom":
+            break
+        if kind != "hidden":
+            return site_of(at.f_code, at.f_lineno)
+        at = at.f_back
+    return "swapper"
 
 
-def scenario_line(lines: list[str]) -> str:
+def scenario_line(lines: Sequence[str]) -> str:
     """`file.py:line` of the innermost scenario frame of a trace, or the innermost function when there is none."""
     for line in lines:
         if line.endswith(")"):

@@ -24,7 +24,18 @@ class ViolationKind(enum.Enum):
     SCHEDULING_WHILE_ATOMIC = "scheduling-while-atomic"
     SLEEPING_FUNCTION = "sleeping-function"
     RECURSIVE_LOCKING = "recursive-locking"
+    CIRCULAR_LOCKING = "circular-locking"
+    INCONSISTENT_LOCK_STATE = "inconsistent-lock-state"
+    IRQ_LOCK_INVERSION = "irq-lock-inversion"
+    UNSAFE_LOCK_ORDER = "safe-unsafe-lock-order"
     BAD_UNLOCK = "bad-unlock"
+    LOCK_HELD_AT_EXIT = "lock-held-at-exit"
+    HELD_LOCK_FREED = "held-lock-freed"
+    SUSPICIOUS_RCU = "suspicious-rcu"
+    VOLUNTARY_SWITCH = "voluntary-switch-in-reader"
+    RTMUTEX_DEADLOCK = "rtmutex-deadlock"
+    BAD_CONTEXT = "bad-context"
+    BAD_GFP = "bad-gfp"
     DEADLOCK = "deadlock"
     USE_AFTER_FREE = "use-after-free"
     DOUBLE_FREE = "double-free"
@@ -37,7 +48,12 @@ class ViolationKind(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class Violation:
-    """One report: what, when (virtual ns), on which CPU, in which kind of context, and the kernel-style text."""
+    """One report: what, when (virtual ns), on which CPU, in which kind of context, and the kernel-style text.
+
+    `line` is the scenario's line at fault, `trace` the chain of kernel functions and scenario lines that led there,
+    innermost first, `held` the locks held (known while lockdep is on), the last two where preemption and interrupts
+    were disabled, if they are.
+    """
 
     kind: ViolationKind
     title: str
@@ -45,6 +61,11 @@ class Violation:
     cpu: int
     context: str
     text: str
+    line: str = ""
+    trace: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    preempt_disabled_at: str = ""
+    irqs_disabled_at: str = ""
 
 
 class KernelBug(RcuactorsError):

@@ -24,6 +24,7 @@ from rcuactors.testing import RcuLab
 async def sleeps_in_atomic(k: Kernel) -> None:
     k.preempt_disable()
     k.might_sleep()
+    await k.preempt_enable()
 
 
 def test_might_sleep_says_nothing_without_debug_atomic_sleep(rcu_lab: RcuLab) -> None:
@@ -73,12 +74,17 @@ def test_an_rt_spinlock_may_be_taken_by_a_reader_but_not_under_a_raw_lock(rcu_la
     """rtlock_might_resched() tolerates RCU readers."""
 
     async def reader(k: Kernel) -> None:
+        lock = k.spinlock("s")
         with k.rcu_reader():
-            await k.spin_lock(k.spinlock("s"))
+            await k.spin_lock(lock)
+            await k.spin_unlock(lock)
 
     async def raw(k: Kernel) -> None:
-        await k.raw_spin_lock(k.raw_spinlock("r"))
-        await k.spin_lock(k.spinlock("s"))
+        outer, inner = k.raw_spinlock("r"), k.spinlock("s")
+        await k.raw_spin_lock(outer)
+        await k.spin_lock(inner)
+        await k.spin_unlock(inner)
+        await k.raw_spin_unlock(outer)
 
     settings: dict[str, Any] = {"PREEMPT_RT": True, "DEBUG_ATOMIC_SLEEP": True}
     assert rcu_lab.run(reader, **settings).clean

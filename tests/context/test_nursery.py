@@ -34,7 +34,7 @@ async def irqs_off(k: Kernel) -> Any:
 
 @asynccontextmanager
 async def bh_off(k: Kernel) -> Any:
-    k.local_bh_disable()
+    await k.local_bh_disable()
     yield
     await k.local_bh_enable()
 
@@ -143,7 +143,8 @@ def test_in_process_context_they_are_just_waits(
 
 
 def test_a_spinlock_on_preempt_rt_does_not_make_a_section_atomic(rcu_lab: RcuLab) -> None:
-    assert rcu_lab.run(in_section(spinlock, sleep), PREEMPT_RT=True).clean
+    """It makes it an RCU read-side section, in which one may be preempted, but not sleep (rt_spin_lock())."""
+    assert rcu_lab.run(in_section(spinlock, sleep), PREEMPT_RT=True).outcome() == "voluntary-switch-in-reader"
     assert rcu_lab.run(in_section(raw_lock, sleep), PREEMPT_RT=True).outcome() == "scheduling-while-atomic"
 
 

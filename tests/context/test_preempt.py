@@ -132,7 +132,7 @@ def seen_in_each_context(rcu_lab: RcuLab, **settings: object) -> Seen:
         flags = k.local_irq_save()
         look("irqs off")
         await k.local_irq_restore(flags)
-        k.local_bh_disable()
+        await k.local_bh_disable()
         look("bh off")
         await k.local_bh_enable()
         lock = k.raw_spinlock("lock")

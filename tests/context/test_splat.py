@@ -188,6 +188,7 @@ def test_invalid_wait_context(rcu_lab: RcuLab) -> None:
         "Call Trace:",
         " spin_lock",
         f" {site(raw_spin, 2)}",
+        " kthread",
     ]
 
 
@@ -203,7 +204,7 @@ def test_scheduling_while_atomic(rcu_lab: RcuLab) -> None:
         "CPU: 1 PID: 21 Comm: nest_runner Not tainted 5.11.0 #1",
         "Call Trace:",
     ]
-    assert lines_of(text)[-1] == f" {site(preempt_off_sleep, 2)}"
+    assert lines_of(text)[-2:] == [f" {site(preempt_off_sleep, 2)}", " kthread"]
 
 
 def test_sleeping_function(rcu_lab: RcuLab) -> None:
@@ -223,6 +224,7 @@ def test_sleeping_function(rcu_lab: RcuLab) -> None:
         "Call Trace:",
         " mutex_lock",
         f" {site(raw_mutex, 2)}",
+        " kthread",
     ]
 
 
@@ -275,6 +277,7 @@ def test_recursive_locking(rcu_lab: RcuLab) -> None:
         "Call Trace:",
         " mutex_lock",
         f" {site(recursion, 3)}",
+        " kthread",
     ]
 
 

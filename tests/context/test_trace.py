@@ -29,9 +29,10 @@ def trace_of(rcu_lab: RcuLab, script: object) -> list[str]:
 
 def test_a_trace_reads_like_the_kernels(rcu_lab: RcuLab) -> None:
     shown = trace_of(rcu_lab, caller)
-    assert shown[-2:] == [
+    assert shown[-3:] == [
         f"helper (test_trace.py:{helper.__code__.co_firstlineno + 2})",
         f"caller (test_trace.py:{caller.__code__.co_firstlineno + 1})",
+        "kthread",
     ]
     assert "synchronize_rcu" in shown
     assert not any(line.startswith("_") or "conductor" in line or "wrap" in line for line in shown)
@@ -45,7 +46,7 @@ async def waits(k: Kernel) -> None:
 
 
 def test_trios_own_frames_are_left_out(rcu_lab: RcuLab) -> None:
-    assert trace_of(rcu_lab, waits) == [f"waits (test_trace.py:{waits.__code__.co_firstlineno + 4})"]
+    assert trace_of(rcu_lab, waits) == [f"waits (test_trace.py:{waits.__code__.co_firstlineno + 4})", "kthread"]
 
 
 def test_an_interrupts_trace_goes_on_into_who_was_interrupted(rcu_lab: RcuLab) -> None:

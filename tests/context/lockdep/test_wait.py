@@ -1,4 +1,4 @@
-"""context/lockdep.py: the wait-context table of the kernel's own selftest, and what lockdep does not look at."""
+"""context/lockdep/wait.py: the wait-context table of the kernel's own selftest, and what lockdep does not look at."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rcuactors import Kernel, Result, ViolationKind
+from rcuactors.context.waittype import WaitType
 from rcuactors.testing import RcuLab
 
 Step = Callable[[], Awaitable[None]]
@@ -143,6 +144,8 @@ def test_trylocks_are_not_checked_but_count_once_held(rcu_lab: RcuLab) -> None:
         k.pr_info("so far so good")
         assert k.raw_spin_trylock(raw)
         await k.spin_lock(spin)
+        await k.spin_unlock(spin)
+        await k.raw_spin_unlock(raw)
 
     run = rcu_lab.prepare(script, PROVE_RAW_LOCK_NESTING=True)
     result = run.run()
@@ -157,10 +160,13 @@ def test_the_strictest_of_several_held_locks_is_the_limit(rcu_lab: RcuLab) -> No
     """raw, then a mutex by trylock: the mutex's own type is no licence."""
 
     async def script(k: Kernel) -> None:
-        raw, mutex = k.raw_spinlock("raw"), k.mutex("mutex")
+        raw, mutex, spin = k.raw_spinlock("raw"), k.mutex("mutex"), k.spinlock("spin")
         await k.raw_spin_lock(raw)
         assert k.mutex_trylock(mutex)
-        await k.spin_lock(k.spinlock("spin"))
+        await k.spin_lock(spin)
+        await k.spin_unlock(spin)
+        await k.mutex_unlock(mutex)
+        await k.raw_spin_unlock(raw)
 
     assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).outcome() == "invalid-wait-context"
 
@@ -224,8 +230,9 @@ def test_the_same_mistake_is_reported_once_and_another_one_again(rcu_lab: RcuLab
             await hold(k, "spin", name, nothing)
             await k.raw_spin_unlock(raw)
 
-    result = rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True)
+    result = rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True, lockdep_keep_going=True)
     assert [violation.title.split()[4] for violation in result.violations] == ["spin", "other"]
+    assert len(rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).violations) == 1
 
 
 @pytest.mark.parametrize("what", ["raw", "spin", "mutex"])
@@ -253,48 +260,35 @@ def test_letting_go_of_what_is_not_held(rcu_lab: RcuLab) -> None:
     assert result.violations[0].title == "WARNING: bad unlock balance detected: never taken"
 
 
-def test_usage_characters(rcu_lab: RcuLab) -> None:
-    """HARDIRQ, HARDIRQ_READ, SOFTIRQ, SOFTIRQ_READ: '.' '-' '+' '?'.
+def test_a_wait_override_map_sets_the_limit_up_and_down(rcu_lab: RcuLab) -> None:
+    """DEFINE_WAIT_OVERRIDE_MAP(): spinlock_t under a raw lock where the writer knows better, or nothing but raw."""
 
-    With interrupts off, softirqs do not count as on (mark_usage()).
-    """
-    usages: dict[str, str] = {}
+    async def script(k: Kernel, up: bool = True) -> None:
+        lockdep, cpu = k._system.lockdep, k._cpu
+        override = k._system.lock_factory.make_override("override", inner=WaitType.CONFIG if up else WaitType.SPIN)
+        outer = k.raw_spinlock("outer") if up else k.mutex("outer")
+        await (k.raw_spin_lock if up else k.mutex_lock)(outer)
+        lockdep.acquire(cpu, override, trylock=True)
+        await hold(k, "spin", "inner", nothing)
+        lockdep.release(cpu, override)
+        await (k.raw_spin_unlock if up else k.mutex_unlock)(outer)
 
-    async def script(k: Kernel) -> None:
-        names = ("never", "on", "off", "bh off", "irq", "irq and on", "softirq")
-        locks = {name: k.raw_spinlock(name) for name in names}
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).clean
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True, up="n").outcome() == "invalid-wait-context"
 
-        async def take(name: str) -> None:
-            await k.raw_spin_lock(locks[name])
-            await k.raw_spin_unlock(locks[name])
 
+def test_an_override_lifts_what_the_context_forbids_too(rcu_lab: RcuLab) -> None:
+    async def script(k: Kernel, lifted: bool = True) -> None:
         async def irq() -> None:
-            await take("irq")
-            await take("irq and on")
+            override = k._system.lock_factory.make_override("override", inner=WaitType.CONFIG)
+            if lifted:
+                k._system.lockdep.acquire(k._cpu, override, trylock=True)
+            await hold(k, "spin", "inner", nothing)
+            if lifted:
+                k._system.lockdep.release(k._cpu, override)
 
-        async def softirq() -> None:
-            await take("softirq")
-
-        await take("on")
-        await take("irq and on")
-        flags = k.local_irq_save()
-        await take("off")
-        await k.local_irq_restore(flags)
-        k.local_bh_disable()
-        await take("bh off")
-        await k.local_bh_enable()
         await k.raise_irq(irq)
-        await k.tasklet_schedule(softirq)
-        await k.msleep(1)
-        usages.update({name: lock.lock_class.usage() for name, lock in locks.items()})
+        await k.udelay(5)
 
-    assert rcu_lab.run(script).clean
-    assert usages == {
-        "never": "....",
-        "on": "+.+.",
-        "off": "....",
-        "bh off": "+...",
-        "irq": "-...",
-        "irq and on": "?.+.",
-        "softirq": "+.-.",
-    }
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).clean
+    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True, lifted="n").outcome() == "invalid-wait-context"

@@ -1,0 +1,284 @@
+"""The validator of one run: who holds what, and which checks a new chain goes through.
+
+The order of the checks is that of __lock_acquire(): wait context, usage in interrupts, recursion, then each new edge
+of the dependency graph. As in the kernel the first report switches the validator off (debug_locks_off()), unless the
+configuration says lockdep_keep_going.
+"""
+
+from __future__ import annotations
+
+from ...config import Config
+from ..context import Context
+from ..judge import Judge
+from ..locks import Lock, LockClass, LockFactory
+from ..processor import Processor
+from ..trace import call_trace, caller_site
+from ..usage import usage_bit
+from ..violation import ViolationKind
+from ..waittype import WaitNumbers
+from . import texts
+from .chains import (
+    BH_OFF,
+    CODES,
+    IN_HARDIRQ,
+    IN_SOFTIRQ,
+    IRQ_CONTEXT,
+    IRQS_OFF,
+    NESTED,
+    READ_SHIFT,
+    TRYLOCK,
+    ChainNode,
+    context_code,
+)
+from .graph import add_edge, dependency
+from .order import circle, recursion
+from .usage import Inversion, StateConflict, conflict_of, unsafe_order
+from .wait import allowed, context_limit, limit_with
+
+
+class Lockdep:
+    """Lockdep of one machine.
+
+    `built` is false in a kernel without PROVE_LOCKING; `on` is the kernel's debug_locks.
+    """
+
+    def __init__(self, *, config: Config, judge: Judge, factory: LockFactory) -> None:
+        self.built = config.lockdep
+        self.on = self.built
+        self._keep_going = config.lockdep_keep_going
+        self._numbers: WaitNumbers = judge.numbers
+        self._judge = judge
+        self._factory = factory
+        self._root: dict[int, ChainNode] = {}
+
+    # -- taking and letting go ---------------------------------------------------------------------------------------
+
+    def acquire(
+        self,
+        cpu: Processor,
+        lock: Lock,
+        *,
+        read: int = 0,
+        trylock: bool = False,
+        subclass: int = 0,
+        nest: Lock | None = None,
+        site: str = "",
+    ) -> None:
+        """Note that the current thread takes a lock; report what is wrong with it."""
+        ctx = cpu.ctx
+        code = context_code(ctx) + (read << READ_SHIFT)
+        if trylock:
+            code += TRYLOCK
+        if nest is not None:
+            code += NESTED
+        lock_class = lock.lock_class if not subclass else self._factory.class_of(lock, subclass)
+        self._push(cpu, lock, lock_class, code, site, nest)
+
+    def _push(
+        self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock | None = None
+    ) -> None:
+        ctx = cpu.ctx
+        nodes = ctx.held_nodes
+        children = nodes[-1].children if nodes else self._root
+        node = children.get(lock_class.key * CODES + code)
+        if node is None:
+            node = self._extend(cpu, lock, lock_class, code, site or caller_site(), nest)
+            if not self.on:
+                return
+        ctx.held.append(lock)
+        nodes.append(node)
+        ctx.held_sites.append(site or node.site)
+
+    def knows(self, ctx: Context, lock: Lock) -> bool:
+        """Taking this lock here, with interrupts off, was validated before: nothing new can come of it."""
+        if not self.on:
+            return True
+        nodes = ctx.held_nodes
+        children = nodes[-1].children if nodes else self._root
+        return lock.lock_class.key * CODES + (context_code(ctx) | IRQS_OFF) in children
+
+    def release(self, cpu: Processor, lock: Lock) -> None:
+        """Note that the current thread lets go of a lock."""
+        ctx = cpu.ctx
+        held = ctx.held
+        if held and held[-1] is lock:
+            held.pop()
+            ctx.held_nodes.pop()
+            ctx.held_sites.pop()
+            return
+        for index in range(len(held) - 1, -1, -1):
+            if held[index] is lock:
+                self._take_out(cpu, index)
+                return
+        title = f"WARNING: bad unlock balance detected: {lock.lock_class.shown}"
+        scene = self._judge.scene(cpu)
+        self._report(cpu, ViolationKind.BAD_UNLOCK, title, texts.bad_unlock(scene, lock, call_trace()))
+
+    def _take_out(self, cpu: Processor, index: int) -> None:
+        """A lock is let go out of order: those taken after it are taken anew without it (reacquire_held_locks())."""
+        ctx = cpu.ctx
+        later = list(zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True))[index + 1 :]
+        for column in (ctx.held, ctx.held_nodes, ctx.held_sites):
+            del column[index:]
+        for lock, node, site in later:
+            if not self.on:
+                return
+            self._push(cpu, lock, node.lock_class, node.code, site)
+
+    # -- what else happens to held locks -----------------------------------------------------------------------------
+
+    def hardirqs_on(self, cpu: Processor) -> None:
+        """lockdep_hardirqs_on_prepare(): what is held now is held with interrupts enabled."""
+        if self.on and cpu.ctx.held:
+            self._mark_held(cpu, 0)
+            if not context_code(cpu.ctx) & (BH_OFF | IN_SOFTIRQ):
+                self._mark_held(cpu, 1)
+
+    def softirqs_on(self, cpu: Processor) -> None:
+        """lockdep_softirqs_on(): the same for bottom halves."""
+        if self.on and cpu.ctx.held and not cpu.ctx.irqs_disabled:
+            self._mark_held(cpu, 1)
+
+    def _mark_held(self, cpu: Processor, state: int) -> None:
+        """mark_held_locks()."""
+        ctx = cpu.ctx
+        for lock, node, site in list(zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True)):
+            if node.lock_class.check:
+                bit = usage_bit(state, enabled=True, read=bool(node.read))
+                self._mark(cpu, lock, node.lock_class, node.read, bit, site)
+
+    def is_held(self, ctx: Context, lock: Lock) -> bool:
+        """lock_is_held(). True when lockdep cannot know."""
+        return not self.on or lock in ctx.held
+
+    def check_no_locks_held(self, cpu: Processor) -> None:
+        """debug_check_no_locks_held(): a task ends."""
+        if not self.on or not cpu.ctx.held:
+            return
+        scene = self._judge.scene(cpu)
+        title = f"WARNING: {cpu.ctx.comm}/{cpu.ctx.pid} still has locks held!"
+        self._report(cpu, ViolationKind.LOCK_HELD_AT_EXIT, title, texts.held_at_exit(scene, call_trace()))
+
+    def check_no_locks_freed(self, cpu: Processor, address: int, size: int) -> None:
+        """debug_check_no_locks_freed(): memory goes, or a lock is made anew, `size` bytes at `address`."""
+        if not self.on:
+            return
+        for lock, site in zip(cpu.ctx.held, cpu.ctx.held_sites, strict=True):
+            if address <= lock.address < address + size:
+                text = texts.held_lock_freed(self._judge.scene(cpu), lock, site, address, size, call_trace())
+                title = f"WARNING: held lock freed: {lock.lock_class.shown}"
+                self._report(cpu, ViolationKind.HELD_LOCK_FREED, title, text)
+                return
+
+    def debug_locks_off(self) -> None:
+        """A report of somebody else's that lockdep does not survive (DEBUG_LOCKS_WARN_ON())."""
+        self.on = self._judge.debug_locks = self.built and self._keep_going
+
+    # -- a chain that was never seen ---------------------------------------------------------------------------------
+
+    def _extend(
+        self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock | None
+    ) -> ChainNode:
+        """Validate it, report, remember."""
+        ctx = cpu.ctx
+        parent = ctx.held_nodes[-1] if ctx.held_nodes else None
+        limit, overridden = limit_with(parent, lock_class, code & IRQ_CONTEXT, self._numbers)
+        node = ChainNode(lock_class, code, limit, overridden, site)
+        # Remembered before it is judged, so that one mistake is one report however often it is made.
+        (parent.children if parent is not None else self._root)[lock_class.key * CODES + code] = node
+        self._check_wait_context(cpu, lock, node, parent, site)
+        if lock_class.check:
+            self._mark_usage(cpu, lock, node, site)
+            if self.on and not node.trylock:
+                self._validate_chain(cpu, lock, node, site, nest)
+        return node
+
+    def _report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> None:
+        self.on = self._keep_going
+        self._judge.report_of_lockdep(cpu, kind, title, text)
+
+    def _check_wait_context(
+        self, cpu: Processor, lock: Lock, node: ChainNode, parent: ChainNode | None, site: str
+    ) -> None:
+        lock_class, numbers = node.lock_class, self._numbers
+        outer = numbers.of(lock_class.outer or lock_class.inner)
+        if node.trylock or not numbers.of(lock_class.inner):
+            return
+        if outer > allowed(parent, node.code, node.irq_context, numbers):
+            limit = context_limit(node.code, numbers)
+            text = texts.invalid_wait_context(self._judge.scene(cpu), lock_class, lock, site, limit, call_trace())
+            title = f"BUG: Invalid wait context: {lock_class.shown} at {site}"
+            self._report(cpu, ViolationKind.INVALID_WAIT_CONTEXT, title, text)
+
+    def _mark_usage(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
+        """mark_usage()."""
+        read, code = bool(node.read), node.code
+        bits: list[int] = []
+        if not node.trylock:
+            bits += [usage_bit(0, enabled=False, read=read)] if code & IN_HARDIRQ else []
+            bits += [usage_bit(1, enabled=False, read=read)] if code & IN_SOFTIRQ else []
+        if not code & IRQS_OFF:
+            bits.append(usage_bit(0, enabled=True, read=read))
+            if not code & (BH_OFF | IN_SOFTIRQ):
+                bits.append(usage_bit(1, enabled=True, read=read))
+        for bit in bits:
+            self._mark(cpu, lock, node.lock_class, node.read, bit, site)
+
+    def _mark(self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str) -> None:
+        """mark_lock()."""
+        if not self.on or lock_class.usage_mask >> bit & 1:
+            return
+        lock_class.usage_mask |= 1 << bit
+        lock_class.traces[bit] = trace = call_trace()
+        conflict = conflict_of(lock_class, bit, read)
+        scene = self._judge.scene(cpu)
+        if isinstance(conflict, StateConflict):
+            text = texts.inconsistent_state(scene, lock, lock_class, site, conflict, trace)
+            title = f"WARNING: inconsistent lock state: {lock_class.shown}"
+            self._report(cpu, ViolationKind.INCONSISTENT_LOCK_STATE, title, text)
+        elif isinstance(conflict, Inversion):
+            text = texts.irq_inversion(scene, lock, lock_class, site, conflict, trace)
+            title = f"WARNING: possible irq lock inversion dependency detected: {lock_class.shown}"
+            self._report(cpu, ViolationKind.IRQ_LOCK_INVERSION, title, text)
+
+    def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None) -> None:
+        """validate_chain(): recursion, then the edges from what is held in this irq context."""
+        ctx = cpu.ctx
+        at, nested = recursion(ctx.held, ctx.held_nodes, node.lock_class, node.read, nest)
+        # Taken anew by _take_out(): the nest lock was judged when it was taken first.
+        nested = nested or bool(node.code & NESTED and nest is None)
+        if at >= 0 and not nested:
+            scene = self._judge.scene(cpu)
+            text = texts.recursive_locking(scene, lock, node.lock_class, site, at, call_trace())
+            title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
+            self._report(cpu, ViolationKind.RECURSIVE_LOCKING, title, text)
+            return
+        if nested:
+            return
+        for index in range(len(ctx.held) - 1, -1, -1):
+            outer = ctx.held_nodes[index]
+            if outer.irq_context != node.irq_context or not self.on:
+                return
+            if outer.lock_class.check:
+                self._check_edge(cpu, index, lock, node, site)
+                # One that was waited for has its own edges to those further out.
+                if not outer.trylock:
+                    return
+
+    def _check_edge(self, cpu: Processor, index: int, lock: Lock, node: ChainNode, site: str) -> None:
+        """check_prev_add(): may `node` be taken under held lock `index`? If so, remember."""
+        outer, scene, trace = cpu.ctx.held_nodes[index], self._judge.scene(cpu), call_trace()
+        ends = (outer.lock_class, outer.read, node.lock_class, node.read)
+        found = circle(*ends)
+        if found is not None:
+            text = texts.circular(scene, index, lock, node, site, found, trace)
+            title = f"WARNING: possible circular locking dependency detected: {node.lock_class.shown}"
+            self._report(cpu, ViolationKind.CIRCULAR_LOCKING, title, text)
+            return
+        unsafe = unsafe_order(*ends)
+        if unsafe is not None:
+            text = texts.unsafe_order(scene, index, lock, node, site, unsafe, trace)
+            title = f"WARNING: {texts.unsafe_order_name(unsafe)} lock order detected: {node.lock_class.shown}"
+            self._report(cpu, ViolationKind.UNSAFE_LOCK_ORDER, title, text)
+            return
+        add_edge(outer.lock_class, node.lock_class, dependency(outer.read, node.read), trace)

@@ -1,0 +1,92 @@
+"""context/lockdep/graph.py: edges, and which paths over readers are strong."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors.context.lockdep import READ, RECURSIVE_READ, WRITE
+from rcuactors.context.lockdep.graph import EN, ER, SN, SR, Step, add_edge, dependency, search
+from rcuactors.context.locks import LockClass, LockKind
+from rcuactors.context.waittype import WaitType
+
+
+def classes(names: str) -> dict[str, LockClass]:
+    return {name: LockClass(name, key, LockKind.RWLOCK, WaitType.CONFIG) for key, name in enumerate(names, start=1)}
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "kind"),
+    [
+        (WRITE, WRITE, EN),
+        (WRITE, READ, EN),
+        (WRITE, RECURSIVE_READ, ER),
+        (READ, WRITE, SN),
+        (RECURSIVE_READ, READ, SN),
+        (READ, RECURSIVE_READ, SR),
+    ],
+)
+def test_the_kind_of_an_edge(outer: int, inner: int, kind: int) -> None:
+    assert dependency(outer, inner) == kind
+
+
+def reaches(*edges: tuple[str, str, int], weak: bool = False, forwards: bool = True) -> str:
+    """The names of the classes that a search from the first edge's start (backwards: the last one's end) matches."""
+    known = classes("ABCD")
+    for outer, inner, kind in edges:
+        add_edge(known[outer], known[inner], kind, [])
+    start = known[edges[0][0] if forwards else edges[-1][1]]
+    found: list[str] = []
+
+    def note(step: Step) -> bool:
+        found.append(step.lock_class.name)
+        return False
+
+    assert search(Step(start, weak), note, forwards=forwards) is None
+    return "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "strong"),
+    [(EN, SN, True), (SN, EN, True), (SN, SR, True), (ER, EN, True), (SR, ER, True), (ER, SN, False), (SR, SR, False)],
+)
+@pytest.mark.parametrize("forwards", [True, False])
+def test_a_recursive_reader_does_not_block_a_reader(first: int, second: int, strong: bool, forwards: bool) -> None:
+    expected = ("ABC" if strong else "AB") if forwards else ("CBA" if strong else "CB")
+    assert reaches(("A", "B", first), ("B", "C", second), forwards=forwards) == expected
+
+
+def test_a_weak_start_needs_an_exclusive_holder_forwards_and_a_blocking_taker_backwards() -> None:
+    assert reaches(("A", "B", SN), weak=True) == "A"
+    assert reaches(("A", "B", ER), weak=True) == "AB"
+    assert reaches(("A", "B", ER), weak=True, forwards=False) == "B"
+    assert reaches(("A", "B", SN), weak=True, forwards=False) == "BA"
+
+
+def test_an_edge_seen_in_two_ways_is_as_good_as_both() -> None:
+    assert reaches(("A", "B", ER), ("A", "B", EN), ("B", "C", SR)) == "ABC"
+
+
+def test_a_class_reached_weakly_first_is_looked_at_again_when_reached_firmly() -> None:
+    """A to B by readers only; A to C to B firmly: D, behind B as a reader's lock, is reached by the longer way."""
+    assert "D" in reaches(("A", "B", ER), ("A", "C", EN), ("C", "B", EN), ("B", "D", SN))
+
+
+def test_the_shortest_path_is_found_and_told_from_its_start() -> None:
+    known = classes("ABCD")
+    for outer, inner in ("AB", "BC", "CD", "AD"):
+        add_edge(known[outer], known[inner], EN, [f"{outer}{inner}"])
+    found = search(Step(known["A"], False), lambda step: step.lock_class is known["D"])
+    assert found is not None
+    assert [step.lock_class.name for step in found.path()] == ["A", "D"]
+    assert found.edge is not None
+    assert found.edge.trace == ["AD"]
+
+
+def test_no_path_goes_through_a_class_to_skip() -> None:
+    known = classes("ABC")
+    add_edge(known["A"], known["B"], EN, [])
+    add_edge(known["B"], known["C"], EN, [])
+    start = Step(known["A"], False)
+    assert search(start, lambda step: step.lock_class is known["C"]) is not None
+    skip = search(start, lambda step: step.lock_class is known["C"], skip=lambda one: one is known["B"])
+    assert skip is None
