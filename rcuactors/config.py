@@ -32,9 +32,15 @@ class Config:
 
     PREEMPT: bool = _kconfig(True, "the kernel is preemptible (PREEMPT_RCU, PREEMPT_COUNT); n: PREEMPT_NONE")
     PREEMPT_RT: bool = _kconfig(False, "spinlock_t sleeps, softirqs are threaded; implies PREEMPT")
+    preempt_voluntary: bool = _kconfig(
+        False, "booted with preempt=voluntary: built as with PREEMPT, but a thread gives way at cond_resched() only"
+    )
     PROVE_LOCKING: bool = _kconfig(True, "lockdep: held locks are tracked, recursion is reported")
     PROVE_RAW_LOCK_NESTING: bool = _kconfig(
         False, "lockdep checks wait types: no spinlock_t under a raw_spinlock_t; implies PROVE_LOCKING"
+    )
+    lockdep_keep_going: bool = _kconfig(
+        False, "lockdep goes on validating after its first report; the kernel switches itself off"
     )
     DEBUG_ATOMIC_SLEEP: bool = _kconfig(False, "might_sleep() reports atomic context; selects PREEMPT_COUNT")
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
@@ -44,7 +50,15 @@ class Config:
         0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"
     )
     rcu_min_cached_objs: int = _number(-1, -1, 4096, "pages that a CPU's cache may hold; -1: the version's default")
+    rcu_delay_page_cache_fill_msec: int = _number(
+        5000, 0, 100_000, "how long a refill is put off when the shrinker has looked (v6.1 and later)"
+    )
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
+    debug_pagealloc: bool = _kconfig(
+        False, "pages are unmapped while they are free; (un)mapping takes a spinlock_t, as on powerpc with hash tables"
+    )
+    page_owner: bool = _kconfig(False, "who allocates or frees a page leaves a stack in the stack depot")
+    KASAN: bool = _kconfig(False, "pages are poisoned while they are free, and a use of one that is so is reported")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator
@@ -56,11 +70,19 @@ class Config:
         for field in attrs.fields(Config):
             if "low" in field.metadata:
                 _check_range(field.name, getattr(self, field.name), field.metadata["low"], field.metadata["high"])
+        if self.preempt_voluntary and (self.PREEMPT_RT or not self.PREEMPT):
+            wrong = "PREEMPT_RT=y" if self.PREEMPT_RT else "PREEMPT=n"
+            raise BadInput(f"preempt_voluntary=y with {wrong}: needs a kernel with PREEMPT=y and PREEMPT_RT=n")
 
     @property
     def preemptible_kernel(self) -> bool:
-        """CONFIG_PREEMPTION."""
+        """CONFIG_PREEMPTION: RCU is preemptible, too."""
         return self.PREEMPT or self.PREEMPT_RT
+
+    @property
+    def full_preemption(self) -> bool:
+        """A thread is preempted wherever its preempt_count is 0 and interrupts are on (preempt_model_full())."""
+        return self.preemptible_kernel and not self.preempt_voluntary
 
     @property
     def preempt_count(self) -> bool:

@@ -141,3 +141,16 @@ def test_every_field_is_described_and_frozen() -> None:
     assert all(about for _, _, about in describe_fields())
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Config().HZ = 100  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("other", [{"PREEMPT": "n"}, {"PREEMPT_RT": "y"}, {"PREEMPT": "n", "PREEMPT_RT": "y"}])
+def test_voluntary_preemption_needs_a_kernel_that_is_built_for_more(other: dict[str, str]) -> None:
+    with pytest.raises(BadInput, match="preempt_voluntary=y with PREEMPT"):
+        with_settings(Config(), {"preempt_voluntary": "y", **other})
+
+
+def test_voluntary_preemption_leaves_rcu_preemptible() -> None:
+    config = with_settings(Config(), {"preempt_voluntary": "y"})
+    assert (config.preemptible_kernel, config.full_preemption, config.preempt_count) == (True, False, True)
+    assert Config().full_preemption
+    assert Config(PREEMPT=False, PREEMPT_RT=True).full_preemption

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..engine.errors import RunOver
+from ..errors import BadInput
 from ..kernel.cpu import Cpu
 from ..machine import Machine
 
@@ -19,6 +20,13 @@ def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
         await action()
 
     return run_handler
+
+
+def not_negative(what: str, value: int) -> int:
+    """The value. Raises BadInput unless it is a whole number, 0 or more."""
+    if value.__class__ is not int or value < 0:
+        raise BadInput(f"{what}({value!r}): needs a whole number, 0 or more")
+    return value
 
 
 class KernelBase:

@@ -34,9 +34,12 @@ class Contexts(KernelBase):
         """Interrupts on, whatever they were."""
         await self._cpu.local_irq_restore(False)
 
-    def local_bh_disable(self) -> None:
-        """Bottom halves off; nests. On PREEMPT_RT this leaves preempt_count alone (kernel/softirq.c)."""
-        self._system.softirqs.local_bh_disable(self._cpu)
+    async def local_bh_disable(self) -> None:
+        """Bottom halves off; nests.
+
+        On PREEMPT_RT this leaves preempt_count alone, and the outermost one may sleep (kernel/softirq.c).
+        """
+        await self._system.softirqs.local_bh_disable(self._cpu)
 
     async def local_bh_enable(self) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""
@@ -69,7 +72,8 @@ class Contexts(KernelBase):
 
     def in_interrupt(self) -> bool:
         """in_interrupt(): NMI, hardirq, softirq, or bottom halves off."""
-        return preempt.in_interrupt(self._cpu.ctx.preempt_count)
+        ctx = self._cpu.ctx
+        return preempt.in_interrupt(ctx.preempt_count) or ctx.softirq_disable_cnt > 0
 
     def preempt_count(self) -> int:
         """preempt_count()."""

@@ -1,12 +1,15 @@
-"""Interrupts, tasklets, hrtimers and works: ways to have code run somewhere else, later."""
+"""Interrupts, irq_work, calls to other CPUs, tasklets, timers and works: ways to have code run elsewhere, or later."""
 
 from __future__ import annotations
 
+from ..errors import BadInput
 from ..kernel.cpu import Cpu
 from ..kernel.hrtimer import Hrtimer
+from ..kernel.irq_work import IrqWork
 from ..kernel.messages import HardIrq, Nmi
+from ..kernel.timer import Timer
 from ..kernel.workqueue import DelayedWork, Work, Workqueue
-from .base import Action, KernelBase, handler_of
+from .base import Action, KernelBase, handler_of, not_negative
 
 
 class Interrupts(KernelBase):
@@ -33,24 +36,64 @@ class Interrupts(KernelBase):
         target.post_nmi(Nmi(sender=me.name, time_ns=me.clock, handler=handler_of(handler)))
         await self._spend(me, self._system.costs.ipi_ns)
 
+    def irq_work(self, function: Action, *, hard: bool = False, name: str = "") -> IrqWork:
+        """init_irq_work(); `hard` is IRQ_WORK_HARD_IRQ: hardirq even on PREEMPT_RT."""
+        return IrqWork(name or function.__name__, handler_of(function), hard=hard)
+
+    async def irq_work_queue(self, work: IrqWork) -> bool:
+        """irq_work_queue(): run it on this CPU as soon as interrupts are on. False when it is pending already."""
+        return await self._system.irq_works.irq_work_queue(self._cpu, work)
+
+    async def irq_work_sync(self, work: IrqWork) -> None:
+        """irq_work_sync(): until its function has returned. May sleep."""
+        await self._system.irq_works.irq_work_sync(self._cpu, work)
+
+    async def smp_call_function_single(self, cpu: int, function: Action, *, wait: bool = True) -> None:
+        """Run a function on a CPU in hardirq; with `wait` spin until it has returned.
+
+        Raises BadInput as raise_irq().
+        """
+        target = self._system.cpu(cpu)
+        await self._system.cross_calls.smp_call_function_single(self._cpu, target, handler_of(function), wait=wait)
+
     async def tasklet_schedule(self, function: Action) -> None:
         """Run a function once in softirq context on this CPU."""
         await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(function))
 
-    # -- hrtimers --
+    # -- timers --
 
-    def hrtimer(self, function: Action, *, hard: bool = False, name: str = "") -> Hrtimer:
-        """hrtimer_init(); `hard` is HRTIMER_MODE_HARD: hardirq even on PREEMPT_RT. The timer does not repeat."""
+    def hrtimer(self, function: Action, *, hard: bool = False, soft: bool = False, name: str = "") -> Hrtimer:
+        """hrtimer_init(); the timer does not repeat.
+
+        `hard` is HRTIMER_MODE_HARD: hardirq even on PREEMPT_RT. `soft` is HRTIMER_MODE_SOFT: softirq everywhere. Raises
+        BadInput for both.
+        """
+        if hard and soft:
+            raise BadInput("hrtimer(hard=True, soft=True): a timer expires in hardirq or in softirq, not in both")
 
         async def run_handler(_cpu: Cpu) -> int | None:
             await function()
             return None
 
-        return Hrtimer(name or function.__name__, run_handler, hard=hard)
+        return Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft)
 
     async def hrtimer_start(self, timer: Hrtimer, delay_ns: int) -> None:
         """hrtimer_start(HRTIMER_MODE_REL): only enqueues, legal under the scheduler's locks."""
         await self._system.hrtimers.hrtimer_start(self._cpu, timer, delay_ns)
+
+    def timer_setup(self, function: Action, *, name: str = "") -> Timer:
+        """timer_setup(): a timer of the wheel, whose function runs in softirq context."""
+        return Timer(name or function.__name__, handler_of(function))
+
+    async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:
+        """mod_timer(): have it expire in `delay_jiffies` or later, on this CPU. Whether it was pending."""
+        was_pending = timer.pending
+        await self._system.timers.add_timer(self._cpu, timer, not_negative("mod_timer", delay_jiffies))
+        return was_pending
+
+    async def timer_delete(self, timer: Timer) -> bool:
+        """timer_delete(): whether it was pending. Its function may still be running elsewhere."""
+        return await self._system.timers.timer_delete(self._cpu, timer)
 
     # -- works --
 

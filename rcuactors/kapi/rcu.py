@@ -33,12 +33,29 @@ class Rcu(KernelBase):
         yield
         self.rcu_read_unlock()
 
+    async def rcu_read_lock_bh(self) -> None:
+        """Enter a read-side section with bottom halves off."""
+        await self._machine.readers.rcu_read_lock_bh(self._cpu)
+
+    async def rcu_read_unlock_bh(self) -> None:
+        """Leave it."""
+        await self._machine.readers.rcu_read_unlock_bh(self._cpu)
+
+    def rcu_read_lock_sched(self) -> None:
+        """Enter a read-side section with preemption off."""
+        self._machine.readers.rcu_read_lock_sched(self._cpu)
+
+    async def rcu_read_unlock_sched(self) -> None:
+        """Leave it."""
+        await self._machine.readers.rcu_read_unlock_sched(self._cpu)
+
     def rcu_dereference(self, p: KObject) -> KObject:
-        """Follow an RCU-protected pointer.
+        """Follow an RCU-protected pointer; lockdep wants rcu_read_lock() held.
 
         The oracle notes who may hold the object, and reports the use of one that was freed.
         """
         cpu = self._cpu
+        self._machine.readers.check_dereference(cpu)
         self._machine.oracle.dereferenced(self._machine.readers.current_section(cpu), p)
         return p
 

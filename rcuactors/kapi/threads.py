@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal, get_args
 
 import attrs
 
 from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.sleeping import burn, schedule_timeout, sleep_ns
-from ..kernel.thread import Thread, Urgency
-from .base import KernelBase
+from ..kernel.thread import Thread, ThreadState, Urgency
+from .base import KernelBase, not_negative
+
+TaskState = Literal["TASK_RUNNING", "TASK_UNINTERRUPTIBLE"]
+TASK_STATES = get_args(TaskState)
 
 
 @attrs.frozen(eq=False)
@@ -87,6 +90,28 @@ class Threads(KernelBase):
         """Sleep until the thread has ended."""
         await wait_for_completion(self._system, self._cpu, task.done)
 
+    async def wake_up_process(self, task: Task) -> bool:
+        """wake_up_process(): takes the scheduler's locks. Whether the thread slept."""
+        return await self._cpu.wake_up_process(task.thread)
+
+    def set_current_state(self, state: TaskState) -> None:
+        """set_current_state(): from "TASK_UNINTERRUPTIBLE" on a wake-up counts, also before schedule()."""
+        if state not in TASK_STATES:
+            raise BadInput(f"set_current_state({state!r}): there are {' and '.join(TASK_STATES)}")
+        thread = self._cpu.current
+        if state == "TASK_UNINTERRUPTIBLE":
+            thread.prepare_to_sleep()
+        else:
+            thread.state = ThreadState.RUNNABLE
+
+    async def schedule(self) -> None:
+        """schedule(): sleep until woken, if the state says so; else give way to who waits for this CPU."""
+        cpu = self._cpu
+        if cpu.current.state is ThreadState.SLEEPING:
+            await cpu.sleep("wake_up_process()")
+        else:
+            await cpu.schedule()
+
     @asynccontextmanager
     async def open_nursery(self) -> AsyncIterator[Nursery]:
         """A block at whose end its threads have ended.
@@ -111,22 +136,22 @@ class Threads(KernelBase):
 
     async def udelay(self, microseconds: int) -> None:
         """Burn time without giving up the CPU; interrupts are served meanwhile, if they are on."""
-        await burn(self._cpu, _not_negative("udelay", microseconds) * 1000)
+        await burn(self._cpu, not_negative("udelay", microseconds) * 1000)
 
     async def ndelay(self, nanoseconds: int) -> None:
         """udelay(), in nanoseconds."""
-        await burn(self._cpu, _not_negative("ndelay", nanoseconds))
+        await burn(self._cpu, not_negative("ndelay", nanoseconds))
 
     async def usleep_range(self, low_us: int, high_us: int) -> None:
         """Sleep for `low_us` microseconds, or a little longer. Raises BadInput when `high_us` is smaller."""
         self._cpu.judge.might_sleep(self._cpu)
         if high_us < low_us:
             raise BadInput(f"usleep_range({low_us}, {high_us}): the second number must not be smaller")
-        await sleep_ns(self._system, self._cpu, _not_negative("usleep_range", low_us) * 1000)
+        await sleep_ns(self._system, self._cpu, not_negative("usleep_range", low_us) * 1000)
 
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""
-        jiffies = -(-_not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
+        jiffies = -(-not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
         await schedule_timeout(self._system, self._cpu, jiffies + 1)
 
     async def cond_resched(self) -> None:
@@ -165,9 +190,3 @@ class Threads(KernelBase):
         """A line in the event stream."""
         if self._system.events.on:
             self._system.emit(self._cpu, "console", text)
-
-
-def _not_negative(what: str, value: int) -> int:
-    if value.__class__ is not int or value < 0:
-        raise BadInput(f"{what}({value!r}): needs a whole number, 0 or more")
-    return value

@@ -66,6 +66,8 @@ class CostModel:
     page_free_ns: int = _cost(50, "a page to the CPU's pcplist")
     page_bulk_ns: int = _cost(25, "each page that moves between a pcplist and the zone, under zone->lock")
     page_zero_ns: int = _cost(200, "clear a page")
+    gfp_test_ns: int = _cost(1, "one more test of a gfp flag in the page allocator")
+    stack_save_ns: int = _cost(1_000, "unwind a stack and look it up in the stack depot")
     vmalloc_ns: int = _cost(2_500, "vmalloc(): an area and its page tables")
     vfree_ns: int = _cost(3_000, "vfree(): unmap, lazily flushed")
     reclaim_page_ns: int = _cost(700, "reclaim one page-cache page")

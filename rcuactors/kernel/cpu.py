@@ -8,7 +8,7 @@ strand is the idle thread.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -16,11 +16,12 @@ import trio
 from ..context import preempt
 from ..context.nursery import ContextNursery, judge_foreign
 from ..context.processor import Processor
+from ..context.violation import KernelBug
 from ..engine.errors import RunOver
 from ..engine.strand import Strand
-from .messages import HardIrq, Nmi, WakeUp
+from . import balance, contention
+from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
 from .thread import RunQueue, Thread, ThreadState
-from .waiting import report_cycle, report_lockup
 
 if TYPE_CHECKING:
     from ..context.locks import Lock
@@ -41,6 +42,8 @@ class Cpu(Processor):
     current: Thread
     need_resched: bool = False
     softirq_pending: int = 0
+    softirq_ctrl: int = 0
+    """PREEMPT_RT: softirq_ctrl.cnt, how deep bottom halves are disabled on this CPU."""
     idle: bool = True
     spinning: bool = False
     ksoftirqd: Thread | None = None
@@ -86,7 +89,7 @@ class Cpu(Processor):
     def _may_preempt(self) -> bool:
         ctx = self.ctx
         idle = self.current is self.idle_thread
-        return not ctx.preempt_count and not ctx.irqs_disabled and not idle and self.system.config.preemptible_kernel
+        return not ctx.preempt_count and not ctx.irqs_disabled and not idle and self.system.config.full_preemption
 
     def post_nmi(self, message: Nmi) -> None:
         """An NMI does not wait for interrupts to be enabled."""
@@ -115,7 +118,7 @@ class Cpu(Processor):
         threaded = message.threadable and self.system.config.PREEMPT_RT
         ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, False
         ctx.irqs_disabled = True
-        ctx.irqs_disabled_at = "common_interrupt"
+        ctx.irqs_disabled_at = message.entry
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = "irq_enter_rcu"
         ctx.preempt_count += preempt.HARDIRQ_OFFSET
@@ -124,6 +127,8 @@ class Cpu(Processor):
             await self.system.irq_threads.wake(self, message)
         else:
             await message.handler(self)
+            if message.entry == DEVICE_ENTRY:
+                balance.check_interrupts_off(self, message.line)
         self.clock += costs.irq_exit_ns
         ctx.preempt_count -= preempt.HARDIRQ_OFFSET
         ctx.hardirq_threadable, ctx.irq_config = outer
@@ -152,7 +157,10 @@ class Cpu(Processor):
 
     async def local_irq_restore(self, flags: bool) -> None:
         """Interrupts as they were; what waited is served now."""
-        self.ctx.irqs_disabled = flags
+        ctx = self.ctx
+        if ctx.held and not flags and ctx.irqs_disabled:
+            self.system.lockdep.hardirqs_on(self)
+        ctx.irqs_disabled = flags
         if not flags and (self.attention or self.clock >= self.conductor.horizon):
             await self.point()
 
@@ -165,9 +173,17 @@ class Cpu(Processor):
 
     async def preempt_enable(self) -> None:
         """Lower the count; a thread that waited for it takes over now."""
-        self.ctx.preempt_count -= self.system.locks.preempt_offset
+        offset = self.system.locks.preempt_offset
+        if offset and not self.ctx.preempt_count & preempt.PREEMPT_MASK:
+            self.count_underflow()
+        else:
+            self.ctx.preempt_count -= offset
         if self.attention or self.clock >= self.conductor.horizon:
             await self.point()
+
+    def count_underflow(self) -> None:
+        """preempt_count_sub() below zero."""
+        balance.report_underflow(self)
 
     # -- the scheduler -----------------------------------------------------------------------------------------------
 
@@ -186,18 +202,27 @@ class Cpu(Processor):
         self.runqueue.put(thread)
         running = self.current
         if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
-            self.need_resched = True
-            self.attention = True
+            self.resched_curr()
         self.kick()
 
-    async def schedule(self, *, preempt: bool = False) -> None:
-        """Give up the CPU: voluntarily (the thread sleeps or yields), or because a more urgent thread waits."""
-        leaving = self.current
-        ctx = leaving.ctx
-        if not preempt and ctx.preempt_count:
-            complaint = self.judge.scheduling_while_atomic(self, ctx)
+    def resched_curr(self) -> None:
+        """The running thread is to call the scheduler as soon as it may."""
+        self.need_resched = True
+        self.attention = True
+
+    def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
+        """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch()."""
+        if leaving.ctx.preempt_count:
+            complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
             if complaint is not None:
                 raise complaint
+        for hook in self.hooks.on_switch:
+            hook(self, leaving, preempted)
+
+    async def schedule(self, *, preempt: bool = False, rtlock: bool = False) -> None:
+        """Give up the CPU: voluntarily (the thread sleeps or yields), or because a more urgent thread waits."""
+        leaving = self.current
+        self.note_switch(leaving, preempted=preempt or rtlock)
         self.need_resched = False
         # A preempted thread stays on the queue even if it was about to sleep.
         if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
@@ -209,23 +234,26 @@ class Cpu(Processor):
         if following is leaving:
             return
         self.clock += self.system.costs.context_switch_ns
-        for hook in self.hooks.on_switch:
-            hook(self, leaving, preempt)
         self._take_over(following)
         await self.conductor.switch_strand(self, following.strand)
 
     async def cond_resched(self) -> None:
-        """cond_resched(): give way to who waits; without preemption also a quiescent state (rcu_all_qs())."""
+        """cond_resched(): give way to who waits, as if preempted (preempt_schedule_common()).
+
+        Without preemption it is also a quiescent state (rcu_all_qs()).
+        """
         for hook in self.hooks.on_cond_resched:
             hook(self)
         if self.attention or self.clock >= self.conductor.horizon:
             await self.point()
         if self.need_resched and not self.ctx.preempt_count:
-            await self.schedule()
+            await self.schedule(preempt=True)
 
     def _take_over(self, following: Thread) -> None:
-        was_idle = self.idle
+        was_idle, leaving = self.idle, self.current
         self.current = following
+        if leaving.spun_on_by:
+            contention.look_again(self, leaving)
         self.ctx = following.ctx
         self.idle = following is self.idle_thread
         if not following.service:
@@ -233,27 +261,25 @@ class Cpu(Processor):
         if was_idle and not self.idle:
             self.system.ticks.restart(self)
 
-    async def sleep(self, reason: str) -> None:
-        """The current thread sleeps until somebody wakes it."""
+    async def sleep(self, reason: str, *, rtlock: bool = False) -> None:
+        """The current thread sleeps until somebody wakes it; as schedule_rtlock() does, if `rtlock`."""
         thread = self.current
         if thread.state is not ThreadState.SLEEPING:
             thread.prepare_to_sleep()
         thread.waiting_for = reason
         if thread is self.idle_thread:
-            await self._sleep_in_idle(reason)
+            await self._sleep_in_idle(reason, rtlock=rtlock)
         else:
-            await self.schedule()
+            await self.schedule(rtlock=rtlock)
         thread.waiting_for = ""
 
-    async def _sleep_in_idle(self, reason: str) -> None:
+    async def _sleep_in_idle(self, reason: str, *, rtlock: bool) -> None:
         """An interrupt handler on the idle thread's stack sleeps.
 
         Reported, and then the CPU stands still until the wait is over.
         """
         ctx = self.ctx
-        complaint = self.judge.scheduling_while_atomic(self, ctx)
-        if complaint is not None:
-            raise complaint
+        self.note_switch(self.idle_thread, preempted=rtlock)
         flags, ctx.irqs_disabled = ctx.irqs_disabled, False
         while self.idle_thread.state is ThreadState.SLEEPING:
             if self.mailbox.waiting:
@@ -275,13 +301,14 @@ class Cpu(Processor):
             if target is self:
                 self.make_runnable(thread)
             else:
-                self._post_wake_up(thread)
+                self.post_wake_up(thread)
             await locks.raw_spin_unlock(self, target.runqueue.lock)
         await locks.raw_spin_unlock(self, thread.pi_lock)
         await self.local_irq_restore(flags)
         return woken
 
-    def _post_wake_up(self, thread: Thread) -> None:
+    def post_wake_up(self, thread: Thread) -> None:
+        """A thread of another CPU may run again: tell that CPU."""
         message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
         self.conductor.post(thread.cpu, message)
 
@@ -289,50 +316,19 @@ class Cpu(Processor):
 
     async def spin(self, lock: Lock) -> None:
         """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
-        me = self.current
-        outer, me.blocked_on = me.blocked_on, lock
-        began = self.clock
-        lock.waiters.append(me)
-        if report_cycle(self, me):
-            self.conductor.finish()
-        while lock.owner is not me:
-            if self.can_serve():
-                # What the handler holds it lets go before we spin on: meanwhile nobody waits for us to get this lock.
-                me.blocked_on = outer
-                await self.attend()
-                me.blocked_on = lock
-                if lock.owner is not me and (report_cycle(self, me) or report_lockup(self, me, began)):
-                    self.conductor.finish()
-                continue
-            self.spinning = True
-            await self.conductor.block(self, f"spins on {lock.name}", listening=not self.ctx.irqs_disabled)
-            self.spinning = False
-        me.blocked_on = outer
+        await contention.spin(self, lock)
 
-    async def sleep_on(self, lock: Lock) -> None:
+    async def spin_on_owner(self, lock: Lock) -> bool:
+        """Spin for as long as a mutex's owner runs and nobody wants this CPU; whether the lock is ours."""
+        return await contention.mutex_optimistic_spin(self, lock)
+
+    async def sleep_on(self, lock: Lock, *, rtlock: bool = False) -> None:
         """Sleep until the lock is handed over."""
-        me = self.current
-        me.blocked_on = lock
-        lock.waiters.append(me)
-        if report_cycle(self, me):
-            self.conductor.finish()
-        while lock.owner is not me:
-            await self.sleep(f"sleeps on {lock.name}")
-        me.blocked_on = None
+        await contention.sleep_on(self, lock, rtlock=rtlock)
 
     def hand(self, to: Sleeper) -> None:
-        """A lock was given to a waiter: a spinner goes on when the cache line reaches it, a sleeper is woken."""
-        thread = cast("Thread", to)
-        target = thread.cpu
-        if target.spinning and target.current is thread:
-            target.listening = False
-            due = max(target.clock, self.clock + self.system.costs.lock_handover_ns)
-            self.conductor.enqueue(target, due)
-        elif thread.state is ThreadState.SLEEPING:
-            if target is self:
-                self.make_runnable(thread)
-            else:
-                self._post_wake_up(thread)
+        """A lock was given to a waiter: let it go on."""
+        contention.hand(self, to)
 
     # -- strands: the idle thread, and the gate of every thread ------------------------------------------------------
 
@@ -362,12 +358,10 @@ class Cpu(Processor):
                     hook(self)
                 await self.conductor.block(self, "nothing to do", listening=True)
 
-    def _next_after(self, thread: Thread) -> None:
+    def _next(self) -> None:
         """The current thread is gone from the CPU without a strand to park: let the next one have it."""
         self.need_resched = False
         self.clock += self.system.costs.context_switch_ns
-        for hook in self.hooks.on_switch:
-            hook(self, thread, False)
         following = self.runqueue.take() or self.idle_thread
         self._take_over(following)
         self.strand = following.strand
@@ -383,7 +377,13 @@ class Cpu(Processor):
         if thread is self.idle_thread:
             return RuntimeError(f"{thread} cannot wait outside the model: an interrupt handler ran on the idle thread")
         thread.state = ThreadState.OUTSIDE
-        self._next_after(thread)
+        try:
+            for hook in self.hooks.on_switch:
+                hook(self, thread, False)
+        except KernelBug as bug:
+            thread.state = ThreadState.RUNNABLE
+            return bug
+        self._next()
         return None
 
     def rejoin(self, strand: Strand) -> None:
@@ -398,4 +398,6 @@ class Cpu(Processor):
         assert thread.strand is strand
         thread.state = ThreadState.DEAD
         self.system.thread_exited(thread)
-        self._next_after(thread)
+        for hook in self.hooks.on_switch:
+            hook(self, thread, False)
+        self._next()

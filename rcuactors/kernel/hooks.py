@@ -25,7 +25,9 @@ class CpuHooks:
     on_new_cpu: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """A CPU has come into being (CPUs that nothing touches never do)."""
     on_switch: list[Callable[[Cpu, Thread, bool], None]] = attrs.field(factory=list)
-    """schedule() takes the CPU from a thread; the flag says that it was preempted."""
+    """schedule() may take the CPU from a thread; the flag says that this is, or counts as, a preemption."""
+    on_exit: list[Callable[[Cpu], None]] = attrs.field(factory=list)
+    """The running thread ends (do_exit())."""
     on_cond_resched: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """The running thread offers to give way."""
     on_tick: list[Callable[[Cpu], None]] = attrs.field(factory=list)

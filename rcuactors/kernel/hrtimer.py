@@ -2,8 +2,9 @@
 
 Each CPU has a queue under a raw lock; starting a timer only enqueues it and programs the clock event device, which is
 why it is legal under the scheduler's locks. The device is an actor: it is told the next expiry of each CPU and
-interrupts it then. Handlers run in hardirq; on PREEMPT_RT those not marked HARD run in the HRTIMER softirq instead
-(__hrtimer_init()).
+interrupts it then. Handlers run in hardirq; those marked SOFT, and on PREEMPT_RT all that are not marked HARD, run in
+the HRTIMER softirq instead (__hrtimer_init()). In hardirq a handler not marked HARD may take spinlock_t
+(lockdep_hrtimer_enter()).
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ Function = Callable[["Cpu"], Awaitable[int | None]]
 
 @attrs.define(eq=False)
 class Hrtimer:
-    """struct hrtimer. `hard` is HRTIMER_MODE_HARD."""
+    """struct hrtimer. `hard` is HRTIMER_MODE_HARD, `soft` HRTIMER_MODE_SOFT."""
 
     name: str
     function: Function
     hard: bool = False
+    soft: bool = False
     ticket: int = 0
     expires_ns: int = 0
 
@@ -83,7 +85,7 @@ class Hrtimers:
         cpu.clock += system.costs.hrtimer_start_ns
         self.started += 1
         if system.events.on:
-            mode = "REL|HARD" if timer.hard else "REL"
+            mode = "REL|HARD" if timer.hard else "REL|SOFT" if timer.soft else "REL"
             system.emit(
                 cpu,
                 "hrtimer_start",
@@ -125,7 +127,7 @@ class Hrtimers:
         while (expiry := base.next_expiry()) is not None and expiry <= cpu.clock:
             _, _, timer = heappop(base.queue)
             timer.ticket = 0
-            if system.config.PREEMPT_RT and not timer.hard:
+            if timer.soft or (system.config.PREEMPT_RT and not timer.hard):
                 base.expired_soft.append(timer)
                 system.softirqs.raise_irqoff(cpu, Softirq.HRTIMER)
                 continue
@@ -185,5 +187,11 @@ class ClockEventDevice(Device):
         while (until := self._next()) is not None and until <= self.clock:
             _, cpu_id, cpu = heappop(self._queue)
             del self._expiry[cpu_id]
-            irq = HardIrq(sender=self.name, time_ns=self.clock, line="timer", handler=self._timers.interrupt)
+            irq = HardIrq(
+                sender=self.name,
+                time_ns=self.clock,
+                line="timer",
+                handler=self._timers.interrupt,
+                entry="sysvec_apic_timer_interrupt",
+            )
             self._conductor.post(cpu, irq)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .cpu import Cpu
     from .thread import Thread
 
+DEVICE_ENTRY: Final = "common_interrupt"
+
 Handler = Callable[["Cpu"], Awaitable[None]]
 
 
@@ -20,12 +22,14 @@ Handler = Callable[["Cpu"], Awaitable[None]]
 class HardIrq(Message):
     """A device or another CPU interrupts a CPU.
 
-    `threadable`: PREEMPT_RT would run the handler in a thread, so lockdep lets it take spinlock_t.
+    `threadable`: PREEMPT_RT would run the handler in a thread, so lockdep lets it take spinlock_t. `entry` is the
+    function through which it enters the kernel.
     """
 
     line: str
     handler: Handler
     threadable: bool = False
+    entry: str = DEVICE_ENTRY
 
 
 @attrs.frozen(kw_only=True)

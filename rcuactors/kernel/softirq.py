@@ -3,7 +3,9 @@
 On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
-does not show the softirq; lockdep still knows, which is `Context.softirq_thread` here.
+does not show the softirq; `Context.softirq_thread` does here. The first local_bh_disable() of a preemptible thread
+takes the CPU's softirq_ctrl.lock, a local lock, and enters an RCU read-side section, and so does the thread that serves
+(__local_bh_disable_ip(), ksoftirqd_run_begin()): at most one of them runs on a CPU, and none may sleep of its own will.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from ..context import preempt
+from ..context.locks import Lock, LockKind
+from ..context.trace import caller_site
+from . import balance
 from .thread import ThreadState, Urgency
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ class Softirqs:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
         self._tasklets: dict[int, list[Handler]] = {}
+        self._ctrl_locks: dict[int, Lock] = {}
 
     def raise_irqoff(self, cpu: Cpu, vector: Softirq) -> None:
         """Set the bit, from a context on whose way out it is looked at (a hardirq handler)."""
@@ -47,7 +53,7 @@ class Softirqs:
     async def raise_softirq(self, cpu: Cpu, vector: Softirq) -> None:
         """raise_softirq(): set the bit; outside of interrupts ksoftirqd has to see to it."""
         cpu.softirq_pending |= 1 << vector
-        if self._threaded or not preempt.in_interrupt(cpu.ctx.preempt_count):
+        if not preempt.in_interrupt(cpu.ctx.preempt_count) and not cpu.softirq_ctrl:
             await self._wake(cpu)
 
     async def tasklet_schedule(self, cpu: Cpu, function: Handler) -> None:
@@ -62,28 +68,87 @@ class Softirqs:
 
     async def irq_exit(self, cpu: Cpu) -> None:
         """On the way out of a hardirq, with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
-        if self._threaded:
-            await self._wake(cpu)
-        else:
-            await self._serve(cpu)
-
-    def local_bh_disable(self, cpu: Cpu) -> None:
-        """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it (docs, assumptions)."""
         if not self._threaded:
-            cpu.ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
+            await self._serve(cpu)
+        elif not cpu.softirq_ctrl:
+            await self._wake(cpu)
+
+    # -- bottom halves off and on ------------------------------------------------------------------------------------
+
+    async def local_bh_disable(self, cpu: Cpu) -> None:
+        """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it, and it may sleep."""
+        if self._threaded:
+            await self._disable(cpu)
+            return
+        ctx = cpu.ctx
+        if not ctx.preempt_count:
+            ctx.preempt_disabled_at = caller_site()
+        ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
 
     async def local_bh_enable(self, cpu: Cpu) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""
-        if self._threaded:
-            return
         ctx = cpu.ctx
-        ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
-        if cpu.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
-            flags = cpu.local_irq_save()
-            await self._serve(cpu)
-            await cpu.local_irq_restore(flags)
+        if self._threaded:
+            await self._enable_and_serve(cpu)
+        elif (ctx.preempt_count & preempt.SOFTIRQ_MASK) < preempt.SOFTIRQ_DISABLE_OFFSET:
+            balance.report_underflow(cpu)
+        else:
+            ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
+            if ctx.held and not ctx.preempt_count & preempt.SOFTIRQ_MASK:
+                self._system.lockdep.softirqs_on(cpu)
+            if cpu.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
+                flags = cpu.local_irq_save("do_softirq")
+                await self._serve(cpu)
+                await cpu.local_irq_restore(flags)
         if cpu.attention or cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
+
+    def _ctrl_lock(self, cpu: Cpu) -> Lock:
+        lock = self._ctrl_locks.get(cpu.cpu_id)
+        if lock is None:
+            lock = self._ctrl_locks[cpu.cpu_id] = self._system.lock_factory.make(
+                "softirq_ctrl.lock", LockKind.LOCAL_LOCK
+            )
+        return lock
+
+    async def _disable(self, cpu: Cpu) -> None:
+        """__local_bh_disable_ip() of PREEMPT_RT."""
+        ctx, locks = cpu.ctx, self._system.locks
+        if not ctx.softirq_disable_cnt and ctx.preemptible():
+            await locks.spin_lock(cpu, self._ctrl_lock(cpu))
+            locks.rcu_enter(cpu)
+        cpu.softirq_ctrl += 1
+        ctx.softirq_disable_cnt = cpu.softirq_ctrl
+
+    async def _enable_and_serve(self, cpu: Cpu) -> None:
+        """__local_bh_enable_ip() of PREEMPT_RT: the outermost one serves what is pending, if it is preemptible."""
+        ctx = cpu.ctx
+        if not ctx.softirq_disable_cnt:
+            balance.report_underflow(cpu)
+            return
+        if cpu.softirq_ctrl == 1 and cpu.softirq_pending:
+            if ctx.preemptible():
+                flags = cpu.local_irq_save("do_softirq")
+                await self._serve_in_thread(cpu)
+                await cpu.local_irq_restore(flags)
+            if cpu.softirq_pending:
+                await self._wake(cpu)
+        await self._enable(cpu)
+
+    async def _enable(self, cpu: Cpu) -> None:
+        """__local_bh_enable() of PREEMPT_RT."""
+        ctx, locks = cpu.ctx, self._system.locks
+        cpu.softirq_ctrl -= 1
+        ctx.softirq_disable_cnt = cpu.softirq_ctrl
+        if cpu.softirq_ctrl:
+            return
+        if ctx.held:
+            self._system.lockdep.softirqs_on(cpu)
+        if ctx.preemptible():
+            locks.rcu_leave(cpu)
+            await locks.spin_unlock(cpu, self._ctrl_lock(cpu))
+
+    # -- serving -----------------------------------------------------------------------------------------------------
 
     async def _serve(self, cpu: Cpu) -> None:
         """__do_softirq(): called and left with interrupts off, serves with interrupts on."""
@@ -104,8 +169,16 @@ class Softirqs:
             ctx.irqs_disabled = False
             for vector, handler in sorted(cpu.hooks.softirqs.items()):
                 if pending & (1 << vector):
+                    count = ctx.preempt_count
                     await handler(cpu)
+                    balance.check_softirq(cpu, vector, Softirq(vector).name, count)
             ctx.irqs_disabled = True
+
+    async def _serve_in_thread(self, cpu: Cpu) -> None:
+        """handle_softirqs() of PREEMPT_RT, by whoever has disabled bottom halves."""
+        cpu.ctx.softirq_thread = True
+        await self._serve_pending(cpu)
+        cpu.ctx.softirq_thread = False
 
     async def _wake(self, cpu: Cpu) -> None:
         if cpu.ksoftirqd is None:
@@ -118,18 +191,19 @@ class Softirqs:
 
     async def _run_ksoftirqd(self, cpu: Cpu) -> None:
         """run_ksoftirqd()."""
-        ctx = cpu.ctx
         thread = cpu.current
         while True:
             if not cpu.softirq_pending:
                 await cpu.sleep("softirqs")
                 continue
-            flags = cpu.local_irq_save()
             if self._threaded:
-                ctx.softirq_thread = True
-                await self._serve_pending(cpu)
-                ctx.softirq_thread = False
+                await self._disable(cpu)
+                flags = cpu.local_irq_save("run_ksoftirqd")
+                await self._serve_in_thread(cpu)
+                await cpu.local_irq_restore(flags)
+                await self._enable(cpu)
             else:
+                flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve(cpu)
-            await cpu.local_irq_restore(flags)
+                await cpu.local_irq_restore(flags)
             assert thread.state is ThreadState.RUNNABLE

@@ -15,19 +15,23 @@ from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
 from ..context.lockdep import Lockdep
-from ..context.locks import LockFactory, LockKind, Locks
+from ..context.locking import Locks
+from ..context.locks import LockFactory, LockKind
 from ..context.nursery import ContextNursery
 from ..engine.conductor import Conductor
 from ..engine.device import Device
 from ..engine.events import Event, EventStream
 from ..engine.strand import Strand
 from ..errors import BadInput
+from .balance import do_exit
 from .completion import Completion
 from .costs import CostModel
 from .cpu import Cpu
 from .hooks import CpuHooks
 from .hrtimer import Hrtimers
+from .irq_work import IrqWorks
 from .irqthread import IrqThreads
+from .smp import CrossCalls
 from .softirq import Softirq, Softirqs
 from .thread import RunQueue, Thread, ThreadState, Urgency
 from .timer import Ticks, Timers
@@ -52,7 +56,7 @@ class System:
         self.events = events
         self.hooks = CpuHooks()
         self.lock_factory = LockFactory()
-        self.lockdep = Lockdep(on=config.lockdep, numbers=judge.numbers, judge=judge)
+        self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory)
         self.locks = Locks(
             rt=config.PREEMPT_RT,
             preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
@@ -70,6 +74,8 @@ class System:
         self._started = False
         self.softirqs = Softirqs(self)
         self.irq_threads = IrqThreads(self)
+        self.irq_works = IrqWorks(self)
+        self.cross_calls = CrossCalls(self)
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)
@@ -167,7 +173,12 @@ class System:
         thread.cpu = cpu
         self.threads.append(thread)
         self._by_strand[strand.order] = thread
-        cpu.nursery.start_soon(strand, body, cpu)
+
+        async def kthread() -> None:
+            await body()
+            do_exit(cpu)
+
+        cpu.nursery.start_soon(strand, kthread, cpu)
         return thread
 
     def thread_of(self, strand: Strand) -> Thread:

@@ -53,6 +53,10 @@ class Thread(Sleeper):
     queued: bool = False
     service: bool = False
     """A thread of the machine itself (a worker, kswapd): it may wait for ever without being stuck."""
+    spins: bool = False
+    """It waits for `blocked_on` on its CPU."""
+    spun_on_by: list[Cpu] = attrs.field(factory=list)
+    """CPUs that spin because this thread owns a mutex and runs (mutex_spin_on_owner())."""
     rcu_blocked: bool = False
     """Preempted or scheduled out inside an RCU reader: the grace-period machine waits for it by name."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context.locks import Lock, LockKind
+from . import balance
 from .hrtimer import Hrtimer
 from .softirq import Softirq
 
@@ -120,9 +121,16 @@ class Timers:
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
 
-    def cancel(self, timer: Timer) -> bool:
-        """del_timer(): whether it was pending."""
+    async def timer_delete(self, cpu: Cpu, timer: Timer) -> bool:
+        """timer_delete(), which was del_timer(): whether it was pending. Takes the lock of the base it is on."""
+        if not timer.pending:
+            return False
+        base = self._base(timer.cpu_id)
+        flags = cpu.local_irq_save()
+        await self._system.locks.raw_spin_lock(cpu, base.lock)
         was_pending, timer.ticket = timer.pending, 0
+        await self._system.locks.raw_spin_unlock(cpu, base.lock)
+        await cpu.local_irq_restore(flags)
         return was_pending
 
     def next_jiffy(self, cpu: Cpu) -> int | None:
@@ -146,7 +154,9 @@ class Timers:
                 system.emit(
                     cpu, "timer_expire_entry", f"timer={timer.name} function={timer.name} now={now} baseclk={now}"
                 )
+            count = cpu.ctx.preempt_count
             await timer.function(cpu)
+            balance.check_timer(cpu, timer.name, count)
             if not timer.irqsafe:
                 cpu.local_irq_save()
             await system.locks.raw_spin_lock(cpu, base.lock)
@@ -214,6 +224,5 @@ class Ticks:
             )
         best = cpu.runqueue.best()
         if best is not None and best.urgency >= cpu.current.urgency:
-            cpu.need_resched = True
-            cpu.attention = True
+            cpu.resched_curr()
         return self._next_boundary(cpu.clock)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
-from ..context.locks import LockKind
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 
@@ -20,54 +20,65 @@ _SOFT_LOCKUP_NS: Final = 20_000_000_000
 
 
 def _find_cycle(start: Sleeper) -> list[Sleeper]:
-    """The threads of the cycle that `start` closes, itself first; empty when there is none."""
-    chain: list[Sleeper] = []
-    at: Sleeper | None = start
-    while at is not None and at.blocked_on is not None:
-        chain.append(at)
-        at = at.blocked_on.owner
-        if at is start:
-            return chain
-        if at in chain:
-            return []
+    """The threads of the cycle that `start` closes, itself first; empty when there is none.
+
+    A lock that is held shared has several holders, and whoever wants it alone waits for each of them.
+    """
+    chain: list[Sleeper] = [start]
+    seen = {id(start)}
+    left = [_holders(start)]
+    while left:
+        for holder in left[-1]:
+            if holder is start:
+                return chain
+            if id(holder) not in seen and holder.blocked_on is not None:
+                seen.add(id(holder))
+                chain.append(holder)
+                left.append(_holders(holder))
+                break
+        else:
+            left.pop()
+            chain.pop()
     return []
+
+
+def _holders(waiter: Sleeper) -> Iterator[Sleeper]:
+    return iter(waiter.blocked_on.holders() if waiter.blocked_on is not None else ())
 
 
 def _edge(waiter: Sleeper) -> str:
     thread = cast("Thread", waiter)
     lock = waiter.blocked_on
     assert lock is not None
-    owner = cast("Thread | None", lock.owner)
-    holder = "nobody" if owner is None else "itself" if owner is thread else f"{owner} on CPU {owner.cpu.cpu_id}"
-    kind = lock.lock_class.kind
-    sleeps = kind is LockKind.MUTEX or (kind is not LockKind.RAW_SPINLOCK and thread.cpu.system.config.PREEMPT_RT)
-    verb = "sleeps on" if sleeps else "spins on"
-    return f" {thread} on CPU {thread.cpu.cpu_id} {verb} {lock.name}, held by {holder}"
+    holders = [cast("Thread", holder) for holder in lock.holders()]
+    names = ["itself" if holder is thread else f"{holder} on CPU {holder.cpu.cpu_id}" for holder in holders]
+    verb = "spins on" if thread.spins else "sleeps on"
+    return f" {thread} on CPU {thread.cpu.cpu_id} {verb} {lock.name}, held by {' and '.join(names) or 'nobody'}"
 
 
-def report_cycle(cpu: Cpu, waiter: Sleeper) -> bool:
-    """Report a deadlock if the wait that just began closes a cycle."""
+def report_cycle(cpu: Cpu, waiter: Sleeper, *, first: Callable[[], None] | None = None) -> bool:
+    """Report a deadlock if the wait that just began closes a cycle; `first` is called before."""
     cycle = _find_cycle(waiter)
     if not cycle:
         return False
-    first = cycle[0]
-    assert first.blocked_on is not None
-    title = f"DEADLOCK: {first} waits for ever for {first.blocked_on.name}"
+    if first is not None:
+        first()
+    assert cycle[0].blocked_on is not None
+    title = f"DEADLOCK: {waiter} waits for ever for {cycle[0].blocked_on.name}"
     lines = [title, *(_edge(member) for member in cycle), *cpu.judge.stack(cpu, call_trace())]
     cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))
     return True
 
 
-def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int) -> bool:
-    """Report a CPU that has spun for as long as the kernel's watchdog waits.
+def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int, what: str) -> bool:
+    """Report a CPU that has spun on `what` for as long as the kernel's watchdog waits.
 
     Ticks go on for ever, so the machine is never quiet.
     """
     if cpu.clock - began_ns < _SOFT_LOCKUP_NS:
         return False
-    assert spinner.blocked_on is not None
     seconds = (cpu.clock - began_ns) // 1_000_000_000
-    where = f"CPU#{cpu.cpu_id} stuck for {seconds}s on {spinner.blocked_on.name}!"
+    where = f"CPU#{cpu.cpu_id} stuck for {seconds}s on {what}!"
     title = f"DEADLOCK: soft lockup - {where} [{spinner.comm}:{spinner.pid}]"
     lines = [title, *describe_stuck(cpu.system), *cpu.judge.stack(cpu, call_trace())]
     cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))

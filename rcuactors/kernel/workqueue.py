@@ -16,6 +16,7 @@ import attrs
 
 from ..context.locks import Lock, LockKind
 from ..engine.device import Device
+from .balance import check_work
 from .completion import Completion, complete, wait_for_completion
 from .messages import WakeUp, WorkerSleeping, WorkQueued
 from .thread import Thread, ThreadState, Urgency
@@ -186,6 +187,27 @@ class Workqueues:
         await cpu.local_irq_restore(flags)
         return fresh
 
+    async def mod_delayed_work(self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
+        """mod_delayed_work(): the delay begins anew, whether it is pending or not; whether it was."""
+        flags = cpu.local_irq_save()
+        was_pending = dwork.work.pending
+        if was_pending:
+            await self._try_to_grab_pending(cpu, dwork)
+        await self.queue_delayed_work(cpu, workqueue, dwork, delay_jiffies)
+        await cpu.local_irq_restore(flags)
+        return was_pending
+
+    async def _try_to_grab_pending(self, cpu: Cpu, dwork: DelayedWork) -> None:
+        """Take it back from its timer, or from the list of the pool or worker where it waits."""
+        locks, work, pool = self._system.locks, dwork.work, dwork.work.pool
+        if not await self._system.timers.timer_delete(cpu, dwork.timer) and pool is not None:
+            await locks.raw_spin_lock(cpu, pool.lock)
+            for waiting in (pool.worklist, *(worker.scheduled for worker in pool.workers)):
+                for entry in [entry for entry in waiting if entry[0] is work]:
+                    waiting.remove(entry)
+            await locks.raw_spin_unlock(cpu, pool.lock)
+        work.pending = False
+
     def new_delayed_work(self, name: str, function: Function) -> DelayedWork:
         """INIT_DELAYED_WORK()."""
         dwork = DelayedWork(Work(name, function), Timer("delayed_work_timer_fn", _unset, irqsafe=True))
@@ -281,6 +303,7 @@ class Workqueues:
         if system.events.on:
             system.emit(cpu, "workqueue_execute_start", f"work struct {work.name}: function {work.name}")
         await work.function(cpu)
+        check_work(cpu, work.name)
         work.runs += 1
         if system.events.on:
             system.emit(cpu, "workqueue_execute_end", f"work struct {work.name}: function {work.name}")

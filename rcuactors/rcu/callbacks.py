@@ -187,8 +187,11 @@ class Callbacks:
 
     async def synchronize_rcu(self, cpu: Cpu) -> None:
         """Sleep until a grace period has passed; at once while there is only one context (rcu_blocking_is_gp())."""
-        cpu.judge.might_sleep(cpu)
+        if self._readers.in_any_section(cpu):
+            cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu() in RCU read-side critical section")
         config = self._system.config
+        if not config.preemptible_kernel:
+            cpu.judge.might_sleep(cpu)
         if self.scheduler_active is SchedulerActive.INACTIVE or (not config.preemptible_kernel and config.nr_cpus == 1):
             return
         done = self._system.new_completion("synchronize_rcu()")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ..kernel.thread import Thread
 
 _PID = 14
+_JIFFIES_FQS_DIV = 256
+"""RCU_JIFFIES_FQS_DIV."""
 STALL_TIMEOUT_NS = 21_000_000_000
 """CONFIG_RCU_CPU_STALL_TIMEOUT, 21 seconds; later reports of the same stall come three times as far apart."""
 
@@ -44,11 +46,16 @@ class GracePeriodMachine(Device):
         self._requested = gp_seq.INITIAL
         self._waiting: dict[int, Cpu] = {}
         self._asked: set[int] = set()
+        self.urgent: set[int] = set()
+        """rcu_urgent_qs: CPUs that have been waited for so long that their next tick is to reschedule."""
         self._idle_unscanned = False
         self._blocked: dict[int, Thread] = {}
         self._blockers: dict[int, Thread] = {}
         self._interested: dict[int, Cpu] = {}
         self._next_scan: int | None = None
+        config = system.config
+        self._urgent_after = (config.HZ // 10 + config.nr_cpus // _JIFFIES_FQS_DIV) * config.jiffy_ns
+        """adjust_jiffies_till_sched_qs()."""
         self._started_ns = 0
         self._stall_due = 0
         self._stalls = 0
@@ -85,12 +92,12 @@ class GracePeriodMachine(Device):
                 if about == self.gp_seq:
                     self._waiting.pop(cpu.cpu_id, None)
             case ReaderBlocked(cpu=cpu, thread=thread):
-                self._blocked[thread.pid] = thread
+                self._blocked[thread.strand.order] = thread
                 if cpu.cpu_id in self._waiting:
-                    self._blockers[thread.pid] = thread
+                    self._blockers[thread.strand.order] = thread
             case ReaderExited(thread=thread):
-                self._blocked.pop(thread.pid, None)
-                self._blockers.pop(thread.pid, None)
+                self._blocked.pop(thread.strand.order, None)
+                self._blockers.pop(thread.strand.order, None)
             case _:
                 raise TypeError(f"the grace-period machine does not understand {type(message).__name__}")
 
@@ -118,15 +125,21 @@ class GracePeriodMachine(Device):
         self._system.conductor.post(cpu, QuiescentStateNeeded(sender=self.name, time_ns=self.clock, seq=self.gp_seq))
 
     def _force_quiescent_states(self) -> None:
-        """rcu_gp_fqs(): idle CPUs are quiescent; those that have become busy since are asked."""
+        """rcu_gp_fqs(): idle CPUs are quiescent; those that have become busy since are asked.
+
+        Who keeps the grace period waiting for long is urged (rcu_implicit_dynticks_qs()).
+        """
         self.clock += self._system.costs.fqs_ns
         self._emit("fqsstart")
         self._idle_unscanned = False
         for cpu in list(self._waiting.values()):
             if cpu.idle and not cpu.ctx.preempt_count:
                 del self._waiting[cpu.cpu_id]
-            elif cpu.cpu_id not in self._asked:
+                continue
+            if cpu.cpu_id not in self._asked:
                 self._ask(cpu)
+            if self.clock > self._started_ns + self._urgent_after:
+                self.urgent.add(cpu.cpu_id)
         self._emit("fqsend")
         self._next_scan = self.clock + self._system.config.jiffy_ns
         if self.clock >= self._stall_due and (self._waiting or self._blockers):
@@ -152,6 +165,7 @@ class GracePeriodMachine(Device):
         self.gp_seq = gp_seq.end(self.gp_seq)
         self.completed += 1
         self._next_scan = None
+        self.urgent.clear()
         self._emit("end")
         for cpu in self._interested.values():
             system.conductor.post(cpu, GracePeriodEnded(sender=self.name, time_ns=self.clock, seq=self.gp_seq))

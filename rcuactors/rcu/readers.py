@@ -1,22 +1,28 @@
 """Read-side sections and quiescent states (kernel/rcu/tree_plugin.h).
 
 Preemptible RCU counts nesting in the task and waits for tasks that were switched out inside; without
-CONFIG_PREEMPTION a section is a region with preemption off, and any context switch is a quiescent state.
+CONFIG_PREEMPTION a section is a region with preemption off, and any context switch is a quiescent state. Regions with
+bottom halves or preemption off are readers, too; rcu_read_lock_bh() and rcu_read_lock_sched() say so to lockdep
+(include/linux/rcupdate.h).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from ..context import preempt
-from ..context.trace import caller_site
+from ..context.lockdep import RECURSIVE_READ
+from ..context.trace import caller_site, suspended_trace
+from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
+from ..kernel.thread import ThreadState
 from .messages import QuiescentStateReported, ReaderBlocked, ReaderExited
 
 if TYPE_CHECKING:
     from ..context.locks import Lock
+    from ..context.processor import Processor
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
@@ -32,66 +38,152 @@ class ReadSide:
     machine: GracePeriodMachine
     oracle: Oracle
     qs_needed: dict[int, int] = attrs.field(factory=dict)
-    _sections: dict[int, list[Reader]] = attrs.field(factory=dict)
-    _map: Lock = attrs.field(init=False)
+    _sections: dict[int, list[tuple[Lock, Reader]]] = attrs.field(factory=dict)
+    rcu: Lock = attrs.field(init=False)
+    rcu_bh: Lock = attrs.field(init=False)
+    rcu_sched: Lock = attrs.field(init=False)
     _preemptible: bool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._map = self.system.lock_factory.make_map("rcu_read_lock", inner=WaitType.CONFIG, outer=WaitType.FREE)
-        self._preemptible = self.system.config.preemptible_kernel
-        self.system.hooks.on_switch.append(self.note_context_switch)
-        self.system.hooks.on_tick.append(self._tick)
-        self.system.hooks.on_idle.append(self.report)
+        system = self.system
+        make_map = system.lock_factory.make_map
+        self.rcu = make_map("rcu_read_lock", inner=WaitType.CONFIG, outer=WaitType.FREE)
+        self.rcu_bh = make_map("rcu_read_lock_bh", inner=WaitType.CONFIG, outer=WaitType.FREE)
+        self.rcu_sched = make_map("rcu_read_lock_sched", inner=WaitType.SPIN, outer=WaitType.FREE)
+        self._preemptible = system.config.preemptible_kernel
+        system.locks.rcu_enter, system.locks.rcu_leave = self._enter_rt_lock, self._leave_rt_lock
+        system.hooks.on_switch.append(self.note_context_switch)
+        system.hooks.on_exit.append(self._exit)
+        system.hooks.on_tick.append(self._tick)
+        system.hooks.on_idle.append(self.report)
         if not self._preemptible:
-            self.system.hooks.on_cond_resched.append(self.report)
+            system.hooks.on_cond_resched.append(self.report)
+
+    # -- sections ----------------------------------------------------------------------------------------------------
 
     def rcu_read_lock(self, cpu: Cpu) -> None:
         """Enter a read-side section; never waits."""
-        ctx, system = cpu.ctx, self.system
-        ctx.rcu_nesting += 1
-        if not self._preemptible:
-            ctx.preempt_count += system.locks.preempt_offset
-        cpu.clock += system.costs.rcu_read_ns
-        site = caller_site()
-        if system.lockdep.on:
-            system.lockdep.acquire(cpu, self._map, site=site)
-        self._sections.setdefault(cpu.current.pid or -1 - cpu.cpu_id, []).append(
-            self.oracle.reader_enters(str(cpu.current), site)
-        )
+        cpu.clock += self.system.costs.rcu_read_ns
+        self._nest(cpu)
 
     def rcu_read_unlock(self, cpu: Cpu) -> None:
         """Leave the innermost section.
 
         The end of the outermost one may be the quiescent state that a grace period waits for.
         """
-        ctx, system = cpu.ctx, self.system
-        key = cpu.current.pid or -1 - cpu.cpu_id
-        sections = self._sections.get(key)
-        if not sections:
-            raise RuntimeError("rcu_read_unlock() without rcu_read_lock()")
-        self.oracle.reader_leaves(sections.pop())
-        if not sections:
-            del self._sections[key]
-        if system.lockdep.on:
-            system.lockdep.release(cpu, self._map)
-        cpu.clock += system.costs.rcu_read_ns
+        cpu.clock += self.system.costs.rcu_read_ns
+        self._unnest(cpu)
+
+    async def rcu_read_lock_bh(self, cpu: Cpu) -> None:
+        """rcu_read_lock_bh(): bottom halves off, which is a read-side section to every flavour."""
+        await self.system.softirqs.local_bh_disable(cpu)
+        self._open(cpu, self.rcu_bh)
+
+    async def rcu_read_unlock_bh(self, cpu: Cpu) -> None:
+        """rcu_read_unlock_bh()."""
+        self._close(cpu, self.rcu_bh)
+        await self.system.softirqs.local_bh_enable(cpu)
+
+    def rcu_read_lock_sched(self, cpu: Cpu) -> None:
+        """rcu_read_lock_sched(): preemption off."""
+        cpu.preempt_disable(caller_site())
+        self._open(cpu, self.rcu_sched)
+
+    async def rcu_read_unlock_sched(self, cpu: Cpu) -> None:
+        """rcu_read_unlock_sched()."""
+        self._close(cpu, self.rcu_sched)
+        await cpu.preempt_enable()
+
+    def _enter_rt_lock(self, cpu: Processor) -> None:
+        """What rt_spin_lock() does once it has the lock; in its price."""
+        self._nest(cast("Cpu", cpu))
+
+    def _leave_rt_lock(self, cpu: Processor) -> None:
+        self._unnest(cast("Cpu", cpu))
+
+    def _nest(self, cpu: Cpu) -> None:
+        ctx = cpu.ctx
+        ctx.rcu_nesting += 1
+        if not self._preemptible:
+            ctx.preempt_count += self.system.locks.preempt_offset
+        self._open(cpu, self.rcu)
+
+    def _unnest(self, cpu: Cpu) -> None:
+        ctx = cpu.ctx
+        if not self._close(cpu, self.rcu):
+            return
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            ctx.preempt_count -= system.locks.preempt_offset
-        if ctx.rcu_nesting or not self._preemptible:
-            return
-        thread = cpu.current
+            ctx.preempt_count -= self.system.locks.preempt_offset
+        elif not ctx.rcu_nesting:
+            self._outermost_ended(cpu)
+
+    def _outermost_ended(self, cpu: Cpu) -> None:
+        """rcu_read_unlock_special()."""
+        ctx, thread = cpu.ctx, cpu.current
         if thread.rcu_blocked:
             thread.rcu_blocked = False
-            system.conductor.post(self.machine, ReaderExited(sender=cpu.name, time_ns=cpu.clock, thread=thread))
-        # With interrupts or preemption off the section does not end for RCU yet (rcu_read_unlock_special()).
+            message = ReaderExited(sender=cpu.name, time_ns=cpu.clock, thread=thread)
+            self.system.conductor.post(self.machine, message)
+        # With interrupts or preemption off the section does not end for RCU yet.
         if cpu.cpu_id in self.qs_needed and not ctx.preempt_count and not ctx.irqs_disabled:
             self.report(cpu)
 
+    def _open(self, cpu: Cpu, flavour: Lock) -> None:
+        site = caller_site()
+        if self.system.lockdep.on:
+            self.system.lockdep.acquire(cpu, flavour, read=RECURSIVE_READ, site=site)
+        reader = self.oracle.reader_enters(str(cpu.current), site)
+        self._sections.setdefault(_key(cpu), []).append((flavour, reader))
+
+    def _close(self, cpu: Cpu, flavour: Lock) -> bool:
+        """False when there is no such section, which is reported."""
+        sections = self._sections.get(_key(cpu), [])
+        index = next((at for at in reversed(range(len(sections))) if sections[at][0] is flavour), None)
+        if index is None:
+            self._report_imbalance(cpu, flavour)
+            return False
+        self.oracle.reader_leaves(sections.pop(index)[1])
+        if not sections:
+            del self._sections[_key(cpu)]
+        if self.system.lockdep.on:
+            self.system.lockdep.release(cpu, flavour)
+        return True
+
+    def _report_imbalance(self, cpu: Cpu, flavour: Lock) -> None:
+        """By lockdep if it is on, else by the WARN_ON_ONCE() of __rcu_read_unlock()."""
+        if self.system.lockdep.on:
+            self.system.lockdep.release(cpu, flavour)
+            return
+        function = flavour.name.replace("lock", "unlock")
+        message = f"{function}() without {flavour.name}()"
+        self.system.judge.warn(cpu, ViolationKind.BAD_UNLOCK, message, "__rcu_read_unlock")
+
     def current_section(self, cpu: Cpu) -> Reader | None:
         """The innermost open section of what runs on the CPU now."""
-        sections = self._sections.get(cpu.current.pid or -1 - cpu.cpu_id)
-        return sections[-1] if sections else None
+        sections = self._sections.get(_key(cpu))
+        return sections[-1][1] if sections else None
+
+    def _exit(self, cpu: Cpu) -> None:
+        """exit_rcu(): a task that ends in a reader ends the reader with it."""
+        for _, reader in self._sections.pop(_key(cpu), []):
+            self.oracle.reader_leaves(reader)
+        cpu.ctx.rcu_nesting = 0
+        self._outermost_ended(cpu)
+
+    # -- what lockdep can say about them -----------------------------------------------------------------------------
+
+    def in_any_section(self, cpu: Cpu) -> bool:
+        """lock_is_held() of one of the three maps."""
+        is_held, ctx = self.system.lockdep.is_held, cpu.ctx
+        return is_held(ctx, self.rcu) or is_held(ctx, self.rcu_bh) or is_held(ctx, self.rcu_sched)
+
+    def check_dereference(self, cpu: Cpu) -> None:
+        """rcu_dereference_check(): rcu_read_lock() is what it has to be under, no other flavour."""
+        if not self.system.lockdep.is_held(cpu.ctx, self.rcu):
+            self.system.judge.suspicious_rcu(cpu, "suspicious rcu_dereference_check() usage")
+
+    # -- quiescent states --------------------------------------------------------------------------------------------
 
     def report(self, cpu: Cpu) -> None:
         """rcu_report_qs_rdp(): the CPU has passed through a quiescent state."""
@@ -100,23 +192,46 @@ class ReadSide:
             message = QuiescentStateReported(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, seq=seq)
             self.system.conductor.post(self.machine, message)
 
-    def note_context_switch(self, cpu: Cpu, thread: Thread, _preempted: bool) -> None:
-        """rcu_note_context_switch(): who is switched out in a reader is waited for by name; the CPU is quiescent."""
-        if self._preemptible and thread.ctx.rcu_nesting and not thread.rcu_blocked:
-            thread.rcu_blocked = True
-            message = ReaderBlocked(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, thread=thread)
-            self.system.conductor.post(self.machine, message)
+    def note_context_switch(self, cpu: Cpu, thread: Thread, preempted: bool) -> None:
+        """rcu_note_context_switch(): who is switched out in a reader is waited for by name; the CPU is quiescent.
+
+        A reader of preemptible RCU may be preempted, but must not give up its CPU itself.
+        """
+        if self._preemptible and thread.ctx.rcu_nesting:
+            if not preempted:
+                self._complain(cpu, thread)
+            if not thread.rcu_blocked:
+                thread.rcu_blocked = True
+                message = ReaderBlocked(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, thread=thread)
+                self.system.conductor.post(self.machine, message)
         self.report(cpu)
 
-    def _tick(self, cpu: Cpu) -> None:
-        """rcu_flavor_sched_clock_irq().
+    def _complain(self, cpu: Cpu, thread: Thread) -> None:
+        # A thread that waits outside the model is not on Python's stack.
+        outside = thread.state is ThreadState.OUTSIDE
+        trace = suspended_trace(thread.strand.coroutine) if outside else None
+        complaint = self.system.judge.voluntary_switch_in_reader(cpu, thread.ctx, trace)
+        if complaint is not None:
+            raise complaint
 
-        A tick that interrupted no reader and no region with preemption or bottom halves off is a quiescent state.
+    def _tick(self, cpu: Cpu) -> None:
+        """rcu_sched_clock_irq(), rcu_flavor_sched_clock_irq().
+
+        A tick that interrupted no reader and no region with preemption or bottom halves off is a quiescent state. A
+        CPU that the grace period has waited for too long is to call the scheduler.
         """
-        if cpu.cpu_id not in self.qs_needed:
-            return
         # One level of hardirq is the tick's own; an idle thread that serves a softirq below it is not idle.
-        if cpu.ctx.preempt_count & ~preempt.NMI_MASK != preempt.HARDIRQ_OFFSET:
+        interrupted_plain = cpu.ctx.preempt_count & ~preempt.NMI_MASK == preempt.HARDIRQ_OFFSET
+        if cpu.cpu_id in self.machine.urgent:
+            self.machine.urgent.discard(cpu.cpu_id)
+            if not (cpu.idle and interrupted_plain):
+                cpu.resched_curr()
+        if cpu.cpu_id not in self.qs_needed or not interrupted_plain:
             return
         if cpu.idle or (self._preemptible and not cpu.ctx.rcu_nesting):
             self.report(cpu)
+
+
+def _key(cpu: Cpu) -> int:
+    """Whose sections: a thread's, or those of what runs on a CPU's idle thread."""
+    return cpu.current.pid or -1 - cpu.cpu_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import Kernel, run, scenario
+from rcuactors import BadInput, Kernel, run, scenario
 
 
 def test_a_0_ns_timer_started_with_interrupts_off_fires_when_they_come_on() -> None:
@@ -135,3 +135,44 @@ def test_a_timer_wakes_an_idle_cpu() -> None:
     assert run(scenario()(script)).clean
     assert len(fired) == 1
     assert fired[0] >= 5_000_000
+
+
+@pytest.mark.parametrize("settings", [{}, {"PREEMPT_RT": "y"}])
+@pytest.mark.parametrize(("mode", "hardirq"), [("hard", True), ("soft", False)])
+def test_hard_and_soft_are_the_same_on_every_kernel(settings: dict[str, str], mode: str, hardirq: bool) -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            seen.append((k.in_hardirq(), k.in_serving_softirq()))
+
+        await k.hrtimer_start(k.hrtimer(fn, **{mode: True}), 10_000)
+        await k.usleep_range(100, 100)
+
+    assert run(scenario()(script), **settings).clean
+    assert seen == [(hardirq, not hardirq)]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("hard", "invalid-wait-context"), ("soft", "clean"), ("", "clean")])
+def test_which_of_them_may_take_a_spinlock(mode: str, expected: str) -> None:
+    """lockdep_hrtimer_enter(): a timer that is not hard is in hardirq here, but would not be on PREEMPT_RT."""
+
+    async def script(k: Kernel) -> None:
+        lock = k.spinlock("S")
+
+        async def fn() -> None:
+            await k.spin_lock(lock)
+            await k.spin_unlock(lock)
+
+        await k.hrtimer_start(k.hrtimer(fn, **({mode: True} if mode else {})), 10_000)
+        await k.usleep_range(100, 100)
+
+    assert run(scenario()(script), PROVE_RAW_LOCK_NESTING="y").outcome() == expected
+
+
+def test_hard_and_soft_at_once() -> None:
+    async def script(k: Kernel) -> None:
+        k.hrtimer(k.cpu_relax, hard=True, soft=True)
+
+    with pytest.raises(BadInput, match="in hardirq or in softirq"):
+        run(scenario()(script))

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from rcuactors import Kernel, Run, RunOptions, run, scenario
+from rcuactors import BadInput, Kernel, Run, RunOptions, run, scenario
 from rcuactors.kernel.messages import WakeUp
 
 MS = 1_000_000
@@ -207,3 +207,110 @@ def test_cpus_run_side_by_side() -> None:
         assert 1 * MS <= k.now - began < 1.2 * MS
 
     assert run(scenario()(script), nr_cpus="3").clean
+
+
+# -- sleeping and waking by hand ---------------------------------------------------------------------------
+
+
+def test_a_thread_sleeps_until_it_is_woken() -> None:
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def sleeper() -> None:
+            k.set_current_state("TASK_UNINTERRUPTIBLE")
+            await k.schedule()
+            order.append("woken")
+
+        task = await k.kthread_run(sleeper, cpu=1)
+        await k.usleep_range(100, 100)
+        order.append("wakes")
+        assert await k.wake_up_process(task)
+        await k.kthread_join(task)
+        assert not await k.wake_up_process(task)
+
+    assert run(scenario()(script)).clean
+    assert order == ["wakes", "woken"]
+
+
+def test_a_wake_up_before_schedule_is_not_lost() -> None:
+    async def script(k: Kernel) -> None:
+        async def sleeper() -> None:
+            k.set_current_state("TASK_UNINTERRUPTIBLE")
+            await k.udelay(200)
+            await k.schedule()
+
+        task = await k.kthread_run(sleeper, cpu=1)
+        await k.udelay(100)
+        assert await k.wake_up_process(task)
+        await k.kthread_join(task)
+
+    assert run(scenario()(script)).clean
+
+
+def test_a_state_that_was_set_back_is_a_yield() -> None:
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def other() -> None:
+            order.append("other")
+
+        await k.kthread_run(other)
+        k.set_current_state("TASK_UNINTERRUPTIBLE")
+        k.set_current_state("TASK_RUNNING")
+        await k.schedule()
+        order.append("script")
+
+    assert run(scenario()(script)).clean
+    assert order == ["other", "script"]
+
+
+def test_there_are_two_states() -> None:
+    async def script(k: Kernel) -> None:
+        k.set_current_state("TASK_DEAD")  # type: ignore[arg-type]
+
+    with pytest.raises(BadInput, match="TASK_RUNNING and TASK_UNINTERRUPTIBLE"):
+        run(scenario()(script))
+
+
+# -- preempt=voluntary -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "preempts"), [({}, True), ({"preempt_voluntary": "y"}, False), ({"PREEMPT": "n"}, False)]
+)
+@pytest.mark.parametrize("polite", [False, True])
+def test_who_is_preempted_where(how: dict[str, str], preempts: bool, polite: bool) -> None:
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def urgent() -> None:
+            order.append("urgent")
+
+        await k.kthread_run(urgent, urgent=True)
+        await k.udelay(100)
+        order.append("busy")
+        if polite:
+            await k.cond_resched()
+        order.append("done")
+
+    assert run(scenario()(script), **how).clean
+    if preempts:
+        assert order == ["urgent", "busy", "done"]
+    else:
+        assert order == (["busy", "urgent", "done"] if polite else ["busy", "done", "urgent"])
+
+
+def test_a_voluntary_kernel_has_a_preempt_count_and_preemptible_rcu() -> None:
+    async def script(k: Kernel) -> None:
+        k.preempt_disable()
+        assert k.preempt_count() == 1
+        await k.preempt_enable()
+        with k.rcu_reader():
+            assert k.preempt_count() == 0
+            # It gives way in a reader, as if preempted.
+            await k.kthread_run(k.cpu_relax, urgent=True)
+            assert k._cpu.need_resched
+            await k.cond_resched()
+            assert not k._cpu.need_resched
+
+    assert run(scenario()(script), preempt_voluntary="y").clean

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rcuactors import Kernel, RunOptions, run, scenario
+import pytest
+
+from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import ListSink
 
 
@@ -64,8 +66,8 @@ def test_bottom_halves_off_put_it_off() -> None:
         async def handler() -> None:
             await k.tasklet_schedule(tasklet)
 
-        k.local_bh_disable()
-        k.local_bh_disable()
+        await k.local_bh_disable()
+        await k.local_bh_disable()
         assert k.preempt_count() == 0x400
         assert k.in_interrupt()
         assert not k.in_serving_softirq()
@@ -138,15 +140,15 @@ def test_on_rt_it_is_served_in_a_preemptible_thread() -> None:
         async def tasklet() -> None:
             assert k.in_serving_softirq()
             assert k.preempt_count() == 0
-            assert not k.in_interrupt()
+            assert k.in_interrupt()
+            assert not k.in_hardirq()
             seen.append(k.preemptible())
             k.pr_info("tasklet")
-            await k.usleep_range(10, 10)
 
         async def handler() -> None:
             await k.tasklet_schedule(tasklet)
 
-        k.local_bh_disable()
+        await k.local_bh_disable()
         assert k.preempt_count() == 0
         await k.local_bh_enable()
         await k.raise_irq(handler)
@@ -178,3 +180,170 @@ def test_a_spinlock_is_fine_and_a_mutex_is_not() -> None:
     (violation,) = result.violations
     assert violation.context == "softirq"
     assert "(M)" in violation.text
+
+
+# -- bottom halves off on PREEMPT_RT -----------------------------------------------------------------------
+
+RT = {"PREEMPT_RT": "y"}
+
+
+def test_on_rt_two_threads_of_a_cpu_exclude_each_other() -> None:
+    """softirq_ctrl.lock: the second one sleeps until the first has enabled them."""
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def urgent() -> None:
+            order.append("urgent wants")
+            await k.local_bh_disable()
+            order.append("urgent has")
+            await k.local_bh_enable()
+
+        await k.local_bh_disable()
+        assert k.preempt_count() == 0
+        assert k.in_interrupt()
+        assert k._cpu.ctx.rcu_nesting == 2
+        await k.local_bh_disable()
+        await k.kthread_run(urgent, urgent=True)
+        await k.udelay(50)
+        order.append("first done")
+        await k.local_bh_enable()
+        await k.local_bh_enable()
+        assert not k.in_interrupt()
+        assert k._cpu.ctx.rcu_nesting == 0
+
+    settings = {**RT, "PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"}
+    assert run(scenario()(script), RunOptions(settings=settings)).clean
+    assert order == ["urgent wants", "first done", "urgent has"]
+
+
+def test_on_rt_the_thread_that_enables_them_serves_what_was_raised() -> None:
+    sink = ListSink()
+    order: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def tasklet() -> None:
+            assert k.in_serving_softirq()
+            assert k.preemptible()
+            k.pr_info("tasklet")
+            order.append("tasklet")
+
+        async def irq() -> None:
+            await k.tasklet_schedule(tasklet)
+
+        await k.local_bh_disable()
+        await k.raise_irq(irq)
+        await k.udelay(50)
+        order.append("enables")
+        await k.local_bh_enable()
+        order.append("enabled")
+        # Nobody else had to be woken for it.
+        assert k._cpu.ksoftirqd is None
+
+    assert run(scenario()(script), RunOptions(sinks=(sink,), settings=RT)).clean
+    assert order == ["enables", "tasklet", "enabled"]
+    assert comms(sink, "tasklet") == ["script"]
+
+
+def test_on_rt_the_thread_leaves_it_to_ksoftirqd_if_it_is_not_preemptible() -> None:
+    sink = ListSink()
+
+    async def script(k: Kernel) -> None:
+        async def tasklet() -> None:
+            k.pr_info("tasklet")
+
+        async def irq() -> None:
+            await k.tasklet_schedule(tasklet)
+
+        k.preempt_disable()
+        await k.local_bh_disable()
+        await k.raise_irq(irq)
+        await k.local_bh_enable()
+        await k.preempt_enable()
+        await k.usleep_range(100, 100)
+
+    assert run(scenario()(script), RunOptions(sinks=(sink,), settings=RT)).clean
+    assert comms(sink, "tasklet") == ["ksoftirqd/0"]
+
+
+@pytest.mark.parametrize("where", ["tasklet", "timer", "hrtimer", "bottom halves off"])
+def test_on_rt_who_sleeps_there_sleeps_in_a_reader(where: str) -> None:
+    """Recorded on a 6.1 PREEMPT_RT kernel for softirq_tasklet, softirq_timer and hrtimer_soft."""
+
+    async def script(k: Kernel) -> None:
+        async def sleeps() -> None:
+            await k.usleep_range(10, 10)
+
+        if where == "tasklet":
+            await k.tasklet_schedule(sleeps)
+        elif where == "timer":
+            await k.mod_timer(k.timer_setup(sleeps), 1)
+        elif where == "hrtimer":
+            await k.hrtimer_start(k.hrtimer(sleeps, soft=True), 1000)
+        else:
+            await k.local_bh_disable()
+            await sleeps()
+            await k.local_bh_enable()
+        await k.usleep_range(20_000, 20_000)
+
+    assert run(scenario()(script), **RT).kinds == {ViolationKind.VOLUNTARY_SWITCH}
+    assert run(scenario()(script)).kinds == {ViolationKind.SCHEDULING_WHILE_ATOMIC}
+
+
+def test_a_report_says_what_turned_bottom_halves_off() -> None:
+    async def script(k: Kernel) -> None:
+        await k.local_bh_disable()
+        k.might_sleep()
+        await k.local_bh_enable()
+
+    (violation,) = run(scenario()(script), DEBUG_ATOMIC_SLEEP="y").violations
+    assert "Preemption disabled at:\n script (test_softirq.py:" in violation.text
+
+
+# -- what lockdep learns when they go on again -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, RT])
+@pytest.mark.parametrize("what", ["irqs", "bottom halves"])
+def test_a_lock_held_when_they_go_on_was_held_with_them_on(what: str, settings: dict[str, str]) -> None:
+    """lockdep_hardirqs_on(), lockdep_softirqs_on(): taken with them off, but not let go before they are on."""
+
+    async def script(k: Kernel) -> None:
+        lock = k.raw_spinlock("L")
+
+        async def handler() -> None:
+            flags = await k.raw_spin_lock_irqsave(lock)
+            await k.raw_spin_unlock_irqrestore(lock, flags)
+
+        if what == "irqs":
+            await k.raise_irq(handler)
+            flags = k.local_irq_save()
+            await k.raw_spin_lock(lock)
+            await k.local_irq_restore(flags)
+        else:
+            await k.tasklet_schedule(handler)
+            await k.usleep_range(100, 100)
+            await k.local_bh_disable()
+            await k.raw_spin_lock(lock)
+            await k.local_bh_enable()
+        await k.raw_spin_unlock(lock)
+
+    result = run(scenario()(script), **settings)
+    if what == "irqs" or not settings:
+        assert result.outcome() == "inconsistent-lock-state"
+        assert "script (test_softirq.py:" in result.violations[0].text
+    else:
+        # The thread that serves them holds what this one takes to disable them: there is no interrupt to fear.
+        assert result.outcome() != "inconsistent-lock-state"
+
+
+def test_on_rt_lockdep_notes_it_too() -> None:
+    async def script(k: Kernel) -> None:
+        lock = k.spinlock("S")
+        await k.local_bh_disable()
+        await k.spin_lock(lock)
+        assert lock.lock_class.usage() == "+..."
+        await k.local_bh_enable()
+        assert lock.lock_class.usage() == "+.+."
+        await k.spin_unlock(lock)
+
+    assert run(scenario()(script), **RT).clean

@@ -135,3 +135,50 @@ def test_a_timer_put_on_an_idle_cpu_starts_its_tick() -> None:
 
     assert run(scenario()(script)).clean
     assert ran == [1]
+
+
+# -- the API -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"PREEMPT_RT": "y"}])
+def test_a_timer_runs_in_softirq_at_its_jiffy(settings: dict[str, str]) -> None:
+    ran: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            assert k.in_serving_softirq()
+            ran.append(k.jiffies)
+
+        timer = k.timer_setup(fn)
+        began = k.jiffies
+        assert not await k.mod_timer(timer, 5)
+        # Moved, it runs once, at the later time.
+        assert await k.mod_timer(timer, 10)
+        await k.msleep(100)
+        assert not timer.pending
+        assert [when - began for when in ran] == [11]
+        assert not await k.timer_delete(timer)
+
+    assert run(scenario()(script), **settings).clean
+    assert ran
+
+
+def test_a_deleted_timer_does_not_run() -> None:
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            raise AssertionError("it ran")
+
+        timer = k.timer_setup(fn)
+        await k.mod_timer(timer, 5)
+        assert await k.timer_delete(timer)
+        await k.msleep(100)
+
+    assert run(scenario()(script)).clean
+
+
+def test_a_delay_is_a_whole_number() -> None:
+    async def script(k: Kernel) -> None:
+        await k.mod_timer(k.timer_setup(k.cpu_relax), -1)
+
+    with pytest.raises(BadInput, match=r"mod_timer\(-1\)"):
+        run(scenario()(script))

@@ -241,8 +241,8 @@ def test_a_delayed_work_runs_once_after_its_delay() -> None:
     ("settings", "expected"),
     [
         ({"PROVE_LOCKING": "n"}, "deadlock"),
-        ({}, "recursive-locking, deadlock"),
-        ({"PREEMPT_RT": "y"}, "recursive-locking, deadlock"),
+        ({}, "circular-locking, deadlock"),
+        ({"PREEMPT_RT": "y"}, "circular-locking, deadlock"),
     ],
 )
 def test_queueing_under_the_run_queues_lock_is_a_deadlock(settings: dict[str, str], expected: str) -> None:
@@ -277,7 +277,7 @@ def test_a_delayed_work_under_the_run_queues_lock_is_clean_unless_its_delay_is_z
         await k.raw_spin_unlock_irqrestore(k.this_rq_lock(), flags)
 
     assert run(scenario()(script), delay=1).clean
-    assert run(scenario()(script), delay=0).outcome() == "recursive-locking, deadlock"
+    assert run(scenario()(script), delay=0).outcome() == "circular-locking, deadlock"
 
 
 def test_a_work_queued_in_hardirq_is_clean() -> None:

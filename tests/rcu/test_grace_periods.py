@@ -34,7 +34,10 @@ async def burn(k: Kernel, us: int) -> None:
 
 @attrs.define
 class Torture:
-    """Updaters replace what a slot points to and free the old object after a grace period; readers hold and use it."""
+    """Updaters replace what a slot points to and free the old object after a grace period; readers hold and use it.
+
+    Some readers sleep, which the kernel warns of, and waits for all the same.
+    """
 
     k: Kernel
     cpus: int
@@ -130,7 +133,7 @@ def test_no_grace_period_ends_before_the_readers_that_were_open_at_its_start(
     seed: int, cpus: int, kernel: str, strategy: str
 ) -> None:
     one = tortured(seed, cpus, kernel, strategy)
-    assert one.result().outcome() == "clean"
+    assert one.result().kinds <= {ViolationKind.VOLUNTARY_SWITCH}
     # Without preemption, one CPU needs no grace period for synchronize_rcu().
     assert one.machine.gp.completed > 0 or (kernel, cpus) == ("none", 1)
 
@@ -140,7 +143,7 @@ def test_no_grace_period_ends_before_the_readers_that_were_open_at_its_start(
 
 def finds_use_after_free(kernel: str = "plain", cpus: int = 2) -> bool:
     for seed in range(20):
-        kinds = tortured(seed, cpus, kernel, "timed").result().kinds
+        kinds = tortured(seed, cpus, kernel, "timed").result().kinds - {ViolationKind.VOLUNTARY_SWITCH}
         assert kinds <= {ViolationKind.USE_AFTER_FREE}
         if kinds:
             return True
@@ -235,7 +238,7 @@ def test_a_reader_that_sleeps_is_waited_for_and_one_that_came_later_is_not() -> 
         await k.kthread_join(waiter)
         assert state == ["early"]
 
-    assert run(scenario()(script)).clean
+    assert run(scenario()(script)).kinds == {ViolationKind.VOLUNTARY_SWITCH}
 
 
 def test_a_cpu_that_comes_into_being_in_the_middle_is_not_waited_for() -> None:
@@ -303,7 +306,7 @@ def test_a_quiescent_state_is_not_reported_from_an_atomic_region(how: str) -> No
             elif how == "preempt off":
                 k.preempt_disable()
             else:
-                k.local_bh_disable()
+                await k.local_bh_disable()
             for _ in range(100):
                 with k.rcu_reader():
                     await k.udelay(100)
@@ -341,14 +344,6 @@ def test_without_preemption_cond_resched_is_a_quiescent_state_and_a_busy_loop_is
 
     assert run(scenario()(script), PREEMPT="n").clean
     assert run(scenario()(script), PREEMPT="n", polite="n").clean
-
-
-def test_unlocking_what_was_not_locked_is_an_error_of_the_script() -> None:
-    async def script(k: Kernel) -> None:
-        k.rcu_read_unlock()
-
-    with pytest.raises(RuntimeError, match="without rcu_read_lock"):
-        run(scenario()(script))
 
 
 def test_a_grace_period_on_one_cpu_takes_a_few_jiffies() -> None:

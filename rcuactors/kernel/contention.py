@@ -1,0 +1,157 @@
+"""Waiting for a lock: spinning, sleeping, and spinning for as long as the owner runs.
+
+A raw spinlock's waiter burns time where it is (kernel/locking/qspinlock.c). A sleeping lock's waiter gives up its CPU
+(rt_mutex_slowlock(), schedule_rtlock() in kernel/locking/rtmutex.c). A mutex that is no rt_mutex does both:
+mutex_optimistic_spin() (kernel/locking/mutex.c) spins while the owner runs on its CPU and nobody wants this one. With
+interrupts off no tick and no wake-up arrives, so such a waiter never sleeps, and nothing complains.
+
+A lock is handed to its first waiter; spinners queue with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from ..context.locks import LockKind
+from ..engine.errors import RunOver
+from .thread import ThreadState
+from .waiting import report_cycle, report_lockup
+
+if TYPE_CHECKING:
+    from ..context.locks import Lock
+    from ..context.processor import Sleeper
+    from .cpu import Cpu
+    from .thread import Thread
+
+
+async def spin(cpu: Cpu, lock: Lock) -> None:
+    """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
+    await _spin(cpu, lock, optimistic=False)
+
+
+async def mutex_optimistic_spin(cpu: Cpu, lock: Lock) -> bool:
+    """Spin on the owner of a mutex; False when it left its CPU, or when another thread wants this one."""
+    cpu.preempt_disable("mutex_lock")
+    taken = await _spin(cpu, lock, optimistic=True)
+    cpu.ctx.preempt_count -= cpu.system.locks.preempt_offset
+    return taken
+
+
+async def sleep_on(cpu: Cpu, lock: Lock, *, rtlock: bool) -> None:
+    """Sleep until the lock is handed over. With `rtlock` the switch counts as a preemption (SM_RTLOCK_WAIT)."""
+    me = cpu.current
+    outer, me.blocked_on = me.blocked_on, lock
+    if lock.owner is me and _detects_deadlock(cpu, lock):
+        await _rt_mutex_handle_deadlock(cpu, lock)
+    lock.waiters.append(me)
+    # The kernel says nothing of the cycle; but it does complain about this switch, if it has to.
+    if report_cycle(cpu, me, first=lambda: cpu.note_switch(me, preempted=rtlock)):
+        await _give_up(cpu)
+    while me in lock.waiters:
+        await cpu.sleep(f"sleeps on {lock.name}", rtlock=rtlock)
+    me.blocked_on = outer
+
+
+def hand(cpu: Cpu, to: Sleeper) -> None:
+    """A lock was given to a waiter: a spinner goes on when the cache line reaches it, a sleeper is woken."""
+    thread = cast("Thread", to)
+    target = thread.cpu
+    if target.spinning and target.current is thread:
+        poke(cpu, target)
+    elif thread.state is ThreadState.SLEEPING:
+        if target is cpu:
+            cpu.make_runnable(thread)
+        else:
+            cpu.post_wake_up(thread)
+    look_again(cpu, cpu.current)
+
+
+def look_again(cpu: Cpu, owner: Thread) -> None:
+    """A thread has let go of a lock, or left its CPU: have those look again who spin because it owns a mutex."""
+    for spinner in owner.spun_on_by:
+        poke(cpu, spinner)
+
+
+def poke(cpu: Cpu, target: Cpu) -> None:
+    """What a CPU that spins looks at has changed; it sees that when the cache line reaches it."""
+    if target.spinning:
+        target.listening = False
+        cpu.conductor.enqueue(target, max(target.clock, cpu.clock + cpu.system.costs.lock_handover_ns))
+
+
+async def busy_wait(cpu: Cpu, done: Callable[[], bool], reason: str) -> None:
+    """cpu_relax() until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`."""
+    me = cpu.current
+    began = cpu.clock
+    while not done():
+        me.waiting_for = reason
+        if not cpu.can_serve():
+            await _stand_still(cpu, reason)
+            continue
+        await cpu.attend()
+        if not done() and report_lockup(cpu, me, began, reason):
+            await _give_up(cpu)
+    me.waiting_for = ""
+
+
+async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
+    """Spin until the lock is handed over, or, if `optimistic`, until there is a reason to sleep; whether it is ours."""
+    me = cpu.current
+    outer = me.blocked_on, me.spins
+    me.blocked_on, me.spins = lock, True
+    began = cpu.clock
+    lock.waiters.append(me)
+    while me in lock.waiters:
+        if report_cycle(cpu, me) or (cpu.clock > began and report_lockup(cpu, me, began, lock.name)):
+            await _give_up(cpu)
+        if cpu.can_serve():
+            # What the handler holds it lets go before we spin on: meanwhile nobody waits for us to get this lock.
+            me.blocked_on, me.spins = outer
+            await cpu.attend()
+            me.blocked_on, me.spins = lock, True
+        elif optimistic:
+            if cpu.need_resched or not _owner_on_cpu(lock):
+                lock.waiters.remove(me)
+                me.blocked_on, me.spins = outer
+                return False
+            owner = cast("Thread", lock.owner)
+            owner.spun_on_by.append(cpu)
+            await _stand_still(cpu, f"spins on {lock.name}")
+            owner.spun_on_by.remove(cpu)
+        else:
+            await _stand_still(cpu, f"spins on {lock.name}")
+    me.blocked_on, me.spins = outer
+    return True
+
+
+async def _give_up(cpu: Cpu) -> NoReturn:
+    """What was reported never ends: the run does, at this CPU's time."""
+    cpu.conductor.finish()
+    await cpu.point()
+    raise RunOver
+
+
+async def _stand_still(cpu: Cpu, reason: str) -> None:
+    cpu.spinning = True
+    await cpu.conductor.block(cpu, reason, listening=not cpu.ctx.irqs_disabled)
+    cpu.spinning = False
+
+
+def _owner_on_cpu(lock: Lock) -> bool:
+    """owner_on_cpu()."""
+    owner = cast("Thread", lock.owner)
+    return owner.cpu.current is owner
+
+
+def _detects_deadlock(cpu: Cpu, lock: Lock) -> bool:
+    """The lock is an rt_mutex whose waiters look for deadlocks; those of a spinlock_t on PREEMPT_RT do not."""
+    kind = lock.lock_class.kind
+    return kind is LockKind.RT_MUTEX or (kind is LockKind.MUTEX and cpu.system.config.PREEMPT_RT)
+
+
+async def _rt_mutex_handle_deadlock(cpu: Cpu, lock: Lock) -> None:
+    """rt_mutex_handle_deadlock(): say so, and never come back."""
+    cpu.judge.rtmutex_deadlock(cpu, lock)
+    while True:
+        await cpu.sleep(f"sleeps for ever on {lock.name}, which it holds")

@@ -1,0 +1,142 @@
+"""irq_work (kernel/irq_work.c): have a function run in hardirq context, from any context, NMI included.
+
+irq_work_queue() raises an interrupt on its own CPU, which is served as soon as interrupts are on. Work that is not
+marked IRQ_WORK_HARD_IRQ runs there with spinlock_t allowed (lockdep_irq_work_enter()); on PREEMPT_RT the interrupt
+wakes the thread irq_work/N for it, a real-time thread of the lowest priority. Newer stable kernels run what that thread
+has to do inside a read-side section (run_irq_workd()): `IrqWorks.reader`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import attrs
+
+from . import contention
+from .messages import Handler, HardIrq
+from .thread import Thread, ThreadState, Urgency
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .system import System
+
+
+@attrs.define(eq=False)
+class IrqWork:
+    """struct irq_work.
+
+    `pending` (IRQ_WORK_PENDING) is set while it is queued, `busy` (IRQ_WORK_BUSY) until its function has returned.
+    """
+
+    name: str
+    function: Handler
+    hard: bool = False
+    pending: bool = False
+    busy: bool = False
+    spinners: list[Cpu] = attrs.field(factory=list)
+    sleepers: list[Thread] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class _Lists:
+    """One CPU's work: what the interrupt runs, and what the thread runs on PREEMPT_RT."""
+
+    raised: deque[IrqWork] = attrs.field(factory=deque)
+    lazy: deque[IrqWork] = attrs.field(factory=deque)
+    thread: Thread | None = None
+
+
+class IrqWorks:
+    """The irq_work of all CPUs."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._threaded = system.config.PREEMPT_RT
+        self._lists: dict[int, _Lists] = {}
+        self.reader = False
+        """run_irq_workd() is a read-side section."""
+
+    def _of(self, cpu: Cpu) -> _Lists:
+        return self._lists.setdefault(cpu.cpu_id, _Lists())
+
+    async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:
+        """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
+        if work.pending:
+            return False
+        work.pending = work.busy = True
+        cpu.preempt_disable("irq_work_queue")
+        lists = self._of(cpu)
+        queue = lists.lazy if self._threaded and not work.hard else lists.raised
+        queue.append(work)
+        cpu.clock += self._system.costs.ipi_ns
+        if len(queue) == 1:
+            irq = HardIrq(
+                sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self._irq_work_run, entry="sysvec_irq_work"
+            )
+            self._system.conductor.post(cpu, irq)
+            await cpu.point()
+        await cpu.preempt_enable()
+        return True
+
+    async def irq_work_sync(self, cpu: Cpu, work: IrqWork) -> None:
+        """irq_work_sync(): until the function has returned; asleep if a thread runs it, else on the CPU."""
+        cpu.judge.might_sleep(cpu)
+        if not self._threaded or work.hard:
+            work.spinners.append(cpu)
+            await contention.busy_wait(cpu, lambda: not work.busy, f"irq_work_sync() of {work.name}")
+            work.spinners.remove(cpu)
+            return
+        while work.busy:
+            thread = cpu.current
+            work.sleepers.append(thread)
+            thread.prepare_to_sleep()
+            await cpu.sleep(f"irq_work_sync() of {work.name}")
+
+    async def _irq_work_run(self, cpu: Cpu) -> None:
+        """irq_work_run(), in hardirq."""
+        lists = self._of(cpu)
+        await self._run_list(cpu, lists.raised)
+        if lists.lazy:
+            if lists.thread is None:
+                lists.thread = self._system.create_thread(
+                    cpu, f"irq_work/{cpu.cpu_id}", lambda: self._irq_workd(cpu), urgency=Urgency.HIGH, service=True
+                )
+            await cpu.wake_up_process(lists.thread)
+
+    async def _irq_workd(self, cpu: Cpu) -> None:
+        """smpboot_thread_fn() around run_irq_workd()."""
+        lists, locks = self._of(cpu), self._system.locks
+        while True:
+            if not lists.lazy:
+                await cpu.sleep("irq_work")
+                continue
+            if self.reader:
+                locks.rcu_enter(cpu)
+            await self._run_list(cpu, lists.lazy)
+            if self.reader:
+                locks.rcu_leave(cpu)
+            if cpu.attention:
+                await cpu.point()
+
+    async def _run_list(self, cpu: Cpu, queue: deque[IrqWork]) -> None:
+        """irq_work_run_list(): what is queued by now."""
+        for _ in range(len(queue)):
+            work = queue.popleft()
+            # From here on it may be queued again.
+            work.pending = False
+            cpu.ctx.irq_config = not work.hard
+            await work.function(cpu)
+            cpu.ctx.irq_config = False
+            if not work.pending:
+                work.busy = False
+                await self._tell(cpu, work)
+
+    async def _tell(self, cpu: Cpu, work: IrqWork) -> None:
+        """Who waits for the end of the function goes on."""
+        for spinner in work.spinners:
+            contention.poke(cpu, spinner)
+        sleepers, work.sleepers = work.sleepers, []
+        for thread in sleepers:
+            if thread.state is ThreadState.SLEEPING:
+                await cpu.wake_up_process(thread)
