@@ -18,7 +18,8 @@ from .context.splat import Ident
 from .context.trace import call_trace
 from .context.violation import Reporter, Violation, ViolationKind
 from .context.waittype import WaitNumbers
-from .designs import make_design
+from .design_guard import blame
+from .design_loading import DesignChoice, as_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import DEFAULT_MAX_STEPS, Conductor
@@ -31,10 +32,7 @@ from .kernel.thread import ThreadState
 from .kernel.waiting import describe_stuck
 from .kernel.workqueue import Workqueues
 from .kvfree.core import KvfreeRcu
-from .kvfree.rules import PageSource
-from .kvfree.shrinker import kfree_rcu_scheduler_running, kfree_rcu_shrinker
 from .mm.page_alloc import PageAllocator
-from .mm.slab import SlabAllocator
 from .mm.vmalloc import Vmalloc
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.gp import GracePeriodMachine
@@ -50,7 +48,7 @@ class Setup:
 
     era: Era
     config: Config = attrs.field(factory=Config)
-    design: str | PageSource | None = None
+    design: DesignChoice | None = None
     strategy: Strategy = attrs.field(factory=Timed)
     seed: int = 0
     costs: CostModel = attrs.field(factory=CostModel)
@@ -75,6 +73,7 @@ class Machine:
             config=config, conductor=self.conductor, judge=self.judge, costs=setup.costs, events=self.events
         )
         self.system.on_hung = self._hung
+        self.system.irq_works.reader = setup.era.irq_work_in_reader
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report)
         self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index())
@@ -82,10 +81,10 @@ class Machine:
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
         self.callbacks = Callbacks(self.system, self.gp, self.readers, self.workqueues)
-        self.pages = PageAllocator(self.system)
-        self.slab = SlabAllocator(self.system, self.pages, self.oracle)
+        allocators = setup.era.allocators
+        self.pages = PageAllocator(self.system, allocators.page_lists(self.system))
+        self.slab = allocators.slab(self.system, self.pages, self.oracle)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
-        design = setup.design or setup.era.design
         self.kvfree = KvfreeRcu(
             system=self.system,
             workqueues=self.workqueues,
@@ -95,9 +94,9 @@ class Machine:
             vmalloc=self.vmalloc,
             oracle=self.oracle,
             rules=setup.era.kvfree,
-            source=make_design(design) if isinstance(design, str) else design,
+            source=as_design(setup.era.design if setup.design is None else setup.design),
         )
-        self.pages.reclaim.shrinkers.append(kfree_rcu_shrinker(self.kvfree))
+        self.pages.reclaim.shrinkers.append(setup.era.kvfree.shrinker(self.kvfree))
         self.end_ns = 0
         if setup.early_boot:
             self.callbacks.scheduler_active = SchedulerActive.INACTIVE
@@ -119,7 +118,7 @@ class Machine:
         self.conductor.on_over = self._over
         await self.conductor.run(lambda: self._boot(body, name))
         if self.conductor.failure is not None:
-            raise self.conductor.failure
+            raise blame(self.conductor.failure)
 
     def _over(self) -> None:
         """Take no more reports and events: what unwinds from here on is no part of the run."""
@@ -131,9 +130,15 @@ class Machine:
     def _boot(self, body: Body, name: str) -> None:
         boot_cpu = self.system.cpu(0)
         self.system.start()
-        main = self.system.create_thread(boot_cpu, name[:15], body)
+        main = self.system.create_thread(boot_cpu, name[:15], lambda: self._main(boot_cpu, body))
         boot_cpu.make_runnable(main)
         self.pages.inject = True
+
+    async def _main(self, cpu: Cpu, body: Body) -> None:
+        """The scenario's first thread, which is the end of boot unless the scenario begins before that."""
+        if not self.setup.early_boot:
+            self.pages.reclaim.fs_reclaim.kernel_init_freeable(cpu)
+        await body()
 
     def _quiescent(self) -> None:
         """Nobody can go on and no timer is armed: the end, or a deadlock."""
@@ -171,7 +176,8 @@ class Machine:
         """rcu_scheduler_active becomes RUNNING, and what waited for that is armed."""
         self.callbacks.scheduler_active = SchedulerActive.RUNNING
         self.judge.booting = False
-        await kfree_rcu_scheduler_running(self.kvfree, cpu)
+        self.pages.reclaim.fs_reclaim.kernel_init_freeable(cpu)
+        await self.kvfree.kfree_rcu_scheduler_running(cpu)
 
     # -- reports -----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
-"""kvfree_call_rcu() and what it keeps (kernel/rcu/tree.c, v5.9 to v5.11).
+"""kvfree_call_rcu() and what it keeps (kernel/rcu/tree.c, v5.9 to v6.1).
 
 The caller's object goes into the newest block of its channel, under the CPU's raw krcp->lock. When a block is needed,
-the cache is asked, then the design; when neither has a page, a two-argument caller's object is linked by its
-rcu_head, and a one-argument caller waits for a grace period itself.
+the cache is asked, then the design; in some versions a one-argument caller then gets a page itself, with the lock
+dropped. When nobody has a page, a two-argument caller's object is linked by its rcu_head, and a one-argument caller
+waits for a grace period itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .drain import Drain
 from .figures import Figures
 from .krc import N_BATCHES, Batch, Block, Krc
 from .refill import fill_page_cache_func
-from .rules import KvfreeRules, PageSource
+from .rules import DesignExtras, KvfreeRules, PageSource
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -56,18 +57,25 @@ class KvfreeRcu:
         self.source = source
         self.figures = Figures()
         self.drain = Drain(self)
+        self.monitor = rules.monitor(self)
         self.initialized = False
         configured = system.config.rcu_min_cached_objs
         self.min_cached_objs = rules.min_cached_objs if configured < 0 else configured
         self._krcs: dict[int, Krc] = {}
         self._boot_pages = 0
+        self._backoff = False
         costs = system.costs
         self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns
-        self._capacity = rules.block_capacity
         self._calls = self.figures.calls
         self._conductor = system.conductor
         self._lockdep = system.lockdep
         self._retired = oracle.retired
+        self.extras = DesignExtras.of(source)
+        self._take = self.extras.take
+        if self.extras.attach is not None:
+            self.extras.attach(self)
+        # A design may have smaller blocks.
+        self._capacity = self.rules.block_capacity
 
     # -- boot --------------------------------------------------------------------------------------------------------
 
@@ -107,10 +115,10 @@ class KvfreeRcu:
         return [krcp for _, krcp in sorted(self._krcs.items())]
 
     def _new_krc(self, cpu_id: int) -> Krc:
-        drain = self.drain
+        drain, monitor = self.drain, self.monitor
 
         async def _monitor(cpu: Cpu) -> None:
-            await drain.kfree_rcu_monitor(cpu, krcp)
+            await monitor.kfree_rcu_monitor(cpu, krcp)
 
         batches: list[Batch] = []
         for index in range(N_BATCHES):
@@ -127,10 +135,28 @@ class KvfreeRcu:
             cpu_id=cpu_id,
             lock=self.system.lock_factory.make("krc.lock", LockKind.RAW_SPINLOCK),
             monitor_work=self.workqueues.new_delayed_work("kfree_rcu_monitor", _monitor),
-            page_work=Work("fill_page_cache_func", _page_work),
+            page_work=self.workqueues.new_delayed_work("fill_page_cache_func", _page_work),
             batches=tuple(batches),
+            backoff_page_cache_fill=self._backoff,
         )
+        if self.extras.prepare is not None:
+            self.extras.prepare(self, krcp)
         return krcp
+
+    def backoff_page_cache_fill(self) -> None:
+        """The next refill of every possible CPU is put off; also that of one that nothing has touched yet."""
+        self._backoff = True
+        for krcp in self._krcs.values():
+            krcp.backoff_page_cache_fill = True
+
+    async def kfree_rcu_scheduler_running(self, cpu: Cpu) -> None:
+        """The end of early boot: what was queued without a monitor gets one."""
+        for krcp in self.all_krcs():
+            flags = cpu.local_irq_save("kfree_rcu_scheduler_running")
+            await self.system.locks.raw_spin_lock(cpu, krcp.lock)
+            await self.monitor.scheduler_running(cpu, krcp)
+            await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
+            await cpu.local_irq_restore(flags)
 
     # -- the call ----------------------------------------------------------------------------------------------------
 
@@ -145,13 +171,16 @@ class KvfreeRcu:
             self._trace_call(cpu, item, head=head)
         if not head:
             cpu.judge.might_sleep(cpu)
+        if self._take is not None and await self._take(self, cpu, item, head):
+            return
         krcp = self._krcs.get(cpu.cpu_id) or self.krc(cpu.cpu_id)
         blocks = krcp.blocks[item.is_vmalloc]
         conductor = self._conductor
         if (
             blocks
             and len(blocks[-1].records) < self._capacity
-            and krcp.monitor_todo
+            and krcp.count < krcp.settled
+            and krcp.monitor_work.work.pending
             and krcp.lock.owner is None
             and item.state == LIVE
             and conductor.horizon >= 0
@@ -165,42 +194,92 @@ class KvfreeRcu:
             krcp.count += 1
             if cpu.clock >= conductor.horizon:
                 await cpu.point()
-        elif not await self._queue(cpu, krcp, item, head=head):
+        elif not await self._queue(cpu, item, head=head):
             await self._free_in_line(cpu, item)
 
     def _trace_call(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
         where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
         self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
 
-    async def _queue(self, cpu: Cpu, krcp: Krc, item: KObject, *, head: bool) -> bool:
-        """Under krcp->lock: find or get a block, else the list; arm the monitor.
+    async def _krc_this_cpu_lock(self, cpu: Cpu) -> tuple[Krc, bool]:
+        """krc_this_cpu_lock(): the state of the CPU that this runs on now, locked, and the flags."""
+        flags = cpu.local_irq_save("kvfree_call_rcu")
+        krcp = self.krc(cpu.cpu_id)
+        await self.system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
+        return krcp, flags
+
+    async def _krc_this_cpu_unlock(self, cpu: Cpu, krcp: Krc, flags: bool) -> None:
+        await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
+        await cpu.local_irq_restore(flags)
+
+    async def queue_retired(self, cpu: Cpu, item: KObject) -> None:
+        """For a design that took over an object of the two-argument form earlier: queue it now."""
+        await self._queue(cpu, item, head=True, retired=True)
+
+    async def _queue(self, cpu: Cpu, item: KObject, *, head: bool, retired: bool = False) -> bool:
+        """Under krcp->lock: find or get a block, else the list; see to the monitor.
 
         False when the caller has to wait itself.
         """
-        system, costs = self.system, self.system.costs
-        flags = cpu.local_irq_save("kvfree_call_rcu")
-        await system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
+        costs = self.system.costs
+        krcp, flags = await self._krc_this_cpu_lock(cpu)
         cpu.clock += costs.kvfree_call_ns
-        self._retired(item, cpu.clock)
+        if not retired:
+            self._retired(item, cpu.clock)
         blocks = krcp.blocks[item.is_vmalloc]
         queued = True
         if blocks and len(blocks[-1].records) < self._capacity:
             blocks[-1].records.append(item)
             cpu.clock += costs.kvfree_append_ns
-        elif not await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp, blocks, item):
-            await self.source.missed(self, cpu, krcp)
-            queued = head
-            if head:
-                krcp.head.append(item)
-                self.figures.fallbacks_list += 1
-                cpu.clock += costs.list_push_ns
+        else:
+            page = await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp)
+            if page is None and self._asks_unlocked(head=head):
+                await self._krc_this_cpu_unlock(cpu, krcp, flags)
+                page = await self._get_page_unlocked(cpu, head=head)
+                # Not necessarily the one that was left (commit 309a43165077), nor in the state it was left in.
+                krcp, flags = await self._krc_this_cpu_lock(cpu)
+                self.figures.caller_pages += page is not None
+            if page is not None:
+                krcp.blocks[item.is_vmalloc].append(Block(page, [item]))
+                self.figures.blocks += 1
+                cpu.clock += costs.kvfree_append_ns
+            else:
+                await self.source.missed(self, cpu, krcp)
+                queued = head
+                if head:
+                    krcp.head.append(item)
+                    self.figures.fallbacks_list += 1
+                    cpu.clock += costs.list_push_ns
         if queued:
             krcp.count += 1
-            if not krcp.monitor_todo and self.callbacks.scheduler_active is SchedulerActive.RUNNING:
-                await self.drain.arm(cpu, krcp)
-        await system.locks.raw_spin_unlock(cpu, krcp.lock)
-        await cpu.local_irq_restore(flags)
+            if self.callbacks.scheduler_active is SchedulerActive.RUNNING:
+                await self.monitor.queued(cpu, krcp)
+        await self._krc_this_cpu_unlock(cpu, krcp, flags)
         return queued
+
+    def _asks_unlocked(self, *, head: bool) -> bool:
+        """Somebody may have a page once krcp->lock is dropped."""
+        if not self.initialized:
+            return False
+        return self.extras.get_page_unlocked is not None or (not head and self.rules.one_argument_allocates)
+
+    async def _get_page_unlocked(self, cpu: Cpu, *, head: bool) -> int | None:
+        """From the design, or, in versions that do so, from the allocator for a caller who may sleep."""
+        unlocked = self.extras.get_page_unlocked
+        page = await unlocked(self, cpu, head) if unlocked is not None else None
+        if page is None and not head and self.rules.one_argument_allocates:
+            page = await self.pages.get_free_page(cpu, self.rules.refill.gfp)
+        return page
+
+    async def kvfree_call_rcu_add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc) -> int | None:
+        """kvfree_call_rcu_add_ptr_to_bulk(), when a block is needed: a page from the cache, or as the design has it."""
+        if not self.initialized:
+            return None
+        if krcp.cache:
+            self.figures.cache_hits += 1
+            return krcp.cache.pop()
+        self.figures.cache_misses += 1
+        return await self.source.get_page(self, cpu, krcp)
 
     async def _free_in_line(self, cpu: Cpu, item: KObject) -> None:
         """The one-argument form without a block: wait for a grace period here and free."""
@@ -210,23 +289,6 @@ class KvfreeRcu:
         await self.kvfree(cpu, item)
         figures.inline_freed += 1
         figures.latencies.add(cpu.clock - item.retired_ns)
-
-    async def kvfree_call_rcu_add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc, blocks: list[Block], item: KObject) -> bool:
-        """kvfree_call_rcu_add_ptr_to_bulk(), when a block is needed: from the cache, or as the design has it."""
-        if not self.initialized:
-            return False
-        if krcp.cache:
-            page: int | None = krcp.cache.pop()
-            self.figures.cache_hits += 1
-        else:
-            self.figures.cache_misses += 1
-            page = await self.source.get_page(self, cpu, krcp)
-        if page is None:
-            return False
-        blocks.append(Block(page, [item]))
-        self.figures.blocks += 1
-        cpu.clock += self.system.costs.kvfree_append_ns
-        return True
 
     async def kvfree(self, cpu: Cpu, item: KObject) -> None:
         """kvfree(): whichever it is."""

@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from ..context.locks import Lock
-from ..kernel.workqueue import DelayedWork, Work
+from ..kernel.workqueue import DelayedWork
 from ..mm.objects import KObject
 from ..rcu.callbacks import RcuWork
 
@@ -37,6 +37,10 @@ class Batch:
     blocks: list[list[Block]] = attrs.field(factory=lambda: [[], []])
     head: list[KObject] = attrs.field(factory=list)
 
+    def busy(self) -> bool:
+        """need_wait_for_krwp_work(): any of the three channels waits for the grace period, or to be freed."""
+        return bool(self.blocks[SLAB] or self.blocks[VMALLOC] or self.head)
+
 
 @attrs.define(eq=False)
 class Krc:
@@ -48,7 +52,7 @@ class Krc:
     cpu_id: int
     lock: Lock
     monitor_work: DelayedWork
-    page_work: Work
+    page_work: DelayedWork
     batches: tuple[Batch, ...]
     blocks: list[list[Block]] = attrs.field(factory=lambda: [[], []])
     head: list[KObject] = attrs.field(factory=list)
@@ -56,7 +60,13 @@ class Krc:
     cache: list[int] = attrs.field(factory=list)
     """Cached pages: bkvcache, with nr_bkv_objs as its length."""
     monitor_todo: bool = False
+    """The monitor has been armed and has not run since; of the versions that keep such a flag."""
+    settled: int = 0
+    """As long as the monitor is armed, an object that is queued while `count` is below this changes nothing of it."""
+    monitor_expires: int = 0
+    """The jiffy for which the monitor's timer was asked (timer.expires); the wheel may round it up."""
     work_in_progress: bool = False
+    backoff_page_cache_fill: bool = False
 
     def anything_queued(self) -> bool:
         """Any of the three channels holds something."""

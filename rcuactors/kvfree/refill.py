@@ -1,8 +1,10 @@
-"""The page-cache refill of v5.11 (commit 56292e8609e3): a 0 ns hrtimer, a high-priority work, GFP_KERNEL pages.
+"""The page-cache refill (commit 56292e8609e3): a 0 ns hrtimer, a high-priority work, pages that may be waited for.
 
 The hrtimer only enqueues and programs the clock event device, so asking is legal wherever kvfree_rcu() is; the
 handler runs later, in an interrupt that holds none of the caller's locks, and may queue a work there, which takes the
-pool's and the scheduler's locks.
+pool's and the scheduler's locks. In versions whose shrinker has a look at the cache (commit d0bfa8b3c411), a refill
+after such a look is put off by a delayed work, and gets one page. A delay of 0 is in the range of that parameter, and
+then the work is queued at once, from under krcp->lock.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..kernel.hrtimer import Hrtimer
-from ..mm.gfp import GFP_KERNEL, GFP_NOWARN
 from ..rcu.callbacks import SchedulerActive
 
 if TYPE_CHECKING:
@@ -25,10 +26,16 @@ async def run_page_cache_worker(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         return
     krcp.work_in_progress = True
     kvfree.figures.refills_asked += 1
+    workqueues = kvfree.workqueues
+    if krcp.backoff_page_cache_fill:
+        config = kvfree.system.config
+        # msecs_to_jiffies() rounds up.
+        delay = -(-config.rcu_delay_page_cache_fill_msec * config.HZ // 1000)
+        await workqueues.queue_delayed_work(cpu, workqueues.system_wq, krcp.page_work, delay)
+        return
 
     async def schedule_page_work_fn(on: Cpu) -> int | None:
-        workqueues = kvfree.workqueues
-        await workqueues.queue_work(on, workqueues.system_highpri_wq, krcp.page_work)
+        await workqueues.queue_work(on, workqueues.system_highpri_wq, krcp.page_work.work)
         return None
 
     timer = Hrtimer("schedule_page_work_fn", schedule_page_work_fn)
@@ -36,14 +43,13 @@ async def run_page_cache_worker(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
 
 
 async def fill_page_cache_func(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
-    """The work: up to rcu_min_cached_objs pages, each put into the cache under the lock.
-
-    A page that fails does not end the loop.
-    """
-    system, locks = kvfree.system, kvfree.system.locks
-    for _ in range(kvfree.min_cached_objs):
-        page = await kvfree.pages.get_free_page(cpu, GFP_KERNEL | GFP_NOWARN)
+    """The work: up to rcu_min_cached_objs pages, one after a look of the shrinker, each put in under the lock."""
+    system, locks, rules = kvfree.system, kvfree.system.locks, kvfree.rules.refill
+    for _ in range(1 if krcp.backoff_page_cache_fill else kvfree.min_cached_objs):
+        page = await kvfree.pages.get_free_page(cpu, rules.gfp)
         if page is None:
+            if rules.ends_at_failure:
+                break
             continue
         flags = cpu.local_irq_save("fill_page_cache_func")
         await locks.raw_spin_lock(cpu, krcp.lock)
@@ -57,5 +63,9 @@ async def fill_page_cache_func(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         kvfree.figures.refill_pages += 1
     krcp.work_in_progress = False
     kvfree.figures.refills_done += 1
+    if krcp.backoff_page_cache_fill:
+        # Two variables, one after the other: a request in between is put off once more.
+        await cpu.point()
+        krcp.backoff_page_cache_fill = False
     if system.events.on:
         system.emit(cpu, "fill_page_cache_func", f"cpu={krcp.cpu_id} cached={len(krcp.cache)}")

@@ -1,18 +1,23 @@
-"""What differs between kernel versions in kvfree_rcu(), as data, and the protocol of the part that gets pages.
+"""What differs between kernel versions in kvfree_rcu(), as data and named parts, and the protocols of the parts.
 
-A version picks its rules; nothing in the flow asks for a version. Sources: kernel/rcu/tree.c at v5.9 and at commit
-56292e8609e3 (v5.11).
+A version picks its rules; nothing in the flow asks for a version. Sources: kernel/rcu/tree.c at v5.9, at commit
+56292e8609e3 (v5.11) and at v6.1.192.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from ..mm.gfp import Gfp
+
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..mm.objects import KObject
+    from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
     from .krc import Krc
 
@@ -24,25 +29,58 @@ class RecycleTo(enum.Enum):
     OWN_CPU = "the cache of the CPU whose batch it was (since 56292e8609e3)"
 
 
+class Monitor(Protocol):
+    """When the monitor runs, and what it moves into a batch (monitor.py)."""
+
+    delay_jiffies: int
+    """KFREE_DRAIN_JIFFIES."""
+
+    async def queued(self, cpu: Cpu, krcp: Krc) -> None:
+        """Under krcp->lock, with the scheduler running: an object was queued."""
+        ...
+
+    async def kfree_rcu_monitor(self, cpu: Cpu, krcp: Krc) -> None:
+        """The monitor's work."""
+        ...
+
+    async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
+        """Under krcp->lock: from now on the monitor may be armed."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class RefillRules:
+    """How the worker gets the cache's pages."""
+
+    gfp: Gfp
+    ends_at_failure: bool
+    """A page that cannot be had ends the loop."""
+
+
 @attrs.frozen(kw_only=True)
 class KvfreeRules:
-    """One version's constants. `block_capacity` is KVFREE_BULK_MAX_ENTR with 4 KiB pages."""
+    """One version's constants and parts. `block_capacity` is KVFREE_BULK_MAX_ENTR with 4 KiB pages."""
 
     block_capacity: int
-    drain_jiffies_divisor: int
-    """KFREE_DRAIN_JIFFIES is HZ divided by this."""
+    drain_ms: int
+    """KFREE_DRAIN_JIFFIES, in milliseconds."""
     min_cached_objs: int
     """Default of rcu_min_cached_objs."""
     boot_prefill: bool
     """kfree_rcu_batch_init() fills every CPU's cache."""
     recycle_to: RecycleTo
+    monitor: Callable[[KvfreeRcu], Monitor]
+    shrinker: Callable[[KvfreeRcu], Shrinker]
+    refill: RefillRules
+    one_argument_allocates: bool
+    """A caller of the one-argument form gets a page itself, with krcp->lock dropped and `refill.gfp`."""
 
 
 class PageSource(Protocol):
     """A design: one way to get a page for a new block when the CPU's cache is empty.
 
-    Both methods run under krcp->lock, a raw spinlock, with interrupts off, in whatever context the caller of
-    kvfree_rcu() is in.
+    A design may have more methods, those of `DesignExtras`. Both methods here run under krcp->lock, a raw spinlock, with
+    interrupts off, in whatever context the caller of kvfree_rcu() is in.
     """
 
     name: str
@@ -54,3 +92,29 @@ class PageSource(Protocol):
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """An object found no block: ask for pages, if this design does so."""
+
+
+@attrs.frozen
+class DesignExtras:
+    """The methods that a design may have besides those of `PageSource`; None where it has none.
+
+    * `attach(kvfree)`, a plain function: called once, when the machine is put together and nothing runs yet.
+    * `prepare(kvfree, krcp)`, a plain function: a CPU's state has been made; pages may be taken from the zone at boot.
+    * `async take(kvfree, cpu, item, head) -> bool`: before anything else, no lock held. True: the design has taken the
+      object over, and sees to it that it is freed after a grace period.
+    * `async get_page_unlocked(kvfree, cpu, head) -> int | None`: get_page() gave none; krcp->lock is dropped and
+      interrupts are as the caller had them. `head` says that the caller must not sleep.
+    * `async put_page(kvfree, cpu, krcp, page) -> bool`: under krcp->lock, a drained block's page for which the cache
+      has no room. True: the design keeps it.
+    """
+
+    attach: Callable[[KvfreeRcu], None] | None
+    prepare: Callable[[KvfreeRcu, Krc], None] | None
+    take: Callable[[KvfreeRcu, Cpu, KObject, bool], Coroutine[Any, Any, bool]] | None
+    get_page_unlocked: Callable[[KvfreeRcu, Cpu, bool], Coroutine[Any, Any, int | None]] | None
+    put_page: Callable[[KvfreeRcu, Cpu, Krc, int], Coroutine[Any, Any, bool]] | None
+
+    @classmethod
+    def of(cls, source: PageSource) -> DesignExtras:
+        """Those that the design has."""
+        return cls(*(getattr(source, field.name, None) for field in attrs.fields(cls)))

@@ -1,9 +1,7 @@
-"""The shrinker of v5.9 to v5.11, and the end of early boot.
-
-kfree_rcu_shrink_count(), kfree_rcu_shrink_scan(), kfree_rcu_scheduler_running() in kernel/rcu/tree.c.
+"""The shrinkers: what reclaim can get from kvfree_rcu() (kernel/rcu/tree.c, kfree_rcu_shrink_count() and _scan()).
 
 Counting adds up krcp->count, which is zeroed whenever any channel is moved, so it can say too little. Scanning frees
-nothing itself: it starts a batch where the monitor is armed.
+nothing of the queue itself: it starts a batch. What the versions add to that is a part of theirs.
 """
 
 from __future__ import annotations
@@ -11,27 +9,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..mm.reclaim import Shrinker
+from .monitor import TodoMonitor
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from .core import KvfreeRcu
+    from .krc import Krc
 
 
-def kfree_rcu_shrinker(kvfree: KvfreeRcu) -> Shrinker:
-    """The shrinker to register with the memory floor."""
+def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
+    """v5.9 to v5.11: what is queued; a batch is started where the monitor is armed. The cache is out of sight."""
 
     async def kfree_rcu_shrink_count(_cpu: Cpu) -> int:
         return sum(krcp.count for krcp in kvfree.all_krcs())
 
     async def kfree_rcu_shrink_scan(cpu: Cpu, nr_to_scan: int) -> int | None:
-        locks = kvfree.system.locks
+        locks, monitor = kvfree.system.locks, kvfree.monitor
+        assert isinstance(monitor, TodoMonitor)
         freed = 0
         for krcp in kvfree.all_krcs():
             count = krcp.count
             flags = cpu.local_irq_save("kfree_rcu_shrink_scan")
             await locks.raw_spin_lock(cpu, krcp.lock)
             if krcp.monitor_todo:
-                await kvfree.drain.kfree_rcu_drain(cpu, krcp)
+                await monitor.kfree_rcu_drain(cpu, krcp)
             await locks.raw_spin_unlock(cpu, krcp.lock)
             await cpu.local_irq_restore(flags)
             nr_to_scan -= count
@@ -43,16 +44,36 @@ def kfree_rcu_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     return Shrinker("rcu-kfree", kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
 
 
-async def kfree_rcu_scheduler_running(kvfree: KvfreeRcu, cpu: Cpu) -> None:
-    """The scheduler runs now: arm the monitor where the rcu_head list holds something.
+def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
+    """v6.1: the cached pages, too (commit d0bfa8b3c411). Counting alone puts off every CPU's next refill."""
 
-    These versions look at nothing else.
-    """
+    async def kfree_rcu_shrink_count(_cpu: Cpu) -> int:
+        kvfree.backoff_page_cache_fill()
+        return sum(krcp.count + len(krcp.cache) for krcp in kvfree.all_krcs())
+
+    async def kfree_rcu_shrink_scan(cpu: Cpu, nr_to_scan: int) -> int | None:
+        freed = 0
+        for krcp in kvfree.all_krcs():
+            count = krcp.count
+            count += await drain_page_cache(kvfree, cpu, krcp)
+            await kvfree.monitor.kfree_rcu_monitor(cpu, krcp)
+            nr_to_scan -= count
+            freed += count
+            if nr_to_scan <= 0:
+                break
+        return freed or None
+
+    return Shrinker("rcu-kfree", kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
+
+
+async def drain_page_cache(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> int:
+    """Give a CPU's cached pages back; how many there were."""
     locks = kvfree.system.locks
-    for krcp in kvfree.all_krcs():
-        flags = cpu.local_irq_save("kfree_rcu_scheduler_running")
-        await locks.raw_spin_lock(cpu, krcp.lock)
-        if krcp.head and not krcp.monitor_todo:
-            await kvfree.drain.arm(cpu, krcp, on=kvfree.system.cpu(krcp.cpu_id))
-        await locks.raw_spin_unlock(cpu, krcp.lock)
-        await cpu.local_irq_restore(flags)
+    flags = cpu.local_irq_save("drain_page_cache")
+    await locks.raw_spin_lock(cpu, krcp.lock)
+    pages, krcp.cache = krcp.cache, []
+    await locks.raw_spin_unlock(cpu, krcp.lock)
+    await cpu.local_irq_restore(flags)
+    for page in reversed(pages):
+        await kvfree.pages.free_page(cpu, page)
+    return len(pages)

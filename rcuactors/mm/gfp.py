@@ -20,15 +20,20 @@ class Gfp(enum.IntFlag):
     DIRECT_RECLAIM = 0x400
     KSWAPD_RECLAIM = 0x800
     NOWARN = 0x2000
+    RETRY_MAYFAIL = 0x4000
     NORETRY = 0x10000
     MEMALLOC = 0x20000
     NOMEMALLOC = 0x80000
+    NO_LOCKS = 0x800000
+    """A proposal (designs/no_locks_flag.py): one more bit of the word, the next after ___GFP_ACCOUNT."""
 
 
 GFP_KERNEL: Final = Gfp.DIRECT_RECLAIM | Gfp.KSWAPD_RECLAIM | Gfp.IO | Gfp.FS
 GFP_NOWAIT: Final = Gfp.KSWAPD_RECLAIM
 GFP_ATOMIC: Final = Gfp.HIGH | Gfp.ATOMIC | Gfp.KSWAPD_RECLAIM
 GFP_NOWARN: Final = Gfp.NOWARN
+RECLAIM: Final = Gfp.DIRECT_RECLAIM | Gfp.KSWAPD_RECLAIM
+"""__GFP_RECLAIM."""
 
 _COMPOUND: Final = ((GFP_KERNEL, "GFP_KERNEL"), (GFP_ATOMIC, "GFP_ATOMIC"), (GFP_NOWAIT, "GFP_NOWAIT"))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import CodeType
-from typing import ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import attrs
 
 from ..context.trace import site_in
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
 
 PAGE_SIZE: Final = 4096
 PAGE_OFFSET: Final = 0xFFFF888000000000
@@ -23,7 +26,7 @@ class KObject:
     A new one is made for each allocation, so that a stale pointer is told from a reused address.
 
     `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told
-    as text by `allocated_at`.
+    as text by `allocated_at`. `locks_inside` counts the locks that lie in it.
     """
 
     is_vmalloc: ClassVar[bool] = False
@@ -33,6 +36,7 @@ class KObject:
     home: object
     origin: tuple[CodeType, int]
     state: int = 0
+    locks_inside: int = 0
     retired_serial: int = attrs.field(init=False)
     retired_ns: int = attrs.field(init=False)
 
@@ -57,6 +61,12 @@ class VmallocArea(KObject):
         return f"{self.size}-byte vmalloc area {self.address:016x}"
 
     __repr__ = __str__
+
+
+def check_no_locks_freed(cpu: Cpu, item: KObject) -> None:
+    """debug_check_no_locks_freed(): an object goes, and with it the locks in it, of which none may be held here."""
+    if item.locks_inside:
+        cpu.system.lockdep.check_no_locks_freed(cpu, item.address, item.size)
 
 
 class LifetimeObserver(Protocol):

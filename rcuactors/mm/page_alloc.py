@@ -2,7 +2,7 @@
 
 The fast path takes a page if the zone stays above its low watermark. The slow path wakes kswapd, tries again with the
 watermark that the flags allow, reclaims directly if the caller may block, and ends in the OOM killer unless the flags
-say otherwise.
+say otherwise. A design may add what forbids the locks (no_locks.py), a configuration hooks at the exit (hooks.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from ..context.violation import ViolationKind
 from ..engine.choice import ChoiceKind
 from ..kernel.sleeping import schedule_timeout
 from .gfp import Gfp, gfp_text, may_block
+from .hooks import page_hooks
+from .no_locks import Route
+from .page_lists import PageLists
 from .reclaim import Reclaim
 from .zone import Zone
 
@@ -27,24 +30,27 @@ _MAX_RECLAIM_RETRIES: Final = 16
 class PageAllocator:
     """alloc_page() and free_page() of one machine."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, guard: PageLists) -> None:
         self._system = system
-        self.zone = Zone(system)
+        self.zone = Zone(system, guard)
         self.reclaim = Reclaim(system, self.zone, self)
+        self.might_alloc = self.reclaim.fs_reclaim.might_alloc
         self.failed = 0
         self.injected = 0
         self.inject = False
+        self.hooks = page_hooks(system, self)
 
-    async def get_free_page(self, cpu: Cpu, gfp: Gfp) -> int | None:
+    async def get_free_page(self, cpu: Cpu, gfp: Gfp, route: Route = Route.ANY) -> int | None:
         """__get_free_page(): a page frame number, or None."""
-        if may_block(gfp):
-            cpu.judge.might_sleep(cpu)
-        pfn = None if self._injected_failure() else await self._allocate(cpu, gfp)
-        system = self._system
-        if pfn is None:
+        self.might_alloc(cpu, gfp)
+        system, allowed = self._system, self._entry(cpu, gfp, route)
+        pfn = None
+        if allowed is not None and not self._injected_failure(allowed):
+            pfn = await self._allocate(cpu, gfp, allowed)
+        if pfn is None or allowed is None:
             self.failed += 1
-        elif gfp & Gfp.ZERO:
-            cpu.clock += system.costs.page_zero_ns
+        else:
+            await self._post_alloc_hook(cpu, gfp, allowed)
         if system.events.on:
             shown = (
                 "page=0000000000000000 pfn=0x0"
@@ -54,22 +60,41 @@ class PageAllocator:
             system.emit(cpu, "mm_page_alloc", f"{shown} order=0 migratetype=0 gfp_flags={gfp_text(gfp)}")
         return pfn
 
+    def _entry(self, cpu: Cpu, gfp: Gfp, route: Route) -> Route | None:
+        """What the entry makes of the flags; None: refused."""
+        no_locks = self.zone.no_locks
+        if no_locks is None or not no_locks.at_entry or route is Route.TRY:
+            return route
+        asked = no_locks.route(cpu, gfp)
+        if asked is Route.ANY:
+            return route
+        return None if route is Route.ZONE else asked
+
+    async def _post_alloc_hook(self, cpu: Cpu, gfp: Gfp, route: Route) -> None:
+        """post_alloc_hook(); a kernel without hooks only clears the page, if asked to."""
+        for hook in self.hooks:
+            await hook.post_alloc_hook(cpu, gfp, route)
+        if gfp & Gfp.ZERO:
+            cpu.clock += self._system.costs.page_zero_ns
+
     async def free_page(self, cpu: Cpu, pfn: int) -> None:
         """free_page()."""
         system = self._system
         if system.events.on:
             system.emit(cpu, "mm_page_free", f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0")
         if pfn in self.zone.in_use:
+            for hook in reversed(self.hooks):
+                await hook.free_pages_prepare(cpu)
             await self.zone.free_unref_page(cpu, pfn)
             return
         title = f"BUG: Bad page state in process {cpu.ctx.comm}  pfn:{pfn:05x}"
         lines = [title, "page is freed, but not allocated", *cpu.judge.stack(cpu, call_trace())]
         cpu.judge.report(cpu, ViolationKind.DOUBLE_FREE, title, "\n".join(lines))
 
-    def _injected_failure(self) -> bool:
-        """should_fail_alloc_page(): the kernel's fault injection, a choice point here."""
+    def _injected_failure(self, route: Route) -> bool:
+        """should_fail_alloc_page(): the kernel's fault injection, a choice point here. ALLOC_TRYLOCK leaves it out."""
         percent = self._system.config.fail_page_alloc
-        if not percent or not self.inject:
+        if not percent or not self.inject or route is Route.TRY:
             return False
         fails = percent == 100 or self._system.conductor.choose(
             ChoiceKind.ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent)
@@ -77,12 +102,22 @@ class PageAllocator:
         self.injected += bool(fails)
         return bool(fails)
 
-    async def _allocate(self, cpu: Cpu, gfp: Gfp) -> int | None:
-        if self.zone.free > self.zone.watermark_low:
-            pfn = await self.zone.rmqueue_pcplist(cpu)
+    async def _allocate(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
+        zone, no_locks = self.zone, self.zone.no_locks
+        if route in (Route.LIST_ONLY, Route.TRY):
+            # No slow path, all that it does needs locks; but its watermark.
+            return await self._try(cpu, self._mark(cpu, gfp), gfp, route)
+        if zone.free > zone.watermark_low:
+            pfn = await zone.rmqueue(cpu, gfp, route)
             if pfn is not None:
                 return pfn
-        return await self.alloc_pages_slowpath(cpu, gfp)
+        if no_locks is not None and not no_locks.at_entry:
+            asked = no_locks.route(cpu, gfp)
+            if asked is None:
+                return None
+            if asked is Route.LIST_ONLY:
+                return await self._try(cpu, self._mark(cpu, gfp), gfp, route)
+        return await self.alloc_pages_slowpath(cpu, gfp, route)
 
     def _mark(self, cpu: Cpu, gfp: Gfp) -> int:
         """What a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC.
@@ -98,31 +133,31 @@ class PageAllocator:
             mark -= mark // 4
         return mark
 
-    async def _try(self, cpu: Cpu, mark: int) -> int | None:
-        return await self.zone.rmqueue_pcplist(cpu) if self.zone.free > mark else None
+    async def _try(self, cpu: Cpu, mark: int, gfp: Gfp, route: Route) -> int | None:
+        return await self.zone.rmqueue(cpu, gfp, route) if self.zone.free > mark else None
 
-    async def alloc_pages_slowpath(self, cpu: Cpu, gfp: Gfp) -> int | None:
+    async def alloc_pages_slowpath(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
         """__alloc_pages_slowpath()."""
         if gfp & Gfp.KSWAPD_RECLAIM:
             await self.reclaim.wake_all_kswapds(cpu)
         mark = self._mark(cpu, gfp)
-        pfn = await self._try(cpu, mark)
+        pfn = await self._try(cpu, mark, gfp, route)
         if pfn is not None or not may_block(gfp) or self.reclaim.is_reclaimer(cpu):
             return pfn
         retries = 0
         while True:
-            progress = await self.reclaim.try_to_free_pages(cpu)
-            pfn = await self._try(cpu, mark)
+            progress = await self.reclaim.try_to_free_pages(cpu, gfp)
+            pfn = await self._try(cpu, mark, gfp, route)
             if pfn is not None or gfp & Gfp.NORETRY:
                 return pfn
             retries = 0 if progress else retries + 1
             if retries <= _MAX_RECLAIM_RETRIES:
                 await schedule_timeout(self._system, cpu, 1)
-                pfn = await self._try(cpu, mark)
-            elif not await self.reclaim.out_of_memory(cpu, gfp):
+                pfn = await self._try(cpu, mark, gfp, route)
+            elif gfp & Gfp.RETRY_MAYFAIL or not await self.reclaim.out_of_memory(cpu, gfp):
                 return None
             else:
                 retries = 0
-                pfn = await self._try(cpu, mark)
+                pfn = await self._try(cpu, mark, gfp, route)
             if pfn is not None:
                 return pfn

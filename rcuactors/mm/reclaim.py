@@ -15,7 +15,8 @@ import attrs
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 from ..kernel.thread import Thread
-from .gfp import Gfp, gfp_text
+from .fs_reclaim import FsReclaim
+from .gfp import GFP_KERNEL, Gfp, gfp_text
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -68,6 +69,7 @@ class Reclaim:
         self.shrinkers: list[Shrinker] = []
         self._kswapd: Thread | None = None
         self._reclaimers: set[int] = set()
+        self.fs_reclaim = FsReclaim(system, self._reclaimers)
         self.kswapd_wakeups = 0
         self.direct_reclaims = 0
         self.oom_kills = 0
@@ -90,21 +92,33 @@ class Reclaim:
         cpu = self._system.cpu(0)
         self._reclaimers.add(cpu.current.pid)
         while True:
-            while self._zone.free < self._zone.watermark_high:
-                if not await self._shrink_node(cpu):
-                    break
+            await self.balance_pgdat(cpu)
             await cpu.sleep("low memory")
+
+    async def balance_pgdat(self, cpu: Cpu) -> None:
+        """One round of kswapd, with fs_reclaim held."""
+        self.fs_reclaim.fs_reclaim_acquire(cpu, "balance_pgdat")
+        self._zone.reclaim_active = True
+        while self._zone.free < self._zone.watermark_high:
+            if not await self._shrink_node(cpu):
+                break
+        self._zone.reclaim_active = False
+        self.fs_reclaim.fs_reclaim_release(cpu)
 
     # -- direct reclaim ----------------------------------------------------------------------------------------------
 
-    async def try_to_free_pages(self, cpu: Cpu) -> int:
-        """Direct reclaim in the caller's context; returns the pages that came back."""
+    async def try_to_free_pages(self, cpu: Cpu, gfp: Gfp = GFP_KERNEL) -> int:
+        """Direct reclaim in the caller's context, with fs_reclaim held; returns the pages that came back."""
         self.direct_reclaims += 1
+        if gfp & Gfp.FS:
+            self.fs_reclaim.fs_reclaim_acquire(cpu, "try_to_free_pages")
         self._reclaimers.add(cpu.current.pid)
         try:
             return await self._shrink_node(cpu)
         finally:
             self._reclaimers.discard(cpu.current.pid)
+            if gfp & Gfp.FS:
+                self.fs_reclaim.fs_reclaim_release(cpu)
 
     async def _shrink_node(self, cpu: Cpu) -> int:
         """shrink_node() at falling priority, until a cluster of pages has come back."""

@@ -1,6 +1,7 @@
-"""vmalloc() and vfree() (mm/vmalloc.c of v5.9 to v5.11): virtually contiguous memory, page by page.
+"""vmalloc() and vfree() (mm/vmalloc.c of v5.9 to v6.1): virtually contiguous memory, page by page.
 
-vfree() may sleep, and defers itself to a work when it is called in an interrupt (vfree_deferred()).
+vfree() may sleep, and defers itself to a work when it is called in an interrupt or with bottom halves off
+(__vfree_deferred()); in an NMI it is a bug.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, cast
 from ..context import preempt
 from ..context.locks import LockKind
 from ..errors import BadInput
+from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
 from .gfp import GFP_KERNEL, Gfp
-from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea
+from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, check_no_locks_freed
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -44,14 +46,14 @@ class Vmalloc:
             raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
         caller = _getframe(1)
         origin = (caller.f_code, caller.f_lasti)
-        cpu.judge.might_sleep(cpu)
+        self._pages.might_alloc(cpu, gfp)
         system = self._system
         count = -(-size // PAGE_SIZE)
         await system.locks.spin_lock(cpu, self._lock)
         address = self._next
         self._next += (count + 1) * PAGE_SIZE
-        cpu.clock += system.costs.vmalloc_ns
         await system.locks.spin_unlock(cpu, self._lock)
+        cpu.clock += system.costs.vmalloc_ns
         frames: list[int] = []
         for _ in range(count):
             pfn = await self._pages.get_free_page(cpu, gfp)
@@ -66,7 +68,11 @@ class Vmalloc:
 
     async def vfree(self, cpu: Cpu, item: KObject) -> None:
         """Give it back; in an interrupt, by way of a work."""
-        if preempt.in_interrupt(cpu.ctx.preempt_count):
+        ctx = cpu.ctx
+        if preempt.in_nmi(ctx.preempt_count):
+            balance.report(cpu, "kernel BUG in vfree(): BUG_ON(in_nmi())")
+            return
+        if preempt.in_interrupt(ctx.preempt_count) or ctx.softirq_disable_cnt:
             self._deferred.append(item)
             await self._workqueues.queue_work(cpu, self._workqueues.system_wq, self._work)
             return
@@ -81,8 +87,10 @@ class Vmalloc:
     async def _vunmap(self, cpu: Cpu, item: KObject) -> None:
         system = self._system
         await system.locks.spin_lock(cpu, self._lock)
-        cpu.clock += system.costs.vfree_ns
         await system.locks.spin_unlock(cpu, self._lock)
+        # Page tables are taken down without the lock.
+        cpu.clock += system.costs.vfree_ns
+        check_no_locks_freed(cpu, item)
         for good in self._observer.freed((item,), "vfree"):
             for pfn in cast("list[int]", good.home):
                 await self._pages.free_page(cpu, pfn)

@@ -1,8 +1,8 @@
-"""The zone and the per-CPU page lists in front of it (mm/page_alloc.c of v5.9/v5.10), order 0 only.
+"""The zone: the buddy allocator's order-0 list under zone->lock, a spinlock_t, and the per-CPU lists in front of it.
 
-A CPU's list is touched with interrupts off and no lock; it is refilled from the zone in batches under zone->lock, a
-spinlock_t, and drained back the same way. On PREEMPT_RT the list is under a local_lock instead of interrupts off, as
-the PREEMPT_RT patches of that time have it (docs, assumptions).
+mm/page_alloc.c: rmqueue_pcplist(), rmqueue_bulk(), rmqueue_buddy(), free_unref_page(), free_pcppages_bulk(). A CPU's
+list is refilled from the zone in batches, and drained back in the same way. What guards the lists, and how long they
+may get, differs between versions (page_lists.py). zone->lock is taken with interrupts off everywhere.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import attrs
-
-from ..context.locks import Lock, LockKind
+from ..context.locks import LockKind
+from .gfp import Gfp
+from .irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
+from .no_locks import NoLocks, Route
 from .objects import PAGE_SIZE
+from .page_lists import PageList, PageLists, ZoneSizes
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -27,29 +29,25 @@ def zone_batchsize(managed_pages: int) -> int:
     return max((1 << (batch + batch // 2).bit_length() - 1) - 1, 1)
 
 
-@attrs.define(eq=False)
-class PageList:
-    """struct per_cpu_pages: the free pages of one CPU, most recently freed last."""
-
-    pages: list[int] = attrs.field(factory=list)
-    lock: Lock | None = None
-
-
 class Zone:
     """struct zone with its page lists. Pages are page frame numbers."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, guard: PageLists) -> None:
         config = system.config
         self._system = system
+        self._guard = guard
         self.managed = config.mem // PAGE_SIZE
         self.lock = system.lock_factory.make("&zone->lock", LockKind.SPINLOCK)
-        self.batch = config.pcp_batch or zone_batchsize(self.managed)
-        self.high = 6 * self.batch
+        self.no_locks: NoLocks | None = None
+        """What forbids the lock, in a kernel that has such a thing."""
         # min_free_kbytes = 4 * sqrt(lowmem_kbytes), at least 128 (init_per_zone_wmark_min())
         lowmem_kib = self.managed * PAGE_SIZE // 1024
         self.watermark_min = max(math.isqrt(lowmem_kib * 16), 128) * 1024 // PAGE_SIZE
         self.watermark_low = self.watermark_min + self.watermark_min // 4
         self.watermark_high = self.watermark_min + self.watermark_min // 2
+        self.batch = config.pcp_batch or zone_batchsize(self.managed)
+        self.high = guard.high(ZoneSizes(batch=self.batch, watermark_low=self.watermark_low, nr_cpus=config.nr_cpus))
+        self.reclaim_active = False
         self._fresh = 1
         self._returned: list[int] = []
         self._lists: dict[int, PageList] = {}
@@ -65,12 +63,36 @@ class Zone:
         """The CPU's page list."""
         found = self._lists.get(cpu.cpu_id)
         if found is None:
-            rt = self._system.config.PREEMPT_RT
-            lock = self._system.lock_factory.make("pagesets.lock", LockKind.LOCAL_LOCK) if rt else None
-            found = self._lists[cpu.cpu_id] = PageList(lock=lock)
+            found = self._lists[cpu.cpu_id] = self._guard.new()
         return found
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
+
+    async def _lock_irqsave(self, cpu: Cpu, site: str) -> bool:
+        """spin_lock_irqsave(&zone->lock)."""
+        return await spin_lock_irqsave(self._system.locks, cpu, self.lock, site)
+
+    async def _lock_for(self, cpu: Cpu, route: Route, site: str) -> bool | None:
+        """The same; with TRY only if the lock is free, else None."""
+        if route is Route.TRY:
+            return await spin_trylock_irqsave(self._system.locks, cpu, self.lock, site)
+        return await self._lock_irqsave(cpu, site)
+
+    def _may_lock(self, cpu: Cpu, gfp: Gfp, route: Route) -> bool:
+        """Whether a request for which the list has nothing may go on to the zone."""
+        if route is Route.LIST_ONLY:
+            return False
+        no_locks = self.no_locks
+        return no_locks is None or no_locks.at_entry or no_locks.route(cpu, gfp) is Route.ANY
+
+    async def _unlock_irqrestore(self, cpu: Cpu, flags: bool) -> None:
+        """spin_unlock_irqrestore(&zone->lock), once the time that the section took has passed.
+
+        Until then others find the lock taken; on PREEMPT_RT also an interrupt of this CPU.
+        """
+        if cpu.clock >= cpu.conductor.horizon or cpu.attention:
+            await cpu.point()
+        await spin_unlock_irqrestore(self._system.locks, cpu, self.lock, flags)
 
     def _take(self) -> int:
         self.free -= 1
@@ -79,10 +101,12 @@ class Zone:
         self._fresh += 1
         return self._fresh - 1
 
-    async def rmqueue_bulk(self, cpu: Cpu, pages: PageList, count: int) -> int:
+    async def rmqueue_bulk(self, cpu: Cpu, pages: PageList, count: int, route: Route = Route.ANY) -> int:
         """Move up to `count` pages from the zone to the list; returns how many."""
         system = self._system
-        await system.locks.spin_lock(cpu, self.lock)
+        flags = await self._lock_for(cpu, route, "rmqueue_bulk")
+        if flags is None:
+            return 0
         moved = min(count, self.free)
         for _ in range(moved):
             pfn = self._take()
@@ -92,13 +116,13 @@ class Zone:
                 system.emit(cpu, "mm_page_alloc_zone_locked", text)
         cpu.clock += moved * system.costs.page_bulk_ns
         self.refills += 1
-        await system.locks.spin_unlock(cpu, self.lock)
+        await self._unlock_irqrestore(cpu, flags)
         return moved
 
     async def free_pcppages_bulk(self, cpu: Cpu, pages: PageList, count: int) -> None:
         """Give the `count` coldest pages of the list back to the zone."""
         system = self._system
-        await system.locks.spin_lock(cpu, self.lock)
+        flags = await self._lock_irqsave(cpu, "free_pcppages_bulk")
         cold, pages.pages[:count] = pages.pages[:count], []
         if system.events.on:
             for pfn in cold:
@@ -107,54 +131,78 @@ class Zone:
         self.free += len(cold)
         cpu.clock += len(cold) * system.costs.page_bulk_ns
         self.drains += 1
-        await system.locks.spin_unlock(cpu, self.lock)
+        await self._unlock_irqrestore(cpu, flags)
+
+    async def rmqueue_buddy(self, cpu: Cpu, route: Route) -> int | None:
+        """One page straight from the zone."""
+        flags = await self._lock_for(cpu, route, "rmqueue_buddy")
+        if flags is None:
+            return None
+        pfn = self._take() if self.free else None
+        if pfn is not None:
+            self._note_allocated(pfn)
+        cpu.clock += self._system.costs.page_bulk_ns
+        await self._unlock_irqrestore(cpu, flags)
+        return pfn
+
+    async def free_one_page(self, cpu: Cpu, pfn: int) -> None:
+        """One page straight to the zone."""
+        flags = await self._lock_irqsave(cpu, "free_one_page")
+        self._returned.append(pfn)
+        self.free += 1
+        cpu.clock += self._system.costs.page_bulk_ns
+        await self._unlock_irqrestore(cpu, flags)
 
     # -- the CPU's list ----------------------------------------------------------------------------------------------
 
-    async def _pin(self, cpu: Cpu, pages: PageList) -> bool:
-        if pages.lock is not None:
-            await self._system.locks.spin_lock(cpu, pages.lock)
-            return False
-        return cpu.local_irq_save("rmqueue_pcplist")
+    async def rmqueue(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
+        """A page from the CPU's list; in kernels that say so from the zone, if the list is busy or stays empty."""
+        if route is not Route.ZONE:
+            pfn = await self.rmqueue_pcplist(cpu, gfp, route)
+            if pfn is not None or not self._guard.buddy_fallback:
+                return pfn
+        return await self.rmqueue_buddy(cpu, route) if self._may_lock(cpu, gfp, route) else None
 
-    async def _unpin(self, cpu: Cpu, pages: PageList, flags: bool) -> None:
-        if pages.lock is not None:
-            await self._system.locks.spin_unlock(cpu, pages.lock)
-        else:
-            await cpu.local_irq_restore(flags)
-
-    async def rmqueue_pcplist(self, cpu: Cpu) -> int | None:
-        """A page from the CPU's list, refilled from the zone when it is empty."""
-        pages = self.list_of(cpu)
-        flags = await self._pin(cpu, pages)
-        if not pages.pages:
-            await self.rmqueue_bulk(cpu, pages, self.batch)
+    async def rmqueue_pcplist(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
+        """A page from the CPU's list, refilled from the zone when it is empty. None when the list is busy, too."""
+        pages, guard = self.list_of(cpu), self._guard
+        enter = guard.try_enter if route is Route.ANY else guard.enter_at_once
+        flags = await enter(cpu, pages)
+        if flags is None:
+            return None
+        guard.note_allocation(pages)
+        if not pages.pages and self._may_lock(cpu, gfp, route):
+            await self.rmqueue_bulk(cpu, pages, self.batch, route)
         pfn = pages.pages.pop() if pages.pages else None
         cpu.clock += self._system.costs.page_alloc_ns
         if pfn is not None:
             self._note_allocated(pfn)
-        await self._unpin(cpu, pages, flags)
+        await guard.leave(cpu, pages, flags)
         return pfn
 
     async def free_unref_page(self, cpu: Cpu, pfn: int) -> None:
-        """A page back to the CPU's list; a batch goes back to the zone when the list is too long."""
-        pages = self.list_of(cpu)
+        """A page back to the CPU's list; some go back to the zone when the list is too long, this one if it is busy."""
+        pages, guard = self.list_of(cpu), self._guard
         self.in_use.remove(pfn)
-        flags = await self._pin(cpu, pages)
         self.freed += 1
+        flags = await guard.try_enter(cpu, pages)
+        if flags is None:
+            await self.free_one_page(cpu, pfn)
+            return
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
-        if len(pages.pages) >= self.high:
-            await self.free_pcppages_bulk(cpu, pages, self.batch)
-        await self._unpin(cpu, pages, flags)
+        limit = guard.limit(self.high, self.batch, self.reclaim_active)
+        if len(pages.pages) >= limit:
+            await self.free_pcppages_bulk(cpu, pages, guard.to_free(pages, limit, self.batch))
+        await guard.leave(cpu, pages, flags)
 
     async def drain_local_pages(self, cpu: Cpu) -> None:
         """drain_local_pages(): the whole list back to the zone."""
-        pages = self.list_of(cpu)
-        flags = await self._pin(cpu, pages)
+        pages, guard = self.list_of(cpu), self._guard
+        flags = await guard.enter_drain(cpu, pages)
         if pages.pages:
             await self.free_pcppages_bulk(cpu, pages, len(pages.pages))
-        await self._unpin(cpu, pages, flags)
+        await guard.leave_drain(cpu, pages, flags)
 
     def take_boot_page(self) -> int:
         """A page for what is set up before the machine runs."""

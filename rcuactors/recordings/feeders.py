@@ -127,9 +127,8 @@ class _Feeder:
             await self._calls(section, items)
             await self.k.complete(done)
 
-        # A softirq raised with bottom halves off is served when they go on again, on this stack; on
-        # PREEMPT_RT ksoftirqd serves it.
-        self.k.local_bh_disable()
+        # A softirq raised with bottom halves off is served when they go on again, on this stack.
+        await self.k.local_bh_disable()
         await self.k.tasklet_schedule(tasklet)
         await self.k.local_bh_enable()
         await self.k.wait_for_completion(done)

@@ -29,7 +29,7 @@ async def _irqs_off(k: Kernel, action: Action) -> None:
 
 
 async def _bh_off(k: Kernel, action: Action) -> None:
-    k.local_bh_disable()
+    await k.local_bh_disable()
     await action()
     await k.local_bh_enable()
 

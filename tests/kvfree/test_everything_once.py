@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rcuactors import Kernel, Run, RunOptions, scenario
 from rcuactors.engine.choice import Timed
 from rcuactors.explore.random import Random
-from rcuactors.kvfree.drain import Drain
+from rcuactors.kvfree.monitor import TodoMonitor
 
 PRESETS = {
     "plain": {},
@@ -78,7 +78,7 @@ class Program:
                 await nursery.start_soon(body, rng.getrandbits(30), cpu=rng.randrange(cpus), urgent=urgent)
 
 
-_detach = Drain._detach
+_detach = TodoMonitor._detach
 
 
 def only_into_empty_batches(krcp: Any, batch: Any) -> bool:
@@ -103,7 +103,7 @@ def ran(seed: int, cpus: int, kernel: str, preset: str, strategy: str, run_in: A
     )
     one = Run(scenario()(script), options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Drain, "_detach", staticmethod(only_into_empty_batches))
+        patch.setattr(TodoMonitor, "_detach", staticmethod(only_into_empty_batches))
         one.run()
     return one, programs[0].calls
 
@@ -112,7 +112,7 @@ def ran(seed: int, cpus: int, kernel: str, preset: str, strategy: str, run_in: A
 @given(
     seed=st.integers(0, 1 << 30),
     cpus=st.integers(1, 3),
-    kernel=st.sampled_from(["v5.9", "v5.11"]),
+    kernel=st.sampled_from(["v5.9", "v5.11", "v6.1-stable"]),
     preset=st.sampled_from(sorted(PRESETS)),
     strategy=st.sampled_from(["timed", "random"]),
 )

@@ -122,7 +122,7 @@ def test_two_batches_wait_for_grace_periods_and_a_third_has_to_wait_for_one_of_t
     async def script(k: Kernel) -> None:
         async def reader() -> None:
             with k.rcu_reader():
-                await k.usleep_range(400_000, 400_000)
+                await k.udelay(400_000)
 
         krcp = k._machine.kvfree.krc(0)
         await warm(k)
@@ -150,7 +150,7 @@ def test_when_the_second_batch_takes_what_the_first_could_not_the_monitor_runs_o
     async def script(k: Kernel) -> None:
         async def reader() -> None:
             with k.rcu_reader():
-                await k.usleep_range(150_000, 150_000)
+                await k.udelay(150_000)
 
         krcp = k._machine.kvfree.krc(0)
         await warm(k)

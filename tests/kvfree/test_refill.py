@@ -135,7 +135,7 @@ def test_one_refill_is_in_flight_at_a_time() -> None:
         # The timer has fired in between, the worker cannot run yet.
         await k.udelay(100)
         assert krcp.work_in_progress
-        assert krcp.page_work.pending
+        assert krcp.page_work.work.pending
         await burst(k, [await k.kmalloc(64)])
         await k.preempt_enable()
         await k.msleep(1)

@@ -9,7 +9,7 @@ import pytest
 
 from rcuactors import GFP_ATOMIC, Kernel, KernelBug, RunOptions, ViolationKind, run, scenario
 from rcuactors.context.violation import UseAfterFree
-from rcuactors.kvfree.drain import Drain
+from rcuactors.kvfree.monitor import TodoMonitor
 
 KERNELS = ["v5.9", "v5.11"]
 SETTINGS = [{}, {"PROVE_RAW_LOCK_NESTING": "y"}, {"PREEMPT_RT": "y"}]
@@ -34,12 +34,12 @@ async def new_memory_after_an_old_grace_period(k: Kernel) -> None:
 
     async def early() -> None:
         with k.rcu_reader():
-            await k.usleep_range(100_000, 100_000)
+            await k.udelay(100_000)
 
     async def late() -> None:
         with k.rcu_reader():
             p = k.rcu_dereference(shared)
-            await k.usleep_range(300_000, 300_000)
+            await k.udelay(300_000)
             k.deref(p)
 
     await k.kthread_run(early, cpu=1)
@@ -80,13 +80,13 @@ def test_5da7cb193db3_under_panic_on_warn_is_one_plain_exception() -> None:
 
 def test_5da7cb193db3s_fix_cures_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is usable only when all three of its channels are empty."""
-    detach = Drain._detach
+    detach = TodoMonitor._detach
 
     def only_into_empty_batches(krcp, batch) -> bool:
         busy = batch.blocks[0] or batch.blocks[1] or batch.head
         return False if busy else detach(krcp, batch)
 
-    monkeypatch.setattr(Drain, "_detach", staticmethod(only_into_empty_batches))
+    monkeypatch.setattr(TodoMonitor, "_detach", staticmethod(only_into_empty_batches))
 
     async def script(k: Kernel) -> None:
         with pytest.raises(AssertionError):
@@ -107,12 +107,12 @@ def test_5da7cb193db3_with_the_list_in_the_place_of_vmalloc(kernel: str) -> None
 
         async def early() -> None:
             with k.rcu_reader():
-                await k.usleep_range(100_000, 100_000)
+                await k.udelay(100_000)
 
         async def late() -> None:
             with k.rcu_reader():
                 k.rcu_dereference(shared)
-                await k.usleep_range(300_000, 300_000)
+                await k.udelay(300_000)
 
         await k.kthread_run(early, cpu=1)
         await k.usleep_range(100, 100)
@@ -171,7 +171,7 @@ def test_the_count_says_too_little_when_only_some_channels_moved(kernel: str) ->
 
         async def reader() -> None:
             with k.rcu_reader():
-                await k.usleep_range(300_000, 300_000)
+                await k.udelay(300_000)
 
         await k.kthread_run(reader, cpu=1)
         await k.usleep_range(100, 100)

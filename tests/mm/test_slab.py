@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rcuactors import GFP_NOWAIT, BadInput, Kernel, Run, RunOptions, ViolationKind, run, scenario
 from rcuactors.mm.slab import MIN_PARTIAL, SIZES
+from rcuactors.mm.slub_locallock import cpu_partial_slabs
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,13 @@ def test_kfree_of_another_cpus_object() -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 1 << 30), cpus=st.integers(1, 3), rt=st.sampled_from(["y", "n"]))
-def test_no_two_live_objects_share_an_address(seed: int, cpus: int, rt: str) -> None:
+@given(
+    seed=st.integers(0, 1 << 30),
+    cpus=st.integers(1, 3),
+    rt=st.sampled_from(["y", "n"]),
+    kernel=st.sampled_from(["v5.11", "v6.1-stable"]),
+)
+def test_no_two_live_objects_share_an_address(seed: int, cpus: int, rt: str, kernel: str) -> None:
     async def script(k: Kernel) -> None:
         live: dict[int, object] = {}
         shared: list = []
@@ -158,14 +164,17 @@ def test_no_two_live_objects_share_an_address(seed: int, cpus: int, rt: str) -> 
         for p in shared:
             await k.kfree(p)
 
-    one = Run(
-        scenario()(script), RunOptions(seed=seed, events=False, settings={"nr_cpus": str(cpus), "PREEMPT_RT": rt})
-    )
+    settings = {"nr_cpus": str(cpus), "PREEMPT_RT": rt}
+    one = Run(scenario()(script), RunOptions(kernel=kernel, seed=seed, events=False, settings=settings))
     assert one.run().clean
-    caches = set(one.machine.slab._caches.values())
-    kept = sum(MIN_PARTIAL + cpus for _ in caches)
+    caches = one.machine.slab.caches()
+    of_a_cpu = {cache.size: 1 + cpu_partial_slabs(cache) if kernel == "v6.1-stable" else 1 for cache in caches}
+    kept = sum(MIN_PARTIAL + cpus * of_a_cpu[cache.size] for cache in caches)
     boot = len(one.machine.kvfree.all_krcs()) * one.machine.kvfree._boot_pages
-    assert sum(cache.slabs for cache in caches) == len(one.machine.pages.zone.in_use) - boot <= kept
+    assert sum(cache.slabs for cache in caches) == len(one.machine.pages.zone.in_use) - boot
+    # What lies half empty on the node's list may be more than that, when many CPUs freed into full slabs.
+    empty = [slab for cache in caches for slab in cache.partial.values() if not slab.in_use]
+    assert len(empty) <= kept
 
 
 def test_kfree_bulk_frees_each_object_once_and_refuses_vmalloc_memory() -> None:

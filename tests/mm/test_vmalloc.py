@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import BadInput, Kernel, run, scenario
+from rcuactors import BadInput, Kernel, RunOptions, run, scenario
 
 
 def test_it_takes_whole_pages_and_gives_them_back() -> None:
@@ -23,8 +23,10 @@ def test_it_takes_whole_pages_and_gives_them_back() -> None:
     assert run(scenario()(script)).clean
 
 
+@pytest.mark.parametrize("kernel", ["v5.11", "v6.1-stable"])
+@pytest.mark.parametrize("rt", ["n", "y"])
 @pytest.mark.parametrize("where", ["hardirq", "softirq", "bh off"])
-def test_vfree_in_an_interrupt_is_left_to_a_work(where: str) -> None:
+def test_vfree_in_an_interrupt_is_left_to_a_work(kernel: str, rt: str, where: str) -> None:
     async def script(k: Kernel) -> None:
         zone = k._machine.pages.zone
         before = len(zone.in_use)
@@ -43,13 +45,31 @@ def test_vfree_in_an_interrupt_is_left_to_a_work(where: str) -> None:
         elif where == "softirq":
             await k.raise_irq(raise_tasklet)
         else:
-            k.local_bh_disable()
+            await k.local_bh_disable()
             await free()
             await k.local_bh_enable()
         await k.msleep(1)
         assert len(zone.in_use) == before
 
-    assert run(scenario()(script), PROVE_RAW_LOCK_NESTING="y", DEBUG_ATOMIC_SLEEP="y").clean
+    checks = {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"}
+    assert run(scenario()(script), RunOptions(kernel=kernel), PREEMPT_RT=rt, **checks).clean
+
+
+def test_vfree_in_an_nmi_is_a_bug() -> None:
+    async def script(k: Kernel) -> None:
+        p = await k.vmalloc(4096)
+
+        async def handler() -> None:
+            await k.vfree(p)
+
+        await k.raise_nmi(handler)
+        await k.udelay(10)
+        assert p.state == 0
+        await k.vfree(p)
+
+    result = run(scenario()(script))
+    assert result.outcome() == "bad-context"
+    assert "BUG_ON(in_nmi())" in result.violations[0].title
 
 
 @pytest.mark.parametrize("where", ["preempt off", "irqs off", "raw lock", "rcu reader"])

@@ -1,0 +1,167 @@
+"""What a debug kernel does with every page on its way out of the page allocator, and back in.
+
+mm/page_alloc.c, post_alloc_hook() and free_pages_prepare(), which knows nothing of what its caller holds:
+
+* debug_pagealloc maps the page, or takes its mapping away. On x86 that takes no lock. This is powerpc's variant with
+  hash tables, which seed 003 (Rezki) names as one that "uses sleep-able locks": a spinlock_t, linear_map_hash_lock
+  (arch/powerpc/mm/book3s64/hash_utils.c, kernel_map_linear_page(); made raw in later kernels).
+* KASAN unpoisons the page, or poisons it: shadow memory only, no lock.
+* page_owner saves the stack of who allocates, or frees (mm/page_owner.c), in the stack depot (lib/stackdepot.c). A
+  stack that the depot has not seen may need memory: the page allocator is called again, when a page is freed, too,
+  with GFP_NOWAIT then, else with what is left of the caller's flags: GFP_ATOMIC | GFP_KERNEL, so no other flag gets
+  through. The depot takes more pages at once than the lists of order 0 give. Its pool_lock is raw. A nested request of
+  the same task is not recorded (current->in_page_owner). alloc_pages_nolock() has the depot try, and not allocate
+  [memory].
+
+A page that came out by a way without these hooks is as unmapped or poisoned as it was: `first_write()` finds out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ..context.locks import LockKind
+from ..context.trace import call_trace
+from ..context.violation import ViolationKind
+from .gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
+from .irqsave import spin_lock_irqsave, spin_unlock_irqrestore
+from .no_locks import Route
+from .objects import PAGE_OFFSET, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kernel.system import System
+    from ..kernel.thread import Thread
+    from .page_alloc import PageAllocator
+
+_DEPOT_FLAGS: Final = GFP_ATOMIC | GFP_KERNEL
+
+
+class PageHook(Protocol):
+    """One of them."""
+
+    complaint: str
+    """What a use of a page says that this hook has not prepared; %s is its address."""
+
+    async def post_alloc_hook(self, cpu: Cpu, gfp: Gfp, route: Route, /) -> None:
+        """A page is about to be given out."""
+        ...
+
+    async def free_pages_prepare(self, cpu: Cpu, /) -> None:
+        """A page has come back."""
+        ...
+
+
+class DebugPagealloc:
+    """debug_pagealloc_map_pages(), debug_pagealloc_unmap_pages()."""
+
+    complaint = "BUG: unable to handle page fault for address: %s"
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._lock = system.lock_factory.make("linear_map_hash_lock", LockKind.SPINLOCK)
+
+    async def post_alloc_hook(self, cpu: Cpu, _gfp: Gfp, _route: Route) -> None:
+        """Map it."""
+        await self.kernel_map_linear_page(cpu)
+
+    async def free_pages_prepare(self, cpu: Cpu) -> None:
+        """Unmap it."""
+        await self.kernel_unmap_linear_page(cpu)
+
+    async def kernel_map_linear_page(self, cpu: Cpu) -> None:
+        """Note the slot of the hash table, under the lock."""
+        await self._note(cpu)
+
+    async def kernel_unmap_linear_page(self, cpu: Cpu) -> None:
+        """Forget it."""
+        await self._note(cpu)
+
+    async def _note(self, cpu: Cpu) -> None:
+        locks = self._system.locks
+        flags = await spin_lock_irqsave(locks, cpu, self._lock, "__kernel_map_pages")
+        await spin_unlock_irqrestore(locks, cpu, self._lock, flags)
+
+
+class Kasan:
+    """kasan_unpoison_pages(), kasan_poison_pages(): a byte of shadow for eight of the page."""
+
+    complaint = "BUG: KASAN: use-after-free, write to address %s"
+
+    def __init__(self, system: System) -> None:
+        self._shadow_ns = system.costs.page_zero_ns // 8
+
+    async def post_alloc_hook(self, cpu: Cpu, _gfp: Gfp, _route: Route) -> None:
+        """Unpoison."""
+        cpu.clock += self._shadow_ns
+
+    async def free_pages_prepare(self, cpu: Cpu) -> None:
+        """Poison."""
+        cpu.clock += self._shadow_ns
+
+
+class PageOwner:
+    """set_page_owner(), reset_page_owner(), and the stack depot. `allocations` counts those for the depot."""
+
+    complaint = ""
+
+    def __init__(self, system: System, pages: PageAllocator) -> None:
+        self._system = system
+        self._pages = pages
+        self._lock = system.lock_factory.make("pool_lock", LockKind.RAW_SPINLOCK)
+        self._in_page_owner: set[Thread] = set()
+        self._stacks: set[tuple[str, ...]] = set()
+        self.allocations = 0
+
+    async def post_alloc_hook(self, cpu: Cpu, gfp: Gfp, route: Route) -> None:
+        """Save the stack with the caller's flags."""
+        await self.save_stack(cpu, gfp, can_alloc=route is not Route.TRY)
+
+    async def free_pages_prepare(self, cpu: Cpu) -> None:
+        """Save the stack with GFP_NOWAIT | __GFP_NOWARN, whatever the caller's context."""
+        await self.save_stack(cpu, GFP_NOWAIT | GFP_NOWARN, can_alloc=True)
+
+    async def save_stack(self, cpu: Cpu, gfp: Gfp, *, can_alloc: bool) -> None:
+        """The stack of who is here now."""
+        thread = cpu.current
+        if thread in self._in_page_owner:
+            return
+        self._in_page_owner.add(thread)
+        cpu.clock += self._system.costs.stack_save_ns
+        await self.stack_depot_save(cpu, tuple(call_trace()), gfp, can_alloc=can_alloc)
+        self._in_page_owner.remove(thread)
+
+    async def stack_depot_save(self, cpu: Cpu, stack: tuple[str, ...], gfp: Gfp, *, can_alloc: bool) -> None:
+        """What the depot has is found without a lock; what is new always needs memory here."""
+        if stack in self._stacks or not can_alloc:
+            return
+        self.allocations += 1
+        page = await self._pages.get_free_page(cpu, gfp & _DEPOT_FLAGS | GFP_NOWARN, Route.ZONE)
+        locks = self._system.locks
+        flags = await spin_lock_irqsave(locks, cpu, self._lock, "stack_depot_save")
+        if page is not None:
+            self._stacks.add(stack)
+        await spin_unlock_irqrestore(locks, cpu, self._lock, flags)
+
+
+def page_hooks(system: System, pages: PageAllocator) -> tuple[PageHook, ...]:
+    """Those that the configuration has, in the order of post_alloc_hook()."""
+    config = system.config
+    hooks: list[PageHook] = []
+    if config.debug_pagealloc:
+        hooks.append(DebugPagealloc(system))
+    if config.KASAN:
+        hooks.append(Kasan(system))
+    if config.page_owner:
+        hooks.append(PageOwner(system, pages))
+    return tuple(hooks)
+
+
+def first_write(cpu: Cpu, hooks: tuple[PageHook, ...], pfn: int) -> None:
+    """Somebody writes to a page that no hook has prepared."""
+    for hook in hooks:
+        if hook.complaint:
+            title = hook.complaint % f"{PAGE_OFFSET + pfn * PAGE_SIZE:016x}"
+            lines = [title, *cpu.judge.stack(cpu, call_trace())]
+            cpu.judge.report(cpu, ViolationKind.USE_AFTER_FREE, title, "\n".join(lines))
+            return

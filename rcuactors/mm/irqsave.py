@@ -1,0 +1,52 @@
+"""spin_lock_irqsave() of a lock of either type: spinlock_t, or raw_spinlock_t (include/linux/spinlock.h).
+
+Each goes by the type that the lock has: interrupts are off with a raw lock everywhere, with a spinlock_t not on
+PREEMPT_RT. So whoever changes a lock's type changes nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..context.locks import Lock, LockKind
+
+if TYPE_CHECKING:
+    from ..context.locking import Locks
+    from ..kernel.cpu import Cpu
+
+
+def _is_raw(lock: Lock) -> bool:
+    return lock.lock_class.kind is LockKind.RAW_SPINLOCK
+
+
+async def spin_lock_irqsave(locks: Locks, cpu: Cpu, lock: Lock, site: str) -> bool:
+    """Take it; returns the flags."""
+    raw = _is_raw(lock)
+    flags = cpu.ctx.irqs_disabled if locks.rt and not raw else cpu.local_irq_save(site)
+    if raw:
+        await locks.raw_spin_lock(cpu, lock, site)
+    else:
+        await locks.spin_lock(cpu, lock)
+    return flags
+
+
+async def spin_trylock_irqsave(locks: Locks, cpu: Cpu, lock: Lock, site: str) -> bool | None:
+    """Take it if it is free; returns the flags, or None."""
+    raw = _is_raw(lock)
+    flags = cpu.ctx.irqs_disabled if locks.rt and not raw else cpu.local_irq_save(site)
+    if locks.raw_spin_trylock(cpu, lock) if raw else locks.spin_trylock(cpu, lock):
+        return flags
+    if raw or not locks.rt:
+        await cpu.local_irq_restore(flags)
+    return None
+
+
+async def spin_unlock_irqrestore(locks: Locks, cpu: Cpu, lock: Lock, flags: bool) -> None:
+    """Let go."""
+    raw = _is_raw(lock)
+    if raw:
+        await locks.raw_spin_unlock(cpu, lock)
+    else:
+        await locks.spin_unlock(cpu, lock)
+    if raw or not locks.rt:
+        await cpu.local_irq_restore(flags)

@@ -1,0 +1,262 @@
+"""What guards the CPUs' page lists in v5.9 and in v6.1 (rcuactors/mm/page_lists.py, zone.py)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, RunOptions, run, scenario
+from rcuactors.context.locks import Lock
+from rcuactors.mm.page_lists import InterruptsOff, PageList, TriedLock, ZoneSizes
+
+V6_1 = RunOptions(kernel="v6.1-stable")
+PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
+
+
+def list_lock(k: Kernel) -> Lock:
+    lock = k._machine.pages.zone.list_of(k._cpu).lock
+    assert lock is not None
+    return lock
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("batch", "low", "cpus", "old", "new"),
+    [(15, 640, 2, 90, 320), (63, 1280, 2, 378, 640), (63, 1280, 64, 378, 252), (1, 40, 4, 6, 10)],
+)
+def test_how_long_a_list_may_get(batch: int, low: int, cpus: int, old: int, new: int) -> None:
+    sizes = ZoneSizes(batch=batch, watermark_low=low, nr_cpus=cpus)
+    assert InterruptsOff(None).high(sizes) == old
+    assert TriedLock(None).high(sizes) == new
+
+
+def test_v6_1_gives_back_twice_as_much_each_time_while_a_cpu_only_frees() -> None:
+    guard, pages = TriedLock(None), PageList()
+    assert [guard.to_free(pages, 320, 15) for _ in range(7)] == [15, 30, 60, 120, 240, 305, 305]
+    for _ in range(10):
+        guard.note_allocation(pages)
+    assert guard.to_free(pages, 320, 15) == 15
+    assert guard.to_free(pages, 10, 15) == 1
+    assert InterruptsOff(None).to_free(pages, 320, 15) == 15
+
+
+def test_v6_1_keeps_four_batches_while_kswapd_works() -> None:
+    guard = TriedLock(None)
+    assert (guard.limit(320, 15, False), guard.limit(320, 15, True), guard.limit(40, 15, True)) == (320, 60, 40)
+    assert InterruptsOff(None).limit(320, 15, True) == 320
+
+
+def test_a_refill_is_a_batch_as_on_the_recorded_kernel() -> None:
+    """Of 256 MiB: 3,000 pages take 200 calls of rmqueue_bulk()."""
+
+    async def script(k: Kernel) -> None:
+        await k.drain_local_pages()
+        assert k.pcp_count() == 0
+        before = k._machine.pages.zone.refills
+        pages = [await k.get_free_page(GFP_NOWAIT) for _ in range(3000)]
+        assert k._machine.pages.zone.refills - before == 200
+        await k.free_page(pages.pop())
+        assert k.pcp_count() == 1
+        for pfn in pages:
+            await k.free_page(pfn)
+
+    assert run(scenario()(script), V6_1, mem="256M").clean
+
+
+# -- the lock ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gfp", [GFP_NOWAIT, GFP_ATOMIC, Gfp(0)])
+@pytest.mark.parametrize("context", ["raw lock", "hardirq"])
+@pytest.mark.parametrize("what", ["first", "refill", "free", "free many"])
+def test_the_zones_lock_is_reported_once_it_is_really_taken(run_in, context: str, gfp: Gfp, what: str) -> None:
+    """Recorded: the first page from a filled list is silent, and so is a first page to a list with room."""
+
+    async def script(k: Kernel) -> None:
+        await k.free_page(await k.get_free_page(gfp))
+        kept = [await k.get_free_page(gfp) for _ in range(700)] if what.startswith("free") else []
+
+        async def action() -> None:
+            if what == "first":
+                kept.append(await k.get_free_page(gfp))
+            elif what == "refill":
+                kept.extend([await k.get_free_page(gfp) for _ in range(100)])
+            else:
+                for _ in range(1 if what == "free" else len(kept)):
+                    await k.free_page(kept.pop())
+
+        await run_in(k, context, action)
+        for pfn in kept:
+            await k.free_page(pfn)
+
+    result = run(scenario()(script), V6_1, mem="256M", **PROVE)
+    if what in ("first", "free"):
+        assert result.clean
+    else:
+        assert result.outcome() == "invalid-wait-context"
+        text = result.violations[0].text
+        assert "(&zone->lock)" in text.partition("other info")[0]
+        # The trylock is held by then, and is shown.
+        assert "(&pcp->lock)" in text
+    assert run(scenario()(script), V6_1, mem="256M").clean
+
+
+def test_usage_bits_are_those_of_the_recorded_splats() -> None:
+    """(&pcp->lock){+.+.}: taken with interrupts enabled, and never waited for in one. (&zone->lock){....}."""
+
+    async def script(k: Kernel) -> None:
+        pages: list = []
+
+        async def allocate() -> None:
+            pages.extend([await k.get_free_page(GFP_NOWAIT) for _ in range(100)])
+
+        async def free() -> None:
+            while pages:
+                await k.free_page(pages.pop())
+
+        for context in ("process", "hardirq"):
+            await k.drain_local_pages()
+            for action in (allocate, free):
+                await (action() if context == "process" else k.raise_irq(action))
+                await k.udelay(50)
+        assert list_lock(k).lock_class.usage() == "+.+."
+        assert k.zone_lock().lock_class.usage() == "-..."
+
+    assert run(scenario()(script), V6_1).clean
+
+
+def test_interrupts_stay_as_they_are_and_the_task_is_pinned() -> None:
+    async def script(k: Kernel) -> None:
+        lock, seen = list_lock(k), []
+        locks = k._system.locks
+        trylock = locks.__class__.spin_trylock
+
+        def spin_trylock(self, cpu, what) -> bool:
+            if what is lock:
+                seen.append((cpu.ctx.irqs_disabled, cpu.ctx.preempt_count, cpu.ctx.migrate_disabled))
+            return trylock(self, cpu, what)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(locks.__class__, "spin_trylock", spin_trylock)
+            await k.free_page(await k.get_free_page())
+        assert seen == [(False, 0, 1) if locks.rt else (False, 1, 0)] * 2
+        assert (k.preempt_count(), k._cpu.ctx.migrate_disabled) == (0, 0)
+
+    assert run(scenario()(script), V6_1).clean
+    assert run(scenario()(script), V6_1, PREEMPT_RT="y").clean
+
+
+@pytest.mark.parametrize("rt", ["n", "y"])
+def test_a_busy_list_is_passed_by(rt: str) -> None:
+    """An interrupt or a drain has the lock: the page comes from the zone, and goes there."""
+
+    async def script(k: Kernel) -> None:
+        zone = k._machine.pages.zone
+        await k.free_page(await k.get_free_page())
+        listed, free, refills = k.pcp_count(), zone.free, zone.refills
+        await k._system.locks.spin_lock(k._cpu, list_lock(k))
+        pfn = await k.get_free_page(GFP_NOWAIT)
+        assert pfn is not None
+        assert (k.pcp_count(), free - zone.free, zone.refills) == (listed, 1, refills)
+        await k.free_page(pfn)
+        assert (k.pcp_count(), zone.free) == (listed, free)
+        await k._system.locks.spin_unlock(k._cpu, list_lock(k))
+
+    assert run(scenario()(script), V6_1, PREEMPT_RT=rt).clean
+
+
+def test_an_interrupt_in_the_middle_of_a_refill_gets_its_page_from_the_zone() -> None:
+    got: list[int | None] = []
+
+    async def script(k: Kernel) -> None:
+        async def handler() -> None:
+            got.append(await k.get_free_page(GFP_ATOMIC))
+
+        await k.drain_local_pages()
+        zone = k._machine.pages.zone
+        bulk = zone.rmqueue_bulk
+
+        async def rmqueue_bulk(cpu, pages, count, route) -> int:
+            moved = await bulk(cpu, pages, count, route)
+            await k.raise_irq(handler)
+            return moved
+
+        zone.rmqueue_bulk = rmqueue_bulk  # type: ignore[method-assign]
+        got.append(await k.get_free_page())
+        assert len(got) == len(set(got)) == 2
+        assert k.pcp_count() == zone.batch - 1
+        for pfn in got:
+            await k.free_page(pfn)
+
+    assert run(scenario()(script), V6_1).clean
+
+
+@pytest.mark.parametrize(
+    ("context", "outcome"),
+    [("preempt off", "scheduling-while-atomic"), ("raw lock", "scheduling-while-atomic"), ("process", "clean")],
+)
+def test_on_rt_a_contended_refill_sleeps(run_in, context: str, outcome: str) -> None:
+    """Recorded: 5 of 5 tries under raw locks or with preemption off; never where only interrupts are off."""
+
+    async def script(k: Kernel) -> None:
+        async def holder() -> None:
+            await k.spin_lock(k.zone_lock())
+            await k.udelay(500)
+            await k.spin_unlock(k.zone_lock())
+
+        async def action() -> None:
+            pages.append(await k.get_free_page(GFP_NOWAIT))
+
+        pages: list[int | None] = []
+        await k.drain_local_pages()
+        await k.kthread_run(holder, cpu=1)
+        await k.udelay(100)
+        await run_in(k, context, action)
+
+    assert run(scenario()(script), V6_1, PREEMPT_RT="y").outcome() == outcome
+    assert run(scenario()(script), V6_1).clean
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_interrupts_everywhere_lose_no_page(seed: int) -> None:
+    """Threads and handlers on two CPUs allocate, free and drain, all in each other's way."""
+
+    async def script(k: Kernel) -> None:
+        zone = k._machine.pages.zone
+        rng = random.Random(seed)
+        held: set[int] = set()
+
+        async def some(turns: int, gfp: Gfp) -> None:
+            mine = []
+            for _ in range(turns):
+                pfn = await k.get_free_page(gfp)
+                assert pfn is not None
+                assert pfn not in held
+                held.add(pfn)
+                mine.append(pfn)
+            for pfn in mine:
+                held.discard(pfn)
+                await k.free_page(pfn)
+
+        async def handler() -> None:
+            await some(30, GFP_ATOMIC)
+
+        async def worker() -> None:
+            for _ in range(15):
+                await some(rng.randrange(1, 60), GFP_KERNEL)
+                await k.raise_irq(handler, cpu=rng.randrange(2))
+                if rng.random() < 0.3:
+                    await k.drain_local_pages()
+
+        async with k.open_nursery() as nursery:
+            for cpu in (0, 1, 0, 1):
+                await nursery.start_soon(worker, cpu=cpu)
+        await k.msleep(1)
+        assert not held
+        listed = sum(len(pages.pages) for pages in zone._lists.values())
+        assert zone.free + listed + len(zone.in_use) == zone.managed
+
+    assert run(scenario()(script), RunOptions(kernel="v6.1-stable", seed=seed), mem="64M").clean
