@@ -1,0 +1,272 @@
+"""`rcuactors lockdep matrix`: every operation in every context, and how that compares with a real kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Self, TextIO
+
+import attrs
+import click
+
+from ..config import Config, field_names, split_setting
+from ..eras import find_era
+from ..errors import BadInput
+from ..nesting.cells import Cell, all_cells
+from ..nesting.comparison import Comparison, Sorted, compare, sort_rows
+from ..nesting.contexts import CONTEXTS
+from ..nesting.matrix import run_cells
+from ..nesting.operations import OPERATIONS
+from ..nesting.presets import DEFAULT_KERNEL, DEFAULT_PRESET, PRESETS, configuration, find_preset, preset_for
+from ..nesting.recording import MatrixRecording, read_matrix
+from ..nesting.rig import Outcome
+from ..nesting.text import cell_json, comparison_lines, full_report_lines, report_lines, table_lines
+from ..spelling import did_you_mean
+from .common import whole_number
+from .output import print_json, print_lines
+from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
+from .session import first_cause
+from .watching import progress_bar
+
+_COLUMNS: Final = ("context", "op", "variant", "verdict", "title")
+_MOST_JOBS: Final = 256
+_LEAST_MEMORY: Final = 16 << 20
+_SHOWN_IN_A_LINE: Final = 3
+
+
+@attrs.frozen(kw_only=True)
+class _Plan:
+    """What was asked for, checked."""
+
+    kernel: str
+    shown: str
+    config: Config
+    cells: tuple[Cell, ...]
+    recording: MatrixRecording | None
+    rows: Sorted | None
+
+
+@click.command("matrix", cls=ProgramCommand)
+@click.option("--kernel", default=DEFAULT_KERNEL, show_default=True, metavar="VERSION", help="The kernel to model.")
+@click.option(
+    "--as",
+    "preset",
+    metavar="|".join(PRESETS),
+    help=f"The configuration of a recorded kernel (default: {DEFAULT_PRESET}, or as the name of --against tells).",
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A configuration name; repeatable.")
+@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only this operation; repeatable.")
+@click.option("--context", "contexts", multiple=True, metavar="NAME", help="Only in this context; repeatable.")
+@click.option("--against", metavar="FILE", help="Compare with a recorded matrix.")
+@click.option("--csv", "csv_file", metavar="FILE", help=f"Write the columns {', '.join(_COLUMNS)}.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@click.option(
+    "--jobs",
+    callback=whole_number(1, _MOST_JOBS),
+    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
+    metavar="NUMBER",
+    help="Processes to use (default: one for each CPU).",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Print the report of each cell in full.")
+def matrix_command(
+    kernel: str,
+    preset: str | None,
+    settings: tuple[str, ...],
+    ops: tuple[str, ...],
+    contexts: tuple[str, ...],
+    against: str | None,
+    csv_file: str | None,
+    as_json: bool,
+    jobs: int,
+    verbose: bool,
+) -> int:
+    """Do every operation in every context, each on a fresh machine, and tell what the kernel says first."""
+    if as_json and verbose:
+        raise BadInput("--json and -v: only one of them")
+    cells = _chosen_cells(ops, contexts)
+    plan = _plan(kernel, preset, settings, against, cells)
+    with _CsvFile(csv_file) if csv_file is not None else contextlib.nullcontext() as table:
+        outcomes, interrupted = _run(plan, jobs)
+        if table is not None:
+            table.write(outcomes)
+    comparison = None
+    if plan.recording is not None and plan.rows is not None:
+        by_cell = {outcome.cell: outcome for outcome in outcomes}
+        comparison = compare(plan.recording, plan.rows, by_cell, rt=plan.config.PREEMPT_RT)
+    if as_json:
+        print_json(_document(plan, outcomes, comparison))
+    else:
+        print_lines(_lines(plan, outcomes, comparison, in_full=verbose))
+    if interrupted:
+        raise Interrupted
+    return EXIT_VIOLATIONS if comparison is not None and comparison.differing else 0
+
+
+# -- before ------------------------------------------------------------------------------------------------------------
+
+
+def _chosen_cells(ops: Sequence[str], contexts: Sequence[str]) -> tuple[Cell, ...]:
+    for option, names, known in (("--op", ops, OPERATIONS), ("--context", contexts, CONTEXTS)):
+        for name in names:
+            if name not in known:
+                raise BadInput(f"{option} {name}: {did_you_mean(name, known)}there are {', '.join(known)}")
+    return tuple(
+        cell for cell in all_cells() if (not ops or cell.op in ops) and (not contexts or cell.context in contexts)
+    )
+
+
+def _configuration(preset: str | None, settings: Sequence[str], against: str | None) -> tuple[Config, list[str]]:
+    """The configuration, and how it was asked for."""
+    chosen = dict(split_setting(setting) for setting in settings)
+    for name in chosen:
+        if name not in field_names():
+            raise BadInput(
+                f"--set {name}: no such name; {did_you_mean(name, field_names())}there are {', '.join(field_names())}"
+            )
+    if preset is not None:
+        base = find_preset(preset)
+    elif chosen:
+        base = None
+    else:
+        base = preset_for(against) if against is not None else find_preset(DEFAULT_PRESET)
+    config = configuration(base, chosen)
+    if config.nr_cpus < 2:
+        raise BadInput(f"nr_cpus={config.nr_cpus}: the matrix needs a machine with at least 2 CPUs")
+    if config.mem < _LEAST_MEMORY:
+        raise BadInput(f"mem={config.mem}: the matrix needs 16M, since it takes 3,000 pages in one go")
+    if config.panic_on_warn:
+        raise BadInput("panic_on_warn=y: each cell ends at its first report anyway; leave it out")
+    return config, [*([base.name] if base is not None else []), *(f"{name}={value}" for name, value in chosen.items())]
+
+
+def _plan(
+    kernel: str, preset: str | None, settings: Sequence[str], against: str | None, cells: tuple[Cell, ...]
+) -> _Plan:
+    find_era(kernel)
+    config, words = _configuration(preset, settings, against)
+    shown = " ".join([kernel, *words])
+    if against is None:
+        return _Plan(kernel=kernel, shown=shown, config=config, cells=cells, recording=None, rows=None)
+    recording = read_matrix(against)
+    rows = sort_rows(recording.rows)
+    if not rows.wanted:
+        raise BadInput(_nothing_left(recording, rows))
+    rows = rows.only(cells)
+    if not rows.wanted:
+        raise BadInput(f"recording {against!r}: has none of the cells that --op and --context leave")
+    return _Plan(kernel=kernel, shown=shown, config=config, cells=cells, recording=recording, rows=rows)
+
+
+def _nothing_left(recording: MatrixRecording, rows: Sorted) -> str:
+    wrong = [f"{recording.name}:{row.line}: {row.wrong}" for row in recording.broken]
+    wrong += [f"{recording.name}:{apart.row.line}: {apart.reason}" for apart in rows.apart]
+    if not wrong:
+        return f"recording {recording.name!r}: has no rows: nothing to compare"
+    more = f"; and {len(wrong) - _SHOWN_IN_A_LINE} more" if len(wrong) > _SHOWN_IN_A_LINE else ""
+    return (
+        f"recording {recording.name!r}: nothing left to compare: {len(recording.broken)} rows broken, "
+        f"{len(rows.apart)} not comparable ({'; '.join(wrong[:_SHOWN_IN_A_LINE])}{more})"
+    )
+
+
+# -- meanwhile ---------------------------------------------------------------------------------------------------------
+
+
+def _run(plan: _Plan, jobs: int) -> tuple[list[Outcome], bool]:
+    """Run the cells; whether Ctrl-C ended it."""
+    outcomes: list[Outcome] = []
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    bar = progress_bar(lambda: f"{len(outcomes)} of {len(plan.cells)} cells") if watched else contextlib.nullcontext()
+    try:
+        with bar:
+            outcomes.extend(run_cells(plan.cells, plan.kernel, plan.config, jobs))
+    except BaseException as error:
+        if not isinstance(first_cause(error), KeyboardInterrupt):
+            raise
+        return outcomes, True
+    return outcomes, False
+
+
+# -- after -------------------------------------------------------------------------------------------------------------
+
+
+class _CsvFile:
+    """Where the table goes. A context manager, opened before anything is run.
+
+    It is written under another name beside its own and renamed at the end: an older file stays until there is a whole
+    new one. A device or a pipe is written as it is.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._path = Path(name)
+        self._temporary: Path | None = None
+        self._out: TextIO | None = None
+
+    def _bad(self, wrong: str) -> BadInput:
+        return BadInput(f"--csv {self._name}: {wrong}")
+
+    def _cannot(self, error: Exception) -> BadInput:
+        return self._bad(f"cannot be written: {getattr(error, 'strerror', None) or error}")
+
+    def __enter__(self) -> Self:
+        if self._name in ("", "-"):
+            raise self._bad("needs the name of a file")
+        try:
+            self._path = Path(os.path.realpath(self._name))
+            if self._path.is_dir():
+                raise self._bad("is a directory; needs the name of a file")
+            if self._path.exists() and not os.access(self._path, os.W_OK):
+                raise self._bad("cannot be written: Permission denied")
+            if not self._path.exists() or self._path.is_file():
+                self._temporary = self._path.with_name(f".{self._path.name[:200]}.{os.getpid()}.part")
+            self._out = (self._temporary or self._path).open("w", encoding="utf-8", newline="")
+        except BadInput:
+            raise
+        except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+            raise self._cannot(error) from None
+        return self
+
+    def write(self, outcomes: Iterable[Outcome]) -> None:
+        """Write all of it."""
+        assert self._out is not None
+        try:
+            with self._out as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                writer.writerow(_COLUMNS)
+                for outcome in outcomes:
+                    cell = outcome.cell
+                    writer.writerow([cell.context, cell.op, cell.variant, outcome.verdict.value, outcome.title])
+            if self._temporary is not None:
+                self._temporary.replace(self._path)
+        except OSError as error:
+            raise self._cannot(error) from None
+
+    def __exit__(self, *_exc: object) -> None:
+        with contextlib.suppress(OSError):
+            if self._out is not None:
+                self._out.close()
+            if self._temporary is not None:
+                self._temporary.unlink(missing_ok=True)
+
+
+def _document(plan: _Plan, outcomes: Sequence[Outcome], comparison: Comparison | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "kernel": plan.kernel,
+        "config": plan.config.as_settings(),
+        "cells": [cell_json(outcome) for outcome in outcomes],
+    }
+    return document | ({"against": comparison.as_json()} if comparison is not None else {})
+
+
+def _lines(plan: _Plan, outcomes: Sequence[Outcome], comparison: Comparison | None, *, in_full: bool) -> list[str]:
+    recorded = {row.cell: row for row in plan.rows.wanted} if plan.rows is not None else None
+    lines = [f"{plan.shown}: {len(outcomes)} of {len(plan.cells)} cells", "", *table_lines(outcomes, recorded), ""]
+    lines += report_lines(outcomes)
+    if in_full:
+        lines += full_report_lines(outcomes)
+    return lines if comparison is None else [*lines, "", *comparison_lines(comparison)]
