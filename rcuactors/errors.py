@@ -15,3 +15,7 @@ class BadInput(RcuactorsError, ValueError):
 
 class StepBoundExceeded(BadInput):
     """A run took more steps than it was allowed: the scenario probably never ends."""
+
+
+class DesignError(BadInput):
+    """A design out of a user's file went wrong while it ran: the message names the file and the line."""

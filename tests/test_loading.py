@@ -9,7 +9,8 @@ import pytest
 
 from rcuactors import loading, run
 from rcuactors.errors import BadInput
-from rcuactors.loading import find_scenarios, importing, load_scenario
+from rcuactors.loading import find_scenarios, load_scenario
+from rcuactors.pyfile import importing
 
 GOOD = """'''{name}: a text about it.
 
@@ -110,7 +111,7 @@ def test_a_module_that_failed_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_file_knows_that_it_is_being_imported(tmp_path: Path) -> None:
-    text = GOOD.format(name="mine") + "from rcuactors.loading import importing\nSEEN = importing()\n"
+    text = GOOD.format(name="mine") + "from rcuactors.pyfile import importing\nSEEN = importing()\n"
     chosen = load_scenario(_write(tmp_path, "mine.py", text))
     assert vars(sys.modules[chosen.body.__module__])["SEEN"] is True
     assert not importing()

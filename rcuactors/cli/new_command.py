@@ -1,0 +1,69 @@
+"""`rcuactors new design NAME`: a file to begin with, written into the current directory."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from ..design_loading import wrong_name
+from ..errors import BadInput
+from .output import print_lines
+from .program import ProgramGroup
+
+
+@click.group("new", cls=ProgramGroup, invoke_without_command=True)
+@click.pass_context
+def new_command(ctx: click.Context) -> None:
+    """Write a file to begin with."""
+    if ctx.invoked_subcommand is None:
+        raise BadInput(
+            f"new needs a command: {', '.join(new_command.commands)} (`rcuactors new --help` describes them)"
+        )
+
+
+@new_command.command("design")
+@click.argument("name")
+def new_design_command(name: str) -> None:
+    """Write NAME.py, a design that works, for you to change."""
+    wrong = wrong_name(name)
+    if wrong:
+        meant = name.removesuffix(".py")
+        hint = f"; did you mean {meant}?" if meant != name and not wrong_name(meant) else ""
+        raise BadInput(f"design name {name}: {wrong}{hint}")
+    path = Path(f"{name}.py")
+    if _hides_a_module(name):
+        raise BadInput(f"design name {name}: {path} would hide the Python module {name} from programs run here")
+    _write(path, design_text(name))
+    print_lines([f"wrote {path}, to try it:", f"  rcuactors run cold_cache_burst --design {path}"])
+
+
+def design_text(name: str) -> str:
+    """The template's text for a design of that name."""
+    text = (files("rcuactors") / "templates" / "design.py").read_text(encoding="utf-8")
+    # "Design" also keeps a class from being called None, or as something that the file imports.
+    words = "".join(word[:1].upper() + word[1:] for word in name.split("-"))
+    names = {"TemplateDesign": f"{words}Design", "template": name}
+    return re.sub("|".join(names), lambda found: names[found[0]], text)
+
+
+def _hides_a_module(name: str) -> bool:
+    """Whether programs started in this directory would import the file instead of something installed."""
+    with contextlib.suppress(ImportError, ValueError):  # ValueError: a module in sys.modules that has no spec
+        spec = importlib.util.find_spec(name)
+        return spec is not None and spec.origin is not None and not Path(spec.origin).is_relative_to(Path.cwd())
+    return False
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise BadInput(f"{path}: is there already; nothing was written") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,1 @@
+"""What `rcuactors new` writes: files that work as they are, checked as all the code here is."""
