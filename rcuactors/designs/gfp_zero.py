@@ -1,0 +1,42 @@
+"""D6: GFP_NO_LOCK is (gfp_t)0: a request without any reclaim bit must not take a lock.
+
+Hocko, October 2020 (seed 003), to spare a bit. Rezki tried it at once and met the callers that had passed 0 all along:
+"BUG: kernel NULL pointer dereference" at 0.65 s of the boot, in __find_event_file(). The model shows both: it does as
+the flag does, without one, and a caller with gfp 0 gets NULL wherever the CPU's list is empty (scenarios/
+gfp_zero_boot.py). That 0 has no flag to be lost is an advantage where the allocator's hooks mask the caller's flags.
+Since commit 97769a53f117 no reclaim bit means "must not spin" indeed (kernel-facts 6.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..mm.gfp import Gfp
+from ..mm.no_locks import NoLocks
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kvfree.core import KvfreeRcu
+    from ..kvfree.krc import Krc
+
+GFP_NO_LOCK: Final = Gfp(0)
+
+
+class GfpZero:
+    """No reclaim bits: no locks."""
+
+    name = "gfp-zero"
+    about = "GFP_NO_LOCK == 0: whoever asks without a reclaim bit gets NULL rather than a lock (Hocko, 2020)"
+
+    def attach(self, kvfree: KvfreeRcu) -> None:
+        """For every request of the machine; where alloc_flags are made from gfp flags anyway."""
+        kvfree.pages.zone.no_locks = NoLocks(at_entry=True)
+
+    async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
+        """Whatever is on the CPU's list."""
+        page = await kvfree.pages.get_free_page(cpu, GFP_NO_LOCK)
+        kvfree.figures.caller_pages += page is not None
+        return page
+
+    async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
+        """Nobody refills anything."""

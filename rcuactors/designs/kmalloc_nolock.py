@@ -1,0 +1,70 @@
+"""D15: the block is a slab object from kmalloc_nolock() (commit af92793e52c3; what that does is in mm/slab_nolock.py).
+
+Nobody proposed it for kvfree_rcu(); it is what a user of today's kernel would reach for. The call is allowed in any
+context, NMI included; on PREEMPT_RT it returns NULL in NMI and hardirq. That does not make kvfree_rcu() legal in an
+NMI: the block is asked for under krcp->lock, which the NMI may have interrupted.
+
+A block is 2,048 bytes, so that there is a larger cache left for the second try: kmalloc_nolock() does not do large
+kmalloc(). That is 254 pointers instead of 510. Freed blocks are not cached but given back to slab, by way of an
+irq_work (kfree_nolock()); the kvfree_rcu() page cache stays empty.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Self
+
+import attrs
+
+from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
+from ..mm.slab_nolock import DeferredWork, kmalloc_nolock
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kvfree.core import KvfreeRcu
+    from ..kvfree.krc import Krc
+
+BLOCK_BYTES: Final = 2048
+_HEAD_BYTES: Final = 16
+CAPACITY: Final = (BLOCK_BYTES - _HEAD_BYTES) // 8
+
+
+class SlabBlock(int):
+    """A block's page frame number that remembers which object in the page it is."""
+
+    memory: KObject
+
+    def __new__(cls, memory: KObject) -> Self:
+        """The page that the object lies in."""
+        made = super().__new__(cls, (memory.address - PAGE_OFFSET) // PAGE_SIZE)
+        made.memory = memory
+        return made
+
+
+class KmallocNolock:
+    """Blocks out of slab, by trylocks."""
+
+    name = "kmalloc-nolock"
+    about = "take the block from kmalloc_nolock(), 2,048 bytes, under krcp->lock (af92793e52c3)"
+
+    def attach(self, kvfree: KvfreeRcu) -> None:
+        """Smaller blocks, no page cache."""
+        kvfree.min_cached_objs = 0
+        kvfree.rules = attrs.evolve(kvfree.rules, block_capacity=min(CAPACITY, kvfree.rules.block_capacity))
+        self._freed: DeferredWork[KObject] = DeferredWork(kvfree.system, "defer_free", kvfree.slab.kfree_own)
+
+    async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
+        """Whatever the caller's context."""
+        memory = await kmalloc_nolock(kvfree.slab, cpu, BLOCK_BYTES)
+        if memory is None:
+            return None
+        kvfree.figures.caller_pages += 1
+        return SlabBlock(memory)
+
+    async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
+        """There is no cache to refill."""
+
+    async def put_page(self, _kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc, page: int) -> bool:
+        """kfree_nolock()."""
+        assert isinstance(page, SlabBlock)
+        await self._freed.add(cpu, page.memory)
+        return True

@@ -1,0 +1,30 @@
+"""D3: make zone->lock a raw_spinlock_t, and go on as `direct` does.
+
+Debated and dropped in August 2020 (kernel-facts 3, D3). The model shows that lockdep is content with it, as long as
+the list itself takes no lock: on PREEMPT_RT of v5.9 to v5.11 the lists have a local_lock, which sleeps as before. A
+refill or a drain of a whole batch then runs with a raw lock held and interrupts off, on PREEMPT_RT too, whoever asks.
+And a caller that holds zone->lock itself stands still on every kernel: Gleixner's argument, taking zone->lock there is
+impossible "independent of raw/non-raw ordering".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..context.locks import LockKind
+from .direct import Direct
+
+if TYPE_CHECKING:
+    from ..kvfree.core import KvfreeRcu
+
+
+class RawZoneLock(Direct):
+    """The allocation in the caller's context, with a lock that may be taken there."""
+
+    name = "raw-zone-lock"
+    about = "as direct, with zone->lock a raw_spinlock_t (proposed and dropped in 2020)"
+
+    def attach(self, kvfree: KvfreeRcu) -> None:
+        """Before anything runs: the zone's operations go by the lock's type."""
+        lock_factory = kvfree.system.lock_factory
+        kvfree.pages.zone.lock = lock_factory.make("&zone->lock", LockKind.RAW_SPINLOCK)
