@@ -1,4 +1,4 @@
-"""The command line: `rcuactors list`, `run`, `replay`, and how a scenario file runs as a program."""
+"""The command line: `rcuactors list`, `run`, `compare`, `replay`, `lockdep`, `new`; and scenario files as programs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ import click
 
 from .. import __version__
 from ..errors import BadInput
-from ..loading import importing
+from ..pyfile import importing
 from ..scenario import Scenario
+from .compare_command import compare_command
 from .list_command import list_command
+from .lockdep_command import lockdep_command
+from .matrix_command import matrix_command
+from .new_command import new_command
 from .program import ProgramGroup
 from .replay_command import replay_command
 from .run_command import run_command, scenario_command
@@ -33,8 +37,9 @@ def cli(ctx: click.Context) -> None:
         raise BadInput(f"needs a command: {', '.join(cli.commands)} (`rcuactors --help` describes them)")
 
 
-for _command in (list_command, run_command, replay_command):
+for _command in (list_command, run_command, compare_command, replay_command, lockdep_command, new_command):
     cli.add_command(_command)
+lockdep_command.add_command(matrix_command)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

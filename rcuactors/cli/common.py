@@ -10,7 +10,7 @@ import attrs
 import click
 
 from ..config import field_names, split_setting
-from ..designs import make_design
+from ..design_loading import find_design
 from ..engine.choice import Timed
 from ..engine.conductor import DEFAULT_MAX_STEPS
 from ..engine.events import Sink
@@ -27,7 +27,7 @@ _LARGEST_SEED: Final = (1 << 64) - 1
 _LARGEST_BOUND: Final = 10**15
 
 
-def _whole_number(low: int, high: int) -> Callable[[click.Context, click.Parameter, str], int]:
+def whole_number(low: int, high: int) -> Callable[[click.Context, click.Parameter, str], int]:
     """Make an option's callback that takes a whole number in plain digits."""
 
     def convert(_ctx: click.Context, param: click.Parameter, text: str) -> int:
@@ -47,7 +47,11 @@ _OPTIONS: Final = (
         metavar="VERSION",
         help="The kernel version to model.",
     ),
-    click.option("--design", metavar="NAME", help="How it gets pages, if not as that version does."),
+    click.option(
+        "--design",
+        metavar="NAME|FILE",
+        help="How it gets pages, if not as that version does: a name, or the file of a design of your own.",
+    ),
     click.option(
         "--set",
         "settings",
@@ -64,7 +68,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--seed",
-        callback=_whole_number(0, _LARGEST_SEED),
+        callback=whole_number(0, _LARGEST_SEED),
         default="0",
         metavar="NUMBER",
         show_default=True,
@@ -73,7 +77,7 @@ _OPTIONS: Final = (
     click.option("--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."),
     click.option(
         "--max-steps",
-        callback=_whole_number(1, _LARGEST_BOUND),
+        callback=whole_number(1, _LARGEST_BOUND),
         default=str(DEFAULT_MAX_STEPS),
         metavar="NUMBER",
         show_default=True,
@@ -124,7 +128,7 @@ class RunArguments:
         """
         find_era(self.kernel)
         if self.design is not None:
-            make_design(self.design)
+            find_design(self.design)
         return RunOptions(
             kernel=self.kernel,
             design=self.design,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 import click
 
-from ..errors import BadInput
+from ..errors import BadInput, DesignError
 from ..spelling import did_you_mean
 from .output import ReaderGone, silence_stdout
 
@@ -54,6 +55,9 @@ def exit_code_of(body: Callable[[], int]) -> int:
     try:
         return body()
     except BadInput as error:
+        if isinstance(error, DesignError):
+            # Where one `await` is missing, more coroutines may lie around than the one that was named.
+            warnings.filterwarnings("ignore", r"coroutine '.*' was never awaited", RuntimeWarning)
         complain(f"rcuactors: {error}")
     except click.ClickException as error:
         complain(f"rcuactors: {_usage_text(error)}")

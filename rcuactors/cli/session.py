@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from ..engine.events import Sink
-from ..errors import BadInput, StepBoundExceeded
+from ..errors import BadInput, DesignError, StepBoundExceeded
 from .common import RunArguments
 from .output import EventFile, ReaderGone
 from .screen import Screen, open_screen
@@ -41,7 +41,7 @@ class Session:
             yield
 
     def attempt(self, body: Callable[[], object], *, how_far: Callable[[], str]) -> BaseException | None:
-        """Run the body. Return None, or what ended it: a KernelBug, Ctrl-C, the step bound, what the scenario raised.
+        """Run the body. Return None, or what ended it: a KernelBug, Ctrl-C, the step bound, what was raised within.
 
         What concerns the user's input or our output is raised.
         """
@@ -52,7 +52,7 @@ class Session:
             cause = first_cause(error)
             if self.stopper.requested:
                 return KeyboardInterrupt()
-            concerns_input = isinstance(cause, BadInput) and not isinstance(cause, StepBoundExceeded)
+            concerns_input = isinstance(cause, BadInput) and not isinstance(cause, StepBoundExceeded | DesignError)
             if concerns_input or isinstance(cause, ReaderGone):
                 raise cause from None
             return cause

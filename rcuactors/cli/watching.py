@@ -23,11 +23,12 @@ _BAR_EVERY_S: Final = 0.2
 class Stopper:
     """Ctrl-C. A sink, since a run can be ended in good order at an event; without any, it is ended anywhere.
 
-    A second Ctrl-C, or half a second, makes the difference.
+    A second Ctrl-C, or so many seconds, make the difference.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float = _PATIENCE_S) -> None:
         self.requested = False
+        self._patience_s = patience_s
         self._timer: threading.Timer | None = None
 
     def take(self, _event: Event) -> None:
@@ -39,7 +40,7 @@ class Stopper:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        self._timer = threading.Timer(_PATIENCE_S, _thread.interrupt_main)
+        self._timer = threading.Timer(self._patience_s, _thread.interrupt_main)
         self._timer.daemon = True
         self._timer.start()
 

@@ -49,7 +49,8 @@ def test_violations_are_printed_as_the_kernel_logs_them(call: Call, scenario_fil
     assert result.stdout.splitlines()[-1] == "2 violations: double-free"
     splat = [line for line in result.stdout.splitlines() if "twice.py:" in line]
     assert splat
-    assert all(line.startswith("[    0.0000") for line in splat)
+    assert all(line.startswith(("[    0.0000", "  at fault: twice.py:")) for line in splat)
+    assert any(line.startswith("[") for line in splat)
 
 
 def test_json_is_the_result_and_nothing_else(call: Call, scenario_file: ScenarioFile) -> None:

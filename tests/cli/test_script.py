@@ -48,7 +48,7 @@ def test_bad_options_of_a_program(scenario_file: ScenarioFile, capsys: pytest.Ca
     with pytest.raises(SystemExit) as end:
         run_script(load_scenario(scenario_file("tidy")), ["--kernel", "v1"])
     assert end.value.code == 2
-    assert capsys.readouterr() == ("", "rcuactors: kernel v1: there are v5.9, v5.11\n")
+    assert capsys.readouterr() == ("", "rcuactors: kernel v1: there are v5.9, v5.11, v6.1-stable\n")
 
 
 def test_a_file_that_runs_itself_when_imported(one_line: OneLine, tmp_path: Path) -> None:

@@ -1,0 +1,284 @@
+"""`rcuactors compare`: the debated designs side by side, in every context and on four workloads, or in scenarios."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import click
+
+from ..compare.board import Board, make_board
+from ..compare.designs import find_designs
+from ..compare.documents import COLUMNS, document_of, rows_of
+from ..compare.html import page_of
+from ..compare.kernels import BUILDS, find_kernels, to_measure
+from ..compare.parallel import in_this_process, run_tasks
+from ..compare.tasks import Answer, Plan, Task, scenario_of, tasks_of
+from ..compare.text import lines_of
+from ..config import field_names, split_setting
+from ..engine.choice import Timed
+from ..errors import BadInput
+from ..explore import Random
+from ..loading import find_scenarios
+from ..report.units import plural
+from ..spelling import did_you_mean
+from .common import whole_number
+from .output import print_json, print_lines
+from .program import Interrupted, ProgramCommand, complain
+from .session import first_cause
+from .watching import Stopper, progress_bar
+
+_MOST_JOBS: Final = 256
+_MOST_SEEDS: Final = 10_000
+_PATIENCE_S: Final = 3.0
+"""After Ctrl-C a run in this process has so long to end."""
+_LARGEST_SEED: Final = (1 << 63) - 1
+
+
+@click.command("compare", cls=ProgramCommand)
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.option("--designs", metavar="NAME,...", help="The designs to compare (default: all).")
+@click.option("--design", "files", multiple=True, metavar="FILE.py", help="A design of your own, besides; repeatable.")
+@click.option(
+    "--kernels",
+    default=",".join(BUILDS),
+    show_default=True,
+    metavar="NAME,...",
+    help="The kernels to compare on: these builds of the default version, VERSION, or VERSION:BUILD.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A configuration name, or a parameter of the scenarios; repeatable.",
+)
+@click.option(
+    "--jobs",
+    callback=whole_number(1, _MOST_JOBS),
+    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
+    metavar="NUMBER",
+    help="Processes to use (default: one for each CPU).",
+)
+@click.option(
+    "--seeds",
+    callback=lambda ctx, param, text: whole_number(1, _MOST_SEEDS)(ctx, param, text) if text is not None else None,
+    metavar="NUMBER",
+    help="Run everything under strategy random with so many seeds.",
+)
+@click.option(
+    "--seed",
+    callback=lambda ctx, param, text: whole_number(0, _LARGEST_SEED)(ctx, param, text) if text is not None else None,
+    metavar="NUMBER",
+    help="The first of the seeds (default: 0).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@click.option("--csv", "csv_file", metavar="FILE", help=f"Write the columns {', '.join(COLUMNS)}.")
+@click.option("--html", "html_file", metavar="FILE", help="Write one HTML file that needs nothing else.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell on stderr how long each design took.")
+def compare_command(
+    scenarios: tuple[str, ...],
+    designs: str | None,
+    files: tuple[str, ...],
+    kernels: str,
+    settings: tuple[str, ...],
+    jobs: int,
+    seeds: int | None,
+    seed: int | None,
+    as_json: bool,
+    csv_file: str | None,
+    html_file: str | None,
+    verbose: bool,
+) -> None:
+    """Compare the designs: what the kernel says of each in every context, what it costs, and why it won or lost.
+
+    With SCENARIO names or files, compare them in these instead.
+    """
+    plan = _plan(scenarios, designs, files, kernels, settings, _seeds(seeds, seed))
+    target = _target(as_json=as_json, csv_file=csv_file, html_file=html_file)
+    progress = Progress(list(tasks_of(plan)))
+    interrupted = progress.run(jobs)
+    board = make_board(plan, progress.tasks, progress.answers)
+    if verbose:
+        progress.tell_seconds()
+    if target is not None:
+        target.write(_csv_text(board) if csv_file is not None else page_of(board))
+    if as_json:
+        print_json(document_of(board))
+    else:
+        print_lines(lines_of(board))
+    if interrupted:
+        raise Interrupted
+
+
+# -- before ------------------------------------------------------------------------------------------------------------
+
+
+def _names(option: str, text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise BadInput(f"{option} {text}: needs names with commas between them")
+    return names
+
+
+def _seeds(count: int | None, first: int | None) -> tuple[int, ...]:
+    """The seeds of strategy random; none at all for one timed run."""
+    if count is None and first is None:
+        return ()
+    begin = first or 0
+    return tuple(range(begin, begin + (count or 1)))
+
+
+def _plan(
+    scenarios: Sequence[str],
+    designs: str | None,
+    files: Sequence[str],
+    kernels: str,
+    settings: Sequence[str],
+    seeds: tuple[int, ...],
+) -> Plan:
+    chosen = dict(split_setting(setting) for setting in settings)
+    sources = [_absolute(scenario) for scenario in scenarios]
+    config = _check_settings(chosen, sources)
+    compared = find_kernels(_names("--kernels", kernels), config)
+    for kernel in compared:
+        cpus = kernel.config().nr_cpus
+        if cpus < 2 and not sources:
+            raise BadInput(f"nr_cpus={cpus}: the comparison needs a machine with at least 2 CPUs")
+    refs = find_designs(_names("--designs", designs) if designs is not None else None, files)
+    return Plan(
+        designs=refs,
+        kernels=compared,
+        measured=compared if sources else to_measure(compared, config),
+        scenarios=tuple(dict.fromkeys(sources)),
+        settings=chosen,
+        strategy=Random.name if seeds else Timed.name,
+        seeds=seeds or (0,),
+    )
+
+
+def _absolute(scenario: str) -> str:
+    """A name, or a path that means the same in every process. Raises BadInput when there is no such scenario."""
+    scenario_of(scenario)
+    return scenario if scenario in find_scenarios() else str(Path(scenario).resolve())
+
+
+def _check_settings(chosen: Mapping[str, str], sources: Sequence[str]) -> dict[str, str]:
+    """Return those of the configuration. Raises BadInput for a name that nobody has."""
+    parameters = dict.fromkeys(name for source in sources for name in scenario_of(source).parameters)
+    known = (*parameters, *field_names())
+    for name in chosen:
+        if name not in known:
+            raise BadInput(f"--set {name}: no such name; {did_you_mean(name, known)}there are {', '.join(known)}")
+    return {name: text for name, text in chosen.items() if name not in parameters}
+
+
+class _Target:
+    """The file that is written. Checked before anything is run; replaced by a whole new one at the end."""
+
+    def __init__(self, option: str, name: str) -> None:
+        self._option, self._name = option, name
+        if name in ("", "-") or "\0" in name:
+            raise self._bad("needs the name of a file")
+        self._path = Path(os.path.realpath(name))
+        if self._path.is_dir():
+            raise self._bad("is a directory; needs the name of a file")
+        folder = self._path.parent
+        if not folder.is_dir():
+            raise self._bad("cannot be written: there is no such directory")
+        if not os.access(self._path if self._path.exists() else folder, os.W_OK):
+            raise self._bad("cannot be written: Permission denied")
+
+    def _bad(self, wrong: str) -> BadInput:
+        return BadInput(f"{self._option} {self._name}: {wrong}")
+
+    def write(self, text: str) -> None:
+        """Write all of it."""
+        plain = not self._path.exists() or self._path.is_file()
+        target = self._path.with_name(f".{self._path.name[:200]}.{os.getpid()}.part") if plain else self._path
+        try:
+            target.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+            if plain:
+                target.replace(self._path)
+        except OSError as error:
+            if plain:
+                with contextlib.suppress(OSError):
+                    target.unlink(missing_ok=True)
+            raise self._bad(f"cannot be written: {error.strerror or error}") from None
+
+
+def _target(*, as_json: bool, csv_file: str | None, html_file: str | None) -> _Target | None:
+    given = {"--json": as_json, "--csv": csv_file is not None, "--html": html_file is not None}
+    chosen = [option for option, is_given in given.items() if is_given]
+    if len(chosen) > 1:
+        raise BadInput(f"{' and '.join(chosen)}: only one of them")
+    if csv_file is not None:
+        return _Target("--csv", csv_file)
+    return _Target("--html", html_file) if html_file is not None else None
+
+
+def _csv_text(board: Board) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows_of(board))
+    return stream.getvalue()
+
+
+# -- meanwhile ---------------------------------------------------------------------------------------------------------
+
+
+@attrs.define
+class Progress:
+    """How far it is."""
+
+    tasks: list[Task]
+    answers: dict[int, Answer] = attrs.field(factory=dict)
+    seconds: dict[str, float] = attrs.field(factory=dict)
+    _began: float = attrs.field(factory=time.monotonic)
+
+    def run(self, jobs: int) -> bool:
+        """Do all tasks; whether Ctrl-C ended it."""
+        watched = sys.stderr is not None and sys.stderr.isatty()
+        bar = progress_bar(self.shown) if watched else contextlib.nullcontext()
+        stopper = Stopper(_PATIENCE_S)
+        # In this process a run is let come to its end, unless it never does; other processes are just ended.
+        alone = in_this_process(self.tasks, jobs)
+        try:
+            with stopper.listening() if alone else contextlib.nullcontext(), bar:
+                for number, answer, seconds in run_tasks(self.tasks, jobs):
+                    self.answers[number] = answer
+                    name = self.tasks[number].design.name
+                    self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+                    if stopper.requested:
+                        return True
+        except BaseException as error:
+            cause = first_cause(error)
+            if isinstance(cause, KeyboardInterrupt):
+                return True
+            raise cause from None
+        return False
+
+    def shown(self) -> str:
+        """What stands beside the bar: how much is done, and how long the rest will take."""
+        wanted, all_work = plural(len(self.tasks), "run"), sum(task.weight for task in self.tasks)
+        # A copy, since the thread that draws the bar is not the one that gets the answers.
+        work = sum(self.tasks[number].weight for number in list(self.answers))
+        if not work:
+            return f"0 of {wanted}"
+        left = (time.monotonic() - self._began) * (all_work - work) / work
+        return f"{len(self.answers):,} of {wanted}, about {plural(max(round(left), 1), 'second')} left"
+
+    def tell_seconds(self) -> None:
+        """The CPU time of each design, and the time that all of it took."""
+        for name, seconds in self.seconds.items():
+            complain(f"{name}: {seconds:.1f} s of CPU time")
+        complain(f"{plural(len(self.answers), 'run')} in {time.monotonic() - self._began:.1f} s")

@@ -1,0 +1,97 @@
+"""The board: the answers of all tasks, put together by design. Tables and reasons are read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from .costs import CostRun, Spread, spreads, worst_outcome
+from .probe import Finding
+from .tasks import Answer, Plan, Task
+from .verdict import Verdict, verdict_of
+
+Place = tuple[str, str]
+"""(kernel, context or scenario), or (kernel, workload)."""
+
+
+@attrs.frozen(kw_only=True)
+class Cost:
+    """A row of a cost table: the figures over the seeds, the outcome, and in how many seeds it was not clean."""
+
+    figures: Mapping[str, Spread]
+    outcome: str = "clean"
+    failed: int = 0
+    seeds: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Card:
+    """All that is known of one design. What was not measured is missing."""
+
+    design: str
+    about: str
+    verdicts: Mapping[Place, Verdict]
+    costs: Mapping[Place, Cost]
+
+
+@attrs.frozen(kw_only=True)
+class Board:
+    """All designs, and of how many tasks the answers are known."""
+
+    plan: Plan
+    cards: tuple[Card, ...]
+    done: int
+    wanted: int
+
+    @property
+    def complete(self) -> bool:
+        """Every task was done."""
+        return self.done == self.wanted
+
+
+def make_board(plan: Plan, tasks: Sequence[Task], answers: Mapping[int, Answer]) -> Board:
+    """Put the answers together. A cell counts when it is known for at least one seed."""
+    probed: dict[str, dict[Place, list[list[Finding]]]] = {design.name: {} for design in plan.designs}
+    measured: dict[str, dict[Place, list[CostRun]]] = {design.name: {} for design in plan.designs}
+    for number, task in enumerate(tasks):
+        answer = answers.get(number)
+        place = task.kernel.name, task.subject
+        if isinstance(answer, CostRun):
+            measured[task.design.name].setdefault(place, []).append(answer)
+        elif answer is not None:
+            probed[task.design.name].setdefault(place, []).append(answer)
+    cards = tuple(
+        Card(
+            design=design.name,
+            about=design.about,
+            verdicts=(
+                {place: _verdict_of_runs(runs) for place, runs in measured[design.name].items()}
+                if plan.scenarios
+                else {place: verdict_of(found) for place, found in probed[design.name].items()}
+            ),
+            costs={place: _cost_of(runs) for place, runs in measured[design.name].items()},
+        )
+        for design in plan.designs
+    )
+    return Board(plan=plan, cards=cards, done=len(answers), wanted=len(tasks))
+
+
+def _cost_of(runs: Sequence[CostRun]) -> Cost:
+    outcome, failed = worst_outcome(runs)
+    return Cost(figures=spreads(runs), outcome=outcome, failed=failed, seeds=len(runs))
+
+
+def _verdict_of_runs(runs: Sequence[CostRun]) -> Verdict:
+    """Of a scenario: its first report, where the contexts' probes have theirs."""
+    dirty = [run for run in runs if run.outcome != "clean"]
+    if not dirty:
+        return Verdict(seeds=len(runs))
+    worst = next((run for run in dirty if run.fatal), dirty[0])
+    return Verdict(
+        kind=worst.outcome.partition(",")[0],
+        title=worst.first,
+        fatal=worst.fatal,
+        failed=len(dirty),
+        seeds=len(runs),
+    )

@@ -1,0 +1,54 @@
+"""A design by what can be sent to another process: its name, or the file that holds it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from ..design_loading import load_design
+from ..designs import DESIGNS, make_design
+from ..errors import BadInput
+from ..kvfree.rules import PageSource
+from ..spelling import did_you_mean
+
+
+@attrs.frozen
+class DesignRef:
+    """One of the designs that are compared. `file` is empty for those that come with the package."""
+
+    name: str
+    about: str
+    file: str = ""
+
+    def make(self) -> PageSource:
+        """A new one, for one machine."""
+        return _loaded(self.file)() if self.file else make_design(self.name)
+
+
+_loaded = functools.cache(load_design)
+
+
+def find_designs(names: Sequence[str] | None, files: Sequence[str]) -> tuple[DesignRef, ...]:
+    """Those of these names (all, if None), then those in these files. Raises BadInput."""
+    chosen = [_by_name(name) for name in (names if names is not None else DESIGNS)]
+    chosen += [_from_file(file) for file in files]
+    by_name: dict[str, DesignRef] = {}
+    for design in chosen:
+        same = by_name.setdefault(design.name, design)
+        if same.file != design.file:
+            raise BadInput(f"--design {design.file}: {same.file} holds a design of that name, too: {design.name}")
+    return tuple(by_name.values())
+
+
+def _by_name(name: str) -> DesignRef:
+    if name not in DESIGNS:
+        raise BadInput(f"--designs {name}: {did_you_mean(name, DESIGNS)}there are {', '.join(DESIGNS)}")
+    return DesignRef(name, make_design(name).about)
+
+
+def _from_file(file: str) -> DesignRef:
+    design = load_design(file)()
+    return DesignRef(design.name, design.about, str(Path(file).expanduser().resolve()))

@@ -1,0 +1,193 @@
+"""A probe: what a kernel says of kvfree_rcu() with one design in one context, tried on a fresh machine.
+
+CPU 0 allocates its objects, empties its cache of kvfree_rcu() pages, fills or empties its page list (the pcplist),
+enters the context and frees the objects by the two-argument form, which must never sleep. Meanwhile CPU 1 takes pages
+and gives its page list back, again and again, as the rest of a machine does: so zone->lock is contended. Where an NMI
+has to hit something, CPU 1 waits for that instead. The run goes on to its end: what was freed must be freed, and a
+machine that stands still is a verdict, too.
+
+A probe's blocks hold fewer pointers than the version's, so that a short burst needs pages enough to empty a reserve;
+nothing else on the way depends on the number.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import attrs
+
+from ..context.locks import Lock
+from ..engine.choice import Strategy
+from ..eras import find_era
+from ..errors import StepBoundExceeded
+from ..explore import make_strategy
+from ..kapi import Kernel
+from ..kernel.cpu import Cpu
+from ..machine import Machine, Setup
+from ..mm.objects import KObject
+from .contexts import CONTEXTS, Body, Enter
+from .designs import DesignRef
+from .kernels import ComparedKernel
+from .raised import FATAL, RAISED, UNFINISHED, raised_text
+
+_OBJECTS: Final = 160
+_INTERRUPTED: Final = 8
+"""Objects of a thread that an NMI interrupts."""
+_BLOCK_CAPACITY: Final = 4
+_PAGE_LIST: Final = 64
+"""Pages that a filled list holds: more than the blocks of a burst."""
+_OBJECT_SIZE: Final = 64
+_MAX_STEPS: Final = 400_000
+_POLL_NS: Final = 5
+
+
+class Fill(enum.Enum):
+    """What the CPU's page list held."""
+
+    FILLED = "filled"
+    EMPTY = "empty"
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """What one probe found: nothing (`kind` is empty), or its first report, and how the machine ended.
+
+    `way` is the function that entered the context. `fatal` is the kind of the report after which nothing went on.
+    """
+
+    fill: str
+    way: str
+    kind: str = ""
+    title: str = ""
+    fatal: str = ""
+
+    @property
+    def legal(self) -> bool:
+        """Nothing was reported."""
+        return not self.kind
+
+
+class Probe:
+    """One machine, and what its threads share."""
+
+    def __init__(
+        self, design: DesignRef, kernel: ComparedKernel, enter: Enter, fill: Fill, strategy: Strategy, seed: int
+    ) -> None:
+        era = find_era(kernel.version)
+        config = kernel.config()
+        self.machine = Machine(
+            Setup(
+                era=attrs.evolve(era, kvfree=attrs.evolve(era.kvfree, block_capacity=_BLOCK_CAPACITY)),
+                config=attrs.evolve(config, pcp_batch=config.pcp_batch or _PAGE_LIST),
+                design=design.make(),
+                strategy=strategy,
+                seed=seed,
+                max_steps=_MAX_STEPS,
+            )
+        )
+        self.k = Kernel(self.machine)
+        self._enter = enter
+        self._fill = fill
+        self._interrupted: list[KObject | None] = []
+        self._body: list[KObject | None] = []
+        self._done = False
+
+    def run(self) -> Finding:
+        """Run it to its end."""
+        ended = ""
+        try:
+            self.machine.run(self._main, "probe")
+        except StepBoundExceeded:
+            ended = UNFINISHED
+        except Exception as error:
+            return self._finding(RAISED, raised_text(error))
+        return self._finding(ended, f"the run took more than {_MAX_STEPS:,} steps" if ended else "")
+
+    def _finding(self, ended: str, said: str) -> Finding:
+        violations = self.machine.reporter.violations
+        way, fill = self._enter.__name__, self._fill.value
+        fatal = next((violation.kind.value for violation in violations if violation.kind in FATAL), ended)
+        if not violations:
+            return Finding(fill=fill, way=way, kind=ended, title=said, fatal=fatal)
+        first = violations[0]
+        return Finding(fill=fill, way=way, kind=first.kind.value, title=first.title, fatal=fatal)
+
+    # -- CPU 0 ---------------------------------------------------------------------------------------------------------
+
+    async def _main(self) -> None:
+        k = self.k
+        self._body = [await k.kmalloc(_OBJECT_SIZE) for _ in range(_OBJECTS)]
+        self._interrupted = [await k.kmalloc(_OBJECT_SIZE) for _ in range(_INTERRUPTED)]
+        neighbour = None
+        if not self._enter.__name__.startswith("nmi_in_"):
+            neighbour = await k.kthread_run(self._neighbour, cpu=1, name="neighbour")
+            await k.udelay(5)
+        await k.cold_caches()
+        if self._fill is Fill.FILLED:
+            await k.free_page(await k.get_free_page())
+        await self._enter(self, self._free_all)
+        self._done = True
+        while self._body:
+            # An NMI that never came: what it should have hit was over too soon. That is no verdict on anything.
+            await k.kfree(self._body.pop())
+        await self.free_some()
+        if neighbour is not None:
+            await k.kthread_join(neighbour)
+
+    async def _free_all(self) -> None:
+        """The body: in the context."""
+        while self._body:
+            await self.k.kvfree_rcu(self._body.pop(), "rcu")
+
+    async def free_some(self) -> None:
+        """What a thread does that an NMI finds in kvfree_rcu()."""
+        while self._interrupted:
+            await self.k.kvfree_rcu(self._interrupted.pop(), "rcu")
+
+    async def use_pages(self) -> None:
+        """What a thread does that an NMI finds in the page allocator."""
+        for _ in range(3):
+            await self.k.free_page(await self.k.get_free_page())
+            await self.k.drain_local_pages()
+
+    def krcp_lock(self) -> Lock:
+        """krcp->lock of CPU 0."""
+        return self.machine.kvfree.krc(0).lock
+
+    # -- CPU 1 ---------------------------------------------------------------------------------------------------------
+
+    async def _neighbour(self) -> None:
+        k = self.k
+        while not self._done:
+            await k.free_page(await k.get_free_page())
+            await k.drain_local_pages()
+
+    async def interrupt_when_held(self, lock: Lock, interrupted: Callable[[], Awaitable[None]], body: Body) -> None:
+        """Have CPU 1 send an NMI to CPU 0 as soon as that holds the lock, in the midst of what it is doing."""
+        k, me = self.k, self.machine.conductor.running
+        assert isinstance(me, Cpu)
+        thread, over = me.current, False
+
+        async def watch() -> None:
+            while not over:
+                if lock.owner is thread:
+                    await k.raise_nmi(body, cpu=me.cpu_id)
+                    return
+                await k.ndelay(_POLL_NS)
+
+        watcher = await k.kthread_run(watch, cpu=1, name="nmi_source")
+        await k.udelay(5)
+        await interrupted()
+        over = True
+        await k.kthread_join(watcher)
+
+
+def probe_cell(design: DesignRef, kernel: ComparedKernel, context: str, strategy: str, seed: int) -> list[Finding]:
+    """Every way into the context, with a filled list and with an empty one."""
+    return [
+        Probe(design, kernel, enter, fill, make_strategy(strategy), seed).run()
+        for enter in CONTEXTS[context].ways
+        for fill in Fill
+    ]

@@ -1,0 +1,25 @@
+"""How a run ended that did not end well: in an exception of a design's or a scenario's own, or never."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Final
+
+from ..context.violation import ViolationKind
+from ..errors import RcuactorsError
+
+FATAL: Final = frozenset({ViolationKind.DEADLOCK, ViolationKind.NULL_DEREFERENCE, ViolationKind.RTMUTEX_DEADLOCK})
+"""After these the machine, or the thread, does not go on."""
+
+RAISED: Final = "raised"
+UNFINISHED: Final = "unfinished"
+
+
+def raised_text(error: Exception) -> str:
+    """What was raised, and where, in one line."""
+    if isinstance(error, RcuactorsError):
+        return " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return " ".join(f"{type(error).__name__}{': ' if str(error) else ''}{error}{where}".split())

@@ -1,0 +1,113 @@
+"""A cell of the verdict table: what the probes of all seeds found, as one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from .probe import Fill, Finding
+
+LEGAL: Final = "legal"
+DRY_MARK: Final = "~"
+
+WORDS: Final = MappingProxyType(
+    {
+        "invalid-wait-context": "wait-ctx",
+        "scheduling-while-atomic": "atomic",
+        "sleeping-function": "sleeps",
+        "recursive-locking": "recursion",
+        "circular-locking": "circular",
+        "inconsistent-lock-state": "lock-state",
+        "irq-lock-inversion": "inversion",
+        "safe-unsafe-lock-order": "lock-order",
+        "bad-unlock": "bad-unlock",
+        "lock-held-at-exit": "lock-held",
+        "held-lock-freed": "lock-freed",
+        "suspicious-rcu": "susp-rcu",
+        "voluntary-switch-in-reader": "rcu-switch",
+        "rtmutex-deadlock": "rt-deadlk",
+        "use-after-free": "use-free",
+        "double-free": "dbl-free",
+        "never-freed": "not-freed",
+        "null-dereference": "oops",
+        "out-of-memory": "OOM",
+        "bad-context": "bad-ctx",
+        "rcu-stall": "rcu-stall",
+    }
+)
+"""Kinds of report as a narrow column has them; the others are short as they are."""
+
+
+def word_of(kind: str) -> str:
+    """A kind of report in a narrow column."""
+    return WORDS.get(kind, kind)[:10]
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """Legal (`kind` is empty), or the first report; `fatal` is the kind after which nothing went on, if any.
+
+    `dry` says that only probes with an empty page list found anything: legal until the pcplist runs dry. Of `seeds`
+    runs `failed` were not legal.
+    """
+
+    kind: str = ""
+    title: str = ""
+    fatal: str = ""
+    way: str = ""
+    dry: bool = False
+    failed: int = 0
+    seeds: int = 1
+
+    @property
+    def legal(self) -> bool:
+        """Nothing was reported."""
+        return not self.kind
+
+    @property
+    def rank(self) -> int:
+        """How bad it is."""
+        return 0 if self.legal else 1 + bool(self.fatal) + 2 * (not self.dry)
+
+    @property
+    def word(self) -> str:
+        """A narrow column's text: what the machine died of, or else the first report."""
+        if self.legal:
+            return LEGAL
+        share = f" {self.failed}/{self.seeds}" if self.seeds > 1 else ""
+        return f"{DRY_MARK if self.dry else ''}{word_of(self.fatal or self.kind)}{share}"
+
+    def sentence(self) -> str:
+        """The whole verdict."""
+        if self.legal:
+            return LEGAL
+        when = "legal until the pcplist runs dry, then " if self.dry else ""
+        after = f", then {self.fatal}" if self.fatal and self.fatal != self.kind else ""
+        share = f" (in {self.failed} of {self.seeds} seeds)" if self.seeds > 1 else ""
+        return f"{when}{self.kind}{after}{share}: {self.title}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"verdict": self.kind or LEGAL, **attrs.asdict(self)}
+
+
+def verdict_of(by_seed: Sequence[Sequence[Finding]]) -> Verdict:
+    """The worst over the seeds, and in how many there was anything."""
+    single = [_of_one(findings) for findings in by_seed]
+    worst = max(single, key=lambda verdict: verdict.rank)
+    return attrs.evolve(worst, failed=sum(not verdict.legal for verdict in single), seeds=len(single))
+
+
+def _of_one(findings: Sequence[Finding]) -> Verdict:
+    wrong = [finding for finding in findings if not finding.legal]
+    if not wrong:
+        return Verdict()
+    dry = all(finding.fill == Fill.EMPTY.value for finding in wrong)
+    # What is wrong with a filled list is told first; what the machine dies of is told, whenever that is.
+    telling = wrong if dry else [finding for finding in wrong if finding.fill == Fill.FILLED.value]
+    first = next((finding for finding in telling if finding.fatal), telling[0])
+    fatal = first.fatal or next((finding.fatal for finding in wrong if finding.fatal), "")
+    return Verdict(kind=first.kind, title=first.title, fatal=fatal, way=first.way, dry=dry, failed=1)

@@ -1,0 +1,117 @@
+"""Verdicts that are known: what is said of each design in the debate, and what a probe without kvfree_rcu() finds."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors.compare import probe
+from rcuactors.compare.contexts import CONTEXTS
+from rcuactors.compare.designs import DesignRef
+from rcuactors.compare.kernels import BUILDS, ComparedKernel, find_kernels
+from rcuactors.compare.probe import Finding, probe_cell
+from rcuactors.compare.verdict import Verdict, verdict_of
+
+DIRECT, SKIP, WORKER = (DesignRef(name, "") for name in ("direct", "skip-on-rt", "hrtimer-work"))
+ALL_BUT_NMI = [name for name in CONTEXTS if name != "NMI"]
+
+
+def kernel(name: str, **settings: str) -> ComparedKernel:
+    return find_kernels([name], settings)[0]
+
+
+def judge(design: DesignRef, on: str, context: str, strategy: str = "timed", seed: int = 0) -> Verdict:
+    return verdict_of([probe_cell(design, kernel(on), context, strategy, seed)])
+
+
+@pytest.mark.parametrize("on", BUILDS)
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_context_by_itself_is_legal(monkeypatch: pytest.MonkeyPatch, on: str, context: str) -> None:
+    monkeypatch.setattr(probe, "_OBJECTS", 0)
+    monkeypatch.setattr(probe, "_INTERRUPTED", 0)
+    assert judge(DIRECT, on, context).legal
+
+
+@pytest.mark.parametrize("on", BUILDS)
+@pytest.mark.parametrize("context", ALL_BUT_NMI)
+def test_the_worker_is_legal_everywhere_but_in_nmi(on: str, context: str) -> None:
+    assert judge(WORKER, on, context).legal
+
+
+@pytest.mark.parametrize("on", BUILDS)
+def test_no_design_that_takes_krcp_lock_survives_an_nmi_under_it(on: str) -> None:
+    verdict = judge(WORKER, on, "NMI")
+    assert (verdict.kind, verdict.fatal, verdict.dry) == ("recursive-locking", "deadlock", False)
+    assert "krc.lock" in verdict.title
+    assert verdict.way == "nmi_in_kvfree_rcu"
+
+
+@pytest.mark.parametrize(
+    "context", ["process", "preempt off", "irqs off", "raw lock", "hardirq", "softirq", "rq->lock"]
+)
+def test_direct_is_legal_until_the_pcplist_runs_dry(context: str) -> None:
+    assert judge(DIRECT, "plain", context).legal
+    verdict = judge(DIRECT, "prove", context)
+    assert (verdict.kind, verdict.dry, verdict.fatal) == ("invalid-wait-context", True, "")
+    assert "&zone->lock" in verdict.title
+    assert verdict.word == "~wait-ctx"
+
+
+@pytest.mark.parametrize(("on", "kind"), [("plain", "recursive-locking"), ("prove", "invalid-wait-context")])
+def test_direct_under_zone_lock_deadlocks(on: str, kind: str) -> None:
+    verdict = judge(DIRECT, on, "zone->lock")
+    assert (verdict.kind, verdict.fatal, verdict.dry) == (kind, "deadlock", True)
+
+
+@pytest.mark.parametrize("context", ALL_BUT_NMI)
+def test_direct_sleeps_on_rt_even_with_a_filled_list(context: str) -> None:
+    verdict = judge(DIRECT, "rt", context)
+    assert (verdict.kind, verdict.dry) == ("sleeping-function", False)
+
+
+@pytest.mark.parametrize("context", ["raw lock", "hardirq", "zone->lock"])
+def test_the_exemption_makes_it_legal_on_rt(context: str) -> None:
+    assert judge(SKIP, "rt", context).legal
+    assert not judge(SKIP, "prove", context).legal
+
+
+def test_an_nmi_finds_each_of_the_three_places() -> None:
+    found = probe_cell(DIRECT, kernel("plain"), "NMI", "timed", 0)
+    assert [finding.way for finding in found] == [
+        way for way in ("nmi", "nmi_in_kvfree_rcu", "nmi_in_allocator") for _ in "ab"
+    ]
+    by_way = {finding.way: finding for finding in found}
+    assert by_way["nmi"].legal
+    assert "krc.lock" in by_way["nmi_in_kvfree_rcu"].title
+    assert "zone->lock" in by_way["nmi_in_allocator"].title
+
+
+def test_the_same_seed_finds_the_same() -> None:
+    def look(seed: int) -> list[Finding]:
+        return probe_cell(DIRECT, kernel("prove"), "NMI", "random", seed)
+
+    assert look(1) == look(1)
+    assert any(look(seed) != look(0) for seed in range(1, 6))
+
+
+def test_a_setting_of_the_users_counts() -> None:
+    # Without PREEMPT_COUNT, and with nobody looking, the same mistake goes unseen.
+    quiet = kernel("prove", PROVE_RAW_LOCK_NESTING="n", PREEMPT="n")
+    assert all(finding.legal for finding in probe_cell(DIRECT, quiet, "raw lock", "timed", 0))
+
+
+def test_a_design_that_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rcuactors.designs.direct import Direct
+
+    async def get_page(*_args: object) -> int | None:
+        raise LookupError("no such\npage")
+
+    monkeypatch.setattr(Direct, "get_page", get_page)
+    found = probe_cell(DIRECT, kernel("plain"), "process", "timed", 0)
+    assert {finding.kind for finding in found} == {"raised"}
+    assert found[0].title.startswith("LookupError: no such page (test_probe.py:")
+
+
+def test_a_run_that_never_ends_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_MAX_STEPS", 20)
+    found = probe_cell(WORKER, kernel("plain"), "process", "timed", 0)
+    assert {(finding.kind, finding.title) for finding in found} == {("unfinished", "the run took more than 20 steps")}

@@ -1,0 +1,135 @@
+"""The board as text, HTML, JSON and CSV: whatever it holds is there, and what is missing is said to be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import attrs
+import pytest
+
+from rcuactors.compare.board import Board, Card, Cost
+from rcuactors.compare.costs import FIGURES, Spread
+from rcuactors.compare.documents import COLUMNS, document_of, rows_of
+from rcuactors.compare.html import page_of
+from rcuactors.compare.reasons import reasons
+from rcuactors.compare.text import lines_of
+from rcuactors.compare.units import shown, spread_shown
+from rcuactors.compare.verdict import Verdict
+
+MakeBoard = Callable[..., Board]
+
+WRONG = Verdict(kind="invalid-wait-context", title="BUG: <b>&zone->lock", failed=1, dry=True)
+
+
+@pytest.fixture
+def board(make_board: MakeBoard) -> Board:
+    figures = {name: Spread(index, index, index) for index, name in enumerate(FIGURES)}
+    costs = {name: Cost(figures=figures, outcome=outcome) for name, outcome in (("a", "clean"), ("b", "deadlock"))}
+    return make_board({"a": {"process": Verdict(), "hardirq": WRONG}, "b": {"process": Verdict()}}, costs)
+
+
+def cards_changed(board: Board, **changes: object) -> Board:
+    cards: list[Card] = [attrs.evolve(card, **changes) for card in board.cards]
+    return attrs.evolve(board, cards=tuple(cards))
+
+
+def test_text(board: Board) -> None:
+    text = "\n".join(lines_of(board))
+    assert "about a" in text
+    assert "~wait-ctx" in text
+    assert "BUG: <b>&zone->lock" in text
+    assert "~: legal until the pcplist" in text
+    assert "?: not measured" in text
+    assert re.search(r"^  b .* deadlock$", text, re.MULTILINE)
+    for line in reasons(board).values():
+        assert line in text
+
+
+def test_an_interrupted_board_says_so(make_board: MakeBoard) -> None:
+    lines = lines_of(make_board({"a": {}}, done=0))
+    assert "interrupted, 0 of 1 runs done" in lines[0]
+    assert "Nothing of it was measured." in "\n".join(lines)
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.links: list[str] = []
+        self.classes: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag != "meta":
+            self.open.append(tag)
+        for name, value in attributes:
+            if name in ("src", "href", "data", "action"):
+                self.links.append(str(value))
+            if name == "class":
+                self.classes += str(value).split()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_html(board: Board) -> None:
+    text = page_of(board)
+    page = _Page()
+    page.feed(text)
+    page.close()
+    assert page.open == []
+    assert page.links == []
+    assert "url(" not in text
+    assert "<script" not in text
+    assert {"legal", "dry", "missing", "wrong", "reason", "number"} <= set(page.classes)
+    for line in reasons(board).values():
+        assert line in page.text
+    assert "BUG: <b>&zone->lock" in page.text
+
+
+def test_json(board: Board) -> None:
+    document = json.loads(json.dumps(document_of(board)))
+    a, b = document["designs"]
+    assert [cell["verdict"] for cell in a["verdicts"]] == ["legal", "invalid-wait-context"]
+    assert a["verdicts"][1]["dry"] is True
+    assert b["costs"][0]["outcome"] == "deadlock"
+    assert list(b["costs"][0]["figures"]) == list(FIGURES)
+    assert [design["reason"] for design in document["designs"]] == list(reasons(board).values())
+    assert document["kernels"][0]["config"]["PROVE_RAW_LOCK_NESTING"] == "y"
+
+
+def test_csv(board: Board) -> None:
+    rows = list(rows_of(board))
+    assert {len(row) for row in rows} == {len(COLUMNS)}
+    assert [row[0] for row in rows].count("verdict") == 3
+    assert [row[0] for row in rows].count("cost") == 2 * (1 + len(FIGURES))
+    assert [row[5] for row in rows if row[0] == "reason"] == list(reasons(board).values())
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "text"),
+    [
+        ("%", 99.956, "99.96 %"),
+        ("%", 100.0, "100 %"),
+        ("", 12345, "12,345"),
+        ("ns", 1500, "1.50 us"),
+        ("ns", 94.25, "94.2 ns"),
+        ("bytes", 2048, "2.00 KiB"),
+        ("ns", None, "-"),
+    ],
+)
+def test_units(unit: str, value: float | None, text: str) -> None:
+    assert shown(unit, value) == text
+
+
+def test_a_spread_is_shown_when_it_shows() -> None:
+    assert spread_shown("", Spread(5, 1, 9), several=True) == "5 (1 - 9)"
+    assert spread_shown("", Spread(5, 1, 9), several=False) == "5"
+    assert spread_shown("ns", Spread(36_000_001, 36_000_000, 36_000_002), several=True) == "36.0 ms"
+    assert spread_shown("", Spread(None, None, None), several=True) == "-"

@@ -1,0 +1,58 @@
+"""One verdict of many findings: dry or not, fatal or not, the worst of the seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors.compare.probe import Finding
+from rcuactors.compare.verdict import Verdict, verdict_of
+
+OK_FILLED, OK_EMPTY = Finding(fill="filled", way="w"), Finding(fill="empty", way="w")
+WAIT = Finding(fill="empty", way="w", kind="invalid-wait-context", title="BUG: Invalid wait context: x")
+DEAD = Finding(fill="empty", way="w", kind="recursive-locking", title="recursion", fatal="deadlock")
+SLEEPS = Finding(fill="filled", way="w", kind="sleeping-function", title="sleeps")
+OOPS = Finding(fill="filled", way="w", kind="null-dereference", title="NULL", fatal="null-dereference")
+
+
+@pytest.mark.parametrize(
+    ("findings", "word", "sentence"),
+    [
+        ([OK_FILLED, OK_EMPTY], "legal", "legal"),
+        (
+            [OK_FILLED, WAIT],
+            "~wait-ctx",
+            "legal until the pcplist runs dry, then invalid-wait-context: BUG: Invalid wait context: x",
+        ),
+        ([SLEEPS, OK_EMPTY], "sleeps", "sleeping-function: sleeps"),
+        ([SLEEPS, DEAD], "deadlock", "sleeping-function, then deadlock: sleeps"),
+        (
+            [OK_FILLED, DEAD],
+            "~deadlock",
+            "legal until the pcplist runs dry, then recursive-locking, then deadlock: recursion",
+        ),
+        ([OK_FILLED, WAIT, OK_FILLED, DEAD], "~deadlock", None),
+        ([OOPS, OK_EMPTY], "oops", "null-dereference: NULL"),
+    ],
+)
+def test_one_seed(findings: list[Finding], word: str, sentence: str | None) -> None:
+    verdict = verdict_of([findings])
+    assert verdict.word == word
+    assert sentence is None or verdict.sentence() == sentence
+
+
+def test_the_worst_of_the_seeds_and_in_how_many() -> None:
+    verdict = verdict_of([[OK_FILLED, WAIT], [OK_FILLED, OK_EMPTY], [SLEEPS, OK_EMPTY], [OK_FILLED, DEAD]])
+    assert (verdict.kind, verdict.failed, verdict.seeds, verdict.dry) == ("sleeping-function", 3, 4, False)
+    assert verdict.word == "sleeps 3/4"
+    assert "(in 3 of 4 seeds)" in verdict.sentence()
+
+
+def test_ranks_are_in_order() -> None:
+    ordered = [[OK_FILLED], [OK_FILLED, WAIT], [OK_FILLED, DEAD], [SLEEPS], [OOPS]]
+    ranks = [verdict_of([findings]).rank for findings in ordered]
+    assert ranks == sorted(set(ranks))
+
+
+def test_as_json_says_legal() -> None:
+    assert Verdict().as_json()["verdict"] == "legal"
+    assert verdict_of([[OOPS]]).as_json()["verdict"] == "null-dereference"

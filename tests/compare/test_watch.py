@@ -1,0 +1,162 @@
+"""A watched machine does what an unwatched one does, and what is seen is what happened."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors import GFP_KERNEL, Kernel, RunOptions, scenario
+from rcuactors.compare.watch import Watch, watch
+from rcuactors.compare.workloads import WORKLOADS
+from rcuactors.context.locks import LockKind
+from rcuactors.designs.direct import Direct
+from rcuactors.kernel.cpu import Cpu
+from rcuactors.kvfree.core import KvfreeRcu
+from rcuactors.kvfree.krc import Krc
+from rcuactors.result import Result
+from rcuactors.scenario import Run, Scenario
+
+
+def run_watched(chosen: Scenario, design: str, **settings: str) -> tuple[Result, Watch]:
+    run = Run(chosen, RunOptions(design=design, settings=settings, events=False))
+    seen = watch(run.machine)
+    return run.run(), seen
+
+
+@pytest.mark.parametrize("load", ["trickle", "mixed"])
+@pytest.mark.parametrize("rt", ["y", "n"])
+def test_to_be_watched_changes_nothing(load: str, rt: str) -> None:
+    chosen, settings = WORKLOADS[load].scenario, {"PREEMPT_RT": rt}
+    plain = Run(chosen, RunOptions(design="hrtimer-work", settings=settings, events=False)).run()
+    watched, _ = run_watched(chosen, "hrtimer-work", **settings)
+    assert watched == plain
+
+
+@scenario()
+async def one_call(k: Kernel, objects: int = 1, irqs_off: bool = False) -> None:
+    pointers = [await k.kmalloc(64) for _ in range(objects)]
+    await k.cold_caches()
+    flags = k.local_irq_save() if irqs_off else False
+    for p in pointers:
+        await k.kvfree_rcu(p, "rcu")
+    if irqs_off:
+        await k.local_irq_restore(flags)
+
+
+def test_one_call_that_asks_for_a_page() -> None:
+    result, seen = run_watched(one_call, "direct")
+    assert (seen.calls, seen.pages, seen.peak_pages) == (1, 1, 1)
+    assert seen.zone_locks_own == result.counters["pcplist_refills"] - 1 == 1
+    # The section lies inside the call, the lock inside the section.
+    assert 0 < seen.raw_held_ns < seen.irqs_off_ns <= seen.caller_ns
+
+
+def test_pages_of_a_worker_are_kvfree_rcus() -> None:
+    result, seen = run_watched(one_call, "hrtimer-work")
+    assert seen.pages == result.counters["refill_pages"] == 5
+    assert seen.peak_pages == 5
+
+
+def test_without_a_call_there_is_nothing_to_see() -> None:
+    _, seen = run_watched(one_call, "hrtimer-work", objects="0")
+    assert (seen.calls, seen.caller_ns, seen.pages, seen.peak_pages, seen.zone_locks_own) == (0, 0, 0, 0, 0)
+    assert (seen.irqs_off_ns, seen.raw_held_ns) == (0, 0)
+
+
+def test_sections_of_the_callers_own_are_not_kvfree_rcus() -> None:
+    _, short = run_watched(one_call, "direct", objects="1")
+    _, long = run_watched(one_call, "direct", objects="500", irqs_off="y")
+    assert long.irqs_off_ns <= short.irqs_off_ns
+    assert long.calls == 500
+
+
+def test_a_longer_bulk_refill_is_seen() -> None:
+    seen = [run_watched(one_call, "direct", pcp_batch=batch)[1] for batch in ("10", "60")]
+    cost = 50 * 25  # 50 pages more at page_bulk_ns
+    assert seen[1].irqs_off_ns - seen[0].irqs_off_ns == cost
+    assert seen[1].raw_held_ns - seen[0].raw_held_ns == cost
+    assert seen[1].caller_ns - seen[0].caller_ns == cost
+
+
+@scenario()
+async def interrupted(k: Kernel, interrupt: bool = False) -> None:
+    """A caller on whose CPU an interrupt takes 30 us, some time in its calls."""
+    pointers = [await k.kmalloc(64) for _ in range(400)]
+
+    async def handler() -> None:
+        await k.udelay(30)
+        await k.free_page(await k.get_free_page(GFP_KERNEL))
+
+    async def other() -> None:
+        await k.udelay(12)
+        await k.raise_irq(handler, cpu=0)
+
+    async with k.open_nursery() as nursery:
+        if interrupt:
+            await nursery.start_soon(other, cpu=1)
+        for p in pointers:
+            await k.kvfree_rcu(p, "rcu")
+
+
+def test_an_interrupt_is_not_the_callers_time() -> None:
+    (_, calm), (result, seen) = (run_watched(interrupted, "direct", interrupt=flag) for flag in ("n", "y"))
+    assert seen.calls == calm.calls == 400
+    assert sum(seen.away.values()) > 30_000
+    assert abs(seen.caller_ns - calm.caller_ns) < 1_000
+    # Nor are its pages kvfree_rcu()'s.
+    assert result.counters["pages_allocated"] > seen.pages == calm.pages
+
+
+@scenario()
+async def headless(k: Kernel) -> None:
+    await k.cold_caches()
+    await k.kvfree_rcu(await k.kmalloc(64))
+
+
+def test_to_sleep_is_not_cpu_time() -> None:
+    result, seen = run_watched(headless, "hrtimer-work")
+    assert result.counters["fallbacks_synchronize"] == 1
+    assert result.latency_ns["max"] is not None
+    assert result.latency_ns["max"] > 1_000_000
+    assert 0 < seen.caller_ns < 10_000
+
+
+@scenario()
+async def neighbours(k: Kernel, rounds: int = 10) -> None:
+    for _ in range(rounds):
+        await k.free_page(await k.get_free_page(GFP_KERNEL))
+        await k.drain_local_pages()
+
+
+def test_the_locks_of_others() -> None:
+    _, seen = run_watched(neighbours, "direct")
+    # Each round takes zone->lock for a refill and for a drain.
+    assert (seen.zone_locks_others, seen.zone_locks_own, seen.pages) == (20, 0, 0)
+
+
+class Tries(Direct):
+    """Holds a raw lock, lets time pass, and takes it once more by a trylock, for 300 ns."""
+
+    name = "tries"
+    held_ns = 300
+
+    async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> int | None:
+        locks, lock = kvfree.system.locks, kvfree.system.lock_factory.make("mine", LockKind.RAW_SPINLOCK)
+        await locks.raw_spin_lock(cpu, lock)
+        await locks.raw_spin_unlock(cpu, lock)
+        await locks.raw_spin_unlock(cpu, krcp.lock)
+        cpu.clock += 50_000
+        assert locks.raw_spin_trylock(cpu, lock)
+        cpu.clock += self.held_ns
+        await locks.raw_spin_unlock(cpu, lock)
+        await locks.raw_spin_lock(cpu, krcp.lock)
+        return None
+
+
+@pytest.mark.parametrize("held_ns", [300, 900])
+def test_a_lock_that_was_tried_is_held_from_then_on(monkeypatch: pytest.MonkeyPatch, held_ns: int) -> None:
+    monkeypatch.setattr(Tries, "held_ns", held_ns)
+    run = Run(one_call, RunOptions(design=Tries(), events=False))
+    seen = watch(run.machine)
+    run.run()
+    assert seen.raw_held_ns == held_ns
+    assert seen.irqs_off_ns > 50_000
