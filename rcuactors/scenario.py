@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from .config import Config, value_text, with_settings
+from .design_loading import DesignChoice
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import DEFAULT_MAX_STEPS
@@ -25,7 +26,6 @@ from .eras import DEFAULT_ERA, find_era
 from .errors import BadInput
 from .kapi import Kernel
 from .kernel.costs import CostModel
-from .kvfree.rules import PageSource
 from .machine import Machine, Setup
 from .result import Result, collect
 
@@ -155,11 +155,12 @@ class RunOptions:
     """How to run a scenario.
 
     `settings` maps names of the configuration, or of the scenario's parameters, to values as text. `design` is the
-    version's own unless given; `max_steps` bounds the run; without `events` nothing is told to `sinks`.
+    version's own unless given: a bundled one's name, the path of a file that holds one, or an object. `max_steps`
+    bounds the run; without `events` nothing is told to `sinks`.
     """
 
     kernel: str = DEFAULT_ERA
-    design: str | PageSource | None = None
+    design: DesignChoice | None = None
     settings: Mapping[str, str] = attrs.field(factory=dict)
     strategy: Strategy = attrs.field(factory=Timed)
     seed: int = 0

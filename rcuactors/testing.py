@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from .config import value_text
+from .design_loading import DesignChoice
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import DEFAULT_MAX_STEPS
 from .engine.events import Sink
 from .eras import DEFAULT_ERA
 from .explore import make_strategy
-from .kvfree.rules import PageSource
 from .result import Result
 from .scenario import Run, RunOptions, Scenario, scenario
 
@@ -39,7 +39,7 @@ class RcuLab:
         script: Script,
         *,
         kernel: str = DEFAULT_ERA,
-        design: str | PageSource | None = None,
+        design: DesignChoice | None = None,
         seed: int = 0,
         strategy: Strategy | str | None = None,
         max_steps: int = DEFAULT_MAX_STEPS,

@@ -7,7 +7,8 @@ work later, in an interrupt that holds none of the caller's locks.
 * v5.9 asks for a page under two raw locks: "Invalid wait context" with PROVE_RAW_LOCK_NESTING.
 * v5.11 is clean everywhere, with one refill asked for and done.
 * With --set queue_directly=y the scenario queues the refill's work as a design without the hrtimer stage
-  would: lockdep reports the recursion, and the CPU spins on its own lock for ever, on every kernel.
+  would: lockdep reports the circular locking order, since every wake-up takes this lock under the pool's,
+  and then the CPU spins on its own lock for ever, on every kernel.
 """
 
 from rcuactors import Kernel, scenario, script

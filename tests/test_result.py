@@ -35,7 +35,19 @@ def test_json_is_plain_and_complete(result: Result) -> None:
     assert {"scenario", "kernel", "config", "seed", "violations", "counters", "latency_ns", "digest"} <= set(data)
     assert set(data["counters"]) >= COUNTERS
     (violation,) = data["violations"]
-    assert set(violation) == {"kind", "title", "time_ns", "cpu", "context", "text"}
+    assert set(violation) == {
+        "kind",
+        "title",
+        "time_ns",
+        "cpu",
+        "context",
+        "text",
+        "line",
+        "trace",
+        "held",
+        "preempt_disabled_at",
+        "irqs_disabled_at",
+    }
     assert violation["kind"] == "leak"
     assert (data["scenario"], data["kernel"], data["seed"], data["strategy"]) == ("mixed", "v5.11", 3, "timed")
 

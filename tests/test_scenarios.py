@@ -28,6 +28,7 @@ SHIPPED = {
     "reader_holds_object",
     "scheduler_lock_caller",
     "slab_and_vmalloc",
+    "spin_under_raw",
 }
 
 
@@ -57,7 +58,7 @@ def test_the_head_names_the_scenario_and_says_what_to_expect(name: str) -> None:
     head = " ".join(source.split('"""')[1].split())
     assert "v5.11" in head or "every kernel" in head
     for row in load(name).expect.values():
-        for promised in row.values():
+        for promised in ", ".join(row.values()).split(", "):
             assert promised == "clean" or promised.replace("-", " ") in head.lower()
 
 
@@ -74,8 +75,9 @@ def test_a_work_queued_under_the_run_queues_lock_is_a_deadlock(label: str, prese
     """Why the refill begins with an hrtimer."""
     found = outcome("scheduler_lock_caller", label, preset, queue_directly="y")
     promised = load("scheduler_lock_caller").expect[label][preset]
-    before = "" if promised == "clean" else f"{promised}, "
-    assert found == f"{before}recursive-locking, deadlock"
+    # Lockdep is off after its first report.
+    seen_coming = "circular-locking" if promised == "clean" else promised
+    assert found == f"{seen_coming}, deadlock"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -145,7 +147,7 @@ def test_a_run_that_a_deadlock_ends_does_not_end_before_its_reports() -> None:
 def test_a_report_from_hardirq_says_what_turned_interrupts_off() -> None:
     """Not the place where the interrupted code had them off last."""
     result = run(load("hardirq_caller"), RunOptions(kernel="v5.9", design="direct"), PREEMPT_RT="y")
-    text = result.violations[0].text
+    text = result.violations[1].text
     assert "hardirqs last disabled at:\n common_interrupt\n" in text
     assert "Preemption disabled at:\n irq_enter_rcu\n" in text
 
@@ -185,9 +187,9 @@ SMALLER = {"cold_cache_burst": {"objects": 1200}, "flood": {"objects": 2000}, "s
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", NAMES)
-def test_v5_11_is_clean_under_the_random_strategy_too(name: str, preset: str) -> None:
+def test_v5_11_keeps_its_promises_under_the_random_strategy_too(name: str, preset: str) -> None:
     """A short form of a campaign: RCUACTORS_SEEDS=100 in the environment makes it a long one."""
     for seed in range(int(os.environ.get("RCUACTORS_SEEDS", "2"))):
         options = RunOptions(kernel="v5.11", strategy=make_strategy("random"), seed=seed)
         result = run(load(name), options, **PRESETS[preset], **SMALLER.get(name, {}))
-        assert result.outcome() == "clean", f"seed {seed}"
+        assert result.outcome() == load(name).expect["v5.11"][preset], f"seed {seed}"

@@ -79,7 +79,7 @@ class KvfreeRules:
 class PageSource(Protocol):
     """A design: one way to get a page for a new block when the CPU's cache is empty.
 
-    A design may have more methods, those of `DesignExtras`. Both methods here run under krcp->lock, a raw spinlock, with
+    A design may have more methods, those of `DesignExtras`. Both methods here run under krcp->lock, a raw lock, with
     interrupts off, in whatever context the caller of kvfree_rcu() is in.
     """
 

@@ -39,10 +39,20 @@ def head_line(result: Result) -> str:
 
 
 def splat_lines(violation: Violation) -> list[str]:
-    """Return a report with the time stamps of the kernel's log."""
+    """Return a report with the time stamps of the kernel's log, and below it what the kernel does not say."""
     seconds, rest = divmod(violation.time_ns, 1_000_000_000)
     stamp = f"[{seconds:5d}.{rest // 1000:06d}]"
-    return [f"{stamp} {line}".rstrip() for line in violation.text.split("\n")]
+    return [*(f"{stamp} {line}".rstrip() for line in violation.text.split("\n")), *_fault_lines(violation)]
+
+
+def _fault_lines(violation: Violation) -> list[str]:
+    """Whose line it is, and who forbade what it wanted."""
+    facts = (
+        ("at fault:", violation.line),
+        ("preemption disabled at", violation.preempt_disabled_at),
+        ("interrupts disabled at", violation.irqs_disabled_at),
+    )
+    return [f"  {label} {site}" for label, site in facts if site]
 
 
 def shown_splats(result: Result, *, every: bool = False) -> tuple[Sequence[Violation], str]:

@@ -174,6 +174,18 @@ def many_cpus(objects: int, rounds: int) -> Figure:
     return Figure("time of 1,024 CPUs, 4 busy / 4 CPUs", ratio, "<= 1.3", f"{large:.2f} s against {small:.2f} s")
 
 
+def validation(calls: int, rounds: int) -> Figure:
+    """Lockdep's share of the burst: the time with every check on, less that without lockdep, over that with."""
+
+    def with_lockdep(on: str) -> Callable[[], object]:
+        settings = {"PROVE_LOCKING": on, "PROVE_RAW_LOCK_NESTING": on}
+        return lambda: run(BURST, QUIET, objects=calls, **settings)
+
+    ratio, off_s, on_s = paired(with_lockdep("n"), with_lockdep("y"), rounds)
+    detail = f"{on_s:.2f} s with validation, {off_s:.2f} s without"
+    return Figure(f"lockdep's share of {calls:,} calls", 1 - ratio, "<= 0.4", detail)
+
+
 class _Runner(Device):
     """An actor that only hands over."""
 
@@ -226,6 +238,7 @@ def figures(*, short: bool) -> list[Callable[[], Figure]]:
         lambda: hundred_times(20_000 // scale, rounds),
         lambda: memory_follows_outstanding(20_000 // scale),
         lambda: many_cpus(20_000 // scale, rounds),
+        lambda: validation(1_000_000 // scale, rounds),
         lambda: hand_overs_against_trio(100_000 // scale, rounds),
     ]
 

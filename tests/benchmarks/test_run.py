@@ -34,6 +34,9 @@ def test_every_figure_is_measured(benchmarks: ModuleType) -> None:
         benchmarks.many_cpus(200, 1),
         benchmarks.hand_overs_against_trio(200, 1),
     ]
+    share = benchmarks.validation(2_000, 1)
+    assert share.ratio < 1
+    assert "without" in share.line()
     for figure in figures:
         assert figure.ratio > 0
         assert figure.name in figure.line()

@@ -257,7 +257,7 @@ def test_each_message_is_made_in_the_file_that_the_table_names() -> None:
     for row in table("messages.md", MESSAGES):
         for file in row[4].split(", "):
             source = (ROOT / "rcuactors" / code_of(file)).read_text(encoding="utf-8")
-            assert f"{code_of(row[0])}(sender=" in source, f"{row[0]} is not made in {file}"
+            assert re.search(rf"\b{code_of(row[0])}\(\s*sender=", source), f"{row[0]} is not made in {file}"
 
 
 def subclasses(root: type[Message]) -> list[type[Message]]:
