@@ -77,7 +77,7 @@ def _verdict_cell(verdict: Verdict | None) -> str:
     if verdict is None:
         return '<td class="missing">not measured</td>'
     if verdict.legal:
-        return '<td class="legal">legal</td>'
+        return f'<td class="legal" title="{escape(verdict.sentence())}">{escape(verdict.word)}</td>'
     colour = "dry" if verdict.dry else "fatal" if verdict.fatal else "wrong"
     return f'<td class="{colour}" title="{escape(verdict.sentence())}">{escape(verdict.word)}</td>'
 

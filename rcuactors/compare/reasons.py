@@ -78,10 +78,11 @@ def reasons(board: Board) -> dict[str, str]:
     }
 
 
-def _legality(card: Card) -> tuple[int, int]:
-    """For sorting: cells that are not legal, and those of them that are not so even with a filled page list."""
+def _legality(card: Card) -> tuple[int, int, int]:
+    """For sorting: cells that are not legal, those not even with a filled page list, those that leave something over."""
     wrong = [verdict for verdict in card.verdicts.values() if not verdict.legal]
-    return len(wrong), sum(not verdict.dry for verdict in wrong)
+    late = sum(bool(verdict.late) for verdict in card.verdicts.values())
+    return len(wrong), sum(not verdict.dry for verdict in wrong), late
 
 
 def _hopeless(cards: Sequence[Card]) -> set[Place]:
@@ -99,7 +100,7 @@ def _total(prices: Iterable[Price]) -> float:
 
 
 def _line(card: Card, ranking: Sequence[Card], hopeless: set[Place], prices: Mapping[str, Sequence[Price]]) -> str:
-    parts = [_standing(card, ranking, prices), _failures(card, hopeless), _shared(card, hopeless)]
+    parts = [_standing(card, ranking, prices), _failures(card, hopeless), _shared(card, hopeless), _left_over(card)]
     parts += [_workload_reports(card), _price(prices[card.design])]
     return " ".join(part for part in parts if part)
 
@@ -117,6 +118,8 @@ def _standing(card: Card, ranking: Sequence[Card], prices: Mapping[str, Sequence
     level = [other for other in ranking if _legality(other) == _legality(first)]
     if card not in level:
         best = len(first.verdicts) - _legality(first)[0]
+        if _legality(card)[:2] == _legality(first)[:2]:
+            return f"Lost: {share}, as many as {first.design}, which leaves less behind."
         if best == legal:
             return (
                 f"Lost: {share}, as many as {first.design}, but in more of the others not even with a filled pcplist."
@@ -212,6 +215,14 @@ def _shared(card: Card, hopeless: set[Place]) -> str:
         return ""
     subjects = dict.fromkeys(subject for _, subject in mine)
     return f"No design is legal in {', '.join(subjects)}."
+
+
+def _left_over(card: Card) -> str:
+    """What it never gives back."""
+    late = [verdict.late for verdict in card.verdicts.values() if verdict.late]
+    if not late:
+        return ""
+    return f"In {len(late)} of {len(card.verdicts)} cells something is left over when the machine is idle ({late[0]})."
 
 
 def _workload_reports(card: Card) -> str:

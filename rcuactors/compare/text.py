@@ -9,7 +9,7 @@ from .contexts import CONTEXTS
 from .costs import FIGURES
 from .reasons import reasons
 from .units import spread_shown
-from .verdict import DRY_MARK, LEGAL, Verdict
+from .verdict import DRY_MARK, LATE_MARK, LEGAL, Verdict
 from .workloads import WORKLOADS
 
 _MISSING = "?"
@@ -83,6 +83,9 @@ def legend_lines(board: Board) -> list[str]:
     lines += [f"{word}: {example}" for word, example in seen.items()]
     if any(verdict.dry for card in board.cards for verdict in card.verdicts.values()):
         lines.append(f"{DRY_MARK}: legal until the pcplist (the CPU's page list) runs dry, then this")
+    late = next((verdict.late for card in board.cards for verdict in card.verdicts.values() if verdict.late), "")
+    if late:
+        lines.append(f"{LATE_MARK}: legal, but when nothing ran any more there was something left, such as {late}")
     if any(verdict is None for card in board.cards for verdict in _all_cells(board, card)):
         lines.append(f"{_MISSING}: not measured")
     return lines or [f"{LEGAL}: nothing was reported"]

@@ -12,6 +12,10 @@ from .probe import Fill, Finding
 
 LEGAL: Final = "legal"
 DRY_MARK: Final = "~"
+LATE_MARK: Final = "+"
+
+AT_THE_END: Final = frozenset({"never-freed", "leak"})
+"""Kinds that are found when the machine is idle at last: they say what a design keeps, not where it may be called."""
 
 WORDS: Final = MappingProxyType(
     {
@@ -51,7 +55,7 @@ class Verdict:
     """Legal (`kind` is empty), or the first report; `fatal` is the kind after which nothing went on, if any.
 
     `dry` says that only probes with an empty page list found anything: legal until the pcplist runs dry. Of `seeds`
-    runs `failed` were not legal.
+    runs `failed` were not legal. `late` is what was found only when nothing ran any more.
     """
 
     kind: str = ""
@@ -59,31 +63,32 @@ class Verdict:
     fatal: str = ""
     way: str = ""
     dry: bool = False
+    late: str = ""
     failed: int = 0
     seeds: int = 1
 
     @property
     def legal(self) -> bool:
-        """Nothing was reported."""
+        """Nothing was reported while anything ran."""
         return not self.kind
 
     @property
     def rank(self) -> int:
         """How bad it is."""
-        return 0 if self.legal else 1 + bool(self.fatal) + 2 * (not self.dry)
+        return int(bool(self.late)) if self.legal else 2 + bool(self.fatal) + 2 * (not self.dry)
 
     @property
     def word(self) -> str:
         """A narrow column's text: what the machine died of, or else the first report."""
         if self.legal:
-            return LEGAL
+            return f"{LEGAL}{LATE_MARK if self.late else ''}"
         share = f" {self.failed}/{self.seeds}" if self.seeds > 1 else ""
         return f"{DRY_MARK if self.dry else ''}{word_of(self.fatal or self.kind)}{share}"
 
     def sentence(self) -> str:
         """The whole verdict."""
         if self.legal:
-            return LEGAL
+            return f"{LEGAL}, but at the end {self.late}" if self.late else LEGAL
         when = "legal until the pcplist runs dry, then " if self.dry else ""
         after = f", then {self.fatal}" if self.fatal and self.fatal != self.kind else ""
         share = f" (in {self.failed} of {self.seeds} seeds)" if self.seeds > 1 else ""
@@ -102,9 +107,10 @@ def verdict_of(by_seed: Sequence[Sequence[Finding]]) -> Verdict:
 
 
 def _of_one(findings: Sequence[Finding]) -> Verdict:
-    wrong = [finding for finding in findings if not finding.legal]
+    wrong = [finding for finding in findings if not finding.legal and finding.kind not in AT_THE_END]
     if not wrong:
-        return Verdict()
+        late = next((finding for finding in findings if not finding.legal), None)
+        return Verdict(late=f"{late.kind}: {late.title}") if late is not None else Verdict()
     dry = all(finding.fill == Fill.EMPTY.value for finding in wrong)
     # What is wrong with a filled list is told first; what the machine dies of is told, whenever that is.
     telling = wrong if dry else [finding for finding in wrong if finding.fill == Fill.FILLED.value]

@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from ..context import preempt
 from ..context.locks import LockKind
 from .gfp import Gfp
 from .objects import KObject
@@ -37,8 +38,8 @@ class IrqOffSlub(SlabAllocator):
         return found
 
     async def try_lock(self, cpu: Cpu, _mine: CpuSlab) -> bool | None:
-        """Interrupts off is all there is."""
-        return cpu.local_irq_save("local_trylock_irqsave")
+        """Interrupts off is all there is. That keeps no NMI away and shows it nothing: None there [analysis]."""
+        return None if preempt.in_nmi(cpu.ctx.preempt_count) else cpu.local_irq_save("local_trylock_irqsave")
 
     async def unlock(self, cpu: Cpu, _mine: CpuSlab, flags: bool) -> None:
         """Interrupts as they were."""

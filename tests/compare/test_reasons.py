@@ -52,6 +52,14 @@ def test_dry_is_said_and_beats_always(make_board: MakeBoard) -> None:
     assert without_c["a"].startswith("Lost: legal in 1 of 2 cells, as many as b, but in more of the others not even")
 
 
+def test_what_is_left_at_the_end_is_no_verdict_on_a_context_but_told(make_board: MakeBoard) -> None:
+    kept = Verdict(late="never-freed: 8 objects")
+    why = reasons(make_board({"a": {"process": kept, "NMI": kept}, "b": {"process": LEGAL, "NMI": LEGAL}}))
+    assert why["b"].startswith("Won: legal in 2 of 2 cells")
+    assert why["a"].startswith("Lost: legal in 2 of 2 cells, as many as b, which leaves less behind.")
+    assert "In 2 of 2 cells something is left over when the machine is idle (never-freed: 8 objects)." in why["a"]
+
+
 def test_what_no_design_survives_is_held_against_none(make_board: MakeBoard) -> None:
     why = reasons(make_board({"a": {"process": LEGAL, "NMI": DEAD}, "b": {"process": DRY, "NMI": DEAD}}))
     for line in why.values():

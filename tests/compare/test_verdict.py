@@ -11,6 +11,7 @@ OK_FILLED, OK_EMPTY = Finding(fill="filled", way="w"), Finding(fill="empty", way
 WAIT = Finding(fill="empty", way="w", kind="invalid-wait-context", title="BUG: Invalid wait context: x")
 DEAD = Finding(fill="empty", way="w", kind="recursive-locking", title="recursion", fatal="deadlock")
 SLEEPS = Finding(fill="filled", way="w", kind="sleeping-function", title="sleeps")
+KEPT = Finding(fill="empty", way="w", kind="never-freed", title="8 objects")
 OOPS = Finding(fill="filled", way="w", kind="null-dereference", title="NULL", fatal="null-dereference")
 
 
@@ -32,6 +33,8 @@ OOPS = Finding(fill="filled", way="w", kind="null-dereference", title="NULL", fa
         ),
         ([OK_FILLED, WAIT, OK_FILLED, DEAD], "~deadlock", None),
         ([OOPS, OK_EMPTY], "oops", "null-dereference: NULL"),
+        ([OK_FILLED, KEPT], "legal+", "legal, but at the end never-freed: 8 objects"),
+        ([SLEEPS, KEPT], "sleeps", "sleeping-function: sleeps"),
     ],
 )
 def test_one_seed(findings: list[Finding], word: str, sentence: str | None) -> None:
@@ -48,7 +51,7 @@ def test_the_worst_of_the_seeds_and_in_how_many() -> None:
 
 
 def test_ranks_are_in_order() -> None:
-    ordered = [[OK_FILLED], [OK_FILLED, WAIT], [OK_FILLED, DEAD], [SLEEPS], [OOPS]]
+    ordered = [[OK_FILLED], [OK_FILLED, KEPT], [OK_FILLED, WAIT], [OK_FILLED, DEAD], [SLEEPS], [OOPS]]
     ranks = [verdict_of([findings]).rank for findings in ordered]
     assert ranks == sorted(set(ranks))
 

@@ -372,7 +372,7 @@ def test_on_preempt_rt_an_nmis_objects_are_put_off_to_a_thread() -> None:
         await k.ndelay(1)
 
     def deferred(**settings: str) -> int:
-        one = Run(scenario()(script), RunOptions(design="nolock-sheaves", settings=settings))
+        one = Run(scenario()(script), RunOptions(kernel="v6.1-stable", design="nolock-sheaves", settings=settings))
         assert one.run().clean
         threads.append({thread.ctx.comm for thread in one.machine.system.threads})
         return one.machine.kvfree.source.deferred
