@@ -79,7 +79,7 @@ def reasons(board: Board) -> dict[str, str]:
 
 
 def _legality(card: Card) -> tuple[int, int, int]:
-    """For sorting: cells that are not legal, those not even with a filled page list, those that leave something over."""
+    """For sorting: cells that are not legal, those so even with a filled page list, those with something left."""
     wrong = [verdict for verdict in card.verdicts.values() if not verdict.legal]
     late = sum(bool(verdict.late) for verdict in card.verdicts.values())
     return len(wrong), sum(not verdict.dry for verdict in wrong), late
