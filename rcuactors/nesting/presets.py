@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from types import MappingProxyType
@@ -49,13 +50,6 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
     }
 )
 
-_STEMS: Final = {
-    "matrix_prove_raw": "prove_raw",
-    "matrix_rt": "rt",
-    "matrix_rt_repeats": "rt",
-    "matrix_stock": "stock",
-}
-
 
 def find_preset(name: str) -> Preset:
     """The preset of that name. Raises BadInput."""
@@ -65,14 +59,18 @@ def find_preset(name: str) -> Preset:
 
 
 def preset_for(recording: str) -> Preset:
-    """The preset of the kernel that a recording was taken on, told by the file's name. Raises BadInput."""
-    stem = PurePath(recording).stem
-    if stem not in _STEMS:
+    """The preset of the kernel that a recording was taken on, told by the file's name.
+
+    The name has the preset's in it, as words of its own, such as matrix_rt_repeats.csv. Raises BadInput.
+    """
+    words = f"_{'_'.join(re.findall('[a-z0-9]+', PurePath(recording).stem.lower()))}_"
+    named = [preset for name, preset in PRESETS.items() if f"_{name}_" in words]
+    if len(named) != 1:
         raise BadInput(
             f"--against {recording}: which kernel is it of? --as {'|'.join(PRESETS)}, or --set NAME=VALUE, tells; "
-            f"the names {', '.join(f'{known}.csv' for known in _STEMS)} tell by themselves"
+            "or the file's name, such as matrix_rt.csv"
         )
-    return PRESETS[_STEMS[stem]]
+    return named[0]
 
 
 def configuration(preset: Preset | None, settings: Mapping[str, str]) -> Config:
