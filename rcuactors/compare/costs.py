@@ -165,8 +165,8 @@ class Trial:
         ended = said = ""
         try:
             run.run()
-        except StepBoundExceeded as error:
-            ended, said = UNFINISHED, str(error)
+        except StepBoundExceeded:
+            ended, said = UNFINISHED, f"the run took more than {max_steps:,} steps"
         except KernelBug:
             pass  # it is among the violations
         except Exception as error:
