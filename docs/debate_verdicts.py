@@ -1,7 +1,7 @@
 """The grid of docs/the-debate.md: every design in every context on every kernel, as text and as a picture.
 
-`python -m docs.debate_verdicts` makes the probes of `rcuactors compare`, without its workloads, prints the grid, and says
-whether docs/debate-verdicts.svg shows the same; with `--write` it draws the picture anew.
+`python -m docs.debate_verdicts` makes the probes of `rcuactors compare`, without its workloads, prints the grid, and
+says whether docs/debate-verdicts.svg shows the same; with `--write` it draws the picture anew.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Shade:
     about: str
 
 
-SHADES: Final[Mapping[str, Shade]] = {
+SHADES: Final = {
     "legal": Shade(".", "#2da44e", "#238636", "legal"),
     "late": Shade("+", "#a6e3b5", "#7fbf8f", "legal, but objects stay behind"),
     "dry": Shade("~", "#eac54f", "#d29922", "legal until the page list runs dry"),
@@ -87,11 +87,11 @@ def as_svg(grid: Grid) -> Iterator[str]:
     group = CELL * len(CONTEXTS) + GAP
     wide, high = NAME_WIDTH + group * len(BUILDS) + 40, TOP + CELL * len(grid) + 50
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" role="img" '
-        'aria-labelledby="title desc">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
+        'role="img" aria-labelledby="title desc">'
     )
     yield '  <title id="title">Where each design is legal</title>'
-    yield '  <desc id="desc">Rows are designs, columns are contexts on three kernels. The same as text is beside it.</desc>'
+    yield '  <desc id="desc">Rows are designs, columns are contexts on three kernels.</desc>'
     yield from _styles()
     yield f'  <rect class="page" x="0.5" y="0.5" width="{wide - 1}" height="{high - 1}" rx="6"/>'
     for number, kernel in enumerate(BUILDS):
@@ -100,15 +100,15 @@ def as_svg(grid: Grid) -> Iterator[str]:
         y = TOP + CELL * row
         yield f'  <text x="{NAME_WIDTH - 8}" y="{y + 15}" text-anchor="end">{design}</text>'
         yield from (
-            f'  <rect class="{_name_of(cells[kernel, context])}" x="{NAME_WIDTH + group * number + CELL * column}" y="{y}" '
-            f'width="{CELL - 2}" height="{CELL - 2}" rx="3"><title>{design}, {kernel}, {escaped(context)}: '
-            f"{cells[kernel, context].about}</title></rect>"
+            _square(
+                cells[kernel, context], NAME_WIDTH + group * number + CELL * column, y, f"{design}, {kernel}, {context}"
+            )
             for number, kernel in enumerate(BUILDS)
             for column, context in enumerate(CONTEXTS)
         )
     x = NAME_WIDTH
-    for name, shade in SHADES.items():
-        yield f'  <rect class="{name}" x="{x}" y="{high - 36}" width="{CELL - 2}" height="{CELL - 2}" rx="3"/>'
+    for shade in SHADES.values():
+        yield _square(shade, x, high - 36, "meaning")
         yield f'  <text x="{x + CELL + 4}" y="{high - 21}">{shade.about}</text>'
         x += CELL + 24 + 6 * len(shade.about)
     yield "</svg>"
@@ -136,8 +136,13 @@ def _styles() -> Iterator[str]:
     yield "  </style>"
 
 
-def _name_of(shade: Shade) -> str:
-    return next(name for name, each in SHADES.items() if each is shade)
+def _square(shade: Shade, x: int, y: int, of: str) -> str:
+    """A cell, which says what it is when it is pointed at."""
+    name = next(name for name, each in SHADES.items() if each is shade)
+    return (
+        f'  <rect class="{name}" x="{x}" y="{y}" width="{CELL - 2}" height="{CELL - 2}" rx="3">'
+        f"<title>{escaped(of)}: {shade.about}</title></rect>"
+    )
 
 
 def escaped(text: str) -> str:
