@@ -188,10 +188,11 @@ def _outcome(result: Result, ended: str) -> str:
 
 def _figures(result: Result, seen: Watch) -> dict[str, Number]:
     counters, latency = result.counters, result.latency_ns
-    calls = sum(sum(row.values()) for row in counters["calls"].values())
+    # Those that came back: one in which the machine stood still has found nothing.
+    calls = seen.calls
     fallbacks = counters["fallbacks_list"] + counters["fallbacks_synchronize"]
     return {
-        "found_percent": round(100 * (calls - fallbacks) / calls, 2) if calls else None,
+        "found_percent": round(100 * max(calls - fallbacks, 0) / calls, 2) if calls else None,
         "pages": seen.pages,
         "peak_pages": seen.peak_pages,
         "fallbacks_list": counters["fallbacks_list"],
