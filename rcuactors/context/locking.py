@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from .processor import Processor
 
 
+def queued_read_mode(preempt_count: int) -> int:
+    """read_lock_is_recursive(): queued rwlocks let only readers in interrupts pass a waiting writer."""
+    return RECURSIVE_READ if preempt.in_interrupt(preempt_count) else READ
+
+
 def _no_rcu(_cpu: Processor) -> None:
     """A machine without RCU."""
 
@@ -162,8 +167,7 @@ class Locks:
         await self.spin_unlock(cpu, lock)
 
     def _read_mode(self, cpu: Processor) -> int:
-        """read_lock_is_recursive(): queued rwlocks let only readers in interrupts pass a waiting writer."""
-        return RECURSIVE_READ if self.rt or preempt.in_interrupt(cpu.ctx.preempt_count) else READ
+        return RECURSIVE_READ if self.rt else queued_read_mode(cpu.ctx.preempt_count)
 
     async def read_lock(self, cpu: Processor, lock: Lock) -> None:
         """read_lock(): shared. Outside interrupts it queues behind a writer that waits."""

@@ -142,6 +142,19 @@ class Lock:
         return granted
 
 
+@attrs.frozen
+class MapSpec:
+    """A lockdep map that is no lock.
+
+    With `check` off it is entered by readers (rcu_read_lock()); with it on, it stands for a dependency (fs_reclaim).
+    """
+
+    name: str
+    inner: WaitType
+    outer: WaitType | None = None
+    check: bool = False
+
+
 class LockFactory:
     """Makes locks; locks of the same name and kind are of one class. Addresses are made up, the same in every run."""
 
@@ -168,13 +181,9 @@ class LockFactory:
             lock.classes[subclass] = found
         return found
 
-    def make_map(self, name: str, *, inner: WaitType, outer: WaitType | None = None, check: bool = False) -> Lock:
-        """A lockdep map that is no lock.
-
-        With `check` off it is entered by readers (rcu_read_lock()); with it on, it stands for a dependency
-        (fs_reclaim).
-        """
-        lock_class = LockClass(name, next(self._keys), LockKind.MAP, inner, outer, check=check)
+    def make_map(self, spec: MapSpec) -> Lock:
+        """A lockdep map of a class of its own."""
+        lock_class = LockClass(spec.name, next(self._keys), LockKind.MAP, spec.inner, spec.outer, check=spec.check)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 
     def make_override(self, name: str, *, inner: WaitType) -> Lock:

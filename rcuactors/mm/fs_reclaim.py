@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TYPE_CHECKING, Final
 
+from ..context.locks import MapSpec
 from ..context.waittype import WaitType
 from .gfp import Gfp, may_block
 
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
 
+FS_RECLAIM_MAP: Final = MapSpec("fs_reclaim", WaitType.INV, check=True)
+
 _NEEDED: Final = Gfp.DIRECT_RECLAIM | Gfp.FS
+
+
+def may_reclaim_into_fs(gfp: Gfp) -> bool:
+    """__need_reclaim(): the request may reclaim directly, and call into file systems."""
+    return gfp & _NEEDED == _NEEDED
 
 
 class FsReclaim:
@@ -27,7 +35,7 @@ class FsReclaim:
 
     def __init__(self, system: System, reclaimers: Container[int]) -> None:
         self._lockdep = system.lockdep
-        self._map = system.lock_factory.make_map("fs_reclaim", inner=WaitType.INV, check=True)
+        self._map = system.lock_factory.make_map(FS_RECLAIM_MAP)
         self._reclaimers = reclaimers
         self._booted = False
 
@@ -53,7 +61,7 @@ class FsReclaim:
         if not (ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting) or not may_block(gfp):
             # Nothing is held and nothing is off: boot has been here before, and sleeping is allowed.
             return
-        if self._booted and gfp & _NEEDED == _NEEDED and cpu.current.pid not in self._reclaimers:
+        if self._booted and may_reclaim_into_fs(gfp) and cpu.current.pid not in self._reclaimers:
             self.fs_reclaim_acquire(cpu, "might_alloc")
             self.fs_reclaim_release(cpu)
         cpu.judge.might_sleep(cpu)

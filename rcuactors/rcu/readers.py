@@ -8,12 +8,13 @@ bottom halves or preemption off are readers, too; rcu_read_lock_bh() and rcu_rea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
 from ..context import preempt
 from ..context.lockdep import RECURSIVE_READ
+from ..context.locks import MapSpec
 from ..context.trace import caller_site, suspended_trace
 from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from ..kernel.thread import Thread
     from .gp import GracePeriodMachine
     from .oracle import Oracle, Reader
+
+
+RCU_MAP: Final = MapSpec("rcu_read_lock", WaitType.CONFIG, WaitType.FREE)
+RCU_BH_MAP: Final = MapSpec("rcu_read_lock_bh", WaitType.CONFIG, WaitType.FREE)
+RCU_SCHED_MAP: Final = MapSpec("rcu_read_lock_sched", WaitType.SPIN, WaitType.FREE)
+"""rcu_lock_map and its kin (kernel/rcu/update.c): to enter a section is always legal, what may be done in it is not."""
 
 
 @attrs.define(eq=False)
@@ -47,9 +54,7 @@ class ReadSide:
     def __attrs_post_init__(self) -> None:
         system = self.system
         make_map = system.lock_factory.make_map
-        self.rcu = make_map("rcu_read_lock", inner=WaitType.CONFIG, outer=WaitType.FREE)
-        self.rcu_bh = make_map("rcu_read_lock_bh", inner=WaitType.CONFIG, outer=WaitType.FREE)
-        self.rcu_sched = make_map("rcu_read_lock_sched", inner=WaitType.SPIN, outer=WaitType.FREE)
+        self.rcu, self.rcu_bh, self.rcu_sched = make_map(RCU_MAP), make_map(RCU_BH_MAP), make_map(RCU_SCHED_MAP)
         self._preemptible = system.config.preemptible_kernel
         system.locks.rcu_enter, system.locks.rcu_leave = self._enter_rt_lock, self._leave_rt_lock
         system.hooks.on_switch.append(self.note_context_switch)

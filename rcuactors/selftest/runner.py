@@ -17,14 +17,17 @@ from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
 from ..context.lockdep import READ, RECURSIVE_READ, WRITE, Lockdep
-from ..context.locks import Lock, LockFactory, LockKind
+from ..context.locking import queued_read_mode
+from ..context.locks import Lock, LockFactory, LockKind, MapSpec
 from ..context.processor import Processor, Sleeper
 from ..context.splat import Ident
 from ..context.violation import Reporter, Violation
-from ..context.waittype import WaitNumbers, WaitType
+from ..context.waittype import WaitNumbers
 from ..engine.choice import Timed
 from ..engine.conductor import Conductor
-from ..mm.gfp import GFP_KERNEL, Gfp, may_block
+from ..mm.fs_reclaim import FS_RECLAIM_MAP, may_reclaim_into_fs
+from ..mm.gfp import GFP_KERNEL, Gfp
+from ..rcu.readers import RCU_BH_MAP, RCU_MAP, RCU_SCHED_MAP
 from .program import INITIALISE, LEAVE, MIGHT_ALLOC, UNLOCK, Step, lock_class_of, parse
 from .rows import Case, sections
 
@@ -48,21 +51,6 @@ _FLAGS: Final = {"GFP_KERNEL": GFP_KERNEL, "GFP_NOFS": GFP_KERNEL & ~Gfp.FS}
 
 
 @attrs.frozen(kw_only=True)
-class _Map:
-    """A lockdep map and how it is entered. That of a reader never waits; what counts is what may be done inside."""
-
-    name: str
-    inner: WaitType
-    outer: WaitType | None = WaitType.FREE
-    read: int = RECURSIVE_READ
-    check: bool = False
-
-
-_FS_RECLAIM: Final = _Map(name="fs_reclaim", inner=WaitType.INV, outer=None, read=WRITE, check=True)
-"""Held by who reclaims, and for a moment by who might have to (mm/page_alloc.c, fs_reclaim_acquire())."""
-
-
-@attrs.frozen(kw_only=True)
 class _Surroundings:
     """What a section changes: preempt_count, interrupts, the map that it enters; `nofs` as memalloc_nofs_save()."""
 
@@ -70,19 +58,17 @@ class _Surroundings:
     irqs_off: bool = False
     threadable: bool = False
     nofs: bool = False
-    map: _Map | None = None
+    map: MapSpec | None = None
 
 
 _SURROUNDINGS: Final = {
     "HARDIRQ": _Surroundings(count=preempt.HARDIRQ_OFFSET, irqs_off=True, threadable=True),
     "HARDIRQ_NOT_THREADED": _Surroundings(count=preempt.HARDIRQ_OFFSET, irqs_off=True),
     "SOFTIRQ": _Surroundings(count=preempt.SOFTIRQ_OFFSET),
-    "RCU": _Surroundings(map=_Map(name="rcu_read_lock", inner=WaitType.CONFIG)),
-    "RCU_BH": _Surroundings(
-        count=preempt.SOFTIRQ_DISABLE_OFFSET, map=_Map(name="rcu_read_lock_bh", inner=WaitType.CONFIG)
-    ),
-    "RCU_SCHED": _Surroundings(count=preempt.PREEMPT_OFFSET, map=_Map(name="rcu_read_lock_sched", inner=WaitType.SPIN)),
-    "FS_RECLAIM": _Surroundings(map=_FS_RECLAIM),
+    "RCU": _Surroundings(map=RCU_MAP),
+    "RCU_BH": _Surroundings(count=preempt.SOFTIRQ_DISABLE_OFFSET, map=RCU_BH_MAP),
+    "RCU_SCHED": _Surroundings(count=preempt.PREEMPT_OFFSET, map=RCU_SCHED_MAP),
+    "FS_RECLAIM": _Surroundings(map=FS_RECLAIM_MAP),
     "NOFS": _Surroundings(nofs=True),
 }
 
@@ -164,7 +150,7 @@ class Bench:
     def _mode(self, action: str) -> int:
         """How an operation takes its lock; read_lock_is_recursive() for the readers of a queued rwlock_t."""
         if action == "queued_read_lock":
-            return RECURSIVE_READ if preempt.in_interrupt(self._ctx.preempt_count) else READ
+            return queued_read_mode(self._ctx.preempt_count)
         return {"read_lock": RECURSIVE_READ, "down_read": READ}.get(action, WRITE)
 
     def _lock(self, name: str, kind: LockKind) -> Lock:
@@ -208,7 +194,7 @@ class Bench:
         ctx.hardirq_threadable = into.threadable or ctx.hardirq_threadable
         self._set(count=ctx.preempt_count + into.count, irqs_off=ctx.irqs_disabled or into.irqs_off)
         if into.map is not None:
-            self._lockdep.acquire(self._cpu, self._map(into.map), read=into.map.read, site=site)
+            self._lockdep.acquire(self._cpu, self._map(into.map), site=site)
 
     def _leave(self) -> None:
         out_of, irqs_off, threadable = self._open.pop()
@@ -217,11 +203,10 @@ class Bench:
         self._ctx.hardirq_threadable = threadable
         self._set(count=self._ctx.preempt_count - out_of.count, irqs_off=irqs_off)
 
-    def _map(self, kind: _Map) -> Lock:
-        if kind.name not in self._locks:
-            made = self._factory.make_map(kind.name, inner=kind.inner, outer=kind.outer, check=kind.check)
-            self._locks[kind.name] = made
-        return self._locks[kind.name]
+    def _map(self, spec: MapSpec) -> Lock:
+        if spec.name not in self._locks:
+            self._locks[spec.name] = self._factory.make_map(spec)
+        return self._locks[spec.name]
 
     def _might_alloc(self, step: Step) -> None:
         """might_alloc(): whoever may reclaim into file systems must not be doing so already."""
@@ -230,9 +215,9 @@ class Bench:
             raise ValueError(f"{step}: no such flags; there are {', '.join(_FLAGS)}")
         if any(section.nofs for section, *_ in self._open):
             gfp &= ~Gfp.FS  # current_gfp_context()
-        if may_block(gfp) and gfp & Gfp.FS:
-            self._lockdep.acquire(self._cpu, self._map(_FS_RECLAIM), read=_FS_RECLAIM.read, site=str(step))
-            self._lockdep.release(self._cpu, self._map(_FS_RECLAIM))
+        if may_reclaim_into_fs(gfp):
+            self._lockdep.acquire(self._cpu, self._map(FS_RECLAIM_MAP), site=str(step))
+            self._lockdep.release(self._cpu, self._map(FS_RECLAIM_MAP))
 
 
 def failed(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -1,4 +1,4 @@
-"""context/locks.py: who spins, who sleeps, who is next, and what happens meanwhile."""
+"""context/locking.py: who spins, who sleeps, who is next, and what happens meanwhile."""
 
 from __future__ import annotations
 
