@@ -20,14 +20,14 @@ from ..compare.designs import find_designs
 from ..compare.documents import COLUMNS, document_of, rows_of
 from ..compare.html import page_of
 from ..compare.kernels import BUILDS, find_kernels, to_measure
-from ..compare.parallel import in_this_process, run_tasks
-from ..compare.tasks import Answer, Plan, Task, scenario_of, tasks_of
+from ..compare.tasks import Answer, Plan, Task, do, in_good_order, scenario_of, tasks_of
 from ..compare.text import lines_of
 from ..config import field_names, split_setting
 from ..engine.choice import Timed
 from ..errors import BadInput
 from ..explore import Random
 from ..loading import find_scenarios
+from ..processes import do_all, in_this_process
 from ..report.units import plural
 from ..spelling import did_you_mean
 from .common import whole_number
@@ -249,20 +249,23 @@ class Progress:
         """Do all tasks; whether Ctrl-C ended it."""
         watched = sys.stderr is not None and sys.stderr.isatty()
         bar = progress_bar(self.shown) if watched else contextlib.nullcontext()
-        stopper = Stopper(_PATIENCE_S)
         # In this process a run is let come to its end, unless it never does; other processes are just ended.
-        alone = in_this_process(self.tasks, jobs)
+        stopper = Stopper(_PATIENCE_S if in_this_process(self.tasks, jobs) else 0)
+        order = in_good_order(self.tasks)
+        answers = do_all(do, [self.tasks[number] for number in order], jobs)
         try:
-            with stopper.listening() if alone else contextlib.nullcontext(), bar:
-                for number, answer, seconds in run_tasks(self.tasks, jobs):
-                    self.answers[number] = answer
-                    name = self.tasks[number].design.name
+            with stopper.listening(), bar, contextlib.closing(answers):
+                for position, (answer, seconds) in answers:
+                    if isinstance(answer, BadInput):
+                        raise answer
+                    self.answers[order[position]] = answer
+                    name = self.tasks[order[position]].design.name
                     self.seconds[name] = self.seconds.get(name, 0.0) + seconds
                     if stopper.requested:
                         return True
         except BaseException as error:
             cause = first_cause(error)
-            if isinstance(cause, KeyboardInterrupt):
+            if stopper.requested or isinstance(cause, KeyboardInterrupt):
                 return True
             raise cause from None
         return False

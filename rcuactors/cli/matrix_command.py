@@ -30,7 +30,7 @@ from .common import whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
 from .session import first_cause
-from .watching import progress_bar
+from .watching import Stopper, progress_bar
 
 _COLUMNS: Final = ("context", "op", "variant", "verdict", "title")
 _MOST_JOBS: Final = 256
@@ -181,11 +181,16 @@ def _run(plan: _Plan, jobs: int) -> tuple[list[Outcome], bool]:
     outcomes: list[Outcome] = []
     watched = sys.stderr is not None and sys.stderr.isatty()
     bar = progress_bar(lambda: f"{len(outcomes)} of {len(plan.cells)} cells") if watched else contextlib.nullcontext()
+    stopper = Stopper() if jobs == 1 else Stopper(0)
+    results = run_cells(plan.cells, plan.kernel, plan.config, jobs)
     try:
-        with bar:
-            outcomes.extend(run_cells(plan.cells, plan.kernel, plan.config, jobs))
+        with stopper.listening(), bar, contextlib.closing(results):
+            for outcome in results:
+                outcomes.append(outcome)
+                if stopper.requested:
+                    return outcomes, True
     except BaseException as error:
-        if not isinstance(first_cause(error), KeyboardInterrupt):
+        if not stopper.requested and not isinstance(first_cause(error), KeyboardInterrupt):
             raise
         return outcomes, True
     return outcomes, False

@@ -23,7 +23,8 @@ _BAR_EVERY_S: Final = 0.2
 class Stopper:
     """Ctrl-C. A sink, since a run can be ended in good order at an event; without any, it is ended anywhere.
 
-    A second Ctrl-C, or so many seconds, make the difference.
+    A second Ctrl-C, or so many seconds, make the difference. An exception that ends it anywhere can be lost, in
+    somebody's `__del__` for instance: who does many things asks for `requested` after each.
     """
 
     def __init__(self, patience_s: float = _PATIENCE_S) -> None:
@@ -37,7 +38,8 @@ class Stopper:
             raise KeyboardInterrupt
 
     def _handle(self, _signal: int, _frame: object) -> None:
-        if self.requested:
+        if self.requested or not self._patience_s:
+            self.requested = True
             raise KeyboardInterrupt
         self.requested = True
         self._timer = threading.Timer(self._patience_s, _thread.interrupt_main)

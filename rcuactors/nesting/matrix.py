@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+import contextlib
+import functools
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from ..config import Config
 from ..eras import find_era
+from ..processes import do_all
 from .cells import Cell
 from .rig import Outcome, run_cell
 
 _CHUNK: Final = 16
 
 
-def run_cells(cells: Sequence[Cell], kernel: str, config: Config, jobs: int = 1) -> Iterator[Outcome]:
+def run_cells(cells: Sequence[Cell], kernel: str, config: Config, jobs: int = 1) -> Generator[Outcome]:
     """Try the cells on that kernel. With several jobs, each process takes a handful of cells at a time."""
-    chunks = [cells[at : at + _CHUNK] for at in range(0, len(cells), _CHUNK)]
-    if jobs == 1 or len(chunks) <= 1:
+    if jobs == 1 or len(cells) <= _CHUNK:
         era = find_era(kernel)
         for cell in cells:
             yield run_cell(cell, era, config)
         return
-    with ProcessPoolExecutor(
-        min(jobs, len(chunks)), mp_context=multiprocessing.get_context("spawn"), initializer=_deaf_to_ctrl_c
-    ) as pool:
-        futures: list[Future[list[Outcome]]] = [pool.submit(_run_chunk, chunk, kernel, config) for chunk in chunks]
-        try:
-            for future in futures:
-                yield from future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    chunks = [cells[at : at + _CHUNK] for at in range(0, len(cells), _CHUNK)]
+    early: dict[int, list[Outcome]] = {}
+    wanted = 0
+    with contextlib.closing(do_all(functools.partial(_run_chunk, kernel, config), chunks, jobs)) as answers:
+        for number, outcomes in answers:
+            early[number] = outcomes
+            while wanted in early:
+                yield from early.pop(wanted)
+                wanted += 1
 
 
-def _deaf_to_ctrl_c() -> None:
-    """Ctrl-C goes to every process of the terminal; the first one tells the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _run_chunk(cells: Sequence[Cell], kernel: str, config: Config) -> list[Outcome]:
+def _run_chunk(kernel: str, config: Config, cells: Sequence[Cell]) -> list[Outcome]:
     return list(run_cells(cells, kernel, config))

@@ -167,7 +167,7 @@ def test_bad_input(one_line: OneLine, args: tuple[str, ...], said: str) -> None:
 def test_a_worker_that_dies(one_line: OneLine, design_file: Callable[[str], str]) -> None:
     mine = design_file("os._exit(9)")
     said = one_line("compare", "raw_lock_caller", "--designs", "direct", "--design", mine, "--jobs", "2")
-    assert said.startswith("--jobs 2: a process of the comparison died")
+    assert said.startswith("--jobs 2: a process that did a part of the work died")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")

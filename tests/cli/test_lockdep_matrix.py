@@ -9,8 +9,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -197,17 +198,51 @@ def test_a_full_device(one_line: OneLine) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_prints_what_is_done(spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path, jobs: str) -> None:
-    with spawn("-m", "rcuactors", "lockdep", "matrix", "--jobs", jobs, "--csv", "out.csv") as process:
+@pytest.mark.parametrize("after_s", [0.2, 0.5, 2.0])
+def test_ctrl_c_prints_what_is_done(
+    spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path, jobs: str, after_s: float
+) -> None:
+    args = ("-m", "rcuactors", "lockdep", "matrix", "--jobs", jobs, "--csv", "out.csv")
+    with spawn(*args, start_new_session=True) as process:
         deadline = time.monotonic() + 30
         while not list(tmp_path.glob(".out.csv.*")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
+        time.sleep(after_s)
+        # As a terminal does: to every process.
+        os.killpg(process.pid, signal.SIGINT)
         out, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "interrupted\n")
     done, _, rest = out.partition(" of 1207 cells")
     rows = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()
     assert rest
     assert len(rows) - 1 == int(done.split()[-1]) < 1207
+
+
+class Swallows:
+    """Ctrl-C comes while it is deleted, where Python ignores whatever is raised."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_that_python_swallows(
+    call: Call, few_cells: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: str
+) -> None:
+    # Trio's Nursery has a __del__: a KeyboardInterrupt that fell into it was lost, and the table was run to its end.
+    module = importlib.import_module("rcuactors.cli.matrix_command")
+    run_cells = module.run_cells
+
+    def interrupted(cells: tuple[Cell, ...], *rest: Any) -> Iterator[Any]:
+        for number, outcome in enumerate(run_cells(cells, *rest)):
+            if number == 1:
+                Swallows()
+            yield outcome
+
+    monkeypatch.setattr(module, "run_cells", interrupted)
+    result = call("lockdep", "matrix", "--jobs", jobs)
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+    assert result.stdout.splitlines()[0].endswith(": 2 of 4 cells")

@@ -1,0 +1,77 @@
+"""Work over several processes. The answers come back as they are done, each with the number of its item."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from .errors import BadInput
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class WorkerDied(BadInput):
+    """A process that did a part of the work has ended by itself."""
+
+
+def in_this_process(items: Sequence[object], jobs: int) -> bool:
+    """Whether no other process is needed."""
+    return jobs == 1 or len(items) <= 1
+
+
+def do_all(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> Generator[tuple[int, Answer]]:
+    """(number of the item, what `work` returns for it), the first items begun first.
+
+    `work`, items and answers can be pickled. Close the generator to end it early: nothing is waited for. Raises
+    WorkerDied, and what `work` raises.
+    """
+    if in_this_process(items, jobs):
+        for number, item in enumerate(items):
+            yield number, work(item)
+        return
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(
+        min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_deaf_to_ctrl_c
+    ) as pool:
+        with _ctrl_c_held_back():
+            futures = {pool.submit(work, item): number for number, item in enumerate(items)}
+        complete = False
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+            complete = True
+        except BrokenProcessPool:
+            raise WorkerDied(
+                f"--jobs {jobs}: a process that did a part of the work died (killed, or out of memory); "
+                "fewer jobs need less memory, --jobs 1 needs no process"
+            ) from None
+        finally:
+            if not complete:
+                # Work that hangs must not keep anybody from leaving.
+                for process in set(multiprocessing.active_children()) - others:
+                    process.terminate()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Have processes begin deaf to Ctrl-C, where the system can: one that is still importing would complain aloud."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _deaf_to_ctrl_c() -> None:
+    """Ctrl-C goes to every process of the terminal; the first one tells the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
