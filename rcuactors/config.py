@@ -35,7 +35,7 @@ class Config:
     preempt_voluntary: bool = _kconfig(
         False, "booted with preempt=voluntary: built as with PREEMPT, but a thread gives way at cond_resched() only"
     )
-    PROVE_LOCKING: bool = _kconfig(True, "lockdep: held locks are tracked, recursion is reported")
+    PROVE_LOCKING: bool = _kconfig(True, "lockdep: held locks are tracked and judged; selects PREEMPT_COUNT")
     PROVE_RAW_LOCK_NESTING: bool = _kconfig(
         False, "lockdep checks wait types: no spinlock_t under a raw_spinlock_t; implies PROVE_LOCKING"
     )
@@ -86,8 +86,11 @@ class Config:
 
     @property
     def preempt_count(self) -> bool:
-        """CONFIG_PREEMPT_COUNT: preempt_disable() leaves a trace (include/linux/preempt.h)."""
-        return self.preemptible_kernel or self.DEBUG_ATOMIC_SLEEP
+        """CONFIG_PREEMPT_COUNT: preempt_disable() leaves a trace (include/linux/preempt.h).
+
+        PROVE_LOCKING and DEBUG_ATOMIC_SLEEP select it (lib/Kconfig.debug).
+        """
+        return self.preemptible_kernel or self.DEBUG_ATOMIC_SLEEP or self.lockdep
 
     @property
     def lockdep(self) -> bool:

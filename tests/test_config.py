@@ -119,7 +119,8 @@ def test_what_is_no_setting(text: str) -> None:
     ("changes", "preemptible", "count", "lockdep"),
     [
         ({}, True, True, True),
-        ({"PREEMPT": False}, False, False, True),
+        ({"PREEMPT": False}, False, True, True),
+        ({"PREEMPT": False, "PROVE_LOCKING": False}, False, False, False),
         ({"PREEMPT": False, "DEBUG_ATOMIC_SLEEP": True}, False, True, True),
         ({"PREEMPT": False, "PREEMPT_RT": True}, True, True, True),
         ({"PROVE_LOCKING": False}, True, True, False),

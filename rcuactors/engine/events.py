@@ -27,7 +27,7 @@ class Event:
     text: str
 
     def line(self) -> str:
-        """The event as ftrace prints it: microseconds, cut off, as there."""
+        """The event as ftrace prints it. Microseconds are cut off, as in the kernel's log; ftrace rounds them."""
         seconds, rest = divmod(self.time_ns, 1_000_000_000)
         return (
             f"{self.comm:>16}-{self.pid:<7} [{self.cpu:03d}] {self.flags} {seconds:5d}.{rest // 1000:06d}: "

@@ -87,9 +87,12 @@ class Cpu(Processor):
         return bool(self.mailbox.waiting) and not ctx.irqs_disabled
 
     def _may_preempt(self) -> bool:
-        ctx = self.ctx
-        idle = self.current is self.idle_thread
-        return not ctx.preempt_count and not ctx.irqs_disabled and not idle and self.system.config.full_preemption
+        return self.ctx.preemptible() and self.current is not self.idle_thread and self.system.config.full_preemption
+
+    @property
+    def in_idle_loop(self) -> bool:
+        """The idle thread itself runs, no interrupt handler on its stack. It is never preemptible (init_idle())."""
+        return self.idle and self.ctx.preempt_count == self.system.locks.preempt_offset
 
     def post_nmi(self, message: Nmi) -> None:
         """An NMI does not wait for interrupts to be enabled."""
@@ -119,7 +122,7 @@ class Cpu(Processor):
         ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, False
         ctx.irqs_disabled = True
         ctx.irqs_disabled_at = message.entry
-        if not ctx.preempt_count:
+        if not ctx.preempt_count or self.in_idle_loop:
             ctx.preempt_disabled_at = "irq_enter_rcu"
         ctx.preempt_count += preempt.HARDIRQ_OFFSET
         self.clock += costs.irq_entry_ns
@@ -134,6 +137,9 @@ class Cpu(Processor):
         ctx.hardirq_threadable, ctx.irq_config = outer
         if self.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
             await self.system.softirqs.irq_exit(self)
+        if ctx.held and not preempt.in_hardirq(ctx.preempt_count):
+            # What a handler has left behind is held with interrupts on from here.
+            self.system.lockdep.hardirqs_on(self)
         ctx.irqs_disabled = False
 
     async def _nmi(self, message: Nmi) -> None:
@@ -158,7 +164,7 @@ class Cpu(Processor):
     async def local_irq_restore(self, flags: bool) -> None:
         """Interrupts as they were; what waited is served now."""
         ctx = self.ctx
-        if ctx.held and not flags and ctx.irqs_disabled:
+        if not flags and ctx.irqs_disabled and (ctx.held or ctx.preempt_count >= preempt.HARDIRQ_OFFSET):
             self.system.lockdep.hardirqs_on(self)
         ctx.irqs_disabled = flags
         if not flags and (self.attention or self.clock >= self.conductor.horizon):
@@ -212,7 +218,7 @@ class Cpu(Processor):
 
     def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
         """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch()."""
-        if leaving.ctx.preempt_count:
+        if leaving.ctx.preempt_count and not self.in_idle_loop:
             complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
             if complaint is not None:
                 raise complaint

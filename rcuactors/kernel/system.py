@@ -122,7 +122,7 @@ class System:
         return cpu
 
     def _new_cpu(self, cpu_id: int) -> Cpu:
-        ctx = Context(comm=f"swapper/{cpu_id}", pid=0)
+        ctx = Context(comm=f"swapper/{cpu_id}", pid=0, preempt_count=self.locks.preempt_offset)
         strand = self.conductor.new_strand(f"cpu{cpu_id}")
         rq_lock = self.lock_factory.make("&rq->lock", LockKind.RAW_SPINLOCK)
         pi_lock = self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK)
@@ -197,10 +197,14 @@ class System:
     # -- events ------------------------------------------------------------------------------------------------------
 
     def emit(self, cpu: Cpu, name: str, text: str) -> None:
-        """An event of what runs on a CPU now; test `events.on` before building the text."""
+        """An event of what runs on a CPU now; test `events.on` before building the text.
+
+        The tracer has a name of its own for the idle threads (kernel/trace/trace.c, trace_find_cmdline()).
+        """
         ctx = cpu.ctx
+        comm = ctx.comm if ctx.pid else "<idle>"
         self.events.emit(
-            Event(cpu.clock, cpu.cpu_id, ctx.comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text)
+            Event(cpu.clock, cpu.cpu_id, comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text)
         )
 
     def emit_device(self, name: str, pid: int, time_ns: int, event: str, text: str) -> None:

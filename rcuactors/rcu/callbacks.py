@@ -116,7 +116,7 @@ class Callbacks:
     def _qs_needed(self, cpu: Cpu, message: Message) -> None:
         assert isinstance(message, QuiescentStateNeeded)
         self._readers.qs_needed[cpu.cpu_id] = message.seq
-        if cpu.idle and not cpu.ctx.preempt_count:
+        if cpu.in_idle_loop:
             self._readers.report(cpu)
 
     def _gp_ended(self, cpu: Cpu, message: Message) -> None:

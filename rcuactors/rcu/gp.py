@@ -133,7 +133,7 @@ class GracePeriodMachine(Device):
         self._emit("fqsstart")
         self._idle_unscanned = False
         for cpu in list(self._waiting.values()):
-            if cpu.idle and not cpu.ctx.preempt_count:
+            if cpu.in_idle_loop:
                 del self._waiting[cpu.cpu_id]
                 continue
             if cpu.cpu_id not in self._asked:

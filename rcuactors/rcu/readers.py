@@ -110,7 +110,7 @@ class ReadSide:
         ctx = cpu.ctx
         ctx.rcu_nesting += 1
         if not self._preemptible:
-            ctx.preempt_count += self.system.locks.preempt_offset
+            cpu.preempt_disable(caller_site())
         self._open(cpu, self.rcu)
 
     def _unnest(self, cpu: Cpu) -> None:
@@ -226,7 +226,8 @@ class ReadSide:
         CPU that the grace period has waited for too long is to call the scheduler.
         """
         # One level of hardirq is the tick's own; an idle thread that serves a softirq below it is not idle.
-        interrupted_plain = cpu.ctx.preempt_count & ~preempt.NMI_MASK == preempt.HARDIRQ_OFFSET
+        before = cpu.ctx.preempt_count - preempt.HARDIRQ_OFFSET & ~preempt.NMI_MASK
+        interrupted_plain = before == (self.system.locks.preempt_offset if cpu.idle else 0)
         if cpu.cpu_id in self.machine.urgent:
             self.machine.urgent.discard(cpu.cpu_id)
             if not (cpu.idle and interrupted_plain):

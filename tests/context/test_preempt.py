@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rcuactors import Kernel
 from rcuactors.context import preempt
 from rcuactors.context.context import Context
+from rcuactors.context.violation import ViolationKind
 from rcuactors.testing import RcuLab
 
 
@@ -178,11 +179,24 @@ def test_contexts_of_a_preemptible_kernel(rcu_lab: RcuLab) -> None:
 
 
 def test_without_preempt_count_a_kernel_does_not_know(rcu_lab: RcuLab) -> None:
-    seen = seen_in_each_context(rcu_lab, PREEMPT=False)
+    seen = seen_in_each_context(rcu_lab, PREEMPT=False, PROVE_LOCKING=False)
     assert seen["process"] == (0, False, False, False)
     assert seen["preempt off twice"] == seen["raw lock"] == seen["process"]
     assert seen["hardirq"] == (0x10000, True, False, True)
-    assert seen_in_each_context(rcu_lab, PREEMPT=False, DEBUG_ATOMIC_SLEEP=True)["raw lock"][0] == 1
+    for check in ("DEBUG_ATOMIC_SLEEP", "PROVE_LOCKING"):
+        only = {"PREEMPT": False, "PROVE_LOCKING": False, check: True}
+        assert seen_in_each_context(rcu_lab, **only)["raw lock"][0] == 1
+
+
+def test_lockdep_brings_the_count_that_finds_a_sleep_under_a_spinlock(rcu_lab: RcuLab) -> None:
+    async def sleeps(k: Kernel) -> None:
+        lock = k.spinlock("S")
+        await k.spin_lock(lock)
+        await k.msleep(1)
+        await k.spin_unlock(lock)
+
+    assert rcu_lab.run(sleeps, PREEMPT=False).kinds == {ViolationKind.SCHEDULING_WHILE_ATOMIC}
+    assert rcu_lab.run(sleeps, PREEMPT=False, PROVE_LOCKING=False).clean
 
 
 def test_on_preempt_rt_softirqs_are_threads(rcu_lab: RcuLab) -> None:

@@ -169,7 +169,7 @@ def test_when_the_second_batch_takes_what_the_first_could_not_the_monitor_runs_o
     assert watched(script)[0].clean
 
 
-@pytest.mark.parametrize("settings", [{}, {"PREEMPT_RT": "y"}, {"PREEMPT": "n"}])
+@pytest.mark.parametrize("settings", [{}, {"PREEMPT_RT": "y"}, {"PREEMPT": "n", "PROVE_LOCKING": "n"}])
 @pytest.mark.parametrize("kernel", ["v5.9", "v5.11"])
 def test_the_calls_are_counted_by_form_and_context(kernel: str, settings: dict[str, str]) -> None:
     async def script(k: Kernel) -> None:
