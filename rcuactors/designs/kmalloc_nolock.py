@@ -6,7 +6,8 @@ NMI: the block is asked for under krcp->lock, which the NMI may have interrupted
 
 A block is 2,048 bytes, so that there is a larger cache left for the second try: kmalloc_nolock() does not do large
 kmalloc(). That is 254 pointers instead of 510. Freed blocks are not cached but given back to slab, by way of an
-irq_work (kfree_nolock()); the kvfree_rcu() page cache stays empty.
+irq_work (kfree_nolock()); the kvfree_rcu() page cache stays empty. Where v6.1 gets a page itself, for a caller of the
+one-argument form that this design had none for, that page holds 254 pointers, too.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class KmallocNolock:
         """There is no cache to refill."""
 
     async def put_page(self, _kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc, page: int) -> bool:
-        """kfree_nolock()."""
-        assert isinstance(page, SlabBlock)
+        """kfree_nolock(); a page that v6.1 took for a caller of the one-argument form goes where it came from."""
+        if not isinstance(page, SlabBlock):
+            return False
         await self._freed.add(cpu, page.memory)
         return True

@@ -7,6 +7,11 @@ that has interrupted kvfree_rcu() itself. What the irq_work costs is time: an ob
 queued later.
 
 Only the two-argument form exists; who gives no rcu_head gets `sheaves`.
+
+What the irq_work hands over waits in the version's own batches, and shares their bugs. On v5.9 and v5.11 that is commit
+5da7cb193db3's, whatever the design: memory is freed after a grace period that is too old. On PREEMPT_RT this design
+shows it without any reader in the scenario: who holds the lock of the sheaf that was found busy counts as one
+(tests/kvfree/test_upstream_bugs.py).
 """
 
 from __future__ import annotations

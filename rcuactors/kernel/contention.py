@@ -42,9 +42,9 @@ async def sleep_on(cpu: Cpu, lock: Lock, *, rtlock: bool) -> None:
     """Sleep until the lock is handed over. With `rtlock` the switch counts as a preemption (SM_RTLOCK_WAIT)."""
     me = cpu.current
     outer, me.blocked_on = me.blocked_on, lock
+    lock.waiters.append(me)
     if lock.owner is me and _detects_deadlock(cpu, lock):
         await _rt_mutex_handle_deadlock(cpu, lock)
-    lock.waiters.append(me)
     # The kernel says nothing of the cycle; but it does complain about this switch, if it has to.
     if report_cycle(cpu, me, first=lambda: cpu.note_switch(me, preempted=rtlock)):
         await _give_up(cpu)

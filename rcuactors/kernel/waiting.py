@@ -9,6 +9,7 @@ from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 
 if TYPE_CHECKING:
+    from ..context.locks import Lock
     from ..context.processor import Sleeper
     from .cpu import Cpu
     from .system import System
@@ -31,7 +32,7 @@ def _find_cycle(start: Sleeper) -> list[Sleeper]:
         for holder in left[-1]:
             if holder is start:
                 return chain
-            if id(holder) not in seen and holder.blocked_on is not None:
+            if id(holder) not in seen:
                 seen.add(id(holder))
                 chain.append(holder)
                 left.append(_holders(holder))
@@ -42,14 +43,23 @@ def _find_cycle(start: Sleeper) -> list[Sleeper]:
     return []
 
 
+def _awaited(waiter: Sleeper) -> Lock | None:
+    """The lock it waits for. Who was given one just has not run since, and waits for nobody any more."""
+    lock = waiter.blocked_on
+    return lock if lock is not None and waiter in lock.waiters else None
+
+
 def _holders(waiter: Sleeper) -> Iterator[Sleeper]:
-    return iter(waiter.blocked_on.holders() if waiter.blocked_on is not None else ())
+    lock = _awaited(waiter)
+    return iter(lock.holders() if lock is not None else ())
 
 
 def _edge(waiter: Sleeper) -> str:
     thread = cast("Thread", waiter)
     lock = waiter.blocked_on
     assert lock is not None
+    if _awaited(waiter) is None:
+        return f" {thread} on CPU {thread.cpu.cpu_id} was given {lock.name} and has not run since"
     holders = [cast("Thread", holder) for holder in lock.holders()]
     names = ["itself" if holder is thread else f"{holder} on CPU {holder.cpu.cpu_id}" for holder in holders]
     verb = "spins on" if thread.spins else "sleeps on"

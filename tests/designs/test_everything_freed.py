@@ -154,3 +154,21 @@ def test_slab_blocks_are_given_back() -> None:
     one = Run(scenario()(script), RunOptions(design="kmalloc-nolock"))
     assert one.run().clean
     assert slabs[0] == slabs[1] == slabs[2]
+
+
+def test_a_page_among_the_slab_blocks_is_given_back_as_a_page() -> None:
+    """v6.1 takes one for a one-argument caller for whom kmalloc_nolock() had nothing: somebody is at the slab."""
+
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        k._machine.slab.try_lock = busy
+        await k.kvfree_rcu(p)
+
+    async def busy(_cpu, _mine) -> None:
+        return None
+
+    one = Run(scenario()(script), RunOptions(kernel="v6.1-stable", design="kmalloc-nolock"))
+    result = one.run()
+    assert result.clean
+    assert result.counters["caller_pages"] == result.counters["bulk_objects"] == 1
+    assert len(one.machine.pages.zone.in_use) == _pages_accounted_for(one.machine)

@@ -94,6 +94,32 @@ def test_a_work_that_leaks() -> None:
     assert not any("fine" in title for title in found)
 
 
+def test_a_work_that_held_a_lock_while_lockdep_went_off_has_leaked_nothing() -> None:
+    async def script(k: Kernel) -> None:
+        lock = k.raw_spinlock("L")
+
+        async def fn() -> None:
+            await k.raw_spin_lock(lock)
+            await k.udelay(100)
+            await k.raw_spin_unlock(lock)
+
+        async def inverts() -> None:
+            await k.udelay(50)
+            raw, spin = k.raw_spinlock("R"), k.spinlock("S")
+            await k.raw_spin_lock(raw)
+            await k.spin_lock(spin)
+            await k.spin_unlock(spin)
+            await k.raw_spin_unlock(raw)
+
+        await k.kthread_run(inverts, cpu=1)
+        work = k.work(fn)
+        await k.schedule_work(work)
+        await k.flush_work(work)
+
+    (found,) = titles(script, PROVE_RAW_LOCK_NESTING="y")
+    assert found.startswith("BUG: Invalid wait context: S at inverts")
+
+
 def test_a_timer_that_leaks() -> None:
     async def script(k: Kernel) -> None:
         async def fn() -> None:
@@ -103,7 +129,7 @@ def test_a_timer_that_leaks() -> None:
         await k.msleep(20)
         assert k.preempt_count() == 0
 
-    assert titles(script) == ["WARNING: timer: fn preempt leak: 00000100 -> 00000101"]
+    assert titles(script) == ["WARNING: timer: fn preempt leak: 00000101 -> 00000102"]
 
 
 def test_a_tasklet_that_leaks() -> None:
@@ -127,7 +153,30 @@ def test_a_handler_that_enables_interrupts() -> None:
 
         await k.raise_irq(irq, line="7-eth0")
 
-    assert titles(script) == ["WARNING: irq 7-eth0 handler enabled interrupts"]
+    assert titles(script) == [
+        "WARNING: DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())",
+        "WARNING: irq 7-eth0 handler enabled interrupts",
+    ]
+    assert titles(script, **OFF) == ["WARNING: irq 7-eth0 handler enabled interrupts"]
+
+
+def test_a_handler_that_leaves_a_lock_behind() -> None:
+    """On the way out interrupts are enabled over it (lockdep_hardirqs_on_prepare()): the next one could wait for it."""
+
+    async def script(k: Kernel) -> None:
+        lock = k.raw_spinlock("L")
+
+        async def irq() -> None:
+            await k.raw_spin_lock(lock)
+
+        async def innocent() -> None:
+            pass
+
+        await k.raise_irq(irq)
+        await k.raise_irq(innocent)
+        await k.raw_spin_unlock(lock)
+
+    assert titles(script) == ["WARNING: inconsistent lock state: L"]
 
 
 # -- counts ------------------------------------------------------------------------------------------------

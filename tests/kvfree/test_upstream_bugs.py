@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import GFP_ATOMIC, Kernel, KernelBug, RunOptions, ViolationKind, run, scenario
+from rcuactors import GFP_ATOMIC, Kernel, KernelBug, Run, RunOptions, ViolationKind, run, scenario
 from rcuactors.context.violation import UseAfterFree
 from rcuactors.kvfree.monitor import TodoMonitor
 
@@ -78,8 +78,8 @@ def test_5da7cb193db3_under_panic_on_warn_is_one_plain_exception() -> None:
     assert caught.value.violation.kind is ViolationKind.USE_AFTER_FREE
 
 
-def test_5da7cb193db3s_fix_cures_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch is usable only when all three of its channels are empty."""
+def _apply_5da7cb193db3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That commit's rule and nothing else: a batch is usable only when all three of its channels are empty."""
     detach = TodoMonitor._detach
 
     def only_into_empty_batches(krcp, batch) -> bool:
@@ -87,6 +87,10 @@ def test_5da7cb193db3s_fix_cures_it(monkeypatch: pytest.MonkeyPatch) -> None:
         return False if busy else detach(krcp, batch)
 
     monkeypatch.setattr(TodoMonitor, "_detach", staticmethod(only_into_empty_batches))
+
+
+def test_5da7cb193db3s_fix_cures_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _apply_5da7cb193db3(monkeypatch)
 
     async def script(k: Kernel) -> None:
         with pytest.raises(AssertionError):
@@ -126,6 +130,64 @@ def test_5da7cb193db3_with_the_list_in_the_place_of_vmalloc(kernel: str) -> None
     # v5.9 takes a page by itself, except on PREEMPT_RT.
     result = run(scenario()(script), RunOptions(kernel=kernel), nr_cpus="3", PREEMPT_RT="y")
     assert result.outcome() == "use-after-free"
+
+
+async def put_off_into_an_old_grace_period(k: Kernel) -> None:
+    """5da7cb193db3 behind kfree_rcu_nolock(), found by strategy random on v5.11 with PREEMPT_RT.
+
+    A batch with a vmalloc object waits for a grace period, which an early reader holds up. An interrupt hits a task
+    under the lock of the CPU's sheaf, which on PREEMPT_RT is a read-side section as any spinlock_t. The interrupt's
+    object is put off to the irq_work, whose thread preempts that task, finds the sheaf busy, and hands the object to
+    the ordinary kvfree_rcu(). The monitor drops it into the waiting batch; that grace period is older than the section.
+    """
+    machine = k._machine
+    gp, kvfree = machine.gp, machine.kvfree
+    area, p = await k.vmalloc(64), await k.kmalloc(64)
+    await warm(k)
+    sheaf_lock = kvfree.source.layer.of(k._cpu, p.home.cache).lock
+
+    async def early() -> None:
+        with k.rcu_reader():
+            await k.udelay(100_000)
+
+    async def sheaf_holder() -> None:
+        async def handler() -> None:
+            await k.kvfree_rcu(p, "rcu")
+
+        await machine.system.locks.spin_lock(k._cpu, sheaf_lock)
+        await k.raise_irq(handler)
+        await k.udelay(300_000)
+        await machine.system.locks.spin_unlock(k._cpu, sheaf_lock)
+
+    await k.kthread_run(early, cpu=1)
+    await k.usleep_range(100, 100)
+    await k.kvfree_rcu(area, "rcu")
+    while not gp.gp_seq & 3:
+        await k.msleep(1)
+    await k.msleep(8)
+    await k.kthread_run(sheaf_holder)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "fixed", "freed_early"),
+    [("v5.9", False, True), ("v5.11", False, True), ("v5.11", True, False), ("v6.1-stable", False, False)],
+)
+def test_5da7cb193db3_behind_kfree_rcu_nolock(
+    kernel: str, fixed: bool, freed_early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The design adds the reader and the way there, the version's batches add the bug; v6.1.192 has the backport."""
+    if fixed:
+        _apply_5da7cb193db3(monkeypatch)
+    one = Run(
+        scenario()(put_off_into_an_old_grace_period),
+        RunOptions(kernel=kernel, design="nolock-sheaves", settings={"PREEMPT_RT": "y"}),
+    )
+    result = one.run()
+    assert one.machine.kvfree.source.deferred == 2
+    assert result.counters["bulk_objects"] == result.counters["vmalloc_freed"] == 1
+    assert result.counters["grace_periods"] == (1 if freed_early else 2)
+    assert result.outcome() == ("use-after-free" if freed_early else "clean")
+    assert not freed_early or "reader sheaf_holder/" in result.violations[0].text
 
 
 @pytest.mark.parametrize(("kernel", "expected"), [("v5.9", [0, 2]), ("v5.11", [5, 0])])

@@ -1,0 +1,75 @@
+"""Who waits for whom, and who does not any more (rcuactors/kernel/waiting.py)."""
+
+from __future__ import annotations
+
+from rcuactors import Kernel, run, scenario
+
+PLAIN: dict[str, str] = {"PROVE_LOCKING": "n"}
+RT = {**PLAIN, "PREEMPT_RT": "y"}
+
+
+def test_who_was_given_a_lock_and_has_not_run_since_is_in_no_cycle() -> None:
+    """Two readers get R at once. The first cannot run yet; it waits for nobody, also not for the second."""
+
+    async def script(k: Kernel) -> None:
+        sem, first, second = k.rwsem("R"), k.mutex("M1"), k.mutex("M2")
+
+        async def reads_under(mutex) -> None:
+            await k.mutex_lock(mutex)
+            await k.down_read(sem)
+            await k.up_read(sem)
+            await k.mutex_unlock(mutex)
+
+        async def takes_under_read() -> None:
+            await k.down_read(sem)
+            await k.mutex_lock(second)
+            await k.mutex_unlock(second)
+            await k.up_read(sem)
+
+        async def keeps_its_cpu() -> None:
+            k.preempt_disable()
+            await k.udelay(5_000)
+            await k.preempt_enable()
+
+        await k.mutex_lock(second)
+        await k.down_write(sem)
+        await k.kthread_run(lambda: reads_under(first), cpu=1)
+        await k.kthread_run(takes_under_read, cpu=2)
+        await k.usleep_range(100, 100)
+        await k.kthread_run(keeps_its_cpu, cpu=1)
+        await k.usleep_range(100, 100)
+        await k.up_write(sem)
+        await k.usleep_range(100, 100)
+        await k.mutex_lock(first)
+        await k.mutex_unlock(first)
+        await k.mutex_unlock(second)
+
+    assert run(scenario()(script), nr_cpus="3", **PLAIN).clean
+
+
+def test_a_lock_that_was_given_to_who_cannot_run_is_told_as_such() -> None:
+    """It sleeps under a raw lock, the other thread of its CPU spins on that with interrupts off."""
+
+    async def script(k: Kernel) -> None:
+        raw, spin = k.raw_spinlock("RAW"), k.spinlock("S")
+
+        async def sleeps() -> None:
+            await k.raw_spin_lock(raw)
+            await k.spin_lock(spin)
+
+        async def spins() -> None:
+            await k.raw_spin_lock_irqsave(raw)
+
+        await k.spin_lock(spin)
+        await k.kthread_run(sleeps, cpu=1)
+        await k.udelay(100)
+        await k.kthread_run(spins, cpu=1)
+        await k.udelay(100)
+        await k.spin_unlock(spin)
+
+    last = run(scenario()(script), **RT).violations[-1].text
+    assert last.splitlines() == [
+        "DEADLOCK: nothing can run; 2 threads wait",
+        "  sleeps/21 on CPU 1 was given S and has not run since",
+        "  spins/22 on CPU 1 spins on RAW, held by sleeps/21 on CPU 1",
+    ]
