@@ -42,6 +42,8 @@ class Context:
     held: list[Lock] = attrs.field(factory=list)
     held_nodes: list[ChainNode] = attrs.field(factory=list)
     held_sites: list[str] = attrs.field(factory=list)
+    nests: dict[Lock, Lock] = attrs.field(factory=dict)
+    """Under which lock each that was taken with a nest lock was (held_lock.nest_lock); of interest while it is held."""
     preempt_disabled_at: str = ""
     irqs_disabled_at: str = ""
 

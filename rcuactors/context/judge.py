@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..config import Config
-from . import splat
+from . import preempt, splat
+from .locks import LockKind
 from .splat import Ident, LockTracking, Scene, SleepCheck
-from .trace import call_trace, scenario_line
+from .trace import call_trace, caller_site, scenario_line
 from .violation import KernelBug, Reporter, Violation, ViolationKind
 from .waittype import WaitNumbers
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .processor import Processor
 
 _ONE_SECOND_NS = 1_000_000_000
+_READERS = {"rcu_read_lock": "RCU", "rcu_read_lock_bh": "RCU-bh", "rcu_read_lock_sched": "RCU-sched"}
+"""The RCU maps, as rcu_sleep_check() calls their sections."""
 
 
 @attrs.define(eq=False)
@@ -104,7 +107,8 @@ class Judge:
         shown = trace if trace is not None else call_trace()
         text = splat.scheduling_while_atomic(self.scene(cpu, ctx), shown)
         title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{ctx.preempt_count + 1:08x}"
-        return self.reporter.note(self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text, shown))
+        found = self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text, shown)
+        return self.reporter.note(found) or self._rcu_sleep_check(cpu, ctx, "__schedule", shown)
 
     def voluntary_switch_in_reader(
         self, cpu: Processor, ctx: Context, trace: list[str] | None = None
@@ -124,13 +128,52 @@ class Judge:
         )
 
     def suspicious_rcu(self, cpu: Processor, message: str, scheduler_active: int = 2) -> None:
-        """RCU_LOCKDEP_WARN(): once for each message, while lockdep is on (debug_lockdep_rcu_enabled())."""
-        if not (self.config.lockdep and self.debug_locks) or message in self._warned:
-            return
-        self._warned.add(message)
-        trace = call_trace()
-        text = splat.suspicious_rcu(self.scene(cpu), scenario_line(trace), message, scheduler_active, trace)
-        self.report(cpu, ViolationKind.SUSPICIOUS_RCU, f"WARNING: suspicious RCU usage: {message}", text)
+        """RCU_LOCKDEP_WARN(): once for each place that says so, while lockdep is on (debug_lockdep_rcu_enabled()).
+
+        In an NMI it says nothing: lockdep is off there.
+        """
+        error = self._suspicious(cpu, cpu.ctx, message, caller_site(), scheduler_active=scheduler_active)
+        if error is not None:
+            raise error
+
+    def _suspicious(
+        self,
+        cpu: Processor,
+        ctx: Context,
+        message: str,
+        place: str,
+        trace: Sequence[str] | None = None,
+        scheduler_active: int = 2,
+    ) -> KernelBug | None:
+        said = f"{place}: {message}"
+        watching = self.config.lockdep and self.debug_locks and not preempt.in_nmi(ctx.preempt_count)
+        if not watching or said in self._warned:
+            return None
+        self._warned.add(said)
+        trace = trace if trace is not None else call_trace()
+        text = splat.suspicious_rcu(self.scene(cpu, ctx), scenario_line(trace), message, scheduler_active, trace)
+        title = f"WARNING: suspicious RCU usage: {message}"
+        return self.reporter.note(self._violation(cpu, ViolationKind.SUSPICIOUS_RCU, title, text, trace))
+
+    def _rcu_sleep_check(
+        self, cpu: Processor, ctx: Context, place: str, trace: Sequence[str] | None = None
+    ) -> KernelBug | None:
+        """rcu_sleep_check(): nobody sleeps in a reader that must not be switched out.
+
+        Readers of preemptible RCU may be, and on PREEMPT_RT those with bottom halves off. Returns what panic_on_warn
+        wants raised.
+        """
+        names = {lock.name for lock in ctx.held if lock.lock_class.kind is LockKind.MAP}
+        if self.config.preemptible_kernel:
+            names.discard("rcu_read_lock")
+        if self.config.PREEMPT_RT:
+            names.discard("rcu_read_lock_bh")
+        error = None
+        for name, flavour in _READERS.items():
+            if name in names:
+                message = f"Illegal context switch in {flavour} read-side critical section"
+                error = error or self._suspicious(cpu, ctx, message, place, trace)
+        return error
 
     def null_dereference(self, cpu: Processor, address: int) -> Violation:
         """The kernel reads from an address near 0; returns what was reported."""
@@ -149,11 +192,15 @@ class Judge:
     def might_sleep(self, cpu: Processor, *, rt_lock: bool = False) -> None:
         """might_sleep(); with `rt_lock`, rtlock_might_resched(), which tolerates RCU readers.
 
-        At most one report a second, as in the kernel.
+        At most one report a second, as in the kernel, beside those of rcu_sleep_check().
         """
         if not self.config.DEBUG_ATOMIC_SLEEP:
             return
         ctx = cpu.ctx
+        if ctx.held:
+            error = self._rcu_sleep_check(cpu, ctx, "__might_resched")
+            if error is not None:
+                raise error
         readers = 0 if rt_lock or not self.config.preemptible_kernel else ctx.rcu_nesting
         if not ctx.preempt_count and not ctx.irqs_disabled and not readers:
             return

@@ -160,7 +160,12 @@ class Locks:
 
     async def write_lock(self, cpu: Processor, lock: Lock) -> None:
         """write_lock(): exclusive; as spin_lock()."""
-        await self.spin_lock(cpu, lock)
+        if not self.rt:
+            await self._spin_lock(cpu, lock, caller_site())
+            return
+        self.judge.might_sleep(cpu, rt_lock=True)
+        await self._sleeping_lock(cpu, lock, caller_site())
+        self._pin(cpu)
 
     async def write_unlock(self, cpu: Processor, lock: Lock) -> None:
         """write_unlock()."""
@@ -198,10 +203,13 @@ class Locks:
         cpu.clock += self.uncontended_ns
         if not self._may_share(lock, RECURSIVE_READ):
             return False
+        site, mode = caller_site(), self._read_mode(cpu)
         if not self.rt:
+            if not cpu.ctx.preempt_count:
+                cpu.ctx.preempt_disabled_at = site
             cpu.ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, read=self._read_mode(cpu), trylock=True, site=caller_site())
+            self.lockdep.acquire(cpu, lock, read=mode, trylock=True, site=site)
         lock.readers.append(cpu.current)
         if self.rt:
             self._pin(cpu)
@@ -253,7 +261,8 @@ class Locks:
 
     async def down_write(self, cpu: Processor, lock: Lock) -> None:
         """down_write(): exclusive."""
-        await self.mutex_lock(cpu, lock)
+        self.judge.might_sleep(cpu)
+        await self._sleeping_lock(cpu, lock, caller_site())
 
     async def up_write(self, cpu: Processor, lock: Lock) -> None:
         """up_write()."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..errors import BadInput
 from .usage import usage_chars
 from .waittype import WaitType
 
@@ -43,6 +44,9 @@ RECURSIVE_READ: Final = 2
 
 MAX_SUBCLASSES: Final = 8
 """MAX_LOCKDEP_SUBCLASSES."""
+
+_KEYS: Final = itertools.count(1)
+"""No two classes of one process have the same key, so that another machine's lock is not taken for one's own."""
 
 _WAIT: Final = {
     LockKind.RAW_SPINLOCK: WaitType.SPIN,
@@ -155,20 +159,38 @@ class MapSpec:
     check: bool = False
 
 
+def _expect_name(kind: LockKind, name: object) -> None:
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise BadInput(f"{kind.value} {name!r}: the name of a lock needs to be a printable text")
+
+
 class LockFactory:
     """Makes locks; locks of the same name and kind are of one class. Addresses are made up, the same in every run."""
 
     def __init__(self) -> None:
         self._classes: dict[tuple[str, LockKind], dict[int, LockClass]] = {}
-        self._keys = itertools.count(1)
+        self._own_keys: set[int] = set()
         self._addresses = itertools.count(0xFFFFFFFF82A00000, 0x40)
 
     def make(self, name: str, kind: LockKind, *, address: int | None = None) -> Lock:
-        """A lock of the class `name`, at an address of its own or inside an object."""
+        """A lock of the class `name`, at an address of its own or inside an object.
+
+        Raises BadInput for a name that cannot be printed in a line.
+        """
         classes = self._classes.get((name, kind))
         if classes is None:
-            classes = self._classes[name, kind] = {0: LockClass(name, next(self._keys), kind, _WAIT[kind])}
+            _expect_name(kind, name)
+            classes = self._classes[name, kind] = {0: LockClass(name, self._new_key(), kind, _WAIT[kind])}
         return Lock(classes[0], next(self._addresses) if address is None else address, classes=classes)
+
+    def _new_key(self) -> int:
+        key = next(_KEYS)
+        self._own_keys.add(key)
+        return key
+
+    def made(self, lock: Lock) -> bool:
+        """It is one of this factory's, not another machine's."""
+        return lock.lock_class.key in self._own_keys
 
     def class_of(self, lock: Lock, subclass: int) -> LockClass:
         """look_up_lock_class(): the class of a nested acquisition."""
@@ -176,17 +198,17 @@ class LockFactory:
         if found is None:
             base = lock.lock_class
             found = attrs.evolve(
-                base, key=next(self._keys), subclass=subclass, usage_mask=0, traces={}, after={}, before={}
+                base, key=self._new_key(), subclass=subclass, usage_mask=0, traces={}, after={}, before={}
             )
             lock.classes[subclass] = found
         return found
 
     def make_map(self, spec: MapSpec) -> Lock:
         """A lockdep map of a class of its own."""
-        lock_class = LockClass(spec.name, next(self._keys), LockKind.MAP, spec.inner, spec.outer, check=spec.check)
+        lock_class = LockClass(spec.name, self._new_key(), LockKind.MAP, spec.inner, spec.outer, check=spec.check)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 
     def make_override(self, name: str, *, inner: WaitType) -> Lock:
         """DEFINE_WAIT_OVERRIDE_MAP(): while it is held, its type is the limit, whatever was held before."""
-        lock_class = LockClass(name, next(self._keys), LockKind.OVERRIDE, inner)
+        lock_class = LockClass(name, self._new_key(), LockKind.OVERRIDE, inner)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})

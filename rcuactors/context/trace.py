@@ -40,6 +40,7 @@ _MACHINERY: Final = tuple(
     )
 )
 _SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locking.py"))
+_LOCKING: Final = frozenset({_SHOWN_ANYWAY, str(Path(_PACKAGE, "kapi", "locking.py"))})
 _FLOW: Final = frozenset(
     {
         "point",
@@ -54,6 +55,9 @@ _FLOW: Final = frozenset(
         "spin",
         "spin_on_owner",
         "note_switch",
+        "report",
+        "report_underflow",
+        "check_dereference",
     }
 )
 _WAITS: Final = (
@@ -62,6 +66,18 @@ _WAITS: Final = (
     contextlib.__file__,
 )
 """Python's and Trio's own frames between a scenario's lines say nothing about either."""
+_INLINE: Final = frozenset(
+    {
+        "local_bh_disable",
+        "rcu_read_lock",
+        "rcu_read_lock_bh",
+        "rcu_read_lock_sched",
+        "rcu_read_unlock",
+        "rcu_read_unlock_bh",
+        "rcu_read_unlock_sched",
+    }
+)
+"""Inline in include/linux/bottom_half.h and rcupdate.h: their _THIS_IP_ is a place in whoever calls them."""
 _DRIVER: Final = str(Path(_PACKAGE, "engine", "strand.py"))
 
 _kinds: dict[CodeType, str] = {}
@@ -134,14 +150,25 @@ def suspended_trace(coroutine: object) -> list[str]:
     return lines[::-1]
 
 
+def site_of_unlock() -> str:
+    """Who called the function that lets a lock go (_RET_IP_ of _raw_spin_unlock() and the like)."""
+    at: FrameType | None = sys._getframe(2)
+    while at is not None and at.f_code.co_filename in _LOCKING:
+        at = at.f_back
+    return _site_from(at)
+
+
 def caller_site() -> str:
     """Where the innermost visible frame stands: for "at:" and "Preemption disabled at:" lines."""
-    at: FrameType | None = sys._getframe(2)
+    return _site_from(sys._getframe(2))
+
+
+def _site_from(at: FrameType | None) -> str:
     while at is not None:
         kind = _classify(at.f_code)
         if kind == "bottom":
             break
-        if kind != "hidden":
+        if kind == "scenario" or (kind == "model" and at.f_code.co_name not in _INLINE):
             return site_of(at.f_code, at.f_lineno)
         at = at.f_back
     return "swapper"

@@ -14,6 +14,12 @@ ENABLED_BIT: Final = 2
 STATES: Final = ("HARDIRQ", "SOFTIRQ")
 BITS: Final = range(8)
 
+USED: Final = 8
+USED_READ: Final = 9
+"""LOCK_USED, LOCK_USED_READ: taken at all; what an NMI must not find of a lock that it waits for."""
+IN_NMI: Final = 10
+_OTHERS: Final = {USED: "INITIAL USE", IN_NMI: "IN-NMI"}
+
 USED_IN_IRQ: Final = 0b0011_0011
 ENABLED_IRQ: Final = 0b1100_1100
 READS: Final = 0b1010_1010
@@ -27,8 +33,15 @@ def usage_bit(state: int, *, enabled: bool, read: bool) -> int:
 
 def bit_name(bit: int) -> str:
     """usage_str[]: IN-HARDIRQ-W, SOFTIRQ-ON-R and the like."""
+    if bit >= USED:
+        return _OTHERS[bit]
     state, access = STATES[bit >> 2], "R" if bit & READ_BIT else "W"
     return f"{state}-ON-{access}" if bit & ENABLED_BIT else f"IN-{state}-{access}"
+
+
+def state_name(bit: int) -> str:
+    """state_name(): HARDIRQ, SOFTIRQ, or with -READ."""
+    return STATES[bit >> 2] + ("-READ" if bit & READ_BIT else "")
 
 
 def exclusive_mask(bits: int) -> int:

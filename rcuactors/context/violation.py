@@ -28,6 +28,7 @@ class ViolationKind(enum.Enum):
     INCONSISTENT_LOCK_STATE = "inconsistent-lock-state"
     IRQ_LOCK_INVERSION = "irq-lock-inversion"
     UNSAFE_LOCK_ORDER = "safe-unsafe-lock-order"
+    NEST_LOCK_NOT_HELD = "nest-lock-not-held"
     BAD_UNLOCK = "bad-unlock"
     LOCK_HELD_AT_EXIT = "lock-held-at-exit"
     HELD_LOCK_FREED = "held-lock-freed"

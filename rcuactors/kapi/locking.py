@@ -13,7 +13,14 @@ from ..mm.objects import KObject
 from .base import KernelBase
 
 
+def _is_lock(lock: object, what: str = "a lock") -> None:
+    if not isinstance(lock, Lock):
+        raise BadInput(f"{lock!r} is no lock: {what} comes from k.spinlock(), k.mutex() and the like")
+
+
 def _expect(lock: Lock, *kinds: LockKind) -> None:
+    if lock.__class__ is not Lock:
+        _is_lock(lock)
     kind = lock.lock_class.kind
     if kind not in kinds:
         wanted = " or ".join(one.value for one in kinds)
@@ -35,6 +42,8 @@ class LockMaking(KernelBase):
     def _make(self, name: str, kind: LockKind, inside: KObject | None) -> Lock:
         if inside is None:
             return self._system.lock_factory.make(name, kind)
+        if not isinstance(inside, KObject):
+            raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc() or kvmalloc() returned")
         address = inside.address + inside.locks_inside
         inside.locks_inside += 1
         return self._system.lock_factory.make(name, kind, address=address)
@@ -69,6 +78,7 @@ class LockMaking(KernelBase):
 
     def lock_init(self, lock: Lock) -> None:
         """spin_lock_init(), mutex_init() and the like on a lock that exists: reported if it is held."""
+        _is_lock(lock)
         self._system.lockdep.check_no_locks_freed(self._cpu, lock.address, 1)
 
     def this_rq_lock(self) -> Lock:
@@ -149,6 +159,7 @@ class SpinLocks(KernelBase):
     async def spin_lock_nest_lock(self, lock: Lock, nest_lock: Lock) -> None:
         """The same, under a lock that whoever takes several of this class holds."""
         _expect(lock, LockKind.SPINLOCK)
+        _is_lock(nest_lock, "the nest lock")
         await self._locks.spin_lock(self._cpu, lock, nest=nest_lock)
 
     async def spin_unlock(self, lock: Lock) -> None:

@@ -2,9 +2,9 @@
 
 A program is a line of words. `L(A)` takes lock A and `U(A)` lets go of it; `L(A,B)` takes one after the other;
 `N(A,B)` takes them nested and lets go in reverse; `I(A)` initialises A again. `X1` and `X2` are two locks of one class
-X. `ALLOC(GFP_KERNEL)` asks for memory. `HARDIRQ{ ... }` is what an interrupt handler does. What a letter such as L
-means is the column's business: `bind()` puts an operation of the kernel's (`spin_lock`) in its place, and `parse()`
-reads the result.
+X. `spin_lock_nest_lock(A,B)` takes A with nest lock B. `ALLOC(GFP_KERNEL)` asks for memory. `HARDIRQ{ ... }` is what an
+interrupt handler does. What a letter such as L means is the column's business: `bind()` puts an operation of the
+kernel's (`spin_lock`) in its place, and `parse()` reads the result.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ SECTIONS: Final = frozenset(
 
 SWITCHES: Final = frozenset({"IRQS_OFF", "IRQS_ON", "BH_OFF", "BH_ON"})
 
+NESTED: Final = "spin_lock_nest_lock"
 UNLOCK: Final = "unlock"
 INITIALISE: Final = "initialise"
 MIGHT_ALLOC: Final = "might_alloc"
@@ -57,9 +58,11 @@ class Step:
 
     action: str
     operand: str = ""
+    nest: str = ""
 
     def __str__(self) -> str:
-        return f"{self.action}({self.operand})" if self.operand else self.action
+        operands = f"{self.operand},{self.nest}" if self.nest else self.operand
+        return f"{self.action}({operands})" if operands else self.action
 
 
 def lock_class_of(lock: str) -> str:
@@ -99,6 +102,8 @@ def _steps(word: str) -> Iterator[Step]:
     call = _CALL.fullmatch(word)
     if call is not None and call[1] in _CALLS:
         yield from (Step(_CALLS[call[1]], operand) for operand in call[2].split(","))
+    elif call is not None and call[1] == NESTED and call[2].count(",") == 1:
+        yield Step(NESTED, *call[2].split(","))
     elif word in SWITCHES or word == LEAVE:
         yield Step(word)
     elif word.endswith("{") and word[:-1] in SECTIONS:

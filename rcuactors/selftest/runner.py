@@ -28,7 +28,7 @@ from ..engine.conductor import Conductor
 from ..mm.fs_reclaim import FS_RECLAIM_MAP, may_reclaim_into_fs
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..rcu.readers import RCU_BH_MAP, RCU_MAP, RCU_SCHED_MAP
-from .program import INITIALISE, LEAVE, MIGHT_ALLOC, UNLOCK, Step, lock_class_of, parse
+from .program import INITIALISE, LEAVE, MIGHT_ALLOC, NESTED, UNLOCK, Step, lock_class_of, parse
 from .rows import Case, sections
 
 _CONFIG: Final = Config(PREEMPT=True, PROVE_LOCKING=True, PROVE_RAW_LOCK_NESTING=True)
@@ -133,6 +133,9 @@ class Bench:
         if action in _KINDS:
             lock = self._lock(step.operand, _KINDS[action])
             self._lockdep.acquire(self._cpu, lock, read=self._mode(action), site=str(step))
+        elif action == NESTED:
+            lock, nest = (self._lock(name, LockKind.SPINLOCK) for name in (step.operand, step.nest))
+            self._lockdep.acquire(self._cpu, lock, nest=nest, site=str(step))
         elif action == UNLOCK:
             self._lockdep.release(self._cpu, self._known(step))
         elif action == INITIALISE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -65,9 +66,68 @@ def test_a_reader_must_not_sleep(rcu_lab: RcuLab, preempt: bool, atomic: int) ->
         with k.rcu_reader():
             k.might_sleep()
 
-    (violation,) = rcu_lab.run(script, DEBUG_ATOMIC_SLEEP=True, PREEMPT=preempt).violations
+    violation = rcu_lab.run(script, DEBUG_ATOMIC_SLEEP=True, PREEMPT=preempt, PROVE_LOCKING=False).violations[0]
     assert f"in_atomic(): {atomic}," in violation.text
     assert ("RCU nest depth: 1, expected: 0" in violation.text) is preempt
+
+
+Step = Callable[[Kernel], Awaitable[None]]
+
+
+async def rcu_enter(k: Kernel) -> None:
+    k.rcu_read_lock()
+
+
+async def sched_enter(k: Kernel) -> None:
+    k.rcu_read_lock_sched()
+
+
+@pytest.mark.parametrize(
+    ("enter", "flavour", "settings"),
+    [
+        (rcu_enter, "RCU", {"PREEMPT": False}),
+        (rcu_enter, "", {}),
+        (Kernel.rcu_read_lock_bh, "RCU-bh", {}),
+        (Kernel.rcu_read_lock_bh, "", {"PREEMPT_RT": True}),
+        (sched_enter, "RCU-sched", {}),
+        (sched_enter, "RCU-sched", {"PREEMPT_RT": True}),
+    ],
+)
+def test_readers_that_must_not_be_switched_out_are_rcus_to_report(
+    rcu_lab: RcuLab, enter: Step, flavour: str, settings: dict[str, Any]
+) -> None:
+    """rcu_sleep_check(), of might_sleep() and of schedule(): once for each of the two, while lockdep is on."""
+
+    async def script(k: Kernel) -> None:
+        await enter(k)
+        for _ in range(3):
+            k.might_sleep()
+            await k.usleep_range(10, 20)
+
+    def suspicious(**more: Any) -> list[str]:
+        result = rcu_lab.run(script, **settings, **more)
+        return [found.title for found in result.violations if found.kind is ViolationKind.SUSPICIOUS_RCU]
+
+    said = f"WARNING: suspicious RCU usage: Illegal context switch in {flavour} read-side critical section"
+    assert suspicious(DEBUG_ATOMIC_SLEEP=True) == ([said, said] if flavour else [])
+    assert suspicious(DEBUG_ATOMIC_SLEEP=True, PROVE_LOCKING=False) == []
+    if settings.get("PREEMPT", True):
+        assert suspicious() == ([said] if flavour else [])
+
+
+def test_an_nmi_is_no_place_for_rcus_warnings(rcu_lab: RcuLab) -> None:
+    """nmi_enter() has lockdep off."""
+
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+
+        async def nmi() -> None:
+            k.rcu_dereference(p)
+
+        await k.raise_nmi(nmi)
+        await k.kfree(p)
+
+    assert rcu_lab.run(script).clean
 
 
 def test_an_rt_spinlock_may_be_taken_by_a_reader_but_not_under_a_raw_lock(rcu_lab: RcuLab) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rcuactors import BadInput, Kernel, ViolationKind
+from rcuactors import Kernel, ViolationKind
 from rcuactors.context.violation import Deadlock
 from rcuactors.testing import RcuLab
 
@@ -314,34 +314,6 @@ def test_a_local_lock_is_preempt_off_or_a_sleeping_lock(rcu_lab: RcuLab) -> None
     assert rcu_lab.run(script).clean
     assert rcu_lab.run(script, PREEMPT_RT=True).clean
     assert counts == [1, 0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("function", "kind", "wanted"),
-    [
-        ("raw_spin_lock", "spinlock", "raw_spinlock_t"),
-        ("raw_spin_unlock", "mutex", "raw_spinlock_t"),
-        ("raw_spin_trylock", "spinlock", "raw_spinlock_t"),
-        ("raw_spin_lock_irqsave", "spinlock", "raw_spinlock_t"),
-        ("spin_lock", "raw_spinlock", "spinlock_t"),
-        ("spin_unlock", "mutex", "spinlock_t"),
-        ("spin_trylock", "raw_spinlock", "spinlock_t"),
-        ("spin_lock_irqsave", "mutex", "spinlock_t"),
-        ("local_lock", "spinlock", "local_lock_t"),
-        ("local_unlock", "mutex", "local_lock_t"),
-        ("mutex_lock", "raw_spinlock", "mutex"),
-        ("mutex_unlock", "spinlock", "mutex"),
-        ("mutex_trylock", "local_lock_t", "mutex"),
-    ],
-)
-def test_a_lock_of_the_wrong_type_is_bad_input(rcu_lab: RcuLab, function: str, kind: str, wanted: str) -> None:
-    async def script(k: Kernel) -> None:
-        outcome = getattr(k, function)(getattr(k, kind)("its_name"))
-        if hasattr(outcome, "__await__"):
-            await outcome
-
-    with pytest.raises(BadInput, match=rf"lock its_name is a \w+; this function takes a {wanted}$"):
-        rcu_lab.run(script)
 
 
 def abba(*, irqs_off: bool = False) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from rcuactors import Kernel
+from rcuactors import Kernel, ViolationKind
 from rcuactors.context import trace
 from rcuactors.context.waittype import WaitNumbers, WaitType
 from rcuactors.testing import RcuLab
@@ -59,6 +59,41 @@ def test_an_interrupts_trace_goes_on_into_who_was_interrupted(rcu_lab: RcuLab) -
     shown = trace_of(rcu_lab, interrupted)
     names = [line.partition(" ")[0] for line in shown]
     assert names.index("irq") < names.index("interrupted")
+
+
+@pytest.mark.parametrize("kind", ["", "_bh", "_sched"])
+def test_a_readers_place_is_the_line_that_entered(rcu_lab: RcuLab, kind: str) -> None:
+    """rcu_read_lock() is inline: a real 6.1 names its caller, `(rcu_read_lock){....}-{1:3}, at: runner.cold+0x52`."""
+
+    async def reader(k: Kernel) -> None:
+        p, lock = await k.kmalloc(64), k.mutex("m")
+        if kind == "_bh":
+            await k.rcu_read_lock_bh()
+        else:
+            getattr(k, f"rcu_read_lock{kind}")()
+        await k.mutex_lock(lock)
+        k.rcu_dereference(p)
+        await k.kfree(p)
+
+    first = reader.__code__.co_firstlineno
+    place = f"reader (test_trace.py:{first + 3 if kind == '_bh' else first + 5})"
+    found = rcu_lab.run(reader, PROVE_RAW_LOCK_NESTING=True).violations
+    assert found[0].held[0].startswith(f"rcu_read_lock{kind} ")
+    assert found[0].held[0].endswith(f" taken at {place}")
+    assert f"(rcu_read_lock{kind}){{....}}-{{1:" in found[0].text
+    assert f", at: {place}" in found[0].text
+    assert found[0].preempt_disabled_at == (place if kind else "")
+    freed = next(violation for violation in found if violation.kind is ViolationKind.USE_AFTER_FREE)
+    assert f"reader reader/20 entered at {place}" in freed.text
+
+
+def test_a_thread_that_ends_badly_is_told_of_by_do_exit(rcu_lab: RcuLab) -> None:
+    async def leaks(k: Kernel) -> None:
+        k.preempt_disable()
+
+    (found,) = rcu_lab.run(leaks).violations
+    assert found.trace == ("do_exit", "kthread")
+    assert found.line == "do_exit"
 
 
 def test_a_scenario_beside_the_package_with_a_longer_name_is_a_scenario(tmp_path: Path) -> None:

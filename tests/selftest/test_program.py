@@ -27,7 +27,7 @@ def test_letters_become_operations(text: str, bound: str) -> None:
 
 
 def test_steps() -> None:
-    assert parse("SOFTIRQ{ spin_lock(A,B) } BH_OFF U(A) I(B) ALLOC(GFP_NOFS)") == (
+    assert parse("SOFTIRQ{ spin_lock(A,B) } BH_OFF U(A) I(B) spin_lock_nest_lock(A,B) ALLOC(GFP_NOFS)") == (
         Step("SOFTIRQ"),
         Step("spin_lock", "A"),
         Step("spin_lock", "B"),
@@ -35,13 +35,24 @@ def test_steps() -> None:
         Step("BH_OFF"),
         Step("unlock", "A"),
         Step("initialise", "B"),
+        Step("spin_lock_nest_lock", "A", nest="B"),
         Step("might_alloc", "GFP_NOFS"),
     )
 
 
 @pytest.mark.parametrize(
     "text",
-    ["L(A)", "spin_lock", "spin_lock()", "spin_lock(A,)", "spin_lock(A, B)", "HARDIRQ", "NOWHERE{ }", "unlock(A)"],
+    [
+        "L(A)",
+        "spin_lock",
+        "spin_lock()",
+        "spin_lock(A,)",
+        "spin_lock(A, B)",
+        "HARDIRQ",
+        "NOWHERE{ }",
+        "unlock(A)",
+        "spin_lock_nest_lock(A)",
+    ],
 )
 def test_what_means_nothing(text: str) -> None:
     with pytest.raises(ValueError, match="neither an operation"):

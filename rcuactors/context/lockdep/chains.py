@@ -22,8 +22,9 @@ THREADABLE: Final = 16
 TRYLOCK: Final = 32
 READ_SHIFT: Final = 6
 NESTED: Final = 256
-CODES: Final = 512
-IRQ_CONTEXT: Final = IN_SOFTIRQ | IN_HARDIRQ
+IN_NMI: Final = 512
+CODES: Final = 1024
+IRQ_CONTEXT: Final = IN_SOFTIRQ | IN_HARDIRQ | IN_NMI
 
 
 @attrs.define(eq=False)
@@ -73,6 +74,8 @@ def context_code(ctx: Context) -> int:
         code |= BH_OFF
     if count & preempt.HARDIRQ_MASK:
         code |= IN_HARDIRQ
+        if preempt.in_nmi(count):
+            code |= IN_NMI
         if ctx.hardirq_threadable or ctx.irq_config:
             code |= THREADABLE
     return code

@@ -12,16 +12,18 @@ from .graph import Step, search
 def recursion(
     held: Sequence[Lock], nodes: Sequence[ChainNode], lock_class: LockClass, read: int, nest: Lock | None
 ) -> tuple[int, bool]:
-    """The place of a held lock of the same class, or -1; and whether a held `nest` lock serializes them."""
+    """check_deadlock(): the place of the first held lock of the same class, or -1; and whether it is serialized.
+
+    It is by a `nest` lock that was taken before it.
+    """
     nested = False
-    for at in range(len(held) - 1, -1, -1):
-        if held[at] is nest:
+    for at, node in enumerate(nodes):
+        if nest is not None and held[at] is nest:
             nested = True
-        node = nodes[at]
         if node.lock_class is not lock_class or (read == RECURSIVE_READ and node.read):
             continue
-        return (-1, True) if nested or nest in held[:at] else (at, False)
-    return -1, nested
+        return (-1, True) if nested else (at, False)
+    return -1, False
 
 
 def circle(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> Step | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..locks import Lock, LockClass
 from ..splat import Scene, class_text, held_locks, instance_text, stack
-from ..usage import STATES, bit_name
+from ..usage import bit_name, state_name
 from .chains import ChainNode
 from .graph import Step
 from .usage import Inversion, StateConflict, UnsafeOrder
@@ -37,8 +37,8 @@ def _state(scene: Scene) -> str:
     """[HC..:SC..:HE..:SE..]: in hardirq, in softirq, hardirqs enabled, softirqs enabled."""
     ctx = scene.ctx
     hard, soft = ctx.preempt_count >> 16 & 0xF, ctx.preempt_count >> 8 & 0xFF
-    in_softirq = soft & 1
-    return f"[HC{int(hard > 0)}[{hard}]:SC{in_softirq}[{soft}]:HE{int(not ctx.irqs_disabled)}:SE{int(not soft)}]"
+    in_softirq, enabled = soft & 1, not soft and not ctx.softirq_disable_cnt
+    return f"[HC{int(hard > 0)}[{hard}]:SC{in_softirq}[{soft}]:HE{int(not ctx.irqs_disabled)}:SE{int(enabled)}]"
 
 
 def invalid_wait_context(
@@ -201,14 +201,15 @@ def irq_inversion(
     scene: Scene, lock: Lock, lock_class: LockClass, site: str, conflict: Inversion, trace: Sequence[str]
 ) -> str:
     """print_irq_inversion_bug()."""
-    other, irq = conflict.found.lock_class, STATES[conflict.bit >> 2]
-    path = [step.lock_class for step in conflict.found.path()]
+    other, irq = conflict.found.lock_class, state_name(conflict.bit)
+    # The class itself is found when a reader that can block was seen in an interrupt, and with such interrupts on.
+    beside = conflict.found.path()[:2][-1].lock_class
     if conflict.forwards:
         said = f"but this lock took another, {irq}-unsafe lock in the past:"
-        scenario = _irq_scenario(lock_class, path[1] if len(path) > 2 else other, other)
+        scenario = _irq_scenario(lock_class, beside, other)
     else:
         said = f"but this lock was taken by another, {irq}-safe lock in the past:"
-        scenario = _irq_scenario(other, path[-2] if len(path) > 2 else lock_class, lock_class)
+        scenario = _irq_scenario(other, beside if beside is not other else lock_class, lock_class)
     return "\n".join(
         [
             *_head(scene, 56, "WARNING: possible irq lock inversion dependency detected"),
@@ -232,8 +233,9 @@ def irq_inversion(
 
 
 def unsafe_order_name(found: UnsafeOrder) -> str:
-    """HARDIRQ-safe -> HARDIRQ-unsafe, or with SOFTIRQ."""
-    return f"{STATES[found.safe_bit >> 2]}-safe -> {STATES[found.unsafe_bit >> 2]}-unsafe"
+    """HARDIRQ-safe -> HARDIRQ-unsafe, or with SOFTIRQ; the safe lock's bit says whether as a reader, for both."""
+    irq = state_name(found.safe_bit)
+    return f"{irq}-safe -> {irq}-unsafe"
 
 
 def unsafe_order(
@@ -243,7 +245,7 @@ def unsafe_order(
     ctx = scene.ctx
     outer, inner = ctx.held_nodes[index].lock_class, node.lock_class
     safe, unsafe = found.safe.lock_class, found.unsafe.lock_class
-    safe_irq, unsafe_irq = STATES[found.safe_bit >> 2], STATES[found.unsafe_bit >> 2]
+    irq = state_name(found.safe_bit)
     middle = inner if outer is safe else outer
     return "\n".join(
         [
@@ -256,41 +258,63 @@ def unsafe_order(
             "which would create a new lock dependency:",
             f" {class_text(scene, outer)} -> {class_text(scene, inner)}",
             "",
-            f"but this new dependency connects a {safe_irq}-irq-safe lock:",
+            f"but this new dependency connects a {irq}-irq-safe lock:",
             f" {class_text(scene, safe)}",
             "",
-            f"... which became {safe_irq}-irq-safe at:",
+            f"... which became {irq}-irq-safe at:",
             *_indented(safe.traces.get(found.safe_bit, []), 2),
             "",
-            f"to a {unsafe_irq}-irq-unsafe lock:",
+            f"to a {irq}-irq-unsafe lock:",
             f" {class_text(scene, unsafe)}",
             "",
-            f"... which became {unsafe_irq}-irq-unsafe at:",
+            f"... which became {irq}-irq-unsafe at:",
+            "...",
             *_indented(unsafe.traces.get(found.unsafe_bit, []), 2),
             "",
             _INFO,
+            "",
             *_irq_scenario(safe, middle, unsafe),
             *held_locks(scene),
             "",
-            f"the dependencies between {safe_irq}-irq-safe lock and the holding lock:",
+            f"the dependencies between {irq}-irq-safe lock and the holding lock:",
             *_dependencies(scene, found.safe),
             "",
-            f"the dependencies between the lock to be acquired and {unsafe_irq}-irq-unsafe lock:",
+            f"the dependencies between the lock to be acquired and {irq}-irq-unsafe lock:",
             *_dependencies(scene, found.unsafe),
             *_tail(scene, trace),
         ]
     )
 
 
-def bad_unlock(scene: Scene, lock: Lock, trace: Sequence[str]) -> str:
-    """print_unlock_imbalance_bug()."""
-    held = scene.ctx.held
+def nest_lock_not_held(
+    scene: Scene, lock: Lock, lock_class: LockClass, site: str, nest: Lock, trace: Sequence[str]
+) -> str:
+    """print_lock_nested_lock_not_held(), which shows the stack twice."""
+    return "\n".join(
+        [
+            *_head(scene, 34, "WARNING: Nested lock was not taken"),
+            f"{scene.who} is trying to lock:",
+            instance_text(scene, lock, lock_class, site),
+            "",
+            "but this task is not holding:",
+            nest.name,
+            *_tail(scene, trace),
+            "",
+            _INFO,
+            *held_locks(scene),
+            *_tail(scene, trace),
+        ]
+    )
+
+
+def bad_unlock(scene: Scene, lock: Lock, site: str, trace: Sequence[str]) -> str:
+    """print_unlock_imbalance_bug(), which says so too when other locks are held."""
     return "\n".join(
         [
             *_head(scene, 37, "WARNING: bad unlock balance detected!"),
             f"{scene.who} is trying to release lock ({lock.lock_class.shown}) at:",
-            trace[0] if trace else "?",
-            "but that lock is not held!" if held else "but there are no more locks to release!",
+            site,
+            "but there are no more locks to release!",
             "",
             _INFO,
             *held_locks(scene),
@@ -305,14 +329,15 @@ def held_at_exit(scene: Scene, trace: Sequence[str]) -> str:
     return "\n".join([*_head(scene, 36, title), *held_locks(scene), *_tail(scene, trace)])
 
 
-def held_lock_freed(scene: Scene, lock: Lock, site: str, address: int, size: int, trace: Sequence[str]) -> str:
-    """print_freed_lock_bug()."""
+def held_lock_freed(scene: Scene, index: int, address: int, size: int, trace: Sequence[str]) -> str:
+    """print_freed_lock_bug(); `index` is that of the held lock."""
+    ctx = scene.ctx
     where = f"{address:016x}-{address + size - 1:016x}"
     return "\n".join(
         [
             *_head(scene, 25, "WARNING: held lock freed!"),
             f"{scene.who} is freeing memory {where}, with a lock still held there!",
-            instance_text(scene, lock, lock.lock_class, site),
+            instance_text(scene, ctx.held[index], ctx.held_nodes[index].lock_class, ctx.held_sites[index]),
             *held_locks(scene),
             *_tail(scene, trace),
         ]

@@ -1,19 +1,21 @@
 """The validator of one run: who holds what, and which checks a new chain goes through.
 
-The order of the checks is that of __lock_acquire(): wait context, usage in interrupts, recursion, then each new edge
-of the dependency graph. As in the kernel the first report switches the validator off (debug_locks_off()), unless the
-configuration says lockdep_keep_going.
+The order of the checks is that of __lock_acquire(): wait context, usage in interrupts, nest lock, recursion, then each
+new edge of the dependency graph. In an NMI there is one check only, verify_lock_unused(). As in the kernel the first
+report switches the validator off (debug_locks_off()), unless the configuration says lockdep_keep_going.
 """
 
 from __future__ import annotations
 
 from ...config import Config
+from ...errors import BadInput
 from ..context import Context
 from ..judge import Judge
 from ..locks import Lock, LockClass, LockFactory
 from ..processor import Processor
-from ..trace import call_trace, caller_site
-from ..usage import usage_bit
+from ..trace import call_trace, caller_site, site_of_unlock
+from ..usage import IN_NMI as IN_NMI_BIT
+from ..usage import USED, USED_READ, usage_bit
 from ..violation import ViolationKind
 from ..waittype import WaitNumbers
 from . import texts
@@ -21,6 +23,7 @@ from .chains import (
     BH_OFF,
     CODES,
     IN_HARDIRQ,
+    IN_NMI,
     IN_SOFTIRQ,
     IRQ_CONTEXT,
     IRQS_OFF,
@@ -69,25 +72,35 @@ class Lockdep:
         code = context_code(ctx) + (read << READ_SHIFT)
         if trylock:
             code += TRYLOCK
-        if nest is not None:
-            code += NESTED
         lock_class = lock.lock_class if not subclass else self._factory.class_of(lock, subclass)
-        self._push(cpu, lock, lock_class, code, site, nest)
+        if nest is None:
+            self._push(cpu, lock, lock_class, code, site)
+        else:
+            ctx.nests[lock] = nest
+            self._push_nested(cpu, lock, lock_class, code + NESTED, site or caller_site())
 
-    def _push(
-        self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock | None = None
-    ) -> None:
+    def _push(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str) -> None:
         ctx = cpu.ctx
         nodes = ctx.held_nodes
         children = nodes[-1].children if nodes else self._root
         node = children.get(lock_class.key * CODES + code)
         if node is None:
-            node = self._extend(cpu, lock, lock_class, code, site or caller_site(), nest)
+            node = self._extend(cpu, lock, lock_class, code, site or caller_site())
             if not self.on:
                 return
         ctx.held.append(lock)
         nodes.append(node)
         ctx.held_sites.append(site or node.site)
+
+    def _push_nested(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str) -> None:
+        """One that was taken with a nest lock, which has to be held each time: no chain remembers that."""
+        nodes = cpu.ctx.held_nodes
+        known = (nodes[-1].children if nodes else self._root).get(lock_class.key * CODES + code)
+        if known is not None and not (nodes and self._counted(nodes[-1], known)):
+            self._check_nest_lock(cpu, lock, lock_class, site)
+            if not self.on:
+                return
+        self._push(cpu, lock, lock_class, code, site)
 
     def knows(self, ctx: Context, lock: Lock) -> bool:
         """Taking this lock here, with interrupts off, was validated before: nothing new can come of it."""
@@ -106,33 +119,59 @@ class Lockdep:
             ctx.held_nodes.pop()
             ctx.held_sites.pop()
             return
+        index = self._find_held(ctx, lock)
+        if index >= 0:
+            self._take_out(cpu, index)
+            return
+        title = f"WARNING: bad unlock balance detected: {lock.lock_class.shown}"
+        text = texts.bad_unlock(self._judge.scene(cpu), lock, site_of_unlock(), call_trace())
+        self._report(cpu, ViolationKind.BAD_UNLOCK, title, text)
+
+    @staticmethod
+    def _find_held(ctx: Context, lock: Lock) -> int:
+        """find_held_lock(): its place, or -1. What the interrupted context holds is not found below something else."""
+        held, nodes = ctx.held, ctx.held_nodes
         for index in range(len(held) - 1, -1, -1):
             if held[index] is lock:
-                self._take_out(cpu, index)
-                return
-        title = f"WARNING: bad unlock balance detected: {lock.lock_class.shown}"
-        scene = self._judge.scene(cpu)
-        self._report(cpu, ViolationKind.BAD_UNLOCK, title, texts.bad_unlock(scene, lock, call_trace()))
+                return index
+            if index and nodes[index - 1].irq_context != nodes[index].irq_context:
+                break
+        return -1
 
     def _take_out(self, cpu: Processor, index: int) -> None:
         """A lock is let go out of order: those taken after it are taken anew without it (reacquire_held_locks())."""
         ctx = cpu.ctx
+        nodes = ctx.held_nodes
+        if self._counted(nodes[index], nodes[index + 1]):
+            # One less of those that count as one: the rest stays as it is.
+            del ctx.held[index], nodes[index + 1], ctx.held_sites[index + 1]
+            return
         later = list(zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True))[index + 1 :]
         for column in (ctx.held, ctx.held_nodes, ctx.held_sites):
             del column[index:]
         for lock, node, site in later:
             if not self.on:
                 return
-            self._push(cpu, lock, node.lock_class, node.code, site)
+            push = self._push_nested if node.code & NESTED else self._push
+            push(cpu, lock, node.lock_class, node.code, site)
 
     # -- what else happens to held locks -----------------------------------------------------------------------------
 
     def hardirqs_on(self, cpu: Processor) -> None:
         """lockdep_hardirqs_on_prepare(): what is held now is held with interrupts enabled."""
-        if self.on and cpu.ctx.held:
-            self._mark_held(cpu, 0)
-            if not context_code(cpu.ctx) & (BH_OFF | IN_SOFTIRQ):
-                self._mark_held(cpu, 1)
+        if not self.on:
+            return
+        code = context_code(cpu.ctx)
+        if code & IN_NMI:
+            return
+        if code & IN_HARDIRQ:
+            self.debug_locks_off()
+            message = "DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())"
+            self._judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "lockdep_hardirqs_on_prepare")
+            return
+        self._mark_held(cpu, 0)
+        if not code & (BH_OFF | IN_SOFTIRQ):
+            self._mark_held(cpu, 1)
 
     def softirqs_on(self, cpu: Processor) -> None:
         """lockdep_softirqs_on(): the same for bottom halves."""
@@ -163,10 +202,10 @@ class Lockdep:
         """debug_check_no_locks_freed(): memory goes, or a lock is made anew, `size` bytes at `address`."""
         if not self.on:
             return
-        for lock, site in zip(cpu.ctx.held, cpu.ctx.held_sites, strict=True):
+        for index, lock in enumerate(cpu.ctx.held):
             if address <= lock.address < address + size:
-                text = texts.held_lock_freed(self._judge.scene(cpu), lock, site, address, size, call_trace())
-                title = f"WARNING: held lock freed: {lock.lock_class.shown}"
+                text = texts.held_lock_freed(self._judge.scene(cpu), index, address, size, call_trace())
+                title = f"WARNING: held lock freed: {cpu.ctx.held_nodes[index].lock_class.shown}"
                 self._report(cpu, ViolationKind.HELD_LOCK_FREED, title, text)
                 return
 
@@ -176,22 +215,48 @@ class Lockdep:
 
     # -- a chain that was never seen ---------------------------------------------------------------------------------
 
-    def _extend(
-        self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock | None
-    ) -> ChainNode:
+    def _extend(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str) -> ChainNode:
         """Validate it, report, remember."""
         ctx = cpu.ctx
+        if not self._factory.made(lock):
+            raise BadInput(f"lock {lock.name}: made by another machine; each run has to make its own")
         parent = ctx.held_nodes[-1] if ctx.held_nodes else None
         limit, overridden = limit_with(parent, lock_class, code & IRQ_CONTEXT, self._numbers)
         node = ChainNode(lock_class, code, limit, overridden, site)
+        if code & IN_NMI:
+            self._verify_unused(cpu, lock, node, site)
+            return node
         # Remembered before it is judged, so that one mistake is one report however often it is made.
         (parent.children if parent is not None else self._root)[lock_class.key * CODES + code] = node
+        if parent is not None and self._counted(parent, node):
+            return node
         self._check_wait_context(cpu, lock, node, parent, site)
         if lock_class.check:
             self._mark_usage(cpu, lock, node, site)
-            if self.on and not node.trylock:
-                self._validate_chain(cpu, lock, node, site, nest)
+        self._mark(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site)
+        if code & NESTED:
+            self._check_nest_lock(cpu, lock, lock_class, site)
+        if lock_class.check and not node.trylock and self.on:
+            self._validate_chain(cpu, lock, node, site)
         return node
+
+    @staticmethod
+    def _counted(below: ChainNode, node: ChainNode) -> bool:
+        """With a nest lock, one more of the class on top of the stack is counted and not looked at (`references`)."""
+        return bool(node.code & NESTED) and below.lock_class is node.lock_class
+
+    def _verify_unused(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
+        """verify_lock_unused(): an NMI must not wait for a lock that anybody else takes; only readers may share."""
+        lock_class = node.lock_class
+        bit = USED if lock_class.usage_mask >> USED & 1 else USED_READ
+        if node.trylock or not lock_class.usage_mask >> bit & 1 or (node.read and bit == USED_READ):
+            return
+        # The report says LOCK_USED, also when that was by readers only.
+        lock_class.traces.setdefault(USED, lock_class.traces[bit])
+        conflict = StateConflict(USED, IN_NMI_BIT)
+        text = texts.inconsistent_state(self._judge.scene(cpu), lock, lock_class, site, conflict, call_trace())
+        title = f"WARNING: inconsistent lock state: {lock_class.shown}"
+        self._report(cpu, ViolationKind.INCONSISTENT_LOCK_STATE, title, text)
 
     def _report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> None:
         self.on = self._keep_going
@@ -209,6 +274,16 @@ class Lockdep:
             text = texts.invalid_wait_context(self._judge.scene(cpu), lock_class, lock, site, limit, call_trace())
             title = f"BUG: Invalid wait context: {lock_class.shown} at {site}"
             self._report(cpu, ViolationKind.INVALID_WAIT_CONTEXT, title, text)
+
+    def _check_nest_lock(self, cpu: Processor, lock: Lock, lock_class: LockClass, site: str) -> None:
+        """The nest lock has to be held (print_lock_nested_lock_not_held())."""
+        ctx = cpu.ctx
+        nest = ctx.nests[lock]
+        if not self.on or nest in ctx.held:
+            return
+        text = texts.nest_lock_not_held(self._judge.scene(cpu), lock, lock_class, site, nest, call_trace())
+        title = f"WARNING: Nested lock was not taken: {lock_class.shown} without {nest.name}"
+        self._report(cpu, ViolationKind.NEST_LOCK_NOT_HELD, title, text)
 
     def _mark_usage(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
         """mark_usage()."""
@@ -230,6 +305,8 @@ class Lockdep:
             return
         lock_class.usage_mask |= 1 << bit
         lock_class.traces[bit] = trace = call_trace()
+        if bit >= USED:
+            return
         conflict = conflict_of(lock_class, bit, read)
         scene = self._judge.scene(cpu)
         if isinstance(conflict, StateConflict):
@@ -241,13 +318,12 @@ class Lockdep:
             title = f"WARNING: possible irq lock inversion dependency detected: {lock_class.shown}"
             self._report(cpu, ViolationKind.IRQ_LOCK_INVERSION, title, text)
 
-    def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None) -> None:
+    def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
         """validate_chain(): recursion, then the edges from what is held in this irq context."""
         ctx = cpu.ctx
+        nest = ctx.nests[lock] if node.code & NESTED else None
         at, nested = recursion(ctx.held, ctx.held_nodes, node.lock_class, node.read, nest)
-        # Taken anew by _take_out(): the nest lock was judged when it was taken first.
-        nested = nested or bool(node.code & NESTED and nest is None)
-        if at >= 0 and not nested:
+        if at >= 0:
             scene = self._judge.scene(cpu)
             text = texts.recursive_locking(scene, lock, node.lock_class, site, at, call_trace())
             title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
