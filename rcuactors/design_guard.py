@@ -12,23 +12,27 @@ import functools
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from pathlib import Path
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from types import FrameType, FunctionType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from .context.violation import KernelBug
 from .design_protocol import Method
 from .errors import DesignError, StepBoundExceeded
 from .kvfree.krc import Krc
+from .mm.objects import KObject
 from .pyfile import MODULE_PREFIX, place_of
 
 if TYPE_CHECKING:
     from .kvfree.core import KvfreeRcu
+    from .mm.slab import Slab
 
 KIND: Final = "design"
 Check = Callable[["KvfreeRcu", object], str]
 _DROPPED: Final = "__rcuactors_dropped__"
+_CALLED: Final = ("function", "timer", "work", "head")
+"""What the machine calls a function, or what holds it, where it calls it (hrtimers, workqueues, softirqs, RCU)."""
 
 
 # -- what it raises ------------------------------------------------------------------------------------------------
@@ -48,11 +52,8 @@ def blame(error: BaseException) -> BaseException:
         return cause
     if not isinstance(cause, Exception | SystemExit) or isinstance(cause, KernelBug | StepBoundExceeded):
         return error
-    own = [
-        (frame.f_code.co_filename, line)
-        for frame, line in frames
-        if str(frame.f_globals.get("__name__", "")).startswith(f"{MODULE_PREFIX}{KIND}_")
-    ]
+    own = [(frame.f_code.co_filename, line) for frame, line in frames if _is_a_designs(frame.f_globals.get("__name__"))]
+    own = own or [place for frame, _ in frames for place in _handlers_in(frame)]
     if not own:
         return error
     last = (frames[-1][0].f_code.co_filename, frames[-1][1])
@@ -62,6 +63,23 @@ def blame(error: BaseException) -> BaseException:
     )
     raised.__cause__ = cause
     return raised
+
+
+def _is_a_designs(module: object) -> bool:
+    return str(module).startswith(f"{MODULE_PREFIX}{KIND}_")
+
+
+def _handlers_in(frame: FrameType) -> Iterator[tuple[str, int]]:
+    """Where a function of a design begins that the machine calls: a timer's, a work's, a callback.
+
+    One that is no coroutine function, or returns what it should not, fails in the machine and not in the design's file.
+    """
+    for name in _CALLED:
+        value = frame.f_locals.get(name)
+        function = getattr(value, "function", value)
+        function = getattr(function, "__func__", function)
+        if isinstance(function, FunctionType) and _is_a_designs(function.__module__):
+            yield function.__code__.co_filename, function.__code__.co_firstlineno
 
 
 # -- what it returns -----------------------------------------------------------------------------------------------
@@ -99,7 +117,7 @@ def _guard(method: FunctionType, wrong: Check) -> Callable[..., Coroutine[Any, A
         value: object = await method(self, *args)
         for krcp in args:
             if isinstance(krcp, Krc):
-                _check_cache(method, krcp.cache)
+                _check_cache(method, args[0], krcp)
         if value is not None:
             what = wrong(args[0], value)
             if what:
@@ -150,17 +168,39 @@ def _whose(kvfree: KvfreeRcu, page: int) -> str:
     for krcp in kvfree.all_krcs():
         if page in krcp.cache:
             return f"is in the cache of CPU {krcp.cpu_id}"
-        for blocks in (*krcp.blocks, *(channel for batch in krcp.batches for channel in batch.blocks)):
-            if any(block.page == page for block in blocks):
-                return f"is a block of CPU {krcp.cpu_id} already"
+        if _is_block(krcp, page):
+            return f"is a block of CPU {krcp.cpu_id} already"
+    for item in kvfree.oracle.live.values():
+        if isinstance(item, KObject) and page in _pages_of(item):
+            return f"is somebody else's: of a {item}, allocated at {item.allocated_at}"
     return ""
 
 
-def _check_cache(method: FunctionType, cache: Sequence[object]) -> None:
-    """What the method has put into the cache of the CPU that it was called for."""
-    for value in cache:
+def _is_block(krcp: Krc, page: int) -> bool:
+    channels = (*krcp.blocks, *(channel for batch in krcp.batches for channel in batch.blocks))
+    return any(block.page == page for blocks in channels for block in blocks)
+
+
+def _pages_of(item: KObject) -> Collection[int]:
+    if item.is_vmalloc:
+        return cast("list[int]", item.home)
+    return (cast("Slab", item.home).pfn,)
+
+
+def _check_cache(method: FunctionType, kvfree: KvfreeRcu, krcp: Krc) -> None:
+    """What is in the cache of the CPU that the method was called for: each a page of its own."""
+    for index, value in enumerate(krcp.cache):
         if type(value) is not int:
             raise _mistake(method, f"put {_shown(value)} into the cache: needs page frame numbers")
+        wrong = ""
+        if value not in kvfree.pages.zone.in_use:
+            wrong = "is not allocated"
+        elif value in krcp.cache[:index]:
+            wrong = "is there already"
+        elif _is_block(krcp, value):
+            wrong = f"is a block of CPU {krcp.cpu_id}"
+        if wrong:
+            raise _mistake(method, f"put page {value} into the cache, which {wrong}")
 
 
 # -- what it drops -------------------------------------------------------------------------------------------------

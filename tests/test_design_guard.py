@@ -169,6 +169,72 @@ def test_a_page_that_is_in_the_cache(write: Write) -> None:
     assert said_in_a_run(write(text)).endswith(", which is in the cache of CPU 0 (mine.py:5)")
 
 
+ASK = "await kvfree.pages.get_free_page(cpu, GFP_NOWARN)"
+
+
+@pytest.mark.parametrize(
+    ("get_page", "wanted"),
+    [
+        ("krcp.cache.append(400_000)", "put page 400000 into the cache, which is not allocated (mine.py:5)"),
+        (
+            f"krcp.cache += [{ASK}] * 2",
+            ", which is there already (mine.py:5)",
+        ),
+        (
+            f"return krcp.cache.append(krcp.blocks[0][-1].page) if kvfree.figures.blocks else {ASK}",
+            ", which is a block of CPU 0 (mine.py:5)",
+        ),
+    ],
+)
+def test_what_may_not_be_in_the_cache(write: Write, get_page: str, wanted: str) -> None:
+    said = said_in_a_run(write(body(get_page)))
+    assert said.startswith("design file mine.py: get_page() put page ")
+    assert said.endswith(wanted)
+
+
+def test_a_page_of_slabs(write: Write) -> None:
+    """It is allocated, and no block: but not the design's."""
+    address = "next(iter(kvfree.oracle.live.values())).home.pfn"
+    said = said_in_a_run(write(body(f"return {address}")))
+    assert "which is somebody else's: of a 64-byte object ffff88" in said
+    assert "allocated at " in said
+    assert said.endswith(" (mine.py:5)")
+
+
+def test_a_page_of_vmallocs(write: Write) -> None:
+    async def script(k: Kernel) -> None:
+        p = await k.vmalloc(8192)
+        await cold(k, 1)
+        await k.kvfree_rcu(p, "rcu")
+
+    path = write(body("return next(item.home[1] for item in kvfree.oracle.live.values() if item.is_vmalloc)"))
+    with pytest.raises(DesignError, match=r"which is somebody else's: of a 8192-byte vmalloc area .*\(mine\.py:5\)$"):
+        run(scenario()(script), RunOptions(design=path))
+
+
+NO_AWAIT = "raised TypeError: object NoneType can't be used in 'await' expression (mine.py:9, in "
+TIMER = "Hrtimer('mine', expired), 0)"
+
+
+@pytest.mark.parametrize(
+    ("handler", "start", "wanted"),
+    [
+        ("def expired(on): pass", f"hrtimers.hrtimer_start(cpu, {TIMER}", NO_AWAIT),
+        ("def expired(on): pass", "softirqs.tasklet_schedule(cpu, expired)", NO_AWAIT),
+        (
+            "async def expired(on): return 'soon'",
+            f"hrtimers.hrtimer_start(cpu, {TIMER}",
+            "raised TypeError: '<' not supported between instances of 'str' and 'int' (mine.py:9, in ",
+        ),
+    ],
+)
+def test_a_handler_that_is_none(write: Write, handler: str, start: str, wanted: str) -> None:
+    """It fails in the machine, which calls it; the mistake is the design's."""
+    missed = f"pass\n        {handler}\n        await kvfree.system.{start}"
+    said = said_in_a_run(write(f"from rcuactors.kernel.hrtimer import Hrtimer; {body(missed=missed)}"))
+    assert said.startswith(f"design file mine.py {wanted}")
+
+
 def test_what_it_raises_in_a_work_of_its_own(write: Write) -> None:
     """Long after the call, on a worker."""
     missed = (

@@ -9,19 +9,20 @@ from typing import Final
 import attrs
 
 from ..context.violation import KernelBug, ViolationKind
+from ..dropped import DroppedCoroutines
 from ..engine.choice import Strategy, Timed
-from ..errors import StepBoundExceeded
+from ..errors import DesignError, StepBoundExceeded
 from ..explore import Random
 from ..mm.objects import PAGE_SIZE
 from ..result import Result
 from ..scenario import Run, RunOptions, Scenario
 from .designs import DesignRef
 from .kernels import ComparedKernel
-from .raised import FATAL, RAISED, UNFINISHED, raised_text
+from .raised import FATAL, RAISED, UNFINISHED, raised_text, title_of
 from .watch import Watch, watch
 
 MAX_STEPS: Final = 10_000_000
-MAX_STEPS_AT_RANDOM: Final = 1_000_000
+"""As of a single run: a workload that is done after some 100,000 steps takes a hundred times as many at random."""
 
 Number = int | float | None
 
@@ -142,40 +143,45 @@ class Trial:
 
         Durations mean something under strategy timed only; the seed decides there what happens at the same nanosecond.
         """
-        return self._run(Timed(), MAX_STEPS)
+        return self._run(Timed())
 
     def explore(self) -> CostRun:
         """Run it under strategy random, for its outcome: the figures are of no use."""
-        return self._run(Random(), MAX_STEPS_AT_RANDOM)
+        return self._run(Random())
 
-    def _run(self, strategy: Strategy, max_steps: int) -> CostRun:
-        run = Run(
-            self.chosen,
-            RunOptions(
-                kernel=self.kernel.version,
-                design=self.design.make(),
-                settings={**self.kernel.settings, **self.parameters},
-                strategy=strategy,
-                seed=self.seed,
-                max_steps=max_steps,
-                events=False,
-            ),
+    def _run(self, strategy: Strategy) -> CostRun:
+        options = RunOptions(
+            kernel=self.kernel.version,
+            design=self.design.make(),
+            settings={**self.kernel.settings, **self.parameters},
+            strategy=strategy,
+            seed=self.seed,
+            max_steps=MAX_STEPS,
+            events=False,
         )
-        seen = watch(run.machine)
-        ended = said = ""
         try:
-            run.run()
+            run = Run(self.chosen, options)
+            seen = watch(run.machine)
+        except DesignError as error:  # there is no machine with this design
+            return CostRun(figures=dict.fromkeys(FIGURES), outcome=RAISED, first=raised_text(error), fatal=RAISED)
+        ended = said = ""
+        dropped = DroppedCoroutines()
+        try:
+            with dropped.noticed():
+                run.run()
         except StepBoundExceeded:
-            ended, said = UNFINISHED, f"the run took more than {max_steps:,} steps"
+            ended, said = UNFINISHED, f"the run took more than {MAX_STEPS:,} steps"
         except KernelBug:
             pass  # it is among the violations
         except Exception as error:
             ended, said = RAISED, raised_text(error)
+        if dropped.error is not None and not ended:
+            ended, said = RAISED, raised_text(dropped.error)
         result = run.result()
         return CostRun(
             figures=_figures(result, seen),
             outcome=_outcome(result, ended),
-            first=result.violations[0].title if result.violations else said,
+            first=title_of(result.violations[0].title if result.violations else "", ended, said),
             fatal=next((violation.kind.value for violation in result.violations if violation.kind in FATAL), ended),
         )
 

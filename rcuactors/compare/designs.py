@@ -12,6 +12,7 @@ from ..design_loading import load_design
 from ..designs import DESIGNS, make_design
 from ..errors import BadInput
 from ..kvfree.rules import PageSource
+from ..pyfile import exists
 from ..spelling import did_you_mean
 
 
@@ -50,5 +51,7 @@ def _by_name(name: str) -> DesignRef:
 
 
 def _from_file(file: str) -> DesignRef:
+    if file in DESIGNS and not exists(Path(file)):
+        raise BadInput(f"--design {file}: needs the path of a file; the bundled design is --designs {file}")
     design = load_design(file)()
     return DesignRef(design.name, design.about, str(Path(file).expanduser().resolve()))

@@ -21,20 +21,20 @@ import attrs
 from ..context.locks import Lock
 from ..engine.choice import Strategy
 from ..eras import find_era
-from ..errors import StepBoundExceeded
+from ..errors import DesignError, StepBoundExceeded
 from ..explore import make_strategy
 from ..kapi import Kernel
 from ..kernel.cpu import Cpu
 from ..machine import Machine, Setup
-from ..mm.objects import KObject
+from ..mm.objects import PAGE_SIZE, KObject
 from .contexts import CONTEXTS, Body, Enter
 from .designs import DesignRef
 from .kernels import ComparedKernel
-from .raised import FATAL, RAISED, UNFINISHED, raised_text
+from .raised import FATAL, RAISED, UNFINISHED, raised_text, title_of
 
 _OBJECTS: Final = 160
 _INTERRUPTED: Final = 8
-"""Objects of a thread that an NMI interrupts."""
+"""vmalloc() areas of a thread that an NMI interrupts."""
 _BLOCK_CAPACITY: Final = 4
 _PAGE_LIST: Final = 64
 """Pages that a filled list holds: more than the blocks of a burst."""
@@ -112,14 +112,15 @@ class Probe:
         if not violations:
             return Finding(fill=fill, way=way, kind=ended, title=said, fatal=fatal)
         first = violations[0]
-        return Finding(fill=fill, way=way, kind=first.kind.value, title=first.title, fatal=fatal)
+        return Finding(fill=fill, way=way, kind=first.kind.value, title=title_of(first.title, ended, said), fatal=fatal)
 
     # -- CPU 0 ---------------------------------------------------------------------------------------------------------
 
     async def _main(self) -> None:
         k = self.k
         self._body = [await k.kmalloc(_OBJECT_SIZE) for _ in range(_OBJECTS)]
-        self._interrupted = [await k.kmalloc(_OBJECT_SIZE) for _ in range(_INTERRUPTED)]
+        # Of vmalloc(), so that they go to krcp->lock also where slab objects go elsewhere first.
+        self._interrupted = [await k.vmalloc(PAGE_SIZE) for _ in range(_INTERRUPTED)]
         neighbour = None
         if not self._enter.__name__.startswith("nmi_in_"):
             neighbour = await k.kthread_run(self._neighbour, cpu=1, name="neighbour")
@@ -186,8 +187,13 @@ class Probe:
 
 def probe_cell(design: DesignRef, kernel: ComparedKernel, context: str, strategy: str, seed: int) -> list[Finding]:
     """Every way into the context, with a filled list and with an empty one."""
-    return [
-        Probe(design, kernel, enter, fill, make_strategy(strategy), seed).run()
-        for enter in CONTEXTS[context].ways
-        for fill in Fill
-    ]
+
+    def look(enter: Enter, fill: Fill) -> Finding:
+        try:
+            probe = Probe(design, kernel, enter, fill, make_strategy(strategy), seed)
+        except DesignError as error:  # there is no machine with this design
+            said = raised_text(error)
+            return Finding(fill=fill.value, way=enter.__name__, kind=RAISED, title=said, fatal=RAISED)
+        return probe.run()
+
+    return [look(enter, fill) for enter in CONTEXTS[context].ways for fill in Fill]

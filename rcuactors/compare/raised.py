@@ -16,6 +16,13 @@ RAISED: Final = "raised"
 UNFINISHED: Final = "unfinished"
 
 
+def title_of(first: str, ended: str, said: str) -> str:
+    """The title of a run's first report, if it made one; and what was raised, which no other report says."""
+    if first and ended != RAISED:
+        return first
+    return "; then ".join(text for text in (first, said) if text)
+
+
 def raised_text(error: Exception) -> str:
     """What was raised, and where, in one line."""
     if isinstance(error, RcuactorsError):

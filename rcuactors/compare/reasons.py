@@ -45,6 +45,9 @@ _AS_MANY: Final = 5.0
 _WORTH_SAYING: Final = MappingProxyType({"%": 1.0, "": 4, "ns": 50, "bytes": 64 << 10})
 """Differences below these, by unit, are none."""
 
+_A_JIFFY_NS: Final = 4_000_000
+"""The monitor's timer and the grace periods go by ticks: less between two latencies says when a tick fell."""
+
 _WHEN_DRY: Final = " once the pcplist runs dry"
 
 _NAMED: Final = 3
@@ -115,6 +118,8 @@ def _standing(card: Card, ranking: Sequence[Card], prices: Mapping[str, Sequence
     if len(ranking) == 1:
         return f"Alone in the table: {share}."
     first = ranking[0]
+    if _legality(first)[0] == len(first.verdicts):
+        return "Nobody won."
     level = [other for other in ranking if _legality(other) == _legality(first)]
     if card not in level:
         best = len(first.verdicts) - _legality(first)[0]
@@ -198,7 +203,7 @@ def _what(kind: str, fatal: str) -> str:
 
 def _where(subjects: Sequence[str], among: int) -> str:
     if len(subjects) == among and among > 1:
-        return f"in all {among} contexts where any design is legal"
+        return f"in all {among} where any design is legal"
     if len(subjects) <= _NAMED:
         return f"in {', '.join(subjects)}"
     return f"in {len(subjects)} of {among}: {', '.join(subjects)}"
@@ -290,7 +295,8 @@ def _is_better(figure: str, one: float, other: float) -> bool:
 
 
 def _differs(figure: str, value: float, best: float) -> bool:
-    return abs(value - best) >= _WORTH_SAYING[FIGURES[figure].unit]
+    least = _A_JIFFY_NS if figure.startswith("latency") else _WORTH_SAYING[FIGURES[figure].unit]
+    return abs(value - best) >= least
 
 
 def _share_off(value: float, best: float) -> float:

@@ -1,12 +1,12 @@
 """A watched machine: how long interrupts were off and raw locks held, who took pages, what a call cost its caller.
 
 Nothing of this is in the machine itself, and a machine that is not watched pays nothing: the CPUs, the lock operations,
-the set of allocated pages and kvfree_rcu() of a watched one are made instances of subclasses that look on. As in the
-kernel's irqsoff tracer (kernel/trace/trace_irqsoff.c), what counts is the outermost section.
+the set of allocated pages and kvfree_rcu() of a watched one are made instances of subclasses that look on.
 
 A section, a page or a lock is kvfree_rcu()'s when one of its functions, or of the design's, is among the callers: of
-the caller's own context as well as of a worker that acts later. The rest is other users' of the page allocator: slab
-among them, whose pages come from the same lists.
+the caller's own context as well as of a worker or a timer's handler that acts later. The rest is other users' of the
+page allocator: slab among them, whose pages come from the same lists. Of sections that lie in each other, what counts
+is the outermost that is kvfree_rcu()'s: not its caller's, nor the interrupt in which a handler of its runs.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _PACKAGE: Final = __name__.partition(".")[0]
 _OF_KVFREE: Final = f"{_PACKAGE}.kvfree."
 _OF_DESIGNS: Final = f"{_PACKAGE}.designs."
 _OF_SLAB: Final = (f"{_PACKAGE}.mm.slab", f"{_PACKAGE}.mm.vmalloc")
+_FREE_OBJECTS: Final = ("kfree", "kfree_bulk", "vfree")
 _STRAND: Final = f"{_PACKAGE}.engine.strand"
 _CPU: Final = f"{_PACKAGE}.kernel.cpu"
 _INTERRUPTED: Final = ("hardirq", "_nmi")
@@ -70,7 +71,7 @@ class Watch:
             side = self._sides.get(frame.f_code) or self._side_of(frame)
             if side == "design" or (side == "kvfree" and not by_slab):
                 return True
-            if side == "bottom":
+            if side in ("bottom", "freeing"):
                 return False
             by_slab |= side == "slab"
             frame = frame.f_back
@@ -84,8 +85,10 @@ class Watch:
             side = "design"
         elif name.startswith(_OF_KVFREE):
             side = "kvfree"
+        elif name.startswith(_OF_SLAB):
+            side = "freeing" if code.co_name in _FREE_OBJECTS else "slab"
         else:
-            side = "slab" if name.startswith(_OF_SLAB) else "other"
+            side = "other"
         self._sides[code] = side
         return side
 
@@ -111,7 +114,7 @@ class Watch:
             self.raw_held_ns = lasted
 
     def zone_lock_taken(self, lock: Lock) -> None:
-        """A spinlock was taken; what counts is zone->lock."""
+        """A lock was taken; what counts is zone->lock, of whichever type a design has made it."""
         if lock is not self.zone_lock:
             return
         if self.is_own():
@@ -153,6 +156,10 @@ def watch(machine: Machine) -> Watch:
     machine.system.hooks.on_new_cpu.append(lambda cpu: _change(cpu, cpu_class))
     zone = machine.pages.zone
     zone.in_use = _WatchedPages(seen, zone.in_use)
+    if zone.managed - zone.free > len(zone.in_use):
+        # Pages were set aside at boot. A CPU that nothing ever touches would not come for its share.
+        for cpu_id in range(machine.system.config.nr_cpus):
+            machine.kvfree.krc(cpu_id)
     return seen
 
 
@@ -166,7 +173,8 @@ def _change(thing: Any, to: type) -> None:
 
 
 def _watched_cpu(seen: Watch) -> type[Cpu]:
-    irqs_off_since: dict[int, int] = {}
+    sections: dict[int, list[int]] = {}
+    """By CPU: when each of the sections began that lie in each other."""
 
     class WatchedCpu(Cpu):
         __slots__ = ()
@@ -174,12 +182,14 @@ def _watched_cpu(seen: Watch) -> type[Cpu]:
         def local_irq_save(self, site: str = "") -> bool:
             flags = super().local_irq_save(site)
             if not flags:
-                irqs_off_since[self.cpu_id] = self.clock
+                sections[self.cpu_id] = []
+            sections.setdefault(self.cpu_id, []).append(self.clock)
             return flags
 
         async def local_irq_restore(self, flags: bool) -> None:
-            if not flags and self.ctx.irqs_disabled:
-                lasted = self.clock - irqs_off_since.get(self.cpu_id, self.clock)
+            begun = sections.get(self.cpu_id)
+            if begun and self.ctx.irqs_disabled:
+                lasted = self.clock - begun.pop()
                 if lasted > seen.irqs_off_ns and seen.is_own():
                     seen.irqs_off_ns = lasted
             await super().local_irq_restore(flags)
@@ -206,11 +216,13 @@ def _watched_locks(seen: Watch) -> type[Locks]:
         async def raw_spin_lock(self, cpu: Any, lock: Lock, site: str = "", *, subclass: int = 0) -> None:
             await super().raw_spin_lock(cpu, lock, site, subclass=subclass)
             seen.lock_taken(lock, cpu.clock)
+            seen.zone_lock_taken(lock)
 
         def raw_spin_trylock(self, cpu: Any, lock: Lock, site: str = "") -> bool:
             taken = super().raw_spin_trylock(cpu, lock, site)
             if taken:
                 seen.lock_taken(lock, cpu.clock)
+                seen.zone_lock_taken(lock)
             return taken
 
         async def raw_spin_unlock(self, cpu: Any, lock: Lock) -> None:
@@ -223,7 +235,8 @@ def _watched_locks(seen: Watch) -> type[Locks]:
 
         def spin_trylock(self, cpu: Any, lock: Lock) -> bool:
             taken = super().spin_trylock(cpu, lock)
-            if taken:
+            # On other kernels than PREEMPT_RT that was a raw_spin_trylock(), and is counted.
+            if taken and self.rt:
                 seen.zone_lock_taken(lock)
             return taken
 

@@ -27,5 +27,6 @@ class PcpPeek(Direct):
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> int | None:
         """Interrupts are off here, as krcp->lock is held."""
         if not kvfree.pages.zone.list_of(cpu).pages:
+            cpu.clock += kvfree.system.costs.page_look_ns
             return None
         return await super().get_page(kvfree, cpu, krcp)

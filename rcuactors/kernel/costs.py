@@ -21,6 +21,7 @@ _PAIR: Final = (
     "assumption within what rcuscale measured: 50.7 s for 200,000 x 1,000 objects a thread (commit 34c881745549, "
     "SLUB) are 253 ns for kmalloc(), kvfree_rcu() and the free together"
 )
+_LARGEST_FILE: Final = 1 << 20
 _BULK: Final = "slab bulk API measurements, i7-4790K, 256-byte objects"
 
 
@@ -63,6 +64,7 @@ class CostModel:
     kfree_bulk_object_ns: int = _cost(4, "kfree_bulk(), each object", f"{_BULK}: 3.3-4.1 ns in bulks of 32 to 250")
     kfree_bulk_call_ns: int = _cost(10, "kfree_bulk(), the call")
     page_alloc_ns: int = _cost(60, "a page from the CPU's pcplist")
+    page_look_ns: int = _cost(10, "look for a page on a CPU's pcplist that has none to give")
     page_free_ns: int = _cost(50, "a page to the CPU's pcplist")
     page_bulk_ns: int = _cost(25, "each page that moves between a pcplist and the zone, under zone->lock")
     page_zero_ns: int = _cost(200, "clear a page")
@@ -106,9 +108,16 @@ def describe() -> list[tuple[str, int, str, str]]:
 def load_costs(path: Path) -> CostModel:
     """Read a TOML file of `name = nanoseconds` lines; names left out keep their default. Raises BadInput."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # of text that is not UTF-8, or a name with a NUL
-        raise BadInput(f"cost file {path}: cannot be read ({type(error).__name__})") from None
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise BadInput(f"cost file {path}: cannot be read: is no UTF-8 text") from None
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        said = error.strerror if isinstance(error, OSError) else None
+        raise BadInput(f"cost file {path}: cannot be read: {said or error}") from None
+    if len(content) > _LARGEST_FILE:
+        raise BadInput(f"cost file {path}: has more than {_LARGEST_FILE} bytes; needs lines of `name = nanoseconds`")
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -174,7 +174,8 @@ class Zone:
         if not pages.pages and self._may_lock(cpu, gfp, route):
             await self.rmqueue_bulk(cpu, pages, self.batch, route)
         pfn = pages.pages.pop() if pages.pages else None
-        cpu.clock += self._system.costs.page_alloc_ns
+        costs = self._system.costs
+        cpu.clock += costs.page_look_ns if pfn is None else costs.page_alloc_ns
         if pfn is not None:
             self._note_allocated(pfn)
         await guard.leave(cpu, pages, flags)

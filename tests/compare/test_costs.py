@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rcuactors import Kernel, scenario
 from rcuactors.compare.costs import FIGURES, CostRun, Spread, Trial, spreads, worst_outcome
 from rcuactors.compare.designs import DesignRef
 from rcuactors.compare.kernels import ComparedKernel, find_kernels, to_measure
@@ -53,6 +54,36 @@ def test_the_flood_runs_short_of_memory() -> None:
     figures = trial("flood").figures
     assert figures["peak_bytes"] is not None
     assert figures["peak_bytes"] > 0.9 * (12 << 20)
+
+
+def test_a_flood_at_random_is_let_come_to_its_end() -> None:
+    """It takes more than a million steps there, which says nothing of a design."""
+    flood = Trial(
+        chosen=load_scenario("flood"), design=DIRECT, kernel=bare("plain"), parameters={"objects": "4000"}, seed=0
+    )
+    assert flood.explore().outcome == "clean"
+
+
+def test_a_scenario_that_raises_loses_neither_its_report_nor_its_error() -> None:
+    async def midway(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        await k.kfree(p)
+        await k.kfree(p)
+        await k.udelay(-1)
+
+    run = Trial(chosen=scenario()(midway), design=WORKER, kernel=bare("plain")).measure()
+    assert (run.outcome, run.fatal) == ("double-free, raised", "raised")
+    assert run.first.startswith("BUG: double free: ")
+    assert run.first.endswith("; then udelay(-1): needs a whole number, 0 or more")
+
+
+def test_a_scenario_with_a_missing_await_is_not_legal() -> None:
+    async def slip(k: Kernel) -> None:
+        k.udelay(1)
+
+    run = Trial(chosen=scenario()(slip), design=WORKER, kernel=bare("plain")).measure()
+    assert (run.outcome, run.fatal) == ("raised", "raised")
+    assert run.first.startswith("udelay() is called without `await` (test_costs.py:")
 
 
 def test_checks_are_off_and_equal_kernels_measured_once() -> None:

@@ -56,6 +56,13 @@ def test_pages_of_a_worker_are_kvfree_rcus() -> None:
     assert seen.peak_pages == 5
 
 
+@pytest.mark.parametrize(("kernel", "design", "each"), [("v5.11", "reserve", 8), ("v5.9", "direct", 2)])
+def test_pages_set_aside_are_counted_on_every_cpu(kernel: str, design: str, each: int) -> None:
+    """Also on those that never call kvfree_rcu(): nobody else can have them."""
+    run = Run(one_call, RunOptions(kernel=kernel, design=design, settings={"nr_cpus": "6"}, events=False))
+    assert watch(run.machine).peak_pages == 6 * each
+
+
 def test_without_a_call_there_is_nothing_to_see() -> None:
     _, seen = run_watched(one_call, "hrtimer-work", objects="0")
     assert (seen.calls, seen.caller_ns, seen.pages, seen.peak_pages, seen.zone_locks_own) == (0, 0, 0, 0, 0)
@@ -131,6 +138,53 @@ def test_the_locks_of_others() -> None:
     _, seen = run_watched(neighbours, "direct")
     # Each round takes zone->lock for a refill and for a drain.
     assert (seen.zone_locks_others, seen.zone_locks_own, seen.pages) == (20, 0, 0)
+
+
+@pytest.mark.parametrize("rt", ["y", "n"])
+def test_a_zone_lock_that_a_design_made_raw_is_still_zone_lock(rt: str) -> None:
+    """Else no other design could compete with its 0."""
+    _, others = run_watched(neighbours, "raw-zone-lock", PREEMPT_RT=rt)
+    assert others.zone_locks_others == 20
+    _, own = run_watched(one_call, "raw-zone-lock", PREEMPT_RT=rt)
+    assert own.zone_locks_own == 1
+
+
+@pytest.mark.parametrize("rt", ["y", "n"])
+def test_a_lock_that_was_tried_counts_once(rt: str) -> None:
+    _, seen = run_watched(one_call, "alloc-pages-nolock", PREEMPT_RT=rt)
+    assert seen.zone_locks_own == 1
+
+
+@scenario()
+async def freed_objects(k: Kernel, objects: int = 960) -> None:
+    """As many of 1 KiB as make pages enough to be given back to the zone."""
+    pointers = [await k.kmalloc(1024) for _ in range(objects)]
+    for p in pointers:
+        await k.kvfree_rcu(p, "rcu")
+
+
+@pytest.mark.parametrize("design", ["hrtimer-work", "sheaves"])
+def test_what_slab_does_to_free_the_objects_is_not_the_designs(design: str) -> None:
+    """Whether the worker calls kfree_bulk() or a callback of the design does."""
+    _, seen = run_watched(freed_objects, design, pcp_batch="3")
+    assert seen.zone_locks_own <= 6
+    assert seen.zone_locks_others > 100
+
+
+@scenario()
+async def one_miss(k: Kernel) -> None:
+    """One call that finds no page, while the page list has enough for the worker."""
+    p = await k.kmalloc(64)
+    await k.cold_caches()
+    await k.free_page(await k.get_free_page())
+    await k.kvfree_rcu(p, "rcu")
+
+
+@pytest.mark.parametrize("rt", ["y", "n"])
+def test_a_timers_handler_keeps_interrupts_off(rt: str) -> None:
+    """It queues the work, under a raw lock, in hardirq; on PREEMPT_RT in a softirq's thread, for as long."""
+    _, seen = run_watched(one_miss, "hrtimer-work", PREEMPT_RT=rt)
+    assert (seen.raw_held_ns, seen.irqs_off_ns) == (410, 420)
 
 
 class Tries(Direct):

@@ -93,7 +93,13 @@ def test_a_reserve_that_grows_fails_first_and_is_large_enough_then() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "pages"),
-    [({}, 1), ({"PREEMPT": "n"}, 0), ({"PREEMPT": "n", "DEBUG_ATOMIC_SLEEP": "y"}, 1), (RT, 1)],
+    [
+        ({}, 1),
+        ({"PREEMPT": "n", "PROVE_LOCKING": "n"}, 0),
+        ({"PREEMPT": "n"}, 1),
+        ({"PREEMPT": "n", "PROVE_LOCKING": "n", "DEBUG_ATOMIC_SLEEP": "y"}, 1),
+        (RT, 1),
+    ],
 )
 def test_the_preemptible_check_is_always_false_without_preempt_count(settings: dict, pages: int) -> None:
     """16a6320addfc: preemptible() is right "given that CONFIG_PREEMPT_COUNT is unconditionally enabled", so not else.

@@ -45,8 +45,14 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, complaint:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="cannot be read: No such file"):
         load_costs(tmp_path / "none.toml")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero here")
+def test_a_file_that_never_ends_is_refused() -> None:
+    with pytest.raises(BadInput, match="cost file /dev/zero: has more than 1048576 bytes"):
+        load_costs(Path("/dev/zero"))
 
 
 def test_a_run_is_charged_by_the_model() -> None:
