@@ -14,7 +14,7 @@ from .context.violation import Violation, ViolationKind
 from .machine import Machine
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Result:
     """One run. Times are virtual nanoseconds; `counters` and `latency_ns` are described in docs/results.md."""
 
@@ -34,6 +34,11 @@ class Result:
     steps: int
     events: int
     digest: str | None
+
+    def __repr__(self) -> str:
+        # What a test that fails shows: its verdict, and not a page of figures.
+        found = "clean" if self.clean else f"{self.violation_count} reported: {self.outcome()}"
+        return f"<Result of {self.scenario} on {self.kernel}, design {self.design}, seed {self.seed}: {found}>"
 
     @property
     def kinds(self) -> frozenset[ViolationKind]:

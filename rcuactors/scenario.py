@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from .config import Config, value_text, with_settings
+from .context.violation import KernelBug
 from .design_loading import DesignChoice
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
@@ -184,10 +185,15 @@ def _patient_collector() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+_NOTED: Final = 5
+"""Reports that an error carries with it."""
+
+
 class Run:
     """One run of a scenario: made, run once, and read.
 
-    Raises BadInput when an option names what does not exist, or has a value out of its range.
+    Raises BadInput when an option names what does not exist, or has a value out of its range. What a run raises has
+    the first reports that were made before as a note (`__notes__`); `result()` has all that was found.
     """
 
     def __init__(self, chosen: Scenario, options: RunOptions) -> None:
@@ -223,8 +229,22 @@ class Run:
 
     async def arun(self) -> Result:
         """The same inside somebody else's `trio.run`, on its clock."""
-        await self.machine.arun(self._main, self.scenario.name)
+        try:
+            await self.machine.arun(self._main, self.scenario.name)
+        except Exception as error:
+            self._note_reports(error)
+            raise
         return self.result()
+
+    def _note_reports(self, error: Exception) -> None:
+        """Have an error tell what was reported before it: nobody who only sees the error shall miss that."""
+        reporter = self.machine.reporter
+        if isinstance(error, KernelBug) or not reporter.count:
+            return
+        shown = [violation.text for violation in reporter.violations[:_NOTED]]
+        left = reporter.count - len(shown)
+        more = [f"... and {left:,} more"] if left else []
+        error.add_note("\n\n".join(["Reported before that:", *shown, *more]))
 
     def result(self) -> Result:
         """What the run left, so far if it did not end well."""

@@ -2,18 +2,20 @@
 
 `rcu_lab` runs a scenario from an ordinary test, with a `trio.run` of its own. `rcu_run` runs one inside a pytest-trio
 test, beside the test's own tasks; with `virtual_clock` in the same test, Trio's own waits are in virtual time too.
-Both take a `Scenario` or a plain `async def f(k)`.
+Both take a `Scenario` or a plain `async def f(k)`. A test that fails shows what the kernels of its runs reported.
 The entry point `rcuactors` registers this module wherever the package is installed.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from .config import value_text
+from .context.violation import Violation
 from .design_loading import DesignChoice
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
@@ -21,6 +23,7 @@ from .engine.conductor import DEFAULT_MAX_STEPS
 from .engine.events import Sink
 from .eras import DEFAULT_ERA
 from .explore import make_strategy
+from .report.text import splat_lines
 from .result import Result
 from .scenario import Run, RunOptions, Scenario, scenario
 
@@ -31,8 +34,55 @@ AsyncRun = Callable[..., Awaitable[Result]]
 """What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
 
 
+_KEPT: Final = 10
+
+
+class KernelLog:
+    """The last reports of a test's runs."""
+
+    def __init__(self) -> None:
+        self._reports: deque[tuple[str, Violation]] = deque(maxlen=_KEPT)
+        self._count = 0
+
+    def listen(self, run: Run) -> None:
+        """Hear of what a run reports."""
+        name = f"{run.scenario.name} on {run.machine.setup.era.name}, seed {run.machine.setup.seed}"
+        run.machine.reporter.listeners.append(lambda violation: self._take(name, violation))
+
+    def _take(self, name: str, violation: Violation) -> None:
+        self._count += 1
+        self._reports.append((name, violation))
+
+    def text(self) -> str:
+        """All of it, a headline where another run begins."""
+        lines: list[str] = []
+        if self._count > _KEPT:
+            lines.append(f"... {self._count - _KEPT:,} reports before these")
+        shown = ""
+        for name, violation in self._reports:
+            lines += [f"{name}:"] if name != shown else []
+            lines += splat_lines(violation)
+            shown = name
+        return "\n".join(lines)
+
+
+_LOG: Final = pytest.StashKey[KernelLog]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Before pytest reports on a test that failed: give it what the kernels had to say."""
+    log = item.stash.get(_LOG, None)
+    if log is not None and call.excinfo is not None and (text := log.text()):
+        item.add_report_section(call.when, "kernel log", text)
+        del item.stash[_LOG]
+
+
 class RcuLab:
     """What the fixture `rcu_lab` is: makes runs, and runs them."""
+
+    def __init__(self, log: KernelLog | None = None) -> None:
+        self._log = log
 
     def prepare(
         self,
@@ -61,7 +111,10 @@ class RcuLab:
             max_steps=max_steps,
             sinks=sinks,
         )
-        return Run(script if isinstance(script, Scenario) else scenario()(script), options)
+        run = Run(script if isinstance(script, Scenario) else scenario()(script), options)
+        if self._log is not None:
+            self._log.listen(run)
+        return run
 
     def run(self, script: Script, **options: Any) -> Result:
         """Make the run and run it. Raises what the script raises, and the first KernelBug under panic_on_warn."""
@@ -75,9 +128,9 @@ def virtual_clock() -> VirtualClock:
 
 
 @pytest.fixture
-def rcu_lab() -> RcuLab:
+def rcu_lab(request: pytest.FixtureRequest) -> RcuLab:
     """Run scenarios from an ordinary test."""
-    return RcuLab()
+    return RcuLab(request.node.stash.setdefault(_LOG, KernelLog()))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +17,13 @@ if importlib.util.find_spec("rcuactors") is None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin, unless the installed package's entry point has done so already."""
+    """Register the plugin, unless the installed package's entry point has done so already.
+
+    And hear Ctrl-C, which is ignored in whatever a shell runs in the background, and in its children: there are tests
+    of it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     plugin = importlib.import_module("rcuactors.testing")
     if not config.pluginmanager.is_registered(plugin):
         config.pluginmanager.register(plugin, "rcuactors.testing")

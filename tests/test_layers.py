@@ -31,6 +31,7 @@ FLOORS = {
     "pyfile": 5,
     "design_protocol": 5,
     "design_guard": 5,
+    "dropped": 5,
     "design_loading": 5,
     "__init__": 6,
     "explore": 6,
@@ -52,6 +53,7 @@ ORDERED = (
     (
         "eras",
         "pyfile",
+        "dropped",
         "design_protocol",
         "design_guard",
         "design_loading",

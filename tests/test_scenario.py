@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import BadInput, Kernel, RunOptions, run, scenario
+from rcuactors import BadInput, Kernel, KernelBug, Run, RunOptions, run, scenario
 from rcuactors.scenario import split_settings
 
 
@@ -103,3 +103,41 @@ def test_without_events_there_is_no_digest_and_the_same_result() -> None:
     assert on.events > 0
     assert (off.digest, off.events) == (None, 0)
     assert (on.counters, on.latency_ns, on.end_ns) == (off.counters, off.latency_ns, off.end_ns)
+
+
+@scenario()
+async def midway(k: Kernel, reports: int = 1) -> None:
+    p = await k.kmalloc(64)
+    await k.kfree(p)
+    for _ in range(reports):
+        await k.kfree(p)
+    await k.udelay(-1)
+
+
+def test_an_error_carries_what_was_reported_before_it() -> None:
+    with pytest.raises(BadInput, match=r"udelay\(-1\)") as caught:
+        run(midway)
+    (note,) = caught.value.__notes__
+    assert note.startswith("Reported before that:\n\nBUG: double free: ")
+    assert "midway (test_scenario.py:" in note
+    with pytest.raises(BadInput) as many:
+        run(midway, reports=9)
+    assert many.value.__notes__[0].count("BUG: double free") == 5
+    assert many.value.__notes__[0].endswith("... and 4 more")
+    with pytest.raises(BadInput) as clean:
+        run(midway, reports=0)
+    assert not hasattr(clean.value, "__notes__")
+
+
+def test_a_kernel_bug_is_told_once() -> None:
+    with pytest.raises(KernelBug) as caught:
+        run(midway, panic_on_warn=True)
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_a_run_that_raised_still_has_its_result() -> None:
+    begun = Run(midway, RunOptions())
+    with pytest.raises(BadInput):
+        begun.run()
+    assert begun.result().outcome() == "double-free"
+    assert begun.result().steps > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,24 @@ async def test_rcu_run_takes_the_same_options(rcu_run: AsyncRun, rcu_lab: RcuLab
     assert result.parameters["milliseconds"] == 4
 
 
+async def wrong_midway(k: Kernel) -> None:
+    k.preempt_disable()
+    await k.usleep_range(1, 1)
+    await k.usleep_range(2, 1)
+
+
+def test_the_lab_loses_no_report_in_an_error(rcu_lab: RcuLab) -> None:
+    with pytest.raises(BadInput, match="usleep_range") as caught:
+        rcu_lab.run(wrong_midway)
+    assert "BUG: scheduling while atomic: wrong_midway/" in caught.value.__notes__[0]
+
+
+async def test_rcu_run_loses_none_either(rcu_run: AsyncRun, virtual_clock: VirtualClock) -> None:
+    with pytest.raises(BadInput, match="usleep_range") as caught:
+        await rcu_run(wrong_midway)
+    assert "BUG: scheduling while atomic: wrong_midway/" in caught.value.__notes__[0]
+
+
 PROBE = """
 def test_fixtures(virtual_clock, rcu_lab, rcu_run):
     assert rcu_lab.run is not None
@@ -113,3 +132,62 @@ def test_the_plugin_registers_once(tmp_path: Path, root: Path, package: Path, in
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+
+
+FAILS = """
+import pytest
+
+async def twice(k):
+    p = await k.kmalloc(64)
+    await k.kfree(p)
+    await k.kfree(p)
+
+def test_fails(rcu_lab):
+    rcu_lab.run(twice, kernel="v5.9")
+    assert rcu_lab.run(twice, seed=3).clean
+
+def test_passes(rcu_lab):
+    assert not rcu_lab.run(twice, seed=4).clean
+
+def test_fails_late(rcu_lab):
+    for seed in range(9):
+        rcu_lab.run(twice, seed=seed)
+        rcu_lab.prepare(twice, seed=seed).run()
+    raise LookupError
+
+@pytest.fixture
+def broken(rcu_lab):
+    yield
+    raise LookupError
+
+def test_fails_in_its_teardown(rcu_lab, broken):
+    rcu_lab.run(twice, seed=7)
+"""
+
+
+def test_a_test_that_fails_shows_what_the_kernels_reported(tmp_path: Path, root: Path, package: Path) -> None:
+    (tmp_path / "test_probe.py").write_text(FAILS)
+    (tmp_path / "conftest.py").write_text((root / "tests" / "conftest.py").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(package.parent)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    parts = re.split(r"^_+ (.*) _+$", done.stdout, flags=re.MULTILINE)
+    shown = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert set(shown) == {"test_fails", "test_fails_late", "ERROR at teardown of test_fails_in_its_teardown"}
+    assert all(text.count("Captured kernel log ") == 1 for text in shown.values())
+
+    first = shown["test_fails"]
+    assert "<Result of twice on v5.11, design hrtimer-work, seed 3: 1 reported: double-free>.clean" in first
+    assert first.index("\ntwice on v5.9, seed 0:\n[    0.00") < first.index("\ntwice on v5.11, seed 3:\n[    0.00")
+    assert first.count("BUG: double free") == 2
+    assert "  at fault: test_probe.py:7" in first.splitlines()
+    late = shown["test_fails_late"]
+    assert "... 8 reports before these\ntwice on v5.11, seed 4:\n" in late
+    assert late.count("BUG: double free") == 10
+    assert "twice on v5.11, seed 7:" in shown["ERROR at teardown of test_fails_in_its_teardown"]

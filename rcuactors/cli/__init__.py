@@ -28,6 +28,7 @@ from .run_command import run_command, scenario_command
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An executable model of the Linux kernel's kvfree_rcu() and everything it leans on.",
+    epilog="Exit status: 0 clean, 1 something was reported or a verdict differs, 2 bad usage or bad input, 130 Ctrl-C.",
 )
 @click.version_option(__version__, prog_name="rcuactors")
 @click.pass_context

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import io
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,8 +32,9 @@ from ..spelling import did_you_mean
 from .common import whole_number
 from .output import print_json, print_lines
 from .program import Interrupted, ProgramCommand, complain
-from .session import first_cause
-from .watching import Stopper, progress_bar
+from .screen import with_error
+from .session import collect
+from .whole_file import OutputError, WholeFile
 
 _MOST_JOBS: Final = 256
 _MOST_SEEDS: Final = 10_000
@@ -105,18 +105,24 @@ def compare_command(
     plan = _plan(scenarios, designs, files, kernels, settings, _seeds(seeds, seed))
     target = _target(as_json=as_json, csv_file=csv_file, html_file=html_file)
     progress = Progress(list(tasks_of(plan)))
-    interrupted = progress.run(jobs)
-    board = make_board(plan, progress.tasks, progress.answers)
+    with target if target is not None else contextlib.nullcontext():
+        error = progress.run(jobs)
+        if error is not None and not progress.answers and not isinstance(error, Interrupted):
+            raise error
+        board = make_board(plan, progress.tasks, progress.answers)
+        try:
+            if target is not None:
+                target.write(_csv_text(board) if csv_file is not None else page_of(board))
+        except OutputError as unwritten:
+            error = error or unwritten
     if verbose:
         progress.tell_seconds()
-    if target is not None:
-        target.write(_csv_text(board) if csv_file is not None else page_of(board))
     if as_json:
-        print_json(document_of(board))
+        print_json(with_error(document_of(board), str(error) if error is not None else None))
     else:
         print_lines(lines_of(board))
-    if interrupted:
-        raise Interrupted
+    if error is not None:
+        raise error
 
 
 # -- before ------------------------------------------------------------------------------------------------------------
@@ -146,7 +152,7 @@ def _plan(
     seeds: tuple[int, ...],
 ) -> Plan:
     chosen = dict(split_setting(setting) for setting in settings)
-    sources = [_absolute(scenario) for scenario in scenarios]
+    sources = _sources(scenarios)
     config = _check_settings(chosen, sources)
     compared = find_kernels(_names("--kernels", kernels), config)
     for kernel in compared:
@@ -158,11 +164,22 @@ def _plan(
         designs=refs,
         kernels=compared,
         measured=compared if sources else to_measure(compared, config),
-        scenarios=tuple(dict.fromkeys(sources)),
+        scenarios=tuple(sources),
         settings=chosen,
         strategy=Random.name if seeds else Timed.name,
         seeds=seeds or (0,),
     )
+
+
+def _sources(scenarios: Sequence[str]) -> list[str]:
+    """Each once. Raises BadInput for two of the same name, which no table could tell apart."""
+    by_name: dict[str, str] = {}
+    for scenario in scenarios:
+        source = _absolute(scenario)
+        name = scenario_of(source).name
+        if by_name.setdefault(name, source) != source:
+            raise BadInput(f"scenario {scenario}: {by_name[name]} is a scenario of that name, too: {name}")
+    return list(by_name.values())
 
 
 def _absolute(scenario: str) -> str:
@@ -181,48 +198,14 @@ def _check_settings(chosen: Mapping[str, str], sources: Sequence[str]) -> dict[s
     return {name: text for name, text in chosen.items() if name not in parameters}
 
 
-class _Target:
-    """The file that is written. Checked before anything is run; replaced by a whole new one at the end."""
-
-    def __init__(self, option: str, name: str) -> None:
-        self._option, self._name = option, name
-        if name in ("", "-") or "\0" in name:
-            raise self._bad("needs the name of a file")
-        self._path = Path(os.path.realpath(name))
-        if self._path.is_dir():
-            raise self._bad("is a directory; needs the name of a file")
-        folder = self._path.parent
-        if not folder.is_dir():
-            raise self._bad("cannot be written: there is no such directory")
-        if not os.access(self._path if self._path.exists() else folder, os.W_OK):
-            raise self._bad("cannot be written: Permission denied")
-
-    def _bad(self, wrong: str) -> BadInput:
-        return BadInput(f"{self._option} {self._name}: {wrong}")
-
-    def write(self, text: str) -> None:
-        """Write all of it."""
-        plain = not self._path.exists() or self._path.is_file()
-        target = self._path.with_name(f".{self._path.name[:200]}.{os.getpid()}.part") if plain else self._path
-        try:
-            target.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-            if plain:
-                target.replace(self._path)
-        except OSError as error:
-            if plain:
-                with contextlib.suppress(OSError):
-                    target.unlink(missing_ok=True)
-            raise self._bad(f"cannot be written: {error.strerror or error}") from None
-
-
-def _target(*, as_json: bool, csv_file: str | None, html_file: str | None) -> _Target | None:
+def _target(*, as_json: bool, csv_file: str | None, html_file: str | None) -> WholeFile | None:
     given = {"--json": as_json, "--csv": csv_file is not None, "--html": html_file is not None}
     chosen = [option for option, is_given in given.items() if is_given]
     if len(chosen) > 1:
         raise BadInput(f"{' and '.join(chosen)}: only one of them")
     if csv_file is not None:
-        return _Target("--csv", csv_file)
-    return _Target("--html", html_file) if html_file is not None else None
+        return WholeFile("--csv", csv_file)
+    return WholeFile("--html", html_file) if html_file is not None else None
 
 
 def _csv_text(board: Board) -> str:
@@ -245,30 +228,23 @@ class Progress:
     seconds: dict[str, float] = attrs.field(factory=dict)
     _began: float = attrs.field(factory=time.monotonic)
 
-    def run(self, jobs: int) -> bool:
-        """Do all tasks; whether Ctrl-C ended it."""
-        watched = sys.stderr is not None and sys.stderr.isatty()
-        bar = progress_bar(self.shown) if watched else contextlib.nullcontext()
-        # In this process a run is let come to its end, unless it never does; other processes are just ended.
-        stopper = Stopper(_PATIENCE_S if in_this_process(self.tasks, jobs) else 0)
+    def run(self, jobs: int) -> BaseException | None:
+        """Do all tasks. Return what the program shall end with, when it has shown what was done until then."""
         order = in_good_order(self.tasks)
-        answers = do_all(do, [self.tasks[number] for number in order], jobs)
-        try:
-            with stopper.listening(), bar, contextlib.closing(answers):
-                for position, (answer, seconds) in answers:
-                    if isinstance(answer, BadInput):
-                        raise answer
-                    self.answers[order[position]] = answer
-                    name = self.tasks[order[position]].design.name
-                    self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-                    if stopper.requested:
-                        return True
-        except BaseException as error:
-            cause = first_cause(error)
-            if stopper.requested or isinstance(cause, KeyboardInterrupt):
-                return True
-            raise cause from None
-        return False
+        return collect(
+            do_all(do, [self.tasks[number] for number in order], jobs),
+            lambda result: self._take(order[result[0]], *result[1]),
+            # In this process a run is let come to its end, unless it never does; other processes are just ended.
+            patience_s=_PATIENCE_S if in_this_process(self.tasks, jobs) else 0,
+            how_far=self.shown,
+        )
+
+    def _take(self, number: int, answer: Answer | BadInput, seconds: float) -> None:
+        if isinstance(answer, BadInput):
+            raise answer
+        self.answers[number] = answer
+        name = self.tasks[number].design.name
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def shown(self) -> str:
         """What stands beside the bar: how much is done, and how long the rest will take."""

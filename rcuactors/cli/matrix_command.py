@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
-import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final
 
 import attrs
 import click
@@ -28,9 +27,11 @@ from ..nesting.text import cell_json, comparison_lines, full_report_lines, repor
 from ..spelling import did_you_mean
 from .common import whole_number
 from .output import print_json, print_lines
-from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
-from .session import first_cause
-from .watching import Stopper, progress_bar
+from .program import EXIT_VIOLATIONS, ProgramCommand
+from .screen import with_error
+from .session import collect
+from .watching import PATIENCE_S
+from .whole_file import OutputError, WholeFile
 
 _COLUMNS: Final = ("context", "op", "variant", "verdict", "title")
 _MOST_JOBS: Final = 256
@@ -89,20 +90,29 @@ def matrix_command(
         raise BadInput("--json and -v: only one of them")
     cells = _chosen_cells(ops, contexts)
     plan = _plan(kernel, preset, settings, against, cells)
-    with _CsvFile(csv_file) if csv_file is not None else contextlib.nullcontext() as table:
-        outcomes, interrupted = _run(plan, jobs)
-        if table is not None:
-            table.write(outcomes)
+    outcomes: list[Outcome] = []
+    with WholeFile("--csv", csv_file) if csv_file is not None else contextlib.nullcontext() as table:
+        error = collect(
+            run_cells(plan.cells, plan.kernel, plan.config, jobs),
+            outcomes.append,
+            patience_s=PATIENCE_S if jobs == 1 else 0,
+            how_far=lambda: f"{len(outcomes)} of {len(plan.cells)} cells",
+        )
+        try:
+            if table is not None:
+                table.write(_csv_text(outcomes))
+        except OutputError as unwritten:
+            error = error or unwritten
     comparison = None
     if plan.recording is not None and plan.rows is not None:
         by_cell = {outcome.cell: outcome for outcome in outcomes}
         comparison = compare(plan.recording, plan.rows, by_cell, rt=plan.config.PREEMPT_RT)
     if as_json:
-        print_json(_document(plan, outcomes, comparison))
+        print_json(with_error(_document(plan, outcomes, comparison), str(error) if error is not None else None))
     else:
         print_lines(_lines(plan, outcomes, comparison, in_full=verbose))
-    if interrupted:
-        raise Interrupted
+    if error is not None:
+        raise error
     return EXIT_VIOLATIONS if comparison is not None and comparison.differing else 0
 
 
@@ -147,11 +157,11 @@ def _plan(
     kernel: str, preset: str | None, settings: Sequence[str], against: str | None, cells: tuple[Cell, ...]
 ) -> _Plan:
     find_era(kernel)
+    recording = read_matrix(against) if against is not None else None
     config, words = _configuration(preset, settings, against)
     shown = " ".join([kernel, *words])
-    if against is None:
+    if recording is None:
         return _Plan(kernel=kernel, shown=shown, config=config, cells=cells, recording=None, rows=None)
-    recording = read_matrix(against)
     rows = sort_rows(recording.rows)
     if not rows.wanted:
         raise BadInput(_nothing_left(recording, rows))
@@ -173,90 +183,17 @@ def _nothing_left(recording: MatrixRecording, rows: Sorted) -> str:
     )
 
 
-# -- meanwhile ---------------------------------------------------------------------------------------------------------
-
-
-def _run(plan: _Plan, jobs: int) -> tuple[list[Outcome], bool]:
-    """Run the cells; whether Ctrl-C ended it."""
-    outcomes: list[Outcome] = []
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    bar = progress_bar(lambda: f"{len(outcomes)} of {len(plan.cells)} cells") if watched else contextlib.nullcontext()
-    stopper = Stopper() if jobs == 1 else Stopper(0)
-    results = run_cells(plan.cells, plan.kernel, plan.config, jobs)
-    try:
-        with stopper.listening(), bar, contextlib.closing(results):
-            for outcome in results:
-                outcomes.append(outcome)
-                if stopper.requested:
-                    return outcomes, True
-    except BaseException as error:
-        if not stopper.requested and not isinstance(first_cause(error), KeyboardInterrupt):
-            raise
-        return outcomes, True
-    return outcomes, False
-
-
 # -- after -------------------------------------------------------------------------------------------------------------
 
 
-class _CsvFile:
-    """Where the table goes. A context manager, opened before anything is run.
-
-    It is written under another name beside its own and renamed at the end: an older file stays until there is a whole
-    new one. A device or a pipe is written as it is.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._path = Path(name)
-        self._temporary: Path | None = None
-        self._out: TextIO | None = None
-
-    def _bad(self, wrong: str) -> BadInput:
-        return BadInput(f"--csv {self._name}: {wrong}")
-
-    def _cannot(self, error: Exception) -> BadInput:
-        return self._bad(f"cannot be written: {getattr(error, 'strerror', None) or error}")
-
-    def __enter__(self) -> Self:
-        if self._name in ("", "-"):
-            raise self._bad("needs the name of a file")
-        try:
-            self._path = Path(os.path.realpath(self._name))
-            if self._path.is_dir():
-                raise self._bad("is a directory; needs the name of a file")
-            if self._path.exists() and not os.access(self._path, os.W_OK):
-                raise self._bad("cannot be written: Permission denied")
-            if not self._path.exists() or self._path.is_file():
-                self._temporary = self._path.with_name(f".{self._path.name[:200]}.{os.getpid()}.part")
-            self._out = (self._temporary or self._path).open("w", encoding="utf-8", newline="")
-        except BadInput:
-            raise
-        except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-            raise self._cannot(error) from None
-        return self
-
-    def write(self, outcomes: Iterable[Outcome]) -> None:
-        """Write all of it."""
-        assert self._out is not None
-        try:
-            with self._out as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(_COLUMNS)
-                for outcome in outcomes:
-                    cell = outcome.cell
-                    writer.writerow([cell.context, cell.op, cell.variant, outcome.verdict.value, outcome.title])
-            if self._temporary is not None:
-                self._temporary.replace(self._path)
-        except OSError as error:
-            raise self._cannot(error) from None
-
-    def __exit__(self, *_exc: object) -> None:
-        with contextlib.suppress(OSError):
-            if self._out is not None:
-                self._out.close()
-            if self._temporary is not None:
-                self._temporary.unlink(missing_ok=True)
+def _csv_text(outcomes: Iterable[Outcome]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for outcome in outcomes:
+        cell = outcome.cell
+        writer.writerow([cell.context, cell.op, cell.variant, outcome.verdict.value, outcome.title])
+    return stream.getvalue()
 
 
 def _document(plan: _Plan, outcomes: Sequence[Outcome], comparison: Comparison | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .program import ProgramGroup
 @click.group("new", cls=ProgramGroup, invoke_without_command=True)
 @click.pass_context
 def new_command(ctx: click.Context) -> None:
-    """Write a file to begin with."""
+    """Write a file to begin with: a design of your own."""
     if ctx.invoked_subcommand is None:
         raise BadInput(
             f"new needs a command: {', '.join(new_command.commands)} (`rcuactors new --help` describes them)"

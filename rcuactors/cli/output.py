@@ -6,14 +6,12 @@ import contextlib
 import io
 import json
 import os
-import stat
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Final, Self, TextIO
 
 from ..engine.events import Event, TextSink
-from ..errors import BadInput
+from .whole_file import OutputError, WholeFile
 
 _JSON_SUFFIXES: Final = (".json", ".jsonl")
 
@@ -27,7 +25,7 @@ def writing_stdout(*, flush: bool = True) -> Iterator[TextIO]:
     """Lend standard output; what goes wrong in writing to it is told apart from everything else."""
     out = sys.stdout
     if out is None:
-        raise BadInput("standard output: is closed")
+        raise OutputError("standard output: is closed")
     if isinstance(out, io.TextIOWrapper) and out.errors != "backslashreplace":
         # What the user typed comes back in our lines, and need not fit the encoding.
         out.reconfigure(errors="backslashreplace")
@@ -38,15 +36,15 @@ def writing_stdout(*, flush: bool = True) -> Iterator[TextIO]:
     except BrokenPipeError:
         raise ReaderGone from None
     except OSError as error:
-        silence_stdout()
-        raise BadInput(f"standard output: cannot be written: {error.strerror or error}") from None
+        silence(out)
+        raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from None
 
 
-def silence_stdout() -> None:
+def silence(stream: TextIO) -> None:
     """Let what is still in the buffer go nowhere, or the interpreter would complain at its end."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
 
 
@@ -73,50 +71,20 @@ class StdoutEvents:
 class EventFile:
     """A file of events: ftrace text, or JSON lines when its name ends so. A context manager and a sink.
 
-    It is written under another name beside its own and renamed at the end: an older file stays until there
-    is a whole new one. A device or a pipe is written as it is. Nothing is left behind when the run was not
-    begun or a write failed; a run that ended badly keeps its events.
+    A run that was not begun, and one whose events could not all be written, leave none; one that ended badly keeps
+    its events.
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
         self.begun = False
         self._failed = False
-        self._path = Path(name)
-        self._temporary: Path | None = None
-        self._out: TextIO | None = None
+        self._file = WholeFile("--events", name, hint="; -v prints the events")
         self._sink: TextSink | None = None
 
-    def _bad(self, wrong: str) -> BadInput:
-        return BadInput(f"--events {self.name}: {wrong}")
-
-    def _cannot(self, error: Exception) -> BadInput:
-        said = error.strerror if isinstance(error, OSError) else None
-        return self._bad(f"cannot be written: {said or error}")
-
     def __enter__(self) -> Self:
-        try:
-            self._open()
-        except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-            if isinstance(error, BadInput):
-                raise
-            raise self._cannot(error) from None
+        self._file.__enter__()
+        self._sink = TextSink(self._file.stream, as_json=self._file.path.suffix.lower() in _JSON_SUFFIXES)
         return self
-
-    def _open(self) -> None:
-        if self.name in ("", "-"):
-            raise self._bad("needs the name of a file; -v prints the events")
-        self._path = Path(os.path.realpath(self.name))
-        mode = self._path.stat().st_mode if self._path.exists() else None
-        if self._path.is_dir():
-            raise self._bad("is a directory; needs the name of a file")
-        if mode is not None and not os.access(self._path, os.W_OK):
-            raise self._bad("cannot be written: Permission denied")
-        if mode is None or stat.S_ISREG(mode):
-            self._temporary = self._path.with_name(f".{self._path.name[:200]}.{os.getpid()}.part")
-        target = self._temporary or self._path
-        self._out = target.open("w", encoding="utf-8", errors="backslashreplace")
-        self._sink = TextSink(self._out, as_json=self._path.suffix.lower() in _JSON_SUFFIXES)
 
     def take(self, event: Event) -> None:
         """Write one event."""
@@ -125,17 +93,11 @@ class EventFile:
             self._sink.take(event)
         except OSError as error:
             self._failed = True
-            raise self._cannot(error) from None
+            raise self._file.cannot(error) from None
 
     def __exit__(self, *_exc: object) -> None:
-        assert self._out is not None
-        try:
-            self._out.close()
-            if self._temporary is not None and self.begun and not self._failed:
-                self._temporary.replace(self._path)
-        except OSError as error:
-            raise self._cannot(error) from None
-        finally:
-            if self._temporary is not None:
-                with contextlib.suppress(OSError):
-                    self._temporary.unlink(missing_ok=True)
+        self.finish()
+
+    def finish(self) -> None:
+        """Close the file and give it its name. There is no more to come."""
+        self._file.finish(keep=self.begun and not self._failed)

@@ -15,9 +15,9 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ..errors import BadInput, DesignError
+from ..errors import BadInput
 from ..spelling import did_you_mean
-from .output import ReaderGone, silence_stdout
+from .output import ReaderGone, silence, writing_stdout
 
 EXIT_VIOLATIONS: Final = 1
 EXIT_BAD_INPUT: Final = 2
@@ -31,10 +31,15 @@ class Interrupted(Exception):
 
 def complain(message: str) -> None:
     """Write one line to stderr; what would break it, such as a line end in a file's name, by its escape."""
-    if sys.stderr is not None:
-        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
+    if sys.stderr is None:
+        return
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
+    try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+    except OSError:
+        # There is nobody to tell. The exit code says it still.
+        silence(sys.stderr)
 
 
 def _usage_text(error: click.ClickException) -> str:
@@ -55,9 +60,8 @@ def exit_code_of(body: Callable[[], int]) -> int:
     try:
         return body()
     except BadInput as error:
-        if isinstance(error, DesignError):
-            # Where one `await` is missing, more coroutines may lie around than the one that was named.
-            warnings.filterwarnings("ignore", r"coroutine '.*' was never awaited", RuntimeWarning)
+        # Where one `await` is missing, more coroutines may lie around than the one that was named.
+        warnings.filterwarnings("ignore", r"coroutine '.*' was never awaited", RuntimeWarning)
         complain(f"rcuactors: {error}")
     except click.ClickException as error:
         complain(f"rcuactors: {_usage_text(error)}")
@@ -65,7 +69,7 @@ def exit_code_of(body: Callable[[], int]) -> int:
         complain("interrupted")
         return EXIT_INTERRUPTED
     except ReaderGone:
-        silence_stdout()
+        silence(sys.stdout)
         return EXIT_READER_GONE
     except Exception as error:
         complain(f"rcuactors: {_internal_error(error)}")
@@ -87,6 +91,11 @@ class ProgramCommand(click.Command):
         run = super().main
         sys.exit(exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0)))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; --help and --version print here."""
+        with writing_stdout():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Keep Ctrl-C from Click, which would print a line end of its own."""
         try:
@@ -99,6 +108,12 @@ class ProgramGroup(ProgramCommand, click.Group):
     """A group of such commands, which knows how to name them."""
 
     command_class = ProgramCommand
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's own
+        """List the subcommands with their whole first sentences, which Click would cut to one line each."""
+        rows = [(name, command.get_short_help_str(limit=500)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -6,14 +6,11 @@ from typing import Any
 
 import click
 
-from ..context.violation import KernelBug
 from ..recordings import read_recording
-from ..recordings.comparison import ReplayResult
-from ..recordings.replay import replay
-from ..report.eventlog import Meter
-from ..report.units import duration, plural
+from ..recordings.replay import Replay
 from .common import RunArguments, run_options, with_sinks
-from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
+from .program import EXIT_VIOLATIONS, ProgramCommand
+from .screen import with_error
 from .session import open_session
 
 
@@ -25,20 +22,14 @@ def replay_command(file: str, **options: Any) -> int:
     arguments = RunArguments(**options)
     run_options_ = arguments.options(parameters=(), of="a replay")
     recording = read_recording(file)
-    meter = Meter()
-    results: list[ReplayResult] = []
     with open_session(arguments) as session:
-        ended = session.attempt(
-            lambda: results.append(replay(recording, with_sinks(run_options_, (*session.sinks, meter)))),
-            how_far=lambda: f"{plural(meter.count, 'event')}, virtual time {duration(meter.time_ns)}",
-        )
-    if isinstance(ended, KernelBug):
-        session.screen.panic(ended.violation)
-        return EXIT_VIOLATIONS
-    if isinstance(ended, KeyboardInterrupt):
-        raise Interrupted
-    if ended is not None:
-        raise ended
-    outcome = results[0]
-    session.screen.end_with(outcome.as_json(), outcome.lines())
+        replay = Replay(recording, with_sinks(run_options_, session.sinks))
+        error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)
+    outcome = replay.result()
+    session.screen.end_with(
+        with_error(outcome.as_json(), str(error) if error is not None else None),
+        outcome.lines(so_far=error is not None, every_splat=arguments.verbose),
+    )
+    if error is not None:
+        raise error
     return 0 if outcome.result.clean else EXIT_VIOLATIONS

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ..context.violation import KernelBug
-from ..errors import BadInput
+from ..dropped import DroppedCoroutines
 from ..loading import load_scenario
-from ..report.units import duration, plural
 from ..scenario import Run, Scenario
 from .common import RunArguments, run_options, with_sinks
-from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
+from .mistakes import blamed
+from .program import EXIT_VIOLATIONS, ProgramCommand
 from .session import open_session, quiet_stdout
 
 
@@ -45,32 +42,12 @@ def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
     options = arguments.options(parameters=chosen.parameters, of=chosen.name)
     with open_session(arguments) as session:
         run = Run(chosen, with_sinks(options, session.sinks))
-        conductor = run.machine.conductor
         session.screen.begin(run.result())
-        ended = session.attempt(
-            run.run,
-            how_far=lambda: f"{plural(conductor.steps, 'step')}, virtual time {duration(conductor.now)}",
-        )
-    result, interrupted = run.result(), isinstance(ended, KeyboardInterrupt)
-    if ended is not None and not isinstance(ended, KernelBug | KeyboardInterrupt):
-        if not result.clean:
-            # What was found until then is not lost with the run.
-            session.screen.end(result, so_far=True)
-        if isinstance(ended, BadInput):
-            raise ended
-        raise BadInput(raised_text(chosen, ended)) from ended
-    session.screen.end(result, so_far=interrupted)
-    if interrupted:
-        raise Interrupted
+        dropped = DroppedCoroutines()
+        with dropped.noticed():
+            error = session.attempt(run.run, run.machine.conductor, blame=lambda error: blamed(chosen, error))
+    result, error = run.result(), error or dropped.error
+    session.screen.end(result, error=str(error) if error is not None else None)
+    if error is not None:
+        raise error
     return 0 if result.clean else EXIT_VIOLATIONS
-
-
-def raised_text(chosen: Scenario, error: BaseException) -> str:
-    """Say what a scenario raised, and where: the innermost line of its own file, and the innermost of all."""
-    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    file = getattr(getattr(chosen.body, "__code__", None), "co_filename", None)
-    own = [entry for entry in frames if entry[0] == file]
-    places = dict.fromkeys([*own[-1:], *frames[-1:]])
-    where = ", in ".join(f"{Path(name).name}:{line}" for name, line in places)
-    said = f": {error}" if str(error) else ""
-    return f"scenario {chosen.name} raised {type(error).__name__}{said} ({where})"

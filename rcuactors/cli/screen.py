@@ -5,12 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
-import attrs
-
-from ..context.violation import Violation
 from ..engine.events import Sink
 from ..report.eventlog import Tail
-from ..report.text import head_line, result_lines, splat_lines
+from ..report.text import head_line, result_lines
 from ..result import Result
 from .output import StdoutEvents, print_json, print_lines
 
@@ -18,6 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _EVENTS_SHOWN: Final = 20
+
+
+def with_error(document: dict[str, object], error: str | None) -> dict[str, object]:
+    """The document, which says so itself if it is not all because of an error."""
+    return document if error is None else {**document, "error": error}
 
 
 class Screen(Protocol):
@@ -29,14 +31,11 @@ class Screen(Protocol):
     def begin(self, so_far: Result) -> None:
         """Show that the run is about to start."""
 
-    def end(self, result: Result, *, so_far: bool) -> None:
-        """Show a run that is over, or was interrupted: what was found so far."""
+    def end(self, result: Result, *, error: str | None) -> None:
+        """Show a run that is over, or what was found until the error that ended it."""
 
     def end_with(self, document: dict[str, object], lines: list[str]) -> None:
         """Show a report of its own kind, given as data and as text."""
-
-    def panic(self, violation: Violation) -> None:
-        """Show the report that ended a run, where there is nothing else."""
 
 
 class JsonScreen:
@@ -49,17 +48,13 @@ class JsonScreen:
     def begin(self, so_far: Result) -> None:
         """Show nothing yet."""
 
-    def end(self, result: Result, *, so_far: bool) -> None:  # noqa: ARG002 - the exit code tells
+    def end(self, result: Result, *, error: str | None) -> None:
         """Print all of it."""
-        print_json(result.as_json())
+        print_json(with_error(result.as_json(), error))
 
     def end_with(self, document: dict[str, object], _lines: list[str]) -> None:
         """Print the report as data."""
         print_json(document)
-
-    def panic(self, violation: Violation) -> None:
-        """Print the one violation, where a result has its violations."""
-        print_json({"violations": [{**attrs.asdict(violation), "kind": violation.kind.value}]})
 
 
 class PlainScreen:
@@ -74,17 +69,13 @@ class PlainScreen:
         """Print the head line."""
         print_lines([head_line(so_far)])
 
-    def end(self, result: Result, *, so_far: bool) -> None:
+    def end(self, result: Result, *, error: str | None) -> None:
         """Print splats, figures, verdict."""
-        print_lines(result_lines(result, every_splat=self._verbose, so_far=so_far))
+        print_lines(result_lines(result, every_splat=self._verbose, so_far=error is not None))
 
     def end_with(self, _document: dict[str, object], lines: list[str]) -> None:
         """Print the report as text."""
         print_lines(lines)
-
-    def panic(self, violation: Violation) -> None:
-        """Print the splat."""
-        print_lines(splat_lines(violation))
 
 
 class TerminalScreen:
@@ -104,20 +95,15 @@ class TerminalScreen:
         """Print the head line."""
         self._terminal.print_head(self._console, so_far)
 
-    def end(self, result: Result, *, so_far: bool) -> None:
+    def end(self, result: Result, *, error: str | None) -> None:
         """Print the event log's end, splats, figures, verdict."""
         self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
-        self._terminal.print_result(self._console, result, every_splat=self._verbose, so_far=so_far)
+        self._terminal.print_result(self._console, result, every_splat=self._verbose, so_far=error is not None)
 
     def end_with(self, _document: dict[str, object], lines: list[str]) -> None:
         """Print the event log's end, and the report as text."""
         self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
         self._terminal.print_lines(self._console, lines)
-
-    def panic(self, violation: Violation) -> None:
-        """Print the event log's end, and the splat."""
-        self._terminal.print_events(self._console, self._tail.events, self._tail.dropped)
-        self._terminal.print_splat(self._console, violation)
 
 
 def open_screen(*, as_json: bool, verbose: bool) -> Screen:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 import attrs
 
+from ..context.violation import KernelBug
+from ..engine.conductor import Conductor
 from ..engine.events import Sink
-from ..errors import BadInput, DesignError, StepBoundExceeded
+from ..report.units import duration, plural
 from .common import RunArguments
 from .output import EventFile, ReaderGone
+from .program import Interrupted
 from .screen import Screen, open_screen
 from .watching import Stopper, progress_bar
+from .whole_file import OutputError
+
+Result = TypeVar("Result")
 
 
 @attrs.frozen(kw_only=True)
@@ -40,23 +47,32 @@ class Session:
             stack.enter_context(quiet_stdout(self.as_json))
             yield
 
-    def attempt(self, body: Callable[[], object], *, how_far: Callable[[], str]) -> BaseException | None:
-        """Run the body. Return None, or what ended it: a KernelBug, Ctrl-C, the step bound, what was raised within.
+    def attempt(
+        self, run: Callable[[], object], conductor: Conductor, *, blame: Callable[[BaseException], BaseException]
+    ) -> BaseException | None:
+        """Run it. Return what the program shall end with, when it has shown what was found until then.
 
-        What concerns the user's input or our output is raised.
+        That is None also when a KernelBug ended the run, which is among what was found; `blame` turns what was raised
+        within into something that can be shown. Raises ReaderGone, since then nothing can be.
         """
+        ended: BaseException | None = None
         try:
-            with self._under_way(how_far):
-                body()
+            with self._under_way(lambda: f"{plural(conductor.steps, 'step')}, virtual time {duration(conductor.now)}"):
+                run()
         except BaseException as error:
             cause = first_cause(error)
-            if self.stopper.requested:
-                return KeyboardInterrupt()
-            concerns_input = isinstance(cause, BadInput) and not isinstance(cause, StepBoundExceeded | DesignError)
-            if concerns_input or isinstance(cause, ReaderGone):
+            if isinstance(cause, ReaderGone):
                 raise cause from None
-            return cause
-        return None
+            if self.stopper.requested or isinstance(cause, KeyboardInterrupt):
+                ended = Interrupted("interrupted")
+            elif not isinstance(cause, KernelBug):
+                ended = blame(cause)
+        try:
+            if self.file is not None:
+                self.file.finish()
+        except OutputError as error:
+            ended = ended or error
+        return ended
 
 
 @contextlib.contextmanager
@@ -67,6 +83,29 @@ def open_session(arguments: RunArguments) -> Iterator[Session]:
         stack.enter_context(stopper.listening())
         file = stack.enter_context(EventFile(arguments.events)) if arguments.events is not None else None
         yield Session(screen=screen, stopper=stopper, file=file, as_json=arguments.as_json)
+
+
+def collect(
+    results: Generator[Result], take: Callable[[Result], None], *, patience_s: float, how_far: Callable[[], str]
+) -> BaseException | None:
+    """Take each of many results. Return what the program shall end with, when it has shown what came until then.
+
+    After Ctrl-C, the one under way has `patience_s` to come. On a terminal a progress bar says `how_far` it is.
+    """
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    bar = progress_bar(how_far) if watched else contextlib.nullcontext()
+    stopper = Stopper(patience_s)
+    try:
+        with stopper.listening(), bar, contextlib.closing(results):
+            for result in results:
+                take(result)
+                if stopper.requested:
+                    return Interrupted("interrupted")
+    except BaseException as error:
+        cause = first_cause(error)
+        interrupted = stopper.requested or isinstance(cause, KeyboardInterrupt)
+        return Interrupted("interrupted") if interrupted else cause
+    return None
 
 
 def quiet_stdout(wanted: bool) -> contextlib.AbstractContextManager[object]:

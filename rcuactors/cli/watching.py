@@ -15,7 +15,7 @@ from typing import Final
 
 from ..engine.events import Event
 
-_PATIENCE_S: Final = 0.5
+PATIENCE_S: Final = 0.5
 _BAR_AFTER_S: Final = 1.0
 _BAR_EVERY_S: Final = 0.2
 
@@ -27,7 +27,7 @@ class Stopper:
     somebody's `__del__` for instance: who does many things asks for `requested` after each.
     """
 
-    def __init__(self, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self.requested = False
         self._patience_s = patience_s
         self._timer: threading.Timer | None = None

@@ -120,7 +120,7 @@ class ReplayResult:
             "result": self.result.as_json(),
         }
 
-    def lines(self) -> list[str]:
+    def lines(self, *, so_far: bool = False, every_splat: bool = False) -> list[str]:
         """Return the report as text: what was read, what was driven, both sides, splats, verdict."""
         return [
             *self._what_was_read(),
@@ -129,14 +129,16 @@ class ReplayResult:
             "",
             *self._both_sides(),
             "",
-            *self._splats(),
-            self.verdict(),
+            *self._splats(every=every_splat),
+            self.verdict(so_far=so_far),
         ]
 
-    def verdict(self) -> str:
-        """Return `clean`, or the number of violations and their kinds."""
-        count = self.result.violation_count
-        return f"{count} violation{'s' if count > 1 else ''}: {self.result.outcome()}" if count else "clean"
+    def verdict(self, *, so_far: bool = False) -> str:
+        """Return `clean`, or the number of violations and their kinds; `so_far` when the replay was not finished."""
+        count, unfinished = self.result.violation_count, " so far" if so_far else ""
+        if not count:
+            return f"clean{unfinished}"
+        return f"{_plural(count, 'violation')}{unfinished}: {self.result.outcome()}"
 
     def _what_was_read(self) -> Iterator[str]:
         recording = self.recording
@@ -179,13 +181,14 @@ class ReplayResult:
         yield f"bulk sizes, real     {_shortened(self.recording.observed.bulk_sizes)}"
         yield f"bulk sizes, machine  {_shortened(self.result.counters['bulk_sizes_in_order'])}"
 
-    def _splats(self) -> Iterator[str]:
-        violations = self.result.violations
-        for violation in violations[:_MOST_SPLATS]:
+    def _splats(self, *, every: bool) -> Iterator[str]:
+        shown = self.result.violations if every else self.result.violations[:_MOST_SPLATS]
+        for violation in shown:
             yield from violation.text.splitlines()
             yield ""
-        if self.result.violation_count > _MOST_SPLATS:
-            yield f"({self.result.violation_count - _MOST_SPLATS} more)"
+        left = self.result.violation_count - len(shown)
+        if left:
+            yield f"({left} more{'' if every else '; -v prints all that were kept'})"
             yield ""
 
 

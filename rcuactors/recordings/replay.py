@@ -29,38 +29,58 @@ _FIVE_SECONDS: Final = (6, 1)
 """The oldest recorded version that drains after 5 s instead of 20 ms."""
 
 
-def replay(recording: Recording, options: RunOptions | None = None) -> ReplayResult:
-    """Drive a machine with the calls of a recording.
+class Replay:
+    """A machine driven with the calls of a recording: made, run once, and read.
 
-    Raises BadInput if the machine lacks a CPU of the recording, and under panic_on_warn the first KernelBug.
+    Raises BadInput if the machine lacks a CPU of the recording, and as `Run` does.
     """
-    feeds, skipped = feeds_of(recording)
-    replayed = Replayed(skipped=skipped)
 
-    async def body(k: Kernel) -> None:
-        await replay_calls(k, feeds, replayed)
+    def __init__(self, recording: Recording, options: RunOptions | None = None) -> None:
+        feeds, skipped = feeds_of(recording)
+        replayed = Replayed(skipped=skipped)
 
-    scenario = Scenario(
-        name="replay",
-        about=f"the calls of the recording {recording.name}",
-        body=body,
-        parameters={},
-        settings=settings_of(recording),
-        early_boot=False,
-        expect={},
-    )
-    run = Run(scenario, options or RunOptions())
-    config = run.machine.setup.config
-    _check_cpus(config, max((feed.cpu for feed in feeds), default=0))
-    result = run.run()
-    return ReplayResult(
-        recording=recording,
-        result=result,
-        driven=dict(sorted(replayed.driven.items())),
-        skip_reasons=dict(sorted(replayed.skipped.items())),
-        max_lag_ns=replayed.max_lag_ns,
-        version_note=version_note(recording, run.machine),
-    )
+        async def body(k: Kernel) -> None:
+            await replay_calls(k, feeds, replayed)
+
+        scenario = Scenario(
+            name="replay",
+            about=f"the calls of the recording {recording.name}",
+            body=body,
+            parameters={},
+            settings=settings_of(recording),
+            early_boot=False,
+            expect={},
+        )
+        self.recording = recording
+        self._run = Run(scenario, options or RunOptions())
+        self._replayed = replayed
+        _check_cpus(self.machine.setup.config, max((feed.cpu for feed in feeds), default=0))
+
+    @property
+    def machine(self) -> Machine:
+        """The machine that is driven."""
+        return self._run.machine
+
+    def run(self) -> ReplayResult:
+        """Run it. Raises the first KernelBug under panic_on_warn."""
+        self._run.run()
+        return self.result()
+
+    def result(self) -> ReplayResult:
+        """What the replay left, so far if it did not end well."""
+        return ReplayResult(
+            recording=self.recording,
+            result=self._run.result(),
+            driven=dict(sorted(self._replayed.driven.items())),
+            skip_reasons=dict(sorted(self._replayed.skipped.items())),
+            max_lag_ns=self._replayed.max_lag_ns,
+            version_note=version_note(self.recording, self.machine),
+        )
+
+
+def replay(recording: Recording, options: RunOptions | None = None) -> ReplayResult:
+    """Drive a machine with the calls of a recording. Raises what `Replay` and its `run` do."""
+    return Replay(recording, options).run()
 
 
 def settings_of(recording: Recording) -> dict[str, str]:

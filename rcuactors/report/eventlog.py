@@ -1,4 +1,4 @@
-"""Sinks for people who watch a run: the last events, and how far it has come."""
+"""A sink for people who watch a run: the last events."""
 
 from __future__ import annotations
 
@@ -23,16 +23,3 @@ class Tail:
     def dropped(self) -> int:
         """How many came before those that were kept."""
         return self.count - len(self.events)
-
-
-class Meter:
-    """How many events there were, and the virtual time of the last one; another thread may read it."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.time_ns = 0
-
-    def take(self, event: Event) -> None:
-        """Note one event."""
-        self.count += 1
-        self.time_ns = event.time_ns

@@ -26,6 +26,12 @@ BODIES = {
     await k.kfree(p)
     await k.kfree(p)
 """,
+    "midway": """
+    p = await k.kmalloc(64)
+    await k.kfree(p)
+    await k.kfree(p)
+    await k.udelay(-1)
+""",
     "endless": """
     while True:
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
@@ -95,13 +101,22 @@ def environment(package: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+class Spawned(subprocess.Popen[str]):
+    """A process that a test is done with has ended, whatever becomes of the test."""
+
+    def __exit__(self, *failure: object) -> None:
+        if self.poll() is None:
+            self.kill()
+        super().__exit__(*failure)
+
+
 @pytest.fixture
 def spawn(package: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start Python with some arguments, in an empty directory."""
 
     def start(*args: str, **options: Any) -> subprocess.Popen[str]:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, "env": environment(package)}
-        return subprocess.Popen([sys.executable, *args], text=True, **{**pipes, **options})
+        return Spawned([sys.executable, *args], text=True, **{**pipes, **options})
 
     return start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rcuactors.designs import DESIGNS
 COMMANDS = ", ".join(cli.commands)
 OneLine = Callable[..., str]
 Command = Callable[..., tuple[int, str, str]]
+Spawn = Callable[..., "subprocess.Popen[str]"]
 ScenarioFile = Callable[[str], str]
 
 
@@ -150,7 +152,7 @@ def test_the_first_of_a_group_of_errors_is_named(one_line: OneLine, tmp_path: Pa
     assert one_line("run", str(file)).startswith("scenario group raised KeyError: 'x'")
 
 
-def test_bad_input_inside_a_scenario_is_said_as_it_is(one_line: OneLine, tmp_path: Path) -> None:
+def test_bad_input_inside_a_scenario_names_the_line(one_line: OneLine, tmp_path: Path) -> None:
     file = tmp_path / "wide.py"
     file.write_text(
         "from rcuactors import scenario\n"
@@ -160,7 +162,53 @@ def test_bad_input_inside_a_scenario_is_said_as_it_is(one_line: OneLine, tmp_pat
         "        await nursery.start_soon(wide, cpu=99)\n",
         encoding="utf-8",
     )
-    assert one_line("run", str(file)) == "cpu=99: the machine has CPUs 0 to 1 (nr_cpus=2)"
+    assert one_line("run", str(file)) == "cpu=99: the machine has CPUs 0 to 1 (nr_cpus=2) (wide.py:5)"
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("k.udelay(5)", "udelay() is called without `await` (slip.py:7)"),
+        ("unused = k.udelay(5)", "udelay() is called without `await`"),
+        ("k.kfree(p); await k.mutex_lock(k.mutex('m'))", "kfree() is called without `await` (slip.py:7)"),
+        ("await k.kthread_run(helper)", "preempt_enable() is called without `await` (slip.py:4)"),
+        ("await k.kfree(k.kmalloc(64))", "has no attribute 'state'; is an `await` missing? (slip.py:7, in oracle.py:"),
+        ("await k.kmallok(64)", "has no attribute 'kmallok'; did you mean kmalloc? (slip.py:7)"),
+    ],
+)
+@pytest.mark.parametrize("as_program", [False, True])
+def test_slips_of_a_beginner(spawn: Spawn, tmp_path: Path, body: str, wanted: str, as_program: bool) -> None:
+    """In a process of its own, since Python must not have the last word."""
+    (tmp_path / "slip.py").write_text(
+        "from rcuactors import scenario, script\n"
+        "async def helper():\n"
+        "    kernel.preempt_disable()\n"
+        "    kernel.preempt_enable()\n"
+        "@scenario()\n"
+        "async def slip(k, p=1):\n"
+        f"    global kernel; kernel = k; {body}\n"
+        "if __name__ == '__main__':\n"
+        "    script(slip)\n",
+        encoding="utf-8",
+    )
+    with spawn(*(() if as_program else ("-m", "rcuactors", "run")), "slip.py") as process:
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.startswith("rcuactors: ")
+    assert wanted in said
+    assert said.count("\n") == 1
+    assert " so far" in out.splitlines()[-1]
+
+
+def test_a_scenarios_own_warnings_are_shown(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "warns.py").write_text(
+        "import warnings\nfrom rcuactors import scenario\n@scenario()\nasync def warns(k):\n"
+        "    warnings.warn('mind the gap')\n",
+        encoding="utf-8",
+    )
+    code, out, said = command("run", "warns.py")
+    assert (code, out.splitlines()[-1]) == (0, "clean")
+    assert "mind the gap" in said
 
 
 @pytest.mark.parametrize("args", [("run", "nope"), ("run", "cold_cache_burst", "--seed", "x"), ("replay", "/")])

@@ -47,6 +47,15 @@ class Mine:
         """Nothing."""
 '''
 
+NOT_ON_RT = """return None
+
+    def attach(self, kvfree):
+        if kvfree.system.config.PREEMPT_RT:
+            raise ValueError("not on RT")
+
+    def unused(self):
+        pass"""
+
 SMALL = ("raw_lock_caller", "--designs", "direct,hrtimer-work", "--kernels", "prove")
 
 
@@ -142,6 +151,7 @@ def test_a_parameter_of_the_scenario(call: Call) -> None:
         (("--designs", "dirct"), "--designs dirct: did you mean direct? there are "),
         (("--designs", "direct,,"), "--designs direct,,: needs names with commas between them"),
         (("--design", "nope.py"), "design file nope.py: there is no such file"),
+        (("--design", "direct"), "--design direct: needs the path of a file; the bundled design is --designs direct"),
         (("--kernels", "rtt"), "--kernels rtt: did you mean rt? there are plain, prove, rt"),
         (("no_such_scenario",), "scenario no_such_scenario: no such name or file;"),
         (("--set", "PREMPT=y"), "--set PREMPT: no such name; did you mean PREEMPT? "),
@@ -151,7 +161,7 @@ def test_a_parameter_of_the_scenario(call: Call) -> None:
         (("raw_lock_caller", "--set", "objects=-1"), "objects=-1: needs a whole number"),
         (("--json", "--csv", "x"), "--json and --csv: only one of them"),
         (("--csv", "x", "--html", "y"), "--csv and --html: only one of them"),
-        (("--html", "no/such/folder"), "--html no/such/folder: cannot be written: there is no such directory"),
+        (("--html", "no/such/folder"), "--html no/such/folder: cannot be written: No such file or directory"),
         (("--csv", "."), "--csv .: is a directory; needs the name of a file"),
         (("--csv", "-"), "--csv -: needs the name of a file"),
         (("--seeds", "0"), "--seeds 0: needs a whole number from 1 to 10000"),
@@ -162,6 +172,28 @@ def test_a_parameter_of_the_scenario(call: Call) -> None:
 )
 def test_bad_input(one_line: OneLine, args: tuple[str, ...], said: str) -> None:
     assert one_line("compare", *args).startswith(said)
+
+
+def test_two_scenarios_of_one_name(call: Call, one_line: OneLine, tmp_path: Path) -> None:
+    """Else they would be columns of one name with the results of both. The same one twice is one column."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from rcuactors import Kernel, scenario\n@scenario()\nasync def raw_lock_caller(k: Kernel) -> None: ...\n",
+        encoding="utf-8",
+    )
+    said = one_line("compare", "raw_lock_caller", str(path))
+    assert said == f"scenario {path}: raw_lock_caller is a scenario of that name, too: raw_lock_caller"
+    assert (
+        call("compare", "raw_lock_caller", *SMALL, "--jobs", "1").stdout
+        == call("compare", *SMALL, "--jobs", "1").stdout
+    )
+
+
+def test_a_full_disk_does_not_lose_the_tables(call: Call, one_line: OneLine) -> None:
+    assert one_line("compare", *SMALL, "--csv", "/dev/full").endswith("cannot be written: No space left on device")
+    shown = call("compare", *SMALL, "--csv", "/dev/full").stdout
+    assert shown == call("compare", *SMALL).stdout
+    assert "hrtimer-work: " in shown
 
 
 def test_a_worker_that_dies(one_line: OneLine, design_file: Callable[[str], str]) -> None:
@@ -231,3 +263,23 @@ def test_seconds_of_each_design(call: Call) -> None:
     assert first.startswith("direct: ")
     assert second.startswith("hrtimer-work: ")
     assert last.startswith("2 runs in ")
+
+
+def test_a_design_that_some_machines_cannot_have_does_not_end_the_comparison(
+    call: Call, design_file: Callable[[str], str]
+) -> None:
+    options = ("--designs", "direct", "--design", design_file(NOT_ON_RT), "--jobs", "1", "--json")
+    result = call("compare", "raw_lock_caller", "--kernels", "plain,rt", *options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "design file mine.py raised ValueError: not on RT (mine.py:" in result.stdout
+    verdicts = {
+        (design["name"], verdict["kernel"]): verdict["verdict"]
+        for design in json.loads(result.stdout)["designs"]
+        for verdict in design["verdicts"]
+    }
+    assert verdicts == {
+        ("direct", "plain"): "legal",
+        ("direct", "rt"): "sleeping-function",
+        ("mine", "plain"): "legal",
+        ("mine", "rt"): "raised",
+    }

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from click.testing import Result
 
 from rcuactors.nesting.cells import Cell
+from rcuactors.processes import WorkerDied
 
 Call = Callable[..., Result]
 OneLine = Callable[..., str]
@@ -169,7 +171,7 @@ def test_the_configuration_is_told_by_the_name_by_as_or_by_set(call: Call, recor
         (("--set", "panic_on_warn=y"), "panic_on_warn=y: each cell ends at its first report anyway"),
         (("--jobs", "0"), "--jobs 0: needs a whole number from 1 to 256"),
         (("--against", "nowhere.csv", "--as", "rt"), "recording 'nowhere.csv': cannot be read: No such file"),
-        (("--against", "nowhere.csv"), "--against nowhere.csv: which kernel is it of? --as prove_raw|rt|stock"),
+        (("--against", "nowhere.csv"), "recording 'nowhere.csv': cannot be read: No such file"),
         (("--against", ".", "--as", "rt"), "recording '.': is a directory"),
         (("--csv", ""), "--csv : needs the name of a file"),
         (("--csv", "."), "--csv .: is a directory"),
@@ -179,6 +181,12 @@ def test_the_configuration_is_told_by_the_name_by_as_or_by_set(call: Call, recor
 )
 def test_bad_input(one_line: OneLine, arguments: tuple[str, ...], said: str) -> None:
     assert said in one_line("lockdep", "matrix", *arguments)
+
+
+def test_a_recording_whose_name_tells_no_kernel(one_line: OneLine, recording: Callable[..., str]) -> None:
+    path = recording("process,msleep,first,none,", name="verdicts.csv")
+    said = one_line("lockdep", "matrix", "--against", path)
+    assert said.startswith(f"--against {path}: which kernel is it of? --as prove_raw|rt|stock")
 
 
 def test_nothing_left_to_compare(one_line: OneLine, recording: Callable[..., str]) -> None:
@@ -191,9 +199,31 @@ def test_nothing_left_to_compare(one_line: OneLine, recording: Callable[..., str
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.usefixtures("few_cells")
-def test_a_full_device(one_line: OneLine) -> None:
-    said = one_line("lockdep", "matrix", "--jobs", "1", "--csv", "/dev/full")
+def test_a_full_device(one_line: OneLine, call: Call) -> None:
+    args = ("lockdep", "matrix", "--jobs", "1", "--csv", "/dev/full")
+    said = one_line(*args)
     assert said == "--csv /dev/full: cannot be written: No space left on device"
+    # What was computed is shown all the same.
+    assert call(*args).stdout.splitlines()[0].endswith(": 4 of 4 cells")
+    document = json.loads(call(*args, "--json").stdout)
+    assert (document["error"], len(document["cells"])) == (said, 4)
+
+
+@pytest.mark.usefixtures("few_cells")
+def test_what_is_done_is_not_lost_with_a_process_that_dies(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("rcuactors.cli.matrix_command")
+    run_cells = module.run_cells
+
+    def dies(cells: tuple[Cell, ...], *rest: Any) -> Iterator[Any]:
+        yield from islice(run_cells(cells, *rest), 3)
+        raise WorkerDied("--jobs 2: a process died")
+
+    monkeypatch.setattr(module, "run_cells", dies)
+    result = call("lockdep", "matrix", "--jobs", "1")
+    assert (result.exit_code, result.stderr) == (2, "rcuactors: --jobs 2: a process died\n")
+    assert result.stdout.splitlines()[0].endswith(": 3 of 4 cells")
+    document = json.loads(call("lockdep", "matrix", "--jobs", "1", "--json").stdout)
+    assert (document["error"], len(document["cells"])) == ("--jobs 2: a process died", 3)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")

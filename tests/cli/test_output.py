@@ -70,7 +70,12 @@ def test_an_older_file_stays_when_the_run_is_not_begun(
 
 @pytest.mark.parametrize(
     ("name", "args", "code"),
-    [("raises", (), 2), ("endless", ("--max-steps", "500"), 2), ("twice", ("--panic-on-warn",), 1)],
+    [
+        ("raises", (), 2),
+        ("midway", (), 2),
+        ("endless", ("--max-steps", "500"), 2),
+        ("twice", ("--panic-on-warn",), 1),
+    ],
 )
 def test_a_run_that_ends_badly_keeps_its_events(
     call: Call, scenario_file: ScenarioFile, tmp_path: Path, name: str, args: tuple[str, ...], code: int
@@ -125,7 +130,15 @@ def test_a_full_disk_under_the_events(one_line: OneLine, scenario_file: Scenario
 
 @needs_dev_full
 @pytest.mark.parametrize(
-    "args", [("list",), ("run", "tidy.py"), ("run", "tidy.py", "-v"), ("run", "tidy.py", "--json")]
+    "args",
+    [
+        ("list",),
+        ("run", "tidy.py"),
+        ("run", "tidy.py", "-v"),
+        ("run", "tidy.py", "--json"),
+        ("--version",),
+        ("run", "--help"),
+    ],
 )
 def test_a_full_disk_under_standard_output(
     command: Command, scenario_file: ScenarioFile, args: tuple[str, ...]
@@ -137,7 +150,20 @@ def test_a_full_disk_under_standard_output(
     assert err == "rcuactors: standard output: cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("args", [("run", "endless.py", "-v"), ("list", "costs"), ("run", "tidy.py", "--json")])
+@needs_dev_full
+@pytest.mark.parametrize("args", [("run", "nope"), ("run", "raises.py"), ("run", "tidy.py", "--frobnicate")])
+def test_a_full_disk_under_standard_error_leaves_the_exit_code(
+    command: Command, scenario_file: ScenarioFile, args: tuple[str, ...]
+) -> None:
+    scenario_file("tidy")
+    scenario_file("raises")
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        assert command(*args, stderr=full)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "args", [("run", "endless.py", "-v"), ("list", "costs"), ("run", "tidy.py", "--json"), ("--help",)]
+)
 def test_a_reader_that_goes_away_is_no_error(spawn: Spawn, scenario_file: ScenarioFile, args: tuple[str, ...]) -> None:
     scenario_file("endless")
     scenario_file("tidy")

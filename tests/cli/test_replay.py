@@ -59,8 +59,36 @@ def test_a_replay_that_panics(call: Call, root: Path) -> None:
     result = call(*args)
     assert result.exit_code == 1
     assert "[ BUG: Invalid wait context ]" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 violation: invalid-wait-context"
     document = json.loads(call(*args, "--json").stdout)
-    assert [violation["kind"] for violation in document["violations"]] == ["invalid-wait-context"]
+    assert [violation["kind"] for violation in document["result"]["violations"]] == ["invalid-wait-context"]
+    assert 0 < document["calls_driven"] < document["calls_recorded"]
+
+
+def test_a_replay_that_is_cut_short_loses_nothing(call: Call, root: Path) -> None:
+    file = str(root / "tests" / "data" / "recordings" / "kvfree" / "d_rawspin_1100_min5.txt.gz")
+    cold = ("--set", "pcp_batch=1", "--set", "rcu_min_cached_objs=0", "--set", "PROVE_RAW_LOCK_NESTING=y")
+    args = ("replay", file, "--kernel", "v5.9", *cold, "--max-steps", "2000")
+    result = call(*args)
+    assert result.exit_code == 2
+    assert "[ BUG: Invalid wait context ]" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 violation so far: invalid-wait-context"
+    document = json.loads(call(*args, "--json").stdout)
+    assert result.stderr == f"rcuactors: {document['error']}\n"
+    assert [violation["kind"] for violation in document["result"]["violations"]] == ["invalid-wait-context"]
+
+
+def test_verbose_prints_every_report(call: Call, tmp_path: Path) -> None:
+    text = "task-1 [000] ...1. {}.{}00000: kvfree_call_rcu: (kvfree_call_rcu) head=0x0 func=0xffff888000001000\n"
+    file = tmp_path / "twelve.txt"
+    file.write_text("".join(text.format(index // 10, index % 10) for index in range(12)), encoding="utf-8")
+    args = ("replay", str(file), "--set", "rcu_min_cached_objs=0")
+    short, full = call(*args).stdout, call(*args, "-v").stdout
+    assert short.splitlines()[-1] == full.splitlines()[-1] == "12 violations: scheduling-while-atomic"
+    assert short.count("\nBUG: scheduling while atomic") == 10
+    assert "(2 more; -v prints all that were kept)" in short.splitlines()
+    assert full.count("\nBUG: scheduling while atomic") == 12
+    assert "more" not in full.splitlines()[-3]
 
 
 @pytest.mark.parametrize(

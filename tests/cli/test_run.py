@@ -160,3 +160,67 @@ def test_what_was_found_before_the_step_bound_is_not_lost(tmp_path: Path) -> Non
     assert "BUG: scheduling while atomic" in ran.stdout
     assert ran.stderr.count("\n") == 1
     assert "1000 steps" in ran.stderr
+
+
+WRONG_MIDWAY = "udelay(-1): needs a whole number, 0 or more (midway.py:8)"
+
+
+def test_what_was_found_before_a_wrong_argument_is_not_lost(call: Call, scenario_file: ScenarioFile) -> None:
+    result = call("run", scenario_file("midway"))
+    assert (result.exit_code, result.stderr) == (2, f"rcuactors: {WRONG_MIDWAY}\n")
+    assert any("BUG: double free" in line for line in result.stdout.splitlines())
+    assert result.stdout.splitlines()[-1] == "1 violation so far: double-free"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "kinds"),
+    [
+        ("midway", WRONG_MIDWAY, ["double-free"]),
+        ("raises", "scenario raises raised ZeroDivisionError: division by zero (raises.py:6)", []),
+    ],
+)
+def test_json_says_itself_that_it_is_not_all(
+    call: Call, scenario_file: ScenarioFile, name: str, error: str, kinds: list[str]
+) -> None:
+    result = call("run", scenario_file(name), "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (2, f"rcuactors: {error}\n")
+    assert document["error"] == error
+    assert [violation["kind"] for violation in document["violations"]] == kinds
+    assert document["steps"] > 0
+
+
+def test_json_of_a_run_that_came_to_its_end_has_no_error(call: Call, scenario_file: ScenarioFile) -> None:
+    assert "error" not in json.loads(call("run", scenario_file("twice"), "--json").stdout)
+    assert "error" not in json.loads(call("run", scenario_file("twice"), "--json", "--panic-on-warn").stdout)
+
+
+def test_a_run_that_raises_shows_how_far_it_came(call: Call, scenario_file: ScenarioFile) -> None:
+    lines = call("run", scenario_file("raises")).stdout.splitlines()
+    assert "calls             1 (process 1)" in lines
+    assert lines[-1] == "clean so far"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("name", ["twice", "flooded"])
+def test_what_was_found_is_not_lost_with_the_event_file(call: Call, tmp_path: Path, name: str) -> None:
+    """Whether the disk is full while it runs or when the file is closed."""
+    events = 1 if name == "twice" else 4000
+    file = tmp_path / f"{name}.py"
+    file.write_text(
+        "from rcuactors import scenario\n"
+        "@scenario()\n"
+        f"async def {name}(k):\n"
+        "    p = await k.kmalloc(64)\n"
+        "    await k.kfree(p)\n"
+        "    await k.kfree(p)\n"
+        f"    for _ in range({events}):\n"
+        "        await k.kvfree_rcu(await k.kmalloc(64), 'rcu')\n",
+        encoding="utf-8",
+    )
+    result = call("run", str(file), "--json", "--events", "/dev/full")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert document["error"] == "--events /dev/full: cannot be written: No space left on device"
+    assert result.stderr == f"rcuactors: {document['error']}\n"
+    assert [violation["kind"] for violation in document["violations"]] == ["double-free"]

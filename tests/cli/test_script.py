@@ -27,6 +27,14 @@ def test_a_file_as_a_program(spawn: Spawn, scenario_file: ScenarioFile, call: Ca
     assert json.loads(out) == json.loads(call("run", path, "--seed", "4", "--json").stdout)
 
 
+def test_a_program_loses_nothing_either(spawn: Spawn, scenario_file: ScenarioFile) -> None:
+    with spawn(scenario_file("midway"), "--json") as process:
+        out, said = process.communicate(timeout=60)
+    document = json.loads(out)
+    assert (process.returncode, said) == (2, f"rcuactors: {document['error']}\n")
+    assert [violation["kind"] for violation in document["violations"]] == ["double-free"]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "wanted"),
     [
@@ -72,6 +80,11 @@ def test_help(call: Callable[..., Result], args: tuple[str, ...]) -> None:
     result = call(*args)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("Usage: rcuactors")
+
+
+@pytest.mark.parametrize("args", [("--help",), ("lockdep", "--help"), ("new", "--help")])
+def test_help_cuts_no_sentence_short(call: Callable[..., Result], args: tuple[str, ...]) -> None:
+    assert "..." not in call(*args).stdout.replace("[ARGS]...", "")
 
 
 def test_rich_is_for_terminals_only(spawn: Spawn, scenario_file: ScenarioFile) -> None:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from rcuactors.context.violation import KernelBug, ViolationKind
 from rcuactors.engine.events import Event
-from rcuactors.errors import BadInput
+from rcuactors.errors import BadInput, StepBoundExceeded
 from rcuactors.recordings import Call, Observed, Recording, UnknownLine, read_recording
 from rcuactors.recordings.comparison import ReplayResult
-from rcuactors.recordings.replay import replay, settings_of
+from rcuactors.recordings.replay import Replay, replay, settings_of
 from rcuactors.recordings.sections import BURST_GAP_NS, CONTEXTS, cold_cpus, feeds_of, section_gap_ns
 from rcuactors.scenario import PRESETS, RunOptions
 
@@ -364,7 +364,7 @@ def test_only_the_first_of_many_splats_are_printed() -> None:
     assert result.result.violation_count == 12
     lines = result.lines()
     assert sum("BUG: scheduling while atomic" in line for line in lines) == 10
-    assert lines[-3:] == ["(2 more)", "", "12 violations: scheduling-while-atomic"]
+    assert lines[-3:] == ["(2 more; -v prints all that were kept)", "", "12 violations: scheduling-while-atomic"]
 
 
 # -- any calls --
@@ -400,3 +400,14 @@ def test_any_calls_replay_clean_and_all_objects_are_freed(
     result = replay(what, RunOptions(settings=names))
     assert result.verdict() == "clean"
     assert result.calls == freed(result) == len(calls)
+
+
+def test_a_replay_that_did_not_end_well_has_its_result() -> None:
+    what = recording(*(call(index * 100 * MS, context="preempt_off", one_argument=True) for index in range(12)))
+    cut = Replay(what, RunOptions(settings={"rcu_min_cached_objs": "0"}, max_steps=300))
+    with pytest.raises(StepBoundExceeded):
+        cut.run()
+    so_far = cut.result()
+    assert 0 < so_far.calls < 12
+    assert so_far.result.outcome() == "scheduling-while-atomic"
+    assert so_far.lines(so_far=True)[-1].endswith(" so far: scheduling-while-atomic")

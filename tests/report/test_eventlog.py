@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcuactors.engine.events import Event
-from rcuactors.report.eventlog import Meter, Tail
+from rcuactors.report.eventlog import Tail
 
 
 def _event(number: int) -> Event:
@@ -22,10 +22,3 @@ def test_a_short_log_drops_nothing() -> None:
     tail = Tail(3)
     tail.take(_event(1))
     assert tail.dropped == 0
-
-
-def test_the_meter_tells_how_far_it_is() -> None:
-    meter = Meter()
-    assert (meter.count, meter.time_ns) == (0, 0)
-    meter.take(_event(3))
-    assert (meter.count, meter.time_ns) == (1, 30)
