@@ -129,12 +129,17 @@ def commands_of(block: str) -> list[Command]:
 
 
 def matches(expected: str, got: str) -> bool:
-    """Whether an output is the one given, with `...` for what was left out."""
-    pattern = "".join(
-        "(?:.*\n)*?" if line == "..." else ".*?".join(map(re.escape, line.split("..."))) + "\n"
-        for line in expected.splitlines()
-    )
-    return re.fullmatch(pattern, got) is not None
+    """Whether an output is the one given, with `...` for what was left out: a part of a line, or lines."""
+    lines = got.splitlines()
+    # How many lines of the output those so far may stand for. One pattern for the whole of it would try without end.
+    reached = {0}
+    for wanted in expected.splitlines():
+        if wanted == "...":
+            reached = set(range(min(reached), len(lines) + 1)) if reached else reached
+            continue
+        pattern = re.compile(".*".join(map(re.escape, wanted.split("..."))))
+        reached = {at + 1 for at in reached if at < len(lines) and pattern.fullmatch(lines[at])}
+    return len(lines) in reached
 
 
 def without_line_end_blanks(text: str) -> str:
