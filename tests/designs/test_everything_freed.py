@@ -8,25 +8,9 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, Run, RunOptions, scenario
+from rcuactors.compare.kernels import BUILDS
 from rcuactors.designs.reserve import Reserve
 from rcuactors.machine import Machine
-
-DESIGNS = (
-    "reserve",
-    "growing-reserve",
-    "preemptible-guard",
-    "unlocked",
-    "softirq-alloc",
-    "work-directly",
-    "kmalloc-nolock",
-    "sheaves",
-    "nolock-sheaves",
-)
-BUILDS = {
-    "plain": {},
-    "prove": {"PROVE_RAW_LOCK_NESTING": "y"},
-    "rt": {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"},
-}
 
 
 async def burst(k: Kernel) -> None:
@@ -86,7 +70,6 @@ def _pages_accounted_for(machine: Machine) -> int:
 @pytest.mark.parametrize("kernel", ["v5.11", "v6.1-stable"])
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("load", [burst, mixture, flood])
-@pytest.mark.parametrize("design", DESIGNS)
 def test_all_objects_are_freed_and_no_page_is_lost(design: str, load, build: str, kernel: str) -> None:
     one = Run(scenario()(load), RunOptions(kernel=kernel, design=design, settings=BUILDS[build]))
     result = one.run()
