@@ -59,6 +59,9 @@ class Config:
     )
     page_owner: bool = _kconfig(False, "who allocates or frees a page leaves a stack in the stack depot")
     KASAN: bool = _kconfig(False, "pages are poisoned while they are free, and a use of one that is so is reported")
+    migrate: bool = _kconfig(
+        False, "threads that are not bound may be moved between CPUs, by strategies that do not obey time"
+    )
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator

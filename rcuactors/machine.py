@@ -27,9 +27,9 @@ from .engine.events import EventStream, Sink
 from .eras import Era
 from .kernel.costs import CostModel
 from .kernel.cpu import Cpu
+from .kernel.locking.deadlock import describe_stuck
 from .kernel.system import System
 from .kernel.thread import ThreadState
-from .kernel.waiting import describe_stuck
 from .kernel.workqueue import Workqueues
 from .kvfree.core import KvfreeRcu
 from .mm.page_alloc import PageAllocator
@@ -70,7 +70,12 @@ class Machine:
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         self.system = System(
-            config=config, conductor=self.conductor, judge=self.judge, costs=setup.costs, events=self.events
+            config=config,
+            conductor=self.conductor,
+            judge=self.judge,
+            costs=setup.costs,
+            events=self.events,
+            migrate=config.migrate and not setup.strategy.obeys_time,
         )
         self.system.on_hung = self._hung
         self.system.irq_works.reader = setup.era.irq_work_in_reader
@@ -130,7 +135,7 @@ class Machine:
     def _boot(self, body: Body, name: str) -> None:
         boot_cpu = self.system.cpu(0)
         self.system.start()
-        main = self.system.create_thread(boot_cpu, name[:15], lambda: self._main(boot_cpu, body))
+        main = self.system.create_thread(boot_cpu, name[:15], lambda: self._main(boot_cpu, body), bound=False)
         boot_cpu.make_runnable(main)
         self.pages.inject = True
 

@@ -73,19 +73,19 @@ def said_in_a_run(path: Path) -> str:
         ("return -1", "get_page() returned page -1, which is not allocated (mine.py:5)"),
         ("return 10 ** 20", f"get_page() returned page {10**20}, which is not allocated (mine.py:5)"),
         (
-            "return kvfree.pages.get_free_page(cpu, GFP_NOWARN)",
+            "return kvfree.pages.get_free_page(cpu.current, GFP_NOWARN)",
             "get_page() returned the coroutine get_free_page() (`await` is missing): needs a page ",
         ),
         (
-            "kvfree.pages.get_free_page(cpu, GFP_NOWARN)",
+            "kvfree.pages.get_free_page(cpu.current, GFP_NOWARN)",
             "get_free_page() is called without `await` (mine.py:6)",
         ),
         (
-            "p = await kvfree.pages.get_free_page(cpu, GFP_NOWARN); await kvfree.pages.free_page(cpu, p); return p",
+            "p = await kvfree.pages.get_free_page(cpu.current, GFP_NOWARN); await kvfree.pages.free_page(cpu.current, p); return p",
             ", which is not allocated (mine.py:5)",
         ),
         (
-            "kvfree.put_cached_bnode(krcp, kvfree.pages.get_free_page(cpu, GFP_NOWARN))",
+            "kvfree.put_cached_bnode(krcp, kvfree.pages.get_free_page(cpu.current, GFP_NOWARN))",
             "get_page() put the coroutine get_free_page() (`await` is missing) into the cache: needs page frame ",
         ),
     ],
@@ -129,7 +129,7 @@ def test_an_await_that_is_missing_in_missed(write: Write) -> None:
 )
 @pytest.mark.filterwarnings("error")
 def test_the_methods_that_it_need_not_have(write: Write, method: str, wanted: str) -> None:
-    text = f"{body('return await kvfree.pages.get_free_page(cpu, GFP_NOWARN)')}    {method}\n"
+    text = f"{body('return await kvfree.pages.get_free_page(cpu.current, GFP_NOWARN)')}    {method}\n"
     if "get_page_unlocked" in method:
         text = f"{body()}    {method}\n"
     path = write(text)
@@ -140,7 +140,7 @@ def test_the_methods_that_it_need_not_have(write: Write, method: str, wanted: st
 
 @pytest.mark.filterwarnings("error")
 def test_a_coroutine_that_missed_returns(write: Write) -> None:
-    said = said_in_a_run(write(body(missed="return kvfree.pages.free_page(cpu, 5)")))
+    said = said_in_a_run(write(body(missed="return kvfree.pages.free_page(cpu.current, 5)")))
     assert said == "design file mine.py: missed() returned the coroutine free_page() (`await` is missing) (mine.py:7)"
 
 
@@ -154,7 +154,7 @@ def test_what_the_model_raises_at_a_wrong_argument_names_both_places(write: Writ
 def test_a_page_that_is_a_block_already(write: Write, again: str) -> None:
     text = body(
         f"if kvfree.figures.blocks:\n            {again}\n"
-        "        self.page = await kvfree.pages.get_free_page(cpu, GFP_NOWARN)\n        return self.page"
+        "        self.page = await kvfree.pages.get_free_page(cpu.current, GFP_NOWARN)\n        return self.page"
     )
     said = said_in_a_run(write(text))
     assert said.startswith("design file mine.py: get_page() returned page ")
@@ -163,13 +163,13 @@ def test_a_page_that_is_a_block_already(write: Write, again: str) -> None:
 
 def test_a_page_that_is_in_the_cache(write: Write) -> None:
     text = body(
-        "page = await kvfree.pages.get_free_page(cpu, GFP_NOWARN)\n"
+        "page = await kvfree.pages.get_free_page(cpu.current, GFP_NOWARN)\n"
         "        kvfree.put_cached_bnode(krcp, page)\n        return page"
     )
     assert said_in_a_run(write(text)).endswith(", which is in the cache of CPU 0 (mine.py:5)")
 
 
-ASK = "await kvfree.pages.get_free_page(cpu, GFP_NOWARN)"
+ASK = "await kvfree.pages.get_free_page(cpu.current, GFP_NOWARN)"
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,9 @@ def test_what_a_scenario_raises_is_its_own(write: Write) -> None:
 
 
 def test_what_the_kernel_objects_to_is_a_report_with_the_designs_line(write: Write) -> None:
-    text = f"from rcuactors import GFP_KERNEL\n{body('return await kvfree.pages.get_free_page(cpu, GFP_KERNEL)')}"
+    text = (
+        f"from rcuactors import GFP_KERNEL\n{body('return await kvfree.pages.get_free_page(cpu.current, GFP_KERNEL)')}"
+    )
     path = write(text)
     result = run(COLD, RunOptions(design=path), DEBUG_ATOMIC_SLEEP="y")
     assert result.kinds == {ViolationKind.SLEEPING_FUNCTION}

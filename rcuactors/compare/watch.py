@@ -17,10 +17,11 @@ from typing import Any, Final
 
 import attrs
 
-from ..context.locking import Locks
 from ..context.locks import Lock, LockKind
 from ..kernel.cpu import Cpu
+from ..kernel.locking import Locks
 from ..kernel.messages import HardIrq
+from ..kernel.thread import Thread
 from ..kvfree.core import KvfreeRcu
 from ..machine import Machine
 from ..mm.objects import KObject
@@ -229,9 +230,10 @@ def _watched_locks(seen: Watch) -> type[Locks]:
             seen.lock_let_go(lock, cpu.clock)
             await super().raw_spin_unlock(cpu, lock)
 
-        async def spin_lock(self, cpu: Any, lock: Lock, *, subclass: int = 0, nest: Lock | None = None) -> None:
-            await super().spin_lock(cpu, lock, subclass=subclass, nest=nest)
+        async def spin_lock(self, thread: Thread, lock: Lock, *, subclass: int = 0, nest: Lock | None = None) -> Cpu:
+            cpu = await super().spin_lock(thread, lock, subclass=subclass, nest=nest)
             seen.zone_lock_taken(lock)
+            return cpu
 
         def spin_trylock(self, cpu: Any, lock: Lock) -> bool:
             taken = super().spin_trylock(cpu, lock)
@@ -245,11 +247,11 @@ def _watched_locks(seen: Watch) -> type[Locks]:
 
 def _watched_kvfree(seen: Watch) -> type[KvfreeRcu]:
     class WatchedKvfree(KvfreeRcu):
-        async def kvfree_call_rcu(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
-            pid, began = cpu.ctx.pid, cpu.clock
+        async def kvfree_call_rcu(self, thread: Thread, item: KObject, *, head: bool) -> None:
+            pid, began = thread.ctx.pid, thread.cpu.clock
             away = seen.away.get(pid, 0)
-            await super().kvfree_call_rcu(cpu, item, head=head)
+            await super().kvfree_call_rcu(thread, item, head=head)
             seen.calls += 1
-            seen.caller_ns += cpu.clock - began - (seen.away.get(pid, 0) - away)
+            seen.caller_ns += thread.cpu.clock - began - (seen.away.get(pid, 0) - away)
 
     return WatchedKvfree

@@ -3,14 +3,12 @@
 A child that suspends by the engine's primitive has been judged where it did so (schedule(), a sleeping lock). Any
 other suspension, `trio.sleep`, an `Event`, a channel, reaches `judge_foreign`: in an atomic context it is "scheduling
 while atomic", raised at that very await under panic_on_warn. A Trio nursery cannot be subclassed, so this is an object
-that owns one; children asked for before it is open start when it opens.
+in front of the run's own; children asked for before it is open start when it opens.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import trio
 
 from ..engine.strand import Body, Gate, Strand
 from .trace import suspended_trace
@@ -23,26 +21,26 @@ if TYPE_CHECKING:
 
 
 class ContextNursery:
-    """Children of one CPU."""
+    """The threads of one machine, wherever they run."""
 
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
-        self._nursery: trio.Nursery | None = None
+        self._opened = False
         self._early: list[tuple[Strand, Body, Gate]] = []
 
-    def opened(self, nursery: trio.Nursery) -> None:
-        """The Trio nursery is there: start who waits for it."""
-        self._nursery = nursery
+    def open(self) -> None:
+        """The run has begun, and with it the Trio nursery of the conductor: start who waits for it."""
+        self._opened = True
         early, self._early = self._early, []
         for strand, body, gate in early:
-            self._conductor.spawn(strand, body, gate, nursery)
+            self._conductor.spawn(strand, body, gate)
 
     def start_soon(self, strand: Strand, body: Body, gate: Gate) -> None:
         """Start a child; it moves when its strand is first granted the baton."""
-        if self._nursery is None:
-            self._early.append((strand, body, gate))
+        if self._opened:
+            self._conductor.spawn(strand, body, gate)
         else:
-            self._conductor.spawn(strand, body, gate, self._nursery)
+            self._early.append((strand, body, gate))
 
 
 def judge_foreign(cpu: Processor, ctx: Context, strand: Strand) -> KernelBug | None:

@@ -46,26 +46,3 @@ class Processor(Actor):
     async def point(self) -> None:
         """Others may act, interrupts may arrive, a more urgent thread may take over."""
         raise NotImplementedError
-
-    async def spin(self, lock: Lock) -> None:
-        """Burn time until the lock is handed to the current thread; interrupts are served if they are on."""
-        raise NotImplementedError
-
-    async def spin_on_owner(self, lock: Lock) -> bool:
-        """mutex_optimistic_spin(): wait while the owner runs; False when the thread has to sleep instead."""
-        raise NotImplementedError
-
-    async def sleep_on(self, lock: Lock, *, rtlock: bool = False) -> None:
-        """Give up the CPU until the lock is handed to the current thread.
-
-        With `rtlock` it is a PREEMPT_RT spinlock, whose waiters RCU counts as preempted (schedule_rtlock()).
-        """
-        raise NotImplementedError
-
-    def hand(self, to: Sleeper) -> None:
-        """A lock now belongs to a waiter: let it go on."""
-        raise NotImplementedError
-
-    def count_underflow(self) -> None:
-        """preempt_count would go below zero: report it, in a kernel that looks."""
-        raise NotImplementedError

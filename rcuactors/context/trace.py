@@ -27,7 +27,7 @@ _MACHINERY: Final = tuple(
         "context",
         "designs",
         str(Path("rcu", "oracle.py")),
-        str(Path("kernel", "waiting.py")),
+        str(Path("kernel", "locking", "deadlock.py")),
         str(Path("mm", "page_lists.py")),
         str(Path("mm", "irqsave.py")),
         "machine.py",
@@ -39,8 +39,7 @@ _MACHINERY: Final = tuple(
         "explore",
     )
 )
-_SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locking.py"))
-_LOCKING: Final = frozenset({_SHOWN_ANYWAY, str(Path(_PACKAGE, "kapi", "locking.py"))})
+_LOCKING: Final = (str(Path(_PACKAGE, "kernel", "locking")) + os.sep, str(Path(_PACKAGE, "kapi", "locking.py")))
 _FLOW: Final = frozenset(
     {
         "point",
@@ -51,6 +50,9 @@ _FLOW: Final = frozenset(
         "main",
         "sleep",
         "sleep_on",
+        "sleep_in_idle",
+        "spend",
+        "local_lock",
         "raw_release",
         "spin",
         "spin_on_owner",
@@ -96,8 +98,6 @@ def _classify(code: CodeType) -> str:
             kind = "scenario"
         elif code.co_name.startswith(("_", "<")) or code.co_name in _FLOW:
             kind = "hidden"
-        elif name == _SHOWN_ANYWAY:
-            kind = "model"
         else:
             kind = "hidden" if name.startswith(_MACHINERY) else "model"
         _kinds[code] = kind
@@ -153,7 +153,7 @@ def suspended_trace(coroutine: object) -> list[str]:
 def site_of_unlock() -> str:
     """Who called the function that lets a lock go (_RET_IP_ of _raw_spin_unlock() and the like)."""
     at: FrameType | None = sys._getframe(2)
-    while at is not None and at.f_code.co_filename in _LOCKING:
+    while at is not None and at.f_code.co_filename.startswith(_LOCKING):
         at = at.f_back
     return _site_from(at)
 

@@ -27,7 +27,7 @@ class Direct:
 
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
         """GFP_NOWAIT, whatever the caller's context."""
-        page = await kvfree.pages.get_free_page(cpu, GFP_NOWAIT | GFP_NOWARN)
+        page = await kvfree.pages.get_free_page(cpu.current, GFP_NOWAIT | GFP_NOWARN)
         kvfree.figures.caller_pages += page is not None
         return page
 

@@ -34,7 +34,7 @@ class GfpZero:
 
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
         """Whatever is on the CPU's list."""
-        page = await kvfree.pages.get_free_page(cpu, GFP_NO_LOCK)
+        page = await kvfree.pages.get_free_page(cpu.current, GFP_NO_LOCK)
         kvfree.figures.caller_pages += page is not None
         return page
 

@@ -61,7 +61,7 @@ class GrowingReserve(Reserve):
         """The work: twice the size, or as much of it as there is memory for."""
         locks, stock = kvfree.system.locks, self.stocks[krcp.cpu_id]
         for _ in range(max(stock.size, 1)):
-            page = await kvfree.pages.get_free_page(cpu, _GFP)
+            page = await kvfree.pages.get_free_page(cpu.current, _GFP)
             if page is None:
                 break
             flags = cpu.local_irq_save("grow_reserve")

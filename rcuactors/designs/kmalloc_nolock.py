@@ -51,7 +51,9 @@ class KmallocNolock:
         """Smaller blocks, no page cache."""
         kvfree.min_cached_objs = 0
         kvfree.rules = attrs.evolve(kvfree.rules, block_capacity=min(CAPACITY, kvfree.rules.block_capacity))
-        self._freed: DeferredWork[KObject] = DeferredWork(kvfree.system, "defer_free", kvfree.slab.kfree_own)
+        self._freed: DeferredWork[KObject] = DeferredWork(
+            kvfree.system, "defer_free", lambda cpu, memory: kvfree.slab.kfree_own(cpu.current, memory)
+        )
 
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
         """Whatever the caller's context."""

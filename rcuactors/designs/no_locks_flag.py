@@ -38,7 +38,7 @@ class NoLocksFlag:
 
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
         """Whatever is on the CPU's list."""
-        page = await kvfree.pages.get_free_page(cpu, Gfp.NO_LOCKS | GFP_NOWARN)
+        page = await kvfree.pages.get_free_page(cpu.current, Gfp.NO_LOCKS | GFP_NOWARN)
         kvfree.figures.caller_pages += page is not None
         return page
 

@@ -43,7 +43,9 @@ class NolockSheaves(Sheaves):
         """kfree_call_rcu_nolock(): always takes an object that has an rcu_head."""
         if not head:
             return await super().take(kvfree, cpu, item, head)
+        thread = cpu.current
         if not await self.kfree_rcu_sheaf(cpu, item, spin=False):
+            cpu = thread.cpu
             kvfree.oracle.retired(item, cpu.clock)
             self.deferred += 1
             await self._objects.add(cpu, item)

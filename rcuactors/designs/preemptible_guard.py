@@ -45,7 +45,7 @@ class PreemptibleGuard:
         """The context is the caller's own here."""
         if not preemptible(cpu):
             return None
-        return await kvfree.pages.get_free_page(cpu, _ATOMIC if head else _CAN_SLEEP)
+        return await kvfree.pages.get_free_page(cpu.current, _ATOMIC if head else _CAN_SLEEP)
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Nobody refills the cache."""

@@ -18,13 +18,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..context.waittype import WaitType
-from ..mm.sheaf import CpuSheaves, Sheaf, SheafLayer, sheaf_capacity
+from ..mm.sheaf import Sheaf, SheafLayer, sheaf_capacity
 from ..mm.slab import Cache, Slab
 from ..mm.slab_nolock import DeferredWork
 from .hrtimer_work import HrtimerWork
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
     from ..kvfree.core import KvfreeRcu
     from ..mm.objects import KObject
 
@@ -52,22 +53,25 @@ class Sheaves(HrtimerWork):
         """__kfree_rcu_sheaf(), inside the map that tells lockdep to look away. `retired`: somebody has said so."""
         if not isinstance(item.home, Slab):
             return False
-        lockdep = self._kvfree.system.lockdep
+        lockdep, thread = self._kvfree.system.lockdep, cpu.current
         if self.spins and lockdep.on:
             lockdep.acquire(cpu, self._map, trylock=True, site="__kfree_rcu_sheaf")
         stored = await self._store(cpu, item.home.cache, item, spin=spin, retired=retired)
         if self.spins and lockdep.on:
-            lockdep.release(cpu, self._map)
+            lockdep.release(thread.cpu, self._map)
         return stored
 
     async def _store(self, cpu: Cpu, cache: Cache, item: KObject, *, spin: bool, retired: bool) -> bool:
         layer, kvfree = self.layer, self._kvfree
-        mine = layer.of(cpu, cache)
+        thread, mine = cpu.current, layer.of(cpu, cache)
         if not layer.trylock(cpu, mine):
             return False
-        sheaf = mine.rcu_free or await self._new_sheaf(cpu, cache, mine, spin=spin)
+        sheaf = mine.rcu_free or await self._new_sheaf(thread, cache, spin=spin)
         if sheaf is None:
             return False
+        # Its own lock may have been dropped meanwhile; it is held again, where this runs now.
+        cpu = thread.cpu
+        mine = layer.of(cpu, cache)
         cpu.clock += kvfree.system.costs.kvfree_append_ns
         if not retired:
             kvfree.oracle.retired(item, cpu.clock)
@@ -83,16 +87,19 @@ class Sheaves(HrtimerWork):
         await layer.unlock(cpu, mine)
         return True
 
-    async def _new_sheaf(self, cpu: Cpu, cache: Cache, mine: CpuSheaves, *, spin: bool) -> Sheaf | None:
+    async def _new_sheaf(self, thread: Thread, cache: Cache, *, spin: bool) -> Sheaf | None:
         """Called with the CPU's lock held; when there is none, it is no more."""
-        layer = self.layer
+        layer, cpu = self.layer, thread.cpu
+        mine = layer.of(cpu, cache)
         sheaf, mine.spare = mine.spare, None
         sheaf = sheaf or await layer.get_empty(cpu, cache, spin=spin)
         if sheaf is None:
             await layer.unlock(cpu, mine)
-            sheaf = await layer.alloc_empty(cpu, cache, spin=spin)
+            sheaf = await layer.alloc_empty(thread, cache, spin=spin)
             if sheaf is None:
                 return None
+            cpu = thread.cpu
+            mine = layer.of(cpu, cache)
             if not layer.trylock(cpu, mine):
                 await self._unused(cpu, sheaf, spin=spin)
                 return None
@@ -105,7 +112,7 @@ class Sheaves(HrtimerWork):
 
     async def _unused(self, cpu: Cpu, sheaf: Sheaf, *, spin: bool) -> None:
         if spin:
-            await self.layer.put_empty(cpu, sheaf)
+            await self.layer.put_empty(cpu.current, sheaf)
         else:
             await self._full.add(cpu, sheaf)
 
@@ -120,7 +127,7 @@ class Sheaves(HrtimerWork):
         kvfree, items = self._kvfree, sheaf.retired
         sheaf.retired = []
         if not items:
-            await self.layer.put_empty(cpu, sheaf)
+            await self.layer.put_empty(cpu.current, sheaf)
             return
         kvfree.figures.note_bulk(len(items))
         kvfree.figures.latencies.add_sorted(cpu.clock, items, lambda item: item.retired_ns)
@@ -128,7 +135,7 @@ class Sheaves(HrtimerWork):
             for item in kvfree.oracle.freed(items, "rcu_free_sheaf"):
                 assert isinstance(item.home, Slab)
                 sheaf.free.append((item.home, item.address))
-            await self.layer.put_full(cpu, sheaf)
+            await self.layer.put_full(cpu.current, sheaf)
         else:
-            await kvfree.slab.kfree_bulk(cpu, items)
-            await self.layer.put_empty(cpu, sheaf)
+            await kvfree.slab.kfree_bulk(cpu.current, items)
+            await self.layer.put_empty(cpu.current, sheaf)

@@ -48,7 +48,7 @@ class SoftirqAlloc(HrtimerWork):
         """What fill_page_cache_func() does, without a wish to wait."""
         locks, figures = kvfree.system.locks, kvfree.figures
         for _ in range(len(krcp.cache), kvfree.min_cached_objs):
-            page = await kvfree.pages.get_free_page(cpu, _GFP)
+            page = await kvfree.pages.get_free_page(cpu.current, _GFP)
             if page is None:
                 break
             flags = cpu.local_irq_save("fill_page_cache_tasklet")
@@ -58,7 +58,7 @@ class SoftirqAlloc(HrtimerWork):
             await cpu.local_irq_restore(flags)
             if not pushed:
                 figures.refill_pages_refused += 1
-                await kvfree.pages.free_page(cpu, page)
+                await kvfree.pages.free_page(cpu.current, page)
                 break
             figures.refill_pages += 1
         krcp.work_in_progress = False

@@ -35,7 +35,7 @@ class Unlocked:
 
     async def get_page_unlocked(self, kvfree: KvfreeRcu, cpu: Cpu, head: bool) -> int | None:
         """For who may sleep."""
-        return None if head else await kvfree.pages.get_free_page(cpu, _GFP)
+        return None if head else await kvfree.pages.get_free_page(cpu.current, _GFP)
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Nobody refills the cache."""

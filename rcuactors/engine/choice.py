@@ -19,6 +19,8 @@ class ChoiceKind(enum.Enum):
 
     NEXT_ACTOR = "next actor"
     ALLOCATION_FAILS = "allocation fails"
+    SELECT_CPU = "which CPU a thread wakes on"
+    PULL = "another CPU pulls a preempted thread"
 
 
 @attrs.frozen

@@ -1,4 +1,7 @@
-"""What every subject of the API stands on: the machine, and the CPU that runs."""
+"""What every subject of the API stands on: the machine, and the CPU that runs.
+
+Each function asks anew which CPU that is: between two calls its thread may have moved.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from ..engine.errors import RunOver
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
+from ..kernel.thread import Thread
 from ..machine import Machine
 
 Action = Callable[[], Awaitable[None]]
@@ -54,8 +58,7 @@ class KernelBase:
             "start kernel threads with k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
         )
 
-    async def _spend(self, cpu: Cpu, cost_ns: int) -> None:
-        """Charge time and let others act."""
-        cpu.clock += cost_ns
-        if cpu.clock >= self._conductor.horizon or cpu.attention:
-            await cpu.point()
+    @property
+    def _thread(self) -> Thread:
+        """The thread whose stack this runs on. Raises as `_cpu`."""
+        return self._cpu.current

@@ -39,7 +39,7 @@ class Contexts(KernelBase):
 
         On PREEMPT_RT this leaves preempt_count alone, and the outermost one may sleep (kernel/softirq.c).
         """
-        await self._system.softirqs.local_bh_disable(self._cpu)
+        await self._system.softirqs.local_bh_disable(self._thread)
 
     async def local_bh_enable(self) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""

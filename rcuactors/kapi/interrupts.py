@@ -27,14 +27,14 @@ class Interrupts(KernelBase):
         me = self._cpu
         irq = HardIrq(sender=me.name, time_ns=me.clock, line=line, handler=handler_of(handler), threadable=threadable)
         self._conductor.post(target, irq)
-        await self._spend(me, self._system.costs.ipi_ns)
+        await me.current.spend(self._system.costs.ipi_ns)
 
     async def raise_nmi(self, handler: Action, *, cpu: int | None = None) -> None:
         """A non-maskable interrupt: interrupts off do not keep it away. Raises BadInput as raise_irq()."""
         target = self._system.cpu(cpu) if cpu is not None else self._cpu
         me = self._cpu
         target.post_nmi(Nmi(sender=me.name, time_ns=me.clock, handler=handler_of(handler)))
-        await self._spend(me, self._system.costs.ipi_ns)
+        await me.current.spend(self._system.costs.ipi_ns)
 
     def irq_work(self, function: Action, *, hard: bool = False, name: str = "") -> IrqWork:
         """init_irq_work(); `hard` is IRQ_WORK_HARD_IRQ: hardirq even on PREEMPT_RT."""
@@ -46,7 +46,7 @@ class Interrupts(KernelBase):
 
     async def irq_work_sync(self, work: IrqWork) -> None:
         """irq_work_sync(): until its function has returned. May sleep."""
-        await self._system.irq_works.irq_work_sync(self._cpu, work)
+        await self._system.irq_works.irq_work_sync(self._thread, work)
 
     async def smp_call_function_single(self, cpu: int, function: Action, *, wait: bool = True) -> None:
         """Run a function on a CPU in hardirq; with `wait` spin until it has returned.
@@ -129,4 +129,4 @@ class Interrupts(KernelBase):
 
     async def flush_work(self, work: Work) -> None:
         """flush_work(): sleep until its last queueing has finished."""
-        await self._machine.workqueues.flush_work(self._cpu, work)
+        await self._machine.workqueues.flush_work(self._thread, work)

@@ -148,19 +148,19 @@ class SpinLocks(KernelBase):
     async def spin_lock(self, lock: Lock) -> None:
         """Spin; on PREEMPT_RT sleep."""
         _expect(lock, LockKind.SPINLOCK)
-        await self._locks.spin_lock(self._cpu, lock)
+        await self._locks.spin_lock(self._thread, lock)
 
     async def spin_lock_nested(self, lock: Lock, subclass: int) -> None:
         """The same; to lockdep the lock is one of a class of its own."""
         _expect(lock, LockKind.SPINLOCK)
         _expect_subclass(lock, subclass)
-        await self._locks.spin_lock(self._cpu, lock, subclass=subclass)
+        await self._locks.spin_lock(self._thread, lock, subclass=subclass)
 
     async def spin_lock_nest_lock(self, lock: Lock, nest_lock: Lock) -> None:
         """The same, under a lock that whoever takes several of this class holds."""
         _expect(lock, LockKind.SPINLOCK)
         _is_lock(nest_lock, "the nest lock")
-        await self._locks.spin_lock(self._cpu, lock, nest=nest_lock)
+        await self._locks.spin_lock(self._thread, lock, nest=nest_lock)
 
     async def spin_unlock(self, lock: Lock) -> None:
         """Let go."""
@@ -172,7 +172,7 @@ class SpinLocks(KernelBase):
         _expect(lock, LockKind.SPINLOCK)
         cpu = self._cpu
         flags = cpu.ctx.irqs_disabled if self._locks.rt else cpu.local_irq_save(caller_site())
-        await self._locks.spin_lock(cpu, lock)
+        await self._locks.spin_lock(cpu.current, lock)
         return flags
 
     async def spin_unlock_irqrestore(self, lock: Lock, flags: bool) -> None:
@@ -186,9 +186,9 @@ class SpinLocks(KernelBase):
     async def spin_lock_bh(self, lock: Lock) -> None:
         """Bottom halves off, then as spin_lock()."""
         _expect(lock, LockKind.SPINLOCK)
-        cpu = self._cpu
-        await self._system.softirqs.local_bh_disable(cpu)
-        await self._locks.spin_lock(cpu, lock)
+        thread = self._thread
+        await self._system.softirqs.local_bh_disable(thread)
+        await self._locks.spin_lock(thread, lock)
 
     async def spin_unlock_bh(self, lock: Lock) -> None:
         """Let go, bottom halves on again; what was raised meanwhile is served now."""
@@ -207,7 +207,7 @@ class SpinLocks(KernelBase):
     async def local_lock(self, lock: Lock) -> None:
         """Preemption off; on PREEMPT_RT a sleeping lock."""
         _expect(lock, LockKind.LOCAL_LOCK)
-        await self._locks.spin_lock(self._cpu, lock)
+        await self._locks.local_lock(self._cpu, lock)
 
     async def local_unlock(self, lock: Lock) -> None:
         """Let go."""
@@ -225,7 +225,7 @@ class ReadWriteLocks(KernelBase):
     async def read_lock(self, lock: Lock) -> None:
         """Shared; spins, on PREEMPT_RT sleeps."""
         _expect(lock, LockKind.RWLOCK)
-        await self._locks.read_lock(self._cpu, lock)
+        await self._locks.read_lock(self._thread, lock)
 
     async def read_unlock(self, lock: Lock) -> None:
         """Let go."""
@@ -235,7 +235,7 @@ class ReadWriteLocks(KernelBase):
     async def write_lock(self, lock: Lock) -> None:
         """Exclusive; spins, on PREEMPT_RT sleeps."""
         _expect(lock, LockKind.RWLOCK)
-        await self._locks.write_lock(self._cpu, lock)
+        await self._locks.write_lock(self._thread, lock)
 
     async def write_unlock(self, lock: Lock) -> None:
         """Let go."""
@@ -246,7 +246,7 @@ class ReadWriteLocks(KernelBase):
         """Interrupts off (not on PREEMPT_RT), then as read_lock(); returns the flags."""
         _expect(lock, LockKind.RWLOCK)
         flags = self._cpu.ctx.irqs_disabled if self._locks.rt else self._cpu.local_irq_save(caller_site())
-        await self._locks.read_lock(self._cpu, lock)
+        await self._locks.read_lock(self._thread, lock)
         return flags
 
     async def read_unlock_irqrestore(self, lock: Lock, flags: bool) -> None:
@@ -260,7 +260,7 @@ class ReadWriteLocks(KernelBase):
         """Interrupts off (not on PREEMPT_RT), then as write_lock(); returns the flags."""
         _expect(lock, LockKind.RWLOCK)
         flags = self._cpu.ctx.irqs_disabled if self._locks.rt else self._cpu.local_irq_save(caller_site())
-        await self._locks.write_lock(self._cpu, lock)
+        await self._locks.write_lock(self._thread, lock)
         return flags
 
     async def write_unlock_irqrestore(self, lock: Lock, flags: bool) -> None:
@@ -283,22 +283,22 @@ class ReadWriteLocks(KernelBase):
     async def down_read(self, lock: Lock) -> None:
         """Shared; sleeps."""
         _expect(lock, LockKind.RWSEM)
-        await self._locks.down_read(self._cpu, lock)
+        await self._locks.down_read(self._thread, lock)
 
     async def up_read(self, lock: Lock) -> None:
         """Let go."""
         _expect(lock, LockKind.RWSEM)
-        await self._locks.up_read(self._cpu, lock)
+        await self._locks.up_read(self._thread, lock)
 
     async def down_write(self, lock: Lock) -> None:
         """Exclusive; sleeps."""
         _expect(lock, LockKind.RWSEM)
-        await self._locks.down_write(self._cpu, lock)
+        await self._locks.down_write(self._thread, lock)
 
     async def up_write(self, lock: Lock) -> None:
         """Let go."""
         _expect(lock, LockKind.RWSEM)
-        await self._locks.up_write(self._cpu, lock)
+        await self._locks.up_write(self._thread, lock)
 
     def down_read_trylock(self, lock: Lock) -> bool:
         """Shared, if it can be had at once."""
@@ -317,18 +317,18 @@ class Mutexes(KernelBase):
     async def mutex_lock(self, lock: Lock) -> None:
         """Sleep until it is ours."""
         _expect(lock, LockKind.MUTEX)
-        await self._locks.mutex_lock(self._cpu, lock)
+        await self._locks.mutex_lock(self._thread, lock)
 
     async def mutex_lock_nested(self, lock: Lock, subclass: int) -> None:
         """The same; to lockdep the lock is one of a class of its own."""
         _expect(lock, LockKind.MUTEX)
         _expect_subclass(lock, subclass)
-        await self._locks.mutex_lock(self._cpu, lock, subclass=subclass)
+        await self._locks.mutex_lock(self._thread, lock, subclass=subclass)
 
     async def mutex_unlock(self, lock: Lock) -> None:
         """Let go."""
         _expect(lock, LockKind.MUTEX)
-        await self._locks.mutex_unlock(self._cpu, lock)
+        await self._locks.mutex_unlock(self._thread, lock)
 
     def mutex_trylock(self, lock: Lock) -> bool:
         """Take it if it is free."""
@@ -338,12 +338,12 @@ class Mutexes(KernelBase):
     async def rt_mutex_lock(self, lock: Lock) -> None:
         """Sleep until it is ours."""
         _expect(lock, LockKind.RT_MUTEX)
-        await self._locks.mutex_lock(self._cpu, lock)
+        await self._locks.mutex_lock(self._thread, lock)
 
     async def rt_mutex_unlock(self, lock: Lock) -> None:
         """Let go."""
         _expect(lock, LockKind.RT_MUTEX)
-        await self._locks.mutex_unlock(self._cpu, lock)
+        await self._locks.mutex_unlock(self._thread, lock)
 
     def rt_mutex_trylock(self, lock: Lock) -> bool:
         """Take it if it is free."""

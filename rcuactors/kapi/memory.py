@@ -26,28 +26,28 @@ class Memory(KernelBase):
 
     def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
-        return self._machine.slab.kmalloc(self._cpu, size, gfp)
+        return self._machine.slab.kmalloc(self._thread, size, gfp)
 
     async def kfree(self, p: KObject | None) -> None:
         """Free at once."""
         if p is not None:
-            await self._machine.slab.kfree(self._cpu, p)
+            await self._machine.slab.kfree(self._thread, p)
 
     async def kfree_bulk(self, pointers: Sequence[KObject]) -> None:
         """Free many objects from kmalloc() at once, in one pass. Raises TypeError for an area from vmalloc()."""
         for p in pointers:
             if p.is_vmalloc:
                 raise TypeError(f"kfree_bulk(): {p} is no object from kmalloc(); use vfree() or kvfree()")
-        await self._machine.slab.kfree_bulk(self._cpu, pointers)
+        await self._machine.slab.kfree_bulk(self._thread, pointers)
 
     def vmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
         """Virtually contiguous memory of `size` bytes; may sleep. Raises BadInput for a size out of range."""
-        return self._machine.vmalloc.vmalloc(self._cpu, size)
+        return self._machine.vmalloc.vmalloc(self._thread, size)
 
     async def vfree(self, p: KObject | None) -> None:
         """Free at once; may sleep, and defers itself in interrupts."""
         if p is not None:
-            await self._machine.vmalloc.vfree(self._cpu, p)
+            await self._machine.vmalloc.vfree(self._thread, p)
 
     def kvmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
         """`size` bytes by kmalloc() if a page is enough, else by vmalloc(). Raises BadInput for a size out of range."""
@@ -56,7 +56,7 @@ class Memory(KernelBase):
     async def kvfree(self, p: KObject | None) -> None:
         """Free at once, whichever it is."""
         if p is not None:
-            await self._machine.kvfree.kvfree(self._cpu, p)
+            await self._machine.kvfree.kvfree(self._thread, p)
 
     def deref(self, p: KObject | None) -> KObject:
         """Use a pointer.
@@ -73,21 +73,22 @@ class Memory(KernelBase):
 
     async def get_free_page(self, gfp: Gfp = GFP_KERNEL) -> int | None:
         """__get_free_page(): a page, by its frame number."""
-        return await self._machine.pages.get_free_page(self._cpu, gfp)
+        return await self._machine.pages.get_free_page(self._thread, gfp)
 
     async def free_page(self, pfn: int | None) -> None:
         """free_page(): give back a page, by its frame number."""
         if pfn is not None:
-            await self._machine.pages.free_page(self._cpu, pfn)
+            await self._machine.pages.free_page(self._thread, pfn)
 
     async def drain_local_pages(self) -> None:
         """Give this CPU's page list back to the zone."""
-        await self._machine.pages.zone.drain_local_pages(self._cpu)
+        await self._machine.pages.zone.drain_local_pages(self._thread)
 
     async def zone_lock_irqsave(self) -> bool:
         """Take zone->lock as the allocator's own code does, whichever type it is; returns the flags."""
         zone = self._machine.pages.zone
-        return await spin_lock_irqsave(self._locks, self._cpu, zone.lock, caller_site())
+        _, flags = await spin_lock_irqsave(self._locks, self._thread, zone.lock, caller_site())
+        return flags
 
     async def zone_unlock_irqrestore(self, flags: bool) -> None:
         """Let go of zone->lock, interrupts as they were."""

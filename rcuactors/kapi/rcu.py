@@ -35,7 +35,7 @@ class Rcu(KernelBase):
 
     async def rcu_read_lock_bh(self) -> None:
         """Enter a read-side section with bottom halves off."""
-        await self._machine.readers.rcu_read_lock_bh(self._cpu)
+        await self._machine.readers.rcu_read_lock_bh(self._thread)
 
     async def rcu_read_unlock_bh(self) -> None:
         """Leave it."""
@@ -70,7 +70,7 @@ class Rcu(KernelBase):
             return _nothing()
         if not isinstance(p, KObject):
             raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
-        return self._machine.kvfree.kvfree_call_rcu(self._cpu, p, head=rhf is not None)
+        return self._machine.kvfree.kvfree_call_rcu(self._thread, p, head=rhf is not None)
 
     def kfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """The same by its older name."""
@@ -82,11 +82,11 @@ class Rcu(KernelBase):
 
     async def synchronize_rcu(self) -> None:
         """Sleep until a grace period has passed."""
-        await self._machine.callbacks.synchronize_rcu(self._cpu)
+        await self._machine.callbacks.synchronize_rcu(self._thread)
 
     async def rcu_barrier(self) -> None:
         """Sleep until every call_rcu() callback queued so far was invoked. It does not wait for kvfree_rcu()."""
-        await self._machine.callbacks.rcu_barrier(self._cpu)
+        await self._machine.callbacks.rcu_barrier(self._thread)
 
     # -- the stages of boot --
 
@@ -109,13 +109,13 @@ class Rcu(KernelBase):
 
         Process context only.
         """
-        cpu = self._cpu
+        thread = self._thread
+        cpu, flags = thread.local_irq_save("cold_caches")
         krcp = self._machine.kvfree.krc(cpu.cpu_id)
-        flags = cpu.local_irq_save("cold_caches")
         await self._locks.raw_spin_lock(cpu, krcp.lock)
         pages, krcp.cache = krcp.cache, []
         await self._locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
         for page in pages:
-            await self._machine.pages.free_page(cpu, page)
-        await self._machine.pages.zone.drain_local_pages(cpu)
+            await self._machine.pages.free_page(thread, page)
+        await self._machine.pages.zone.drain_local_pages(thread)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, get_args
 
 import attrs
 
+from ..context.trace import caller_site
 from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.sleeping import burn, schedule_timeout, sleep_ns
@@ -72,7 +73,10 @@ class Threads(KernelBase):
         name: str = "",
         urgent: bool = False,
     ) -> Task:
-        """Start a kernel thread on a CPU (default: this one). `urgent` lets it preempt normal threads."""
+        """Start a kernel thread on a CPU, to which it is bound then (default: on this one, and it may move).
+
+        `urgent` lets it preempt normal threads.
+        """
         me = self._cpu
         target = self._system.cpu(cpu) if cpu is not None else me
         done = self._system.new_completion(f"the end of {name or function.__name__}")
@@ -82,13 +86,14 @@ class Threads(KernelBase):
             await complete_all(self._system, self._cpu, done)
 
         urgency = Urgency.HIGH if urgent else Urgency.NORMAL
-        thread = self._system.create_thread(target, (name or function.__name__)[:15], body, urgency=urgency)
+        comm = (name or function.__name__)[:15]
+        thread = self._system.create_thread(target, comm, body, urgency=urgency, bound=cpu is not None)
         await me.wake_up_process(thread)
         return Task(thread, done)
 
     async def kthread_join(self, task: Task) -> None:
         """Sleep until the thread has ended."""
-        await wait_for_completion(self._system, self._cpu, task.done)
+        await wait_for_completion(self._system, self._thread, task.done)
 
     async def wake_up_process(self, task: Task) -> bool:
         """wake_up_process(): takes the scheduler's locks. Whether the thread slept."""
@@ -106,11 +111,40 @@ class Threads(KernelBase):
 
     async def schedule(self) -> None:
         """schedule(): sleep until woken, if the state says so; else give way to who waits for this CPU."""
-        cpu = self._cpu
-        if cpu.current.state is ThreadState.SLEEPING:
-            await cpu.sleep("wake_up_process()")
+        thread = self._thread
+        if thread.state is ThreadState.SLEEPING:
+            await thread.sleep("wake_up_process()")
         else:
-            await cpu.schedule()
+            await thread.cpu.schedule()
+
+    # -- on which CPU --
+
+    async def set_cpus_allowed(self, task: Task | None, cpus: Iterable[int]) -> None:
+        """set_cpus_allowed_ptr(): the CPUs that a thread may run on (None: this thread).
+
+        One that runs elsewhere moves at once, and this waits for it; a sleeping one moves when it is woken. Raises
+        BadInput for no CPU at all, for one that the machine has not, and for a thread that is bound (started with
+        `cpu=`).
+        """
+        me = self._thread
+        thread = me if task is None else task.thread
+        await self._system.migration.set_cpus_allowed_ptr(me, thread, frozenset(cpus))
+
+    def migrate_disable(self) -> None:
+        """migrate_disable(): this thread stays on its CPU, though it may be preempted; nests."""
+        self._thread.migrate_disable()
+
+    async def migrate_enable(self) -> None:
+        """migrate_enable(): it may be moved again, and is at once if this CPU is not allowed any more."""
+        await self._system.migration.migrate_enable(self._thread)
+
+    def get_cpu(self) -> int:
+        """get_cpu(): preemption off; the number of the CPU on which that is."""
+        return self._thread.preempt_disable(caller_site()).cpu_id
+
+    async def put_cpu(self) -> None:
+        """put_cpu(): preempt_enable()."""
+        await self._cpu.preempt_enable()
 
     @asynccontextmanager
     async def open_nursery(self) -> AsyncIterator[Nursery]:
@@ -136,23 +170,23 @@ class Threads(KernelBase):
 
     async def udelay(self, microseconds: int) -> None:
         """Burn time without giving up the CPU; interrupts are served meanwhile, if they are on."""
-        await burn(self._cpu, not_negative("udelay", microseconds) * 1000)
+        await burn(self._thread, not_negative("udelay", microseconds) * 1000)
 
     async def ndelay(self, nanoseconds: int) -> None:
         """udelay(), in nanoseconds."""
-        await burn(self._cpu, not_negative("ndelay", nanoseconds))
+        await burn(self._thread, not_negative("ndelay", nanoseconds))
 
     async def usleep_range(self, low_us: int, high_us: int) -> None:
         """Sleep for `low_us` microseconds, or a little longer. Raises BadInput when `high_us` is smaller."""
         self._cpu.judge.might_sleep(self._cpu)
         if high_us < low_us:
             raise BadInput(f"usleep_range({low_us}, {high_us}): the second number must not be smaller")
-        await sleep_ns(self._system, self._cpu, not_negative("usleep_range", low_us) * 1000)
+        await sleep_ns(self._system, self._thread, not_negative("usleep_range", low_us) * 1000)
 
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""
         jiffies = -(-not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
-        await schedule_timeout(self._system, self._cpu, jiffies + 1)
+        await schedule_timeout(self._system, self._thread, jiffies + 1)
 
     async def cond_resched(self) -> None:
         """Give way to a thread that waits for this CPU, if there is one.
@@ -162,11 +196,11 @@ class Threads(KernelBase):
         cpu = self._cpu
         cpu.judge.might_sleep(cpu)
         cpu.clock += self._system.costs.copy_user_ns
-        await cpu.cond_resched()
+        await cpu.current.cond_resched()
 
     async def cpu_relax(self) -> None:
         """One turn of a busy loop."""
-        await self._spend(self._cpu, self._system.costs.copy_user_ns)
+        await self._thread.spend(self._system.costs.copy_user_ns)
 
     # -- completions --
 
@@ -184,7 +218,7 @@ class Threads(KernelBase):
 
     async def wait_for_completion(self, completion: Completion) -> None:
         """wait_for_completion(): may sleep."""
-        await wait_for_completion(self._system, self._cpu, completion)
+        await wait_for_completion(self._system, self._thread, completion)
 
     def pr_info(self, text: str) -> None:
         """A line in the event stream."""

@@ -35,20 +35,19 @@ class Completion:
     waiters: deque[Thread] = attrs.field(factory=deque)
 
 
-async def wait_for_completion(system: System, cpu: Cpu, completion: Completion) -> None:
+async def wait_for_completion(system: System, thread: Thread, completion: Completion) -> None:
     """wait_for_completion(): might sleep, and says so."""
-    cpu.judge.might_sleep(cpu)
-    flags = cpu.local_irq_save()
+    thread.cpu.judge.might_sleep(thread.cpu)
+    cpu, flags = thread.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     while not completion.done:
-        thread = cpu.current
         completion.waiters.append(thread)
         thread.prepare_to_sleep()
         await system.locks.raw_spin_unlock(cpu, completion.lock)
         await cpu.local_irq_restore(flags)
         if thread.state is ThreadState.SLEEPING:
-            await cpu.sleep(completion.name)
-        flags = cpu.local_irq_save()
+            await thread.sleep(completion.name)
+        cpu, flags = thread.local_irq_save()
         await system.locks.raw_spin_lock(cpu, completion.lock)
     if completion.done != FOR_ALL:
         completion.done -= 1

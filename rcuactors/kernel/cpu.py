@@ -11,21 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-import trio
 
 from ..context import preempt
-from ..context.nursery import ContextNursery, judge_foreign
 from ..context.processor import Processor
-from ..context.violation import KernelBug
-from ..engine.errors import RunOver
-from ..engine.strand import Strand
-from . import balance, contention
+from . import balance
+from .locking import contention
 from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
+from .migration import is_allowed, is_movable
 from .thread import RunQueue, Thread, ThreadState
 
 if TYPE_CHECKING:
-    from ..context.locks import Lock
-    from ..context.processor import Sleeper
     from .hooks import CpuHooks
     from .system import System
 
@@ -37,7 +32,6 @@ class Cpu(Processor):
     system: System
     hooks: CpuHooks
     runqueue: RunQueue
-    nursery: ContextNursery
     idle_thread: Thread = attrs.field(init=False)
     current: Thread
     need_resched: bool = False
@@ -68,8 +62,7 @@ class Cpu(Processor):
                 await self.hardirq(message)
             elif isinstance(message, WakeUp):
                 self.clock += self.system.costs.ipi_ns
-                if message.sleep == message.thread.sleeps:
-                    self.make_runnable(message.thread)
+                self._ttwu(message)
             elif isinstance(message, Nmi):
                 await self._nmi(message)
             elif message is not None:
@@ -181,15 +174,18 @@ class Cpu(Processor):
         """Lower the count; a thread that waited for it takes over now."""
         offset = self.system.locks.preempt_offset
         if offset and not self.ctx.preempt_count & preempt.PREEMPT_MASK:
-            self.count_underflow()
+            balance.report_underflow(self)
         else:
             self.ctx.preempt_count -= offset
         if self.attention or self.clock >= self.conductor.horizon:
             await self.point()
 
-    def count_underflow(self) -> None:
-        """preempt_count_sub() below zero."""
-        balance.report_underflow(self)
+    def migrate_enable(self) -> None:
+        """The running thread may be moved again: at once, if it must not run here any more."""
+        thread, ctx = self.current, self.ctx
+        ctx.migrate_disabled -= 1
+        if not ctx.migrate_disabled and not is_allowed(thread, self):
+            self.resched_curr()
 
     # -- the scheduler -----------------------------------------------------------------------------------------------
 
@@ -233,9 +229,10 @@ class Cpu(Processor):
         # A preempted thread stays on the queue even if it was about to sleep.
         if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
             best = self.runqueue.best()
-            if best is None or best.urgency < leaving.urgency:
+            stays = is_allowed(leaving, self) or not is_movable(leaving)
+            if stays and (best is None or best.urgency < leaving.urgency):
                 return
-            self.runqueue.put(leaving, first=preempt and best.urgency > leaving.urgency)
+            self._put_back(leaving, first=preempt and best is not None and best.urgency > leaving.urgency)
         following = self.runqueue.take() or self.idle_thread
         if following is leaving:
             return
@@ -243,21 +240,19 @@ class Cpu(Processor):
         self._take_over(following)
         await self.conductor.switch_strand(self, following.strand)
 
-    async def cond_resched(self) -> None:
-        """cond_resched(): give way to who waits, as if preempted (preempt_schedule_common()).
-
-        Without preemption it is also a quiescent state (rcu_all_qs()).
-        """
-        for hook in self.hooks.on_cond_resched:
-            hook(self)
-        if self.attention or self.clock >= self.conductor.horizon:
-            await self.point()
-        if self.need_resched and not self.ctx.preempt_count:
-            await self.schedule(preempt=True)
+    def _put_back(self, leaving: Thread, *, first: bool) -> None:
+        """A thread that wants to go on waits for its CPU, or for another, whose load balancer has pulled it."""
+        target = self.system.migration.balance(leaving)
+        if target is self:
+            self.runqueue.put(leaving, first=first)
+        else:
+            target.enqueue_thread(leaving)
 
     def _take_over(self, following: Thread) -> None:
         was_idle, leaving = self.idle, self.current
         self.current = following
+        # It may come from a CPU that is further on.
+        self.clock = max(self.clock, following.not_before)
         if leaving.spun_on_by:
             contention.look_again(self, leaving)
         self.ctx = following.ctx
@@ -267,19 +262,7 @@ class Cpu(Processor):
         if was_idle and not self.idle:
             self.system.ticks.restart(self)
 
-    async def sleep(self, reason: str, *, rtlock: bool = False) -> None:
-        """The current thread sleeps until somebody wakes it; as schedule_rtlock() does, if `rtlock`."""
-        thread = self.current
-        if thread.state is not ThreadState.SLEEPING:
-            thread.prepare_to_sleep()
-        thread.waiting_for = reason
-        if thread is self.idle_thread:
-            await self._sleep_in_idle(reason, rtlock=rtlock)
-        else:
-            await self.schedule(rtlock=rtlock)
-        thread.waiting_for = ""
-
-    async def _sleep_in_idle(self, reason: str, *, rtlock: bool) -> None:
+    async def sleep_in_idle(self, reason: str, *, rtlock: bool) -> None:
         """An interrupt handler on the idle thread's stack sleeps.
 
         Reported, and then the CPU stands still until the wait is over.
@@ -301,7 +284,7 @@ class Cpu(Processor):
         await locks.raw_spin_lock(self, thread.pi_lock)
         woken = thread.state is ThreadState.SLEEPING
         if woken:
-            target = thread.cpu
+            target = system.migration.select_task_rq(thread)
             await locks.raw_spin_lock(self, target.runqueue.lock)
             self.clock += system.costs.wake_up_ns
             if target is self:
@@ -318,41 +301,20 @@ class Cpu(Processor):
         message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
         self.conductor.post(thread.cpu, message)
 
-    # -- contended locks ---------------------------------------------------------------------------------------------
+    def _ttwu(self, message: WakeUp) -> None:
+        """sched_ttwu_pending(): the woken thread may have been moved on meanwhile, and is woken there."""
+        thread = message.thread
+        if message.sleep != thread.sleeps:
+            return
+        if thread.cpu is self:
+            self.make_runnable(thread)
+        elif thread.state is ThreadState.SLEEPING:
+            self.post_wake_up(thread)
 
-    async def spin(self, lock: Lock) -> None:
-        """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
-        await contention.spin(self, lock)
-
-    async def spin_on_owner(self, lock: Lock) -> bool:
-        """Spin for as long as a mutex's owner runs and nobody wants this CPU; whether the lock is ours."""
-        return await contention.mutex_optimistic_spin(self, lock)
-
-    async def sleep_on(self, lock: Lock, *, rtlock: bool = False) -> None:
-        """Sleep until the lock is handed over."""
-        await contention.sleep_on(self, lock, rtlock=rtlock)
-
-    def hand(self, to: Sleeper) -> None:
-        """A lock was given to a waiter: let it go on."""
-        contention.hand(self, to)
-
-    # -- strands: the idle thread, and the gate of every thread ------------------------------------------------------
+    # -- the idle thread ---------------------------------------------------------------------------------------------
 
     async def main(self) -> None:
-        """do_idle(): the CPU's own strand, around the nursery of its threads."""
-        async with trio.open_nursery() as nursery:
-            self.nursery.opened(nursery)
-            try:
-                await self._idle_loop()
-            except RunOver:
-                pass
-            except BaseException as error:
-                # An interrupt handler on the idle thread raised: the run ends, and with it the threads that this
-                # nursery waits for.
-                self.conductor.finish(error)
-            nursery.cancel_scope.cancel()
-
-    async def _idle_loop(self) -> None:
+        """do_idle(): the CPU's own strand."""
         while True:
             if self.attention:
                 await self.attend()
@@ -364,7 +326,7 @@ class Cpu(Processor):
                     hook(self)
                 await self.conductor.block(self, "nothing to do", listening=True)
 
-    def _next(self) -> None:
+    def pick_next(self) -> None:
         """The current thread is gone from the CPU without a strand to park: let the next one have it."""
         self.need_resched = False
         self.clock += self.system.costs.context_switch_ns
@@ -372,38 +334,3 @@ class Cpu(Processor):
         self._take_over(following)
         self.strand = following.strand
         self.conductor.enqueue(self, self.clock, paused=True)
-
-    def leave(self, strand: Strand) -> BaseException | None:
-        """A thread suspends outside the model: judge it, and give its CPU to another."""
-        thread = self.current
-        assert thread.strand is strand
-        complaint = judge_foreign(self, thread.ctx, strand)
-        if complaint is not None:
-            return complaint
-        if thread is self.idle_thread:
-            return RuntimeError(f"{thread} cannot wait outside the model: an interrupt handler ran on the idle thread")
-        thread.state = ThreadState.OUTSIDE
-        try:
-            for hook in self.hooks.on_switch:
-                hook(self, thread, False)
-        except KernelBug as bug:
-            thread.state = ThreadState.RUNNABLE
-            return bug
-        self._next()
-        return None
-
-    def rejoin(self, strand: Strand) -> None:
-        """The wait outside is over."""
-        thread = self.system.thread_of(strand)
-        thread.state = ThreadState.SLEEPING
-        self.make_runnable(thread)
-
-    def exited(self, strand: Strand) -> None:
-        """A thread has ended."""
-        thread = self.current
-        assert thread.strand is strand
-        thread.state = ThreadState.DEAD
-        self.system.thread_exited(thread)
-        for hook in self.hooks.on_switch:
-            hook(self, thread, False)
-        self._next()

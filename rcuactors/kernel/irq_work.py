@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from . import contention
+from .locking import contention
 from .messages import Handler, HardIrq
 from .thread import Thread, ThreadState, Urgency
 
@@ -34,7 +34,7 @@ class IrqWork:
     hard: bool = False
     pending: bool = False
     busy: bool = False
-    spinners: list[Cpu] = attrs.field(factory=list)
+    spinners: list[Thread] = attrs.field(factory=list)
     sleepers: list[Thread] = attrs.field(factory=list)
 
 
@@ -79,19 +79,18 @@ class IrqWorks:
         await cpu.preempt_enable()
         return True
 
-    async def irq_work_sync(self, cpu: Cpu, work: IrqWork) -> None:
+    async def irq_work_sync(self, thread: Thread, work: IrqWork) -> None:
         """irq_work_sync(): until the function has returned; asleep if a thread runs it, else on the CPU."""
-        cpu.judge.might_sleep(cpu)
+        thread.cpu.judge.might_sleep(thread.cpu)
         if not self._threaded or work.hard:
-            work.spinners.append(cpu)
-            await contention.busy_wait(cpu, lambda: not work.busy, f"irq_work_sync() of {work.name}")
-            work.spinners.remove(cpu)
+            work.spinners.append(thread)
+            await contention.busy_wait(thread, lambda: not work.busy, f"irq_work_sync() of {work.name}")
+            work.spinners.remove(thread)
             return
         while work.busy:
-            thread = cpu.current
             work.sleepers.append(thread)
             thread.prepare_to_sleep()
-            await cpu.sleep(f"irq_work_sync() of {work.name}")
+            await thread.sleep(f"irq_work_sync() of {work.name}")
 
     async def _irq_work_run(self, cpu: Cpu) -> None:
         """irq_work_run(), in hardirq."""
@@ -106,10 +105,10 @@ class IrqWorks:
 
     async def _irq_workd(self, cpu: Cpu) -> None:
         """smpboot_thread_fn() around run_irq_workd()."""
-        lists, locks = self._of(cpu), self._system.locks
+        lists, locks, thread = self._of(cpu), self._system.locks, cpu.current
         while True:
             if not lists.lazy:
-                await cpu.sleep("irq_work")
+                await thread.sleep("irq_work")
                 continue
             if self.reader:
                 locks.rcu_enter(cpu)

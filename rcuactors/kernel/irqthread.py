@@ -51,7 +51,7 @@ class IrqThreads:
                 if waiting:
                     await waiting.popleft()(cpu)
                 else:
-                    await cpu.sleep("an interrupt")
+                    await thread.sleep("an interrupt")
 
         comm = f"irq/{name}"[:15]
         thread = self._system.create_thread(cpu, comm, irq_thread, urgency=Urgency.REALTIME, service=True)

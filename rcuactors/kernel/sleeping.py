@@ -14,45 +14,46 @@ from .timer import Timer
 if TYPE_CHECKING:
     from .cpu import Cpu
     from .system import System
+    from .thread import Thread
 
 
-async def schedule_timeout(system: System, cpu: Cpu, jiffies: int) -> None:
+async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> None:
     """schedule_timeout_uninterruptible(): off the CPU for at least that many jiffies."""
-    thread = cpu.current
 
     async def process_timeout(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
     thread.prepare_to_sleep()
-    await system.timers.add_timer(cpu, Timer("process_timeout", process_timeout), jiffies)
+    await system.timers.add_timer(thread.cpu, Timer("process_timeout", process_timeout), jiffies)
     if thread.state is ThreadState.SLEEPING:
-        await cpu.sleep(f"a timeout of {jiffies} jiffies")
+        await thread.sleep(f"a timeout of {jiffies} jiffies")
 
 
-async def sleep_ns(system: System, cpu: Cpu, delay_ns: int) -> None:
+async def sleep_ns(system: System, thread: Thread, delay_ns: int) -> None:
     """schedule_hrtimeout(): off the CPU for at least that many nanoseconds.
 
     The sleeper's timer expires in hardirq even on PREEMPT_RT.
     """
-    thread = cpu.current
 
     async def hrtimer_wakeup(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
     thread.prepare_to_sleep()
-    await system.hrtimers.hrtimer_start(cpu, Hrtimer("hrtimer_wakeup", hrtimer_wakeup, hard=True), delay_ns)
+    await system.hrtimers.hrtimer_start(thread.cpu, Hrtimer("hrtimer_wakeup", hrtimer_wakeup, hard=True), delay_ns)
     if thread.state is ThreadState.SLEEPING:
-        await cpu.sleep(f"a timer of {delay_ns} ns")
+        await thread.sleep(f"a timer of {delay_ns} ns")
 
 
-async def burn(cpu: Cpu, duration_ns: int) -> None:
-    """udelay(): until the clock has moved on by so much, on the CPU.
+async def burn(thread: Thread, duration_ns: int) -> None:
+    """udelay(): until the clock has moved on by so much, on whichever CPU.
 
     What interrupts it meanwhile counts, as with a TSC.
     """
+    cpu = thread.cpu
     end = cpu.clock + duration_ns
     cpu.conductor.steps += duration_ns // 1000  # busy microseconds, as everywhere
     while cpu.clock < end:
         await cpu.conductor.block(cpu, "time to pass", listening=not cpu.ctx.irqs_disabled, until=end)
         if cpu.attention:
             await cpu.attend()
+        cpu = thread.cpu

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import contention
+from .locking import contention
 from .messages import Handler, HardIrq
 
 if TYPE_CHECKING:
@@ -35,11 +35,12 @@ class CrossCalls:
 
     async def _interrupt(self, cpu: Cpu, target: Cpu, function: Handler, *, wait: bool) -> None:
         finished: list[bool] = []
+        caller = cpu.current
 
         async def flush_smp_call_function_queue(on: Cpu) -> None:
             await function(on)
             finished.append(True)
-            contention.poke(on, cpu)
+            contention.poke(on, caller)
 
         irq = HardIrq(
             sender=cpu.name,
@@ -52,6 +53,6 @@ class CrossCalls:
         cpu.clock += self._system.costs.ipi_ns
         if wait:
             reason = f"smp_call_function_single() on CPU {target.cpu_id}"
-            await contention.busy_wait(cpu, lambda: bool(finished), reason)
+            await contention.busy_wait(caller, lambda: bool(finished), reason)
         elif cpu.clock >= cpu.conductor.horizon:
             await cpu.point()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .cpu import Cpu
     from .messages import Handler
     from .system import System
+    from .thread import Thread
 
 _MAX_RESTARTS: Final = 10
 """MAX_SOFTIRQ_RESTART."""
@@ -75,19 +76,24 @@ class Softirqs:
 
     # -- bottom halves off and on ------------------------------------------------------------------------------------
 
-    async def local_bh_disable(self, cpu: Cpu) -> None:
-        """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it, and it may sleep."""
+    async def local_bh_disable(self, thread: Thread) -> Cpu:
+        """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it, and it may sleep.
+
+        Returns the CPU that this pins to.
+        """
+        cpu = thread.cpu
         if self._threaded:
             await self._disable(cpu)
-            return
+            return cpu
         ctx = cpu.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = caller_site()
         ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
+        return cpu
 
     async def local_bh_enable(self, cpu: Cpu) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""
-        ctx = cpu.ctx
+        ctx, thread = cpu.ctx, cpu.current
         if self._threaded:
             await self._enable_and_serve(cpu)
         elif (ctx.preempt_count & preempt.SOFTIRQ_MASK) < preempt.SOFTIRQ_DISABLE_OFFSET:
@@ -100,8 +106,7 @@ class Softirqs:
                 flags = cpu.local_irq_save("do_softirq")
                 await self._serve(cpu)
                 await cpu.local_irq_restore(flags)
-        if cpu.attention or cpu.clock >= cpu.conductor.horizon:
-            await cpu.point()
+        await thread.spend(0)
 
     def _ctrl_lock(self, cpu: Cpu) -> Lock:
         lock = self._ctrl_locks.get(cpu.cpu_id)
@@ -115,7 +120,7 @@ class Softirqs:
         """__local_bh_disable_ip() of PREEMPT_RT."""
         ctx, locks = cpu.ctx, self._system.locks
         if not ctx.softirq_disable_cnt and ctx.preemptible():
-            await locks.spin_lock(cpu, self._ctrl_lock(cpu))
+            await locks.local_lock(cpu, self._ctrl_lock(cpu))
             locks.rcu_enter(cpu)
         cpu.softirq_ctrl += 1
         ctx.softirq_disable_cnt = cpu.softirq_ctrl
@@ -194,7 +199,7 @@ class Softirqs:
         thread = cpu.current
         while True:
             if not cpu.softirq_pending:
-                await cpu.sleep("softirqs")
+                await thread.sleep("softirqs")
                 continue
             if self._threaded:
                 await self._disable(cpu)

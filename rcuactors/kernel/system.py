@@ -15,13 +15,11 @@ from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
 from ..context.lockdep import Lockdep
-from ..context.locking import Locks
 from ..context.locks import LockFactory, LockKind
 from ..context.nursery import ContextNursery
 from ..engine.conductor import Conductor
 from ..engine.device import Device
 from ..engine.events import Event, EventStream
-from ..engine.strand import Strand
 from ..errors import BadInput
 from .balance import do_exit
 from .completion import Completion
@@ -31,6 +29,8 @@ from .hooks import CpuHooks
 from .hrtimer import Hrtimers
 from .irq_work import IrqWorks
 from .irqthread import IrqThreads
+from .locking import Locks
+from .migration import Migration
 from .smp import CrossCalls
 from .softirq import Softirq, Softirqs
 from .thread import RunQueue, Thread, ThreadState, Urgency
@@ -47,7 +47,14 @@ class System:
     """One machine's CPUs, threads, timers and softirqs."""
 
     def __init__(
-        self, *, config: Config, conductor: Conductor, judge: Judge, costs: CostModel, events: EventStream
+        self,
+        *,
+        config: Config,
+        conductor: Conductor,
+        judge: Judge,
+        costs: CostModel,
+        events: EventStream,
+        migrate: bool = False,
     ) -> None:
         self.config = config
         self.conductor = conductor
@@ -66,8 +73,9 @@ class System:
         )
         self.on_hung: Callable[[], None] = lambda: None
         self.cpus: dict[int, Cpu] = {}
+        self.nursery = ContextNursery(conductor)
+        self.migration = Migration(self, enabled=migrate)
         self.threads: list[Thread] = []
-        self._by_strand: dict[int, Thread] = {}
         self._pids = itertools.count(_FIRST_PID)
         self._actor_indices = itertools.count(1)
         self._devices: list[Device] = []
@@ -97,6 +105,7 @@ class System:
     def start(self) -> None:
         """Spawn the devices and every CPU that exists already."""
         self._started = True
+        self.nursery.open()
         for device in self._devices:
             device.strand = self.conductor.new_strand(device.name)
             self.conductor.spawn(device.strand, device.main, device)
@@ -105,7 +114,7 @@ class System:
             self._start_cpu(cpu)
 
     def _start_cpu(self, cpu: Cpu) -> None:
-        self.conductor.spawn(cpu.idle_thread.strand, cpu.main, cpu)
+        self.conductor.spawn(cpu.idle_thread.strand, cpu.main, cpu.idle_thread)
         self.conductor.enqueue(cpu, max(cpu.clock, self.conductor.now))
 
     # -- CPUs --------------------------------------------------------------------------------------------------------
@@ -139,12 +148,10 @@ class System:
             system=self,
             hooks=self.hooks,
             runqueue=RunQueue(rq_lock),
-            nursery=ContextNursery(self.conductor),
         )
         idle.cpu = cpu
         cpu.idle_thread = idle
         cpu.strand = strand
-        self._by_strand[strand.order] = idle
         self.cpus[cpu_id] = cpu
         for hook in self.hooks.on_new_cpu:
             hook(cpu)
@@ -155,9 +162,16 @@ class System:
     # -- threads -----------------------------------------------------------------------------------------------------
 
     def create_thread(
-        self, cpu: Cpu, comm: str, body: Body, *, urgency: Urgency = Urgency.NORMAL, service: bool = False
+        self,
+        cpu: Cpu,
+        comm: str,
+        body: Body,
+        *,
+        urgency: Urgency = Urgency.NORMAL,
+        service: bool = False,
+        bound: bool = True,
     ) -> Thread:
-        """kthread_create_on_cpu(): a sleeping thread; wake it to start it."""
+        """kthread_create_on_cpu(): a sleeping thread; wake it to start it. Unless `bound`, it may leave it."""
         pid = next(self._pids)
         strand = self.conductor.new_strand(f"{comm}/{pid}")
         thread = Thread(
@@ -169,26 +183,22 @@ class System:
             pi_lock=self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK),
             state=ThreadState.SLEEPING,
             service=service,
+            bound=bound,
         )
         thread.cpu = cpu
         self.threads.append(thread)
-        self._by_strand[strand.order] = thread
 
         async def kthread() -> None:
             await body()
-            do_exit(cpu)
+            do_exit(thread.cpu)
 
-        cpu.nursery.start_soon(strand, kthread, cpu)
+        self.nursery.start_soon(strand, kthread, thread)
         return thread
-
-    def thread_of(self, strand: Strand) -> Thread:
-        """The thread that a strand is."""
-        return self._by_strand[strand.order]
 
     def thread_exited(self, thread: Thread) -> None:
         """Forget a thread that has ended."""
         self.threads.remove(thread)
-        del self._by_strand[thread.strand.order]
+        self.migration.thread_exited(thread)
 
     def new_completion(self, name: str) -> Completion:
         """init_completion()."""

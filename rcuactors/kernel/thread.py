@@ -2,7 +2,13 @@
 
 Urgency is a small number: a more urgent thread preempts, equal ones take turns a tick at a time. CFS's fairness in
 between is not modelled (docs, assumptions): a high-priority worker (nice -20) counts as more urgent than a normal
-thread. Threads stay on the CPU they were started on.
+thread.
+
+The types have a colour. Who holds a `Cpu` is pinned to it: preemption, interrupts or migration are off, or it is an
+interrupt handler, or a thread that is bound. Who holds a `Thread` may be on another CPU after the next await, and has
+to ask for `thread.cpu` again. So a function that may sleep, or be preempted before its end, takes the thread; one that
+takes a CPU is called from where that is pinned, or pins itself in its first step. `local_irq_save()`,
+`preempt_disable()` and `migrate_disable()` hand out the CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +19,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..context.nursery import judge_foreign
 from ..context.processor import Sleeper
+from ..context.violation import KernelBug
 from ..engine.strand import Strand
 
 if TYPE_CHECKING:
@@ -41,7 +49,10 @@ class ThreadState(enum.Enum):
 
 @attrs.define(eq=False, kw_only=True)
 class Thread(Sleeper):
-    """A kernel thread: a strand, a context, a CPU."""
+    """A kernel thread: a strand, a context, the CPU that it is on now.
+
+    It is the gate of its strand, wherever it runs.
+    """
 
     cpu: Cpu = attrs.field(init=False)
     urgency: Urgency
@@ -53,17 +64,120 @@ class Thread(Sleeper):
     queued: bool = False
     service: bool = False
     """A thread of the machine itself (a worker, kswapd): it may wait for ever without being stuck."""
+    bound: bool = True
+    """PF_NO_SETAFFINITY, and one CPU allowed: it never leaves its CPU."""
+    cpus_allowed: frozenset[int] | None = None
+    """The CPUs that it may run on (cpus_mask); None: all."""
+    not_before: int = 0
+    """Virtual time of the CPU that it was last moved away from: it does not go on earlier."""
+    waits_pinned: int = 0
+    """It is on its way to a local_lock of PREEMPT_RT, with migration off. That shows in events once it has the lock."""
+    affine_waiters: list[Thread] = attrs.field(factory=list)
+    """Who waits in set_cpus_allowed_ptr() until it has left a CPU that it must not run on any more."""
     spins: bool = False
     """It waits for `blocked_on` on its CPU."""
-    spun_on_by: list[Cpu] = attrs.field(factory=list)
-    """CPUs that spin because this thread owns a mutex and runs (mutex_spin_on_owner())."""
+    spun_on_by: list[Thread] = attrs.field(factory=list)
+    """Threads that spin because this one owns a mutex and runs (mutex_spin_on_owner())."""
     rcu_blocked: bool = False
     """Preempted or scheduled out inside an RCU reader: the grace-period machine waits for it by name."""
+
+    # -- points, where it may be moved -------------------------------------------------------------------------------
+
+    async def point(self) -> None:
+        """Others may act, interrupts may arrive, a more urgent thread may take over, another CPU may take it."""
+        await self.cpu.point()
+
+    async def spend(self, cost_ns: int) -> None:
+        """Charge time, and let others act if that is due."""
+        cpu = self.cpu
+        cpu.clock += cost_ns
+        if cpu.clock >= cpu.conductor.horizon or cpu.attention:
+            await cpu.point()
+
+    async def cond_resched(self) -> None:
+        """cond_resched(): give way to who waits, as if preempted (preempt_schedule_common()).
+
+        Without preemption it is also a quiescent state (rcu_all_qs()).
+        """
+        cpu = self.cpu
+        for hook in cpu.hooks.on_cond_resched:
+            hook(cpu)
+        await self.spend(0)
+        if self.cpu.need_resched and not self.ctx.preempt_count:
+            await self.cpu.schedule(preempt=True)
 
     def prepare_to_sleep(self) -> None:
         """set_current_state(TASK_UNINTERRUPTIBLE): a wake-up counts from now on, also before schedule()."""
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
+
+    async def sleep(self, reason: str, *, rtlock: bool = False) -> None:
+        """Sleep until somebody wakes it; as schedule_rtlock() does, if `rtlock`. It wakes where it was put."""
+        if self.state is not ThreadState.SLEEPING:
+            self.prepare_to_sleep()
+        self.waiting_for = reason
+        cpu = self.cpu
+        if self is cpu.idle_thread:
+            await cpu.sleep_in_idle(reason, rtlock=rtlock)
+        else:
+            await cpu.schedule(rtlock=rtlock)
+        self.waiting_for = ""
+
+    # -- pinning -----------------------------------------------------------------------------------------------------
+
+    def local_irq_save(self, site: str = "") -> tuple[Cpu, bool]:
+        """Interrupts off: the CPU on which that is, and what to give to its `local_irq_restore`."""
+        cpu = self.cpu
+        return cpu, cpu.local_irq_save(site)
+
+    def preempt_disable(self, site: str = "") -> Cpu:
+        """Preemption off: the CPU on which that is (get_cpu())."""
+        cpu = self.cpu
+        cpu.preempt_disable(site)
+        return cpu
+
+    def migrate_disable(self) -> Cpu:
+        """migrate_disable(): it may be preempted, and stays; the CPU on which it stays. Nests."""
+        self.ctx.migrate_disabled += 1
+        return self.cpu
+
+    # -- the gate of its strand --------------------------------------------------------------------------------------
+
+    def leave(self, strand: Strand) -> BaseException | None:
+        """It suspends outside the model: judge that, and give its CPU to another."""
+        cpu = self.cpu
+        assert cpu.current is self
+        assert self.strand is strand
+        complaint = judge_foreign(cpu, self.ctx, strand)
+        if complaint is not None:
+            return complaint
+        if self is cpu.idle_thread:
+            return RuntimeError(f"{self} cannot wait outside the model: an interrupt handler ran on the idle thread")
+        self.state = ThreadState.OUTSIDE
+        try:
+            for hook in cpu.hooks.on_switch:
+                hook(cpu, self, False)
+        except KernelBug as bug:
+            self.state = ThreadState.RUNNABLE
+            return bug
+        cpu.pick_next()
+        return None
+
+    def rejoin(self, _strand: Strand) -> None:
+        """The wait outside is over: a wake-up like any other, on the CPU that is chosen for it."""
+        self.state = ThreadState.SLEEPING
+        self.cpu.system.migration.select_task_rq(self).make_runnable(self)
+
+    def exited(self, strand: Strand) -> None:
+        """It has ended."""
+        cpu = self.cpu
+        assert cpu.current is self
+        assert self.strand is strand
+        self.state = ThreadState.DEAD
+        cpu.system.thread_exited(self)
+        for hook in cpu.hooks.on_switch:
+            hook(cpu, self, False)
+        cpu.pick_next()
 
 
 @attrs.define(eq=False)
@@ -96,3 +210,8 @@ class RunQueue:
             self._queues[thread.urgency].popleft()
             thread.queued = False
         return thread
+
+    def remove(self, thread: Thread) -> None:
+        """Take out one that waits in it, because another CPU gets it."""
+        self._queues[thread.urgency].remove(thread)
+        thread.queued = False

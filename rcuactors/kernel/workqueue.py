@@ -219,9 +219,9 @@ class Workqueues:
         dwork.timer.function = delayed_work_timer_fn
         return dwork
 
-    async def flush_work(self, cpu: Cpu, work: Work) -> None:
+    async def flush_work(self, thread: Thread, work: Work) -> None:
         """flush_work(): sleep until the last queueing of the work has finished."""
-        cpu.judge.might_sleep(cpu)
+        thread.cpu.judge.might_sleep(thread.cpu)
         running = next((worker for worker in self._by_thread.values() if worker.current is work), None)
         if not work.pending and running is None:
             return
@@ -230,7 +230,7 @@ class Workqueues:
             work.flushers.append(done)
         else:
             running.flushers.append(done)
-        await wait_for_completion(self._system, cpu, done)
+        await wait_for_completion(self._system, thread, done)
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
@@ -273,7 +273,7 @@ class Workqueues:
                 await system.locks.raw_spin_unlock(cpu, pool.lock)
                 await cpu.local_irq_restore(flags)
                 if worker.thread.state is ThreadState.SLEEPING:
-                    await cpu.sleep("work")
+                    await worker.thread.sleep("work")
                 continue
             if worker in pool.idle:
                 pool.idle.remove(worker)
@@ -311,7 +311,7 @@ class Workqueues:
         flushers, worker.flushers = worker.flushers, []
         for done in flushers:
             await complete(system, cpu, done)
-        await cpu.cond_resched()
+        await worker.thread.cond_resched()
 
 
 async def _unset(_cpu: Cpu) -> None:

@@ -28,6 +28,7 @@ from .rules import DesignExtras, KvfreeRules, PageSource
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
 
 
 class KvfreeRcu:
@@ -151,8 +152,9 @@ class KvfreeRcu:
 
     async def kfree_rcu_scheduler_running(self, cpu: Cpu) -> None:
         """The end of early boot: what was queued without a monitor gets one."""
+        thread = cpu.current
         for krcp in self.all_krcs():
-            flags = cpu.local_irq_save("kfree_rcu_scheduler_running")
+            cpu, flags = thread.local_irq_save("kfree_rcu_scheduler_running")
             await self.system.locks.raw_spin_lock(cpu, krcp.lock)
             await self.monitor.scheduler_running(cpu, krcp)
             await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
@@ -160,19 +162,21 @@ class KvfreeRcu:
 
     # -- the call ----------------------------------------------------------------------------------------------------
 
-    async def kvfree_call_rcu(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
+    async def kvfree_call_rcu(self, thread: Thread, item: KObject, *, head: bool) -> None:
         """Free an object after a grace period.
 
         `head` says that it has an rcu_head (the two-argument form): then this never sleeps.
         """
-        ctx = cpu.ctx
+        cpu, ctx = thread.cpu, thread.ctx
         self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
         if self.system.events.on:
             self._trace_call(cpu, item, head=head)
         if not head:
             cpu.judge.might_sleep(cpu)
-        if self._take is not None and await self._take(self, cpu, item, head):
-            return
+        if self._take is not None:
+            if await self._take(self, cpu, item, head):
+                return
+            cpu = thread.cpu
         krcp = self._krcs.get(cpu.cpu_id) or self.krc(cpu.cpu_id)
         blocks = krcp.blocks[item.is_vmalloc]
         conductor = self._conductor
@@ -195,7 +199,7 @@ class KvfreeRcu:
             if cpu.clock >= conductor.horizon:
                 await cpu.point()
         elif not await self._queue(cpu, item, head=head):
-            await self._free_in_line(cpu, item)
+            await self._free_in_line(thread, item)
 
     def _trace_call(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
         where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
@@ -221,7 +225,7 @@ class KvfreeRcu:
 
         False when the caller has to wait itself.
         """
-        costs = self.system.costs
+        costs, thread = self.system.costs, cpu.current
         krcp, flags = await self._krc_this_cpu_lock(cpu)
         cpu.clock += costs.kvfree_call_ns
         if not retired:
@@ -235,8 +239,9 @@ class KvfreeRcu:
             page = await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp)
             if page is None and self._asks_unlocked(head=head):
                 await self._krc_this_cpu_unlock(cpu, krcp, flags)
-                page = await self._get_page_unlocked(cpu, head=head)
+                page = await self._get_page_unlocked(thread.cpu, head=head)
                 # Not necessarily the one that was left (commit 309a43165077), nor in the state it was left in.
+                cpu = thread.cpu
                 krcp, flags = await self._krc_this_cpu_lock(cpu)
                 self.figures.caller_pages += page is not None
             if page is not None:
@@ -265,10 +270,11 @@ class KvfreeRcu:
 
     async def _get_page_unlocked(self, cpu: Cpu, *, head: bool) -> int | None:
         """From the design, or, in versions that do so, from the allocator for a caller who may sleep."""
+        thread = cpu.current
         unlocked = self.extras.get_page_unlocked
         page = await unlocked(self, cpu, head) if unlocked is not None else None
         if page is None and not head and self.rules.one_argument_allocates:
-            page = await self.pages.get_free_page(cpu, self.rules.refill.gfp)
+            page = await self.pages.get_free_page(thread, self.rules.refill.gfp)
         return page
 
     async def kvfree_call_rcu_add_ptr_to_bulk(self, cpu: Cpu, krcp: Krc) -> int | None:
@@ -281,21 +287,21 @@ class KvfreeRcu:
         self.figures.cache_misses += 1
         return await self.source.get_page(self, cpu, krcp)
 
-    async def _free_in_line(self, cpu: Cpu, item: KObject) -> None:
+    async def _free_in_line(self, thread: Thread, item: KObject) -> None:
         """The one-argument form without a block: wait for a grace period here and free."""
         figures = self.figures
         figures.fallbacks_synchronize += 1
-        await self.callbacks.synchronize_rcu(cpu)
-        await self.kvfree(cpu, item)
+        await self.callbacks.synchronize_rcu(thread)
+        await self.kvfree(thread, item)
         figures.inline_freed += 1
-        figures.latencies.add(cpu.clock - item.retired_ns)
+        figures.latencies.add(thread.cpu.clock - item.retired_ns)
 
-    async def kvfree(self, cpu: Cpu, item: KObject) -> None:
+    async def kvfree(self, thread: Thread, item: KObject) -> None:
         """kvfree(): whichever it is."""
         if item.is_vmalloc:
-            await self.vmalloc.vfree(cpu, item)
+            await self.vmalloc.vfree(thread, item)
         else:
-            await self.slab.kfree(cpu, item, "kvfree")
+            await self.slab.kfree(thread, item, "kvfree")
 
     def put_cached_bnode(self, krcp: Krc, page: int) -> bool:
         """Under krcp->lock: keep a page, if the cache is not full."""

@@ -35,7 +35,7 @@ class Drain:
         for channel in CHANNELS:
             while blocks[channel]:
                 await self._free_block(cpu, krcp, blocks[channel].pop(), channel)
-                await cpu.cond_resched()
+                await cpu.current.cond_resched()
         await self._free_list(cpu, head)
 
     async def _free_block(self, cpu: Cpu, krcp: Krc, block: Block, channel: int) -> None:
@@ -47,14 +47,14 @@ class Drain:
                 bulk = PAGE_OFFSET + block.page * PAGE_SIZE
                 text = f"{kvfree.callbacks.flavour} bulk=0x{bulk:016x} nr_records={len(records)}"
                 system.emit(cpu, "rcu_invoke_kfree_bulk_callback", text)
-            await kvfree.slab.kfree_bulk(cpu, records)
+            await kvfree.slab.kfree_bulk(cpu.current, records)
         else:
             for item in records:
                 if system.events.on:
                     system.emit(
                         cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address:x} func=0"
                     )
-                await kvfree.vmalloc.vfree(cpu, item)
+                await kvfree.vmalloc.vfree(cpu.current, item)
             figures.vmalloc_freed += len(records)
         figures.latencies.add_sorted(cpu.clock, records, _retired_ns)
         await self._recycle(cpu, krcp, block.page)
@@ -71,7 +71,7 @@ class Drain:
         await locks.raw_spin_unlock(cpu, whose.lock)
         await cpu.local_irq_restore(flags)
         if not kept:
-            await kvfree.pages.free_page(cpu, page)
+            await kvfree.pages.free_page(cpu.current, page)
 
     async def _free_list(self, cpu: Cpu, head: list[KObject]) -> None:
         kvfree, system = self._kvfree, self._kvfree.system
@@ -82,7 +82,7 @@ class Drain:
                 system.emit(
                     cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address + 16:x} func=16"
                 )
-            await kvfree.kvfree(cpu, item)
+            await kvfree.kvfree(cpu.current, item)
             kvfree.figures.list_freed += 1
             kvfree.figures.latencies.add(cpu.clock - item.retired_ns)
-            await cpu.cond_resched()
+            await cpu.current.cond_resched()

@@ -46,7 +46,7 @@ async def fill_page_cache_func(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
     """The work: up to rcu_min_cached_objs pages, one after a look of the shrinker, each put in under the lock."""
     system, locks, rules = kvfree.system, kvfree.system.locks, kvfree.rules.refill
     for _ in range(1 if krcp.backoff_page_cache_fill else kvfree.min_cached_objs):
-        page = await kvfree.pages.get_free_page(cpu, rules.gfp)
+        page = await kvfree.pages.get_free_page(cpu.current, rules.gfp)
         if page is None:
             if rules.ends_at_failure:
                 break
@@ -58,7 +58,7 @@ async def fill_page_cache_func(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         await cpu.local_irq_restore(flags)
         if not pushed:
             kvfree.figures.refill_pages_refused += 1
-            await kvfree.pages.free_page(cpu, page)
+            await kvfree.pages.free_page(cpu.current, page)
             break
         kvfree.figures.refill_pages += 1
     krcp.work_in_progress = False

@@ -12,7 +12,7 @@ from ..mm.reclaim import Shrinker
 from .monitor import TodoMonitor
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
     from .core import KvfreeRcu
     from .krc import Krc
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     """v5.9 to v5.11: what is queued; a batch is started where the monitor is armed. The cache is out of sight."""
 
-    async def kfree_rcu_shrink_count(_cpu: Cpu) -> int:
+    async def kfree_rcu_shrink_count(_thread: Thread) -> int:
         return sum(krcp.count for krcp in kvfree.all_krcs())
 
-    async def kfree_rcu_shrink_scan(cpu: Cpu, nr_to_scan: int) -> int | None:
+    async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         locks, monitor = kvfree.system.locks, kvfree.monitor
         assert isinstance(monitor, TodoMonitor)
         freed = 0
         for krcp in kvfree.all_krcs():
             count = krcp.count
-            flags = cpu.local_irq_save("kfree_rcu_shrink_scan")
+            cpu, flags = thread.local_irq_save("kfree_rcu_shrink_scan")
             await locks.raw_spin_lock(cpu, krcp.lock)
             if krcp.monitor_todo:
                 await monitor.kfree_rcu_drain(cpu, krcp)
@@ -47,16 +47,16 @@ def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     """v6.1: the cached pages, too (commit d0bfa8b3c411). Counting alone puts off every CPU's next refill."""
 
-    async def kfree_rcu_shrink_count(_cpu: Cpu) -> int:
+    async def kfree_rcu_shrink_count(_thread: Thread) -> int:
         kvfree.backoff_page_cache_fill()
         return sum(krcp.count + len(krcp.cache) for krcp in kvfree.all_krcs())
 
-    async def kfree_rcu_shrink_scan(cpu: Cpu, nr_to_scan: int) -> int | None:
+    async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         freed = 0
         for krcp in kvfree.all_krcs():
             count = krcp.count
-            count += await drain_page_cache(kvfree, cpu, krcp)
-            await kvfree.monitor.kfree_rcu_monitor(cpu, krcp)
+            count += await drain_page_cache(kvfree, thread, krcp)
+            await kvfree.monitor.kfree_rcu_monitor(thread.cpu, krcp)
             nr_to_scan -= count
             freed += count
             if nr_to_scan <= 0:
@@ -66,14 +66,14 @@ def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     return Shrinker("rcu-kfree", kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
 
 
-async def drain_page_cache(kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> int:
+async def drain_page_cache(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> int:
     """Give a CPU's cached pages back; how many there were."""
     locks = kvfree.system.locks
-    flags = cpu.local_irq_save("drain_page_cache")
+    cpu, flags = thread.local_irq_save("drain_page_cache")
     await locks.raw_spin_lock(cpu, krcp.lock)
     pages, krcp.cache = krcp.cache, []
     await locks.raw_spin_unlock(cpu, krcp.lock)
     await cpu.local_irq_restore(flags)
     for page in reversed(pages):
-        await kvfree.pages.free_page(cpu, page)
+        await kvfree.pages.free_page(thread, page)
     return len(pages)

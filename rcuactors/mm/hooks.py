@@ -43,11 +43,11 @@ class PageHook(Protocol):
     complaint: str
     """What a use of a page says that this hook has not prepared; %s is its address."""
 
-    async def post_alloc_hook(self, cpu: Cpu, gfp: Gfp, route: Route, /) -> None:
+    async def post_alloc_hook(self, thread: Thread, gfp: Gfp, route: Route, /) -> None:
         """A page is about to be given out."""
         ...
 
-    async def free_pages_prepare(self, cpu: Cpu, /) -> None:
+    async def free_pages_prepare(self, thread: Thread, /) -> None:
         """A page has come back."""
         ...
 
@@ -61,25 +61,25 @@ class DebugPagealloc:
         self._system = system
         self._lock = system.lock_factory.make("linear_map_hash_lock", LockKind.SPINLOCK)
 
-    async def post_alloc_hook(self, cpu: Cpu, _gfp: Gfp, _route: Route) -> None:
+    async def post_alloc_hook(self, thread: Thread, _gfp: Gfp, _route: Route) -> None:
         """Map it."""
-        await self.kernel_map_linear_page(cpu)
+        await self.kernel_map_linear_page(thread)
 
-    async def free_pages_prepare(self, cpu: Cpu) -> None:
+    async def free_pages_prepare(self, thread: Thread) -> None:
         """Unmap it."""
-        await self.kernel_unmap_linear_page(cpu)
+        await self.kernel_unmap_linear_page(thread)
 
-    async def kernel_map_linear_page(self, cpu: Cpu) -> None:
+    async def kernel_map_linear_page(self, thread: Thread) -> None:
         """Note the slot of the hash table, under the lock."""
-        await self._note(cpu)
+        await self._note(thread)
 
-    async def kernel_unmap_linear_page(self, cpu: Cpu) -> None:
+    async def kernel_unmap_linear_page(self, thread: Thread) -> None:
         """Forget it."""
-        await self._note(cpu)
+        await self._note(thread)
 
-    async def _note(self, cpu: Cpu) -> None:
+    async def _note(self, thread: Thread) -> None:
         locks = self._system.locks
-        flags = await spin_lock_irqsave(locks, cpu, self._lock, "__kernel_map_pages")
+        cpu, flags = await spin_lock_irqsave(locks, thread, self._lock, "__kernel_map_pages")
         await spin_unlock_irqrestore(locks, cpu, self._lock, flags)
 
 
@@ -91,13 +91,13 @@ class Kasan:
     def __init__(self, system: System) -> None:
         self._shadow_ns = system.costs.page_zero_ns // 8
 
-    async def post_alloc_hook(self, cpu: Cpu, _gfp: Gfp, _route: Route) -> None:
+    async def post_alloc_hook(self, thread: Thread, _gfp: Gfp, _route: Route) -> None:
         """Unpoison."""
-        cpu.clock += self._shadow_ns
+        thread.cpu.clock += self._shadow_ns
 
-    async def free_pages_prepare(self, cpu: Cpu) -> None:
+    async def free_pages_prepare(self, thread: Thread) -> None:
         """Poison."""
-        cpu.clock += self._shadow_ns
+        thread.cpu.clock += self._shadow_ns
 
 
 class PageOwner:
@@ -113,32 +113,31 @@ class PageOwner:
         self._stacks: set[tuple[str, ...]] = set()
         self.allocations = 0
 
-    async def post_alloc_hook(self, cpu: Cpu, gfp: Gfp, route: Route) -> None:
+    async def post_alloc_hook(self, thread: Thread, gfp: Gfp, route: Route) -> None:
         """Save the stack with the caller's flags."""
-        await self.save_stack(cpu, gfp, can_alloc=route is not Route.TRY)
+        await self.save_stack(thread, gfp, can_alloc=route is not Route.TRY)
 
-    async def free_pages_prepare(self, cpu: Cpu) -> None:
+    async def free_pages_prepare(self, thread: Thread) -> None:
         """Save the stack with GFP_NOWAIT | __GFP_NOWARN, whatever the caller's context."""
-        await self.save_stack(cpu, GFP_NOWAIT | GFP_NOWARN, can_alloc=True)
+        await self.save_stack(thread, GFP_NOWAIT | GFP_NOWARN, can_alloc=True)
 
-    async def save_stack(self, cpu: Cpu, gfp: Gfp, *, can_alloc: bool) -> None:
+    async def save_stack(self, thread: Thread, gfp: Gfp, *, can_alloc: bool) -> None:
         """The stack of who is here now."""
-        thread = cpu.current
         if thread in self._in_page_owner:
             return
         self._in_page_owner.add(thread)
-        cpu.clock += self._system.costs.stack_save_ns
-        await self.stack_depot_save(cpu, tuple(call_trace()), gfp, can_alloc=can_alloc)
+        thread.cpu.clock += self._system.costs.stack_save_ns
+        await self.stack_depot_save(thread, tuple(call_trace()), gfp, can_alloc=can_alloc)
         self._in_page_owner.remove(thread)
 
-    async def stack_depot_save(self, cpu: Cpu, stack: tuple[str, ...], gfp: Gfp, *, can_alloc: bool) -> None:
+    async def stack_depot_save(self, thread: Thread, stack: tuple[str, ...], gfp: Gfp, *, can_alloc: bool) -> None:
         """What the depot has is found without a lock; what is new always needs memory here."""
         if stack in self._stacks or not can_alloc:
             return
         self.allocations += 1
-        page = await self._pages.get_free_page(cpu, gfp & _DEPOT_FLAGS | GFP_NOWARN, Route.ZONE)
+        page = await self._pages.get_free_page(thread, gfp & _DEPOT_FLAGS | GFP_NOWARN, Route.ZONE)
         locks = self._system.locks
-        flags = await spin_lock_irqsave(locks, cpu, self._lock, "stack_depot_save")
+        cpu, flags = await spin_lock_irqsave(locks, thread, self._lock, "stack_depot_save")
         if page is not None:
             self._stacks.add(stack)
         await spin_unlock_irqrestore(locks, cpu, self._lock, flags)

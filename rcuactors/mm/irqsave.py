@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 from ..context.locks import Lock, LockKind
 
 if TYPE_CHECKING:
-    from ..context.locking import Locks
     from ..kernel.cpu import Cpu
+    from ..kernel.locking import Locks
+    from ..kernel.thread import Thread
 
 
 def _is_raw(lock: Lock) -> bool:
     return lock.lock_class.kind is LockKind.RAW_SPINLOCK
 
 
-async def spin_lock_irqsave(locks: Locks, cpu: Cpu, lock: Lock, site: str) -> bool:
-    """Take it; returns the flags."""
-    raw = _is_raw(lock)
+async def spin_lock_irqsave(locks: Locks, thread: Thread, lock: Lock, site: str) -> tuple[Cpu, bool]:
+    """Take it; returns the CPU that this pins to, and the flags."""
+    cpu, raw = thread.cpu, _is_raw(lock)
     flags = cpu.ctx.irqs_disabled if locks.rt and not raw else cpu.local_irq_save(site)
     if raw:
         await locks.raw_spin_lock(cpu, lock, site)
-    else:
-        await locks.spin_lock(cpu, lock)
-    return flags
+        return cpu, flags
+    return await locks.spin_lock(thread, lock), flags
 
 
 async def spin_trylock_irqsave(locks: Locks, cpu: Cpu, lock: Lock, site: str) -> bool | None:

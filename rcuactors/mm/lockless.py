@@ -42,4 +42,4 @@ async def alloc_pages_nolock(pages: PageAllocator, cpu: Cpu) -> int | None:
         return None
     if preempt.in_nmi(count) and pages.zone.list_of(cpu).lock is None:
         return None
-    return await pages.get_free_page(cpu, GFP_NOLOCK, Route.TRY)
+    return await pages.get_free_page(cpu.current, GFP_NOLOCK, Route.TRY)

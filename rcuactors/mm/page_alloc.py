@@ -23,6 +23,7 @@ from .zone import Zone
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
 
 _MAX_RECLAIM_RETRIES: Final = 16
 
@@ -40,24 +41,24 @@ class PageAllocator:
         self.inject = False
         self.hooks = page_hooks(system, self)
 
-    async def get_free_page(self, cpu: Cpu, gfp: Gfp, route: Route = Route.ANY) -> int | None:
+    async def get_free_page(self, thread: Thread, gfp: Gfp, route: Route = Route.ANY) -> int | None:
         """__get_free_page(): a page frame number, or None."""
-        self.might_alloc(cpu, gfp)
-        system, allowed = self._system, self._entry(cpu, gfp, route)
+        self.might_alloc(thread.cpu, gfp)
+        system, allowed = self._system, self._entry(thread.cpu, gfp, route)
         pfn = None
         if allowed is not None and not self._injected_failure(allowed):
-            pfn = await self._allocate(cpu, gfp, allowed)
+            pfn = await self._allocate(thread, gfp, allowed)
         if pfn is None or allowed is None:
             self.failed += 1
         else:
-            await self._post_alloc_hook(cpu, gfp, allowed)
+            await self._post_alloc_hook(thread, gfp, allowed)
         if system.events.on:
             shown = (
                 "page=0000000000000000 pfn=0x0"
                 if pfn is None
                 else f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x}"
             )
-            system.emit(cpu, "mm_page_alloc", f"{shown} order=0 migratetype=0 gfp_flags={gfp_text(gfp)}")
+            system.emit(thread.cpu, "mm_page_alloc", f"{shown} order=0 migratetype=0 gfp_flags={gfp_text(gfp)}")
         return pfn
 
     def _entry(self, cpu: Cpu, gfp: Gfp, route: Route) -> Route | None:
@@ -70,22 +71,22 @@ class PageAllocator:
             return route
         return None if route is Route.ZONE else asked
 
-    async def _post_alloc_hook(self, cpu: Cpu, gfp: Gfp, route: Route) -> None:
+    async def _post_alloc_hook(self, thread: Thread, gfp: Gfp, route: Route) -> None:
         """post_alloc_hook(); a kernel without hooks only clears the page, if asked to."""
         for hook in self.hooks:
-            await hook.post_alloc_hook(cpu, gfp, route)
+            await hook.post_alloc_hook(thread, gfp, route)
         if gfp & Gfp.ZERO:
-            cpu.clock += self._system.costs.page_zero_ns
+            thread.cpu.clock += self._system.costs.page_zero_ns
 
-    async def free_page(self, cpu: Cpu, pfn: int) -> None:
+    async def free_page(self, thread: Thread, pfn: int) -> None:
         """free_page()."""
-        system = self._system
+        system, cpu = self._system, thread.cpu
         if system.events.on:
             system.emit(cpu, "mm_page_free", f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0")
         if pfn in self.zone.in_use:
             for hook in reversed(self.hooks):
-                await hook.free_pages_prepare(cpu)
-            await self.zone.free_unref_page(cpu, pfn)
+                await hook.free_pages_prepare(thread)
+            await self.zone.free_unref_page(thread, pfn)
             return
         title = f"BUG: Bad page state in process {cpu.ctx.comm}  pfn:{pfn:05x}"
         lines = [title, "page is freed, but not allocated", *cpu.judge.stack(cpu, call_trace())]
@@ -102,29 +103,29 @@ class PageAllocator:
         self.injected += bool(fails)
         return bool(fails)
 
-    async def _allocate(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
+    async def _allocate(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
         zone, no_locks = self.zone, self.zone.no_locks
         if route in (Route.LIST_ONLY, Route.TRY):
             # No slow path, all that it does needs locks; but its watermark.
-            return await self._try(cpu, self._mark(cpu, gfp), gfp, route)
+            return await self._try(thread, self._mark(thread, gfp), gfp, route)
         if zone.free > zone.watermark_low:
-            pfn = await zone.rmqueue(cpu, gfp, route)
+            pfn = await zone.rmqueue(thread, gfp, route)
             if pfn is not None:
                 return pfn
         if no_locks is not None and not no_locks.at_entry:
-            asked = no_locks.route(cpu, gfp)
+            asked = no_locks.route(thread.cpu, gfp)
             if asked is None:
                 return None
             if asked is Route.LIST_ONLY:
-                return await self._try(cpu, self._mark(cpu, gfp), gfp, route)
-        return await self.alloc_pages_slowpath(cpu, gfp, route)
+                return await self._try(thread, self._mark(thread, gfp), gfp, route)
+        return await self.alloc_pages_slowpath(thread, gfp, route)
 
-    def _mark(self, cpu: Cpu, gfp: Gfp) -> int:
+    def _mark(self, thread: Thread, gfp: Gfp) -> int:
         """What a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC.
 
         None for who reclaims or says __GFP_MEMALLOC, unless __GFP_NOMEMALLOC forbids it (__gfp_pfmemalloc_flags()).
         """
-        if not gfp & Gfp.NOMEMALLOC and (gfp & Gfp.MEMALLOC or self.reclaim.is_reclaimer(cpu)):
+        if not gfp & Gfp.NOMEMALLOC and (gfp & Gfp.MEMALLOC or self.reclaim.is_reclaimer(thread)):
             return 0
         mark = self.zone.watermark_min
         if gfp & Gfp.HIGH:
@@ -133,31 +134,31 @@ class PageAllocator:
             mark -= mark // 4
         return mark
 
-    async def _try(self, cpu: Cpu, mark: int, gfp: Gfp, route: Route) -> int | None:
-        return await self.zone.rmqueue(cpu, gfp, route) if self.zone.free > mark else None
+    async def _try(self, thread: Thread, mark: int, gfp: Gfp, route: Route) -> int | None:
+        return await self.zone.rmqueue(thread, gfp, route) if self.zone.free > mark else None
 
-    async def alloc_pages_slowpath(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
+    async def alloc_pages_slowpath(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
         """__alloc_pages_slowpath()."""
         if gfp & Gfp.KSWAPD_RECLAIM:
-            await self.reclaim.wake_all_kswapds(cpu)
-        mark = self._mark(cpu, gfp)
-        pfn = await self._try(cpu, mark, gfp, route)
-        if pfn is not None or not may_block(gfp) or self.reclaim.is_reclaimer(cpu):
+            await self.reclaim.wake_all_kswapds(thread)
+        mark = self._mark(thread, gfp)
+        pfn = await self._try(thread, mark, gfp, route)
+        if pfn is not None or not may_block(gfp) or self.reclaim.is_reclaimer(thread):
             return pfn
         retries = 0
         while True:
-            progress = await self.reclaim.try_to_free_pages(cpu, gfp)
-            pfn = await self._try(cpu, mark, gfp, route)
+            progress = await self.reclaim.try_to_free_pages(thread, gfp)
+            pfn = await self._try(thread, mark, gfp, route)
             if pfn is not None or gfp & Gfp.NORETRY:
                 return pfn
             retries = 0 if progress else retries + 1
             if retries <= _MAX_RECLAIM_RETRIES:
-                await schedule_timeout(self._system, cpu, 1)
-                pfn = await self._try(cpu, mark, gfp, route)
-            elif gfp & Gfp.RETRY_MAYFAIL or not await self.reclaim.out_of_memory(cpu, gfp):
+                await schedule_timeout(self._system, thread, 1)
+                pfn = await self._try(thread, mark, gfp, route)
+            elif gfp & Gfp.RETRY_MAYFAIL or not await self.reclaim.out_of_memory(thread, gfp):
                 return None
             else:
                 retries = 0
-                pfn = await self._try(cpu, mark, gfp, route)
+                pfn = await self._try(thread, mark, gfp, route)
             if pfn is not None:
                 return pfn

@@ -17,6 +17,7 @@ from ..context.locks import Lock, LockKind
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
 
 
 @attrs.define(eq=False)
@@ -80,8 +81,8 @@ class PageLists(Protocol):
         """After try_enter() or enter_at_once()."""
         ...
 
-    async def enter_drain(self, cpu: Cpu, pages: PageList) -> bool:
-        """To empty the list (drain_pages_zone()): waits for it."""
+    async def enter_drain(self, thread: Thread, pages: PageList) -> tuple[Cpu, bool]:
+        """To empty the list (drain_pages_zone()): waits for it. The CPU that this pins to, and the flags."""
         ...
 
     async def leave_drain(self, cpu: Cpu, pages: PageList, flags: bool) -> None:
@@ -121,7 +122,7 @@ class InterruptsOff:
     async def try_enter(self, cpu: Cpu, pages: PageList) -> bool | None:
         """Never fails."""
         if pages.lock is not None:
-            await self._system.locks.spin_lock(cpu, pages.lock)
+            await self._system.locks.local_lock(cpu, pages.lock)
             return False
         return cpu.local_irq_save("rmqueue_pcplist")
 
@@ -138,11 +139,12 @@ class InterruptsOff:
         else:
             await cpu.local_irq_restore(flags)
 
-    async def enter_drain(self, cpu: Cpu, pages: PageList) -> bool:
+    async def enter_drain(self, thread: Thread, pages: PageList) -> tuple[Cpu, bool]:
         """As for anything else."""
+        cpu = thread.cpu
         flags = await self.try_enter(cpu, pages)
         assert flags is not None
-        return flags
+        return cpu, flags
 
     async def leave_drain(self, cpu: Cpu, pages: PageList, flags: bool) -> None:
         """As for anything else."""
@@ -185,13 +187,13 @@ class TriedLock:
     def _pin(self, cpu: Cpu) -> None:
         """pcpu_task_pin()."""
         if self._system.config.PREEMPT_RT:
-            cpu.ctx.migrate_disabled += 1
+            cpu.current.migrate_disable()
         else:
             cpu.preempt_disable("rmqueue_pcplist")
 
     async def _unpin(self, cpu: Cpu) -> None:
         if self._system.config.PREEMPT_RT:
-            cpu.ctx.migrate_disabled -= 1
+            cpu.migrate_enable()
         else:
             await cpu.preempt_enable()
 
@@ -214,11 +216,10 @@ class TriedLock:
         await self._system.locks.spin_unlock(cpu, pages.lock)
         await self._unpin(cpu)
 
-    async def enter_drain(self, cpu: Cpu, pages: PageList) -> bool:
+    async def enter_drain(self, thread: Thread, pages: PageList) -> tuple[Cpu, bool]:
         """spin_lock(): the drain of another CPU may have it."""
         assert pages.lock is not None
-        await self._system.locks.spin_lock(cpu, pages.lock)
-        return False
+        return await self._system.locks.spin_lock(thread, pages.lock), False
 
     async def leave_drain(self, cpu: Cpu, pages: PageList, _flags: bool) -> None:
         """Unlock."""

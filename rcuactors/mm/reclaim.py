@@ -19,7 +19,6 @@ from .fs_reclaim import FsReclaim
 from .gfp import GFP_KERNEL, Gfp, gfp_text
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from .page_alloc import PageAllocator
     from .zone import Zone
@@ -37,8 +36,8 @@ class Shrinker:
     """
 
     name: str
-    count: Callable[[Cpu], Awaitable[int]]
-    scan: Callable[[Cpu, int], Awaitable[int | None]]
+    count: Callable[[Thread], Awaitable[int]]
+    scan: Callable[[Thread, int], Awaitable[int | None]]
 
 
 @attrs.define(eq=False)
@@ -74,88 +73,92 @@ class Reclaim:
         self.direct_reclaims = 0
         self.oom_kills = 0
 
-    def is_reclaimer(self, cpu: Cpu) -> bool:
+    def is_reclaimer(self, thread: Thread) -> bool:
         """PF_MEMALLOC: whoever reclaims must not reclaim recursively."""
-        return cpu.current.pid in self._reclaimers
+        return thread.pid in self._reclaimers
 
     # -- kswapd ------------------------------------------------------------------------------------------------------
 
-    async def wake_all_kswapds(self, cpu: Cpu) -> None:
+    async def wake_all_kswapds(self, thread: Thread) -> None:
         """wakeup_kswapd(): a wake-up like any other, with the scheduler's locks."""
         self.kswapd_wakeups += 1
         if self._kswapd is None:
-            self._kswapd = self._system.create_thread(self._system.cpu(0), "kswapd0", self._run_kswapd, service=True)
-        await cpu.wake_up_process(self._kswapd)
+            self._kswapd = self._system.create_thread(
+                self._system.cpu(0), "kswapd0", self._run_kswapd, service=True, bound=False
+            )
+        await thread.cpu.wake_up_process(self._kswapd)
 
     async def _run_kswapd(self) -> None:
         """kswapd(): balance until the high watermark is reached or nothing more can be had."""
-        cpu = self._system.cpu(0)
-        self._reclaimers.add(cpu.current.pid)
+        thread = self._kswapd
+        assert thread is not None
+        self._reclaimers.add(thread.pid)
         while True:
-            await self.balance_pgdat(cpu)
-            await cpu.sleep("low memory")
+            await self.balance_pgdat(thread)
+            await thread.sleep("low memory")
 
-    async def balance_pgdat(self, cpu: Cpu) -> None:
+    async def balance_pgdat(self, thread: Thread) -> None:
         """One round of kswapd, with fs_reclaim held."""
-        self.fs_reclaim.fs_reclaim_acquire(cpu, "balance_pgdat")
+        self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "balance_pgdat")
         self._zone.reclaim_active = True
         while self._zone.free < self._zone.watermark_high:
-            if not await self._shrink_node(cpu):
+            if not await self._shrink_node(thread):
                 break
         self._zone.reclaim_active = False
-        self.fs_reclaim.fs_reclaim_release(cpu)
+        self.fs_reclaim.fs_reclaim_release(thread.cpu)
 
     # -- direct reclaim ----------------------------------------------------------------------------------------------
 
-    async def try_to_free_pages(self, cpu: Cpu, gfp: Gfp = GFP_KERNEL) -> int:
+    async def try_to_free_pages(self, thread: Thread, gfp: Gfp = GFP_KERNEL) -> int:
         """Direct reclaim in the caller's context, with fs_reclaim held; returns the pages that came back."""
         self.direct_reclaims += 1
         if gfp & Gfp.FS:
-            self.fs_reclaim.fs_reclaim_acquire(cpu, "try_to_free_pages")
-        self._reclaimers.add(cpu.current.pid)
+            self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "try_to_free_pages")
+        self._reclaimers.add(thread.pid)
         try:
-            return await self._shrink_node(cpu)
+            return await self._shrink_node(thread)
         finally:
-            self._reclaimers.discard(cpu.current.pid)
+            self._reclaimers.discard(thread.pid)
             if gfp & Gfp.FS:
-                self.fs_reclaim.fs_reclaim_release(cpu)
+                self.fs_reclaim.fs_reclaim_release(thread.cpu)
 
-    async def _shrink_node(self, cpu: Cpu) -> int:
+    async def _shrink_node(self, thread: Thread) -> int:
         """shrink_node() at falling priority, until a cluster of pages has come back."""
         before = self._zone.freed
-        cpu.clock += self._system.costs.reclaim_scan_ns
+        thread.cpu.clock += self._system.costs.reclaim_scan_ns
         for priority in range(_DEF_PRIORITY, -1, -1):
-            await self._shrink_page_cache(cpu)
+            await self._shrink_page_cache(thread)
             for shrinker in self.shrinkers:
-                await self._shrink_slab(cpu, shrinker, priority)
+                await self._shrink_slab(thread, shrinker, priority)
             if self._zone.freed - before >= SWAP_CLUSTER_MAX:
                 break
-        await self._zone.drain_local_pages(cpu)
+        await self._zone.drain_local_pages(thread)
         return self._zone.freed - before
 
-    async def _shrink_page_cache(self, cpu: Cpu) -> None:
+    async def _shrink_page_cache(self, thread: Thread) -> None:
         """shrink_list(): the oldest cluster of the page cache, of which another reclaimer may take some meanwhile."""
         for _ in range(SWAP_CLUSTER_MAX):
             if not self.user.file_pages:
                 return
-            cpu.clock += self._system.costs.reclaim_page_ns
-            await self._allocator.free_page(cpu, self.user.file_pages.popleft())
+            thread.cpu.clock += self._system.costs.reclaim_page_ns
+            await self._allocator.free_page(thread, self.user.file_pages.popleft())
 
-    async def _shrink_slab(self, cpu: Cpu, shrinker: Shrinker, priority: int) -> None:
+    async def _shrink_slab(self, thread: Thread, shrinker: Shrinker, priority: int) -> None:
         """do_shrink_slab(), with the default of two seeks."""
-        cpu.clock += self._system.costs.shrinker_ns
-        freeable = await shrinker.count(cpu)
+        thread.cpu.clock += self._system.costs.shrinker_ns
+        freeable = await shrinker.count(thread)
         total = min((freeable >> priority) * 2, 2 * freeable)
         while total >= _SHRINK_BATCH or (total and total >= freeable):
             scanned = min(_SHRINK_BATCH, total)
-            if await shrinker.scan(cpu, scanned) is None:
+            if await shrinker.scan(thread, scanned) is None:
                 break
             total -= scanned
 
     # -- the end of the rope -----------------------------------------------------------------------------------------
 
-    async def out_of_memory(self, cpu: Cpu, gfp: Gfp) -> bool:
+    async def out_of_memory(self, thread: Thread, gfp: Gfp) -> bool:
         """out_of_memory(): kill the largest process; False when there is none to kill."""
+        cpu = thread.cpu
         cpu.clock += self._system.costs.oom_kill_ns
         ctx = cpu.ctx
         victim = max(self.user.processes, key=lambda process: len(process.pages), default=None)
@@ -173,6 +176,6 @@ class Reclaim:
         self.user.processes.remove(victim)
         victim.killed = True
         while victim.pages:
-            await self._allocator.free_page(cpu, victim.pages.pop())
-        await self._zone.drain_local_pages(cpu)
+            await self._allocator.free_page(thread, victim.pages.pop())
+        await self._zone.drain_local_pages(thread)
         return True

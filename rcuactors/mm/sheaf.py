@@ -25,6 +25,7 @@ from .slab_nolock import kmalloc_nolock, may_trylock
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
 
 MAX_FULL_SHEAVES: Final = 10
 MAX_EMPTY_SHEAVES: Final = 10
@@ -107,31 +108,34 @@ class SheafLayer:
     # -- empty ones --------------------------------------------------------------------------------------------------
 
     async def get_empty(self, cpu: Cpu, cache: Cache, *, spin: bool) -> Sheaf | None:
-        """barn_get_empty_sheaf()."""
+        """barn_get_empty_sheaf(), with the CPU's lock held."""
         locks, barn = self._system.locks, self.barn(cache)
         if not barn.empty:
             return None
-        take = spin_lock_irqsave if spin else spin_trylock_irqsave
-        flags = await take(locks, cpu, barn.lock, "barn_get_empty_sheaf")
+        flags: bool | None
+        if spin:
+            _, flags = await spin_lock_irqsave(locks, cpu.current, barn.lock, "barn_get_empty_sheaf")
+        else:
+            flags = await spin_trylock_irqsave(locks, cpu, barn.lock, "barn_get_empty_sheaf")
         if flags is None:
             return None
         sheaf = barn.empty.pop() if barn.empty else None
         await spin_unlock_irqrestore(locks, cpu, barn.lock, flags)
         return sheaf
 
-    async def alloc_empty(self, cpu: Cpu, cache: Cache, *, spin: bool) -> Sheaf | None:
+    async def alloc_empty(self, thread: Thread, cache: Cache, *, spin: bool) -> Sheaf | None:
         """alloc_empty_sheaf(): GFP_NOWAIT, or without a bit of __GFP_RECLAIM, which means by trylocks only."""
         size = sheaf_bytes(cache)
         if spin:
-            memory = await self._slabs.kmalloc_own(cpu, size, GFP_NOWAIT | GFP_NOWARN)
+            memory = await self._slabs.kmalloc_own(thread, size, GFP_NOWAIT | GFP_NOWARN)
         else:
-            memory = await kmalloc_nolock(self._slabs, cpu, size)
+            memory = await kmalloc_nolock(self._slabs, thread.cpu, size)
         return None if memory is None else Sheaf(cache, memory)
 
-    async def put_empty(self, cpu: Cpu, sheaf: Sheaf) -> None:
+    async def put_empty(self, thread: Thread, sheaf: Sheaf) -> None:
         """barn_put_empty_sheaf(), or free_empty_sheaf() if there are enough."""
-        if not await self._put(cpu, self.barn(sheaf.cache), sheaf, full=False):
-            await self._slabs.kfree_own(cpu, sheaf.memory)
+        if not await self._put(thread, self.barn(sheaf.cache), sheaf, full=False):
+            await self._slabs.kfree_own(thread, sheaf.memory)
 
     # -- full ones ---------------------------------------------------------------------------------------------------
 
@@ -139,21 +143,22 @@ class SheafLayer:
         """The barn would take another full one, as far as can be seen without its lock."""
         return len(self.barn(cache).full) < MAX_FULL_SHEAVES
 
-    async def put_full(self, cpu: Cpu, sheaf: Sheaf) -> None:
+    async def put_full(self, thread: Thread, sheaf: Sheaf) -> None:
         """barn_put_full_sheaf()."""
-        await self._put(cpu, self.barn(sheaf.cache), sheaf, full=True)
+        await self._put(thread, self.barn(sheaf.cache), sheaf, full=True)
 
-    async def _put(self, cpu: Cpu, barn: Barn, sheaf: Sheaf, *, full: bool) -> bool:
+    async def _put(self, thread: Thread, barn: Barn, sheaf: Sheaf, *, full: bool) -> bool:
         if not full and len(barn.empty) >= MAX_EMPTY_SHEAVES:
             return False
         locks = self._system.locks
-        flags = await spin_lock_irqsave(locks, cpu, barn.lock, "barn_put_sheaf")
+        cpu, flags = await spin_lock_irqsave(locks, thread, barn.lock, "barn_put_sheaf")
         (barn.full if full else barn.empty).append(sheaf)
         await spin_unlock_irqrestore(locks, cpu, barn.lock, flags)
         return True
 
-    async def alloc(self, cpu: Cpu, cache: Cache) -> tuple[Slab, int] | None:
+    async def alloc(self, thread: Thread, cache: Cache) -> tuple[Slab, int] | None:
         """alloc_from_pcs(): from the CPU's main sheaf; an empty one is exchanged for a full one out of the barn."""
+        cpu = thread.cpu
         mine = self._cpus.get((cpu.cpu_id, cache.size))
         if mine is None or not (mine.main or self.barn(cache).full) or not self.trylock(cpu, mine):
             return None
@@ -167,14 +172,14 @@ class SheafLayer:
         taken = mine.main.free.pop() if mine.main is not None and mine.main.free else None
         await self.unlock(cpu, mine)
         if left is not None:
-            await self.put_empty(cpu, left)
+            await self.put_empty(thread, left)
         return taken
 
     async def _get_full(self, cpu: Cpu, cache: Cache) -> Sheaf | None:
         locks, barn = self._system.locks, self.barn(cache)
         if not barn.full:
             return None
-        flags = await spin_lock_irqsave(locks, cpu, barn.lock, "barn_replace_empty_sheaf")
+        _, flags = await spin_lock_irqsave(locks, cpu.current, barn.lock, "barn_replace_empty_sheaf")
         sheaf = barn.full.pop() if barn.full else None
         await spin_unlock_irqrestore(locks, cpu, barn.lock, flags)
         return sheaf

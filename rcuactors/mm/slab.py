@@ -27,6 +27,7 @@ from .objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, check_no
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .page_alloc import PageAllocator
 
 SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
@@ -79,7 +80,7 @@ class Cache:
 class ObjectSource(Protocol):
     """What a design may put between a CPU's slab and the slow path: arrays of objects (sheaf.py)."""
 
-    async def alloc(self, cpu: Cpu, cache: Cache) -> tuple[Slab, int] | None:
+    async def alloc(self, thread: Thread, cache: Cache) -> tuple[Slab, int] | None:
         """An object, its slab and its address, or None."""
         ...
 
@@ -120,14 +121,14 @@ class SlabAllocator(ABC):
         """Make a slab the CPU's own, which has none."""
 
     @abstractmethod
-    async def slab_alloc_slow(self, cpu: Cpu, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
+    async def slab_alloc_slow(self, thread: Thread, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
         """___slab_alloc(): get the CPU a slab with room and take an object, which counts as in use then.
 
         Returns its slab and address, or None.
         """
 
     @abstractmethod
-    async def _give_back(self, cpu: Cpu, items: Sequence[KObject]) -> None:
+    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
         """do_slab_free() for each."""
 
     def cache_for(self, size: int) -> Cache:
@@ -152,23 +153,24 @@ class SlabAllocator(ABC):
 
     # -- allocating and freeing --------------------------------------------------------------------------------------
 
-    async def kmalloc(self, cpu: Cpu, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
+    async def kmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
         """An object of at least `size` bytes, or None."""
         cache = self._caches.get(size) or self.cache_for(size)
-        ctx = cpu.ctx
+        cpu, ctx = thread.cpu, thread.ctx
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
             # Else it would find nothing; this saves the call.
             self._pages.might_alloc(cpu, gfp)
         cpu.clock += self._kmalloc_ns
         if cpu.clock >= self._conductor.horizon:
             await cpu.point()
+            cpu = thread.cpu
         mine = cache.cpus.get(cpu.cpu_id)
         if mine is not None and mine.free and self.lockless:
             slab, address = mine.slab, mine.free.pop()
             slab.in_use += 1  # type: ignore[union-attr]  # who has a list has a slab
         else:
-            taken = await self.sheaves.alloc(cpu, cache) if self.sheaves is not None else None
-            taken = taken or await self.slab_alloc_slow(cpu, cache, gfp)
+            taken = await self.sheaves.alloc(thread, cache) if self.sheaves is not None else None
+            taken = taken or await self.slab_alloc_slow(thread, cache, gfp)
             if taken is None:
                 return None
             slab, address = taken
@@ -180,24 +182,27 @@ class SlabAllocator(ABC):
         self._observer.allocated(item)
         return item
 
-    async def kfree(self, cpu: Cpu, item: KObject, how: str = "kfree") -> None:
+    async def kfree(self, thread: Thread, item: KObject, how: str = "kfree") -> None:
         """Give one object back."""
+        cpu = thread.cpu
         cpu.clock += self._system.costs.kfree_ns
         if cpu.ctx.held:
             check_no_locks_freed(cpu, item)
-        await self._give_back(cpu, self._observer.freed((item,), how))
+        await self._give_back(thread, self._observer.freed((item,), how))
 
-    async def kfree_bulk(self, cpu: Cpu, items: Sequence[KObject]) -> None:
+    async def kfree_bulk(self, thread: Thread, items: Sequence[KObject]) -> None:
         """kmem_cache_free_bulk(): many objects, one pass."""
+        cpu = thread.cpu
         costs = self._system.costs
         cpu.clock += costs.kfree_bulk_call_ns + costs.kfree_bulk_object_ns * len(items)
         if cpu.ctx.held:
             for item in items:
                 check_no_locks_freed(cpu, item)
-        await self._give_back(cpu, self._observer.freed(items, "kfree_bulk"))
+        await self._give_back(thread, self._observer.freed(items, "kfree_bulk"))
 
-    async def kmalloc_own(self, cpu: Cpu, size: int, gfp: Gfp) -> KObject | None:
+    async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp) -> KObject | None:
         """kmalloc() for the allocator's own purposes: no object of anybody's, and the observer does not hear of it."""
+        cpu = thread.cpu
         cache = self.cache_for(size)
         self._pages.might_alloc(cpu, gfp)
         cpu.clock += self._kmalloc_ns
@@ -205,19 +210,19 @@ class SlabAllocator(ABC):
         if mine.slab is not None and mine.free and self.lockless:
             mine.slab.in_use += 1
             return KObject(mine.free.pop(), size, mine.slab, self._origin)
-        taken = await self.slab_alloc_slow(cpu, cache, gfp)
+        taken = await self.slab_alloc_slow(thread, cache, gfp)
         return None if taken is None else KObject(taken[1], size, taken[0], self._origin)
 
-    async def kfree_own(self, cpu: Cpu, item: KObject) -> None:
+    async def kfree_own(self, thread: Thread, item: KObject) -> None:
         """Give it back."""
-        cpu.clock += self._system.costs.kfree_ns
-        await self._give_back(cpu, [item])
+        thread.cpu.clock += self._system.costs.kfree_ns
+        await self._give_back(thread, [item])
 
     # -- what the versions' parts have in common ---------------------------------------------------------------------
 
-    async def new_slab(self, cpu: Cpu, cache: Cache, gfp: Gfp, route: Route = Route.ANY) -> Slab | None:
+    async def new_slab(self, thread: Thread, cache: Cache, gfp: Gfp, route: Route = Route.ANY) -> Slab | None:
         """new_slab(): a fresh page, frozen for the CPU that gets it."""
-        pfn = await self._pages.get_free_page(cpu, gfp, route)
+        pfn = await self._pages.get_free_page(thread, gfp, route)
         if pfn is None:
             return None
         first = PAGE_OFFSET + pfn * PAGE_SIZE
@@ -225,9 +230,9 @@ class SlabAllocator(ABC):
         addresses = [first + index * cache.size for index in range(cache.per_slab - 1, -1, -1)]
         return Slab(cache, pfn, addresses, frozen=True)
 
-    async def _lock_list(self, cpu: Cpu, cache: Cache) -> bool:
-        """spin_lock_irqsave(&n->list_lock)."""
-        return await spin_lock_irqsave(self._system.locks, cpu, cache.list_lock, "list_lock")
+    async def _lock_list(self, thread: Thread, cache: Cache) -> tuple[Cpu, bool]:
+        """spin_lock_irqsave(&n->list_lock): the CPU that this pins to, and the flags."""
+        return await spin_lock_irqsave(self._system.locks, thread, cache.list_lock, "list_lock")
 
     async def _unlock_list(self, cpu: Cpu, cache: Cache, flags: bool) -> None:
         await spin_unlock_irqrestore(self._system.locks, cpu, cache.list_lock, flags)

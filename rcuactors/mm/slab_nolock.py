@@ -69,7 +69,7 @@ async def _take(slabs: SlabAllocator, cpu: Cpu, cache: Cache, mine: CpuSlab) -> 
             # Who frees into it from now on does not free into the CPU's list.
             mine.slab.frozen, mine.slab, mine.free = False, None, []
         following = mine.partial.pop() if mine.partial else await _partial(cpu, cache)
-        following = following or await slabs.new_slab(cpu, cache, _GFP, Route.TRY)
+        following = following or await slabs.new_slab(cpu.current, cache, _GFP, Route.TRY)
         if following is None:
             return None
         slabs.load(mine, following)

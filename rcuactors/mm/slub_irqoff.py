@@ -19,6 +19,7 @@ from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
 
 _home = attrgetter("home")
 _address = attrgetter("address")
@@ -49,24 +50,26 @@ class IrqOffSlub(SlabAllocator):
         """The slab's list is the CPU's."""
         mine.slab, mine.free = slab, slab.free
 
-    async def slab_alloc_slow(self, cpu: Cpu, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
+    async def slab_alloc_slow(self, thread: Thread, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
         """___slab_alloc(): retire the CPU's slab, take over a partial one, or a fresh page."""
-        mine = self.cpu_slab(cpu, cache)
+        mine = self.cpu_slab(thread.cpu, cache)
         if mine.slab is not None:
             # What is freed into it from now on is not this CPU's.
             mine.slab.frozen = False
             mine.slab, mine.free = None, []
-        cpu.clock += self._system.costs.kmalloc_slow_ns
-        slab = await self._get_partial(cpu, cache) if cache.partial else None
+        thread.cpu.clock += self._system.costs.kmalloc_slow_ns
+        slab = await self._get_partial(thread, cache) if cache.partial else None
         if slab is None:
-            slab = await self.new_slab(cpu, cache, gfp)
+            slab = await self.new_slab(thread, cache, gfp)
             if slab is None:
                 return None
+        # Not necessarily the CPU that was left.
+        mine = self.cpu_slab(thread.cpu, cache)
         if mine.slab is not None:
             # An interrupt, or whoever ran while we waited for memory, has filled the CPU's place meanwhile.
             slab.frozen = False
             self._list_partial(slab)
-            return self._take(mine) if mine.free else await self.slab_alloc_slow(cpu, cache, gfp)
+            return self._take(mine) if mine.free else await self.slab_alloc_slow(thread, cache, gfp)
         self.load(mine, slab)
         return self._take(mine)
 
@@ -76,9 +79,9 @@ class IrqOffSlub(SlabAllocator):
         mine.slab.in_use += 1
         return mine.slab, mine.free.pop()
 
-    async def _get_partial(self, cpu: Cpu, cache: Cache) -> Slab | None:
+    async def _get_partial(self, thread: Thread, cache: Cache) -> Slab | None:
         """get_partial(), under n->list_lock."""
-        flags = await self._lock_list(cpu, cache)
+        cpu, flags = await self._lock_list(thread, cache)
         slab = None
         if cache.partial:
             # Frozen from here on: whoever frees into it meanwhile must not put it on the list again.
@@ -87,7 +90,7 @@ class IrqOffSlub(SlabAllocator):
         await self._unlock_list(cpu, cache, flags)
         return slab
 
-    async def _give_back(self, cpu: Cpu, items: Sequence[KObject]) -> None:
+    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
         empty: list[Slab] = []
         for slab, group in groupby(items, _home):
             assert isinstance(slab, Slab)
@@ -101,20 +104,21 @@ class IrqOffSlub(SlabAllocator):
             if not slab.in_use:
                 empty.append(slab)
         for slab in empty:
-            await self._discard(cpu, slab)
+            await self._discard(thread, slab)
+        cpu = thread.cpu
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
-    async def _discard(self, cpu: Cpu, slab: Slab) -> None:
+    async def _discard(self, thread: Thread, slab: Slab) -> None:
         """An empty slab goes back to the page allocator when the cache has partial ones enough."""
         cache = slab.cache
         if len(cache.partial) <= MIN_PARTIAL:
             return
-        flags = await self._lock_list(cpu, cache)
+        cpu, flags = await self._lock_list(thread, cache)
         gone = slab.listed and not slab.in_use and not slab.frozen and len(cache.partial) > MIN_PARTIAL
         if gone:
             self._unlist(slab)
             cache.slabs -= 1
         await self._unlock_list(cpu, cache, flags)
         if gone:
-            await self._pages.free_page(cpu, slab.pfn)
+            await self._pages.free_page(thread, slab.pfn)

@@ -23,6 +23,7 @@ from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .page_alloc import PageAllocator
 
 _home = attrgetter("home")
@@ -60,7 +61,7 @@ class LocalLockSlub(SlabAllocator):
         """local_lock_irqsave(): interrupts off, and lockdep is told; on PREEMPT_RT a sleeping lock."""
         assert mine.lock is not None
         if self._rt:
-            await self._system.locks.spin_lock(cpu, mine.lock)
+            await self._system.locks.local_lock(cpu, mine.lock)
             return False
         flags = cpu.local_irq_save("local_lock_irqsave")
         if self._system.lockdep.on:
@@ -92,34 +93,32 @@ class LocalLockSlub(SlabAllocator):
             self._system.lockdep.release(cpu, mine.lock)
         await cpu.local_irq_restore(flags)
 
-    def _pin(self, cpu: Cpu) -> None:
+    def _pin(self, thread: Thread) -> Cpu:
         """slub_get_cpu_ptr()."""
-        if self._rt:
-            cpu.ctx.migrate_disabled += 1
-        else:
-            cpu.preempt_disable("slab_alloc_slow")
+        return thread.migrate_disable() if self._rt else thread.preempt_disable("slab_alloc_slow")
 
     async def _unpin(self, cpu: Cpu) -> None:
         """slub_put_cpu_ptr()."""
         if self._rt:
-            cpu.ctx.migrate_disabled -= 1
+            cpu.migrate_enable()
         else:
             await cpu.preempt_enable()
 
     # -- allocating --------------------------------------------------------------------------------------------------
 
-    async def slab_alloc_slow(self, cpu: Cpu, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
+    async def slab_alloc_slow(self, thread: Thread, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
         """___slab_alloc(), with the task pinned but for the time in the page allocator."""
+        cpu = self._pin(thread)
         mine = self.cpu_slab(cpu, cache)
-        self._pin(cpu)
         taken = await self._from_this_cpu(cpu, mine)
         if taken is None:
             cpu.clock += self._system.costs.kmalloc_slow_ns
             slab = await self._get_partial(cpu, cache, mine) if cache.partial else None
             if slab is None:
                 await self._unpin(cpu)
-                slab = await self.new_slab(cpu, cache, gfp)
-                self._pin(cpu)
+                slab = await self.new_slab(thread, cache, gfp)
+                cpu = self._pin(thread)
+                mine = self.cpu_slab(cpu, cache)
             if slab is not None:
                 taken = await self._load(cpu, mine, slab)
         await self._unpin(cpu)
@@ -150,7 +149,7 @@ class LocalLockSlub(SlabAllocator):
             other, free = mine.slab, mine.free
             mine.slab, mine.free = None, []
             await self.unlock(cpu, mine, flags)
-            await self._deactivate_slab(cpu, other, free)
+            await self._deactivate_slab(cpu.current, other, free)
             flags = await self._lock(cpu, mine)
         self.load(mine, slab)
         taken = self._take(mine)
@@ -169,7 +168,7 @@ class LocalLockSlub(SlabAllocator):
 
     async def _get_partial(self, cpu: Cpu, cache: Cache, mine: CpuSlab) -> Slab | None:
         """get_partial_node(): one for now and, up to half of what it may keep, some for the CPU's list."""
-        flags = await self._lock_list(cpu, cache)
+        _, flags = await self._lock_list(cpu.current, cache)
         first: Slab | None = None
         kept = 0
         while cache.partial and kept <= cpu_partial_slabs(cache) // 2:
@@ -184,34 +183,37 @@ class LocalLockSlub(SlabAllocator):
         await self._unlock_list(cpu, cache, flags)
         return first
 
-    async def _deactivate_slab(self, cpu: Cpu, slab: Slab, free: list[int]) -> None:
+    async def _deactivate_slab(self, thread: Thread, slab: Slab, free: list[int]) -> None:
         """deactivate_slab(): the CPU's list back into the slab, and that onto the node's list, or away."""
         slab.free += free
         if slab.free:
-            await self._unfreeze_partials(cpu, slab.cache, [slab])
+            await self._unfreeze_partials(thread, slab.cache, [slab])
         else:
             slab.frozen = False
 
     # -- freeing -----------------------------------------------------------------------------------------------------
 
-    async def _give_back(self, cpu: Cpu, items: Sequence[KObject]) -> None:
+    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
         """do_slab_free() for each run of objects of one slab."""
         for slab, group in groupby(items, _home):
             assert isinstance(slab, Slab)
             addresses = list(map(_address, group))
+            cpu = thread.cpu
             mine = slab.cache.cpus.get(cpu.cpu_id)
             if mine is None or mine.slab is not slab:
-                await self._slab_free(cpu, slab, addresses)
+                await self._slab_free(thread, slab, addresses)
             elif self.lockless:
                 mine.free += addresses
                 slab.in_use -= len(addresses)
             else:
                 await self._free_under_lock(cpu, mine, slab, addresses)
+        cpu = thread.cpu
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
     async def _free_under_lock(self, cpu: Cpu, mine: CpuSlab, slab: Slab, addresses: list[int]) -> None:
         """PREEMPT_RT's way to free into the CPU's own slab."""
+        thread = cpu.current
         flags = await self._lock(cpu, mine)
         still_mine = mine.slab is slab
         if still_mine:
@@ -219,9 +221,9 @@ class LocalLockSlub(SlabAllocator):
             slab.in_use -= len(addresses)
         await self.unlock(cpu, mine, flags)
         if not still_mine:
-            await self._slab_free(cpu, slab, addresses)
+            await self._slab_free(thread, slab, addresses)
 
-    async def _slab_free(self, cpu: Cpu, slab: Slab, addresses: list[int]) -> None:
+    async def _slab_free(self, thread: Thread, slab: Slab, addresses: list[int]) -> None:
         """__slab_free(): into a slab that is not this CPU's own."""
         was_full = not slab.free
         slab.free += addresses
@@ -230,12 +232,14 @@ class LocalLockSlub(SlabAllocator):
             return
         if was_full:
             slab.frozen = True
+            cpu = thread.cpu
             await self._put_cpu_partial(cpu, self.cpu_slab(cpu, slab.cache), slab, drain=True)
         elif not slab.in_use:
-            await self._slab_empty(cpu, slab)
+            await self._slab_empty(thread, slab)
 
     async def _put_cpu_partial(self, cpu: Cpu, mine: CpuSlab, slab: Slab, *, drain: bool) -> None:
         """put_cpu_partial(): onto the CPU's list; with `drain`, one that is long enough goes to the node first."""
+        thread = cpu.current
         flags = await self._lock(cpu, mine)
         overflow: list[Slab] = []
         if drain and len(mine.partial) >= cpu_partial_slabs(slab.cache):
@@ -243,11 +247,11 @@ class LocalLockSlub(SlabAllocator):
         mine.partial.append(slab)
         await self.unlock(cpu, mine, flags)
         if overflow:
-            await self._unfreeze_partials(cpu, slab.cache, overflow)
+            await self._unfreeze_partials(thread, slab.cache, overflow)
 
-    async def _unfreeze_partials(self, cpu: Cpu, cache: Cache, slabs: list[Slab]) -> None:
+    async def _unfreeze_partials(self, thread: Thread, cache: Cache, slabs: list[Slab]) -> None:
         """__unfreeze_partials(): to the node's list; the empty ones away, when that is long enough."""
-        flags = await self._lock_list(cpu, cache)
+        cpu, flags = await self._lock_list(thread, cache)
         discarded: list[Slab] = []
         for slab in reversed(slabs):
             slab.frozen = False
@@ -258,16 +262,16 @@ class LocalLockSlub(SlabAllocator):
         cache.slabs -= len(discarded)
         await self._unlock_list(cpu, cache, flags)
         for slab in discarded:
-            await self._pages.free_page(cpu, slab.pfn)
+            await self._pages.free_page(thread, slab.pfn)
 
-    async def _slab_empty(self, cpu: Cpu, slab: Slab) -> None:
+    async def _slab_empty(self, thread: Thread, slab: Slab) -> None:
         """The last object of a slab on the node's list has come back."""
         cache = slab.cache
-        flags = await self._lock_list(cpu, cache)
+        cpu, flags = await self._lock_list(thread, cache)
         gone = slab.listed and not slab.in_use and len(cache.partial) >= MIN_PARTIAL
         if gone:
             self._unlist(slab)
             cache.slabs -= 1
         await self._unlock_list(cpu, cache, flags)
         if gone:
-            await self._pages.free_page(cpu, slab.pfn)
+            await self._pages.free_page(thread, slab.pfn)

@@ -20,6 +20,7 @@ from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, Vmallo
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .page_alloc import PageAllocator
 
 _LARGEST = 1 << 30
@@ -40,34 +41,35 @@ class Vmalloc:
         self._deferred: list[KObject] = []
         self._work = Work("free_work", self._free_work)
 
-    async def vmalloc(self, cpu: Cpu, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
+    async def vmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
         """Virtually contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
         if not 1 <= size <= _LARGEST:
             raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
         caller = _getframe(1)
         origin = (caller.f_code, caller.f_lasti)
-        self._pages.might_alloc(cpu, gfp)
+        self._pages.might_alloc(thread.cpu, gfp)
         system = self._system
         count = -(-size // PAGE_SIZE)
-        await system.locks.spin_lock(cpu, self._lock)
+        cpu = await system.locks.spin_lock(thread, self._lock)
         address = self._next
         self._next += (count + 1) * PAGE_SIZE
         await system.locks.spin_unlock(cpu, self._lock)
-        cpu.clock += system.costs.vmalloc_ns
+        thread.cpu.clock += system.costs.vmalloc_ns
         frames: list[int] = []
         for _ in range(count):
-            pfn = await self._pages.get_free_page(cpu, gfp)
+            pfn = await self._pages.get_free_page(thread, gfp)
             if pfn is None:
                 for taken in frames:
-                    await self._pages.free_page(cpu, taken)
+                    await self._pages.free_page(thread, taken)
                 return None
             frames.append(pfn)
         item = VmallocArea(address, size, frames, origin)
         self._observer.allocated(item)
         return item
 
-    async def vfree(self, cpu: Cpu, item: KObject) -> None:
+    async def vfree(self, thread: Thread, item: KObject) -> None:
         """Give it back; in an interrupt, by way of a work."""
+        cpu = thread.cpu
         ctx = cpu.ctx
         if preempt.in_nmi(ctx.preempt_count):
             balance.report(cpu, "kernel BUG in vfree(): BUG_ON(in_nmi())")
@@ -77,20 +79,21 @@ class Vmalloc:
             await self._workqueues.queue_work(cpu, self._workqueues.system_wq, self._work)
             return
         cpu.judge.might_sleep(cpu)
-        await self._vunmap(cpu, item)
+        await self._vunmap(thread, item)
 
     async def _free_work(self, cpu: Cpu) -> None:
         deferred, self._deferred = self._deferred, []
         for item in deferred:
-            await self._vunmap(cpu, item)
+            await self._vunmap(cpu.current, item)
 
-    async def _vunmap(self, cpu: Cpu, item: KObject) -> None:
+    async def _vunmap(self, thread: Thread, item: KObject) -> None:
         system = self._system
-        await system.locks.spin_lock(cpu, self._lock)
+        cpu = await system.locks.spin_lock(thread, self._lock)
         await system.locks.spin_unlock(cpu, self._lock)
+        cpu = thread.cpu
         # Page tables are taken down without the lock.
         cpu.clock += system.costs.vfree_ns
         check_no_locks_freed(cpu, item)
         for good in self._observer.freed((item,), "vfree"):
             for pfn in cast("list[int]", good.home):
-                await self._pages.free_page(cpu, pfn)
+                await self._pages.free_page(thread, pfn)

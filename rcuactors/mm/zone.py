@@ -20,6 +20,7 @@ from .page_lists import PageList, PageLists, ZoneSizes
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
 
 
 def zone_batchsize(managed_pages: int) -> int:
@@ -68,15 +69,17 @@ class Zone:
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 
-    async def _lock_irqsave(self, cpu: Cpu, site: str) -> bool:
-        """spin_lock_irqsave(&zone->lock)."""
-        return await spin_lock_irqsave(self._system.locks, cpu, self.lock, site)
+    async def _lock_irqsave(self, thread: Thread, site: str) -> tuple[Cpu, bool]:
+        """spin_lock_irqsave(&zone->lock): the CPU that this pins to, and the flags."""
+        return await spin_lock_irqsave(self._system.locks, thread, self.lock, site)
 
-    async def _lock_for(self, cpu: Cpu, route: Route, site: str) -> bool | None:
+    async def _lock_for(self, thread: Thread, route: Route, site: str) -> tuple[Cpu, bool] | None:
         """The same; with TRY only if the lock is free, else None."""
-        if route is Route.TRY:
-            return await spin_trylock_irqsave(self._system.locks, cpu, self.lock, site)
-        return await self._lock_irqsave(cpu, site)
+        if route is not Route.TRY:
+            return await self._lock_irqsave(thread, site)
+        cpu = thread.cpu
+        flags = await spin_trylock_irqsave(self._system.locks, cpu, self.lock, site)
+        return None if flags is None else (cpu, flags)
 
     def _may_lock(self, cpu: Cpu, gfp: Gfp, route: Route) -> bool:
         """Whether a request for which the list has nothing may go on to the zone."""
@@ -102,11 +105,12 @@ class Zone:
         return self._fresh - 1
 
     async def rmqueue_bulk(self, cpu: Cpu, pages: PageList, count: int, route: Route = Route.ANY) -> int:
-        """Move up to `count` pages from the zone to the list; returns how many."""
+        """Move up to `count` pages from the zone to the list, which is entered; returns how many."""
         system = self._system
-        flags = await self._lock_for(cpu, route, "rmqueue_bulk")
-        if flags is None:
+        locked = await self._lock_for(cpu.current, route, "rmqueue_bulk")
+        if locked is None:
             return 0
+        _, flags = locked
         moved = min(count, self.free)
         for _ in range(moved):
             pfn = self._take()
@@ -122,7 +126,7 @@ class Zone:
     async def free_pcppages_bulk(self, cpu: Cpu, pages: PageList, count: int) -> None:
         """Give the `count` coldest pages of the list back to the zone."""
         system = self._system
-        flags = await self._lock_irqsave(cpu, "free_pcppages_bulk")
+        _, flags = await self._lock_irqsave(cpu.current, "free_pcppages_bulk")
         cold, pages.pages[:count] = pages.pages[:count], []
         if system.events.on:
             for pfn in cold:
@@ -133,11 +137,12 @@ class Zone:
         self.drains += 1
         await self._unlock_irqrestore(cpu, flags)
 
-    async def rmqueue_buddy(self, cpu: Cpu, route: Route) -> int | None:
+    async def rmqueue_buddy(self, thread: Thread, route: Route) -> int | None:
         """One page straight from the zone."""
-        flags = await self._lock_for(cpu, route, "rmqueue_buddy")
-        if flags is None:
+        locked = await self._lock_for(thread, route, "rmqueue_buddy")
+        if locked is None:
             return None
+        cpu, flags = locked
         pfn = self._take() if self.free else None
         if pfn is not None:
             self._note_allocated(pfn)
@@ -145,9 +150,9 @@ class Zone:
         await self._unlock_irqrestore(cpu, flags)
         return pfn
 
-    async def free_one_page(self, cpu: Cpu, pfn: int) -> None:
+    async def free_one_page(self, thread: Thread, pfn: int) -> None:
         """One page straight to the zone."""
-        flags = await self._lock_irqsave(cpu, "free_one_page")
+        cpu, flags = await self._lock_irqsave(thread, "free_one_page")
         self._returned.append(pfn)
         self.free += 1
         cpu.clock += self._system.costs.page_bulk_ns
@@ -155,13 +160,13 @@ class Zone:
 
     # -- the CPU's list ----------------------------------------------------------------------------------------------
 
-    async def rmqueue(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
+    async def rmqueue(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
         """A page from the CPU's list; in kernels that say so from the zone, if the list is busy or stays empty."""
         if route is not Route.ZONE:
-            pfn = await self.rmqueue_pcplist(cpu, gfp, route)
+            pfn = await self.rmqueue_pcplist(thread.cpu, gfp, route)
             if pfn is not None or not self._guard.buddy_fallback:
                 return pfn
-        return await self.rmqueue_buddy(cpu, route) if self._may_lock(cpu, gfp, route) else None
+        return await self.rmqueue_buddy(thread, route) if self._may_lock(thread.cpu, gfp, route) else None
 
     async def rmqueue_pcplist(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
         """A page from the CPU's list, refilled from the zone when it is empty. None when the list is busy, too."""
@@ -181,14 +186,15 @@ class Zone:
         await guard.leave(cpu, pages, flags)
         return pfn
 
-    async def free_unref_page(self, cpu: Cpu, pfn: int) -> None:
+    async def free_unref_page(self, thread: Thread, pfn: int) -> None:
         """A page back to the CPU's list; some go back to the zone when the list is too long, this one if it is busy."""
+        cpu = thread.cpu
         pages, guard = self.list_of(cpu), self._guard
         self.in_use.remove(pfn)
         self.freed += 1
         flags = await guard.try_enter(cpu, pages)
         if flags is None:
-            await self.free_one_page(cpu, pfn)
+            await self.free_one_page(thread, pfn)
             return
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
@@ -197,10 +203,10 @@ class Zone:
             await self.free_pcppages_bulk(cpu, pages, guard.to_free(pages, limit, self.batch))
         await guard.leave(cpu, pages, flags)
 
-    async def drain_local_pages(self, cpu: Cpu) -> None:
+    async def drain_local_pages(self, thread: Thread) -> None:
         """drain_local_pages(): the whole list back to the zone."""
-        pages, guard = self.list_of(cpu), self._guard
-        flags = await guard.enter_drain(cpu, pages)
+        pages, guard = self.list_of(thread.cpu), self._guard
+        cpu, flags = await guard.enter_drain(thread, pages)
         if pages.pages:
             await self.free_pcppages_bulk(cpu, pages, len(pages.pages))
         await guard.leave_drain(cpu, pages, flags)

@@ -24,8 +24,8 @@ from ..engine.device import Device
 from ..eras import Era
 from ..kapi import Kernel
 from ..kernel.cpu import Cpu
+from ..kernel.locking.deadlock import describe_stuck
 from ..kernel.thread import Thread
-from ..kernel.waiting import describe_stuck
 from ..machine import Machine, Setup
 from .cells import Cell
 from .contender import Contender

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..engine.actor import Message
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from ..kernel.workqueue import Work, Workqueue, Workqueues
     from .gp import GracePeriodMachine
     from .readers import ReadSide
@@ -185,8 +186,9 @@ class Callbacks:
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
-    async def synchronize_rcu(self, cpu: Cpu) -> None:
+    async def synchronize_rcu(self, thread: Thread) -> None:
         """Sleep until a grace period has passed; at once while there is only one context (rcu_blocking_is_gp())."""
+        cpu = thread.cpu
         if self._readers.in_any_section(cpu):
             cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu() in RCU read-side critical section")
         config = self._system.config
@@ -196,10 +198,11 @@ class Callbacks:
             return
         done = self._system.new_completion("synchronize_rcu()")
         await self.call_rcu(cpu, lambda on: complete(self._system, on, done), "wakeme_after_rcu")
-        await wait_for_completion(self._system, cpu, done)
+        await wait_for_completion(self._system, thread, done)
 
-    async def rcu_barrier(self, cpu: Cpu) -> None:
+    async def rcu_barrier(self, thread: Thread) -> None:
         """Sleep until every callback queued so far, on any CPU, has been invoked."""
+        cpu = thread.cpu
         cpu.judge.might_sleep(cpu)
         done = self._system.new_completion("rcu_barrier()")
         count = 0
@@ -212,7 +215,7 @@ class Callbacks:
                     target.kick()
                 count += 1
         for _ in range(count):
-            await wait_for_completion(self._system, cpu, done)
+            await wait_for_completion(self._system, thread, done)
 
     async def queue_rcu_work(self, cpu: Cpu, workqueue: Workqueue, rwork: RcuWork) -> bool:
         """queue_rcu_work(): pending already means False, and no new grace period (kernel/workqueue.c)."""

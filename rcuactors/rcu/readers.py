@@ -8,7 +8,7 @@ bottom halves or preemption off are readers, too; rcu_read_lock_bh() and rcu_rea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -23,7 +23,6 @@ from .messages import QuiescentStateReported, ReaderBlocked, ReaderExited
 
 if TYPE_CHECKING:
     from ..context.locks import Lock
-    from ..context.processor import Processor
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
@@ -79,9 +78,9 @@ class ReadSide:
         cpu.clock += self.system.costs.rcu_read_ns
         self._unnest(cpu)
 
-    async def rcu_read_lock_bh(self, cpu: Cpu) -> None:
+    async def rcu_read_lock_bh(self, thread: Thread) -> None:
         """rcu_read_lock_bh(): bottom halves off, which is a read-side section to every flavour."""
-        await self.system.softirqs.local_bh_disable(cpu)
+        cpu = await self.system.softirqs.local_bh_disable(thread)
         self._open(cpu, self.rcu_bh)
 
     async def rcu_read_unlock_bh(self, cpu: Cpu) -> None:
@@ -99,12 +98,12 @@ class ReadSide:
         self._close(cpu, self.rcu_sched)
         await cpu.preempt_enable()
 
-    def _enter_rt_lock(self, cpu: Processor) -> None:
+    def _enter_rt_lock(self, cpu: Cpu) -> None:
         """What rt_spin_lock() does once it has the lock; in its price."""
-        self._nest(cast("Cpu", cpu))
+        self._nest(cpu)
 
-    def _leave_rt_lock(self, cpu: Processor) -> None:
-        self._unnest(cast("Cpu", cpu))
+    def _leave_rt_lock(self, cpu: Cpu) -> None:
+        self._unnest(cpu)
 
     def _nest(self, cpu: Cpu) -> None:
         ctx = cpu.ctx

@@ -17,7 +17,6 @@ from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
 from ..context.lockdep import READ, RECURSIVE_READ, WRITE, Lockdep
-from ..context.locking import queued_read_mode
 from ..context.locks import Lock, LockFactory, LockKind, MapSpec
 from ..context.processor import Processor, Sleeper
 from ..context.splat import Ident
@@ -25,6 +24,7 @@ from ..context.violation import Reporter, Violation
 from ..context.waittype import WaitNumbers
 from ..engine.choice import Timed
 from ..engine.conductor import Conductor
+from ..kernel.locking import queued_read_mode
 from ..mm.fs_reclaim import FS_RECLAIM_MAP, may_reclaim_into_fs
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..rcu.readers import RCU_BH_MAP, RCU_MAP, RCU_SCHED_MAP

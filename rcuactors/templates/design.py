@@ -28,7 +28,7 @@ class TemplateDesign:
         # A lock of the list is a spinlock_t, and so is zone->lock, under which an empty list is filled.
         if own_list.lock is not None or not own_list.pages:
             return None
-        page = await kvfree.pages.get_free_page(cpu, GFP_NOWARN)
+        page = await kvfree.pages.get_free_page(cpu.current, GFP_NOWARN)
         kvfree.figures.caller_pages += page is not None
         return page
 

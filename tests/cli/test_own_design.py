@@ -129,7 +129,7 @@ def test_nothing_more_is_said_of_the_other_coroutines_of_a_missing_await(
     command: Callable[..., tuple[int, str, str]], design: Callable[..., str]
 ) -> None:
     """Some are named nowhere; Python would complain of them when the process ends."""
-    statement = "self.kept = [kvfree.pages.get_free_page(cpu, 0) for _ in range(3)]; return self.kept[0]"
+    statement = "self.kept = [kvfree.pages.get_free_page(cpu.current, 0) for _ in range(3)]; return self.kept[0]"
     code, _, said = command("run", "cold_cache_burst", "--design", design(statement))
     assert code == 2
     assert said.startswith("rcuactors: design file my design.py: get_page() returned the coroutine get_free_page() ")

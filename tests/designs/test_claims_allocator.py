@@ -321,7 +321,7 @@ def test_in_v6_1_a_page_that_was_seen_may_not_be_had_without_the_zones_lock() ->
 
         async def drain_of_another_cpu() -> None:
             """drain_pages_zone() of CPU 1 for CPU 0's list (drain_all_pages() in v6.1)."""
-            await k._system.locks.spin_lock(k._cpu, listed.lock)
+            await k._system.locks.spin_lock(k._thread, listed.lock)
             while not done:
                 await k.ndelay(50)
             await k._system.locks.spin_unlock(k._cpu, listed.lock)

@@ -193,7 +193,7 @@ def test_the_flag_is_good_for_single_pages_only() -> None:
         pages = k._machine.pages
         await k.free_page(await k.get_free_page())
         for route in (Route.ANY, Route.ZONE):
-            page = await pages.get_free_page(k._cpu, Gfp.NO_LOCKS, route)
+            page = await pages.get_free_page(k._thread, Gfp.NO_LOCKS, route)
             got.append(page is not None)
             if page is not None:
                 await k.free_page(page)

@@ -154,7 +154,7 @@ async def put_off_into_an_old_grace_period(k: Kernel) -> None:
         async def handler() -> None:
             await k.kvfree_rcu(p, "rcu")
 
-        await machine.system.locks.spin_lock(k._cpu, sheaf_lock)
+        await machine.system.locks.spin_lock(k._thread, sheaf_lock)
         await k.raise_irq(handler)
         await k.udelay(300_000)
         await machine.system.locks.spin_unlock(k._cpu, sheaf_lock)

@@ -114,12 +114,12 @@ def test_a_lock_of_a_shrinker_must_not_be_held_when_memory_is_asked_for() -> Non
         reclaim = k._machine.pages.reclaim
         reclaim.shrinkers.append(Shrinker("test", count, scan))
         if first:
-            await reclaim.try_to_free_pages(k._cpu)
+            await reclaim.try_to_free_pages(k._thread)
         await k.mutex_lock(mutex)
         await k.kfree(await k.kmalloc(64))
         await k.mutex_unlock(mutex)
         if not first:
-            await reclaim.try_to_free_pages(k._cpu)
+            await reclaim.try_to_free_pages(k._thread)
 
     for first in ("n", "y"):
         result = run(scenario()(script), first=first)
@@ -142,9 +142,9 @@ def test_who_reclaims_does_not_take_it_again() -> None:
         mutex = k.mutex("M")
         reclaim = k._machine.pages.reclaim
         reclaim.shrinkers.append(Shrinker("test", count, scan))
-        await reclaim.try_to_free_pages(k._cpu)
+        await reclaim.try_to_free_pages(k._thread)
         # A request that may not enter file systems reclaims without it.
-        await reclaim.try_to_free_pages(k._cpu, Gfp.DIRECT_RECLAIM)
+        await reclaim.try_to_free_pages(k._thread, Gfp.DIRECT_RECLAIM)
         assert not k._cpu.ctx.held
 
     assert run(scenario()(script)).clean

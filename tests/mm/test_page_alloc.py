@@ -194,7 +194,7 @@ def test_reclaim_calls_the_shrinker_of_kvfree_rcu() -> None:
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         assert krcp.monitor_todo
         assert krcp.count == 400
-        await k._machine.pages.reclaim.try_to_free_pages(k._cpu)
+        await k._machine.pages.reclaim.try_to_free_pages(k._thread)
         # The batch was started now, and not after the drain delay.
         assert not krcp.monitor_todo
         assert krcp.count == 0

@@ -157,7 +157,7 @@ def test_a_busy_list_is_passed_by(rt: str) -> None:
         zone = k._machine.pages.zone
         await k.free_page(await k.get_free_page())
         listed, free, refills = k.pcp_count(), zone.free, zone.refills
-        await k._system.locks.spin_lock(k._cpu, list_lock(k))
+        await k._system.locks.spin_lock(k._thread, list_lock(k))
         pfn = await k.get_free_page(GFP_NOWAIT)
         assert pfn is not None
         assert (k.pcp_count(), free - zone.free, zone.refills) == (listed, 1, refills)

@@ -55,7 +55,7 @@ def test_a_cache_that_is_busy_sends_it_to_the_next_larger_one_once(settings: dic
         for item in items:
             found.append(None if item is None else item.size)
             if item is not None:
-                await slab.kfree_own(cpu, item)
+                await slab.kfree_own(cpu.current, item)
 
     assert _machine(script, **settings)[1] == [1024, 2048, None, 1024]
 
@@ -112,13 +112,13 @@ def test_objects_come_from_the_cpus_partial_slabs_before_a_new_page() -> None:
         slabs = slab.cache_for(2048).slabs
         for item in items:
             assert item is not None
-            await slab.kfree_own(cpu, item)
+            await slab.kfree_own(cpu.current, item)
         again = [await kmalloc_nolock(slab, cpu, 2048) for _ in range(8)]
         assert len({item.address for item in again if item is not None}) == 8
         found += [slabs, slab.cache_for(2048).slabs]
         for item in again:
             assert item is not None
-            await slab.kfree_own(cpu, item)
+            await slab.kfree_own(cpu.current, item)
 
     assert _machine(script)[1] == [4, 4]
 
@@ -249,10 +249,10 @@ def test_a_slab_that_is_used_up_and_left_is_no_longer_the_cpus(kernel: str) -> N
         await k.spin_unlock_irqrestore(k.zone_lock(), flags)
         for item in items:
             assert item is not None
-            await slab.kfree_own(cpu, item)
+            await slab.kfree_own(cpu.current, item)
         again = await kmalloc_nolock(slab, cpu, 2048)
         assert again is not None
         found.append(slab.cache_for(2048).slabs == 1)
-        await slab.kfree_own(cpu, again)
+        await slab.kfree_own(cpu.current, again)
 
     assert _machine(script, kernel=kernel)[1] == [True, True]

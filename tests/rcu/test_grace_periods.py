@@ -29,7 +29,7 @@ KERNELS = {"plain": {}, "rt": {"PREEMPT_RT": "y"}, "none": {"PREEMPT": "n"}}
 async def burn(k: Kernel, us: int) -> None:
     """Be busy, in thirty steps instead of one a microsecond."""
     for _ in range(30):
-        await k._spend(k._cpu, us * 1000 // 30)
+        await k._thread.spend(us * 1000 // 30)
 
 
 @attrs.define

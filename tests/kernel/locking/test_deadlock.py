@@ -1,4 +1,4 @@
-"""Who waits for whom, and who does not any more (rcuactors/kernel/waiting.py)."""
+"""Who waits for whom, and who does not any more (rcuactors/kernel/locking/deadlock.py)."""
 
 from __future__ import annotations
 

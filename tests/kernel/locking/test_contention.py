@@ -1,4 +1,4 @@
-"""Who spins, who sleeps, and who says so (rcuactors/kernel/contention.py)."""
+"""Who spins, who sleeps, and who says so (rcuactors/kernel/locking/contention.py)."""
 
 from __future__ import annotations
 

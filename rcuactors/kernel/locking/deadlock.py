@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
-from ..context.trace import call_trace
-from ..context.violation import ViolationKind
+from ...context.trace import call_trace
+from ...context.violation import ViolationKind
 
 if TYPE_CHECKING:
-    from ..context.locks import Lock
-    from ..context.processor import Sleeper
-    from .cpu import Cpu
-    from .system import System
-    from .thread import Thread
+    from ...context.locks import Lock
+    from ...context.processor import Sleeper
+    from ..cpu import Cpu
+    from ..system import System
+    from ..thread import Thread
 
 
 _SOFT_LOCKUP_NS: Final = 20_000_000_000

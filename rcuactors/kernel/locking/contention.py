@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from ..context.locks import LockKind
-from ..engine.errors import RunOver
-from .thread import ThreadState
-from .waiting import report_cycle, report_lockup
+from ...context.locks import LockKind
+from ...engine.errors import RunOver
+from ..thread import ThreadState
+from .deadlock import report_cycle, report_lockup
 
 if TYPE_CHECKING:
-    from ..context.locks import Lock
-    from ..context.processor import Sleeper
-    from .cpu import Cpu
-    from .thread import Thread
+    from ...context.locks import Lock
+    from ...context.processor import Sleeper
+    from ..cpu import Cpu
+    from ..thread import Thread
 
 
 async def spin(cpu: Cpu, lock: Lock) -> None:
@@ -38,29 +38,28 @@ async def mutex_optimistic_spin(cpu: Cpu, lock: Lock) -> bool:
     return taken
 
 
-async def sleep_on(cpu: Cpu, lock: Lock, *, rtlock: bool) -> None:
+async def sleep_on(me: Thread, lock: Lock, *, rtlock: bool) -> None:
     """Sleep until the lock is handed over. With `rtlock` the switch counts as a preemption (SM_RTLOCK_WAIT)."""
-    me = cpu.current
+    cpu = me.cpu
     outer, me.blocked_on = me.blocked_on, lock
     lock.waiters.append(me)
     if lock.owner is me and _detects_deadlock(cpu, lock):
-        await _rt_mutex_handle_deadlock(cpu, lock)
+        await _rt_mutex_handle_deadlock(me, lock)
     # The kernel says nothing of the cycle; but it does complain about this switch, if it has to.
     if report_cycle(cpu, me, first=lambda: cpu.note_switch(me, preempted=rtlock)):
         await _give_up(cpu)
     while me in lock.waiters:
-        await cpu.sleep(f"sleeps on {lock.name}", rtlock=rtlock)
+        await me.sleep(f"sleeps on {lock.name}", rtlock=rtlock)
     me.blocked_on = outer
 
 
 def hand(cpu: Cpu, to: Sleeper) -> None:
     """A lock was given to a waiter: a spinner goes on when the cache line reaches it, a sleeper is woken."""
     thread = cast("Thread", to)
-    target = thread.cpu
-    if target.spinning and target.current is thread:
-        poke(cpu, target)
+    if thread.cpu.spinning and thread.cpu.current is thread:
+        poke(cpu, thread)
     elif thread.state is ThreadState.SLEEPING:
-        if target is cpu:
+        if cpu.system.migration.select_task_rq(thread) is cpu:
             cpu.make_runnable(thread)
         else:
             cpu.post_wake_up(thread)
@@ -73,25 +72,29 @@ def look_again(cpu: Cpu, owner: Thread) -> None:
         poke(cpu, spinner)
 
 
-def poke(cpu: Cpu, target: Cpu) -> None:
-    """What a CPU that spins looks at has changed; it sees that when the cache line reaches it."""
-    if target.spinning:
+def poke(cpu: Cpu, spinner: Thread) -> None:
+    """What a thread that spins looks at has changed; it sees that when the cache line reaches its CPU.
+
+    One that was preempted looks when it runs again.
+    """
+    target = spinner.cpu
+    if target.spinning and target.current is spinner:
         target.listening = False
         cpu.conductor.enqueue(target, max(target.clock, cpu.clock + cpu.system.costs.lock_handover_ns))
 
 
-async def busy_wait(cpu: Cpu, done: Callable[[], bool], reason: str) -> None:
+async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
     """cpu_relax() until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`."""
-    me = cpu.current
-    began = cpu.clock
+    began = me.cpu.clock
     while not done():
+        cpu = me.cpu
         me.waiting_for = reason
         if not cpu.can_serve():
             await _stand_still(cpu, reason)
             continue
         await cpu.attend()
-        if not done() and report_lockup(cpu, me, began, reason):
-            await _give_up(cpu)
+        if not done() and report_lockup(me.cpu, me, began, reason):
+            await _give_up(me.cpu)
     me.waiting_for = ""
 
 
@@ -116,9 +119,9 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
                 me.blocked_on, me.spins = outer
                 return False
             owner = cast("Thread", lock.owner)
-            owner.spun_on_by.append(cpu)
+            owner.spun_on_by.append(me)
             await _stand_still(cpu, f"spins on {lock.name}")
-            owner.spun_on_by.remove(cpu)
+            owner.spun_on_by.remove(me)
         else:
             await _stand_still(cpu, f"spins on {lock.name}")
     me.blocked_on, me.spins = outer
@@ -150,8 +153,8 @@ def _detects_deadlock(cpu: Cpu, lock: Lock) -> bool:
     return kind is LockKind.RT_MUTEX or (kind is LockKind.MUTEX and cpu.system.config.PREEMPT_RT)
 
 
-async def _rt_mutex_handle_deadlock(cpu: Cpu, lock: Lock) -> None:
+async def _rt_mutex_handle_deadlock(me: Thread, lock: Lock) -> None:
     """rt_mutex_handle_deadlock(): say so, and never come back."""
-    cpu.judge.rtmutex_deadlock(cpu, lock)
+    me.cpu.judge.rtmutex_deadlock(me.cpu, lock)
     while True:
-        await cpu.sleep(f"sleeps for ever on {lock.name}, which it holds")
+        await me.sleep(f"sleeps for ever on {lock.name}, which it holds")

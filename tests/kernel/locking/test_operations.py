@@ -1,4 +1,4 @@
-"""context/locking.py: who spins, who sleeps, who is next, and what happens meanwhile."""
+"""kernel/locking/: who spins, who sleeps, who is next, and what happens meanwhile."""
 
 from __future__ import annotations
 

@@ -1,0 +1,70 @@
+"""What the operations on all types of locks share.
+
+Taking and letting go are points at which other CPUs may act. An operation that may sleep takes the thread, since it may
+end on another CPU; one that spins takes the CPU, and so does letting go of what has pinned its holder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...context import preempt
+from .. import balance
+from . import contention
+
+if TYPE_CHECKING:
+    from ...context.judge import Judge
+    from ...context.lockdep import Lockdep
+    from ...context.locks import Lock
+    from ..cpu import Cpu
+    from ..thread import Thread
+
+
+def _no_rcu(_cpu: Cpu) -> None:
+    """A machine without RCU."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class LockOperations:
+    """For one kernel: `rt` decides what a spinlock_t is.
+
+    `preempt_offset` is 0 in a kernel without PREEMPT_COUNT. Every operation that takes a lock costs `uncontended_ns`,
+    beside the time waited. `rcu_enter` and `rcu_leave` are set by the RCU floor.
+    """
+
+    rt: bool
+    preempt_offset: int
+    lockdep: Lockdep
+    judge: Judge
+    uncontended_ns: int
+    rcu_enter: Callable[[Cpu], None] = _no_rcu
+    rcu_leave: Callable[[Cpu], None] = _no_rcu
+
+    @staticmethod
+    def _pass_on(cpu: Cpu, lock: Lock) -> None:
+        if lock.waiters:
+            for following in lock.pass_on():
+                contention.hand(cpu, following)
+        else:
+            lock.owner = None
+
+    def _allow_preemption(self, cpu: Cpu) -> None:
+        """preempt_enable_no_resched(), also after the unlock of a lock that was never taken."""
+        ctx = cpu.ctx
+        if ctx.preempt_count & preempt.PREEMPT_MASK:
+            ctx.preempt_count -= self.preempt_offset
+        elif self.preempt_offset:
+            balance.report_underflow(cpu)
+
+    def _pin(self, thread: Thread) -> Cpu:
+        """What an rt spinlock's holder has besides: no migration, a read-side section."""
+        cpu = thread.migrate_disable()
+        self.rcu_enter(cpu)
+        return cpu
+
+    def _unpin(self, cpu: Cpu) -> None:
+        self.rcu_leave(cpu)
+        cpu.migrate_enable()

@@ -1,0 +1,123 @@
+"""Locks whose waiters sleep: mutex and rt_mutex, and on PREEMPT_RT those that spin elsewhere.
+
+kernel/locking/mutex.c, rtmutex.c, spinlock_rt.c; priority inheritance is not modelled. A mutex that is not built on an
+rt_mutex is spun for while its owner runs (mutex_optimistic_spin()).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from ...context.locks import RECURSIVE_READ, WRITE, Lock, LockKind
+from ...context.trace import caller_site
+from . import contention
+from .common import LockOperations
+
+if TYPE_CHECKING:
+    from ..cpu import Cpu
+    from ..thread import Thread
+
+_SPINNING: Final = frozenset({LockKind.SPINLOCK, LockKind.RWLOCK, LockKind.LOCAL_LOCK})
+"""Types that are spinlocks without PREEMPT_RT."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class SleepingLocks(LockOperations):
+    """mutex_lock() and its kin, and what they are made of."""
+
+    async def mutex_lock(self, thread: Thread, lock: Lock, *, subclass: int = 0, nest: Lock | None = None) -> None:
+        """mutex_lock(), rt_mutex_lock(): may sleep, says so at once."""
+        self.judge.might_sleep(thread.cpu)
+        await self._sleeping_lock(thread, lock, caller_site(), subclass=subclass, nest=nest)
+
+    async def mutex_unlock(self, thread: Thread, lock: Lock) -> None:
+        """mutex_unlock(), rt_mutex_unlock()."""
+        await self._sleeping_unlock(thread, lock)
+
+    def mutex_trylock(self, cpu: Cpu, lock: Lock) -> bool:
+        """mutex_trylock(), rt_mutex_trylock()."""
+        return self._sleeping_trylock(cpu, lock, caller_site())
+
+    def _optimistic(self, lock: Lock) -> bool:
+        """MUTEX_SPIN_ON_OWNER: for a mutex; an rt_mutex's waiter is taken to find its owner off its CPU."""
+        return not self.rt and lock.lock_class.kind is LockKind.MUTEX
+
+    async def _sleeping_lock(
+        self, thread: Thread, lock: Lock, site: str, *, read: int = 0, subclass: int = 0, nest: Lock | None = None
+    ) -> None:
+        if self.lockdep.on:
+            self.lockdep.acquire(thread.cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
+        rtlock = self.rt and lock.lock_class.kind in _SPINNING
+
+        async def sleep_on() -> None:
+            await contention.sleep_on(thread, lock, rtlock=rtlock)
+
+        if read != WRITE:
+            await self._share(thread, lock, read, sleep_on)
+            return
+        if lock.owner is None and not lock.readers:
+            lock.owner = thread
+        elif not (self._optimistic(lock) and await contention.mutex_optimistic_spin(thread.cpu, lock)):
+            await sleep_on()
+        await self._charge(thread)
+
+    async def _charge(self, thread: Thread) -> None:
+        cpu = thread.cpu
+        cpu.clock += self.uncontended_ns
+        if cpu.clock >= cpu.conductor.horizon:
+            await cpu.point()
+
+    async def _sleeping_unlock(self, thread: Thread, lock: Lock, *, pinned: bool = False) -> None:
+        if thread.cpu.clock >= thread.cpu.conductor.horizon:
+            await thread.cpu.point()
+        cpu = thread.cpu
+        if self.lockdep.on:
+            self.lockdep.release(cpu, lock)
+        if lock.owner is not None:
+            if pinned:
+                self._unpin(cpu)
+            self._pass_on(cpu, lock)
+        if cpu.attention:
+            await cpu.point()
+
+    def _sleeping_trylock(self, cpu: Cpu, lock: Lock, site: str) -> bool:
+        cpu.clock += self.uncontended_ns
+        if lock.owner is not None or lock.readers:
+            return False
+        if self.lockdep.on:
+            self.lockdep.acquire(cpu, lock, trylock=True, site=site)
+        lock.owner = cpu.current
+        return True
+
+    # -- shared ones -------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _may_share(lock: Lock, mode: int) -> bool:
+        return lock.owner is None and (mode == RECURSIVE_READ or not lock.waiters)
+
+    async def _share(
+        self, thread: Thread, lock: Lock, mode: int, wait: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        if self._may_share(lock, mode):
+            lock.readers.append(thread)
+        else:
+            lock.waiting_readers.append(thread)
+            await wait()
+        await self._charge(thread)
+
+    async def _unshare(self, thread: Thread, lock: Lock, *, pinned: bool = False) -> None:
+        """One reader less; the last one hands the lock on."""
+        if thread.cpu.clock >= thread.cpu.conductor.horizon:
+            await thread.cpu.point()
+        cpu = thread.cpu
+        if self.lockdep.on:
+            self.lockdep.release(cpu, lock)
+        if thread in lock.readers:
+            lock.readers.remove(thread)
+            if pinned:
+                self._unpin(cpu)
+            if not lock.readers:
+                self._pass_on(cpu, lock)

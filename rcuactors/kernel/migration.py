@@ -1,0 +1,174 @@
+"""Which CPU a thread runs on: select_task_rq(), the load balancer, affinity, migrate_disable() (kernel/sched/core.c).
+
+Where the kernel may move a thread, moving is a decision, and staying is always option 0. It is taken in two places: in
+a wake-up (select_task_rq() of try_to_wake_up()), and when schedule() puts a preempted thread back, which is when
+another CPU's load balancer may have pulled it. Runs that obey time never ask, nor do those of a configuration
+without `migrate`: then a thread stays unless set_cpus_allowed_ptr() moves it.
+
+A thread that is bound, has migration off, or is in an atomic context stays. The last is so also for one that sleeps
+there: that was reported, and the frames of its handler belong to the CPU. The balancer's own locks are not modelled.
+The idle thread never moves. A CPU that a thread comes to is at least as late as the one that it has left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..context.violation import ViolationKind
+from ..engine.choice import ChoiceKind
+from ..errors import BadInput
+from .thread import Thread, ThreadState, Urgency
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .system import System
+
+_STAYING: Final = 4
+"""Nature's weight of staying, against 1 for each other CPU."""
+
+_PRIORITIES: Final = {Urgency.IDLE: 120, Urgency.NORMAL: 120, Urgency.HIGH: 100, Urgency.REALTIME: 49}
+"""task_struct.prio, as sched_migrate_task prints it."""
+
+
+def is_allowed(thread: Thread, cpu: Cpu) -> bool:
+    """The thread may run there (cpus_mask)."""
+    return thread.cpus_allowed is None or cpu.cpu_id in thread.cpus_allowed
+
+
+def is_movable(thread: Thread) -> bool:
+    """Nothing keeps it on its CPU."""
+    ctx = thread.ctx
+    pinned = ctx.migrate_disabled or thread.waits_pinned or ctx.softirq_disable_cnt
+    return not (thread.bound or pinned or ctx.preempt_count or ctx.irqs_disabled)
+
+
+class Migration:
+    """The decisions of one machine. `enabled`: threads may be moved though nobody has asked for it."""
+
+    def __init__(self, system: System, *, enabled: bool) -> None:
+        self._system = system
+        self.enabled = enabled
+        self.moved = 0
+
+    # -- where a thread goes -----------------------------------------------------------------------------------------
+
+    def select_task_rq(self, thread: Thread) -> Cpu:
+        """select_task_rq(): the CPU that a thread is woken on, which is its own from now on.
+
+        One that has not left its CPU yet is woken where it is (ttwu_runnable()).
+        """
+        here = thread.cpu
+        if thread.queued or here.current is thread or not is_movable(thread):
+            return here
+        target = self._decide(thread, ChoiceKind.SELECT_CPU) if is_allowed(thread, here) else self._fallback(thread)
+        self.set_task_cpu(thread, target)
+        return target
+
+    def balance(self, thread: Thread) -> Cpu:
+        """A thread was preempted, or gives way: on whose run queue it waits, another's if that has pulled it."""
+        here = thread.cpu
+        if not is_movable(thread):
+            return here
+        target = self._decide(thread, ChoiceKind.PULL) if is_allowed(thread, here) else self._fallback(thread)
+        self.set_task_cpu(thread, target)
+        return target
+
+    def _decide(self, thread: Thread, kind: ChoiceKind) -> Cpu:
+        """Its CPU, any other that has something to do with this machine, or the first of those that have not."""
+        system, here = self._system, thread.cpu
+        if not self.enabled:
+            return here
+        allowed = thread.cpus_allowed or range(system.config.nr_cpus)
+        known = [cpu_id for cpu_id in sorted(system.cpus) if cpu_id in allowed and cpu_id != here.cpu_id]
+        untouched = next((cpu_id for cpu_id in sorted(allowed) if cpu_id not in system.cpus), None)
+        targets = known if untouched is None else [*known, untouched]
+        if not targets:
+            return here
+        options = ("stay", *(f"cpu{cpu_id}" for cpu_id in targets))
+        picked = system.conductor.choose(kind, options, (_STAYING,) + (1,) * len(targets))
+        return here if not picked else system.cpu(targets[picked - 1])
+
+    def _fallback(self, thread: Thread) -> Cpu:
+        """select_fallback_rq(): the first of those allowed."""
+        assert thread.cpus_allowed
+        return self._system.cpu(min(thread.cpus_allowed))
+
+    def set_task_cpu(self, thread: Thread, target: Cpu) -> None:
+        """set_task_cpu(): it neither runs nor waits on a run queue."""
+        source = thread.cpu
+        if target is source:
+            return
+        thread.not_before = max(thread.not_before, source.clock)
+        thread.cpu = target
+        self.moved += 1
+        system = self._system
+        if system.events.on:
+            text = f"comm={thread.comm} pid={thread.pid} prio={_PRIORITIES[thread.urgency]}"
+            system.emit(source, "sched_migrate_task", f"{text} orig_cpu={source.cpu_id} dest_cpu={target.cpu_id}")
+        waiters, thread.affine_waiters = thread.affine_waiters, []
+        for waiter in waiters:
+            source.post_wake_up(waiter)
+
+    # -- affinity ----------------------------------------------------------------------------------------------------
+
+    async def set_cpus_allowed_ptr(self, me: Thread, thread: Thread, cpus: frozenset[int]) -> None:
+        """set_cpus_allowed_ptr(): one that runs where it must not any more is taken away at once, and waited for.
+
+        A sleeping thread moves when it is woken; one with migration off when that is on again. Raises BadInput for an
+        empty mask, a CPU that the machine has not, and a thread that is bound.
+        """
+        system = self._system
+        possible = frozenset(range(system.config.nr_cpus))
+        if not cpus or not cpus <= possible:
+            raise BadInput(
+                f"set_cpus_allowed({thread}, {sorted(cpus)}): needs one or more of CPUs 0 to {len(possible) - 1}"
+            )
+        if thread.bound:
+            raise BadInput(f"set_cpus_allowed({thread}): the thread is bound to CPU {thread.cpu.cpu_id}")
+        thread.cpus_allowed = None if cpus == possible else cpus
+        if is_allowed(thread, thread.cpu) or thread.state is ThreadState.DEAD:
+            return
+        if thread is me:
+            await self._affine_move_current(me)
+        elif thread.queued and is_movable(thread):
+            thread.cpu.runqueue.remove(thread)
+            self.set_task_cpu(thread, self._fallback(thread))
+            thread.cpu.enqueue_thread(thread)
+        else:
+            await self._affine_move_task(me, thread)
+
+    async def _affine_move_current(self, me: Thread) -> None:
+        """stop_one_cpu(): the CPU's stopper thread moves who has called it, and is waited for."""
+        me.cpu.judge.might_sleep(me.cpu)
+        await me.cpu.schedule()
+
+    async def _affine_move_task(self, me: Thread, thread: Thread) -> None:
+        """affine_move_task(): until one that runs, or has migration off, is where it may be."""
+        while not is_allowed(thread, thread.cpu) and thread.state is not ThreadState.DEAD:
+            target = thread.cpu
+            if target.current is not thread and is_movable(thread):
+                # It sleeps, and moves when it is woken.
+                return
+            me.cpu.judge.might_sleep(me.cpu)
+            target.resched_curr()
+            target.kick()
+            thread.affine_waiters.append(me)
+            await me.sleep(f"{thread} to leave CPU {target.cpu_id}")
+
+    def thread_exited(self, thread: Thread) -> None:
+        """Nobody waits any longer for it to move."""
+        for waiter in thread.affine_waiters:
+            thread.cpu.post_wake_up(waiter)
+
+    async def migrate_enable(self, thread: Thread) -> None:
+        """migrate_enable(): the outermost one moves the thread if its CPU is not allowed any more."""
+        cpu, ctx = thread.cpu, thread.ctx
+        if not ctx.migrate_disabled:
+            message = "WARN_ON_ONCE(!p->migration_disabled)"
+            cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "migrate_enable")
+            return
+        cpu.migrate_enable()
+        if is_movable(thread) and not is_allowed(thread, cpu):
+            await self._affine_move_current(thread)
+        else:
+            await thread.spend(0)
