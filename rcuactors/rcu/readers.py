@@ -19,6 +19,7 @@ from ..context.trace import caller_site, suspended_trace
 from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
 from ..kernel.thread import ThreadState
+from ..marks import inline, machinery
 from .messages import QuiescentStateReported, ReaderBlocked, ReaderExited
 
 if TYPE_CHECKING:
@@ -66,11 +67,13 @@ class ReadSide:
 
     # -- sections ----------------------------------------------------------------------------------------------------
 
+    @inline
     def rcu_read_lock(self, cpu: Cpu) -> None:
         """Enter a read-side section; never waits."""
         cpu.clock += self.system.costs.rcu_read_ns
         self._nest(cpu)
 
+    @inline
     def rcu_read_unlock(self, cpu: Cpu) -> None:
         """Leave the innermost section.
 
@@ -79,21 +82,25 @@ class ReadSide:
         cpu.clock += self.system.costs.rcu_read_ns
         self._unnest(cpu)
 
+    @inline
     async def rcu_read_lock_bh(self, cpu: Cpu) -> None:
         """rcu_read_lock_bh(): bottom halves off, which is a read-side section to every flavour."""
         await self.system.softirqs.local_bh_disable(cpu)
         self._open(cpu, self.rcu_bh)
 
+    @inline
     async def rcu_read_unlock_bh(self, cpu: Cpu) -> None:
         """rcu_read_unlock_bh()."""
         self._close(cpu, self.rcu_bh)
         await self.system.softirqs.local_bh_enable(cpu)
 
+    @inline
     def rcu_read_lock_sched(self, cpu: Cpu) -> None:
         """rcu_read_lock_sched(): preemption off."""
         cpu.preempt_disable(caller_site())
         self._open(cpu, self.rcu_sched)
 
+    @inline
     async def rcu_read_unlock_sched(self, cpu: Cpu) -> None:
         """rcu_read_unlock_sched()."""
         self._close(cpu, self.rcu_sched)
@@ -183,6 +190,7 @@ class ReadSide:
         is_held, ctx = self.system.lockdep.is_held, cpu.ctx
         return is_held(ctx, self.rcu) or is_held(ctx, self.rcu_bh) or is_held(ctx, self.rcu_sched)
 
+    @machinery
     def check_dereference(self, cpu: Cpu) -> None:
         """rcu_dereference_check(): rcu_read_lock() is what it has to be under, no other flavour."""
         if not self.system.lockdep.is_held(cpu.ctx, self.rcu):
@@ -190,6 +198,7 @@ class ReadSide:
 
     # -- quiescent states --------------------------------------------------------------------------------------------
 
+    @machinery
     def report(self, cpu: Cpu) -> None:
         """rcu_report_qs_rdp(): the CPU has passed through a quiescent state."""
         seq = self.qs_needed.pop(cpu.cpu_id, None)
