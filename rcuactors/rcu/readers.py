@@ -57,6 +57,7 @@ class ReadSide:
         make_map = system.lock_factory.make_map
         self.rcu, self.rcu_bh, self.rcu_sched = make_map(RCU_MAP), make_map(RCU_BH_MAP), make_map(RCU_SCHED_MAP)
         self._preemptible = system.config.preemptible_kernel
+        self._forbid_sleep()
         system.locks.rcu_enter, system.locks.rcu_leave = self._enter_rt_lock, self._leave_rt_lock
         system.hooks.on_switch.append(self.note_context_switch)
         system.hooks.on_exit.append(self._exit)
@@ -64,6 +65,15 @@ class ReadSide:
         system.hooks.on_idle.append(self.report)
         if not self._preemptible:
             system.hooks.on_cond_resched.append(self.report)
+
+    def _forbid_sleep(self) -> None:
+        """rcu_sleep_check(): readers of preemptible RCU may be switched out; so may RCU-bh on PREEMPT_RT."""
+        judge = self.system.judge
+        if not self._preemptible:
+            judge.never_sleep_in(self.rcu, "RCU")
+        if not self.system.config.PREEMPT_RT:
+            judge.never_sleep_in(self.rcu_bh, "RCU-bh")
+        judge.never_sleep_in(self.rcu_sched, "RCU-sched")
 
     # -- sections ----------------------------------------------------------------------------------------------------
 
