@@ -81,7 +81,8 @@ def said_in_a_run(path: Path) -> str:
             "get_free_page() is called without `await` (mine.py:6)",
         ),
         (
-            "p = await kvfree.pages.get_free_page(cpu.current, GFP_NOWARN); await kvfree.pages.free_page(cpu.current, p); return p",
+            "pages = kvfree.pages; p = await pages.get_free_page(cpu.current, GFP_NOWARN); "
+            "await pages.free_page(cpu.current, p); return p",
             ", which is not allocated (mine.py:5)",
         ),
         (

@@ -14,6 +14,7 @@ import attrs
 
 from ..context import preempt
 from ..context.processor import Processor
+from ..marks import machinery
 from . import balance
 from .locking import contention
 from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
@@ -45,12 +46,14 @@ class Cpu(Processor):
 
     # -- points ------------------------------------------------------------------------------------------------------
 
+    @machinery
     async def point(self) -> None:
         """Others may act, interrupts may arrive, a more urgent thread may take over."""
         await self.conductor.pause(self)
         if self.attention:
             await self.attend()
 
+    @machinery
     async def attend(self) -> None:
         """Serve what has arrived, as far as the running context lets it through."""
         ctx = self.ctx
@@ -107,6 +110,7 @@ class Cpu(Processor):
 
     # -- interrupts --------------------------------------------------------------------------------------------------
 
+    @machinery
     async def hardirq(self, message: HardIrq) -> None:
         """Serve one hardware interrupt on the stack of the current thread."""
         ctx, costs = self.ctx, self.system.costs
@@ -212,6 +216,7 @@ class Cpu(Processor):
         self.need_resched = True
         self.attention = True
 
+    @machinery
     def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
         """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch()."""
         if leaving.ctx.preempt_count and not self.in_idle_loop:
@@ -262,6 +267,7 @@ class Cpu(Processor):
         if was_idle and not self.idle:
             self.system.ticks.restart(self)
 
+    @machinery
     async def sleep_in_idle(self, reason: str, *, rtlock: bool) -> None:
         """An interrupt handler on the idle thread's stack sleeps.
 
@@ -287,7 +293,7 @@ class Cpu(Processor):
             target = system.migration.select_task_rq(thread)
             await locks.raw_spin_lock(self, target.runqueue.lock)
             self.clock += system.costs.wake_up_ns
-            if target is self:
+            if thread.cpu is self:
                 self.make_runnable(thread)
             else:
                 self.post_wake_up(thread)
@@ -313,6 +319,7 @@ class Cpu(Processor):
 
     # -- the idle thread ---------------------------------------------------------------------------------------------
 
+    @machinery
     async def main(self) -> None:
         """do_idle(): the CPU's own strand."""
         while True:

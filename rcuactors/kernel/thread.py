@@ -23,6 +23,7 @@ from ..context.nursery import judge_foreign
 from ..context.processor import Sleeper
 from ..context.violation import KernelBug
 from ..engine.strand import Strand
+from ..marks import machinery
 
 if TYPE_CHECKING:
     from ..context.locks import Lock
@@ -83,10 +84,12 @@ class Thread(Sleeper):
 
     # -- points, where it may be moved -------------------------------------------------------------------------------
 
+    @machinery
     async def point(self) -> None:
         """Others may act, interrupts may arrive, a more urgent thread may take over, another CPU may take it."""
         await self.cpu.point()
 
+    @machinery
     async def spend(self, cost_ns: int) -> None:
         """Charge time, and let others act if that is due."""
         cpu = self.cpu
@@ -111,6 +114,7 @@ class Thread(Sleeper):
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
 
+    @machinery
     async def sleep(self, reason: str, *, rtlock: bool = False) -> None:
         """Sleep until somebody wakes it; as schedule_rtlock() does, if `rtlock`. It wakes where it was put."""
         if self.state is not ThreadState.SLEEPING:

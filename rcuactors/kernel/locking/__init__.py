@@ -6,6 +6,9 @@ for ever). What a lock is, and what is wrong with the way in which locks are tak
 `context/locks.py`, `context/lockdep/`.
 """
 
+from ...marks import LOCKING
 from .readers_writers import Locks, queued_read_mode
+
+__trace__ = LOCKING
 
 __all__ = ["Locks", "queued_read_mode"]

@@ -52,16 +52,16 @@ class SleepingLocks(LockOperations):
             self.lockdep.acquire(thread.cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
         rtlock = self.rt and lock.lock_class.kind in _SPINNING
 
-        async def sleep_on() -> None:
+        async def _sleep_on() -> None:
             await contention.sleep_on(thread, lock, rtlock=rtlock)
 
         if read != WRITE:
-            await self._share(thread, lock, read, sleep_on)
+            await self._share(thread, lock, read, _sleep_on)
             return
         if lock.owner is None and not lock.readers:
             lock.owner = thread
         elif not (self._optimistic(lock) and await contention.mutex_optimistic_spin(thread.cpu, lock)):
-            await sleep_on()
+            await _sleep_on()
         await self._charge(thread)
 
     async def _charge(self, thread: Thread) -> None:

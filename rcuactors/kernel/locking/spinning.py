@@ -13,6 +13,7 @@ import attrs
 
 from ...context.locks import Lock
 from ...context.trace import caller_site
+from ...marks import machinery
 from . import contention
 from .sleeping import SleepingLocks
 
@@ -46,6 +47,7 @@ class SpinningLocks(SleepingLocks):
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
+    @machinery
     def raw_release(self, cpu: Cpu, lock: Lock) -> None:
         """Let go of a lock and hand it to the first waiter; preemption stays as it is."""
         if self.lockdep.on:
@@ -110,6 +112,7 @@ class SpinningLocks(SleepingLocks):
 
     # -- local_lock_t --
 
+    @machinery
     async def local_lock(self, cpu: Cpu, lock: Lock) -> None:
         """local_lock() of this CPU's lock: on PREEMPT_RT migration is off first, so that it stays this CPU's."""
         thread = cpu.current
