@@ -43,6 +43,9 @@ class Config:
         False, "lockdep goes on validating after its first report; the kernel switches itself off"
     )
     DEBUG_ATOMIC_SLEEP: bool = _kconfig(False, "might_sleep() reports atomic context; selects PREEMPT_COUNT")
+    DEBUG_PREEMPT: bool = _kconfig(
+        False, "smp_processor_id() and this_cpu_ptr() report who could be moved; needs a preemptible kernel"
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
@@ -76,6 +79,9 @@ class Config:
         if self.preempt_voluntary and (self.PREEMPT_RT or not self.PREEMPT):
             wrong = "PREEMPT_RT=y" if self.PREEMPT_RT else "PREEMPT=n"
             raise BadInput(f"preempt_voluntary=y with {wrong}: needs a kernel with PREEMPT=y and PREEMPT_RT=n")
+
+        if self.DEBUG_PREEMPT and not self.preemptible_kernel:
+            raise BadInput("DEBUG_PREEMPT=y with PREEMPT=n: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
 
     @property
     def preemptible_kernel(self) -> bool:

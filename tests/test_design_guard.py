@@ -81,8 +81,7 @@ def said_in_a_run(path: Path) -> str:
             "get_free_page() is called without `await` (mine.py:6)",
         ),
         (
-            "pages = kvfree.pages; p = await pages.get_free_page(cpu.current, GFP_NOWARN); "
-            "await pages.free_page(cpu.current, p); return p",
+            "q = kvfree.pages; p = await q.get_free_page(cpu.current, 0); await q.free_page(cpu.current, p); return p",
             ", which is not allocated (mine.py:5)",
         ),
         (

@@ -39,6 +39,8 @@ WORDS: Final = MappingProxyType(
         "null-dereference": "oops",
         "out-of-memory": "OOM",
         "bad-context": "bad-ctx",
+        "preemptible-cpu-id": "cpu-id",
+        "foreign-cpu-state": "cpu-state",
         "rcu-stall": "rcu-stall",
     }
 )

@@ -35,6 +35,8 @@ class ViolationKind(enum.Enum):
     SUSPICIOUS_RCU = "suspicious-rcu"
     VOLUNTARY_SWITCH = "voluntary-switch-in-reader"
     RTMUTEX_DEADLOCK = "rtmutex-deadlock"
+    PREEMPTIBLE_CPU_ID = "preemptible-cpu-id"
+    FOREIGN_CPU_STATE = "foreign-cpu-state"
     BAD_CONTEXT = "bad-context"
     BAD_GFP = "bad-gfp"
     DEADLOCK = "deadlock"

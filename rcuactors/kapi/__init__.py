@@ -12,11 +12,12 @@ from .contexts import Contexts
 from .interrupts import Interrupts
 from .locking import Locking
 from .memory import Memory
+from .percpu import PerCpuVariables
 from .rcu import Rcu
 from .threads import Threads
 
 
-class Kernel(Threads, Contexts, Locking, Interrupts, Rcu, Memory):
+class Kernel(Threads, PerCpuVariables, Contexts, Locking, Interrupts, Rcu, Memory):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise

@@ -83,10 +83,6 @@ class Contexts(KernelBase):
         """might_sleep(): says so at once if this context may not, in a kernel with DEBUG_ATOMIC_SLEEP."""
         self._cpu.judge.might_sleep(self._cpu)
 
-    def smp_processor_id(self) -> int:
-        """The number of this CPU."""
-        return self._cpu.cpu_id
-
     @property
     def PREEMPT_RT(self) -> bool:  # noqa: N802 - the kernel's name
         """IS_ENABLED(CONFIG_PREEMPT_RT)."""

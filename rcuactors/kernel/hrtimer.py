@@ -20,6 +20,7 @@ from ..context.locks import Lock, LockKind
 from ..engine.device import Device
 from ..marks import machinery
 from .messages import HardIrq, HrtimerArmed, HrtimerCancelled
+from .percpu import PerCpu
 from .softirq import Softirq
 
 if TYPE_CHECKING:
@@ -63,19 +64,15 @@ class Hrtimers:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._bases: dict[int, _Base] = {}
+        make = system.lock_factory.make
+        self._bases = PerCpu(lambda _: _Base(make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK)))
         self._tickets = itertools.count(1)
         self.device = ClockEventDevice(system.conductor, self, index=system.next_actor_index())
         self.started = 0
 
     def base(self, cpu: Cpu) -> _Base:
         """The CPU's timer base."""
-        base = self._bases.get(cpu.cpu_id)
-        if base is None:
-            base = self._bases[cpu.cpu_id] = _Base(
-                self._system.lock_factory.make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK)
-            )
-        return base
+        return self._bases[cpu.cpu_id]
 
     async def hrtimer_start(self, cpu: Cpu, timer: Hrtimer, delay_ns: int) -> None:
         """hrtimer_start(HRTIMER_MODE_REL) on this CPU; a timer that is queued moves."""

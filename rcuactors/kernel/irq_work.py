@@ -15,6 +15,7 @@ import attrs
 
 from .locking import contention
 from .messages import Handler, HardIrq
+from .percpu import PerCpu
 from .thread import Thread, ThreadState, Urgency
 
 if TYPE_CHECKING:
@@ -53,12 +54,9 @@ class IrqWorks:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
-        self._lists: dict[int, _Lists] = {}
+        self._lists = PerCpu(lambda _: _Lists())
         self.reader = False
         """run_irq_workd() is a read-side section."""
-
-    def _of(self, cpu: Cpu) -> _Lists:
-        return self._lists.setdefault(cpu.cpu_id, _Lists())
 
     async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:
         """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
@@ -66,7 +64,7 @@ class IrqWorks:
             return False
         work.pending = work.busy = True
         cpu.preempt_disable("irq_work_queue")
-        lists = self._of(cpu)
+        lists = self._lists[cpu.cpu_id]
         queue = lists.lazy if self._threaded and not work.hard else lists.raised
         queue.append(work)
         cpu.clock += self._system.costs.ipi_ns
@@ -94,7 +92,7 @@ class IrqWorks:
 
     async def _irq_work_run(self, cpu: Cpu) -> None:
         """irq_work_run(), in hardirq."""
-        lists = self._of(cpu)
+        lists = self._lists[cpu.cpu_id]
         await self._run_list(cpu, lists.raised)
         if lists.lazy:
             if lists.thread is None:
@@ -105,7 +103,7 @@ class IrqWorks:
 
     async def _irq_workd(self, cpu: Cpu) -> None:
         """smpboot_thread_fn() around run_irq_workd()."""
-        lists, locks, thread = self._of(cpu), self._system.locks, cpu.current
+        lists, locks, thread = self._lists[cpu.cpu_id], self._system.locks, cpu.current
         while True:
             if not lists.lazy:
                 await thread.sleep("irq_work")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .messages import Handler, HardIrq
+from .percpu import PerCpu
 from .thread import Urgency
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ class IrqThreads:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._lines: dict[tuple[int, str], _Line] = {}
+        self._lines: PerCpu[dict[str, _Line]] = PerCpu(lambda _: {})
 
     async def wake(self, cpu: Cpu, irq: HardIrq) -> None:
         """Leave the handler to the line's thread; called in hardirq context."""
-        line = self._lines.get((cpu.cpu_id, irq.line))
+        lines = self._lines[cpu.cpu_id]
+        line = lines.get(irq.line)
         if line is None:
-            line = self._lines[cpu.cpu_id, irq.line] = self._new_line(cpu, irq.line)
+            line = lines[irq.line] = self._new_line(cpu, irq.line)
         line.waiting.append(irq.handler)
         await cpu.wake_up_process(line.thread)
 

@@ -18,6 +18,7 @@ from ..context.locks import Lock, LockKind
 from ..context.trace import caller_site
 from ..marks import inline
 from . import balance
+from .percpu import PerCpu
 from .thread import ThreadState, Urgency
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class Softirqs:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
-        self._tasklets: dict[int, list[Handler]] = {}
-        self._ctrl_locks: dict[int, Lock] = {}
+        self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [])
+        make = system.lock_factory.make
+        self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK))
 
     def raise_irqoff(self, cpu: Cpu, vector: Softirq) -> None:
         """Set the bit, from a context on whose way out it is looked at (a hardirq handler)."""
@@ -60,12 +62,13 @@ class Softirqs:
 
     async def tasklet_schedule(self, cpu: Cpu, function: Handler) -> None:
         """tasklet_schedule(): run a function once, on this CPU, in TASKLET_SOFTIRQ."""
-        self._tasklets.setdefault(cpu.cpu_id, []).append(function)
+        self._tasklets[cpu.cpu_id].append(function)
         await self.raise_softirq(cpu, Softirq.TASKLET)
 
     async def tasklet_action(self, cpu: Cpu) -> None:
         """tasklet_action(): what was scheduled until now; what a tasklet schedules itself comes next time."""
-        for function in self._tasklets.pop(cpu.cpu_id, []):
+        scheduled, self._tasklets[cpu.cpu_id] = self._tasklets[cpu.cpu_id], []
+        for function in scheduled:
             await function(cpu)
 
     async def irq_exit(self, cpu: Cpu) -> None:
@@ -110,19 +113,11 @@ class Softirqs:
                 await cpu.local_irq_restore(flags)
         await thread.spend(0)
 
-    def _ctrl_lock(self, cpu: Cpu) -> Lock:
-        lock = self._ctrl_locks.get(cpu.cpu_id)
-        if lock is None:
-            lock = self._ctrl_locks[cpu.cpu_id] = self._system.lock_factory.make(
-                "softirq_ctrl.lock", LockKind.LOCAL_LOCK
-            )
-        return lock
-
     async def _disable(self, cpu: Cpu) -> None:
         """__local_bh_disable_ip() of PREEMPT_RT."""
         ctx, locks = cpu.ctx, self._system.locks
         if not ctx.softirq_disable_cnt and ctx.preemptible():
-            await locks.local_lock(cpu, self._ctrl_lock(cpu))
+            await locks.local_lock(cpu, self._ctrl_locks[cpu.cpu_id])
             locks.rcu_enter(cpu)
         cpu.softirq_ctrl += 1
         ctx.softirq_disable_cnt = cpu.softirq_ctrl
@@ -153,7 +148,7 @@ class Softirqs:
             self._system.lockdep.softirqs_on(cpu)
         if ctx.preemptible():
             locks.rcu_leave(cpu)
-            await locks.spin_unlock(cpu, self._ctrl_lock(cpu))
+            await locks.spin_unlock(cpu, self._ctrl_locks[cpu.cpu_id])
 
     # -- serving -----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import attrs
 from ..context.locks import Lock, LockKind
 from . import balance
 from .hrtimer import Hrtimer
+from .percpu import PerCpu
 from .softirq import Softirq
 
 if TYPE_CHECKING:
@@ -84,15 +85,10 @@ class Timers:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._bases: dict[int, _Base] = {}
+        make = system.lock_factory.make
+        self._bases = PerCpu(lambda _: _Base(make("&base->lock", LockKind.RAW_SPINLOCK)))
         self._tickets = itertools.count(1)
         self._jiffy_ns = system.config.jiffy_ns
-
-    def _base(self, cpu_id: int) -> _Base:
-        base = self._bases.get(cpu_id)
-        if base is None:
-            base = self._bases[cpu_id] = _Base(self._system.lock_factory.make("&base->lock", LockKind.RAW_SPINLOCK))
-        return base
 
     async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu | None = None) -> None:
         """add_timer(), mod_timer() or add_timer_on(), `delay_jiffies` from now.
@@ -100,7 +96,7 @@ class Timers:
         Takes the timer base's lock, and no other.
         """
         target = on or cpu
-        system, base = self._system, self._base(target.cpu_id)
+        system, base = self._system, self._bases[target.cpu_id]
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         now = cpu.clock // self._jiffy_ns
@@ -125,7 +121,7 @@ class Timers:
         """timer_delete(), which was del_timer(): whether it was pending. Takes the lock of the base it is on."""
         if not timer.pending:
             return False
-        base = self._base(timer.cpu_id)
+        base = self._bases[timer.cpu_id]
         flags = cpu.local_irq_save()
         await self._system.locks.raw_spin_lock(cpu, base.lock)
         was_pending, timer.ticket = timer.pending, 0
@@ -140,7 +136,7 @@ class Timers:
 
     async def run_softirq(self, cpu: Cpu) -> None:
         """run_timer_softirq(): expire under the base lock, call with it dropped."""
-        system, base = self._system, self._base(cpu.cpu_id)
+        system, base = self._system, self._bases[cpu.cpu_id]
         now = cpu.clock // self._jiffy_ns
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
@@ -169,28 +165,22 @@ class Ticks:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._timers: dict[int, Hrtimer] = {}
+        self._timers = PerCpu(lambda _: Hrtimer("tick_sched_timer", self._tick, hard=True))
         self._jiffy_ns = system.config.jiffy_ns
         self.count = 0
         self.quiet = 0
         """Ticks since a thread of the scenario last ran."""
-
-    def _timer(self, cpu: Cpu) -> Hrtimer:
-        timer = self._timers.get(cpu.cpu_id)
-        if timer is None:
-            timer = self._timers[cpu.cpu_id] = Hrtimer("tick_sched_timer", self._tick, hard=True)
-        return timer
 
     def _next_boundary(self, now: int) -> int:
         return (now // self._jiffy_ns + 1) * self._jiffy_ns
 
     def restart(self, cpu: Cpu) -> None:
         """tick_nohz_idle_exit(): a thread runs again."""
-        self._system.hrtimers.enqueue(cpu, self._timer(cpu), self._next_boundary(cpu.clock))
+        self._system.hrtimers.enqueue(cpu, self._timers[cpu.cpu_id], self._next_boundary(cpu.clock))
 
     def stop(self, cpu: Cpu) -> None:
         """tick_nohz_idle_enter(): no tick until the next timer, or the next jiffy if somebody needs it."""
-        system, timer = self._system, self._timer(cpu)
+        system, timer = self._system, self._timers[cpu.cpu_id]
         due = system.timers.next_jiffy(cpu)
         if cpu.hooks.keeps_tick(cpu):
             expiry = self._next_boundary(cpu.clock)

@@ -20,6 +20,7 @@ from ..marks import machinery
 from .balance import check_work
 from .completion import Completion, complete, wait_for_completion
 from .messages import WakeUp, WorkerSleeping, WorkQueued
+from .percpu import PerCpu
 from .thread import Thread, ThreadState, Urgency
 from .timer import Timer
 
@@ -108,7 +109,8 @@ class Workqueues:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._pools: dict[tuple[int, bool], Pool] = {}
+        self._pools = PerCpu(self._new_pool)
+        self._highpri_pools = PerCpu(lambda cpu_id: self._new_pool(cpu_id, highpri=True))
         self._by_thread: dict[int, Worker] = {}
         self.system_wq = Workqueue("events")
         self.system_highpri_wq = Workqueue("events_highpri", highpri=True)
@@ -123,12 +125,13 @@ class Workqueues:
 
     def pool(self, cpu: Cpu, *, highpri: bool) -> Pool:
         """The CPU's pool of that priority."""
-        pool = self._pools.get((cpu.cpu_id, highpri))
-        if pool is None:
-            pool = Pool(cpu, highpri, self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK))
-            self._pools[cpu.cpu_id, highpri] = pool
-            # workqueue_init() has made every pool's first worker long before.
-            self.create_worker(pool)
+        return (self._highpri_pools if highpri else self._pools)[cpu.cpu_id]
+
+    def _new_pool(self, cpu_id: int, *, highpri: bool = False) -> Pool:
+        make = self._system.lock_factory.make
+        pool = Pool(self._system.cpu(cpu_id), highpri, make("&pool->lock", LockKind.RAW_SPINLOCK))
+        # workqueue_init() has made every pool's first worker long before.
+        self.create_worker(pool)
         return pool
 
     async def queue_work(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context.locks import Lock, LockKind
+from ..kernel.percpu import PerCpu
 from .gfp import GFP_NOWAIT, GFP_NOWARN
 from .irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
 from .objects import KObject
@@ -79,16 +80,17 @@ class SheafLayer:
     def __init__(self, system: System, slabs: SlabAllocator) -> None:
         self._system = system
         self._slabs = slabs
-        self._cpus: dict[tuple[int, int], CpuSheaves] = {}
+        self._cpus: dict[int, PerCpu[CpuSheaves]] = {}
+        """By size of the cache's objects."""
         self._barns: dict[int, Barn] = {}
 
     def of(self, cpu: Cpu, cache: Cache) -> CpuSheaves:
         """The CPU's, of that cache."""
-        found = self._cpus.get((cpu.cpu_id, cache.size))
-        if found is None:
-            lock = self._system.lock_factory.make("&pcs->lock", LockKind.LOCAL_LOCK)
-            found = self._cpus[cpu.cpu_id, cache.size] = CpuSheaves(lock)
-        return found
+        sheaves = self._cpus.get(cache.size)
+        if sheaves is None:
+            make = self._system.lock_factory.make
+            sheaves = self._cpus[cache.size] = PerCpu(lambda _: CpuSheaves(make("&pcs->lock", LockKind.LOCAL_LOCK)))
+        return sheaves[cpu.cpu_id]
 
     def barn(self, cache: Cache) -> Barn:
         """The cache's."""
@@ -159,7 +161,8 @@ class SheafLayer:
     async def alloc(self, thread: Thread, cache: Cache) -> tuple[Slab, int] | None:
         """alloc_from_pcs(): from the CPU's main sheaf; an empty one is exchanged for a full one out of the barn."""
         cpu = thread.cpu
-        mine = self._cpus.get((cpu.cpu_id, cache.size))
+        sheaves = self._cpus.get(cache.size)
+        mine = sheaves.get(cpu.cpu_id) if sheaves is not None else None
         if mine is None or not (mine.main or self.barn(cache).full) or not self.trylock(cpu, mine):
             return None
         left: Sheaf | None = None

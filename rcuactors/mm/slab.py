@@ -19,6 +19,7 @@ import attrs
 from ..context.locks import Lock, LockKind
 from ..context.trace import Origin, origin_of
 from ..errors import BadInput
+from ..kernel.percpu import PerCpu
 from .gfp import GFP_KERNEL, Gfp
 from .irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from .no_locks import Route
@@ -67,8 +68,8 @@ class Cache:
     name: str
     size: int
     list_lock: Lock
+    cpus: PerCpu[CpuSlab]
     partial: dict[int, Slab] = attrs.field(factory=dict)
-    cpus: dict[int, CpuSlab] = attrs.field(factory=dict)
     slabs: int = 0
 
     @property
@@ -105,8 +106,12 @@ class SlabAllocator(ABC):
         """The type of n->list_lock."""
 
     @abstractmethod
+    def _new_cpu_slab(self, cpu_id: int) -> CpuSlab:
+        """alloc_kmem_cache_cpus(): what a CPU has of a cache."""
+
     def cpu_slab(self, cpu: Cpu, cache: Cache) -> CpuSlab:
         """The CPU's own (this_cpu_ptr(s->cpu_slab))."""
+        return cache.cpus[cpu.cpu_id]
 
     @abstractmethod
     async def try_lock(self, cpu: Cpu, mine: CpuSlab) -> bool | None:
@@ -143,7 +148,7 @@ class SlabAllocator(ABC):
             cache = self._caches.get(bucket)
             if cache is None:
                 lock = self._system.lock_factory.make("&n->list_lock", self._list_lock_kind())
-                cache = self._caches[bucket] = Cache(f"kmalloc-{bucket}", bucket, lock)
+                cache = self._caches[bucket] = Cache(f"kmalloc-{bucket}", bucket, lock, PerCpu(self._new_cpu_slab))
             self._caches[size] = cache
         return cache
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ..context import preempt
 from ..kernel.irq_work import IrqWork
+from ..kernel.percpu import PerCpu
 from .gfp import Gfp
 from .irqsave import spin_trylock_irqsave, spin_unlock_irqrestore
 from .no_locks import Route
@@ -99,23 +100,20 @@ class DeferredWork(Generic[T]):
         self._system = system
         self._name = name
         self._function = function
-        self._lists: dict[int, list[T]] = {}
-        self._works: dict[int, IrqWork] = {}
+        self._lists: PerCpu[list[T]] = PerCpu(lambda _: [])
+        self._works = PerCpu(lambda _: IrqWork(name, self._run))
 
     async def add(self, cpu: Cpu, what: T) -> None:
         """llist_add(); the first one queues the irq_work. In any context."""
         cpu.preempt_disable(self._name)
-        waiting = self._lists.setdefault(cpu.cpu_id, [])
+        waiting = self._lists[cpu.cpu_id]
         waiting.append(what)
         if len(waiting) == 1:
-            work = self._works.get(cpu.cpu_id)
-            if work is None:
-                work = self._works[cpu.cpu_id] = IrqWork(self._name, self._run)
-            await self._system.irq_works.irq_work_queue(cpu, work)
+            await self._system.irq_works.irq_work_queue(cpu, self._works[cpu.cpu_id])
         await cpu.preempt_enable()
 
     async def _run(self, cpu: Cpu) -> None:
         """llist_del_all(), and the function for each."""
-        waiting = self._lists.pop(cpu.cpu_id, [])
+        waiting, self._lists[cpu.cpu_id] = self._lists[cpu.cpu_id], []
         for what in waiting:
             await self._function(cpu, what)

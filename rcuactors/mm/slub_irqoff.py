@@ -31,12 +31,8 @@ class IrqOffSlub(SlabAllocator):
     def _list_lock_kind(self) -> LockKind:
         return LockKind.RAW_SPINLOCK if self._system.config.PREEMPT_RT else LockKind.SPINLOCK
 
-    def cpu_slab(self, cpu: Cpu, cache: Cache) -> CpuSlab:
-        """The CPU's own."""
-        found = cache.cpus.get(cpu.cpu_id)
-        if found is None:
-            found = cache.cpus[cpu.cpu_id] = CpuSlab()
-        return found
+    def _new_cpu_slab(self, _cpu_id: int) -> CpuSlab:
+        return CpuSlab()
 
     async def try_lock(self, cpu: Cpu, _mine: CpuSlab) -> bool | None:
         """Interrupts off is all there is. That keeps no NMI away and shows it nothing: None there [analysis]."""

@@ -49,13 +49,8 @@ class LocalLockSlub(SlabAllocator):
 
     # -- &c->lock ----------------------------------------------------------------------------------------------------
 
-    def cpu_slab(self, cpu: Cpu, cache: Cache) -> CpuSlab:
-        """The CPU's own."""
-        found = cache.cpus.get(cpu.cpu_id)
-        if found is None:
-            lock = self._system.lock_factory.make("&c->lock", LockKind.LOCAL_LOCK)
-            found = cache.cpus[cpu.cpu_id] = CpuSlab(lock=lock)
-        return found
+    def _new_cpu_slab(self, _cpu_id: int) -> CpuSlab:
+        return CpuSlab(lock=self._system.lock_factory.make("&c->lock", LockKind.LOCAL_LOCK))
 
     async def _lock(self, cpu: Cpu, mine: CpuSlab) -> bool:
         """local_lock_irqsave(): interrupts off, and lockdep is told; on PREEMPT_RT a sleeping lock."""

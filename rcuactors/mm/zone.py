@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..context.locks import LockKind
+from ..kernel.percpu import PerCpu
 from .gfp import Gfp
 from .irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
 from .no_locks import NoLocks, Route
@@ -51,7 +52,7 @@ class Zone:
         self.reclaim_active = False
         self._fresh = 1
         self._returned: list[int] = []
-        self._lists: dict[int, PageList] = {}
+        self._lists = PerCpu(lambda _: guard.new())
         self.free = self.managed
         self.in_use: set[int] = set()
         self.peak_in_use = 0
@@ -62,10 +63,7 @@ class Zone:
 
     def list_of(self, cpu: Cpu) -> PageList:
         """The CPU's page list."""
-        found = self._lists.get(cpu.cpu_id)
-        if found is None:
-            found = self._lists[cpu.cpu_id] = self._guard.new()
-        return found
+        return self._lists[cpu.cpu_id]
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 

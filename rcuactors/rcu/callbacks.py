@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..kernel.completion import complete, wait_for_completion
+from ..kernel.percpu import PerCpu
 from ..kernel.softirq import Softirq
 from . import seq as gp_seq
 from .messages import GracePeriodEnded, GracePeriodRequested, QuiescentStateNeeded
@@ -91,7 +92,7 @@ class Callbacks:
         self._machine = machine
         self._readers = readers
         self._workqueues = workqueues
-        self._lists: dict[int, _CallbackList] = {}
+        self._lists = PerCpu(lambda _: _CallbackList())
         self.scheduler_active = SchedulerActive.RUNNING
         self.invoked = 0
         hooks = system.hooks
@@ -106,12 +107,6 @@ class Callbacks:
         """rcu_state.name, as tracepoints print it."""
         return self._machine.name
 
-    def _list(self, cpu: Cpu) -> _CallbackList:
-        found = self._lists.get(cpu.cpu_id)
-        if found is None:
-            found = self._lists[cpu.cpu_id] = _CallbackList()
-        return found
-
     # -- what a CPU hears --------------------------------------------------------------------------------------------
 
     def _qs_needed(self, cpu: Cpu, message: Message) -> None:
@@ -122,7 +117,7 @@ class Callbacks:
 
     def _gp_ended(self, cpu: Cpu, message: Message) -> None:
         assert isinstance(message, GracePeriodEnded)
-        self._list(cpu).known_seq = message.seq
+        self._lists[cpu.cpu_id].known_seq = message.seq
 
     def _needs_tick(self, cpu: Cpu) -> bool:
         """rcu_needs_cpu(): an idle CPU with callbacks keeps its tick."""
@@ -140,7 +135,7 @@ class Callbacks:
     async def call_rcu(self, cpu: Cpu, function: Callback, name: str) -> None:
         """Queue a callback: interrupts off for a moment, no lock. Legal in any context but NMI."""
         flags = cpu.local_irq_save()
-        mine = self._list(cpu)
+        mine = self._lists[cpu.cpu_id]
         mine.heads.append(_Head(function, name))
         mine.unassigned += 1
         cpu.clock += self._system.costs.call_rcu_ns
@@ -153,7 +148,7 @@ class Callbacks:
 
     async def rcu_core(self, cpu: Cpu) -> None:
         """The softirq: give callbacks their grace period, ask for it, invoke those whose time has come."""
-        mine = self._list(cpu)
+        mine = self._lists[cpu.cpu_id]
         if mine.unassigned:
             wanted = gp_seq.snap(self._machine.gp_seq)
             for head in islice(reversed(mine.heads), mine.unassigned):
@@ -206,7 +201,7 @@ class Callbacks:
         cpu.judge.might_sleep(cpu)
         done = self._system.new_completion("rcu_barrier()")
         count = 0
-        for cpu_id, mine in sorted(self._lists.items()):
+        for cpu_id, mine in self._lists.in_order():
             if mine.heads or mine.invoking:
                 target = self._system.cpu(cpu_id)
                 mine.entrain(_Head(lambda on: complete(self._system, on, done), "rcu_barrier_callback"))

@@ -1,0 +1,50 @@
+"""Who may ask which CPU this is (lib/smp_processor_id.c, CONFIG_DEBUG_PREEMPT).
+
+The answer of smp_processor_id(), and what this_cpu_ptr() points to, hold for as long as the thread stays where it is.
+A kernel with DEBUG_PREEMPT reports whoever asks while it could be moved: with preemption and interrupts on, migration
+not disabled, more than one CPU allowed (nr_cpus_allowed, as in v5.9 to v5.12; later kernels let only bound threads
+pass). Its limit of ten messages in five seconds is not modelled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..context.trace import call_trace, caller_site
+from ..context.violation import ViolationKind
+
+if TYPE_CHECKING:
+    from .cpu import Cpu
+    from .thread import Thread
+
+
+def nr_cpus_allowed(thread: Thread) -> int:
+    """current->nr_cpus_allowed."""
+    if thread.bound:
+        return 1
+    allowed = thread.cpus_allowed
+    return len(allowed) if allowed is not None else thread.cpu.system.config.nr_cpus
+
+
+def check_preemption_disabled(cpu: Cpu, what: str) -> None:
+    """Report the use of `what`, called just now, if this thread could be moved. Raises under panic_on_warn."""
+    ctx, judge, thread = cpu.ctx, cpu.judge, cpu.current
+    if not cpu.system.config.DEBUG_PREEMPT or ctx.preempt_count or ctx.irqs_disabled or judge.booting:
+        return
+    if nr_cpus_allowed(thread) == 1 or ctx.migrate_disabled:
+        return
+    # The report itself has preemption off, and prints preempt_count() less that one.
+    title = f"BUG: using {what}() in preemptible [{ctx.preempt_count:08x}] code: {ctx.comm}/{ctx.pid}"
+    text = "\n".join([title, f"caller is {caller_site()}", *judge.stack(cpu, call_trace())])
+    judge.report(cpu, ViolationKind.PREEMPTIBLE_CPU_ID, title, text)
+
+
+def report_foreign_state(cpu: Cpu, name: str, owner: int) -> None:
+    """Per-CPU state is used through a pointer that its thread got on another CPU.
+
+    No kernel sees this; the model does, whatever the configuration.
+    """
+    ctx, judge = cpu.ctx, cpu.judge
+    title = f"BUG: per-CPU state of CPU {owner} used on CPU {cpu.cpu_id}: {name} by {ctx.comm}/{ctx.pid}"
+    lines = [title, "its pointer was got before the thread moved", *judge.stack(cpu, call_trace())]
+    judge.report(cpu, ViolationKind.FOREIGN_CPU_STATE, title, "\n".join(lines))
