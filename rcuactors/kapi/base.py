@@ -61,4 +61,6 @@ class KernelBase:
     @property
     def _thread(self) -> Thread:
         """The thread whose stack this runs on. Raises as `_cpu`."""
-        return self._cpu.current
+        running = self._conductor.running
+        # The same as below, for a call less.
+        return running.current if isinstance(running, Cpu) else self._cpu.current
