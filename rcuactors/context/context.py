@@ -1,8 +1,8 @@
 """A thread's execution context: preempt_count, interrupts, RCU nesting, held locks, who it is.
 
 As in the kernel, an interrupt handler borrows the context of whoever it interrupted: it raises the hardirq field, and
-lowers it on the way out. The held locks are one stack; `irq_context` of each tells at which nesting it was taken
-(kernel/locking/lockdep.c, struct held_lock).
+lowers it on the way out. The held locks are one stack; the `irq_context` of each tells at which nesting it was taken
+(kernel/locking/lockdep.c).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import attrs
 from . import preempt
 
 if TYPE_CHECKING:
-    from .lockdep import ChainNode
+    from .held import HeldLock
     from .locks import Lock
 
 
@@ -39,13 +39,14 @@ class Context:
     """The interrupt handler that runs now would be a thread under PREEMPT_RT (lockdep's hardirq_threaded)."""
     irq_config: bool = False
     """The handler is a non-hard hrtimer's or irq_work's: spinlock_t is allowed in it (lockdep_hrtimer_enter())."""
-    held: list[Lock] = attrs.field(factory=list)
-    held_nodes: list[ChainNode] = attrs.field(factory=list)
-    held_sites: list[str] = attrs.field(factory=list)
-    nests: dict[Lock, Lock] = attrs.field(factory=dict)
-    """Under which lock each that was taken with a nest lock was (held_lock.nest_lock); of interest while it is held."""
+    held: list[HeldLock] = attrs.field(factory=list)
+    """What lockdep knows to be held, outermost first."""
     preempt_disabled_at: str = ""
     irqs_disabled_at: str = ""
+
+    def holds(self, lock: Lock) -> bool:
+        """The lock is among those held, as far as lockdep knows."""
+        return any(held.lock is lock for held in self.held)
 
     def preemptible(self) -> bool:
         """`preemptible()` of a kernel with PREEMPT_COUNT; without it the kernel's macro is the constant 0."""

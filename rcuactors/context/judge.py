@@ -72,8 +72,7 @@ class Judge:
             line=scenario_line(shown),
             trace=shown,
             held=tuple(
-                f"{lock.name} ({lock.lock_class.kind.value}) taken at {site}"
-                for lock, site in zip(ctx.held, ctx.held_sites, strict=True)
+                f"{held.lock.name} ({held.lock.lock_class.kind.value}) taken at {held.site}" for held in ctx.held
             )
             if self.debug_locks
             else (),
@@ -167,7 +166,7 @@ class Judge:
         """
         error = None
         for section, flavour in self._sleepless:
-            if section in ctx.held:
+            if ctx.holds(section):
                 message = f"Illegal context switch in {flavour} read-side critical section"
                 error = error or self._suspicious(cpu, ctx, message, place, trace)
         return error

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..errors import BadInput
-from .usage import usage_chars
 from .waittype import WaitType
 
 if TYPE_CHECKING:
@@ -63,8 +62,8 @@ _WAIT: Final = {
 class LockClass:
     """The locks that are one to lockdep.
 
-    `usage_mask` has the bits of usage.py, `traces` where each was first set; `after` and `before` are the edges of the
-    dependency graph. A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an
+    `usage_mask` has the bits of lockdep/usage.py, `traces` where each was first set; `after` and `before` are the edges
+    of the dependency graph. A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an
     acquisition with check=0 does in the kernel.
     """
 
@@ -89,10 +88,6 @@ class LockClass:
     def per_cpu(self) -> bool:
         """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
         return self.kind is LockKind.LOCAL_LOCK
-
-    def usage(self) -> str:
-        """The four characters that splats print."""
-        return usage_chars(self.usage_mask)
 
 
 @attrs.define(eq=False)

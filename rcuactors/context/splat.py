@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .lockdep.usage import usage_chars
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
     from .context import Context
+    from .held import HeldLock
     from .locks import Lock, LockClass
 
 
@@ -60,12 +62,17 @@ def class_text(scene: Scene, lock_class: LockClass) -> str:
     """print_lock_name(): class name, usage, wait types."""
     inner = scene.numbers.of(lock_class.inner)
     outer = scene.numbers.of(lock_class.outer) if lock_class.outer is not None else inner
-    return f"({lock_class.shown}){{{lock_class.usage()}}}-{{{outer}:{inner}}}"
+    return f"({lock_class.shown}){{{usage_chars(lock_class.usage_mask)}}}-{{{outer}:{inner}}}"
 
 
 def instance_text(scene: Scene, lock: Lock, lock_class: LockClass, site: str) -> str:
     """print_lock(): instance, class, where it was taken."""
     return f"{lock.address:016x} {class_text(scene, lock_class)}, at: {site}"
+
+
+def held_text(scene: Scene, held: HeldLock) -> str:
+    """The same of a lock that is held."""
+    return instance_text(scene, held.lock, held.lock_class, held.site)
 
 
 def held_locks(scene: Scene) -> list[str]:
@@ -74,13 +81,9 @@ def held_locks(scene: Scene) -> list[str]:
     if not ctx.held:
         return [f"no locks held by {scene.who}."]
     plural = "s" if len(ctx.held) > 1 else ""
-    held = zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True)
     return [
         f"{len(ctx.held)} lock{plural} held by {scene.who}:",
-        *(
-            f" #{index}: {instance_text(scene, lock, node.lock_class, site)}"
-            for index, (lock, node, site) in enumerate(held)
-        ),
+        *(f" #{index}: {held_text(scene, held)}" for index, held in enumerate(ctx.held)),
     ]
 
 

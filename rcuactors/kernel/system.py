@@ -14,7 +14,7 @@ from ..config import Config
 from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
-from ..context.lockdep import Lockdep
+from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
 from ..context.nursery import ContextNursery
 from ..engine.conductor import Conductor

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context import preempt
-from ..context.lockdep import RECURSIVE_READ
-from ..context.locks import MapSpec
+from ..context.locks import RECURSIVE_READ, MapSpec
 from ..context.trace import caller_site, suspended_trace
 from ..context.violation import ViolationKind
 from ..context.waittype import WaitType

@@ -16,8 +16,8 @@ from ..config import Config
 from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
-from ..context.lockdep import READ, RECURSIVE_READ, WRITE, Lockdep
-from ..context.locks import Lock, LockFactory, LockKind, MapSpec
+from ..context.lockdep.validator import Lockdep
+from ..context.locks import READ, RECURSIVE_READ, WRITE, Lock, LockFactory, LockKind, MapSpec
 from ..context.processor import Processor, Sleeper
 from ..context.splat import Ident
 from ..context.violation import Reporter, Violation

@@ -153,7 +153,7 @@ def test_who_reclaims_does_not_take_it_again() -> None:
 def test_kswapd_holds_it() -> None:
     async def script(k: Kernel) -> None:
         async def count(cpu) -> int:
-            held.append((cpu.ctx.comm, [lock.name for lock in cpu.ctx.held]))
+            held.append((cpu.ctx.comm, [one.lock.name for one in cpu.ctx.held]))
             return 0
 
         async def scan(_cpu, _nr: int) -> int | None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from rcuactors.context.lockdep import READ, RECURSIVE_READ, WRITE, ChainNode, Lockdep, graph, usage, validator, wait
-from rcuactors.context.locks import Lock
+from rcuactors.context.lockdep import graph, usage, validator, wait
+from rcuactors.context.lockdep.chains import ChainNode
+from rcuactors.context.lockdep.validator import Lockdep
+from rcuactors.context.locks import READ, RECURSIVE_READ, WRITE, Lock
 from rcuactors.context.processor import Processor
 from rcuactors.selftest import run_selftest, selftest_lines
 
@@ -43,7 +45,7 @@ class AllReadersRecursive(_ReadsAs):
 
 class NoUnlockCheck(Lockdep):
     def release(self, cpu: Processor, lock: Lock) -> None:
-        if lock in cpu.ctx.held:
+        if cpu.ctx.holds(lock):
             super().release(cpu, lock)
 
 
@@ -71,8 +73,8 @@ class ChainsForgetReaders(Lockdep):
     """A chain that a reader has been through is taken for a writer's."""
 
     def _push(self, cpu: Processor, lock: Lock, lock_class: Any, code: int, *rest: Any, **how: Any) -> None:
-        nodes = cpu.ctx.held_nodes
-        children: dict[int, ChainNode] = nodes[-1].children if nodes else self._root
+        held = cpu.ctx.held
+        children: dict[int, ChainNode] = held[-1].node.children if held else self._root
         known = next((child for child in children.values() if child.lock_class is lock_class), None)
         super()._push(cpu, lock, lock_class, code if known is None else known.code, *rest, **how)
 
@@ -99,7 +101,7 @@ def _nothing(*_args: Any, **_how: Any) -> None:
     return None
 
 
-NO_RECURSION = (validator, "recursion", lambda *_args: (-1, False))
+NO_RECURSION = (validator, "recursion", lambda *_args: (None, False))
 NO_CIRCLES = (validator, "circle", _nothing)
 
 FAULTS: dict[str, tuple[list[tuple[Any, str, Any]], set[str]]] = {

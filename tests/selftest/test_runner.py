@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors.context.lockdep import Lockdep
+from rcuactors.context.lockdep.validator import Lockdep
 from rcuactors.selftest.runner import Bench
 
 

@@ -4,9 +4,3 @@ validator.py knows who holds what and validates each chain of held locks once; i
 types), usage.py (interrupts) and order.py (deadlocks) over the dependency graph of graph.py. texts.py writes the
 reports.
 """
-
-from ..locks import READ, RECURSIVE_READ, WRITE
-from .chains import ChainNode
-from .validator import Lockdep
-
-__all__ = ["READ", "RECURSIVE_READ", "WRITE", "ChainNode", "Lockdep"]

@@ -6,13 +6,16 @@ walking along a known chain is a dictionary look-up a lock.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from .. import preempt
 from ..context import Context
 from ..locks import LockClass
+
+if TYPE_CHECKING:
+    from ..held import HeldLock
 
 IRQS_OFF: Final = 1
 BH_OFF: Final = 2
@@ -40,6 +43,8 @@ class ChainNode:
     limit: int
     overridden: bool
     site: str
+    last: HeldLock | None = None
+    """The record of the last time that it was gone through."""
     children: dict[int, ChainNode] = attrs.field(factory=dict)
 
     @property

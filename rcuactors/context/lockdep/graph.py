@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..locks import RECURSIVE_READ, WRITE
-from ..usage import READS
 
 if TYPE_CHECKING:
     from ..locks import LockClass
+
+READS: Final = 0b1010_1010
+"""Of a mask of usage bits (usage.py), those of readers."""
 
 SR: Final = 1 << 0
 ER: Final = 1 << 1

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..held import HeldLock
 from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass
-from .chains import ChainNode
 from .graph import Step, search
 
 
 def recursion(
-    held: Sequence[Lock], nodes: Sequence[ChainNode], lock_class: LockClass, read: int, nest: Lock | None
-) -> tuple[int, bool]:
-    """check_deadlock(): the place of the first held lock of the same class, or -1; and whether it is serialized.
+    stack: Sequence[HeldLock], lock_class: LockClass, read: int, nest: Lock | None
+) -> tuple[HeldLock | None, bool]:
+    """check_deadlock(): the first held lock of the same class, if any; and whether it is serialized.
 
     It is by a `nest` lock that was taken before it.
     """
     nested = False
-    for at, node in enumerate(nodes):
-        if nest is not None and held[at] is nest:
+    for held in stack:
+        if nest is not None and held.lock is nest:
             nested = True
-        if node.lock_class is not lock_class or (read == RECURSIVE_READ and node.read):
+        if held.lock_class is not lock_class or (read == RECURSIVE_READ and held.node.read):
             continue
-        return (-1, True) if nested else (at, False)
-    return -1, False
+        return (None, True) if nested else (held, False)
+    return None, False
 
 
 def circle(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> Step | None:

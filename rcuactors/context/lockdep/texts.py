@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..held import HeldLock
 from ..locks import Lock, LockClass
-from ..splat import Scene, class_text, held_locks, instance_text, stack
-from ..usage import bit_name, state_name
+from ..splat import Scene, class_text, held_locks, held_text, instance_text, stack
 from .chains import ChainNode
 from .graph import Step
-from .usage import Inversion, StateConflict, UnsafeOrder
+from .usage import Inversion, StateConflict, UnsafeOrder, bit_name, state_name
 
 _INFO = "other info that might help us debug this:"
 _DEADLOCK = ["", " *** DEADLOCK ***", ""]
@@ -60,11 +60,9 @@ def invalid_wait_context(
 
 
 def recursive_locking(
-    scene: Scene, lock: Lock, lock_class: LockClass, site: str, index: int, trace: Sequence[str]
+    scene: Scene, lock: Lock, lock_class: LockClass, site: str, held: HeldLock, trace: Sequence[str]
 ) -> str:
-    """print_deadlock_bug(); `index` is the held lock of the same class."""
-    ctx = scene.ctx
-    held = ctx.held_nodes[index].lock_class
+    """print_deadlock_bug(); `held` is the held lock of the same class."""
     return "\n".join(
         [
             *_head(scene, 44, "WARNING: possible recursive locking detected"),
@@ -72,14 +70,14 @@ def recursive_locking(
             instance_text(scene, lock, lock_class, site),
             "",
             "but task is already holding lock:",
-            instance_text(scene, ctx.held[index], held, ctx.held_sites[index]),
+            held_text(scene, held),
             "",
             _INFO,
             " Possible unsafe locking scenario:",
             "",
             "       CPU0",
             "       ----",
-            f"  lock({held.shown});",
+            f"  lock({held.lock_class.shown});",
             f"  lock({lock_class.shown});",
             *_DEADLOCK,
             " May be due to missing lock nesting notation",
@@ -91,11 +89,10 @@ def recursive_locking(
 
 
 def circular(
-    scene: Scene, index: int, lock: Lock, node: ChainNode, site: str, found: Step, trace: Sequence[str]
+    scene: Scene, held: HeldLock, lock: Lock, node: ChainNode, site: str, found: Step, trace: Sequence[str]
 ) -> str:
     """print_circular_bug(); `found` is the held lock's class, reached from the one wanted."""
-    ctx = scene.ctx
-    outer = ctx.held_nodes[index]
+    outer = held.node
     path = found.path()
     chain: list[str] = []
     for depth in range(len(path) - 1, -1, -1):
@@ -114,7 +111,7 @@ def circular(
             instance_text(scene, lock, node.lock_class, site),
             "",
             "but task is already holding lock:",
-            instance_text(scene, ctx.held[index], outer.lock_class, ctx.held_sites[index]),
+            held_text(scene, held),
             "",
             "which lock already depends on the new lock.",
             "",
@@ -239,11 +236,10 @@ def unsafe_order_name(found: UnsafeOrder) -> str:
 
 
 def unsafe_order(
-    scene: Scene, index: int, lock: Lock, node: ChainNode, site: str, found: UnsafeOrder, trace: Sequence[str]
+    scene: Scene, held: HeldLock, lock: Lock, node: ChainNode, site: str, found: UnsafeOrder, trace: Sequence[str]
 ) -> str:
     """print_bad_irq_dependency()."""
-    ctx = scene.ctx
-    outer, inner = ctx.held_nodes[index].lock_class, node.lock_class
+    outer, inner = held.lock_class, node.lock_class
     safe, unsafe = found.safe.lock_class, found.unsafe.lock_class
     irq = state_name(found.safe_bit)
     middle = inner if outer is safe else outer
@@ -254,7 +250,7 @@ def unsafe_order(
             instance_text(scene, lock, inner, site),
             "",
             "and this task is already holding:",
-            instance_text(scene, ctx.held[index], outer, ctx.held_sites[index]),
+            held_text(scene, held),
             "which would create a new lock dependency:",
             f" {class_text(scene, outer)} -> {class_text(scene, inner)}",
             "",
@@ -329,15 +325,14 @@ def held_at_exit(scene: Scene, trace: Sequence[str]) -> str:
     return "\n".join([*_head(scene, 36, title), *held_locks(scene), *_tail(scene, trace)])
 
 
-def held_lock_freed(scene: Scene, index: int, address: int, size: int, trace: Sequence[str]) -> str:
-    """print_freed_lock_bug(); `index` is that of the held lock."""
-    ctx = scene.ctx
+def held_lock_freed(scene: Scene, held: HeldLock, address: int, size: int, trace: Sequence[str]) -> str:
+    """print_freed_lock_bug()."""
     where = f"{address:016x}-{address + size - 1:016x}"
     return "\n".join(
         [
             *_head(scene, 25, "WARNING: held lock freed!"),
             f"{scene.who} is freeing memory {where}, with a lock still held there!",
-            instance_text(scene, ctx.held[index], ctx.held_nodes[index].lock_class, ctx.held_sites[index]),
+            held_text(scene, held),
             *held_locks(scene),
             *_tail(scene, trace),
         ]

@@ -7,15 +7,16 @@ report switches the validator off (debug_locks_off()), unless the configuration 
 
 from __future__ import annotations
 
+import attrs
+
 from ...config import Config
 from ...errors import BadInput
 from ..context import Context
+from ..held import HeldLock
 from ..judge import Judge
 from ..locks import Lock, LockClass, LockFactory
 from ..processor import Processor
 from ..trace import call_trace, caller_site, site_of_unlock
-from ..usage import IN_NMI as IN_NMI_BIT
-from ..usage import USED, USED_READ, usage_bit
 from ..violation import ViolationKind
 from ..waittype import WaitNumbers
 from . import texts
@@ -35,7 +36,8 @@ from .chains import (
 )
 from .graph import add_edge, dependency
 from .order import circle, recursion
-from .usage import Inversion, StateConflict, conflict_of, unsafe_order
+from .usage import IN_NMI as IN_NMI_BIT
+from .usage import USED, USED_READ, Inversion, StateConflict, conflict_of, unsafe_order, usage_bit
 from .wait import allowed, context_limit, limit_with
 
 
@@ -76,48 +78,45 @@ class Lockdep:
         if nest is None:
             self._push(cpu, lock, lock_class, code, site)
         else:
-            ctx.nests[lock] = nest
-            self._push_nested(cpu, lock, lock_class, code + NESTED, site or caller_site())
+            self._push_nested(cpu, lock, lock_class, code + NESTED, site or caller_site(), nest)
 
-    def _push(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str) -> None:
-        ctx = cpu.ctx
-        nodes = ctx.held_nodes
-        children = nodes[-1].children if nodes else self._root
+    def _push(
+        self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock | None = None
+    ) -> None:
+        stack = cpu.ctx.held
+        children = stack[-1].node.children if stack else self._root
         node = children.get(lock_class.key * CODES + code)
         if node is None:
-            node = self._extend(cpu, lock, lock_class, code, site or caller_site())
+            node = self._extend(cpu, lock, lock_class, code, site or caller_site(), nest)
             if not self.on:
                 return
-        ctx.held.append(lock)
-        nodes.append(node)
-        ctx.held_sites.append(site or node.site)
+        held, site = node.last, site or node.site
+        if held is None or held.lock is not lock or held.site != site or held.nest is not nest:
+            held = node.last = HeldLock(lock, node, site, nest)
+        stack.append(held)
 
-    def _push_nested(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str) -> None:
+    def _push_nested(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock) -> None:
         """One that was taken with a nest lock, which has to be held each time: no chain remembers that."""
-        nodes = cpu.ctx.held_nodes
-        known = (nodes[-1].children if nodes else self._root).get(lock_class.key * CODES + code)
-        if known is not None and not (nodes and self._counted(nodes[-1], known)):
-            self._check_nest_lock(cpu, lock, lock_class, site)
+        stack = cpu.ctx.held
+        known = (stack[-1].node.children if stack else self._root).get(lock_class.key * CODES + code)
+        if known is not None and not (stack and self._counted(stack[-1].node, known)):
+            self._check_nest_lock(cpu, lock, lock_class, site, nest)
             if not self.on:
                 return
-        self._push(cpu, lock, lock_class, code, site)
+        self._push(cpu, lock, lock_class, code, site, nest)
 
     def knows(self, ctx: Context, lock: Lock) -> bool:
         """Taking this lock here, with interrupts off, was validated before: nothing new can come of it."""
         if not self.on:
             return True
-        nodes = ctx.held_nodes
-        children = nodes[-1].children if nodes else self._root
+        children = ctx.held[-1].node.children if ctx.held else self._root
         return lock.lock_class.key * CODES + (context_code(ctx) | IRQS_OFF) in children
 
     def release(self, cpu: Processor, lock: Lock) -> None:
         """Note that the current thread lets go of a lock."""
         ctx = cpu.ctx
-        held = ctx.held
-        if held and held[-1] is lock:
-            held.pop()
-            ctx.held_nodes.pop()
-            ctx.held_sites.pop()
+        if ctx.held and ctx.held[-1].lock is lock:
+            ctx.held.pop()
             return
         index = self._find_held(ctx, lock)
         if index >= 0:
@@ -130,30 +129,31 @@ class Lockdep:
     @staticmethod
     def _find_held(ctx: Context, lock: Lock) -> int:
         """find_held_lock(): its place, or -1. What the interrupted context holds is not found below something else."""
-        held, nodes = ctx.held, ctx.held_nodes
-        for index in range(len(held) - 1, -1, -1):
-            if held[index] is lock:
+        stack = ctx.held
+        for index in range(len(stack) - 1, -1, -1):
+            if stack[index].lock is lock:
                 return index
-            if index and nodes[index - 1].irq_context != nodes[index].irq_context:
+            if index and stack[index - 1].node.irq_context != stack[index].node.irq_context:
                 break
         return -1
 
     def _take_out(self, cpu: Processor, index: int) -> None:
         """A lock is let go out of order: those taken after it are taken anew without it (reacquire_held_locks())."""
-        ctx = cpu.ctx
-        nodes = ctx.held_nodes
-        if self._counted(nodes[index], nodes[index + 1]):
+        stack = cpu.ctx.held
+        gone, following = stack[index], stack[index + 1]
+        if self._counted(gone.node, following.node):
             # One less of those that count as one: the rest stays as it is.
-            del ctx.held[index], nodes[index + 1], ctx.held_sites[index + 1]
+            stack[index : index + 2] = [attrs.evolve(gone, lock=following.lock, nest=following.nest)]
             return
-        later = list(zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True))[index + 1 :]
-        for column in (ctx.held, ctx.held_nodes, ctx.held_sites):
-            del column[index:]
-        for lock, node, site in later:
+        later = stack[index + 1 :]
+        del stack[index:]
+        for held in later:
             if not self.on:
                 return
-            push = self._push_nested if node.code & NESTED else self._push
-            push(cpu, lock, node.lock_class, node.code, site)
+            if held.nest is not None:
+                self._push_nested(cpu, held.lock, held.lock_class, held.node.code, held.site, held.nest)
+            else:
+                self._push(cpu, held.lock, held.lock_class, held.node.code, held.site)
 
     # -- what else happens to held locks -----------------------------------------------------------------------------
 
@@ -180,15 +180,14 @@ class Lockdep:
 
     def _mark_held(self, cpu: Processor, state: int) -> None:
         """mark_held_locks()."""
-        ctx = cpu.ctx
-        for lock, node, site in list(zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True)):
-            if node.lock_class.check:
-                bit = usage_bit(state, enabled=True, read=bool(node.read))
-                self._mark(cpu, lock, node.lock_class, node.read, bit, site)
+        for held in list(cpu.ctx.held):
+            if held.lock_class.check:
+                bit = usage_bit(state, enabled=True, read=bool(held.node.read))
+                self._mark(cpu, held.lock, held.lock_class, held.node.read, bit, held.site)
 
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
-        return not self.on or lock in ctx.held
+        return not self.on or ctx.holds(lock)
 
     def check_no_locks_held(self, cpu: Processor) -> None:
         """debug_check_no_locks_held(): a task ends."""
@@ -202,10 +201,10 @@ class Lockdep:
         """debug_check_no_locks_freed(): memory goes, or a lock is made anew, `size` bytes at `address`."""
         if not self.on:
             return
-        for index, lock in enumerate(cpu.ctx.held):
-            if address <= lock.address < address + size:
-                text = texts.held_lock_freed(self._judge.scene(cpu), index, address, size, call_trace())
-                title = f"WARNING: held lock freed: {cpu.ctx.held_nodes[index].lock_class.shown}"
+        for held in cpu.ctx.held:
+            if address <= held.lock.address < address + size:
+                text = texts.held_lock_freed(self._judge.scene(cpu), held, address, size, call_trace())
+                title = f"WARNING: held lock freed: {held.lock_class.shown}"
                 self._report(cpu, ViolationKind.HELD_LOCK_FREED, title, text)
                 return
 
@@ -215,12 +214,14 @@ class Lockdep:
 
     # -- a chain that was never seen ---------------------------------------------------------------------------------
 
-    def _extend(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str) -> ChainNode:
+    def _extend(
+        self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock | None
+    ) -> ChainNode:
         """Validate it, report, remember."""
         ctx = cpu.ctx
         if not self._factory.made(lock):
             raise BadInput(f"lock {lock.name}: made by another machine; each run has to make its own")
-        parent = ctx.held_nodes[-1] if ctx.held_nodes else None
+        parent = ctx.held[-1].node if ctx.held else None
         limit, overridden = limit_with(parent, lock_class, code & IRQ_CONTEXT, self._numbers)
         node = ChainNode(lock_class, code, limit, overridden, site)
         if code & IN_NMI:
@@ -234,10 +235,10 @@ class Lockdep:
         if lock_class.check:
             self._mark_usage(cpu, lock, node, site)
         self._mark(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site)
-        if code & NESTED:
-            self._check_nest_lock(cpu, lock, lock_class, site)
+        if nest is not None:
+            self._check_nest_lock(cpu, lock, lock_class, site, nest)
         if lock_class.check and not node.trylock and self.on:
-            self._validate_chain(cpu, lock, node, site)
+            self._validate_chain(cpu, lock, node, site, nest)
         return node
 
     @staticmethod
@@ -275,11 +276,9 @@ class Lockdep:
             title = f"BUG: Invalid wait context: {lock_class.shown} at {site}"
             self._report(cpu, ViolationKind.INVALID_WAIT_CONTEXT, title, text)
 
-    def _check_nest_lock(self, cpu: Processor, lock: Lock, lock_class: LockClass, site: str) -> None:
+    def _check_nest_lock(self, cpu: Processor, lock: Lock, lock_class: LockClass, site: str, nest: Lock) -> None:
         """The nest lock has to be held (print_lock_nested_lock_not_held())."""
-        ctx = cpu.ctx
-        nest = ctx.nests[lock]
-        if not self.on or nest in ctx.held:
+        if not self.on or cpu.ctx.holds(nest):
             return
         text = texts.nest_lock_not_held(self._judge.scene(cpu), lock, lock_class, site, nest, call_trace())
         title = f"WARNING: Nested lock was not taken: {lock_class.shown} without {nest.name}"
@@ -318,42 +317,40 @@ class Lockdep:
             title = f"WARNING: possible irq lock inversion dependency detected: {lock_class.shown}"
             self._report(cpu, ViolationKind.IRQ_LOCK_INVERSION, title, text)
 
-    def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
+    def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None) -> None:
         """validate_chain(): recursion, then the edges from what is held in this irq context."""
-        ctx = cpu.ctx
-        nest = ctx.nests[lock] if node.code & NESTED else None
-        at, nested = recursion(ctx.held, ctx.held_nodes, node.lock_class, node.read, nest)
-        if at >= 0:
+        stack = cpu.ctx.held
+        same, nested = recursion(stack, node.lock_class, node.read, nest)
+        if same is not None:
             scene = self._judge.scene(cpu)
-            text = texts.recursive_locking(scene, lock, node.lock_class, site, at, call_trace())
+            text = texts.recursive_locking(scene, lock, node.lock_class, site, same, call_trace())
             title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.RECURSIVE_LOCKING, title, text)
             return
         if nested:
             return
-        for index in range(len(ctx.held) - 1, -1, -1):
-            outer = ctx.held_nodes[index]
-            if outer.irq_context != node.irq_context or not self.on:
+        for held in reversed(stack):
+            if held.node.irq_context != node.irq_context or not self.on:
                 return
-            if outer.lock_class.check:
-                self._check_edge(cpu, index, lock, node, site)
+            if held.lock_class.check:
+                self._check_edge(cpu, held, lock, node, site)
                 # One that was waited for has its own edges to those further out.
-                if not outer.trylock:
+                if not held.node.trylock:
                     return
 
-    def _check_edge(self, cpu: Processor, index: int, lock: Lock, node: ChainNode, site: str) -> None:
-        """check_prev_add(): may `node` be taken under held lock `index`? If so, remember."""
-        outer, scene, trace = cpu.ctx.held_nodes[index], self._judge.scene(cpu), call_trace()
+    def _check_edge(self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str) -> None:
+        """check_prev_add(): may `node` be taken under a held lock? If so, remember."""
+        outer, scene, trace = held.node, self._judge.scene(cpu), call_trace()
         ends = (outer.lock_class, outer.read, node.lock_class, node.read)
         found = circle(*ends)
         if found is not None:
-            text = texts.circular(scene, index, lock, node, site, found, trace)
+            text = texts.circular(scene, held, lock, node, site, found, trace)
             title = f"WARNING: possible circular locking dependency detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.CIRCULAR_LOCKING, title, text)
             return
         unsafe = unsafe_order(*ends)
         if unsafe is not None:
-            text = texts.unsafe_order(scene, index, lock, node, site, unsafe, trace)
+            text = texts.unsafe_order(scene, held, lock, node, site, unsafe, trace)
             title = f"WARNING: {texts.unsafe_order_name(unsafe)} lock order detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.UNSAFE_LOCK_ORDER, title, text)
             return

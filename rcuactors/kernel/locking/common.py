@@ -17,7 +17,7 @@ from . import contention
 
 if TYPE_CHECKING:
     from ...context.judge import Judge
-    from ...context.lockdep import Lockdep
+    from ...context.lockdep.validator import Lockdep
     from ...context.locks import Lock
     from ..cpu import Cpu
     from ..thread import Thread

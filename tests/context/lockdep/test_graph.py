@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors.context.lockdep import READ, RECURSIVE_READ, WRITE
 from rcuactors.context.lockdep.graph import EN, ER, SN, SR, Step, add_edge, dependency, search
-from rcuactors.context.locks import LockClass, LockKind
+from rcuactors.context.locks import READ, RECURSIVE_READ, WRITE, LockClass, LockKind
 from rcuactors.context.waittype import WaitType
 
 

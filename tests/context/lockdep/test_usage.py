@@ -1,10 +1,10 @@
-"""context/usage.py: the numbering of usage bits, and which exclude each other."""
+"""context/lockdep/usage.py: the numbering of usage bits, and which exclude each other."""
 
 from __future__ import annotations
 
 import pytest
 
-from rcuactors.context.usage import (
+from rcuactors.context.lockdep.usage import (
     BITS,
     ENABLED_BIT,
     bit_name,
