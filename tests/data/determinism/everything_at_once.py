@@ -16,7 +16,7 @@ from rcuactors.explore import make_strategy
 
 
 @scenario(settings={"nr_cpus": "4", "fail_page_alloc": "20", "PROVE_RAW_LOCK_NESTING": "y"})
-async def everything_at_once(k: Kernel, rounds: int = 6) -> None:  # noqa: C901 - everything at once is the point
+async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
     raw, spin, mutex = k.raw_spinlock("raw"), k.spinlock("spin"), k.mutex("mutex")
     told, began = trio.Event(), trio.current_time()
     send, receive = trio.open_memory_channel[int](0)
