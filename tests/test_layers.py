@@ -14,6 +14,7 @@ FLOORS = {
     "errors": -1,
     "config": -1,
     "spelling": -1,
+    "builds": -1,
     "processes": -1,
     "engine": 0,
     "context": 1,
@@ -48,7 +49,7 @@ FLOORS = {
 
 # Siblings of one floor that are built in this order: each may use those before it.
 ORDERED = (
-    ("errors", "spelling", "config", "processes"),
+    ("errors", "spelling", "config", "builds", "processes"),
     ("kvfree", "designs"),
     (
         "eras",

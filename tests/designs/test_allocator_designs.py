@@ -10,14 +10,13 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import BadInput, Gfp, Kernel, Result, Run, RunOptions, run, scenario
+from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.designs import DESIGNS
 
 KERNELS = {
-    "plain": ("v5.11", {}),
-    "prove": ("v5.11", {"PROVE_RAW_LOCK_NESTING": "y"}),
-    "rt": ("v5.11", {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}),
-    "6.1": ("v6.1-stable", {"PROVE_RAW_LOCK_NESTING": "y"}),
-    "6.1 rt": ("v6.1-stable", {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}),
+    **{name: ("v5.11", BUILDS[name].settings) for name in USUAL_BUILDS},
+    "6.1": ("v6.1-stable", BUILDS["prove"].settings),
+    "6.1 rt": ("v6.1-stable", BUILDS["rt"].settings),
 }
 MINE = (
     "raw-zone-lock",
@@ -88,8 +87,8 @@ def one_call(design: str, kernel: str, enter, *, filled: bool, **settings: str) 
         assert (k.pcp_count() > 0) is filled
         await enter(k, body)
 
-    version, preset = KERNELS[kernel]
-    return run(scenario()(script), RunOptions(kernel=version, design=design), **{**preset, **settings})
+    version, build = KERNELS[kernel]
+    return run(scenario()(script), RunOptions(kernel=version, design=design), **{**build, **settings})
 
 
 @pytest.mark.parametrize("enter", CONTEXTS)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
-from rcuactors.compare.kernels import BUILDS
+from rcuactors.builds import BUILDS, USUAL_BUILDS
 
 OBJECTS = 60
 """A sheaf full, so that none waits for more."""
@@ -54,8 +54,10 @@ def test_legal_or_a_deadlock(run_in, design: str, context: str, kernel: str) -> 
 
     deadlocks = {
         build
-        for build, settings in BUILDS.items()
-        if not _clean_or_deadlock(run(scenario()(script), RunOptions(kernel=kernel, design=design), **settings))
+        for build in USUAL_BUILDS
+        if not _clean_or_deadlock(
+            run(scenario()(script), RunOptions(kernel=kernel, design=design), **BUILDS[build].settings)
+        )
     }
     assert deadlocks == ILLEGAL.get((design, context), set())
 
@@ -67,7 +69,7 @@ def _clean_or_deadlock(result) -> bool:
 
 
 @pytest.mark.parametrize("kernel", ["v5.11", "v6.1-stable"])
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", USUAL_BUILDS)
 def test_an_nmi_that_interrupts_kvfree_rcu(design: str, build: str, kernel: str) -> None:
     """Everything that ends in krcp->lock waits for itself; only the list of nolock-sheaves does not."""
 
@@ -79,6 +81,6 @@ def test_an_nmi_that_interrupts_kvfree_rcu(design: str, build: str, kernel: str)
 
         await _nmi(k, action)
 
-    result = run(scenario()(script), RunOptions(kernel=kernel, design=design), **BUILDS[build])
+    result = run(scenario()(script), RunOptions(kernel=kernel, design=design), **BUILDS[build].settings)
     assert result.clean == (design == "nolock-sheaves")
     assert result.clean or "deadlock" in result.outcome()

@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcuactors import Kernel, Run, RunOptions, scenario
+from rcuactors.builds import BUILDS
 from rcuactors.engine.choice import Timed
 from rcuactors.explore.random import Random
 from rcuactors.kvfree.monitor import TodoMonitor
 
-PRESETS = {
-    "plain": {},
-    "prove": {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"},
-    "rt": {"PREEMPT_RT": "y", "PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"},
-    "none": {"PREEMPT": "n"},
+SETTINGS = {
+    **{build.name: build.settings for build in BUILDS.values()},
+    "rt, all": {**BUILDS["rt"].settings, **BUILDS["all"].settings},
+    "no preemption": {"PREEMPT": "n"},
 }
 CONTEXTS = [
     "process", "preempt off", "irqs off", "raw lock", "spinlock", "bh off", "reader", "hardirq", "remote hardirq",
@@ -87,7 +87,7 @@ def only_into_empty_batches(krcp: Any, batch: Any) -> bool:
     return False if busy else _detach(krcp, batch)
 
 
-def ran(seed: int, cpus: int, kernel: str, preset: str, strategy: str, run_in: Any) -> tuple[Run, int]:
+def ran(seed: int, cpus: int, kernel: str, build: str, strategy: str, run_in: Any) -> tuple[Run, int]:
     async def script(k: Kernel) -> None:
         bursts = (1, 3, 40, 600) if strategy == "timed" else (1, 3, 40, 80)
         programs.append(Program(k, run_in, bursts))
@@ -99,7 +99,7 @@ def ran(seed: int, cpus: int, kernel: str, preset: str, strategy: str, run_in: A
         seed=seed,
         strategy=Random() if strategy == "random" else Timed(),
         events=False,
-        settings={"nr_cpus": str(cpus), **PRESETS[preset]},
+        settings={"nr_cpus": str(cpus), **SETTINGS[build]},
     )
     one = Run(scenario()(script), options)
     with pytest.MonkeyPatch.context() as patch:
@@ -113,16 +113,16 @@ def ran(seed: int, cpus: int, kernel: str, preset: str, strategy: str, run_in: A
     seed=st.integers(0, 1 << 30),
     cpus=st.integers(1, 3),
     kernel=st.sampled_from(["v5.9", "v5.11", "v6.1-stable"]),
-    preset=st.sampled_from(sorted(PRESETS)),
+    build=st.sampled_from(sorted(SETTINGS)),
     strategy=st.sampled_from(["timed", "random"]),
 )
 def test_everything_retired_is_freed_exactly_once(
-    run_in: Any, seed: int, cpus: int, kernel: str, preset: str, strategy: str
+    run_in: Any, seed: int, cpus: int, kernel: str, build: str, strategy: str
 ) -> None:
-    one, calls = ran(seed, cpus, kernel, preset, strategy, run_in)
+    one, calls = ran(seed, cpus, kernel, build, strategy, run_in)
     result = one.result()
     # v5.9 allocates under its own raw lock, of which proving lock nesting complains, and rightly so.
-    complains = kernel == "v5.9" and preset == "prove"
+    complains = kernel == "v5.9" and build in ("prove", "all", "rt, all")
     assert result.outcome() in (("clean", "invalid-wait-context") if complains else ("clean",))
     found = result.counters
     freed = found["bulk_objects"] + found["vmalloc_freed"] + found["list_freed"] + found["inline_freed"]
