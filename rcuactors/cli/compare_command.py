@@ -26,8 +26,8 @@ from ..config import field_names, split_setting
 from ..engine.choice import Timed
 from ..errors import BadInput
 from ..explore import Random
+from ..lab.jobs import do_all, in_this_process
 from ..loading import find_scenarios
-from ..processes import do_all, in_this_process
 from ..report.units import plural
 from ..spelling import did_you_mean
 from .common import whole_number

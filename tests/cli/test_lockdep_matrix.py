@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from rcuactors.nesting.cells import Cell
-from rcuactors.processes import WorkerDied
+from rcuactors.lab.jobs import WorkerDied
+from rcuactors.lock_matrix.cells import Cell
 
 Call = Callable[..., Result]
 OneLine = Callable[..., str]

@@ -10,12 +10,12 @@ import pytest
 
 from rcuactors.config import Config, with_settings
 from rcuactors.eras import find_era
-from rcuactors.nesting.cells import VARIANTS, Cell, all_cells
-from rcuactors.nesting.contexts import CONTEXTS
-from rcuactors.nesting.operations import OPERATIONS
-from rcuactors.nesting.presets import DEFAULT_KERNEL, PRESETS, configuration
-from rcuactors.nesting.rig import LIMIT_NS, Measured, Outcome, Rig, run_cell
-from rcuactors.nesting.verdict import VerdictClass
+from rcuactors.lock_matrix.cells import VARIANTS, Cell, all_cells
+from rcuactors.lock_matrix.contexts import CONTEXTS
+from rcuactors.lock_matrix.operations import OPERATIONS
+from rcuactors.lock_matrix.presets import DEFAULT_KERNEL, PRESETS, configuration
+from rcuactors.lock_matrix.rig import LIMIT_NS, Measured, Outcome, Rig, run_cell
+from rcuactors.lock_matrix.verdict import VerdictClass
 
 ERA = find_era(DEFAULT_KERNEL)
 

@@ -1,11 +1,11 @@
-"""nesting/presets.py: whose recording a file is, told by its name."""
+"""lock_matrix/presets.py: whose recording a file is, told by its name."""
 
 from __future__ import annotations
 
 import pytest
 
 from rcuactors.errors import BadInput
-from rcuactors.nesting.presets import preset_for
+from rcuactors.lock_matrix.presets import preset_for
 
 
 @pytest.mark.parametrize(
