@@ -373,7 +373,7 @@ def test_only_the_first_of_many_splats_are_printed() -> None:
 
 @st.composite
 def some_calls(draw: st.DrawFn) -> Call:
-    context = draw(st.sampled_from(CONTEXTS))
+    context = draw(st.sampled_from(list(CONTEXTS)))
     return call(
         draw(st.one_of(st.integers(0, 200 * US), st.integers(0, 100 * MS))),
         cpu=draw(st.integers(0, 3)),
