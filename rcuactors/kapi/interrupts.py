@@ -87,9 +87,7 @@ class Interrupts(KernelBase):
 
     async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:
         """mod_timer(): have it expire in `delay_jiffies` or later, on this CPU. Whether it was pending."""
-        was_pending = timer.pending
-        await self._system.timers.add_timer(self._cpu, timer, not_negative("mod_timer", delay_jiffies))
-        return was_pending
+        return await self._system.timers.mod_timer(self._cpu, timer, not_negative("mod_timer", delay_jiffies))
 
     async def timer_delete(self, timer: Timer) -> bool:
         """timer_delete(): whether it was pending. Its function may still be running elsewhere."""

@@ -1,46 +1,31 @@
 """A CPU: one line of virtual time on which threads, softirqs, hardirqs and NMIs run one at a time, properly nested.
 
-Models kernel/sched/core.c (schedule(), preemption), kernel/softirq.c (irq_enter(), irq_exit()), kernel/sched/idle.c.
-Interrupts come as messages and are served at the first point where the running context has them enabled, on the stack
-of whoever is running, as on real hardware; on the way out softirqs run, then the scheduler. The CPU actor's own
-strand is the idle thread.
+Models preemption and kernel/softirq.c (irq_enter(), irq_exit()); the scheduler's side is in `sched`. Interrupts come as
+messages and are served at the first point where the running context has them enabled, on the stack of whoever is
+running, as on real hardware; on the way out softirqs run, then the scheduler. The CPU actor's own strand is the idle
+thread.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 
 from ..context import preempt
-from ..context.processor import Processor
 from ..marks import machinery
 from . import balance
-from .locking import contention
 from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
-from .migration import is_allowed, is_movable
-from .thread import RunQueue, Thread, ThreadState
-
-if TYPE_CHECKING:
-    from .hooks import CpuHooks
-    from .system import System
+from .migration import is_allowed
+from .sched import SchedulingCpu
+from .thread import Thread
 
 
 @attrs.define(eq=False, kw_only=True)
-class Cpu(Processor):
+class Cpu(SchedulingCpu):
     """One CPU. `current` is the thread that owns it; `ctx` is that thread's context."""
 
-    system: System
-    hooks: CpuHooks
-    runqueue: RunQueue
-    idle_thread: Thread = attrs.field(init=False)
-    current: Thread
-    need_resched: bool = False
     softirq_pending: int = 0
     softirq_ctrl: int = 0
     """PREEMPT_RT: softirq_ctrl.cnt, how deep bottom halves are disabled on this CPU."""
-    idle: bool = True
-    spinning: bool = False
     ksoftirqd: Thread | None = None
     _nmis: list[Nmi] = attrs.field(factory=list)
 
@@ -65,7 +50,7 @@ class Cpu(Processor):
                 await self.hardirq(message)
             elif isinstance(message, WakeUp):
                 self.clock += self.system.costs.ipi_ns
-                self._ttwu(message)
+                self.ttwu_pending(message)
             elif isinstance(message, Nmi):
                 await self._nmi(message)
             elif message is not None:
@@ -190,154 +175,3 @@ class Cpu(Processor):
         ctx.migrate_disabled -= 1
         if not ctx.migrate_disabled and not is_allowed(thread, self):
             self.resched_curr()
-
-    # -- the scheduler -----------------------------------------------------------------------------------------------
-
-    def make_runnable(self, thread: Thread) -> None:
-        """Put a woken thread on this CPU's run queue; for callers that hold, or stand for, the scheduler's locks."""
-        if thread.state in (ThreadState.DEAD, ThreadState.RUNNABLE):
-            return
-        thread.state = ThreadState.RUNNABLE
-        if thread is self.idle_thread:
-            self.kick()
-        elif thread is not self.current:
-            self.enqueue_thread(thread)
-
-    def enqueue_thread(self, thread: Thread) -> None:
-        """A runnable thread wants this CPU."""
-        self.runqueue.put(thread)
-        running = self.current
-        if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
-            self.resched_curr()
-        self.kick()
-
-    def resched_curr(self) -> None:
-        """The running thread is to call the scheduler as soon as it may."""
-        self.need_resched = True
-        self.attention = True
-
-    @machinery
-    def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
-        """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch()."""
-        if leaving.ctx.preempt_count and not self.in_idle_loop:
-            complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
-            if complaint is not None:
-                raise complaint
-        for hook in self.hooks.on_switch:
-            hook(self, leaving, preempted)
-
-    async def schedule(self, *, preempt: bool = False, rtlock: bool = False) -> None:
-        """Give up the CPU: voluntarily (the thread sleeps or yields), or because a more urgent thread waits."""
-        leaving = self.current
-        self.note_switch(leaving, preempted=preempt or rtlock)
-        self.need_resched = False
-        # A preempted thread stays on the queue even if it was about to sleep.
-        if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
-            best = self.runqueue.best()
-            stays = is_allowed(leaving, self) or not is_movable(leaving)
-            if stays and (best is None or best.urgency < leaving.urgency):
-                return
-            self._put_back(leaving, first=preempt and best is not None and best.urgency > leaving.urgency)
-        following = self.runqueue.take() or self.idle_thread
-        if following is leaving:
-            return
-        self.clock += self.system.costs.context_switch_ns
-        self._take_over(following)
-        await self.conductor.switch_strand(self, following.strand)
-
-    def _put_back(self, leaving: Thread, *, first: bool) -> None:
-        """A thread that wants to go on waits for its CPU, or for another, whose load balancer has pulled it."""
-        target = self.system.migration.balance(leaving)
-        if target is self:
-            self.runqueue.put(leaving, first=first)
-        else:
-            target.enqueue_thread(leaving)
-
-    def _take_over(self, following: Thread) -> None:
-        was_idle, leaving = self.idle, self.current
-        self.current = following
-        # It may come from a CPU that is further on.
-        self.clock = max(self.clock, following.not_before)
-        if leaving.spun_on_by:
-            contention.look_again(self, leaving)
-        self.ctx = following.ctx
-        self.idle = following is self.idle_thread
-        if not following.service:
-            self.system.ticks.quiet = 0
-        if was_idle and not self.idle:
-            self.system.ticks.restart(self)
-
-    @machinery
-    async def sleep_in_idle(self, reason: str, *, rtlock: bool) -> None:
-        """An interrupt handler on the idle thread's stack sleeps.
-
-        Reported, and then the CPU stands still until the wait is over.
-        """
-        ctx = self.ctx
-        self.note_switch(self.idle_thread, preempted=rtlock)
-        flags, ctx.irqs_disabled = ctx.irqs_disabled, False
-        while self.idle_thread.state is ThreadState.SLEEPING:
-            if self.mailbox.waiting:
-                await self.attend()
-            else:
-                await self.conductor.block(self, reason, listening=True)
-        ctx.irqs_disabled = flags
-
-    async def wake_up_process(self, thread: Thread) -> bool:
-        """try_to_wake_up(): under the thread's pi_lock and its run queue's lock, both raw."""
-        locks, system = self.system.locks, self.system
-        flags = self.local_irq_save()
-        await locks.raw_spin_lock(self, thread.pi_lock)
-        woken = thread.state is ThreadState.SLEEPING
-        if woken:
-            target = system.migration.select_task_rq(thread)
-            await locks.raw_spin_lock(self, target.runqueue.lock)
-            self.clock += system.costs.wake_up_ns
-            if thread.cpu is self:
-                self.make_runnable(thread)
-            else:
-                self.post_wake_up(thread)
-            await locks.raw_spin_unlock(self, target.runqueue.lock)
-        await locks.raw_spin_unlock(self, thread.pi_lock)
-        await self.local_irq_restore(flags)
-        return woken
-
-    def post_wake_up(self, thread: Thread) -> None:
-        """A thread of another CPU may run again: tell that CPU."""
-        message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
-        self.conductor.post(thread.cpu, message)
-
-    def _ttwu(self, message: WakeUp) -> None:
-        """sched_ttwu_pending(): the woken thread may have been moved on meanwhile, and is woken there."""
-        thread = message.thread
-        if message.sleep != thread.sleeps:
-            return
-        if thread.cpu is self:
-            self.make_runnable(thread)
-        elif thread.state is ThreadState.SLEEPING:
-            self.post_wake_up(thread)
-
-    # -- the idle thread ---------------------------------------------------------------------------------------------
-
-    @machinery
-    async def main(self) -> None:
-        """do_idle(): the CPU's own strand."""
-        while True:
-            if self.attention:
-                await self.attend()
-            if self.runqueue.best() is not None:
-                await self.schedule()
-            elif not self.mailbox.waiting:
-                self.system.ticks.stop(self)
-                for hook in self.hooks.on_idle:
-                    hook(self)
-                await self.conductor.block(self, "nothing to do", listening=True)
-
-    def pick_next(self) -> None:
-        """The current thread is gone from the CPU without a strand to park: let the next one have it."""
-        self.need_resched = False
-        self.clock += self.system.costs.context_switch_ns
-        following = self.runqueue.take() or self.idle_thread
-        self._take_over(following)
-        self.strand = following.strand
-        self.conductor.enqueue(self, self.clock, paused=True)

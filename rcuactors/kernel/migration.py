@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..context.processor import Processor
 from ..context.violation import ViolationKind
 from ..engine.choice import ChoiceKind
 from ..errors import BadInput
@@ -30,7 +31,7 @@ _PRIORITIES: Final = {Urgency.IDLE: 120, Urgency.NORMAL: 120, Urgency.HIGH: 100,
 """task_struct.prio, as sched_migrate_task prints it."""
 
 
-def is_allowed(thread: Thread, cpu: Cpu) -> bool:
+def is_allowed(thread: Thread, cpu: Processor) -> bool:
     """The thread may run there (cpus_mask)."""
     return thread.cpus_allowed is None or cpu.cpu_id in thread.cpus_allowed
 

@@ -24,7 +24,7 @@ async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> None
         await on.wake_up_process(thread)
 
     thread.prepare_to_sleep()
-    await system.timers.add_timer(thread.cpu, Timer("process_timeout", process_timeout), jiffies)
+    await system.timers.mod_timer(thread.cpu, Timer("process_timeout", process_timeout), jiffies)
     if thread.state is ThreadState.SLEEPING:
         await thread.sleep(f"a timeout of {jiffies} jiffies")
 

@@ -90,18 +90,24 @@ class Timers:
         self._tickets = itertools.count(1)
         self._jiffy_ns = system.config.jiffy_ns
 
-    async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu | None = None) -> None:
-        """add_timer(), mod_timer() or add_timer_on(), `delay_jiffies` from now.
+    async def mod_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int) -> bool:
+        """mod_timer(): have it expire in `delay_jiffies` or later, on this CPU. Whether it was pending."""
+        was_pending = timer.pending
+        await self._mod_timer(cpu, timer, delay_jiffies, on=cpu)
+        return was_pending
 
-        Takes the timer base's lock, and no other.
-        """
-        target = on or cpu
-        system, base = self._system, self._bases[target.cpu_id]
+    async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu | None = None) -> None:
+        """add_timer(), or add_timer_on(): the same for one that is not pending."""
+        await self._mod_timer(cpu, timer, delay_jiffies, on=on or cpu)
+
+    async def _mod_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu) -> None:
+        """__mod_timer(). Takes the timer base's lock, and no other."""
+        system, base = self._system, self._bases[on.cpu_id]
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         now = cpu.clock // self._jiffy_ns
         timer.expires = wheel_expiry(now, now + delay_jiffies)
-        timer.ticket, timer.cpu_id = next(self._tickets), target.cpu_id
+        timer.ticket, timer.cpu_id = next(self._tickets), on.cpu_id
         heappush(base.queue, (timer.expires, timer.ticket, timer))
         cpu.clock += system.costs.timer_arm_ns
         if system.events.on:
@@ -109,11 +115,11 @@ class Timers:
                 cpu,
                 "timer_start",
                 f"timer={timer.name} function={timer.name} expires={timer.expires} [timeout={delay_jiffies}] "
-                f"cpu={target.cpu_id} idx=0 flags={'I' if timer.irqsafe else ''}",
+                f"cpu={on.cpu_id} idx=0 flags={'I' if timer.irqsafe else ''}",
             )
-        if target.idle:
+        if on.idle:
             # Its tick is stopped: have it look again (wake_up_nohz_cpu()).
-            target.kick()
+            on.kick()
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
 

@@ -16,7 +16,7 @@ import attrs
 
 from ..context.locks import Lock, LockKind
 from ..engine.device import Device
-from ..marks import machinery
+from ..marks import machinery, stands_for
 from .balance import check_work
 from .completion import Completion, complete, wait_for_completion
 from .messages import WakeUp, WorkerSleeping, WorkQueued
@@ -140,11 +140,12 @@ class Workqueues:
         fresh = not work.pending
         if fresh:
             work.pending = True
-            await self.insert_work(cpu, workqueue, work)
+            await self.queue_work_irqoff(cpu, workqueue, work)
         await cpu.local_irq_restore(flags)
         return fresh
 
-    async def insert_work(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> None:
+    @stands_for("__queue_work")
+    async def queue_work_irqoff(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> None:
         """__queue_work(): with the pending bit ours and interrupts off; pool->lock, then the locks of a wake-up."""
         system, pool = self._system, self._pool_for(cpu, workqueue, work)
         await system.locks.raw_spin_lock(cpu, pool.lock)
@@ -185,7 +186,7 @@ class Workqueues:
             dwork.work.pending = True
             dwork.workqueue = workqueue
             if delay_jiffies == 0:
-                await self.insert_work(cpu, workqueue, dwork.work)
+                await self.queue_work_irqoff(cpu, workqueue, dwork.work)
             else:
                 await self._system.timers.add_timer(cpu, dwork.timer, delay_jiffies, on=on)
         await cpu.local_irq_restore(flags)
@@ -218,7 +219,7 @@ class Workqueues:
 
         async def delayed_work_timer_fn(cpu: Cpu) -> None:
             assert dwork.workqueue is not None
-            await self.insert_work(cpu, dwork.workqueue, dwork.work)
+            await self.queue_work_irqoff(cpu, dwork.workqueue, dwork.work)
 
         dwork.timer.function = delayed_work_timer_fn
         return dwork

@@ -220,7 +220,7 @@ class Callbacks:
 
         async def rcu_work_rcufn(on: Cpu) -> None:
             flags = on.local_irq_save()
-            await self._workqueues.insert_work(on, workqueue, rwork.work)
+            await self._workqueues.queue_work_irqoff(on, workqueue, rwork.work)
             await on.local_irq_restore(flags)
 
         await self.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn")
