@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..context.trace import call_trace, caller_site
 from ..context.violation import ViolationKind
+from ..marks import machinery
 
 if TYPE_CHECKING:
     from .cpu import Cpu
@@ -39,6 +40,7 @@ def check_preemption_disabled(cpu: Cpu, what: str) -> None:
     judge.report(cpu, ViolationKind.PREEMPTIBLE_CPU_ID, title, text)
 
 
+@machinery
 def report_foreign_state(cpu: Cpu, name: str, owner: int) -> None:
     """Per-CPU state is used through a pointer that its thread got on another CPU.
 

@@ -68,7 +68,7 @@ class Cache:
     name: str
     size: int
     list_lock: Lock
-    cpus: PerCpu[CpuSlab]
+    cpus: PerCpu[CpuSlab] = attrs.field(factory=lambda: PerCpu(lambda _: CpuSlab()))
     partial: dict[int, Slab] = attrs.field(factory=dict)
     slabs: int = 0
 

@@ -83,7 +83,7 @@ def test_309a43165077_the_new_block_is_pushed_whatever_has_come_meanwhile() -> N
         await k.cold_caches()
 
         async def handler() -> None:
-            krc(k).cache.append(await get(k._cpu, GFP_NOWAIT))
+            krc(k).cache.append(await get(k._thread, GFP_NOWAIT))
             await k.kvfree_rcu(q, "rcu")
 
         async def get_free_page(*request) -> int | None:

@@ -206,7 +206,7 @@ def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(ker
         async def shrink() -> None:
             await k.cold_caches()
             (rcu,) = k._machine.pages.reclaim.shrinkers
-            await rcu.scan(k._cpu, 10_000)
+            await rcu.scan(k._thread, 10_000)
 
         for _ in range(8):
             krcp.cache.append(await k.get_free_page())
@@ -244,10 +244,10 @@ def test_the_count_says_too_little_when_only_some_channels_moved(kernel: str) ->
         for _ in range(7):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         await k.kvfree_rcu(area, "rcu")
-        assert await rcu.count(k._cpu) == 8
+        assert await rcu.count(k._thread) == 8
         await k.msleep(60)
         assert len(krcp.blocks[0][0].records) == 7
-        assert await rcu.count(k._cpu) == 0
+        assert await rcu.count(k._thread) == 0
 
     assert run(scenario()(script), RunOptions(kernel=kernel)).clean
 

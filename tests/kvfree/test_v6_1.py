@@ -227,7 +227,7 @@ def test_reclaims_count_puts_off_the_next_refill_of_every_cpu_and_has_it_get_one
 
     async def script(k: Kernel) -> None:
         krc(k)
-        assert await shrinker(k).count(k._cpu) == 0
+        assert await shrinker(k).count(k._thread) == 0
 
         async def miss() -> None:
             me = k.smp_processor_id()
@@ -257,7 +257,7 @@ def test_reclaims_count_puts_off_the_next_refill_of_every_cpu_and_has_it_get_one
 def test_the_delay_in_jiffies_is_rounded_up(msec: str, hz: str, jiffies: str) -> None:
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
-        await shrinker(k).count(k._cpu)
+        await shrinker(k).count(k._thread)
         await burst(k, [p])
 
     _, events = watched(script, HZ=hz, rcu_delay_page_cache_fill_msec=msec)
@@ -269,7 +269,7 @@ def test_a_delay_of_0_queues_the_work_under_the_callers_locks() -> None:
 
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
-        await shrinker(k).count(k._cpu)
+        await shrinker(k).count(k._thread)
         flags = await k.raw_spin_lock_irqsave(k.this_rq_lock())
         await k.kvfree_rcu(p, "rcu")
         await k.raw_spin_unlock_irqrestore(k.this_rq_lock(), flags)
@@ -306,13 +306,13 @@ def test_the_shrinker_sees_and_takes_the_cached_pages_and_runs_the_monitor() -> 
         await k.msleep(1)
         in_use = len(zone.in_use)
         assert k.cached_pages() == 5
-        assert await shrinker(k).count(k._cpu) == 12
-        assert await shrinker(k).scan(k._cpu, 100) == 12
+        assert await shrinker(k).count(k._thread) == 12
+        assert await shrinker(k).scan(k._thread, 100) == 12
         assert (k.cached_pages(), in_use - len(zone.in_use)) == (0, 5)
         assert krc(k).count == 0
         assert krc(k).batches[0].busy()
-        assert await shrinker(k).count(k._cpu) == 0
-        assert await shrinker(k).scan(k._cpu, 100) is None  # SHRINK_STOP
+        assert await shrinker(k).count(k._thread) == 0
+        assert await shrinker(k).scan(k._thread, 100) is None  # SHRINK_STOP
 
     result, _ = watched(script)
     assert result.clean
@@ -328,7 +328,7 @@ def test_scanning_stops_when_it_has_scanned_enough() -> None:
 
         for cpu in (0, 1):
             await k.kthread_join(await k.kthread_run(queue, cpu=cpu))
-        assert await shrinker(k).scan(k._cpu, 12) == 12
+        assert await shrinker(k).scan(k._thread, 12) == 12
         assert [krc(k, cpu).count for cpu in (0, 1)] == [0, 12]
 
     assert run(scenario()(script), V6_1, rcu_min_cached_objs="0").clean

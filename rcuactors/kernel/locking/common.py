@@ -32,7 +32,7 @@ class LockOperations:
     """For one kernel: `rt` decides what a spinlock_t is.
 
     `preempt_offset` is 0 in a kernel without PREEMPT_COUNT. Every operation that takes a lock costs `uncontended_ns`,
-    beside the time waited. `rcu_enter` and `rcu_leave` are set by the RCU floor.
+    beside the time waited. `rcu_enter` and `rcu_leave` are the RCU floor's (`readers_are_told()`).
     """
 
     rt: bool
@@ -42,6 +42,10 @@ class LockOperations:
     uncontended_ns: int
     rcu_enter: Callable[[Cpu], None] = _no_rcu
     rcu_leave: Callable[[Cpu], None] = _no_rcu
+
+    def readers_are_told(self, enter: Callable[[Cpu], None], leave: Callable[[Cpu], None]) -> None:
+        """What enters and leaves the read-side section that a lock of PREEMPT_RT is."""
+        self.rcu_enter, self.rcu_leave = enter, leave
 
     @staticmethod
     def _pass_on(cpu: Cpu, lock: Lock) -> None:
