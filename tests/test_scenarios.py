@@ -11,8 +11,8 @@ import pytest
 
 from rcuactors import RunOptions, Scenario, run
 from rcuactors.explore import make_strategy
-from rcuactors.loading import find_scenarios, load_scenario
 from rcuactors.scenario import KERNELS, PRESETS
+from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(find_scenarios())

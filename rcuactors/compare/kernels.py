@@ -16,8 +16,7 @@ import attrs
 
 from ..config import Config, with_settings
 from ..eras import DEFAULT_ERA, ERAS, find_era
-from ..errors import BadInput
-from ..spelling import did_you_mean
+from ..spelling import no_such
 
 BUILDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -66,13 +65,14 @@ def _expand(name: str) -> list[tuple[str, str]]:
         return [(DEFAULT_ERA, name)]
     version, colon, build = name.partition(":")
     if colon and build not in BUILDS:
-        raise BadInput(f"--kernels {name}: {did_you_mean(build, BUILDS)}after the colon there are {', '.join(BUILDS)}")
+        there = f"after the colon there are {', '.join(BUILDS)}"
+        raise no_such(f"--kernels {version}:", build, BUILDS, there=there)
     if version not in ERAS:
-        known = (*BUILDS, *ERAS)
-        raise BadInput(
-            f"--kernels {name}: {did_you_mean(version, known)}there are {', '.join(BUILDS)} "
-            f"(on {DEFAULT_ERA}), the versions {', '.join(ERAS)}, and VERSION:BUILD, such as {DEFAULT_ERA}:rt"
+        there = (
+            f"there are {', '.join(BUILDS)} (on {DEFAULT_ERA}), the versions {', '.join(ERAS)}, and VERSION:BUILD, "
+            f"such as {DEFAULT_ERA}:rt"
         )
+        raise no_such("--kernels", version, (*BUILDS, *ERAS), there=there)
     find_era(version)
     return [(version, build)] if colon else [(version, each) for each in BUILDS]
 

@@ -10,10 +10,11 @@ import attrs
 
 from ..engine.choice import Timed
 from ..errors import BadInput
-from ..loading import load_scenario
+from ..runs import RunOptions
 from ..scenario import Scenario
+from ..userfiles import load_scenario
 from .contexts import CONTEXTS
-from .costs import CostRun, Trial
+from .costs import CostRun, explore, measure
 from .designs import DesignRef
 from .kernels import ComparedKernel
 from .probe import Finding, probe_cell
@@ -75,20 +76,26 @@ class Task:
         if not self.source:
             # A workload draws its times from the seed, whatever the strategy of the verdicts is.
             chosen = WORKLOADS[self.subject].scenario
-            parameters = {"seed": str(self.seed)}
+            parameters = {"draws": str(self.seed)}
             if "cpus" in chosen.parameters and "nr_cpus" in self.kernel.settings:
                 parameters["cpus"] = str(min(chosen.parameters["cpus"], self.kernel.config().nr_cpus))
-            return self._trial(chosen, parameters).measure()
-        trial = self._trial(scenario_of(self.source), self.settings)
-        measured = trial.measure()
+            return measure(chosen, self._options(parameters))
+        chosen = scenario_of(self.source)
+        measured = measure(chosen, self._options(self.settings))
         if self.strategy == Timed.name:
             return measured
-        explored = trial.explore()
+        explored = explore(chosen, self._options(self.settings))
         worse = explored if explored.outcome != "clean" else measured
         return attrs.evolve(measured, outcome=worse.outcome, first=worse.first, fatal=worse.fatal)
 
-    def _trial(self, chosen: Scenario, parameters: Mapping[str, str]) -> Trial:
-        return Trial(chosen=chosen, design=self.design, kernel=self.kernel, parameters=parameters, seed=self.seed)
+    def _options(self, parameters: Mapping[str, str]) -> RunOptions:
+        """For one run: a design's object is made for one machine."""
+        return RunOptions(
+            kernel=self.kernel.version,
+            design=self.design.make(),
+            settings={**self.kernel.settings, **parameters},
+            seed=self.seed,
+        )
 
 
 def tasks_of(plan: Plan) -> Iterator[Task]:

@@ -12,7 +12,7 @@ import attrs
 
 from ..config import Config, with_settings
 from ..errors import BadInput
-from ..spelling import did_you_mean
+from ..spelling import no_such
 
 DEFAULT_KERNEL: Final = "v6.1-stable"
 DEFAULT_PRESET: Final = "prove_raw"
@@ -54,7 +54,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
 def find_preset(name: str) -> Preset:
     """The preset of that name. Raises BadInput."""
     if name not in PRESETS:
-        raise BadInput(f"--as {name}: {did_you_mean(name, PRESETS)}there are {', '.join(PRESETS)}")
+        raise no_such("--as", name, PRESETS)
     return PRESETS[name]
 
 

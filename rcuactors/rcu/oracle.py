@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 import attrs
 
 from ..context.violation import ViolationKind
+from ..spelling import counted
 
 LIVE: Final = 0
 RETIRED: Final = 1
@@ -174,6 +175,5 @@ class Oracle:
         origins: dict[str, int] = {}
         for item in items:
             origins[item.allocated_at] = origins.get(item.allocated_at, 0) + 1
-        plural = "s" if len(items) > 1 else ""
         lines = [f"{count} allocated at {origin}" for origin, count in origins.items()]
-        self._report(kind, f"BUG: {kind.value}: {len(items)} object{plural} {what}, first {items[0]}", lines)
+        self._report(kind, f"BUG: {kind.value}: {counted(len(items), 'object')} {what}, first {items[0]}", lines)

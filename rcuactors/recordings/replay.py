@@ -17,7 +17,8 @@ from rcuactors.recordings.comparison import ReplayResult
 from rcuactors.recordings.feeders import Replayed, replay_calls
 from rcuactors.recordings.recording import Recording
 from rcuactors.recordings.sections import feeds_of
-from rcuactors.scenario import Run, RunOptions, Scenario
+from rcuactors.runs import Run, RunOptions
+from rcuactors.scenario import Scenario
 
 _RELEASE: Final = re.compile(r"\b([0-9]{1,2})\.([0-9]{1,3})\b", re.ASCII)
 _HZ: Final = re.compile(r"\bHZ=(100|250|300|1000)\b", re.ASCII)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ..context.violation import Violation
 from ..engine.events import Event
-from ..result import Result
+from ..runs.result import Result
 from .figures import figure_rows
 from .text import head_line, label_width, shown_splats, splat_lines, verdict
 

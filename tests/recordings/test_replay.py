@@ -15,7 +15,8 @@ from rcuactors.recordings import Call, Observed, Recording, UnknownLine, read_re
 from rcuactors.recordings.comparison import ReplayResult
 from rcuactors.recordings.replay import Replay, replay, settings_of
 from rcuactors.recordings.sections import BURST_GAP_NS, CONTEXTS, cold_cpus, feeds_of, section_gap_ns
-from rcuactors.scenario import PRESETS, RunOptions
+from rcuactors.runs import RunOptions
+from rcuactors.scenario import PRESETS
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "recordings"
 FILES = sorted(DATA.glob("*/*.txt.gz"))

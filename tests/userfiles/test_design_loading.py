@@ -12,10 +12,10 @@ import attrs
 import pytest
 
 from rcuactors import BadInput, Kernel, RunOptions, run, scenario
-from rcuactors.design_loading import as_design, find_design, load_design
-from rcuactors.design_protocol import METHODS
 from rcuactors.designs import DESIGNS
 from rcuactors.kvfree.rules import DesignExtras, PageSource
+from rcuactors.userfiles.designs import as_design, find_design, load_design
+from rcuactors.userfiles.protocol import METHODS
 
 GET_PAGE = "    async def get_page(self, kvfree, cpu, krcp):\n        {}\n"
 MISSED = "    async def missed(self, kvfree, cpu, krcp):\n        {}\n"

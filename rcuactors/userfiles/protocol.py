@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
-from .kvfree.rules import PageSource
+from ..kvfree.rules import PageSource
 
 if TYPE_CHECKING:
-    from .kernel.cpu import Cpu
-    from .kvfree.core import KvfreeRcu
-    from .kvfree.krc import Krc
-    from .mm.objects import KObject
+    from ..kernel.cpu import Cpu
+    from ..kvfree.core import KvfreeRcu
+    from ..kvfree.krc import Krc
+    from ..mm.objects import KObject
 
 
 class _Extras(Protocol):
