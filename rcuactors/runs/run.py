@@ -14,12 +14,13 @@ from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
 from ..engine.events import DigestSink
 from ..eras import find_era
+from ..errors import BadInput
 from ..kapi import Kernel
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
 from ..userfiles.blame import blame_design
 from ..userfiles.designs import as_design
-from .options import RunOptions
+from .options import RunOptions, shown
 from .result import Result, collect
 from .spec import RunSpec
 
@@ -56,6 +57,8 @@ class Run:
     """
 
     def __init__(self, script: Script, options: RunOptions | None = None, /, **words: object) -> None:
+        if not isinstance(options, RunOptions | None):
+            raise BadInput(f"options {shown(options)}: needs RunOptions; single ones are given by name, as kernel=...")
         if isinstance(script, RunSpec):
             chosen, options = script.scenario.load(), options or script
         else:

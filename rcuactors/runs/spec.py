@@ -21,10 +21,12 @@ from typing import Any, Final, cast
 
 import attrs
 
+from ..designs import DESIGNS
 from ..errors import BadInput
+from ..kvfree.rules import PageSource
 from ..scenario import Body, Scenario, as_scenario
 from ..spelling import no_such
-from ..userfiles.pyfile import MODULE_PREFIX, SCENARIO, PythonFile, text_digest
+from ..userfiles.pyfile import MODULE_PREFIX, SCENARIO, PythonFile, exists, text_digest
 from ..userfiles.scenarios import find_scenarios
 from .options import RunOptions, shown
 
@@ -164,7 +166,7 @@ class RunSpec(RunOptions):
         """The run of that scenario with those options, and with `words` as `run()` takes them. Raises BadInput."""
         chosen = (options or RunOptions()).given(words)
         own = {field.name: getattr(chosen, field.name) for field in attrs.fields(RunOptions)}
-        return cls(**{**own, "scenario": ScenarioRef.of(script)})
+        return cls(**{**own, "design": _absolute(chosen.design), "scenario": ScenarioRef.of(script)})
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, ready for `json.dumps`."""
@@ -216,6 +218,13 @@ class RunSpec(RunOptions):
         }
         data.end()
         return cls(**options, settings=settings, costs=costs)
+
+
+def _absolute(design: str | PageSource | None) -> str | PageSource | None:
+    """A design's file by a path that means the same in every directory; anything else as it is."""
+    if isinstance(design, str) and design not in DESIGNS and exists(path := Path(design).expanduser()):
+        return str(path.resolve())
+    return design
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -166,6 +166,12 @@ def test_a_word_that_nobody_knows(rcu_lab: RcuLab, word: str, meant: str) -> Non
     assert "PREEMPT_RT" in text
 
 
+@pytest.mark.parametrize("options", [{"kernel": "v5.9"}, "v5.9", 3])
+def test_what_are_no_options(options: object) -> None:
+    with pytest.raises(BadInput, match="needs RunOptions"):
+        run(burst, options)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("what", [3, "burst", None, print])
 def test_what_is_no_scenario(what: object) -> None:
     with pytest.raises(BadInput, match="needs"):

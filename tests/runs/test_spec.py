@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 from rcuactors import BadInput, Kernel, Run, RunOptions, RunSpec, load_scenario, run, scenario
+from rcuactors.cli.new_command import design_text
 from rcuactors.designs import make_design
 from rcuactors.engine.events import ListSink
 from rcuactors.explore import Random
@@ -98,6 +99,16 @@ def test_it_does_not_change() -> None:
         spec.seed = 3  # type: ignore[misc]
     with pytest.raises(TypeError):
         spec.settings["HZ"] = "300"  # type: ignore[index]
+
+
+def test_a_designs_file_means_the_same_in_every_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(design_text("mine"))
+    monkeypatch.chdir(tmp_path)
+    spec = of_raw_lock_caller(design="mine.py")
+    assert spec.design == str(tmp_path / "mine.py")
+    assert of_raw_lock_caller(design="direct").design == "direct"
+    monkeypatch.chdir("/")
+    assert run(spec).design == "mine"
 
 
 def test_what_is_in_this_process_only_is_refused() -> None:
