@@ -145,6 +145,8 @@ class RunOptions:
 
         Settings are added to those that are there, and win over them.
         """
+        if not words:
+            return self
         own = {field.name for field in attrs.fields(RunOptions)} - {"settings"}
         changed: dict[str, Any] = {name: value for name, value in words.items() if name in own}
         added = {name: value for name, value in words.items() if name not in own}

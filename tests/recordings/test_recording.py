@@ -332,13 +332,13 @@ def test_unreadable_file(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"", "is empty"),
-        (gzip.compress(b""), "is empty once unpacked"),
-        (gzip.compress(ONE_CALL.encode() * 50)[:40], "broken gzip file, it ends too early"),
+        (gzip.compress(b"", mtime=0), "is empty once unpacked"),
+        (gzip.compress(ONE_CALL.encode() * 50, mtime=0)[:40], "broken gzip file, it ends too early"),
         (b"\x1f\x8b", "broken gzip file"),
         (b"\x1f\x8bnot really", "broken gzip file"),
-        (gzip.compress(ONE_CALL.encode()) + b"rest", "broken gzip file"),
+        (gzip.compress(ONE_CALL.encode(), mtime=0) + b"rest", "broken gzip file"),
         (bytes(range(256)), "binary data"),
-        (gzip.compress(bytes(100)), "binary data"),
+        (gzip.compress(bytes(100), mtime=0), "binary data"),
         (b"\xff\xfe\xff", "no line of ftrace text"),
         (b"import os\n\nprint(os)\n", "no line of ftrace text"),
         (b"# tracer: nop\n#\n", "no line of ftrace text"),
@@ -362,7 +362,7 @@ def damage(draw: Callable[[st.SearchStrategy[int]], int], content: bytes) -> byt
 
 @st.composite
 def damaged_recordings(draw: Callable[[st.SearchStrategy[int]], int]) -> bytes:
-    packed = gzip.compress(damage(draw, SAMPLE))
+    packed = gzip.compress(damage(draw, SAMPLE), mtime=0)
     return [damage(draw, SAMPLE), packed, damage(draw, packed)][draw(st.integers(0, 2))]
 
 
