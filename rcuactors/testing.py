@@ -19,6 +19,7 @@ from .engine.clock import VirtualClock
 from .report.text import splat_lines
 from .runs import Result, Run, RunOptions
 from .runs.run import Script
+from .spelling import plural
 
 AsyncRun = Callable[..., Awaitable[Result]]
 """What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
@@ -47,7 +48,7 @@ class KernelLog:
         """All of it, a headline where another run begins."""
         lines: list[str] = []
         if self._count > _KEPT:
-            lines.append(f"... {self._count - _KEPT:,} reports before these")
+            lines.append(f"... {plural(self._count - _KEPT, 'report')} before these")
         shown = ""
         for name, violation in self._reports:
             lines += [f"{name}:"] if name != shown else []
