@@ -10,7 +10,6 @@ from typing import Final
 
 import attrs
 
-from .errors import BadInput
 from .kvfree.monitor import PendingMonitor, TodoMonitor
 from .kvfree.rules import KvfreeRules, RecycleTo, RefillRules
 from .kvfree.shrinker import cache_and_queue_shrinker, queue_shrinker
@@ -19,6 +18,7 @@ from .mm.page_lists import InterruptsOff, TriedLock
 from .mm.rules import AllocatorRules
 from .mm.slub_irqoff import IrqOffSlub
 from .mm.slub_locallock import LocalLockSlub
+from .spelling import no_such
 
 
 @attrs.frozen(kw_only=True)
@@ -102,5 +102,5 @@ DEFAULT_ERA: Final = V5_11.name
 def find_era(name: str) -> Era:
     """The version of that name. Raises BadInput."""
     if name not in ERAS:
-        raise BadInput(f"kernel {name}: there are {', '.join(ERAS)}")
+        raise no_such("kernel", name, ERAS)
     return ERAS[name]

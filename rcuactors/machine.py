@@ -18,8 +18,7 @@ from .context.splat import Ident
 from .context.trace import call_trace
 from .context.violation import Reporter, Violation, ViolationKind
 from .context.waittype import WaitNumbers
-from .design_guard import blame
-from .design_loading import DesignChoice, as_design
+from .designs import make_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import DEFAULT_MAX_STEPS, Conductor
@@ -32,23 +31,28 @@ from .kernel.thread import ThreadState
 from .kernel.waiting import describe_stuck
 from .kernel.workqueue import Workqueues
 from .kvfree.core import KvfreeRcu
+from .kvfree.rules import PageSource
 from .mm.page_alloc import PageAllocator
 from .mm.vmalloc import Vmalloc
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.gp import GracePeriodMachine
 from .rcu.oracle import Oracle
 from .rcu.readers import ReadSide
+from .spelling import counted
 
 Body = Callable[[], Coroutine[Any, Any, None]]
 
 
 @attrs.frozen(kw_only=True)
 class Setup:
-    """What a run depends on, besides the scenario. `early_boot`: it begins before the scheduler runs."""
+    """What a machine is made of: the objects that a run's options name.
+
+    `design` is the version's own unless given. `early_boot`: the scenario begins before the scheduler runs.
+    """
 
     era: Era
     config: Config = attrs.field(factory=Config)
-    design: DesignChoice | None = None
+    design: PageSource | None = None
     strategy: Strategy = attrs.field(factory=Timed)
     seed: int = 0
     costs: CostModel = attrs.field(factory=CostModel)
@@ -94,7 +98,7 @@ class Machine:
             vmalloc=self.vmalloc,
             oracle=self.oracle,
             rules=setup.era.kvfree,
-            source=as_design(setup.era.design if setup.design is None else setup.design),
+            source=setup.design if setup.design is not None else make_design(setup.era.design),
         )
         self.pages.reclaim.shrinkers.append(setup.era.kvfree.shrinker(self.kvfree))
         self.end_ns = 0
@@ -118,7 +122,7 @@ class Machine:
         self.conductor.on_over = self._over
         await self.conductor.run(lambda: self._boot(body, name))
         if self.conductor.failure is not None:
-            raise blame(self.conductor.failure)
+            raise self.conductor.failure
 
     def _over(self) -> None:
         """Take no more reports and events: what unwinds from here on is no part of the run."""
@@ -149,7 +153,7 @@ class Machine:
         try:
             if stuck or locked:
                 lines = describe_stuck(self.system)
-                title = f"DEADLOCK: nothing can run; {len(lines)} thread{'s' if len(lines) > 1 else ''} wait"
+                title = f"DEADLOCK: nothing can run; {counted(len(lines), 'thread waits', 'threads wait')}"
                 self._report(ViolationKind.DEADLOCK, title, lines)
             self.oracle.end_of_run(machine_idle=not stuck and not locked)
         except Exception as error:

@@ -26,6 +26,7 @@ from ..kapi import Kernel
 from ..lab import bystanders
 from ..machine import Machine, Setup
 from ..mm.objects import PAGE_SIZE, KObject
+from ..userfiles.blame import blame_design
 from .contexts import CONTEXTS, Way
 from .designs import DesignRef
 from .kernels import ComparedKernel
@@ -100,7 +101,7 @@ class Probe:
         except StepBoundExceeded:
             ended = UNFINISHED
         except Exception as error:
-            return self._finding(RAISED, raised_text(error))
+            return self._finding(RAISED, raised_text(blame_design(error)))
         return self._finding(ended, f"the run took more than {_MAX_STEPS:,} steps" if ended else "")
 
     def _finding(self, ended: str, said: str) -> Finding:

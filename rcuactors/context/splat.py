@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..spelling import counted
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
@@ -73,10 +74,9 @@ def held_locks(scene: Scene) -> list[str]:
     ctx = scene.ctx
     if not ctx.held:
         return [f"no locks held by {scene.who}."]
-    plural = "s" if len(ctx.held) > 1 else ""
     held = zip(ctx.held, ctx.held_nodes, ctx.held_sites, strict=True)
     return [
-        f"{len(ctx.held)} lock{plural} held by {scene.who}:",
+        f"{counted(len(ctx.held), 'lock')} held by {scene.who}:",
         *(
             f" #{index}: {instance_text(scene, lock, node.lock_class, site)}"
             for index, (lock, node, site) in enumerate(held)

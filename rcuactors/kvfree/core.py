@@ -70,7 +70,7 @@ class KvfreeRcu:
         self._conductor = system.conductor
         self._lockdep = system.lockdep
         self._retired = oracle.retired
-        self.extras = DesignExtras.of(source)
+        self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
             self.extras.attach(self)

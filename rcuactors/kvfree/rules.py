@@ -7,8 +7,8 @@ A version picks its rules; nothing in the flow asks for a version. Sources: kern
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 import attrs
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
     from .krc import Krc
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class RecycleTo(enum.Enum):
@@ -79,7 +82,7 @@ class KvfreeRules:
 class PageSource(Protocol):
     """A design: one way to get a page for a new block when the CPU's cache is empty.
 
-    A design may have more methods, those of `DesignExtras`. Both methods here run under krcp->lock, a raw lock, with
+    A design may have more methods, those of `OptionalMethods`. Both methods here run under krcp->lock, a raw lock, with
     interrupts off, in whatever context the caller of kvfree_rcu() is in.
     """
 
@@ -94,27 +97,45 @@ class PageSource(Protocol):
         """An object found no block: ask for pages, if this design does so."""
 
 
-@attrs.frozen
+class OptionalMethods(Protocol):
+    """What a design may have besides the methods of `PageSource`, each or not."""
+
+    def attach(self, kvfree: KvfreeRcu) -> None:
+        """Called once, when the machine is put together and nothing runs yet."""
+
+    def prepare(self, kvfree: KvfreeRcu, krcp: Krc) -> None:
+        """A CPU's state has been made; pages may be taken from the zone at boot."""
+
+    async def take(self, kvfree: KvfreeRcu, cpu: Cpu, item: KObject, head: bool) -> bool:
+        """Before anything else, no lock held.
+
+        True: the design has taken the object over, and sees to it that it is freed after a grace period.
+        """
+        ...
+
+    async def get_page_unlocked(self, kvfree: KvfreeRcu, cpu: Cpu, head: bool) -> int | None:
+        """get_page() gave none; krcp->lock is dropped and interrupts are as the caller had them.
+
+        `head` says that the caller must not sleep.
+        """
+        ...
+
+    async def put_page(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc, page: int) -> bool:
+        """Under krcp->lock, a drained block's page for which the cache has no room. True: the design keeps it."""
+        ...
+
+
 class DesignExtras:
-    """The methods that a design may have besides those of `PageSource`; None where it has none.
+    """The methods of `OptionalMethods` that a design has; None where it has none."""
 
-    * `attach(kvfree)`, a plain function: called once, when the machine is put together and nothing runs yet.
-    * `prepare(kvfree, krcp)`, a plain function: a CPU's state has been made; pages may be taken from the zone at boot.
-    * `async take(kvfree, cpu, item, head) -> bool`: before anything else, no lock held. True: the design has taken the
-      object over, and sees to it that it is freed after a grace period.
-    * `async get_page_unlocked(kvfree, cpu, head) -> int | None`: get_page() gave none; krcp->lock is dropped and
-      interrupts are as the caller had them. `head` says that the caller must not sleep.
-    * `async put_page(kvfree, cpu, krcp, page) -> bool`: under krcp->lock, a drained block's page for which the cache
-      has no room. True: the design keeps it.
-    """
+    def __init__(self, source: PageSource) -> None:
+        self.attach = _own(source, OptionalMethods.attach)
+        self.prepare = _own(source, OptionalMethods.prepare)
+        self.take = _own(source, OptionalMethods.take)
+        self.get_page_unlocked = _own(source, OptionalMethods.get_page_unlocked)
+        self.put_page = _own(source, OptionalMethods.put_page)
 
-    attach: Callable[[KvfreeRcu], None] | None
-    prepare: Callable[[KvfreeRcu, Krc], None] | None
-    take: Callable[[KvfreeRcu, Cpu, KObject, bool], Coroutine[Any, Any, bool]] | None
-    get_page_unlocked: Callable[[KvfreeRcu, Cpu, bool], Coroutine[Any, Any, int | None]] | None
-    put_page: Callable[[KvfreeRcu, Cpu, Krc, int], Coroutine[Any, Any, bool]] | None
 
-    @classmethod
-    def of(cls, source: PageSource) -> DesignExtras:
-        """Those that the design has."""
-        return cls(*(getattr(source, field.name, None) for field in attrs.fields(cls)))
+def _own(source: PageSource, method: Callable[Concatenate[OptionalMethods, P], R]) -> Callable[P, R] | None:
+    own: Callable[P, R] | None = getattr(source, method.__name__, None)
+    return own

@@ -8,9 +8,9 @@ from typing import Final
 from ..config import Config, value_text
 from ..context.violation import Violation
 from ..eras import find_era
-from ..result import Result
+from ..runs.result import Result
+from ..spelling import plural
 from .figures import Row, figure_rows
-from .units import plural
 
 SPLATS_SHOWN: Final = 20
 """How many splats are printed in full, unless all are asked for."""

@@ -7,7 +7,7 @@ import pytest
 from rcuactors import GFP_NOWAIT, Kernel, RunOptions, run, scenario
 from rcuactors.engine.events import Event, ListSink
 from rcuactors.kvfree.krc import Krc
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 V6_1 = RunOptions(kernel="v6.1-stable")
 

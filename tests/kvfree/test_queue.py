@@ -6,7 +6,7 @@ import pytest
 
 from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import Event, ListSink
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 MS = 1_000_000
 

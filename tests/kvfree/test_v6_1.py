@@ -13,7 +13,7 @@ from rcuactors.kvfree.krc import Krc
 from rcuactors.mm.reclaim import Shrinker
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.replay import replay
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 V6_1 = RunOptions(kernel="v6.1-stable")
 MS = 1_000_000
