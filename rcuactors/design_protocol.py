@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from .kernel.cpu import Cpu
     from .kvfree.core import KvfreeRcu
     from .kvfree.krc import Krc
+    from .kvfree.rules import EraRules
     from .mm.objects import KObject
 
 
 class _Extras(Protocol):
+    def rules(self, era_rules: EraRules) -> EraRules: ...
+
     def attach(self, kvfree: KvfreeRcu) -> None: ...
 
     def prepare(self, kvfree: KvfreeRcu, krcp: Krc) -> None: ...

@@ -46,6 +46,10 @@ class Judge:
     _last_sleep_report_ns: int | None = None
     _warned: set[str] = attrs.field(factory=set)
 
+    def booted(self) -> None:
+        """system_state is no longer SYSTEM_BOOTING."""
+        self.booting = False
+
     # -- what a report consists of -----------------------------------------------------------------------------------
 
     def scene(self, cpu: Processor, ctx: Context | None = None) -> Scene:
