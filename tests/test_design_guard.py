@@ -99,7 +99,7 @@ def test_what_a_design_does_wrong(write: Write, get_page: str, wanted: str) -> N
 
 @pytest.mark.filterwarnings("error")
 def test_an_await_that_is_missing_in_missed(write: Write) -> None:
-    asks = "from rcuactors.kvfree.refill import run_page_cache_worker as ask; ask(kvfree, cpu, krcp)"
+    asks = "kvfree.refill.run_page_cache_worker(cpu, krcp)"
     said = said_in_a_run(write(body(missed=asks)))
     assert said == "design file mine.py: run_page_cache_worker() is called without `await` (mine.py:8)"
 

@@ -22,7 +22,15 @@ MISSED = "    async def missed(self, kvfree, cpu, krcp):\n        {}\n"
 TEXTS = '    name = "mine"\n    about = "a text about it"\n'
 GOOD = f"class Mine:\n{TEXTS}{GET_PAGE.format('return None')}{MISSED.format('pass')}"
 
-TYPES = {"kvfree": "KvfreeRcu", "cpu": "Cpu", "krcp": "Krc", "item": "KObject", "head": "bool", "page": "int"}
+TYPES = {
+    "kvfree": "KvfreeRcu",
+    "cpu": "Cpu",
+    "krcp": "Krc",
+    "item": "KObject",
+    "head": "bool",
+    "page": "int",
+    "era_rules": "EraRules",
+}
 DIRECT = "from rcuactors.designs.direct import Direct\n"
 
 Write = Callable[..., Path]

@@ -5,12 +5,14 @@ slow way, when batches were started, when a worker has taken one, when a page we
 model, not the modelled kernel: what a version does wrong by its rule (a count that says too little, an object added to
 a batch that waits already) is no violation here.
 
-`checked` switches them, for all machines of the process. They cost some percent of a run that queues much the slow way,
-so a plain run leaves them out; the tests have them on.
+`checked` switches them, for all machines of the process. A call that goes the slow way pays for a look at all blocks
+of its CPU, so a plain run leaves them out; the tests have them on, by the environment variable RCUACTORS_INVARIANTS=y,
+which the processes that they start inherit.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from .krc import CHANNELS, Batch, Krc
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from .core import KvfreeRcu
     from .rules import KvfreeRules
 
-checked = False
+checked = os.environ.get("RCUACTORS_INVARIANTS") == "y"
 
 
 class BrokenInvariant(AssertionError):
