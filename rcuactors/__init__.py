@@ -12,11 +12,14 @@ from .engine.clock import VirtualClock
 from .errors import BadInput, RcuactorsError, StepBoundExceeded
 from .kapi import Kernel
 from .machine import Machine, Setup
+from .marks import MACHINERY
 from .mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
 from .result import Result
 from .scenario import Run, RunOptions, Scenario, run, scenario
 
 __version__ = "0.1.0"
+
+__trace__ = MACHINERY  # what says nothing else below is no kernel's function
 
 __all__ = [
     "GFP_ATOMIC",

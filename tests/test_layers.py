@@ -15,6 +15,7 @@ FLOORS = {
     "config": -1,
     "spelling": -1,
     "processes": -1,
+    "marks": -1,
     "engine": 0,
     "context": 1,
     "kernel": 2,
@@ -48,7 +49,7 @@ FLOORS = {
 
 # Siblings of one floor that are built in this order: each may use those before it.
 ORDERED = (
-    ("errors", "spelling", "config", "processes"),
+    ("errors", "spelling", "config", "processes", "marks"),
     ("kvfree", "designs"),
     (
         "eras",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..marks import machinery
+
 if TYPE_CHECKING:
     from .probe import Probe
 
@@ -46,6 +48,7 @@ async def raw_lock(probe: Probe, body: Body) -> None:
     await probe.k.raw_spin_unlock_irqrestore(lock, flags)
 
 
+@machinery
 async def hardirq(probe: Probe, body: Body) -> None:
     """A device's interrupt, whose handler PREEMPT_RT would not thread."""
     done = probe.k.completion("the interrupt")

@@ -23,6 +23,7 @@ from ..kernel.cpu import Cpu
 from ..kernel.messages import HardIrq
 from ..kvfree.core import KvfreeRcu
 from ..machine import Machine
+from ..marks import machinery
 from ..mm.objects import KObject
 
 _PACKAGE: Final = __name__.partition(".")[0]
@@ -194,6 +195,7 @@ def _watched_cpu(seen: Watch) -> type[Cpu]:
                     seen.irqs_off_ns = lasted
             await super().local_irq_restore(flags)
 
+        @machinery
         async def hardirq(self, message: HardIrq) -> None:
             pid, began = self.ctx.pid, self.clock
             away = seen.away.get(pid, 0)

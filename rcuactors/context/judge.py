@@ -14,7 +14,6 @@ import attrs
 
 from ..config import Config
 from . import preempt, splat
-from .locks import LockKind
 from .splat import Ident, LockTracking, Scene, SleepCheck
 from .trace import call_trace, caller_site, scenario_line
 from .violation import KernelBug, Reporter, Violation, ViolationKind
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from .processor import Processor
 
 _ONE_SECOND_NS = 1_000_000_000
-_READERS = {"rcu_read_lock": "RCU", "rcu_read_lock_bh": "RCU-bh", "rcu_read_lock_sched": "RCU-sched"}
-"""The RCU maps, as rcu_sleep_check() calls their sections."""
 
 
 @attrs.define(eq=False)
@@ -45,6 +42,11 @@ class Judge:
     debug_locks: bool = True
     _last_sleep_report_ns: int | None = None
     _warned: set[str] = attrs.field(factory=set)
+    _sleepless: list[tuple[Lock, str]] = attrs.field(factory=list)
+
+    def never_sleep_in(self, section: Lock, flavour: str) -> None:
+        """Have rcu_sleep_check() look for a map that says that one is in a reader, of the flavour `RCU`, `RCU-bh`..."""
+        self._sleepless.append((section, flavour))
 
     def booted(self) -> None:
         """system_state is no longer SYSTEM_BOOTING."""
@@ -164,17 +166,12 @@ class Judge:
     ) -> KernelBug | None:
         """rcu_sleep_check(): nobody sleeps in a reader that must not be switched out.
 
-        Readers of preemptible RCU may be, and on PREEMPT_RT those with bottom halves off. Returns what panic_on_warn
-        wants raised.
+        Which readers those are on this kernel, the RCU floor says by `never_sleep_in`. Returns what panic_on_warn wants
+        raised.
         """
-        names = {lock.name for lock in ctx.held if lock.lock_class.kind is LockKind.MAP}
-        if self.config.preemptible_kernel:
-            names.discard("rcu_read_lock")
-        if self.config.PREEMPT_RT:
-            names.discard("rcu_read_lock_bh")
         error = None
-        for name, flavour in _READERS.items():
-            if name in names:
+        for section, flavour in self._sleepless:
+            if section in ctx.held:
                 message = f"Illegal context switch in {flavour} read-side critical section"
                 error = error or self._suspicious(cpu, ctx, message, place, trace)
         return error

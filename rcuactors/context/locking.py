@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ..marks import LOCKING, machinery
 from . import preempt
 from .locks import READ, RECURSIVE_READ, WRITE, Lock, LockKind
 from .trace import caller_site
+
+__trace__ = LOCKING
 
 if TYPE_CHECKING:
     from .judge import Judge
@@ -77,6 +80,7 @@ class Locks:
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
+    @machinery
     def raw_release(self, cpu: Processor, lock: Lock) -> None:
         """Let go of a lock and hand it to the first waiter; preemption stays as it is."""
         if self.lockdep.on:
@@ -304,16 +308,16 @@ class Locks:
             self.lockdep.acquire(cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
         rtlock = self.rt and lock.lock_class.kind in _SPINNING
 
-        async def sleep_on(contended: Lock) -> None:
+        async def _sleep_on(contended: Lock) -> None:
             await cpu.sleep_on(contended, rtlock=rtlock)
 
         if read != WRITE:
-            await self._share(cpu, lock, read, sleep_on)
+            await self._share(cpu, lock, read, _sleep_on)
             return
         if lock.owner is None and not lock.readers:
             lock.owner = cpu.current
         elif not (self._optimistic(lock) and await cpu.spin_on_owner(lock)):
-            await sleep_on(lock)
+            await _sleep_on(lock)
         cpu.clock += self.uncontended_ns
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()

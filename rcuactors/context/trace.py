@@ -1,124 +1,131 @@
 """Call traces: from Python's stack to the kernel functions that it stands for.
 
-A running coroutine's frames are nested as calls are, so the stack at a check is the kernel's call chain. Public
-functions of the model bear the kernel's names and are shown by name; private helpers and the machinery below are left
-out; frames outside the package are the scenario's, and are shown with file and line, since those are the lines that
-the reader can change.
+A running coroutine's frames are nested as calls are, so the stack at a check is the kernel's call chain. What a frame
+stands for its own module says, or the function itself (`marks`): functions of the model bear the kernel's names and
+are shown by name; private helpers and machinery are left out; what says nothing is the scenario's, and is shown with
+file and line, since those are the lines that the reader can change.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Final
+from typing import Any, Final
 
+import attrs
 import outcome
 import trio
 
-_PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
-_MACHINERY: Final = tuple(
-    str(Path(_PACKAGE, part))
-    for part in (
-        "engine",
-        "context",
-        "designs",
-        str(Path("rcu", "oracle.py")),
-        str(Path("kernel", "waiting.py")),
-        str(Path("mm", "page_lists.py")),
-        str(Path("mm", "irqsave.py")),
-        "machine.py",
-        "scenario.py",
-        "kapi",
-        "testing.py",
-        "report",
-        "cli",
-        "explore",
-    )
-)
-_SHOWN_ANYWAY: Final = str(Path(_PACKAGE, "context", "locking.py"))
-_LOCKING: Final = frozenset({_SHOWN_ANYWAY, str(Path(_PACKAGE, "kapi", "locking.py"))})
-_FLOW: Final = frozenset(
-    {
-        "point",
-        "attend",
-        "hardirq",
-        "body",
-        "run_handler",
-        "main",
-        "sleep",
-        "sleep_on",
-        "raw_release",
-        "spin",
-        "spin_on_owner",
-        "note_switch",
-        "report",
-        "report_underflow",
-        "check_dereference",
-    }
-)
+from ..marks import FunctionMark, Mark, mark_of
+
 _WAITS: Final = (
     str(Path(trio.__file__).parent) + os.sep,
     str(Path(outcome.__file__).parent) + os.sep,
     contextlib.__file__,
 )
 """Python's and Trio's own frames between a scenario's lines say nothing about either."""
-_INLINE: Final = frozenset(
-    {
-        "local_bh_disable",
-        "rcu_read_lock",
-        "rcu_read_lock_bh",
-        "rcu_read_lock_sched",
-        "rcu_read_unlock",
-        "rcu_read_unlock_bh",
-        "rcu_read_unlock_sched",
-    }
-)
-"""Inline in include/linux/bottom_half.h and rcupdate.h: their _THIS_IP_ is a place in whoever calls them."""
-_DRIVER: Final = str(Path(_PACKAGE, "engine", "strand.py"))
-
-_kinds: dict[CodeType, str] = {}
 
 
-def _classify(code: CodeType) -> str:
-    """'model', 'scenario', 'hidden' or 'bottom' (the strand's driver, below which nothing is of interest)."""
-    kind = _kinds.get(code)
-    if kind is None:
-        name = code.co_filename
-        if name == _DRIVER:
-            kind = "bottom"
-        elif name.startswith(_WAITS):
-            kind = "hidden"
-        elif not name.startswith(_PACKAGE + os.sep) or name.startswith(str(Path(_PACKAGE, "_scenarios"))):
-            kind = "scenario"
-        elif code.co_name.startswith(("_", "<")) or code.co_name in _FLOW:
-            kind = "hidden"
-        elif name == _SHOWN_ANYWAY:
-            kind = "model"
-        else:
-            kind = "hidden" if name.startswith(_MACHINERY) else "model"
-        _kinds[code] = kind
-    return kind
+class _Kind(enum.Enum):
+    """What becomes of a frame."""
+
+    BY_NAME = enum.auto()
+    SCENARIO = enum.auto()
+    HIDDEN = enum.auto()
+    BOTTOM = enum.auto()
 
 
-def site_of(code: CodeType, line: int) -> str:
+@attrs.frozen
+class _Look:
+    """What one function's frames look like. `locking` and `inline` are for places, not for traces."""
+
+    code: CodeType
+    kind: _Kind
+    name: str
+    locking: bool = False
+    inline: bool = False
+
+
+_looks: Final[dict[int, _Look]] = {}
+"""By id() of the code object, which a look keeps alive: hashing one costs more than all the rest here."""
+
+_modules: Final[dict[str, Mark | None]] = {}
+
+
+def _mark_of_module(names: Mapping[str, Any]) -> Mark | None:
+    """What a module's names say, or those of the packages around it, the innermost first."""
+    mark = names.get("__trace__")
+    if isinstance(mark, Mark):
+        return mark
+    around = names.get("__package__") or ""
+    if around == names.get("__name__"):
+        around = around.rpartition(".")[0]
+    if around not in _modules:
+        package = sys.modules.get(around)
+        _modules[around] = _mark_of_module(vars(package)) if package is not None else None
+    return _modules[around]
+
+
+def _kind_of(code: CodeType, mark: Mark | None, function: FunctionMark | None) -> _Kind:
+    if code.co_filename.startswith(_WAITS):
+        return _Kind.HIDDEN
+    if mark is None:
+        return _Kind.SCENARIO
+    if mark is Mark.BOTTOM:
+        return _Kind.BOTTOM
+    if function is not None and (function.name or function.hidden):
+        return _Kind.HIDDEN if function.hidden else _Kind.BY_NAME
+    hidden = mark is Mark.MACHINERY or code.co_name.startswith(("_", "<"))
+    return _Kind.HIDDEN if hidden else _Kind.BY_NAME
+
+
+def _look_at(code: CodeType, names: Mapping[str, Any]) -> _Look:
+    """The look of a function of the module that has these names."""
+    look = _looks.get(id(code))
+    if look is None:
+        mark, function = _mark_of_module(names), mark_of(code)
+        look = _looks[id(code)] = _Look(
+            code,
+            _kind_of(code, mark, function),
+            (function.name if function is not None else "") or code.co_name,
+            locking=mark is Mark.LOCKING,
+            inline=function is not None and function.inline,
+        )
+    return look
+
+
+def _text(look: _Look, line: int) -> str:
     """`function (file.py:line)` for a scenario's code, the bare function name for the model's."""
-    if _classify(code) == "scenario":
-        return f"{code.co_name} ({Path(code.co_filename).name}:{line})"
-    return code.co_name
+    if look.kind is _Kind.SCENARIO:
+        return f"{look.name} ({Path(look.code.co_filename).name}:{line})"
+    return look.name
 
 
-def site_in(code: CodeType, position: int) -> str:
-    """The same for a position in a code object (a frame's f_lasti), which is cheaper to keep than a line."""
+Origin = tuple[CodeType, int]
+"""A place in a function, cheaper to keep than a line: its code object, and the position in it."""
+
+
+def origin_of(frame: FrameType) -> Origin:
+    """Where a frame stands now."""
+    code = frame.f_code
+    _look_at(code, frame.f_globals)
+    return code, frame.f_lasti
+
+
+def site_of(origin: Origin) -> str:
+    """The text of a place that came from `origin_of`."""
+    code, position = origin
     line = code.co_firstlineno
     for start, end, number in code.co_lines():
         if start <= position < end and number is not None:
             line = number
             break
-    return site_of(code, line)
+    return _text(_looks[id(code)], line)
 
 
 def call_trace(start: FrameType | None = None) -> list[str]:
@@ -127,11 +134,11 @@ def call_trace(start: FrameType | None = None) -> list[str]:
     lines: list[str] = []
     at: FrameType | None = frame
     while at is not None:
-        kind = _classify(at.f_code)
-        if kind == "bottom":
+        look = _look_at(at.f_code, at.f_globals)
+        if look.kind is _Kind.BOTTOM:
             break
-        if kind != "hidden":
-            lines.append(site_of(at.f_code, at.f_lineno))
+        if look.kind is not _Kind.HIDDEN:
+            lines.append(_text(look, at.f_lineno))
         at = at.f_back
     return lines
 
@@ -144,8 +151,9 @@ def suspended_trace(coroutine: object) -> list[str]:
         frame = getattr(at, "cr_frame", None) or getattr(at, "gi_frame", None)
         if frame is None:
             break
-        if _classify(frame.f_code) not in ("hidden", "bottom"):
-            lines.append(site_of(frame.f_code, frame.f_lineno))
+        look = _look_at(frame.f_code, frame.f_globals)
+        if look.kind not in (_Kind.HIDDEN, _Kind.BOTTOM):
+            lines.append(_text(look, frame.f_lineno))
         at = getattr(at, "cr_await", None) or getattr(at, "gi_yieldfrom", None)
     return lines[::-1]
 
@@ -153,7 +161,7 @@ def suspended_trace(coroutine: object) -> list[str]:
 def site_of_unlock() -> str:
     """Who called the function that lets a lock go (_RET_IP_ of _raw_spin_unlock() and the like)."""
     at: FrameType | None = sys._getframe(2)
-    while at is not None and at.f_code.co_filename in _LOCKING:
+    while at is not None and _look_at(at.f_code, at.f_globals).locking:
         at = at.f_back
     return _site_from(at)
 
@@ -165,11 +173,13 @@ def caller_site() -> str:
 
 def _site_from(at: FrameType | None) -> str:
     while at is not None:
-        kind = _classify(at.f_code)
-        if kind == "bottom":
+        code = at.f_code
+        look = _looks.get(id(code)) or _look_at(code, at.f_globals)
+        kind = look.kind
+        if kind is _Kind.BOTTOM:
             break
-        if kind == "scenario" or (kind == "model" and at.f_code.co_name not in _INLINE):
-            return site_of(at.f_code, at.f_lineno)
+        if kind is not _Kind.HIDDEN and not look.inline:
+            return _text(look, at.f_lineno)
         at = at.f_back
     return "swapper"
 

@@ -18,7 +18,10 @@ import outcome
 import trio
 
 from ..errors import BadInput
+from ..marks import BOTTOM
 from .errors import RunOver
+
+__trace__ = BOTTOM
 
 if TYPE_CHECKING:
     from .conductor import Conductor

@@ -4,3 +4,7 @@ Knows nothing of memory and RCU. What floors above hang into a CPU (a page list,
 themselves, by CPU number; what they must hear of (a context switch, a tick, idleness) they hear through
 `hooks.CpuHooks`.
 """
+
+from ..marks import KERNEL
+
+__trace__ = KERNEL

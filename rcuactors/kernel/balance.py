@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING
 
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
+from ..marks import machinery
 
 if TYPE_CHECKING:
     from .cpu import Cpu
 
 
+@machinery
 def report(cpu: Cpu, title: str) -> None:
     """One line, and the stack. Raises under panic_on_warn."""
     text = "\n".join([title, *cpu.judge.stack(cpu, call_trace())])
     cpu.judge.report(cpu, ViolationKind.BAD_CONTEXT, title, text)
 
 
+@machinery
 def report_underflow(cpu: Cpu) -> None:
     """preempt_count_sub() below zero: reported while lockdep is armed, which this ends; the count stays as it is."""
     if cpu.judge.debug_locks:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from ..context.locks import LockKind
 from ..engine.errors import RunOver
+from ..marks import machinery
 from .thread import ThreadState
 from .waiting import report_cycle, report_lockup
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .thread import Thread
 
 
+@machinery
 async def spin(cpu: Cpu, lock: Lock) -> None:
     """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
     await _spin(cpu, lock, optimistic=False)
@@ -38,6 +40,7 @@ async def mutex_optimistic_spin(cpu: Cpu, lock: Lock) -> bool:
     return taken
 
 
+@machinery
 async def sleep_on(cpu: Cpu, lock: Lock, *, rtlock: bool) -> None:
     """Sleep until the lock is handed over. With `rtlock` the switch counts as a preemption (SM_RTLOCK_WAIT)."""
     me = cpu.current

@@ -19,6 +19,7 @@ from ..context.processor import Processor
 from ..context.violation import KernelBug
 from ..engine.errors import RunOver
 from ..engine.strand import Strand
+from ..marks import machinery
 from . import balance, contention
 from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
 from .thread import RunQueue, Thread, ThreadState
@@ -51,12 +52,14 @@ class Cpu(Processor):
 
     # -- points ------------------------------------------------------------------------------------------------------
 
+    @machinery
     async def point(self) -> None:
         """Others may act, interrupts may arrive, a more urgent thread may take over."""
         await self.conductor.pause(self)
         if self.attention:
             await self.attend()
 
+    @machinery
     async def attend(self) -> None:
         """Serve what has arrived, as far as the running context lets it through."""
         ctx = self.ctx
@@ -114,6 +117,7 @@ class Cpu(Processor):
 
     # -- interrupts --------------------------------------------------------------------------------------------------
 
+    @machinery
     async def hardirq(self, message: HardIrq) -> None:
         """Serve one hardware interrupt on the stack of the current thread."""
         ctx, costs = self.ctx, self.system.costs
@@ -216,6 +220,7 @@ class Cpu(Processor):
         self.need_resched = True
         self.attention = True
 
+    @machinery
     def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
         """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch()."""
         if leaving.ctx.preempt_count and not self.in_idle_loop:
@@ -267,6 +272,7 @@ class Cpu(Processor):
         if was_idle and not self.idle:
             self.system.ticks.restart(self)
 
+    @machinery
     async def sleep(self, reason: str, *, rtlock: bool = False) -> None:
         """The current thread sleeps until somebody wakes it; as schedule_rtlock() does, if `rtlock`."""
         thread = self.current
@@ -320,14 +326,17 @@ class Cpu(Processor):
 
     # -- contended locks ---------------------------------------------------------------------------------------------
 
+    @machinery
     async def spin(self, lock: Lock) -> None:
         """Burn time until the lock is handed over; interrupts are served meanwhile if they are on."""
         await contention.spin(self, lock)
 
+    @machinery
     async def spin_on_owner(self, lock: Lock) -> bool:
         """Spin for as long as a mutex's owner runs and nobody wants this CPU; whether the lock is ours."""
         return await contention.mutex_optimistic_spin(self, lock)
 
+    @machinery
     async def sleep_on(self, lock: Lock, *, rtlock: bool = False) -> None:
         """Sleep until the lock is handed over."""
         await contention.sleep_on(self, lock, rtlock=rtlock)
@@ -338,6 +347,7 @@ class Cpu(Processor):
 
     # -- strands: the idle thread, and the gate of every thread ------------------------------------------------------
 
+    @machinery
     async def main(self) -> None:
         """do_idle(): the CPU's own strand, around the nursery of its threads."""
         async with trio.open_nursery() as nursery:

@@ -18,6 +18,7 @@ import attrs
 
 from ..context.locks import Lock, LockKind
 from ..engine.device import Device
+from ..marks import machinery
 from .messages import HardIrq, HrtimerArmed, HrtimerCancelled
 from .softirq import Softirq
 
@@ -165,6 +166,7 @@ class ClockEventDevice(Device):
         self._queue: list[tuple[int, int, Cpu]] = []
         self._expiry: dict[int, int] = {}
 
+    @machinery
     async def main(self) -> None:
         """Wait for the next expiry or the next message, for ever."""
         while True:

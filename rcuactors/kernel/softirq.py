@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ..context import preempt
 from ..context.locks import Lock, LockKind
 from ..context.trace import caller_site
+from ..marks import inline
 from . import balance
 from .thread import ThreadState, Urgency
 
@@ -75,6 +76,7 @@ class Softirqs:
 
     # -- bottom halves off and on ------------------------------------------------------------------------------------
 
+    @inline
     async def local_bh_disable(self, cpu: Cpu) -> None:
         """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it, and it may sleep."""
         if self._threaded:

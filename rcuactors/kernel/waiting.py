@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
+from ..marks import MACHINERY
+
+__trace__ = MACHINERY
 
 if TYPE_CHECKING:
     from ..context.locks import Lock

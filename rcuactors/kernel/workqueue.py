@@ -16,6 +16,7 @@ import attrs
 
 from ..context.locks import Lock, LockKind
 from ..engine.device import Device
+from ..marks import machinery
 from .balance import check_work
 from .completion import Completion, complete, wait_for_completion
 from .messages import WakeUp, WorkerSleeping, WorkQueued
@@ -325,6 +326,7 @@ class Manager(Device):
         super().__init__(name="workqueue", index=index)
         self._workqueues = workqueues
 
+    @machinery
     async def main(self) -> None:
         """Wait for messages, for ever."""
         system = self._workqueues.system

@@ -2,3 +2,7 @@
 
 How a page is got is a design's business (`designs/`).
 """
+
+from ..marks import KERNEL
+
+__trace__ = KERNEL

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..marks import machinery
 from . import invariants
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Monitor:
         await locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
 
-    async def _start_batches(self, cpu: Cpu, krcp: Krc) -> None:
+    @machinery
+    async def start_batches(self, cpu: Cpu, krcp: Krc) -> None:
         """Under krcp->lock, if it is time: move what can be moved into batches, and ask for their grace periods.
 
         In v5.9 to v5.11 this is kfree_rcu_drain_unlock() and queue_kfree_rcu_work(), in v6.1 the loop in the monitor.
@@ -53,6 +55,3 @@ class Monitor:
         await self._arming.attempted(cpu, krcp, stayed=stayed)
         if invariants.checked:
             invariants.check(kvfree, krcp)
-
-    start_batches = _start_batches
-    """For the shrinker, who has the lock. No frame of it in a call trace: no kernel function bears the name."""

@@ -3,3 +3,7 @@
 Knows nothing of RCU; what happens to objects it tells to an observer (`objects.LifetimeObserver`), which the machine
 makes the oracle.
 """
+
+from ..marks import KERNEL
+
+__trace__ = KERNEL

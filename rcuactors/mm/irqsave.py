@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..context.locks import Lock, LockKind
+from ..marks import MACHINERY
+
+__trace__ = MACHINERY
 
 if TYPE_CHECKING:
     from ..context.locking import Locks

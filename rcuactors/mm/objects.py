@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import CodeType
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import attrs
 
-from ..context.trace import site_in
+from ..context.trace import Origin, site_of
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -34,7 +33,7 @@ class KObject:
     address: int
     size: int
     home: object
-    origin: tuple[CodeType, int]
+    origin: Origin
     state: int = 0
     locks_inside: int = 0
     retired_serial: int = attrs.field(init=False)
@@ -48,7 +47,7 @@ class KObject:
     @property
     def allocated_at(self) -> str:
         """`function (file.py:line)` of the allocation."""
-        return site_in(*self.origin)
+        return site_of(self.origin)
 
 
 @attrs.define(eq=False, repr=False)

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from ..context.locks import Lock, LockKind
+from ..marks import MACHINERY
+
+__trace__ = MACHINERY
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

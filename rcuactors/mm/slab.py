@@ -12,12 +12,12 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Sequence
 from sys import _getframe
-from types import CodeType
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..context.locks import Lock, LockKind
+from ..context.trace import Origin, origin_of
 from ..errors import BadInput
 from .gfp import GFP_KERNEL, Gfp
 from .irqsave import spin_lock_irqsave, spin_unlock_irqrestore
@@ -90,7 +90,7 @@ class SlabAllocator(ABC):
         self._conductor = system.conductor
         self._kmalloc_ns = system.costs.kmalloc_ns
         self.sheaves = rules.sheaves(system, self) if rules.sheaves is not None else None
-        self._origin: tuple[CodeType, int] = (_getframe().f_code, 0)
+        self._origin: Origin = origin_of(_getframe())
 
     @abstractmethod
     def _list_lock_kind(self) -> LockKind:
@@ -168,7 +168,7 @@ class SlabAllocator(ABC):
         caller, origin = _getframe(1), self._origin
         if origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
             # One tuple for a loop's million allocations.
-            origin = self._origin = (caller.f_code, caller.f_lasti)
+            origin = self._origin = origin_of(caller)
         item = KObject(address, size, slab, origin)
         self._observer.allocated(item)
         return item

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..context import preempt
 from ..context.locks import LockKind
+from ..context.trace import origin_of
 from ..errors import BadInput
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
@@ -44,8 +45,7 @@ class Vmalloc:
         """Virtually contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
         if not 1 <= size <= _LARGEST:
             raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
-        caller = _getframe(1)
-        origin = (caller.f_code, caller.f_lasti)
+        origin = origin_of(_getframe(1))
         self._pages.might_alloc(cpu, gfp)
         system = self._system
         count = -(-size // PAGE_SIZE)

@@ -4,3 +4,7 @@ The rig does on the model what a kernel module did on real machines: a thread en
 operation there (operations.py), on a fresh machine for every cell (rig.py). The verdict is the kernel's own first
 report (verdict.py), so it follows from the mechanisms below and from nothing in here.
 """
+
+from ..marks import KERNEL
+
+__trace__ = KERNEL

@@ -6,6 +6,7 @@ from typing import Final
 
 from ..context.locks import Lock, LockKind
 from ..kapi import Kernel
+from ..marks import machinery
 
 HOLD_US: Final = 500_000
 _PAGES: Final = 200
@@ -41,6 +42,7 @@ class Contender:
             self._wanted = False
             await self._k.wait_for_completion(self._resting)
 
+    @machinery
     async def main(self) -> None:
         """The thread."""
         k = self._k

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from ..marks import machinery
+
 if TYPE_CHECKING:
     from .rig import Rig
 
@@ -53,6 +55,7 @@ async def raw_spin_irqsave(rig: Rig, body: Body) -> None:
     await rig.k.raw_spin_unlock_irqrestore(rig.ctx_raw, flags)
 
 
+@machinery
 async def spin(rig: Rig, body: Body) -> None:
     """spin_lock()."""
     await rig.k.spin_lock(rig.ctx_spin)

@@ -27,6 +27,7 @@ from ..kernel.cpu import Cpu
 from ..kernel.thread import Thread
 from ..kernel.waiting import describe_stuck
 from ..machine import Machine, Setup
+from ..marks import machinery
 from .cells import Cell
 from .contender import Contender
 from .contexts import CONTEXTS, LATE
@@ -89,6 +90,7 @@ class _Watch(Device):
         super().__init__(name="nest_watch", index=index)
         self._rig = rig
 
+    @machinery
     async def main(self) -> None:
         """Wait for the beginning, and from there as long as the rig waited."""
         conductor = self._rig.machine.conductor

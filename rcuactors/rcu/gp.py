@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..engine.device import Device
+from ..marks import machinery
 from . import seq as gp_seq
 from .messages import (
     GracePeriodEnded,
@@ -61,6 +62,7 @@ class GracePeriodMachine(Device):
         self._stalls = 0
         self._on_stall = on_stall
 
+    @machinery
     async def main(self) -> None:
         """Wait for requests, reports and the time of the next scan, for ever."""
         while True:

@@ -14,6 +14,9 @@ from typing import Final, Protocol, TypeVar
 import attrs
 
 from ..context.violation import ViolationKind
+from ..marks import MACHINERY
+
+__trace__ = MACHINERY
 
 LIVE: Final = 0
 RETIRED: Final = 1

@@ -19,6 +19,7 @@ from ..context.trace import caller_site, suspended_trace
 from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
 from ..kernel.thread import ThreadState
+from ..marks import inline, machinery
 from .messages import QuiescentStateReported, ReaderBlocked, ReaderExited
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class ReadSide:
         make_map = system.lock_factory.make_map
         self.rcu, self.rcu_bh, self.rcu_sched = make_map(RCU_MAP), make_map(RCU_BH_MAP), make_map(RCU_SCHED_MAP)
         self._preemptible = system.config.preemptible_kernel
+        self._forbid_sleep()
         system.locks.readers_are_told(self._enter_rt_lock, self._leave_rt_lock)
         system.hooks.on_switch.append(self.note_context_switch)
         system.hooks.on_exit.append(self._exit)
@@ -64,13 +66,24 @@ class ReadSide:
         if not self._preemptible:
             system.hooks.on_cond_resched.append(self.report)
 
+    def _forbid_sleep(self) -> None:
+        """rcu_sleep_check(): readers of preemptible RCU may be switched out; so may RCU-bh on PREEMPT_RT."""
+        judge = self.system.judge
+        if not self._preemptible:
+            judge.never_sleep_in(self.rcu, "RCU")
+        if not self.system.config.PREEMPT_RT:
+            judge.never_sleep_in(self.rcu_bh, "RCU-bh")
+        judge.never_sleep_in(self.rcu_sched, "RCU-sched")
+
     # -- sections ----------------------------------------------------------------------------------------------------
 
+    @inline
     def rcu_read_lock(self, cpu: Cpu) -> None:
         """Enter a read-side section; never waits."""
         cpu.clock += self.system.costs.rcu_read_ns
         self._nest(cpu)
 
+    @inline
     def rcu_read_unlock(self, cpu: Cpu) -> None:
         """Leave the innermost section.
 
@@ -79,21 +92,25 @@ class ReadSide:
         cpu.clock += self.system.costs.rcu_read_ns
         self._unnest(cpu)
 
+    @inline
     async def rcu_read_lock_bh(self, cpu: Cpu) -> None:
         """rcu_read_lock_bh(): bottom halves off, which is a read-side section to every flavour."""
         await self.system.softirqs.local_bh_disable(cpu)
         self._open(cpu, self.rcu_bh)
 
+    @inline
     async def rcu_read_unlock_bh(self, cpu: Cpu) -> None:
         """rcu_read_unlock_bh()."""
         self._close(cpu, self.rcu_bh)
         await self.system.softirqs.local_bh_enable(cpu)
 
+    @inline
     def rcu_read_lock_sched(self, cpu: Cpu) -> None:
         """rcu_read_lock_sched(): preemption off."""
         cpu.preempt_disable(caller_site())
         self._open(cpu, self.rcu_sched)
 
+    @inline
     async def rcu_read_unlock_sched(self, cpu: Cpu) -> None:
         """rcu_read_unlock_sched()."""
         self._close(cpu, self.rcu_sched)
@@ -183,6 +200,7 @@ class ReadSide:
         is_held, ctx = self.system.lockdep.is_held, cpu.ctx
         return is_held(ctx, self.rcu) or is_held(ctx, self.rcu_bh) or is_held(ctx, self.rcu_sched)
 
+    @machinery
     def check_dereference(self, cpu: Cpu) -> None:
         """rcu_dereference_check(): rcu_read_lock() is what it has to be under, no other flavour."""
         if not self.system.lockdep.is_held(cpu.ctx, self.rcu):
@@ -190,6 +208,7 @@ class ReadSide:
 
     # -- quiescent states --------------------------------------------------------------------------------------------
 
+    @machinery
     def report(self, cpu: Cpu) -> None:
         """rcu_report_qs_rdp(): the CPU has passed through a quiescent state."""
         seq = self.qs_needed.pop(cpu.cpu_id, None)

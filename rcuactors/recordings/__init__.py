@@ -6,10 +6,13 @@ context, and what followed (page-cache refills, monitor runs, grace periods, bul
 reads; `replay` drives a machine with the calls.
 """
 
+from rcuactors.marks import KERNEL
 from rcuactors.recordings.calls import Call
 from rcuactors.recordings.ftrace import TraceLine, context_of, format_line, parse_line
 from rcuactors.recordings.observed import Observed
 from rcuactors.recordings.recording import Recording, UnknownLine, read_recording
+
+__trace__ = KERNEL
 
 __all__ = [
     "Call",

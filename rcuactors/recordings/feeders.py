@@ -13,6 +13,7 @@ from typing import Final
 from attrs import Factory, define, field
 
 from rcuactors.kapi import Kernel
+from rcuactors.marks import machinery
 from rcuactors.mm.objects import KObject
 from rcuactors.recordings.calls import Call
 from rcuactors.recordings.sections import Feed, Section
@@ -74,6 +75,7 @@ class _Feeder:
             "hardirq": self.hardirq_section,
         }
 
+    @machinery
     async def main(self) -> None:
         """Go through the sections."""
         if self.feed.cold:

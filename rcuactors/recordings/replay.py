@@ -39,13 +39,13 @@ class Replay:
         feeds, skipped = feeds_of(recording)
         replayed = Replayed(skipped=skipped)
 
-        async def body(k: Kernel) -> None:
+        async def _body(k: Kernel) -> None:
             await replay_calls(k, feeds, replayed)
 
         scenario = Scenario(
             name="replay",
             about=f"the calls of the recording {recording.name}",
-            body=body,
+            body=_body,
             parameters={},
             settings=settings_of(recording),
             early_boot=False,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
@@ -10,7 +13,10 @@ import trio
 from rcuactors import Kernel, ViolationKind
 from rcuactors.context import trace
 from rcuactors.context.waittype import WaitNumbers, WaitType
+from rcuactors.marks import Mark, inline, machinery, stands_for
 from rcuactors.testing import RcuLab
+
+Decorator = Callable[[Any], Any] | None
 
 
 async def caller(k: Kernel) -> None:
@@ -96,10 +102,112 @@ def test_a_thread_that_ends_badly_is_told_of_by_do_exit(rcu_lab: RcuLab) -> None
     assert found.line == "do_exit"
 
 
-def test_a_scenario_beside_the_package_with_a_longer_name_is_a_scenario(tmp_path: Path) -> None:
-    path = Path(trace.__file__).parent.parent.parent / "rcuactors-scenarios" / "mine.py"
-    code = compile("def mine(): pass", str(path), "exec").co_consts[0]
-    assert trace.site_of(code, 7) == "mine (mine.py:7)"
+def run_in(names: dict[str, Any], source: str, function: str) -> None:
+    """Call a function of a module that has these names."""
+    exec(compile(source, "somewhere/mine.py", "exec"), names)  # noqa: S102 - it is the module that is tested
+    names[function]()
+
+
+def trace_in(names: dict[str, Any], source: str, function: str = "f") -> list[str]:
+    """The trace from where it calls `look()` to this test."""
+    said: list[list[str]] = []
+    names["look"] = lambda: said.append(trace.call_trace(sys._getframe(1)))
+    run_in(names, source, function)
+    return list(itertools.takewhile(lambda line: not line.startswith("run_in"), said[0]))
+
+
+def place_in(names: dict[str, Any], source: str, function: str = "f") -> str:
+    """The place of whatever calls `look()`."""
+    said: list[str] = []
+    names["look"] = lambda: said.append(trace.caller_site())
+    run_in(names, source, function)
+    return said[0]
+
+
+PLAIN = "def f():\n    look()\n"
+DEEP = "def f():\n    _g()\n\ndef _g():\n    h()\n\ndef h():\n    look()\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "source", "shown"),
+    [
+        ({}, PLAIN, ["f (mine.py:2)"]),
+        ({"__name__": "f", "__package__": ""}, PLAIN, ["f (mine.py:2)"]),
+        ({"__trace__": "somebody's own"}, PLAIN, ["f (mine.py:2)"]),
+        ({"__trace__": Mark.KERNEL}, PLAIN, ["f"]),
+        ({"__trace__": Mark.KERNEL}, DEEP, ["h", "f"]),
+        ({"__trace__": Mark.LOCKING}, DEEP, ["h", "f"]),
+        ({"__trace__": Mark.MACHINERY}, DEEP, []),
+        ({"__name__": "rcuactors.mm.new", "__package__": "rcuactors.mm"}, PLAIN, ["f"]),
+        ({"__name__": "rcuactors.mm.new.room", "__package__": "rcuactors.mm.new"}, PLAIN, ["f (mine.py:2)"]),
+        ({"__name__": "rcuactors.mm", "__package__": "rcuactors.mm"}, PLAIN, []),
+        ({"__name__": "rcuactors.new", "__package__": "rcuactors"}, PLAIN, []),
+        ({"__name__": "elsewhere.new", "__package__": "elsewhere"}, PLAIN, ["f (mine.py:2)"]),
+    ],
+)
+def test_a_module_says_what_its_functions_are_and_else_the_package_around_it(
+    names: dict[str, Any], source: str, shown: list[str]
+) -> None:
+    assert trace_in(dict(names), source) == shown
+
+
+def test_a_bottom_ends_a_trace_and_a_place() -> None:
+    assert trace_in({"__trace__": Mark.BOTTOM}, PLAIN) == []
+    assert place_in({"__trace__": Mark.BOTTOM}, DEEP) == "swapper"
+
+
+@pytest.mark.parametrize(
+    ("decorator", "in_trace", "as_place"),
+    [
+        (None, ["f", "g"], "f"),
+        (machinery, ["g"], "g"),
+        (inline, ["f", "g"], "g"),
+        (stands_for("rmqueue_pcplist"), ["rmqueue_pcplist", "g"], "rmqueue_pcplist"),
+    ],
+)
+def test_a_function_may_differ_from_its_module(decorator: Decorator, in_trace: list[str], as_place: str) -> None:
+    names: dict[str, Any] = {"__trace__": Mark.KERNEL, "mark": decorator or (lambda function: function)}
+    source = "@mark\ndef f():\n    look()\n\ndef g():\n    f()\n"
+    assert trace_in(dict(names), source, "g") == in_trace
+    assert place_in(names, source, "g") == as_place
+
+
+def test_a_helper_can_stand_for_a_kernel_function_in_a_module_of_machinery() -> None:
+    names = {"__trace__": Mark.MACHINERY, "mark": stands_for("rmqueue_pcplist")}
+    assert trace_in(names, "@mark\ndef _f():\n    look()\n\ndef g():\n    _f()\n", "g") == ["rmqueue_pcplist"]
+
+
+def test_a_mark_leaves_the_function_as_it_is() -> None:
+    def f() -> None: ...
+
+    assert inline(f) is machinery(f) is stands_for("other")(f) is f
+    assert f.__dict__ == {}
+
+
+def test_two_functions_that_are_equal_as_code_keep_their_own_marks() -> None:
+    """Code objects are compared by what they do, not by the file that they came from."""
+    own: dict[str, Any] = {"__trace__": Mark.KERNEL, "mark": stands_for("other")}
+    foreign: dict[str, Any] = {"__trace__": Mark.KERNEL, "mark": lambda function: function}
+    source = "@mark\ndef f():\n    look()\n"
+    assert trace_in(own, source) == ["other"]
+    assert trace_in(foreign, source) == ["f"]
+    assert own["f"].__code__ == foreign["f"].__code__
+
+
+def test_unlocking_is_told_by_who_called_into_the_locks() -> None:
+    """_RET_IP_ of an unlock: helpers and the lock's own functions are looked through, other kernel functions not."""
+    said: list[str] = []
+    locks: dict[str, Any] = {"__trace__": Mark.LOCKING, "look": lambda: said.append(trace.site_of_unlock())}
+    run_in(locks, DEEP, "f")
+    run_in({"__trace__": Mark.KERNEL, "locks_f": locks["f"]}, "def user():\n    locks_f()\n", "user")
+    assert said[0].startswith("run_in (test_trace.py:")
+    assert said[1:] == ["user"]
+
+
+def test_an_origin_is_told_by_line() -> None:
+    origin = trace.origin_of(sys._getframe())
+    line = test_an_origin_is_told_by_line.__code__.co_firstlineno + 1
+    assert trace.site_of(origin) == f"test_an_origin_is_told_by_line (test_trace.py:{line})"
 
 
 def test_the_innermost_scenario_line_is_named() -> None:
