@@ -103,7 +103,7 @@ class Callbacks:
         self.invoked = 0
         hooks = system.hooks
         hooks.on_tick.append(self._tick)
-        hooks.keeps_tick = self._needs_tick
+        hooks.keep_tick_if(self._needs_tick)
         hooks.softirqs[Softirq.RCU] = self.rcu_core
         hooks.on_message[QuiescentStateNeeded] = self._qs_needed
         hooks.on_message[GracePeriodEnded] = self._gp_ended
