@@ -108,6 +108,7 @@ def test_an_await_that_is_missing_in_missed(write: Write) -> None:
     ("method", "wanted"),
     [
         ("def attach(self, kvfree):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
+        ("def rules(self, era_rules):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
         ("def prepare(self, kvfree, krcp):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
         (
             "async def take(self, kvfree, cpu, item, head):\n        return 'yes'",

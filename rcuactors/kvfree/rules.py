@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import BadInput
 from ..kernel.rules import KernelRules
+from ..mm.objects import PAGE_SIZE
 from ..mm.rules import MmRules
 from .parts.one_argument import OneArgument
 from .parts.refill import RefillRules
@@ -53,7 +54,7 @@ class Arming(Protocol):
 class KvfreeRules:
     """One version's constants and parts. `block_capacity` is KVFREE_BULK_MAX_ENTR with 4 KiB pages."""
 
-    block_capacity: int
+    block_capacity: int = attrs.field()
     drain_ms: int
     """KFREE_DRAIN_JIFFIES, in milliseconds."""
     min_cached_objs: int
@@ -72,6 +73,11 @@ class KvfreeRules:
     refill: RefillRules
     one_argument: OneArgument
     shrinker: Callable[[KvfreeRcu], Shrinker]
+
+    @block_capacity.validator
+    def _check_capacity(self, _attribute: object, capacity: int) -> None:
+        if not 0 < capacity <= PAGE_SIZE // 8:
+            raise BadInput(f"block_capacity={capacity}: needs a number from 1 to {PAGE_SIZE // 8}, a page of pointers")
 
 
 @attrs.frozen(kw_only=True)

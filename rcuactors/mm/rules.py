@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..context.locks import LockKind
+from ..errors import BadInput
 from .no_locks import NoLocks
 from .page_lists import PageLists
 
@@ -31,9 +32,14 @@ class MmRules:
     """What guards the CPUs' page lists, and how long they get."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
     """How a CPU's slab is guarded."""
-    zone_lock: LockKind = LockKind.SPINLOCK
+    zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
     """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
     no_locks: Callable[[], NoLocks] | None = None
     """What forbids the allocator's locks, in a kernel that has such a thing."""
     sheaves: Callable[[System, SlabAllocator], SheafLayer] | None = None
     """Arrays of objects between a CPU's slab and the slow path."""
+
+    @zone_lock.validator
+    def _check_zone_lock(self, _attribute: object, kind: LockKind) -> None:
+        if kind not in (LockKind.SPINLOCK, LockKind.RAW_SPINLOCK):
+            raise BadInput(f"zone_lock={kind}: needs LockKind.SPINLOCK or LockKind.RAW_SPINLOCK")
