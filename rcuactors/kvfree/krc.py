@@ -8,7 +8,7 @@ What happens to it under krcp->lock between two points is a plain function over 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -101,7 +101,8 @@ class Slot(Generic[T]):
 
     def of(self, krcp: Krc) -> T:
         """The CPU's."""
-        return cast("T", krcp.slots[self.index])
+        state: T = krcp.slots[self.index]
+        return state
 
 
 class Slots:
