@@ -13,9 +13,10 @@ from typing import Final
 
 import attrs
 
+from rcuactors.builds import USUAL_BUILDS
 from rcuactors.compare.contexts import CONTEXTS
 from rcuactors.compare.designs import find_designs
-from rcuactors.compare.kernels import BUILDS, find_kernels
+from rcuactors.compare.kernels import find_kernels
 from rcuactors.compare.probe import probe_cell
 from rcuactors.compare.verdict import Verdict, verdict_of
 from rcuactors.engine.choice import Timed
@@ -58,7 +59,7 @@ def shade_of(verdict: Verdict) -> Shade:
 
 def probed() -> Grid:
     """By design, and by kernel and context. This is the work."""
-    kernels = find_kernels(tuple(BUILDS), {})
+    kernels = find_kernels(USUAL_BUILDS, {})
     return {
         design.name: {
             (kernel.name, context): shade_of(verdict_of([probe_cell(design, kernel, context, Timed.name, 0)]))
@@ -72,10 +73,10 @@ def probed() -> Grid:
 def as_text(grid: Grid) -> Iterator[str]:
     """One character a cell."""
     width = max(map(len, grid))
-    yield " " * width + "".join(f"  {kernel:{len(CONTEXTS)}}" for kernel in BUILDS).rstrip()
-    yield " " * width + f"  {LETTERS[: len(CONTEXTS)]}" * len(BUILDS)
+    yield " " * width + "".join(f"  {kernel:{len(CONTEXTS)}}" for kernel in USUAL_BUILDS).rstrip()
+    yield " " * width + f"  {LETTERS[: len(CONTEXTS)]}" * len(USUAL_BUILDS)
     for design, cells in grid.items():
-        marks = "".join("  " + "".join(cells[kernel, context].mark for context in CONTEXTS) for kernel in BUILDS)
+        marks = "".join("  " + "".join(cells[kernel, context].mark for context in CONTEXTS) for kernel in USUAL_BUILDS)
         yield f"{design:{width}}{marks}"
     yield ""
     yield ", ".join(f"{letter} {context}" for letter, context in zip(LETTERS, CONTEXTS, strict=True))
@@ -85,7 +86,7 @@ def as_text(grid: Grid) -> Iterator[str]:
 def as_svg(grid: Grid) -> Iterator[str]:
     """One square a cell."""
     group = CELL * len(CONTEXTS) + GAP
-    wide, high = NAME_WIDTH + group * len(BUILDS) + 40, TOP + CELL * len(grid) + 50
+    wide, high = NAME_WIDTH + group * len(USUAL_BUILDS) + 40, TOP + CELL * len(grid) + 50
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
         'role="img" aria-labelledby="title desc">'
@@ -94,7 +95,7 @@ def as_svg(grid: Grid) -> Iterator[str]:
     yield '  <desc id="desc">Rows are designs, columns are contexts on three kernels.</desc>'
     yield from _styles()
     yield f'  <rect class="page" x="0.5" y="0.5" width="{wide - 1}" height="{high - 1}" rx="6"/>'
-    for number, kernel in enumerate(BUILDS):
+    for number, kernel in enumerate(USUAL_BUILDS):
         yield from _columns(kernel, NAME_WIDTH + group * number)
     for row, (design, cells) in enumerate(grid.items()):
         y = TOP + CELL * row
@@ -103,7 +104,7 @@ def as_svg(grid: Grid) -> Iterator[str]:
             _square(
                 cells[kernel, context], NAME_WIDTH + group * number + CELL * column, y, f"{design}, {kernel}, {context}"
             )
-            for number, kernel in enumerate(BUILDS)
+            for number, kernel in enumerate(USUAL_BUILDS)
             for column, context in enumerate(CONTEXTS)
         )
     x = NAME_WIDTH

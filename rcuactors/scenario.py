@@ -16,6 +16,7 @@ from typing import Any, Final
 import attrs
 import trio
 
+from .builds import USUAL_BUILDS
 from .config import Config, value_text, with_settings
 from .context.violation import KernelBug
 from .design_loading import DesignChoice
@@ -32,13 +33,6 @@ from .result import Result, collect
 
 Body = Callable[..., Awaitable[None]]
 
-PRESETS: Final[dict[str, dict[str, str]]] = {
-    "plain": {},
-    "prove": {"PROVE_RAW_LOCK_NESTING": "y"},
-    "rt": {"PREEMPT_RT": "y"},
-}
-"""The three kernels that every scenario is held to."""
-
 KERNELS: Final[dict[str, tuple[str, str | None]]] = {
     "v5.9": ("v5.9", None),
     "v5.9 direct": ("v5.9", "direct"),
@@ -47,7 +41,7 @@ KERNELS: Final[dict[str, tuple[str, str | None]]] = {
 """The kernels that every scenario is held to, v5.9 also without its PREEMPT_RT exemption: label -> (kernel, design)."""
 
 Expectation = Mapping[str, Mapping[str, str]]
-"""label of KERNELS -> name of PRESETS -> 'clean', or the kinds of violation in the order of their first report."""
+"""label of KERNELS -> one of USUAL_BUILDS -> 'clean', or the kinds of violation in the order of their first report."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +66,7 @@ def scenario(
 ) -> Callable[[Body], Scenario]:
     """Make a scenario of an async function.
 
-    `settings` and `early_boot` are as in `Scenario`; `expect` says what the run finds on each kernel and preset.
+    `settings` and `early_boot` are as in `Scenario`; `expect` says what the run finds on each kernel and build.
 
     Raises BadInput when the function, its parameters or the table are not of the right form.
     """
@@ -111,10 +105,10 @@ def _parameters_of(name: str, body: Body) -> dict[str, Any]:
 
 def _checked(name: str, expect: Expectation) -> Expectation:
     for label, row in expect.items():
-        if label not in KERNELS or set(row) - set(PRESETS):
+        if label not in KERNELS or set(row) - set(USUAL_BUILDS):
             raise BadInput(
                 f"scenario {name}: expectation for {label} {sorted(row)}: "
-                f"rows are {list(KERNELS)}, columns {list(PRESETS)}"
+                f"rows are {list(KERNELS)}, columns {list(USUAL_BUILDS)}"
             )
     return expect
 

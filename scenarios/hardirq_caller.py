@@ -6,8 +6,8 @@ raw_lock_caller, CPU 1 keeps the zone busy.
 * v5.9 asks for a page in the handler: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; on PREEMPT_RT it
   does not ask: clean.
 * v5.9 with --design direct takes the page list's lock in the handler on PREEMPT_RT, where it is a sleeping
-  lock that threads take with interrupts on: "inconsistent lock state". Then it sleeps there: "scheduling
-  while atomic".
+  lock that threads take with interrupts on: "sleeping function" and "inconsistent lock state". Then it sleeps
+  there: "scheduling while atomic".
 * v5.11 is clean everywhere.
 """
 
@@ -20,7 +20,7 @@ from rcuactors import GFP_KERNEL, Kernel, scenario, script
         "v5.9 direct": {
             "plain": "clean",
             "prove": "invalid-wait-context",
-            "rt": "inconsistent-lock-state, scheduling-while-atomic",
+            "rt": "sleeping-function, inconsistent-lock-state, scheduling-while-atomic",
         },
         "v5.11": {"plain": "clean", "prove": "clean", "rt": "clean"},
     }

@@ -1,21 +1,21 @@
 """preempt_off_caller: kvfree_rcu() with preemption off and no lock of the caller's own, page caches cold.
 
-lockdep does not look at preempt_count: what it reports on v5.9 is kvfree_rcu()'s own raw krcp->lock around
-the page allocator, so it would report the same from a preemptible caller. PREEMPT_RT, where the allocator
-sleeps, looks at preempt_count and nothing else.
+lockdep does not look at preempt_count: what it reports on v5.9 is kvfree_rcu()'s own raw krcp->lock around the page
+allocator, as from a preemptible caller. PREEMPT_RT, where the allocator sleeps, looks at preempt_count alone.
 
-* v5.9: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; clean on PREEMPT_RT, where it does not ask.
-* v5.9 with --design direct: "scheduling while atomic" on PREEMPT_RT.
-* v5.11 is clean everywhere.
+* v5.9: "Invalid wait context" with PROVE_RAW_LOCK_NESTING; clean on PREEMPT_RT, where it does not ask. v5.11: clean.
+* v5.9 with --design direct: "sleeping function" on PREEMPT_RT, then "scheduling while atomic".
 """
 
 from rcuactors import GFP_KERNEL, Kernel, scenario, script
+
+SLEEPS = "sleeping-function, scheduling-while-atomic"
 
 
 @scenario(
     expect={
         "v5.9": {"plain": "clean", "prove": "invalid-wait-context", "rt": "clean"},
-        "v5.9 direct": {"plain": "clean", "prove": "invalid-wait-context", "rt": "scheduling-while-atomic"},
+        "v5.9 direct": {"plain": "clean", "prove": "invalid-wait-context", "rt": SLEEPS},
         "v5.11": {"plain": "clean", "prove": "clean", "rt": "clean"},
     }
 )

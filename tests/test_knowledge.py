@@ -44,6 +44,8 @@ WORDS = {
     "preempt_off": "a context's name in results",
     "local_lock_t": "the type in C",
     "rt_mutex": "the type in C",
+    "PREEMPT_RT": "a configuration symbol",
+    "rcu_callback": "the kernel's event",
     "irq_work": "the interrupt's name in /proc and in events",
 }
 

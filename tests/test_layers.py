@@ -14,7 +14,7 @@ FLOORS = {
     "errors": -1,
     "config": -1,
     "spelling": -1,
-    "processes": -1,
+    "builds": -1,
     "marks": -1,
     "engine": 0,
     "context": 1,
@@ -39,7 +39,8 @@ FLOORS = {
     "recordings": 6,
     "report": 6,
     "selftest": 6,
-    "nesting": 6,
+    "lab": 6,
+    "lock_matrix": 6,
     "compare": 6,
     "templates": 7,
     "testing": 7,
@@ -49,7 +50,7 @@ FLOORS = {
 
 # Siblings of one floor that are built in this order: each may use those before it.
 ORDERED = (
-    ("errors", "spelling", "config", "processes", "marks"),
+    ("errors", "spelling", "config", "builds", "marks"),
     ("kvfree", "designs"),
     (
         "eras",
@@ -64,7 +65,9 @@ ORDERED = (
         "scenario",
         "loading",
     ),
-    ("explore", "report", "compare"),
+    ("lab", "lock_matrix"),
+    ("lab", "recordings"),
+    ("lab", "explore", "report", "compare"),
 )
 
 # What a lower floor may use of a higher one all the same, and why.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 MAX_LINES = 450
+MAX_FUNCTION_LINES = 50
 MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:work|tmp|home|root|Users)/[\w.-]+")
 
 
@@ -37,6 +38,27 @@ def test_the_list_of_files_is_not_empty(root: Path) -> None:
 def test_files_can_be_read_in_one_sitting(root: Path) -> None:
     sizes = {str(path.relative_to(root)): len(path.read_text().splitlines()) for path in tracked(root, ".py")}
     assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}
+
+
+def functions(source: str) -> dict[str, int]:
+    """Lines of each function, from its `def` to its end; one that holds others is measured with them."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {f"{node.name}:{node.lineno}": (node.end_lineno or node.lineno) - node.lineno + 1 for node in nodes}
+
+
+def test_functions_fit_a_screen(root: Path) -> None:
+    sizes = {
+        f"{path.relative_to(root)}:{name}": size
+        for path in tracked(root, ".py")
+        for name, size in functions(path.read_text()).items()
+    }
+    assert len(sizes) > 1000
+    assert {name: size for name, size in sizes.items() if size > MAX_FUNCTION_LINES} == {}
+
+
+def test_a_function_that_is_too_long_is_found() -> None:
+    body = "    pass\n" * MAX_FUNCTION_LINES
+    assert functions(f"class C:\n  async def f(self):\n{body}") == {"f:2": MAX_FUNCTION_LINES + 1}
 
 
 def test_every_module_says_what_it_is(root: Path) -> None:

@@ -14,19 +14,20 @@ from typing import Final
 import attrs
 import click
 
+from ..builds import USUAL_BUILDS
 from ..compare.board import Board, make_board
 from ..compare.designs import find_designs
 from ..compare.documents import COLUMNS, document_of, rows_of
 from ..compare.html import page_of
-from ..compare.kernels import BUILDS, find_kernels, to_measure
+from ..compare.kernels import find_kernels, to_measure
 from ..compare.tasks import Answer, Plan, Task, do, in_good_order, scenario_of, tasks_of
 from ..compare.text import lines_of
 from ..config import field_names, split_setting
 from ..engine.choice import Timed
 from ..errors import BadInput
 from ..explore import Random
+from ..lab.jobs import do_all, in_this_process
 from ..loading import find_scenarios
-from ..processes import do_all, in_this_process
 from ..report.units import plural
 from ..spelling import did_you_mean
 from .common import whole_number
@@ -49,10 +50,10 @@ _LARGEST_SEED: Final = (1 << 63) - 1
 @click.option("--design", "files", multiple=True, metavar="FILE.py", help="A design of your own, besides; repeatable.")
 @click.option(
     "--kernels",
-    default=",".join(BUILDS),
+    default=",".join(USUAL_BUILDS),
     show_default=True,
     metavar="NAME,...",
-    help="The kernels to compare on: these builds of the default version, VERSION, or VERSION:BUILD.",
+    help="The kernels to compare on: builds of the default version, VERSION, or VERSION:BUILD.",
 )
 @click.option(
     "--set",

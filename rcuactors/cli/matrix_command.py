@@ -15,15 +15,15 @@ import click
 from ..config import Config, field_names, split_setting
 from ..eras import find_era
 from ..errors import BadInput
-from ..nesting.cells import Cell, all_cells
-from ..nesting.comparison import Comparison, Sorted, compare, sort_rows
-from ..nesting.contexts import CONTEXTS
-from ..nesting.matrix import run_cells
-from ..nesting.operations import OPERATIONS
-from ..nesting.presets import DEFAULT_KERNEL, DEFAULT_PRESET, PRESETS, configuration, find_preset, preset_for
-from ..nesting.recording import MatrixRecording, read_matrix
-from ..nesting.rig import Outcome
-from ..nesting.text import cell_json, comparison_lines, full_report_lines, report_lines, table_lines
+from ..lock_matrix.cells import Cell, all_cells
+from ..lock_matrix.comparison import Comparison, Sorted, compare, sort_rows
+from ..lock_matrix.contexts import CONTEXTS
+from ..lock_matrix.matrix import run_cells
+from ..lock_matrix.operations import OPERATIONS
+from ..lock_matrix.presets import DEFAULT_KERNEL, DEFAULT_PRESET, PRESETS, configuration, find_preset, preset_for
+from ..lock_matrix.recording import MatrixRecording, read_matrix
+from ..lock_matrix.rig import Outcome
+from ..lock_matrix.text import cell_json, comparison_lines, full_report_lines, report_lines, table_lines
 from ..spelling import did_you_mean
 from .common import whole_number
 from .output import print_json, print_lines

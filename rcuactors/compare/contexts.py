@@ -1,7 +1,7 @@
-"""The contexts in which a design has to give its answer: how each is entered, from a thread on CPU 0.
+"""The contexts in which a design has to give its answer: the columns of the verdict table.
 
-Each is an async function that is given the probe and the body, and runs the body once in that context, on CPU 0.
-Those that run elsewhere (an interrupt, a softirq) come back when the body is done.
+The ways in are the laboratory's, entered from a thread on CPU 0, and the body runs there. The verdict of an NMI depends
+on what it interrupts: for two of its ways the probe has a thread do that.
 """
 
 from __future__ import annotations
@@ -12,99 +12,36 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..marks import machinery
+from ..lab import contexts as lab
+from ..lab.elsewhere import nmi_when_held
+from ..lab.sections import Body
 
 if TYPE_CHECKING:
     from .probe import Probe
 
-Body = Callable[[], Awaitable[None]]
-Enter = Callable[["Probe", Body], Awaitable[None]]
+
+@attrs.frozen
+class Way:
+    """One way into a context. `needs_other_cpu`: CPU 1 watches for the instant, and has no time to be a neighbour."""
+
+    name: str
+    enter: Callable[[Probe, Body], Awaitable[None]]
+    needs_other_cpu: bool = False
 
 
-async def process(_probe: Probe, body: Body) -> None:
-    """A thread that holds nothing back."""
-    await body()
+def _lab(name: str) -> tuple[Way]:
+    context = lab.CONTEXTS[name]
+    return (Way(name, lambda probe, body: context.enter(probe.k, body)),)
 
 
-async def preempt_off(probe: Probe, body: Body) -> None:
-    """preempt_disable()."""
-    probe.k.preempt_disable()
-    await body()
-    await probe.k.preempt_enable()
-
-
-async def irqs_off(probe: Probe, body: Body) -> None:
-    """local_irq_save()."""
-    flags = probe.k.local_irq_save()
-    await body()
-    await probe.k.local_irq_restore(flags)
-
-
-async def raw_lock(probe: Probe, body: Body) -> None:
-    """raw_spin_lock_irqsave() of a lock of the caller's own."""
-    lock = probe.k.raw_spinlock("some_lock")
-    flags = await probe.k.raw_spin_lock_irqsave(lock)
-    await body()
-    await probe.k.raw_spin_unlock_irqrestore(lock, flags)
-
-
-@machinery
-async def hardirq(probe: Probe, body: Body) -> None:
-    """A device's interrupt, whose handler PREEMPT_RT would not thread."""
-    done = probe.k.completion("the interrupt")
-
-    async def handler() -> None:
-        await body()
-        await probe.k.complete(done)
-
-    await probe.k.raise_irq(handler)
-    await probe.k.wait_for_completion(done)
-
-
-async def softirq(probe: Probe, body: Body) -> None:
-    """A tasklet."""
-    done = probe.k.completion("the tasklet")
-
-    async def function() -> None:
-        await body()
-        await probe.k.complete(done)
-
-    await probe.k.tasklet_schedule(function)
-    await probe.k.wait_for_completion(done)
-
-
-async def zone_lock(probe: Probe, body: Body) -> None:
-    """spin_lock_irqsave() of zone->lock, as a caller inside the page allocator has it."""
-    flags = await probe.k.zone_lock_irqsave()
-    await body()
-    await probe.k.zone_unlock_irqrestore(flags)
-
-
-async def rq_lock(probe: Probe, body: Body) -> None:
-    """raw_spin_lock_irqsave() of this CPU's &rq->lock, as a caller inside the scheduler has it."""
-    lock = probe.k.this_rq_lock()
-    flags = await probe.k.raw_spin_lock_irqsave(lock)
-    await body()
-    await probe.k.raw_spin_unlock_irqrestore(lock, flags)
-
-
-# -- NMI: its verdict depends on what it interrupts --------------------------------------------------------------------
-
-
-async def nmi(probe: Probe, body: Body) -> None:
-    """An NMI that finds a thread which holds nothing."""
-    await probe.k.raise_nmi(body)
-    await probe.k.ndelay(1)
-
-
-async def nmi_in_kvfree_rcu(probe: Probe, body: Body) -> None:
+def _nmi_in_kvfree_rcu(probe: Probe, body: Body) -> Awaitable[None]:
     """An NMI that finds its CPU inside kvfree_rcu(), with krcp->lock held."""
-    await probe.interrupt_when_held(probe.krcp_lock(), probe.free_some, body)
+    return nmi_when_held(probe.k, body, probe.krcp_lock(), probe.free_some)
 
 
-async def nmi_in_allocator(probe: Probe, body: Body) -> None:
+def _nmi_in_allocator(probe: Probe, body: Body) -> Awaitable[None]:
     """An NMI that finds its CPU inside the page allocator, with zone->lock held."""
-    await probe.interrupt_when_held(probe.k.zone_lock(), probe.use_pages, body)
+    return nmi_when_held(probe.k, body, probe.k.zone_lock(), probe.use_pages)
 
 
 @attrs.frozen
@@ -113,26 +50,30 @@ class ProbedContext:
 
     name: str
     about: str
-    ways: tuple[Enter, ...]
+    ways: tuple[Way, ...]
 
 
 CONTEXTS: Final[Mapping[str, ProbedContext]] = MappingProxyType(
     {
         context.name: context
         for context in (
-            ProbedContext("process", "a thread that may be preempted", (process,)),
-            ProbedContext("preempt off", "preempt_disable()", (preempt_off,)),
-            ProbedContext("irqs off", "local_irq_save()", (irqs_off,)),
-            ProbedContext("raw lock", "a raw_spinlock_t of the caller's own is held", (raw_lock,)),
-            ProbedContext("hardirq", "a device's interrupt handler", (hardirq,)),
-            ProbedContext("softirq", "a tasklet", (softirq,)),
+            ProbedContext("process", "a thread that may be preempted", _lab("process")),
+            ProbedContext("preempt off", "preempt_disable()", _lab("preempt_disable")),
+            ProbedContext("irqs off", "local_irq_save()", _lab("irq_disable")),
+            ProbedContext("raw lock", "a raw_spinlock_t of the caller's own is held", _lab("raw_spin_irqsave")),
+            ProbedContext("hardirq", "a device's interrupt handler", _lab("hardirq")),
+            ProbedContext("softirq", "a tasklet", _lab("softirq_tasklet")),
             ProbedContext(
                 "NMI",
                 "a non-maskable interrupt: of a thread, of kvfree_rcu() and of the page allocator",
-                (nmi, nmi_in_kvfree_rcu, nmi_in_allocator),
+                (
+                    *_lab("nmi"),
+                    Way("nmi_in_kvfree_rcu", _nmi_in_kvfree_rcu, needs_other_cpu=True),
+                    Way("nmi_in_allocator", _nmi_in_allocator, needs_other_cpu=True),
+                ),
             ),
-            ProbedContext("zone->lock", "the caller holds the page allocator's zone->lock", (zone_lock,)),
-            ProbedContext("rq->lock", "the caller holds its CPU's &rq->lock", (rq_lock,)),
+            ProbedContext("zone->lock", "the caller holds the page allocator's zone->lock", _lab("zone_lock")),
+            ProbedContext("rq->lock", "the caller holds its CPU's &rq->lock", _lab("rq_lock")),
         )
     }
 )

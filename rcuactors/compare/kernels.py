@@ -1,31 +1,21 @@
-"""The kernels that designs are compared on: a version of the model, built in one of three ways.
+"""The kernels that designs are compared on: a version of the model in one of the builds (builds.py).
 
-`plain` is a kernel without the check of lock nesting, `prove` has it, `rt` is PREEMPT_RT. The last one is built with
-DEBUG_ATOMIC_SLEEP: an uncontended spinlock_t of PREEMPT_RT is taken without sleeping, so the mistake of taking it in
-atomic context would show under contention only; might_sleep() in rt_spin_lock() shows it always. Nesting is left
-unchecked there, so that the column tells what PREEMPT_RT itself objects to; `prove` tells the rest.
+`plain` and `prove` tell what lockdep objects to without and with its check of lock nesting, `rt` what PREEMPT_RT itself
+does; `all` is compared on when it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Final
 
 import attrs
 
+from ..builds import BUILDS, USUAL_BUILDS, find_build
 from ..config import Config, with_settings
 from ..eras import DEFAULT_ERA, ERAS, find_era
 from ..errors import BadInput
 from ..spelling import did_you_mean
-
-BUILDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
-    {
-        "plain": MappingProxyType({}),
-        "prove": MappingProxyType({"PROVE_RAW_LOCK_NESTING": "y"}),
-        "rt": MappingProxyType({"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}),
-    }
-)
 
 _UNCHECKED: Final = {"PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 
@@ -49,7 +39,7 @@ class ComparedKernel:
 
 
 def find_kernels(names: Sequence[str], chosen: Mapping[str, str]) -> tuple[ComparedKernel, ...]:
-    """The kernels of those names: a build, a version (in all builds), or VERSION:BUILD. Raises BadInput.
+    """The kernels of those names: a build, a version (in the usual builds), or VERSION:BUILD. Raises BadInput.
 
     `chosen` are settings that win over the build's.
     """
@@ -57,7 +47,7 @@ def find_kernels(names: Sequence[str], chosen: Mapping[str, str]) -> tuple[Compa
     for name in names:
         for version, build in _expand(name):
             label = build if version == DEFAULT_ERA else f"{version}:{build}"
-            found[label] = ComparedKernel(label, version, build, {**BUILDS[build], **chosen})
+            found[label] = ComparedKernel(label, version, build, {**BUILDS[build].settings, **chosen})
     return tuple(found.values())
 
 
@@ -65,8 +55,8 @@ def _expand(name: str) -> list[tuple[str, str]]:
     if name in BUILDS:
         return [(DEFAULT_ERA, name)]
     version, colon, build = name.partition(":")
-    if colon and build not in BUILDS:
-        raise BadInput(f"--kernels {name}: {did_you_mean(build, BUILDS)}after the colon there are {', '.join(BUILDS)}")
+    if colon:
+        find_build(build, f"--kernels {name}")
     if version not in ERAS:
         known = (*BUILDS, *ERAS)
         raise BadInput(
@@ -74,7 +64,7 @@ def _expand(name: str) -> list[tuple[str, str]]:
             f"(on {DEFAULT_ERA}), the versions {', '.join(ERAS)}, and VERSION:BUILD, such as {DEFAULT_ERA}:rt"
         )
     find_era(version)
-    return [(version, build)] if colon else [(version, each) for each in BUILDS]
+    return [(version, build)] if colon else [(version, each) for each in USUAL_BUILDS]
 
 
 def to_measure(kernels: Sequence[ComparedKernel], chosen: Mapping[str, str]) -> tuple[ComparedKernel, ...]:

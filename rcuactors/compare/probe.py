@@ -13,7 +13,6 @@ nothing else on the way depends on the number.
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import attrs
@@ -24,10 +23,10 @@ from ..eras import find_era
 from ..errors import DesignError, StepBoundExceeded
 from ..explore import make_strategy
 from ..kapi import Kernel
-from ..kernel.cpu import Cpu
+from ..lab import bystanders
 from ..machine import Machine, Setup
 from ..mm.objects import PAGE_SIZE, KObject
-from .contexts import CONTEXTS, Body, Enter
+from .contexts import CONTEXTS, Way
 from .designs import DesignRef
 from .kernels import ComparedKernel
 from .raised import FATAL, RAISED, UNFINISHED, raised_text, title_of
@@ -40,7 +39,6 @@ _PAGE_LIST: Final = 64
 """Pages that a filled list holds: more than the blocks of a burst."""
 _OBJECT_SIZE: Final = 64
 _MAX_STEPS: Final = 400_000
-_POLL_NS: Final = 5
 
 
 class Fill(enum.Enum):
@@ -54,7 +52,7 @@ class Fill(enum.Enum):
 class Finding:
     """What one probe found: nothing (`kind` is empty), or its first report, and how the machine ended.
 
-    `way` is the function that entered the context. `fatal` is the kind of the report after which nothing went on.
+    `way` is how the context was entered. `fatal` is the kind of the report after which nothing went on.
     """
 
     fill: str
@@ -73,7 +71,7 @@ class Probe:
     """One machine, and what its threads share."""
 
     def __init__(
-        self, design: DesignRef, kernel: ComparedKernel, enter: Enter, fill: Fill, strategy: Strategy, seed: int
+        self, design: DesignRef, kernel: ComparedKernel, way: Way, fill: Fill, strategy: Strategy, seed: int
     ) -> None:
         era = find_era(kernel.version)
         kvfree = attrs.evolve(era.rules.kvfree, block_capacity=_BLOCK_CAPACITY)
@@ -89,7 +87,7 @@ class Probe:
             )
         )
         self.k = Kernel(self.machine)
-        self._enter = enter
+        self._way = way
         self._fill = fill
         self._interrupted: list[KObject | None] = []
         self._body: list[KObject | None] = []
@@ -108,7 +106,7 @@ class Probe:
 
     def _finding(self, ended: str, said: str) -> Finding:
         violations = self.machine.reporter.violations
-        way, fill = self._enter.__name__, self._fill.value
+        way, fill = self._way.name, self._fill.value
         fatal = next((violation.kind.value for violation in violations if violation.kind in FATAL), ended)
         if not violations:
             return Finding(fill=fill, way=way, kind=ended, title=said, fatal=fatal)
@@ -123,13 +121,13 @@ class Probe:
         # Of vmalloc(), so that they go to krcp->lock also where slab objects go elsewhere first.
         self._interrupted = [await k.vmalloc(PAGE_SIZE) for _ in range(_INTERRUPTED)]
         neighbour = None
-        if not self._enter.__name__.startswith("nmi_in_"):
-            neighbour = await k.kthread_run(self._neighbour, cpu=1, name="neighbour")
+        if not self._way.needs_other_cpu:
+            neighbour = await k.kthread_run(bystanders.neighbour, k, lambda: not self._done, cpu=1, name="neighbour")
             await k.udelay(5)
         await k.cold_caches()
         if self._fill is Fill.FILLED:
             await k.free_page(await k.get_free_page())
-        await self._enter(self, self._free_all)
+        await self._way.enter(self, self._free_all)
         self._done = True
         while self._body:
             # An NMI that never came: what it should have hit was over too soon. That is no verdict on anything.
@@ -151,50 +149,22 @@ class Probe:
     async def use_pages(self) -> None:
         """What a thread does that an NMI finds in the page allocator."""
         for _ in range(3):
-            await self.k.free_page(await self.k.get_free_page())
-            await self.k.drain_local_pages()
+            await bystanders.stir_zone(self.k)
 
     def krcp_lock(self) -> Lock:
         """krcp->lock of CPU 0."""
         return self.machine.kvfree.krc(0).lock
 
-    # -- CPU 1 ---------------------------------------------------------------------------------------------------------
-
-    async def _neighbour(self) -> None:
-        k = self.k
-        while not self._done:
-            await k.free_page(await k.get_free_page())
-            await k.drain_local_pages()
-
-    async def interrupt_when_held(self, lock: Lock, interrupted: Callable[[], Awaitable[None]], body: Body) -> None:
-        """Have CPU 1 send an NMI to CPU 0 as soon as that holds the lock, in the midst of what it is doing."""
-        k, me = self.k, self.machine.conductor.running
-        assert isinstance(me, Cpu)
-        thread, over = me.current, False
-
-        async def watch() -> None:
-            while not over:
-                if lock.owner is thread:
-                    await k.raise_nmi(body, cpu=me.cpu_id)
-                    return
-                await k.ndelay(_POLL_NS)
-
-        watcher = await k.kthread_run(watch, cpu=1, name="nmi_source")
-        await k.udelay(5)
-        await interrupted()
-        over = True
-        await k.kthread_join(watcher)
-
 
 def probe_cell(design: DesignRef, kernel: ComparedKernel, context: str, strategy: str, seed: int) -> list[Finding]:
     """Every way into the context, with a filled list and with an empty one."""
 
-    def look(enter: Enter, fill: Fill) -> Finding:
+    def look(way: Way, fill: Fill) -> Finding:
         try:
-            probe = Probe(design, kernel, enter, fill, make_strategy(strategy), seed)
+            probe = Probe(design, kernel, way, fill, make_strategy(strategy), seed)
         except DesignError as error:  # there is no machine with this design
             said = raised_text(error)
-            return Finding(fill=fill.value, way=enter.__name__, kind=RAISED, title=said, fatal=RAISED)
+            return Finding(fill=fill.value, way=way.name, kind=RAISED, title=said, fatal=RAISED)
         return probe.run()
 
-    return [look(enter, fill) for enter in CONTEXTS[context].ways for fill in Fill]
+    return [look(way, fill) for way in CONTEXTS[context].ways for fill in Fill]

@@ -16,6 +16,8 @@ from typing import Final
 import attrs
 
 from ..kapi import Kernel
+from ..lab.bystanders import borrow_pages
+from ..lab.elsewhere import softirq_tasklet
 from ..scenario import Scenario, scenario
 
 _SIZE: Final = 256
@@ -41,12 +43,10 @@ async def _with_neighbours(k: Kernel, draw: _Draw, cpus: int, work: Callable[[in
     working = True
 
     async def neighbour(cpu: int) -> None:
-        """Most of a page list for a moment, each millisecond: as buffers of a device or page tables come and go."""
+        """Most of a page list for a moment, each millisecond."""
         await _sleep_us(k, _APART_US * cpu + _APART_US // 2)
         while working:
-            pages = [await k.get_free_page() for _ in range(_NEIGHBOUR_PAGES)]
-            for page in pages:
-                await k.free_page(page)
+            await borrow_pages(k, _NEIGHBOUR_PAGES)
             await _sleep_us(k, draw.near(_NEIGHBOUR_EVERY_US))
 
     async def worker(cpu: int) -> None:
@@ -153,15 +153,12 @@ async def _mixture(k: Kernel, count: int) -> None:
 
 async def _from_softirq(k: Kernel, count: int) -> None:
     objects = [await k.kmalloc(_SIZE) for _ in range(count)]
-    done = k.completion("the softirq")
 
-    async def function() -> None:
+    async def free_all() -> None:
         for p in objects:
             await k.kvfree_rcu(p, "rcu")
-        await k.complete(done)
 
-    await k.tasklet_schedule(function)
-    await k.wait_for_completion(done)
+    await softirq_tasklet(k, free_all)
 
 
 @attrs.frozen

@@ -113,7 +113,8 @@ Origin = tuple[CodeType, int]
 def origin_of(frame: FrameType) -> Origin:
     """Where a frame stands now."""
     code = frame.f_code
-    _look_at(code, frame.f_globals)
+    if id(code) not in _looks:
+        _look_at(code, frame.f_globals)
     return code, frame.f_lasti
 
 

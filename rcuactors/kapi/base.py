@@ -39,6 +39,11 @@ class KernelBase:
         self._locks = machine.system.locks
 
     @property
+    def machine(self) -> Machine:
+        """What it all runs on: for tests and rigs, which look at what no kernel code sees."""
+        return self._machine
+
+    @property
     def _cpu(self) -> Cpu:
         """The CPU that has the baton.
 

@@ -6,11 +6,13 @@ context, and what followed (page-cache refills, monitor runs, grace periods, bul
 reads; `replay` drives a machine with the calls.
 """
 
-from rcuactors.marks import KERNEL
-from rcuactors.recordings.calls import Call
-from rcuactors.recordings.ftrace import TraceLine, context_of, format_line, parse_line
-from rcuactors.recordings.observed import Observed
-from rcuactors.recordings.recording import Recording, UnknownLine, read_recording
+from __future__ import annotations
+
+from ..marks import KERNEL
+from .calls import Call
+from .ftrace import TraceLine, context_of, format_line, parse_line
+from .observed import Observed
+from .recording import Recording, UnknownLine, read_recording
 
 __trace__ = KERNEL
 

@@ -7,36 +7,37 @@ tell (a raw spinlock from any other way to switch interrupts off, an RCU reader 
 rig's own note of the statement that it runs.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable
 from typing import Final
 
-from attrs import evolve, field, frozen, mutable
+import attrs
 
-from rcuactors.recordings.ftrace import TraceLine, context_of
+from .ftrace import TraceLine, context_of
 
 _CALL: Final = re.compile(r"\([^)]*\) head=(\S+) func=(\S+)(?: caller=([^\s+]+)\S*)?")
 _STATEMENT: Final = re.compile(r"STMT cpu=\d+ (.+)", re.ASCII)
 
-# The kernel's bound for "this function pointer is really an offset".
 _OFFSETS: Final = 4096
+"""The kernel's bound for "this function pointer is really an offset"."""
 _PAGE: Final = 4096
 
-# x86-64's vmalloc area without KASLR, with five and with four levels of page tables.
 _VMALLOC_AREAS: Final = (
     range(0xFFA0_0000_0000_0000, 0xFFD2_0000_0000_0000),
     range(0xFFFF_C900_0000_0000, 0xFFFF_E900_0000_0000),
 )
-# With KASLR the areas move but keep their order: vmalloc lies above the direct map, whose size is that of the
-# memory.
+"""x86-64's vmalloc area without KASLR, with five and with four levels of page tables."""
 _FAR_ABOVE: Final = 1 << 40
+"""With KASLR the areas move but keep their order: vmalloc lies above the direct map, as large as the memory is."""
 
-# Only these two cannot be seen in the flags. `burstr` is the burst under a raw spinlock.
 _STATED_CONTEXTS: Final = {"rawspin": "raw_lock", "burstr": "raw_lock", "rcuread": "rcu_read"}
+"""Only these two cannot be seen in the flags. `burstr` is the burst under a raw spinlock."""
 _INTERRUPTS: Final = frozenset({"softirq", "hardirq", "nmi"})
 
 
-@frozen
+@attrs.frozen
 class Call:
     """One kvfree_call_rcu().
 
@@ -56,11 +57,11 @@ class Call:
     caller: str
 
 
-@mutable
+@attrs.define
 class Statements:
     """Which statement of the rig's script each task is running, by its pid."""
 
-    _running: dict[int, tuple[str, ...]] = field(factory=dict, init=False)
+    _running: dict[int, tuple[str, ...]] = attrs.field(factory=dict, init=False)
 
     def note(self, line: TraceLine) -> None:
         """Take in one `runp` line. Statements that free nothing have no STMTEND: the next STMT ends them."""
@@ -70,12 +71,12 @@ class Statements:
             self._running.pop(line.pid, None)
 
     def of(self, pid: int) -> tuple[str, ...]:
-        """Return the words of the statement that a task is running, none if it runs none."""
+        """The words of the statement that a task is running, none if it runs none."""
         return self._running.get(pid, ())
 
 
 def parse_call(line: TraceLine, statement: tuple[str, ...]) -> Call | None:
-    """Return the call that a kvfree_call_rcu line tells, or None if it is broken, as where a file is cut."""
+    """The call that a kvfree_call_rcu line tells, or None if it is broken, as where a file is cut."""
     match = _CALL.fullmatch(line.text)
     if match is None:
         return None
@@ -105,7 +106,7 @@ def settle_kinds(calls: Iterable[Call]) -> tuple[Call, ...]:
     calls = tuple(calls)
     lowest = min((call.address for call in calls), default=0)
     return tuple(
-        evolve(call, kind="vmalloc")
+        attrs.evolve(call, kind="vmalloc")
         if call.kind == "slab" and call.address % _PAGE == 0 and call.address - lowest >= _FAR_ABOVE
         else call
         for call in calls
@@ -113,7 +114,7 @@ def settle_kinds(calls: Iterable[Call]) -> tuple[Call, ...]:
 
 
 def _context(flags: str, statement: tuple[str, ...]) -> str:
-    """Return the context of a call.
+    """The context of a call.
 
     The kprobe adds nothing of its own to the flags: calls of a plain loop have `.....`, those with preemption
     off `...1.`, those under raw_spin_lock_irqsave() `d..1.`. So the flags are the caller's, level by level,
@@ -131,7 +132,7 @@ def _in_vmalloc_area(address: int) -> bool:
 
 
 def _number(text: str) -> int | None:
-    """Return a pointer or an offset as kprobes print it; NULL may be `0`, `0x0` or `(null)`."""
+    """A pointer or an offset as kprobes print it; NULL may be `0`, `0x0` or `(null)`."""
     if text == "(null)":
         return 0
     try:

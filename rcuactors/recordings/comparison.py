@@ -1,20 +1,22 @@
 """What a replay leaves: the run, what was driven, and the real kernel's counts beside the machine's."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from textwrap import wrap
 from typing import Any, Final
 
-from attrs import asdict, frozen
+import attrs
 
-from rcuactors.recordings.recording import Recording
-from rcuactors.result import Result
+from ..result import Result
+from .recording import Recording
 
 _MOST_SIZES: Final = 12
 _MOST_SPLATS: Final = 10
 
 
-@frozen
+@attrs.frozen
 class Compared:
     """One figure of both. `real` is None where the recorded kernel did not show it."""
 
@@ -24,7 +26,7 @@ class Compared:
     machine: int
 
 
-@frozen(kw_only=True)
+@attrs.frozen(kw_only=True)
 class ReplayResult:
     """One replay.
 
@@ -51,14 +53,14 @@ class ReplayResult:
         return sum(self.driven.values())
 
     def calls_by_form(self) -> dict[str, dict[str, int]]:
-        """Return the calls that were made, form -> context -> number."""
+        """The calls that were made, form -> context -> number."""
         table: dict[str, dict[str, int]] = {"two_argument": {}, "one_argument": {}}
         for (one_argument, context), number in self.driven.items():
             table["one_argument" if one_argument else "two_argument"][context] = number
         return table
 
     def compared(self) -> tuple[Compared, ...]:
-        """Return the figures that both have, the channels of the freed objects first."""
+        """The figures that both have, the channels of the freed objects first."""
         seen, counters = self.recording.observed, self.result.counters
         freed = {
             "bulk": (sum(seen.bulk_sizes), counters["bulk_objects"]),
@@ -96,7 +98,7 @@ class ReplayResult:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the replay as plain data."""
+        """The replay as plain data."""
         recording = self.recording
         return {
             "recording": recording.name,
@@ -104,7 +106,7 @@ class ReplayResult:
             "script": recording.script,
             "truncated": recording.truncated,
             "unknown_lines": recording.unknown_lines,
-            "unknown_examples": [asdict(line) for line in recording.unknown_examples],
+            "unknown_examples": [attrs.asdict(line) for line in recording.unknown_examples],
             "calls_recorded": len(recording.calls),
             "calls_driven": self.calls,
             "calls": self.calls_by_form(),
@@ -121,7 +123,7 @@ class ReplayResult:
         }
 
     def lines(self, *, so_far: bool = False, every_splat: bool = False) -> list[str]:
-        """Return the report as text: what was read, what was driven, both sides, splats, verdict."""
+        """The report as text: what was read, what was driven, both sides, splats, verdict."""
         return [
             *self._what_was_read(),
             "",
@@ -134,7 +136,7 @@ class ReplayResult:
         ]
 
     def verdict(self, *, so_far: bool = False) -> str:
-        """Return `clean`, or the number of violations and their kinds; `so_far` when the replay was not finished."""
+        """`clean`, or the number of violations and their kinds; `so_far` when the replay was not finished."""
         count, unfinished = self.result.violation_count, " so far" if so_far else ""
         if not count:
             return f"clean{unfinished}"
@@ -197,7 +199,7 @@ def _plural(number: int, what: str) -> str:
 
 
 def _shortened(sizes: Iterable[int]) -> str:
-    """Return sizes in order, equal neighbours together, only the first of many: `510 x 3, 80, ...`."""
+    """Sizes in order, equal neighbours together, only the first of many: `510 x 3, 80, ...`."""
     runs = [(size, sum(1 for _ in same)) for size, same in groupby(sizes)]
     words = [str(size) if count == 1 else f"{size} x {count}" for size, count in islice(runs, _MOST_SIZES)]
     return ", ".join([*words, "..."] if len(runs) > _MOST_SIZES else words) or "none"

@@ -6,15 +6,18 @@ wish to reschedule, inside an interrupt, the preempt count. Kernels differ in ho
 column is found by the width of the word.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Final
 
-from attrs import frozen
+import attrs
 
-# Where the hardirq/softirq column stands, by width; the preempt count is always the column after it. 4:
-# before migrate-disable was shown. 5: 5.17 and later. 7: Debian's PREEMPT_RT, with the two "lazy" columns in
-# between.
 _INTERRUPT_COLUMN: Final = {4: 2, 5: 2, 7: 3}
+"""Where the hardirq/softirq column stands, by width; the preempt count is always the column after it.
+
+4: before migrate-disable was shown. 5: 5.17 and later. 7: Debian's PREEMPT_RT, with the two "lazy" columns in between.
+"""
 
 _INTERRUPTS: Final = {"z": "nmi", "Z": "nmi", "h": "hardirq", "H": "hardirq", "s": "softirq"}
 
@@ -31,7 +34,7 @@ _LINE: Final = re.compile(
 )
 
 
-@frozen
+@attrs.frozen
 class TraceLine:
     """One event, as one CPU wrote it down."""
 
@@ -45,7 +48,7 @@ class TraceLine:
 
 
 def parse_line(line: str) -> TraceLine | None:
-    """Return the event that a line tells, or None if it is no line of an event (or a broken one)."""
+    """The event that a line tells, or None if it is no line of an event (or a broken one)."""
     match = _LINE.fullmatch(line.removesuffix("\n").removesuffix("\r"))
     if match is None or len(match["flags"]) not in _INTERRUPT_COLUMN:
         return None
@@ -63,7 +66,7 @@ def parse_line(line: str) -> TraceLine | None:
 
 
 def format_line(line: TraceLine) -> str:
-    """Return the text of an event, in the columns that the kernel uses."""
+    """The text of an event, in the columns that the kernel uses."""
     seconds, nanoseconds = divmod(line.time_ns, 1_000_000_000)
     # ftrace prints microseconds; the other three digits appear only for times that no kernel printed.
     fraction = f"{nanoseconds // 1000:06d}" if nanoseconds % 1000 == 0 else f"{nanoseconds:09d}"
@@ -72,7 +75,7 @@ def format_line(line: TraceLine) -> str:
 
 
 def context_of(flags: str) -> str:
-    """Return the strongest context in the flags: nmi, hardirq, softirq, irqs_off, preempt_off or process.
+    """The strongest context in the flags: nmi, hardirq, softirq, irqs_off, preempt_off or process.
 
     A softirq or an interrupt mostly shows irqs or the preempt count as well; the stronger word stands for
     both. Bottom halves off (`b`) is one of the ways to keep the CPU to oneself, hence preempt_off; `D` has

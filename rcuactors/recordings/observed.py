@@ -6,26 +6,27 @@ freeing functions instead, which others call too, so only pointers that were que
 a stock kernel shows neither.
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from attrs import field, frozen, mutable
+import attrs
 
-from rcuactors.recordings.calls import Call
-from rcuactors.recordings.ftrace import TraceLine
+from .calls import Call
+from .ftrace import TraceLine
 
 _RECORDS: Final = re.compile(r"nr_records=([0-9]{1,18})$", re.ASCII)
 _SIZE: Final = re.compile(r" s=(?:0x0|0|\(null\)) size=(?:0x)?([0-9]{1,18})$", re.ASCII)
 _OFFSET: Final = re.compile(r" func=([0-9]{1,18})$", re.ASCII)
 _FREED: Final = re.compile(r" addr=0x([0-9a-f]{1,16})$", re.ASCII)
-# Others take pages by the same function while it is probed (page tables of vmalloc, a new process): only
-# these two count.
 _PAGE_GOT: Final = re.compile(r"\((fill_page_cache_func|kvfree_call_rcu)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII)
+"""Others take pages by the same function while it is probed (page tables of vmalloc, a new process): these count."""
 
 
-@frozen
+@attrs.frozen
 class Observed:
     """What followed the calls.
 
@@ -54,21 +55,21 @@ class Observed:
     rcu_visible: bool
 
 
-@mutable
+@attrs.define
 class Tally:
     """The running counts, fed line by line."""
 
-    _handlers: dict[str, Callable[[TraceLine], None]] = field(init=False)
-    _events: Counter[str] = field(factory=Counter, init=False)
-    _derived: Counter[str] = field(factory=Counter, init=False)
-    _queued: set[int] = field(factory=set, init=False)
-    _called: bool = field(default=False, init=False)
-    _periods: tuple[int, int] = field(default=(0, 0), init=False)
-    _periods_at_last_free: tuple[int, int] | None = field(default=None, init=False)
-    _bulk_by_tracepoint: list[int] = field(factory=list, init=False)
-    _bulk_by_probe: list[int] = field(factory=list, init=False)
-    _tracepoints: bool = field(default=False, init=False)
-    _probes: bool = field(default=False, init=False)
+    _handlers: dict[str, Callable[[TraceLine], None]] = attrs.field(init=False)
+    _events: Counter[str] = attrs.field(factory=Counter, init=False)
+    _derived: Counter[str] = attrs.field(factory=Counter, init=False)
+    _queued: set[int] = attrs.field(factory=set, init=False)
+    _called: bool = attrs.field(default=False, init=False)
+    _periods: tuple[int, int] = attrs.field(default=(0, 0), init=False)
+    _periods_at_last_free: tuple[int, int] | None = attrs.field(default=None, init=False)
+    _bulk_by_tracepoint: list[int] = attrs.field(factory=list, init=False)
+    _bulk_by_probe: list[int] = attrs.field(factory=list, init=False)
+    _tracepoints: bool = attrs.field(default=False, init=False)
+    _probes: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._handlers = {
@@ -97,7 +98,7 @@ class Tally:
             handler(line)
 
     def total(self) -> Observed:
-        """Return the counts so far."""
+        """The counts so far."""
         events, derived = self._events, self._derived
         started, ended = self._periods_at_last_free or self._periods
         prefix = "callback" if self._tracepoints else "probe"

@@ -7,22 +7,23 @@ A reader must live with lines that it does not know, with a last line cut in two
 something else altogether.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from pathlib import PurePath
 from typing import Final
 
-from attrs import Factory, field, frozen, mutable
+import attrs
 
-from rcuactors.recordings.calls import Call, Statements, parse_call, settle_kinds
-from rcuactors.recordings.ftrace import TraceLine, parse_line
-from rcuactors.recordings.observed import Observed, Tally
-from rcuactors.recordings.source import bad, read_lines
+from .calls import Call, Statements, parse_call, settle_kinds
+from .ftrace import TraceLine, parse_line
+from .observed import Observed, Tally
+from .source import bad, read_lines
 
 _EXAMPLES: Final = 5
 _EXAMPLE_LENGTH: Final = 120
 
-# Kprobes and marks of the rig, without the `_ret` of those that have one.
 _KNOWN_EVENTS: Final = frozenset(
     {
         "fill_page_cache",
@@ -50,7 +51,8 @@ _KNOWN_EVENTS: Final = frozenset(
         "vfree",
     }
 )
-# Whole families of the kernel's tracepoints; most say nothing here, but none of them is a surprise.
+"""Kprobes and marks of the rig, without the `_ret` of those that have one."""
+
 _KNOWN_FAMILIES: Final = (
     "rcu_",
     "hrtimer_",
@@ -61,6 +63,7 @@ _KNOWN_FAMILIES: Final = (
     "irq_",
     "softirq_",
 )
+"""Whole families of the kernel's tracepoints; most say nothing here, but none of them is a surprise."""
 
 _HEADER: Final = re.compile(r"# (run|script|pre|kernel|params): (.*)")
 _WORKLOAD: Final = re.compile(r"# realistic recording ([^\s:]+)")
@@ -68,7 +71,7 @@ _BUFFER: Final = re.compile(r"# entries-in-buffer/entries-written: ([0-9]{1,18})
 _LOST: Final = re.compile(r"CPU:\d+ \[LOST \d+ EVENTS\]", re.ASCII)
 
 
-@frozen
+@attrs.frozen
 class UnknownLine:
     """A line that is no event, or no event that recordings have: its number from 1, and its beginning."""
 
@@ -76,7 +79,7 @@ class UnknownLine:
     text: str
 
 
-@frozen
+@attrs.frozen
 class Recording:
     """One run of a real kernel, ready to be replayed.
 
@@ -116,22 +119,22 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     return reader.recording(PurePath(os.fsdecode(path)).name)
 
 
-@mutable
+@attrs.define
 class _Reader:
     """The state between two lines of one file."""
 
-    _header: dict[str, str] = Factory(dict)
-    _params: dict[str, str] = Factory(dict)
-    _statements: Statements = Factory(Statements)
-    _tally: Tally = Factory(Tally)
-    calls: list[Call] = Factory(list)
+    _header: dict[str, str] = attrs.field(factory=dict)
+    _params: dict[str, str] = attrs.field(factory=dict)
+    _statements: Statements = attrs.field(factory=Statements)
+    _tally: Tally = attrs.field(factory=Tally)
+    calls: list[Call] = attrs.field(factory=list)
     calls_before_begin: int = 0
     first_ns: int | None = None
     _begin_ns: int | None = None
     _last_ns: int = 0
     _nr_cpus: int = 0
     _unknown_lines: int = 0
-    _unknown: list[UnknownLine] = field(factory=list)
+    _unknown: list[UnknownLine] = attrs.field(factory=list)
     _truncated: bool = False
 
     def feed(self, number: int, line: str) -> None:
@@ -151,7 +154,7 @@ class _Reader:
                 self._unknown.append(UnknownLine(number, line[:_EXAMPLE_LENGTH]))
 
     def recording(self, file_name: str) -> Recording:
-        """Return everything that was read."""
+        """Everything that was read."""
         return Recording(
             name=self._header.get("run") or file_name.removesuffix(".gz").removesuffix(".txt"),
             script=self._header.get("script", ""),
@@ -226,5 +229,5 @@ def _is_known(event: str) -> bool:
 
 
 def _parameters(text: str) -> dict[str, str]:
-    """Return boot parameters by name. Given twice, the last one counts, as for the kernel."""
+    """Boot parameters by name. Given twice, the last one counts, as for the kernel."""
     return {name: value for name, _, value in (word.partition("=") for word in text.split())}

@@ -6,18 +6,20 @@ does not say otherwise. The version is the one that the user chose: where it is 
 report says so.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Final
 
-from rcuactors.config import Config
-from rcuactors.errors import BadInput
-from rcuactors.kapi import Kernel
-from rcuactors.machine import Machine
-from rcuactors.recordings.comparison import ReplayResult
-from rcuactors.recordings.feeders import Replayed, replay_calls
-from rcuactors.recordings.recording import Recording
-from rcuactors.recordings.sections import feeds_of
-from rcuactors.scenario import Run, RunOptions, Scenario
+from ..config import Config
+from ..errors import BadInput
+from ..kapi import Kernel
+from ..machine import Machine
+from ..scenario import Run, RunOptions, Scenario
+from .comparison import ReplayResult
+from .feeders import Replayed, replay_calls
+from .recording import Recording
+from .sections import feeds_of
 
 _RELEASE: Final = re.compile(r"\b([0-9]{1,2})\.([0-9]{1,3})\b", re.ASCII)
 _HZ: Final = re.compile(r"\bHZ=(100|250|300|1000)\b", re.ASCII)
@@ -84,7 +86,7 @@ def replay(recording: Recording, options: RunOptions | None = None) -> ReplayRes
 
 
 def settings_of(recording: Recording) -> dict[str, str]:
-    """Return what the recording tells of the kernel's configuration, by the names that a run takes."""
+    """What the recording tells of the kernel's configuration, by the names that a run takes."""
     settings = {"nr_cpus": str(recording.nr_cpus)}
     if _RT.search(recording.kernel):
         settings["PREEMPT_RT"] = "y"
@@ -97,7 +99,7 @@ def settings_of(recording: Recording) -> dict[str, str]:
 
 
 def version_note(recording: Recording, machine: Machine) -> str:
-    """Return how the modelled version differs from the recorded one, '' if it is the same one."""
+    """How the modelled version differs from the recorded one, '' if it is the same one."""
     era = machine.setup.era
     match = _RELEASE.search(recording.kernel)
     recorded = (int(match[1]), int(match[2])) if match is not None else None

@@ -12,28 +12,47 @@ One-argument calls may wait for a grace period. They have a feeder of their own 
 up only one another; and no call of one feeder lies inside a section of the other.
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
-from attrs import Factory, define, frozen
+import attrs
 
-from rcuactors.recordings.calls import Call
-from rcuactors.recordings.recording import Recording
+from ..lab import contexts as lab
+from ..lab.contexts import Context
+from .calls import Call
+from .recording import Recording
 
 BURST_GAP_NS: Final = 50_000
 LONGEST_BURST_GAP_NS: Final = 20_000_000
 
-CONTEXTS: Final = ("process", "preempt_off", "irqs_off", "raw_lock", "rcu_read", "softirq", "hardirq")
-"""The contexts that can be driven. kvfree_rcu() is not allowed in an NMI."""
+CONTEXTS: Final[Mapping[str, Context]] = MappingProxyType(
+    {
+        recorded: lab.CONTEXTS[name]
+        for recorded, name in (
+            ("process", "process"),
+            ("preempt_off", "preempt_disable"),
+            ("irqs_off", "irq_disable"),
+            # Nothing is known of who shared the lock: one that all CPUs took would make them wait.
+            ("raw_lock", "raw_spin_irqsave"),
+            ("rcu_read", "rcu_read"),
+            ("softirq", "softirq_bh_enable"),
+            ("hardirq", "hardirq"),
+        )
+    }
+)
+"""The contexts that can be driven, by the recordings' words. kvfree_rcu() is not allowed in an NMI."""
 
-# `sleep MS` and `burst N TIMES MS`; `burstr` is a burst under a raw spinlock.
 _PAUSE: Final = re.compile(r"\b(?:sleep|burstr? +[0-9]+ +[0-9]+) +([0-9]{1,6})\b", re.ASCII)
+"""`sleep MS` and `burst N TIMES MS`; `burstr` is a burst under a raw spinlock."""
 _COLD: Final = re.compile(r"@([0-9]{1,5}) +cold\b", re.ASCII)
 
 
-@frozen
+@attrs.frozen
 class Section:
     """Calls of one task (or of an interrupt on top of it) on one CPU in one context, in the order of time."""
 
@@ -41,7 +60,7 @@ class Section:
     calls: tuple[Call, ...]
 
 
-@frozen
+@attrs.frozen
 class Feed:
     """What one feeder does. `cold` says that the rig emptied this CPU's page cache before the run."""
 
@@ -51,12 +70,12 @@ class Feed:
     sections: tuple[Section, ...]
 
 
-@define
+@attrs.define
 class _Open:
     """The section that a CPU is in, while the calls are gone through."""
 
     calls: list[Call]
-    sections: dict[bool, list[Section]] = Factory(dict)
+    sections: dict[bool, list[Section]] = attrs.field(factory=dict)
 
     def close(self) -> None:
         """End the section, and put it where its feeder will find it."""
@@ -65,7 +84,7 @@ class _Open:
 
 
 def feeds_of(recording: Recording) -> tuple[tuple[Feed, ...], Counter[str]]:
-    """Return what each feeder does, and how many calls cannot be driven, by the reason."""
+    """What each feeder does, and how many calls cannot be driven, by the reason."""
     gap_ns = section_gap_ns(recording.script)
     skipped: Counter[str] = Counter()
     cpus: dict[int, _Open] = {}
@@ -96,13 +115,13 @@ def _time(call: Call) -> int:
 
 
 def _belongs(call: Call, before: Call, gap_ns: int) -> bool:
-    """Tell whether a call goes on where the CPU's call before it was."""
+    """Whether a call goes on where the CPU's call before it was."""
     same = (call.pid, call.context, call.one_argument) == (before.pid, before.context, before.one_argument)
     return same and call.time_ns - before.time_ns < (BURST_GAP_NS if call.context == "process" else gap_ns)
 
 
 def section_gap_ns(script: str) -> int:
-    """Return the longest gap between two calls of one section, outside of process context."""
+    """The longest gap between two calls of one section, outside of process context."""
     if not script:
         return BURST_GAP_NS
     shortest_ns = min((int(pause) * 1_000_000 for pause in _PAUSE.findall(script)), default=LONGEST_BURST_GAP_NS)
@@ -110,5 +129,5 @@ def section_gap_ns(script: str) -> int:
 
 
 def cold_cpus(recording: Recording) -> frozenset[int]:
-    """Return the CPUs whose page cache the rig's script emptied before the run."""
+    """The CPUs whose page cache the rig's script emptied before the run."""
     return frozenset(int(cpu) for cpu in _COLD.findall(recording.script))

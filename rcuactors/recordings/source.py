@@ -5,6 +5,8 @@ does not. This is the only place that meets the file system, so it is also where
 with a file becomes one `BadInput` with one line of message.
 """
 
+from __future__ import annotations
+
 import gzip
 import os
 import zlib
@@ -13,22 +15,21 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from typing import Final
 
-from rcuactors.errors import BadInput
+from ..errors import BadInput
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
-# A file without line ends must not be read into memory whole. The longest line of a real recording has 400
-# characters.
 _LONGEST_LINE: Final = 65_536
+"""A file without line ends must not be read into memory whole. A real recording's longest line has 400 characters."""
 
 
 def bad(path: str | os.PathLike[str], wrong: str) -> BadInput:
-    """Return the error for a file, in one line: repr keeps a strange name from breaking it."""
+    """The error for a file, in one line: repr keeps a strange name from breaking it."""
     return BadInput(f"recording {os.fsdecode(path)!r}: {wrong}")
 
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Yield the lines of a plain or gzipped text, without their line ends; raise BadInput if it is none."""
+    """The lines of a plain or gzipped text, without their line ends. Raises BadInput if it is none."""
     with _complaints(path), open(path, "rb") as raw:  # noqa: PTH123 (one kind of path is as good as another)
         head = raw.peek(2)[:2]  # not read and seek: a pipe is welcome, too
         if not head:

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from rcuactors.nesting.cells import Cell
-from rcuactors.processes import WorkerDied
+from rcuactors.lab.jobs import WorkerDied
+from rcuactors.lock_matrix.cells import Cell
 
 Call = Callable[..., Result]
 OneLine = Callable[..., str]
@@ -149,7 +149,7 @@ def test_the_configuration_is_told_by_the_name_by_as_or_by_set(call: Call, recor
         ("--against", recording(*rows, name="mine.csv"), "--as", "stock"),
         ("--against", recording(*rows, name="mine.csv"), "--set", "PREEMPT=y"),
         # the name is a hint only
-        ("--against", recording(*rows, name="matrix_prove_raw.csv"), "--as", "rt"),
+        ("--against", recording(*rows, name="matrix_prove_raw.csv"), "--as", "rt_bare"),
     ):
         result = call("lockdep", "matrix", "--jobs", "1", *arguments)
         assert result.exit_code == 0, result.output
@@ -159,8 +159,9 @@ def test_the_configuration_is_told_by_the_name_by_as_or_by_set(call: Call, recor
     ("arguments", "said"),
     [
         (("--kernel", "v1.0"), "kernel v1.0: there are"),
-        (("--as", "realtime"), "--as realtime: there are prove_raw, rt, stock"),
+        (("--as", "realtime"), "--as realtime: there are prove_raw, rt_bare, stock"),
         (("--as", "stok"), "--as stok: did you mean stock? there are"),
+        (("--as", "rt"), "--as rt: did you mean rt_bare? there are"),
         (("--set", "PREEMPTRT=y"), "--set PREEMPTRT: no such name; did you mean PREEMPT_RT?"),
         (("--set", "PREEMPT_RT=maybe"), "PREEMPT_RT=maybe: needs y or n"),
         (("--set", "nr_cpus=1"), "nr_cpus=1: the matrix needs a machine with at least 2 CPUs"),
@@ -170,9 +171,9 @@ def test_the_configuration_is_told_by_the_name_by_as_or_by_set(call: Call, recor
         (("--set", "mem=8M"), "mem=8388608: the matrix needs 16M"),
         (("--set", "panic_on_warn=y"), "panic_on_warn=y: each cell ends at its first report anyway"),
         (("--jobs", "0"), "--jobs 0: needs a whole number from 1 to 256"),
-        (("--against", "nowhere.csv", "--as", "rt"), "recording 'nowhere.csv': cannot be read: No such file"),
+        (("--against", "nowhere.csv", "--as", "rt_bare"), "recording 'nowhere.csv': cannot be read: No such file"),
         (("--against", "nowhere.csv"), "recording 'nowhere.csv': cannot be read: No such file"),
-        (("--against", ".", "--as", "rt"), "recording '.': is a directory"),
+        (("--against", ".", "--as", "rt_bare"), "recording '.': is a directory"),
         (("--csv", ""), "--csv : needs the name of a file"),
         (("--csv", "."), "--csv .: is a directory"),
         (("--csv", "no/where.csv"), "--csv no/where.csv: cannot be written: No such file or directory"),
@@ -186,7 +187,7 @@ def test_bad_input(one_line: OneLine, arguments: tuple[str, ...], said: str) -> 
 def test_a_recording_whose_name_tells_no_kernel(one_line: OneLine, recording: Callable[..., str]) -> None:
     path = recording("process,msleep,first,none,", name="verdicts.csv")
     said = one_line("lockdep", "matrix", "--against", path)
-    assert said.startswith(f"--against {path}: which kernel is it of? --as prove_raw|rt|stock")
+    assert said.startswith(f"--against {path}: which kernel is it of? --as prove_raw|rt_bare|stock")
 
 
 def test_nothing_left_to_compare(one_line: OneLine, recording: Callable[..., str]) -> None:

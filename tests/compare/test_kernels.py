@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rcuactors.builds import BUILDS
 from rcuactors.compare.designs import find_designs
-from rcuactors.compare.kernels import BUILDS, find_kernels
+from rcuactors.compare.kernels import find_kernels
 from rcuactors.designs import DESIGNS
 from rcuactors.eras import DEFAULT_ERA
 from rcuactors.errors import BadInput

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from rcuactors.builds import USUAL_BUILDS
 from rcuactors.compare import probe
 from rcuactors.compare.contexts import CONTEXTS
 from rcuactors.compare.designs import DesignRef
-from rcuactors.compare.kernels import BUILDS, ComparedKernel, find_kernels
+from rcuactors.compare.kernels import ComparedKernel, find_kernels
 from rcuactors.compare.probe import Finding, probe_cell
 from rcuactors.compare.verdict import Verdict, verdict_of
 from rcuactors.kvfree.core import KvfreeRcu
@@ -26,7 +27,7 @@ def judge(design: DesignRef, on: str, context: str, strategy: str = "timed", see
     return verdict_of([probe_cell(design, kernel(on), context, strategy, seed)])
 
 
-@pytest.mark.parametrize("on", BUILDS)
+@pytest.mark.parametrize("on", USUAL_BUILDS)
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_a_context_by_itself_is_legal(monkeypatch: pytest.MonkeyPatch, on: str, context: str) -> None:
     monkeypatch.setattr(probe, "_OBJECTS", 0)
@@ -34,7 +35,7 @@ def test_a_context_by_itself_is_legal(monkeypatch: pytest.MonkeyPatch, on: str, 
     assert judge(DIRECT, on, context).legal
 
 
-@pytest.mark.parametrize("on", BUILDS)
+@pytest.mark.parametrize("on", USUAL_BUILDS)
 @pytest.mark.parametrize("context", ALL_BUT_NMI)
 def test_the_worker_is_legal_everywhere_but_in_nmi(on: str, context: str) -> None:
     assert judge(WORKER, on, context).legal

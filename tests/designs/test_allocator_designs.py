@@ -10,14 +10,14 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import BadInput, Gfp, Kernel, Result, Run, RunOptions, run, scenario
+from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.designs import DESIGNS
+from rcuactors.lab import contexts as lab
 
 KERNELS = {
-    "plain": ("v5.11", {}),
-    "prove": ("v5.11", {"PROVE_RAW_LOCK_NESTING": "y"}),
-    "rt": ("v5.11", {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}),
-    "6.1": ("v6.1-stable", {"PROVE_RAW_LOCK_NESTING": "y"}),
-    "6.1 rt": ("v6.1-stable", {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}),
+    **{name: ("v5.11", BUILDS[name].settings) for name in USUAL_BUILDS},
+    "6.1": ("v6.1-stable", BUILDS["prove"].settings),
+    "6.1 rt": ("v6.1-stable", BUILDS["rt"].settings),
 }
 MINE = (
     "raw-zone-lock",
@@ -43,37 +43,10 @@ REPORTED = {
 }
 
 
-async def process(_k: Kernel, body) -> None:
-    await body()
+CONTEXTS = ("process", "preempt_disable", "irq_disable", "raw_spin", "hardirq")
 
 
-async def preempt_off(k: Kernel, body) -> None:
-    k.preempt_disable()
-    await body()
-    await k.preempt_enable()
-
-
-async def irqs_off(k: Kernel, body) -> None:
-    flags = k.local_irq_save()
-    await body()
-    await k.local_irq_restore(flags)
-
-
-async def raw_lock(k: Kernel, body) -> None:
-    lock = k.raw_spinlock("L")
-    await k.raw_spin_lock(lock)
-    await body()
-    await k.raw_spin_unlock(lock)
-
-
-async def hardirq(k: Kernel, body) -> None:
-    await k.raise_irq(body)
-
-
-CONTEXTS = (process, preempt_off, irqs_off, raw_lock, hardirq)
-
-
-def one_call(design: str, kernel: str, enter, *, filled: bool, **settings: str) -> Result:
+def one_call(design: str, kernel: str, context: str, *, filled: bool, **settings: str) -> Result:
     """One kvfree_rcu() in the context, with the caches cold and the CPU's list as told."""
 
     async def script(k: Kernel) -> None:
@@ -86,18 +59,18 @@ def one_call(design: str, kernel: str, enter, *, filled: bool, **settings: str) 
         if filled:
             await k.free_page(await k.get_free_page())
         assert (k.pcp_count() > 0) is filled
-        await enter(k, body)
+        await lab.CONTEXTS[context].enter(k, body)
 
-    version, preset = KERNELS[kernel]
-    return run(scenario()(script), RunOptions(kernel=version, design=design), **{**preset, **settings})
+    version, build = KERNELS[kernel]
+    return run(scenario()(script), RunOptions(kernel=version, design=design), **{**build, **settings})
 
 
-@pytest.mark.parametrize("enter", CONTEXTS)
+@pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("design", ["direct", *MINE])
-def test_where_it_is_legal(design: str, kernel: str, enter) -> None:
+def test_where_it_is_legal(design: str, kernel: str, context: str) -> None:
     """On PREEMPT_RT lockdep adds a word of its own to a sleeping lock in hardirq, which threads have taken, too."""
-    outcomes = [one_call(design, kernel, enter, filled=filled).outcome() for filled in (True, False)]
+    outcomes = [one_call(design, kernel, context, filled=filled).outcome() for filled in (True, False)]
     found = tuple(outcome.removesuffix(", inconsistent-lock-state") for outcome in outcomes)
     assert found == REPORTED.get((design, kernel), CLEAN)
 
@@ -118,14 +91,14 @@ def test_where_it_is_legal(design: str, kernel: str, enter) -> None:
 def test_whether_there_is_a_page_under_a_raw_lock(design: str, filled: int, empty: int, kernel: str) -> None:
     """Without one the object goes to the rcu_head list, and nothing is reported."""
     for has_pages, expected in ((True, filled), (False, empty)):
-        counters = one_call(design, kernel, raw_lock, filled=has_pages).counters
+        counters = one_call(design, kernel, "raw_spin", filled=has_pages).counters
         assert (counters["caller_pages"], counters["fallbacks_list"]) == (expected, 1 - expected)
 
 
 @pytest.mark.parametrize("design", MINE)
 def test_they_come_in_the_order_of_the_facts_and_the_worker_is_not_asked(design: str) -> None:
     assert [name for name in DESIGNS if name in MINE] == list(MINE)
-    assert one_call(design, "plain", process, filled=False).counters["refills_asked"] == 0
+    assert one_call(design, "plain", "process", filled=False).counters["refills_asked"] == 0
 
 
 @pytest.mark.parametrize("design", MINE)

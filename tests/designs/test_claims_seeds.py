@@ -304,32 +304,19 @@ def test_two_thousand_pages_on_64_cpus_are_half_a_gigabyte() -> None:
 
 @pytest.mark.parametrize("build", [{}, PROVE, RT], ids=["plain", "prove", "rt"])
 @pytest.mark.parametrize(
-    ("context", "pages"), [("process", 1), ("preempt off", 0), ("raw lock", 0), ("irqs off", 0), ("hardirq", 0)]
+    ("context", "pages"),
+    [("process", 1), ("preempt_disable", 0), ("raw_spin", 0), ("irq_disable", 0), ("hardirq", 0)],
 )
-def test_the_guard_allocates_in_preemptible_context_only(context: str, pages: int, build: dict) -> None:
+def test_the_guard_allocates_in_preemptible_context_only(run_in, context: str, pages: int, build: dict) -> None:
     """D9: legal in process context only, on every kernel; elsewhere it does not try."""
 
     async def script(k: Kernel) -> None:
         (p,) = await _cold_objects(k, 1)
-        lock = k.raw_spinlock("L")
 
         async def call() -> None:
             await k.kvfree_rcu(p, "rcu")
 
-        if context == "preempt off":
-            k.preempt_disable()
-            await call()
-            await k.preempt_enable()
-        elif context == "raw lock":
-            await k.raw_spin_lock(lock)
-            await call()
-            await k.raw_spin_unlock(lock)
-        elif context == "irqs off":
-            flags = k.local_irq_save()
-            await call()
-            await k.local_irq_restore(flags)
-        else:
-            await (k.raise_irq(call) if context == "hardirq" else call())
+        await run_in(k, context, call)
 
     result = run(scenario()(script), RunOptions(design="preemptible-guard"), **build)
     assert result.clean

@@ -5,36 +5,26 @@ The rows say what kernel-facts section 3 says of the design, and where the model
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
-from rcuactors.compare.kernels import BUILDS
+from rcuactors.builds import BUILDS, USUAL_BUILDS
+from rcuactors.lab.elsewhere import nmi_raw_spin
 
 OBJECTS = 60
 """A sheaf full, so that none waits for more."""
 
 
-async def _nmi(k: Kernel, action: Callable[[], Awaitable[None]]) -> None:
-    """One that finds its CPU inside kvfree_rcu()."""
-    lock = k._machine.kvfree.krc(0).lock
-    flags = await k.raw_spin_lock_irqsave(lock)
-    await k.raise_nmi(action)
-    await k.ndelay(1)
-    await k.raw_spin_unlock_irqrestore(lock, flags)
-
-
-CONTEXTS = ("process", "preempt off", "raw lock", "hardirq", "softirq", "zone lock", "rq lock")
+CONTEXTS = ("process", "preempt_disable", "raw_spin_irqsave", "hardirq", "softirq_irq_exit", "zone_lock", "rq_lock")
 
 ILLEGAL = {
     # McKenney and 56292e8609e3: under the scheduler's locks nobody may be woken.
-    ("softirq-alloc", "rq lock"): {"plain", "prove", "rt"},
-    ("work-directly", "rq lock"): {"plain", "prove", "rt"},
+    ("softirq-alloc", "rq_lock"): {"plain", "prove", "rt"},
+    ("work-directly", "rq_lock"): {"plain", "prove", "rt"},
     # A thread that holds a spinlock_t of PREEMPT_RT is preemptible().
-    ("preemptible-guard", "zone lock"): {"rt"},
+    ("preemptible-guard", "zone_lock"): {"rt"},
     # GFP_NOWAIT for an empty sheaf is the allocation of D1 again.
-    ("sheaves", "zone lock"): {"plain", "prove"},
+    ("sheaves", "zone_lock"): {"plain", "prove"},
 }
 
 
@@ -54,8 +44,10 @@ def test_legal_or_a_deadlock(run_in, design: str, context: str, kernel: str) -> 
 
     deadlocks = {
         build
-        for build, settings in BUILDS.items()
-        if not _clean_or_deadlock(run(scenario()(script), RunOptions(kernel=kernel, design=design), **settings))
+        for build in USUAL_BUILDS
+        if not _clean_or_deadlock(
+            run(scenario()(script), RunOptions(kernel=kernel, design=design), **BUILDS[build].settings)
+        )
     }
     assert deadlocks == ILLEGAL.get((design, context), set())
 
@@ -67,7 +59,7 @@ def _clean_or_deadlock(result) -> bool:
 
 
 @pytest.mark.parametrize("kernel", ["v5.11", "v6.1-stable"])
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", USUAL_BUILDS)
 def test_an_nmi_that_interrupts_kvfree_rcu(design: str, build: str, kernel: str) -> None:
     """Everything that ends in krcp->lock waits for itself; only the list of nolock-sheaves does not."""
 
@@ -77,8 +69,8 @@ def test_an_nmi_that_interrupts_kvfree_rcu(design: str, build: str, kernel: str)
         async def action() -> None:
             await k.kvfree_rcu(p, "rcu")
 
-        await _nmi(k, action)
+        await nmi_raw_spin(k, action, k.machine.kvfree.krc(0).lock)
 
-    result = run(scenario()(script), RunOptions(kernel=kernel, design=design), **BUILDS[build])
+    result = run(scenario()(script), RunOptions(kernel=kernel, design=design), **BUILDS[build].settings)
     assert result.clean == (design == "nolock-sheaves")
     assert result.clean or "deadlock" in result.outcome()

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import BadInput, Kernel, Run, RunOptions, run, scenario
+from rcuactors.builds import BUILDS
 from rcuactors.designs import DESIGNS, make_design
-
-PRESETS = {
-    "plain": {},
-    "prove": {"PROVE_RAW_LOCK_NESTING": "y"},
-    "rt": {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"},
-}
 
 
 async def one_call_from_a_cold_cpu(k: Kernel) -> None:
@@ -22,7 +17,7 @@ async def one_call_from_a_cold_cpu(k: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("design", "preset", "expected"),
+    ("design", "build", "expected"),
     [
         ("direct", "plain", "clean"),
         ("direct", "prove", "invalid-wait-context"),
@@ -35,8 +30,10 @@ async def one_call_from_a_cold_cpu(k: Kernel) -> None:
         ("hrtimer-work", "rt", "clean"),
     ],
 )
-def test_what_each_design_is_reported_for(design: str, preset: str, expected: str) -> None:
-    result = run(scenario()(one_call_from_a_cold_cpu), RunOptions(kernel="v5.9", design=design), **PRESETS[preset])
+def test_what_each_design_is_reported_for(design: str, build: str, expected: str) -> None:
+    result = run(
+        scenario()(one_call_from_a_cold_cpu), RunOptions(kernel="v5.9", design=design), **BUILDS[build].settings
+    )
     assert result.outcome() == expected
     assert result.design == design
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, Run, RunOptions, scenario
-from rcuactors.compare.kernels import BUILDS
+from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.designs.reserve import Reserve
 from rcuactors.machine import Machine
 
@@ -68,10 +68,10 @@ def _pages_accounted_for(machine: Machine) -> int:
 
 
 @pytest.mark.parametrize("kernel", ["v5.11", "v6.1-stable"])
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", USUAL_BUILDS)
 @pytest.mark.parametrize("load", [burst, mixture, flood])
 def test_all_objects_are_freed_and_no_page_is_lost(design: str, load, build: str, kernel: str) -> None:
-    one = Run(scenario()(load), RunOptions(kernel=kernel, design=design, settings=BUILDS[build]))
+    one = Run(scenario()(load), RunOptions(kernel=kernel, design=design, settings=BUILDS[build].settings))
     result = one.run()
     if design in ("sheaves", "nolock-sheaves") and result.outcome() == "never-freed":
         # Which object found a sheaf busy and went another way decides how full the last one got.

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.config import describe_fields
 from rcuactors.context.violation import ViolationKind
 from rcuactors.engine.actor import Actor, Message
@@ -24,7 +25,7 @@ from rcuactors.kernel.costs import describe
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.messages import Nmi
 from rcuactors.loading import find_scenarios, load_scenario
-from rcuactors.scenario import KERNELS, PRESETS
+from rcuactors.scenario import KERNELS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
@@ -52,6 +53,14 @@ def configuration() -> str:
     return markdown(("name", "default", "what it does"), rows)
 
 
+def builds() -> str:
+    rows = []
+    for build in BUILDS.values():
+        settings = " ".join(f"`{name}={value}`" for name, value in build.settings.items())
+        rows.append((f"`{build.name}`", build.about, settings))
+    return markdown(("build", "what it is", "settings"), rows)
+
+
 def scenarios() -> str:
     rows = []
     for name in find_scenarios():
@@ -64,17 +73,18 @@ def scenarios() -> str:
 
 
 def outcomes() -> str:
-    head = ("scenario", *(f"{label}, {preset}" for label in KERNELS for preset in PRESETS))
+    head = ("scenario", *(f"{label}, {build}" for label in KERNELS for build in USUAL_BUILDS))
     rows = []
     for name in find_scenarios():
         expect = load_scenario(name).expect
-        rows.append((f"`{name}`", *(expect[label][preset] for label in KERNELS for preset in PRESETS)))
+        rows.append((f"`{name}`", *(expect[label][build] for label in KERNELS for build in USUAL_BUILDS)))
     return markdown(head, rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "costs": costs,
     "configuration": configuration,
+    "builds": builds,
     "scenarios": scenarios,
     "outcomes": outcomes,
 }

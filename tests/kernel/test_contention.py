@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 
 from rcuactors import Kernel, ViolationKind, run, scenario
@@ -166,53 +164,10 @@ def test_an_owner_that_does_not_run_yet_ends_the_spinning_too() -> None:
     assert run(scenario()(script), nr_cpus="3", **PLAIN).clean
 
 
-Action = Callable[[], Awaitable[None]]
+CONTEXTS = ("raw_spin", "preempt_disable", "irq_disable", "hardirq_irqwork", "softirq_tasklet", "rcu_read")
 
 
-async def _raw_spin(k: Kernel, body: Action) -> None:
-    raw = k.raw_spinlock("R")
-    await k.raw_spin_lock(raw)
-    await body()
-    await k.raw_spin_unlock(raw)
-
-
-async def _preempt_disable(k: Kernel, body: Action) -> None:
-    k.preempt_disable()
-    await body()
-    await k.preempt_enable()
-
-
-async def _irq_disable(k: Kernel, body: Action) -> None:
-    flags = k.local_irq_save()
-    await body()
-    await k.local_irq_restore(flags)
-
-
-async def _hardirq(k: Kernel, body: Action) -> None:
-    await k.irq_work_queue(k.irq_work(body, hard=True, name="body"))
-
-
-async def _softirq(k: Kernel, body: Action) -> None:
-    await k.tasklet_schedule(body)
-    await k.msleep(1000)
-
-
-async def _rcu_read(k: Kernel, body: Action) -> None:
-    with k.rcu_reader():
-        await body()
-
-
-CONTEXTS = {
-    "raw_spin": _raw_spin,
-    "preempt_disable": _preempt_disable,
-    "irq_disable": _irq_disable,
-    "hardirq": _hardirq,
-    "softirq": _softirq,
-    "rcu_read": _rcu_read,
-}
-
-
-def contended_in(context: str, settings: dict[str, str], *, disturb: bool) -> list[str]:
+def contended_in(run_in, context: str, settings: dict[str, str], *, disturb: bool) -> list[str]:
     """What is reported of a mutex that is contended for half a second; `disturb`: a thread wants the CPU meanwhile."""
     one = Contended()
 
@@ -228,7 +183,7 @@ def contended_in(context: str, settings: dict[str, str], *, disturb: bool) -> li
             await one.hold(k)
             if disturb:
                 await k.kthread_run(disturber, cpu=2)
-            await CONTEXTS[context](k, lambda: one.want(k))
+            await run_in(k, context, lambda: one.want(k))
 
         await k.kthread_run(waiter, cpu=1)
 
@@ -238,8 +193,8 @@ def contended_in(context: str, settings: dict[str, str], *, disturb: bool) -> li
 
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("settings", [PLAIN, {**PLAIN, "preempt_voluntary": "y"}], ids=["full", "voluntary"])
-def test_nothing_complains_as_long_as_it_spins(context: str, settings: dict[str, str]) -> None:
-    assert contended_in(context, settings, disturb=False) == []
+def test_nothing_complains_as_long_as_it_spins(run_in, context: str, settings: dict[str, str]) -> None:
+    assert contended_in(run_in, context, settings, disturb=False) == []
 
 
 @pytest.mark.parametrize(
@@ -248,18 +203,18 @@ def test_nothing_complains_as_long_as_it_spins(context: str, settings: dict[str,
         ("raw_spin", ["SCHEDULING_WHILE_ATOMIC"]),
         ("preempt_disable", ["SCHEDULING_WHILE_ATOMIC"]),
         ("irq_disable", []),
-        ("hardirq", []),
-        ("softirq", ["SCHEDULING_WHILE_ATOMIC"]),
+        ("hardirq_irqwork", []),
+        ("softirq_tasklet", ["SCHEDULING_WHILE_ATOMIC"]),
         ("rcu_read", ["VOLUNTARY_SWITCH"]),
     ],
 )
-def test_a_wake_up_ends_the_spinning_unless_interrupts_are_off(context: str, expected: list[str]) -> None:
+def test_a_wake_up_ends_the_spinning_unless_interrupts_are_off(run_in, context: str, expected: list[str]) -> None:
     """As recorded on a 6.1 kernel with preempt=voluntary and no debugging."""
-    assert contended_in(context, {**PLAIN, "preempt_voluntary": "y"}, disturb=True) == expected
+    assert contended_in(run_in, context, {**PLAIN, "preempt_voluntary": "y"}, disturb=True) == expected
 
 
-def test_without_preempt_count_nothing_is_known_of_a_raw_lock() -> None:
-    assert contended_in("raw_spin", {**PLAIN, "PREEMPT": "n"}, disturb=True) == []
+def test_without_preempt_count_nothing_is_known_of_a_raw_lock(run_in) -> None:
+    assert contended_in(run_in, "raw_spin", {**PLAIN, "PREEMPT": "n"}, disturb=True) == []
 
 
 @pytest.mark.parametrize(
@@ -267,14 +222,14 @@ def test_without_preempt_count_nothing_is_known_of_a_raw_lock() -> None:
     [
         ("raw_spin", ["SCHEDULING_WHILE_ATOMIC"]),
         ("irq_disable", []),
-        ("hardirq", ["SCHEDULING_WHILE_ATOMIC"]),
-        ("softirq", ["VOLUNTARY_SWITCH"]),
+        ("hardirq_irqwork", ["SCHEDULING_WHILE_ATOMIC"]),
+        ("softirq_tasklet", ["VOLUNTARY_SWITCH"]),
         ("rcu_read", ["VOLUNTARY_SWITCH"]),
     ],
 )
-def test_an_rt_mutex_is_slept_for_at_once(context: str, expected: list[str]) -> None:
+def test_an_rt_mutex_is_slept_for_at_once(run_in, context: str, expected: list[str]) -> None:
     """As recorded on a 6.1 PREEMPT_RT kernel."""
-    assert contended_in(context, RT, disturb=False) == expected
+    assert contended_in(run_in, context, RT, disturb=False) == expected
 
 
 # -- spinlock_t on PREEMPT_RT ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Before the scheduler runs (rcuactors/kvfree/core.py, shrinker.py, machine.py)."""
+"""Before the scheduler runs (rcuactors/kvfree/core.py, parts/arming.py, machine.py)."""
 
 from __future__ import annotations
 

@@ -336,7 +336,18 @@ def test_each_cpu_has_its_own() -> None:
 
 @pytest.mark.parametrize(
     "context",
-    ["process", "preempt off", "irqs off", "bh off", "raw lock", "spinlock", "reader", "hardirq", "softirq", "rq lock"],
+    [
+        "process",
+        "preempt_disable",
+        "irq_disable",
+        "bh_disable",
+        "raw_spin_irqsave",
+        "spin",
+        "rcu_read",
+        "hardirq",
+        "softirq_irq_exit",
+        "rq_lock",
+    ],
 )
 @pytest.mark.parametrize(
     "settings", [{}, {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"}, {"PREEMPT_RT": "y"}]

@@ -1,4 +1,4 @@
-"""The page cache and how it is refilled on v5.11 (rcuactors/kvfree/refill.py, designs/hrtimer_work.py)."""
+"""The page cache and how it is refilled on v5.11 (rcuactors/kvfree/parts/refill.py, designs/hrtimer_work.py)."""
 
 from __future__ import annotations
 
@@ -77,29 +77,15 @@ def test_on_rt_the_timer_expires_in_a_softirq_thread() -> None:
     assert expire.comm.startswith("ksoftirqd/")
 
 
-@pytest.mark.parametrize("context", ["irqs off", "raw lock", "hardirq"])
-def test_in_atomic_context_the_whole_burst_falls_back_with_one_refill(context: str) -> None:
+@pytest.mark.parametrize("context", ["irq_disable", "raw_spin_irqsave", "hardirq"])
+def test_in_atomic_context_the_whole_burst_falls_back_with_one_refill(run_in, context: str) -> None:
     """Recorded on a real 6.1 kernel; the next burst 100 ms later has no fallback."""
 
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(1100)]
         later = [await k.kmalloc(64) for _ in range(1100)]
         await k.cold_caches()
-        lock = k.raw_spinlock("L")
-
-        async def irq() -> None:
-            await burst(k, objects)
-
-        if context == "hardirq":
-            await k.raise_irq(irq)
-        elif context == "irqs off":
-            k.local_irq_disable()
-            await irq()
-            await k.local_irq_enable()
-        else:
-            flags = await k.raw_spin_lock_irqsave(lock)
-            await irq()
-            await k.raw_spin_unlock_irqrestore(lock, flags)
+        await run_in(k, context, lambda: burst(k, objects))
         assert k._machine.kvfree.figures.fallbacks_list == 1100
         await k.msleep(100)
         await burst(k, later)

@@ -27,13 +27,13 @@ async def allocate(k: Kernel, way: str, gfp: Gfp = GFP_KERNEL) -> None:
     ("context", "first"),
     [
         ("process", "clean"),
-        ("preempt off", "sleeping-function"),
-        ("irqs off", "sleeping-function"),
-        ("raw lock", "sleeping-function"),
-        ("bh off", "sleeping-function"),
-        ("reader", "sleeping-function"),
+        ("preempt_disable", "sleeping-function"),
+        ("irq_disable", "sleeping-function"),
+        ("raw_spin_irqsave", "sleeping-function"),
+        ("bh_disable", "sleeping-function"),
+        ("rcu_read", "sleeping-function"),
         ("hardirq", "inconsistent-lock-state"),
-        ("softirq", "inconsistent-lock-state"),
+        ("softirq_irq_exit", "inconsistent-lock-state"),
     ],
 )
 def test_the_first_report_of_gfp_kernel_in_each_context(
@@ -53,7 +53,10 @@ def test_the_first_report_of_gfp_kernel_in_each_context(
 
 @pytest.mark.parametrize(
     ("context", "states", "usage"),
-    [("hardirq", "{HARDIRQ-ON-W} -> {IN-HARDIRQ-W}", "?.+."), ("softirq", "{SOFTIRQ-ON-W} -> {IN-SOFTIRQ-W}", "+.?.")],
+    [
+        ("hardirq", "{HARDIRQ-ON-W} -> {IN-HARDIRQ-W}", "?.+."),
+        ("softirq_irq_exit", "{SOFTIRQ-ON-W} -> {IN-SOFTIRQ-W}", "+.?."),
+    ],
 )
 def test_the_report_names_boots_allocation(run_in, context: str, states: str, usage: str) -> None:
     async def script(k: Kernel) -> None:

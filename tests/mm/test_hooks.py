@@ -49,10 +49,10 @@ def test_a_kernel_has_the_hooks_that_it_is_configured_with_and_no_others() -> No
     ("context", "prove", "rt"),
     [
         ("process", "clean", "clean"),
-        ("preempt off", "clean", "sleeping-function"),
-        ("raw lock", "invalid-wait-context", "sleeping-function"),
+        ("preempt_disable", "clean", "sleeping-function"),
+        ("raw_spin_irqsave", "invalid-wait-context", "sleeping-function"),
         ("hardirq", "invalid-wait-context", "sleeping-function, inconsistent-lock-state"),
-        ("softirq", "clean", "clean"),
+        ("softirq_irq_exit", "clean", "clean"),
     ],
 )
 def test_mapping_a_page_takes_a_spinlock_t(run_in, context: str, prove: str, rt: str) -> None:
@@ -171,8 +171,8 @@ def test_an_interrupt_while_a_stack_is_saved_is_not_recorded() -> None:
 
 
 def test_page_owner_reports_what_the_request_alone_does_not(run_in) -> None:
-    assert page_in(run_in, "raw lock", **PROVE).clean
-    result = page_in(run_in, "raw lock", **PROVE, page_owner="y")
+    assert page_in(run_in, "raw_spin_irqsave", **PROVE).clean
+    result = page_in(run_in, "raw_spin_irqsave", **PROVE, page_owner="y")
     assert result.outcome() == "invalid-wait-context"
     assert "(&zone->lock)" in result.violations[0].text
     assert page_in(run_in, "process", GFP_KERNEL, **PROVE, page_owner="y").clean
@@ -182,7 +182,7 @@ def test_page_owner_reports_what_the_request_alone_does_not(run_in) -> None:
 
 
 def test_kasan_takes_time_and_no_lock(run_in) -> None:
-    assert page_in(run_in, "raw lock", **PROVE, KASAN="y").clean
+    assert page_in(run_in, "raw_spin_irqsave", **PROVE, KASAN="y").clean
     with_it = page_in(run_in, "process", KASAN="y").end_ns
     assert with_it > page_in(run_in, "process").end_ns
 

@@ -70,7 +70,7 @@ def test_a_refill_is_a_batch_as_on_the_recorded_kernel() -> None:
 
 
 @pytest.mark.parametrize("gfp", [GFP_NOWAIT, GFP_ATOMIC, Gfp(0)])
-@pytest.mark.parametrize("context", ["raw lock", "hardirq"])
+@pytest.mark.parametrize("context", ["raw_spin_irqsave", "hardirq"])
 @pytest.mark.parametrize("what", ["first", "refill", "free", "free many"])
 def test_the_zones_lock_is_reported_once_it_is_really_taken(run_in, context: str, gfp: Gfp, what: str) -> None:
     """Recorded: the first page from a filled list is silent, and so is a first page to a list with room."""
@@ -196,7 +196,11 @@ def test_an_interrupt_in_the_middle_of_a_refill_gets_its_page_from_the_zone() ->
 
 @pytest.mark.parametrize(
     ("context", "outcome"),
-    [("preempt off", "scheduling-while-atomic"), ("raw lock", "scheduling-while-atomic"), ("process", "clean")],
+    [
+        ("preempt_disable", "scheduling-while-atomic"),
+        ("raw_spin_irqsave", "scheduling-while-atomic"),
+        ("process", "clean"),
+    ],
 )
 def test_on_rt_a_contended_refill_sleeps(run_in, context: str, outcome: str) -> None:
     """Recorded: 5 of 5 tries under raw locks or with preemption off; never where only interrupts are off."""

@@ -39,7 +39,7 @@ def consistent(k: Kernel, size: int = SIZE) -> None:
             assert len(cpu.slab.free) + len(cpu.free) == cache.per_slab - cpu.slab.in_use
 
 
-@pytest.mark.parametrize("context", ["raw lock", "hardirq"])
+@pytest.mark.parametrize("context", ["raw_spin_irqsave", "hardirq"])
 @pytest.mark.parametrize(
     ("what", "reported"),
     [

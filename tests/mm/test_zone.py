@@ -86,25 +86,20 @@ def test_pcp_batch_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("gfp", [GFP_NOWAIT, GFP_ATOMIC])
-@pytest.mark.parametrize("context", ["raw lock", "hardirq"])
-def test_the_zones_lock_is_reported_under_a_raw_lock_only_when_the_list_must_be_refilled(gfp, context: str) -> None:
+@pytest.mark.parametrize("context", ["raw_spin", "hardirq"])
+def test_the_zones_lock_is_reported_under_a_raw_lock_only_when_the_list_must_be_refilled(
+    run_in, gfp, context: str
+) -> None:
     """Recorded on a real 6.1 kernel: the first page from a filled list is silent, the forced refill is reported."""
 
     async def script(k: Kernel, empty: bool = False) -> None:
-        lock = k.raw_spinlock("L")
-
         async def allocate() -> None:
             await k.free_page(await k.get_free_page(gfp))
 
         await allocate()
         if empty:
             await k.drain_local_pages()
-        if context == "hardirq":
-            await k.raise_irq(allocate)
-        else:
-            await k.raw_spin_lock(lock)
-            await allocate()
-            await k.raw_spin_unlock(lock)
+        await run_in(k, context, allocate)
 
     assert run(scenario()(script), PROVE_RAW_LOCK_NESTING="y").clean
     result = run(scenario()(script), PROVE_RAW_LOCK_NESTING="y", empty="y")

@@ -8,6 +8,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.context.violation import KernelBug, ViolationKind
 from rcuactors.engine.events import Event
 from rcuactors.errors import BadInput, StepBoundExceeded
@@ -15,7 +16,7 @@ from rcuactors.recordings import Call, Observed, Recording, UnknownLine, read_re
 from rcuactors.recordings.comparison import ReplayResult
 from rcuactors.recordings.replay import Replay, replay, settings_of
 from rcuactors.recordings.sections import BURST_GAP_NS, CONTEXTS, cold_cpus, feeds_of, section_gap_ns
-from rcuactors.scenario import PRESETS, RunOptions
+from rcuactors.scenario import RunOptions
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "recordings"
 FILES = sorted(DATA.glob("*/*.txt.gz"))
@@ -91,11 +92,11 @@ def real_and_machine(result: ReplayResult, *names: str) -> tuple[list[int | None
 # -- recordings of real kernels --
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("build", USUAL_BUILDS)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name.split('.')[0]}")
-def test_real_calls_run_clean_and_every_object_is_freed_once(path: Path, preset: str) -> None:
+def test_real_calls_run_clean_and_every_object_is_freed_once(path: Path, build: str) -> None:
     what = read_recording(path)
-    result = replay(what, RunOptions(settings=PRESETS[preset]))
+    result = replay(what, RunOptions(settings=BUILDS[build].settings))
     assert result.verdict() == "clean"
     assert (result.calls, result.skipped) == (len(what.calls), 0)
     assert freed(result) == len(what.calls)
@@ -372,7 +373,7 @@ def test_only_the_first_of_many_splats_are_printed() -> None:
 
 @st.composite
 def some_calls(draw: st.DrawFn) -> Call:
-    context = draw(st.sampled_from(CONTEXTS))
+    context = draw(st.sampled_from(list(CONTEXTS)))
     return call(
         draw(st.one_of(st.integers(0, 200 * US), st.integers(0, 100 * MS))),
         cpu=draw(st.integers(0, 3)),
@@ -388,15 +389,15 @@ def some_calls(draw: st.DrawFn) -> Call:
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     calls=st.lists(some_calls(), min_size=1, max_size=40),
-    preset=st.sampled_from(list(PRESETS)),
+    build=st.sampled_from(USUAL_BUILDS),
     cached=st.integers(0, 3),
     scripted=st.booleans(),
 )
 def test_any_calls_replay_clean_and_all_objects_are_freed(
-    calls: list[Call], preset: str, cached: int, scripted: bool
+    calls: list[Call], build: str, cached: int, scripted: bool
 ) -> None:
     what = recording(*calls, script="@0 cold; @2 cold; burst 1 1 0" if scripted else "")
-    names = {"rcu_min_cached_objs": str(cached), "DEBUG_ATOMIC_SLEEP": "y", **PRESETS[preset]}
+    names = {"rcu_min_cached_objs": str(cached), "DEBUG_ATOMIC_SLEEP": "y", **BUILDS[build].settings}
     result = replay(what, RunOptions(settings=names))
     assert result.verdict() == "clean"
     assert result.calls == freed(result) == len(calls)

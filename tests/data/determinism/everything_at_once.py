@@ -16,17 +16,13 @@ from rcuactors.explore import make_strategy
 
 
 @scenario(settings={"nr_cpus": "4", "fail_page_alloc": "20", "PROVE_RAW_LOCK_NESTING": "y"})
-async def everything_at_once(k: Kernel, rounds: int = 6) -> None:  # noqa: C901 - everything at once is the point
+async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
     raw, spin, mutex = k.raw_spinlock("raw"), k.spinlock("spin"), k.mutex("mutex")
     told, began = trio.Event(), trio.current_time()
     send, receive = trio.open_memory_channel[int](0)
 
-    async def free_some(count: int) -> None:
-        for _ in range(count):
-            await k.kvfree_rcu(await k.kmalloc(64, GFP_ATOMIC), "rcu")
-
     async def irq() -> None:
-        await free_some(2)
+        await free_some(k, 2)
 
     async def callback() -> None:
         k.pr_info("callback")
@@ -35,7 +31,7 @@ async def everything_at_once(k: Kernel, rounds: int = 6) -> None:  # noqa: C901 
         for turn in range(rounds):
             await k.raw_spin_lock(raw)
             await k.udelay(3)
-            await free_some(3)
+            await free_some(k, 3)
             await k.raw_spin_unlock(raw)
             await k.raise_irq(irq, cpu=(number + 1) % 4)
             await k.mutex_lock(mutex)
@@ -69,6 +65,11 @@ async def everything_at_once(k: Kernel, rounds: int = 6) -> None:  # noqa: C901 
             if number == 3:
                 await k.schedule_work(k.work(irq, name="irq_work"))
     await k.synchronize_rcu()
+
+
+async def free_some(k: Kernel, count: int) -> None:
+    for _ in range(count):
+        await k.kvfree_rcu(await k.kmalloc(64, GFP_ATOMIC), "rcu")
 
 
 async def free_some_more() -> None:

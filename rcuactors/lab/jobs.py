@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from .errors import BadInput
+from ..errors import BadInput
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

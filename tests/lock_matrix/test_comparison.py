@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from rcuactors.nesting.comparison import Comparison, compare, sort_rows
-from rcuactors.nesting.recording import read_matrix
-from rcuactors.nesting.rig import Outcome
-from rcuactors.nesting.text import comparison_lines, fraction
-from rcuactors.nesting.verdict import VerdictClass, class_of_line, first_line_of, offence_in
+from rcuactors.lock_matrix.comparison import Comparison, compare, sort_rows
+from rcuactors.lock_matrix.recording import read_matrix
+from rcuactors.lock_matrix.rig import Outcome
+from rcuactors.lock_matrix.text import comparison_lines, fraction
+from rcuactors.lock_matrix.verdict import VerdictClass, class_of_line, first_line_of, offence_in
 
 MatrixFile = Callable[..., str]
 MakeOutcome = Callable[..., Outcome]

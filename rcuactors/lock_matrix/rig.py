@@ -26,18 +26,18 @@ from ..kapi import Kernel
 from ..kernel.cpu import Cpu
 from ..kernel.thread import Thread
 from ..kernel.waiting import describe_stuck
+from ..lab.bystanders import Contender, housekeeper, sleeper
+from ..lab.contexts import Context
 from ..machine import Machine, Setup
 from ..marks import machinery
 from .cells import Cell
-from .contender import Contender
-from .contexts import CONTEXTS, LATE
+from .contexts import CONTEXTS
 from .operations import OBJECT_SIZE, OPERATIONS
 from .verdict import Offence, VerdictClass, class_of_line, first_line_of, offence_in
 
 RUNNER_CPU: Final = 1
 OTHER_CPU: Final = 0
 LIMIT_NS: Final = 9_000_000_000
-_HOUSEKEEPING_US: Final = 40_000
 _MANY: Final = 1_200
 _REFILL: Final = 3_000
 _ROUNDS: Final = 6
@@ -108,15 +108,9 @@ class Rig:
         self.machine = Machine(Setup(era=era, config=config, max_steps=_MAX_STEPS))
         self.k = k = Kernel(self.machine)
         self.op_raw, self.op_spin, self.op_mutex = k.raw_spinlock("op_raw"), k.spinlock("op_spin"), k.mutex("op_mutex")
-        self.ctx_raw, self.ctx_spin, self.ctx_mutex = (
-            k.raw_spinlock("ctx_raw"),
-            k.spinlock("ctx_spin"),
-            k.mutex("ctx_mutex"),
-        )
         self.work, self.delayed_work = k.work(self.nothing), k.delayed_work(self.nothing)
         self.timer, self.irq_work = k.timer_setup(self.nothing), k.irq_work(self.nothing)
         self.hrtimer, self.hrtimer_hard = k.hrtimer(self.nothing), k.hrtimer(self.nothing, hard=True)
-        self.jiffy_ns = config.jiffy_ns
         self.supplies: list[Any] = []
         self.pages: list[int | None] = []
         self.objects: list[Any] = []
@@ -153,19 +147,11 @@ class Rig:
         k, cell = self.k, self.cell
         await self._fill_page_list()
         for cpu in (OTHER_CPU, RUNNER_CPU):
-            await k.kthread_run(self._housekeeper, cpu=cpu, name=f"housekeeper/{cpu}")
-        self.sleeper = await k.kthread_run(self._sleeper, cpu=RUNNER_CPU, name="nest_sleeper")
+            await k.kthread_run(housekeeper, k, cpu=cpu, name=f"housekeeper/{cpu}")
+        self.sleeper = await k.kthread_run(sleeper, k, cpu=RUNNER_CPU, name="nest_sleeper")
         await k.kthread_run(self._runner, cpu=RUNNER_CPU, name="nest_runner")
         if cell.contended:
             await k.kthread_run(self._contender.main, cpu=OTHER_CPU, name="nest_contender")
-
-    async def _housekeeper(self) -> None:
-        while True:
-            await self.k.usleep_range(_HOUSEKEEPING_US, 2 * _HOUSEKEEPING_US)
-            await self.k.udelay(20)
-
-    async def _sleeper(self) -> None:
-        await self.k.wait_for_completion(self.k.completion("being woken up"))
 
     async def _fill_page_list(self) -> None:
         await self.k.free_page(await self.k.get_free_page())
@@ -180,17 +166,24 @@ class Rig:
         self._begin()
         for turn in range(self._rounds()):
             self._turn = turn
-            if cell.context not in LATE:
-                await self.contend()
-            self._watching = True
-            await CONTEXTS[cell.context](self, self._body)
+            await self._enter(CONTEXTS[cell.context])
             self._watching = False
             await self._contender.stop()
             await self._clean_up()
         self._refills = self.machine.pages.zone.refills - self._refills
         self.machine.conductor.finish()
 
-    async def contend(self) -> None:
+    async def _enter(self, context: Context) -> None:
+        """Have the body run in the context, with the contender at it by then."""
+        if context.enter_later is not None:
+            self._watching = True
+            await context.enter_later(self.k, self._body, self._contend)
+            return
+        await self._contend()
+        self._watching = True
+        await context.enter(self.k, self._body)
+
+    async def _contend(self) -> None:
         """Have the contender work against the operation from now on, if the cell wants that. May sleep.
 
         Each round meets it at another point of its loop.

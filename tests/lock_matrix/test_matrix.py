@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rcuactors.nesting.cells import Cell
-from rcuactors.nesting.comparison import Comparison, compare, sort_rows
-from rcuactors.nesting.matrix import run_cells
-from rcuactors.nesting.presets import DEFAULT_KERNEL, configuration, preset_for
-from rcuactors.nesting.recording import read_matrix
-from rcuactors.nesting.text import comparison_lines
+from rcuactors.lock_matrix.cells import Cell
+from rcuactors.lock_matrix.comparison import Comparison, compare, sort_rows
+from rcuactors.lock_matrix.matrix import run_cells
+from rcuactors.lock_matrix.presets import DEFAULT_KERNEL, configuration, preset_for
+from rcuactors.lock_matrix.recording import read_matrix
+from rcuactors.lock_matrix.text import comparison_lines
 
 
 @cache

@@ -10,12 +10,12 @@ import pytest
 
 from rcuactors.config import Config, with_settings
 from rcuactors.eras import find_era
-from rcuactors.nesting.cells import VARIANTS, Cell, all_cells
-from rcuactors.nesting.contexts import CONTEXTS
-from rcuactors.nesting.operations import OPERATIONS
-from rcuactors.nesting.presets import DEFAULT_KERNEL, PRESETS, configuration
-from rcuactors.nesting.rig import LIMIT_NS, Measured, Outcome, Rig, run_cell
-from rcuactors.nesting.verdict import VerdictClass
+from rcuactors.lock_matrix.cells import VARIANTS, Cell, all_cells
+from rcuactors.lock_matrix.contexts import CONTEXTS
+from rcuactors.lock_matrix.operations import OPERATIONS
+from rcuactors.lock_matrix.presets import DEFAULT_KERNEL, PRESETS, configuration
+from rcuactors.lock_matrix.rig import LIMIT_NS, Measured, Outcome, Rig, run_cell
+from rcuactors.lock_matrix.verdict import VerdictClass
 
 ERA = find_era(DEFAULT_KERNEL)
 
@@ -46,7 +46,7 @@ def recorded_context(path: Path, context: str) -> Measured:
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_context_is_what_was_measured(recordings: Path, preset: str, context: str) -> None:
-    recorded = recorded_context(recordings / f"matrix_{preset}.csv", context)
+    recorded = recorded_context(recordings / f"matrix_{PRESETS[preset].word}.csv", context)
     outcome = run(preset, f"{context} none first")
     measured = outcome.measured
     assert measured is not None
@@ -120,15 +120,15 @@ def test_an_operation_that_never_ends_is_stopped() -> None:
 
 
 def test_the_contender_stands_in_the_way() -> None:
-    outcome = run("rt", "process mutex_lock contend")
+    outcome = run("rt_bare", "process mutex_lock contend")
     assert outcome.verdict is VerdictClass.NONE
     assert outcome.reason == "slept on op_mutex (1x), without a preempt count: nothing to complain about"
-    assert run("rt", "process mutex_lock first").reason == "never had to sleep"
-    blocked = run("rt", "preempt_disable get_page_nowait refill_contend")
+    assert run("rt_bare", "process mutex_lock first").reason == "never had to sleep"
+    blocked = run("rt_bare", "preempt_disable get_page_nowait refill_contend")
     assert blocked.verdict is VerdictClass.ATOMIC
     assert blocked.reason == "has to wait for &zone->lock in rmqueue_bulk"
 
 
 def test_the_same_cell_twice_is_the_same() -> None:
-    cell = "rt", "raw_spin free_page refill_contend"
+    cell = "rt_bare", "raw_spin free_page refill_contend"
     assert run(*cell) == run(*cell)

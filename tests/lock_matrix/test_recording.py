@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rcuactors.errors import BadInput
-from rcuactors.nesting.cells import Cell
-from rcuactors.nesting.recording import read_matrix
-from rcuactors.nesting.verdict import VerdictClass
+from rcuactors.lock_matrix.cells import Cell
+from rcuactors.lock_matrix.recording import read_matrix
+from rcuactors.lock_matrix.verdict import VerdictClass
 
 MatrixFile = Callable[..., str]
 

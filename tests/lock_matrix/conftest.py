@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rcuactors.nesting.cells import Cell
-from rcuactors.nesting.rig import Outcome
-from rcuactors.nesting.verdict import class_of_line, offence_in
+from rcuactors.lock_matrix.cells import Cell
+from rcuactors.lock_matrix.rig import Outcome
+from rcuactors.lock_matrix.verdict import class_of_line, offence_in
 
 HEADER = "context,op,variant,verdict,first_line,lockdep_offending_lock,lockdep_task_context\n"
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..config import Config
 from ..eras import find_era
-from ..processes import do_all
+from ..lab.jobs import do_all
 from .cells import Cell
 from .rig import Outcome, run_cell
 

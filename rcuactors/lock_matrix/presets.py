@@ -1,4 +1,8 @@
-"""The kernels that the recordings were taken on, as configurations of the model."""
+"""The kernels that the recordings were taken on, as configurations of the model.
+
+They are no builds (builds.py), whose names mean something else: these are machines that somebody once booted, with
+their size, and two of them without any check.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,10 @@ DEFAULT_PRESET: Final = "prove_raw"
 
 @attrs.frozen
 class Preset:
-    """A configuration by name."""
+    """A configuration by name. `word` is what the names of its recordings have in them."""
 
     name: str
+    word: str
     about: str
     settings: Mapping[str, str]
 
@@ -37,11 +42,15 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
         for preset in (
             Preset(
                 "prove_raw",
+                "prove_raw",
                 "PREEMPT=y with PROVE_LOCKING, PROVE_RAW_LOCK_NESTING and DEBUG_ATOMIC_SLEEP",
                 {**_SIZE, "PROVE_LOCKING": "y", "PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"},
             ),
-            Preset("rt", "PREEMPT_RT=y without any of the checks", {**_SIZE, **_NO_CHECKS, "PREEMPT_RT": "y"}),
             Preset(
+                "rt_bare", "rt", "PREEMPT_RT=y without any of the checks", {**_SIZE, **_NO_CHECKS, "PREEMPT_RT": "y"}
+            ),
+            Preset(
+                "stock",
                 "stock",
                 "PREEMPT_DYNAMIC booted as voluntary, without any of the checks",
                 {**_SIZE, **_NO_CHECKS, "preempt_voluntary": "y"},
@@ -54,17 +63,19 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
 def find_preset(name: str) -> Preset:
     """The preset of that name. Raises BadInput."""
     if name not in PRESETS:
-        raise BadInput(f"--as {name}: {did_you_mean(name, PRESETS)}there are {', '.join(PRESETS)}")
+        by_word = [preset.name for preset in PRESETS.values() if preset.word == name]
+        meant = f"did you mean {by_word[0]}? " if by_word else did_you_mean(name, PRESETS)
+        raise BadInput(f"--as {name}: {meant}there are {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
 def preset_for(recording: str) -> Preset:
     """The preset of the kernel that a recording was taken on, told by the file's name.
 
-    The name has the preset's in it, as words of its own, such as matrix_rt_repeats.csv. Raises BadInput.
+    The name has the preset's word in it, such as matrix_rt_repeats.csv. Raises BadInput.
     """
     words = f"_{'_'.join(re.findall('[a-z0-9]+', PurePath(recording).stem.lower()))}_"
-    named = [preset for name, preset in PRESETS.items() if f"_{name}_" in words]
+    named = [preset for preset in PRESETS.values() if f"_{preset.word}_" in words]
     if len(named) != 1:
         raise BadInput(
             f"--against {recording}: which kernel is it of? --as {'|'.join(PRESETS)}, or --set NAME=VALUE, tells; "

@@ -1,0 +1,58 @@
+"""lab/jobs.py: work over processes, each answer with its number, and processes that die."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from rcuactors.lab.jobs import WorkerDied, do_all, in_this_process
+
+ITEMS = [3, 1, 4, 1, 5]
+
+
+def squared(item: int) -> tuple[int, int]:
+    return item * item, os.getpid()
+
+
+def dies(item: int) -> int:
+    if item == 4:
+        os._exit(1)
+    return item
+
+
+def raises(item: int) -> int:
+    raise LookupError(f"no {item}")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_each_answer_has_the_number_of_its_item(jobs: int) -> None:
+    answers = dict(do_all(squared, ITEMS, jobs))
+    assert {number: answer for number, (answer, _) in answers.items()} == dict(enumerate([9, 1, 16, 1, 25]))
+    elsewhere = {process for _, process in answers.values()} - {os.getpid()}
+    assert bool(elsewhere) == (jobs > 1)
+
+
+def test_one_job_or_one_item_needs_no_other_process() -> None:
+    assert in_this_process(ITEMS, 1)
+    assert in_this_process([1], 8)
+    assert not in_this_process(ITEMS, 2)
+
+
+def test_a_process_that_dies_is_said_so() -> None:
+    with pytest.raises(WorkerDied, match="--jobs 2: a process that did a part of the work died"):
+        list(do_all(dies, ITEMS, 2))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_the_work_raises_is_raised(jobs: int) -> None:
+    with pytest.raises(LookupError, match="no "):
+        list(do_all(raises, ITEMS, jobs))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_it_can_be_ended_early(jobs: int) -> None:
+    answers = do_all(squared, ITEMS * 20, jobs)
+    next(answers)
+    answers.close()
+    assert list(answers) == []
