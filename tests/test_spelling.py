@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rcuactors.nesting.presets import find_preset
 
 from rcuactors import BadInput, run
 from rcuactors.compare.designs import find_designs
@@ -17,6 +16,7 @@ from rcuactors.designs import make_design
 from rcuactors.eras import find_era
 from rcuactors.explore import make_strategy
 from rcuactors.kernel.costs import cost_model, load_costs
+from rcuactors.lock_matrix.presets import find_preset
 from rcuactors.spelling import counted, did_you_mean, no_such, plural
 from rcuactors.userfiles import find_design, load_scenario
 

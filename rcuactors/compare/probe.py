@@ -75,10 +75,11 @@ class Probe:
         self, design: DesignRef, kernel: ComparedKernel, way: Way, fill: Fill, strategy: Strategy, seed: int
     ) -> None:
         era = find_era(kernel.version)
+        kvfree = attrs.evolve(era.rules.kvfree, block_capacity=_BLOCK_CAPACITY)
         config = kernel.config()
         self.machine = Machine(
             Setup(
-                era=attrs.evolve(era, kvfree=attrs.evolve(era.kvfree, block_capacity=_BLOCK_CAPACITY)),
+                era=attrs.evolve(era, rules=attrs.evolve(era.rules, kvfree=kvfree)),
                 config=attrs.evolve(config, pcp_batch=config.pcp_batch or _PAGE_LIST),
                 design=design.make(),
                 strategy=strategy,

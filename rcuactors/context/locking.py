@@ -42,7 +42,7 @@ class Locks:
     """The operations, for one kernel: `rt` decides what a spinlock_t is.
 
     `preempt_offset` is 0 in a kernel without PREEMPT_COUNT. Every operation that takes a lock costs `uncontended_ns`,
-    beside the time waited. `rcu_enter` and `rcu_leave` are set by the RCU floor.
+    beside the time waited. `rcu_enter` and `rcu_leave` are the RCU floor's (`readers_are_told()`).
     """
 
     rt: bool
@@ -52,6 +52,10 @@ class Locks:
     uncontended_ns: int
     rcu_enter: Callable[[Processor], None] = _no_rcu
     rcu_leave: Callable[[Processor], None] = _no_rcu
+
+    def readers_are_told(self, enter: Callable[[Processor], None], leave: Callable[[Processor], None]) -> None:
+        """What enters and leaves the read-side section that a lock of PREEMPT_RT is."""
+        self.rcu_enter, self.rcu_leave = enter, leave
 
     # -- raw_spinlock_t, and what spins like one --
 

@@ -3,7 +3,7 @@
 irq_work_queue() raises an interrupt on its own CPU, which is served as soon as interrupts are on. Work that is not
 marked IRQ_WORK_HARD_IRQ runs there with spinlock_t allowed (lockdep_irq_work_enter()); on PREEMPT_RT the interrupt
 wakes the thread irq_work/N for it, a real-time thread of the lowest priority. Newer stable kernels run what that thread
-has to do inside a read-side section (run_irq_workd()): `IrqWorks.reader`.
+has to do inside a read-side section (run_irq_workd()): `KernelRules.irq_work_in_reader`.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ class IrqWorks:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
         self._lists: dict[int, _Lists] = {}
-        self.reader = False
-        """run_irq_workd() is a read-side section."""
+        self._in_reader = system.rules.irq_work_in_reader
 
     def _of(self, cpu: Cpu) -> _Lists:
         return self._lists.setdefault(cpu.cpu_id, _Lists())
@@ -111,10 +110,10 @@ class IrqWorks:
             if not lists.lazy:
                 await cpu.sleep("irq_work")
                 continue
-            if self.reader:
+            if self._in_reader:
                 locks.rcu_enter(cpu)
             await self._run_list(cpu, lists.lazy)
-            if self.reader:
+            if self._in_reader:
                 locks.rcu_leave(cpu)
             if cpu.attention:
                 await cpu.point()

@@ -31,6 +31,7 @@ from .hooks import CpuHooks
 from .hrtimer import Hrtimers
 from .irq_work import IrqWorks
 from .irqthread import IrqThreads
+from .rules import KernelRules
 from .smp import CrossCalls
 from .softirq import Softirq, Softirqs
 from .thread import RunQueue, Thread, ThreadState, Urgency
@@ -47,9 +48,18 @@ class System:
     """One machine's CPUs, threads, timers and softirqs."""
 
     def __init__(
-        self, *, config: Config, conductor: Conductor, judge: Judge, costs: CostModel, events: EventStream
+        self,
+        *,
+        config: Config,
+        rules: KernelRules,
+        conductor: Conductor,
+        judge: Judge,
+        costs: CostModel,
+        events: EventStream,
+        on_hung: Callable[[], None],
     ) -> None:
         self.config = config
+        self.rules = rules
         self.conductor = conductor
         self.judge = judge
         self.costs = costs
@@ -64,7 +74,7 @@ class System:
             judge=judge,
             uncontended_ns=costs.lock_ns,
         )
-        self.on_hung: Callable[[], None] = lambda: None
+        self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.threads: list[Thread] = []
         self._by_strand: dict[int, Thread] = {}

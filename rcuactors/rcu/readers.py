@@ -58,7 +58,7 @@ class ReadSide:
         self.rcu, self.rcu_bh, self.rcu_sched = make_map(RCU_MAP), make_map(RCU_BH_MAP), make_map(RCU_SCHED_MAP)
         self._preemptible = system.config.preemptible_kernel
         self._forbid_sleep()
-        system.locks.rcu_enter, system.locks.rcu_leave = self._enter_rt_lock, self._leave_rt_lock
+        system.locks.readers_are_told(self._enter_rt_lock, self._leave_rt_lock)
         system.hooks.on_switch.append(self.note_context_switch)
         system.hooks.on_exit.append(self._exit)
         system.hooks.on_tick.append(self._tick)

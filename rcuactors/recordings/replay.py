@@ -109,7 +109,7 @@ def version_note(recording: Recording, machine: Machine) -> str:
     assert modelled is not None
     if recorded == (int(modelled[1]), int(modelled[2])):
         return ""
-    drain_ms = machine.kvfree.monitor.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
+    drain_ms = machine.kvfree.arming.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
     theirs = f"Linux {recorded[0]}.{recorded[1]}" if recorded is not None else "an unknown version"
     drain = ", the recorded one after 5 s" if recorded is not None and recorded >= _FIVE_SECONDS else ""
     return (
