@@ -2,20 +2,30 @@
 
 `scenario` makes a scenario of an async function that takes a `Kernel`; `run` runs it and returns a `Result`. The
 command line is `rcuactors`.
+
+What is not needed to write a scenario is imported when it is asked for, so that the command line can answer quickly.
 """
 
 from __future__ import annotations
 
-from .config import Config
-from .context.violation import KernelBug, Violation, ViolationKind
-from .engine.clock import VirtualClock
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from .errors import BadInput, RcuactorsError, StepBoundExceeded
-from .kapi import Kernel
-from .machine import Machine, Setup
 from .marks import MACHINERY
-from .mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
-from .result import Result
-from .scenario import Run, RunOptions, Scenario, run, scenario
+
+# Not when it is asked for: the function would then be hidden by the module of its name.
+from .scenario import Scenario, scenario
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .context.violation import KernelBug, Violation, ViolationKind
+    from .engine.clock import VirtualClock
+    from .kapi import Kernel
+    from .machine import Machine, Setup
+    from .mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
+    from .runs import Result, Run, RunOptions, RunSpec, run
+    from .userfiles import load_scenario
 
 __version__ = "0.1.0"
 
@@ -36,16 +46,44 @@ __all__ = [
     "Result",
     "Run",
     "RunOptions",
+    "RunSpec",
     "Scenario",
     "Setup",
     "StepBoundExceeded",
     "Violation",
     "ViolationKind",
     "VirtualClock",
+    "load_scenario",
     "run",
     "scenario",
     "script",
 ]
+
+_HOMES: Final[dict[str, tuple[str, ...]]] = {
+    "config": ("Config",),
+    "context.violation": ("KernelBug", "Violation", "ViolationKind"),
+    "engine.clock": ("VirtualClock",),
+    "kapi": ("Kernel",),
+    "machine": ("Machine", "Setup"),
+    "mm.gfp": ("GFP_ATOMIC", "GFP_KERNEL", "GFP_NOWAIT", "GFP_NOWARN", "Gfp"),
+    "runs": ("Result", "Run", "RunOptions", "RunSpec", "run"),
+    "userfiles": ("load_scenario",),
+}
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # to a type checker it would say that the package has every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def script(chosen: Scenario) -> None:

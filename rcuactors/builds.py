@@ -17,8 +17,7 @@ from typing import Final
 
 import attrs
 
-from .errors import BadInput
-from .spelling import did_you_mean
+from .spelling import no_such
 
 
 def _frozen(settings: Mapping[str, str]) -> Mapping[str, str]:
@@ -61,8 +60,8 @@ USUAL_BUILDS: Final = ("plain", "prove", "rt")
 """Those that scenarios promise outcomes for, and that designs are compared on unless somebody says otherwise."""
 
 
-def find_build(name: str, asked: str) -> Build:
-    """The build of that name; `asked` is what the user wrote. Raises BadInput."""
+def find_build(name: str, what: str = "build") -> Build:
+    """The build of that name; `what` is where the user wrote it. Raises BadInput."""
     if name not in BUILDS:
-        raise BadInput(f"{asked}: {did_you_mean(name, BUILDS)}there are {', '.join(BUILDS)}")
+        raise no_such(what, name, BUILDS)
     return BUILDS[name]

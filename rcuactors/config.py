@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 
 from .errors import BadInput
+from .spelling import no_such
 
 _TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
 _FALSE: Final = frozenset({"n", "no", "0", "false", "off"})
@@ -184,6 +185,6 @@ def with_settings(config: Config, settings: Mapping[str, str]) -> Config:
     changes: dict[str, Any] = {}
     for name, text in settings.items():
         if name not in names:
-            raise BadInput(f"{name}: no such configuration name; there are {', '.join(names)}")
+            raise no_such("", name, names, wrong="no such configuration name")
         changes[name] = parse_value(name, text)
     return attrs.evolve(config, **changes)

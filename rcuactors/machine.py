@@ -18,8 +18,7 @@ from .context.splat import Ident
 from .context.trace import call_trace
 from .context.violation import Reporter, Violation, ViolationKind
 from .context.waittype import WaitNumbers
-from .design_guard import blame
-from .design_loading import DesignChoice, as_design
+from .designs import make_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import DEFAULT_MAX_STEPS, Conductor
@@ -32,23 +31,28 @@ from .kernel.system import System
 from .kernel.thread import ThreadState
 from .kernel.workqueue import Workqueues
 from .kvfree.core import KvfreeRcu
+from .kvfree.rules import PageSource, rules_with
 from .mm.page_alloc import PageAllocator
 from .mm.vmalloc import Vmalloc
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.gp import GracePeriodMachine
 from .rcu.oracle import Oracle
 from .rcu.readers import ReadSide
+from .spelling import counted
 
 Body = Callable[[], Coroutine[Any, Any, None]]
 
 
 @attrs.frozen(kw_only=True)
 class Setup:
-    """What a run depends on, besides the scenario. `early_boot`: it begins before the scheduler runs."""
+    """What a machine is made of: the objects that a run's options name.
+
+    `design` is the version's own unless given. `early_boot`: the scenario begins before the scheduler runs.
+    """
 
     era: Era
     config: Config = attrs.field(factory=Config)
-    design: DesignChoice | None = None
+    design: PageSource | None = None
     strategy: Strategy = attrs.field(factory=Timed)
     seed: int = 0
     costs: CostModel = attrs.field(factory=CostModel)
@@ -69,26 +73,27 @@ class Machine:
         self.reporter.listeners.append(self._emit_violation)
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
+        source = setup.design if setup.design is not None else make_design(setup.era.design)
+        rules = rules_with(source, setup.era.rules)
         self.system = System(
             config=config,
+            rules=rules.kernel,
             conductor=self.conductor,
             judge=self.judge,
             costs=setup.costs,
             events=self.events,
+            on_hung=self._hung,
             migrate=config.migrate and not setup.strategy.obeys_time,
         )
-        self.system.on_hung = self._hung
-        self.system.irq_works.reader = setup.era.irq_work_in_reader
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report)
-        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index())
-        self.gp.on_stall = self._stalled
+        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index(), on_stall=self._stalled)
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, self.workqueues)
-        allocators = setup.era.allocators
-        self.pages = PageAllocator(self.system, allocators.page_lists(self.system))
-        self.slab = allocators.slab(self.system, self.pages, self.oracle)
+        active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
+        self.callbacks = Callbacks(self.system, self.gp, self.readers, self.workqueues, scheduler_active=active)
+        self.pages = PageAllocator(self.system, rules.mm)
+        self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
         self.kvfree = KvfreeRcu(
             system=self.system,
@@ -98,14 +103,12 @@ class Machine:
             slab=self.slab,
             vmalloc=self.vmalloc,
             oracle=self.oracle,
-            rules=setup.era.kvfree,
-            source=as_design(setup.era.design if setup.design is None else setup.design),
+            rules=rules.kvfree,
+            source=source,
         )
-        self.pages.reclaim.shrinkers.append(setup.era.kvfree.shrinker(self.kvfree))
+        self.pages.reclaim.register_shrinker(rules.kvfree.shrinker(self.kvfree))
         self.end_ns = 0
-        if setup.early_boot:
-            self.callbacks.scheduler_active = SchedulerActive.INACTIVE
-        else:
+        if not setup.early_boot:
             self.kvfree.batch_init()
 
     # -- running -----------------------------------------------------------------------------------------------------
@@ -123,11 +126,11 @@ class Machine:
         self.conductor.on_over = self._over
         await self.conductor.run(lambda: self._boot(body, name))
         if self.conductor.failure is not None:
-            raise blame(self.conductor.failure)
+            raise self.conductor.failure
 
     def _over(self) -> None:
         """Take no more reports and events: what unwinds from here on is no part of the run."""
-        self.reporter.closed = True
+        self.reporter.close()
         self.events.close()
         running = self.conductor.running
         self.end_ns = max(self.conductor.now, running.clock if running is not None else 0)
@@ -137,7 +140,7 @@ class Machine:
         self.system.start()
         main = self.system.create_thread(boot_cpu, name[:15], lambda: self._main(boot_cpu, body), bound=False)
         boot_cpu.make_runnable(main)
-        self.pages.inject = True
+        self.pages.inject_failures(True)
 
     async def _main(self, cpu: Cpu, body: Body) -> None:
         """The scenario's first thread, which is the end of boot unless the scenario begins before that."""
@@ -154,7 +157,7 @@ class Machine:
         try:
             if stuck or locked:
                 lines = describe_stuck(self.system)
-                title = f"DEADLOCK: nothing can run; {len(lines)} thread{'s' if len(lines) > 1 else ''} wait"
+                title = f"DEADLOCK: nothing can run; {counted(len(lines), 'thread waits', 'threads wait')}"
                 self._report(ViolationKind.DEADLOCK, title, lines)
             self.oracle.end_of_run(machine_idle=not stuck and not locked)
         except Exception as error:
@@ -179,8 +182,8 @@ class Machine:
 
     async def scheduler_running(self, cpu: Cpu) -> None:
         """rcu_scheduler_active becomes RUNNING, and what waited for that is armed."""
-        self.callbacks.scheduler_active = SchedulerActive.RUNNING
-        self.judge.booting = False
+        self.callbacks.rcu_set_runtime_mode()
+        self.judge.booted()
         self.pages.reclaim.fs_reclaim.kernel_init_freeable(cpu)
         await self.kvfree.kfree_rcu_scheduler_running(cpu)
 

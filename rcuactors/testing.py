@@ -10,25 +10,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from .config import value_text
 from .context.violation import Violation
-from .design_loading import DesignChoice
-from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import DEFAULT_MAX_STEPS
-from .engine.events import Sink
-from .eras import DEFAULT_ERA
-from .explore import make_strategy
 from .report.text import splat_lines
-from .result import Result
-from .scenario import Run, RunOptions, Scenario, scenario
-
-Script = Scenario | Callable[..., Awaitable[None]]
-"""What can be run: a scenario, or an async function that takes the kernel."""
+from .runs import Result, Run, RunOptions
+from .runs.run import Script
+from .spelling import plural
 
 AsyncRun = Callable[..., Awaitable[Result]]
 """What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
@@ -57,7 +48,7 @@ class KernelLog:
         """All of it, a headline where another run begins."""
         lines: list[str] = []
         if self._count > _KEPT:
-            lines.append(f"... {self._count - _KEPT:,} reports before these")
+            lines.append(f"... {plural(self._count - _KEPT, 'report')} before these")
         shown = ""
         for name, violation in self._reports:
             lines += [f"{name}:"] if name != shown else []
@@ -84,41 +75,20 @@ class RcuLab:
     def __init__(self, log: KernelLog | None = None) -> None:
         self._log = log
 
-    def prepare(
-        self,
-        script: Script,
-        *,
-        kernel: str = DEFAULT_ERA,
-        design: DesignChoice | None = None,
-        seed: int = 0,
-        strategy: Strategy | str | None = None,
-        max_steps: int = DEFAULT_MAX_STEPS,
-        sinks: tuple[Sink, ...] = (),
-        **settings: object,
-    ) -> Run:
+    def prepare(self, script: Script, options: RunOptions | None = None, /, **words: object) -> Run:
         """Make a run without starting it, for a test that looks into its `machine`.
 
-        `settings` are configuration names or parameters of the scenario; True and False stand for y and n.
+        Arguments are those of `rcuactors.run()`: kernel="v5.9", design="direct", seed=3, strategy="random" and so on;
+        what is none of these is a configuration name or a parameter of the scenario.
         """
-        if isinstance(strategy, str):
-            strategy = make_strategy(strategy)
-        options = RunOptions(
-            kernel=kernel,
-            design=design,
-            settings={name: value_text(value) for name, value in settings.items()},
-            strategy=strategy or Timed(),
-            seed=seed,
-            max_steps=max_steps,
-            sinks=sinks,
-        )
-        run = Run(script if isinstance(script, Scenario) else scenario()(script), options)
+        run = Run(script, options, **words)
         if self._log is not None:
             self._log.listen(run)
         return run
 
-    def run(self, script: Script, **options: Any) -> Result:
+    def run(self, script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
         """Make the run and run it. Raises what the script raises, and the first KernelBug under panic_on_warn."""
-        return self.prepare(script, **options).run()
+        return self.prepare(script, options, **words).run()
 
 
 @pytest.fixture
@@ -137,7 +107,7 @@ def rcu_lab(request: pytest.FixtureRequest) -> RcuLab:
 def rcu_run(rcu_lab: RcuLab) -> AsyncRun:
     """Run scenarios inside a trio test."""
 
-    async def run_here(script: Script, **options: Any) -> Result:
-        return await rcu_lab.prepare(script, **options).arun()
+    async def run_here(script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
+        return await rcu_lab.prepare(script, options, **words).arun()
 
     return run_here

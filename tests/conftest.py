@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The model's own state is checked in all tests: in this process, which may have imported it, and in those to come.
+    os.environ["RCUACTORS_INVARIANTS"] = "y"
+    importlib.import_module("rcuactors.kvfree.invariants").checked = True
     plugin = importlib.import_module("rcuactors.testing")
     if not config.pluginmanager.is_registered(plugin):
         config.pluginmanager.register(plugin, "rcuactors.testing")

@@ -93,7 +93,7 @@ SMALLER = {
 def splats(tree: Path, names: list[str]) -> dict[str, list[str]]:
     """Scenario, kernel and build -> the splats in full."""
     import rcuactors
-    from rcuactors.loading import find_scenarios, load_scenario
+    from rcuactors.userfiles import find_scenarios, load_scenario
 
     assert Path(rcuactors.__file__).is_relative_to(tree), rcuactors.__file__
     own = tree / "everywhere.py"

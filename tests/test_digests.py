@@ -21,9 +21,9 @@ import pytest
 from rcuactors import RunOptions, run
 from rcuactors.errors import StepBoundExceeded
 from rcuactors.explore import make_strategy
-from rcuactors.loading import find_scenarios, load_scenario
 from rcuactors.recordings.recording import read_recording
 from rcuactors.recordings.replay import replay
+from rcuactors.userfiles import find_scenarios, load_scenario
 
 DATA = Path(__file__).parent / "data"
 FILE = DATA / "determinism" / "digests.json"

@@ -1,4 +1,4 @@
-"""A machine as a whole: how a run begins and ends, what it says when nothing moves (rcuactors/machine.py, eras.py)."""
+"""A machine as a whole: how a run begins and ends, what it says when nothing moves (rcuactors/machine.py, eras/)."""
 
 from __future__ import annotations
 
@@ -202,11 +202,11 @@ def test_a_cpu_that_the_machine_does_not_have_is_bad_input() -> None:
 
 def test_the_eras_are_those_of_the_facts() -> None:
     nine, eleven = ERAS["v5.9"], ERAS["v5.11"]
-    assert nine.kvfree.block_capacity == eleven.kvfree.block_capacity == 510
-    assert (nine.kvfree.min_cached_objs, eleven.kvfree.min_cached_objs) == (2, 5)
-    assert (nine.kvfree.boot_prefill, eleven.kvfree.boot_prefill) == (True, False)
+    assert nine.rules.kvfree.block_capacity == eleven.rules.kvfree.block_capacity == 510
+    assert (nine.rules.kvfree.min_cached_objs, eleven.rules.kvfree.min_cached_objs) == (2, 5)
+    assert (nine.rules.kvfree.boot_prefill, eleven.rules.kvfree.boot_prefill) == (True, False)
     assert (nine.design, eleven.design) == ("skip-on-rt", "hrtimer-work")
-    assert nine.kvfree.drain_ms == eleven.kvfree.drain_ms == 20
+    assert nine.rules.kvfree.drain_ms == eleven.rules.kvfree.drain_ms == 20
     for era in ERAS.values():
         assert era.about
         assert era.release.startswith(era.name.removeprefix("v").removesuffix("-stable"))

@@ -35,9 +35,12 @@ def absolute(node: ast.ImportFrom, package: list[str]) -> list[str]:
 
 
 def mended(source: str, package: list[str], moved: set[str]) -> str:
-    """The source with its imports of the modules in `moved` mended."""
+    """The source with its imports of the modules in `moved` mended, those by name in a string, too: "mm.zone"."""
     lines = source.splitlines(keepends=True)
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and f"{package[0]}.{node.value}" in moved:
+            at = node.lineno - 1
+            lines[at] = lines[at].replace(f'"{node.value}"', f'"{node.value}{SUFFIX}"')
         if not isinstance(node, ast.ImportFrom):
             continue
         base = absolute(node, package)
@@ -130,6 +133,7 @@ def test_every_splat_stays_as_it_was(root: Path, package: Path, tmp_path: Path) 
         ("def f():\n    from .gfp import Gfp\n", "def f():\n    from .gfp_moved import Gfp\n"),
         ("from ..errors import zone\n", "from ..errors import zone\n"),
         ("from zone import gfp\n", "from zone import gfp\n"),
+        ('HOMES = {"mm.zone": "zone"}\n', 'HOMES = {"mm.zone_moved": "zone"}\n'),
     ],
 )
 def test_imports_are_mended(source: str, mended_source: str) -> None:

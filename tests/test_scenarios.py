@@ -12,8 +12,8 @@ import pytest
 from rcuactors import RunOptions, Scenario, run
 from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.explore import make_strategy
-from rcuactors.loading import find_scenarios, load_scenario
 from rcuactors.scenario import KERNELS
+from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(find_scenarios())

@@ -1,30 +1,61 @@
-"""The command line: `rcuactors list`, `run`, `compare`, `replay`, `lockdep`, `new`; and scenario files as programs."""
+"""The command line: `rcuactors list`, `run`, `compare`, `replay`, `lockdep`, `new`; and scenario files as programs.
+
+The commands are known here by their short help, and imported when they are called.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from .. import __version__
 from ..errors import BadInput
-from ..pyfile import importing
-from ..scenario import Scenario
-from .compare_command import compare_command
-from .list_command import list_command
-from .lockdep_command import lockdep_command
-from .matrix_command import matrix_command
-from .new_command import new_command
-from .program import ProgramGroup
-from .replay_command import replay_command
-from .run_command import run_command, scenario_command
+from .program import Later, LazyGroup
+
+if TYPE_CHECKING:
+    from ..scenario import Scenario
+
+COMMANDS: Final = MappingProxyType(
+    {
+        "list": Later(".list_command", "list_command", "List what there is of one kind, or all of it in short."),
+        "run": Later(
+            ".run_command",
+            "run_command",
+            "Run SCENARIO, a name (`rcuactors list scenarios`) or the path of a file, and tell what was found.",
+        ),
+        "compare": Later(
+            ".compare_command",
+            "compare_command",
+            "Compare the designs: what the kernel says of each in every context, what it costs, and why it won "
+            "or lost.",
+        ),
+        "replay": Later(
+            ".replay_command",
+            "replay_command",
+            "Replay FILE, an ftrace recording (plain or gzipped), and compare the machine with the real kernel.",
+        ),
+        "lockdep": Later(
+            ".lockdep_command",
+            "lockdep_command",
+            "Ask the lock validator: the kernel's own selftest of it, and what it says of each operation in each "
+            "context.",
+        ),
+        "new": Later(".new_command", "new_command", "Write a file to begin with: a design of your own."),
+    }
+)
+
+
+class _Commands(LazyGroup):
+    later = COMMANDS
 
 
 @click.group(
-    cls=ProgramGroup,
+    cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An executable model of the Linux kernel's kvfree_rcu() and everything it leans on.",
@@ -35,12 +66,7 @@ from .run_command import run_command, scenario_command
 def cli(ctx: click.Context) -> None:
     """Hold the commands; without one, say which there are."""
     if ctx.invoked_subcommand is None:
-        raise BadInput(f"needs a command: {', '.join(cli.commands)} (`rcuactors --help` describes them)")
-
-
-for _command in (list_command, run_command, compare_command, replay_command, lockdep_command, new_command):
-    cli.add_command(_command)
-lockdep_command.add_command(matrix_command)
+        raise cli.needs_command(ctx)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -50,9 +76,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 def run_script(chosen: Scenario, args: Sequence[str] | None = None) -> NoReturn:
     """Run one scenario as a program, with the options of `rcuactors run`, and exit as it does."""
+    from ..userfiles.pyfile import importing  # noqa: PLC0415 - `--help` does not need what a run needs
+    from .run_command import scenario_command  # noqa: PLC0415 - as above
+
     if importing():
         raise BadInput('script() runs while the file is imported: put it under `if __name__ == "__main__":`')
     scenario_command(chosen).main(args=args, prog_name=Path(sys.argv[0]).name)
 
 
-__all__ = ["cli", "main", "run_script"]
+__all__ = ["COMMANDS", "cli", "main", "run_script"]

@@ -9,22 +9,17 @@ from typing import Any, Final, TypeVar
 import attrs
 import click
 
-from ..config import field_names, split_setting
-from ..design_loading import find_design
+from ..config import split_setting
 from ..engine.choice import Timed
 from ..engine.conductor import DEFAULT_MAX_STEPS
 from ..engine.events import Sink
-from ..eras import DEFAULT_ERA, find_era
+from ..eras import DEFAULT_ERA
 from ..errors import BadInput
-from ..explore import make_strategy
-from ..kernel.costs import CostModel, load_costs
-from ..scenario import RunOptions
-from ..spelling import did_you_mean
+from ..kernel.costs import load_costs
+from ..runs.options import LARGEST_BOUND, LARGEST_SEED, RunOptions
+from ..scenario import check_names
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-_LARGEST_SEED: Final = (1 << 64) - 1
-_LARGEST_BOUND: Final = 10**15
 
 
 def whole_number(low: int, high: int) -> Callable[[click.Context, click.Parameter, str], int]:
@@ -68,7 +63,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--seed",
-        callback=whole_number(0, _LARGEST_SEED),
+        callback=whole_number(0, LARGEST_SEED),
         default="0",
         metavar="NUMBER",
         show_default=True,
@@ -77,7 +72,7 @@ _OPTIONS: Final = (
     click.option("--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."),
     click.option(
         "--max-steps",
-        callback=whole_number(1, _LARGEST_BOUND),
+        callback=whole_number(1, LARGEST_BOUND),
         default=str(DEFAULT_MAX_STEPS),
         metavar="NUMBER",
         show_default=True,
@@ -101,58 +96,39 @@ def run_options(function: _F) -> _F:
     return function
 
 
-@attrs.frozen(kw_only=True)
 class RunArguments:
-    """The options as they were given."""
+    """The options as they were given: how to show the run, and in `words` those that `RunOptions` has by that name."""
 
-    kernel: str
-    design: str | None
-    settings: tuple[str, ...]
-    strategy: str
-    seed: int
-    costs: str | None
-    max_steps: int
-    as_json: bool
-    events: str | None
-    panic_on_warn: bool
-    verbose: bool
-
-    def __attrs_post_init__(self) -> None:
-        if self.as_json and self.verbose:
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        events: str | None,
+        verbose: bool,
+        settings: tuple[str, ...],
+        costs: str | None,
+        panic_on_warn: bool,
+        **words: Any,
+    ) -> None:
+        if as_json and verbose:
             raise BadInput("--json and -v: only one of them; --events FILE writes the events beside a JSON result")
+        self.as_json, self.events, self.verbose = as_json, events, verbose
+        self._settings, self._costs, self._panic_on_warn = settings, costs, panic_on_warn
+        self._words = words
 
     def options(self, *, parameters: Collection[str], of: str) -> RunOptions:
         """Check them and return what they say. Raises BadInput.
 
         `parameters` are the names of `of` that can be set besides the configuration's.
         """
-        find_era(self.kernel)
-        if self.design is not None:
-            find_design(self.design)
-        return RunOptions(
-            kernel=self.kernel,
-            design=self.design,
-            settings=self._settings(parameters, of),
-            strategy=make_strategy(self.strategy),
-            seed=self.seed,
-            costs=load_costs(Path(self.costs)) if self.costs is not None else CostModel(),
-            max_steps=self.max_steps,
-        )
-
-    def _settings(self, parameters: Collection[str], of: str) -> dict[str, str]:
-        settings = dict(split_setting(setting) for setting in self.settings)
-        known = (*parameters, *field_names())
-        for name in settings:
-            if name not in known:
-                raise BadInput(f"--set {name}: no such name; {did_you_mean(name, known)}{_known(parameters, of)}")
-        return settings | ({"panic_on_warn": "y"} if self.panic_on_warn else {})
+        settings = dict(split_setting(setting) for setting in self._settings)
+        check_names(settings, parameters, of, option="--set")
+        if self._panic_on_warn:
+            settings["panic_on_warn"] = "y"
+        costs = load_costs(Path(self._costs)) if self._costs is not None else None
+        return RunOptions(settings=settings, costs=costs, **self._words)
 
 
 def with_sinks(options: RunOptions, sinks: tuple[Sink, ...]) -> RunOptions:
     """Return the options with those who take the events."""
     return attrs.evolve(options, sinks=sinks)
-
-
-def _known(parameters: Collection[str], of: str) -> str:
-    own = f"{of} has the parameter{'' if len(parameters) == 1 else 's'} {', '.join(parameters)}; " if parameters else ""
-    return f"{own}the configuration has {', '.join(field_names())}"

@@ -27,9 +27,8 @@ from ..engine.choice import Timed
 from ..errors import BadInput
 from ..explore import Random
 from ..lab.jobs import do_all, in_this_process
-from ..loading import find_scenarios
-from ..report.units import plural
-from ..spelling import did_you_mean
+from ..spelling import no_such, plural
+from ..userfiles import find_scenarios
 from .common import whole_number
 from .output import print_json, print_lines
 from .program import Interrupted, ProgramCommand, complain
@@ -195,7 +194,7 @@ def _check_settings(chosen: Mapping[str, str], sources: Sequence[str]) -> dict[s
     known = (*parameters, *field_names())
     for name in chosen:
         if name not in known:
-            raise BadInput(f"--set {name}: no such name; {did_you_mean(name, known)}there are {', '.join(known)}")
+            raise no_such("--set", name, known, wrong="no such name")
     return {name: text for name, text in chosen.items() if name not in parameters}
 
 

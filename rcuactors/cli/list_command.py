@@ -10,13 +10,11 @@ import click
 from ..config import describe_fields, value_text
 from ..designs import DESIGNS, make_design
 from ..eras import ERAS
-from ..errors import BadInput
 from ..explore import describe_strategies
 from ..kernel.costs import describe as describe_costs
-from ..loading import find_scenarios, load_scenario
 from ..report.text import aligned
-from ..report.units import plural
-from ..spelling import did_you_mean
+from ..spelling import no_such, plural
+from ..userfiles import find_scenarios, load_scenario
 from .output import print_json, print_lines
 from .program import ProgramCommand
 
@@ -76,7 +74,7 @@ TOPICS: Final[dict[str, Callable[[], list[Entry]]]] = {
 def list_command(topic: str | None, as_json: bool) -> None:
     """List what there is of one kind, or all of it in short."""
     if topic is not None and topic not in TOPICS:
-        raise BadInput(f"list {topic}: {did_you_mean(topic, TOPICS)}there are {', '.join(TOPICS)}")
+        raise no_such("list", topic, TOPICS)
     wanted = [topic] if topic is not None else list(TOPICS)
     entries = {name: TOPICS[name]() for name in wanted}
     if as_json:

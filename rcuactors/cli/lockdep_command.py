@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..errors import BadInput
 from ..selftest import run_selftest, selftest_lines
+from .matrix_command import matrix_command
 from .output import print_lines
 from .program import EXIT_VIOLATIONS, ProgramGroup
 
@@ -15,8 +15,7 @@ from .program import EXIT_VIOLATIONS, ProgramGroup
 def lockdep_command(ctx: click.Context) -> None:
     """Ask the lock validator: the kernel's own selftest of it, and what it says of each operation in each context."""
     if ctx.invoked_subcommand is None:
-        names = ", ".join(lockdep_command.commands)
-        raise BadInput(f"lockdep needs a command: {names} (`rcuactors lockdep --help` describes them)")
+        raise lockdep_command.needs_command(ctx)
 
 
 @lockdep_command.command("selftest")
@@ -25,3 +24,6 @@ def selftest_command() -> int:
     outcomes = run_selftest()
     print_lines(selftest_lines(outcomes))
     return 0 if all(outcome.ok for outcome in outcomes.values()) else EXIT_VIOLATIONS
+
+
+lockdep_command.add_command(matrix_command)

@@ -24,7 +24,7 @@ from ..lock_matrix.presets import DEFAULT_KERNEL, DEFAULT_PRESET, PRESETS, confi
 from ..lock_matrix.recording import MatrixRecording, read_matrix
 from ..lock_matrix.rig import Outcome
 from ..lock_matrix.text import cell_json, comparison_lines, full_report_lines, report_lines, table_lines
-from ..spelling import did_you_mean
+from ..spelling import counted, no_such
 from .common import whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
@@ -123,7 +123,7 @@ def _chosen_cells(ops: Sequence[str], contexts: Sequence[str]) -> tuple[Cell, ..
     for option, names, known in (("--op", ops, OPERATIONS), ("--context", contexts, CONTEXTS)):
         for name in names:
             if name not in known:
-                raise BadInput(f"{option} {name}: {did_you_mean(name, known)}there are {', '.join(known)}")
+                raise no_such(option, name, known)
     return tuple(
         cell for cell in all_cells() if (not ops or cell.op in ops) and (not contexts or cell.context in contexts)
     )
@@ -134,9 +134,7 @@ def _configuration(preset: str | None, settings: Sequence[str], against: str | N
     chosen = dict(split_setting(setting) for setting in settings)
     for name in chosen:
         if name not in field_names():
-            raise BadInput(
-                f"--set {name}: no such name; {did_you_mean(name, field_names())}there are {', '.join(field_names())}"
-            )
+            raise no_such("--set", name, field_names(), wrong="no such name")
     if preset is not None:
         base = find_preset(preset)
     elif chosen:
@@ -178,7 +176,7 @@ def _nothing_left(recording: MatrixRecording, rows: Sorted) -> str:
         return f"recording {recording.name!r}: has no rows: nothing to compare"
     more = f"; and {len(wrong) - _SHOWN_IN_A_LINE} more" if len(wrong) > _SHOWN_IN_A_LINE else ""
     return (
-        f"recording {recording.name!r}: nothing left to compare: {len(recording.broken)} rows broken, "
+        f"recording {recording.name!r}: nothing left to compare: {counted(len(recording.broken), 'row')} broken, "
         f"{len(rows.apart)} not comparable ({'; '.join(wrong[:_SHOWN_IN_A_LINE])}{more})"
     )
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from ..design_loading import wrong_name
 from ..errors import BadInput
+from ..userfiles.designs import wrong_name
 from .output import print_lines
 from .program import ProgramGroup
 
@@ -21,9 +21,7 @@ from .program import ProgramGroup
 def new_command(ctx: click.Context) -> None:
     """Write a file to begin with: a design of your own."""
     if ctx.invoked_subcommand is None:
-        raise BadInput(
-            f"new needs a command: {', '.join(new_command.commands)} (`rcuactors new --help` describes them)"
-        )
+        raise new_command.needs_command(ctx)
 
 
 @new_command.command("design")

@@ -6,17 +6,20 @@ more (what SIGPIPE would have made of it).
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+import attrs
 import click
 
 from ..errors import BadInput
-from ..spelling import did_you_mean
+from ..spelling import no_such
 from .output import ReaderGone, silence, writing_stdout
 
 EXIT_VIOLATIONS: Final = 1
@@ -109,17 +112,66 @@ class ProgramGroup(ProgramCommand, click.Group):
 
     command_class = ProgramCommand
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's own
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's own
+        """All of them, in the order in which they were added."""
+        return list(self.commands)
+
+    def help_line(self, ctx: click.Context, name: str) -> str:
+        """The whole first sentence of a command's help."""
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=500) if command is not None else ""
+
+    def needs_command(self, ctx: click.Context) -> BadInput:
+        """The error for a group that is called without a command."""
+        words = ctx.command_path.split()[1:]
+        said = " ".join([*words, "needs a command:"])
+        return BadInput(f"{said} {', '.join(self.list_commands(ctx))} (`{ctx.command_path} --help` describes them)")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the subcommands with their whole first sentences, which Click would cut to one line each."""
-        rows = [(name, command.get_short_help_str(limit=500)) for name, command in self.commands.items()]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, self.help_line(ctx, name)) for name in self.list_commands(ctx)])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the subcommand named. Raises BadInput when there is none of that name."""
-        name = args[0]
-        if name not in self.commands and not name.startswith("-"):
-            raise BadInput(f"command {name}: {did_you_mean(name, self.commands)}there are {', '.join(self.commands)}")
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            raise no_such("command", name, known)
         return super().resolve_command(ctx, args)
+
+
+@attrs.frozen
+class Later:
+    """A command by where it is: the module is imported when the command is called, and not for its short help."""
+
+    module: str
+    attribute: str
+    short_help: str
+
+    def load(self) -> click.Command:
+        """The command itself."""
+        command = getattr(importlib.import_module(self.module, __package__), self.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+class LazyGroup(ProgramGroup):
+    """A group whose commands are imported when they are called: a question for help need not wait for all of them."""
+
+    later: Mapping[str, Later] = MappingProxyType({})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """These commands, then those that are there already."""
+        return [*self.later, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command if need be."""
+        found = self.later.get(cmd_name)
+        return found.load() if found is not None else super().get_command(ctx, cmd_name)
+
+    def help_line(self, ctx: click.Context, name: str) -> str:
+        """What stands in the list of the others."""
+        found = self.later.get(name)
+        return found.short_help if found is not None else super().help_line(ctx, name)

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from ..dropped import DroppedCoroutines
-from ..loading import load_scenario
-from ..scenario import Run, Scenario
+from ..runs import Run
+from ..scenario import Scenario
+from ..userfiles import load_scenario
+from ..userfiles.blame import blame_scenario
+from ..userfiles.dropped import DroppedCoroutines
 from .common import RunArguments, run_options, with_sinks
-from .mistakes import blamed
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .session import open_session, quiet_stdout
 
@@ -45,7 +46,7 @@ def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
         session.screen.begin(run.result())
         dropped = DroppedCoroutines()
         with dropped.noticed():
-            error = session.attempt(run.run, run.machine.conductor, blame=lambda error: blamed(chosen, error))
+            error = session.attempt(run.run, run.machine.conductor, blame=lambda error: blame_scenario(chosen, error))
     result, error = run.result(), error or dropped.error
     session.screen.end(result, error=str(error) if error is not None else None)
     if error is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ..engine.events import Sink
 from ..report.eventlog import Tail
 from ..report.text import head_line, result_lines
-from ..result import Result
+from ..runs.result import Result
 from .output import StdoutEvents, print_json, print_lines
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import attrs
 from ..context.violation import KernelBug
 from ..engine.conductor import Conductor
 from ..engine.events import Sink
-from ..report.units import duration, plural
+from ..report.units import duration
+from ..spelling import plural
 from .common import RunArguments
 from .output import EventFile, ReaderGone
 from .program import Interrupted
@@ -65,6 +66,8 @@ class Session:
                 raise cause from None
             if self.stopper.requested or isinstance(cause, KeyboardInterrupt):
                 ended = Interrupted("interrupted")
+            elif isinstance(cause, OutputError):
+                ended = cause
             elif not isinstance(cause, KernelBug):
                 ended = blame(cause)
         try:

@@ -9,15 +9,13 @@ from typing import Final
 import attrs
 
 from ..context.violation import KernelBug, ViolationKind
-from ..dropped import DroppedCoroutines
-from ..engine.choice import Strategy, Timed
+from ..engine.choice import Timed
 from ..errors import DesignError, StepBoundExceeded
 from ..explore import Random
 from ..mm.objects import PAGE_SIZE
-from ..result import Result
-from ..scenario import Run, RunOptions, Scenario
-from .designs import DesignRef
-from .kernels import ComparedKernel
+from ..runs import Result, Run, RunOptions
+from ..scenario import Scenario
+from ..userfiles.dropped import DroppedCoroutines
 from .raised import FATAL, RAISED, UNFINISHED, raised_text, title_of
 from .watch import Watch, watch
 
@@ -128,62 +126,45 @@ class CostRun:
     fatal: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class Trial:
-    """A scenario with one design on one kernel. `parameters` are the scenario's own."""
+def measure(chosen: Scenario, options: RunOptions) -> CostRun:
+    """Run it in virtual time, watched. Raises BadInput for what is wrong with the options.
 
-    chosen: Scenario
-    design: DesignRef
-    kernel: ComparedKernel
-    parameters: Mapping[str, str] = attrs.field(factory=dict)
-    seed: int = 0
+    Durations mean something under strategy timed only; the seed decides there what happens at the same nanosecond.
+    """
+    return _run(chosen, attrs.evolve(options, strategy=Timed.name))
 
-    def measure(self) -> CostRun:
-        """Run it in virtual time, watched. Raises BadInput for what is wrong with the settings.
 
-        Durations mean something under strategy timed only; the seed decides there what happens at the same nanosecond.
-        """
-        return self._run(Timed())
+def explore(chosen: Scenario, options: RunOptions) -> CostRun:
+    """Run it under strategy random, for its outcome: the figures are of no use."""
+    return _run(chosen, attrs.evolve(options, strategy=Random.name))
 
-    def explore(self) -> CostRun:
-        """Run it under strategy random, for its outcome: the figures are of no use."""
-        return self._run(Random())
 
-    def _run(self, strategy: Strategy) -> CostRun:
-        options = RunOptions(
-            kernel=self.kernel.version,
-            design=self.design.make(),
-            settings={**self.kernel.settings, **self.parameters},
-            strategy=strategy,
-            seed=self.seed,
-            max_steps=MAX_STEPS,
-            events=False,
-        )
-        try:
-            run = Run(self.chosen, options)
-            seen = watch(run.machine)
-        except DesignError as error:  # there is no machine with this design
-            return CostRun(figures=dict.fromkeys(FIGURES), outcome=RAISED, first=raised_text(error), fatal=RAISED)
-        ended = said = ""
-        dropped = DroppedCoroutines()
-        try:
-            with dropped.noticed():
-                run.run()
-        except StepBoundExceeded:
-            ended, said = UNFINISHED, f"the run took more than {MAX_STEPS:,} steps"
-        except KernelBug:
-            pass  # it is among the violations
-        except Exception as error:
-            ended, said = RAISED, raised_text(error)
-        if dropped.error is not None and not ended:
-            ended, said = RAISED, raised_text(dropped.error)
-        result = run.result()
-        return CostRun(
-            figures=_figures(result, seen),
-            outcome=_outcome(result, ended),
-            first=title_of(result.violations[0].title if result.violations else "", ended, said),
-            fatal=next((violation.kind.value for violation in result.violations if violation.kind in FATAL), ended),
-        )
+def _run(chosen: Scenario, options: RunOptions) -> CostRun:
+    try:
+        run = Run(chosen, attrs.evolve(options, max_steps=MAX_STEPS, events=False))
+        seen = watch(run.machine)
+    except DesignError as error:  # there is no machine with this design
+        return CostRun(figures=dict.fromkeys(FIGURES), outcome=RAISED, first=raised_text(error), fatal=RAISED)
+    ended = said = ""
+    dropped = DroppedCoroutines()
+    try:
+        with dropped.noticed():
+            run.run()
+    except StepBoundExceeded:
+        ended, said = UNFINISHED, f"the run took more than {MAX_STEPS:,} steps"
+    except KernelBug:
+        pass  # it is among the violations
+    except Exception as error:
+        ended, said = RAISED, raised_text(error)
+    if dropped.error is not None and not ended:
+        ended, said = RAISED, raised_text(dropped.error)
+    result = run.result()
+    return CostRun(
+        figures=_figures(result, seen),
+        outcome=_outcome(result, ended),
+        first=title_of(result.violations[0].title if result.violations else "", ended, said),
+        fatal=next((violation.kind.value for violation in result.violations if violation.kind in FATAL), ended),
+    )
 
 
 def _outcome(result: Result, ended: str) -> str:

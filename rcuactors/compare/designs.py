@@ -8,12 +8,12 @@ from pathlib import Path
 
 import attrs
 
-from ..design_loading import load_design
 from ..designs import DESIGNS, make_design
 from ..errors import BadInput
 from ..kvfree.rules import PageSource
-from ..pyfile import exists
-from ..spelling import did_you_mean
+from ..spelling import no_such
+from ..userfiles import load_design
+from ..userfiles.pyfile import exists
 
 
 @attrs.frozen
@@ -46,7 +46,7 @@ def find_designs(names: Sequence[str] | None, files: Sequence[str]) -> tuple[Des
 
 def _by_name(name: str) -> DesignRef:
     if name not in DESIGNS:
-        raise BadInput(f"--designs {name}: {did_you_mean(name, DESIGNS)}there are {', '.join(DESIGNS)}")
+        raise no_such("--designs", name, DESIGNS)
     return DesignRef(name, make_design(name).about)
 
 

@@ -14,8 +14,7 @@ import attrs
 from ..builds import BUILDS, USUAL_BUILDS, find_build
 from ..config import Config, with_settings
 from ..eras import DEFAULT_ERA, ERAS, find_era
-from ..errors import BadInput
-from ..spelling import did_you_mean
+from ..spelling import no_such
 
 _UNCHECKED: Final = {"PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 
@@ -56,13 +55,13 @@ def _expand(name: str) -> list[tuple[str, str]]:
         return [(DEFAULT_ERA, name)]
     version, colon, build = name.partition(":")
     if colon:
-        find_build(build, f"--kernels {name}")
+        find_build(build, f"--kernels {version}:")
     if version not in ERAS:
-        known = (*BUILDS, *ERAS)
-        raise BadInput(
-            f"--kernels {name}: {did_you_mean(version, known)}there are {', '.join(BUILDS)} "
-            f"(on {DEFAULT_ERA}), the versions {', '.join(ERAS)}, and VERSION:BUILD, such as {DEFAULT_ERA}:rt"
+        there = (
+            f"there are {', '.join(BUILDS)} (on {DEFAULT_ERA}), the versions {', '.join(ERAS)}, and VERSION:BUILD, "
+            f"such as {DEFAULT_ERA}:rt"
         )
+        raise no_such("--kernels", version, (*BUILDS, *ERAS), there=there)
     find_era(version)
     return [(version, build)] if colon else [(version, each) for each in USUAL_BUILDS]
 

@@ -26,6 +26,7 @@ from ..kapi import Kernel
 from ..lab import bystanders
 from ..machine import Machine, Setup
 from ..mm.objects import PAGE_SIZE, KObject
+from ..userfiles.blame import blame_design
 from .contexts import CONTEXTS, Way
 from .designs import DesignRef
 from .kernels import ComparedKernel
@@ -74,10 +75,11 @@ class Probe:
         self, design: DesignRef, kernel: ComparedKernel, way: Way, fill: Fill, strategy: Strategy, seed: int
     ) -> None:
         era = find_era(kernel.version)
+        kvfree = attrs.evolve(era.rules.kvfree, block_capacity=_BLOCK_CAPACITY)
         config = kernel.config()
         self.machine = Machine(
             Setup(
-                era=attrs.evolve(era, kvfree=attrs.evolve(era.kvfree, block_capacity=_BLOCK_CAPACITY)),
+                era=attrs.evolve(era, rules=attrs.evolve(era.rules, kvfree=kvfree)),
                 config=attrs.evolve(config, pcp_batch=config.pcp_batch or _PAGE_LIST),
                 design=design.make(),
                 strategy=strategy,
@@ -100,7 +102,7 @@ class Probe:
         except StepBoundExceeded:
             ended = UNFINISHED
         except Exception as error:
-            return self._finding(RAISED, raised_text(error))
+            return self._finding(RAISED, raised_text(blame_design(error)))
         return self._finding(ended, f"the run took more than {_MAX_STEPS:,} steps" if ended else "")
 
     def _finding(self, ended: str, said: str) -> Finding:

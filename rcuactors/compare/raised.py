@@ -23,7 +23,7 @@ def title_of(first: str, ended: str, said: str) -> str:
     return "; then ".join(text for text in (first, said) if text)
 
 
-def raised_text(error: Exception) -> str:
+def raised_text(error: BaseException) -> str:
     """What was raised, and where, in one line."""
     if isinstance(error, RcuactorsError):
         return " ".join(str(error).split())

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 
 from ..engine.choice import Timed
 from ..errors import BadInput
-from ..loading import load_scenario
+from ..runs import RunOptions
 from ..scenario import Scenario
+from ..userfiles import load_scenario
 from .contexts import CONTEXTS
-from .costs import CostRun, Trial
+from .costs import CostRun, explore, measure
 from .designs import DesignRef
 from .kernels import ComparedKernel
 from .probe import Finding, probe_cell
@@ -52,16 +54,17 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """A cell for one seed. `subject` is a context, a workload, or a scenario's name; `source` is where that is."""
+    """A cell for one seed. `subject` is a context, a workload, or a scenario's name; `source` is where that is.
+
+    `options` are those of its run, without the design. Their strategy is that of the verdicts.
+    """
 
     probes: bool
     design: DesignRef
     kernel: ComparedKernel
     subject: str
     source: str
-    seed: int
-    strategy: str
-    settings: dict[str, str]
+    options: RunOptions
 
     @property
     def weight(self) -> int:
@@ -71,24 +74,25 @@ class Task:
     def run(self) -> Answer:
         """Do it here and now."""
         if self.probes:
-            return probe_cell(self.design, self.kernel, self.subject, self.strategy, self.seed)
+            return probe_cell(self.design, self.kernel, self.subject, str(self.options.strategy), self.options.seed)
         if not self.source:
             # A workload draws its times from the seed, whatever the strategy of the verdicts is.
             chosen = WORKLOADS[self.subject].scenario
-            parameters = {"seed": str(self.seed)}
+            parameters = {"draws": self.options.seed}
             if "cpus" in chosen.parameters and "nr_cpus" in self.kernel.settings:
-                parameters["cpus"] = str(min(chosen.parameters["cpus"], self.kernel.config().nr_cpus))
-            return self._trial(chosen, parameters).measure()
-        trial = self._trial(scenario_of(self.source), self.settings)
-        measured = trial.measure()
-        if self.strategy == Timed.name:
+                parameters["cpus"] = min(chosen.parameters["cpus"], self.kernel.config().nr_cpus)
+            return measure(chosen, self._options(parameters))
+        chosen = scenario_of(self.source)
+        measured = measure(chosen, self._options())
+        if self.options.strategy == Timed.name:
             return measured
-        explored = trial.explore()
+        explored = explore(chosen, self._options())
         worse = explored if explored.outcome != "clean" else measured
         return attrs.evolve(measured, outcome=worse.outcome, first=worse.first, fatal=worse.fatal)
 
-    def _trial(self, chosen: Scenario, parameters: Mapping[str, str]) -> Trial:
-        return Trial(chosen=chosen, design=self.design, kernel=self.kernel, parameters=parameters, seed=self.seed)
+    def _options(self, parameters: Mapping[str, object] = MappingProxyType({})) -> RunOptions:
+        """For one run: a design's object is made for one machine."""
+        return self.options.given({**parameters, "design": self.design.make()})
 
 
 def tasks_of(plan: Plan) -> Iterator[Task]:
@@ -122,9 +126,12 @@ def _tasks(
                 kernel=kernel,
                 subject=subject,
                 source=source,
-                seed=seed,
-                strategy=plan.strategy,
-                settings=settings or {},
+                options=RunOptions(
+                    kernel=kernel.version,
+                    settings={**kernel.settings, **(settings or {})},
+                    strategy=plan.strategy,
+                    seed=seed,
+                ),
             )
 
 
@@ -139,7 +146,7 @@ def in_good_order(tasks: Sequence[Task]) -> list[int]:
 
     One seed after the other, and the quick ones first.
     """
-    return sorted(range(len(tasks)), key=lambda number: (tasks[number].seed, tasks[number].weight))
+    return sorted(range(len(tasks)), key=lambda number: (tasks[number].options.seed, tasks[number].weight))
 
 
 def do(task: Task) -> tuple[Answer | BadInput, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..spelling import counted
 from .board import Board, Card
 from .contexts import CONTEXTS
 from .costs import FIGURES
@@ -30,7 +31,7 @@ def head_line(board: Board) -> str:
     settings = "".join(f", {name}={text}" for name, text in plan.settings.items())
     kernels = ", ".join(kernel.name for kernel in plan.kernels)
     unfinished = "" if board.complete else f"; interrupted, {board.done:,} of {board.wanted:,} runs done"
-    count = f"{len(plan.designs)} design{'' if len(plan.designs) == 1 else 's'}"
+    count = counted(len(plan.designs), "design")
     return f"{count} on {plan.kernels[0].version} ({kernels}){settings}, {seeds}{unfinished}"
 
 

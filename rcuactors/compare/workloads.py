@@ -73,9 +73,9 @@ async def _free(k: Kernel, count: int) -> None:
 
 
 @scenario(settings={"nr_cpus": "2"})
-async def trickle(k: Kernel, milliseconds: int = 60, each: int = 40, seed: int = 0) -> None:
+async def trickle(k: Kernel, milliseconds: int = 60, each: int = 40, draws: int = 0) -> None:
     """Frees some objects each millisecond on each CPU, as a server with some connections does."""
-    draw = _Draw(seed)
+    draw = _Draw(draws)
 
     async def work(_cpu: int) -> None:
         for _ in range(milliseconds):
@@ -86,9 +86,9 @@ async def trickle(k: Kernel, milliseconds: int = 60, each: int = 40, seed: int =
 
 
 @scenario(settings={"nr_cpus": "2"})
-async def bursts(k: Kernel, count: int = 3, each: int = 2_800, seed: int = 0) -> None:
+async def bursts(k: Kernel, count: int = 3, each: int = 2_800, draws: int = 0) -> None:
     """Frees many objects at once, then nothing for a while; every other burst with interrupts off."""
-    draw = _Draw(seed)
+    draw = _Draw(draws)
 
     async def work(cpu: int) -> None:
         await _sleep_us(k, 5000 * cpu)
@@ -105,9 +105,9 @@ async def bursts(k: Kernel, count: int = 3, each: int = 2_800, seed: int = 0) ->
 
 
 @scenario(settings={"nr_cpus": "2", "mem": "12M"})
-async def flood(k: Kernel, objects: int = 11_000, reader_us: int = 8_000, seed: int = 0) -> None:
+async def flood(k: Kernel, objects: int = 11_000, reader_us: int = 8_000, draws: int = 0) -> None:
     """Frees faster than grace periods end, in a machine with little memory, until that runs short."""
-    draw = _Draw(seed)
+    draw = _Draw(draws)
     flooding = True
 
     async def reader() -> None:
@@ -130,9 +130,9 @@ async def flood(k: Kernel, objects: int = 11_000, reader_us: int = 8_000, seed: 
 
 
 @scenario(settings={"nr_cpus": "8"})
-async def mixed(k: Kernel, cpus: int = 8, rounds: int = 4, each: int = 60, seed: int = 0) -> None:
+async def mixed(k: Kernel, cpus: int = 8, rounds: int = 4, each: int = 60, draws: int = 0) -> None:
     """Frees slab objects and vmalloc areas on many CPUs, some by the one-argument form, some from softirqs."""
-    draw = _Draw(seed)
+    draw = _Draw(draws)
 
     async def work(cpu: int) -> None:
         for number in range(rounds):

@@ -48,6 +48,10 @@ class Judge:
         """Have rcu_sleep_check() look for a map that says that one is in a reader, of the flavour `RCU`, `RCU-bh`..."""
         self._sleepless.append((section, flavour))
 
+    def booted(self) -> None:
+        """system_state is no longer SYSTEM_BOOTING."""
+        self.booting = False
+
     # -- what a report consists of -----------------------------------------------------------------------------------
 
     def scene(self, cpu: Processor, ctx: Context | None = None) -> Scene:

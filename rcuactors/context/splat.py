@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..spelling import counted
 from .lockdep.usage import usage_chars
 from .waittype import WaitNumbers
 
@@ -80,9 +81,8 @@ def held_locks(scene: Scene) -> list[str]:
     ctx = scene.ctx
     if not ctx.held:
         return [f"no locks held by {scene.who}."]
-    plural = "s" if len(ctx.held) > 1 else ""
     return [
-        f"{len(ctx.held)} lock{plural} held by {scene.who}:",
+        f"{counted(len(ctx.held), 'lock')} held by {scene.who}:",
         *(f" #{index}: {held_text(scene, held)}" for index, held in enumerate(ctx.held)),
     ]
 

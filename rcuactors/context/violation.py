@@ -127,6 +127,10 @@ class Reporter:
     listeners: list[Callable[[Violation], None]] = attrs.field(factory=list)
     closed: bool = False
 
+    def close(self) -> None:
+        """Take no more: what comes from here on is no part of the run."""
+        self.closed = True
+
     def report(self, violation: Violation) -> None:
         """Take a violation. Raises its exception under panic_on_warn."""
         error = self.note(violation)

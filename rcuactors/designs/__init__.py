@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import BadInput
 from ..kvfree.rules import PageSource
+from ..spelling import no_such
 from .alloc_pages_nolock import AllocPagesNolock
 from .direct import Direct
 from .gfp_zero import GfpZero
@@ -54,5 +54,5 @@ DESIGNS: dict[str, Callable[[], PageSource]] = {make().name: make for make in _A
 def make_design(name: str) -> PageSource:
     """The design of that name. Raises BadInput."""
     if name not in DESIGNS:
-        raise BadInput(f"design {name}: there are {', '.join(DESIGNS)}")
+        raise no_such("design", name, DESIGNS)
     return DESIGNS[name]()

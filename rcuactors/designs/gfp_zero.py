@@ -9,8 +9,12 @@ Since commit 97769a53f117 no reclaim bit means "must not spin" indeed (kernel-fa
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
+from ..kvfree.rules import EraRules
 from ..mm.gfp import Gfp
 from ..mm.no_locks import NoLocks
 
@@ -28,9 +32,9 @@ class GfpZero:
     name = "gfp-zero"
     about = "GFP_NO_LOCK == 0: whoever asks without a reclaim bit gets NULL rather than a lock (Hocko, 2020)"
 
-    def attach(self, kvfree: KvfreeRcu) -> None:
+    def rules(self, era_rules: EraRules) -> EraRules:
         """For every request of the machine; where alloc_flags are made from gfp flags anyway."""
-        kvfree.pages.zone.no_locks = NoLocks(at_entry=True)
+        return attrs.evolve(era_rules, mm=attrs.evolve(era_rules.mm, no_locks=partial(NoLocks, at_entry=True)))
 
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
         """Whatever is on the CPU's list."""

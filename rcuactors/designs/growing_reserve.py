@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from ..kernel.hrtimer import Hrtimer
 from ..kernel.workqueue import Work
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
-from ..rcu.callbacks import SchedulerActive
 from .reserve import DEFAULT_PAGES, Reserve
 
 if TYPE_CHECKING:
@@ -45,10 +44,8 @@ class GrowingReserve(Reserve):
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Have the reserve grow, unless that is on its way."""
-        if kvfree.callbacks.scheduler_active is not SchedulerActive.RUNNING or krcp.work_in_progress:
+        if not kvfree.refill.begin(krcp):
             return
-        krcp.work_in_progress = True
-        kvfree.figures.refills_asked += 1
         workqueues = kvfree.workqueues
 
         async def schedule_grow_fn(on: Cpu) -> int | None:
@@ -71,5 +68,4 @@ class GrowingReserve(Reserve):
             await locks.raw_spin_unlock(cpu, krcp.lock)
             await cpu.local_irq_restore(flags)
             kvfree.figures.refill_pages += 1
-        krcp.work_in_progress = False
-        kvfree.figures.refills_done += 1
+        kvfree.refill.end(krcp)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..kvfree.refill import run_page_cache_worker
-
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kvfree.core import KvfreeRcu
@@ -27,4 +25,4 @@ class HrtimerWork:
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Ask for a refill."""
-        await run_page_cache_worker(kvfree, cpu, krcp)
+        await kvfree.refill.run_page_cache_worker(cpu, krcp)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
+from ..kvfree.rules import EraRules
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
 from ..mm.slab_nolock import DeferredWork, kmalloc_nolock
 
@@ -47,10 +48,13 @@ class KmallocNolock:
     name = "kmalloc-nolock"
     about = "take the block from kmalloc_nolock(), 2,048 bytes, under krcp->lock (af92793e52c3)"
 
-    def attach(self, kvfree: KvfreeRcu) -> None:
+    def rules(self, era_rules: EraRules) -> EraRules:
         """Smaller blocks, no page cache."""
-        kvfree.min_cached_objs = 0
-        kvfree.rules = attrs.evolve(kvfree.rules, block_capacity=min(CAPACITY, kvfree.rules.block_capacity))
+        capacity = min(CAPACITY, era_rules.kvfree.block_capacity)
+        return attrs.evolve(era_rules, kvfree=attrs.evolve(era_rules.kvfree, block_capacity=capacity, page_cache=False))
+
+    def attach(self, kvfree: KvfreeRcu) -> None:
+        """The list of blocks that are to be given back."""
         self._freed: DeferredWork[KObject] = DeferredWork(
             kvfree.system, "defer_free", lambda cpu, memory: kvfree.slab.kfree_own(cpu.current, memory)
         )

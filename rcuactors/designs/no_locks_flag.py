@@ -14,8 +14,12 @@ flag reaches what the allocator's hooks do (mm/hooks.py).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import attrs
+
+from ..kvfree.rules import EraRules
 from ..mm.gfp import GFP_NOWARN, Gfp
 from ..mm.no_locks import NoLocks
 
@@ -32,9 +36,10 @@ class NoLocksFlag:
     about = "___GFP_NO_LOCKS, tested at the page allocator's entry: NULL rather than a lock (proposed in 2020)"
     at_entry = True
 
-    def attach(self, kvfree: KvfreeRcu) -> None:
+    def rules(self, era_rules: EraRules) -> EraRules:
         """The page allocator learns the flag."""
-        kvfree.pages.zone.no_locks = NoLocks(flag=Gfp.NO_LOCKS, at_entry=self.at_entry)
+        no_locks = partial(NoLocks, flag=Gfp.NO_LOCKS, at_entry=self.at_entry)
+        return attrs.evolve(era_rules, mm=attrs.evolve(era_rules.mm, no_locks=no_locks))
 
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
         """Whatever is on the CPU's list."""

@@ -9,13 +9,11 @@ impossible "independent of raw/non-raw ordering".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import attrs
 
 from ..context.locks import LockKind
+from ..kvfree.rules import EraRules
 from .direct import Direct
-
-if TYPE_CHECKING:
-    from ..kvfree.core import KvfreeRcu
 
 
 class RawZoneLock(Direct):
@@ -24,7 +22,6 @@ class RawZoneLock(Direct):
     name = "raw-zone-lock"
     about = "as direct, with zone->lock a raw_spinlock_t (proposed and dropped in 2020)"
 
-    def attach(self, kvfree: KvfreeRcu) -> None:
-        """Before anything runs: the zone's operations go by the lock's type."""
-        lock_factory = kvfree.system.lock_factory
-        kvfree.pages.zone.lock = lock_factory.make("&zone->lock", LockKind.RAW_SPINLOCK)
+    def rules(self, era_rules: EraRules) -> EraRules:
+        """The zone's operations go by the lock's type."""
+        return attrs.evolve(era_rules, mm=attrs.evolve(era_rules.mm, zone_lock=LockKind.RAW_SPINLOCK))

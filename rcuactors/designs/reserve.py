@@ -56,13 +56,11 @@ class Reserve:
         wanted = self.size * config.nr_cpus
         if wanted > zone.free - zone.watermark_low:
             raise BadInput(f"mem={config.mem}: too little for a reserve of {self.size} pages for each of nr_cpus CPUs")
-        zone.free -= wanted
+        zone.set_aside(wanted)
 
     def prepare(self, kvfree: KvfreeRcu, krcp: Krc) -> None:
         """A CPU's share."""
-        zone = kvfree.pages.zone
-        zone.free += self.size
-        pages = [zone.take_boot_page() for _ in range(self.size)]
+        pages = kvfree.pages.zone.take_set_aside(self.size)
         self.stocks[krcp.cpu_id] = Stock(self.size, pages, least=self.size)
 
     async def get_page(self, _kvfree: KvfreeRcu, _cpu: Cpu, krcp: Krc) -> int | None:

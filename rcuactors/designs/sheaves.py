@@ -17,7 +17,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..context.waittype import WaitType
+from ..kvfree.rules import EraRules
 from ..mm.sheaf import Sheaf, SheafLayer, sheaf_capacity
 from ..mm.slab import Cache, Slab
 from ..mm.slab_nolock import DeferredWork
@@ -36,11 +39,16 @@ class Sheaves(HrtimerWork):
     name = "sheaves"
     about = "collect slab objects in a sheaf of their cache, else hrtimer-work (SLUB sheaves, 2025)"
 
+    def rules(self, era_rules: EraRules) -> EraRules:
+        """The slab allocator has sheaves."""
+        return attrs.evolve(era_rules, mm=attrs.evolve(era_rules.mm, sheaves=SheafLayer))
+
     def attach(self, kvfree: KvfreeRcu) -> None:
-        """Put the sheaves into the slab allocator."""
+        """What kfree_rcu_sheaf() needs besides."""
         system = kvfree.system
         self._kvfree = kvfree
-        self.layer = kvfree.slab.sheaves = SheafLayer(system, kvfree.slab)
+        assert kvfree.slab.sheaves is not None
+        self.layer = kvfree.slab.sheaves
         self.spins = not system.config.PREEMPT_RT
         self._map = system.lock_factory.make_override("kfree_rcu_sheaf_map", inner=WaitType.CONFIG)
         self._full: DeferredWork[Sheaf] = DeferredWork(system, "deferred_percpu_work", self._call_rcu)

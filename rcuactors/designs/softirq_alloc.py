@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..mm.gfp import GFP_ATOMIC, GFP_NOWARN
-from ..rcu.callbacks import SchedulerActive
 from .hrtimer_work import HrtimerWork
 
 if TYPE_CHECKING:
@@ -34,10 +33,8 @@ class SoftirqAlloc(HrtimerWork):
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Raise it, unless it is pending."""
-        if kvfree.callbacks.scheduler_active is not SchedulerActive.RUNNING or krcp.work_in_progress:
+        if not kvfree.refill.begin(krcp):
             return
-        krcp.work_in_progress = True
-        kvfree.figures.refills_asked += 1
 
         async def fill_page_cache_tasklet(on: Cpu) -> None:
             await self._fill(kvfree, on, krcp)
@@ -61,5 +58,4 @@ class SoftirqAlloc(HrtimerWork):
                 await kvfree.pages.free_page(cpu.current, page)
                 break
             figures.refill_pages += 1
-        krcp.work_in_progress = False
-        figures.refills_done += 1
+        kvfree.refill.end(krcp)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..rcu.callbacks import SchedulerActive
 from .hrtimer_work import HrtimerWork
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ class WorkDirectly(HrtimerWork):
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Queue the work, unless one is on its way."""
-        if kvfree.callbacks.scheduler_active is not SchedulerActive.RUNNING or krcp.work_in_progress:
+        if not kvfree.refill.begin(krcp):
             return
-        krcp.work_in_progress = True
-        kvfree.figures.refills_asked += 1
         await kvfree.workqueues.queue_work(cpu, kvfree.workqueues.system_highpri_wq, krcp.page_work.work)

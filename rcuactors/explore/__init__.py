@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..engine.choice import Strategy, Timed
-from ..errors import BadInput
+from ..spelling import no_such
 from .random import Random
 
 STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {Timed.name: Timed, Random.name: Random}
@@ -16,7 +16,7 @@ STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {Timed.name: Timed, Rando
 def make_strategy(name: str) -> Strategy:
     """Make a new strategy of that name. Raises BadInput."""
     if name not in STRATEGIES:
-        raise BadInput(f"strategy {name}: there are {', '.join(STRATEGIES)}")
+        raise no_such("strategy", name, STRATEGIES)
     return STRATEGIES[name]()
 
 

@@ -44,9 +44,7 @@ class LockMaking(KernelBase):
             return self._system.lock_factory.make(name, kind)
         if not isinstance(inside, KObject):
             raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc() or kvmalloc() returned")
-        address = inside.address + inside.locks_inside
-        inside.locks_inside += 1
-        return self._system.lock_factory.make(name, kind, address=address)
+        return self._system.lock_factory.make(name, kind, address=inside.place_for_lock())
 
     def raw_spinlock(self, name: str, *, inside: KObject | None = None) -> Lock:
         """DEFINE_RAW_SPINLOCK(name)."""

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
 from .base import Action, KernelBase, handler_of
 
@@ -113,7 +114,7 @@ class Rcu(KernelBase):
         cpu, flags = thread.local_irq_save("cold_caches")
         krcp = self._machine.kvfree.krc(cpu.cpu_id)
         await self._locks.raw_spin_lock(cpu, krcp.lock)
-        pages, krcp.cache = krcp.cache, []
+        pages = take_cache(krcp)
         await self._locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
         for page in pages:

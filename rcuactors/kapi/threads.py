@@ -13,6 +13,7 @@ from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.sleeping import burn, schedule_timeout, sleep_ns
 from ..kernel.thread import Thread, ThreadState, Urgency
+from ..spelling import no_such
 from .base import KernelBase, not_negative
 
 TaskState = Literal["TASK_RUNNING", "TASK_UNINTERRUPTIBLE"]
@@ -102,7 +103,7 @@ class Threads(KernelBase):
     def set_current_state(self, state: TaskState) -> None:
         """set_current_state(): from "TASK_UNINTERRUPTIBLE" on a wake-up counts, also before schedule()."""
         if state not in TASK_STATES:
-            raise BadInput(f"set_current_state({state!r}): there are {' and '.join(TASK_STATES)}")
+            raise no_such("set_current_state():", str(state), TASK_STATES)
         thread = self._cpu.current
         if state == "TASK_UNINTERRUPTIBLE":
             thread.prepare_to_sleep()

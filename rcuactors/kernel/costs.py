@@ -9,12 +9,14 @@ alloc+free pair).
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from ..errors import BadInput
+from ..spelling import no_such
 
 _ASSUMED: Final = "assumption: order of magnitude on a 3-4 GHz x86-64"
 _PAIR: Final = (
@@ -122,8 +124,29 @@ def load_costs(path: Path) -> CostModel:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"cost file {path}: not TOML: {error}") from None
-    names = {field.name for field in attrs.fields(CostModel)}
-    unknown = sorted(set(table) - names)
+    unknown = sorted(set(table) - set(_names()))
     if unknown:
-        raise BadInput(f"cost file {path}: no such cost: {unknown[0]}; `rcuactors list costs` names them")
+        raise _no_such_cost(f"cost file {path}: cost", unknown[0])
     return CostModel(**table)
+
+
+def cost_model(given: object) -> CostModel:
+    """A cost model as it is, the default for None, or one of the figures that differ, by name. Raises BadInput."""
+    if given is None:
+        return CostModel()
+    if isinstance(given, CostModel):
+        return given
+    if not isinstance(given, Mapping):
+        raise BadInput(f"costs={given!r}: needs a CostModel, or nanoseconds by name, such as {{'lock_ns': 20}}")
+    for name in given:
+        if name not in _names():
+            raise _no_such_cost("cost", str(name))
+    return CostModel(**given)
+
+
+def _no_such_cost(what: str, name: str) -> BadInput:
+    return no_such(what, name, _names(), wrong="no such cost", there="`rcuactors list costs` names them")
+
+
+def _names() -> dict[str, None]:
+    return dict.fromkeys(field.name for field in attrs.fields(CostModel))

@@ -40,3 +40,7 @@ class CpuHooks:
     """Messages of higher floors to a CPU: noted when interrupts are on, acted on at the next tick or switch."""
     softirqs: dict[int, Callable[[Cpu], Awaitable[None]]] = attrs.field(factory=dict)
     """The handler of each softirq vector, in the order in which they are served."""
+
+    def keep_tick_if(self, needed: Callable[[Cpu], bool]) -> None:
+        """What says whether an idle CPU keeps its tick."""
+        self.keeps_tick = needed

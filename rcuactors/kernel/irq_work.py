@@ -3,7 +3,7 @@
 irq_work_queue() raises an interrupt on its own CPU, which is served as soon as interrupts are on. Work that is not
 marked IRQ_WORK_HARD_IRQ runs there with spinlock_t allowed (lockdep_irq_work_enter()); on PREEMPT_RT the interrupt
 wakes the thread irq_work/N for it, a real-time thread of the lowest priority. Newer stable kernels run what that thread
-has to do inside a read-side section (run_irq_workd()): `IrqWorks.reader`.
+has to do inside a read-side section (run_irq_workd()): `KernelRules.irq_work_in_reader`.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ class IrqWorks:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
         self._lists = PerCpu(lambda _: _Lists())
-        self.reader = False
-        """run_irq_workd() is a read-side section."""
+        self._in_reader = system.rules.irq_work_in_reader
 
     async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:
         """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
@@ -108,10 +107,10 @@ class IrqWorks:
             if not lists.lazy:
                 await thread.sleep("irq_work")
                 continue
-            if self.reader:
+            if self._in_reader:
                 locks.rcu_enter(cpu)
             await self._run_list(cpu, lists.lazy)
-            if self.reader:
+            if self._in_reader:
                 locks.rcu_leave(cpu)
             if cpu.attention:
                 await cpu.point()

@@ -31,6 +31,7 @@ from .irq_work import IrqWorks
 from .irqthread import IrqThreads
 from .locking import Locks
 from .migration import Migration
+from .rules import KernelRules
 from .smp import CrossCalls
 from .softirq import Softirq, Softirqs
 from .thread import RunQueue, Thread, ThreadState, Urgency
@@ -50,13 +51,16 @@ class System:
         self,
         *,
         config: Config,
+        rules: KernelRules,
         conductor: Conductor,
         judge: Judge,
         costs: CostModel,
         events: EventStream,
+        on_hung: Callable[[], None],
         migrate: bool = False,
     ) -> None:
         self.config = config
+        self.rules = rules
         self.conductor = conductor
         self.judge = judge
         self.costs = costs
@@ -71,7 +75,7 @@ class System:
             judge=judge,
             uncontended_ns=costs.lock_ns,
         )
-        self.on_hung: Callable[[], None] = lambda: None
+        self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
         self.migration = Migration(self, enabled=migrate)

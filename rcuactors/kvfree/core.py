@@ -19,10 +19,13 @@ from ..mm.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
 from ..rcu.callbacks import Callbacks, RcuWork, SchedulerActive
 from ..rcu.oracle import LIVE, Oracle
+from . import invariants
 from .drain import Drain
 from .figures import Figures
-from .krc import N_BATCHES, Batch, Block, Krc
-from .refill import fill_page_cache_func
+from .krc import N_BATCHES, Batch, Krc, Slots, append, keep_page, open_block, take_cached_page
+from .monitor import Monitor
+from .parts.one_argument import OneArgument
+from .parts.refill import Refill
 from .rules import DesignExtras, KvfreeRules, PageSource
 
 if TYPE_CHECKING:
@@ -57,26 +60,27 @@ class KvfreeRcu:
         self.rules = rules
         self.source = source
         self.figures = Figures()
+        self.slots = Slots()
         self.drain = Drain(self)
-        self.monitor = rules.monitor(self)
+        self.refill = Refill(self)
+        self.arming = rules.arming(self)
+        self.monitor = Monitor(self)
         self.initialized = False
-        configured = system.config.rcu_min_cached_objs
-        self.min_cached_objs = rules.min_cached_objs if configured < 0 else configured
+        self.min_cached_objs = _min_cached_objs(rules, system.config.rcu_min_cached_objs)
         self._krcs: dict[int, Krc] = {}
         self._boot_pages = 0
-        self._backoff = False
+        self._capacity = rules.block_capacity
+        self._one_argument_allocates = rules.one_argument is OneArgument.ALLOCATES
         costs = system.costs
         self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns
         self._calls = self.figures.calls
         self._conductor = system.conductor
         self._lockdep = system.lockdep
         self._retired = oracle.retired
-        self.extras = DesignExtras.of(source)
+        self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
             self.extras.attach(self)
-        # A design may have smaller blocks.
-        self._capacity = self.rules.block_capacity
 
     # -- boot --------------------------------------------------------------------------------------------------------
 
@@ -93,12 +97,12 @@ class KvfreeRcu:
                     f"{config.nr_cpus} CPUs (nr_cpus, rcu_min_cached_objs)"
                 )
             self._boot_pages = self.min_cached_objs
+            zone.set_aside(wanted)
             for krcp in self._krcs.values():
                 self._prefill(krcp)
-            self.pages.zone.free -= self._boot_pages * (self.system.config.nr_cpus - len(self._krcs))
 
     def _prefill(self, krcp: Krc) -> None:
-        krcp.cache = [self.pages.zone.take_boot_page() for _ in range(self._boot_pages)]
+        krcp.cache = self.pages.zone.take_set_aside(self._boot_pages)
         self.figures.refill_pages += len(krcp.cache)
 
     def krc(self, cpu_id: int) -> Krc:
@@ -107,7 +111,6 @@ class KvfreeRcu:
         if krcp is None:
             krcp = self._krcs[cpu_id] = self._new_krc(cpu_id)
             if self._boot_pages:
-                self.pages.zone.free += self._boot_pages
                 self._prefill(krcp)
         return krcp
 
@@ -130,7 +133,7 @@ class KvfreeRcu:
             batches.append(Batch(RcuWork(Work("kfree_rcu_work", _batch_work))))
 
         async def _page_work(cpu: Cpu) -> None:
-            await fill_page_cache_func(self, cpu, krcp)
+            await self.refill.fill_page_cache_func(cpu, krcp)
 
         krcp = Krc(
             cpu_id=cpu_id,
@@ -138,17 +141,11 @@ class KvfreeRcu:
             monitor_work=self.workqueues.new_delayed_work("kfree_rcu_monitor", _monitor),
             page_work=self.workqueues.new_delayed_work("fill_page_cache_func", _page_work),
             batches=tuple(batches),
-            backoff_page_cache_fill=self._backoff,
+            slots=self.slots.new(),
         )
         if self.extras.prepare is not None:
             self.extras.prepare(self, krcp)
         return krcp
-
-    def backoff_page_cache_fill(self) -> None:
-        """The next refill of every possible CPU is put off; also that of one that nothing has touched yet."""
-        self._backoff = True
-        for krcp in self._krcs.values():
-            krcp.backoff_page_cache_fill = True
 
     async def kfree_rcu_scheduler_running(self, cpu: Cpu) -> None:
         """The end of early boot: what was queued without a monitor gets one."""
@@ -156,7 +153,7 @@ class KvfreeRcu:
         for krcp in self.all_krcs():
             cpu, flags = thread.local_irq_save("kfree_rcu_scheduler_running")
             await self.system.locks.raw_spin_lock(cpu, krcp.lock)
-            await self.monitor.scheduler_running(cpu, krcp)
+            await self.arming.scheduler_running(cpu, krcp)
             await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
             await cpu.local_irq_restore(flags)
 
@@ -230,10 +227,8 @@ class KvfreeRcu:
         cpu.clock += costs.kvfree_call_ns
         if not retired:
             self._retired(item, cpu.clock)
-        blocks = krcp.blocks[item.is_vmalloc]
         queued = True
-        if blocks and len(blocks[-1].records) < self._capacity:
-            blocks[-1].records.append(item)
+        if append(krcp, item, self._capacity):
             cpu.clock += costs.kvfree_append_ns
         else:
             page = await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp)
@@ -245,7 +240,7 @@ class KvfreeRcu:
                 krcp, flags = await self._krc_this_cpu_lock(cpu)
                 self.figures.caller_pages += page is not None
             if page is not None:
-                krcp.blocks[item.is_vmalloc].append(Block(page, [item]))
+                open_block(krcp, page, item)
                 self.figures.blocks += 1
                 cpu.clock += costs.kvfree_append_ns
             else:
@@ -258,7 +253,9 @@ class KvfreeRcu:
         if queued:
             krcp.count += 1
             if self.callbacks.scheduler_active is SchedulerActive.RUNNING:
-                await self.monitor.queued(cpu, krcp)
+                await self.arming.queued(cpu, krcp)
+        if invariants.checked:
+            invariants.check(self, krcp)
         await self._krc_this_cpu_unlock(cpu, krcp, flags)
         return queued
 
@@ -266,14 +263,14 @@ class KvfreeRcu:
         """Somebody may have a page once krcp->lock is dropped."""
         if not self.initialized:
             return False
-        return self.extras.get_page_unlocked is not None or (not head and self.rules.one_argument_allocates)
+        return self.extras.get_page_unlocked is not None or (not head and self._one_argument_allocates)
 
     async def _get_page_unlocked(self, cpu: Cpu, *, head: bool) -> int | None:
         """From the design, or, in versions that do so, from the allocator for a caller who may sleep."""
         thread = cpu.current
         unlocked = self.extras.get_page_unlocked
         page = await unlocked(self, cpu, head) if unlocked is not None else None
-        if page is None and not head and self.rules.one_argument_allocates:
+        if page is None and not head and self._one_argument_allocates:
             page = await self.pages.get_free_page(thread, self.rules.refill.gfp)
         return page
 
@@ -281,9 +278,10 @@ class KvfreeRcu:
         """kvfree_call_rcu_add_ptr_to_bulk(), when a block is needed: a page from the cache, or as the design has it."""
         if not self.initialized:
             return None
-        if krcp.cache:
+        page = take_cached_page(krcp)
+        if page is not None:
             self.figures.cache_hits += 1
-            return krcp.cache.pop()
+            return page
         self.figures.cache_misses += 1
         return await self.source.get_page(self, cpu, krcp)
 
@@ -305,7 +303,14 @@ class KvfreeRcu:
 
     def put_cached_bnode(self, krcp: Krc, page: int) -> bool:
         """Under krcp->lock: keep a page, if the cache is not full."""
-        if len(krcp.cache) >= self.min_cached_objs:
-            return False
-        krcp.cache.append(page)
-        return True
+        kept = keep_page(krcp, page, self.min_cached_objs)
+        if invariants.checked and kept:
+            invariants.check_cache(krcp, self.min_cached_objs)
+        return kept
+
+
+def _min_cached_objs(rules: KvfreeRules, configured: int) -> int:
+    """How many pages a CPU's cache may hold: the user's number, else the version's; none where pages are not cached."""
+    if not rules.page_cache:
+        return 0
+    return rules.min_cached_objs if configured < 0 else configured

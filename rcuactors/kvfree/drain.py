@@ -6,8 +6,8 @@ import operator
 from typing import TYPE_CHECKING
 
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
-from .krc import CHANNELS, SLAB, Batch, Block, Krc
-from .rules import RecycleTo
+from . import invariants
+from .krc import CHANNELS, SLAB, Batch, Block, Krc, take_batch
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -28,8 +28,9 @@ class Drain:
         kvfree.figures.work_runs += 1
         flags = cpu.local_irq_save("kfree_rcu_work")
         await locks.raw_spin_lock(cpu, krcp.lock)
-        blocks, batch.blocks = batch.blocks, [[], []]
-        head, batch.head = batch.head, []
+        blocks, head = take_batch(batch)
+        if invariants.checked:
+            invariants.check(kvfree, krcp)
         await locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
         for channel in CHANNELS:
@@ -63,7 +64,7 @@ class Drain:
         """The block's page goes into a cache if there is room, else to the page allocator."""
         kvfree, locks = self._kvfree, self._kvfree.system.locks
         flags = cpu.local_irq_save("kfree_rcu_work")
-        whose = krcp if kvfree.rules.recycle_to is RecycleTo.OWN_CPU else kvfree.krc(cpu.cpu_id)
+        whose = kvfree.rules.recycling(kvfree, cpu, krcp)
         await locks.raw_spin_lock(cpu, whose.lock)
         kept = kvfree.put_cached_bnode(whose, page)
         if not kept and kvfree.extras.put_page is not None:

@@ -1,8 +1,14 @@
-"""The per-CPU state (struct kfree_rcu_cpu and struct kfree_rcu_cpu_work in kernel/rcu/tree.c)."""
+"""The per-CPU state (struct kfree_rcu_cpu and struct kfree_rcu_cpu_work in kernel/rcu/tree.c), and what is done to it.
+
+What happens to it under krcp->lock between two points is a plain function over it: here what all versions share, in
+`parts/` what they differ in. None of these looks at the lock, at a clock or at the works, so each can be run on a
+`copy()`. What only one part needs to know of a CPU is that part's own, and lies in a `Slot` of the part's type.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -16,6 +22,8 @@ VMALLOC: Final = 1
 CHANNELS: Final = (SLAB, VMALLOC)
 N_BATCHES: Final = 2
 """KFREE_N_BATCHES."""
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -59,15 +67,98 @@ class Krc:
     count: int = 0
     cache: list[int] = attrs.field(factory=list)
     """Cached pages: bkvcache, with nr_bkv_objs as its length."""
-    monitor_todo: bool = False
-    """The monitor has been armed and has not run since; of the versions that keep such a flag."""
     settled: int = 0
-    """As long as the monitor is armed, an object that is queued while `count` is below this changes nothing of it."""
-    monitor_expires: int = 0
-    """The jiffy for which the monitor's timer was asked (timer.expires); the wheel may round it up."""
-    work_in_progress: bool = False
-    backoff_page_cache_fill: bool = False
+    """The arming part's word to who queues: while the monitor's work is pending, nothing about its timer changes with
+    an object that is queued when `count` is below this."""
+    slots: list[Any] = attrs.field(factory=list)
+    """What each part knows of this CPU: only its `Slot` looks there."""
 
     def anything_queued(self) -> bool:
-        """Any of the three channels holds something."""
+        """need_offload_krc(): any of the three channels holds something."""
         return bool(self.blocks[SLAB] or self.blocks[VMALLOC] or self.head)
+
+    def copy(self) -> Krc:
+        """The same state once more, for a plain function to work on. The lock, the works and the objects are shared."""
+        return attrs.evolve(
+            self,
+            batches=tuple(Batch(batch.rcu_work, _copied(batch.blocks), list(batch.head)) for batch in self.batches),
+            blocks=_copied(self.blocks),
+            head=list(self.head),
+            cache=list(self.cache),
+            slots=[attrs.evolve(state) for state in self.slots],
+        )
+
+
+def _copied(channels: list[list[Block]]) -> list[list[Block]]:
+    return [[Block(block.page, list(block.records)) for block in blocks] for blocks in channels]
+
+
+@attrs.frozen
+class Slot(Generic[T]):
+    """Where a part finds what it knows of a CPU."""
+
+    index: int
+
+    def of(self, krcp: Krc) -> T:
+        """The CPU's."""
+        state: T = krcp.slots[self.index]
+        return state
+
+
+class Slots:
+    """The slots of one machine's parts: given out while it is put together, filled for each CPU that comes."""
+
+    def __init__(self) -> None:
+        self._makers: list[Callable[[], object]] = []
+
+    def add(self, make: Callable[[], T]) -> Slot[T]:
+        """A slot for a part; `make` gives a new CPU's state, an attrs class."""
+        self._makers.append(make)
+        return Slot(len(self._makers) - 1)
+
+    def new(self) -> list[object]:
+        """What lies in the slots of a new CPU."""
+        return [make() for make in self._makers]
+
+
+# -- plain functions, under krcp->lock ---------------------------------------------------------------------------------
+
+
+def append(krcp: Krc, item: KObject, capacity: int) -> bool:
+    """Into the newest block of the object's channel; False when that has no room, or there is none."""
+    blocks = krcp.blocks[item.is_vmalloc]
+    if not blocks or len(blocks[-1].records) >= capacity:
+        return False
+    blocks[-1].records.append(item)
+    return True
+
+
+def open_block(krcp: Krc, page: int, item: KObject) -> None:
+    """A new block, and the object as its first."""
+    krcp.blocks[item.is_vmalloc].append(Block(page, [item]))
+
+
+def take_cached_page(krcp: Krc) -> int | None:
+    """get_cached_bnode()."""
+    return krcp.cache.pop() if krcp.cache else None
+
+
+def keep_page(krcp: Krc, page: int, limit: int) -> bool:
+    """put_cached_bnode(): keep a page, if the cache holds fewer than `limit`."""
+    if len(krcp.cache) >= limit:
+        return False
+    krcp.cache.append(page)
+    return True
+
+
+def take_cache(krcp: Krc) -> list[int]:
+    """All cached pages, the oldest first."""
+    pages, krcp.cache = krcp.cache, []
+    return pages
+
+
+def take_batch(batch: Batch) -> tuple[list[list[Block]], list[KObject]]:
+    """All that has waited for the grace period: the blocks of both channels, and the list. The batch is empty then."""
+    blocks, batch.blocks = batch.blocks, [[], []]
+    head, batch.head = batch.head, []
+    return blocks, head

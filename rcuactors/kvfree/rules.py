@@ -1,85 +1,115 @@
-"""What differs between kernel versions in kvfree_rcu(), as data and named parts, and the protocols of the parts.
+"""What differs between kernel versions, as data and named parts, the protocols of kvfree_rcu()'s parts, and a design's.
 
-A version picks its rules; nothing in the flow asks for a version. Sources: kernel/rcu/tree.c at v5.9, at commit
-56292e8609e3 (v5.11) and at v6.1.192.
+A version picks its rules; nothing in the flow asks for a version. They are frozen values: a design that changes one
+evolves it before the machine is built. Sources: kernel/rcu/tree.c at v5.9, at commit 56292e8609e3 (v5.11) and at
+v6.1.192.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 import attrs
 
-from ..mm.gfp import Gfp
+from ..errors import BadInput
+from ..kernel.rules import KernelRules
+from ..mm.objects import PAGE_SIZE
+from ..mm.rules import MmRules
+from .parts.one_argument import OneArgument
+from .parts.refill import RefillRules
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..mm.objects import KObject
     from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
-    from .krc import Krc
+    from .krc import Batch, Krc
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class RecycleTo(enum.Enum):
-    """Whose cache a drained block's page goes to."""
-
-    CURRENT_CPU = "the cache of the CPU that the worker runs on (v5.9)"
-    OWN_CPU = "the cache of the CPU whose batch it was (since 56292e8609e3)"
-
-
-class Monitor(Protocol):
-    """When the monitor runs, and what it moves into a batch (monitor.py)."""
+class Arming(Protocol):
+    """When the monitor runs (parts/arming.py). All of it under krcp->lock."""
 
     delay_jiffies: int
     """KFREE_DRAIN_JIFFIES."""
 
     async def queued(self, cpu: Cpu, krcp: Krc) -> None:
-        """Under krcp->lock, with the scheduler running: an object was queued."""
+        """An object was queued, with the scheduler running."""
         ...
 
-    async def kfree_rcu_monitor(self, cpu: Cpu, krcp: Krc) -> None:
-        """The monitor's work."""
+    def due(self, krcp: Krc) -> bool:
+        """Whether to start batches now; what was armed is used up by that."""
+        ...
+
+    async def attempted(self, cpu: Cpu, krcp: Krc, *, stayed: bool) -> None:
+        """Batches were started; `stayed`: after one of them at least, something was left."""
         ...
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
-        """Under krcp->lock: from now on the monitor may be armed."""
+        """From now on the monitor may be armed."""
         ...
-
-
-@attrs.frozen(kw_only=True)
-class RefillRules:
-    """How the worker gets the cache's pages."""
-
-    gfp: Gfp
-    ends_at_failure: bool
-    """A page that cannot be had ends the loop."""
 
 
 @attrs.frozen(kw_only=True)
 class KvfreeRules:
     """One version's constants and parts. `block_capacity` is KVFREE_BULK_MAX_ENTR with 4 KiB pages."""
 
-    block_capacity: int
+    block_capacity: int = attrs.field()
     drain_ms: int
     """KFREE_DRAIN_JIFFIES, in milliseconds."""
     min_cached_objs: int
     """Default of rcu_min_cached_objs."""
+    page_cache: bool = True
+    """Pages are cached at all, as many as rcu_min_cached_objs says; every version's are, not every design's."""
     boot_prefill: bool
     """kfree_rcu_batch_init() fills every CPU's cache."""
-    recycle_to: RecycleTo
-    monitor: Callable[[KvfreeRcu], Monitor]
-    shrinker: Callable[[KvfreeRcu], Shrinker]
+    arming: Callable[[KvfreeRcu], Arming]
+    batching: Callable[[Krc, Batch], int]
+    """Moves what may be moved into a batch; how many objects that were."""
+    counting: Callable[[int, int], int]
+    """krcp->count after so many were moved, from what it was before."""
+    recycling: Callable[[KvfreeRcu, Cpu, Krc], Krc]
+    """Whose cache a drained block's page goes to."""
     refill: RefillRules
-    one_argument_allocates: bool
-    """A caller of the one-argument form gets a page itself, with krcp->lock dropped and `refill.gfp`."""
+    one_argument: OneArgument
+    shrinker: Callable[[KvfreeRcu], Shrinker]
+
+    @block_capacity.validator
+    def _check_capacity(self, _attribute: object, capacity: int) -> None:
+        if not 0 < capacity <= PAGE_SIZE // 8:
+            raise BadInput(f"block_capacity={capacity}: needs a number from 1 to {PAGE_SIZE // 8}, a page of pointers")
+
+
+@attrs.frozen(kw_only=True)
+class EraRules:
+    """All rules of one version, floor by floor."""
+
+    kernel: KernelRules
+    mm: MmRules
+    kvfree: KvfreeRules
+
+
+def rules_with(source: PageSource, rules: EraRules) -> EraRules:
+    """The rules of a version as the design has them. Raises BadInput when the design makes no rules of them."""
+    change = DesignExtras(source).rules
+    if change is None:
+        return rules
+    changed: object = change(rules)
+    if not isinstance(changed, EraRules):
+        raise BadInput(
+            f"design {source.name}: rules() returned {changed!r}: needs the rules that it was given, or attrs.evolve() "
+            "of them"
+        )
+    return changed
 
 
 class PageSource(Protocol):
     """A design: one way to get a page for a new block when the CPU's cache is empty.
 
-    A design may have more methods, those of `DesignExtras`. Both methods here run under krcp->lock, a raw lock, with
+    A design may have more methods, those of `OptionalMethods`. Both methods here run under krcp->lock, a raw lock, with
     interrupts off, in whatever context the caller of kvfree_rcu() is in.
     """
 
@@ -94,27 +124,57 @@ class PageSource(Protocol):
         """An object found no block: ask for pages, if this design does so."""
 
 
-@attrs.frozen
+class OptionalMethods(Protocol):
+    """What a design may have besides the methods of `PageSource`, each or not."""
+
+    def rules(self, era_rules: EraRules) -> EraRules:
+        """Before the machine is built, from the version's rules.
+
+        What a design changes of the machine it changes here, by `attrs.evolve()`: a lock's type, what forbids locks,
+        how large a block is.
+        """
+        ...
+
+    def attach(self, kvfree: KvfreeRcu) -> None:
+        """Called once, when the machine is put together and nothing runs yet.
+
+        Here a design makes what is its own; it writes to nothing else.
+        """
+
+    def prepare(self, kvfree: KvfreeRcu, krcp: Krc) -> None:
+        """A CPU's state has been made; pages may be taken from the zone at boot."""
+
+    async def take(self, kvfree: KvfreeRcu, cpu: Cpu, item: KObject, head: bool) -> bool:
+        """Before anything else, no lock held.
+
+        True: the design has taken the object over, and sees to it that it is freed after a grace period.
+        """
+        ...
+
+    async def get_page_unlocked(self, kvfree: KvfreeRcu, cpu: Cpu, head: bool) -> int | None:
+        """get_page() gave none; krcp->lock is dropped and interrupts are as the caller had them.
+
+        `head` says that the caller must not sleep.
+        """
+        ...
+
+    async def put_page(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc, page: int) -> bool:
+        """Under krcp->lock, a drained block's page for which the cache has no room. True: the design keeps it."""
+        ...
+
+
 class DesignExtras:
-    """The methods that a design may have besides those of `PageSource`; None where it has none.
+    """The methods of `OptionalMethods` that a design has; None where it has none."""
 
-    * `attach(kvfree)`, a plain function: called once, when the machine is put together and nothing runs yet.
-    * `prepare(kvfree, krcp)`, a plain function: a CPU's state has been made; pages may be taken from the zone at boot.
-    * `async take(kvfree, cpu, item, head) -> bool`: before anything else, no lock held. True: the design has taken the
-      object over, and sees to it that it is freed after a grace period.
-    * `async get_page_unlocked(kvfree, cpu, head) -> int | None`: get_page() gave none; krcp->lock is dropped and
-      interrupts are as the caller had them. `head` says that the caller must not sleep.
-    * `async put_page(kvfree, cpu, krcp, page) -> bool`: under krcp->lock, a drained block's page for which the cache
-      has no room. True: the design keeps it.
-    """
+    def __init__(self, source: PageSource) -> None:
+        self.rules = _own(source, OptionalMethods.rules)
+        self.attach = _own(source, OptionalMethods.attach)
+        self.prepare = _own(source, OptionalMethods.prepare)
+        self.take = _own(source, OptionalMethods.take)
+        self.get_page_unlocked = _own(source, OptionalMethods.get_page_unlocked)
+        self.put_page = _own(source, OptionalMethods.put_page)
 
-    attach: Callable[[KvfreeRcu], None] | None
-    prepare: Callable[[KvfreeRcu, Krc], None] | None
-    take: Callable[[KvfreeRcu, Cpu, KObject, bool], Coroutine[Any, Any, bool]] | None
-    get_page_unlocked: Callable[[KvfreeRcu, Cpu, bool], Coroutine[Any, Any, int | None]] | None
-    put_page: Callable[[KvfreeRcu, Cpu, Krc, int], Coroutine[Any, Any, bool]] | None
 
-    @classmethod
-    def of(cls, source: PageSource) -> DesignExtras:
-        """Those that the design has."""
-        return cls(*(getattr(source, field.name, None) for field in attrs.fields(cls)))
+def _own(source: PageSource, method: Callable[Concatenate[OptionalMethods, P], R]) -> Callable[P, R] | None:
+    own: Callable[P, R] | None = getattr(source, method.__name__, None)
+    return own

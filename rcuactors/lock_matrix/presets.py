@@ -16,7 +16,7 @@ import attrs
 
 from ..config import Config, with_settings
 from ..errors import BadInput
-from ..spelling import did_you_mean
+from ..spelling import no_such
 
 DEFAULT_KERNEL: Final = "v6.1-stable"
 DEFAULT_PRESET: Final = "prove_raw"
@@ -64,8 +64,7 @@ def find_preset(name: str) -> Preset:
     """The preset of that name. Raises BadInput."""
     if name not in PRESETS:
         by_word = [preset.name for preset in PRESETS.values() if preset.word == name]
-        meant = f"did you mean {by_word[0]}? " if by_word else did_you_mean(name, PRESETS)
-        raise BadInput(f"--as {name}: {meant}there are {', '.join(PRESETS)}")
+        raise no_such("--as", name, PRESETS, meant=by_word[0] if by_word else "")
     return PRESETS[name]
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import attrs
 
 from ..errors import BadInput
+from ..spelling import no_such
 from .cells import Cell
 from .verdict import VerdictClass, class_of_line
 
@@ -136,7 +137,7 @@ def _row(line: int, columns: list[str], values: list[str], form: tuple[str, ...]
 def _matrix_row(line: int, cell: Cell, data: dict[str, str]) -> Row:
     verdict, first_line = data["verdict"], data["first_line"]
     if verdict not in _VERDICTS:
-        raise BadInput(f"has the verdict {verdict!r}: there are {', '.join(_VERDICTS)}")
+        raise no_such("has the verdict", repr(verdict), _VERDICTS)
     if verdict.startswith("splat") != bool(first_line):
         raise BadInput(f"has the verdict {verdict} {'without' if not first_line else 'with'} a first line")
     return Row(

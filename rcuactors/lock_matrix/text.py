@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from ..spelling import counted
 from .cells import Cell
 from .comparison import Comparison, Pair
 from .contexts import CONTEXTS
@@ -99,13 +100,13 @@ def fraction(part: int, whole: int) -> str:
 def comparison_lines(comparison: Comparison) -> list[str]:
     """Everything that came of a comparison."""
     rows = len(comparison.recording.rows) + len(comparison.recording.broken)
-    lines = [f"recording {comparison.recording.name}: {rows} rows", *_class_lines(comparison)]
+    lines = [f"recording {comparison.recording.name}: {counted(rows, 'row')}", *_class_lines(comparison)]
     same_name, named = comparison.named()
     if named:
         lines.append(f"of {named} invalid wait contexts that name a lock, {same_name} name the same one")
         lines += [_names_line(pair) for pair in comparison.counted if pair.names_agree is False]
     if comparison.missing:
-        lines.append(f"not run: {comparison.missing} cells")
+        lines.append(f"not run: {counted(comparison.missing, 'cell')}")
     lines += _differing_lines(comparison.differing)
     lines += _weak_lines(comparison.weak)
     lines += _apart_lines(comparison)
@@ -160,10 +161,10 @@ def _apart_lines(comparison: Comparison) -> list[str]:
     lines: list[str] = []
     name = comparison.recording.name
     if comparison.apart:
-        lines.append(f"not compared: {len(comparison.apart)} rows")
+        lines.append(f"not compared: {counted(len(comparison.apart), 'row')}")
         lines += [f"  {name}:{apart.row.line}: {apart.row.cell}: {apart.reason}" for apart in comparison.apart]
     broken = comparison.recording.broken
     if broken:
-        lines.append(f"broken: {len(broken)} rows")
+        lines.append(f"broken: {counted(len(broken), 'row')}")
         lines += [f"  {name}:{row.line}: {row.wrong}" for row in broken]
     return lines

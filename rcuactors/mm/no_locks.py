@@ -3,7 +3,8 @@
 A `Route` is the kernel's alloc_flags, as far as it concerns locks. A `NoLocks` says which gfp flags mean "return NULL
 rather than take a lock that is not raw", and when the allocator looks at them: at its entry, which every allocation
 pays for, or only once a CPU's page list was found empty (Babka's variant). No released kernel of the modelled versions
-has one; a design puts it in. What the allocator's hooks do on the way out is not covered by any of them.
+has one; a design may make it a rule (rules.py). What the allocator's hooks do on the way out is not covered by any of
+them.
 """
 
 from __future__ import annotations

@@ -49,6 +49,11 @@ class KObject:
         """`function (file.py:line)` of the allocation."""
         return site_of(self.origin)
 
+    def place_for_lock(self) -> int:
+        """The address of a lock that lies in it, after those that do so already."""
+        self.locks_inside += 1
+        return self.address + self.locks_inside - 1
+
 
 @attrs.define(eq=False, repr=False)
 class VmallocArea(KObject):

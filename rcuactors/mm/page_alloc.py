@@ -16,7 +16,6 @@ from ..kernel.sleeping import schedule_timeout
 from .gfp import Gfp, gfp_text, may_block
 from .hooks import page_hooks
 from .no_locks import Route
-from .page_lists import PageLists
 from .reclaim import Reclaim
 from .zone import Zone
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
+    from .rules import MmRules
 
 _MAX_RECLAIM_RETRIES: Final = 16
 
@@ -31,15 +31,19 @@ _MAX_RECLAIM_RETRIES: Final = 16
 class PageAllocator:
     """alloc_page() and free_page() of one machine."""
 
-    def __init__(self, system: System, guard: PageLists) -> None:
+    def __init__(self, system: System, rules: MmRules) -> None:
         self._system = system
-        self.zone = Zone(system, guard)
+        self.zone = Zone(system, rules)
         self.reclaim = Reclaim(system, self.zone, self)
         self.might_alloc = self.reclaim.fs_reclaim.might_alloc
         self.failed = 0
         self.injected = 0
-        self.inject = False
+        self._inject = False
         self.hooks = page_hooks(system, self)
+
+    def inject_failures(self, inject: bool) -> None:
+        """Whether the configured share of allocations fails from now on. Not while the machine is put together."""
+        self._inject = inject
 
     async def get_free_page(self, thread: Thread, gfp: Gfp, route: Route = Route.ANY) -> int | None:
         """__get_free_page(): a page frame number, or None."""
@@ -95,7 +99,7 @@ class PageAllocator:
     def _injected_failure(self, route: Route) -> bool:
         """should_fail_alloc_page(): the kernel's fault injection, a choice point here. ALLOC_TRYLOCK leaves it out."""
         percent = self._system.config.fail_page_alloc
-        if not percent or not self.inject or route is Route.TRY:
+        if not percent or not self._inject or route is Route.TRY:
             return False
         fails = percent == 100 or self._system.conductor.choose(
             ChoiceKind.ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent)

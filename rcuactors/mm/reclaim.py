@@ -73,6 +73,10 @@ class Reclaim:
         self.direct_reclaims = 0
         self.oom_kills = 0
 
+    def register_shrinker(self, shrinker: Shrinker) -> None:
+        """register_shrinker()."""
+        self.shrinkers.append(shrinker)
+
     def is_reclaimer(self, thread: Thread) -> bool:
         """PF_MEMALLOC: whoever reclaims must not reclaim recursively."""
         return thread.pid in self._reclaimers

@@ -1,4 +1,8 @@
-"""What differs between kernel versions in the allocators: named parts, of which an era picks."""
+"""What differs between kernel versions in the allocators: values and named parts, of which an era picks.
+
+What no released version has, but a design may bring, is a rule with a default here too: the lock's type, what forbids
+locks, sheaves. A design says so before the machine is built (`rules()` of `kvfree.rules.DesignExtras`).
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,35 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..context.locks import LockKind
+from ..errors import BadInput
+from .no_locks import NoLocks
 from .page_lists import PageLists
-from .slab import SlabAllocator
 
 if TYPE_CHECKING:
     from ..kernel.system import System
     from .objects import LifetimeObserver
     from .page_alloc import PageAllocator
+    from .sheaf import SheafLayer
+    from .slab import SlabAllocator
 
 
 @attrs.frozen(kw_only=True)
-class AllocatorRules:
+class MmRules:
     """One version's parts."""
 
     page_lists: Callable[[System], PageLists]
     """What guards the CPUs' page lists, and how long they get."""
-    slab: Callable[[System, PageAllocator, LifetimeObserver], SlabAllocator]
+    slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
     """How a CPU's slab is guarded."""
+    zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
+    """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
+    no_locks: Callable[[], NoLocks] | None = None
+    """What forbids the allocator's locks, in a kernel that has such a thing."""
+    sheaves: Callable[[System, SlabAllocator], SheafLayer] | None = None
+    """Arrays of objects between a CPU's slab and the slow path."""
+
+    @zone_lock.validator
+    def _check_zone_lock(self, _attribute: object, kind: LockKind) -> None:
+        if kind not in (LockKind.SPINLOCK, LockKind.RAW_SPINLOCK):
+            raise BadInput(f"zone_lock={kind}: needs LockKind.SPINLOCK or LockKind.RAW_SPINLOCK")

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Sequence
 from sys import _getframe
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
     from .page_alloc import PageAllocator
+    from .rules import MmRules
 
 SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 MIN_PARTIAL: Final = 5
@@ -78,27 +79,19 @@ class Cache:
         return PAGE_SIZE // self.size
 
 
-class ObjectSource(Protocol):
-    """What a design may put between a CPU's slab and the slow path: arrays of objects (sheaf.py)."""
-
-    async def alloc(self, thread: Thread, cache: Cache) -> tuple[Slab, int] | None:
-        """An object, its slab and its address, or None."""
-        ...
-
-
 class SlabAllocator(ABC):
     """The kmalloc caches. `lockless`: the fast path is used (USE_LOCKLESS_FAST_PATH())."""
 
     lockless = True
 
-    def __init__(self, system: System, pages: PageAllocator, observer: LifetimeObserver) -> None:
+    def __init__(self, system: System, pages: PageAllocator, observer: LifetimeObserver, rules: MmRules) -> None:
         self._system = system
         self._pages = pages
         self._observer = observer
         self._caches: dict[int, Cache] = {}
         self._conductor = system.conductor
         self._kmalloc_ns = system.costs.kmalloc_ns
-        self.sheaves: ObjectSource | None = None
+        self.sheaves = rules.sheaves(system, self) if rules.sheaves is not None else None
         self._origin: Origin = origin_of(_getframe())
 
     @abstractmethod

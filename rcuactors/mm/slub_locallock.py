@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
     from .page_alloc import PageAllocator
+    from .rules import MmRules
 
 _home = attrgetter("home")
 _address = attrgetter("address")
@@ -39,8 +40,8 @@ def cpu_partial_slabs(cache: Cache) -> int:
 class LocalLockSlub(SlabAllocator):
     """&c->lock and lists of partial slabs."""
 
-    def __init__(self, system: System, pages: PageAllocator, observer: LifetimeObserver) -> None:
-        super().__init__(system, pages, observer)
+    def __init__(self, system: System, pages: PageAllocator, observer: LifetimeObserver, rules: MmRules) -> None:
+        super().__init__(system, pages, observer, rules)
         self._rt = system.config.PREEMPT_RT
         self.lockless = not self._rt
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..context.locks import LockKind
 from ..kernel.percpu import PerCpu
 from .gfp import Gfp
 from .irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
-from .no_locks import NoLocks, Route
+from .no_locks import Route
 from .objects import PAGE_SIZE
-from .page_lists import PageList, PageLists, ZoneSizes
+from .page_lists import PageList, ZoneSizes
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
+    from .rules import MmRules
 
 
 def zone_batchsize(managed_pages: int) -> int:
@@ -34,13 +34,13 @@ def zone_batchsize(managed_pages: int) -> int:
 class Zone:
     """struct zone with its page lists. Pages are page frame numbers."""
 
-    def __init__(self, system: System, guard: PageLists) -> None:
+    def __init__(self, system: System, rules: MmRules) -> None:
         config = system.config
         self._system = system
-        self._guard = guard
+        self._guard = guard = rules.page_lists(system)
         self.managed = config.mem // PAGE_SIZE
-        self.lock = system.lock_factory.make("&zone->lock", LockKind.SPINLOCK)
-        self.no_locks: NoLocks | None = None
+        self.lock = system.lock_factory.make("&zone->lock", rules.zone_lock)
+        self.no_locks = rules.no_locks() if rules.no_locks is not None else None
         """What forbids the lock, in a kernel that has such a thing."""
         # min_free_kbytes = 4 * sqrt(lowmem_kbytes), at least 128 (init_per_zone_wmark_min())
         lowmem_kib = self.managed * PAGE_SIZE // 1024
@@ -209,11 +209,17 @@ class Zone:
             await self.free_pcppages_bulk(cpu, pages, len(pages.pages))
         await guard.leave_drain(cpu, pages, flags)
 
-    def take_boot_page(self) -> int:
-        """A page for what is set up before the machine runs."""
-        pfn = self._take()
-        self._note_allocated(pfn)
-        return pfn
+    def set_aside(self, count: int) -> None:
+        """Before the machine runs: so many pages belong to somebody who will come for them, and to nobody else."""
+        self.free -= count
+
+    def take_set_aside(self, count: int) -> list[int]:
+        """So many of the pages that were set aside."""
+        self.free += count
+        pages = [self._take() for _ in range(count)]
+        for pfn in pages:
+            self._note_allocated(pfn)
+        return pages
 
     def _note_allocated(self, pfn: int) -> None:
         self.in_use.add(pfn)

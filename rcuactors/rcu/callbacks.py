@@ -87,17 +87,25 @@ class RcuWork:
 class Callbacks:
     """The callback lists of all CPUs, and everything built on them."""
 
-    def __init__(self, system: System, machine: GracePeriodMachine, readers: ReadSide, workqueues: Workqueues) -> None:
+    def __init__(
+        self,
+        system: System,
+        machine: GracePeriodMachine,
+        readers: ReadSide,
+        workqueues: Workqueues,
+        *,
+        scheduler_active: SchedulerActive,
+    ) -> None:
         self._system = system
         self._machine = machine
         self._readers = readers
         self._workqueues = workqueues
         self._lists = PerCpu(lambda _: _CallbackList())
-        self.scheduler_active = SchedulerActive.RUNNING
+        self.scheduler_active = scheduler_active
         self.invoked = 0
         hooks = system.hooks
         hooks.on_tick.append(self._tick)
-        hooks.keeps_tick = self._needs_tick
+        hooks.keep_tick_if(self._needs_tick)
         hooks.softirqs[Softirq.RCU] = self.rcu_core
         hooks.on_message[QuiescentStateNeeded] = self._qs_needed
         hooks.on_message[GracePeriodEnded] = self._gp_ended
@@ -106,6 +114,10 @@ class Callbacks:
     def flavour(self) -> str:
         """rcu_state.name, as tracepoints print it."""
         return self._machine.name
+
+    def rcu_set_runtime_mode(self) -> None:
+        """The end of early boot (kernel/rcu/update.c)."""
+        self.scheduler_active = SchedulerActive.RUNNING
 
     # -- what a CPU hears --------------------------------------------------------------------------------------------
 

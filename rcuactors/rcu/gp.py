@@ -39,7 +39,7 @@ STALL_TIMEOUT_NS = 21_000_000_000
 class GracePeriodMachine(Device):
     """rcu_state and its kthread."""
 
-    def __init__(self, system: System, *, index: int) -> None:
+    def __init__(self, system: System, *, index: int, on_stall: Callable[[str, list[str], bool], None]) -> None:
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
         self._system = system
         self.gp_seq = gp_seq.INITIAL
@@ -60,7 +60,7 @@ class GracePeriodMachine(Device):
         self._started_ns = 0
         self._stall_due = 0
         self._stalls = 0
-        self.on_stall: Callable[[str, list[str], bool], None] = lambda _title, _lines, _hopeless: None
+        self._on_stall = on_stall
 
     @machinery
     async def main(self) -> None:
@@ -158,7 +158,7 @@ class GracePeriodMachine(Device):
         lines = [f"CPU {cpu_id} has not been seen outside of readers" for cpu_id in self._waiting]
         lines += [f"task {thread} is blocked in a reader" for thread in self._blockers.values()]
         lines.append(f"t={jiffies} jiffies, g={self.gp_seq}")
-        self.on_stall(f"INFO: {self.name} detected stalls on CPUs/tasks", lines, self._stalls > 1)
+        self._on_stall(f"INFO: {self.name} detected stalls on CPUs/tasks", lines, self._stalls > 1)
 
     def _end(self) -> None:
         """rcu_gp_cleanup()."""

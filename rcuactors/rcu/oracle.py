@@ -15,6 +15,7 @@ import attrs
 
 from ..context.violation import ViolationKind
 from ..marks import MACHINERY
+from ..spelling import counted
 
 __trace__ = MACHINERY
 
@@ -177,6 +178,5 @@ class Oracle:
         origins: dict[str, int] = {}
         for item in items:
             origins[item.allocated_at] = origins.get(item.allocated_at, 0) + 1
-        plural = "s" if len(items) > 1 else ""
         lines = [f"{count} allocated at {origin}" for origin, count in origins.items()]
-        self._report(kind, f"BUG: {kind.value}: {len(items)} object{plural} {what}, first {items[0]}", lines)
+        self._report(kind, f"BUG: {kind.value}: {counted(len(items), 'object')} {what}, first {items[0]}", lines)

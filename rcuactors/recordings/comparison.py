@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import attrs
 
-from ..result import Result
+from ..runs.result import Result
+from ..spelling import counted
 from .recording import Recording
 
 _MOST_SIZES: Final = 12
@@ -140,7 +141,7 @@ class ReplayResult:
         count, unfinished = self.result.violation_count, " so far" if so_far else ""
         if not count:
             return f"clean{unfinished}"
-        return f"{_plural(count, 'violation')}{unfinished}: {self.result.outcome()}"
+        return f"{counted(count, 'violation')}{unfinished}: {self.result.outcome()}"
 
     def _what_was_read(self) -> Iterator[str]:
         recording = self.recording
@@ -154,8 +155,8 @@ class ReplayResult:
         early = (
             f", {recording.calls_before_begin} before its BEGIN mark left out" if recording.calls_before_begin else ""
         )
-        yield f"read       {_plural(len(recording.calls), 'call')} in {span_ms:.3f} ms{early}"
-        yield f"           {_plural(recording.unknown_lines, 'unknown line')}"
+        yield f"read       {counted(len(recording.calls), 'call')} in {span_ms:.3f} ms{early}"
+        yield f"           {counted(recording.unknown_lines, 'unknown line')}"
         for line in recording.unknown_examples:
             yield f"             line {line.number}: {line.text}"
         if recording.truncated:
@@ -168,13 +169,13 @@ class ReplayResult:
         )
         yield f"machine    {result.kernel}, design {result.design}, {shown}"
         yield from wrap(self.version_note, 100, initial_indent=" " * 11, subsequent_indent=" " * 11)
-        yield f"driven     {_plural(self.calls, 'call')}, none more than {self.max_lag_ns / 1000:.3f} us late"
+        yield f"driven     {counted(self.calls, 'call')}, none more than {self.max_lag_ns / 1000:.3f} us late"
         for form, row in self.calls_by_form().items():
             if row:
                 contexts = ", ".join(f"{context} {number}" for context, number in row.items())
                 yield f"           {form.replace('_', '-')}: {contexts}"
         for reason, number in self.skip_reasons.items():
-            yield f"           {_plural(number, 'call')} not made: {reason}"
+            yield f"           {counted(number, 'call')} not made: {reason}"
 
     def _both_sides(self) -> Iterator[str]:
         yield f"{'':<26}{'real':>10}{'machine':>10}"
@@ -192,10 +193,6 @@ class ReplayResult:
         if left:
             yield f"({left} more{'' if every else '; -v prints all that were kept'})"
             yield ""
-
-
-def _plural(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _shortened(sizes: Iterable[int]) -> str:

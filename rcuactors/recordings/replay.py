@@ -15,7 +15,8 @@ from ..config import Config
 from ..errors import BadInput
 from ..kapi import Kernel
 from ..machine import Machine
-from ..scenario import Run, RunOptions, Scenario
+from ..runs import Run, RunOptions
+from ..scenario import Scenario
 from .comparison import ReplayResult
 from .feeders import Replayed, replay_calls
 from .recording import Recording
@@ -34,10 +35,11 @@ _FIVE_SECONDS: Final = (6, 1)
 class Replay:
     """A machine driven with the calls of a recording: made, run once, and read.
 
-    Raises BadInput if the machine lacks a CPU of the recording, and as `Run` does.
+    Options and words are those of `Run`. Raises BadInput if the machine lacks a CPU of the recording, and as `Run`
+    does.
     """
 
-    def __init__(self, recording: Recording, options: RunOptions | None = None) -> None:
+    def __init__(self, recording: Recording, options: RunOptions | None = None, /, **words: object) -> None:
         feeds, skipped = feeds_of(recording)
         replayed = Replayed(skipped=skipped)
 
@@ -54,7 +56,7 @@ class Replay:
             expect={},
         )
         self.recording = recording
-        self._run = Run(scenario, options or RunOptions())
+        self._run = Run(scenario, options, **words)
         self._replayed = replayed
         _check_cpus(self.machine.setup.config, max((feed.cpu for feed in feeds), default=0))
 
@@ -80,9 +82,9 @@ class Replay:
         )
 
 
-def replay(recording: Recording, options: RunOptions | None = None) -> ReplayResult:
-    """Drive a machine with the calls of a recording. Raises what `Replay` and its `run` do."""
-    return Replay(recording, options).run()
+def replay(recording: Recording, options: RunOptions | None = None, /, **words: object) -> ReplayResult:
+    """Drive a machine with the calls of a recording. Arguments as of `Replay`; raises what it and its `run` do."""
+    return Replay(recording, options, **words).run()
 
 
 def settings_of(recording: Recording) -> dict[str, str]:
@@ -107,7 +109,7 @@ def version_note(recording: Recording, machine: Machine) -> str:
     assert modelled is not None
     if recorded == (int(modelled[1]), int(modelled[2])):
         return ""
-    drain_ms = machine.kvfree.monitor.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
+    drain_ms = machine.kvfree.arming.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
     theirs = f"Linux {recorded[0]}.{recorded[1]}" if recorded is not None else "an unknown version"
     drain = ", the recorded one after 5 s" if recorded is not None and recorded >= _FIVE_SECONDS else ""
     return (

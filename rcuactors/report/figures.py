@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..result import Result
-from .units import duration, plural, size
+from ..runs.result import Result
+from ..spelling import plural
+from .units import duration, size
 
 Row = tuple[str, str]
 
@@ -54,7 +55,7 @@ def _by_context(calls: Mapping[str, int]) -> str:
 
 
 def _misses(count: int) -> str:
-    return f"{count:,} miss{'' if count == 1 else 'es'}"
+    return plural(count, "miss", "misses")
 
 
 def _refills(counters: Mapping[str, Any]) -> str:
@@ -78,9 +79,9 @@ def _bulk_frees(sizes: Mapping[str, int], objects: int) -> str:
     return f"{plural(sum(sizes.values()), 'call')}, {plural(objects, 'object')} ({', '.join(named)})"
 
 
-def _some(parts: list[tuple[int, str]]) -> str:
-    """Those that happened. `{s}` in a text is the ending of its plural."""
-    return ", ".join(f"{count:,} {what.format(s='' if count == 1 else 's')}" for count, what in parts if count)
+def _some(parts: Sequence[tuple[int, str] | tuple[int, str, str]]) -> str:
+    """Those that happened: how many, and what one and several of them are called, where that differs."""
+    return ", ".join(plural(count, what, (*several, what)[0]) for count, what, *several in parts if count)
 
 
 def _otherwise(counters: Mapping[str, Any]) -> str:
@@ -104,7 +105,7 @@ def _fallbacks(counters: Mapping[str, Any]) -> str:
 def _pages(counters: Mapping[str, Any]) -> str:
     failed = _some(
         [
-            (counters["page_allocations_failed"], "allocation{s} failed"),
+            (counters["page_allocations_failed"], "allocation failed", "allocations failed"),
             (counters["page_failures_injected"], "of them injected"),
         ]
     )
@@ -116,9 +117,9 @@ def _pages(counters: Mapping[str, Any]) -> str:
 def _reclaim(counters: Mapping[str, Any]) -> str:
     return _some(
         [
-            (counters["kswapd_wakeups"], "kswapd wake-up{s}"),
-            (counters["direct_reclaims"], "direct reclaim{s}"),
-            (counters["oom_kills"], "OOM kill{s}"),
+            (counters["kswapd_wakeups"], "kswapd wake-up", "kswapd wake-ups"),
+            (counters["direct_reclaims"], "direct reclaim", "direct reclaims"),
+            (counters["oom_kills"], "OOM kill", "OOM kills"),
         ]
     )
 

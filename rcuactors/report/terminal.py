@@ -14,7 +14,8 @@ from rich.text import Text
 
 from ..context.violation import Violation
 from ..engine.events import Event
-from ..result import Result
+from ..runs.result import Result
+from ..spelling import plural
 from .figures import figure_rows
 from .text import head_line, label_width, shown_splats, splat_lines, verdict
 
@@ -75,7 +76,7 @@ def print_head(console: Console, result: Result) -> None:
 def print_events(console: Console, events: Iterable[Event], dropped: int) -> None:
     """Print the end of the event log, and how much came before it."""
     if dropped:
-        console.print(Text(f"... {dropped:,} events before these (-v prints all)", style="dim"))
+        console.print(Text(f"... {plural(dropped, 'event')} before these (-v prints all)", style="dim"))
     for event in events:
         console.print(event_text(event))
 

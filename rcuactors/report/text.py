@@ -8,9 +8,9 @@ from typing import Final
 from ..config import Config, value_text
 from ..context.violation import Violation
 from ..eras import find_era
-from ..result import Result
+from ..runs.result import Result
+from ..spelling import plural
 from .figures import Row, figure_rows
-from .units import plural
 
 SPLATS_SHOWN: Final = 20
 """How many splats are printed in full, unless all are asked for."""
@@ -19,7 +19,7 @@ SPLATS_SHOWN: Final = 20
 def settings_that_differ(result: Result) -> dict[str, str]:
     """Return the configuration's names that are not at their default, and the scenario's parameters."""
     default = Config().as_settings()
-    default["rcu_min_cached_objs"] = str(find_era(result.kernel).kvfree.min_cached_objs)
+    default["rcu_min_cached_objs"] = str(find_era(result.kernel).rules.kvfree.min_cached_objs)
     chosen = {name: value for name, value in result.config.items() if value != default[name]}
     return chosen | {name: value_text(value) for name, value in result.parameters.items()}
 

@@ -28,8 +28,3 @@ def duration(ns: int) -> str:
 def size(count: int) -> str:
     """Bytes likewise: `312 KiB`."""
     return _scaled(count, _SIZES, "bytes")
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 page`, `2,000 pages`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -9,7 +9,6 @@ from rcuactors import GFP_NOWARN
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kvfree.core import KvfreeRcu
 from rcuactors.kvfree.krc import Krc
-from rcuactors.kvfree.refill import run_page_cache_worker
 
 
 class TemplateDesign:
@@ -34,4 +33,4 @@ class TemplateDesign:
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """An object found no block, and takes the fallback's way: have a worker put pages into the cache."""
-        await run_page_cache_worker(kvfree, cpu, krcp)
+        await kvfree.refill.run_page_cache_worker(cpu, krcp)

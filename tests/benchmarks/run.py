@@ -186,6 +186,19 @@ def validation(calls: int, rounds: int) -> Figure:
     return Figure(f"lockdep's share of {calls:,} calls", 1 - ratio, "<= 0.4", detail)
 
 
+def python(*arguments: str) -> Callable[[], object]:
+    """A Python process of its own."""
+    return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+
+def first_answer(rounds: int) -> Figure:
+    """What `rcuactors --help` takes, over an import of Trio: commands are imported when they are called."""
+    ratio, ours, theirs = paired(python("-m", "rcuactors", "--help"), python("-c", "import trio"), 3 * rounds)
+    return Figure(
+        "time of rcuactors --help / import trio", ratio, "<= 1.6", f"{ours * 1e3:.0f} ms against {theirs * 1e3:.0f} ms"
+    )
+
+
 class _Runner(Device):
     """An actor that only hands over."""
 
@@ -240,6 +253,7 @@ def figures(*, short: bool) -> list[Callable[[], Figure]]:
         lambda: many_cpus(20_000 // scale, rounds),
         lambda: validation(1_000_000 // scale, rounds),
         lambda: hand_overs_against_trio(100_000 // scale, rounds),
+        lambda: first_answer(rounds),
     ]
 
 

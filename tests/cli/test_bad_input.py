@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rcuactors.cli import cli
+from rcuactors import cli
 from rcuactors.designs import DESIGNS
 
-COMMANDS = ", ".join(cli.commands)
+COMMANDS = ", ".join(cli.COMMANDS)
 OneLine = Callable[..., str]
 Command = Callable[..., tuple[int, str, str]]
 Spawn = Callable[..., "subprocess.Popen[str]"]
@@ -35,6 +35,12 @@ ScenarioFile = Callable[[str], str]
         (("run", "missing.py"), ["missing.py", "no such file"]),
         (("run", "two\nlines"), [r"two\nlines"]),
         (("run", "cold_cache_burst", "--kernel", "6.1"), ["kernel 6.1", "v5.9, v5.11"]),
+        (("run", "cold_cache_burst", "--kernel", "v5.1"), ["kernel v5.1: did you mean v5.11? there are v5.9, v5.11"]),
+        (("lockdep", "matrix", "--kernel", "v5.1"), ["kernel v5.1: did you mean v5.11? there are"]),
+        (("compare", "--kernels", "v5.1"), ["--kernels v5.1: did you mean v5.11? there are"]),
+        (("compare", "--designs", "dirct"), ["--designs dirct: did you mean direct? there are"]),
+        (("run", "cold_cache_burst", "--design", "dirct"), ["design dirct: ", "did you mean direct? there are"]),
+        (("run", "cold_cache_burst", "--strategy", "randm"), ["strategy randm: did you mean random? there are timed"]),
         (("run", "cold_cache_burst", "--design", "magic"), ["design magic", ", ".join(DESIGNS)]),
         (("run", "cold_cache_burst", "--strategy", "luck"), ["strategy luck", "timed, random"]),
         (("run", "cold_cache_burst", "--seed", "abc"), ["--seed abc", "whole number from 0"]),
@@ -95,7 +101,7 @@ def test_the_kernels_prefix_is_taken_off(one_line: OneLine) -> None:
         ("lock_ns = -1", "lock_ns = -1"),
         ("lock_ns = true", "lock_ns = True"),
         ("lock_ns = 1.5", "lock_ns = 1.5"),
-        ("locks_ns = 5", "no such cost: locks_ns"),
+        ("locks_ns = 5", "cost locks_ns: no such cost; did you mean lock_ns?"),
         (f"lock_ns = {'9' * 5000}", "not TOML"),
         ("a = " + "[" * 100_000, "not TOML"),
     ],

@@ -13,7 +13,7 @@ from rcuactors.designs import DESIGNS
 from rcuactors.eras import ERAS
 from rcuactors.explore import STRATEGIES
 from rcuactors.kernel.costs import describe
-from rcuactors.loading import find_scenarios
+from rcuactors.userfiles import find_scenarios
 
 Call = Callable[..., Result]
 

@@ -13,9 +13,9 @@ from click.testing import Result
 
 from rcuactors import RunOptions, run
 from rcuactors.cli.new_command import design_text
-from rcuactors.design_loading import load_design
 from rcuactors.designs import DESIGNS
-from rcuactors.loading import load_scenario
+from rcuactors.userfiles import load_scenario
+from rcuactors.userfiles.designs import load_design
 
 Call = Callable[..., Result]
 OneLine = Callable[..., str]

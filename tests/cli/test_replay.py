@@ -11,7 +11,7 @@ from click.testing import Result
 
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.replay import replay
-from rcuactors.scenario import RunOptions
+from rcuactors.runs import RunOptions
 
 Call = Callable[..., Result]
 OneLine = Callable[..., str]

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from rcuactors import RunOptions, run
-from rcuactors.loading import load_scenario
+from rcuactors.userfiles import load_scenario
 
 Call = Callable[..., Result]
 Command = Callable[..., tuple[int, str, str]]

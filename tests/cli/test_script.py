@@ -12,7 +12,7 @@ from click.testing import Result
 
 import rcuactors
 from rcuactors.cli import main, run_script
-from rcuactors.loading import load_scenario
+from rcuactors.userfiles import load_scenario
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
 ScenarioFile = Callable[[str], str]

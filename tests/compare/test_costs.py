@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, scenario
-from rcuactors.compare.costs import FIGURES, CostRun, Spread, Trial, spreads, worst_outcome
+from rcuactors.compare.costs import FIGURES, CostRun, Spread, explore, measure, spreads, worst_outcome
 from rcuactors.compare.designs import DesignRef
 from rcuactors.compare.kernels import ComparedKernel, find_kernels, to_measure
 from rcuactors.compare.tasks import Plan, tasks_of
 from rcuactors.compare.workloads import WORKLOADS
-from rcuactors.loading import load_scenario
+from rcuactors.runs import RunOptions
+from rcuactors.userfiles import load_scenario
 
 WORKER, DIRECT, SKIP = (DesignRef(name, "") for name in ("hrtimer-work", "direct", "skip-on-rt"))
 
@@ -19,11 +20,13 @@ def bare(name: str, **settings: str) -> ComparedKernel:
     return to_measure(find_kernels([name], settings), settings)[0]
 
 
+def options(kernel: ComparedKernel, design: DesignRef = WORKER, **parameters: object) -> RunOptions:
+    return RunOptions(kernel=kernel.version, design=design.name, settings={**kernel.settings, **parameters})
+
+
 def trial(load: str, design: DesignRef = WORKER, on: str = "plain", seed: int = 0, **settings: str) -> CostRun:
     chosen = WORKLOADS[load].scenario
-    return Trial(
-        chosen=chosen, design=design, kernel=bare(on, **settings), parameters={"seed": str(seed)}, seed=seed
-    ).measure()
+    return measure(chosen, options(bare(on, **settings), design, draws=seed).given({"seed": seed}))
 
 
 @pytest.mark.parametrize("load", WORKLOADS)
@@ -58,10 +61,7 @@ def test_the_flood_runs_short_of_memory() -> None:
 
 def test_a_flood_at_random_is_let_come_to_its_end() -> None:
     """It takes more than a million steps there, which says nothing of a design."""
-    flood = Trial(
-        chosen=load_scenario("flood"), design=DIRECT, kernel=bare("plain"), parameters={"objects": "4000"}, seed=0
-    )
-    assert flood.explore().outcome == "clean"
+    assert explore(load_scenario("flood"), options(bare("plain"), DIRECT, objects=4000)).outcome == "clean"
 
 
 def test_a_scenario_that_raises_loses_neither_its_report_nor_its_error() -> None:
@@ -71,7 +71,7 @@ def test_a_scenario_that_raises_loses_neither_its_report_nor_its_error() -> None
         await k.kfree(p)
         await k.udelay(-1)
 
-    run = Trial(chosen=scenario()(midway), design=WORKER, kernel=bare("plain")).measure()
+    run = measure(scenario()(midway), options(bare("plain")))
     assert (run.outcome, run.fatal) == ("double-free, raised", "raised")
     assert run.first.startswith("BUG: double free: ")
     assert run.first.endswith("; then udelay(-1): needs a whole number, 0 or more")
@@ -81,7 +81,7 @@ def test_a_scenario_with_a_missing_await_is_not_legal() -> None:
     async def slip(k: Kernel) -> None:
         k.udelay(1)
 
-    run = Trial(chosen=scenario()(slip), design=WORKER, kernel=bare("plain")).measure()
+    run = measure(scenario()(slip), options(bare("plain")))
     assert (run.outcome, run.fatal) == ("raised", "raised")
     assert run.first.startswith("udelay() is called without `await` (test_costs.py:")
 
@@ -104,9 +104,7 @@ def test_a_machine_of_few_cpus_runs_the_mixture_too() -> None:
 
 
 def test_a_scenario_that_raises_is_an_outcome() -> None:
-    raised = Trial(
-        chosen=load_scenario("raw_lock_caller"), design=WORKER, kernel=find_kernels(["plain"], {"nr_cpus": "1"})[0]
-    ).measure()
+    raised = measure(load_scenario("raw_lock_caller"), options(find_kernels(["plain"], {"nr_cpus": "1"})[0]))
     assert raised.outcome.endswith("raised")
     assert "cpu=1" in raised.first
 

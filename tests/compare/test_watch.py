@@ -12,8 +12,8 @@ from rcuactors.designs.direct import Direct
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kvfree.core import KvfreeRcu
 from rcuactors.kvfree.krc import Krc
-from rcuactors.result import Result
-from rcuactors.scenario import Run, Scenario
+from rcuactors.runs import Result, Run
+from rcuactors.scenario import Scenario
 
 
 def run_watched(chosen: Scenario, design: str, **settings: str) -> tuple[Result, Watch]:

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from rcuactors import GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, KernelBug, Result, Run, RunOptions, run, scenario
-from rcuactors.loading import load_scenario
+from rcuactors.userfiles import load_scenario
 
 OBJECTS = 510 * 24
 
@@ -84,7 +84,8 @@ def test_lockless_goes_below_every_watermark(design: str, pages: int) -> None:
             taken.append(pfn)
         await k.cold_caches()
         while k.nr_free_pages() > k.min_wmark_pages():
-            taken.append(k._machine.pages.zone.take_boot_page())
+            k._machine.pages.zone.set_aside(1)
+            taken.extend(k._machine.pages.zone.take_set_aside(1))
         await k.free_page(taken.pop())
         assert k.pcp_count() == 1
         await k.kvfree_rcu(p, "rcu")
@@ -284,9 +285,9 @@ def test_a_raw_zone_lock_delays_interrupts_on_rt() -> None:
     served: dict[str, int] = {}
     for design in ("raw-zone-lock", "direct"):
 
-        async def script(k: Kernel, design: str = design) -> None:
+        async def script(k: Kernel, which: str = design) -> None:
             async def handler() -> None:
-                served[design] = k.now - raised
+                served[which] = k.now - raised
 
             async def device() -> None:
                 nonlocal raised
@@ -399,13 +400,13 @@ def test_nolock_clears_its_page() -> None:
     took: dict[str, int] = {}
     for design in ("alloc-pages-nolock", "direct"):
 
-        async def script(k: Kernel, design: str = design) -> None:
+        async def script(k: Kernel, which: str = design) -> None:
             p = await k.kmalloc(64)
             await k.cold_caches()
             await k.free_page(await k.get_free_page())
             before = k.now
             await k.kvfree_rcu(p, "rcu")
-            took[design] = k.now - before
+            took[which] = k.now - before
 
         assert run(scenario()(script), RunOptions(kernel="v5.11", design=design)).clean
     assert took["alloc-pages-nolock"] - took["direct"] == 200

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 
+import attrs
 import pytest
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, BadInput, Gfp, Kernel, Run, RunOptions, run, scenario
@@ -13,7 +14,7 @@ from rcuactors.context.locks import LockKind
 from rcuactors.designs.direct import Direct
 from rcuactors.designs.reserve import Reserve
 from rcuactors.kernel.costs import CostModel
-from rcuactors.kvfree.core import KvfreeRcu
+from rcuactors.kvfree.rules import EraRules
 from rcuactors.mm.hooks import DebugPagealloc
 from rcuactors.mm.no_locks import NoLocks, Route
 
@@ -256,8 +257,9 @@ class _ChangedNowait(Direct):
     name = "changed-nowait"
     about = "GFP_NOWAIT means no locks (McKenney asks, seed 004)"
 
-    def attach(self, kvfree: KvfreeRcu) -> None:
-        kvfree.pages.zone.no_locks = _NowaitTakesNoLocks(at_entry=True)
+    def rules(self, era_rules: EraRules) -> EraRules:
+        no_locks = functools.partial(_NowaitTakesNoLocks, at_entry=True)
+        return attrs.evolve(era_rules, mm=attrs.evolve(era_rules.mm, no_locks=no_locks))
 
 
 def test_a_gfp_nowait_without_locks_is_legal_and_takes_from_everybody_else() -> None:

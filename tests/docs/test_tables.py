@@ -24,8 +24,8 @@ from rcuactors.engine.conductor import Conductor
 from rcuactors.kernel.costs import describe
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.messages import Nmi
-from rcuactors.loading import find_scenarios, load_scenario
 from rcuactors.scenario import KERNELS
+from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"

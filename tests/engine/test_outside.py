@@ -243,7 +243,7 @@ def test_a_deadlock_under_panic_on_warn_is_raised_as_itself(rcu_lab: RcuLab) -> 
     async def main(k: Kernel) -> None:
         await trio.sleep_forever()
 
-    with pytest.raises(Exception, match="DEADLOCK: nothing can run; 1 thread wait") as caught:
+    with pytest.raises(Exception, match="DEADLOCK: nothing can run; 1 thread waits") as caught:
         rcu_lab.run(main, panic_on_warn=True)
     assert type(caught.value).__name__ == "Deadlock"
 

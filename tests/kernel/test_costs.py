@@ -27,7 +27,7 @@ def test_a_file_replaces_some(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("locks_ns = 1", "no such cost: locks_ns"),
+        ("locks_ns = 1", "cost locks_ns: no such cost; did you mean lock_ns?"),
         ("lock_ns = -1", "lock_ns = -1"),
         ("lock_ns = 1.5", "lock_ns = 1.5"),
         ("lock_ns = true", "lock_ns = True"),

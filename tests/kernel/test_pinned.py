@@ -14,12 +14,10 @@ from typing import Any
 import attrs
 import pytest
 
-from rcuactors import GFP_ATOMIC, Kernel, RunOptions
+from rcuactors import GFP_ATOMIC, Kernel, Run, RunOptions, load_scenario, scenario
 from rcuactors.context.locks import Lock
 from rcuactors.explore import Random
 from rcuactors.kernel.cpu import Cpu
-from rcuactors.loading import load_scenario
-from rcuactors.scenario import Run, scenario
 
 SCENARIOS = sorted(path.stem for path in Path("scenarios").resolve().glob("*.py"))
 LONG = ("cold_cache_burst", "flood")

@@ -273,7 +273,7 @@ def test_there_are_two_states() -> None:
     async def script(k: Kernel) -> None:
         k.set_current_state("TASK_DEAD")  # type: ignore[arg-type]
 
-    with pytest.raises(BadInput, match="TASK_RUNNING and TASK_UNINTERRUPTIBLE"):
+    with pytest.raises(BadInput, match="there are TASK_RUNNING, TASK_UNINTERRUPTIBLE"):
         run(scenario()(script))
 
 

@@ -1,4 +1,4 @@
-"""Before the scheduler runs (rcuactors/kvfree/core.py, shrinker.py, machine.py)."""
+"""Before the scheduler runs (rcuactors/kvfree/core.py, parts/arming.py, machine.py)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def test_before_batch_init_the_two_argument_form_uses_the_list_and_the_monitor_w
         krcp = k._machine.kvfree.krc(0)
         assert krcp.head == [p]
         assert krcp.count == 1
-        assert not krcp.monitor_todo
+        assert not k._machine.kvfree.arming.of(krcp).monitor_todo
         k.kfree_rcu_batch_init()
         await k.rcu_scheduler_running()
-        assert krcp.monitor_todo
+        assert k._machine.kvfree.arming.of(krcp).monitor_todo
 
     result = run(boot(script), RunOptions(kernel=kernel))
     assert result.clean
@@ -37,7 +37,7 @@ def test_v5_11_initialised_but_not_running_still_uses_the_list_and_asks_for_no_r
         await k.udelay(100)
         krcp = k._machine.kvfree.krc(0)
         assert len(krcp.head) == krcp.count == 3
-        assert not krcp.work_in_progress
+        assert not k._machine.kvfree.refill.of(krcp).work_in_progress
         await k.rcu_scheduler_running()
 
     result = run(boot(script))
@@ -50,7 +50,7 @@ def test_with_an_empty_list_running_arms_nothing() -> None:
         k.kfree_rcu_batch_init()
         k._machine.kvfree.krc(0)
         await k.rcu_scheduler_running()
-        assert not k._machine.kvfree.krc(0).monitor_todo
+        assert not k._machine.kvfree.arming.of(k._machine.kvfree.krc(0)).monitor_todo
 
     assert run(boot(script)).counters["monitor_runs"] == 0
 

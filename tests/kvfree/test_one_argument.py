@@ -7,7 +7,7 @@ import pytest
 from rcuactors import GFP_NOWAIT, Kernel, RunOptions, run, scenario
 from rcuactors.engine.events import Event, ListSink
 from rcuactors.kvfree.krc import Krc
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 V6_1 = RunOptions(kernel="v6.1-stable")
 
@@ -43,9 +43,9 @@ def test_a_one_argument_caller_gets_its_page_itself(cached: str) -> None:
 
 def test_without_a_page_it_waits_for_a_grace_period_and_asks_for_a_refill() -> None:
     async def script(k: Kernel) -> None:
-        k._machine.pages.inject = False
+        k._machine.pages.inject_failures(False)
         p = await k.kmalloc(64)
-        k._machine.pages.inject = True
+        k._machine.pages.inject_failures(True)
         await k.kvfree_rcu(p)
         assert p.state == 2
 

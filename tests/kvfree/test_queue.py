@@ -6,7 +6,7 @@ import pytest
 
 from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import Event, ListSink
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 MS = 1_000_000
 
@@ -135,7 +135,7 @@ def test_two_batches_wait_for_grace_periods_and_a_third_has_to_wait_for_one_of_t
             assert filled == [True, count >= 1]
         # The monitor tries again every 20 ms, and the objects stay where they are.
         assert len(krcp.blocks[0][0].records) == 10
-        assert krcp.monitor_todo
+        assert k._machine.kvfree.arming.of(krcp).monitor_todo
 
     result, _ = watched(script)
     assert result.clean
@@ -158,13 +158,13 @@ def test_when_the_second_batch_takes_what_the_first_could_not_the_monitor_runs_o
         await k.usleep_range(100, 100)
         await free_objects(k, 10)
         await k.msleep(32)
-        assert (krcp.monitor_todo, k._machine.kvfree.figures.monitor_runs) == (False, 1)
+        assert (k._machine.kvfree.arming.of(krcp).monitor_todo, k._machine.kvfree.figures.monitor_runs) == (False, 1)
         await free_objects(k, 10)
         await k.msleep(22)
         assert not krcp.anything_queued()
-        assert (krcp.monitor_todo, k._machine.kvfree.figures.monitor_runs) == (True, 2)
+        assert (k._machine.kvfree.arming.of(krcp).monitor_todo, k._machine.kvfree.figures.monitor_runs) == (True, 2)
         await k.msleep(40)
-        assert (krcp.monitor_todo, k._machine.kvfree.figures.monitor_runs) == (False, 3)
+        assert (k._machine.kvfree.arming.of(krcp).monitor_todo, k._machine.kvfree.figures.monitor_runs) == (False, 3)
 
     assert watched(script)[0].clean
 

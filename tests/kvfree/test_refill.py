@@ -1,4 +1,4 @@
-"""The page cache and how it is refilled on v5.11 (rcuactors/kvfree/refill.py, designs/hrtimer_work.py)."""
+"""The page cache and how it is refilled on v5.11 (rcuactors/kvfree/parts/refill.py, designs/hrtimer_work.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from rcuactors import GFP_NOWAIT, Kernel, RunOptions, run, scenario
 from rcuactors.engine.events import Event, ListSink
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 MS = 1_000_000
 
@@ -120,12 +120,12 @@ def test_one_refill_is_in_flight_at_a_time() -> None:
         await burst(k, objects)
         # The timer has fired in between, the worker cannot run yet.
         await k.udelay(100)
-        assert krcp.work_in_progress
+        assert k._machine.kvfree.refill.of(krcp).work_in_progress
         assert krcp.page_work.work.pending
         await burst(k, [await k.kmalloc(64)])
         await k.preempt_enable()
         await k.msleep(1)
-        assert not krcp.work_in_progress
+        assert not k._machine.kvfree.refill.of(krcp).work_in_progress
 
     result, _ = watched(script)
     assert result.clean
@@ -171,14 +171,14 @@ def test_a_page_that_fails_does_not_end_the_refill() -> None:
 def test_an_injected_failure_of_every_page_leaves_the_list_and_the_grace_period() -> None:
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(5)]
-        k._machine.pages.inject = True
+        k._machine.pages.inject_failures(True)
         await burst(k, objects[:4])
         await k.kvfree_rcu(objects[4])
         await k.msleep(100)
 
     async def rig(k: Kernel) -> None:
         # The slab gets its page before the failures begin.
-        k._machine.pages.inject = False
+        k._machine.pages.inject_failures(False)
         await script(k)
 
     result, _ = watched(rig, fail_page_alloc="100")

@@ -1,4 +1,4 @@
-"""The shrinker of v5.9 to v5.11 (rcuactors/kvfree/shrinker.py)."""
+"""The shrinker of v5.9 to v5.11 (rcuactors/kvfree/parts/shrinker.py)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_scan_starts_batches_until_it_has_scanned_enough(kernel: str) -> None:
         assert await rcu.scan(k._thread, 30) == 30
         krcs = k._machine.kvfree.all_krcs()
         assert [krcp.count for krcp in krcs] == [0, 12]
-        assert [krcp.monitor_todo for krcp in krcs] == [False, True]
+        assert [k._machine.kvfree.arming.of(krcp).monitor_todo for krcp in krcs] == [False, True]
         assert await rcu.scan(k._thread, 30) == 12
         assert await rcu.count(k._thread) == 0
         assert await rcu.scan(k._thread, 30) is None  # SHRINK_STOP
@@ -71,10 +71,10 @@ def test_the_armed_monitor_finds_nothing_to_do_and_a_new_call_uses_its_timer() -
         expires = krcp.monitor_work.timer.expires
         await k.msleep(4)
         await shrinker(k).scan(k._thread, 100)
-        assert not krcp.monitor_todo
+        assert not k._machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.monitor_work.timer.pending
         await queue(k, 5)
-        assert krcp.monitor_todo
+        assert k._machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.monitor_work.timer.expires == expires
 
     result = run(scenario()(script))

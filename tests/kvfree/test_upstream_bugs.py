@@ -5,12 +5,16 @@ None is planted: the version's rule is modelled, and the bug is there because th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from rcuactors import GFP_ATOMIC, Kernel, KernelBug, Run, RunOptions, ViolationKind, run, scenario
 from rcuactors.context.violation import UseAfterFree
-from rcuactors.kvfree.monitor import TodoMonitor
+from rcuactors.kvfree.parts.batching import whole_batch
+from rcuactors.kvfree.parts.counting import exact
 
+Compose = Callable[..., str]
 KERNELS = ["v5.9", "v5.11"]
 SETTINGS = [{}, {"PROVE_RAW_LOCK_NESTING": "y"}, {"PREEMPT_RT": "y"}]
 
@@ -78,25 +82,15 @@ def test_5da7cb193db3_under_panic_on_warn_is_one_plain_exception() -> None:
     assert caught.value.violation.kind is ViolationKind.USE_AFTER_FREE
 
 
-def _apply_5da7cb193db3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That commit's rule and nothing else: a batch is usable only when all three of its channels are empty."""
-    detach = TodoMonitor._detach
-
-    def only_into_empty_batches(krcp, batch) -> bool:
-        busy = batch.blocks[0] or batch.blocks[1] or batch.head
-        return False if busy else detach(krcp, batch)
-
-    monkeypatch.setattr(TodoMonitor, "_detach", staticmethod(only_into_empty_batches))
-
-
-def test_5da7cb193db3s_fix_cures_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    _apply_5da7cb193db3(monkeypatch)
+def test_5da7cb193db3s_fix_cures_it(compose: Compose) -> None:
+    """v5.11 with that commit's rule and nothing else: a batch is usable only when all three channels are empty."""
 
     async def script(k: Kernel) -> None:
         with pytest.raises(AssertionError):
             await new_memory_after_an_old_grace_period(k)
 
-    result = run(scenario()(script), nr_cpus="3")
+    fixed = compose("v5.11", batching=whole_batch)
+    result = run(scenario()(script), RunOptions(kernel=fixed), nr_cpus="3")
     assert result.clean
     assert result.counters["grace_periods"] == 2
 
@@ -172,12 +166,10 @@ async def put_off_into_an_old_grace_period(k: Kernel) -> None:
     ("kernel", "fixed", "freed_early"),
     [("v5.9", False, True), ("v5.11", False, True), ("v5.11", True, False), ("v6.1-stable", False, False)],
 )
-def test_5da7cb193db3_behind_kfree_rcu_nolock(
-    kernel: str, fixed: bool, freed_early: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_5da7cb193db3_behind_kfree_rcu_nolock(kernel: str, fixed: bool, freed_early: bool, compose: Compose) -> None:
     """The design adds the reader and the way there, the version's batches add the bug; v6.1.192 has the backport."""
     if fixed:
-        _apply_5da7cb193db3(monkeypatch)
+        kernel = compose(kernel, batching=whole_batch)
     one = Run(
         scenario()(put_off_into_an_old_grace_period),
         RunOptions(kernel=kernel, design="nolock-sheaves", settings={"PREEMPT_RT": "y"}),
@@ -221,35 +213,41 @@ def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(ker
     assert cached == expected
 
 
+async def some_channels_move(k: Kernel) -> int:
+    """Both batches hold slab objects: seven new ones stay, the vmalloc object moves. What the count says then."""
+    krcp = k._machine.kvfree.krc(0)
+    (rcu,) = k._machine.pages.reclaim.shrinkers
+    area = await k.vmalloc(64)
+    await warm(k)
+
+    async def reader() -> None:
+        with k.rcu_reader():
+            await k.udelay(300_000)
+
+    await k.kthread_run(reader, cpu=1)
+    await k.usleep_range(100, 100)
+    for _ in range(2):
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+        await k.msleep(60)
+    for _ in range(7):
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+    await k.kvfree_rcu(area, "rcu")
+    assert await rcu.count(k._thread) == 8
+    await k.msleep(60)
+    assert len(krcp.blocks[0][0].records) == 7
+    return await rcu.count(k._thread)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_count_says_too_little_when_only_some_channels_moved(kernel: str) -> None:
-    """B12, exact counters since 4c33464ae85e: krcp->count is zeroed whenever any channel moves."""
+@pytest.mark.parametrize("fixed", [False, True])
+def test_the_count_says_too_little_when_only_some_channels_moved(kernel: str, fixed: bool, compose: Compose) -> None:
+    """B12: krcp->count is zeroed whenever any channel moves. Exact since 4c33464ae85e."""
 
     async def script(k: Kernel) -> None:
-        krcp = k._machine.kvfree.krc(0)
-        (rcu,) = k._machine.pages.reclaim.shrinkers
-        area = await k.vmalloc(64)
-        await warm(k)
+        assert await some_channels_move(k) == (7 if fixed else 0)
 
-        async def reader() -> None:
-            with k.rcu_reader():
-                await k.udelay(300_000)
-
-        await k.kthread_run(reader, cpu=1)
-        await k.usleep_range(100, 100)
-        for _ in range(2):
-            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-            await k.msleep(60)
-        # Both batches hold slab objects now: new ones stay, the vmalloc object moves.
-        for _ in range(7):
-            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        await k.kvfree_rcu(area, "rcu")
-        assert await rcu.count(k._thread) == 8
-        await k.msleep(60)
-        assert len(krcp.blocks[0][0].records) == 7
-        assert await rcu.count(k._thread) == 0
-
-    assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+    chosen = compose(kernel, counting=exact) if fixed else kernel
+    assert run(scenario()(script), RunOptions(kernel=chosen)).clean
 
 
 def test_ee6ddf58475c_the_refill_worker_invokes_the_oom_killer() -> None:

@@ -1,4 +1,4 @@
-"""kvfree_rcu() of v6.1: what differs from v5.11 (rcuactors/kvfree/monitor.py, refill.py, shrinker.py, core.py)."""
+"""kvfree_rcu() of v6.1: what differs from v5.11 (rcuactors/eras/v6_1_stable.py, kvfree/parts/)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 from rcuactors import GFP_ATOMIC, Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import Event, ListSink
 from rcuactors.kvfree.krc import Krc
+from rcuactors.kvfree.parts.refill import Refilling
 from rcuactors.mm.reclaim import Shrinker
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.replay import replay
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 V6_1 = RunOptions(kernel="v6.1-stable")
 MS = 1_000_000
@@ -27,6 +28,14 @@ def watched(script, *, early_boot: bool = False, **settings: str) -> tuple[Resul
 
 def krc(k: Kernel, cpu: int = 0) -> Krc:
     return k._machine.kvfree.krc(cpu)
+
+
+def expiry(k: Kernel) -> int:
+    return k._machine.kvfree.arming.of(krc(k)).monitor_expires
+
+
+def refilling(k: Kernel, cpu: int = 0) -> Refilling:
+    return k._machine.kvfree.refill.of(krc(k, cpu))
 
 
 def shrinker(k: Kernel) -> Shrinker:
@@ -71,9 +80,9 @@ def test_armed_for_five_seconds_and_shortened_to_a_jiffy_by_the_510th_object(
         k.preempt_disable()
         await burst(k, objects[:509])
         assert krc(k).monitor_work.work.pending
-        expires = krc(k).monitor_expires
+        expires = expiry(k)
         await burst(k, objects[509:510])
-        assert krc(k).monitor_expires < expires
+        assert expiry(k) < expires
         await burst(k, objects[510:])
         await k.preempt_enable()
 
@@ -98,10 +107,10 @@ def test_a_few_objects_wait_five_seconds() -> None:
 def test_the_delay_is_only_ever_shortened() -> None:
     async def script(k: Kernel) -> None:
         await burst(k, [await k.kmalloc(64)])
-        first = krc(k).monitor_expires
+        first = expiry(k)
         await k.msleep(2000)
         await burst(k, [await k.kmalloc(64)])
-        assert krc(k).monitor_expires == first
+        assert expiry(k) == first
 
     result, events = watched(script)
     assert monitor_delays(events).count("1250") == 1
@@ -231,12 +240,12 @@ def test_reclaims_count_puts_off_the_next_refill_of_every_cpu_and_has_it_get_one
 
         async def miss() -> None:
             me = k.smp_processor_id()
-            assert krc(k, me).backoff_page_cache_fill
+            assert refilling(k, me).backoff_page_cache_fill
             await burst(k, [await k.kmalloc(64) for _ in range(3)])
             await k.msleep(150)
-            seen.append((k.cached_pages(), krc(k, me).work_in_progress, krc(k, me).backoff_page_cache_fill))
+            seen.append((k.cached_pages(), refilling(k, me).work_in_progress, refilling(k, me).backoff_page_cache_fill))
             await k.msleep(100)
-            seen.append((k.cached_pages(), krc(k, me).work_in_progress, krc(k, me).backoff_page_cache_fill))
+            seen.append((k.cached_pages(), refilling(k, me).work_in_progress, refilling(k, me).backoff_page_cache_fill))
 
         # CPU 1 had not been touched by anything when reclaim looked.
         for cpu in (0, 1):

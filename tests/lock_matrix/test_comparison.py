@@ -131,7 +131,7 @@ def test_cells_that_were_not_run_are_counted(matrix_file: MatrixFile, outcome: M
     path = matrix_file("process,none,first,none,,,", "mutex,none,first,none,,,")
     result = compared(path, outcome("process none first"))
     assert (result.missing, len(result.counted)) == (1, 1)
-    assert "not run: 1 cells" in comparison_lines(result)
+    assert "not run: 1 cell" in comparison_lines(result)
 
 
 @pytest.mark.parametrize(

@@ -192,11 +192,11 @@ def test_reclaim_calls_the_shrinker_of_kvfree_rcu() -> None:
         krcp = k._machine.kvfree.krc(0)
         for _ in range(400):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        assert krcp.monitor_todo
+        assert k._machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.count == 400
         await k._machine.pages.reclaim.try_to_free_pages(k._thread)
         # The batch was started now, and not after the drain delay.
-        assert not krcp.monitor_todo
+        assert not k._machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.count == 0
         assert any(batch.rcu_work.work.pending for batch in krcp.batches)
 

@@ -10,7 +10,7 @@ import pytest
 
 from rcuactors.config import Config
 from rcuactors.context.violation import Violation, ViolationKind
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 COUNTERS: dict[str, Any] = {
     "calls": {"two_argument": {}, "one_argument": {}},

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from rcuactors.report.figures import figure_rows
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 Made = Callable[..., Result]
 

@@ -13,7 +13,7 @@ from rcuactors.context.violation import Violation
 from rcuactors.engine.events import Event
 from rcuactors.report import terminal
 from rcuactors.report.text import result_lines
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 Made = Callable[..., Result]
 

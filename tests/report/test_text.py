@@ -8,7 +8,7 @@ import pytest
 
 from rcuactors.context.violation import Violation
 from rcuactors.report.text import head_line, result_lines, settings_that_differ, splat_lines, verdict
-from rcuactors.result import Result
+from rcuactors.runs.result import Result
 
 Made = Callable[..., Result]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcuactors.report.units import duration, plural, size
+from rcuactors.report.units import duration, size
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,3 @@ def test_a_duration_is_right_to_its_last_digit(ns: int) -> None:
     number, unit = duration(ns).replace(",", "").split()
     factor = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}[unit]
     assert abs(float(number) * factor - ns) <= max(factor, ns * 0.006)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 pages"), (1, "1 page"), (2, "2 pages"), (1234567, "1,234,567 pages")]
-)
-def test_plurals(count: int, text: str) -> None:
-    assert plural(count, "page") == text

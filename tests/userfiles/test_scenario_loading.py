@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rcuactors import loading, run
+from rcuactors import run
 from rcuactors.errors import BadInput
-from rcuactors.loading import find_scenarios, load_scenario
-from rcuactors.pyfile import importing
+from rcuactors.userfiles import find_scenarios, load_scenario, scenarios
+from rcuactors.userfiles.pyfile import importing
 
 GOOD = """'''{name}: a text about it.
 
@@ -45,7 +45,7 @@ def test_the_wheels_folder_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path
     _write(package / "_scenarios", "inside.py", GOOD.format(name="inside"))
     _write(package / "_scenarios", "_private.py", "")
     _write(tmp_path / "scenarios", "beside.py", GOOD.format(name="beside"))
-    monkeypatch.setattr(loading, "_PACKAGE", package)
+    monkeypatch.setattr(scenarios, "_PACKAGE", package)
     assert find_scenarios() == {"inside": package / "_scenarios" / "inside.py"}
     assert load_scenario("inside").about == "a text about it."
 
@@ -55,7 +55,7 @@ def test_a_scenarios_folder_beside_an_installed_package_is_not_ours(
 ) -> None:
     (tmp_path / "scenarios").mkdir()
     _write(tmp_path / "scenarios", "beside.py", GOOD.format(name="beside"))
-    monkeypatch.setattr(loading, "_PACKAGE", tmp_path / "rcuactors")
+    monkeypatch.setattr(scenarios, "_PACKAGE", tmp_path / "rcuactors")
     assert find_scenarios() == {}
     (tmp_path / "pyproject.toml").touch()
     assert list(find_scenarios()) == ["beside"]
@@ -111,14 +111,14 @@ def test_a_module_that_failed_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_file_knows_that_it_is_being_imported(tmp_path: Path) -> None:
-    text = GOOD.format(name="mine") + "from rcuactors.pyfile import importing\nSEEN = importing()\n"
+    text = GOOD.format(name="mine") + "from rcuactors.userfiles.pyfile import importing\nSEEN = importing()\n"
     chosen = load_scenario(_write(tmp_path, "mine.py", text))
     assert vars(sys.modules[chosen.body.__module__])["SEEN"] is True
     assert not importing()
 
 
 def test_what_it_imports_is_not_what_it_holds(tmp_path: Path) -> None:
-    text = "from rcuactors.loading import load_scenario\nborrowed = load_scenario('one_argument')\n"
+    text = "from rcuactors.userfiles import load_scenario\nborrowed = load_scenario('one_argument')\n"
     assert load_scenario(_write(tmp_path, "both.py", GOOD.format(name="mine") + text)).name == "mine"
     assert load_scenario(_write(tmp_path, "borrowed.py", text)).name == "one_argument"
 

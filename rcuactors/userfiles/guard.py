@@ -11,75 +11,24 @@ import ast
 import functools
 import inspect
 import sys
-import traceback
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .context.violation import KernelBug
-from .design_protocol import Method
-from .errors import DesignError, StepBoundExceeded
-from .kvfree.krc import Krc
-from .mm.objects import KObject
-from .pyfile import MODULE_PREFIX, place_of
+from ..errors import DesignError
+from ..kvfree.krc import Krc
+from ..mm.objects import KObject
+from .blame import blame_design
+from .protocol import Method
+from .pyfile import place_of
 
 if TYPE_CHECKING:
-    from .kvfree.core import KvfreeRcu
-    from .mm.slab import Slab
+    from ..kvfree.core import KvfreeRcu
+    from ..mm.slab import Slab
 
-KIND: Final = "design"
 Check = Callable[["KvfreeRcu", object], str]
 _DROPPED: Final = "__rcuactors_dropped__"
-_CALLED: Final = ("function", "timer", "work", "head")
-"""What the machine calls a function, or what holds it, where it calls it (hrtimers, workqueues, softirqs, RCU)."""
-
-
-# -- what it raises ------------------------------------------------------------------------------------------------
-
-
-def blame(error: BaseException) -> BaseException:
-    """The error as it is, or as a `DesignError` when it came out of a design's file.
-
-    An exception may have come a long way, out of a timer's handler or a work that the design has set up, and may sit
-    in a group.
-    """
-    cause, frames = error, list(traceback.walk_tb(error.__traceback__))
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-        frames += traceback.walk_tb(cause.__traceback__)
-    if isinstance(cause, DesignError):
-        return cause
-    if not isinstance(cause, Exception | SystemExit) or isinstance(cause, KernelBug | StepBoundExceeded):
-        return error
-    own = [(frame.f_code.co_filename, line) for frame, line in frames if _is_a_designs(frame.f_globals.get("__name__"))]
-    own = own or [place for frame, _ in frames for place in _handlers_in(frame)]
-    if not own:
-        return error
-    last = (frames[-1][0].f_code.co_filename, frames[-1][1])
-    said = f": {cause}" if str(cause) else ""
-    raised = DesignError(
-        f"design file {Path(own[-1][0]).name} raised {type(cause).__name__}{said} ({place_of([own[-1], last])})"
-    )
-    raised.__cause__ = cause
-    return raised
-
-
-def _is_a_designs(module: object) -> bool:
-    return str(module).startswith(f"{MODULE_PREFIX}{KIND}_")
-
-
-def _handlers_in(frame: FrameType) -> Iterator[tuple[str, int]]:
-    """Where a function of a design begins that the machine calls: a timer's, a work's, a callback.
-
-    One that is no coroutine function, or returns what it should not, fails in the machine and not in the design's file.
-    """
-    for name in _CALLED:
-        value = frame.f_locals.get(name)
-        function = getattr(value, "function", value)
-        function = getattr(function, "__func__", function)
-        if isinstance(function, FunctionType) and _is_a_designs(function.__module__):
-            yield function.__code__.co_filename, function.__code__.co_firstlineno
 
 
 # -- what it returns -----------------------------------------------------------------------------------------------
@@ -106,7 +55,7 @@ def _guard_plain(method: FunctionType) -> Callable[..., Any]:
         try:
             return method(self, *args)
         except (Exception, SystemExit) as error:
-            raise blame(error) from error
+            raise blame_design(error) from error
 
     return _guarded
 

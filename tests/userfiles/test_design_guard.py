@@ -99,7 +99,7 @@ def test_what_a_design_does_wrong(write: Write, get_page: str, wanted: str) -> N
 
 @pytest.mark.filterwarnings("error")
 def test_an_await_that_is_missing_in_missed(write: Write) -> None:
-    asks = "from rcuactors.kvfree.refill import run_page_cache_worker as ask; ask(kvfree, cpu, krcp)"
+    asks = "kvfree.refill.run_page_cache_worker(cpu, krcp)"
     said = said_in_a_run(write(body(missed=asks)))
     assert said == "design file mine.py: run_page_cache_worker() is called without `await` (mine.py:8)"
 
@@ -108,6 +108,7 @@ def test_an_await_that_is_missing_in_missed(write: Write) -> None:
     ("method", "wanted"),
     [
         ("def attach(self, kvfree):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
+        ("def rules(self, era_rules):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
         ("def prepare(self, kvfree, krcp):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
         (
             "async def take(self, kvfree, cpu, item, head):\n        return 'yes'",

@@ -8,21 +8,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import attrs
 import pytest
 
 from rcuactors import BadInput, Kernel, RunOptions, run, scenario
-from rcuactors.design_loading import as_design, find_design, load_design
-from rcuactors.design_protocol import METHODS
 from rcuactors.designs import DESIGNS
-from rcuactors.kvfree.rules import DesignExtras, PageSource
+from rcuactors.kvfree.rules import DesignExtras, OptionalMethods, PageSource
+from rcuactors.userfiles.designs import as_design, find_design, load_design
+from rcuactors.userfiles.protocol import METHODS
 
 GET_PAGE = "    async def get_page(self, kvfree, cpu, krcp):\n        {}\n"
 MISSED = "    async def missed(self, kvfree, cpu, krcp):\n        {}\n"
 TEXTS = '    name = "mine"\n    about = "a text about it"\n'
 GOOD = f"class Mine:\n{TEXTS}{GET_PAGE.format('return None')}{MISSED.format('pass')}"
 
-TYPES = {"kvfree": "KvfreeRcu", "cpu": "Cpu", "krcp": "Krc", "item": "KObject", "head": "bool", "page": "int"}
 DIRECT = "from rcuactors.designs.direct import Direct\n"
 
 Write = Callable[..., Path]
@@ -207,17 +205,27 @@ def test_only_what_the_file_defines_is_looked_after(write: Write) -> None:
     assert cls.__name__ == "Mine"
 
 
-def test_the_protocol_is_what_is_asked_for() -> None:
-    """The types in `kvfree.rules` and the methods as one writes them say the same."""
-    required = {name for name in vars(PageSource) if inspect.isfunction(getattr(PageSource, name)) and name[0] != "_"}
-    assert {name for name, method in METHODS.items() if method.required} == required == {"get_page", "missed"}
-    written = {}
-    for method in METHODS.values():
-        if not method.required:
-            types = ", ".join(TYPES[name] for name in method.parameters)
-            returns = f"Coroutine[Any, Any, {method.returns}]" if method.is_async else method.returns
-            written[method.name] = f"Callable[[{types}], {returns}] | None"
-    assert written == {field.name: field.type for field in attrs.fields(DesignExtras)}
+def _methods_of(protocol: type) -> set[str]:
+    return {name for name, value in vars(protocol).items() if inspect.isfunction(value) and not name.startswith("_")}
+
+
+def test_the_protocols_are_what_is_asked_for() -> None:
+    required = {name for name, method in METHODS.items() if method.required}
+    assert required == _methods_of(PageSource) == {"get_page", "missed"}
+    assert set(METHODS) - required == _methods_of(OptionalMethods)
+    assert METHODS["put_page"].needed == "`async def put_page(self, kvfree, cpu, krcp, page)`"
+    assert METHODS["attach"].needed == "`def attach(self, kvfree)`"
+
+
+def test_every_optional_method_is_looked_for() -> None:
+    class Bare:
+        name, about = "bare", "has none of them"
+
+    assert set(vars(DesignExtras(Bare()))) == _methods_of(OptionalMethods)  # type: ignore[arg-type]
+    assert set(vars(DesignExtras(Bare())).values()) == {None}  # type: ignore[arg-type]
+    for name in _methods_of(OptionalMethods):
+        one = type("One", (Bare,), {name: lambda self: self})()
+        assert {each for each, own in vars(DesignExtras(one)).items() if own is not None} == {name}
 
 
 # -- what is wrong with a file -------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Calls that nobody awaited: nothing was done there, so that a run of which that is all that is wrong says nothing.
 
-A design out of a user's file is rewritten, and stopped at the very call (`design_guard.py`). A scenario may come in any
+A design out of a user's file is rewritten, and stopped at the very call (guard.py). A scenario may come in any
 way, so here Python's own warning is heard, which comes when the coroutine is thrown away.
 """
 
@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
-from .errors import BadInput
+from ..errors import BadInput
 from .pyfile import place_of
 
-_OURS: Final = str(Path(__file__).resolve().parent) + os.sep
+_OURS: Final = str(Path(__file__).resolve().parent.parent) + os.sep
 _BUNDLED: Final = str(Path(_OURS, "_scenarios")) + os.sep
 _WARNING: Final = re.compile(r"coroutine '(?:.*\.)?(.*)' was never awaited")
 

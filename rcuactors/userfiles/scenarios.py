@@ -7,12 +7,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from .errors import BadInput
-from .pyfile import PythonFile, exists
-from .scenario import Scenario
-from .spelling import did_you_mean
+from ..errors import BadInput
+from ..scenario import Scenario
+from ..spelling import no_such
+from .pyfile import SCENARIO, PythonFile, exists
 
-_PACKAGE: Final = Path(__file__).resolve().parent
+_PACKAGE: Final = Path(__file__).resolve().parent.parent
 
 
 def _bundled_folder() -> Path | None:
@@ -40,13 +40,11 @@ def load_scenario(name_or_path: str | os.PathLike[str]) -> Scenario:
     path = Path(text)
     if text and (path.suffix == ".py" or len(path.parts) > 1 or exists(path)):
         return _load_file(path)
-    raise BadInput(
-        f"scenario {text}: no such name or file; {did_you_mean(text, bundled)}there are {', '.join(bundled)}"
-    )
+    raise no_such("scenario", text, bundled, wrong="no such name or file")
 
 
 def _load_file(path: Path) -> Scenario:
-    return _choose(path, PythonFile.read("scenario", path).run())
+    return _choose(path, PythonFile.read(SCENARIO, path).run())
 
 
 def _choose(path: Path, module: ModuleType) -> Scenario:

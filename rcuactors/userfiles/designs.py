@@ -19,13 +19,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from .design_guard import KIND, given_names, guarded, notice_dropped
-from .design_protocol import METHODS, Method
-from .designs import DESIGNS
-from .errors import BadInput
-from .kvfree.rules import PageSource
-from .pyfile import PythonFile, exists
-from .spelling import did_you_mean
+from ..designs import DESIGNS
+from ..kvfree.rules import PageSource
+from ..spelling import no_such
+from .guard import given_names, guarded, notice_dropped
+from .protocol import METHODS, Method
+from .pyfile import DESIGN, PythonFile, exists
 
 DesignChoice = str | os.PathLike[str] | PageSource
 """A bundled design's name, the path of a file, or a design."""
@@ -48,12 +47,12 @@ def find_design(name_or_path: str | os.PathLike[str]) -> Callable[[], PageSource
     path = Path(text)
     if text and (path.suffix == ".py" or len(path.parts) > 1 or text.startswith("~") or exists(path)):
         return load_design(path)
-    beside = f"did you mean {text}.py? " if text and exists(Path(f"{text}.py")) else did_you_mean(text, DESIGNS)
-    raise BadInput(f"design {text}: no such name or file; {beside}there are {', '.join(DESIGNS)}")
+    beside = f"{text}.py" if text and exists(Path(f"{text}.py")) else ""
+    raise no_such("design", text, DESIGNS, wrong="no such name or file", meant=beside)
 
 
 def as_design(choice: DesignChoice) -> PageSource:
-    """The design for one machine. Raises BadInput."""
+    """The design for one machine, by name, by path or as it is. Raises BadInput."""
     return find_design(choice)() if isinstance(choice, str | os.PathLike) else choice
 
 
@@ -67,7 +66,7 @@ def load_design(path: str | os.PathLike[str]) -> Callable[[], PageSource]:
         # What no shell has done: `--design=~/mine.py`.
         with contextlib.suppress(RuntimeError):
             where = where.expanduser()
-    file = PythonFile.read(KIND, where, notice_dropped)
+    file = PythonFile.read(DESIGN, where, notice_dropped)
     _build(file)
     return lambda: _build(file)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 
-from .context.context import Context
-from .context.violation import Violation, ViolationKind
-from .machine import Machine
+from ..context.context import Context
+from ..context.violation import Violation, ViolationKind
+from ..machine import Machine
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -1,20 +1,20 @@
 """The shrinkers: what reclaim can get from kvfree_rcu() (kernel/rcu/tree.c, kfree_rcu_shrink_count() and _scan()).
 
-Counting adds up krcp->count, which is zeroed whenever any channel is moved, so it can say too little. Scanning frees
-nothing of the queue itself: it starts a batch. What the versions add to that is a part of theirs.
+Counting adds up krcp->count, which says as much as the version's counting makes of it. Scanning frees nothing of the
+queue itself: it starts a batch.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..mm.reclaim import Shrinker
-from .monitor import TodoMonitor
+from ...mm.reclaim import Shrinker
+from ..krc import take_cache
 
 if TYPE_CHECKING:
-    from ..kernel.thread import Thread
-    from .core import KvfreeRcu
-    from .krc import Krc
+    from ...kernel.thread import Thread
+    from ..core import KvfreeRcu
+    from ..krc import Krc
 
 
 def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
@@ -24,15 +24,13 @@ def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
         return sum(krcp.count for krcp in kvfree.all_krcs())
 
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
-        locks, monitor = kvfree.system.locks, kvfree.monitor
-        assert isinstance(monitor, TodoMonitor)
+        locks = kvfree.system.locks
         freed = 0
         for krcp in kvfree.all_krcs():
             count = krcp.count
             cpu, flags = thread.local_irq_save("kfree_rcu_shrink_scan")
             await locks.raw_spin_lock(cpu, krcp.lock)
-            if krcp.monitor_todo:
-                await monitor.kfree_rcu_drain(cpu, krcp)
+            await kvfree.monitor.start_batches(cpu, krcp)
             await locks.raw_spin_unlock(cpu, krcp.lock)
             await cpu.local_irq_restore(flags)
             nr_to_scan -= count
@@ -48,7 +46,7 @@ def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     """v6.1: the cached pages, too (commit d0bfa8b3c411). Counting alone puts off every CPU's next refill."""
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
-        kvfree.backoff_page_cache_fill()
+        kvfree.refill.put_off()
         return sum(krcp.count + len(krcp.cache) for krcp in kvfree.all_krcs())
 
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
@@ -71,7 +69,7 @@ async def drain_page_cache(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> int:
     locks = kvfree.system.locks
     cpu, flags = thread.local_irq_save("drain_page_cache")
     await locks.raw_spin_lock(cpu, krcp.lock)
-    pages, krcp.cache = krcp.cache, []
+    pages = take_cache(krcp)
     await locks.raw_spin_unlock(cpu, krcp.lock)
     await cpu.local_irq_restore(flags)
     for page in reversed(pages):

@@ -8,6 +8,7 @@ one `BadInput`.
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import sys
 import traceback
@@ -21,9 +22,11 @@ from typing import Final
 
 import attrs
 
-from .errors import BadInput
+from ..errors import BadInput
 
 MODULE_PREFIX: Final = "_rcuactors_"
+SCENARIO: Final = "scenario"
+DESIGN: Final = "design"
 
 _importing: Final[ContextVar[bool]] = ContextVar("importing", default=False)
 
@@ -41,6 +44,11 @@ def exists(path: Path) -> bool:
         return False
 
 
+def text_digest(content: bytes) -> str:
+    """The SHA-256 of a file's text; how its lines end, which differs between checkouts, does not count."""
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+
+
 def place_of(frames: list[tuple[str, int]]) -> str:
     """`file.py:12, in other.py:3` for some places of a traceback, each named once."""
     return ", in ".join(f"{Path(name).name}:{line}" for name, line in dict.fromkeys(frames))
@@ -48,12 +56,16 @@ def place_of(frames: list[tuple[str, int]]) -> str:
 
 @attrs.frozen(eq=False)
 class PythonFile:
-    """A file that was read. `kind` is 'scenario' or 'design'; `path` is as the user gave it, `full` is absolute."""
+    """A file that was read. `kind` is 'scenario' or 'design'; `path` is as the user gave it, `full` is absolute.
+
+    `digest` is that of its text (`text_digest`); modules that were made of it have it as `__spec__.loader_state`.
+    """
 
     kind: str
     path: Path
     full: str
     code: CodeType
+    digest: str
 
     @classmethod
     def read(cls, kind: str, path: Path, rewrite: Callable[[ast.Module], ast.Module] = lambda tree: tree) -> PythonFile:
@@ -66,8 +78,9 @@ class PythonFile:
             raise BadInput(f"{kind} file {path}: is not a regular file")
         full = str(path.resolve())
         try:
-            tree = rewrite(ast.parse(path.read_bytes(), full))
-            return cls(kind, path, full, compile(tree, full, "exec", dont_inherit=True))
+            content = path.read_bytes()
+            tree = rewrite(ast.parse(content, full))
+            return cls(kind, path, full, compile(tree, full, "exec", dont_inherit=True), text_digest(content))
         except Exception as error:
             raise _import_failure(kind, path, full, error) from error
 
@@ -82,6 +95,7 @@ class PythonFile:
         name = self.module_name
         spec = importlib.util.spec_from_file_location(name, self.full, loader=SourceFileLoader(name, self.full))
         assert spec is not None
+        spec.loader_state = self.digest
         module = importlib.util.module_from_spec(spec)
         module.__dict__.update(given or {})
         # The decorator of scenarios looks its module up there, and dataclasses and their like do so later.

@@ -1,35 +1,14 @@
-"""The methods that a design may have, as data for the check of a user's file: `kvfree.rules`, written out.
-
-Those of `PageSource` are read off it. Those of `DesignExtras` stand there as types; here they are as one writes them.
-"""
+"""The methods that a design may have, as data for the check of a user's file; `kvfree.rules` has them as protocols."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
 import attrs
 
-from .kvfree.rules import PageSource
-
-if TYPE_CHECKING:
-    from .kernel.cpu import Cpu
-    from .kvfree.core import KvfreeRcu
-    from .kvfree.krc import Krc
-    from .mm.objects import KObject
-
-
-class _Extras(Protocol):
-    def attach(self, kvfree: KvfreeRcu) -> None: ...
-
-    def prepare(self, kvfree: KvfreeRcu, krcp: Krc) -> None: ...
-
-    async def take(self, kvfree: KvfreeRcu, cpu: Cpu, item: KObject, head: bool) -> bool: ...
-
-    async def get_page_unlocked(self, kvfree: KvfreeRcu, cpu: Cpu, head: bool) -> int | None: ...
-
-    async def put_page(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc, page: int) -> bool: ...
+from ..kvfree.rules import OptionalMethods, PageSource
 
 
 @attrs.frozen
@@ -62,5 +41,5 @@ def _methods(protocol: type, *, required: bool) -> Iterator[Method]:
 
 
 METHODS: Final = {
-    method.name: method for method in (*_methods(PageSource, required=True), *_methods(_Extras, required=False))
+    method.name: method for method in (*_methods(PageSource, required=True), *_methods(OptionalMethods, required=False))
 }

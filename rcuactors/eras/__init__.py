@@ -1,0 +1,37 @@
+"""The modelled kernel versions, one file each: which rules a version has, floor by floor, and which design it ships.
+
+A version that is much like another evolves its rules, so its file reads as what changed. Where a difference goes:
+
+* kvfree_rcu(): `kvfree/parts/`, a file for each difference, named in `KvfreeRules` (kvfree/rules.py). There is no
+  barrier in any of these versions (kvfree_rcu_barrier() is v6.12's): its file will stand beside them.
+* the allocators: `MmRules` (mm/rules.py).
+* interrupts, threads, workqueues, timers: `KernelRules` (kernel/rules.py).
+* RCU: the versions here do not differ in anything that the model has. A difference is a value of an `RcuRules` in
+  rcu/rules.py, handed to `GracePeriodMachine` or `Callbacks` when they are made, as `KernelRules` to `System`.
+* lockdep: the same; a `LockdepRules` in context/lockdep/rules.py, handed to `Lockdep`. Both become fields of
+  `kvfree.rules.EraRules`.
+
+A new version is one file here and a line in `ERAS`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..spelling import no_such
+from .era import Era
+from .v5_9 import V5_9
+from .v5_11 import V5_11
+from .v6_1_stable import V6_1_STABLE
+
+__all__ = ["DEFAULT_ERA", "ERAS", "Era", "find_era"]
+
+ERAS: Final = {era.name: era for era in (V5_9, V5_11, V6_1_STABLE)}
+DEFAULT_ERA: Final = V5_11.name
+
+
+def find_era(name: str) -> Era:
+    """The version of that name. Raises BadInput."""
+    if name not in ERAS:
+        raise no_such("kernel", name, ERAS)
+    return ERAS[name]

@@ -1,0 +1,47 @@
+"""v5.9: the allocation in the caller's context, of which commit 56292e8609e3 complains.
+
+Sources: kernel/rcu/tree.c and mm/ at v5.9.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..kernel.rules import KernelRules
+from ..kvfree.parts.arming import TodoFlag
+from ..kvfree.parts.batching import by_channel
+from ..kvfree.parts.counting import loose
+from ..kvfree.parts.one_argument import OneArgument
+from ..kvfree.parts.recycling import to_current_cpu
+from ..kvfree.parts.refill import RefillRules
+from ..kvfree.parts.shrinker import queue_shrinker
+from ..kvfree.rules import EraRules, KvfreeRules
+from ..mm.gfp import GFP_KERNEL, GFP_NOWARN
+from ..mm.page_lists import InterruptsOff
+from ..mm.rules import MmRules
+from ..mm.slub_irqoff import IrqOffSlub
+from .era import Era
+
+V5_9: Final = Era(
+    name="v5.9",
+    release="5.9.0",
+    about="a page is asked for in the caller's context, under krcp->lock; skipped on PREEMPT_RT",
+    design="skip-on-rt",
+    rules=EraRules(
+        kernel=KernelRules(),
+        mm=MmRules(page_lists=InterruptsOff, slab=IrqOffSlub),
+        kvfree=KvfreeRules(
+            block_capacity=510,
+            drain_ms=20,
+            min_cached_objs=2,
+            boot_prefill=True,
+            arming=TodoFlag,
+            batching=by_channel,
+            counting=loose,
+            recycling=to_current_cpu,
+            refill=RefillRules(gfp=GFP_KERNEL | GFP_NOWARN, ends_at_failure=False, starts_at_cached=False),
+            one_argument=OneArgument.WAITS,
+            shrinker=queue_shrinker,
+        ),
+    ),
+)

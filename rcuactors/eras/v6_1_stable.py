@@ -1,0 +1,49 @@
+"""v6.1-stable: v6.1.192, a stable release that carries the backport of commit 5da7cb193db3.
+
+Sources: kernel/rcu/tree.c, kernel/irq_work.c and mm/ at v6.1.192. v6.1.0 of the mainline differs in its batches, which
+still go by channel (tests/kvfree/test_composed.py puts it together).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from ..kernel.rules import KernelRules
+from ..kvfree.parts.arming import PendingTimer
+from ..kvfree.parts.batching import whole_batch
+from ..kvfree.parts.one_argument import OneArgument
+from ..kvfree.parts.refill import RefillRules
+from ..kvfree.parts.shrinker import cache_and_queue_shrinker
+from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
+from ..mm.page_lists import TriedLock
+from ..mm.rules import MmRules
+from ..mm.slub_locallock import LocalLockSlub
+from .era import Era
+from .v5_11 import V5_11
+
+V6_1_STABLE: Final = Era(
+    name="v6.1-stable",
+    release="6.1.192",
+    about="drains after 5 s, or at once when a block's worth waits; locked page lists; 5da7cb193db3 is in it",
+    design="hrtimer-work",
+    rules=attrs.evolve(
+        V5_11.rules,
+        kernel=KernelRules(irq_work_in_reader=True),
+        mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
+        kvfree=attrs.evolve(
+            V5_11.rules.kvfree,
+            drain_ms=5000,
+            arming=PendingTimer,
+            batching=whole_batch,
+            refill=RefillRules(
+                gfp=GFP_KERNEL | Gfp.NORETRY | Gfp.NOMEMALLOC | GFP_NOWARN,
+                ends_at_failure=True,
+                starts_at_cached=False,
+            ),
+            one_argument=OneArgument.ALLOCATES,
+            shrinker=cache_and_queue_shrinker,
+        ),
+    ),
+)

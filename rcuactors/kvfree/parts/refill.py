@@ -1,0 +1,123 @@
+"""The page-cache refill (commit 56292e8609e3): a 0 ns hrtimer, a high-priority work, pages that may be waited for.
+
+The hrtimer only enqueues and programs the clock event device, so asking is legal wherever kvfree_rcu() is; the
+handler runs later, in an interrupt that holds none of the caller's locks, and may queue a work there, which takes the
+pool's and the scheduler's locks. In versions whose shrinker has a look at the cache (commit d0bfa8b3c411), a refill
+after such a look is put off by a delayed work, and gets one page. A delay of 0 is in the range of that parameter, and
+then the work is queued at once, from under krcp->lock.
+
+A design that has another way to fill the cache uses `begin()` and `end()`, so that one refill at a time is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...kernel.hrtimer import Hrtimer
+from ...mm.gfp import Gfp
+from ...rcu.callbacks import SchedulerActive
+
+if TYPE_CHECKING:
+    from ...kernel.cpu import Cpu
+    from ..core import KvfreeRcu
+    from ..krc import Krc
+
+
+@attrs.frozen(kw_only=True)
+class RefillRules:
+    """How the worker gets the cache's pages."""
+
+    gfp: Gfp
+    ends_at_failure: bool
+    """A page that cannot be had ends the loop."""
+    starts_at_cached: bool
+    """The loop counts from the pages that are there (60888b77a06e, v6.5), not from none: fewer come for nothing."""
+
+
+@attrs.define(eq=False)
+class Refilling:
+    """What the refill remembers of a CPU."""
+
+    work_in_progress: bool = False
+    backoff_page_cache_fill: bool = False
+
+
+class Refill:
+    """The refill of all CPUs' caches."""
+
+    def __init__(self, kvfree: KvfreeRcu) -> None:
+        self._kvfree = kvfree
+        self._backoff = False
+        self._slot = kvfree.slots.add(lambda: Refilling(backoff_page_cache_fill=self._backoff))
+        self.of = self._slot.of
+
+    def begin(self, krcp: Krc) -> bool:
+        """Under krcp->lock: whether to ask for a refill now; not before the scheduler runs, nor when one is asked."""
+        kvfree, mine = self._kvfree, self.of(krcp)
+        if kvfree.callbacks.scheduler_active is not SchedulerActive.RUNNING or mine.work_in_progress:
+            return False
+        mine.work_in_progress = True
+        kvfree.figures.refills_asked += 1
+        return True
+
+    def end(self, krcp: Krc) -> None:
+        """The refill is over, whatever it brought."""
+        self.of(krcp).work_in_progress = False
+        self._kvfree.figures.refills_done += 1
+
+    def put_off(self) -> None:
+        """The next refill of every possible CPU is put off; also that of one that nothing has touched yet."""
+        self._backoff = True
+        for krcp in self._kvfree.all_krcs():
+            self.of(krcp).backoff_page_cache_fill = True
+
+    async def run_page_cache_worker(self, cpu: Cpu, krcp: Krc) -> None:
+        """Ask for a refill unless one is on its way; under krcp->lock."""
+        if not self.begin(krcp):
+            return
+        kvfree = self._kvfree
+        workqueues = kvfree.workqueues
+        if self.of(krcp).backoff_page_cache_fill:
+            config = kvfree.system.config
+            # msecs_to_jiffies() rounds up.
+            delay = -(-config.rcu_delay_page_cache_fill_msec * config.HZ // 1000)
+            await workqueues.queue_delayed_work(cpu, workqueues.system_wq, krcp.page_work, delay)
+            return
+
+        async def schedule_page_work_fn(on: Cpu) -> int | None:
+            await workqueues.queue_work(on, workqueues.system_highpri_wq, krcp.page_work.work)
+            return None
+
+        timer = Hrtimer("schedule_page_work_fn", schedule_page_work_fn)
+        await kvfree.system.hrtimers.hrtimer_start(cpu, timer, 0)
+
+    async def fill_page_cache_func(self, cpu: Cpu, krcp: Krc) -> None:
+        """The work: up to rcu_min_cached_objs pages, one after a look of the shrinker, each put in under the lock."""
+        kvfree, mine, system = self._kvfree, self.of(krcp), self._kvfree.system
+        locks, rules = system.locks, kvfree.rules.refill
+        first = len(krcp.cache) if rules.starts_at_cached else 0
+        for _ in range(first, 1 if mine.backoff_page_cache_fill else kvfree.min_cached_objs):
+            page = await kvfree.pages.get_free_page(cpu.current, rules.gfp)
+            if page is None:
+                if rules.ends_at_failure:
+                    break
+                continue
+            flags = cpu.local_irq_save("fill_page_cache_func")
+            await locks.raw_spin_lock(cpu, krcp.lock)
+            pushed = kvfree.put_cached_bnode(krcp, page)
+            await locks.raw_spin_unlock(cpu, krcp.lock)
+            await cpu.local_irq_restore(flags)
+            if not pushed:
+                kvfree.figures.refill_pages_refused += 1
+                await kvfree.pages.free_page(cpu.current, page)
+                break
+            kvfree.figures.refill_pages += 1
+        self.end(krcp)
+        if mine.backoff_page_cache_fill:
+            # Two variables, one after the other: a request in between is put off once more.
+            await cpu.point()
+            mine.backoff_page_cache_fill = False
+        if system.events.on:
+            system.emit(cpu, "fill_page_cache_func", f"cpu={krcp.cpu_id} cached={len(krcp.cache)}")

@@ -1,0 +1,143 @@
+"""One run of a scenario: made of its options, run once, and read."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import trio
+
+from ..config import Config, with_settings
+from ..context.violation import KernelBug
+from ..engine.clock import VirtualClock
+from ..engine.events import DigestSink
+from ..eras import find_era
+from ..errors import BadInput
+from ..kapi import Kernel
+from ..machine import Machine, Setup
+from ..scenario import Body, Scenario, as_scenario, split_settings
+from ..userfiles.blame import blame_design
+from ..userfiles.designs import as_design
+from .options import RunOptions, shown
+from .result import Result, collect
+from .spec import RunSpec
+
+Script = Scenario | Body | RunSpec
+"""What can be run: a scenario, an async function that takes the kernel, or a run as a value."""
+
+
+@contextmanager
+def _patient_collector() -> Iterator[None]:
+    """Let Python look for reference cycles less often meanwhile.
+
+    A run holds up to millions of live objects and makes next to no cycles.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+_NOTED: Final = 5
+"""Reports that an error carries with it."""
+
+
+class Run:
+    """One run of a scenario: made, run once, and read.
+
+    `words` are fields of `RunOptions`, such as kernel="v5.9" or strategy="random", or else configuration names or
+    parameters of the scenario, such as PREEMPT_RT=True; they win over the options. A `RunSpec` brings its own options.
+
+    Raises BadInput when an option names what does not exist, or has a value out of its range. What a run raises has
+    the first reports that were made before as a note (`__notes__`); `result()` has all that was found.
+    """
+
+    def __init__(self, script: Script, options: RunOptions | None = None, /, **words: object) -> None:
+        if not isinstance(options, RunOptions | None):
+            raise BadInput(f"options {shown(options)}: needs RunOptions; single ones are given by name, as kernel=...")
+        if isinstance(script, RunSpec):
+            chosen, options = script.scenario.load(), options or script
+        else:
+            chosen = as_scenario(script)
+        self.scenario = chosen
+        self.options = options = (options or RunOptions()).given(words)
+        config_settings, self._parameters = split_settings(chosen, options.settings)
+        config = with_settings(with_settings(Config(), chosen.settings), config_settings)
+        self._digest = DigestSink()
+        self.machine = Machine(
+            Setup(
+                era=find_era(options.kernel),
+                config=config,
+                design=as_design(options.design) if options.design is not None else None,
+                strategy=options.make_strategy(),
+                seed=options.seed,
+                costs=options.costs,
+                max_steps=options.max_steps,
+                early_boot=chosen.early_boot,
+                sinks=(self._digest, *options.sinks) if options.events else (),
+            )
+        )
+
+    @property
+    def spec(self) -> RunSpec:
+        """This run as a value. Raises BadInput when a part of it is in this process only."""
+        return RunSpec.of(self.scenario, self.options)
+
+    async def _main(self) -> None:
+        await self.scenario.body(Kernel(self.machine), **self._parameters)
+
+    def run(self) -> Result:
+        """Run under our own `trio.run` in virtual time.
+
+        Raises what the scenario raises, and the first KernelBug under panic_on_warn.
+        """
+        with _patient_collector():
+            trio.run(self.arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+        return self.result()
+
+    async def arun(self) -> Result:
+        """The same inside somebody else's `trio.run`, on its clock."""
+        try:
+            await self.machine.arun(self._main, self.scenario.name)
+        except BaseException as error:
+            blamed = blame_design(error)
+            if isinstance(blamed, Exception):
+                self._note_reports(blamed)
+            if blamed is not error:
+                raise blamed from blamed.__cause__
+            raise
+        return self.result()
+
+    def _note_reports(self, error: Exception) -> None:
+        """Have an error tell what was reported before it: nobody who only sees the error shall miss that."""
+        reporter = self.machine.reporter
+        if isinstance(error, KernelBug) or not reporter.count:
+            return
+        shown = [violation.text for violation in reporter.violations[:_NOTED]]
+        left = reporter.count - len(shown)
+        more = [f"... and {left:,} more"] if left else []
+        error.add_note("\n\n".join(["Reported before that:", *shown, *more]))
+
+    def result(self) -> Result:
+        """What the run left, so far if it did not end well."""
+        on = self.machine.setup.sinks
+        return collect(
+            self.machine,
+            scenario=self.scenario.name,
+            parameters=self._parameters,
+            events=self._digest.count,
+            digest=self._digest.hexdigest() if on else None,
+        )
+
+
+def run(script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
+    """Run a scenario, or a plain async function that takes the kernel, and return its result.
+
+    Arguments are as of `Run`. Raises BadInput for an option or setting that is wrong, what the scenario raises, and the
+    first KernelBug under panic_on_warn.
+    """
+    return Run(script, options, **words).run()

@@ -1,0 +1,136 @@
+"""Versions put together out of existing parts only: v6.1.0 of the mainline, and neighbours with one rule changed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from rcuactors import GFP_ATOMIC, Kernel, RunOptions, ViolationKind, run, scenario
+from rcuactors.eras import find_era
+from rcuactors.kvfree.parts.arming import PendingTimer
+from rcuactors.kvfree.parts.batching import by_channel
+from rcuactors.kvfree.parts.refill import RefillRules
+
+Compose = Callable[..., str]
+Drain = Callable[[Kernel, Any], Awaitable[None]]
+BLOCK = 510
+
+
+async def warm(k: Kernel) -> None:
+    krcp = k._machine.kvfree.krc(0)
+    while len(krcp.cache) < 4:
+        krcp.cache.append(await k.get_free_page())
+
+
+async def by_the_shrinker(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> None:
+    """Reclaim runs the monitor itself."""
+    (rcu,) = k._machine.pages.reclaim.shrinkers
+    await k.kvfree_rcu(await allocate(), "rcu")
+    await rcu.scan(k._thread, 1)
+
+
+async def by_510_calls(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> None:
+    """A block's worth of objects shortens the monitor's delay to a jiffy."""
+    objects = [await allocate() for _ in range(BLOCK)]
+    for p in objects:
+        await k.kvfree_rcu(p, "rcu")
+    await k.msleep(12)
+
+
+async def two_batches_under_one_grace_period(k: Kernel, drain: Drain) -> None:
+    """5da7cb193db3: slab objects wait for a grace period that is older than the reader of the vmalloc area."""
+    gp = k._machine.gp
+    shared = await k.vmalloc(64)
+    areas = [await k.vmalloc(64) for _ in range(BLOCK - 1)] + [shared]
+    await warm(k)
+
+    async def early() -> None:
+        with k.rcu_reader():
+            await k.udelay(200_000)
+
+    async def late() -> None:
+        with k.rcu_reader():
+            p = k.rcu_dereference(shared)
+            await k.udelay(500_000)
+            k.deref(p)
+
+    async def area() -> Any:
+        return areas.pop()
+
+    await k.kthread_run(early, cpu=1)
+    await k.usleep_range(100, 100)
+    await drain(k, lambda: k.kmalloc(64))
+    while not gp.gp_seq & 3:
+        await k.msleep(1)
+    await k.msleep(8)
+    await k.kthread_run(late, cpu=2)
+    await k.usleep_range(100, 100)
+    await drain(k, area)
+    while areas:
+        await k.vfree(areas.pop())
+
+
+@pytest.fixture
+def v6_1_0(compose: Compose) -> str:
+    """Armed by the pending timer, batches by channel: what the mainline released (kernel-facts, 1.1 and B1)."""
+    return compose("v6.1-stable", "v6.1.0", batching=by_channel)
+
+
+@pytest.mark.parametrize("settings", [{}, {"PREEMPT_RT": "y"}])
+@pytest.mark.parametrize("drain", [by_the_shrinker, by_510_calls])
+def test_v6_1_0_has_5da7cb193db3_and_v6_1_stable_has_not(drain: Drain, settings: dict[str, str], v6_1_0: str) -> None:
+    async def script(k: Kernel) -> None:
+        await two_batches_under_one_grace_period(k, drain)
+
+    bad = run(scenario()(script), RunOptions(kernel=v6_1_0), nr_cpus="3", **settings)
+    assert bad.kinds == {ViolationKind.USE_AFTER_FREE}
+    assert any("freed by vfree under a reader that may hold it" in found.title for found in bad.violations)
+    assert all("reader late/" in found.text for found in bad.violations if "freed by" in found.title)
+    assert bad.counters["grace_periods"] == 1
+
+    good = run(scenario()(script), RunOptions(kernel="v6.1-stable"), nr_cpus="3", **settings)
+    assert good.clean
+    assert good.counters["grace_periods"] == 2
+
+
+def test_parts_of_all_versions_go_together(compose: Compose) -> None:
+    """The shrinker of v5.11 with the pending timer of v6.1: it knows the monitor by its protocol only."""
+
+    async def script(k: Kernel) -> None:
+        (rcu,) = k._machine.pages.reclaim.shrinkers
+        for _ in range(10):
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+        assert await rcu.count(k._thread) == 10
+        assert await rcu.scan(k._thread, 10) == 10
+        assert await rcu.count(k._thread) == 0
+
+    result = run(scenario()(script), RunOptions(kernel=compose("v5.11", arming=PendingTimer)))
+    assert result.clean
+    assert result.counters["bulk_objects"] + result.counters["list_freed"] == 10
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_60888b77a06e_the_refill_forgets_the_pages_that_have_come_back_meanwhile(fixed: bool, compose: Compose) -> None:
+    """B3: the last page is refused and given back, unless the loop begins at nr_bkv_objs."""
+
+    async def script(k: Kernel) -> None:
+        kvfree = k._machine.kvfree
+        p = await k.kmalloc(64)
+        await k.cold_caches()
+        k.preempt_disable()
+        await k.kvfree_rcu(p, "rcu")
+        # The worker is on its way; two pages come back from a drained batch before it runs.
+        for _ in range(2):
+            page = await k.get_free_page(GFP_ATOMIC)
+            assert kvfree.put_cached_bnode(kvfree.krc(0), page)
+        await k.preempt_enable()
+        await k.msleep(1)
+        assert k.cached_pages() == 5
+
+    rules = find_era("v6.1-stable").rules.kvfree.refill
+    changed = RefillRules(gfp=rules.gfp, ends_at_failure=rules.ends_at_failure, starts_at_cached=fixed)
+    result = run(scenario()(script), RunOptions(kernel=compose("v6.1-stable", refill=changed)))
+    assert result.clean
+    assert result.counters["refill_pages_refused"] == (0 if fixed else 1)
