@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..context.locks import LockKind
 from ..errors import BadInput
+from ..kernel.percpu import PerCpu
 from ..kernel.workqueue import Work, Workqueues
 from ..mm.objects import KObject
 from ..mm.page_alloc import PageAllocator
@@ -67,7 +68,7 @@ class KvfreeRcu:
         self.monitor = Monitor(self)
         self.initialized = False
         self.min_cached_objs = _min_cached_objs(rules, system.config.rcu_min_cached_objs)
-        self._krcs: dict[int, Krc] = {}
+        self._krcs: PerCpu[Krc] = PerCpu(self._new_krc)
         self._boot_pages = 0
         self._capacity = rules.block_capacity
         self._one_argument_allocates = rules.one_argument is OneArgument.ALLOCATES
@@ -107,16 +108,11 @@ class KvfreeRcu:
 
     def krc(self, cpu_id: int) -> Krc:
         """The CPU's state."""
-        krcp = self._krcs.get(cpu_id)
-        if krcp is None:
-            krcp = self._krcs[cpu_id] = self._new_krc(cpu_id)
-            if self._boot_pages:
-                self._prefill(krcp)
-        return krcp
+        return self._krcs[cpu_id]
 
     def all_krcs(self) -> list[Krc]:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
-        return [krcp for _, krcp in sorted(self._krcs.items())]
+        return self._krcs.states()
 
     def _new_krc(self, cpu_id: int) -> Krc:
         drain, monitor = self.drain, self.monitor
@@ -145,6 +141,8 @@ class KvfreeRcu:
         )
         if self.extras.prepare is not None:
             self.extras.prepare(self, krcp)
+        if self._boot_pages:
+            self._prefill(krcp)
         return krcp
 
     async def kfree_rcu_scheduler_running(self, cpu: Cpu) -> None:
