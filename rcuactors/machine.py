@@ -32,7 +32,7 @@ from .kernel.thread import ThreadState
 from .kernel.workqueue import Workqueues
 from .kvfree.core import KvfreeRcu
 from .kvfree.rules import PageSource, rules_with
-from .mm.page_alloc import PageAllocator
+from .mm.page.page_alloc import PageAllocator
 from .mm.vmalloc import Vmalloc
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.gp import GracePeriodMachine

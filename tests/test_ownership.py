@@ -44,7 +44,10 @@ ALLOWED = (
     Allowed("task_struct's field for RCU", frozenset({"rcu"}), frozenset({"rcu_blocked"})),
     Allowed("queue_rcu_work() is kernel/workqueue.c's", frozenset({"rcu"}), frozenset({"pending"})),
     Allowed(
-        "without PREEMPT_RT interrupts off are all there is to a local_lock", frozenset({"mm"}), frozenset({"owner"})
+        "a lock is a thing of lockdep's floor; who has it is for the operations to say, and, where a local_lock is "
+        "nothing but interrupts off, for those who turn them off",
+        frozenset({"kernel", "mm"}),
+        frozenset({"owner"}),
     ),
     Allowed("__set_current_state() is the thread's own", frozenset({"kapi"}), frozenset({"state"})),
     Allowed(
@@ -53,7 +56,7 @@ ALLOWED = (
         frozenset({"caller_pages", "refill_pages", "refill_pages_refused"}),
     ),
     Allowed(
-        "__kfree_rcu_sheaf() is one half of mm/slub.c's sheaves, mm/sheaf.py the other",
+        "__kfree_rcu_sheaf() is one half of mm/slub.c's sheaves, mm/slab/sheaf.py the other",
         frozenset({"designs"}),
         frozenset({"rcu_free", "spare", "retired"}),
     ),

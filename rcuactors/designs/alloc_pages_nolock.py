@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..mm.lockless import alloc_pages_nolock
+from ..mm.page.lockless import alloc_pages_nolock
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

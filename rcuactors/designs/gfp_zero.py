@@ -16,7 +16,7 @@ import attrs
 
 from ..kvfree.rules import EraRules
 from ..mm.gfp import Gfp
-from ..mm.no_locks import NoLocks
+from ..mm.page.no_locks import NoLocks
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

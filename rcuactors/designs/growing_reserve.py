@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..kernel.hrtimer import Hrtimer
+from ..kernel.time.hrtimer import Hrtimer
 from ..kernel.workqueue import Work
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
 from .reserve import DEFAULT_PAGES, Reserve

@@ -1,4 +1,4 @@
-"""D15: the block is a slab object from kmalloc_nolock() (commit af92793e52c3; what that does is in mm/slab_nolock.py).
+"""D15: the block is a slab object from kmalloc_nolock() (commit af92793e52c3; what that does is in mm/slab/slab_nolock.py).
 
 Nobody proposed it for kvfree_rcu(); it is what a user of today's kernel would reach for. The call is allowed in any
 context, NMI included; on PREEMPT_RT it returns NULL in NMI and hardirq. That does not make kvfree_rcu() legal in an
@@ -18,7 +18,7 @@ import attrs
 
 from ..kvfree.rules import EraRules
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
-from ..mm.slab_nolock import DeferredWork, kmalloc_nolock
+from ..mm.slab.slab_nolock import DeferredWork, kmalloc_nolock
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..mm.hooks import first_write
-from ..mm.lockless import rcu_alloc_page_lockless
+from ..mm.page.hooks import first_write
+from ..mm.page.lockless import rcu_alloc_page_lockless
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

@@ -9,7 +9,7 @@ Proposed by Rezki in August 2020; the patch with the value 0x800000 is quoted in
 
 The model shows that both take a page under a raw lock while the list has one, and none afterwards; that the late one
 is too late on PREEMPT_RT of v5.9 to v5.11, where the list itself has a local_lock to be taken first; and that neither
-flag reaches what the allocator's hooks do (mm/hooks.py).
+flag reaches what the allocator's hooks do (mm/page/hooks.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import attrs
 
 from ..kvfree.rules import EraRules
 from ..mm.gfp import GFP_NOWARN, Gfp
-from ..mm.no_locks import NoLocks
+from ..mm.page.no_locks import NoLocks
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..mm.slab_nolock import DeferredWork
+from ..mm.slab.slab_nolock import DeferredWork
 from .sheaves import Sheaves
 
 if TYPE_CHECKING:

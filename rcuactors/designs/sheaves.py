@@ -21,9 +21,9 @@ import attrs
 
 from ..context.waittype import WaitType
 from ..kvfree.rules import EraRules
-from ..mm.sheaf import Sheaf, SheafLayer, sheaf_capacity
-from ..mm.slab import Cache, Slab
-from ..mm.slab_nolock import DeferredWork
+from ..mm.slab.sheaf import Sheaf, SheafLayer, sheaf_capacity
+from ..mm.slab.slab import Cache, Slab
+from ..mm.slab.slab_nolock import DeferredWork
 from .hrtimer_work import HrtimerWork
 
 if TYPE_CHECKING:

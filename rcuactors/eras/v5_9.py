@@ -17,9 +17,9 @@ from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import queue_shrinker
 from ..kvfree.rules import EraRules, KvfreeRules
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN
-from ..mm.page_lists import InterruptsOff
+from ..mm.page.page_lists import InterruptsOff
 from ..mm.rules import MmRules
-from ..mm.slub_irqoff import IrqOffSlub
+from ..mm.slab.slub_irqoff import IrqOffSlub
 from .era import Era
 
 V5_9: Final = Era(

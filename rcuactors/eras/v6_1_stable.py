@@ -17,9 +17,9 @@ from ..kvfree.parts.one_argument import OneArgument
 from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import cache_and_queue_shrinker
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
-from ..mm.page_lists import TriedLock
+from ..mm.page.page_lists import TriedLock
 from ..mm.rules import MmRules
-from ..mm.slub_locallock import LocalLockSlub
+from ..mm.slab.slub_locallock import LocalLockSlub
 from .era import Era
 from .v5_11 import V5_11
 

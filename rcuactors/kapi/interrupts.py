@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
-from ..kernel.hrtimer import Hrtimer
-from ..kernel.irq_work import IrqWork
+from ..kernel.irq.irq_work import IrqWork
 from ..kernel.messages import HardIrq, Nmi
-from ..kernel.timer import Timer
+from ..kernel.time.hrtimer import Hrtimer
+from ..kernel.time.timer import Timer
 from ..kernel.workqueue import DelayedWork, Work, Workqueue
 from .base import Action, KernelBase, handler_of, not_negative
 

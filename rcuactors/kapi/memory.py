@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from ..context.trace import caller_site
 from ..context.violation import exception_for
+from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm.gfp import GFP_KERNEL, Gfp
-from ..mm.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm.objects import KObject
 from ..mm.reclaim import Process
-from ..mm.slab import SIZES
+from ..mm.slab.slab import SIZES
 from .base import KernelBase
 
 _OFFSET: Final = 0x10

@@ -11,8 +11,8 @@ import attrs
 from ..context.trace import caller_site
 from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
-from ..kernel.sleeping import burn, schedule_timeout, sleep_ns
 from ..kernel.thread import Thread, ThreadState, Urgency
+from ..kernel.time.timeouts import burn, schedule_timeout, sleep_ns
 from ..spelling import no_such
 from .base import KernelBase, not_negative
 

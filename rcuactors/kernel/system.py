@@ -26,16 +26,17 @@ from .completion import Completion
 from .costs import CostModel
 from .cpu import Cpu
 from .hooks import CpuHooks
-from .hrtimer import Hrtimers
-from .irq_work import IrqWorks
-from .irqthread import IrqThreads
+from .irq.irq_work import IrqWorks
+from .irq.irqthread import IrqThreads
+from .irq.softirq import Softirq, Softirqs
 from .locking import Locks
 from .migration import Migration
 from .rules import KernelRules
 from .smp import CrossCalls
-from .softirq import Softirq, Softirqs
 from .thread import RunQueue, Thread, ThreadState, Urgency
-from .timer import Ticks, Timers
+from .time.hrtimer import Hrtimers
+from .time.tick import Ticks
+from .time.timer import Timers
 
 Body = Callable[[], Coroutine[Any, Any, None]]
 

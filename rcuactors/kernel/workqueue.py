@@ -22,7 +22,7 @@ from .completion import Completion, complete, wait_for_completion
 from .messages import WakeUp, WorkerSleeping, WorkQueued
 from .percpu import PerCpu
 from .thread import Thread, ThreadState, Urgency
-from .timer import Timer
+from .time.timer import Timer
 
 if TYPE_CHECKING:
     from .cpu import Cpu

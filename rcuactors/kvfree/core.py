@@ -15,8 +15,8 @@ from ..errors import BadInput
 from ..kernel.percpu import PerCpu
 from ..kernel.workqueue import Work, Workqueues
 from ..mm.objects import KObject
-from ..mm.page_alloc import PageAllocator
-from ..mm.slab import SlabAllocator
+from ..mm.page.page_alloc import PageAllocator
+from ..mm.slab.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
 from ..rcu.callbacks import Callbacks, RcuWork, SchedulerActive
 from ..rcu.oracle import LIVE, Oracle

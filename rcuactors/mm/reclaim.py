@@ -20,8 +20,8 @@ from .gfp import GFP_KERNEL, Gfp, gfp_text
 
 if TYPE_CHECKING:
     from ..kernel.system import System
-    from .page_alloc import PageAllocator
-    from .zone import Zone
+    from .page.page_alloc import PageAllocator
+    from .page.zone import Zone
 
 SWAP_CLUSTER_MAX: Final = 32
 _DEF_PRIORITY: Final = 12

@@ -13,15 +13,15 @@ import attrs
 
 from ..context.locks import LockKind
 from ..errors import BadInput
-from .no_locks import NoLocks
-from .page_lists import PageLists
+from .page.no_locks import NoLocks
+from .page.page_lists import PageLists
 
 if TYPE_CHECKING:
     from ..kernel.system import System
     from .objects import LifetimeObserver
-    from .page_alloc import PageAllocator
-    from .sheaf import SheafLayer
-    from .slab import SlabAllocator
+    from .page.page_alloc import PageAllocator
+    from .slab.sheaf import SheafLayer
+    from .slab.slab import SlabAllocator
 
 
 @attrs.frozen(kw_only=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
-    from .page_alloc import PageAllocator
+    from .page.page_alloc import PageAllocator
 
 _LARGEST = 1 << 30
 

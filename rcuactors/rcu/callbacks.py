@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..kernel.completion import complete, wait_for_completion
+from ..kernel.irq.softirq import Softirq
 from ..kernel.percpu import PerCpu
-from ..kernel.softirq import Softirq
 from . import seq as gp_seq
 from .messages import GracePeriodEnded, GracePeriodRequested, QuiescentStateNeeded
 

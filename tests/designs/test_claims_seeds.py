@@ -15,8 +15,8 @@ from rcuactors.designs.direct import Direct
 from rcuactors.designs.reserve import Reserve
 from rcuactors.kernel.costs import CostModel
 from rcuactors.kvfree.rules import EraRules
-from rcuactors.mm.hooks import DebugPagealloc
-from rcuactors.mm.no_locks import NoLocks, Route
+from rcuactors.mm.page.hooks import DebugPagealloc
+from rcuactors.mm.page.no_locks import NoLocks, Route
 
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}

@@ -232,7 +232,7 @@ TIMER = "Hrtimer('mine', expired), 0)"
 def test_a_handler_that_is_none(write: Write, handler: str, start: str, wanted: str) -> None:
     """It fails in the machine, which calls it; the mistake is the design's."""
     missed = f"pass\n        {handler}\n        await kvfree.system.{start}"
-    said = said_in_a_run(write(f"from rcuactors.kernel.hrtimer import Hrtimer; {body(missed=missed)}"))
+    said = said_in_a_run(write(f"from rcuactors.kernel.time.hrtimer import Hrtimer; {body(missed=missed)}"))
     assert said.startswith(f"design file mine.py {wanted}")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ...kernel.hrtimer import Hrtimer
+from ...kernel.time.hrtimer import Hrtimer
 from ...mm.gfp import Gfp
 from ...rcu.callbacks import SchedulerActive
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..context.locks import Lock, LockKind
-from ..marks import MACHINERY
+from ...context.locks import Lock, LockKind
+from ...marks import MACHINERY
 
 __trace__ = MACHINERY
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.locking import Locks
-    from ..kernel.thread import Thread
+    from ..cpu import Cpu
+    from ..thread import Thread
+    from . import Locks
 
 
 def _is_raw(lock: Lock) -> bool:

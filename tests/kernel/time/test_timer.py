@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcuactors import BadInput, Kernel, run, scenario
-from rcuactors.kernel.timer import wheel_expiry
+from rcuactors.kernel.time.timer import wheel_expiry
 
 MS = 1_000_000
 

@@ -11,15 +11,15 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from ..context import preempt
-from ..context.locks import LockKind
-from .gfp import Gfp
-from .objects import KObject
+from ...context import preempt
+from ...context.locks import LockKind
+from ..gfp import Gfp
+from ..objects import KObject
 from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.thread import Thread
+    from ...kernel.cpu import Cpu
+    from ...kernel.thread import Thread
 
 _home = attrgetter("home")
 _address = attrgetter("address")

@@ -10,18 +10,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..kernel.percpu import PerCpu
-from .gfp import Gfp
-from .irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
+from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
+from ...kernel.percpu import PerCpu
+from ..gfp import Gfp
+from ..objects import PAGE_SIZE
 from .no_locks import Route
-from .objects import PAGE_SIZE
 from .page_lists import PageList, ZoneSizes
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
-    from ..kernel.thread import Thread
-    from .rules import MmRules
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
+    from ...kernel.thread import Thread
+    from ..rules import MmRules
 
 
 def zone_batchsize(managed_pages: int) -> int:

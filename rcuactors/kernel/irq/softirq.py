@@ -13,19 +13,19 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
-from ..context import preempt
-from ..context.locks import Lock, LockKind
-from ..context.trace import caller_site
-from ..marks import inline
-from . import balance
-from .percpu import PerCpu
-from .thread import ThreadState, Urgency
+from ...context import preempt
+from ...context.locks import Lock, LockKind
+from ...context.trace import caller_site
+from ...marks import inline
+from .. import balance
+from ..percpu import PerCpu
+from ..thread import ThreadState, Urgency
 
 if TYPE_CHECKING:
-    from .cpu import Cpu
-    from .messages import Handler
-    from .system import System
-    from .thread import Thread
+    from ..cpu import Cpu
+    from ..messages import Handler
+    from ..system import System
+    from ..thread import Thread
 
 _MAX_RESTARTS: Final = 10
 """MAX_SOFTIRQ_RESTART."""

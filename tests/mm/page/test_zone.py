@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Kernel, Run, RunOptions, ViolationKind, run, scenario
 from rcuactors.machine import Machine
-from rcuactors.mm.zone import zone_batchsize
+from rcuactors.mm.page.zone import zone_batchsize
 
 
 def accounted(machine: Machine) -> int:

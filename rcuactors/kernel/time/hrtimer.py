@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..context.locks import Lock, LockKind
-from ..engine.device import Device
-from ..marks import machinery
-from .messages import HardIrq, HrtimerArmed, HrtimerCancelled
-from .percpu import PerCpu
-from .softirq import Softirq
+from ...context.locks import Lock, LockKind
+from ...engine.device import Device
+from ...marks import machinery
+from ..irq.softirq import Softirq
+from ..messages import HardIrq, HrtimerArmed, HrtimerCancelled
+from ..percpu import PerCpu
 
 if TYPE_CHECKING:
-    from ..engine.conductor import Conductor
-    from .cpu import Cpu
-    from .system import System
+    from ...engine.conductor import Conductor
+    from ..cpu import Cpu
+    from ..system import System
 
 Function = Callable[["Cpu"], Awaitable[int | None]]
 """A timer's handler. It returns the virtual time of its next expiry, or None (HRTIMER_NORESTART)."""

@@ -1,9 +1,7 @@
-"""The timer wheel and the tick (kernel/time/timer.c, kernel/time/tick-sched.c).
+"""The timer wheel (kernel/time/timer.c).
 
-The wheel's levels get coarser with distance: a timer is put off to the next slot of its level and never comes early,
-which is why a delayed work of 1,250 jiffies runs after up to 64 jiffies more. The tick is an hrtimer of each CPU that
-is not idle; it raises TIMER_SOFTIRQ when a timer is due. An idle CPU has no tick, unless RCU asks for one, and wakes
-for its next timer only (NO_HZ_IDLE).
+Its levels get coarser with distance: a timer is put off to the next slot of its level and never comes early, which is
+why a delayed work of 1,250 jiffies runs after up to 64 jiffies more. The tick (tick.py) sees when a timer is due.
 """
 
 from __future__ import annotations
@@ -15,21 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context.locks import Lock, LockKind
-from . import balance
-from .hrtimer import Hrtimer
-from .percpu import PerCpu
-from .softirq import Softirq
+from ...context.locks import Lock, LockKind
+from .. import balance
+from ..percpu import PerCpu
 
 if TYPE_CHECKING:
-    from .cpu import Cpu
-    from .system import System
+    from ..cpu import Cpu
+    from ..system import System
 
 _SLOTS: Final = 64
 _LEVEL_SHIFT: Final = 3
 _LEVELS: Final = 9
-HUNG_TASK_SECONDS: Final = 120
-"""CONFIG_DEFAULT_HUNG_TASK_TIMEOUT. Only ticks count: a machine that sleeps has none."""
 
 Function = Callable[["Cpu"], Awaitable[None]]
 
@@ -164,61 +158,3 @@ class Timers:
             await system.locks.raw_spin_lock(cpu, base.lock)
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
-
-
-class Ticks:
-    """The scheduling-clock interrupt of each CPU."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._timers = PerCpu(lambda _: Hrtimer("tick_sched_timer", self._tick, hard=True))
-        self._jiffy_ns = system.config.jiffy_ns
-        self.count = 0
-        self.quiet = 0
-        """Ticks since a thread of the scenario last ran."""
-
-    def _next_boundary(self, now: int) -> int:
-        return (now // self._jiffy_ns + 1) * self._jiffy_ns
-
-    def restart(self, cpu: Cpu) -> None:
-        """tick_nohz_idle_exit(): a thread runs again."""
-        self._system.hrtimers.enqueue(cpu, self._timers[cpu.cpu_id], self._next_boundary(cpu.clock))
-
-    def stop(self, cpu: Cpu) -> None:
-        """tick_nohz_idle_enter(): no tick until the next timer, or the next jiffy if somebody needs it."""
-        system, timer = self._system, self._timers[cpu.cpu_id]
-        due = system.timers.next_jiffy(cpu)
-        if cpu.hooks.keeps_tick(cpu):
-            expiry = self._next_boundary(cpu.clock)
-        elif due is not None:
-            expiry = max(due * self._jiffy_ns, self._next_boundary(cpu.clock))
-        else:
-            if timer.ticket:
-                system.hrtimers.cancel(cpu, timer)
-            return
-        if not timer.ticket or timer.expires_ns != expiry:
-            system.hrtimers.enqueue(cpu, timer, expiry)
-
-    async def _tick(self, cpu: Cpu) -> int | None:
-        """tick_sched_timer(), update_process_times()."""
-        system = self._system
-        self.count += 1
-        self.quiet += 1
-        if self.quiet > HUNG_TASK_SECONDS * system.config.HZ:
-            system.on_hung()
-        cpu.clock += system.costs.tick_ns
-        due = system.timers.next_jiffy(cpu)
-        if due is not None and due * self._jiffy_ns <= cpu.clock:
-            system.softirqs.raise_irqoff(cpu, Softirq.TIMER)
-        for hook in cpu.hooks.on_tick:
-            hook(cpu)
-        if cpu.idle:
-            return (
-                None
-                if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu)
-                else self._next_boundary(cpu.clock)
-            )
-        best = cpu.runqueue.best()
-        if best is not None and best.urgency >= cpu.current.urgency:
-            cpu.resched_curr()
-        return self._next_boundary(cpu.clock)

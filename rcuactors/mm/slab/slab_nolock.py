@@ -16,18 +16,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from ..context import preempt
-from ..kernel.irq_work import IrqWork
-from ..kernel.percpu import PerCpu
-from .gfp import Gfp
-from .irqsave import spin_trylock_irqsave, spin_unlock_irqrestore
-from .no_locks import Route
-from .objects import KObject
+from ...context import preempt
+from ...kernel.irq.irq_work import IrqWork
+from ...kernel.locking.irqsave import spin_trylock_irqsave, spin_unlock_irqrestore
+from ...kernel.percpu import PerCpu
+from ..gfp import Gfp
+from ..objects import KObject
+from ..page.no_locks import Route
 from .slab import SIZES, Cache, CpuSlab, Slab, SlabAllocator
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
 
 _GFP: Final = Gfp.NOWARN | Gfp.NOMEMALLOC | Gfp.ZERO
 """What alloc_pages_nolock() asks with: no bit of __GFP_RECLAIM."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..context import preempt
-from .gfp import Gfp
+from ...context import preempt
+from ..gfp import Gfp
 from .no_locks import Route
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
+    from ...kernel.cpu import Cpu
     from .page_alloc import PageAllocator
 
 GFP_NOLOCK: Final = Gfp.NOWARN | Gfp.ZERO | Gfp.NOMEMALLOC

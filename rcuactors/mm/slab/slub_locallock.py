@@ -15,17 +15,17 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from ..context.locks import LockKind
-from .gfp import Gfp
-from .objects import PAGE_SIZE, KObject, LifetimeObserver
+from ...context.locks import LockKind
+from ..gfp import Gfp
+from ..objects import PAGE_SIZE, KObject, LifetimeObserver
 from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
-    from ..kernel.thread import Thread
-    from .page_alloc import PageAllocator
-    from .rules import MmRules
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
+    from ...kernel.thread import Thread
+    from ..page.page_alloc import PageAllocator
+    from ..rules import MmRules
 
 _home = attrgetter("home")
 _address = attrgetter("address")

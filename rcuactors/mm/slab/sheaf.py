@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context.locks import Lock, LockKind
-from ..kernel.percpu import PerCpu
-from .gfp import GFP_NOWAIT, GFP_NOWARN
-from .irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
-from .objects import KObject
+from ...context.locks import Lock, LockKind
+from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
+from ...kernel.percpu import PerCpu
+from ..gfp import GFP_NOWAIT, GFP_NOWARN
+from ..objects import KObject
 from .slab import Cache, Slab, SlabAllocator
 from .slab_nolock import kmalloc_nolock, may_trylock
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
-    from ..kernel.thread import Thread
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
+    from ...kernel.thread import Thread
 
 MAX_FULL_SHEAVES: Final = 10
 MAX_EMPTY_SHEAVES: Final = 10

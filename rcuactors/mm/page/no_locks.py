@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context.violation import ViolationKind
-from .gfp import RECLAIM, Gfp, gfp_text
+from ...context.violation import ViolationKind
+from ..gfp import RECLAIM, Gfp, gfp_text
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
+    from ...kernel.cpu import Cpu
 
 
 _NO_FLAG: Final = Gfp(0)

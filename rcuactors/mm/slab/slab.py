@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context.locks import Lock, LockKind
-from ..context.trace import Origin, origin_of
-from ..errors import BadInput
-from ..kernel.percpu import PerCpu
-from .gfp import GFP_KERNEL, Gfp
-from .irqsave import spin_lock_irqsave, spin_unlock_irqrestore
-from .no_locks import Route
-from .objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, check_no_locks_freed
+from ...context.locks import Lock, LockKind
+from ...context.trace import Origin, origin_of
+from ...errors import BadInput
+from ...kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
+from ...kernel.percpu import PerCpu
+from ..gfp import GFP_KERNEL, Gfp
+from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, check_no_locks_freed
+from ..page.no_locks import Route
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
-    from ..kernel.thread import Thread
-    from .page_alloc import PageAllocator
-    from .rules import MmRules
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
+    from ...kernel.thread import Thread
+    from ..page.page_alloc import PageAllocator
+    from ..rules import MmRules
 
 SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 MIN_PARTIAL: Final = 5

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..context.trace import call_trace
-from ..context.violation import ViolationKind
-from ..engine.choice import ChoiceKind
-from ..kernel.sleeping import schedule_timeout
-from .gfp import Gfp, gfp_text, may_block
+from ...context.trace import call_trace
+from ...context.violation import ViolationKind
+from ...engine.choice import ChoiceKind
+from ...kernel.time.timeouts import schedule_timeout
+from ..gfp import Gfp, gfp_text, may_block
+from ..reclaim import Reclaim
 from .hooks import page_hooks
 from .no_locks import Route
-from .reclaim import Reclaim
 from .zone import Zone
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
-    from ..kernel.thread import Thread
-    from .rules import MmRules
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
+    from ...kernel.thread import Thread
+    from ..rules import MmRules
 
 _MAX_RECLAIM_RETRIES: Final = 16
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from ..context.locks import Lock, LockKind
-from ..marks import MACHINERY
+from ...context.locks import Lock, LockKind
+from ...marks import MACHINERY
 
 __trace__ = MACHINERY
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
-    from ..kernel.thread import Thread
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
+    from ...kernel.thread import Thread
 
 
 @attrs.define(eq=False)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .messages import Handler, HardIrq
-from .percpu import PerCpu
-from .thread import Urgency
+from ..messages import Handler, HardIrq
+from ..percpu import PerCpu
+from ..thread import Urgency
 
 if TYPE_CHECKING:
-    from .cpu import Cpu
-    from .system import System
-    from .thread import Thread
+    from ..cpu import Cpu
+    from ..system import System
+    from ..thread import Thread
 
 
 @attrs.define(eq=False)

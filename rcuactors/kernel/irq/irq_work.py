@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .locking import contention
-from .messages import Handler, HardIrq
-from .percpu import PerCpu
-from .thread import Thread, ThreadState, Urgency
+from ..locking import contention
+from ..messages import Handler, HardIrq
+from ..percpu import PerCpu
+from ..thread import Thread, ThreadState, Urgency
 
 if TYPE_CHECKING:
-    from .cpu import Cpu
-    from .system import System
+    from ..cpu import Cpu
+    from ..system import System
 
 
 @attrs.define(eq=False)

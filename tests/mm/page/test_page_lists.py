@@ -9,7 +9,7 @@ import pytest
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, RunOptions, run, scenario
 from rcuactors.context.lockdep.usage import usage_chars
 from rcuactors.context.locks import Lock
-from rcuactors.mm.page_lists import InterruptsOff, PageList, TriedLock, ZoneSizes
+from rcuactors.mm.page.page_lists import InterruptsOff, PageList, TriedLock, ZoneSizes
 
 V6_1 = RunOptions(kernel="v6.1-stable")
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcuactors import GFP_NOWAIT, BadInput, Kernel, Run, RunOptions, ViolationKind, run, scenario
-from rcuactors.mm.slab import MIN_PARTIAL, SIZES
-from rcuactors.mm.slub_locallock import cpu_partial_slabs
+from rcuactors.mm.slab.slab import MIN_PARTIAL, SIZES
+from rcuactors.mm.slab.slub_locallock import cpu_partial_slabs
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from rcuactors import Kernel, Run, RunOptions, scenario
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.machine import Machine
 from rcuactors.mm.objects import KObject
-from rcuactors.mm.sheaf import MAX_EMPTY_SHEAVES, MAX_FULL_SHEAVES, SheafLayer, sheaf_bytes, sheaf_capacity
-from rcuactors.mm.slab import Cache
-from rcuactors.mm.slab_nolock import DeferredWork, kmalloc_nolock
+from rcuactors.mm.slab.sheaf import MAX_EMPTY_SHEAVES, MAX_FULL_SHEAVES, SheafLayer, sheaf_bytes, sheaf_capacity
+from rcuactors.mm.slab.slab import Cache
+from rcuactors.mm.slab.slab_nolock import DeferredWork, kmalloc_nolock
 
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
 

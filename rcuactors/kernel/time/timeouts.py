@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..thread import ThreadState
 from .hrtimer import Hrtimer
-from .thread import ThreadState
 from .timer import Timer
 
 if TYPE_CHECKING:
-    from .cpu import Cpu
-    from .system import System
-    from .thread import Thread
+    from ..cpu import Cpu
+    from ..system import System
+    from ..thread import Thread
 
 
 async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> None:

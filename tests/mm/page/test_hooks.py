@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, Result, Run, RunOptions, run, scenario
-from rcuactors.mm.hooks import DebugPagealloc, Kasan, PageOwner
-from rcuactors.mm.irqsave import spin_trylock_irqsave
-from rcuactors.mm.lockless import alloc_pages_nolock
+from rcuactors.kernel.locking.irqsave import spin_trylock_irqsave
+from rcuactors.mm.page.hooks import DebugPagealloc, Kasan, PageOwner
+from rcuactors.mm.page.lockless import alloc_pages_nolock
 
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}

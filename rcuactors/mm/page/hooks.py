@@ -20,18 +20,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..context.locks import LockKind
-from ..context.trace import call_trace
-from ..context.violation import ViolationKind
-from .gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
-from .irqsave import spin_lock_irqsave, spin_unlock_irqrestore
+from ...context.locks import LockKind
+from ...context.trace import call_trace
+from ...context.violation import ViolationKind
+from ...kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
+from ..gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
+from ..objects import PAGE_OFFSET, PAGE_SIZE
 from .no_locks import Route
-from .objects import PAGE_OFFSET, PAGE_SIZE
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
-    from ..kernel.system import System
-    from ..kernel.thread import Thread
+    from ...kernel.cpu import Cpu
+    from ...kernel.system import System
+    from ...kernel.thread import Thread
     from .page_alloc import PageAllocator
 
 _DEPOT_FLAGS: Final = GFP_ATOMIC | GFP_KERNEL

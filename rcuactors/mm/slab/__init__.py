@@ -1,0 +1,1 @@
+"""The slab allocator (mm/slub.c): how versions guard a CPU's slab, and what designs add: sheaves, kmalloc_nolock()."""
