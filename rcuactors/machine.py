@@ -22,8 +22,9 @@ from .design_guard import blame
 from .design_loading import DesignChoice, as_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import DEFAULT_MAX_STEPS, Conductor
+from .engine.conductor import Conductor
 from .engine.events import EventStream, Sink
+from .engine.line import DEFAULT_MAX_STEPS
 from .eras import Era
 from .kernel.costs import CostModel
 from .kernel.cpu import Cpu
@@ -116,6 +117,7 @@ class Machine:
         """The same inside somebody else's `trio.run`."""
         self.conductor.on_quiescent = self._quiescent
         self.conductor.on_over = self._over
+        self.conductor.verdict = self.reporter.outcome
         await self.conductor.run(lambda: self._boot(body, name))
         if self.conductor.failure is not None:
             raise blame(self.conductor.failure)

@@ -21,8 +21,8 @@ from .context.violation import KernelBug
 from .design_loading import DesignChoice
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import DEFAULT_MAX_STEPS
 from .engine.events import DigestSink, Sink
+from .engine.line import DEFAULT_MAX_STEPS
 from .eras import DEFAULT_ERA, find_era
 from .errors import BadInput
 from .kapi import Kernel

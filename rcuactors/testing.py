@@ -19,8 +19,8 @@ from .context.violation import Violation
 from .design_loading import DesignChoice
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import DEFAULT_MAX_STEPS
 from .engine.events import Sink
+from .engine.line import DEFAULT_MAX_STEPS
 from .eras import DEFAULT_ERA
 from .explore import make_strategy
 from .report.text import splat_lines

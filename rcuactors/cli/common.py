@@ -12,8 +12,8 @@ import click
 from ..config import field_names, split_setting
 from ..design_loading import find_design
 from ..engine.choice import Timed
-from ..engine.conductor import DEFAULT_MAX_STEPS
 from ..engine.events import Sink
+from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA, find_era
 from ..errors import BadInput
 from ..explore import make_strategy

@@ -46,11 +46,13 @@ class Gate(Protocol):
 class Strand:
     """One Trio task under the conductor.
 
-    `order` is the stable number by which strands that return together are sorted.
+    `order` is the stable number by which strands that return together are sorted. `path` says who created it, and as
+    the how manieth of that label: unlike name and order it is the same in every schedule.
     """
 
     name: str
     order: int
+    path: str
     task: trio.lowlevel.Task | None = None
     granted: bool = False
     parked: bool = False
@@ -73,6 +75,15 @@ def _taken_back(trap: object, objection: BaseException) -> bool:
 def _waits_for_a_thread(trap: object) -> bool:
     """trio.to_thread: it ends in real time, which no virtual clock waits for."""
     return getattr(getattr(trap, "abort_func", None), "__module__", "") == "trio._threads"
+
+
+def _leave(gate: Gate, strand: Strand, conductor: Conductor) -> BaseException | None:
+    """Ask the gate. When it fails, the run is over, and the wait is taken back like one that it objects to."""
+    try:
+        return gate.leave(strand)
+    except Exception as error:
+        conductor.finish(error)
+        return RunOver()
 
 
 @types.coroutine
@@ -100,7 +111,7 @@ def _drive(
             )
             answer = yield trap
             continue
-        objection = gate.leave(strand)
+        objection = _leave(gate, strand, conductor)
         if objection is not None:
             # A wait that cannot be taken back has heard of the objection; it is waited for with the baton in hand.
             answer = outcome.Error(objection) if _taken_back(trap, objection) else (yield trap)

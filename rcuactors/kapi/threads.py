@@ -166,7 +166,9 @@ class Threads(KernelBase):
 
     async def cpu_relax(self) -> None:
         """One turn of a busy loop."""
-        await self._spend(self._cpu, self._system.costs.copy_user_ns)
+        cpu = self._cpu
+        cpu.yields = True
+        await self._spend(cpu, self._system.costs.copy_user_ns)
 
     # -- completions --
 

@@ -1,0 +1,201 @@
+"""Elections: the two ways in which "who goes next" is a decision. Pure data structures, without Trio.
+
+`ByClock` is a discrete-event simulation: the smallest clock goes first, and only actors that stand at the same
+nanosecond are a decision. `Anyone` asks at every point: whoever paused may go on, or time passes to the earliest who
+waits for a point of it; time then stretches so that it never runs backwards, as on a machine whose processors are
+stopped now and then. Which of the two is the strategy's matter.
+
+What the strategy is shown is the election itself behind a read-only face: nothing is built, named or sorted for a
+decision that nobody looks at.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from functools import partial
+from heapq import heappop, heappush
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from .decision import Race, Tie
+
+if TYPE_CHECKING:
+    from .actor import Actor
+    from .line import Line
+
+FOREVER: Final = 1 << 62
+"""A virtual time that no run reaches, in nanoseconds."""
+
+Entry = tuple[int, int, int, "Actor"]
+"""Due time, the actor's place in the stable order, ticket, actor."""
+
+_by_index = attrgetter("index")
+
+
+class Order(Protocol):
+    """One run's election. `asks_always`: every point is a decision, whatever the clocks say."""
+
+    asks_always: bool
+    put: Callable[[Entry], None]
+
+    def __init__(self, line: Line) -> None: ...
+
+    def earliest(self) -> int:
+        """When the first in line is due; FOREVER when nobody is."""
+        ...
+
+    def elect(self) -> Actor | None:
+        """Take the next one out of the line, its clock set to when it goes on; None when nobody is in line."""
+        ...
+
+
+class _Queue:
+    """Who waits for a point of time, earliest first. An entry counts while its ticket is the actor's."""
+
+    __slots__ = ("entries", "put")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.put: Callable[[Entry], None] = partial(heappush, self.entries)
+
+    def earliest(self) -> int:
+        """When the first is due."""
+        entries = self.entries
+        while entries and entries[0][3].ticket != entries[0][2]:
+            heappop(entries)
+        return entries[0][0] if entries else FOREVER
+
+
+class ByClock:
+    """The smallest clock goes first; ties are decisions."""
+
+    asks_always = False
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._queue = _Queue()
+        self.put, self.earliest = self._queue.put, self._queue.earliest
+        self._tie: list[Actor] = []
+        self._decision: Tie | None = None
+
+    def elect(self) -> Actor | None:
+        """The smallest clock, and the strategy's choice among equals."""
+        queue = self._queue.entries
+        while queue:
+            due, _, ticket, actor = heappop(queue)
+            if actor.ticket != ticket:
+                continue
+            if queue and queue[0][0] == due:
+                actor = self._break_tie(due, actor)
+            actor.clock = max(actor.clock, due)
+            return actor
+        return None
+
+    def _break_tie(self, due: int, first: Actor) -> Actor:
+        """Several actors stand at the same nanosecond."""
+        queue, tied = self._queue.entries, [first]
+        while queue and queue[0][0] == due:
+            entry = heappop(queue)
+            if entry[3].ticket == entry[2]:
+                tied.append(entry[3])
+        if len(tied) == 1:
+            return first
+        if self._decision is None:
+            self._decision = Tie()
+        decision = self._decision.ask_of(tied, self._line, due)
+        chosen = tied.pop(decision.place(self._line.choose(decision)))
+        for actor in tied:
+            heappush(queue, (due, actor.index, actor.ticket, actor))
+        return chosen
+
+
+class Anyone:
+    """Whoever could go on, and the earliest that waits for a point of time.
+
+    Whoever ran last and can go on stands in `current`, the others that can in `ready`, in the stable order.
+    """
+
+    asks_always = True
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._queue = _Queue()
+        self._decision = Race(self)
+        self.ready: list[Actor] = []
+        self.current: Actor | None = None
+        self.waiting: Actor | None = None
+        self.put: Callable[[Entry], None] = self._put
+
+    def _put(self, entry: Entry) -> None:
+        actor = entry[3]
+        if actor in self.ready:
+            self.ready.remove(actor)
+        if not actor.paused:
+            self._queue.put(entry)
+        elif actor is self._line.running:
+            self.current = actor
+        else:
+            insort(self.ready, actor, key=_by_index)
+
+    def earliest(self) -> int:
+        """When the first of all is due."""
+        paused = [actor.clock for actor in self.ready]
+        if self.current is not None:
+            paused.append(self.current.clock)
+        return min(self._queue.earliest(), *paused) if paused else self._queue.earliest()
+
+    def elect(self) -> Actor | None:
+        """The strategy's choice among all, as far as fairness leaves it one."""
+        line, ready, current = self._line, self.ready, self.current
+        now, due = line.now, self._queue.earliest()
+        held_since = line.fairness.seen if ready else due
+        left = self._left(now, held_since)
+        count = len(ready) + (current is not None)
+        self.waiting = None
+        if due != FOREVER and (not count or due <= now + left):
+            self.waiting = self._queue.entries[0][3]
+            count += 1
+        if not count:
+            return None
+        decision = self._decision
+        if not left and count > 1:
+            actor = self._longest_held()
+        elif count == 1:
+            actor = ready[0] if ready else current or self.waiting  # type: ignore[assignment]
+        else:
+            actor = decision.actor(line.choose(decision.ask_of(count, now)))
+        self._take(actor)
+        line.fairness.seen = now
+        actor.clock = max(actor.clock, now, due) if actor is self.waiting else max(actor.clock, now)
+        return actor
+
+    def _left(self, now: int, held_since: int) -> int:
+        """What the account has left, once the time is counted for which anybody has been held up."""
+        fairness = self._line.fairness
+        duration = now - max(fairness.seen, held_since)
+        if duration > 0 and fairness.left(now):
+            fairness.spend(now, duration)
+        return fairness.left(now)
+
+    def _longest_held(self) -> Actor:
+        """Who could have gone on for the longest time."""
+        candidates = [(actor.clock, actor.index, actor) for actor in self.ready]
+        if self.current is not None:
+            candidates.append((self.current.clock, self.current.index, self.current))
+        if self.waiting is not None:
+            entry = self._queue.entries[0]
+            candidates.append((entry[0], entry[1], entry[3]))
+        return min(candidates)[2]
+
+    def _take(self, actor: Actor) -> None:
+        """Out of the line; whoever ran last and does not go on is one of those that can."""
+        current, self.current = self.current, None
+        if actor is current:
+            return
+        if actor is self.waiting:
+            heappop(self._queue.entries)
+        else:
+            self.ready.remove(actor)
+        if current is not None:
+            insort(self.ready, current, key=_by_index)
