@@ -11,6 +11,7 @@ raised into the script that happens to stand there, which might catch it, and no
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import outcome
 import trio
@@ -22,6 +23,9 @@ from .errors import RunOver
 from .line import DEFAULT_MAX_STEPS, Line
 from .outside import Alarm, Outside
 from .strand import Body, Gate, Strand, strand_main
+
+_LONG_ALONE: Final = 5_000
+"""How often an actor elects itself before Trio gets a turn all the same, for Ctrl-C and timeouts in real time."""
 
 
 class Conductor(Line):
@@ -42,6 +46,7 @@ class Conductor(Line):
         # One object for ever: strands recognise the conductor's own suspension by it.
         self.abort: Callable[[object], trio.lowlevel.Abort] = lambda _raise_cancel: trio.lowlevel.Abort.FAILED
         self._seed = seed
+        self._alone = 0
         self._strands: dict[int, Strand] = {}
         self._strands_made = 0
         self._paths: dict[str, int] = {}
@@ -67,7 +72,7 @@ class Conductor(Line):
             self.outside.detach()
             self._tell_the_strategy()
         if self.cut_short and self.failure is None:
-            # Swallowed in the nursery, so that it does not leave it in a group: here it is raised again, as itself.
+            # Swallowed in the nursery: here it is raised again, as itself.
             await trio.lowlevel.checkpoint_if_cancelled()
 
     async def _conduct(self, set_up: Callable[[], None]) -> None:
@@ -84,6 +89,8 @@ class Conductor(Line):
                 self.finish(interrupt)
             finally:
                 self._dismiss()
+                # What is cancelled from outside ends by this scope, too, and so leaves no group of Cancelled.
+                nursery.cancel_scope.shield = True
                 nursery.cancel_scope.cancel()
 
     async def _begin(self, set_up: Callable[[], None]) -> None:
@@ -220,8 +227,8 @@ class Conductor(Line):
             return
         if self.limit == self.horizon <= actor.clock < self.earliest():
             # Only somebody outside wanted to be asked: for the model this is no point.
-            await self.outside.reach_limit()
-            if self.over:
+            await self.outside.reach_limit(actor.clock)
+            if self.over or not self.within_bounds(actor.clock):
                 raise RunOver
             return
         self.stop(actor)
@@ -268,6 +275,13 @@ class Conductor(Line):
             actor = self.elect()
             following = actor.strand if actor is not None and self.now < self.limit else await self._speaker(actor)
         if following is strand:
+            self._alone += 1
+            if self._alone < _LONG_ALONE:
+                return
+            self._alone = 0
+            await self.outside.let_trio_run()
+            if self.over:
+                raise RunOver
             return
         if following is not None:
             self._grant(following)
@@ -289,7 +303,7 @@ class Conductor(Line):
         With nobody in line: wait for those outside, or tell the machine that all is quiet.
         """
         if actor is not None and self.now >= self.limit:
-            await self.outside.reach_limit()
+            await self.outside.reach_limit(self.now)
         if actor is not None and not self.over:
             return actor.strand
         if self.running is not None:

@@ -147,7 +147,11 @@ class Line:
         if clock > self.now:
             self.steps += (clock - self.now) // 1000
             self.now = clock
-        if self.steps > self.max_steps:
+        return not self.over if self.steps <= self.max_steps else self.within_bounds(clock)
+
+    def within_bounds(self, clock: int) -> bool:
+        """Whether the run goes on: an actor that has come to `clock` without being seen may be too long busy."""
+        if self.steps + (clock - self.now) // 1000 > self.max_steps:
             self.finish(
                 StepBoundExceeded(
                     f"the scenario took more than {self.max_steps} steps: does it end? (--max-steps raises the bound)"

@@ -9,7 +9,7 @@ Trio's own number is kept beside it, since nanoseconds and float seconds do not 
 Tasks that are no part of the machine have deadlines, too: a timeout around the run, a test's own sleep. They are no
 actors, or a timeout around a run would change it. The conductor's `limit` is the first of them: who is elected at or
 after it waits until Trio has had its turns there. Under a real clock Trio looks after them itself between any two
-hand-overs.
+hand-overs; an actor that is alone for long makes a halt for that, and for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _SETTLE_TURNS: Final = 2
 _CLOSE: Final = 1e-9
 """Seconds within which two of Trio's deadlines are taken for one; a nanosecond, the model's resolution."""
+_BREATH_NS: Final = 250_000
+"""Virtual nanoseconds after which Trio gets a turn, if it has had none."""
 _ALARM_INDEX: Final = 1 << 30
 """Alarms stand behind every other actor in the stable order."""
 
@@ -57,7 +59,11 @@ class Outside:
         self._abandoned = False
         self._alarms: list[Alarm] = []
         self._own_deadline = math.inf
-        self._limit_seconds: float | None = None
+        self._deadline = math.inf
+        self._deadline_ns = FOREVER
+        self._asked = False
+        self._looking = False
+        self._hand_overs = 0
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -71,6 +77,7 @@ class Outside:
             self._own_deadline = trio.current_effective_deadline()
             clock.on_stall, clock.reader = self._stalled, self._time_for_who_asks
             self._look_for_deadlines()
+        self._set_the_limit(0)
 
     def detach(self) -> None:
         """The run is over: the clock stands where the run ended."""
@@ -89,14 +96,13 @@ class Outside:
 
         Anybody else is told the conductor's, and may be about to wait: his deadline is looked for at once.
         """
-        if self.settling or not trio.lowlevel.in_trio_task():
+        if self._looking or not trio.lowlevel.in_trio_task():
             return self._base
         conductor = self._conductor
         running = conductor.running
         if running is not None and trio.lowlevel.current_task() is running.strand.task:
             return self._seconds(running.clock)
-        if conductor.now < conductor.limit:
-            conductor.limit, self._limit_seconds = conductor.now, None
+        self._asked, conductor.limit = True, min(conductor.limit, conductor.now)
         return self._seconds(conductor.now)
 
     def _move_the_clock(self) -> None:
@@ -110,35 +116,46 @@ class Outside:
         self._clock.advance(alarm.seconds)
 
     def _look_for_deadlines(self) -> None:
-        """Set the limit to the first deadline in Trio that is not an alarm's."""
-        clock = self._clock
-        assert clock is not None
-        settling, self.settling = self.settling, True
+        """Note the first deadline in Trio that is not an alarm's."""
+        self._asked, self._deadline_ns, clock = False, FOREVER, self._clock
+        if clock is None:
+            return
+        self._looking = True
         # Trio tells how long it is until then, and nothing of whose deadline it is.
         seconds = clock.current_time() + trio.lowlevel.current_statistics().seconds_to_next_deadline
-        self.settling = settling
+        self._looking = False
         if abs(seconds - self._own_deadline) < _CLOSE:
             seconds = self._own_deadline
         else:
             seconds += _CLOSE
-        if math.isinf(seconds) or any(abs(seconds - alarm.seconds) <= 2 * _CLOSE for alarm in self._alarms):
-            self._limit_seconds = None
-            self._conductor.move_limit(FOREVER)
-        else:
-            self._limit_seconds = seconds
-            self._conductor.move_limit(self._nanoseconds(seconds))
+        if not math.isinf(seconds) and not any(abs(seconds - alarm.seconds) <= 2 * _CLOSE for alarm in self._alarms):
+            self._deadline, self._deadline_ns = seconds, self._nanoseconds(seconds)
 
-    async def reach_limit(self) -> None:
-        """Virtual time has come to the deadline of somebody who is no part of the machine: let Trio run him."""
-        conductor, clock = self._conductor, self._clock
-        assert clock is not None
-        while conductor.now >= conductor.limit and not conductor.over:
-            if self._limit_seconds is not None:
-                clock.advance(self._limit_seconds)
-            await self._let_trio_run()
-            self._look_for_deadlines()
+    def _set_the_limit(self, time_ns: int) -> None:
+        """The next deadline. An actor that goes on without asking takes breath before that."""
+        conductor = self._conductor
+        conductor.move_limit(self._deadline_ns if conductor.asks else min(self._deadline_ns, time_ns + _BREATH_NS))
 
-    async def _let_trio_run(self) -> None:
+    async def reach_limit(self, time_ns: int) -> None:
+        """Virtual time has come to the limit: let Trio run who is no part of the machine.
+
+        Unless nobody's deadline has come, and Trio has had its turn since: between any two hand-overs it has.
+        """
+        conductor = self._conductor
+        while time_ns >= conductor.limit and not conductor.over:
+            due = time_ns >= self._deadline_ns
+            if due and self._clock is not None:
+                self._clock.advance(self._deadline)
+            if due or self._asked or conductor.hand_overs == self._hand_overs:
+                # Whoever wakes at his deadline is told that time, however far the next actor has come.
+                self._looking = due
+                await self.let_trio_run()
+                self._look_for_deadlines()
+            self._hand_overs = conductor.hand_overs
+            self._set_the_limit(time_ns)
+
+    async def let_trio_run(self) -> None:
+        """A few turns for everybody who is no actor, or is on his way back."""
         self.settling = True
         try:
             for _ in range(_SETTLE_TURNS):
@@ -192,7 +209,7 @@ class Outside:
             # With nobody in line Trio may have moved our clock by itself, to the deadline of a task that is no strand.
             conductor.now = max(conductor.now, self._nanoseconds(self._clock.seconds))
             self._move_the_clock()
-        await self._let_trio_run()
+        await self.let_trio_run()
         returned, self._returned = sorted(self._returned, key=lambda entry: entry[0]), []
         for _, strand, gate in returned:
             self.strands -= 1
@@ -204,6 +221,7 @@ class Outside:
         if returned and self._clock is not None:
             # A deadline may have stood behind that of who has come back.
             self._look_for_deadlines()
+            self._set_the_limit(conductor.now)
 
     # -- the caretaker --------------------------------------------------------------------------------------------
 
