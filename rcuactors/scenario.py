@@ -172,10 +172,11 @@ class RunOptions:
 
 
 @contextmanager
-def _patient_collector() -> Iterator[None]:
+def patient_collector() -> Iterator[None]:
     """Let Python look for reference cycles less often meanwhile.
 
-    A run holds up to millions of live objects and makes next to no cycles.
+    A run holds up to millions of live objects and makes next to no cycles. Around many short runs it saves a look
+    after each of them.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
@@ -223,18 +224,24 @@ class Run:
 
         Raises what the scenario raises, and the first KernelBug under panic_on_warn.
         """
-        with _patient_collector():
-            trio.run(self.arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+        with patient_collector():
+            trio.run(self._arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
 
     async def arun(self) -> Result:
-        """The same inside somebody else's `trio.run`, on its clock."""
+        """The same inside somebody else's `trio.run`, on its clock.
+
+        Cancelled from outside, it is over at once, and `result()` has what was found until then.
+        """
+        await self._arun()
+        return self.result()
+
+    async def _arun(self) -> None:
         try:
             await self.machine.arun(self._main, self.scenario.name)
         except Exception as error:
             self._note_reports(error)
             raise
-        return self.result()
 
     def _note_reports(self, error: Exception) -> None:
         """Have an error tell what was reported before it: nobody who only sees the error shall miss that."""

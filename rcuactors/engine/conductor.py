@@ -10,7 +10,9 @@ raised into the script that happens to stand there, which might catch it, and no
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import outcome
@@ -163,16 +165,16 @@ class Conductor(Line):
         return strand
 
     def spawn(self, strand: Strand, body: Body, gate: Gate, nursery: trio.Nursery | None = None) -> None:
-        """Start the strand's task. It does nothing until it is granted the baton."""
+        """Say what the strand's task will be. It is made when the strand is first granted the baton.
+
+        That may have happened already. The task has the context variables of who calls here.
+        """
         where = nursery or self._nursery
         assert where is not None, "spawn() is for a run in progress"
-        where.start_soon(strand_main, body, strand, gate, self, name=strand.name)
-
-    async def first_turn(self, strand: Strand) -> None:
-        """Wait for the first grant; it may have come already."""
-        strand.task = trio.lowlevel.current_task()
-        if not strand.granted:
-            await self.park(strand)
+        make = partial(where.start_soon, strand_main, body, strand, gate, self, name=strand.name)
+        strand.start = partial(contextvars.copy_context().run, make)
+        if strand.granted:
+            strand.start()
 
     async def strand_ended(self, strand: Strand, gate: Gate, error: BaseException | None) -> None:
         """A strand's body has returned or raised: the baton goes on without it."""
@@ -201,6 +203,8 @@ class Conductor(Line):
             trio.lowlevel.reschedule(strand.task)
         else:
             strand.granted = True
+            if strand.start is not None:
+                strand.start()
 
     async def park(self, strand: Strand) -> None:
         """Stand still until the baton is granted. Raises RunOver when the run ends first."""
@@ -223,7 +227,7 @@ class Conductor(Line):
 
     async def pause(self, actor: Actor) -> None:
         """Let every actor go first that the strategy wants to go first."""
-        if self.goes_on(actor):
+        if not self.asks and self.goes_on(actor):
             return
         if self.limit == self.horizon <= actor.clock < self.earliest():
             # Only somebody outside wanted to be asked: for the model this is no point.

@@ -24,19 +24,30 @@ class Fairness:
     """The account of one run."""
 
     def __init__(self) -> None:
-        self._spent = 0
+        self._rest = HELD_UP_NS
         self._ends = PERIOD_NS
-        self.seen = 0
-        """The point of virtual time up to which hold-ups have been counted."""
+        self._counted = 0
 
     def left(self, now: int) -> int:
-        """How many nanoseconds somebody may be held up from now on; 0: nobody may."""
+        """How many nanoseconds somebody may be held up from now on; 0 or less: nobody may."""
         if now >= self._ends:
-            self._spent, self._ends = 0, now + PERIOD_NS
-        return max(HELD_UP_NS - self._spent, 0)
+            self._rest, self._ends = HELD_UP_NS, now + PERIOD_NS
+        return self._rest
 
     def spend(self, now: int, duration_ns: int) -> None:
-        """Somebody has been held up, or will be."""
+        """Somebody will be held up."""
+        self._rest = self.left(now) - duration_ns
+
+    def count(self, now: int, *, held_since: int) -> int:
+        """What is left, now that somebody has been held up since then, or since it was counted last.
+
+        An account that is empty already is not charged: then nobody was held up but by those who waited longer.
+        """
         if now >= self._ends:
-            self._spent, self._ends = 0, now + PERIOD_NS
-        self._spent += duration_ns
+            self._rest, self._ends = HELD_UP_NS, now + PERIOD_NS
+        counted, self._counted = self._counted, now
+        if held_since < counted:  # noqa: PLR1730 - faster than max(), at every point
+            held_since = counted
+        if now > held_since and self._rest > 0:
+            self._rest -= now - held_since
+        return self._rest

@@ -96,7 +96,7 @@ class Line:
         """For how long the strategy holds the actor up, within what fairness leaves."""
         assert self._hold_up is not None
         longest = self.fairness.left(self.now)
-        if not longest:
+        if longest <= 0:
             return 0
         hold = self.choose(self._hold_up.ask_of(actor, self.now, longest))
         self.fairness.spend(self.now, hold)
@@ -143,11 +143,12 @@ class Line:
 
     def count_step(self, clock: int) -> bool:
         """One step, and one for each microsecond that an actor was busy since it was seen; False after the last."""
-        self.steps += 1
+        steps = self.steps + 1
         if clock > self.now:
-            self.steps += (clock - self.now) // 1000
+            steps += (clock - self.now) // 1000
             self.now = clock
-        return not self.over if self.steps <= self.max_steps else self.within_bounds(clock)
+        self.steps = steps
+        return not self.over if steps <= self.max_steps else self.within_bounds(clock)
 
     def within_bounds(self, clock: int) -> bool:
         """Whether the run goes on: an actor that has come to `clock` without being seen may be too long busy."""

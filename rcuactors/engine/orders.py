@@ -74,14 +74,14 @@ class ByClock:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._queue = _Queue()
-        self.put, self.earliest = self._queue.put, self._queue.earliest
+        self.queue = _Queue()
+        self.put, self.earliest = self.queue.put, self.queue.earliest
         self._tie: list[Actor] = []
         self._decision: Tie | None = None
 
     def elect(self) -> Actor | None:
         """The smallest clock, and the strategy's choice among equals."""
-        queue = self._queue.entries
+        queue = self.queue.entries
         while queue:
             due, _, ticket, actor = heappop(queue)
             if actor.ticket != ticket:
@@ -94,7 +94,7 @@ class ByClock:
 
     def _break_tie(self, due: int, first: Actor) -> Actor:
         """Several actors stand at the same nanosecond."""
-        queue, tied = self._queue.entries, [first]
+        queue, tied = self.queue.entries, [first]
         while queue and queue[0][0] == due:
             entry = heappop(queue)
             if entry[3].ticket == entry[2]:
@@ -120,7 +120,7 @@ class Anyone:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._queue = _Queue()
+        self.queue = _Queue()
         self._decision = Race(self)
         self.ready: list[Actor] = []
         self.current: Actor | None = None
@@ -132,7 +132,7 @@ class Anyone:
         if actor in self.ready:
             self.ready.remove(actor)
         if not actor.paused:
-            self._queue.put(entry)
+            self.queue.put(entry)
         elif actor is self._line.running:
             self.current = actor
         else:
@@ -143,58 +143,47 @@ class Anyone:
         paused = [actor.clock for actor in self.ready]
         if self.current is not None:
             paused.append(self.current.clock)
-        return min(self._queue.earliest(), *paused) if paused else self._queue.earliest()
+        return min(self.queue.earliest(), *paused) if paused else self.queue.earliest()
 
     def elect(self) -> Actor | None:
         """The strategy's choice among all, as far as fairness leaves it one."""
-        line, ready, current = self._line, self.ready, self.current
-        now, due = line.now, self._queue.earliest()
-        held_since = line.fairness.seen if ready else due
-        left = self._left(now, held_since)
-        count = len(ready) + (current is not None)
+        line, ready, current, now = self._line, self.ready, self.current, self._line.now
+        due = self.queue.earliest()
+        left = line.fairness.count(now, held_since=0 if ready else due)
         self.waiting = None
-        if due != FOREVER and (not count or due <= now + left):
-            self.waiting = self._queue.entries[0][3]
+        count = len(ready) if current is None else len(ready) + 1
+        if due <= now or due <= now + left or (not count and due != FOREVER):
+            self.waiting = self.queue.entries[0][3]
             count += 1
-        if not count:
-            return None
-        decision = self._decision
-        if not left and count > 1:
-            actor = self._longest_held()
-        elif count == 1:
+        if count > 1:
+            actor = self._decide(count, now) if left > 0 else self._longest_held()
+        elif count:
             actor = ready[0] if ready else current or self.waiting  # type: ignore[assignment]
         else:
-            actor = decision.actor(line.choose(decision.ask_of(count, now)))
-        self._take(actor)
-        line.fairness.seen = now
-        actor.clock = max(actor.clock, now, due) if actor is self.waiting else max(actor.clock, now)
+            return None
+        if actor is current:
+            self.current = None
+        else:
+            self._take(actor)
+        if actor.clock < now:  # noqa: PLR1730 - faster than max(), at every point
+            actor.clock = now
         return actor
 
-    def _left(self, now: int, held_since: int) -> int:
-        """What the account has left, once the time is counted for which anybody has been held up."""
-        fairness = self._line.fairness
-        duration = now - max(fairness.seen, held_since)
-        if duration > 0 and fairness.left(now):
-            fairness.spend(now, duration)
-        return fairness.left(now)
+    def _decide(self, count: int, now: int) -> Actor:
+        decision = self._decision
+        return decision.actor(self._line.choose(decision.ask_of(count, now)))
 
     def _longest_held(self) -> Actor:
         """Who could have gone on for the longest time."""
-        candidates = [(actor.clock, actor.index, actor) for actor in self.ready]
-        if self.current is not None:
-            candidates.append((self.current.clock, self.current.index, self.current))
-        if self.waiting is not None:
-            entry = self._queue.entries[0]
-            candidates.append((entry[0], entry[1], entry[3]))
-        return min(candidates)[2]
+        candidates = [*self.ready, *(actor for actor in (self.current, self.waiting) if actor is not None)]
+        return min(candidates, key=lambda actor: (actor.due, actor.index))
 
     def _take(self, actor: Actor) -> None:
         """Out of the line; whoever ran last and does not go on is one of those that can."""
         current, self.current = self.current, None
-        if actor is current:
-            return
         if actor is self.waiting:
-            heappop(self._queue.entries)
+            heappop(self.queue.entries)
+            actor.clock = max(actor.clock, actor.due)
         else:
             self.ready.remove(actor)
         if current is not None:

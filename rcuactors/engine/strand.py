@@ -54,6 +54,7 @@ class Strand:
     order: int
     path: str
     task: trio.lowlevel.Task | None = None
+    start: Callable[[], None] | None = None
     granted: bool = False
     parked: bool = False
     coroutine: Coroutine[Any, Any, None] | None = None
@@ -125,10 +126,12 @@ def _drive(
 
 
 async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conductor) -> None:
-    """Wait for the first grant, run the body, and pass the baton on at the end. An error of the body ends the run."""
+    """Run the body with the baton in hand, and pass it on at the end. An error of the body ends the run."""
+    if conductor.over:
+        return
+    strand.task = trio.lowlevel.current_task()
     error: BaseException | None = None
     try:
-        await conductor.first_turn(strand)
         strand.coroutine = body()
         await _drive(strand.coroutine, strand, gate, conductor)
     except (RunOver, trio.Cancelled):
