@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -51,6 +51,9 @@ class Actor:
     looked at. `paused` is true for an actor that could go on at once, false for one that waits for a point of time;
     `due` is since when, or from when on, it can. `yields` says that it would rather have others go first.
     """
+
+    driven: ClassVar[bool] = False
+    """It has no Trio task: who elects it drives its coroutine to the next wait, there and then (`Device`)."""
 
     name: str
     index: int

@@ -21,12 +21,13 @@ import trio
 from ..errors import NothingLeft
 from .actor import BLOCKED, Actor, Message
 from .choice import Outcome, Strategy
+from .device import Device
 from .errors import RunOver
 from .line import DEFAULT_MAX_STEPS, Line
 from .outside import Alarm, Outside
-from .strand import Body, Gate, Strand, strand_main
+from .strand import Body, Gate, Strand, drive_to_its_next_wait, stand_still, strand_main
 
-_LONG_ALONE: Final = 5_000
+_LONG_ALONE: Final = 100
 """How often an actor elects itself before Trio gets a turn all the same, for Ctrl-C and timeouts in real time."""
 
 
@@ -126,6 +127,8 @@ class Conductor(Line):
             if strand.parked and strand.task is not None:
                 strand.parked = False
                 trio.lowlevel.reschedule(strand.task, outcome.Error(RunOver()))
+            elif strand.gate is not None and strand.coroutine is not None:
+                strand.coroutine.close()
 
     def _remember(self, error: Exception) -> None:
         """Something went wrong after the end: that is what the run is remembered for, unless it had failed before."""
@@ -167,8 +170,11 @@ class Conductor(Line):
     def spawn(self, strand: Strand, body: Body, gate: Gate, nursery: trio.Nursery | None = None) -> None:
         """Say what the strand's task will be. It is made when the strand is first granted the baton.
 
-        That may have happened already. The task has the context variables of who calls here.
+        That may have happened already. The task has the context variables of who calls here. A device gets no task.
         """
+        if isinstance(gate, Device):
+            strand.gate, strand.coroutine = gate, body()
+            return
         where = nursery or self._nursery
         assert where is not None, "spawn() is for a run in progress"
         make = partial(where.start_soon, strand_main, body, strand, gate, self, name=strand.name)
@@ -191,7 +197,9 @@ class Conductor(Line):
 
     async def pass_on(self) -> None:
         """Give the baton to who is next, from a task that is no strand or none any more."""
-        following = await self._next_strand()
+        if self.outside.strands:
+            await self.outside.settle()
+        following = await self._next_strand(self.elect())
         if following is not None:
             self._grant(following)
 
@@ -229,12 +237,14 @@ class Conductor(Line):
         """Let every actor go first that the strategy wants to go first."""
         if not self.asks and self.goes_on(actor):
             return
-        if self.limit == self.horizon <= actor.clock < self.earliest():
-            # Only somebody outside wanted to be asked: for the model this is no point.
-            await self.outside.reach_limit(actor.clock)
+        if not self.asks and self.halt <= actor.clock < self.earliest():
+            unseen = self.horizon == self.halt and not actor.attention
+            await self.outside.halt(actor.clock)
             if self.over or not self.within_bounds(actor.clock):
                 raise RunOver
-            return
+            # Where only somebody outside wanted to be asked, this is no point for the model.
+            if unseen or self.goes_on(actor):
+                return
         self.stop(actor)
         await self._hand_over(actor.strand)
 
@@ -268,48 +278,77 @@ class Conductor(Line):
     # -- electing ----------------------------------------------------------------------------------------------------
 
     async def _hand_over(self, strand: Strand) -> None:
+        if strand.gate is not None:
+            await stand_still()
+            return
         if trio.lowlevel.current_task() is not strand.task:
             raise RuntimeError(
                 f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
                 "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
             )
         if self.outside.strands:
-            following = await self._next_strand()
-        else:
+            await self.outside.settle()
+        actor = self.elect()
+        while actor is not None and actor.driven and self.now < self.limit and not self.outside.strands:
+            self._drive(actor)
             actor = self.elect()
-            following = actor.strand if actor is not None and self.now < self.limit else await self._speaker(actor)
+        if actor is not None and not actor.driven and self.now < self.limit and not self.outside.strands:
+            following: Strand | None = actor.strand
+        else:
+            following = await self._next_strand(actor)
         if following is strand:
             self._alone += 1
-            if self._alone < _LONG_ALONE:
-                return
-            self._alone = 0
-            await self.outside.let_trio_run()
-            if self.over:
-                raise RunOver
+            if self._alone >= _LONG_ALONE:
+                await self._breathe()
             return
         if following is not None:
             self._grant(following)
-        await self.park(strand)
+        # As in park(), which would be one call more at each hand-over.
+        if self.over:
+            raise RunOver
+        strand.parked = True
+        await trio.lowlevel.wait_task_rescheduled(self.abort)
 
-    async def _next_strand(self) -> Strand | None:
-        """Elect, with those outside settled first and their deadlines passed through."""
-        while True:
+    async def _breathe(self) -> None:
+        """Nobody else has had the baton for long: let Trio look around."""
+        self._alone = 0
+        await self.outside.let_trio_run(1)
+        if self.over:
+            raise RunOver
+
+    async def _next_strand(self, actor: Actor | None) -> Strand | None:
+        """Who speaks for the elected actor, or for the next one that is elected and has a Trio task.
+
+        Those outside are settled first, and the deadlines of others that have come before.
+        """
+        while actor is not None:
+            if isinstance(actor, Alarm):
+                self.outside.ring(actor)
+            else:
+                if self.now >= self.limit:
+                    await self.outside.reach_limit(self.now)
+                if self.over:
+                    break
+                if not actor.driven:
+                    return actor.strand
+                self._drive(actor)
             if self.outside.strands:
                 await self.outside.settle()
             actor = self.elect()
-            if not isinstance(actor, Alarm):
-                return await self._speaker(actor)
-            self.outside.ring(actor)
+        self._nobody()
+        return None
 
-    async def _speaker(self, actor: Actor | None) -> Strand | None:
-        """Who speaks for the elected actor, after those outside the machine whose time has come before.
+    def _drive(self, device: Actor) -> None:
+        strand = device.strand
+        assert strand.gate is not None
+        try:
+            if not drive_to_its_next_wait(strand, strand.gate):
+                del self._strands[strand.order]
+        except Exception as error:
+            self.finish(error)
 
-        With nobody in line: wait for those outside, or tell the machine that all is quiet.
-        """
-        if actor is not None and self.now >= self.limit:
-            await self.outside.reach_limit(self.now)
-        if actor is not None and not self.over:
-            return actor.strand
+    def _nobody(self) -> None:
+        """With nobody in line: wait for those outside, or tell the machine that all is quiet."""
         if self.running is not None:
             # Who acted last has been busy since it was elected.
             self.now = max(self.now, self.running.clock)
@@ -318,7 +357,6 @@ class Conductor(Line):
             self.outside.abandon()
         elif not self.over:
             self.quiescent()
-        return None
 
     def quiescent(self) -> None:
         """Nobody can go on and no timer is armed: the run is over, when the machine has said what it thinks of that."""

@@ -22,18 +22,22 @@ DEFAULT_MAX_STEPS: Final = 10_000_000
 They are points at which the conductor was asked, and microseconds that its busiest actor was busy.
 """
 
+LONG_UNSEEN_NS: Final = 12_000_000
+"""How long an actor may go on unseen though nobody else is due: longer than a jiffy, so that no tick is missed."""
+
 
 class Line:
     """Who goes next, in one run.
 
     `now` is the clock of who was elected last, in virtual nanoseconds. `asks` counts the reasons for which the running
-    actor has to ask at each point. `limit` is a virtual time at which it has to ask whatever stands in line.
+    actor has to ask at each point. `limit` is a virtual time at which it has to ask whatever stands in line; `halt`
+    that, or the time at which it will have been unseen for too long.
     """
 
     def __init__(self, strategy: Strategy, *, max_steps: int = DEFAULT_MAX_STEPS) -> None:
         self.now = 0
         self.horizon = FOREVER
-        self.limit = FOREVER
+        self.limit = self.halt = FOREVER
         self.steps = 0
         self.choices = 0
         self.max_steps = max_steps
@@ -72,18 +76,31 @@ class Line:
         """Whether an actor at a point goes on without an election, since everybody else is due later."""
         if self.asks or self.over:
             return False
-        clock, earliest = actor.clock, self.earliest()
-        if clock >= earliest or clock >= self.limit:
+        clock, earliest, halt = actor.clock, self.earliest(), self.halt
+        if clock >= earliest or clock >= halt:
             return False
-        self.horizon = min(self.limit, earliest)
+        # The halt stays where it is: an actor that is at points all the time may be alone for long, too.
+        self.horizon = min(earliest, halt)
         self.count_step(clock)
         return True
+
+    def _see_ahead(self, clock: int, earliest: int) -> None:
+        """Set the horizon of the running actor."""
+        limit, halt = self.limit, clock + LONG_UNSEEN_NS
+        if limit < halt:  # noqa: PLR1730 - faster than min(), on the hot path
+            halt = limit
+        self.halt = halt
+        self.horizon = earliest if earliest < halt else halt  # noqa: FURB136 - likewise
 
     def move_limit(self, limit: int) -> None:
         """From another point of time on the running actor has to ask."""
         self.limit = limit
         if self.horizon >= 0 and not self.asks:
-            self.horizon = min(self.earliest(), limit)
+            self._see_ahead(self.now, self.earliest())
+
+    def go_on_unseen(self, clock: int) -> None:
+        """The running actor has come to a halt that was no point of the model's, and goes on."""
+        self._see_ahead(clock, self.earliest())
 
     def stop(self, actor: Actor) -> None:
         """An actor at a point stands in line again, held up there if the strategy wants that."""
@@ -117,8 +134,7 @@ class Line:
         if self.asks:
             self.horizon = -1
         else:
-            earliest = self.earliest()
-            self.horizon = min(self.limit, earliest)
+            self._see_ahead(actor.clock, self.earliest())
         self.running = actor
         # When that was the last step, whoever asked unwinds, and nobody else moves: Trio would choose when.
         return actor if self.count_step(actor.clock) else None

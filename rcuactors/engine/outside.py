@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _SETTLE_TURNS: Final = 2
 _CLOSE: Final = 1e-9
 """Seconds within which two of Trio's deadlines are taken for one; a nanosecond, the model's resolution."""
-_BREATH_NS: Final = 250_000
-"""Virtual nanoseconds after which Trio gets a turn, if it has had none."""
 _ALARM_INDEX: Final = 1 << 30
 """Alarms stand behind every other actor in the stable order."""
 
@@ -61,9 +59,7 @@ class Outside:
         self._own_deadline = math.inf
         self._deadline = math.inf
         self._deadline_ns = FOREVER
-        self._asked = False
         self._looking = False
-        self._hand_overs = 0
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -77,7 +73,6 @@ class Outside:
             self._own_deadline = trio.current_effective_deadline()
             clock.on_stall, clock.reader = self._stalled, self._time_for_who_asks
             self._look_for_deadlines()
-        self._set_the_limit(0)
 
     def detach(self) -> None:
         """The run is over: the clock stands where the run ended."""
@@ -102,7 +97,8 @@ class Outside:
         running = conductor.running
         if running is not None and trio.lowlevel.current_task() is running.strand.task:
             return self._seconds(running.clock)
-        self._asked, conductor.limit = True, min(conductor.limit, conductor.now)
+        # Not the halt: who runs is not disturbed before he comes to a point.
+        conductor.limit = min(conductor.limit, conductor.now)
         return self._seconds(conductor.now)
 
     def _move_the_clock(self) -> None:
@@ -116,10 +112,9 @@ class Outside:
         self._clock.advance(alarm.seconds)
 
     def _look_for_deadlines(self) -> None:
-        """Note the first deadline in Trio that is not an alarm's."""
-        self._asked, self._deadline_ns, clock = False, FOREVER, self._clock
-        if clock is None:
-            return
+        """Set the limit to the first deadline in Trio that is not an alarm's."""
+        clock = self._clock
+        assert clock is not None
         self._looking = True
         # Trio tells how long it is until then, and nothing of whose deadline it is.
         seconds = clock.current_time() + trio.lowlevel.current_statistics().seconds_to_next_deadline
@@ -130,35 +125,34 @@ class Outside:
             seconds += _CLOSE
         if not math.isinf(seconds) and not any(abs(seconds - alarm.seconds) <= 2 * _CLOSE for alarm in self._alarms):
             self._deadline, self._deadline_ns = seconds, self._nanoseconds(seconds)
-
-    def _set_the_limit(self, time_ns: int) -> None:
-        """The next deadline. An actor that goes on without asking takes breath before that."""
-        conductor = self._conductor
-        conductor.move_limit(self._deadline_ns if conductor.asks else min(self._deadline_ns, time_ns + _BREATH_NS))
+        else:
+            self._deadline_ns = FOREVER
+        self._conductor.move_limit(self._deadline_ns)
 
     async def reach_limit(self, time_ns: int) -> None:
-        """Virtual time has come to the limit: let Trio run who is no part of the machine.
-
-        Unless nobody's deadline has come, and Trio has had its turn since: between any two hand-overs it has.
-        """
+        """Virtual time has come to the limit: let those have their turns who are no part of the machine."""
         conductor = self._conductor
         while time_ns >= conductor.limit and not conductor.over:
-            due = time_ns >= self._deadline_ns
-            if due and self._clock is not None:
+            if time_ns >= self._deadline_ns and self._clock is not None:
                 self._clock.advance(self._deadline)
-            if due or self._asked or conductor.hand_overs == self._hand_overs:
                 # Whoever wakes at his deadline is told that time, however far the next actor has come.
-                self._looking = due
-                await self.let_trio_run()
-                self._look_for_deadlines()
-            self._hand_overs = conductor.hand_overs
-            self._set_the_limit(time_ns)
+                self._looking = True
+            await self.let_trio_run()
+            self._look_for_deadlines()
 
-    async def let_trio_run(self) -> None:
+    async def halt(self, time_ns: int) -> None:
+        """An actor has gone on unseen for long, or to the limit."""
+        if time_ns >= self._conductor.limit:
+            await self.reach_limit(time_ns)
+        else:
+            await self.let_trio_run()
+        self._conductor.go_on_unseen(time_ns)
+
+    async def let_trio_run(self, turns: int = _SETTLE_TURNS) -> None:
         """A few turns for everybody who is no actor, or is on his way back."""
         self.settling = True
         try:
-            for _ in range(_SETTLE_TURNS):
+            for _ in range(turns):
                 await trio.lowlevel.cancel_shielded_checkpoint()
         finally:
             self.settling = False
@@ -221,7 +215,6 @@ class Outside:
         if returned and self._clock is not None:
             # A deadline may have stood behind that of who has come back.
             self._look_for_deadlines()
-            self._set_the_limit(conductor.now)
 
     # -- the caretaker --------------------------------------------------------------------------------------------
 
