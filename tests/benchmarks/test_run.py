@@ -33,6 +33,7 @@ def test_every_figure_is_measured(benchmarks: ModuleType) -> None:
         benchmarks.memory_follows_outstanding(50),
         benchmarks.many_cpus(200, 1),
         benchmarks.hand_overs_against_trio(200, 1),
+        benchmarks.schedules_under_random(3, 1),
     ]
     share = benchmarks.validation(2_000, 1)
     assert share.ratio < 1

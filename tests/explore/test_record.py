@@ -10,6 +10,7 @@ import pytest
 from rcuactors import Kernel, Result, RunOptions, Scenario, run, scenario
 from rcuactors.engine.choice import Outcome, Strategy, Taken
 from rcuactors.engine.decision import HOLD_UP, Decision
+from rcuactors.engine.orders import Anyone
 from rcuactors.errors import BadInput, ReplayDiverged
 from rcuactors.explore import Decisions, Record, Replay, make_strategy
 from rcuactors.loading import find_scenarios, load_scenario
@@ -241,3 +242,52 @@ def test_no_hold_up_is_longer_than_the_engine_allows() -> None:
 def test_bad_strategy_names_are_bad_input() -> None:
     with pytest.raises(BadInput):
         make_strategy("holds")
+
+
+# -- the worst strategies there are ---------------------------------------------------------------------------------
+
+
+class Starves(Strategy):
+    """Never lets the victim go on while anything else can happen: the first of it, or the last, which is time."""
+
+    name = "starves"
+    order = Anyone
+
+    def __init__(self, victim: str, pick: int) -> None:
+        self.victim, self.pick = victim, pick
+
+    def choose(self, decision: Decision) -> int:
+        others = [index for index in range(decision.count) if not decision.option(index).startswith(self.victim)]
+        return others[self.pick] if others else 0
+
+
+@scenario(settings={"nr_cpus": "3"})
+async def readers_and_barrier(k: Kernel) -> None:
+    """What stalls, hangs or deadlocks when somebody does not go on: readers, locks, grace periods, workers, sleeps."""
+    lock = k.mutex("lock")
+
+    async def works() -> None:
+        for _ in range(15):
+            k.rcu_read_lock()
+            await k.udelay(3)
+            k.rcu_read_unlock()
+            await k.mutex_lock(lock)
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+            await k.mutex_unlock(lock)
+            await k.usleep_range(100, 200)
+
+    async with k.open_nursery() as nursery:
+        for cpu in range(3):
+            await nursery.start_soon(works, cpu=cpu)
+    await k.synchronize_rcu()
+
+
+@pytest.mark.parametrize("victim", ["cpu0", "cpu1", "hrtimer", "rcu_preempt", "workqueue"])
+@pytest.mark.parametrize("pick", [0, -1], ids=["somebody else first", "time first"])
+@pytest.mark.parametrize("build", BUILDS)
+def test_no_strategy_makes_up_a_stall_or_a_deadlock(victim: str, build: str, pick: int) -> None:
+    options = RunOptions(settings=BUILDS[build])
+    result = run(readers_and_barrier, attrs.evolve(options, strategy=Starves(victim, pick)))
+    assert result.outcome() == "clean"
+    # It did hold things up.
+    assert result.end_ns > run(readers_and_barrier, options).end_ns * (3 if pick else 1)
