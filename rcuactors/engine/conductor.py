@@ -17,6 +17,7 @@ from typing import Final
 
 import outcome
 import trio
+from trio.lowlevel import current_task, reschedule, wait_task_rescheduled
 
 from ..errors import NothingLeft
 from .actor import BLOCKED, Actor, Message
@@ -208,7 +209,7 @@ class Conductor(Line):
         if strand.parked:
             strand.parked = False
             assert strand.task is not None
-            trio.lowlevel.reschedule(strand.task)
+            reschedule(strand.task)
         else:
             strand.granted = True
             if strand.start is not None:
@@ -278,10 +279,10 @@ class Conductor(Line):
     # -- electing ----------------------------------------------------------------------------------------------------
 
     async def _hand_over(self, strand: Strand) -> None:
-        if strand.gate is not None:
-            await stand_still()
-            return
-        if trio.lowlevel.current_task() is not strand.task:
+        if current_task() is not strand.task:
+            if strand.gate is not None:
+                await stand_still()
+                return
             raise RuntimeError(
                 f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
                 "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
@@ -307,7 +308,7 @@ class Conductor(Line):
         if self.over:
             raise RunOver
         strand.parked = True
-        await trio.lowlevel.wait_task_rescheduled(self.abort)
+        await wait_task_rescheduled(self.abort)
 
     async def _breathe(self) -> None:
         """Nobody else has had the baton for long: let Trio look around."""

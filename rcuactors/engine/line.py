@@ -47,6 +47,7 @@ class Line:
         self.fairness = Fairness()
         self._strategy = strategy
         self._tickets = 0
+        self._elected = 0
         self._order = strategy.order(self)
         self._put = self._order.put
         self.earliest: Callable[[], int] = self._order.earliest
@@ -76,38 +77,45 @@ class Line:
         """Whether an actor at a point goes on without an election, since everybody else is due later."""
         if self.asks or self.over:
             return False
-        clock, earliest, halt = actor.clock, self.earliest(), self.halt
-        if clock >= earliest or clock >= halt:
+        clock, earliest = actor.clock, self.earliest()
+        if clock >= earliest:
             return False
-        # The halt stays where it is: an actor that is at points all the time may be alone for long, too.
-        self.horizon = min(earliest, halt)
+        if earliest < self.halt:
+            self.horizon = earliest
+        else:
+            # Counted from its election: an actor that is at points all the time may be alone for long, too.
+            self._see_ahead(earliest)
+            if clock >= self.halt:
+                return False
         self.count_step(clock)
         return True
 
-    def _see_ahead(self, clock: int, earliest: int) -> None:
-        """Set the horizon of the running actor."""
-        limit, halt = self.limit, clock + LONG_UNSEEN_NS
-        if limit < halt:  # noqa: PLR1730 - faster than min(), on the hot path
-            halt = limit
-        self.halt = halt
-        self.horizon = earliest if earliest < halt else halt  # noqa: FURB136 - likewise
+    def _see_ahead(self, earliest: int) -> None:
+        """Set halt and horizon of the running actor."""
+        self.halt = min(self.limit, self._elected + LONG_UNSEEN_NS)
+        self.horizon = min(earliest, self.halt)
 
     def move_limit(self, limit: int) -> None:
         """From another point of time on the running actor has to ask."""
         self.limit = limit
+        self.halt = min(self.halt, limit)
         if self.horizon >= 0 and not self.asks:
-            self._see_ahead(self.now, self.earliest())
+            self._see_ahead(self.earliest())
 
     def go_on_unseen(self, clock: int) -> None:
         """The running actor has come to a halt that was no point of the model's, and goes on."""
-        self._see_ahead(clock, self.earliest())
+        self._elected = clock
+        self._see_ahead(self.earliest())
 
     def stop(self, actor: Actor) -> None:
         """An actor at a point stands in line again, held up there if the strategy wants that."""
         # Its busy time counts before anybody else is elected, whose clock says nothing of it.
         self.count_step(actor.clock)
-        hold = self._hold(actor) if self._hold_up is not None else 0
-        self.enqueue(actor, actor.clock + hold, paused=not hold)
+        if self._hold_up is None:
+            self.enqueue(actor, actor.clock, paused=True)
+        else:
+            hold = self._hold(actor)
+            self.enqueue(actor, actor.clock + hold, paused=not hold)
 
     def _hold(self, actor: Actor) -> int:
         """For how long the strategy holds the actor up, within what fairness leaves."""
@@ -134,7 +142,12 @@ class Line:
         if self.asks:
             self.horizon = -1
         else:
-            self._see_ahead(actor.clock, self.earliest())
+            self._elected = actor.clock
+            earliest = self.earliest()
+            if earliest < self.halt:
+                self.horizon = earliest
+            else:
+                self._see_ahead(earliest)
         self.running = actor
         # When that was the last step, whoever asked unwinds, and nobody else moves: Trio would choose when.
         return actor if self.count_step(actor.clock) else None
