@@ -19,3 +19,11 @@ class StepBoundExceeded(BadInput):
 
 class DesignError(BadInput):
     """A design out of a user's file went wrong while it ran: the message names the file and the line."""
+
+
+class NothingLeft(RcuactorsError):
+    """A strategy was asked for another run, and has tried everything that it had to try."""
+
+
+class ReplayDiverged(RcuactorsError):
+    """A run does not follow the decisions that it was to follow: the message names the first that does not fit."""

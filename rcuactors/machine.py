@@ -21,8 +21,9 @@ from .context.waittype import WaitNumbers
 from .designs import make_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import DEFAULT_MAX_STEPS, Conductor
+from .engine.conductor import Conductor
 from .engine.events import EventStream, Sink
+from .engine.line import DEFAULT_MAX_STEPS
 from .eras import Era
 from .kernel.costs import CostModel
 from .kernel.cpu import Cpu
@@ -83,7 +84,7 @@ class Machine:
             costs=setup.costs,
             events=self.events,
             on_hung=self._hung,
-            migrate=config.migrate and not setup.strategy.obeys_time,
+            migrate=config.migrate and setup.strategy.order.asks_always,
         )
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report)
@@ -124,6 +125,7 @@ class Machine:
         """The same inside somebody else's `trio.run`."""
         self.conductor.on_quiescent = self._quiescent
         self.conductor.on_over = self._over
+        self.conductor.verdict = self.reporter.outcome
         await self.conductor.run(lambda: self._boot(body, name))
         if self.conductor.failure is not None:
             raise self.conductor.failure

@@ -11,8 +11,8 @@ import click
 
 from ..config import split_setting
 from ..engine.choice import Timed
-from ..engine.conductor import DEFAULT_MAX_STEPS
 from ..engine.events import Sink
+from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput
 from ..kernel.costs import load_costs

@@ -7,7 +7,7 @@ call, that caused it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -113,6 +113,11 @@ def exception_for(violation: Violation) -> KernelBug:
     return _EXCEPTIONS.get(violation.kind, KernelBug)(violation)
 
 
+def outcome_of(violations: Iterable[Violation]) -> str:
+    """'clean', or the kinds of violation in the order of their first report."""
+    return ", ".join(dict.fromkeys(violation.kind.value for violation in violations)) or "clean"
+
+
 @attrs.define(eq=False)
 class Reporter:
     """Collects violations.
@@ -147,3 +152,7 @@ class Reporter:
         for listener in self.listeners:
             listener(violation)
         return exception_for(violation) if self.panic_on_warn else None
+
+    def outcome(self) -> str:
+        """'clean', or the kinds in the order of their first report."""
+        return outcome_of(self.violations)

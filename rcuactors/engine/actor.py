@@ -1,17 +1,17 @@
 """Actors: the things that take turns, each with a clock of its own and a mailbox.
 
 An actor is a line of virtual time. At any moment one Trio task, its *strand*, speaks for it: a device has one strand
-for ever, a CPU lends itself to whichever kernel thread owns it. Messages go through a Trio memory channel; posting
-never suspends, so an interrupt handler may do it.
+for ever, a CPU lends itself to whichever kernel thread owns it. Posting a message never suspends, so an interrupt
+handler may do it; what a message does to the line is the conductor's matter (`Conductor.post`).
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
-import trio
 
 if TYPE_CHECKING:
     from .strand import Strand
@@ -29,25 +29,17 @@ class Message:
 
 
 class Mailbox:
-    """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing."""
+    """What has been posted to an actor and not been looked at: `waiting`, oldest first."""
 
-    __slots__ = ("_receive", "_send", "waiting")
+    __slots__ = ("post", "waiting")
 
     def __init__(self) -> None:
-        self._send, self._receive = trio.open_memory_channel[Message](math.inf)
-        self.waiting = 0
-
-    def post(self, message: Message) -> None:
-        """Put a message in; never suspends."""
-        self._send.send_nowait(message)
-        self.waiting += 1
+        self.waiting: deque[Message] = deque()
+        self.post: Callable[[Message], None] = self.waiting.append
 
     def take_nowait(self) -> Message | None:
         """Take the oldest message out, or None."""
-        if not self.waiting:
-            return None
-        self.waiting -= 1
-        return self._receive.receive_nowait()
+        return self.waiting.popleft() if self.waiting else None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -56,17 +48,27 @@ class Actor:
 
     `clock` is in virtual nanoseconds. `ticket` names the actor's place in the conductor's line (0: in no line).
     `listening` says that a message ends the actor's wait; `attention` that something arrived that the actor has not
-    looked at. `running_late` is true for an actor that paused and could go on at once, false for one that waits for a
-    point of time.
+    looked at. `paused` is true for an actor that could go on at once, false for one that waits for a point of time;
+    `due` is since when, or from when on, it can. `yields` says that it would rather have others go first.
     """
+
+    driven: ClassVar[bool] = False
+    """It has no Trio task: who elects it drives its coroutine to the next wait, there and then (`Device`)."""
 
     name: str
     index: int
     clock: int = 0
     ticket: int = BLOCKED
+    due: int = 0
     paused: bool = False
+    yields: bool = False
     listening: bool = False
     attention: bool = False
     waiting_for: str = ""
     strand: Strand = attrs.field(init=False)
     mailbox: Mailbox = attrs.field(init=False, factory=Mailbox)
+
+    def identity(self) -> str:
+        """The actor, and the thread that speaks for it, by names that are the same in every schedule."""
+        path = self.strand.path
+        return self.name if path == self.name else f"{self.name}:{path}"

@@ -1,90 +1,105 @@
-"""Choice points and strategies: the only place where two runs of the same scenario can differ.
+"""Strategies: who answers decisions, the only place where two runs of the same scenario can differ.
 
-A choice point has a kind and a few options in a stable order. A strategy answers choice points and nothing else, by
-three methods. Strategies that obey time are asked only when several actors stand at the same nanosecond; the others
-are asked who goes next at every point.
+A strategy answers decisions (`decision`) and does nothing else; it never sees the machine. Strategies wrap one
+another, and live across runs. Which election it decides in (`orders`) is the strategy's own matter.
 """
 
 from __future__ import annotations
 
-import enum
 import random
-from typing import Protocol
 
 import attrs
 
-
-class ChoiceKind(enum.Enum):
-    """What is being decided."""
-
-    NEXT_ACTOR = "next actor"
-    ALLOCATION_FAILS = "allocation fails"
-    SELECT_CPU = "which CPU a thread wakes on"
-    PULL = "another CPU pulls a preempted thread"
+from .decision import Decision
+from .orders import ByClock, Order
 
 
-@attrs.frozen
-class ChoicePoint:
-    """One decision.
+@attrs.frozen(kw_only=True)
+class Taken:
+    """A decision that was not answered with option 0: the how manieth of the run, of which kind, among how many."""
 
-    `weights` is how likely each option is in nature, for strategies that care; options are named in a stable order.
+    number: int
+    kind: str
+    option: str
+    count: int
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What a strategy hears at the end of a run.
+
+    `verdict` is what the machine found: "clean", or the kinds of violation. `failure` is the error that ended the run,
+    if one did; `cut_short` that somebody cancelled it. `choices` counts the decisions. `taken` is those that depart
+    from option 0, in order, for a strategy that is wrapped in `Record`.
     """
 
-    kind: ChoiceKind
-    options: tuple[str, ...]
-    weights: tuple[int, ...]
+    verdict: str
+    failure: BaseException | None
+    cut_short: bool
+    choices: int
+    end_ns: int
+    taken: tuple[Taken, ...] | None = None
 
 
-class Strategy(Protocol):
-    """Who answers choice points. `obeys_time` limits "who goes next" to the actors with the smallest clock."""
+class Strategy:
+    """Who answers decisions; this one has nothing special happen.
 
-    name: str
-    obeys_time: bool
+    `order` is the election in which it decides. One that `holds_up` is asked at each point of each actor whether, and
+    for how long, that actor is held up there.
+    """
 
-    def start_run(self, seed: int) -> None:
-        """A run begins; the same seed must lead to the same answers."""
+    name: str = "nothing special"
+    order: type[Order] = ByClock
+    holds_up: bool = False
 
-    def choose(self, point: ChoicePoint) -> int:
+    def start_run(self, _seed: int) -> bool:
+        """A run begins; the same seed must lead to the same answers. False: there is nothing left to try."""
+        return True
+
+    def choose(self, _decision: Decision) -> int:
         """Answer with the index of an option."""
-        ...
+        return 0
 
-    def end_run(self) -> None:
+    def end_run(self, outcome: Outcome) -> None:
         """The run is over."""
 
 
-def weighted_index(rng: random.Random, weights: tuple[int, ...]) -> int:
-    """Draw an index with the given integer weights; the same on every Python version, since only `random()` is used."""
-    mark = int(rng.random() * sum(weights))
-    for index, weight in enumerate(weights):
-        mark -= weight
-        if mark < 0:
-            return index
-    return len(weights) - 1
+class Wrapper(Strategy):
+    """A strategy around another one, to which it leaves everything that it does not do itself."""
+
+    def __init__(self, inner: Strategy) -> None:
+        self.inner = inner
+        self.name, self.order, self.holds_up = inner.name, inner.order, inner.holds_up
+
+    def start_run(self, seed: int) -> bool:
+        """Ask the inner one."""
+        return self.inner.start_run(seed)
+
+    def choose(self, decision: Decision) -> int:
+        """Ask the inner one."""
+        return self.inner.choose(decision)
+
+    def end_run(self, outcome: Outcome) -> None:
+        """Tell the inner one."""
+        self.inner.end_run(outcome)
 
 
-class SeededDraw:
-    """What strategies that draw by nature's weights have in common; the same seed draws the same."""
-
-    def __init__(self) -> None:
-        self._rng = random.Random(0)
-
-    def start_run(self, seed: int) -> None:
-        """Seed the draws."""
-        self._rng = random.Random(seed)
-
-    def choose(self, point: ChoicePoint) -> int:
-        """Draw by weight."""
-        return weighted_index(self._rng, point.weights)
-
-    def end_run(self) -> None:
-        """Nothing to put away."""
-
-
-class Timed(SeededDraw):
+class Timed(Strategy):
     """The default: a discrete-event simulation.
 
     The smallest clock goes first, ties and injected failures fall to a seeded draw.
     """
 
     name = "timed"
-    obeys_time = True
+
+    def __init__(self) -> None:
+        self._rng = random.Random(0)
+
+    def start_run(self, seed: int) -> bool:
+        """Seed the draws."""
+        self._rng = random.Random(seed)
+        return True
+
+    def choose(self, decision: Decision) -> int:
+        """Draw as nature would."""
+        return decision.nature(self._rng.random())

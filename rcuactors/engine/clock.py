@@ -2,7 +2,7 @@
 
 Installed as the clock of our runner and by our pytest fixture. Trio asks `deadline_to_sleep_time` only when no task
 is runnable; a conductor that is attached moves time itself (through `advance`), so the jump there serves only code
-that runs beside a machine. A conductor also tells how far the running actor has come (`reader`), so that a wait
+that runs beside a machine. A conductor also tells each task how far the machine has come (`reader`), so that a wait
 begins when it is called.
 """
 

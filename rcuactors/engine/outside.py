@@ -5,6 +5,11 @@ it. Before anybody is elected while strands are outside, Trio gets a few turns, 
 come back; those who have are put in line in their stable order, whatever order Trio ran them in. Under our own clock
 the deadline of such a wait is an actor in line like any other (an alarm), so that virtual time stops exactly there;
 Trio's own number is kept beside it, since nanoseconds and float seconds do not convert both ways.
+
+Tasks that are no part of the machine have deadlines, too: a timeout around the run, a test's own sleep. They are no
+actors, or a timeout around a run would change it. The conductor's `limit` is the first of them: who is elected at or
+after it waits until Trio has had its turns there. Under a real clock Trio looks after them itself between any two
+hand-overs; an actor that is alone for long makes a halt for that, and for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,12 +22,15 @@ import trio
 
 from .actor import BLOCKED, Actor
 from .clock import NSEC_PER_SEC, VirtualClock
+from .orders import FOREVER
 
 if TYPE_CHECKING:
     from .conductor import Conductor
     from .strand import Gate, Strand
 
 _SETTLE_TURNS: Final = 2
+_CLOSE: Final = 1e-9
+"""Seconds within which two of Trio's deadlines are taken for one; a nanosecond, the model's resolution."""
 _ALARM_INDEX: Final = 1 << 30
 """Alarms stand behind every other actor in the stable order."""
 
@@ -47,6 +55,11 @@ class Outside:
         self._caretaker: trio.lowlevel.Task | None = None
         self._caretaker_wanted = False
         self._abandoned = False
+        self._alarms: list[Alarm] = []
+        self._own_deadline = math.inf
+        self._deadline = math.inf
+        self._deadline_ns = FOREVER
+        self._looking = False
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -57,7 +70,9 @@ class Outside:
             if clock.reader is not None:
                 raise RuntimeError("a machine is running on this VirtualClock already: run them one after the other")
             self._clock, self._base = clock, clock.current_time()
-            clock.on_stall, clock.reader = self._stalled, self._time_of_the_running_strand
+            self._own_deadline = trio.current_effective_deadline()
+            clock.on_stall, clock.reader = self._stalled, self._time_for_who_asks
+            self._look_for_deadlines()
 
     def detach(self) -> None:
         """The run is over: the clock stands where the run ended."""
@@ -71,14 +86,20 @@ class Outside:
     def _nanoseconds(self, seconds: float) -> int:
         return round((seconds - self._base) * NSEC_PER_SEC)
 
-    def _time_of_the_running_strand(self) -> float:
-        """What a strand that asks Trio for the time is told: its actor's clock, which is ahead of the conductor's."""
-        running = self._conductor.running
-        if running is None or not trio.lowlevel.in_trio_task():
+    def _time_for_who_asks(self) -> float:
+        """A strand is told its actor's clock, which is ahead of the conductor's; Trio itself what we let it see.
+
+        Anybody else is told the conductor's, and may be about to wait: his deadline is looked for at once.
+        """
+        if self._looking or not trio.lowlevel.in_trio_task():
             return self._base
-        if trio.lowlevel.current_task() is not running.strand.task:
-            return self._base
-        return self._seconds(running.clock)
+        conductor = self._conductor
+        running = conductor.running
+        if running is not None and trio.lowlevel.current_task() is running.strand.task:
+            return self._seconds(running.clock)
+        # Not the halt: who runs is not disturbed before he comes to a point.
+        conductor.limit = min(conductor.limit, conductor.now)
+        return self._seconds(conductor.now)
 
     def _move_the_clock(self) -> None:
         """Bring Trio's time up to the conductor's."""
@@ -90,21 +111,69 @@ class Outside:
         assert self._clock is not None
         self._clock.advance(alarm.seconds)
 
+    def _look_for_deadlines(self) -> None:
+        """Set the limit to the first deadline in Trio that is not an alarm's."""
+        clock = self._clock
+        assert clock is not None
+        self._looking = True
+        # Trio tells how long it is until then, and nothing of whose deadline it is.
+        seconds = clock.current_time() + trio.lowlevel.current_statistics().seconds_to_next_deadline
+        self._looking = False
+        if abs(seconds - self._own_deadline) < _CLOSE:
+            seconds = self._own_deadline
+        else:
+            seconds += _CLOSE
+        if not math.isinf(seconds) and not any(abs(seconds - alarm.seconds) <= 2 * _CLOSE for alarm in self._alarms):
+            self._deadline, self._deadline_ns = seconds, self._nanoseconds(seconds)
+        else:
+            self._deadline_ns = FOREVER
+        self._conductor.move_limit(self._deadline_ns)
+
+    async def reach_limit(self, time_ns: int) -> None:
+        """Virtual time has come to the limit: let those have their turns who are no part of the machine."""
+        conductor = self._conductor
+        while time_ns >= conductor.limit and not conductor.over:
+            if time_ns >= self._deadline_ns and self._clock is not None:
+                self._clock.advance(self._deadline)
+                # Whoever wakes at his deadline is told that time, however far the next actor has come.
+                self._looking = True
+            await self.let_trio_run()
+            self._look_for_deadlines()
+
+    async def halt(self, time_ns: int) -> None:
+        """An actor has gone on unseen for long, or to the limit."""
+        if time_ns >= self._conductor.limit:
+            await self.reach_limit(time_ns)
+        else:
+            await self.let_trio_run()
+        self._conductor.go_on_unseen(time_ns)
+
+    async def let_trio_run(self, turns: int = _SETTLE_TURNS) -> None:
+        """A few turns for everybody who is no actor, or is on his way back."""
+        self.settling = True
+        try:
+            for _ in range(turns):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+        finally:
+            self.settling = False
+
     def _stalled(self) -> None:
         """Our own clock found nothing to do and no deadline: those who wait outside the model wait for ever."""
         if not self._conductor.over and self.strands:
-            self._conductor.on_quiescent()
+            self._conductor.quiescent()
 
     # -- going out and coming back --------------------------------------------------------------------------------
 
     def begin(self, strand: Strand) -> Alarm | None:
         """The strand suspends in Trio. Note the deadline, if the clock is ours, and let the baton go on."""
         self.strands += 1
+        self._conductor.asks += 1
         alarm: Alarm | None = None
         seconds = trio.current_effective_deadline() if self._clock is not None else math.inf
-        if not math.isinf(seconds):
+        if not math.isinf(seconds) and seconds != self._own_deadline:
             alarm = Alarm(name=f"deadline of {strand.name}", index=_ALARM_INDEX, seconds=seconds)
             self._conductor.enqueue(alarm, max(self._nanoseconds(seconds), self._conductor.now))
+            self._alarms.append(alarm)
         self._conductor.running = None
         self._move_the_clock()
         self._wake_the_caretaker()
@@ -114,6 +183,7 @@ class Outside:
         """Trio's wait is over: wait for the baton. Raises RunOver when the run has ended meanwhile."""
         if alarm is not None:
             alarm.ticket = BLOCKED
+            self._alarms.remove(alarm)
         if self._conductor.over:
             return
         self._returned.append((strand.order, strand, gate))
@@ -133,16 +203,18 @@ class Outside:
             # With nobody in line Trio may have moved our clock by itself, to the deadline of a task that is no strand.
             conductor.now = max(conductor.now, self._nanoseconds(self._clock.seconds))
             self._move_the_clock()
-        self.settling = True
-        try:
-            for _ in range(_SETTLE_TURNS):
-                await trio.lowlevel.cancel_shielded_checkpoint()
-        finally:
-            self.settling = False
+        await self.let_trio_run()
         returned, self._returned = sorted(self._returned, key=lambda entry: entry[0]), []
         for _, strand, gate in returned:
             self.strands -= 1
-            gate.rejoin(strand)
+            conductor.asks -= 1
+            try:
+                gate.rejoin(strand)
+            except Exception as error:
+                conductor.finish(error)
+        if returned and self._clock is not None:
+            # A deadline may have stood behind that of who has come back.
+            self._look_for_deadlines()
 
     # -- the caretaker --------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import attrs
 import outcome
@@ -25,6 +25,8 @@ __trace__ = BOTTOM
 
 if TYPE_CHECKING:
     from .conductor import Conductor
+
+STAND_STILL: Final = object()
 
 Body = Callable[[], Coroutine[Any, Any, None]]
 
@@ -49,15 +51,20 @@ class Gate(Protocol):
 class Strand:
     """One Trio task under the conductor.
 
-    `order` is the stable number by which strands that return together are sorted.
+    `order` is the stable number by which strands that return together are sorted. `path` says who created it, and as
+    the how manieth of that label: unlike name and order it is the same in every schedule.
     """
 
     name: str
     order: int
+    path: str
     task: trio.lowlevel.Task | None = None
+    start: Callable[[], None] | None = None
     granted: bool = False
     parked: bool = False
     coroutine: Coroutine[Any, Any, None] | None = None
+    gate: Gate | None = None
+    """Of a strand that is driven without a Trio task."""
 
 
 def _taken_back(trap: object, objection: BaseException) -> bool:
@@ -76,6 +83,15 @@ def _taken_back(trap: object, objection: BaseException) -> bool:
 def _waits_for_a_thread(trap: object) -> bool:
     """trio.to_thread: it ends in real time, which no virtual clock waits for."""
     return getattr(getattr(trap, "abort_func", None), "__module__", "") == "trio._threads"
+
+
+def _leave(gate: Gate, strand: Strand, conductor: Conductor) -> BaseException | None:
+    """Ask the gate. When it fails, the run is over, and the wait is taken back like one that it objects to."""
+    try:
+        return gate.leave(strand)
+    except Exception as error:
+        conductor.finish(error)
+        return RunOver()
 
 
 @types.coroutine
@@ -103,7 +119,7 @@ def _drive(
             )
             answer = yield trap
             continue
-        objection = gate.leave(strand)
+        objection = _leave(gate, strand, conductor)
         if objection is not None:
             # A wait that cannot be taken back has heard of the objection; it is waited for with the baton in hand.
             answer = outcome.Error(objection) if _taken_back(trap, objection) else (yield trap)
@@ -116,11 +132,38 @@ def _drive(
             over = caught
 
 
+@types.coroutine
+def stand_still() -> Generator[object, None, None]:
+    """The wait of a coroutine that is driven without a Trio task."""
+    yield STAND_STILL
+
+
+def drive_to_its_next_wait(strand: Strand, gate: Gate) -> bool:
+    """Drive a coroutine that has no Trio task; False when it has ended.
+
+    Raises what it raises, and RuntimeError when it waits for anything but the conductor.
+    """
+    assert strand.coroutine is not None
+    try:
+        trap = strand.coroutine.send(None)
+    except StopIteration:
+        gate.exited(strand)
+        return False
+    if trap is not STAND_STILL:
+        objection = RuntimeError(f"{strand.name} suspended outside the model")
+        _taken_back(trap, objection)
+        strand.coroutine.close()
+        raise objection
+    return True
+
+
 async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conductor) -> None:
-    """Wait for the first grant, run the body, and pass the baton on at the end. An error of the body ends the run."""
+    """Run the body with the baton in hand, and pass it on at the end. An error of the body ends the run."""
+    if conductor.over:
+        return
+    strand.task = trio.lowlevel.current_task()
     error: BaseException | None = None
     try:
-        await conductor.first_turn(strand)
         strand.coroutine = body()
         await _drive(strand.coroutine, strand, gate, conductor)
     except (RunOver, trio.Cancelled):

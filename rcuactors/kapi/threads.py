@@ -201,7 +201,7 @@ class Threads(KernelBase):
 
     async def cpu_relax(self) -> None:
         """One turn of a busy loop."""
-        await self._thread.spend(self._system.costs.copy_user_ns)
+        await self._thread.cpu_relax(self._system.costs.copy_user_ns)
 
     # -- completions --
 

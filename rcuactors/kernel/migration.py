@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Final
 
 from ..context.processor import Processor
 from ..context.violation import ViolationKind
-from ..engine.choice import ChoiceKind
+from ..engine.decision import Alternatives, DecisionKind
 from ..errors import BadInput
 from .thread import Thread, ThreadState, Urgency
 
 if TYPE_CHECKING:
     from .cpu import Cpu
     from .system import System
+
+SELECT_CPU: Final = DecisionKind("which CPU a thread wakes on")
+PULL: Final = DecisionKind("another CPU pulls a preempted thread")
 
 _STAYING: Final = 4
 """Nature's weight of staying, against 1 for each other CPU."""
@@ -61,7 +64,7 @@ class Migration:
         here = thread.cpu
         if thread.queued or here.current is thread or not is_movable(thread):
             return here
-        target = self._decide(thread, ChoiceKind.SELECT_CPU) if is_allowed(thread, here) else self._fallback(thread)
+        target = self._decide(thread, SELECT_CPU) if is_allowed(thread, here) else self._fallback(thread)
         self.set_task_cpu(thread, target)
         return target
 
@@ -70,11 +73,11 @@ class Migration:
         here = thread.cpu
         if not is_movable(thread):
             return here
-        target = self._decide(thread, ChoiceKind.PULL) if is_allowed(thread, here) else self._fallback(thread)
+        target = self._decide(thread, PULL) if is_allowed(thread, here) else self._fallback(thread)
         self.set_task_cpu(thread, target)
         return target
 
-    def _decide(self, thread: Thread, kind: ChoiceKind) -> Cpu:
+    def _decide(self, thread: Thread, kind: DecisionKind) -> Cpu:
         """Its CPU, any other that has something to do with this machine, or the first of those that have not."""
         system, here = self._system, thread.cpu
         if not self.enabled:
@@ -86,7 +89,7 @@ class Migration:
         if not targets:
             return here
         options = ("stay", *(f"cpu{cpu_id}" for cpu_id in targets))
-        picked = system.conductor.choose(kind, options, (_STAYING,) + (1,) * len(targets))
+        picked = system.conductor.choose(Alternatives(kind, options, (_STAYING,) + (1,) * len(targets)))
         return here if not picked else system.cpu(targets[picked - 1])
 
     def _fallback(self, thread: Thread) -> Cpu:

@@ -137,7 +137,7 @@ class System:
 
     def _new_cpu(self, cpu_id: int) -> Cpu:
         ctx = Context(comm=f"swapper/{cpu_id}", pid=0, preempt_count=self.locks.preempt_offset)
-        strand = self.conductor.new_strand(f"cpu{cpu_id}")
+        strand = self.conductor.new_strand(f"cpu{cpu_id}", root=True)
         rq_lock = self.lock_factory.make("&rq->lock", LockKind.RAW_SPINLOCK)
         pi_lock = self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK)
         idle = Thread(comm=ctx.comm, pid=0, ctx=ctx, urgency=Urgency.IDLE, strand=strand, pi_lock=pi_lock, service=True)
@@ -178,7 +178,8 @@ class System:
     ) -> Thread:
         """kthread_create_on_cpu(): a sleeping thread; wake it to start it. Unless `bound`, it may leave it."""
         pid = next(self._pids)
-        strand = self.conductor.new_strand(f"{comm}/{pid}")
+        # Who first needs a service thread is chance: its name alone says which it is.
+        strand = self.conductor.new_strand(f"{comm}/{pid}", label=comm, root=service)
         thread = Thread(
             comm=comm,
             pid=pid,

@@ -97,6 +97,12 @@ class Thread(Sleeper):
         if cpu.clock >= cpu.conductor.horizon or cpu.attention:
             await cpu.point()
 
+    @machinery
+    async def cpu_relax(self, cost_ns: int) -> None:
+        """cpu_relax(): one turn of a busy loop, which would rather have others go first."""
+        self.cpu.yields = True
+        await self.spend(cost_ns)
+
     async def cond_resched(self) -> None:
         """cond_resched(): give way to who waits, as if preempted (preempt_schedule_common()).
 

@@ -14,8 +14,8 @@ import attrs
 
 from ..config import value_text
 from ..engine.choice import Strategy, Timed
-from ..engine.conductor import DEFAULT_MAX_STEPS
 from ..engine.events import Sink
+from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA, find_era
 from ..errors import BadInput
 from ..explore import make_strategy

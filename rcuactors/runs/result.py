@@ -10,13 +10,16 @@ from typing import Any
 import attrs
 
 from ..context.context import Context
-from ..context.violation import Violation, ViolationKind
+from ..context.violation import Violation, ViolationKind, outcome_of
 from ..machine import Machine
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Result:
-    """One run. Times are virtual nanoseconds; `counters` and `latency_ns` are described in docs/results.md."""
+    """One run. Times are virtual nanoseconds; `counters` and `latency_ns` are described in docs/results.md.
+
+    `cut_short`: somebody cancelled it from outside, so that more might have come.
+    """
 
     scenario: str
     kernel: str
@@ -31,6 +34,7 @@ class Result:
     counters: dict[str, Any]
     latency_ns: dict[str, int | None]
     end_ns: int
+    cut_short: bool
     steps: int
     events: int
     digest: str | None
@@ -52,8 +56,7 @@ class Result:
 
     def outcome(self) -> str:
         """'clean', or the kinds in the order of their first report."""
-        seen = dict.fromkeys(violation.kind.value for violation in self.violations)
-        return ", ".join(seen) or "clean"
+        return outcome_of(self.violations)
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain data, the same for the same run on every machine."""
@@ -138,6 +141,7 @@ def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], even
             "max": latencies.maximum if latencies.count else None,
         },
         end_ns=machine.end_ns,
+        cut_short=machine.conductor.cut_short,
         steps=machine.conductor.steps,
         events=events,
         digest=digest,

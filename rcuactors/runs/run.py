@@ -96,11 +96,18 @@ class Run:
         Raises what the scenario raises, and the first KernelBug under panic_on_warn.
         """
         with _patient_collector():
-            trio.run(self.arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+            trio.run(self._arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
 
     async def arun(self) -> Result:
-        """The same inside somebody else's `trio.run`, on its clock."""
+        """The same inside somebody else's `trio.run`, on its clock.
+
+        Cancelled from outside, it is over at once, and `result()` has what was found until then.
+        """
+        await self._arun()
+        return self.result()
+
+    async def _arun(self) -> None:
         try:
             await self.machine.arun(self._main, self.scenario.name)
         except BaseException as error:
@@ -110,7 +117,6 @@ class Run:
             if blamed is not error:
                 raise blamed from blamed.__cause__
             raise
-        return self.result()
 
     def _note_reports(self, error: Exception) -> None:
         """Have an error tell what was reported before it: nobody who only sees the error shall miss that."""

@@ -34,6 +34,7 @@ def test_every_figure_is_measured(benchmarks: ModuleType) -> None:
         benchmarks.many_cpus(200, 1),
         benchmarks.hand_overs_against_trio(200, 1),
         benchmarks.first_answer(1),
+        benchmarks.schedules_under_random(3, 1),
     ]
     share = benchmarks.validation(2_000, 1)
     assert share.ratio < 1

@@ -7,6 +7,8 @@ row by row.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,13 +16,14 @@ from typing import Any
 
 import pytest
 
+import rcuactors
 from rcuactors import Kernel, RunOptions, run, scenario
 from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.config import describe_fields
 from rcuactors.context.violation import ViolationKind
 from rcuactors.engine.actor import Actor, Message
-from rcuactors.engine.choice import ChoiceKind
 from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.decision import DecisionKind
 from rcuactors.kernel.costs import describe
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.messages import Nmi
@@ -166,8 +169,18 @@ def test_every_kind_of_violation_is_described() -> None:
     assert keys_of("results.md", "Kinds of violation") == [kind.value for kind in ViolationKind]
 
 
-def test_every_kind_of_choice_is_described() -> None:
-    assert keys_of("architecture.md", "Choice points") == [kind.value for kind in ChoiceKind]
+def decision_kinds() -> list[str]:
+    """Each kind that any module of the package declares."""
+    found: set[str] = set()
+    for module in pkgutil.walk_packages(rcuactors.__path__, "rcuactors."):
+        if not module.name.endswith("__main__"):
+            declared = vars(importlib.import_module(module.name)).values()
+            found |= {value.name for value in declared if isinstance(value, DecisionKind)}
+    return sorted(found)
+
+
+def test_every_kind_of_decision_is_described() -> None:
+    assert sorted(keys_of("architecture.md", "Decisions")) == decision_kinds()
 
 
 # -- the cost model ------------------------------------------------------------------------------------------

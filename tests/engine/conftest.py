@@ -11,7 +11,8 @@ import trio
 from rcuactors import VirtualClock
 from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Strategy, Timed
-from rcuactors.engine.conductor import DEFAULT_MAX_STEPS, Conductor
+from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.line import DEFAULT_MAX_STEPS
 from rcuactors.engine.strand import Strand
 
 Body = Callable[["Player"], Awaitable[None]]
@@ -19,19 +20,30 @@ Body = Callable[["Player"], Awaitable[None]]
 
 @attrs.define(eq=False, kw_only=True)
 class Player(Actor):
-    """An actor with one strand, which is its own gate. `objection` is raised where it first suspends outside."""
+    """An actor with one strand, which is its own gate.
+
+    `objection` is raised where it first suspends outside. The method named by `fails_in` raises LookupError.
+    """
 
     rig: Rig
     objection: BaseException | None = None
+    fails_in: str = ""
+
+    def fail_in(self, method: str) -> None:
+        if method == self.fails_in:
+            raise LookupError(method)
 
     def leave(self, _strand: Strand) -> BaseException | None:
+        self.fail_in("leave")
         objection, self.objection = self.objection, None
         return objection
 
     def rejoin(self, _strand: Strand) -> None:
+        self.fail_in("rejoin")
         self.rig.conductor.enqueue(self, max(self.clock, self.rig.conductor.now))
 
     def exited(self, _strand: Strand) -> None:
+        self.fail_in("exited")
         self.rig.log.append((self.name, "ended"))
 
     async def step(self, duration: int) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
-import attrs
 import pytest
 import trio
 
 from rcuactors import BadInput, StepBoundExceeded, VirtualClock
 from rcuactors.engine.actor import Message
-from rcuactors.engine.choice import ChoiceKind, ChoicePoint, Timed
+from rcuactors.engine.choice import Outcome, Strategy, Timed, Wrapper
 from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.decision import Decision
 from rcuactors.engine.errors import RunOver
+from rcuactors.engine.orders import Anyone
 
 RigClass = Any
 
@@ -74,25 +76,26 @@ def test_ties_are_broken_by_the_seed(rig: RigClass) -> None:
         assert [clock for _, clock in order] == [0] * 4 + [10] * 4
 
 
-@attrs.define
-class Scripted:
-    """A strategy of the three methods and nothing else; answers from a list, then 0."""
+class Scripted(Strategy):
+    """Answers from a list, then 0; keeps what it was shown."""
 
-    answers: list[int] = attrs.field(factory=list)
-    name: str = "scripted"
-    obeys_time: bool = True
-    seen: list[ChoicePoint] = attrs.field(factory=list)
-    calls: list[str] = attrs.field(factory=list)
+    name = "scripted"
 
-    def start_run(self, seed: int) -> None:
+    def __init__(self, answers: Iterable[int] = ()) -> None:
+        self.answers = list(answers)
+        self.seen: list[tuple[str, list[str]]] = []
+        self.calls: list[str] = []
+
+    def start_run(self, seed: int) -> bool:
         self.calls.append(f"start {seed}")
+        return True
 
-    def choose(self, point: ChoicePoint) -> int:
-        self.seen.append(point)
+    def choose(self, decision: Decision) -> int:
+        self.seen.append((decision.kind.name, [decision.option(index) for index in range(decision.count)]))
         return self.answers.pop(0) if self.answers else 0
 
-    def end_run(self) -> None:
-        self.calls.append("end")
+    def end_run(self, outcome: Outcome) -> None:
+        self.calls.append(f"end {outcome.failure!r} after {outcome.choices}")
 
 
 def test_a_custom_strategy_decides(rig: RigClass) -> None:
@@ -101,20 +104,19 @@ def test_a_custom_strategy_decides(rig: RigClass) -> None:
     for name in ("a", "b", "c"):
         lab.stepper(name, 10)
     assert [name for name, _ in lab.steps()] == ["c", "a", "b"]
-    assert strategy.calls == ["start 9", "end"]
-    assert strategy.seen[0] == ChoicePoint(ChoiceKind.NEXT_ACTOR, ("a", "b", "c"), (1, 1, 1))
+    assert strategy.calls == ["start 9", "end None after 4"]
+    assert strategy.seen[0] == ("next actor", ["a", "b", "c"])
 
 
-class Recording:
+class Recording(Wrapper):
     """Wraps a strategy and notes its answers."""
 
-    def __init__(self, inner: Timed) -> None:
-        self.inner, self.answers = inner, []
-        self.name, self.obeys_time = f"recorded {inner.name}", inner.obeys_time
-        self.start_run, self.end_run = inner.start_run, inner.end_run
+    def __init__(self, inner: Strategy) -> None:
+        super().__init__(inner)
+        self.answers: list[int] = []
 
-    def choose(self, point: ChoicePoint) -> int:
-        answer = self.inner.choose(point)
+    def choose(self, decision: Decision) -> int:
+        answer = super().choose(decision)
         self.answers.append(answer)
         return answer
 
@@ -144,30 +146,30 @@ def test_an_answer_out_of_range_is_an_index_error(rig: RigClass, answer: int) ->
             lab.run()
 
 
-class Anyone(Scripted):
+class LastOption(Scripted):
     """Does not obey time: the last option, always.
 
     Who has not begun waits for a point of time; only the earliest is offered.
     """
 
-    def __init__(self) -> None:
-        super().__init__(name="anyone", obeys_time=False)
+    name = "anyone"
+    order = Anyone
 
-    def choose(self, point: ChoicePoint) -> int:
-        self.seen.append(point)
-        return len(point.options) - 1
+    def choose(self, decision: Decision) -> int:
+        super().choose(decision)
+        return decision.count - 1
 
 
 def test_a_strategy_that_ignores_time_is_asked_at_every_point_and_time_never_runs_back(rig: RigClass) -> None:
-    strategy = Anyone()
+    strategy = LastOption()
     lab = rig(strategy)
     lab.stepper("a", 10, 10, 10)
     lab.stepper("b", 1, 1, 1)
     log = lab.steps()
-    assert [name for name, _ in log] == ["a", "b", "b", "b", "a", "a"]
+    assert [name for name, _ in log] == ["a", "b", "a", "b", "a", "b"]
     clocks = [clock for _, clock in log]
     assert clocks == sorted(clocks)
-    assert len(strategy.seen) == 4
+    assert len(strategy.seen) == 6
 
 
 # -- messages ---------------------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ def test_an_actor_that_does_not_listen_is_not_disturbed(rig: RigClass) -> None:
         await lab.conductor.block(me, "nothing", listening=False, until=100)
         lab.log.append(("until", me.clock))
         assert me.attention
-        assert me.mailbox.waiting == 1
+        assert len(me.mailbox.waiting) == 1
 
     waiter = lab.player("waiter", wait)
 
@@ -365,4 +367,6 @@ def test_a_strategy_hears_of_the_end_also_when_the_run_fails(rig: RigClass) -> N
     lab.player("b", endless)
     with pytest.raises(StepBoundExceeded):
         lab.run()
-    assert strategy.calls == ["start 0", "end"]
+    (start, end) = strategy.calls
+    assert start == "start 0"
+    assert "StepBoundExceeded" in end

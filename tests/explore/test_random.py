@@ -1,60 +1,68 @@
-"""The `random` strategy: seeded, by weight, alike everywhere."""
+"""The `random` strategy: seeded, among all who could go on, alike everywhere."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rcuactors import Kernel, RunOptions, run, scenario
-from rcuactors.engine.choice import ChoiceKind, ChoicePoint
+from rcuactors.engine.choice import Strategy
+from rcuactors.engine.decision import NEXT_ACTOR, Alternatives, Decision
 from rcuactors.engine.events import ListSink
 from rcuactors.explore.random import Random
 
 
-def _point(*weights: int) -> ChoicePoint:
-    return ChoicePoint(ChoiceKind.NEXT_ACTOR, tuple(f"cpu{index}" for index in range(len(weights))), weights)
+class Race(Decision):
+    """Some actors, and time at the given place."""
+
+    kind = NEXT_ACTOR
+
+    def __init__(self, actors: int, time: int) -> None:
+        self.count, self.time = actors + (time >= 0), time
+
+    def nature(self, uniform: float) -> int:
+        return int(uniform * self.count)
 
 
-def _answers(seed: int, count: int, *weights: int) -> list[int]:
-    strategy = Random()
+def _answers(strategy: Strategy, seed: int, count: int, decision: Decision) -> list[int]:
     strategy.start_run(seed)
-    answers = [strategy.choose(_point(*weights)) for _ in range(count)]
-    strategy.end_run()
-    return answers
+    return [strategy.choose(decision) for _ in range(count)]
 
 
-@given(st.integers(0, 2**64 - 1), st.lists(st.integers(1, 50), min_size=1, max_size=8))
-def test_the_same_seed_gives_the_same_answers(seed: int, weights: list[int]) -> None:
-    answers = _answers(seed, 20, *weights)
-    assert answers == _answers(seed, 20, *weights)
-    assert all(0 <= answer < len(weights) for answer in answers)
+@given(st.integers(0, 2**64 - 1), st.integers(1, 8), st.integers(-1, 8), st.integers(1, 100))
+def test_the_same_seed_gives_the_same_answers(seed: int, actors: int, time: int, present: int) -> None:
+    decision = Race(actors, min(time, actors))
+    answers = _answers(Random(present=present), seed, 20, decision)
+    assert answers == _answers(Random(present=present), seed, 20, decision)
+    assert all(0 <= answer < decision.count for answer in answers)
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=6).filter(any))
-def test_what_weighs_nothing_is_never_chosen(weights: list[int]) -> None:
-    assert all(weights[answer] for answer in _answers(1, 50, *weights))
+@pytest.mark.parametrize("time", [0, 1, 3])
+@pytest.mark.parametrize("present", [16, 1, 3])
+def test_time_passes_as_often_as_its_weight_says(time: int, present: int) -> None:
+    counts = Counter(_answers(Random(present=present), 7, 20_000, Race(3, time)))
+    share = 20_000 / (3 * present + 1)
+    assert counts[time] == pytest.approx(share, rel=0.15)
+    assert all(counts[actor] == pytest.approx(share * present, rel=0.1) for actor in range(4) if actor != time)
 
 
-def test_the_draws_follow_the_weights() -> None:
-    counts = Counter(_answers(7, 4000, 3, 1))
+def test_what_is_no_actor_is_drawn_by_natures_weights() -> None:
+    counts = Counter(_answers(Random(), 7, 4000, Alternatives(NEXT_ACTOR, ("succeeds", "fails"), (3, 1))))
     assert 2850 <= counts[0] <= 3150
 
 
 def test_a_run_begins_its_seed_anew() -> None:
-    strategy = Random()
-    runs = []
-    for _ in range(2):
-        strategy.start_run(5)
-        runs.append([strategy.choose(_point(1, 1, 1)) for _ in range(30)])
-    assert runs[0] == runs[1]
-    assert runs[0] != _answers(6, 30, 1, 1, 1)
+    strategy, decision = Random(), Race(2, 2)
+    runs = [_answers(strategy, 5, 30, decision) for _ in range(2)]
+    assert runs[0] == runs[1] != _answers(Random(), 6, 30, decision)
 
 
 def test_the_answers_are_the_same_for_ever() -> None:
-    assert _answers(0, 12, 1, 1, 1, 1) == [3, 3, 1, 1, 2, 1, 3, 1, 1, 2, 3, 2]
+    assert _answers(Random(present=1), 0, 12, Race(3, 3)) == [3, 3, 1, 1, 2, 1, 3, 1, 1, 2, 3, 2]
 
 
 @scenario()

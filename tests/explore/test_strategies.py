@@ -4,15 +4,44 @@ from __future__ import annotations
 
 import pytest
 
+from rcuactors.engine.orders import Anyone, ByClock
 from rcuactors.errors import BadInput
-from rcuactors.explore import STRATEGIES, describe_strategies, make_strategy
+from rcuactors.explore import STRATEGIES, Random, describe_strategies, make_strategy, parameters_of
 
 
-@pytest.mark.parametrize(("name", "obeys_time"), [("timed", True), ("random", False)])
-def test_by_name(name: str, obeys_time: bool) -> None:
+@pytest.mark.parametrize(("name", "order"), [("timed", ByClock), ("random", Anyone)])
+def test_by_name(name: str, order: type) -> None:
     strategy = make_strategy(name)
-    assert (strategy.name, strategy.obeys_time) == (name, obeys_time)
+    assert (strategy.name, strategy.order) == (name, order)
     assert make_strategy(name) is not strategy
+
+
+def test_with_parameters() -> None:
+    strategy = make_strategy("random:present=3")
+    assert isinstance(strategy, Random)
+    assert strategy.present == 3
+    assert parameters_of("random") == {"present": 16}
+    assert parameters_of("timed") == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("random:", "no parameter '': it has present"),
+        ("random:present", "present=: needs a whole number from 1"),
+        ("random:present=0", "present=0: needs"),
+        ("random:present=-1", "present=-1: needs"),
+        ("random:present=x", "present=x: needs"),
+        ("random:present=99999999999", "needs a whole number from 1 to 1000000000"),
+        ("random:present=1,present=2", "present is given twice"),
+        ("random:depth=1", "no parameter 'depth': it has present"),
+        ("timed:present=1", "no parameter 'present': it has none"),
+        ("nobody:present=1", "there are timed, random"),
+    ],
+)
+def test_parameters_that_are_wrong(spec: str, message: str) -> None:
+    with pytest.raises(BadInput, match=f"^strategy {spec.partition(':')[0]}: .*{message}"):
+        make_strategy(spec)
 
 
 @pytest.mark.parametrize("name", ["", "Timed", "pct"])

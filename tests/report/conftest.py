@@ -41,6 +41,7 @@ EMPTY = Result(
     counters=COUNTERS,
     latency_ns={"count": 0, "p50": None, "p90": None, "p99": None, "max": None},
     end_ns=0,
+    cut_short=False,
     steps=0,
     events=0,
     digest=None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
-from ...engine.choice import ChoiceKind
+from ...engine.decision import Alternatives, DecisionKind
 from ...kernel.time.timeouts import schedule_timeout
 from ..gfp import Gfp, gfp_text, may_block
 from ..reclaim import Reclaim
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _MAX_RECLAIM_RETRIES: Final = 16
 
+ALLOCATION_FAILS: Final = DecisionKind("allocation fails")
+"""Whether a page allocation fails (lib/fault-inject.c)."""
+
 
 class PageAllocator:
     """alloc_page() and free_page() of one machine."""
@@ -40,6 +43,8 @@ class PageAllocator:
         self.injected = 0
         self._inject = False
         self.hooks = page_hooks(system, self)
+        percent = system.config.fail_page_alloc
+        self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
 
     def inject_failures(self, inject: bool) -> None:
         """Whether the configured share of allocations fails from now on. Not while the machine is put together."""
@@ -97,13 +102,11 @@ class PageAllocator:
         cpu.judge.report(cpu, ViolationKind.DOUBLE_FREE, title, "\n".join(lines))
 
     def _injected_failure(self, route: Route) -> bool:
-        """should_fail_alloc_page(): the kernel's fault injection, a choice point here. ALLOC_TRYLOCK leaves it out."""
+        """should_fail_alloc_page(): the kernel's fault injection, a decision here. ALLOC_TRYLOCK leaves it out."""
         percent = self._system.config.fail_page_alloc
         if not percent or not self._inject or route is Route.TRY:
             return False
-        fails = percent == 100 or self._system.conductor.choose(
-            ChoiceKind.ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent)
-        )
+        fails = percent == 100 or self._system.conductor.choose(self._fails)
         self.injected += bool(fails)
         return bool(fails)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, Run, RunOptions, ViolationKind, run, scenario
+from rcuactors.engine.choice import Strategy
 from rcuactors.mm.gfp import GFP_NOWARN
 
 NORETRY = GFP_KERNEL | Gfp.NORETRY
@@ -227,23 +228,10 @@ def test_injected_failures(percent: str) -> None:
 
 
 def test_every_allocation_fails_at_100_percent_whatever_the_strategy_says() -> None:
-    class Optimist:
-        name = "optimist"
-        obeys_time = True
-
-        def start_run(self, seed: int) -> None:
-            pass
-
-        def choose(self, _point: object) -> int:
-            return 0
-
-        def end_run(self) -> None:
-            pass
-
     async def script(k: Kernel) -> None:
         assert await k.get_free_page() is None
 
-    assert run(scenario()(script), RunOptions(strategy=Optimist()), fail_page_alloc="100").clean
+    assert run(scenario()(script), RunOptions(strategy=Strategy()), fail_page_alloc="100").clean
 
 
 def test_a_page_of_zeroes_costs_more() -> None:

@@ -1,0 +1,190 @@
+"""The line: who goes next. Queue, tickets, elections, decisions, steps and the horizon, as plain data: no Trio here.
+
+`horizon` is the hot path's whole contract: a running actor may go on without asking while its clock is below it.
+Whoever gives up the baton, or has come to the horizon, stands in line and asks for an election.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..errors import StepBoundExceeded
+from .actor import BLOCKED, Actor
+from .choice import Strategy
+from .decision import Decision, HoldUp
+from .fairness import Fairness
+from .orders import FOREVER
+
+DEFAULT_MAX_STEPS: Final = 10_000_000
+"""How many steps a run may take.
+
+They are points at which the conductor was asked, and microseconds that its busiest actor was busy.
+"""
+
+LONG_UNSEEN_NS: Final = 12_000_000
+"""How long an actor may go on unseen though nobody else is due: longer than a jiffy, so that no tick is missed."""
+
+
+class Line:
+    """Who goes next, in one run.
+
+    `now` is the clock of who was elected last, in virtual nanoseconds. `asks` counts the reasons for which the running
+    actor has to ask at each point. `limit` is a virtual time at which it has to ask whatever stands in line; `halt`
+    that, or the time at which it will have been unseen for too long.
+    """
+
+    def __init__(self, strategy: Strategy, *, max_steps: int = DEFAULT_MAX_STEPS) -> None:
+        self.now = 0
+        self.horizon = FOREVER
+        self.limit = self.halt = FOREVER
+        self.steps = 0
+        self.choices = 0
+        self.max_steps = max_steps
+        self.over = False
+        self.failure: BaseException | None = None
+        self.running: Actor | None = None
+        self.fairness = Fairness()
+        self._strategy = strategy
+        self._tickets = 0
+        self._elected = 0
+        self._order = strategy.order(self)
+        self._put = self._order.put
+        self.earliest: Callable[[], int] = self._order.earliest
+        self._hold_up = HoldUp() if strategy.holds_up else None
+        self.asks = int(self._order.asks_always or strategy.holds_up)
+
+    def finish(self, failure: BaseException | None = None) -> None:
+        """End the run; the first failure given is what the run is remembered for."""
+        if not self.over:
+            self.over = True
+            self.failure = failure
+            self.horizon = -1
+
+    # -- standing in line --------------------------------------------------------------------------------------------
+
+    def enqueue(self, actor: Actor, due: int, *, paused: bool = False) -> None:
+        """Put an actor in line for virtual time `due`, in place of where it stood before."""
+        self._tickets = ticket = self._tickets + 1
+        actor.ticket = ticket
+        actor.paused = paused
+        actor.due = due
+        self._put((due, actor.index, ticket, actor))
+        if due < self.horizon:  # noqa: PLR1730 - faster than min(), on the hot path
+            self.horizon = due
+
+    def goes_on(self, actor: Actor) -> bool:
+        """Whether an actor at a point goes on without an election, since everybody else is due later."""
+        if self.asks or self.over:
+            return False
+        clock, earliest = actor.clock, self.earliest()
+        if clock >= earliest:
+            return False
+        if earliest < self.halt:
+            self.horizon = earliest
+        else:
+            # Counted from its election: an actor that is at points all the time may be alone for long, too.
+            self._see_ahead(earliest)
+            if clock >= self.halt:
+                return False
+        self.count_step(clock)
+        return True
+
+    def _see_ahead(self, earliest: int) -> None:
+        """Set halt and horizon of the running actor."""
+        self.halt = min(self.limit, self._elected + LONG_UNSEEN_NS)
+        self.horizon = min(earliest, self.halt)
+
+    def move_limit(self, limit: int) -> None:
+        """From another point of time on the running actor has to ask."""
+        self.limit = limit
+        self.halt = min(self.halt, limit)
+        if self.horizon >= 0 and not self.asks:
+            self._see_ahead(self.earliest())
+
+    def go_on_unseen(self, clock: int) -> None:
+        """The running actor has come to a halt that was no point of the model's, and goes on."""
+        self._elected = clock
+        self._see_ahead(self.earliest())
+
+    def stop(self, actor: Actor) -> None:
+        """An actor at a point stands in line again, held up there if the strategy wants that."""
+        # Its busy time counts before anybody else is elected, whose clock says nothing of it.
+        self.count_step(actor.clock)
+        if self._hold_up is None:
+            self.enqueue(actor, actor.clock, paused=True)
+        else:
+            hold = self._hold(actor)
+            self.enqueue(actor, actor.clock + hold, paused=not hold)
+
+    def _hold(self, actor: Actor) -> int:
+        """For how long the strategy holds the actor up, within what fairness leaves."""
+        assert self._hold_up is not None
+        longest = self.fairness.left(self.now)
+        if longest <= 0:
+            return 0
+        hold = self.choose(self._hold_up.ask_of(actor, self.now, longest))
+        self.fairness.spend(self.now, hold)
+        return hold
+
+    # -- electing ----------------------------------------------------------------------------------------------------
+
+    def elect(self) -> Actor | None:
+        """Who goes next, out of the line; None when nobody is in line, or when that was the last step."""
+        if self.over:
+            return None
+        actor = self._order.elect()
+        if actor is None:
+            return None
+        actor.ticket = BLOCKED
+        actor.yields = False
+        self.now = actor.clock
+        if self.asks:
+            self.horizon = -1
+        else:
+            self._elected = actor.clock
+            earliest = self.earliest()
+            if earliest < self.halt:
+                self.horizon = earliest
+            else:
+                self._see_ahead(earliest)
+        self.running = actor
+        # When that was the last step, whoever asked unwinds, and nobody else moves: Trio would choose when.
+        return actor if self.count_step(actor.clock) else None
+
+    def choose(self, decision: Decision) -> int:
+        """Ask the strategy.
+
+        When it fails, or answers with something that is not an option, the run ends with that error: nobody who stands
+        here could make anything of it. What still happens until then happens as by option 0.
+        """
+        self.choices += 1
+        try:
+            picked = self._strategy.choose(decision)
+            if not 0 <= picked < decision.count:
+                raise IndexError(
+                    f"strategy {self._strategy.name} chose option {picked} of {decision.count} at {decision.kind.name}"
+                )
+        except Exception as error:
+            self.finish(error)
+            return 0
+        return picked
+
+    def count_step(self, clock: int) -> bool:
+        """One step, and one for each microsecond that an actor was busy since it was seen; False after the last."""
+        steps = self.steps + 1
+        if clock > self.now:
+            steps += (clock - self.now) // 1000
+            self.now = clock
+        self.steps = steps
+        return not self.over if steps <= self.max_steps else self.within_bounds(clock)
+
+    def within_bounds(self, clock: int) -> bool:
+        """Whether the run goes on: an actor that has come to `clock` without being seen may be too long busy."""
+        if self.steps + (clock - self.now) // 1000 > self.max_steps:
+            self.finish(
+                StepBoundExceeded(
+                    f"the scenario took more than {self.max_steps} steps: does it end? (--max-steps raises the bound)"
+                )
+            )
+        return not self.over

@@ -1,0 +1,190 @@
+"""Elections: the two ways in which "who goes next" is a decision. Pure data structures, without Trio.
+
+`ByClock` is a discrete-event simulation: the smallest clock goes first, and only actors that stand at the same
+nanosecond are a decision. `Anyone` asks at every point: whoever paused may go on, or time passes to the earliest who
+waits for a point of it; time then stretches so that it never runs backwards, as on a machine whose processors are
+stopped now and then. Which of the two is the strategy's matter.
+
+What the strategy is shown is the election itself behind a read-only face: nothing is built, named or sorted for a
+decision that nobody looks at.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from functools import partial
+from heapq import heappop, heappush
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from .decision import Race, Tie
+
+if TYPE_CHECKING:
+    from .actor import Actor
+    from .line import Line
+
+FOREVER: Final = 1 << 62
+"""A virtual time that no run reaches, in nanoseconds."""
+
+Entry = tuple[int, int, int, "Actor"]
+"""Due time, the actor's place in the stable order, ticket, actor."""
+
+_by_index = attrgetter("index")
+
+
+class Order(Protocol):
+    """One run's election. `asks_always`: every point is a decision, whatever the clocks say."""
+
+    asks_always: bool
+    put: Callable[[Entry], None]
+
+    def __init__(self, line: Line) -> None: ...
+
+    def earliest(self) -> int:
+        """When the first in line is due; FOREVER when nobody is."""
+        ...
+
+    def elect(self) -> Actor | None:
+        """Take the next one out of the line, its clock set to when it goes on; None when nobody is in line."""
+        ...
+
+
+class _Queue:
+    """Who waits for a point of time, earliest first. An entry counts while its ticket is the actor's."""
+
+    __slots__ = ("entries", "put")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.put: Callable[[Entry], None] = partial(heappush, self.entries)
+
+    def earliest(self) -> int:
+        """When the first is due."""
+        entries = self.entries
+        while entries and entries[0][3].ticket != entries[0][2]:
+            heappop(entries)
+        return entries[0][0] if entries else FOREVER
+
+
+class ByClock:
+    """The smallest clock goes first; ties are decisions."""
+
+    asks_always = False
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self.queue = _Queue()
+        self.put, self.earliest = self.queue.put, self.queue.earliest
+        self._tie: list[Actor] = []
+        self._decision: Tie | None = None
+
+    def elect(self) -> Actor | None:
+        """The smallest clock, and the strategy's choice among equals."""
+        queue = self.queue.entries
+        while queue:
+            due, _, ticket, actor = heappop(queue)
+            if actor.ticket != ticket:
+                continue
+            if queue and queue[0][0] == due:
+                actor = self._break_tie(due, actor)
+            actor.clock = max(actor.clock, due)
+            return actor
+        return None
+
+    def _break_tie(self, due: int, first: Actor) -> Actor:
+        """Several actors stand at the same nanosecond."""
+        queue, tied = self.queue.entries, [first]
+        while queue and queue[0][0] == due:
+            entry = heappop(queue)
+            if entry[3].ticket == entry[2]:
+                tied.append(entry[3])
+        if len(tied) == 1:
+            return first
+        if self._decision is None:
+            self._decision = Tie()
+        decision = self._decision.ask_of(tied, self._line, due)
+        chosen = tied.pop(decision.place(self._line.choose(decision)))
+        for actor in tied:
+            heappush(queue, (due, actor.index, actor.ticket, actor))
+        return chosen
+
+
+class Anyone:
+    """Whoever could go on, and the earliest that waits for a point of time.
+
+    Whoever ran last and can go on stands in `current`, the others that can in `ready`, in the stable order.
+    """
+
+    asks_always = True
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self.queue = _Queue()
+        self._decision = Race(self)
+        self.ready: list[Actor] = []
+        self.current: Actor | None = None
+        self.waiting: Actor | None = None
+        self.put: Callable[[Entry], None] = self._put
+
+    def _put(self, entry: Entry) -> None:
+        actor = entry[3]
+        if actor in self.ready:
+            self.ready.remove(actor)
+        if not actor.paused:
+            self.queue.put(entry)
+        elif actor is self._line.running:
+            self.current = actor
+        else:
+            insort(self.ready, actor, key=_by_index)
+
+    def earliest(self) -> int:
+        """When the first of all is due."""
+        paused = [actor.clock for actor in self.ready]
+        if self.current is not None:
+            paused.append(self.current.clock)
+        return min(self.queue.earliest(), *paused) if paused else self.queue.earliest()
+
+    def elect(self) -> Actor | None:
+        """The strategy's choice among all, as far as fairness leaves it one."""
+        line, ready, current, now = self._line, self.ready, self.current, self._line.now
+        due = self.queue.earliest()
+        left = line.fairness.count(now, held_since=0 if ready else due)
+        self.waiting = None
+        count = len(ready) if current is None else len(ready) + 1
+        if due <= now or due <= now + left or (not count and due != FOREVER):
+            self.waiting = self.queue.entries[0][3]
+            count += 1
+        if count > 1:
+            actor = self._decide(count, now) if left > 0 else self._longest_held()
+        elif count:
+            actor = ready[0] if ready else current or self.waiting  # type: ignore[assignment]
+        else:
+            return None
+        if actor is current:
+            self.current = None
+        else:
+            self._take(actor)
+        if actor.clock < now:  # noqa: PLR1730 - faster than max(), at every point
+            actor.clock = now
+        return actor
+
+    def _decide(self, count: int, now: int) -> Actor:
+        decision = self._decision
+        return decision.actor(self._line.choose(decision.ask_of(count, now)))
+
+    def _longest_held(self) -> Actor:
+        """Who could have gone on for the longest time."""
+        candidates = [*self.ready, *(actor for actor in (self.current, self.waiting) if actor is not None)]
+        return min(candidates, key=lambda actor: (actor.due, actor.index))
+
+    def _take(self, actor: Actor) -> None:
+        """Out of the line; whoever ran last and does not go on is one of those that can."""
+        current, self.current = self.current, None
+        if actor is self.waiting:
+            heappop(self.queue.entries)
+            actor.clock = max(actor.clock, actor.due)
+        else:
+            self.ready.remove(actor)
+        if current is not None:
+            insort(self.ready, current, key=_by_index)
