@@ -1,4 +1,4 @@
-"""D15: the block is a slab object from kmalloc_nolock() (commit af92793e52c3; what that does is in mm/slab/slab_nolock.py).
+"""D15: the block is a slab object from kmalloc_nolock() (commit af92793e52c3; what that does is in mm/slab).
 
 Nobody proposed it for kvfree_rcu(); it is what a user of today's kernel would reach for. The call is allowed in any
 context, NMI included; on PREEMPT_RT it returns NULL in NMI and hardirq. That does not make kvfree_rcu() legal in an

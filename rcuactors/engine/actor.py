@@ -1,17 +1,18 @@
 """Actors: the things that take turns, each with a clock of its own and a mailbox.
 
 An actor is a line of virtual time. At any moment one Trio task, its *strand*, speaks for it: a device has one strand
-for ever, a CPU lends itself to whichever kernel thread owns it. Posting a message never suspends, so an interrupt
-handler may do it; what a message does to the line is the conductor's matter (`Conductor.post`).
+for ever, a CPU lends itself to whichever kernel thread owns it. Messages go through a Trio memory channel; posting
+never suspends, so an interrupt handler may do it. What a message does to the line is the conductor's matter
+(`Conductor.post`).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+import math
+from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
 if TYPE_CHECKING:
     from .strand import Strand
@@ -29,17 +30,25 @@ class Message:
 
 
 class Mailbox:
-    """What has been posted to an actor and not been looked at: `waiting`, oldest first."""
+    """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing."""
 
-    __slots__ = ("post", "waiting")
+    __slots__ = ("_receive", "_send", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[Message] = deque()
-        self.post: Callable[[Message], None] = self.waiting.append
+        self._send, self._receive = trio.open_memory_channel[Message](math.inf)
+        self.waiting = 0
+
+    def post(self, message: Message) -> None:
+        """Put a message in; never suspends."""
+        self._send.send_nowait(message)
+        self.waiting += 1
 
     def take_nowait(self) -> Message | None:
         """Take the oldest message out, or None."""
-        return self.waiting.popleft() if self.waiting else None
+        if not self.waiting:
+            return None
+        self.waiting -= 1
+        return self._receive.receive_nowait()
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -51,9 +60,6 @@ class Actor:
     looked at. `paused` is true for an actor that could go on at once, false for one that waits for a point of time;
     `due` is since when, or from when on, it can. `yields` says that it would rather have others go first.
     """
-
-    driven: ClassVar[bool] = False
-    """It has no Trio task: who elects it drives its coroutine to the next wait, there and then (`Device`)."""
 
     name: str
     index: int

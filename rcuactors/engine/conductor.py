@@ -22,11 +22,10 @@ from trio.lowlevel import current_task, reschedule, wait_task_rescheduled
 from ..errors import NothingLeft
 from .actor import BLOCKED, Actor, Message
 from .choice import Outcome, Strategy
-from .device import Device
 from .errors import RunOver
 from .line import DEFAULT_MAX_STEPS, Line
 from .outside import Alarm, Outside
-from .strand import Body, Gate, Strand, drive_to_its_next_wait, stand_still, strand_main
+from .strand import Body, Gate, Strand, strand_main
 
 _LONG_ALONE: Final = 100
 """How often an actor elects itself before Trio gets a turn all the same, for Ctrl-C and timeouts in real time."""
@@ -128,8 +127,6 @@ class Conductor(Line):
             if strand.parked and strand.task is not None:
                 strand.parked = False
                 trio.lowlevel.reschedule(strand.task, outcome.Error(RunOver()))
-            elif strand.gate is not None and strand.coroutine is not None:
-                strand.coroutine.close()
 
     def _remember(self, error: Exception) -> None:
         """Something went wrong after the end: that is what the run is remembered for, unless it had failed before."""
@@ -171,11 +168,8 @@ class Conductor(Line):
     def spawn(self, strand: Strand, body: Body, gate: Gate, nursery: trio.Nursery | None = None) -> None:
         """Say what the strand's task will be. It is made when the strand is first granted the baton.
 
-        That may have happened already. The task has the context variables of who calls here. A device gets no task.
+        That may have happened already. The task has the context variables of who calls here.
         """
-        if isinstance(gate, Device):
-            strand.gate, strand.coroutine = gate, body()
-            return
         where = nursery or self._nursery
         assert where is not None, "spawn() is for a run in progress"
         make = partial(where.start_soon, strand_main, body, strand, gate, self, name=strand.name)
@@ -280,21 +274,15 @@ class Conductor(Line):
 
     async def _hand_over(self, strand: Strand) -> None:
         if current_task() is not strand.task:
-            if strand.gate is not None:
-                await stand_still()
-                return
             raise RuntimeError(
                 f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
                 "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
             )
         if self.outside.strands:
             await self.outside.settle()
-        actor = self.elect()
-        while actor is not None and actor.driven and self.now < self.limit and not self.outside.strands:
-            self._drive(actor)
-            actor = self.elect()
-        if actor is not None and not actor.driven and self.now < self.limit and not self.outside.strands:
-            following: Strand | None = actor.strand
+            following = await self._next_strand(self.elect())
+        elif (actor := self.elect()) is not None and self.now < self.limit:
+            following = actor.strand
         else:
             following = await self._next_strand(actor)
         if following is strand:
@@ -318,35 +306,21 @@ class Conductor(Line):
             raise RunOver
 
     async def _next_strand(self, actor: Actor | None) -> Strand | None:
-        """Who speaks for the elected actor, or for the next one that is elected and has a Trio task.
+        """Who speaks for the elected actor, or for the next one that is elected where that is an alarm.
 
         Those outside are settled first, and the deadlines of others that have come before.
         """
-        while actor is not None:
-            if isinstance(actor, Alarm):
-                self.outside.ring(actor)
-            else:
-                if self.now >= self.limit:
-                    await self.outside.reach_limit(self.now)
-                if self.over:
-                    break
-                if not actor.driven:
-                    return actor.strand
-                self._drive(actor)
+        while isinstance(actor, Alarm):
+            self.outside.ring(actor)
             if self.outside.strands:
                 await self.outside.settle()
             actor = self.elect()
+        if actor is not None and self.now >= self.limit:
+            await self.outside.reach_limit(self.now)
+        if actor is not None and not self.over:
+            return actor.strand
         self._nobody()
         return None
-
-    def _drive(self, device: Actor) -> None:
-        strand = device.strand
-        assert strand.gate is not None
-        try:
-            if not drive_to_its_next_wait(strand, strand.gate):
-                del self._strands[strand.order]
-        except Exception as error:
-            self.finish(error)
 
     def _nobody(self) -> None:
         """With nobody in line: wait for those outside, or tell the machine that all is quiet."""

@@ -1,11 +1,6 @@
-"""Devices: actors with one strand for ever, a loop over messages and points of time.
-
-A device waits in the conductor only, so it needs no Trio task: whoever elects it drives its coroutine to the next wait.
-"""
+"""Devices: actors with one strand for ever, a loop over messages and points of time."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from .actor import Actor
 from .strand import Strand
@@ -14,17 +9,16 @@ from .strand import Strand
 class Device(Actor):
     """Base of the actors that are not CPUs; it is its own strand's gate."""
 
-    driven: ClassVar[bool] = True
-
     async def main(self) -> None:
         """The loop."""
         raise NotImplementedError
 
     def leave(self, strand: Strand) -> BaseException | None:
-        """Never called: the conductor refuses such a suspension, since nobody could wait for it."""
+        """A device waits for messages only."""
+        raise RuntimeError(f"{strand.name} suspended outside the model")
 
     def rejoin(self, strand: Strand) -> None:
-        """Never called either."""
+        """Never called: see `leave`."""
 
     def exited(self, strand: Strand) -> None:
         """A device that ends takes no further part."""

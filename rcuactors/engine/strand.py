@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
 import outcome
@@ -25,8 +25,6 @@ __trace__ = BOTTOM
 
 if TYPE_CHECKING:
     from .conductor import Conductor
-
-STAND_STILL: Final = object()
 
 Body = Callable[[], Coroutine[Any, Any, None]]
 
@@ -63,8 +61,6 @@ class Strand:
     granted: bool = False
     parked: bool = False
     coroutine: Coroutine[Any, Any, None] | None = None
-    gate: Gate | None = None
-    """Of a strand that is driven without a Trio task."""
 
 
 def _taken_back(trap: object, objection: BaseException) -> bool:
@@ -130,31 +126,6 @@ def _drive(
             yield from outside.end(strand, gate, alarm).__await__()
         except RunOver as caught:
             over = caught
-
-
-@types.coroutine
-def stand_still() -> Generator[object, None, None]:
-    """The wait of a coroutine that is driven without a Trio task."""
-    yield STAND_STILL
-
-
-def drive_to_its_next_wait(strand: Strand, gate: Gate) -> bool:
-    """Drive a coroutine that has no Trio task; False when it has ended.
-
-    Raises what it raises, and RuntimeError when it waits for anything but the conductor.
-    """
-    assert strand.coroutine is not None
-    try:
-        trap = strand.coroutine.send(None)
-    except StopIteration:
-        gate.exited(strand)
-        return False
-    if trap is not STAND_STILL:
-        objection = RuntimeError(f"{strand.name} suspended outside the model")
-        _taken_back(trap, objection)
-        strand.coroutine.close()
-        raise objection
-    return True
 
 
 async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conductor) -> None:

@@ -29,10 +29,11 @@ Script = Scenario | Body | RunSpec
 
 
 @contextmanager
-def _patient_collector() -> Iterator[None]:
+def patient_collector() -> Iterator[None]:
     """Let Python look for reference cycles less often meanwhile.
 
-    A run holds up to millions of live objects and makes next to no cycles.
+    A run holds up to millions of live objects and makes next to no cycles. Around many short runs it saves a look
+    after each of them.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
@@ -95,7 +96,7 @@ class Run:
 
         Raises what the scenario raises, and the first KernelBug under panic_on_warn.
         """
-        with _patient_collector():
+        with patient_collector():
             trio.run(self._arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
 

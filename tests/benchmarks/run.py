@@ -22,12 +22,11 @@ from pathlib import Path
 import attrs
 
 from rcuactors import Kernel, RunOptions, Scenario, run, scenario
-from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Timed
 from rcuactors.engine.conductor import Conductor
-from rcuactors.engine.strand import Strand
+from rcuactors.engine.device import Device
 from rcuactors.explore import Random
-from rcuactors.scenario import patient_collector
+from rcuactors.runs.run import patient_collector
 
 HERE = Path(__file__).resolve().parent
 
@@ -201,8 +200,8 @@ def first_answer(rounds: int) -> Figure:
     )
 
 
-class _Runner(Actor):
-    """An actor that only hands over. No `Device`: those need no Trio task, and so no hand-over."""
+class _Runner(Device):
+    """An actor that only hands over."""
 
     def __init__(self, conductor: Conductor, index: int, turns: int) -> None:
         super().__init__(name=f"runner{index}", index=index, clock=index * 5)
@@ -214,11 +213,6 @@ class _Runner(Actor):
         for _ in range(self._turns):
             self.clock += 10
             await self._conductor.pause(self)
-
-    def leave(self, _strand: Strand) -> None:
-        """Never called: it waits for the other one only."""
-
-    rejoin = exited = leave
 
 
 def conduct(hand_overs: int) -> None:

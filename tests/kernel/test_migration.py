@@ -9,22 +9,23 @@ import pytest
 import trio
 
 from rcuactors import Kernel, ViolationKind
-from rcuactors.engine.choice import ChoiceKind, ChoicePoint, SeededDraw, Timed
+from rcuactors.engine.choice import Timed
+from rcuactors.engine.decision import Decision
 from rcuactors.errors import BadInput
 from rcuactors.explore import Random
+from rcuactors.kernel.migration import PULL, SELECT_CPU
 from rcuactors.testing import RcuLab
 
 
-class Mover(SeededDraw):
+class Mover(Random):
     """Obeys nothing: at each decision about a CPU the last option, which never is to stay; others by chance."""
 
     name = "mover"
-    obeys_time = False
 
-    def choose(self, point: ChoicePoint) -> int:
-        if point.kind in (ChoiceKind.SELECT_CPU, ChoiceKind.PULL):
-            return len(point.options) - 1
-        return super().choose(point)
+    def choose(self, decision: Decision) -> int:
+        if decision.kind in (SELECT_CPU, PULL):
+            return decision.count - 1
+        return super().choose(decision)
 
 
 def moved(lab: RcuLab, script: Callable[[Kernel], Awaitable[None]], **options: Any) -> int:
@@ -89,8 +90,8 @@ def test_who_was_preempted_can_be_pulled_by_another_cpu(rcu_lab: RcuLab) -> None
             await k.udelay(1)
 
     class Pull(Mover):
-        def choose(self, point: ChoicePoint) -> int:
-            return 0 if point.kind is ChoiceKind.SELECT_CPU else super().choose(point)
+        def choose(self, decision: Decision) -> int:
+            return 0 if decision.kind is SELECT_CPU else super().choose(decision)
 
     rcu_lab.run(main, strategy=Pull(), migrate="y", nr_cpus=2)
     assert set(seen) == {0, 1}
