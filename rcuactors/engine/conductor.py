@@ -11,7 +11,7 @@ raised into the script that happens to stand there, which might catch it, and no
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -81,7 +81,6 @@ class Conductor(Line):
     async def _conduct(self, set_up: Callable[[], None]) -> None:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self.outside.take_care)
             try:
                 await self._begin(set_up)
                 assert self._finished is not None
@@ -176,6 +175,11 @@ class Conductor(Line):
         strand.start = partial(contextvars.copy_context().run, make)
         if strand.granted:
             strand.start()
+
+    def start_task(self, body: Callable[[], Awaitable[None]]) -> None:
+        """Start a task that is no strand; it ends with the run."""
+        assert self._nursery is not None, "start_task() is for a run in progress"
+        self._nursery.start_soon(body)
 
     async def strand_ended(self, strand: Strand, gate: Gate, error: BaseException | None) -> None:
         """A strand's body has returned or raised: the baton goes on without it."""

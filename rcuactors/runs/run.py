@@ -32,8 +32,8 @@ Script = Scenario | Body | RunSpec
 def patient_collector() -> Iterator[None]:
     """Let Python look for reference cycles less often meanwhile.
 
-    A run holds up to millions of live objects and makes next to no cycles. Around many short runs it saves a look
-    after each of them.
+    A run holds up to millions of live objects, and most of what it leaves is one cycle, the machine: what is looked
+    at before that is garbage is looked at in vain. Around many short runs it saves a look after each of them.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
@@ -147,4 +147,5 @@ def run(script: Script, options: RunOptions | None = None, /, **words: object) -
     Arguments are as of `Run`. Raises BadInput for an option or setting that is wrong, what the scenario raises, and the
     first KernelBug under panic_on_warn.
     """
-    return Run(script, options, **words).run()
+    with patient_collector():
+        return Run(script, options, **words).run()
