@@ -244,17 +244,29 @@ class Conductor(Line):
             # Where only somebody outside wanted to be asked, this is no point for the model.
             if unseen or self.goes_on(actor):
                 return
+        strand = actor.strand
+        if current_task() is not strand.task:
+            raise _in_the_place_of(strand)
         self.stop(actor)
-        await self._hand_over(actor.strand)
+        elected = await self._elect_after_settling() if self.outside.strands else self.elect()
+        if elected is not actor or self.now >= self.limit:
+            await self._hand_over(strand, elected)
+            return
+        self._alone += 1
+        if self._alone >= _LONG_ALONE:
+            await self._breathe()
 
     async def block(self, actor: Actor, reason: str, *, listening: bool, until: int | None = None) -> None:
         """Stand in no line until put back: by a message if the actor listens, by `enqueue`, or at time `until`."""
+        strand = actor.strand
+        if current_task() is not strand.task:
+            raise _in_the_place_of(strand)
         actor.listening = listening
         actor.waiting_for = reason
         actor.ticket = BLOCKED
         if until is not None:
             self.enqueue(actor, max(until, actor.clock))
-        await self._hand_over(actor.strand)
+        await self._hand_over(strand, await self._elect_after_settling() if self.outside.strands else self.elect())
         actor.listening = False
         actor.waiting_for = ""
 
@@ -270,25 +282,24 @@ class Conductor(Line):
     async def switch_strand(self, actor: Actor, following: Strand) -> None:
         """The actor goes on with another strand; the calling one parks until it is made the actor's strand again."""
         leaving = actor.strand
+        if current_task() is not leaving.task:
+            raise _in_the_place_of(leaving)
         actor.strand = following
         self.enqueue(actor, actor.clock, paused=True)
-        await self._hand_over(leaving)
+        await self._hand_over(leaving, await self._elect_after_settling() if self.outside.strands else self.elect())
 
     # -- electing ----------------------------------------------------------------------------------------------------
 
-    async def _hand_over(self, strand: Strand) -> None:
-        if current_task() is not strand.task:
-            raise RuntimeError(
-                f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
-                "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
-            )
-        if self.outside.strands:
-            await self.outside.settle()
-            following = await self._next_strand(self.elect())
-        elif (actor := self.elect()) is not None and self.now < self.limit:
-            following = actor.strand
+    async def _elect_after_settling(self) -> Actor | None:
+        await self.outside.settle()
+        return self.elect()
+
+    async def _hand_over(self, strand: Strand, elected: Actor | None) -> None:
+        """The baton goes from a strand to the elected actor's, which may be the same one; the strand waits for it."""
+        if elected is None or self.now >= self.limit or self.outside.strands:
+            following = await self._next_strand(elected)
         else:
-            following = await self._next_strand(actor)
+            following = elected.strand
         if following is strand:
             self._alone += 1
             if self._alone >= _LONG_ALONE:
@@ -344,3 +355,10 @@ class Conductor(Line):
         except Exception as error:
             self.finish(error)
         self.finish()
+
+
+def _in_the_place_of(strand: Strand) -> RuntimeError:
+    return RuntimeError(
+        f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
+        "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Final
 
 import trio
@@ -43,6 +44,15 @@ def patient_collector() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+Texts = tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=64)
+def _configuration(of_scenario: Texts, of_run: Texts) -> Config:
+    """The kernel's configuration; an explorer asks for the same one again and again."""
+    return with_settings(with_settings(Config(), dict(of_scenario)), dict(of_run))
+
+
 _NOTED: Final = 5
 """Reports that an error carries with it."""
 
@@ -67,7 +77,7 @@ class Run:
         self.scenario = chosen
         self.options = options = (options or RunOptions()).given(words)
         config_settings, self._parameters = split_settings(chosen, options.settings)
-        config = with_settings(with_settings(Config(), chosen.settings), config_settings)
+        config = _configuration(tuple(chosen.settings.items()), tuple(config_settings.items()))
         self._digest = DigestSink()
         self.machine = Machine(
             Setup(
