@@ -68,7 +68,7 @@ class KvfreeRcu:
         self.monitor = Monitor(self)
         self.initialized = False
         self.min_cached_objs = _min_cached_objs(rules, system.config.rcu_min_cached_objs)
-        self._krcs: PerCpu[Krc] = PerCpu(self._new_krc)
+        self._krcs: PerCpu[Krc] = PerCpu(self._new_krc, system.masks)
         self._boot_pages = 0
         self._capacity = rules.block_capacity
         self._one_argument_allocates = rules.one_argument is OneArgument.ALLOCATES
@@ -112,7 +112,7 @@ class KvfreeRcu:
 
     def all_krcs(self) -> list[Krc]:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
-        return self._krcs.states()
+        return [krcp for _, krcp in self._krcs.touched()]
 
     def _new_krc(self, cpu_id: int) -> Krc:
         drain, monitor = self.drain, self.monitor
