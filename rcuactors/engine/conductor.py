@@ -109,6 +109,14 @@ class Conductor(Line):
         if self._finished is not None:
             self._finished.set()
 
+    def ended_by(self, error: Exception) -> RunOver:
+        """End the run by an error that came up on the stack of somebody who has no part in it.
+
+        Returns what to raise there in its place: nobody catches that, whatever he stands ready to catch.
+        """
+        self.finish(error)
+        return RunOver()
+
     def _dismiss(self) -> None:
         """Wake every parked strand with `RunOver`, so that its coroutine unwinds whatever Trio's cancellation does.
 
