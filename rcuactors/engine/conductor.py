@@ -242,9 +242,11 @@ class Conductor(Line):
 
     async def pause(self, actor: Actor) -> None:
         """Let every actor go first that the strategy wants to go first."""
-        if not self.asks and self.goes_on(actor):
+        if self.asks:
+            pass
+        elif self.goes_on(actor):
             return
-        if not self.asks and self.halt <= actor.clock < self.earliest():
+        elif self.halt <= actor.clock < self.earliest():
             unseen = self.horizon == self.halt and not actor.attention
             await self.outside.halt(actor.clock)
             if self.over or not self.within_bounds(actor.clock):

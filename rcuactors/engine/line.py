@@ -114,10 +114,14 @@ class Line:
 
     def stop(self, actor: Actor) -> None:
         """An actor at a point stands in line again, held up there if the strategy wants that."""
+        clock = actor.clock
         # Its busy time counts before anybody else is elected, whose clock says nothing of it.
-        self.count_step(actor.clock)
+        if clock > self.now or self.steps >= self.max_steps:
+            self.count_step(clock)
+        else:
+            self.steps += 1
         if self._hold_up is None:
-            self.enqueue(actor, actor.clock, paused=True)
+            self.enqueue(actor, clock, paused=True)
         else:
             hold = self._hold(actor)
             self.enqueue(actor, actor.clock + hold, paused=not hold)

@@ -88,7 +88,8 @@ class ByClock:
                 continue
             if queue and queue[0][0] == due:
                 actor = self._break_tie(due, actor)
-            actor.clock = max(actor.clock, due)
+            if actor.clock < due:  # noqa: PLR1730 - faster than max(), at every hand-over
+                actor.clock = due
             return actor
         return None
 

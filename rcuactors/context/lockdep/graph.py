@@ -102,6 +102,10 @@ def search(
 
     No path goes through a class to skip.
     """
+    first = start.lock_class
+    if not (first.after if forwards else first.before):
+        # Most searches go no further than this, so it is looked at before anything is built for one.
+        return start if (skip is None or not skip(first)) and match(start) else None
     queue = deque([start])
     seen: set[tuple[LockClass, bool]] = set()
     while queue:
