@@ -6,7 +6,7 @@ and writes the file anew:
 
     python tests/test_digests.py
 
-Here the first seed of each is run that takes no time; `python -m pytest -m campaign tests/test_digests.py` runs the rest.
+Here the first seed of what is quick is run; `python -m pytest -m campaign tests/test_digests.py` runs the rest.
 """
 
 from __future__ import annotations
