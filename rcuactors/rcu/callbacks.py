@@ -114,7 +114,7 @@ class Callbacks:
         self._machine = machine
         self._readers = readers
         self._workqueues = workqueues
-        self._lists = PerCpu(lambda _: _CallbackList())
+        self._lists = PerCpu(lambda _: _CallbackList(), system.masks)
         self.scheduler_active = scheduler_active
         self.invoked = 0
         hooks = system.hooks
@@ -236,7 +236,7 @@ class Callbacks:
         cpu.judge.might_sleep(cpu)
         done = self._system.new_completion("rcu_barrier()")
         count = 0
-        for cpu_id, mine in self._lists.in_order():
+        for cpu_id, mine in self._lists.touched():
             if mine.heads or mine.invoking:
                 target = self._system.cpu(cpu_id)
                 mine.entrain(_Head(lambda on: complete(self._system, on, done), "rcu_barrier_callback"))

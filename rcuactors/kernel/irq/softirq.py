@@ -66,11 +66,11 @@ class Softirqs:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
-        self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [])
+        self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [], system.masks)
         self._served: Counter[int] = Counter()
         self._wakeups = 0
         make = system.lock_factory.make
-        self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK))
+        self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK), system.masks)
 
     def statistics(self) -> SoftirqStatistics:
         """Their figures, as they are now."""

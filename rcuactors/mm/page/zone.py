@@ -82,7 +82,7 @@ class Zone:
         self.reclaim_active = False
         self._fresh = 1
         self._returned: list[int] = []
-        self._lists = PerCpu(lambda _: guard.new())
+        self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self.free = self.managed
         self._set_aside = 0
         self.in_use: set[int] = set()
