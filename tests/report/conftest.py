@@ -10,22 +10,16 @@ import pytest
 
 from rcuactors.config import Config
 from rcuactors.context.violation import Violation, ViolationKind
+from rcuactors.kvfree.figures import CallStatistics
+from rcuactors.runs.counters import Counters
 from rcuactors.runs.result import Result
 
-COUNTERS: dict[str, Any] = {
-    "calls": {"two_argument": {}, "one_argument": {}},
+_NOTHING: dict[str, Any] = {
+    "calls": CallStatistics(two_argument={}, one_argument={}),
     "bulk_frees": {},
-    **dict.fromkeys(
-        (
-            "cache_hits", "cache_misses", "refills_asked", "refills_done", "refill_pages", "refill_pages_refused",
-            "caller_pages", "blocks", "bulk_objects", "vmalloc_freed", "list_freed", "inline_freed",
-            "fallbacks_list", "fallbacks_synchronize", "grace_periods", "pages_allocated", "pages_freed", "peak_pages",
-            "page_allocations_failed", "page_failures_injected", "kswapd_wakeups", "direct_reclaims", "oom_kills",
-            "peak_objects", "peak_bytes",
-        ),
-        0,
-    ),
-}  # fmt: skip
+    "bulk_sizes_in_order": (),
+}
+COUNTERS = Counters(**{field.name: _NOTHING.get(field.name, 0) for field in attrs.fields(Counters)})
 
 EMPTY = Result(
     scenario="made_up",
@@ -53,7 +47,7 @@ def made() -> Callable[..., Result]:
     """Make a result: counters by `counters=`, the rest by name."""
 
     def make(*, counters: dict[str, Any] | None = None, **changes: Any) -> Result:
-        return attrs.evolve(EMPTY, counters=COUNTERS | (counters or {}), **changes)
+        return attrs.evolve(EMPTY, counters=attrs.evolve(COUNTERS, **(counters or {})), **changes)
 
     return make
 

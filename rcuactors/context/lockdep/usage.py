@@ -79,8 +79,8 @@ def usage_chars(mask: int) -> str:
     )
 
 
-def _skip(lock_class: LockClass) -> bool:
-    """usage_skip(): a local_lock carries no dependency into another CPU's interrupts; an override map is no lock."""
+def usage_skip(lock_class: LockClass) -> bool:
+    """A local_lock carries no dependency into another CPU's interrupts; an override map is no lock."""
     return lock_class.per_cpu or lock_class.kind is LockKind.OVERRIDE
 
 
@@ -123,7 +123,7 @@ def conflict_of(lock_class: LockClass, bit: int, read: int) -> StateConflict | I
     forwards = not bit & ENABLED_BIT
     mask = 3 << opposite
     start = Step(lock_class, read == RECURSIVE_READ if forwards else read != WRITE)
-    found = search(start, lambda step: bool(step.usable() & mask), forwards=forwards, skip=_skip)
+    found = search(start, lambda step: bool(step.usable() & mask), forwards=forwards, skip=usage_skip)
     if found is None:
         return None
     write = found.lock_class.usage_mask >> opposite & 1
@@ -140,17 +140,17 @@ def unsafe_order(outer: LockClass, outer_read: int, inner: LockClass, inner_read
         safe_bits |= step.usable() & USED_IN_IRQ
         return False
 
-    search(above, gather, forwards=False, skip=_skip)
+    search(above, gather, forwards=False, skip=usage_skip)
     if not safe_bits:
         return None
     unsafe_mask = exclusive_mask(safe_bits) & ENABLED_IRQ
     below = Step(inner, inner_read == RECURSIVE_READ)
-    unsafe = search(below, lambda step: bool(step.usable() & unsafe_mask), skip=_skip)
+    unsafe = search(below, lambda step: bool(step.usable() & unsafe_mask), skip=usage_skip)
     if unsafe is None:
         return None
     unsafe_bits = unsafe.usable() & ENABLED_IRQ
     safe_mask = exclusive_mask(unsafe_bits) & USED_IN_IRQ
-    safe = search(above, lambda step: bool(step.usable() & safe_mask), forwards=False, skip=_skip)
+    safe = search(above, lambda step: bool(step.usable() & safe_mask), forwards=False, skip=usage_skip)
     assert safe is not None
     safe_bit, unsafe_bit = find_exclusive(safe.usable() & safe_mask, unsafe_bits)
     return UnsafeOrder(safe, unsafe, safe_bit, unsafe_bit)
