@@ -18,8 +18,10 @@ from ..mm.objects import KObject
 from ..mm.page.page_alloc import PageAllocator
 from ..mm.slab.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
-from ..rcu.callbacks import Callbacks, RcuWork, SchedulerActive
+from ..rcu.callbacks import Callbacks, SchedulerActive
 from ..rcu.oracle import LIVE, Oracle
+from ..rcu.rcu_work import RcuWork, RcuWorks
+from ..rcu.synchronize_rcu import synchronize_rcu
 from . import invariants
 from .drain import Drain
 from .figures import Figures
@@ -54,6 +56,7 @@ class KvfreeRcu:
         self.system = system
         self.workqueues = workqueues
         self.callbacks = callbacks
+        self.rcu_works = RcuWorks(callbacks, workqueues)
         self.pages = pages
         self.slab = slab
         self.vmalloc = vmalloc
@@ -287,7 +290,7 @@ class KvfreeRcu:
         """The one-argument form without a block: wait for a grace period here and free."""
         figures = self.figures
         figures.fallbacks_synchronize += 1
-        await self.callbacks.synchronize_rcu(thread)
+        await synchronize_rcu(self.callbacks, thread)
         await self.kvfree(thread, item)
         figures.inline_freed += 1
         figures.latencies.add(thread.cpu.clock - item.retired_ns)

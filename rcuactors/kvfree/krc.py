@@ -15,7 +15,7 @@ import attrs
 from ..context.locks import Lock
 from ..kernel.workqueue import DelayedWork
 from ..mm.objects import KObject
-from ..rcu.callbacks import RcuWork
+from ..rcu.rcu_work import RcuWork
 
 SLAB: Final = 0
 VMALLOC: Final = 1

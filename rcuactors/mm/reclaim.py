@@ -21,7 +21,7 @@ from .gfp import GFP_KERNEL, Gfp, gfp_text
 if TYPE_CHECKING:
     from ..kernel.system import System
     from .page.page_alloc import PageAllocator
-    from .page.zone import Zone
+    from .page.pcplist import ZoneWithLists
 
 SWAP_CLUSTER_MAX: Final = 32
 _DEF_PRIORITY: Final = 12
@@ -60,7 +60,7 @@ class UserMemory:
 class Reclaim:
     """How pages come back."""
 
-    def __init__(self, system: System, zone: Zone, allocator: PageAllocator) -> None:
+    def __init__(self, system: System, zone: ZoneWithLists, allocator: PageAllocator) -> None:
         self._system = system
         self._zone = zone
         self._allocator = allocator

@@ -35,10 +35,10 @@ from .chains import (
     context_code,
 )
 from .graph import add_edge, dependency
-from .order import circle, recursion
+from .order import check_deadlock, check_noncircular
 from .usage import IN_NMI as IN_NMI_BIT
-from .usage import USED, USED_READ, Inversion, StateConflict, conflict_of, unsafe_order, usage_bit
-from .wait import allowed, context_limit, limit_with
+from .usage import USED, USED_READ, Inversion, StateConflict, check_irq_usage, mark_lock_irq, usage_bit
+from .wait_context import allowed, limit_with, task_wait_context
 
 
 class Lockdep:
@@ -123,7 +123,7 @@ class Lockdep:
             self._take_out(cpu, index)
             return
         title = f"WARNING: bad unlock balance detected: {lock.lock_class.shown}"
-        text = texts.bad_unlock(self._judge.scene(cpu), lock, site_of_unlock(), call_trace())
+        text = texts.print_unlock_imbalance_bug(self._judge.scene(cpu), lock, site_of_unlock(), call_trace())
         self._report(cpu, ViolationKind.BAD_UNLOCK, title, text)
 
     @staticmethod
@@ -183,7 +183,7 @@ class Lockdep:
         for held in list(cpu.ctx.held):
             if held.lock_class.check:
                 bit = usage_bit(state, enabled=True, read=bool(held.node.read))
-                self._mark(cpu, held.lock, held.lock_class, held.node.read, bit, held.site)
+                self._mark_lock(cpu, held.lock, held.lock_class, held.node.read, bit, held.site)
 
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
@@ -195,7 +195,7 @@ class Lockdep:
             return
         scene = self._judge.scene(cpu)
         title = f"WARNING: {cpu.ctx.comm}/{cpu.ctx.pid} still has locks held!"
-        self._report(cpu, ViolationKind.LOCK_HELD_AT_EXIT, title, texts.held_at_exit(scene, call_trace()))
+        self._report(cpu, ViolationKind.LOCK_HELD_AT_EXIT, title, texts.print_held_locks_bug(scene, call_trace()))
 
     def check_no_locks_freed(self, cpu: Processor, address: int, size: int) -> None:
         """debug_check_no_locks_freed(): memory goes, or a lock is made anew, `size` bytes at `address`."""
@@ -203,7 +203,7 @@ class Lockdep:
             return
         for held in cpu.ctx.held:
             if address <= held.lock.address < address + size:
-                text = texts.held_lock_freed(self._judge.scene(cpu), held, address, size, call_trace())
+                text = texts.print_freed_lock_bug(self._judge.scene(cpu), held, address, size, call_trace())
                 title = f"WARNING: held lock freed: {held.lock_class.shown}"
                 self._report(cpu, ViolationKind.HELD_LOCK_FREED, title, text)
                 return
@@ -225,7 +225,7 @@ class Lockdep:
         limit, overridden = limit_with(parent, lock_class, code & IRQ_CONTEXT, self._numbers)
         node = ChainNode(lock_class, code, limit, overridden, site)
         if code & IN_NMI:
-            self._verify_unused(cpu, lock, node, site)
+            self._verify_lock_unused(cpu, lock, node, site)
             return node
         # Remembered before it is judged, so that one mistake is one report however often it is made.
         (parent.children if parent is not None else self._root)[lock_class.key * CODES + code] = node
@@ -234,7 +234,7 @@ class Lockdep:
         self._check_wait_context(cpu, lock, node, parent, site)
         if lock_class.check:
             self._mark_usage(cpu, lock, node, site)
-        self._mark(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site)
+        self._mark_lock(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site)
         if nest is not None:
             self._check_nest_lock(cpu, lock, lock_class, site, nest)
         if lock_class.check and not node.trylock and self.on:
@@ -246,7 +246,7 @@ class Lockdep:
         """With a nest lock, one more of the class on top of the stack is counted and not looked at (`references`)."""
         return bool(node.code & NESTED) and below.lock_class is node.lock_class
 
-    def _verify_unused(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
+    def _verify_lock_unused(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
         """verify_lock_unused(): an NMI must not wait for a lock that anybody else takes; only readers may share."""
         lock_class = node.lock_class
         bit = USED if lock_class.usage_mask >> USED & 1 else USED_READ
@@ -255,7 +255,7 @@ class Lockdep:
         # The report says LOCK_USED, also when that was by readers only.
         lock_class.traces.setdefault(USED, lock_class.traces[bit])
         conflict = StateConflict(USED, IN_NMI_BIT)
-        text = texts.inconsistent_state(self._judge.scene(cpu), lock, lock_class, site, conflict, call_trace())
+        text = texts.print_usage_bug(self._judge.scene(cpu), lock, lock_class, site, conflict, call_trace())
         title = f"WARNING: inconsistent lock state: {lock_class.shown}"
         self._report(cpu, ViolationKind.INCONSISTENT_LOCK_STATE, title, text)
 
@@ -271,8 +271,10 @@ class Lockdep:
         if node.trylock or not numbers.of(lock_class.inner):
             return
         if outer > allowed(parent, node.code, node.irq_context, numbers):
-            limit = context_limit(node.code, numbers)
-            text = texts.invalid_wait_context(self._judge.scene(cpu), lock_class, lock, site, limit, call_trace())
+            limit = task_wait_context(node.code, numbers)
+            text = texts.print_lock_invalid_wait_context(
+                self._judge.scene(cpu), lock_class, lock, site, limit, call_trace()
+            )
             title = f"BUG: Invalid wait context: {lock_class.shown} at {site}"
             self._report(cpu, ViolationKind.INVALID_WAIT_CONTEXT, title, text)
 
@@ -280,7 +282,7 @@ class Lockdep:
         """The nest lock has to be held (print_lock_nested_lock_not_held())."""
         if not self.on or cpu.ctx.holds(nest):
             return
-        text = texts.nest_lock_not_held(self._judge.scene(cpu), lock, lock_class, site, nest, call_trace())
+        text = texts.print_lock_nested_lock_not_held(self._judge.scene(cpu), lock, lock_class, site, nest, call_trace())
         title = f"WARNING: Nested lock was not taken: {lock_class.shown} without {nest.name}"
         self._report(cpu, ViolationKind.NEST_LOCK_NOT_HELD, title, text)
 
@@ -296,9 +298,9 @@ class Lockdep:
             if not code & (BH_OFF | IN_SOFTIRQ):
                 bits.append(usage_bit(1, enabled=True, read=read))
         for bit in bits:
-            self._mark(cpu, lock, node.lock_class, node.read, bit, site)
+            self._mark_lock(cpu, lock, node.lock_class, node.read, bit, site)
 
-    def _mark(self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str) -> None:
+    def _mark_lock(self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str) -> None:
         """mark_lock()."""
         if not self.on or lock_class.usage_mask >> bit & 1:
             return
@@ -306,24 +308,24 @@ class Lockdep:
         lock_class.traces[bit] = trace = call_trace()
         if bit >= USED:
             return
-        conflict = conflict_of(lock_class, bit, read)
+        conflict = mark_lock_irq(lock_class, bit, read)
         scene = self._judge.scene(cpu)
         if isinstance(conflict, StateConflict):
-            text = texts.inconsistent_state(scene, lock, lock_class, site, conflict, trace)
+            text = texts.print_usage_bug(scene, lock, lock_class, site, conflict, trace)
             title = f"WARNING: inconsistent lock state: {lock_class.shown}"
             self._report(cpu, ViolationKind.INCONSISTENT_LOCK_STATE, title, text)
         elif isinstance(conflict, Inversion):
-            text = texts.irq_inversion(scene, lock, lock_class, site, conflict, trace)
+            text = texts.print_irq_inversion_bug(scene, lock, lock_class, site, conflict, trace)
             title = f"WARNING: possible irq lock inversion dependency detected: {lock_class.shown}"
             self._report(cpu, ViolationKind.IRQ_LOCK_INVERSION, title, text)
 
     def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None) -> None:
         """validate_chain(): recursion, then the edges from what is held in this irq context."""
         stack = cpu.ctx.held
-        same, nested = recursion(stack, node.lock_class, node.read, nest)
+        same, nested = check_deadlock(stack, node.lock_class, node.read, nest)
         if same is not None:
             scene = self._judge.scene(cpu)
-            text = texts.recursive_locking(scene, lock, node.lock_class, site, same, call_trace())
+            text = texts.print_deadlock_bug(scene, lock, node.lock_class, site, same, call_trace())
             title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.RECURSIVE_LOCKING, title, text)
             return
@@ -333,24 +335,24 @@ class Lockdep:
             if held.node.irq_context != node.irq_context or not self.on:
                 return
             if held.lock_class.check:
-                self._check_edge(cpu, held, lock, node, site)
+                self._check_prev_add(cpu, held, lock, node, site)
                 # One that was waited for has its own edges to those further out.
                 if not held.node.trylock:
                     return
 
-    def _check_edge(self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str) -> None:
+    def _check_prev_add(self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str) -> None:
         """check_prev_add(): may `node` be taken under a held lock? If so, remember."""
         outer, scene, trace = held.node, self._judge.scene(cpu), call_trace()
         ends = (outer.lock_class, outer.read, node.lock_class, node.read)
-        found = circle(*ends)
+        found = check_noncircular(*ends)
         if found is not None:
-            text = texts.circular(scene, held, lock, node, site, found, trace)
+            text = texts.print_circular_bug(scene, held, lock, node, site, found, trace)
             title = f"WARNING: possible circular locking dependency detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.CIRCULAR_LOCKING, title, text)
             return
-        unsafe = unsafe_order(*ends)
+        unsafe = check_irq_usage(*ends)
         if unsafe is not None:
-            text = texts.unsafe_order(scene, held, lock, node, site, unsafe, trace)
+            text = texts.print_bad_irq_dependency(scene, held, lock, node, site, unsafe, trace)
             title = f"WARNING: {texts.unsafe_order_name(unsafe)} lock order detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.UNSAFE_LOCK_ORDER, title, text)
             return

@@ -1,4 +1,4 @@
-"""The zone and the page lists of the CPUs (rcuactors/mm/zone.py)."""
+"""The zone and the page lists of the CPUs (rcuactors/mm/page/zone.py, pcplist.py)."""
 
 from __future__ import annotations
 
