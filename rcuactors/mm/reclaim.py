@@ -102,7 +102,7 @@ class Reclaim:
             await thread.sleep("low memory")
 
     async def balance_pgdat(self, thread: Thread) -> None:
-        """One round of kswapd, with fs_reclaim held."""
+        """balance_pgdat(): one round of kswapd, with fs_reclaim held."""
         self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "balance_pgdat")
         self._zone.reclaim_active = True
         while self._zone.free < self._zone.watermark_high:
@@ -114,7 +114,7 @@ class Reclaim:
     # -- direct reclaim ----------------------------------------------------------------------------------------------
 
     async def try_to_free_pages(self, thread: Thread, gfp: Gfp = GFP_KERNEL) -> int:
-        """Direct reclaim in the caller's context, with fs_reclaim held; returns the pages that came back."""
+        """try_to_free_pages(): in the caller's context, with fs_reclaim held; returns the pages that came back."""
         self.direct_reclaims += 1
         if gfp & Gfp.FS:
             self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "try_to_free_pages")

@@ -164,7 +164,7 @@ class Callbacks:
             await self._rcu_do_batch(cpu, mine)
 
     async def _rcu_do_batch(self, cpu: Cpu, mine: CallbackList) -> None:
-        """rcu_rcu_do_batch()."""
+        """rcu_do_batch()."""
         system = self.system
         limit = BLIMIT if len(mine.heads) < QHIMARK else len(mine.heads)
         count = 0

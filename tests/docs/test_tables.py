@@ -8,8 +8,10 @@ row by row.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,9 +34,24 @@ from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "rcuactors"
 GENERATED = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->\n", re.DOTALL)
 
 Row = tuple[str, ...]
+
+
+def beside(path: Path) -> Any:
+    """A module of the tests, by its file."""
+    spec = importlib.util.spec_from_file_location(f"beside_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
+floors = beside(ROOT / "tests" / "docs" / "floors.py")
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -84,7 +101,33 @@ def outcomes() -> str:
     return markdown(head, rows)
 
 
+def places(homes: Iterable[Any], head: str) -> str:
+    """A row for each place at which something of the kernel stands."""
+    rows = [(f"`{home.kernel}`", f"[`{home.path}`](../rcuactors/{home.path})", f"`{home.where}`") for home in homes]
+    return markdown((head, "file", "there"), rows)
+
+
+def kernel_functions() -> str:
+    return places((home for home in kernel_map.homes(PACKAGE) if home.kernel.endswith("()")), "function")
+
+
+def kernel_structures() -> str:
+    return places((home for home in kernel_map.homes(PACKAGE) if not home.kernel.endswith("()")), "structure")
+
+
+def kernel_locks() -> str:
+    return places(kernel_map.locks(PACKAGE), "lock")
+
+
+def picture_of_floors() -> str:
+    return str(floors.picture(PACKAGE))
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "kernel-functions": kernel_functions,
+    "kernel-structures": kernel_structures,
+    "kernel-locks": kernel_locks,
+    "floors": picture_of_floors,
     "costs": costs,
     "configuration": configuration,
     "builds": builds,

@@ -111,7 +111,7 @@ FAULTS: dict[str, tuple[list[tuple[Any, str, Any]], set[str]]] = {
     "no unsafe orders": ([(validator, "check_irq_usage", _nothing)], {"hard-safe-A + unsafe-B #2/231 (spin)"}),
     "no wait contexts": ([(validator, "allowed", lambda *_args: 9)], {"in RAW_SPINLOCK context (spin)"}),
     "no handler may be threaded": ([(wait_context, "THREADABLE", 0)], {"in hardirq context (spin)"}),
-    "local locks are locks": ([(usage, "_skip", lambda _class: False)], {"local_lock inversion  2"}),
+    "local locks are locks": ([(usage, "usage_skip", lambda _class: False)], {"local_lock inversion  2"}),
     "every dependency is strong": (
         [(validator, "dependency", lambda *_modes: graph.EN)],
         {"rlock W1R2/R2R3/W3W1/123 (rlock)"},

@@ -27,7 +27,7 @@ def check_deadlock(
 
 
 def check_noncircular(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> Step | None:
-    """The path by which `inner` already leads to `outer`, if taking `inner` under `outer` closes a strong circle."""
+    """check_noncircular(): the path from `inner` to `outer`, if taking `inner` under `outer` closes a strong circle."""
     return search(
         Step(inner, inner_read == RECURSIVE_READ),
         lambda step: step.lock_class is outer and (outer_read == WRITE or not step.weak),

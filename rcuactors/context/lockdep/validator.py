@@ -1,4 +1,4 @@
-"""The validator of one run: who holds what, and which checks a new chain goes through.
+"""The validator of one run: lock_acquire(), lock_release(), mark_lock(), validate_chain() and what they keep.
 
 The order of the checks is that of __lock_acquire(): wait context, usage in interrupts, nest lock, recursion, then each
 new edge of the dependency graph. In an NMI there is one check only, verify_lock_unused(). As in the kernel the first
@@ -69,7 +69,7 @@ class Lockdep:
         nest: Lock | None = None,
         site: str = "",
     ) -> None:
-        """Note that the current thread takes a lock; report what is wrong with it."""
+        """lock_acquire(), __lock_acquire(): the current thread takes a lock; report what is wrong with it."""
         ctx = cpu.ctx
         code = context_code(ctx) + (read << READ_SHIFT)
         if trylock:
@@ -113,7 +113,7 @@ class Lockdep:
         return lock.lock_class.key * CODES + (context_code(ctx) | IRQS_OFF) in children
 
     def release(self, cpu: Processor, lock: Lock) -> None:
-        """Note that the current thread lets go of a lock."""
+        """lock_release(): the current thread lets go of a lock."""
         ctx = cpu.ctx
         if ctx.held and ctx.held[-1].lock is lock:
             ctx.held.pop()
@@ -266,6 +266,7 @@ class Lockdep:
     def _check_wait_context(
         self, cpu: Processor, lock: Lock, node: ChainNode, parent: ChainNode | None, site: str
     ) -> None:
+        """check_wait_context()."""
         lock_class, numbers = node.lock_class, self._numbers
         outer = numbers.of(lock_class.outer or lock_class.inner)
         if node.trylock or not numbers.of(lock_class.inner):

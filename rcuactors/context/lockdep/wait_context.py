@@ -24,7 +24,7 @@ def _same_context(parent: ChainNode | None, irq_context: int) -> ChainNode | Non
 
 
 def allowed(parent: ChainNode | None, code: int, irq_context: int, numbers: WaitNumbers) -> int:
-    """The strictest of the context and of what is held in it."""
+    """check_wait_context(): the strictest of the context and of what is held in it."""
     limit = task_wait_context(code, numbers)
     held = _same_context(parent, irq_context)
     if held is None:
