@@ -23,6 +23,7 @@ from .sheaves import Sheaves
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
     from ..kvfree.core import KvfreeRcu
     from ..mm.objects import KObject
 
@@ -39,12 +40,11 @@ class NolockSheaves(Sheaves):
         self.deferred = 0
         self._objects: DeferredWork[KObject] = DeferredWork(kvfree.system, "deferred_percpu_work", self._queue)
 
-    async def take(self, kvfree: KvfreeRcu, cpu: Cpu, item: KObject, head: bool) -> bool:
+    async def take(self, kvfree: KvfreeRcu, thread: Thread, item: KObject, head: bool) -> bool:
         """kfree_call_rcu_nolock(): always takes an object that has an rcu_head."""
         if not head:
-            return await super().take(kvfree, cpu, item, head)
-        thread = cpu.current
-        if not await self.kfree_rcu_sheaf(cpu, item, spin=False):
+            return await super().take(kvfree, thread, item, head)
+        if not await self.kfree_rcu_sheaf(thread, item, spin=False):
             cpu = thread.cpu
             kvfree.oracle.retired(item, cpu.clock)
             self.deferred += 1
@@ -53,5 +53,5 @@ class NolockSheaves(Sheaves):
 
     async def _queue(self, cpu: Cpu, item: KObject) -> None:
         """kvfree_call_rcu(), by the irq_work."""
-        if not await self.kfree_rcu_sheaf(cpu, item, spin=self.spins, retired=True):
-            await self._kvfree.queue_retired(cpu, item)
+        if not await self.kfree_rcu_sheaf(cpu.current, item, spin=self.spins, retired=True):
+            await self._kvfree.queue_retired(cpu.current, item)

@@ -19,6 +19,7 @@ from ..mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWARN, Gfp
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
     from ..kvfree.core import KvfreeRcu
     from ..kvfree.krc import Krc
 
@@ -26,9 +27,9 @@ _CAN_SLEEP: Final = GFP_KERNEL | Gfp.RETRY_MAYFAIL | GFP_NOWARN
 _ATOMIC: Final = GFP_ATOMIC | GFP_NOWARN
 
 
-def preemptible(cpu: Cpu) -> bool:
+def preemptible(thread: Thread) -> bool:
     """preemptible() (include/linux/preempt.h): the constant 0 in a kernel without PREEMPT_COUNT."""
-    return bool(cpu.system.locks.preempt_offset) and cpu.ctx.preemptible()
+    return bool(thread.cpu.system.locks.preempt_offset) and thread.ctx.preemptible()
 
 
 class PreemptibleGuard:
@@ -41,11 +42,11 @@ class PreemptibleGuard:
         """Not under the lock."""
         return None
 
-    async def get_page_unlocked(self, kvfree: KvfreeRcu, cpu: Cpu, head: bool) -> int | None:
+    async def get_page_unlocked(self, kvfree: KvfreeRcu, thread: Thread, head: bool) -> int | None:
         """The context is the caller's own here."""
-        if not preemptible(cpu):
+        if not preemptible(thread):
             return None
-        return await kvfree.pages.get_free_page(cpu.current, _ATOMIC if head else _CAN_SLEEP)
+        return await kvfree.pages.get_free_page(thread, _ATOMIC if head else _CAN_SLEEP)
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Nobody refills the cache."""

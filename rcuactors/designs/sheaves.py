@@ -53,25 +53,25 @@ class Sheaves(HrtimerWork):
         self._map = system.lock_factory.make_override("kfree_rcu_sheaf_map", inner=WaitType.CONFIG)
         self._full: DeferredWork[Sheaf] = DeferredWork(system, "deferred_percpu_work", self._call_rcu)
 
-    async def take(self, _kvfree: KvfreeRcu, cpu: Cpu, item: KObject, _head: bool) -> bool:
+    async def take(self, _kvfree: KvfreeRcu, thread: Thread, item: KObject, _head: bool) -> bool:
         """kfree_rcu_sheaf()."""
-        return await self.kfree_rcu_sheaf(cpu, item, spin=self.spins)
+        return await self.kfree_rcu_sheaf(thread, item, spin=self.spins)
 
-    async def kfree_rcu_sheaf(self, cpu: Cpu, item: KObject, *, spin: bool, retired: bool = False) -> bool:
+    async def kfree_rcu_sheaf(self, thread: Thread, item: KObject, *, spin: bool, retired: bool = False) -> bool:
         """__kfree_rcu_sheaf(), inside the map that tells lockdep to look away. `retired`: somebody has said so."""
         if not isinstance(item.home, Slab):
             return False
-        lockdep, thread = self._kvfree.system.lockdep, cpu.current
+        lockdep = self._kvfree.system.lockdep
         if self.spins and lockdep.on:
-            lockdep.acquire(cpu, self._map, trylock=True, site="__kfree_rcu_sheaf")
-        stored = await self._store(cpu, item.home.cache, item, spin=spin, retired=retired)
+            lockdep.acquire(thread.cpu, self._map, trylock=True, site="__kfree_rcu_sheaf")
+        stored = await self._store(thread, item.home.cache, item, spin=spin, retired=retired)
         if self.spins and lockdep.on:
             lockdep.release(thread.cpu, self._map)
         return stored
 
-    async def _store(self, cpu: Cpu, cache: Cache, item: KObject, *, spin: bool, retired: bool) -> bool:
-        layer, kvfree = self.layer, self._kvfree
-        thread, mine = cpu.current, layer.of(cpu, cache)
+    async def _store(self, thread: Thread, cache: Cache, item: KObject, *, spin: bool, retired: bool) -> bool:
+        layer, kvfree, cpu = self.layer, self._kvfree, thread.cpu
+        mine = layer.of(cpu, cache)
         if not layer.trylock(cpu, mine):
             return False
         sheaf = mine.rcu_free or await self._new_sheaf(thread, cache, spin=spin)

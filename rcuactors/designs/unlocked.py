@@ -17,6 +17,7 @@ from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
     from ..kvfree.core import KvfreeRcu
     from ..kvfree.krc import Krc
 
@@ -33,9 +34,9 @@ class Unlocked:
         """Not under the lock."""
         return None
 
-    async def get_page_unlocked(self, kvfree: KvfreeRcu, cpu: Cpu, head: bool) -> int | None:
+    async def get_page_unlocked(self, kvfree: KvfreeRcu, thread: Thread, head: bool) -> int | None:
         """For who may sleep."""
-        return None if head else await kvfree.pages.get_free_page(cpu.current, _GFP)
+        return None if head else await kvfree.pages.get_free_page(thread, _GFP)
 
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """Nobody refills the cache."""

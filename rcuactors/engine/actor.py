@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
+from .line import BLOCKED
+
 if TYPE_CHECKING:
     from .strand import Strand
-
-BLOCKED = 0
-"""Ticket of an actor that stands in no line: it waits for somebody."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +72,10 @@ class Actor:
     waiting_for: str = ""
     strand: Strand = attrs.field(init=False)
     mailbox: Mailbox = attrs.field(init=False, factory=Mailbox)
+
+    def let_others_go_first(self) -> None:
+        """Until it is elected again it would rather not be the next."""
+        self.yields = True
 
     def identity(self) -> str:
         """The actor, and the thread that speaks for it, by names that are the same in every schedule."""

@@ -20,10 +20,10 @@ import trio
 from trio.lowlevel import current_task, reschedule, wait_task_rescheduled
 
 from ..errors import NothingLeft
-from .actor import BLOCKED, Actor, Message
+from .actor import Actor, Message
 from .choice import Outcome, Strategy
 from .errors import RunOver
-from .line import DEFAULT_MAX_STEPS, Line
+from .line import BLOCKED, DEFAULT_MAX_STEPS, Line
 from .outside import Alarm, Outside
 from .strand import Body, Gate, Strand, strand_main
 

@@ -7,14 +7,19 @@ Whoever gives up the baton, or has come to the horizon, stands in line and asks 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..errors import StepBoundExceeded
-from .actor import BLOCKED, Actor
 from .choice import Strategy
 from .decision import Decision, HoldUp
 from .fairness import Fairness
 from .orders import FOREVER
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+BLOCKED: Final = 0
+"""Ticket of an actor that stands in no line: it waits for somebody."""
 
 DEFAULT_MAX_STEPS: Final = 10_000_000
 """How many steps a run may take.

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from .actor import BLOCKED, Actor
+from .actor import Actor
 from .clock import NSEC_PER_SEC, VirtualClock
+from .line import BLOCKED
 from .orders import FOREVER
 
 if TYPE_CHECKING:

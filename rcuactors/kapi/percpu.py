@@ -71,8 +71,8 @@ class PerCpuVariables(KernelBase):
                 f"define_per_cpu({name}): all CPUs would share the {type(initial).__name__}; give a function"
             )
         if callable(initial):
-            return PerCpuVariable(name, PerCpu(lambda _: initial()))
-        return PerCpuVariable(name, PerCpu(lambda _: initial))
+            return PerCpuVariable(name, PerCpu(lambda _: initial(), self._system.masks))
+        return PerCpuVariable(name, PerCpu(lambda _: initial, self._system.masks))
 
     def this_cpu_ptr(self, variable: PerCpuVariable[T]) -> PerCpuPointer[T]:
         """this_cpu_ptr(): this CPU's; to be used for as long as the thread stays here. Asks smp_processor_id()."""

@@ -82,7 +82,7 @@ class Migration:
         system, here = self._system, thread.cpu
         if not self.enabled:
             return here
-        allowed = thread.cpus_allowed or range(system.config.nr_cpus)
+        allowed = thread.cpus_allowed or system.masks.possible
         known = [cpu_id for cpu_id in sorted(system.cpus) if cpu_id in allowed and cpu_id != here.cpu_id]
         untouched = next((cpu_id for cpu_id in sorted(allowed) if cpu_id not in system.cpus), None)
         targets = known if untouched is None else [*known, untouched]
@@ -122,7 +122,7 @@ class Migration:
         empty mask, a CPU that the machine has not, and a thread that is bound.
         """
         system = self._system
-        possible = frozenset(range(system.config.nr_cpus))
+        possible = frozenset(system.masks.possible)
         if not cpus or not cpus <= possible:
             raise BadInput(
                 f"set_cpus_allowed({thread}, {sorted(cpus)}): needs one or more of CPUs 0 to {len(possible) - 1}"

@@ -31,6 +31,7 @@ from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
 from .locking import Locks
 from .migration import Migration
+from .percpu import CpuMasks
 from .rules import KernelRules
 from .smp import CrossCalls
 from .thread import RunQueue, Thread, ThreadState, Urgency
@@ -67,6 +68,7 @@ class System:
         self.costs = costs
         self.events = events
         self.hooks = CpuHooks()
+        self.masks = CpuMasks(config.nr_cpus)
         self.lock_factory = LockFactory()
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory)
         self.locks = Locks(
@@ -128,7 +130,7 @@ class System:
         """The CPU of that number. Raises BadInput when the machine has no such CPU."""
         cpu = self.cpus.get(cpu_id)
         if cpu is None:
-            if not 0 <= cpu_id < self.config.nr_cpus:
+            if cpu_id not in self.masks.possible:
                 raise BadInput(
                     f"cpu={cpu_id}: the machine has CPUs 0 to {self.config.nr_cpus - 1} (nr_cpus={self.config.nr_cpus})"
                 )

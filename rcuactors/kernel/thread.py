@@ -100,7 +100,7 @@ class Thread(Sleeper):
     @machinery
     async def cpu_relax(self, cost_ns: int) -> None:
         """cpu_relax(): one turn of a busy loop, which would rather have others go first."""
-        self.cpu.yields = True
+        self.cpu.let_others_go_first()
         await self.spend(cost_ns)
 
     async def cond_resched(self) -> None:

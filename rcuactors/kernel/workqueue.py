@@ -111,8 +111,8 @@ class Workqueues:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._pools = PerCpu(self._new_pool)
-        self._highpri_pools = PerCpu(lambda cpu_id: self._new_pool(cpu_id, highpri=True))
+        self._pools = PerCpu(self._new_pool, system.masks)
+        self._highpri_pools = PerCpu(lambda cpu_id: self._new_pool(cpu_id, highpri=True), system.masks)
         self._by_thread: dict[int, Worker] = {}
         self.system_wq = Workqueue("events")
         self.system_highpri_wq = Workqueue("events_highpri", highpri=True)

@@ -71,7 +71,7 @@ class KvfreeRcu:
         self.monitor = Monitor(self)
         self.initialized = False
         self.min_cached_objs = _min_cached_objs(rules, system.config.rcu_min_cached_objs)
-        self._krcs: PerCpu[Krc] = PerCpu(self._new_krc)
+        self._krcs: PerCpu[Krc] = PerCpu(self._new_krc, system.masks)
         self._boot_pages = 0
         self._capacity = rules.block_capacity
         self._one_argument_allocates = rules.one_argument is OneArgument.ALLOCATES
@@ -115,7 +115,7 @@ class KvfreeRcu:
 
     def all_krcs(self) -> list[Krc]:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
-        return self._krcs.states()
+        return [krcp for _, krcp in self._krcs.touched()]
 
     def _new_krc(self, cpu_id: int) -> Krc:
         drain, monitor = self.drain, self.monitor
@@ -172,7 +172,7 @@ class KvfreeRcu:
         if not head:
             cpu.judge.might_sleep(cpu)
         if self._take is not None:
-            if await self._take(self, cpu, item, head):
+            if await self._take(self, thread, item, head):
                 return
             cpu = thread.cpu
         krcp = self._krcs.get(cpu.cpu_id) or self.krc(cpu.cpu_id)
@@ -196,35 +196,35 @@ class KvfreeRcu:
             krcp.count += 1
             if cpu.clock >= conductor.horizon:
                 await cpu.point()
-        elif not await self._queue(cpu, item, head=head):
+        elif not await self._queue(thread, item, head=head):
             await self._free_in_line(thread, item)
 
     def _trace_call(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
         where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
         self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
 
-    async def _krc_this_cpu_lock(self, cpu: Cpu) -> tuple[Krc, bool]:
-        """krc_this_cpu_lock(): the state of the CPU that this runs on now, locked, and the flags."""
-        flags = cpu.local_irq_save("kvfree_call_rcu")
+    async def _krc_this_cpu_lock(self, thread: Thread) -> tuple[Cpu, Krc, bool]:
+        """krc_this_cpu_lock(): the CPU that this runs on now, its state, locked, and the flags."""
+        cpu, flags = thread.local_irq_save("kvfree_call_rcu")
         krcp = self.krc(cpu.cpu_id)
         await self.system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
-        return krcp, flags
+        return cpu, krcp, flags
 
     async def _krc_this_cpu_unlock(self, cpu: Cpu, krcp: Krc, flags: bool) -> None:
         await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
 
-    async def queue_retired(self, cpu: Cpu, item: KObject) -> None:
+    async def queue_retired(self, thread: Thread, item: KObject) -> None:
         """For a design that took over an object of the two-argument form earlier: queue it now."""
-        await self._queue(cpu, item, head=True, retired=True)
+        await self._queue(thread, item, head=True, retired=True)
 
-    async def _queue(self, cpu: Cpu, item: KObject, *, head: bool, retired: bool = False) -> bool:
+    async def _queue(self, thread: Thread, item: KObject, *, head: bool, retired: bool = False) -> bool:
         """Under krcp->lock: find or get a block, else the list; see to the monitor.
 
         False when the caller has to wait itself.
         """
-        costs, thread = self.system.costs, cpu.current
-        krcp, flags = await self._krc_this_cpu_lock(cpu)
+        costs = self.system.costs
+        cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
         cpu.clock += costs.kvfree_call_ns
         if not retired:
             self._retired(item, cpu.clock)
@@ -235,10 +235,9 @@ class KvfreeRcu:
             page = await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp)
             if page is None and self._asks_unlocked(head=head):
                 await self._krc_this_cpu_unlock(cpu, krcp, flags)
-                page = await self._get_page_unlocked(thread.cpu, head=head)
+                page = await self._get_page_unlocked(thread, head=head)
                 # Not necessarily the one that was left (commit 309a43165077), nor in the state it was left in.
-                cpu = thread.cpu
-                krcp, flags = await self._krc_this_cpu_lock(cpu)
+                cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
                 self.figures.caller_pages += page is not None
             if page is not None:
                 open_block(krcp, page, item)
@@ -266,11 +265,10 @@ class KvfreeRcu:
             return False
         return self.extras.get_page_unlocked is not None or (not head and self._one_argument_allocates)
 
-    async def _get_page_unlocked(self, cpu: Cpu, *, head: bool) -> int | None:
+    async def _get_page_unlocked(self, thread: Thread, *, head: bool) -> int | None:
         """From the design, or, in versions that do so, from the allocator for a caller who may sleep."""
-        thread = cpu.current
         unlocked = self.extras.get_page_unlocked
-        page = await unlocked(self, cpu, head) if unlocked is not None else None
+        page = await unlocked(self, thread, head) if unlocked is not None else None
         if page is None and not head and self._one_argument_allocates:
             page = await self.pages.get_free_page(thread, self.rules.refill.gfp)
         return page

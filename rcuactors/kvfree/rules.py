@@ -21,6 +21,7 @@ from .parts.refill import RefillRules
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
     from ..mm.objects import KObject
     from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
@@ -144,14 +145,14 @@ class OptionalMethods(Protocol):
     def prepare(self, kvfree: KvfreeRcu, krcp: Krc) -> None:
         """A CPU's state has been made; pages may be taken from the zone at boot."""
 
-    async def take(self, kvfree: KvfreeRcu, cpu: Cpu, item: KObject, head: bool) -> bool:
+    async def take(self, kvfree: KvfreeRcu, thread: Thread, item: KObject, head: bool) -> bool:
         """Before anything else, no lock held.
 
         True: the design has taken the object over, and sees to it that it is freed after a grace period.
         """
         ...
 
-    async def get_page_unlocked(self, kvfree: KvfreeRcu, cpu: Cpu, head: bool) -> int | None:
+    async def get_page_unlocked(self, kvfree: KvfreeRcu, thread: Thread, head: bool) -> int | None:
         """After a get_page() that gave none; krcp->lock is dropped and interrupts are as the caller had them.
 
         `head` says that the caller must not sleep.

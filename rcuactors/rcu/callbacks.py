@@ -92,7 +92,7 @@ class Callbacks:
         self.system = system
         self._machine = machine
         self.readers = readers
-        self.lists = PerCpu(lambda _: CallbackList())
+        self.lists = PerCpu(lambda _: CallbackList(), system.masks)
         self.scheduler_active = scheduler_active
         self.invoked = 0
         hooks = system.hooks

@@ -18,7 +18,7 @@ async def rcu_barrier(callbacks: Callbacks, thread: Thread) -> None:
     cpu.judge.might_sleep(cpu)
     done = system.new_completion("rcu_barrier()")
     count = 0
-    for cpu_id, mine in callbacks.lists.in_order():
+    for cpu_id, mine in callbacks.lists.touched():
         if mine.heads or mine.invoking:
             target = system.cpu(cpu_id)
             mine.entrain(RcuHead(lambda on: complete(system, on, done), "rcu_barrier_callback"))

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcuactors.engine.actor import BLOCKED, Actor
+from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Strategy, Timed
 from rcuactors.engine.decision import Decision
-from rcuactors.engine.line import LONG_UNSEEN_NS, Line
+from rcuactors.engine.line import BLOCKED, LONG_UNSEEN_NS, Line
 from rcuactors.engine.orders import FOREVER, Anyone, ByClock
 from rcuactors.errors import StepBoundExceeded
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import attrs
 import pytest
-from rcuactors.loading import find_scenarios, load_scenario
 
 from rcuactors import Kernel, Result, RunOptions, Scenario, run, scenario
 from rcuactors.engine.choice import Outcome, Strategy, Taken
@@ -15,6 +14,7 @@ from rcuactors.engine.orders import Anyone
 from rcuactors.errors import BadInput, ReplayDiverged
 from rcuactors.explore import Decisions, Record, Replay, make_strategy
 from rcuactors.scenario import KERNELS
+from rcuactors.userfiles import find_scenarios, load_scenario
 
 BUILDS = {"plain": {}, "rt": {"PREEMPT_RT": "y"}}
 SMALL = {

@@ -27,15 +27,15 @@ def test_with_parameters() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("random:", "no parameter '': it has present"),
+        ("random:", "parameter : there are present"),
         ("random:present", "present=: needs a whole number from 1"),
         ("random:present=0", "present=0: needs"),
         ("random:present=-1", "present=-1: needs"),
         ("random:present=x", "present=x: needs"),
         ("random:present=99999999999", "needs a whole number from 1 to 1000000000"),
         ("random:present=1,present=2", "present is given twice"),
-        ("random:depth=1", "no parameter 'depth': it has present"),
-        ("timed:present=1", "no parameter 'present': it has none"),
+        ("random:depth=1", "parameter depth: there are present"),
+        ("timed:present=1", "parameter present: there are none"),
         ("nobody:present=1", "there are timed, random"),
     ],
 )

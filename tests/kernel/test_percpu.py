@@ -1,8 +1,12 @@
-"""kernel/percpu.py: one of something for each CPU, made when it is first asked for."""
+"""kernel/percpu.py: one of something for each CPU, made when it is first asked for; CPUs that come and go."""
 
 from __future__ import annotations
 
-from rcuactors.kernel.percpu import PerCpu
+import pytest
+
+from rcuactors import BadInput, Kernel
+from rcuactors.kernel.percpu import CpuMasks, PerCpu
+from rcuactors.testing import RcuLab
 
 
 def test_each_cpu_has_its_own_from_when_it_is_first_asked_for() -> None:
@@ -12,7 +16,7 @@ def test_each_cpu_has_its_own_from_when_it_is_first_asked_for() -> None:
         made.append(cpu_id)
         return [cpu_id]
 
-    lists = PerCpu(make)
+    lists = PerCpu(make, CpuMasks(4))
     assert lists.get(2) is None
     lists[2].append(5)
     assert lists[2] == [2, 5]
@@ -21,8 +25,54 @@ def test_each_cpu_has_its_own_from_when_it_is_first_asked_for() -> None:
 
 
 def test_they_are_gone_through_in_order_of_cpus() -> None:
-    states = PerCpu(str)
+    states = PerCpu(str, CpuMasks(12))
     for cpu_id in (11, 3, 7):
         assert states[cpu_id] == str(cpu_id)
-    assert states.in_order() == [(3, "3"), (7, "7"), (11, "11")]
-    assert states.states() == ["3", "7", "11"]
+    assert states.touched() == [(3, "3"), (7, "7"), (11, "11")]
+    assert states.online() == states.touched()
+    assert len(states) == 3
+
+
+def test_possible_cpus_are_made() -> None:
+    states = PerCpu(str, CpuMasks(3))
+    assert states[1] == "1"
+    assert states.possible() == [(0, "0"), (1, "1"), (2, "2")]
+    assert states.touched() == states.possible()
+
+
+def test_whoever_has_state_hears_of_cpus_that_go_and_come() -> None:
+    masks, heard = CpuMasks(3), list[tuple[str, int, str]]()
+    first = PerCpu(
+        lambda cpu_id: f"first{cpu_id}",
+        masks,
+        comes=lambda cpu_id, state: heard.append(("comes", cpu_id, state)),
+        goes=lambda cpu_id, state: heard.append(("goes", cpu_id, state)),
+    )
+    second = PerCpu(
+        lambda cpu_id: f"second{cpu_id}", masks, goes=lambda cpu_id, state: heard.append(("goes", cpu_id, state))
+    )
+    for cpu_id in range(2):
+        assert (first[cpu_id], second[cpu_id]) == (f"first{cpu_id}", f"second{cpu_id}")
+    masks.set_cpu_online(1, False)
+    masks.set_cpu_online(1, False)
+    masks.set_cpu_online(2, False)
+    assert heard == [("goes", 1, "second1"), ("goes", 1, "first1")]
+    assert masks.online() == [0]
+    assert first.online() == [(0, "first0")]
+    assert first.touched() == [(0, "first0"), (1, "first1")]
+    heard.clear()
+    masks.set_cpu_online(1, True)
+    assert heard == [("comes", 1, "first1")]
+    assert masks.online() == [0, 1]
+
+
+def test_no_cpu_beyond_those_that_there_can_be() -> None:
+    with pytest.raises(BadInput, match=r"^cpu=3: the machine has CPUs 0 to 2$"):
+        CpuMasks(3).set_cpu_online(3, False)
+
+
+def test_a_machine_has_as_many_as_its_configuration_says(rcu_lab: RcuLab) -> None:
+    async def main(k: Kernel) -> None:
+        assert k.machine.system.masks.online() == [0, 1, 2]
+
+    assert rcu_lab.run(main, nr_cpus=3).clean

@@ -111,15 +111,15 @@ def test_an_await_that_is_missing_in_missed(write: Write) -> None:
         ("def rules(self, era_rules):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
         ("def prepare(self, kvfree, krcp):\n        1 / 0", " raised ZeroDivisionError: division by zero (mine.py:10)"),
         (
-            "async def take(self, kvfree, cpu, item, head):\n        return 'yes'",
+            "async def take(self, kvfree, thread, item, head):\n        return 'yes'",
             ": take() returned 'yes' (str): needs True or False (mine.py:9)",
         ),
         (
-            "async def take(self, kvfree, cpu, item, head):\n        return self.missed(kvfree, cpu, None)",
+            "async def take(self, kvfree, thread, item, head):\n        return self.missed(kvfree, thread.cpu, None)",
             ": take() returned the coroutine missed() (`await` is missing): needs True or False (mine.py:9)",
         ),
         (
-            "async def get_page_unlocked(self, kvfree, cpu, head):\n        return -1",
+            "async def get_page_unlocked(self, kvfree, thread, head):\n        return -1",
             ": get_page_unlocked() returned page -1, which is not allocated (mine.py:9)",
         ),
         (

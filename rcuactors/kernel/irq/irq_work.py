@@ -54,7 +54,7 @@ class IrqWorks:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
-        self._lists = PerCpu(lambda _: _Lists())
+        self._lists = PerCpu(lambda _: _Lists(), system.masks)
         self._in_reader = system.rules.irq_work_in_reader
 
     async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:

@@ -34,7 +34,7 @@ class IrqThreads:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._lines: PerCpu[dict[str, _Line]] = PerCpu(lambda _: {})
+        self._lines: PerCpu[dict[str, _Line]] = PerCpu(lambda _: {}, system.masks)
 
     async def wake(self, cpu: Cpu, irq: HardIrq) -> None:
         """Leave the handler to the line's thread; called in hardirq context."""

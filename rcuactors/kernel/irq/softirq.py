@@ -48,9 +48,9 @@ class Softirqs:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
-        self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [])
+        self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [], system.masks)
         make = system.lock_factory.make
-        self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK))
+        self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK), system.masks)
 
     def raise_irqoff(self, cpu: Cpu, vector: Softirq) -> None:
         """Set the bit, from a context on whose way out it is looked at (a hardirq handler)."""

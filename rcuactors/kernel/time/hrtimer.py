@@ -65,7 +65,7 @@ class Hrtimers:
     def __init__(self, system: System) -> None:
         self._system = system
         make = system.lock_factory.make
-        self._bases = PerCpu(lambda _: _Base(make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK)))
+        self._bases = PerCpu(lambda _: _Base(make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK)), system.masks)
         self._tickets = itertools.count(1)
         self.device = ClockEventDevice(system.conductor, self, index=system.next_actor_index())
         self.started = 0

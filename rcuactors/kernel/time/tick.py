@@ -26,7 +26,7 @@ class Ticks:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._timers = PerCpu(lambda _: Hrtimer("tick_sched_timer", self._tick, hard=True))
+        self._timers = PerCpu(lambda _: Hrtimer("tick_sched_timer", self._tick, hard=True), system.masks)
         self._jiffy_ns = system.config.jiffy_ns
         self.count = 0
         self.quiet = 0

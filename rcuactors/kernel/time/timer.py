@@ -80,7 +80,7 @@ class Timers:
     def __init__(self, system: System) -> None:
         self._system = system
         make = system.lock_factory.make
-        self._bases = PerCpu(lambda _: _Base(make("&base->lock", LockKind.RAW_SPINLOCK)))
+        self._bases = PerCpu(lambda _: _Base(make("&base->lock", LockKind.RAW_SPINLOCK)), system.masks)
         self._tickets = itertools.count(1)
         self._jiffy_ns = system.config.jiffy_ns
 

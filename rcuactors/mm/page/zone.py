@@ -52,7 +52,7 @@ class Zone:
         self.reclaim_active = False
         self._fresh = 1
         self._returned: list[int] = []
-        self._lists = PerCpu(lambda _: guard.new())
+        self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self.free = self.managed
         self.in_use: set[int] = set()
         self.peak_in_use = 0

@@ -89,7 +89,9 @@ class SheafLayer:
         sheaves = self._cpus.get(cache.size)
         if sheaves is None:
             make = self._system.lock_factory.make
-            sheaves = self._cpus[cache.size] = PerCpu(lambda _: CpuSheaves(make("&pcs->lock", LockKind.LOCAL_LOCK)))
+            sheaves = self._cpus[cache.size] = PerCpu(
+                lambda _: CpuSheaves(make("&pcs->lock", LockKind.LOCAL_LOCK)), self._system.masks
+            )
         return sheaves[cpu.cpu_id]
 
     def barn(self, cache: Cache) -> Barn:

@@ -69,7 +69,7 @@ class Cache:
     name: str
     size: int
     list_lock: Lock
-    cpus: PerCpu[CpuSlab] = attrs.field(factory=lambda: PerCpu(lambda _: CpuSlab()))
+    cpus: PerCpu[CpuSlab]
     partial: dict[int, Slab] = attrs.field(factory=dict)
     slabs: int = 0
 
@@ -141,7 +141,9 @@ class SlabAllocator(ABC):
             cache = self._caches.get(bucket)
             if cache is None:
                 lock = self._system.lock_factory.make("&n->list_lock", self._list_lock_kind())
-                cache = self._caches[bucket] = Cache(f"kmalloc-{bucket}", bucket, lock, PerCpu(self._new_cpu_slab))
+                cache = self._caches[bucket] = Cache(
+                    f"kmalloc-{bucket}", bucket, lock, PerCpu(self._new_cpu_slab, self._system.masks)
+                )
             self._caches[size] = cache
         return cache
 

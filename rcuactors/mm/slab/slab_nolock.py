@@ -100,8 +100,8 @@ class DeferredWork(Generic[T]):
         self._system = system
         self._name = name
         self._function = function
-        self._lists: PerCpu[list[T]] = PerCpu(lambda _: [])
-        self._works = PerCpu(lambda _: IrqWork(name, self._run))
+        self._lists: PerCpu[list[T]] = PerCpu(lambda _: [], system.masks)
+        self._works = PerCpu(lambda _: IrqWork(name, self._run), system.masks)
 
     async def add(self, cpu: Cpu, what: T) -> None:
         """llist_add(); the first one queues the irq_work. In any context."""

@@ -152,7 +152,7 @@ def test_deferred_work_runs_once_for_all_that_waits(settings: dict, kind: str) -
 
 @pytest.mark.parametrize(("size", "taken", "capacity"), [(64, 512, 60), (256, 256, 28), (1024, 128, 12), (4096, 64, 4)])
 def test_a_sheaf_fills_a_bucket(size: int, taken: int, capacity: int) -> None:
-    cache = Cache("kmalloc", size, None)  # type: ignore[arg-type]  # its lock is not looked at
+    cache = Cache("kmalloc", size, None, None)  # type: ignore[arg-type]  # neither its lock nor CPUs are looked at
     assert (sheaf_bytes(cache), sheaf_capacity(cache)) == (taken, capacity)
 
 

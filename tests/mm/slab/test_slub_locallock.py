@@ -119,7 +119,7 @@ def test_the_lock_is_taken_with_interrupts_off_and_preempt_count_is_the_pins_alo
 
 @pytest.mark.parametrize(("size", "slabs"), [(8, 1), (64, 4), (256, 7), (512, 13), (1024, 12), (2048, 24), (4096, 12)])
 def test_how_many_partial_slabs_a_cpu_keeps(size: int, slabs: int) -> None:
-    assert cpu_partial_slabs(Cache("c", size, None)) == slabs
+    assert cpu_partial_slabs(Cache("c", size, None, None)) == slabs
 
 
 def test_slabs_that_were_full_go_to_the_cpus_list_and_from_there_to_the_node() -> None:
