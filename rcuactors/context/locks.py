@@ -164,6 +164,7 @@ class LockFactory:
 
     def __init__(self) -> None:
         self._classes: dict[tuple[str, LockKind], dict[int, LockClass]] = {}
+        self._maps: list[LockClass] = []
         self._own_keys: set[int] = set()
         self._addresses = itertools.count(0xFFFFFFFF82A00000, 0x40)
 
@@ -183,6 +184,11 @@ class LockFactory:
         self._own_keys.add(key)
         return key
 
+    def lock_classes(self) -> list[LockClass]:
+        """Those that were made so far, subclasses and lockdep maps included, in the order of making."""
+        named = [lock_class for classes in self._classes.values() for lock_class in classes.values()]
+        return sorted([*named, *self._maps], key=lambda lock_class: lock_class.key)
+
     def made(self, lock: Lock) -> bool:
         """It is one of this factory's, not another machine's."""
         return lock.lock_class.key in self._own_keys
@@ -201,9 +207,11 @@ class LockFactory:
     def make_map(self, spec: MapSpec) -> Lock:
         """A lockdep map of a class of its own."""
         lock_class = LockClass(spec.name, self._new_key(), LockKind.MAP, spec.inner, spec.outer, check=spec.check)
+        self._maps.append(lock_class)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 
     def make_override(self, name: str, *, inner: WaitType) -> Lock:
         """DEFINE_WAIT_OVERRIDE_MAP(): while it is held, its type is the limit, whatever was held before."""
         lock_class = LockClass(name, self._new_key(), LockKind.OVERRIDE, inner)
+        self._maps.append(lock_class)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})

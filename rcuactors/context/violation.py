@@ -7,7 +7,8 @@ call, that caused it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -118,6 +119,20 @@ def outcome_of(violations: Iterable[Violation]) -> str:
     return ", ".join(dict.fromkeys(violation.kind.value for violation in violations)) or "clean"
 
 
+@attrs.frozen(kw_only=True)
+class ReporterStatistics:
+    """What was reported.
+
+    * `reports` (reports): in all.
+    * `kept` (reports): of these, with their text: the first 1,000.
+    * `kinds` (reports by kind): of those kept.
+    """
+
+    reports: int
+    kept: int
+    kinds: Mapping[str, int]
+
+
 @attrs.define(eq=False)
 class Reporter:
     """Collects violations.
@@ -131,6 +146,11 @@ class Reporter:
     count: int = 0
     listeners: list[Callable[[Violation], None]] = attrs.field(factory=list)
     closed: bool = False
+
+    def statistics(self) -> ReporterStatistics:
+        """Its figures, as they are now."""
+        kinds = Counter(violation.kind.value for violation in self.violations)
+        return ReporterStatistics(reports=self.count, kept=len(self.violations), kinds=dict(kinds))
 
     def close(self) -> None:
         """Take no more: what comes from here on is no part of the run."""

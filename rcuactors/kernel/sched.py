@@ -37,6 +37,8 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    switches: int = 0
+    """rq->nr_switches: how often it went on with another thread."""
 
     @property
     def _whole(self) -> Cpu:
@@ -107,6 +109,7 @@ class SchedulingCpu(Processor):
 
     def _take_over(self, following: Thread) -> None:
         was_idle, leaving = self.idle, self.current
+        self.switches += 1
         self.current = following
         # It may come from a CPU that is further on.
         self.clock = max(self.clock, following.not_before)

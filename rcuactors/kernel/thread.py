@@ -213,6 +213,10 @@ class RunQueue:
                 return queue[0]
         return None
 
+    def length(self) -> int:
+        """How many threads wait in it (rq->nr_running, less the one that runs)."""
+        return sum(len(queue) for queue in self._queues.values())
+
     def take(self) -> Thread | None:
         """Take out who runs next."""
         thread = self.best()

@@ -106,6 +106,24 @@ class Pool:
         return next((worker for worker in self.workers if worker.current is work), None)
 
 
+@attrs.frozen(kw_only=True)
+class WorkqueueStatistics:
+    """The worker pools of all CPUs.
+
+    * `pools` (pools): that something has touched, two to a CPU at most.
+    * `workers` (threads): that they have.
+    * `idle` (threads): of these, with nothing to do.
+    * `waiting` (works): on the pools' lists.
+    * `executed` (times): a work has run.
+    """
+
+    pools: int
+    workers: int
+    idle: int
+    waiting: int
+    executed: int
+
+
 class Workqueues:
     """All pools, the two system workqueues, and the manager."""
 
@@ -119,6 +137,19 @@ class Workqueues:
         self.manager = Manager(self, index=system.next_actor_index())
         system.add_device(self.manager)
         system.hooks.on_switch.append(self._worker_sleeping)
+        self.executed = 0
+
+    def statistics(self) -> WorkqueueStatistics:
+        """Their figures, as they are now."""
+        pools = [*self._pools.values(), *self._highpri_pools.values()]
+        return WorkqueueStatistics(
+            pools=len(pools),
+            workers=sum(len(pool.workers) for pool in pools),
+            idle=sum(len(pool.idle) for pool in pools),
+            waiting=sum(len(pool.worklist) for pool in pools)
+            + sum(len(worker.scheduled) for pool in pools for worker in pool.workers),
+            executed=self.executed,
+        )
 
     @property
     def system(self) -> System:
@@ -315,6 +346,7 @@ class Workqueues:
         await work.function(cpu)
         check_work(cpu, work.name)
         work.runs += 1
+        self.executed += 1
         if system.events.on:
             system.emit(cpu, "workqueue_execute_end", f"work struct {work.name}: function {work.name}")
         worker.current = None

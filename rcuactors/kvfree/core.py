@@ -24,7 +24,7 @@ from ..rcu.rcu_work import RcuWork, RcuWorks
 from ..rcu.synchronize_rcu import synchronize_rcu
 from . import invariants
 from .drain import Drain
-from .figures import Figures
+from .figures import Figures, KvfreeStatistics
 from .krc import N_BATCHES, Batch, Krc, Slots, append, keep_page, open_block, take_cached_page
 from .monitor import Monitor
 from .parts.one_argument import OneArgument
@@ -85,6 +85,27 @@ class KvfreeRcu:
         self._take = self.extras.take
         if self.extras.attach is not None:
             self.extras.attach(self)
+
+    def statistics(self) -> KvfreeStatistics:
+        """Its figures and its parts', as they are now."""
+        figures, krcs = self.figures, self._krcs.values()
+        return KvfreeStatistics(
+            queued=sum(krcp.queued() for krcp in krcs),
+            cached_pages=sum(len(krcp.cache) for krcp in krcs),
+            calls=figures.calls_by_context(),
+            cache_hits=figures.cache_hits,
+            cache_misses=figures.cache_misses,
+            caller_pages=figures.caller_pages,
+            blocks=figures.blocks,
+            fallbacks_list=figures.fallbacks_list,
+            fallbacks_synchronize=figures.fallbacks_synchronize,
+            inline_freed=figures.inline_freed,
+            refill=self.refill.statistics(),
+            arming=self.arming.statistics(),
+            monitor=self.monitor.statistics(),
+            drain=self.drain.statistics(),
+            latencies=figures.latencies.statistics(),
+        )
 
     # -- boot --------------------------------------------------------------------------------------------------------
 

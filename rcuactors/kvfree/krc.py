@@ -75,6 +75,10 @@ class Krc:
     slots: list[Any] = attrs.field(factory=list)
     """What each part knows of this CPU: only its `Slot` looks there."""
 
+    def queued(self) -> int:
+        """Objects in blocks and on the list. `count` may say less, by the version's counting."""
+        return objects_in(self.blocks) + len(self.head)
+
     def anything_queued(self) -> bool:
         """need_offload_krc(): any of the three channels holds something."""
         return bool(self.blocks[SLAB] or self.blocks[VMALLOC] or self.head)
@@ -93,6 +97,11 @@ class Krc:
 
 def _copied(channels: list[list[Block]]) -> list[list[Block]]:
     return [[Block(block.page, list(block.records)) for block in blocks] for blocks in channels]
+
+
+def objects_in(channels: list[list[Block]]) -> int:
+    """Objects in the blocks of both channels."""
+    return sum(len(block.records) for blocks in channels for block in blocks)
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..marks import machinery
 from . import invariants
+from .figures import MonitorStatistics
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -23,6 +24,10 @@ class Monitor:
     def __init__(self, kvfree: KvfreeRcu) -> None:
         self._kvfree = kvfree
         self._arming = kvfree.arming
+
+    def statistics(self) -> MonitorStatistics:
+        """Its figures, as they are now."""
+        return MonitorStatistics(runs=self._kvfree.figures.monitor_runs)
 
     async def kfree_rcu_monitor(self, cpu: Cpu, krcp: Krc) -> None:
         """kfree_rcu_monitor(): start batches, and see to it that what had to stay is tried again."""

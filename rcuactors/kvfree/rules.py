@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..mm.objects import KObject
     from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
+    from .figures import ArmingStatistics
     from .krc import Batch, Krc
 
 P = ParamSpec("P")
@@ -51,6 +52,10 @@ class Arming(Protocol):
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """From now on the monitor may be armed."""
+        ...
+
+    def statistics(self) -> ArmingStatistics:
+        """Its figures, as they are now."""
         ...
 
 

@@ -57,6 +57,28 @@ class UserMemory:
     processes: list[Process] = attrs.field(factory=list)
 
 
+@attrs.frozen(kw_only=True)
+class ReclaimStatistics:
+    """Reclaim, and what it can take.
+
+    * `kswapd_wakeups` (times): kswapd was woken.
+    * `direct_reclaims` (times): a caller reclaimed memory itself.
+    * `oom_kills` (processes): killed by the OOM killer.
+    * `reclaimers` (threads): that reclaim now (PF_MEMALLOC).
+    * `shrinkers` (shrinkers): registered.
+    * `file_pages` (pages): of user programs' page cache.
+    * `processes` (processes): user processes that could be killed.
+    """
+
+    kswapd_wakeups: int
+    direct_reclaims: int
+    oom_kills: int
+    reclaimers: int
+    shrinkers: int
+    file_pages: int
+    processes: int
+
+
 class Reclaim:
     """How pages come back."""
 
@@ -72,6 +94,18 @@ class Reclaim:
         self.kswapd_wakeups = 0
         self.direct_reclaims = 0
         self.oom_kills = 0
+
+    def statistics(self) -> ReclaimStatistics:
+        """Its figures, as they are now."""
+        return ReclaimStatistics(
+            kswapd_wakeups=self.kswapd_wakeups,
+            direct_reclaims=self.direct_reclaims,
+            oom_kills=self.oom_kills,
+            reclaimers=len(self._reclaimers),
+            shrinkers=len(self.shrinkers),
+            file_pages=len(self.user.file_pages),
+            processes=len(self.user.processes),
+        )
 
     def register_shrinker(self, shrinker: Shrinker) -> None:
         """register_shrinker()."""

@@ -78,6 +78,20 @@ class CallbackList:
         return bool(self.heads) and self.heads[0].seq is not None and gp_seq.done(self.known_seq, self.heads[0].seq)
 
 
+@attrs.frozen(kw_only=True)
+class CallbackStatistics:
+    """The callback lists of all CPUs.
+
+    * `waiting` (callbacks): queued and not invoked.
+    * `unassigned` (callbacks): of these, without a grace period of their own so far.
+    * `invoked` (callbacks): since boot, those of queue_rcu_work() and synchronize_rcu() included.
+    """
+
+    waiting: int
+    unassigned: int
+    invoked: int
+
+
 class Callbacks:
     """The callback lists of all CPUs."""
 
@@ -101,6 +115,15 @@ class Callbacks:
         hooks.softirqs[Softirq.RCU] = self.rcu_core
         hooks.on_message[QuiescentStateNeeded] = self._qs_needed
         hooks.on_message[GracePeriodEnded] = self._gp_ended
+
+    def statistics(self) -> CallbackStatistics:
+        """Their figures, as they are now."""
+        lists = self.lists.values()
+        return CallbackStatistics(
+            waiting=sum(len(mine.heads) for mine in lists),
+            unassigned=sum(mine.unassigned for mine in lists),
+            invoked=self.invoked,
+        )
 
     @property
     def flavour(self) -> str:

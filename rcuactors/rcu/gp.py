@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..engine.device import Device
 from ..marks import machinery
 from . import seq as gp_seq
@@ -35,6 +37,26 @@ _JIFFIES_FQS_DIV = 256
 """RCU_JIFFIES_FQS_DIV."""
 STALL_TIMEOUT_NS = 21_000_000_000
 """CONFIG_RCU_CPU_STALL_TIMEOUT, 21 seconds; later reports of the same stall come three times as far apart."""
+
+
+@attrs.frozen(kw_only=True)
+class GracePeriodStatistics:
+    """The grace-period machine.
+
+    * `gp_seq` (number): rcu_state.gp_seq, four to a grace period, its low two bits set while one is in progress.
+    * `completed` (grace periods): that ended.
+    * `in_progress` (yes or no): one has begun and not ended.
+    * `cpus_waited_for` (CPUs): whose quiescent state it lacks.
+    * `readers_waited_for` (threads): switched out in a section that keeps it from ending.
+    * `stalls` (reports): of the present one, that it does not end.
+    """
+
+    gp_seq: int
+    completed: int
+    in_progress: bool
+    cpus_waited_for: int
+    readers_waited_for: int
+    stalls: int
 
 
 class GracePeriodMachine(Device):
@@ -62,6 +84,17 @@ class GracePeriodMachine(Device):
         self._stall_due = 0
         self._stalls = 0
         self._on_stall = on_stall
+
+    def statistics(self) -> GracePeriodStatistics:
+        """Its figures, as they are now."""
+        return GracePeriodStatistics(
+            gp_seq=self.gp_seq,
+            completed=self.completed,
+            in_progress=gp_seq.in_progress(self.gp_seq),
+            cpus_waited_for=len(self._waiting),
+            readers_waited_for=len(self._blockers),
+            stalls=self._stalls,
+        )
 
     @machinery
     async def main(self) -> None:

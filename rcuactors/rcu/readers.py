@@ -38,6 +38,20 @@ RCU_SCHED_MAP: Final = MapSpec("rcu_read_lock_sched", WaitType.SPIN, WaitType.FR
 """rcu_lock_map and its kin (kernel/rcu/update.c): to enter a section is always legal, what may be done in it is not."""
 
 
+@attrs.frozen(kw_only=True)
+class ReadSideStatistics:
+    """Read-side sections, and the quiescent states that are owed.
+
+    * `readers` (threads): in a section of any flavour; a handler on an idle CPU counts as one.
+    * `sections` (sections): open now, nested ones counted each.
+    * `qs_needed` (CPUs): that have been asked for a quiescent state and have not passed through one.
+    """
+
+    readers: int
+    sections: int
+    qs_needed: int
+
+
 @attrs.define(eq=False)
 class ReadSide:
     """rcu_read_lock() and its kin, for all CPUs. `qs_needed` maps a CPU to the grace period that waits for it."""
@@ -74,6 +88,14 @@ class ReadSide:
         if not self.system.config.PREEMPT_RT:
             judge.never_sleep_in(self.rcu_bh, "RCU-bh")
         judge.never_sleep_in(self.rcu_sched, "RCU-sched")
+
+    def statistics(self) -> ReadSideStatistics:
+        """Its figures, as they are now."""
+        return ReadSideStatistics(
+            readers=len(self._sections),
+            sections=sum(len(sections) for sections in self._sections.values()),
+            qs_needed=len(self.qs_needed),
+        )
 
     # -- sections ----------------------------------------------------------------------------------------------------
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import attrs
 import pytest
 
 import rcuactors
@@ -29,6 +31,9 @@ from rcuactors.engine.decision import DecisionKind
 from rcuactors.kernel.costs import describe
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.messages import Nmi
+from rcuactors.machine import MachineStatistics
+from rcuactors.mm.slab.sheaf import SheafStatistics
+from rcuactors.runs.counters import Counters
 from rcuactors.scenario import KERNELS
 from rcuactors.userfiles import find_scenarios, load_scenario
 
@@ -123,6 +128,44 @@ def picture_of_floors() -> str:
     return str(floors.picture(PACKAGE))
 
 
+FIELD = re.compile(r"^\* `(\w+)` \(([^)]+)\): (.*(?:\n  .*)*)", re.MULTILINE)
+
+
+def described(kind: type[Any]) -> dict[str, tuple[str, str]]:
+    """Unit and meaning of each field of a class of figures, as its docstring lists them."""
+    fields = FIELD.findall(inspect.getdoc(kind) or "")
+    return {name: (unit, re.sub(r"\s+", " ", about)) for name, unit, about in fields}
+
+
+def counters() -> str:
+    rows = [(f"`{name}`", unit, about.removesuffix(".")) for name, (unit, about) in described(Counters).items()]
+    return markdown(("key", "unit", "meaning"), rows)
+
+
+def parts(kind: type[Any], path: str = "") -> Iterator[tuple[str, type[Any]]]:
+    """(how it is reached, class) of all statistics that a class of them consists of."""
+    for name, of in get_type_hints(kind, localns={"SheafStatistics": SheafStatistics}).items():
+        for part in get_args(of) or (of,):
+            if attrs.has(part):
+                yield f"{path}{name}", part
+                yield from parts(part, f"{path}{name}.")
+
+
+def statistics() -> str:
+    rows = []
+    for path, kind in parts(MachineStatistics):
+        for name, (unit, about) in described(kind).items():
+            if unit.endswith("Statistics"):
+                continue
+            rows.append((f"`{path}.{name}`", unit, about.removesuffix(".")))
+    return markdown(("figure", "unit", "meaning"), rows)
+
+
+@pytest.mark.parametrize("kind", [Counters, *dict.fromkeys(kind for _, kind in parts(MachineStatistics))])
+def test_every_figure_has_a_unit_and_a_meaning(kind: type[Any]) -> None:
+    assert list(described(kind)) == [field.name for field in attrs.fields(kind)]
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernel-functions": kernel_functions,
     "kernel-structures": kernel_structures,
@@ -133,6 +176,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "builds": builds,
     "scenarios": scenarios,
     "outcomes": outcomes,
+    "counters": counters,
+    "statistics": statistics,
 }
 
 

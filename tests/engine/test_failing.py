@@ -171,15 +171,15 @@ async def nmi(k: Kernel) -> None:
 
 
 async def switch_hook(k: Kernel) -> None:
-    k._system.hooks.on_switch.append(hook_raises)
+    k.machine.system.hooks.on_switch.append(hook_raises)
 
 
 async def idle_hook(k: Kernel) -> None:
-    k._system.hooks.on_idle.append(hook_raises)
+    k.machine.system.hooks.on_idle.append(hook_raises)
 
 
 async def tick_hook(k: Kernel) -> None:
-    k._system.hooks.on_tick.append(hook_raises)
+    k.machine.system.hooks.on_tick.append(hook_raises)
 
 
 async def rcu_callback(k: Kernel) -> None:
@@ -187,7 +187,7 @@ async def rcu_callback(k: Kernel) -> None:
 
 
 async def listener(k: Kernel) -> None:
-    k._machine.reporter.listeners.append(hook_raises)
+    k.machine.reporter.listeners.append(hook_raises)
     p = await k.kmalloc(64)
     await k.kfree(p)
     await k.kfree(p)

@@ -220,7 +220,7 @@ def test_threads_that_move_do_everything_and_lose_nothing(
 def test_what_looks_would_see_a_cpu_that_was_left(looking: list[str]) -> None:
     @scenario()
     async def stale(k: Kernel) -> None:
-        cpu = k._cpu
+        cpu = k.machine.this_cpu
         await k.set_cpus_allowed(None, {1})
         cpu.local_irq_save()
 

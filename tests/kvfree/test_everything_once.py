@@ -80,7 +80,7 @@ class Program:
         k, rng = self.k, random.Random(seed)
         for _ in range(4):
             with k.rcu_reader():
-                await k._thread.spend(rng.randrange(1, 3_000_000))
+                await k.machine.current.spend(rng.randrange(1, 3_000_000))
             await k.usleep_range(rng.randrange(1, 20_000), 20_000)
 
     async def main(self, seed: int, cpus: int) -> None:

@@ -34,7 +34,7 @@ def test_they_are_looked_at_in_all_tests_and_in_the_processes_that_they_start() 
 
 async def queued(k: Kernel) -> Krc:
     """Two blocks of slab objects, one on the list."""
-    kvfree = k._machine.kvfree
+    kvfree = k.machine.kvfree
     krcp = kvfree.krc(0)
     await k.cold_caches()
     await k.kvfree_rcu(await k.kmalloc(64), "rcu")
@@ -83,7 +83,7 @@ def test_a_state_that_cannot_be_is_noticed(plant: Callable[[Krc], None], said: s
     """On a copy: the machine goes on as if nothing had been."""
 
     async def script(k: Kernel) -> None:
-        kvfree, copy = k._machine.kvfree, (await queued(k)).copy()
+        kvfree, copy = k.machine.kvfree, (await queued(k)).copy()
         invariants.check(kvfree, copy)
         plant(copy)
         with pytest.raises(BrokenInvariant, match=f"of CPU 0: {said}"):
@@ -99,7 +99,7 @@ def test_a_count_that_says_too_little_is_a_versions_own_and_no_violation_where_i
     compose: Compose,
 ) -> None:
     async def script(k: Kernel) -> None:
-        kvfree, copy = k._machine.kvfree, (await queued(k)).copy()
+        kvfree, copy = k.machine.kvfree, (await queued(k)).copy()
         copy.count -= 3
         try:
             invariants.check(kvfree, copy)

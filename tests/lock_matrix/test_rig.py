@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+import attrs
 import pytest
 
 from rcuactors.config import Config
@@ -99,18 +100,17 @@ def test_only_what_is_reported_while_the_operation_runs_counts() -> None:
     assert rig.machine.reporter.violations == []
 
 
-def test_an_operation_that_never_ends_is_stopped() -> None:
+def test_an_operation_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never_ending(rig: Rig) -> None:
+        await rig.nothing()
+
+    monkeypatch.setitem(OPERATIONS, "none", attrs.evolve(OPERATIONS["none"], act=never_ending))
     rig = Rig(Cell("process", "none", "first"), cell_options(DEFAULT_KERNEL, Config()))
 
     async def forever() -> None:
         await rig.k.wait_for_completion(rig.k.completion("nothing"))
 
     rig.nothing = forever  # type: ignore[method-assign]
-
-    async def never_ending(_rig: Rig) -> None:
-        await forever()
-
-    rig._operation = type(rig._operation)(act=never_ending)
     outcome = rig.run()
     assert outcome.title == "HANG: nest_runner did not finish in 9 s"
     assert "nothing" in outcome.text

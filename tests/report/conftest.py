@@ -10,25 +10,24 @@ import pytest
 
 from rcuactors import Kernel, run
 from rcuactors.context.violation import Violation, ViolationKind
+from rcuactors.kvfree.figures import CallStatistics
+from rcuactors.runs.counters import Counters
 from rcuactors.runs.result import Result
+
+_NOTHING: dict[str, Any] = {
+    "calls": CallStatistics(two_argument={}, one_argument={}),
+    "bulk_frees": {},
+    "bulk_sizes_in_order": (),
+}
+COUNTERS = Counters(**{field.name: _NOTHING.get(field.name, 0) for field in attrs.fields(Counters)})
 
 
 async def nothing(_k: Kernel) -> None:
     """A run of which there is nothing to show."""
 
 
-def zero(value: Any) -> Any:
-    """As if it had never been counted."""
-    if isinstance(value, dict):
-        # Numbers by name keep their names; a histogram has none.
-        return {key: zero(inner) for key, inner in value.items() if not isinstance(inner, int) or key.isidentifier()}
-    return 0 if isinstance(value, int) else type(value)()
-
-
-RAN = run(nothing)
-COUNTERS: dict[str, Any] = zero(RAN.counters) | {"calls": {"two_argument": {}, "one_argument": {}}}
 EMPTY = attrs.evolve(
-    RAN,
+    run(nothing),
     scenario="made_up",
     counters=COUNTERS,
     latency_ns={"count": 0, "p50": None, "p90": None, "p99": None, "max": None},
@@ -44,7 +43,7 @@ def made() -> Callable[..., Result]:
     """Make a result: counters by `counters=`, the rest by name."""
 
     def make(*, counters: dict[str, Any] | None = None, **changes: Any) -> Result:
-        return attrs.evolve(EMPTY, counters=COUNTERS | (counters or {}), **changes)
+        return attrs.evolve(EMPTY, counters=attrs.evolve(COUNTERS, **(counters or {})), **changes)
 
     return make
 

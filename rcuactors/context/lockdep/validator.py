@@ -41,6 +41,24 @@ from .usage import USED, USED_READ, Inversion, StateConflict, check_irq_usage, m
 from .wait_context import allowed, limit_with, task_wait_context
 
 
+@attrs.frozen(kw_only=True)
+class LockdepStatistics:
+    """Lockdep (/proc/lockdep_stats).
+
+    * `on` (yes or no): debug_locks: it is built, and no report has switched it off.
+    * `classes` (classes): of locks, subclasses and lockdep maps included; also in a kernel without lockdep.
+    * `used` (classes): of these, that were taken since boot.
+    * `dependencies` (pairs of classes): one was taken under the other.
+    * `chains` (chains): of held locks, that were validated.
+    """
+
+    on: bool
+    classes: int
+    used: int
+    dependencies: int
+    chains: int
+
+
 class Lockdep:
     """Lockdep of one machine.
 
@@ -55,6 +73,21 @@ class Lockdep:
         self._judge = judge
         self._factory = factory
         self._root: dict[int, ChainNode] = {}
+
+    def statistics(self) -> LockdepStatistics:
+        """Its figures, as they are now. Looks at every chain."""
+        classes = self._factory.lock_classes()
+        chains, below = 0, list(self._root.values())
+        while below:
+            chains += 1
+            below += below.pop().children.values()
+        return LockdepStatistics(
+            on=self.on,
+            classes=len(classes),
+            used=sum(bool(lock_class.usage_mask) for lock_class in classes),
+            dependencies=sum(len(lock_class.after) for lock_class in classes),
+            chains=chains,
+        )
 
     # -- taking and letting go ---------------------------------------------------------------------------------------
 

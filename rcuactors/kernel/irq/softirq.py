@@ -13,7 +13,11 @@ takes the CPU's softirq_ctrl.lock, a local lock, and enters an RCU read-side sec
 from __future__ import annotations
 
 import enum
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from ...context import preempt
 from ...context.locks import Lock, LockKind
@@ -42,6 +46,22 @@ class Softirq(enum.IntEnum):
     RCU = 9
 
 
+@attrs.frozen(kw_only=True)
+class SoftirqStatistics:
+    """The softirqs of all CPUs.
+
+    * `served` (times by vector): its function was called (/proc/softirqs, all CPUs together).
+    * `pending` (CPUs): with a softirq that was raised and not served.
+    * `ksoftirqd_wakeups` (times): a thread was woken to serve them.
+    * `tasklets` (tasklets): that wait.
+    """
+
+    served: Mapping[str, int]
+    pending: int
+    ksoftirqd_wakeups: int
+    tasklets: int
+
+
 class Softirqs:
     """The softirq machinery of all CPUs."""
 
@@ -49,8 +69,20 @@ class Softirqs:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
         self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [], system.masks)
+        self._served: Counter[int] = Counter()
+        self._wakeups = 0
         make = system.lock_factory.make
         self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK), system.masks)
+
+    def statistics(self) -> SoftirqStatistics:
+        """Their figures, as they are now."""
+        served = {Softirq(vector).name: count for vector, count in sorted(self._served.items())}
+        return SoftirqStatistics(
+            served=served,
+            pending=sum(bool(cpu.softirq_pending) for cpu in self._system.cpus.values()),
+            ksoftirqd_wakeups=self._wakeups,
+            tasklets=sum(len(waiting) for waiting in self._tasklets.values()),
+        )
 
     def raise_irqoff(self, cpu: Cpu, vector: Softirq) -> None:
         """Set the bit, from a context on whose way out it is looked at (a hardirq handler)."""
@@ -174,6 +206,7 @@ class Softirqs:
             for vector, handler in sorted(cpu.hooks.softirqs.items()):
                 if pending & (1 << vector):
                     count = ctx.preempt_count
+                    self._served[vector] += 1
                     await handler(cpu)
                     balance.check_softirq(cpu, vector, Softirq(vector).name, count)
             ctx.irqs_disabled = True
@@ -185,6 +218,7 @@ class Softirqs:
         cpu.ctx.softirq_thread = False
 
     async def _wake(self, cpu: Cpu) -> None:
+        self._wakeups += 1
         if cpu.ksoftirqd is None:
             urgency = Urgency.REALTIME if self._threaded else Urgency.NORMAL
             name = f"ksoftirqd/{cpu.cpu_id}"

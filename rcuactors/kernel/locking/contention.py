@@ -45,6 +45,7 @@ async def sleep_on(me: Thread, lock: Lock, *, rtlock: bool) -> None:
     """Sleep until the lock is handed over. With `rtlock` the switch counts as a preemption (schedule_rtlock())."""
     cpu = me.cpu
     outer, me.blocked_on = me.blocked_on, lock
+    cpu.system.locks.slept += 1
     lock.waiters.append(me)
     if lock.owner is me and _detects_deadlock(cpu, lock):
         await _rt_mutex_handle_deadlock(me, lock)
@@ -107,6 +108,7 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
     outer = me.blocked_on, me.spins
     me.blocked_on, me.spins = lock, True
     began = cpu.clock
+    cpu.system.locks.spun += 1
     lock.waiters.append(me)
     while me in lock.waiters:
         if report_cycle(cpu, me) or (cpu.clock > began and report_lockup(cpu, me, began, lock.name)):

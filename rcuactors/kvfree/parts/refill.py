@@ -19,6 +19,7 @@ import attrs
 from ...kernel.time.hrtimer import Hrtimer
 from ...mm.gfp import Gfp
 from ...rcu.callbacks import SchedulerActive
+from ..figures import RefillStatistics
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -53,6 +54,19 @@ class Refill:
         self._backoff = False
         self._slot = kvfree.slots.add(lambda: Refilling(backoff_page_cache_fill=self._backoff))
         self.of = self._slot.of
+
+    def statistics(self) -> RefillStatistics:
+        """Their figures, as they are now."""
+        figures = self._kvfree.figures
+        states = [self.of(krcp) for krcp in self._kvfree.all_krcs()]
+        return RefillStatistics(
+            asked=figures.refills_asked,
+            done=figures.refills_done,
+            in_progress=sum(mine.work_in_progress for mine in states),
+            put_off=sum(mine.backoff_page_cache_fill for mine in states),
+            pages=figures.refill_pages,
+            pages_refused=figures.refill_pages_refused,
+        )
 
     def begin(self, krcp: Krc) -> bool:
         """Under krcp->lock: whether to ask for a refill now; not before the scheduler runs, nor when one is asked."""

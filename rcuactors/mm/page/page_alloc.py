@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
@@ -31,6 +33,18 @@ ALLOCATION_FAILS: Final = DecisionKind("allocation fails")
 """Whether a page allocation fails (lib/fault-inject.c)."""
 
 
+@attrs.frozen(kw_only=True)
+class PageAllocatorStatistics:
+    """The page allocator's requests.
+
+    * `failed` (times): a page was asked for and not had.
+    * `injected` (times): of these, because of `fail_page_alloc`.
+    """
+
+    failed: int
+    injected: int
+
+
 class PageAllocator:
     """alloc_page() and free_page() of one machine."""
 
@@ -45,6 +59,10 @@ class PageAllocator:
         self.hooks = page_hooks(system, self)
         percent = system.config.fail_page_alloc
         self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
+
+    def statistics(self) -> PageAllocatorStatistics:
+        """Its figures, as they are now."""
+        return PageAllocatorStatistics(failed=self.failed, injected=self.injected)
 
     def inject_failures(self, inject: bool) -> None:
         """Whether the configured share of allocations fails from now on. Not while the machine is put together."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
 from ...kernel.percpu import PerCpu
 from ..gfp import Gfp
@@ -29,6 +31,34 @@ def zone_batchsize(managed_pages: int) -> int:
     batch = min(managed_pages >> 10, (1 << 20) // PAGE_SIZE) // 4
     batch = max(batch, 1)
     return max((1 << (batch + batch // 2).bit_length() - 1) - 1, 1)
+
+
+@attrs.frozen(kw_only=True)
+class ZoneStatistics:
+    """The zone and the CPUs' page lists.
+
+    * `managed` (pages): what the zone has in all: free, listed, in use and set aside.
+    * `free` (pages): on the zone's own list.
+    * `listed` (pages): on the CPUs' page lists.
+    * `in_use` (pages): given out and not given back.
+    * `set_aside` (pages): taken out at boot for CPUs that nothing has touched yet.
+    * `peak_in_use` (pages): the most that were in use at one time.
+    * `allocated` (pages): given out since boot.
+    * `freed` (pages): given back since boot.
+    * `refills` (times): a CPU's list was refilled from the zone, under zone->lock.
+    * `drains` (times): pages went from a list back to the zone, under zone->lock.
+    """
+
+    managed: int
+    free: int
+    listed: int
+    in_use: int
+    set_aside: int
+    peak_in_use: int
+    allocated: int
+    freed: int
+    refills: int
+    drains: int
 
 
 class Zone:
@@ -54,6 +84,7 @@ class Zone:
         self._returned: list[int] = []
         self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self.free = self.managed
+        self._set_aside = 0
         self.in_use: set[int] = set()
         self.peak_in_use = 0
         self.allocated = 0
@@ -64,6 +95,21 @@ class Zone:
     def list_of(self, cpu: Cpu) -> PageList:
         """The CPU's page list."""
         return self._lists[cpu.cpu_id]
+
+    def statistics(self) -> ZoneStatistics:
+        """Its figures, as they are now."""
+        return ZoneStatistics(
+            managed=self.managed,
+            free=self.free,
+            listed=sum(len(pages.pages) for pages in self._lists.values()),
+            in_use=len(self.in_use),
+            set_aside=self._set_aside,
+            peak_in_use=self.peak_in_use,
+            allocated=self.allocated,
+            freed=self.freed,
+            refills=self.refills,
+            drains=self.drains,
+        )
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 
@@ -163,10 +209,12 @@ class Zone:
     def set_aside(self, count: int) -> None:
         """Before the machine runs: so many pages belong to somebody who will come for them, and to nobody else."""
         self.free -= count
+        self._set_aside += count
 
     def take_set_aside(self, count: int) -> list[int]:
         """So many of the pages that were set aside."""
         self.free += count
+        self._set_aside -= count
         pages = [self._take() for _ in range(count)]
         for pfn in pages:
             self.note_allocated(pfn)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ...kernel.thread import Thread
     from ..page.page_alloc import PageAllocator
     from ..rules import MmRules
+    from .sheaf import SheafStatistics
 
 SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 MIN_PARTIAL: Final = 5
@@ -77,6 +78,24 @@ class Cache:
     def per_slab(self) -> int:
         """Objects in a slab."""
         return PAGE_SIZE // self.size
+
+
+@attrs.frozen(kw_only=True)
+class SlabStatistics:
+    """The kmalloc caches.
+
+    * `caches` (caches): that were used.
+    * `slabs` (pages): that they have, a page each.
+    * `partial` (slabs): on the caches' lists of partial ones.
+    * `empty` (slabs): of these, with no object in use.
+    * `sheaves` (SheafStatistics): of designs that put sheaves before the slabs; else None.
+    """
+
+    caches: int
+    slabs: int
+    partial: int
+    empty: int
+    sheaves: SheafStatistics | None
 
 
 class SlabAllocator(ABC):
@@ -150,6 +169,17 @@ class SlabAllocator(ABC):
     def caches(self) -> list[Cache]:
         """Those that were used so far, by size."""
         return sorted(set(self._caches.values()), key=lambda cache: cache.size)
+
+    def statistics(self) -> SlabStatistics:
+        """Their figures, as they are now."""
+        caches = self.caches()
+        return SlabStatistics(
+            caches=len(caches),
+            slabs=sum(cache.slabs for cache in caches),
+            partial=sum(len(cache.partial) for cache in caches),
+            empty=sum(not slab.in_use for cache in caches for slab in cache.partial.values()),
+            sheaves=self.sheaves.statistics() if self.sheaves is not None else None,
+        )
 
     # -- allocating and freeing --------------------------------------------------------------------------------------
 
