@@ -271,6 +271,30 @@ def test_every_kind_of_decision_is_described() -> None:
     assert sorted(keys_of("architecture.md", "Decisions")) == decision_kinds()
 
 
+# -- what is added where -------------------------------------------------------------------------------------
+
+
+def test_each_place_to_add_something_is_there() -> None:
+    """The file of each row, and in it the names that are to be written to."""
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in (DOCS / "changing-it.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(("| a", "| s", "| o"))
+    ]
+    assert len(rows) > 20
+    for _, what, file, *_ in rows:
+        path = PACKAGE / code_of(file)
+        if path.suffix != ".py":
+            continue
+        source = path.read_text(encoding="utf-8")
+        for name in re.findall(r"`([^`]+)`", what):
+            if "/" in name:
+                assert (PACKAGE / name).exists(), name
+            elif name not in ("expect", "__init__", "Scene") and not name.endswith(": ..."):
+                wanted = re.sub(r"\(\)$", "", name).rpartition(".")[2]
+                assert re.search(rf"\b{wanted}\b", source), f"{file} has no {name}"
+
+
 # -- the cost model ------------------------------------------------------------------------------------------
 
 
