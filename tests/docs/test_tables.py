@@ -7,6 +7,7 @@ row by row.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -124,6 +125,31 @@ def kernel_locks() -> str:
     return places(kernel_map.locks(PACKAGE), "lock")
 
 
+def head_of(path: Path) -> str:
+    """The first line of what a file says of itself."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def rooms() -> str:
+    """Every package with what its files have, in the order of the tree; then the modules at the top."""
+    rows: list[Row] = []
+    for init in sorted(PACKAGE.rglob("__init__.py")):
+        room = init.parent
+        if room == PACKAGE or room.name.startswith("_"):
+            continue
+        name = f"{room.relative_to(PACKAGE).as_posix()}/"
+        rows.append((f"**[`{name}`](../rcuactors/{name})**", f"**{head_of(init)}**"))
+        rows += [(f"`{path.name}`", head_of(path)) for path in sorted(room.glob("*.py")) if path != init]
+    top = [path for path in sorted(PACKAGE.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
+    return markdown(
+        ("where", "what"), [*rows, *((f"[`{path.name}`](../rcuactors/{path.name})", head_of(path)) for path in top)]
+    )
+
+
+def test_every_file_says_what_it_has() -> None:
+    assert [path for path in sorted(PACKAGE.rglob("*.py")) if not head_of(path)] == []
+
+
 def picture_of_floors() -> str:
     return str(floors.picture(PACKAGE))
 
@@ -171,6 +197,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernel-structures": kernel_structures,
     "kernel-locks": kernel_locks,
     "floors": picture_of_floors,
+    "rooms": rooms,
     "costs": costs,
     "configuration": configuration,
     "builds": builds,
