@@ -61,7 +61,7 @@ _WAIT: Final = {
 
 @attrs.define(eq=False)
 class LockClass:
-    """The locks that are one to lockdep.
+    """struct lock_class: the locks that are one to lockdep.
 
     `usage_mask` has the bits of lockdep/usage.py, `traces` where each was first set; `after` and `before` are the edges
     of the dependency graph. A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an
@@ -144,7 +144,7 @@ class Lock:
 
 @attrs.frozen
 class MapSpec:
-    """A lockdep map that is no lock.
+    """struct lockdep_map: one that is no lock.
 
     With `check` off it is entered by readers (rcu_read_lock()); with it on, it stands for a dependency (fs_reclaim).
     """

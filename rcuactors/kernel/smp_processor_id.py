@@ -28,7 +28,10 @@ def _stays(thread: Thread) -> bool:
 
 
 def check_preemption_disabled(cpu: Cpu, what: str) -> None:
-    """Report the use of `what`, called just now, if this thread could be moved. Raises under panic_on_warn."""
+    """check_preemption_disabled(): report `what`, called just now, if this thread could be moved.
+
+    Raises under panic_on_warn.
+    """
     ctx, judge, thread = cpu.ctx, cpu.judge, cpu.current
     if not cpu.system.config.DEBUG_PREEMPT or ctx.preempt_count or ctx.irqs_disabled or judge.booting:
         return

@@ -1,5 +1,7 @@
 """Workqueues (kernel/workqueue.c): per-CPU pools of normal and high-priority workers, pending bits, delayed work.
 
+queue_work() and __queue_work(), worker_thread() and process_one_work(), flush_work(), struct worker_pool.
+
 Queueing takes the pool's raw lock and wakes a worker, which takes the scheduler's locks: that is why a request made
 under them must go through an hrtimer first. The manager is an actor: it hears of queued work and of workers that
 sleep in the middle of an item, and wakes or creates a worker; an item that cannot be started right away waits on the
@@ -67,7 +69,7 @@ class Workqueue:
 
 @attrs.define(eq=False)
 class Worker:
-    """A kworker: a thread, and what it is doing."""
+    """struct worker: a kworker, a thread, and what it is doing."""
 
     thread: Thread
     pool: Pool
@@ -234,7 +236,7 @@ class Workqueues:
         return was_pending
 
     async def _try_to_grab_pending(self, cpu: Cpu, dwork: DelayedWork) -> None:
-        """Take it back from its timer, or from the list of the pool or worker where it waits."""
+        """try_to_grab_pending(): back from its timer, or from the list of the pool or worker where it waits."""
         locks, work, pool = self._system.locks, dwork.work, dwork.work.pool
         if not await self._system.timers.timer_delete(cpu, dwork.timer) and pool is not None:
             await locks.raw_spin_lock(cpu, pool.lock)
@@ -322,7 +324,10 @@ class Workqueues:
 
     @staticmethod
     def _assign(worker: Worker) -> Work | None:
-        """Under pool->lock: the worker's next work; None when it had to be left to the worker that still runs it."""
+        """Under pool->lock: the worker's next work; None when it had to be left to the worker that still runs it.
+
+        The first half of process_one_work(); assign_work() since v6.3.
+        """
         work, workqueue = (worker.scheduled or worker.pool.worklist).popleft()
         other = worker.pool.executing(work)
         if other is not None:

@@ -39,7 +39,7 @@ class Drain:
         )
 
     async def kfree_rcu_work(self, cpu: Cpu, krcp: Krc, batch: Batch) -> None:
-        """The batch's work: take the channels, free them, newest block first, then the list, last in first out."""
+        """kfree_rcu_work(): take the channels, free them, newest block first, then the list, last in first out."""
         kvfree, locks = self._kvfree, self._kvfree.system.locks
         kvfree.figures.work_runs += 1
         flags = cpu.local_irq_save("kfree_rcu_work")

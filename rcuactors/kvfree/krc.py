@@ -1,5 +1,7 @@
 """The per-CPU state (struct kfree_rcu_cpu and struct kfree_rcu_cpu_work in kernel/rcu/tree.c), and what is done to it.
 
+Its cache of pages, too: get_cached_bnode(), put_cached_bnode().
+
 What happens to it under krcp->lock between two points is a plain function over it: here what all versions share, in
 `parts/` what they differ in. None of these looks at the lock, at a clock or at the works, so each can be run on a
 `copy()`. What only one part needs to know of a CPU is that part's own, and lies in a `Slot` of the part's type.
@@ -15,7 +17,7 @@ import attrs
 from ..context.locks import Lock
 from ..kernel.workqueue import DelayedWork
 from ..mm.objects import KObject
-from ..rcu.callbacks import RcuWork
+from ..rcu.rcu_work import RcuWork
 
 SLAB: Final = 0
 VMALLOC: Final = 1

@@ -158,7 +158,7 @@ class OptionalMethods(Protocol):
         ...
 
     async def get_page_unlocked(self, kvfree: KvfreeRcu, thread: Thread, head: bool) -> int | None:
-        """get_page() gave none; krcp->lock is dropped and interrupts are as the caller had them.
+        """After a get_page() that gave none; krcp->lock is dropped and interrupts are as the caller had them.
 
         `head` says that the caller must not sleep.
         """

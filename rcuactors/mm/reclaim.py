@@ -21,7 +21,7 @@ from .gfp import GFP_KERNEL, Gfp, gfp_text
 if TYPE_CHECKING:
     from ..kernel.system import System
     from .page.page_alloc import PageAllocator
-    from .page.zone import Zone
+    from .page.pcplist import ZoneWithLists
 
 SWAP_CLUSTER_MAX: Final = 32
 _DEF_PRIORITY: Final = 12
@@ -82,7 +82,7 @@ class ReclaimStatistics:
 class Reclaim:
     """How pages come back."""
 
-    def __init__(self, system: System, zone: Zone, allocator: PageAllocator) -> None:
+    def __init__(self, system: System, zone: ZoneWithLists, allocator: PageAllocator) -> None:
         self._system = system
         self._zone = zone
         self._allocator = allocator
@@ -136,7 +136,7 @@ class Reclaim:
             await thread.sleep("low memory")
 
     async def balance_pgdat(self, thread: Thread) -> None:
-        """One round of kswapd, with fs_reclaim held."""
+        """balance_pgdat(): one round of kswapd, with fs_reclaim held."""
         self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "balance_pgdat")
         self._zone.reclaim_active = True
         while self._zone.free < self._zone.watermark_high:
@@ -148,7 +148,7 @@ class Reclaim:
     # -- direct reclaim ----------------------------------------------------------------------------------------------
 
     async def try_to_free_pages(self, thread: Thread, gfp: Gfp = GFP_KERNEL) -> int:
-        """Direct reclaim in the caller's context, with fs_reclaim held; returns the pages that came back."""
+        """try_to_free_pages(): in the caller's context, with fs_reclaim held; returns the pages that came back."""
         self.direct_reclaims += 1
         if gfp & Gfp.FS:
             self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "try_to_free_pages")

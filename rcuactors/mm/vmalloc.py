@@ -65,7 +65,7 @@ class Vmalloc:
         return VmallocStatistics(areas=self._areas, pages=self._area_pages, deferred=len(self._deferred))
 
     async def vmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
-        """Virtually contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
+        """vmalloc(): contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
         if not 1 <= size <= _LARGEST:
             raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
         origin = origin_of(_getframe(1))
@@ -92,7 +92,7 @@ class Vmalloc:
         return item
 
     async def vfree(self, thread: Thread, item: KObject) -> None:
-        """Give it back; in an interrupt, by way of a work."""
+        """vfree(): give it back; in an interrupt, by way of a work."""
         cpu = thread.cpu
         ctx = cpu.ctx
         if preempt.in_nmi(ctx.preempt_count):

@@ -2,8 +2,9 @@
 
 Every CPU must be seen outside of read-side sections once. Busy CPUs are asked and report at a context switch, at a
 tick that found no reader, or when a reader ends; idle ones are found by the forced-quiescent-state scan, the first a
-jiffy after the start (jiffies_till_first_fqs). Readers that were switched out are waited for by name. The kernel's
-machine is a thread on some CPU; here it has a line of time of its own (docs, assumptions).
+jiffy after the start (jiffies_till_first_fqs). Readers that were switched out are waited for by name. rcu_gp_init(),
+rcu_gp_fqs() and rcu_gp_cleanup() are its steps. The kernel's machine is a thread on some CPU; here it has a line of
+time of its own (docs, assumptions).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class GracePeriodStatistics:
 
 
 class GracePeriodMachine(Device):
-    """rcu_state and its kthread."""
+    """struct rcu_state, and its kthread."""
 
     def __init__(self, system: System, *, index: int, on_stall: Callable[[str, list[str], bool], None]) -> None:
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
@@ -97,7 +98,7 @@ class GracePeriodMachine(Device):
 
     @machinery
     async def main(self) -> None:
-        """Wait for requests, reports and the time of the next scan, for ever."""
+        """rcu_gp_kthread(): wait for requests, reports and the time of the next scan, for ever."""
         while True:
             message = await self._system.conductor.receive(self, self._next_scan)
             if message is None:

@@ -136,7 +136,7 @@ class Oracle:
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
 
     def retired(self, item: Tracked, now: int) -> None:
-        """kvfree_rcu() was called for the object, or its RCU callback was queued."""
+        """The object was given to kvfree_rcu(), or its RCU callback was queued."""
         if item.state == RETIRED:
             self._retired_twice(item)
             return

@@ -1,5 +1,7 @@
 """Read-side sections and quiescent states (kernel/rcu/tree_plugin.h).
 
+rcu_read_lock(), rcu_read_unlock() and rcu_read_unlock_special(), rcu_note_context_switch().
+
 Preemptible RCU counts nesting in the task and waits for tasks that were switched out inside; without
 CONFIG_PREEMPTION a section is a region with preemption off, and any context switch is a quiescent state. Regions with
 bottom halves or preemption off are readers, too; rcu_read_lock_bh() and rcu_read_lock_sched() say so to lockdep
@@ -99,13 +101,13 @@ class ReadSide:
 
     @inline
     def rcu_read_lock(self, cpu: Cpu) -> None:
-        """Enter a read-side section; never waits."""
+        """rcu_read_lock(): enter a read-side section; never waits."""
         cpu.clock += self.system.costs.rcu_read_ns
         self._nest(cpu)
 
     @inline
     def rcu_read_unlock(self, cpu: Cpu) -> None:
-        """Leave the innermost section.
+        """rcu_read_unlock(): leave the innermost section.
 
         The end of the outermost one may be the quiescent state that a grace period waits for.
         """

@@ -221,12 +221,12 @@ async def cross_call_to_itself(k: Kernel) -> None:
 
 
 async def cond_resched_hook(k: Kernel) -> None:
-    k._system.hooks.on_cond_resched.append(hook_raises)
+    k.machine.system.hooks.on_cond_resched.append(hook_raises)
     await k.cond_resched()
 
 
 async def new_cpu_hook(k: Kernel) -> None:
-    k._system.hooks.on_new_cpu.append(hook_raises)
+    k.machine.system.hooks.on_new_cpu.append(hook_raises)
     await k.kthread_run(raises, cpu=2)
 
 

@@ -14,6 +14,7 @@ from rcuactors import Kernel, Run, RunOptions, scenario
 from rcuactors.builds import BUILDS
 from rcuactors.context.locks import Lock
 from rcuactors.engine.choice import Timed
+from rcuactors.eras import ERAS
 from rcuactors.explore.random import Random
 from rcuactors.kvfree.parts.batching import whole_batch
 from rcuactors.lab import contexts as lab
@@ -114,7 +115,7 @@ def ran(seed: int, cpus: int, kernel: str, build: str, strategy: str) -> tuple[R
 @given(
     seed=st.integers(0, 1 << 30),
     cpus=st.integers(1, 3),
-    kernel=st.sampled_from(["v5.9", "v5.11", "v6.1-stable"]),
+    kernel=st.sampled_from(list(ERAS)),
     build=st.sampled_from(sorted(SETTINGS)),
     strategy=st.sampled_from(["timed", "random"]),
 )

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.eras import ERAS
 from rcuactors.kvfree import krc as krc_module
 from rcuactors.kvfree.krc import Krc, append, keep_page, open_block, take_batch, take_cache, take_cached_page
 from rcuactors.kvfree.parts import batching, counting
@@ -66,7 +67,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
     assert looked
 
 
-KERNELS = pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.1-stable"])
+KERNELS = pytest.mark.parametrize("kernel", list(ERAS))
 
 
 @KERNELS

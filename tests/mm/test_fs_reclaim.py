@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, Run, RunOptions, run, scenario
+from rcuactors.eras import ERAS
 from rcuactors.mm.reclaim import Shrinker
 
-KERNELS = ["v5.9", "v5.11", "v6.1-stable"]
+KERNELS = list(ERAS)
 CHECKS = {"DEBUG_ATOMIC_SLEEP": "y", "PROVE_RAW_LOCK_NESTING": "y"}
 WAYS = ["get_free_page", "kmalloc", "vmalloc"]
 

@@ -1,4 +1,4 @@
-"""call_rcu(), synchronize_rcu(), rcu_barrier(), queue_rcu_work() (rcuactors/rcu/callbacks.py)."""
+"""call_rcu(), synchronize_rcu(), rcu_barrier(), queue_rcu_work() (rcuactors/rcu/)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from rcuactors import Kernel, Run, RunOptions, run, scenario
 from rcuactors.kernel.workqueue import Work
-from rcuactors.rcu.callbacks import BLIMIT, RcuWork
+from rcuactors.rcu.callbacks import BLIMIT
+from rcuactors.rcu.rcu_work import RcuWork
 
 MS = 1_000_000
 CONFIGS = [{}, {"PREEMPT_RT": "y"}, {"PREEMPT": "n"}]
@@ -242,12 +243,12 @@ def test_queue_rcu_work_while_pending_asks_for_no_second_grace_period() -> None:
             ran.append(k.machine.gp.completed)
 
         rwork = RcuWork(Work("rwork", fn))
-        callbacks = k.machine.callbacks
-        assert await callbacks.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
-        assert not await callbacks.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
+        works = k.machine.kvfree.rcu_works
+        assert await works.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
+        assert not await works.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
         await k.msleep(100)
         assert ran == [1]
-        assert await callbacks.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
+        assert await works.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
 
     assert run(scenario()(script)).clean
     assert ran == [1, 2]

@@ -1,4 +1,4 @@
-"""Read-side sections of each flavour, and what is said of their misuse (rcuactors/rcu/readers.py, callbacks.py)."""
+"""Read-side sections of each flavour, and what is said of their misuse (rcuactors/rcu/readers.py)."""
 
 from __future__ import annotations
 

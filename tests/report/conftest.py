@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from rcuactors.config import Config
+from rcuactors import Kernel, run
 from rcuactors.context.violation import Violation, ViolationKind
 from rcuactors.kvfree.figures import CallStatistics
 from rcuactors.runs.counters import Counters
@@ -21,21 +21,17 @@ _NOTHING: dict[str, Any] = {
 }
 COUNTERS = Counters(**{field.name: _NOTHING.get(field.name, 0) for field in attrs.fields(Counters)})
 
-EMPTY = Result(
+
+async def nothing(_k: Kernel) -> None:
+    """A run of which there is nothing to show."""
+
+
+EMPTY = attrs.evolve(
+    run(nothing),
     scenario="made_up",
-    kernel="v5.11",
-    design="hrtimer-work",
-    config={**Config().as_settings(), "rcu_min_cached_objs": "5"},
-    strategy="timed",
-    seed=0,
-    costs={},
-    parameters={},
-    violations=(),
-    violation_count=0,
     counters=COUNTERS,
     latency_ns={"count": 0, "p50": None, "p90": None, "p99": None, "max": None},
     end_ns=0,
-    cut_short=False,
     steps=0,
     events=0,
     digest=None,

@@ -1,5 +1,7 @@
 """Softirqs (kernel/softirq.c): bits that are raised, and when they are served.
 
+raise_softirq() sets them, __do_softirq() serves them, local_bh_disable() keeps that off.
+
 On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
@@ -104,7 +106,7 @@ class Softirqs:
             await function(cpu)
 
     async def irq_exit(self, cpu: Cpu) -> None:
-        """On the way out of a hardirq, with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
+        """irq_exit(): with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
         if not self._threaded:
             await self._serve(cpu)
         elif not cpu.softirq_ctrl:
@@ -114,7 +116,7 @@ class Softirqs:
 
     @inline
     async def local_bh_disable(self, thread: Thread) -> Cpu:
-        """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it, and it may sleep.
+        """local_bh_disable(): nests. On PREEMPT_RT preempt_count does not show it, and it may sleep.
 
         Returns the CPU that this pins to.
         """
@@ -129,7 +131,7 @@ class Softirqs:
         return cpu
 
     async def local_bh_enable(self, cpu: Cpu) -> None:
-        """Bottom halves on again; what was raised meanwhile is served now."""
+        """local_bh_enable(): what was raised meanwhile is served now."""
         ctx, thread = cpu.ctx, cpu.current
         if self._threaded:
             await self._enable_and_serve(cpu)

@@ -1,4 +1,4 @@
-"""High-resolution timers and the device behind them (kernel/time/hrtimer.c).
+"""High-resolution timers and the device behind them (kernel/time/hrtimer.c): hrtimer_start(), hrtimer_interrupt().
 
 Each CPU has a queue under a raw lock; starting a timer only enqueues it and programs the clock event device, which is
 why it is legal under the scheduler's locks. The device is an actor: it is told the next expiry of each CPU and

@@ -1,4 +1,4 @@
-"""The timer wheel (kernel/time/timer.c).
+"""The timer wheel (kernel/time/timer.c): add_timer(), mod_timer(), timer_delete(), run_timer_softirq().
 
 Its levels get coarser with distance: a timer is put off to the next slot of its level and never comes early, which is
 why a delayed work of 1,250 jiffies runs after up to 64 jiffies more. The tick (tick.py) sees when a timer is due.

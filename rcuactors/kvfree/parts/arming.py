@@ -136,7 +136,7 @@ class PendingTimer:
         await self.schedule_delayed_monitor_work(cpu, krcp)
 
     async def schedule_delayed_monitor_work(self, cpu: Cpu, krcp: Krc) -> None:
-        """In a jiffy if a block's worth waits, else in KFREE_DRAIN_JIFFIES, if not sooner anyway."""
+        """schedule_delayed_monitor_work(): in a jiffy if a block's worth waits, else in KFREE_DRAIN_JIFFIES."""
         work, now = krcp.monitor_work, cpu.clock // self._kvfree.system.config.jiffy_ns
         pending = work.work.pending
         delay = delay_wanted(krcp, self.of(krcp), self._timing, now, pending=pending)

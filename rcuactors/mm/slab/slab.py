@@ -184,7 +184,7 @@ class SlabAllocator(ABC):
     # -- allocating and freeing --------------------------------------------------------------------------------------
 
     async def kmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
-        """An object of at least `size` bytes, or None."""
+        """kmalloc(): an object of at least `size` bytes, or None."""
         cache = self._caches.get(size) or self.cache_for(size)
         cpu, ctx = thread.cpu, thread.ctx
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
@@ -213,7 +213,7 @@ class SlabAllocator(ABC):
         return item
 
     async def kfree(self, thread: Thread, item: KObject, how: str = "kfree") -> None:
-        """Give one object back."""
+        """kfree(): give one object back."""
         cpu = thread.cpu
         cpu.clock += self._system.costs.kfree_ns
         if cpu.ctx.held:
@@ -231,7 +231,7 @@ class SlabAllocator(ABC):
         await self._give_back(thread, self._observer.freed(items, "kfree_bulk"))
 
     async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp) -> KObject | None:
-        """kmalloc() for the allocator's own purposes: no object of anybody's, and the observer does not hear of it."""
+        """For the allocator's own purposes: no object of anybody's, and the observer does not hear of it."""
         cpu = thread.cpu
         cache = self.cache_for(size)
         self._pages.might_alloc(cpu, gfp)

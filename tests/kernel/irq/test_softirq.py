@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
-from rcuactors.context.lockdep.usage import usage_chars
+from rcuactors.context.lockdep.usage import get_usage_chars
 from rcuactors.engine.events import ListSink
 
 
@@ -342,9 +342,9 @@ def test_on_rt_lockdep_notes_it_too() -> None:
         lock = k.spinlock("S")
         await k.local_bh_disable()
         await k.spin_lock(lock)
-        assert usage_chars(lock.lock_class.usage_mask) == "+..."
+        assert get_usage_chars(lock.lock_class.usage_mask) == "+..."
         await k.local_bh_enable()
-        assert usage_chars(lock.lock_class.usage_mask) == "+.+."
+        assert get_usage_chars(lock.lock_class.usage_mask) == "+.+."
         await k.spin_unlock(lock)
 
     assert run(scenario()(script), **RT).clean

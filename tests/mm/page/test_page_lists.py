@@ -1,4 +1,4 @@
-"""What guards the CPUs' page lists in v5.9 and in v6.1 (rcuactors/mm/page_lists.py, zone.py)."""
+"""What guards the CPUs' page lists in v5.9 and in v6.1 (rcuactors/mm/page/page_lists.py, pcplist.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, RunOptions, run, scenario
-from rcuactors.context.lockdep.usage import usage_chars
+from rcuactors.context.lockdep.usage import get_usage_chars
 from rcuactors.context.locks import Lock
 from rcuactors.mm.page.page_lists import InterruptsOff, PageList, TriedLock, ZoneSizes
 
@@ -123,8 +123,8 @@ def test_usage_bits_are_those_of_the_recorded_splats() -> None:
             for action in (allocate, free):
                 await (action() if context == "process" else k.raise_irq(action))
                 await k.udelay(50)
-        assert usage_chars(list_lock(k).lock_class.usage_mask) == "+.+."
-        assert usage_chars(k.zone_lock().lock_class.usage_mask) == "-..."
+        assert get_usage_chars(list_lock(k).lock_class.usage_mask) == "+.+."
+        assert get_usage_chars(k.zone_lock().lock_class.usage_mask) == "-..."
 
     assert run(scenario()(script), V6_1).clean
 

@@ -1,4 +1,4 @@
-"""The zone and the page lists of the CPUs (rcuactors/mm/zone.py)."""
+"""The zone and the page lists of the CPUs (rcuactors/mm/page/zone.py, pcplist.py)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Kernel, Run, RunOptions, ViolationKind, run, scenario
+from rcuactors.eras import ERAS
 from rcuactors.machine import Machine
 from rcuactors.mm.page.zone import zone_batchsize
 
@@ -124,7 +125,7 @@ def test_a_page_that_is_freed_twice_is_reported_and_the_run_goes_on() -> None:
     cpus=st.integers(1, 3),
     mem=st.sampled_from(["4M", "8M", "512M"]),
     rt=st.sampled_from(["y", "n"]),
-    kernel=st.sampled_from(["v5.9", "v5.11", "v6.1-stable"]),
+    kernel=st.sampled_from(list(ERAS)),
 )
 def test_no_page_is_ever_lost_or_given_out_twice(seed: int, cpus: int, mem: str, rt: str, kernel: str) -> None:
     async def script(k: Kernel) -> None:

@@ -1,4 +1,4 @@
-"""context/lockdep/wait.py: the wait-context table of the kernel's own selftest, and what lockdep does not look at."""
+"""wait_context.py: the wait-context table of the kernel's own selftest, and what lockdep does not look at."""
 
 from __future__ import annotations
 
