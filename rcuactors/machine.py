@@ -14,31 +14,41 @@ import trio
 
 from .config import Config
 from .context.judge import Judge
+from .context.lockdep.validator import LockdepStatistics
 from .context.splat import Ident
 from .context.trace import call_trace
-from .context.violation import Reporter, Violation, ViolationKind
+from .context.violation import Reporter, ReporterStatistics, Violation, ViolationKind
 from .context.waittype import WaitNumbers
 from .designs import make_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import Conductor
+from .engine.conductor import Conductor, ConductorStatistics
+from .engine.errors import RunOver
 from .engine.events import EventStream, Sink
 from .engine.line import DEFAULT_MAX_STEPS
 from .eras import Era
 from .kernel.costs import CostModel
 from .kernel.cpu import Cpu
+from .kernel.irq.softirq import SoftirqStatistics
+from .kernel.locking.common import LockStatistics
 from .kernel.locking.deadlock import describe_stuck
-from .kernel.system import System
-from .kernel.thread import ThreadState
-from .kernel.workqueue import Workqueues
+from .kernel.system import System, SystemStatistics
+from .kernel.thread import Thread, ThreadState
+from .kernel.time.hrtimer import HrtimerStatistics
+from .kernel.time.timer import TimerStatistics
+from .kernel.workqueue import Workqueues, WorkqueueStatistics
 from .kvfree.core import KvfreeRcu
+from .kvfree.figures import KvfreeStatistics
 from .kvfree.rules import PageSource, rules_with
-from .mm.page.page_alloc import PageAllocator
-from .mm.vmalloc import Vmalloc
-from .rcu.callbacks import Callbacks, SchedulerActive
-from .rcu.gp import GracePeriodMachine
-from .rcu.oracle import Oracle
-from .rcu.readers import ReadSide
+from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
+from .mm.page.zone import ZoneStatistics
+from .mm.reclaim import ReclaimStatistics
+from .mm.slab.slab import SlabStatistics
+from .mm.vmalloc import Vmalloc, VmallocStatistics
+from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
+from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
+from .rcu.oracle import Oracle, OracleStatistics
+from .rcu.readers import ReadSide, ReadSideStatistics
 from .spelling import counted
 
 Body = Callable[[], Coroutine[Any, Any, None]]
@@ -60,6 +70,31 @@ class Setup:
     max_steps: int = DEFAULT_MAX_STEPS
     early_boot: bool = False
     sinks: tuple[Sink, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class MachineStatistics:
+    """What every part of a machine has counted so far; docs/results.md lists all figures, with their units."""
+
+    conductor: ConductorStatistics
+    system: SystemStatistics
+    hrtimers: HrtimerStatistics
+    timers: TimerStatistics
+    workqueues: WorkqueueStatistics
+    softirqs: SoftirqStatistics
+    locks: LockStatistics
+    lockdep: LockdepStatistics
+    gp: GracePeriodStatistics
+    callbacks: CallbackStatistics
+    readers: ReadSideStatistics
+    oracle: OracleStatistics
+    zone: ZoneStatistics
+    pages: PageAllocatorStatistics
+    slab: SlabStatistics
+    vmalloc: VmallocStatistics
+    reclaim: ReclaimStatistics
+    kvfree: KvfreeStatistics
+    reporter: ReporterStatistics
 
 
 class Machine:
@@ -93,7 +128,7 @@ class Machine:
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, self.workqueues, scheduler_active=active)
+        self.callbacks = Callbacks(self.system, self.gp, self.readers, scheduler_active=active)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
@@ -112,6 +147,31 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def statistics(self) -> MachineStatistics:
+        """The figures of all parts, as they are now. Each part has them as `statistics()` of its own, too."""
+        system = self.system
+        return MachineStatistics(
+            conductor=self.conductor.statistics(),
+            system=system.statistics(),
+            hrtimers=system.hrtimers.statistics(),
+            timers=system.timers.statistics(),
+            workqueues=self.workqueues.statistics(),
+            softirqs=system.softirqs.statistics(),
+            locks=system.locks.statistics(),
+            lockdep=system.lockdep.statistics(),
+            gp=self.gp.statistics(),
+            callbacks=self.callbacks.statistics(),
+            readers=self.readers.statistics(),
+            oracle=self.oracle.statistics(),
+            zone=self.pages.zone.statistics(),
+            pages=self.pages.statistics(),
+            slab=self.slab.statistics(),
+            vmalloc=self.vmalloc.statistics(),
+            reclaim=self.pages.reclaim.statistics(),
+            kvfree=self.kvfree.statistics(),
+            reporter=self.reporter.statistics(),
+        )
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -180,6 +240,29 @@ class Machine:
             stuck = describe_stuck(self.system)
             self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck)
             self.conductor.finish()
+
+    # -- what runs now -----------------------------------------------------------------------------------------------
+
+    @property
+    def this_cpu(self) -> Cpu:
+        """The CPU that has the baton.
+
+        Raises RuntimeError when no code of the machine is running, RunOver when its run is over.
+        """
+        running = self.conductor.running
+        if isinstance(running, Cpu):
+            return running
+        if self.conductor.over:
+            raise RunOver
+        raise RuntimeError(
+            "the kernel's functions can only be called from a thread or handler of a running machine: "
+            "start kernel threads with k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
+        )
+
+    @property
+    def current(self) -> Thread:
+        """The thread whose stack it runs on (the kernel's `current`). Raises as `this_cpu`."""
+        return self.this_cpu.current
 
     # -- boot, when the scenario asked to be there -------------------------------------------------------------------
 

@@ -76,7 +76,6 @@ async def everywhere(k: Kernel) -> None:
     k.rcu_read_unlock()
 '''
 
-KERNELS = (("v5.9", None), ("v5.9", "direct"), ("v5.11", None), ("v6.1-stable", None))
 BUILDS = {
     "plain": {},
     "prove": {"PROVE_RAW_LOCK_NESTING": "y"},
@@ -93,6 +92,7 @@ SMALLER = {
 def splats(tree: Path, names: list[str]) -> dict[str, list[str]]:
     """Scenario, kernel and build -> the splats in full."""
     import rcuactors
+    from rcuactors.eras import ERAS
     from rcuactors.userfiles import find_scenarios, load_scenario
 
     assert Path(rcuactors.__file__).is_relative_to(tree), rcuactors.__file__
@@ -102,7 +102,7 @@ def splats(tree: Path, names: list[str]) -> dict[str, list[str]]:
     for name in names or [*find_scenarios(), own.stem]:
         chosen = load_scenario(own if name == own.stem else name)
         more = EVERY_CHECK if name == own.stem else {}
-        for kernel, design in KERNELS:
+        for kernel, design in (*((name, None) for name in ERAS), ("v5.9", "direct")):
             for build, settings in BUILDS.items():
                 chosen_settings = {**settings, **more, **SMALLER.get(chosen.name, {})}
                 options = rcuactors.RunOptions(kernel=kernel, design=design, settings=chosen_settings)

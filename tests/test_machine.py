@@ -174,7 +174,7 @@ def test_a_leak_and_a_retired_object_that_is_lost_are_told_apart() -> None:
     async def script(k: Kernel) -> None:
         await k.kmalloc(64)
         lost = await k.kmalloc(64)
-        k._machine.oracle.retired(lost, k.now)
+        k.machine.oracle.retired(lost, k.now)
 
     kinds = {violation.kind: violation.title for violation in run(scenario()(script)).violations}
     assert set(kinds) == {ViolationKind.LEAK, ViolationKind.NEVER_FREED}

@@ -32,14 +32,16 @@ from .designs import DesignRef
 from .kernels import ComparedKernel
 from .raised import FATAL, RAISED, UNFINISHED, raised_text, title_of
 
-_OBJECTS: Final = 160
-_INTERRUPTED: Final = 8
+OBJECTS: Final = 160
+"""That a burst gives to kvfree_rcu()."""
+INTERRUPTED: Final = 8
 """vmalloc() areas of a thread that an NMI interrupts."""
 _BLOCK_CAPACITY: Final = 4
 _PAGE_LIST: Final = 64
 """Pages that a filled list holds: more than the blocks of a burst."""
 _OBJECT_SIZE: Final = 64
-_MAX_STEPS: Final = 400_000
+MAX_STEPS: Final = 400_000
+"""After which a run is given up as one that does not end."""
 
 
 class Fill(enum.Enum):
@@ -84,7 +86,7 @@ class Probe:
                 design=design.make(),
                 strategy=strategy,
                 seed=seed,
-                max_steps=_MAX_STEPS,
+                max_steps=MAX_STEPS,
             )
         )
         self.k = Kernel(self.machine)
@@ -103,7 +105,7 @@ class Probe:
             ended = UNFINISHED
         except Exception as error:
             return self._finding(RAISED, raised_text(blame_design(error)))
-        return self._finding(ended, f"the run took more than {_MAX_STEPS:,} steps" if ended else "")
+        return self._finding(ended, f"the run took more than {MAX_STEPS:,} steps" if ended else "")
 
     def _finding(self, ended: str, said: str) -> Finding:
         violations = self.machine.reporter.violations
@@ -118,9 +120,9 @@ class Probe:
 
     async def _main(self) -> None:
         k = self.k
-        self._body = [await k.kmalloc(_OBJECT_SIZE) for _ in range(_OBJECTS)]
+        self._body = [await k.kmalloc(_OBJECT_SIZE) for _ in range(OBJECTS)]
         # Of vmalloc(), so that they go to krcp->lock also where slab objects go elsewhere first.
-        self._interrupted = [await k.vmalloc(PAGE_SIZE) for _ in range(_INTERRUPTED)]
+        self._interrupted = [await k.vmalloc(PAGE_SIZE) for _ in range(INTERRUPTED)]
         neighbour = None
         if not self._way.needs_other_cpu:
             neighbour = await k.kthread_run(bystanders.neighbour, k, lambda: not self._done, cpu=1, name="neighbour")

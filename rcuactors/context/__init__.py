@@ -1,4 +1,5 @@
-"""Floor 1: where code runs, what is judged there, locks, lockdep's nesting rules, the kernel's reports.
+"""Floor 1: where code runs (preempt.h), what a lock is, lockdep, the kernel's reports (splats).
 
-Knows nothing of who takes which lock: CPUs, timers and memory come above.
+Taking and letting go of locks is `kernel/locking/`. Knows nothing of who takes which lock: CPUs, timers and memory
+come above.
 """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class HeldLock:
-    """One entry of a thread's stack of held locks.
+    """struct held_lock: one entry of a thread's stack of held locks.
 
     `node` is the chain up to here, which knows the class, the way in which the lock was taken, and in which kind of
     interrupt; `site` is where. `nest` is the lock that serializes the nesting, if there is one. The same record serves

@@ -61,7 +61,7 @@ _WAIT: Final = {
 
 @attrs.define(eq=False)
 class LockClass:
-    """The locks that are one to lockdep.
+    """struct lock_class: the locks that are one to lockdep.
 
     `usage_mask` has the bits of lockdep/usage.py, `traces` where each was first set; `after` and `before` are the edges
     of the dependency graph. A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an
@@ -144,7 +144,7 @@ class Lock:
 
 @attrs.frozen
 class MapSpec:
-    """A lockdep map that is no lock.
+    """struct lockdep_map: one that is no lock.
 
     With `check` off it is entered by readers (rcu_read_lock()); with it on, it stands for a dependency (fs_reclaim).
     """
@@ -165,6 +165,7 @@ class LockFactory:
 
     def __init__(self) -> None:
         self._classes: dict[tuple[str, LockKind], dict[int, LockClass]] = {}
+        self._maps: list[LockClass] = []
         self._own_keys: set[int] = set()
         self._addresses = itertools.count(0xFFFFFFFF82A00000, 0x40)
 
@@ -184,6 +185,11 @@ class LockFactory:
         self._own_keys.add(key)
         return key
 
+    def lock_classes(self) -> list[LockClass]:
+        """Those that were made so far, subclasses and lockdep maps included, in the order of making."""
+        named = [lock_class for classes in self._classes.values() for lock_class in classes.values()]
+        return sorted([*named, *self._maps], key=lambda lock_class: lock_class.key)
+
     def made(self, lock: Lock) -> bool:
         """It is one of this factory's, not another machine's."""
         return lock.lock_class.key in self._own_keys
@@ -202,9 +208,11 @@ class LockFactory:
     def make_map(self, spec: MapSpec) -> Lock:
         """A lockdep map of a class of its own."""
         lock_class = LockClass(spec.name, self._new_key(), LockKind.MAP, spec.inner, spec.outer, check=spec.check)
+        self._maps.append(lock_class)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 
     def make_override(self, name: str, *, inner: WaitType) -> Lock:
         """DEFINE_WAIT_OVERRIDE_MAP(): while it is held, its type is the limit, whatever was held before."""
         lock_class = LockClass(name, self._new_key(), LockKind.OVERRIDE, inner)
+        self._maps.append(lock_class)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})

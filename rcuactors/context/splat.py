@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..spelling import counted
-from .lockdep.usage import usage_chars
+from .lockdep.usage import get_usage_chars
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def class_text(scene: Scene, lock_class: LockClass) -> str:
     """print_lock_name(): class name, usage, wait types."""
     inner = scene.numbers.of(lock_class.inner)
     outer = scene.numbers.of(lock_class.outer) if lock_class.outer is not None else inner
-    return f"({lock_class.shown}){{{usage_chars(lock_class.usage_mask)}}}-{{{outer}:{inner}}}"
+    return f"({lock_class.shown}){{{get_usage_chars(lock_class.usage_mask)}}}-{{{outer}:{inner}}}"
 
 
 def instance_text(scene: Scene, lock: Lock, lock_class: LockClass, site: str) -> str:

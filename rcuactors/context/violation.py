@@ -7,7 +7,8 @@ call, that caused it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -35,9 +36,9 @@ class ViolationKind(enum.Enum):
     SUSPICIOUS_RCU = "suspicious-rcu"
     VOLUNTARY_SWITCH = "voluntary-switch-in-reader"
     RTMUTEX_DEADLOCK = "rtmutex-deadlock"
+    BAD_CONTEXT = "bad-context"
     PREEMPTIBLE_CPU_ID = "preemptible-cpu-id"
     FOREIGN_CPU_STATE = "foreign-cpu-state"
-    BAD_CONTEXT = "bad-context"
     BAD_GFP = "bad-gfp"
     DEADLOCK = "deadlock"
     USE_AFTER_FREE = "use-after-free"
@@ -118,6 +119,20 @@ def outcome_of(violations: Iterable[Violation]) -> str:
     return ", ".join(dict.fromkeys(violation.kind.value for violation in violations)) or "clean"
 
 
+@attrs.frozen(kw_only=True)
+class ReporterStatistics:
+    """What was reported.
+
+    * `reports` (reports): in all.
+    * `kept` (reports): of these, with their text: the first 1,000.
+    * `kinds` (reports by kind): of those kept.
+    """
+
+    reports: int
+    kept: int
+    kinds: Mapping[str, int]
+
+
 @attrs.define(eq=False)
 class Reporter:
     """Collects violations.
@@ -133,6 +148,11 @@ class Reporter:
     listeners: list[Callable[[Violation], None]] = attrs.field(factory=list)
     ended_by: Callable[[Exception], BaseException] | None = None
     closed: bool = False
+
+    def statistics(self) -> ReporterStatistics:
+        """Its figures, as they are now."""
+        kinds = Counter(violation.kind.value for violation in self.violations)
+        return ReporterStatistics(reports=self.count, kept=len(self.violations), kinds=dict(kinds))
 
     def close(self) -> None:
         """Take no more: what comes from here on is no part of the run."""

@@ -12,7 +12,7 @@ import attrs
 
 
 class WaitType(enum.Enum):
-    """What taking a lock may have to wait for."""
+    """enum lockdep_wait_type: what taking a lock may have to wait for."""
 
     INV = "not checked"
     FREE = "wait free: RCU"

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+import attrs
 import outcome
 import trio
 from trio.lowlevel import current_task, reschedule, wait_task_rescheduled
@@ -29,6 +30,26 @@ from .strand import Body, Gate, Strand, strand_main
 
 _LONG_ALONE: Final = 100
 """How often an actor elects itself before Trio gets a turn all the same, for Ctrl-C and timeouts in real time."""
+
+
+@attrs.frozen(kw_only=True)
+class ConductorStatistics:
+    """The conductor.
+
+    * `now_ns` (ns): virtual time of who was elected last.
+    * `steps` (steps): points at which it was asked, and microseconds that its busiest actor was busy.
+    * `decisions` (decisions): asked of the strategy.
+    * `hand_overs` (times): the baton went to another strand.
+    * `strands` (strands): that live.
+    * `strands_made` (strands): since the run began.
+    """
+
+    now_ns: int
+    steps: int
+    decisions: int
+    hand_overs: int
+    strands: int
+    strands_made: int
 
 
 class Conductor(Line):
@@ -56,6 +77,17 @@ class Conductor(Line):
         self._finished: trio.Event | None = None
         self._nursery: trio.Nursery | None = None
         self.outside = Outside(self)
+
+    def statistics(self) -> ConductorStatistics:
+        """Its figures, as they are now."""
+        return ConductorStatistics(
+            now_ns=self.now,
+            steps=self.steps,
+            decisions=self.choices,
+            hand_overs=self.hand_overs,
+            strands=len(self._strands),
+            strands_made=self._strands_made,
+        )
 
     # -- a whole run -------------------------------------------------------------------------------------------------
 

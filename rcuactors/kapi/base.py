@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ..engine.errors import RunOver
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
 from ..kernel.thread import Thread
@@ -44,24 +43,18 @@ class KernelBase:
 
     @property
     def machine(self) -> Machine:
-        """What it all runs on: for tests and rigs, which look at what no kernel code sees."""
+        """What it all runs on: for tests and rigs, which look at what no kernel code sees.
+
+        `machine.this_cpu` and `machine.current` are what runs now, `machine.statistics()` is what was counted so far.
+        """
         return self._machine
 
     @property
     def _cpu(self) -> Cpu:
-        """The CPU that has the baton.
-
-        Raises RuntimeError when no code of the machine is running, RunOver when its run is over.
-        """
+        """The CPU that has the baton. Raises as `Machine.this_cpu`."""
         running = self._conductor.running
-        if isinstance(running, Cpu):
-            return running
-        if self._conductor.over:
-            raise RunOver
-        raise RuntimeError(
-            "the kernel's functions can only be called from a thread or handler of a running machine: "
-            "start kernel threads with k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
-        )
+        # The same as behind it, for a call less.
+        return running if isinstance(running, Cpu) else self._machine.this_cpu
 
     @property
     def _thread(self) -> Thread:

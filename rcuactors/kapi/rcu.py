@@ -8,6 +8,8 @@ from typing import Any
 
 from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
+from ..rcu.rcu_barrier import rcu_barrier
+from ..rcu.synchronize_rcu import synchronize_rcu
 from .base import Action, KernelBase, handler_of
 
 
@@ -83,11 +85,11 @@ class Rcu(KernelBase):
 
     async def synchronize_rcu(self) -> None:
         """Sleep until a grace period has passed."""
-        await self._machine.callbacks.synchronize_rcu(self._thread)
+        await synchronize_rcu(self._machine.callbacks, self._thread)
 
     async def rcu_barrier(self) -> None:
         """Sleep until every call_rcu() callback queued so far was invoked. It does not wait for kvfree_rcu()."""
-        await self._machine.callbacks.rcu_barrier(self._thread)
+        await rcu_barrier(self._machine.callbacks, self._thread)
 
     # -- the stages of boot --
 

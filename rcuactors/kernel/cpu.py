@@ -141,7 +141,7 @@ class Cpu(SchedulingCpu):
         ctx.irqs_disabled = irqs
 
     def local_irq_save(self, site: str = "") -> bool:
-        """Interrupts off; returns what to give to `local_irq_restore`."""
+        """local_irq_save(): returns what to give to `local_irq_restore`."""
         ctx = self.ctx
         flags = ctx.irqs_disabled
         if not flags:
@@ -150,7 +150,7 @@ class Cpu(SchedulingCpu):
         return flags
 
     async def local_irq_restore(self, flags: bool) -> None:
-        """Interrupts as they were; what waited is served now."""
+        """local_irq_restore(): as they were; what waited is served now."""
         ctx = self.ctx
         if not flags and ctx.irqs_disabled and (ctx.held or ctx.preempt_count >= preempt.HARDIRQ_OFFSET):
             self.system.lockdep.hardirqs_on(self)
@@ -159,14 +159,14 @@ class Cpu(SchedulingCpu):
             await self.point()
 
     def preempt_disable(self, site: str = "") -> None:
-        """Raise the count, in a kernel that has one."""
+        """preempt_disable(): raise the count, in a kernel that has one."""
         ctx = self.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
         ctx.preempt_count += self.system.locks.preempt_offset
 
     async def preempt_enable(self) -> None:
-        """Lower the count; a thread that waited for it takes over now."""
+        """preempt_enable(): lower the count; a thread that waited for it takes over now."""
         offset = self.system.locks.preempt_offset
         if offset and not self.ctx.preempt_count & preempt.PREEMPT_MASK:
             balance.report_underflow(self)

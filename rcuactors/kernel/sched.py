@@ -1,4 +1,4 @@
-"""The scheduler's side of a CPU (kernel/sched/core.c, kernel/sched/idle.c): who runs, who is woken, who waits.
+"""The scheduler's side of a CPU, struct rq (kernel/sched/core.c, idle.c): who runs, who is woken, who waits.
 
 schedule() gives the CPU to the most urgent thread of the run queue, wake_up_process() is try_to_wake_up(), and the idle
 thread runs do_idle(). Which CPU a thread belongs on is decided in `migration`.
@@ -38,6 +38,8 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    switches: int = 0
+    """rq->nr_switches: how often it went on with another thread."""
 
     @property
     def _whole(self) -> Cpu:
@@ -47,7 +49,7 @@ class SchedulingCpu(Processor):
     # -- the scheduler -----------------------------------------------------------------------------------------------
 
     def make_runnable(self, thread: Thread) -> None:
-        """Put a woken thread on this CPU's run queue; for callers that hold, or stand for, the scheduler's locks."""
+        """ttwu_do_activate(): onto this CPU's run queue; for who holds, or stands for, the scheduler's locks."""
         if thread.state in (ThreadState.DEAD, ThreadState.RUNNABLE):
             return
         thread.state = ThreadState.RUNNABLE
@@ -57,7 +59,7 @@ class SchedulingCpu(Processor):
             self.enqueue_thread(thread)
 
     def enqueue_thread(self, thread: Thread) -> None:
-        """A runnable thread wants this CPU."""
+        """enqueue_task(), check_preempt_curr(): a runnable thread wants this CPU."""
         self.runqueue.put(thread)
         running = self.current
         if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
@@ -65,7 +67,7 @@ class SchedulingCpu(Processor):
         self._whole.kick()
 
     def resched_curr(self) -> None:
-        """The running thread is to call the scheduler as soon as it may."""
+        """resched_curr(): the running thread is to call the scheduler as soon as it may."""
         self.need_resched = True
         self.attention = True
 
@@ -79,7 +81,7 @@ class SchedulingCpu(Processor):
         call_hooks(self.conductor, self.hooks.on_switch, self._whole, leaving, preempted)
 
     async def schedule(self, *, preempt: bool = False, rtlock: bool = False) -> None:
-        """Give up the CPU: voluntarily (the thread sleeps or yields), or because a more urgent thread waits."""
+        """schedule(): give up the CPU: by itself (to sleep, to yield), or because a more urgent thread waits."""
         leaving = self.current
         self.note_switch(leaving, preempted=preempt or rtlock)
         self.need_resched = False
@@ -107,6 +109,7 @@ class SchedulingCpu(Processor):
 
     def _take_over(self, following: Thread) -> None:
         was_idle, leaving = self.idle, self.current
+        self.switches += 1
         self.current = following
         # It may come from a CPU that is further on.
         self.clock = max(self.clock, following.not_before)
@@ -136,7 +139,7 @@ class SchedulingCpu(Processor):
         ctx.irqs_disabled = flags
 
     async def wake_up_process(self, thread: Thread) -> bool:
-        """try_to_wake_up(): under the thread's pi_lock and its run queue's lock, both raw."""
+        """try_to_wake_up(), wake_up_process(): under the thread's pi_lock and its run queue's lock, both raw."""
         locks, system, cpu = self.system.locks, self.system, self._whole
         flags = cpu.local_irq_save()
         await locks.raw_spin_lock(cpu, thread.pi_lock)

@@ -23,7 +23,7 @@ class CrossCalls:
         self._system = system
 
     async def smp_call_function_single(self, cpu: Cpu, target: Cpu, function: Handler, *, wait: bool) -> None:
-        """Run a function on a CPU; with `wait`, until it has returned."""
+        """smp_call_function_single(): run a function on a CPU; with `wait`, until it has returned."""
         cpu.preempt_disable("smp_call_function_single")
         if target is cpu:
             flags = cpu.local_irq_save("smp_call_function_single")

@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import attrs
+
 from ..config import Config
 from ..context import preempt
 from ..context.context import Context
@@ -44,6 +46,26 @@ Body = Callable[[], Coroutine[Any, Any, None]]
 _FIRST_PID: Final = 20
 _FIRST_CPU_INDEX: Final = 1000
 """Devices stand before CPUs in the stable order, so there is room for their indices below."""
+
+
+@attrs.frozen(kw_only=True)
+class SystemStatistics:
+    """CPUs, threads and the scheduler.
+
+    * `cpus` (CPUs): that something has touched; the others hold nothing.
+    * `threads` (threads): that live, the idle threads left out.
+    * `threads_created` (threads): since boot.
+    * `runnable` (threads): that wait on run queues.
+    * `context_switches` (times): a CPU went on with another thread, the idle one included.
+    * `migrations` (times): a thread was moved to another CPU.
+    """
+
+    cpus: int
+    threads: int
+    threads_created: int
+    runnable: int
+    context_switches: int
+    migrations: int
 
 
 class System:
@@ -83,7 +105,7 @@ class System:
         self.nursery = ContextNursery(conductor)
         self.migration = Migration(self, enabled=migrate)
         self.threads: list[Thread] = []
-        self._pids = itertools.count(_FIRST_PID)
+        self._next_pid = _FIRST_PID
         self._actor_indices = itertools.count(1)
         self._devices: list[Device] = []
         self._started = False
@@ -98,6 +120,17 @@ class System:
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+
+    def statistics(self) -> SystemStatistics:
+        """Their figures, as they are now."""
+        return SystemStatistics(
+            cpus=len(self.cpus),
+            threads=len(self.threads),
+            threads_created=self._next_pid - _FIRST_PID,
+            runnable=sum(cpu.runqueue.length() for cpu in self.cpus.values()),
+            context_switches=sum(cpu.switches for cpu in self.cpus.values()),
+            migrations=self.migration.moved,
+        )
 
     # -- actors ------------------------------------------------------------------------------------------------------
 
@@ -178,7 +211,8 @@ class System:
         bound: bool = True,
     ) -> Thread:
         """kthread_create_on_cpu(): a sleeping thread; wake it to start it. Unless `bound`, it may leave it."""
-        pid = next(self._pids)
+        pid = self._next_pid
+        self._next_pid += 1
         # Who first needs a service thread is chance: its name alone says which it is.
         strand = self.conductor.new_strand(f"{comm}/{pid}", label=comm, root=service)
         thread = Thread(

@@ -51,7 +51,7 @@ class ThreadState(enum.Enum):
 
 @attrs.define(eq=False, kw_only=True)
 class Thread(Sleeper):
-    """A kernel thread: a strand, a context, the CPU that it is on now.
+    """struct task_struct: a kernel thread: a strand, a context, the CPU that it is on now.
 
     It is the gate of its strand, wherever it runs.
     """
@@ -136,12 +136,12 @@ class Thread(Sleeper):
     # -- pinning -----------------------------------------------------------------------------------------------------
 
     def local_irq_save(self, site: str = "") -> tuple[Cpu, bool]:
-        """Interrupts off: the CPU on which that is, and what to give to its `local_irq_restore`."""
+        """local_irq_save(): the CPU on which that is, and what to give to its `local_irq_restore`."""
         cpu = self.cpu
         return cpu, cpu.local_irq_save(site)
 
     def preempt_disable(self, site: str = "") -> Cpu:
-        """Preemption off: the CPU on which that is (get_cpu())."""
+        """preempt_disable(), get_cpu(): the CPU on which that is."""
         cpu = self.cpu
         cpu.preempt_disable(site)
         return cpu
@@ -212,6 +212,10 @@ class RunQueue:
             if queue:
                 return queue[0]
         return None
+
+    def length(self) -> int:
+        """How many threads wait in it (rq->nr_running, less the one that runs)."""
+        return sum(len(queue) for queue in self._queues.values())
 
     def take(self) -> Thread | None:
         """Take out who runs next."""

@@ -1,5 +1,7 @@
 """Workqueues (kernel/workqueue.c): per-CPU pools of normal and high-priority workers, pending bits, delayed work.
 
+queue_work() and __queue_work(), worker_thread() and process_one_work(), flush_work(), struct worker_pool.
+
 Queueing takes the pool's raw lock and wakes a worker, which takes the scheduler's locks: that is why a request made
 under them must go through an hrtimer first. The manager is an actor: it hears of queued work and of workers that
 sleep in the middle of an item, and wakes or creates a worker; an item that cannot be started right away waits on the
@@ -67,7 +69,7 @@ class Workqueue:
 
 @attrs.define(eq=False)
 class Worker:
-    """A kworker: a thread, and what it is doing."""
+    """struct worker: a kworker, a thread, and what it is doing."""
 
     thread: Thread
     pool: Pool
@@ -104,6 +106,24 @@ class Pool:
         return next((worker for worker in self.workers if worker.current is work), None)
 
 
+@attrs.frozen(kw_only=True)
+class WorkqueueStatistics:
+    """The worker pools of all CPUs.
+
+    * `pools` (pools): that something has touched, two to a CPU at most.
+    * `workers` (threads): that they have.
+    * `idle` (threads): of these, with nothing to do.
+    * `waiting` (works): on the pools' lists.
+    * `executed` (times): a work has run.
+    """
+
+    pools: int
+    workers: int
+    idle: int
+    waiting: int
+    executed: int
+
+
 class Workqueues:
     """All pools, the two system workqueues, and the manager."""
 
@@ -117,6 +137,19 @@ class Workqueues:
         self.manager = Manager(self, index=system.next_actor_index())
         system.add_device(self.manager)
         system.hooks.on_switch.append(self._worker_sleeping)
+        self.executed = 0
+
+    def statistics(self) -> WorkqueueStatistics:
+        """Their figures, as they are now."""
+        pools = [*self._pools.values(), *self._highpri_pools.values()]
+        return WorkqueueStatistics(
+            pools=len(pools),
+            workers=sum(len(pool.workers) for pool in pools),
+            idle=sum(len(pool.idle) for pool in pools),
+            waiting=sum(len(pool.worklist) for pool in pools)
+            + sum(len(worker.scheduled) for pool in pools for worker in pool.workers),
+            executed=self.executed,
+        )
 
     @property
     def system(self) -> System:
@@ -203,7 +236,7 @@ class Workqueues:
         return was_pending
 
     async def _try_to_grab_pending(self, cpu: Cpu, dwork: DelayedWork) -> None:
-        """Take it back from its timer, or from the list of the pool or worker where it waits."""
+        """try_to_grab_pending(): back from its timer, or from the list of the pool or worker where it waits."""
         locks, work, pool = self._system.locks, dwork.work, dwork.work.pool
         if not await self._system.timers.timer_delete(cpu, dwork.timer) and pool is not None:
             await locks.raw_spin_lock(cpu, pool.lock)
@@ -291,7 +324,10 @@ class Workqueues:
 
     @staticmethod
     def _assign(worker: Worker) -> Work | None:
-        """Under pool->lock: the worker's next work; None when it had to be left to the worker that still runs it."""
+        """Under pool->lock: the worker's next work; None when it had to be left to the worker that still runs it.
+
+        The first half of process_one_work(); assign_work() since v6.3.
+        """
         work, workqueue = (worker.scheduled or worker.pool.worklist).popleft()
         other = worker.pool.executing(work)
         if other is not None:
@@ -310,6 +346,7 @@ class Workqueues:
         await work.function(cpu)
         check_work(cpu, work.name)
         work.runs += 1
+        self.executed += 1
         if system.events.on:
             system.emit(cpu, "workqueue_execute_end", f"work struct {work.name}: function {work.name}")
         worker.current = None

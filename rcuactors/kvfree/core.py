@@ -1,9 +1,9 @@
-"""kvfree_call_rcu() and what it keeps (kernel/rcu/tree.c, v5.9 to v6.1).
+"""kvfree_call_rcu() and what it keeps (kernel/rcu/tree.c, v5.9 to v6.1); boot: kfree_rcu_batch_init().
 
-The caller's object goes into the newest block of its channel, under the CPU's raw krcp->lock. When a block is needed,
-the cache is asked, then the design; in some versions a one-argument caller then gets a page itself, with the lock
-dropped. When nobody has a page, a two-argument caller's object is linked by its rcu_head, and a one-argument caller
-waits for a grace period itself.
+krc_this_cpu_lock() takes the CPU's state, and the caller's object goes into the newest block of its channel, under the
+CPU's raw krcp->lock. When a block is needed, the cache is asked, then the design; in some versions a one-argument
+caller then gets a page itself, with the lock dropped. When nobody has a page, a two-argument caller's object is linked
+by its rcu_head, and a one-argument caller waits for a grace period itself.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from ..mm.objects import KObject
 from ..mm.page.page_alloc import PageAllocator
 from ..mm.slab.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
-from ..rcu.callbacks import Callbacks, RcuWork, SchedulerActive
+from ..rcu.callbacks import Callbacks, SchedulerActive
 from ..rcu.oracle import LIVE, Oracle
+from ..rcu.rcu_work import RcuWork, RcuWorks
+from ..rcu.synchronize_rcu import synchronize_rcu
 from . import invariants
 from .drain import Drain
-from .figures import Figures
+from .figures import Figures, KvfreeStatistics
 from .krc import N_BATCHES, Batch, Krc, Slots, append, keep_page, open_block, take_cached_page
 from .monitor import Monitor
 from .parts.one_argument import OneArgument
@@ -54,6 +56,7 @@ class KvfreeRcu:
         self.system = system
         self.workqueues = workqueues
         self.callbacks = callbacks
+        self.rcu_works = RcuWorks(callbacks, workqueues)
         self.pages = pages
         self.slab = slab
         self.vmalloc = vmalloc
@@ -82,6 +85,27 @@ class KvfreeRcu:
         self._take = self.extras.take
         if self.extras.attach is not None:
             self.extras.attach(self)
+
+    def statistics(self) -> KvfreeStatistics:
+        """Its figures and its parts', as they are now."""
+        figures, krcs = self.figures, self._krcs.values()
+        return KvfreeStatistics(
+            queued=sum(krcp.queued() for krcp in krcs),
+            cached_pages=sum(len(krcp.cache) for krcp in krcs),
+            calls=figures.calls_by_context(),
+            cache_hits=figures.cache_hits,
+            cache_misses=figures.cache_misses,
+            caller_pages=figures.caller_pages,
+            blocks=figures.blocks,
+            fallbacks_list=figures.fallbacks_list,
+            fallbacks_synchronize=figures.fallbacks_synchronize,
+            inline_freed=figures.inline_freed,
+            refill=self.refill.statistics(),
+            arming=self.arming.statistics(),
+            monitor=self.monitor.statistics(),
+            drain=self.drain.statistics(),
+            latencies=figures.latencies.statistics(),
+        )
 
     # -- boot --------------------------------------------------------------------------------------------------------
 
@@ -146,7 +170,7 @@ class KvfreeRcu:
         return krcp
 
     async def kfree_rcu_scheduler_running(self, cpu: Cpu) -> None:
-        """The end of early boot: what was queued without a monitor gets one."""
+        """kfree_rcu_scheduler_running(): what was queued without a monitor gets one."""
         thread = cpu.current
         for krcp in self.all_krcs():
             cpu, flags = thread.local_irq_save("kfree_rcu_scheduler_running")
@@ -158,7 +182,7 @@ class KvfreeRcu:
     # -- the call ----------------------------------------------------------------------------------------------------
 
     async def kvfree_call_rcu(self, thread: Thread, item: KObject, *, head: bool) -> None:
-        """Free an object after a grace period.
+        """kvfree_call_rcu(): free an object after a grace period.
 
         `head` says that it has an rcu_head (the two-argument form): then this never sleeps.
         """
@@ -285,7 +309,7 @@ class KvfreeRcu:
         """The one-argument form without a block: wait for a grace period here and free."""
         figures = self.figures
         figures.fallbacks_synchronize += 1
-        await self.callbacks.synchronize_rcu(thread)
+        await synchronize_rcu(self.callbacks, thread)
         await self.kvfree(thread, item)
         figures.inline_freed += 1
         figures.latencies.add(thread.cpu.clock - item.retired_ns)
@@ -298,7 +322,7 @@ class KvfreeRcu:
             await self.slab.kfree(thread, item, "kvfree")
 
     def put_cached_bnode(self, krcp: Krc, page: int) -> bool:
-        """Under krcp->lock: keep a page, if the cache is not full."""
+        """put_cached_bnode(): under krcp->lock, keep a page, if the cache is not full."""
         kept = keep_page(krcp, page, self.min_cached_objs)
         if invariants.checked and kept:
             invariants.check_cache(krcp, self.min_cached_objs)

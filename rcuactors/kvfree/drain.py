@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
 from . import invariants
-from .krc import CHANNELS, SLAB, Batch, Block, Krc, take_batch
+from .figures import DrainStatistics
+from .krc import CHANNELS, SLAB, Batch, Block, Krc, objects_in, take_batch
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -22,8 +23,23 @@ class Drain:
     def __init__(self, kvfree: KvfreeRcu) -> None:
         self._kvfree = kvfree
 
+    def statistics(self) -> DrainStatistics:
+        """Its figures, as they are now."""
+        figures = self._kvfree.figures
+        batches = [batch for krcp in self._kvfree.all_krcs() for batch in krcp.batches]
+        return DrainStatistics(
+            busy=sum(batch.busy() for batch in batches),
+            waiting=sum(objects_in(batch.blocks) + len(batch.head) for batch in batches),
+            work_runs=figures.work_runs,
+            bulk_frees=dict(sorted(figures.bulk_frees.items())),
+            bulk_sizes=tuple(figures.bulk_sizes),
+            bulk_objects=figures.bulk_objects,
+            vmalloc_freed=figures.vmalloc_freed,
+            list_freed=figures.list_freed,
+        )
+
     async def kfree_rcu_work(self, cpu: Cpu, krcp: Krc, batch: Batch) -> None:
-        """The batch's work: take the channels, free them, newest block first, then the list, last in first out."""
+        """kfree_rcu_work(): take the channels, free them, newest block first, then the list, last in first out."""
         kvfree, locks = self._kvfree, self._kvfree.system.locks
         kvfree.figures.work_runs += 1
         flags = cpu.local_irq_save("kfree_rcu_work")

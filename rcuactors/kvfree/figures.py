@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import attrs
+
+from ..context.context import Context
 
 T = TypeVar("T")
 
@@ -25,6 +27,24 @@ def _bucket(value: int) -> int:
     return value >> shift << shift
 
 
+@attrs.frozen(kw_only=True)
+class LatencyStatistics:
+    """How long objects waited from kvfree_rcu() to their free; the percentiles to one part in 64, None without any.
+
+    * `count` (objects): that were measured.
+    * `p50` (ns): half of them did not wait longer.
+    * `p90` (ns): 90 % did not.
+    * `p99` (ns): 99 % did not.
+    * `max` (ns): the longest wait, exact.
+    """
+
+    count: int
+    p50: int | None
+    p90: int | None
+    p99: int | None
+    max: int | None
+
+
 class Latencies:
     """A histogram of virtual nanoseconds."""
 
@@ -32,6 +52,21 @@ class Latencies:
         self._buckets: Counter[int] = Counter()
         self.count = 0
         self.maximum = 0
+
+    @property
+    def buckets(self) -> dict[int, int]:
+        """How many latencies fell into each bucket, which is named by its smallest value in ns; in order."""
+        return dict(sorted(self._buckets.items()))
+
+    def statistics(self) -> LatencyStatistics:
+        """Its figures, as they are now."""
+        return LatencyStatistics(
+            count=self.count,
+            p50=self.percentile(50),
+            p90=self.percentile(90),
+            p99=self.percentile(99),
+            max=self.maximum if self.count else None,
+        )
 
     def add(self, latency_ns: int) -> None:
         """One latency."""
@@ -65,6 +100,120 @@ class Latencies:
         return self.maximum
 
 
+@attrs.frozen(kw_only=True)
+class CallStatistics:
+    """Calls of kvfree_rcu(), by the word for the caller's context, as violations have it.
+
+    * `two_argument` (calls by context): of the form that has an rcu_head.
+    * `one_argument` (calls by context): of the form that may sleep.
+    """
+
+    two_argument: Mapping[str, int]
+    one_argument: Mapping[str, int]
+
+
+@attrs.frozen(kw_only=True)
+class RefillStatistics:
+    """The refills of the CPUs' page caches.
+
+    * `asked` (times): a refill was asked for.
+    * `done` (times): the refill's work ran to its end.
+    * `in_progress` (CPUs): a refill is on its way.
+    * `put_off` (CPUs): the next refill waits, since the shrinker has looked.
+    * `pages` (pages): put into caches: by refills, and at boot by the versions that fill them then.
+    * `pages_refused` (pages): that a refill had taken and gave back, since the cache was full by then.
+    """
+
+    asked: int
+    done: int
+    in_progress: int
+    put_off: int
+    pages: int
+    pages_refused: int
+
+
+@attrs.frozen(kw_only=True)
+class ArmingStatistics:
+    """Arming the monitor.
+
+    * `armed` (CPUs): that expect the monitor to run.
+    """
+
+    armed: int
+
+
+@attrs.frozen(kw_only=True)
+class MonitorStatistics:
+    """The monitor.
+
+    * `runs` (times): kfree_rcu_monitor() ran.
+    """
+
+    runs: int
+
+
+@attrs.frozen(kw_only=True)
+class DrainStatistics:
+    """Draining: what frees what has waited for a grace period.
+
+    * `busy` (batches): that wait for a grace period, or to be freed after it.
+    * `waiting` (objects): in these.
+    * `work_runs` (times): kfree_rcu_work() ran, each after a grace period.
+    * `bulk_frees` (calls by size): of kfree_bulk().
+    * `bulk_sizes` (objects each): the first 1,000 sizes, in the order of the calls.
+    * `bulk_objects` (objects): freed by kfree_bulk().
+    * `vmalloc_freed` (areas): of vmalloc memory freed from blocks.
+    * `list_freed` (objects): freed from the rcu_head list.
+    """
+
+    busy: int
+    waiting: int
+    work_runs: int
+    bulk_frees: Mapping[int, int]
+    bulk_sizes: tuple[int, ...]
+    bulk_objects: int
+    vmalloc_freed: int
+    list_freed: int
+
+
+@attrs.frozen(kw_only=True)
+class KvfreeStatistics:
+    """kvfree_rcu() and its parts.
+
+    * `queued` (objects): that wait for a batch, on all CPUs.
+    * `cached_pages` (pages): in the CPUs' caches.
+    * `calls` (CallStatistics): of kvfree_rcu().
+    * `cache_hits` (pages): taken from the CPU's page cache for a new block.
+    * `cache_misses` (times): a block was needed and the cache was empty.
+    * `caller_pages` (pages): taken from the page allocator in the context of the caller.
+    * `blocks` (blocks): of pointers that were begun.
+    * `fallbacks_list` (objects): that found no block and were linked by their rcu_head.
+    * `fallbacks_synchronize` (calls): of the one-argument form that found no block and waited for a grace period.
+    * `inline_freed` (objects): freed by such a caller after that.
+    * `refill` (RefillStatistics): of the page caches.
+    * `arming` (ArmingStatistics): of the monitor.
+    * `monitor` (MonitorStatistics): which starts batches.
+    * `drain` (DrainStatistics): of batches.
+    * `latencies` (LatencyStatistics): from the call to the free.
+    """
+
+    queued: int
+    cached_pages: int
+    calls: CallStatistics
+    cache_hits: int
+    cache_misses: int
+    caller_pages: int
+    blocks: int
+    fallbacks_list: int
+    fallbacks_synchronize: int
+    inline_freed: int
+    refill: RefillStatistics
+    arming: ArmingStatistics
+    monitor: MonitorStatistics
+    drain: DrainStatistics
+    latencies: LatencyStatistics
+
+
 @attrs.define(eq=False)
 class Figures:
     """Counters of one run.
@@ -92,6 +241,16 @@ class Figures:
     monitor_runs: int = 0
     work_runs: int = 0
     latencies: Latencies = attrs.field(factory=Latencies)
+
+    def calls_by_context(self) -> CallStatistics:
+        """The calls, by the word for their context."""
+        table: tuple[dict[str, int], dict[str, int]] = {}, {}
+        for key, calls in sorted(self.calls.items()):
+            thread = bool(key & 2)
+            ctx = Context(comm="", pid=0, preempt_count=key >> 3, irqs_disabled=bool(key & 4), softirq_thread=thread)
+            row = table[key & 1]
+            row[ctx.kind()] = row.get(ctx.kind(), 0) + calls
+        return CallStatistics(two_argument=table[0], one_argument=table[1])
 
     def note_bulk(self, size: int) -> None:
         """A kfree_bulk() of so many objects."""

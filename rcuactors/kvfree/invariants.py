@@ -35,7 +35,7 @@ def check(kvfree: KvfreeRcu, krcp: Krc) -> None:
     """All that can be seen of one CPU. Raises BrokenInvariant."""
     rules = kvfree.rules
     capacity = rules.block_capacity
-    queued = len(krcp.head) + sum(len(block.records) for blocks in krcp.blocks for block in blocks)
+    queued = krcp.queued()
     if krcp.count != queued and (rules.counting is not loose or krcp.count > queued):
         raise _broken(krcp, f"count is {krcp.count}, but {queued} objects are queued")
     for blocks in (*krcp.blocks, *(channel for batch in krcp.batches for channel in batch.blocks)):

@@ -1,5 +1,7 @@
 """The per-CPU state (struct kfree_rcu_cpu and struct kfree_rcu_cpu_work in kernel/rcu/tree.c), and what is done to it.
 
+Its cache of pages, too: get_cached_bnode(), put_cached_bnode().
+
 What happens to it under krcp->lock between two points is a plain function over it: here what all versions share, in
 `parts/` what they differ in. None of these looks at the lock, at a clock or at the works, so each can be run on a
 `copy()`. What only one part needs to know of a CPU is that part's own, and lies in a `Slot` of the part's type.
@@ -15,7 +17,7 @@ import attrs
 from ..context.locks import Lock
 from ..kernel.workqueue import DelayedWork
 from ..mm.objects import KObject
-from ..rcu.callbacks import RcuWork
+from ..rcu.rcu_work import RcuWork
 
 SLAB: Final = 0
 VMALLOC: Final = 1
@@ -73,6 +75,10 @@ class Krc:
     slots: list[Any] = attrs.field(factory=list)
     """What each part knows of this CPU: only its `Slot` looks there."""
 
+    def queued(self) -> int:
+        """Objects in blocks and on the list. `count` may say less, by the version's counting."""
+        return objects_in(self.blocks) + len(self.head)
+
     def anything_queued(self) -> bool:
         """need_offload_krc(): any of the three channels holds something."""
         return bool(self.blocks[SLAB] or self.blocks[VMALLOC] or self.head)
@@ -91,6 +97,11 @@ class Krc:
 
 def _copied(channels: list[list[Block]]) -> list[list[Block]]:
     return [[Block(block.page, list(block.records)) for block in blocks] for blocks in channels]
+
+
+def objects_in(channels: list[list[Block]]) -> int:
+    """Objects in the blocks of both channels."""
+    return sum(len(block.records) for blocks in channels for block in blocks)
 
 
 @attrs.frozen

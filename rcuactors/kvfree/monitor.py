@@ -1,4 +1,4 @@
-"""The monitor: starts batches of what a CPU has queued (kernel/rcu/tree.c, kfree_rcu_monitor()).
+"""The monitor (kernel/rcu/tree.c, kfree_rcu_monitor(), queue_kfree_rcu_work()): starts batches of what is queued.
 
 A batch is what waits for one grace period, and there are two. When the monitor runs, what it may move, and what the
 count says afterwards are parts of the version (parts/).
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..marks import machinery
 from . import invariants
+from .figures import MonitorStatistics
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -24,8 +25,12 @@ class Monitor:
         self._kvfree = kvfree
         self._arming = kvfree.arming
 
+    def statistics(self) -> MonitorStatistics:
+        """Its figures, as they are now."""
+        return MonitorStatistics(runs=self._kvfree.figures.monitor_runs)
+
     async def kfree_rcu_monitor(self, cpu: Cpu, krcp: Krc) -> None:
-        """The monitor's work: start batches, and see to it that what had to stay is tried again."""
+        """kfree_rcu_monitor(): start batches, and see to it that what had to stay is tried again."""
         self._kvfree.figures.monitor_runs += 1
         locks = self._kvfree.system.locks
         flags = cpu.local_irq_save("kfree_rcu_monitor")
@@ -36,7 +41,7 @@ class Monitor:
 
     @machinery
     async def start_batches(self, cpu: Cpu, krcp: Krc) -> None:
-        """Under krcp->lock, if it is time: move what can be moved into batches, and ask for their grace periods.
+        """queue_kfree_rcu_work(): under krcp->lock, if it is time, into batches, and ask for their grace periods.
 
         In v5.9 to v5.11 this is kfree_rcu_drain_unlock() and queue_kfree_rcu_work(), in v6.1 the loop in the monitor.
         """
@@ -48,7 +53,7 @@ class Monitor:
             moved = rules.batching(krcp, batch)
             if moved:
                 krcp.count = rules.counting(krcp.count, moved)
-                queued = await kvfree.callbacks.queue_rcu_work(cpu, kvfree.workqueues.system_wq, batch.rcu_work)
+                queued = await kvfree.rcu_works.queue_rcu_work(cpu, kvfree.workqueues.system_wq, batch.rcu_work)
                 if invariants.checked:
                     invariants.batch_started(rules, krcp, queued=queued)
             stayed |= krcp.anything_queued()

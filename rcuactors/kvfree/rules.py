@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..mm.objects import KObject
     from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
+    from .figures import ArmingStatistics
     from .krc import Batch, Krc
 
 P = ParamSpec("P")
@@ -51,6 +52,10 @@ class Arming(Protocol):
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """From now on the monitor may be armed."""
+        ...
+
+    def statistics(self) -> ArmingStatistics:
+        """Its figures, as they are now."""
         ...
 
 
@@ -153,7 +158,7 @@ class OptionalMethods(Protocol):
         ...
 
     async def get_page_unlocked(self, kvfree: KvfreeRcu, thread: Thread, head: bool) -> int | None:
-        """get_page() gave none; krcp->lock is dropped and interrupts are as the caller had them.
+        """After a get_page() that gave none; krcp->lock is dropped and interrupts are as the caller had them.
 
         `head` says that the caller must not sleep.
         """

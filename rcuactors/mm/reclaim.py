@@ -21,7 +21,7 @@ from .gfp import GFP_KERNEL, Gfp, gfp_text
 if TYPE_CHECKING:
     from ..kernel.system import System
     from .page.page_alloc import PageAllocator
-    from .page.zone import Zone
+    from .page.pcplist import ZoneWithLists
 
 SWAP_CLUSTER_MAX: Final = 32
 _DEF_PRIORITY: Final = 12
@@ -57,10 +57,32 @@ class UserMemory:
     processes: list[Process] = attrs.field(factory=list)
 
 
+@attrs.frozen(kw_only=True)
+class ReclaimStatistics:
+    """Reclaim, and what it can take.
+
+    * `kswapd_wakeups` (times): kswapd was woken.
+    * `direct_reclaims` (times): a caller reclaimed memory itself.
+    * `oom_kills` (processes): killed by the OOM killer.
+    * `reclaimers` (threads): that reclaim now (PF_MEMALLOC).
+    * `shrinkers` (shrinkers): registered.
+    * `file_pages` (pages): of user programs' page cache.
+    * `processes` (processes): user processes that could be killed.
+    """
+
+    kswapd_wakeups: int
+    direct_reclaims: int
+    oom_kills: int
+    reclaimers: int
+    shrinkers: int
+    file_pages: int
+    processes: int
+
+
 class Reclaim:
     """How pages come back."""
 
-    def __init__(self, system: System, zone: Zone, allocator: PageAllocator) -> None:
+    def __init__(self, system: System, zone: ZoneWithLists, allocator: PageAllocator) -> None:
         self._system = system
         self._zone = zone
         self._allocator = allocator
@@ -72,6 +94,18 @@ class Reclaim:
         self.kswapd_wakeups = 0
         self.direct_reclaims = 0
         self.oom_kills = 0
+
+    def statistics(self) -> ReclaimStatistics:
+        """Its figures, as they are now."""
+        return ReclaimStatistics(
+            kswapd_wakeups=self.kswapd_wakeups,
+            direct_reclaims=self.direct_reclaims,
+            oom_kills=self.oom_kills,
+            reclaimers=len(self._reclaimers),
+            shrinkers=len(self.shrinkers),
+            file_pages=len(self.user.file_pages),
+            processes=len(self.user.processes),
+        )
 
     def register_shrinker(self, shrinker: Shrinker) -> None:
         """register_shrinker()."""
@@ -102,7 +136,7 @@ class Reclaim:
             await thread.sleep("low memory")
 
     async def balance_pgdat(self, thread: Thread) -> None:
-        """One round of kswapd, with fs_reclaim held."""
+        """balance_pgdat(): one round of kswapd, with fs_reclaim held."""
         self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "balance_pgdat")
         self._zone.reclaim_active = True
         while self._zone.free < self._zone.watermark_high:
@@ -114,7 +148,7 @@ class Reclaim:
     # -- direct reclaim ----------------------------------------------------------------------------------------------
 
     async def try_to_free_pages(self, thread: Thread, gfp: Gfp = GFP_KERNEL) -> int:
-        """Direct reclaim in the caller's context, with fs_reclaim held; returns the pages that came back."""
+        """try_to_free_pages(): in the caller's context, with fs_reclaim held; returns the pages that came back."""
         self.direct_reclaims += 1
         if gfp & Gfp.FS:
             self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "try_to_free_pages")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from sys import _getframe
 from typing import TYPE_CHECKING, cast
 
+import attrs
+
 from ..context import preempt
 from ..context.locks import LockKind
 from ..context.trace import origin_of
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 30
 
 
+@attrs.frozen(kw_only=True)
+class VmallocStatistics:
+    """The vmalloc area.
+
+    * `areas` (areas): allocated and not freed.
+    * `pages` (pages): that lie in them.
+    * `deferred` (areas): that wait for a work to free them, since vfree() was called where it cannot.
+    """
+
+    areas: int
+    pages: int
+    deferred: int
+
+
 class Vmalloc:
     """The vmalloc area."""
 
@@ -39,11 +55,17 @@ class Vmalloc:
         self._workqueues = workqueues
         self._lock = system.lock_factory.make("vmap_area_lock", LockKind.SPINLOCK)
         self._next = VMALLOC_START
+        self._areas = 0
+        self._area_pages = 0
         self._deferred: list[KObject] = []
         self._work = Work("free_work", self._free_work)
 
+    def statistics(self) -> VmallocStatistics:
+        """Its figures, as they are now."""
+        return VmallocStatistics(areas=self._areas, pages=self._area_pages, deferred=len(self._deferred))
+
     async def vmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
-        """Virtually contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
+        """vmalloc(): contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
         if not 1 <= size <= _LARGEST:
             raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
         origin = origin_of(_getframe(1))
@@ -64,11 +86,13 @@ class Vmalloc:
                 return None
             frames.append(pfn)
         item = VmallocArea(address, size, frames, origin)
+        self._areas += 1
+        self._area_pages += count
         self._observer.allocated(item)
         return item
 
     async def vfree(self, thread: Thread, item: KObject) -> None:
-        """Give it back; in an interrupt, by way of a work."""
+        """vfree(): give it back; in an interrupt, by way of a work."""
         cpu = thread.cpu
         ctx = cpu.ctx
         if preempt.in_nmi(ctx.preempt_count):
@@ -95,5 +119,7 @@ class Vmalloc:
         cpu.clock += system.costs.vfree_ns
         check_no_locks_freed(cpu, item)
         for good in self._observer.freed((item,), "vfree"):
+            self._areas -= 1
+            self._area_pages -= len(cast("list[int]", good.home))
             for pfn in cast("list[int]", good.home):
                 await self._pages.free_page(thread, pfn)

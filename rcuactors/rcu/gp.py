@@ -2,14 +2,17 @@
 
 Every CPU must be seen outside of read-side sections once. Busy CPUs are asked and report at a context switch, at a
 tick that found no reader, or when a reader ends; idle ones are found by the forced-quiescent-state scan, the first a
-jiffy after the start (jiffies_till_first_fqs). Readers that were switched out are waited for by name. The kernel's
-machine is a thread on some CPU; here it has a line of time of its own (docs, assumptions).
+jiffy after the start (jiffies_till_first_fqs). Readers that were switched out are waited for by name. rcu_gp_init(),
+rcu_gp_fqs() and rcu_gp_cleanup() are its steps. The kernel's machine is a thread on some CPU; here it has a line of
+time of its own (docs, assumptions).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import attrs
 
 from ..engine.device import Device
 from ..marks import machinery
@@ -36,8 +39,28 @@ STALL_TIMEOUT_NS = 21_000_000_000
 """CONFIG_RCU_CPU_STALL_TIMEOUT, 21 seconds; later reports of the same stall come three times as far apart."""
 
 
+@attrs.frozen(kw_only=True)
+class GracePeriodStatistics:
+    """The grace-period machine.
+
+    * `gp_seq` (number): rcu_state.gp_seq, four to a grace period, its low two bits set while one is in progress.
+    * `completed` (grace periods): that ended.
+    * `in_progress` (yes or no): one has begun and not ended.
+    * `cpus_waited_for` (CPUs): whose quiescent state it lacks.
+    * `readers_waited_for` (threads): switched out in a section that keeps it from ending.
+    * `stalls` (reports): of the present one, that it does not end.
+    """
+
+    gp_seq: int
+    completed: int
+    in_progress: bool
+    cpus_waited_for: int
+    readers_waited_for: int
+    stalls: int
+
+
 class GracePeriodMachine(Device):
-    """rcu_state and its kthread."""
+    """struct rcu_state, and its kthread."""
 
     def __init__(self, system: System, *, index: int, on_stall: Callable[[str, list[str], bool], None]) -> None:
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
@@ -62,9 +85,20 @@ class GracePeriodMachine(Device):
         self._stalls = 0
         self._on_stall = on_stall
 
+    def statistics(self) -> GracePeriodStatistics:
+        """Its figures, as they are now."""
+        return GracePeriodStatistics(
+            gp_seq=self.gp_seq,
+            completed=self.completed,
+            in_progress=gp_seq.in_progress(self.gp_seq),
+            cpus_waited_for=len(self._waiting),
+            readers_waited_for=len(self._blockers),
+            stalls=self._stalls,
+        )
+
     @machinery
     async def main(self) -> None:
-        """Wait for requests, reports and the time of the next scan, for ever."""
+        """rcu_gp_kthread(): wait for requests, reports and the time of the next scan, for ever."""
         while True:
             message = await self._system.conductor.receive(self, self._next_scan)
             if message is None:

@@ -59,6 +59,26 @@ class Reader:
     held: dict[int, Tracked] = attrs.field(factory=dict)
 
 
+@attrs.frozen(kw_only=True)
+class OracleStatistics:
+    """Objects and read-side sections, as the oracle sees them.
+
+    * `objects` (objects): allocated and not freed.
+    * `bytes` (bytes): of these, by the sizes that were asked for.
+    * `peak_objects` (objects): the most that there were at one time.
+    * `peak_bytes` (bytes): the same in bytes.
+    * `sections` (sections): read-side sections that are open.
+    * `sections_entered` (sections): that were opened since boot.
+    """
+
+    objects: int
+    bytes: int
+    peak_objects: int
+    peak_bytes: int
+    sections: int
+    sections_entered: int
+
+
 class Oracle:
     """The truth about lifetimes in one run."""
 
@@ -70,6 +90,18 @@ class Oracle:
         self.live_bytes = 0
         self.peak_objects = 0
         self.peak_bytes = 0
+
+    def statistics(self) -> OracleStatistics:
+        """Its figures, as they are now."""
+        self.note_peak()
+        return OracleStatistics(
+            objects=len(self.live),
+            bytes=self.live_bytes,
+            peak_objects=self.peak_objects,
+            peak_bytes=self.peak_bytes,
+            sections=len(self._open),
+            sections_entered=self._serial,
+        )
 
     # -- readers -----------------------------------------------------------------------------------------------------
 
@@ -104,7 +136,7 @@ class Oracle:
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
 
     def retired(self, item: Tracked, now: int) -> None:
-        """kvfree_rcu() was called for the object, or its RCU callback was queued."""
+        """The object was given to kvfree_rcu(), or its RCU callback was queued."""
         if item.state == RETIRED:
             self._retired_twice(item)
             return

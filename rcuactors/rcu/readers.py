@@ -1,5 +1,7 @@
 """Read-side sections and quiescent states (kernel/rcu/tree_plugin.h).
 
+rcu_read_lock(), rcu_read_unlock() and rcu_read_unlock_special(), rcu_note_context_switch().
+
 Preemptible RCU counts nesting in the task and waits for tasks that were switched out inside; without
 CONFIG_PREEMPTION a section is a region with preemption off, and any context switch is a quiescent state. Regions with
 bottom halves or preemption off are readers, too; rcu_read_lock_bh() and rcu_read_lock_sched() say so to lockdep
@@ -34,6 +36,20 @@ RCU_MAP: Final = MapSpec("rcu_read_lock", WaitType.CONFIG, WaitType.FREE)
 RCU_BH_MAP: Final = MapSpec("rcu_read_lock_bh", WaitType.CONFIG, WaitType.FREE)
 RCU_SCHED_MAP: Final = MapSpec("rcu_read_lock_sched", WaitType.SPIN, WaitType.FREE)
 """rcu_lock_map and its kin (kernel/rcu/update.c): to enter a section is always legal, what may be done in it is not."""
+
+
+@attrs.frozen(kw_only=True)
+class ReadSideStatistics:
+    """Read-side sections, and the quiescent states that are owed.
+
+    * `readers` (threads): in a section of any flavour; a handler on an idle CPU counts as one.
+    * `sections` (sections): open now, nested ones counted each.
+    * `qs_needed` (CPUs): that have been asked for a quiescent state and have not passed through one.
+    """
+
+    readers: int
+    sections: int
+    qs_needed: int
 
 
 @attrs.define(eq=False)
@@ -73,17 +89,25 @@ class ReadSide:
             judge.never_sleep_in(self.rcu_bh, "RCU-bh")
         judge.never_sleep_in(self.rcu_sched, "RCU-sched")
 
+    def statistics(self) -> ReadSideStatistics:
+        """Its figures, as they are now."""
+        return ReadSideStatistics(
+            readers=len(self._sections),
+            sections=sum(len(sections) for sections in self._sections.values()),
+            qs_needed=len(self.qs_needed),
+        )
+
     # -- sections ----------------------------------------------------------------------------------------------------
 
     @inline
     def rcu_read_lock(self, cpu: Cpu) -> None:
-        """Enter a read-side section; never waits."""
+        """rcu_read_lock(): enter a read-side section; never waits."""
         cpu.clock += self.system.costs.rcu_read_ns
         self._nest(cpu)
 
     @inline
     def rcu_read_unlock(self, cpu: Cpu) -> None:
-        """Leave the innermost section.
+        """rcu_read_unlock(): leave the innermost section.
 
         The end of the outermost one may be the quiescent state that a grace period waits for.
         """

@@ -64,11 +64,11 @@ class ReplayResult:
         """The figures that both have, the channels of the freed objects first."""
         seen, counters = self.recording.observed, self.result.counters
         freed = {
-            "bulk": (sum(seen.bulk_sizes), counters["bulk_objects"]),
-            "vmalloc": (seen.vmalloc_freed if seen.rcu_visible else None, counters["vmalloc_freed"]),
-            "list": (seen.list_freed if seen.rcu_visible else None, counters["list_freed"]),
+            "bulk": (sum(seen.bulk_sizes), counters.bulk_objects),
+            "vmalloc": (seen.vmalloc_freed if seen.rcu_visible else None, counters.vmalloc_freed),
+            "list": (seen.list_freed if seen.rcu_visible else None, counters.list_freed),
             # A caller that waits leaves no event, but the page that it could not get does.
-            "inline": (seen.caller_pages_failed if seen.rcu_visible else None, counters["inline_freed"]),
+            "inline": (seen.caller_pages_failed if seen.rcu_visible else None, counters.inline_freed),
         }
         total = sum(real or 0 for real, _ in freed.values())
         rows = [Compared(f"freed_{name}", f"objects freed, {name}", *both) for name, both in freed.items()]
@@ -80,21 +80,21 @@ class ReplayResult:
                 len(self.recording.calls) - total if seen.rcu_visible else None,
                 self.calls - sum(machine for _, machine in freed.values()),
             ),
-            Compared("bulk_frees", "bulk frees", len(seen.bulk_sizes), sum(counters["bulk_frees"].values())),
+            Compared("bulk_frees", "bulk frees", len(seen.bulk_sizes), sum(counters.bulk_frees.values())),
             Compared(
                 "refills_asked",
                 "refills asked (hrtimer)",
                 seen.refill_timer_starts,
-                counters["refills_asked"],
+                counters.refills_asked,
             ),
-            Compared("refill_runs", "refill work runs", seen.refill_work_runs, counters["refills_done"]),
-            Compared("monitor_runs", "monitor runs", seen.monitor_runs, counters["monitor_runs"]),
-            Compared("work_runs", "kfree_rcu_work runs", seen.reclaim_work_runs, counters["work_runs"]),
+            Compared("refill_runs", "refill work runs", seen.refill_work_runs, counters.refills_done),
+            Compared("monitor_runs", "monitor runs", seen.monitor_runs, counters.monitor_runs),
+            Compared("work_runs", "kfree_rcu_work runs", seen.reclaim_work_runs, counters.work_runs),
             Compared(
                 "grace_periods",
                 "grace periods",
                 seen.grace_periods_ended if seen.rcu_visible else None,
-                counters["grace_periods"],
+                counters.grace_periods,
             ),
         )
 
@@ -118,7 +118,7 @@ class ReplayResult:
             "compared": {row.name: {"real": row.real, "machine": row.machine} for row in self.compared()},
             "bulk_sizes": {
                 "real": list(recording.observed.bulk_sizes),
-                "machine": list(self.result.counters["bulk_sizes_in_order"]),
+                "machine": list(self.result.counters.bulk_sizes_in_order),
             },
             "result": self.result.as_json(),
         }
@@ -182,7 +182,7 @@ class ReplayResult:
         for row in self.compared():
             yield f"{row.title:<26}{'-' if row.real is None else row.real:>10}{row.machine:>10}"
         yield f"bulk sizes, real     {_shortened(self.recording.observed.bulk_sizes)}"
-        yield f"bulk sizes, machine  {_shortened(self.result.counters['bulk_sizes_in_order'])}"
+        yield f"bulk sizes, machine  {_shortened(self.result.counters.bulk_sizes_in_order)}"
 
     def _splats(self, *, every: bool) -> Iterator[str]:
         shown = self.result.violations if every else self.result.violations[:_MOST_SPLATS]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from ..kvfree.figures import CallStatistics
+from ..runs.counters import Counters
 from ..runs.result import Result
 from ..spelling import plural
 from .units import duration, size
@@ -18,18 +19,18 @@ def figure_rows(result: Result) -> list[Row]:
     """Return the rows. Things that did not happen are left out, except those that a reader looks for."""
     counters = result.counters
     rows = [
-        *_call_rows(counters["calls"]),
-        ("page cache", f"{plural(counters['cache_hits'], 'hit')}, {_misses(counters['cache_misses'])}"),
+        *_call_rows(counters.calls),
+        ("page cache", f"{plural(counters.cache_hits, 'hit')}, {_misses(counters.cache_misses)}"),
         ("refills", _refills(counters)),
-        ("pages by callers", f"{counters['caller_pages']:,}" if counters["caller_pages"] else ""),
-        ("blocks", f"{counters['blocks']:,}"),
-        ("bulk frees", _bulk_frees(counters["bulk_frees"], counters["bulk_objects"])),
+        ("pages by callers", f"{counters.caller_pages:,}" if counters.caller_pages else ""),
+        ("blocks", f"{counters.blocks:,}"),
+        ("bulk frees", _bulk_frees(counters.bulk_frees, counters.bulk_objects)),
         ("freed otherwise", _otherwise(counters)),
         ("fallbacks", _fallbacks(counters)),
-        ("grace periods", f"{counters['grace_periods']:,}"),
+        ("grace periods", f"{counters.grace_periods:,}"),
         ("pages", _pages(counters)),
         ("reclaim", _reclaim(counters)),
-        ("peak outstanding", f"{plural(counters['peak_objects'], 'object')}, {size(counters['peak_bytes'])}"),
+        ("peak outstanding", f"{plural(counters.peak_objects, 'object')}, {size(counters.peak_bytes)}"),
         ("call to free", _latencies(result.latency_ns)),
         (
             "virtual time",
@@ -40,8 +41,8 @@ def figure_rows(result: Result) -> list[Row]:
     return [(label, text) for label, text in rows if text]
 
 
-def _call_rows(calls: Mapping[str, Mapping[str, int]]) -> list[Row]:
-    two, one = calls["two_argument"], calls["one_argument"]
+def _call_rows(calls: CallStatistics) -> list[Row]:
+    two, one = calls.two_argument, calls.one_argument
     rows = [("calls", _by_context(two))] if two or not one else []
     return [*rows, ("one-argument calls", _by_context(one))] if one else rows
 
@@ -58,12 +59,12 @@ def _misses(count: int) -> str:
     return plural(count, "miss", "misses")
 
 
-def _refills(counters: Mapping[str, Any]) -> str:
-    if not counters["refills_asked"] and not counters["refills_done"]:
+def _refills(counters: Counters) -> str:
+    if not counters.refills_asked and not counters.refills_done:
         return "none"
-    refused = f", {counters['refill_pages_refused']:,} refused" if counters["refill_pages_refused"] else ""
-    done = f"{counters['refills_asked']:,} asked, {counters['refills_done']:,} done"
-    return f"{done}, {plural(counters['refill_pages'], 'page')}{refused}"
+    refused = f", {counters.refill_pages_refused:,} refused" if counters.refill_pages_refused else ""
+    done = f"{counters.refills_asked:,} asked, {counters.refills_done:,} done"
+    return f"{done}, {plural(counters.refill_pages, 'page')}{refused}"
 
 
 def _bulk_frees(sizes: Mapping[str, int], objects: int) -> str:
@@ -84,42 +85,42 @@ def _some(parts: Sequence[tuple[int, str] | tuple[int, str, str]]) -> str:
     return ", ".join(plural(count, what, (*several, what)[0]) for count, what, *several in parts if count)
 
 
-def _otherwise(counters: Mapping[str, Any]) -> str:
+def _otherwise(counters: Counters) -> str:
     return _some(
         [
-            (counters["vmalloc_freed"], "by vfree"),
-            (counters["list_freed"], "from the rcu_head list"),
-            (counters["inline_freed"], "by the caller after synchronize_rcu"),
+            (counters.vmalloc_freed, "by vfree"),
+            (counters.list_freed, "from the rcu_head list"),
+            (counters.inline_freed, "by the caller after synchronize_rcu"),
         ]
     )
 
 
-def _fallbacks(counters: Mapping[str, Any]) -> str:
+def _fallbacks(counters: Counters) -> str:
     parts = [
-        (counters["fallbacks_list"], "to the rcu_head list"),
-        (counters["fallbacks_synchronize"], "to synchronize_rcu"),
+        (counters.fallbacks_list, "to the rcu_head list"),
+        (counters.fallbacks_synchronize, "to synchronize_rcu"),
     ]
     return _some(parts) or "none"
 
 
-def _pages(counters: Mapping[str, Any]) -> str:
+def _pages(counters: Counters) -> str:
     failed = _some(
         [
-            (counters["page_allocations_failed"], "allocation failed", "allocations failed"),
-            (counters["page_failures_injected"], "of them injected"),
+            (counters.page_allocations_failed, "allocation failed", "allocations failed"),
+            (counters.page_failures_injected, "of them injected"),
         ]
     )
-    given_back = f"{counters['pages_freed']:,} given back"
-    used = f"{counters['pages_allocated']:,} allocated, {given_back}, peak {counters['peak_pages']:,}"
+    given_back = f"{counters.pages_freed:,} given back"
+    used = f"{counters.pages_allocated:,} allocated, {given_back}, peak {counters.peak_pages:,}"
     return f"{used}; {failed}" if failed else used
 
 
-def _reclaim(counters: Mapping[str, Any]) -> str:
+def _reclaim(counters: Counters) -> str:
     return _some(
         [
-            (counters["kswapd_wakeups"], "kswapd wake-up", "kswapd wake-ups"),
-            (counters["direct_reclaims"], "direct reclaim", "direct reclaims"),
-            (counters["oom_kills"], "OOM kill", "OOM kills"),
+            (counters.kswapd_wakeups, "kswapd wake-up", "kswapd wake-ups"),
+            (counters.direct_reclaims, "direct reclaim", "direct reclaims"),
+            (counters.oom_kills, "OOM kill", "OOM kills"),
         ]
     )
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
 
+import attrs
 import trio
 
 from ..config import Config, with_settings
 from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
-from ..engine.events import DigestSink
+from ..engine.events import DigestSink, Sink
 from ..eras import find_era
 from ..errors import BadInput
 from ..kapi import Kernel
@@ -48,13 +49,30 @@ Texts = tuple[tuple[str, str], ...]
 
 
 @lru_cache(maxsize=64)
-def _configuration(of_scenario: Texts, of_run: Texts) -> Config:
+def _configuration(settings: Texts) -> Config:
     """The kernel's configuration; an explorer asks for the same one again and again."""
-    return with_settings(with_settings(Config(), dict(of_scenario)), dict(of_run))
+    return with_settings(Config(), dict(settings))
 
 
 _NOTED: Final = 5
 """Reports that an error carries with it."""
+
+
+def setup_of(options: RunOptions, settings: Mapping[str, str], *, sinks: tuple[Sink, ...] = ()) -> Setup:
+    """A run's options as what a machine is made of. `settings` are the configuration's; events go to `sinks`, too.
+
+    Raises BadInput when an option names what does not exist, or has a value out of its range.
+    """
+    return Setup(
+        era=find_era(options.kernel),
+        config=_configuration(tuple(settings.items())),
+        design=as_design(options.design) if options.design is not None else None,
+        strategy=options.make_strategy(),
+        seed=options.seed,
+        costs=options.costs,
+        max_steps=options.max_steps,
+        sinks=(*sinks, *options.sinks) if options.events else (),
+    )
 
 
 class Run:
@@ -77,21 +95,9 @@ class Run:
         self.scenario = chosen
         self.options = options = (options or RunOptions()).given(words)
         config_settings, self._parameters = split_settings(chosen, options.settings)
-        config = _configuration(tuple(chosen.settings.items()), tuple(config_settings.items()))
         self._digest = DigestSink()
-        self.machine = Machine(
-            Setup(
-                era=find_era(options.kernel),
-                config=config,
-                design=as_design(options.design) if options.design is not None else None,
-                strategy=options.make_strategy(),
-                seed=options.seed,
-                costs=options.costs,
-                max_steps=options.max_steps,
-                early_boot=chosen.early_boot,
-                sinks=(self._digest, *options.sinks) if options.events else (),
-            )
-        )
+        setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._digest,))
+        self.machine = Machine(attrs.evolve(setup, early_boot=chosen.early_boot))
 
     @property
     def spec(self) -> RunSpec:

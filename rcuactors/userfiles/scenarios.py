@@ -12,16 +12,16 @@ from ..scenario import Scenario
 from ..spelling import no_such
 from .pyfile import SCENARIO, PythonFile, exists
 
-_PACKAGE: Final = Path(__file__).resolve().parent.parent
+PACKAGE: Final = Path(__file__).resolve().parent.parent
 
 
 def _bundled_folder() -> Path | None:
     """Find where they are: the wheel carries them inside the package, a checkout has them beside it."""
-    inside, beside = _PACKAGE / "_scenarios", _PACKAGE.parent / "scenarios"
+    inside, beside = PACKAGE / "_scenarios", PACKAGE.parent / "scenarios"
     if inside.is_dir():
         return inside
     # Beside an installed package, "scenarios" would be somebody else's.
-    return beside if beside.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file() else None
+    return beside if beside.is_dir() and (PACKAGE.parent / "pyproject.toml").is_file() else None
 
 
 def find_scenarios() -> dict[str, Path]:

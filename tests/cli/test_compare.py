@@ -247,10 +247,12 @@ def test_ctrl_c(
 def test_progress_tells_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = find_kernels(["plain"], {})
     plan = Plan(designs=find_designs(["direct"], []), kernels=kernels, measured=(), scenarios=())
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     progress = Progress(list(tasks_of(plan)))
     assert progress.shown() == f"0 of {len(CONTEXTS)} runs"
     progress.answers[0] = progress.tasks[0].run()
-    monkeypatch.setattr(time, "monotonic", lambda: progress._began + 2.0)
+    now[0] += 2.0
     assert progress.shown() == f"1 of {len(CONTEXTS)} runs, about {2 * (len(CONTEXTS) - 1)} seconds left"
     board = make_board(plan, progress.tasks, progress.answers)
     assert not board.complete

@@ -30,8 +30,8 @@ def judge(design: DesignRef, on: str, context: str, strategy: str = "timed", see
 @pytest.mark.parametrize("on", USUAL_BUILDS)
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_a_context_by_itself_is_legal(monkeypatch: pytest.MonkeyPatch, on: str, context: str) -> None:
-    monkeypatch.setattr(probe, "_OBJECTS", 0)
-    monkeypatch.setattr(probe, "_INTERRUPTED", 0)
+    monkeypatch.setattr(probe, "OBJECTS", 0)
+    monkeypatch.setattr(probe, "INTERRUPTED", 0)
     assert judge(DIRECT, on, context).legal
 
 
@@ -148,6 +148,6 @@ def test_a_design_that_a_machine_cannot_have_is_a_finding(tmp_path: Path) -> Non
 
 
 def test_a_run_that_never_ends_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "_MAX_STEPS", 20)
+    monkeypatch.setattr(probe, "MAX_STEPS", 20)
     found = probe_cell(WORKER, kernel("plain"), "process", "timed", 0)
     assert {(finding.kind, finding.title) for finding in found} == {("unfinished", "the run took more than 20 steps")}

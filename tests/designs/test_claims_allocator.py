@@ -39,7 +39,7 @@ def free_in_a_loop(design: str) -> AfterLoop:
         objects = [await k.kmalloc(64) for _ in range(OBJECTS)]
         await k.cold_caches()
         await k.free_page(await k.get_free_page())
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         refills = zone.refills
         for p in objects:
             await k.kvfree_rcu(p, "rcu")
@@ -84,12 +84,12 @@ def test_lockless_goes_below_every_watermark(design: str, pages: int) -> None:
             taken.append(pfn)
         await k.cold_caches()
         while k.nr_free_pages() > k.min_wmark_pages():
-            k._machine.pages.zone.set_aside(1)
-            taken.extend(k._machine.pages.zone.take_set_aside(1))
+            k.machine.pages.zone.set_aside(1)
+            taken.extend(k.machine.pages.zone.take_set_aside(1))
         await k.free_page(taken.pop())
         assert k.pcp_count() == 1
         await k.kvfree_rcu(p, "rcu")
-        assert k._machine.kvfree.figures.caller_pages == pages
+        assert k.machine.kvfree.figures.caller_pages == pages
         for pfn in taken:
             await k.free_page(pfn)
 
@@ -129,7 +129,7 @@ def time_and_looks(design: str, *, filled: bool) -> tuple[int, int]:
     seen: list[int] = []
 
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         await k.drain_local_pages()
         if filled:
             await k.free_page(await k.get_free_page(GFP_KERNEL))
@@ -291,7 +291,7 @@ def test_a_raw_zone_lock_delays_interrupts_on_rt() -> None:
 
             async def device() -> None:
                 nonlocal raised
-                zone = k._machine.pages.zone
+                zone = k.machine.pages.zone
                 while zone.lock.owner is None:
                     await k.ndelay(5)
                 raised = k.now
@@ -317,15 +317,15 @@ def test_in_v6_1_a_page_that_was_seen_may_not_be_had_without_the_zones_lock() ->
         p = await k.kmalloc(64)
         await k.cold_caches()
         await k.free_page(await k.get_free_page())
-        listed = k._machine.pages.zone.list_of(k._cpu)
+        listed = k.machine.pages.zone.list_of(k.machine.this_cpu)
         done = False
 
         async def drain_of_another_cpu() -> None:
             """drain_pages_zone() of CPU 1 for CPU 0's list (drain_all_pages() in v6.1)."""
-            await k._system.locks.spin_lock(k._thread, listed.lock)
+            await k.machine.system.locks.spin_lock(k.machine.current, listed.lock)
             while not done:
                 await k.ndelay(50)
-            await k._system.locks.spin_unlock(k._cpu, listed.lock)
+            await k.machine.system.locks.spin_unlock(k.machine.this_cpu, listed.lock)
 
         if listed.lock is not None:
             await k.kthread_run(drain_of_another_cpu, cpu=1)

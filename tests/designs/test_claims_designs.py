@@ -348,7 +348,7 @@ def test_an_nmi_may_call_kfree_rcu_nolock_only(design: str, legal: bool, build: 
 
     async def script(k: Kernel) -> None:
         objects = await _cold_objects(k, 60)
-        lock = k._machine.kvfree.krc(0).lock
+        lock = k.machine.kvfree.krc(0).lock
 
         async def handler() -> None:
             for p in objects:

@@ -96,7 +96,7 @@ def test_the_worker_is_asked_only_when_the_cache_is_empty() -> None:
     asked: list[int] = []
 
     async def script(k: Kernel) -> None:
-        figures = k._machine.kvfree.figures
+        figures = k.machine.kvfree.figures
         for p in await _cold_objects(k, 1):
             await k.kvfree_rcu(p, "rcu")
         await k.msleep(1)
@@ -125,7 +125,7 @@ def test_gfp_nowait_wakes_kswapd_which_needs_the_schedulers_locks(design: str, c
     async def script(k: Kernel) -> None:
         (p,) = await _cold_objects(k, 1)
         pages = []
-        while k._machine.pages.zone.free > k._machine.pages.zone.watermark_low:
+        while k.machine.pages.zone.free > k.machine.pages.zone.watermark_low:
             pages.append(await k.get_free_page(GFP_ATOMIC))
         await k.drain_local_pages()
         flags = await k.raw_spin_lock_irqsave(k.this_rq_lock())
@@ -191,10 +191,10 @@ def test_the_flag_is_good_for_single_pages_only() -> None:
     got: list[bool] = []
 
     async def script(k: Kernel) -> None:
-        pages = k._machine.pages
+        pages = k.machine.pages
         await k.free_page(await k.get_free_page())
         for route in (Route.ANY, Route.ZONE):
-            page = await pages.get_free_page(k._thread, Gfp.NO_LOCKS, route)
+            page = await pages.get_free_page(k.machine.current, Gfp.NO_LOCKS, route)
             got.append(page is not None)
             if page is not None:
                 await k.free_page(page)
@@ -210,7 +210,7 @@ def test_whoever_goes_by_the_lists_alone_does_not_wake_kswapd(design: str, woken
 
     async def script(k: Kernel) -> None:
         (p,) = await _cold_objects(k, 1)
-        zone, reclaim = k._machine.pages.zone, k._machine.pages.reclaim
+        zone, reclaim = k.machine.pages.zone, k.machine.pages.reclaim
         pages = []
         while zone.free > zone.watermark_low:
             pages.append(await k.get_free_page(GFP_ATOMIC))
@@ -228,7 +228,7 @@ def test_whoever_goes_by_the_lists_alone_does_not_wake_kswapd(design: str, woken
 
 
 @pytest.mark.parametrize("kind", [LockKind.SPINLOCK, LockKind.RAW_SPINLOCK])
-def test_the_mapping_lock_made_raw_would_do(kind: LockKind) -> None:
+def test_the_mapping_lock_made_raw_would_do(kind: LockKind, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rezki, seed 003: powerpc's lock "can be easily converted to raw variant". That helps the flag indeed."""
 
     async def script(k: Kernel) -> None:
@@ -239,10 +239,8 @@ def test_the_mapping_lock_made_raw_would_do(kind: LockKind) -> None:
         await k.kvfree_rcu(p, "rcu")
         await k.raw_spin_unlock(lock)
 
+    monkeypatch.setattr(DebugPagealloc, "lock_kind", kind)
     one = Run(scenario()(script), RunOptions(design="no-locks-flag", settings={**PROVE, "debug_pagealloc": "y"}))
-    (hook,) = one.machine.pages.hooks
-    assert isinstance(hook, DebugPagealloc)
-    hook._lock = one.machine.system.lock_factory.make("linear_map_hash_lock", kind)
     assert one.run().outcome() == ("clean" if kind is LockKind.RAW_SPINLOCK else "invalid-wait-context")
 
 

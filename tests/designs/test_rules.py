@@ -45,7 +45,7 @@ def test_what_each_bundled_design_changes(design: str, kernel: str) -> None:
 
 def test_the_machine_is_built_by_them_and_the_version_stays_as_it_is() -> None:
     async def script(k: Kernel) -> None:
-        machine = k._machine
+        machine = k.machine
         seen.append((machine.pages.zone.lock.lock_class.kind, machine.kvfree.rules.block_capacity))
         assert isinstance(machine.slab.sheaves, SheafLayer) == (machine.kvfree.source.name == "sheaves")
 
@@ -58,7 +58,7 @@ def test_the_machine_is_built_by_them_and_the_version_stays_as_it_is() -> None:
 
 def test_a_cache_that_a_design_does_without_cannot_be_had_by_a_setting() -> None:
     async def script(k: Kernel) -> None:
-        assert k._machine.kvfree.min_cached_objs == 0
+        assert k.machine.kvfree.min_cached_objs == 0
 
     for settings in ({}, {"rcu_min_cached_objs": "7"}):
         one = Run(scenario()(script), RunOptions(design="kmalloc-nolock", settings=settings))

@@ -7,13 +7,18 @@ row by row.
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
+import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import attrs
 import pytest
 
 import rcuactors
@@ -27,14 +32,32 @@ from rcuactors.engine.decision import DecisionKind
 from rcuactors.kernel.costs import describe
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.messages import Nmi
+from rcuactors.machine import MachineStatistics
+from rcuactors.mm.slab.sheaf import SheafStatistics
+from rcuactors.runs.counters import Counters
 from rcuactors.scenario import KERNELS
 from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "rcuactors"
 GENERATED = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->\n", re.DOTALL)
 
 Row = tuple[str, ...]
+
+
+def beside(path: Path) -> Any:
+    """A module of the tests, by its file."""
+    spec = importlib.util.spec_from_file_location(f"beside_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
+floors = beside(ROOT / "tests" / "docs" / "floors.py")
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -84,12 +107,104 @@ def outcomes() -> str:
     return markdown(head, rows)
 
 
+def places(homes: Iterable[Any], head: str) -> str:
+    """A row for each place at which something of the kernel stands."""
+    rows = [(f"`{home.kernel}`", f"[`{home.path}`](../rcuactors/{home.path})", f"`{home.where}`") for home in homes]
+    return markdown((head, "file", "there"), rows)
+
+
+def kernel_functions() -> str:
+    return places((home for home in kernel_map.homes(PACKAGE) if home.kernel.endswith("()")), "function")
+
+
+def kernel_structures() -> str:
+    return places((home for home in kernel_map.homes(PACKAGE) if not home.kernel.endswith("()")), "structure")
+
+
+def kernel_locks() -> str:
+    return places(kernel_map.locks(PACKAGE), "lock")
+
+
+def head_of(path: Path) -> str:
+    """The first line of what a file says of itself."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def rooms() -> str:
+    """Every package with what its files have, in the order of the tree; then the modules at the top."""
+    rows: list[Row] = []
+    for init in sorted(PACKAGE.rglob("__init__.py")):
+        room = init.parent
+        if room == PACKAGE or room.name.startswith("_"):
+            continue
+        name = f"{room.relative_to(PACKAGE).as_posix()}/"
+        rows.append((f"**[`{name}`](../rcuactors/{name})**", f"**{head_of(init)}**"))
+        rows += [(f"`{path.name}`", head_of(path)) for path in sorted(room.glob("*.py")) if path != init]
+    top = [path for path in sorted(PACKAGE.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
+    return markdown(
+        ("where", "what"), [*rows, *((f"[`{path.name}`](../rcuactors/{path.name})", head_of(path)) for path in top)]
+    )
+
+
+def test_every_file_says_what_it_has() -> None:
+    assert [path for path in sorted(PACKAGE.rglob("*.py")) if not head_of(path)] == []
+
+
+def picture_of_floors() -> str:
+    return str(floors.picture(PACKAGE))
+
+
+FIELD = re.compile(r"^\* `(\w+)` \(([^)]+)\): (.*(?:\n  .*)*)", re.MULTILINE)
+
+
+def described(kind: type[Any]) -> dict[str, tuple[str, str]]:
+    """Unit and meaning of each field of a class of figures, as its docstring lists them."""
+    fields = FIELD.findall(inspect.getdoc(kind) or "")
+    return {name: (unit, re.sub(r"\s+", " ", about)) for name, unit, about in fields}
+
+
+def counters() -> str:
+    rows = [(f"`{name}`", unit, about.removesuffix(".")) for name, (unit, about) in described(Counters).items()]
+    return markdown(("key", "unit", "meaning"), rows)
+
+
+def parts(kind: type[Any], path: str = "") -> Iterator[tuple[str, type[Any]]]:
+    """(how it is reached, class) of all statistics that a class of them consists of."""
+    for name, of in get_type_hints(kind, localns={"SheafStatistics": SheafStatistics}).items():
+        for part in get_args(of) or (of,):
+            if attrs.has(part):
+                yield f"{path}{name}", part
+                yield from parts(part, f"{path}{name}.")
+
+
+def statistics() -> str:
+    rows = []
+    for path, kind in parts(MachineStatistics):
+        for name, (unit, about) in described(kind).items():
+            if unit.endswith("Statistics"):
+                continue
+            rows.append((f"`{path}.{name}`", unit, about.removesuffix(".")))
+    return markdown(("figure", "unit", "meaning"), rows)
+
+
+@pytest.mark.parametrize("kind", [Counters, *dict.fromkeys(kind for _, kind in parts(MachineStatistics))])
+def test_every_figure_has_a_unit_and_a_meaning(kind: type[Any]) -> None:
+    assert list(described(kind)) == [field.name for field in attrs.fields(kind)]
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "kernel-functions": kernel_functions,
+    "kernel-structures": kernel_structures,
+    "kernel-locks": kernel_locks,
+    "floors": picture_of_floors,
+    "rooms": rooms,
     "costs": costs,
     "configuration": configuration,
     "builds": builds,
     "scenarios": scenarios,
     "outcomes": outcomes,
+    "counters": counters,
+    "statistics": statistics,
 }
 
 
@@ -181,6 +296,30 @@ def decision_kinds() -> list[str]:
 
 def test_every_kind_of_decision_is_described() -> None:
     assert sorted(keys_of("architecture.md", "Decisions")) == decision_kinds()
+
+
+# -- what is added where -------------------------------------------------------------------------------------
+
+
+def test_each_place_to_add_something_is_there() -> None:
+    """The file of each row, and in it the names that are to be written to."""
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in (DOCS / "changing-it.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(("| a", "| s", "| o"))
+    ]
+    assert len(rows) > 20
+    for _, what, file, *_ in rows:
+        path = PACKAGE / code_of(file)
+        if path.suffix != ".py":
+            continue
+        source = path.read_text(encoding="utf-8")
+        for name in re.findall(r"`([^`]+)`", what):
+            if "/" in name:
+                assert (PACKAGE / name).exists(), name
+            elif name not in ("expect", "__init__", "Scene") and not name.endswith(": ..."):
+                wanted = re.sub(r"\(\)$", "", name).rpartition(".")[2]
+                assert re.search(rf"\b{wanted}\b", source), f"{file} has no {name}"
 
 
 # -- the cost model ------------------------------------------------------------------------------------------

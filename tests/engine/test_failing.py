@@ -172,15 +172,15 @@ async def nmi(k: Kernel) -> None:
 
 
 async def switch_hook(k: Kernel) -> None:
-    k._system.hooks.on_switch.append(hook_raises)
+    k.machine.system.hooks.on_switch.append(hook_raises)
 
 
 async def idle_hook(k: Kernel) -> None:
-    k._system.hooks.on_idle.append(hook_raises)
+    k.machine.system.hooks.on_idle.append(hook_raises)
 
 
 async def tick_hook(k: Kernel) -> None:
-    k._system.hooks.on_tick.append(hook_raises)
+    k.machine.system.hooks.on_tick.append(hook_raises)
 
 
 async def rcu_callback(k: Kernel) -> None:
@@ -188,7 +188,7 @@ async def rcu_callback(k: Kernel) -> None:
 
 
 async def listener(k: Kernel) -> None:
-    k._machine.reporter.listeners.append(hook_raises)
+    k.machine.reporter.listeners.append(hook_raises)
     p = await k.kmalloc(64)
     await k.kfree(p)
     await k.kfree(p)
@@ -221,12 +221,12 @@ async def cross_call_to_itself(k: Kernel) -> None:
 
 
 async def cond_resched_hook(k: Kernel) -> None:
-    k._system.hooks.on_cond_resched.append(hook_raises)
+    k.machine.system.hooks.on_cond_resched.append(hook_raises)
     await k.cond_resched()
 
 
 async def new_cpu_hook(k: Kernel) -> None:
-    k._system.hooks.on_new_cpu.append(hook_raises)
+    k.machine.system.hooks.on_new_cpu.append(hook_raises)
     await k.kthread_run(raises, cpu=2)
 
 

@@ -36,7 +36,7 @@ def test_with_parameters() -> None:
         ("random:present=1,present=2", "present is given twice"),
         ("random:depth=1", "parameter depth: there are present"),
         ("timed:present=1", "parameter present: there are none"),
-        ("nobody:present=1", "there are timed, random"),
+        ("nobody:present=1", f"there are {', '.join(STRATEGIES)}"),
     ],
 )
 def test_parameters_that_are_wrong(spec: str, message: str) -> None:
@@ -46,7 +46,7 @@ def test_parameters_that_are_wrong(spec: str, message: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "Timed", "pct"])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(BadInput, match=f"^strategy {name}: .*there are timed, random$"):
+    with pytest.raises(BadInput, match=f"^strategy {name}: .*there are {', '.join(STRATEGIES)}$"):
         make_strategy(name)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from rcuactors import GFP_ATOMIC, Kernel, Run, RunOptions, load_scenario, scenario
 from rcuactors.context.locks import Lock
+from rcuactors.eras import ERAS
 from rcuactors.explore import Random
 from rcuactors.kernel.cpu import Cpu
 
@@ -201,7 +202,7 @@ BUILDS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.1-stable"])
+@pytest.mark.parametrize("kernel", list(ERAS))
 def test_threads_that_move_do_everything_and_lose_nothing(
     looking: list[str], kernel: str, build: str, seed: int
 ) -> None:
@@ -219,7 +220,7 @@ def test_threads_that_move_do_everything_and_lose_nothing(
 def test_what_looks_would_see_a_cpu_that_was_left(looking: list[str]) -> None:
     @scenario()
     async def stale(k: Kernel) -> None:
-        cpu = k._cpu
+        cpu = k.machine.this_cpu
         await k.set_cpus_allowed(None, {1})
         cpu.local_irq_save()
 

@@ -138,7 +138,9 @@ def test_a_wake_up_that_arrives_late_does_not_end_the_next_sleep() -> None:
             await k.usleep_range(100, 100)
             began = k.now
             # A wake-up for the sleep before, which was on its way for long.
-            k._conductor.post(k._cpu, WakeUp(sender="late", time_ns=k.now, thread=task.thread, sleep=first))
+            k.machine.conductor.post(
+                k.machine.this_cpu, WakeUp(sender="late", time_ns=k.now, thread=task.thread, sleep=first)
+            )
             await k.usleep_range(500, 500)
             assert k.now - began >= 500_000
 
@@ -314,8 +316,8 @@ def test_a_voluntary_kernel_has_a_preempt_count_and_preemptible_rcu() -> None:
             assert k.preempt_count() == 0
             # It gives way in a reader, as if preempted.
             await k.kthread_run(k.cpu_relax, urgent=True)
-            assert k._cpu.need_resched
+            assert k.machine.this_cpu.need_resched
             await k.cond_resched()
-            assert not k._cpu.need_resched
+            assert not k.machine.this_cpu.need_resched
 
     assert run(scenario()(script), preempt_voluntary="y").clean

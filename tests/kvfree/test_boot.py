@@ -14,13 +14,13 @@ def test_before_batch_init_the_two_argument_form_uses_the_list_and_the_monitor_w
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
         await k.kvfree_rcu(p, "rcu")
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         assert krcp.head == [p]
         assert krcp.count == 1
-        assert not k._machine.kvfree.arming.of(krcp).monitor_todo
+        assert not k.machine.kvfree.arming.of(krcp).monitor_todo
         k.kfree_rcu_batch_init()
         await k.rcu_scheduler_running()
-        assert k._machine.kvfree.arming.of(krcp).monitor_todo
+        assert k.machine.kvfree.arming.of(krcp).monitor_todo
 
     result = run(boot(script), RunOptions(kernel=kernel))
     assert result.clean
@@ -35,9 +35,9 @@ def test_v5_11_initialised_but_not_running_still_uses_the_list_and_asks_for_no_r
         for _ in range(3):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         await k.udelay(100)
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         assert len(krcp.head) == krcp.count == 3
-        assert not k._machine.kvfree.refill.of(krcp).work_in_progress
+        assert not k.machine.kvfree.refill.of(krcp).work_in_progress
         await k.rcu_scheduler_running()
 
     result = run(boot(script))
@@ -48,9 +48,9 @@ def test_v5_11_initialised_but_not_running_still_uses_the_list_and_asks_for_no_r
 def test_with_an_empty_list_running_arms_nothing() -> None:
     async def script(k: Kernel) -> None:
         k.kfree_rcu_batch_init()
-        k._machine.kvfree.krc(0)
+        k.machine.kvfree.krc(0)
         await k.rcu_scheduler_running()
-        assert not k._machine.kvfree.arming.of(k._machine.kvfree.krc(0)).monitor_todo
+        assert not k.machine.kvfree.arming.of(k.machine.kvfree.krc(0)).monitor_todo
 
     assert run(boot(script)).counters["monitor_runs"] == 0
 
@@ -64,7 +64,7 @@ def test_every_cpu_with_a_list_is_armed_on_itself() -> None:
             await k.kthread_join(await k.kthread_run(free, cpu=cpu))
         k.kfree_rcu_batch_init()
         await k.rcu_scheduler_running()
-        armed = {cpu: k._machine.kvfree.krc(cpu).monitor_work.timer.cpu_id for cpu in (1, 3)}
+        armed = {cpu: k.machine.kvfree.krc(cpu).monitor_work.timer.cpu_id for cpu in (1, 3)}
         assert armed == {1: 1, 3: 3}
 
     result = run(boot(script), nr_cpus="4")
@@ -85,10 +85,10 @@ def test_v5_9_fills_every_cache_with_2_pages_at_boot() -> None:
     one = Run(scenario()(script), RunOptions(kernel="v5.9", settings={"nr_cpus": "4"}))
     assert one.run().clean
     assert seen == [2, 2]
-    zone = one.machine.pages.zone
+    zone = one.machine.pages.zone.statistics()
     # Those of the two CPUs that never came into being are gone from the zone all the same.
-    listed = sum(len(pages.pages) for pages in zone._lists.values())
-    assert zone.free + listed + len(zone.in_use) == zone.managed - 2 * 2
+    assert zone.set_aside == 2 * 2
+    assert zone.free + zone.listed + zone.in_use == zone.managed - 2 * 2
 
 
 @pytest.mark.parametrize("kernel", ["v5.9", "v5.11"])

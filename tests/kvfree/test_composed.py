@@ -19,16 +19,16 @@ BLOCK = 510
 
 
 async def warm(k: Kernel) -> None:
-    krcp = k._machine.kvfree.krc(0)
+    krcp = k.machine.kvfree.krc(0)
     while len(krcp.cache) < 4:
         krcp.cache.append(await k.get_free_page())
 
 
 async def by_the_shrinker(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> None:
     """Reclaim runs the monitor itself."""
-    (rcu,) = k._machine.pages.reclaim.shrinkers
+    (rcu,) = k.machine.pages.reclaim.shrinkers
     await k.kvfree_rcu(await allocate(), "rcu")
-    await rcu.scan(k._thread, 1)
+    await rcu.scan(k.machine.current, 1)
 
 
 async def by_510_calls(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> None:
@@ -41,7 +41,7 @@ async def by_510_calls(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> Non
 
 async def two_batches_under_one_grace_period(k: Kernel, drain: Drain) -> None:
     """5da7cb193db3: slab objects wait for a grace period that is older than the reader of the vmalloc area."""
-    gp = k._machine.gp
+    gp = k.machine.gp
     shared = await k.vmalloc(64)
     areas = [await k.vmalloc(64) for _ in range(BLOCK - 1)] + [shared]
     await warm(k)
@@ -99,12 +99,12 @@ def test_parts_of_all_versions_go_together(compose: Compose) -> None:
     """The shrinker of v5.11 with the pending timer of v6.1: it knows the monitor by its protocol only."""
 
     async def script(k: Kernel) -> None:
-        (rcu,) = k._machine.pages.reclaim.shrinkers
+        (rcu,) = k.machine.pages.reclaim.shrinkers
         for _ in range(10):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        assert await rcu.count(k._thread) == 10
-        assert await rcu.scan(k._thread, 10) == 10
-        assert await rcu.count(k._thread) == 0
+        assert await rcu.count(k.machine.current) == 10
+        assert await rcu.scan(k.machine.current, 10) == 10
+        assert await rcu.count(k.machine.current) == 0
 
     result = run(scenario()(script), RunOptions(kernel=compose("v5.11", arming=PendingTimer)))
     assert result.clean
@@ -116,7 +116,7 @@ def test_60888b77a06e_the_refill_forgets_the_pages_that_have_come_back_meanwhile
     """B3: the last page is refused and given back, unless the loop begins at nr_bkv_objs."""
 
     async def script(k: Kernel) -> None:
-        kvfree = k._machine.kvfree
+        kvfree = k.machine.kvfree
         p = await k.kmalloc(64)
         await k.cold_caches()
         k.preempt_disable()

@@ -14,6 +14,7 @@ from rcuactors import Kernel, Run, RunOptions, scenario
 from rcuactors.builds import BUILDS
 from rcuactors.context.locks import Lock
 from rcuactors.engine.choice import Timed
+from rcuactors.eras import ERAS
 from rcuactors.explore.random import Random
 from rcuactors.kvfree.parts.batching import whole_batch
 from rcuactors.lab import contexts as lab
@@ -79,7 +80,7 @@ class Program:
         k, rng = self.k, random.Random(seed)
         for _ in range(4):
             with k.rcu_reader():
-                await k._thread.spend(rng.randrange(1, 3_000_000))
+                await k.machine.current.spend(rng.randrange(1, 3_000_000))
             await k.usleep_range(rng.randrange(1, 20_000), 20_000)
 
     async def main(self, seed: int, cpus: int) -> None:
@@ -114,7 +115,7 @@ def ran(seed: int, cpus: int, kernel: str, build: str, strategy: str) -> tuple[R
 @given(
     seed=st.integers(0, 1 << 30),
     cpus=st.integers(1, 3),
-    kernel=st.sampled_from(["v5.9", "v5.11", "v6.1-stable"]),
+    kernel=st.sampled_from(list(ERAS)),
     build=st.sampled_from(sorted(SETTINGS)),
     strategy=st.sampled_from(["timed", "random"]),
 )

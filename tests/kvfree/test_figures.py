@@ -37,7 +37,7 @@ def test_a_sorted_array_at_once_is_the_same_as_one_by_one(starts: list[int], lat
     at_once.add_sorted(now, sorted(starts), lambda start: start)
     for start in starts:
         one_by_one.add(now - start)
-    assert at_once._buckets == one_by_one._buckets
+    assert at_once.buckets == one_by_one.buckets
     assert (at_once.count, at_once.maximum) == (one_by_one.count, one_by_one.maximum)
 
 
@@ -58,7 +58,7 @@ def test_memory_does_not_grow_with_the_count() -> None:
     histogram = Latencies()
     histogram.add_sorted(10_000_000, range(0, 10_000_000, 7), lambda start: start)
     assert histogram.count > 1_000_000
-    assert len(histogram._buckets) < 64 * 24
+    assert len(histogram.buckets) < 64 * 24
 
 
 @pytest.mark.parametrize("sizes", [[510] * 3 + [7], [1] * 2500])

@@ -19,7 +19,7 @@ def watched(script, **settings: str) -> tuple[Result, list[Event]]:
 
 
 def krc(k: Kernel) -> Krc:
-    return k._machine.kvfree.krc(0)
+    return k.machine.kvfree.krc(0)
 
 
 @pytest.mark.parametrize("cached", ["0", "5"])
@@ -43,9 +43,9 @@ def test_a_one_argument_caller_gets_its_page_itself(cached: str) -> None:
 
 def test_without_a_page_it_waits_for_a_grace_period_and_asks_for_a_refill() -> None:
     async def script(k: Kernel) -> None:
-        k._machine.pages.inject_failures(False)
+        k.machine.pages.inject_failures(False)
         p = await k.kmalloc(64)
-        k._machine.pages.inject_failures(True)
+        k.machine.pages.inject_failures(True)
         await k.kvfree_rcu(p)
         assert p.state == 2
 
@@ -77,13 +77,13 @@ def test_309a43165077_the_new_block_is_pushed_whatever_has_come_meanwhile() -> N
     """
 
     async def script(k: Kernel) -> None:
-        pages = k._machine.pages
+        pages = k.machine.pages
         get = pages.get_free_page
         p, q = await k.kmalloc(64), await k.kmalloc(64)
         await k.cold_caches()
 
         async def handler() -> None:
-            krc(k).cache.append(await get(k._thread, GFP_NOWAIT))
+            krc(k).cache.append(await get(k.machine.current, GFP_NOWAIT))
             await k.kvfree_rcu(q, "rcu")
 
         async def get_free_page(*request) -> int | None:

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.eras import ERAS
 from rcuactors.kvfree import krc as krc_module
 from rcuactors.kvfree.krc import Krc, append, keep_page, open_block, take_batch, take_cache, take_cached_page
 from rcuactors.kvfree.parts import batching, counting
@@ -39,7 +40,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
     """Call `look` while a CPU has blocks, a list, cached pages and a batch that waits; and an object for more."""
 
     async def script(k: Kernel) -> None:
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         while len(krcp.cache) < 5:
             krcp.cache.append(await k.get_free_page())
 
@@ -50,7 +51,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
         await k.kthread_run(reader, cpu=1)
         await k.usleep_range(100, 100)
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        await k._machine.kvfree.monitor.kfree_rcu_monitor(k._cpu, krcp)
+        await k.machine.kvfree.monitor.kfree_rcu_monitor(k.machine.this_cpu, krcp)
         for _ in range(3):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         await k.kvfree_rcu(await k.vmalloc(64), "rcu")
@@ -66,7 +67,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
     assert looked
 
 
-KERNELS = pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.1-stable"])
+KERNELS = pytest.mark.parametrize("kernel", list(ERAS))
 
 
 @KERNELS
@@ -107,7 +108,7 @@ def test_the_delay_is_a_function_of_the_count_and_the_pending_timer() -> None:
 
     def look(k: Kernel, krcp: Krc, _item: Any) -> None:
         copy = krcp.copy()
-        mine = k._machine.kvfree.arming.of(copy)
+        mine = k.machine.kvfree.arming.of(copy)
         assert delay_wanted(copy, mine, timing, 100, pending=False) == 1250
         assert (mine.monitor_expires, copy.settled) == (1350, 509)
         assert delay_wanted(copy, mine, timing, 200, pending=True) is None

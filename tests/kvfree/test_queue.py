@@ -22,7 +22,7 @@ def named(events: list[Event], name: str) -> list[Event]:
 
 async def warm(k: Kernel, pages: int = 5) -> None:
     """Fill this CPU's cache, as a burst and some quiet do."""
-    krcp = k._machine.kvfree.krc(k.smp_processor_id())
+    krcp = k.machine.kvfree.krc(k.smp_processor_id())
     while len(krcp.cache) < pages:
         krcp.cache.append(await k.get_free_page())
 
@@ -63,7 +63,7 @@ def test_slab_blocks_then_vmalloc_blocks_then_the_list_last_in_first_out() -> No
             await k.kvfree_rcu(p, "rcu")
         # Fill up both blocks, so that the rest finds no page.
         k.local_irq_disable()
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         krcp.blocks[0][-1].records, kept = krcp.blocks[0][-1].records * 255, krcp.blocks[0][-1].records
         assert len(krcp.blocks[0][-1].records) == 510
         for p in objects[512:]:
@@ -124,7 +124,7 @@ def test_two_batches_wait_for_grace_periods_and_a_third_has_to_wait_for_one_of_t
             with k.rcu_reader():
                 await k.udelay(400_000)
 
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         await warm(k)
         await k.kthread_run(reader, cpu=1)
         await k.usleep_range(100, 100)
@@ -135,7 +135,7 @@ def test_two_batches_wait_for_grace_periods_and_a_third_has_to_wait_for_one_of_t
             assert filled == [True, count >= 1]
         # The monitor tries again every 20 ms, and the objects stay where they are.
         assert len(krcp.blocks[0][0].records) == 10
-        assert k._machine.kvfree.arming.of(krcp).monitor_todo
+        assert k.machine.kvfree.arming.of(krcp).monitor_todo
 
     result, _ = watched(script)
     assert result.clean
@@ -152,19 +152,19 @@ def test_when_the_second_batch_takes_what_the_first_could_not_the_monitor_runs_o
             with k.rcu_reader():
                 await k.udelay(150_000)
 
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         await warm(k)
         await k.kthread_run(reader, cpu=1)
         await k.usleep_range(100, 100)
         await free_objects(k, 10)
         await k.msleep(32)
-        assert (k._machine.kvfree.arming.of(krcp).monitor_todo, k._machine.kvfree.figures.monitor_runs) == (False, 1)
+        assert (k.machine.kvfree.arming.of(krcp).monitor_todo, k.machine.kvfree.figures.monitor_runs) == (False, 1)
         await free_objects(k, 10)
         await k.msleep(22)
         assert not krcp.anything_queued()
-        assert (k._machine.kvfree.arming.of(krcp).monitor_todo, k._machine.kvfree.figures.monitor_runs) == (True, 2)
+        assert (k.machine.kvfree.arming.of(krcp).monitor_todo, k.machine.kvfree.figures.monitor_runs) == (True, 2)
         await k.msleep(40)
-        assert (k._machine.kvfree.arming.of(krcp).monitor_todo, k._machine.kvfree.figures.monitor_runs) == (False, 3)
+        assert (k.machine.kvfree.arming.of(krcp).monitor_todo, k.machine.kvfree.figures.monitor_runs) == (False, 3)
 
     assert watched(script)[0].clean
 
@@ -260,9 +260,9 @@ def test_the_one_argument_form_without_a_block_waits_a_grace_period(kernel: str)
     async def script(k: Kernel) -> None:
         await k.cold_caches()
         p = await k.kmalloc(64)
-        before = k._machine.gp.completed
+        before = k.machine.gp.completed
         await k.kvfree_rcu(p)
-        assert k._machine.gp.completed > before
+        assert k.machine.gp.completed > before
         assert p.state == 2
 
     result, _ = watched(script, kernel, fail_page_alloc="0", PREEMPT_RT="y")

@@ -27,7 +27,7 @@ def test_cold_the_first_object_goes_to_the_list_and_exactly_rcu_min_cached_objs_
         await k.cold_caches()
         p = await k.kmalloc(64)
         await k.kvfree_rcu(p, "rcu")
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         assert krcp.head == [p]
         await k.msleep(1)
         assert k.cached_pages() == int(cached)
@@ -86,7 +86,7 @@ def test_in_atomic_context_the_whole_burst_falls_back_with_one_refill(run_in, co
         later = [await k.kmalloc(64) for _ in range(1100)]
         await k.cold_caches()
         await run_in(k, context, lambda: burst(k, objects))
-        assert k._machine.kvfree.figures.fallbacks_list == 1100
+        assert k.machine.kvfree.figures.fallbacks_list == 1100
         await k.msleep(100)
         await burst(k, later)
 
@@ -115,17 +115,17 @@ def test_one_refill_is_in_flight_at_a_time() -> None:
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(50)]
         await k.cold_caches()
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         k.preempt_disable()
         await burst(k, objects)
         # The timer has fired in between, the worker cannot run yet.
         await k.udelay(100)
-        assert k._machine.kvfree.refill.of(krcp).work_in_progress
+        assert k.machine.kvfree.refill.of(krcp).work_in_progress
         assert krcp.page_work.work.pending
         await burst(k, [await k.kmalloc(64)])
         await k.preempt_enable()
         await k.msleep(1)
-        assert not k._machine.kvfree.refill.of(krcp).work_in_progress
+        assert not k.machine.kvfree.refill.of(krcp).work_in_progress
 
     result, _ = watched(script)
     assert result.clean
@@ -171,14 +171,14 @@ def test_a_page_that_fails_does_not_end_the_refill() -> None:
 def test_an_injected_failure_of_every_page_leaves_the_list_and_the_grace_period() -> None:
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(5)]
-        k._machine.pages.inject_failures(True)
+        k.machine.pages.inject_failures(True)
         await burst(k, objects[:4])
         await k.kvfree_rcu(objects[4])
         await k.msleep(100)
 
     async def rig(k: Kernel) -> None:
         # The slab gets its page before the failures begin.
-        k._machine.pages.inject_failures(False)
+        k.machine.pages.inject_failures(False)
         await script(k)
 
     result, _ = watched(rig, fail_page_alloc="100")
@@ -195,7 +195,7 @@ def test_pages_that_came_back_meanwhile_are_refused_and_given_back() -> None:
     """
 
     async def script(k: Kernel) -> None:
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         await k.cold_caches()
         k.preempt_disable()
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
@@ -235,7 +235,7 @@ def test_slab_and_vmalloc_channels_each_need_a_block() -> None:
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         await k.msleep(1)
         await burst(k, [slab, area])
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         assert [len(chain[0].records) for chain in krcp.blocks] == [1, 1]
 
     result, _ = watched(script)

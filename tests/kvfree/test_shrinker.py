@@ -11,7 +11,7 @@ KERNELS = ["v5.9", "v5.11"]
 
 
 def shrinker(k: Kernel) -> Shrinker:
-    (found,) = k._machine.pages.reclaim.shrinkers
+    (found,) = k.machine.pages.reclaim.shrinkers
     return found
 
 
@@ -26,10 +26,10 @@ def test_count_is_the_sum_over_all_cpus(kernel: str) -> None:
     async def script(k: Kernel) -> None:
         rcu = shrinker(k)
         assert rcu.name == "rcu-kfree"
-        assert await rcu.count(k._thread) == 0
+        assert await rcu.count(k.machine.current) == 0
         await queue(k, 30)
         await k.kthread_join(await k.kthread_run(queue, k, 12, cpu=1))
-        assert await rcu.count(k._thread) == 42
+        assert await rcu.count(k.machine.current) == 42
 
     assert run(scenario()(script), RunOptions(kernel=kernel)).clean
 
@@ -40,13 +40,13 @@ def test_scan_starts_batches_until_it_has_scanned_enough(kernel: str) -> None:
         rcu = shrinker(k)
         await queue(k, 30)
         await k.kthread_join(await k.kthread_run(queue, k, 12, cpu=1))
-        assert await rcu.scan(k._thread, 30) == 30
-        krcs = k._machine.kvfree.all_krcs()
+        assert await rcu.scan(k.machine.current, 30) == 30
+        krcs = k.machine.kvfree.all_krcs()
         assert [krcp.count for krcp in krcs] == [0, 12]
-        assert [k._machine.kvfree.arming.of(krcp).monitor_todo for krcp in krcs] == [False, True]
-        assert await rcu.scan(k._thread, 30) == 12
-        assert await rcu.count(k._thread) == 0
-        assert await rcu.scan(k._thread, 30) is None  # SHRINK_STOP
+        assert [k.machine.kvfree.arming.of(krcp).monitor_todo for krcp in krcs] == [False, True]
+        assert await rcu.scan(k.machine.current, 30) == 12
+        assert await rcu.count(k.machine.current) == 0
+        assert await rcu.scan(k.machine.current, 30) is None  # SHRINK_STOP
 
     result = run(scenario()(script), RunOptions(kernel=kernel))
     assert result.clean
@@ -57,7 +57,7 @@ def test_what_the_shrinker_drained_does_not_wait_for_the_monitor() -> None:
     async def script(k: Kernel, scan: bool = False) -> None:
         await queue(k, 10)
         if scan:
-            await shrinker(k).scan(k._thread, 100)
+            await shrinker(k).scan(k.machine.current, 100)
 
     late = run(scenario()(script)).latency_ns["max"]
     early = run(scenario()(script), scan="y").latency_ns["max"]
@@ -66,15 +66,15 @@ def test_what_the_shrinker_drained_does_not_wait_for_the_monitor() -> None:
 
 def test_the_armed_monitor_finds_nothing_to_do_and_a_new_call_uses_its_timer() -> None:
     async def script(k: Kernel) -> None:
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         await queue(k, 10)
         expires = krcp.monitor_work.timer.expires
         await k.msleep(4)
-        await shrinker(k).scan(k._thread, 100)
-        assert not k._machine.kvfree.arming.of(krcp).monitor_todo
+        await shrinker(k).scan(k.machine.current, 100)
+        assert not k.machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.monitor_work.timer.pending
         await queue(k, 5)
-        assert k._machine.kvfree.arming.of(krcp).monitor_todo
+        assert k.machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.monitor_work.timer.expires == expires
 
     result = run(scenario()(script))
@@ -90,8 +90,8 @@ def test_v5_11_leaves_its_cached_pages_out_of_the_shrinkers_sight() -> None:
         await queue(k, 1)
         await k.msleep(100)
         assert k.cached_pages() == 5
-        assert await shrinker(k).count(k._thread) == 0
-        assert await shrinker(k).scan(k._thread, 100) is None
+        assert await shrinker(k).count(k.machine.current) == 0
+        assert await shrinker(k).scan(k.machine.current, 100) is None
         assert k.cached_pages() == 5
 
     assert run(scenario()(script)).clean

@@ -20,7 +20,7 @@ SETTINGS = [{}, {"PROVE_RAW_LOCK_NESTING": "y"}, {"PREEMPT_RT": "y"}]
 
 
 async def warm(k: Kernel) -> None:
-    krcp = k._machine.kvfree.krc(0)
+    krcp = k.machine.kvfree.krc(0)
     while len(krcp.cache) < 4:
         krcp.cache.append(await k.get_free_page())
 
@@ -32,7 +32,7 @@ async def new_memory_after_an_old_grace_period(k: Kernel) -> None:
     vmalloc object that it holds is retired, and the monitor drops it into the same batch, whose work is pending: no
     second grace period is asked for.
     """
-    gp = k._machine.gp
+    gp = k.machine.gp
     shared = await k.vmalloc(64)
     await warm(k)
 
@@ -56,7 +56,7 @@ async def new_memory_after_an_old_grace_period(k: Kernel) -> None:
     await k.usleep_range(100, 100)
     await k.kvfree_rcu(shared, "rcu")
     await k.msleep(40)
-    krcp = k._machine.kvfree.krc(0)
+    krcp = k.machine.kvfree.krc(0)
     assert krcp.batches[0].blocks[0]
     assert krcp.batches[0].blocks[1]
 
@@ -134,11 +134,11 @@ async def put_off_into_an_old_grace_period(k: Kernel) -> None:
     object is put off to the irq_work, whose thread preempts that task, finds the sheaf busy, and hands the object to
     the ordinary kvfree_rcu(). The monitor drops it into the waiting batch; that grace period is older than the section.
     """
-    machine = k._machine
+    machine = k.machine
     gp, kvfree = machine.gp, machine.kvfree
     area, p = await k.vmalloc(64), await k.kmalloc(64)
     await warm(k)
-    sheaf_lock = kvfree.source.layer.of(k._cpu, p.home.cache).lock
+    sheaf_lock = kvfree.source.layer.of(k.machine.this_cpu, p.home.cache).lock
 
     async def early() -> None:
         with k.rcu_reader():
@@ -148,10 +148,10 @@ async def put_off_into_an_old_grace_period(k: Kernel) -> None:
         async def handler() -> None:
             await k.kvfree_rcu(p, "rcu")
 
-        await machine.system.locks.spin_lock(k._thread, sheaf_lock)
+        await machine.system.locks.spin_lock(k.machine.current, sheaf_lock)
         await k.raise_irq(handler)
         await k.udelay(300_000)
-        await machine.system.locks.spin_unlock(k._cpu, sheaf_lock)
+        await machine.system.locks.spin_unlock(k.machine.this_cpu, sheaf_lock)
 
     await k.kthread_run(early, cpu=1)
     await k.usleep_range(100, 100)
@@ -191,14 +191,14 @@ def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(ker
 
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(510 * 8)]
-        kvfree = k._machine.kvfree
+        kvfree = k.machine.kvfree
         krcp = kvfree.krc(0)
         await k.cold_caches()
 
         async def shrink() -> None:
             await k.cold_caches()
-            (rcu,) = k._machine.pages.reclaim.shrinkers
-            await rcu.scan(k._thread, 10_000)
+            (rcu,) = k.machine.pages.reclaim.shrinkers
+            await rcu.scan(k.machine.current, 10_000)
 
         for _ in range(8):
             krcp.cache.append(await k.get_free_page())
@@ -215,8 +215,8 @@ def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(ker
 
 async def some_channels_move(k: Kernel) -> int:
     """Both batches hold slab objects: seven new ones stay, the vmalloc object moves. What the count says then."""
-    krcp = k._machine.kvfree.krc(0)
-    (rcu,) = k._machine.pages.reclaim.shrinkers
+    krcp = k.machine.kvfree.krc(0)
+    (rcu,) = k.machine.pages.reclaim.shrinkers
     area = await k.vmalloc(64)
     await warm(k)
 
@@ -232,10 +232,10 @@ async def some_channels_move(k: Kernel) -> int:
     for _ in range(7):
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
     await k.kvfree_rcu(area, "rcu")
-    assert await rcu.count(k._thread) == 8
+    assert await rcu.count(k.machine.current) == 8
     await k.msleep(60)
     assert len(krcp.blocks[0][0].records) == 7
-    return await rcu.count(k._thread)
+    return await rcu.count(k.machine.current)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -256,7 +256,7 @@ def test_ee6ddf58475c_the_refill_worker_invokes_the_oom_killer() -> None:
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
         await k.user_process("victim", 100)
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         pages = []
         while zone.free > zone.watermark_min - zone.batch:
             pages.append(await k.get_free_page(GFP_ATOMIC))

@@ -27,19 +27,19 @@ def watched(script, *, early_boot: bool = False, **settings: str) -> tuple[Resul
 
 
 def krc(k: Kernel, cpu: int = 0) -> Krc:
-    return k._machine.kvfree.krc(cpu)
+    return k.machine.kvfree.krc(cpu)
 
 
 def expiry(k: Kernel) -> int:
-    return k._machine.kvfree.arming.of(krc(k)).monitor_expires
+    return k.machine.kvfree.arming.of(krc(k)).monitor_expires
 
 
 def refilling(k: Kernel, cpu: int = 0) -> Refilling:
-    return k._machine.kvfree.refill.of(krc(k, cpu))
+    return k.machine.kvfree.refill.of(krc(k, cpu))
 
 
 def shrinker(k: Kernel) -> Shrinker:
-    (found,) = k._machine.pages.reclaim.shrinkers
+    (found,) = k.machine.pages.reclaim.shrinkers
     return found
 
 
@@ -123,14 +123,14 @@ def test_an_object_between_the_monitors_wake_up_and_its_run_arms_it_again() -> N
     async def script(k: Kernel) -> None:
         objects = [await k.kmalloc(64) for _ in range(3)]
         await warm(k)
-        run_monitor = k._machine.kvfree.monitor.kfree_rcu_monitor
+        run_monitor = k.machine.kvfree.monitor.kfree_rcu_monitor
 
         async def late(cpu, krcp: Krc) -> None:
             if objects:
                 await k.kvfree_rcu(objects.pop(), "rcu")
             await run_monitor(cpu, krcp)
 
-        monitor = k._machine.kvfree.monitor
+        monitor = k.machine.kvfree.monitor
         monitor.kfree_rcu_monitor = late  # type: ignore[method-assign]
         await burst(k, [objects.pop()])
         await k.msleep(5300)
@@ -148,7 +148,7 @@ def test_5da7cb193db3_a_batch_that_waits_takes_nothing_more(settings: dict[str, 
     """The interleaving that frees new memory after an old grace period on v5.11 is harmless here."""
 
     async def script(k: Kernel) -> None:
-        kvfree, gp, cpu = k._machine.kvfree, k._machine.gp, k._cpu
+        kvfree, gp, cpu = k.machine.kvfree, k.machine.gp, k.machine.this_cpu
         shared = await k.vmalloc(64)
         await warm(k)
 
@@ -183,7 +183,7 @@ def test_5da7cb193db3_a_batch_that_waits_takes_nothing_more(settings: dict[str, 
 
 def test_with_both_batches_busy_the_monitor_tries_again_after_the_delay() -> None:
     async def script(k: Kernel) -> None:
-        monitor, cpu = k._machine.kvfree.monitor, k._cpu
+        monitor, cpu = k.machine.kvfree.monitor, k.machine.this_cpu
 
         async def reader() -> None:
             with k.rcu_reader():
@@ -212,7 +212,7 @@ def test_the_refill_asks_for_pages_that_never_invoke_the_oom_killer() -> None:
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
         await k.user_process("victim", 100)
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         pages = []
         while zone.free > zone.watermark_min - zone.batch:
             pages.append(await k.get_free_page(GFP_ATOMIC))
@@ -236,7 +236,7 @@ def test_reclaims_count_puts_off_the_next_refill_of_every_cpu_and_has_it_get_one
 
     async def script(k: Kernel) -> None:
         krc(k)
-        assert await shrinker(k).count(k._thread) == 0
+        assert await shrinker(k).count(k.machine.current) == 0
 
         async def miss() -> None:
             me = k.smp_processor_id()
@@ -266,7 +266,7 @@ def test_reclaims_count_puts_off_the_next_refill_of_every_cpu_and_has_it_get_one
 def test_the_delay_in_jiffies_is_rounded_up(msec: str, hz: str, jiffies: str) -> None:
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
-        await shrinker(k).count(k._thread)
+        await shrinker(k).count(k.machine.current)
         await burst(k, [p])
 
     _, events = watched(script, HZ=hz, rcu_delay_page_cache_fill_msec=msec)
@@ -278,7 +278,7 @@ def test_a_delay_of_0_queues_the_work_under_the_callers_locks() -> None:
 
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
-        await shrinker(k).count(k._thread)
+        await shrinker(k).count(k.machine.current)
         flags = await k.raw_spin_lock_irqsave(k.this_rq_lock())
         await k.kvfree_rcu(p, "rcu")
         await k.raw_spin_unlock_irqrestore(k.this_rq_lock(), flags)
@@ -307,7 +307,7 @@ def test_without_a_look_of_reclaim_the_refill_is_that_of_v5_11() -> None:
 
 def test_the_shrinker_sees_and_takes_the_cached_pages_and_runs_the_monitor() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         objects = [await k.kmalloc(64) for _ in range(7)]
         k.preempt_disable()
         await burst(k, objects)
@@ -315,13 +315,13 @@ def test_the_shrinker_sees_and_takes_the_cached_pages_and_runs_the_monitor() -> 
         await k.msleep(1)
         in_use = len(zone.in_use)
         assert k.cached_pages() == 5
-        assert await shrinker(k).count(k._thread) == 12
-        assert await shrinker(k).scan(k._thread, 100) == 12
+        assert await shrinker(k).count(k.machine.current) == 12
+        assert await shrinker(k).scan(k.machine.current, 100) == 12
         assert (k.cached_pages(), in_use - len(zone.in_use)) == (0, 5)
         assert krc(k).count == 0
         assert krc(k).batches[0].busy()
-        assert await shrinker(k).count(k._thread) == 0
-        assert await shrinker(k).scan(k._thread, 100) is None  # SHRINK_STOP
+        assert await shrinker(k).count(k.machine.current) == 0
+        assert await shrinker(k).scan(k.machine.current, 100) is None  # SHRINK_STOP
 
     result, _ = watched(script)
     assert result.clean
@@ -337,7 +337,7 @@ def test_scanning_stops_when_it_has_scanned_enough() -> None:
 
         for cpu in (0, 1):
             await k.kthread_join(await k.kthread_run(queue, cpu=cpu))
-        assert await shrinker(k).scan(k._thread, 12) == 12
+        assert await shrinker(k).scan(k.machine.current, 12) == 12
         assert [krc(k, cpu).count for cpu in (0, 1)] == [0, 12]
 
     assert run(scenario()(script), V6_1, rcu_min_cached_objs="0").clean

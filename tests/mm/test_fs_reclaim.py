@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, Run, RunOptions, run, scenario
+from rcuactors.eras import ERAS
 from rcuactors.mm.reclaim import Shrinker
 
-KERNELS = ["v5.9", "v5.11", "v6.1-stable"]
+KERNELS = list(ERAS)
 CHECKS = {"DEBUG_ATOMIC_SLEEP": "y", "PROVE_RAW_LOCK_NESTING": "y"}
 WAYS = ["get_free_page", "kmalloc", "vmalloc"]
 
@@ -114,15 +115,15 @@ def test_a_lock_of_a_shrinker_must_not_be_held_when_memory_is_asked_for() -> Non
         async def scan(_cpu, _nr: int) -> int | None:
             return None
 
-        reclaim = k._machine.pages.reclaim
+        reclaim = k.machine.pages.reclaim
         reclaim.shrinkers.append(Shrinker("test", count, scan))
         if first:
-            await reclaim.try_to_free_pages(k._thread)
+            await reclaim.try_to_free_pages(k.machine.current)
         await k.mutex_lock(mutex)
         await k.kfree(await k.kmalloc(64))
         await k.mutex_unlock(mutex)
         if not first:
-            await reclaim.try_to_free_pages(k._thread)
+            await reclaim.try_to_free_pages(k.machine.current)
 
     for first in ("n", "y"):
         result = run(scenario()(script), first=first)
@@ -143,12 +144,12 @@ def test_who_reclaims_does_not_take_it_again() -> None:
             return None
 
         mutex = k.mutex("M")
-        reclaim = k._machine.pages.reclaim
+        reclaim = k.machine.pages.reclaim
         reclaim.shrinkers.append(Shrinker("test", count, scan))
-        await reclaim.try_to_free_pages(k._thread)
+        await reclaim.try_to_free_pages(k.machine.current)
         # A request that may not enter file systems reclaims without it.
-        await reclaim.try_to_free_pages(k._thread, Gfp.DIRECT_RECLAIM)
-        assert not k._cpu.ctx.held
+        await reclaim.try_to_free_pages(k.machine.current, Gfp.DIRECT_RECLAIM)
+        assert not k.machine.this_cpu.ctx.held
 
     assert run(scenario()(script)).clean
 
@@ -162,8 +163,8 @@ def test_kswapd_holds_it() -> None:
         async def scan(_cpu, _nr: int) -> int | None:
             return None
 
-        zone = k._machine.pages.zone
-        k._machine.pages.reclaim.shrinkers.append(Shrinker("test", count, scan))
+        zone = k.machine.pages.zone
+        k.machine.pages.reclaim.shrinkers.append(Shrinker("test", count, scan))
         await k.read_file(zone.free - zone.watermark_low)
         await k.free_page(await k.get_free_page(GFP_NOWAIT))
         await k.msleep(20)

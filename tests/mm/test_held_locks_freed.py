@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.eras import ERAS
 
 
-@pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.1-stable"])
+@pytest.mark.parametrize("kernel", list(ERAS))
 @pytest.mark.parametrize("way", ["kfree", "kfree_bulk", "vfree", "kvfree"])
 @pytest.mark.parametrize("held", ["inside", "beside", "released"])
 def test_only_a_lock_inside_that_this_thread_holds_is_reported(kernel: str, way: str, held: str) -> None:

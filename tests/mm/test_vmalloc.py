@@ -9,7 +9,7 @@ from rcuactors import BadInput, Kernel, RunOptions, run, scenario
 
 def test_it_takes_whole_pages_and_gives_them_back() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         before = len(zone.in_use)
         p = await k.vmalloc(10_000)
         assert len(zone.in_use) - before == 3
@@ -28,7 +28,7 @@ def test_it_takes_whole_pages_and_gives_them_back() -> None:
 @pytest.mark.parametrize("where", ["hardirq", "softirq", "bh off"])
 def test_vfree_in_an_interrupt_is_left_to_a_work(kernel: str, rt: str, where: str) -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         before = len(zone.in_use)
         areas = [await k.vmalloc(4096) for _ in range(5)]
 
@@ -103,7 +103,7 @@ def test_other_sizes_are_bad_input(size: int) -> None:
 
 def test_a_failure_in_the_middle_gives_everything_back() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         before = len(zone.in_use)
         failures = 0
         for _ in range(30):

@@ -1,4 +1,4 @@
-"""call_rcu(), synchronize_rcu(), rcu_barrier(), queue_rcu_work() (rcuactors/rcu/callbacks.py)."""
+"""call_rcu(), synchronize_rcu(), rcu_barrier(), queue_rcu_work() (rcuactors/rcu/)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from rcuactors import Kernel, Run, RunOptions, run, scenario
 from rcuactors.kernel.workqueue import Work
-from rcuactors.rcu.callbacks import BLIMIT, RcuWork
+from rcuactors.rcu.callbacks import BLIMIT
+from rcuactors.rcu.rcu_work import RcuWork
 
 MS = 1_000_000
 CONFIGS = [{}, {"PREEMPT_RT": "y"}, {"PREEMPT": "n"}]
@@ -20,7 +21,7 @@ def test_callbacks_come_in_order_in_softirq_after_a_grace_period(settings: dict[
         def callback(number: int):
             async def fn() -> None:
                 assert k.in_serving_softirq()
-                assert k._machine.gp.completed >= 1
+                assert k.machine.gp.completed >= 1
                 order.append(number)
 
             return fn
@@ -47,19 +48,19 @@ def test_synchronize_rcu_waits_for_a_reader_on_every_cpu(settings: dict[str, str
         for cpu in range(1, readers + 1):
             await k.kthread_run(reader, cpu=cpu)
         await k.udelay(100)
-        before = k._machine.gp.completed
+        before = k.machine.gp.completed
         await k.synchronize_rcu()
         assert len(ended) == readers
         # PREEMPT=n on one CPU: whoever may sleep has no reader beside it (rcu_blocking_is_gp()).
         at_once = nr_cpus == "1" and settings.get("PREEMPT") == "n"
-        assert k._machine.gp.completed >= before + (0 if at_once else 1)
+        assert k.machine.gp.completed >= before + (0 if at_once else 1)
 
     assert run(scenario()(script), nr_cpus=nr_cpus, **settings).clean
 
 
 def test_a_grace_period_that_runs_already_is_not_enough() -> None:
     async def script(k: Kernel) -> None:
-        machine = k._machine
+        machine = k.machine
         ended: list[str] = []
 
         async def reader(name: str, us: int) -> None:
@@ -154,10 +155,10 @@ def test_rcu_barrier_needs_no_grace_period_of_its_own() -> None:
             pass
 
         await k.call_rcu(callback)
-        while not k._machine.gp.gp_seq & 3:
+        while not k.machine.gp.gp_seq & 3:
             await k.usleep_range(500, 500)
         await k.rcu_barrier()
-        assert k._machine.gp.completed == 1
+        assert k.machine.gp.completed == 1
 
     assert run(scenario()(script)).clean
 
@@ -191,7 +192,7 @@ def test_an_idle_cpu_with_callbacks_keeps_its_tick_and_loses_it_afterwards() -> 
             await k.call_rcu(callback)
 
         await k.kthread_join(await k.kthread_run(queue, cpu=1))
-        ticks = k._system.ticks
+        ticks = k.machine.system.ticks
         before = ticks.count
         await k.msleep(40)
         busy = ticks.count - before
@@ -239,15 +240,15 @@ def test_queue_rcu_work_while_pending_asks_for_no_second_grace_period() -> None:
 
     async def script(k: Kernel) -> None:
         async def fn(_cpu) -> None:
-            ran.append(k._machine.gp.completed)
+            ran.append(k.machine.gp.completed)
 
         rwork = RcuWork(Work("rwork", fn))
-        callbacks = k._machine.callbacks
-        assert await callbacks.queue_rcu_work(k._cpu, k.system_wq, rwork)
-        assert not await callbacks.queue_rcu_work(k._cpu, k.system_wq, rwork)
+        works = k.machine.kvfree.rcu_works
+        assert await works.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
+        assert not await works.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
         await k.msleep(100)
         assert ran == [1]
-        assert await callbacks.queue_rcu_work(k._cpu, k.system_wq, rwork)
+        assert await works.queue_rcu_work(k.machine.this_cpu, k.system_wq, rwork)
 
     assert run(scenario()(script)).clean
     assert ran == [1, 2]

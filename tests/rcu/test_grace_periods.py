@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcuactors import Kernel, Run, RunOptions, ViolationKind, run, scenario
+from rcuactors.engine.actor import Message
 from rcuactors.engine.choice import Timed
 from rcuactors.explore.random import Random
+from rcuactors.kernel.cpu import Cpu
 from rcuactors.rcu.gp import GracePeriodMachine
 from rcuactors.rcu.messages import ReaderBlocked
 from rcuactors.rcu.readers import ReadSide
@@ -29,7 +31,7 @@ KERNELS = {"plain": {}, "rt": {"PREEMPT_RT": "y"}, "none": {"PREEMPT": "n"}}
 async def burn(k: Kernel, us: int) -> None:
     """Be busy, in thirty steps instead of one a microsecond."""
     for _ in range(30):
-        await k._thread.spend(us * 1000 // 30)
+        await k.machine.current.spend(us * 1000 // 30)
 
 
 @attrs.define
@@ -92,7 +94,7 @@ class Torture:
                 await k.synchronize_rcu()
                 await k.kfree(old)
             else:
-                k._machine.oracle.retired(old, k.now)
+                k.machine.oracle.retired(old, k.now)
                 await k.call_rcu(lambda gone=old: k.kfree(gone), name="free")
             await k.usleep_range(plan.randrange(1, 3000), 3000)
 
@@ -150,39 +152,36 @@ def finds_use_after_free(kernel: str = "plain", cpus: int = 2) -> bool:
     return False
 
 
-def test_a_machine_that_forgets_blocked_readers_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    take = GracePeriodMachine._take
-    monkeypatch.setattr(
-        GracePeriodMachine,
-        "_take",
-        lambda self, message: None if isinstance(message, ReaderBlocked) else take(self, message),
-    )
+class ForgetsBlockedReaders(GracePeriodMachine):
+    def _take(self, message: Message) -> None:
+        if not isinstance(message, ReaderBlocked):
+            super()._take(message)
+
+
+class AsksNobody(GracePeriodMachine):
+    def _start(self) -> None:
+        super()._start()
+        self._waiting.clear()
+        self._blockers.clear()
+
+
+@pytest.mark.parametrize("planted", [ForgetsBlockedReaders, AsksNobody])
+def test_a_machine_with_a_fault_is_caught(planted: type[GracePeriodMachine], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcuactors.machine.GracePeriodMachine", planted)
     assert finds_use_after_free()
+
+
+class ReportsAtEveryTick(ReadSide):
+    """Also at one that interrupted a reader."""
+
+    def _tick(self, cpu: Cpu) -> None:
+        self.report(cpu)
 
 
 @pytest.mark.parametrize("kernel", ["plain", "rt", "none"])
 def test_a_tick_that_reports_from_inside_a_reader_is_caught(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
-    monkeypatch.setattr(ReadSide, "_tick", ReadSide.report)
-    hooks = ReadSide.__attrs_post_init__
-
-    def post_init(self: ReadSide) -> None:
-        hooks(self)
-        self.system.hooks.on_tick[-1] = self.report
-
-    monkeypatch.setattr(ReadSide, "__attrs_post_init__", post_init)
+    monkeypatch.setattr("rcuactors.machine.ReadSide", ReportsAtEveryTick)
     assert finds_use_after_free(kernel)
-
-
-def test_a_machine_that_asks_nobody_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = GracePeriodMachine._start
-
-    def start_without_asking(self: GracePeriodMachine) -> None:
-        start(self)
-        self._waiting.clear()
-        self._blockers.clear()
-
-    monkeypatch.setattr(GracePeriodMachine, "_start", start_without_asking)
-    assert finds_use_after_free()
 
 
 def test_a_snapshot_that_takes_the_running_grace_period_for_enough_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +229,7 @@ def test_a_reader_that_sleeps_is_waited_for_and_one_that_came_later_is_not() -> 
         await k.kthread_run(reader, "early", 20_000, cpu=1)
         await k.usleep_range(100, 100)
         waiter = await k.kthread_run(k.synchronize_rcu, cpu=0, name="waiter")
-        while not k._machine.gp.gp_seq & 3:
+        while not k.machine.gp.gp_seq & 3:
             await k.usleep_range(100, 100)
         # Two jiffies later the scan has seen that CPU 1 is idle.
         await k.msleep(8)
@@ -253,9 +252,9 @@ def test_a_cpu_that_comes_into_being_in_the_middle_is_not_waited_for() -> None:
         await k.kthread_run(reader, "old", 30_000, cpu=1)
         await k.udelay(100)
         waiter = await k.kthread_run(k.synchronize_rcu, name="waiter")
-        while not k._machine.gp.gp_seq & 3:
+        while not k.machine.gp.gp_seq & 3:
             await k.usleep_range(100, 100)
-        assert 2 not in k._system.cpus
+        assert 2 not in k.machine.system.cpus
         await k.kthread_run(reader, "new", 100_000, cpu=2)
         await k.kthread_join(waiter)
         assert state == ["old"]

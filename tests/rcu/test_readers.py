@@ -1,4 +1,4 @@
-"""Read-side sections of each flavour, and what is said of their misuse (rcuactors/rcu/readers.py, callbacks.py)."""
+"""Read-side sections of each flavour, and what is said of their misuse (rcuactors/rcu/readers.py)."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_the_oracle_knows_each_flavour(flavour: str) -> None:
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
         await enter(k)
-        k._machine.oracle.retired(p, k.now)
+        k.machine.oracle.retired(p, k.now)
         await k.kfree(p)
         await leave(k)
 
@@ -300,12 +300,12 @@ def test_a_grace_period_waits_for_who_holds_an_rt_spinlock() -> None:
 
         async def holder() -> None:
             await k.spin_lock(lock)
-            assert k._cpu.ctx.rcu_nesting == 1
+            assert k.machine.this_cpu.ctx.rcu_nesting == 1
             await k.kthread_run(urgent, cpu=1, urgent=True)
             await k.udelay(100)
             order.append("lets go")
             await k.spin_unlock(lock)
-            assert k._cpu.ctx.rcu_nesting == 0
+            assert k.machine.this_cpu.ctx.rcu_nesting == 0
 
         async def urgent() -> None:
             await k.udelay(30_000)
@@ -331,7 +331,7 @@ def test_a_cpu_that_is_waited_for_long_is_to_reschedule(hz: str, after_ms: int) 
         async def busy() -> None:
             k.preempt_disable()
             began = k.now
-            while not k._cpu.need_resched and k.now < began + 900_000_000:
+            while not k.machine.this_cpu.need_resched and k.now < began + 900_000_000:
                 await k.udelay(100)
             urged.append(k.now)
             await k.preempt_enable()
@@ -352,7 +352,7 @@ def test_a_machine_that_is_quiet_urges_nobody() -> None:
         k.preempt_disable()
         for _ in range(60):
             await k.udelay(10_000)
-            assert not k._cpu.need_resched
+            assert not k.machine.this_cpu.need_resched
         await k.preempt_enable()
 
     assert run(scenario()(script)).clean

@@ -8,40 +8,30 @@ from typing import Any
 import attrs
 import pytest
 
-from rcuactors.config import Config
+from rcuactors import Kernel, run
 from rcuactors.context.violation import Violation, ViolationKind
+from rcuactors.kvfree.figures import CallStatistics
+from rcuactors.runs.counters import Counters
 from rcuactors.runs.result import Result
 
-COUNTERS: dict[str, Any] = {
-    "calls": {"two_argument": {}, "one_argument": {}},
+_NOTHING: dict[str, Any] = {
+    "calls": CallStatistics(two_argument={}, one_argument={}),
     "bulk_frees": {},
-    **dict.fromkeys(
-        (
-            "cache_hits", "cache_misses", "refills_asked", "refills_done", "refill_pages", "refill_pages_refused",
-            "caller_pages", "blocks", "bulk_objects", "vmalloc_freed", "list_freed", "inline_freed",
-            "fallbacks_list", "fallbacks_synchronize", "grace_periods", "pages_allocated", "pages_freed", "peak_pages",
-            "page_allocations_failed", "page_failures_injected", "kswapd_wakeups", "direct_reclaims", "oom_kills",
-            "peak_objects", "peak_bytes",
-        ),
-        0,
-    ),
-}  # fmt: skip
+    "bulk_sizes_in_order": (),
+}
+COUNTERS = Counters(**{field.name: _NOTHING.get(field.name, 0) for field in attrs.fields(Counters)})
 
-EMPTY = Result(
+
+async def nothing(_k: Kernel) -> None:
+    """A run of which there is nothing to show."""
+
+
+EMPTY = attrs.evolve(
+    run(nothing),
     scenario="made_up",
-    kernel="v5.11",
-    design="hrtimer-work",
-    config={**Config().as_settings(), "rcu_min_cached_objs": "5"},
-    strategy="timed",
-    seed=0,
-    costs={},
-    parameters={},
-    violations=(),
-    violation_count=0,
     counters=COUNTERS,
     latency_ns={"count": 0, "p50": None, "p90": None, "p99": None, "max": None},
     end_ns=0,
-    cut_short=False,
     steps=0,
     events=0,
     digest=None,
@@ -53,7 +43,7 @@ def made() -> Callable[..., Result]:
     """Make a result: counters by `counters=`, the rest by name."""
 
     def make(*, counters: dict[str, Any] | None = None, **changes: Any) -> Result:
-        return attrs.evolve(EMPTY, counters=COUNTERS | (counters or {}), **changes)
+        return attrs.evolve(EMPTY, counters=attrs.evolve(COUNTERS, **(counters or {})), **changes)
 
     return make
 

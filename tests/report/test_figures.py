@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from rcuactors.kvfree.figures import CallStatistics
 from rcuactors.report.figures import figure_rows
 from rcuactors.runs.result import Result
 
 Made = Callable[..., Result]
+
+TWO_FORMS = CallStatistics(two_argument={"hardirq": 7, "process": 4000}, one_argument={})
+ONE_FORM = CallStatistics(two_argument={}, one_argument={"process": 3})
 
 
 def test_a_run_in_which_nothing_happened(made: Made) -> None:
@@ -30,12 +34,12 @@ def test_a_run_in_which_nothing_happened(made: Made) -> None:
 @pytest.mark.parametrize(
     ("counters", "label", "text"),
     [
+        ({"calls": TWO_FORMS}, "calls", "4,007 (process 4,000, hardirq 7)"),
         (
-            {"calls": {"two_argument": {"hardirq": 7, "process": 4000}, "one_argument": {}}},
-            "calls",
-            "4,007 (process 4,000, hardirq 7)",
+            {"calls": ONE_FORM},
+            "one-argument calls",
+            "3 (process 3)",
         ),
-        ({"calls": {"two_argument": {}, "one_argument": {"process": 3}}}, "one-argument calls", "3 (process 3)"),
         ({"cache_hits": 1, "cache_misses": 1}, "page cache", "1 hit, 1 miss"),
         ({"refills_asked": 2, "refills_done": 1, "refill_pages": 5}, "refills", "2 asked, 1 done, 5 pages"),
         (
@@ -86,8 +90,7 @@ def test_rows(made: Made, counters: dict[str, object], label: str, text: str) ->
 
 
 def test_calls_of_one_form_only_are_no_calls_of_the_other(made: Made) -> None:
-    counters = {"calls": {"two_argument": {}, "one_argument": {"process": 3}}}
-    assert "calls" not in dict(figure_rows(made(counters=counters)))
+    assert "calls" not in dict(figure_rows(made(counters={"calls": ONE_FORM})))
 
 
 def test_latencies_time_and_digest(made: Made) -> None:

@@ -45,7 +45,7 @@ def test_the_wheels_folder_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path
     _write(package / "_scenarios", "inside.py", GOOD.format(name="inside"))
     _write(package / "_scenarios", "_private.py", "")
     _write(tmp_path / "scenarios", "beside.py", GOOD.format(name="beside"))
-    monkeypatch.setattr(scenarios, "_PACKAGE", package)
+    monkeypatch.setattr(scenarios, "PACKAGE", package)
     assert find_scenarios() == {"inside": package / "_scenarios" / "inside.py"}
     assert load_scenario("inside").about == "a text about it."
 
@@ -55,7 +55,7 @@ def test_a_scenarios_folder_beside_an_installed_package_is_not_ours(
 ) -> None:
     (tmp_path / "scenarios").mkdir()
     _write(tmp_path / "scenarios", "beside.py", GOOD.format(name="beside"))
-    monkeypatch.setattr(scenarios, "_PACKAGE", tmp_path / "rcuactors")
+    monkeypatch.setattr(scenarios, "PACKAGE", tmp_path / "rcuactors")
     assert find_scenarios() == {}
     (tmp_path / "pyproject.toml").touch()
     assert list(find_scenarios()) == ["beside"]

@@ -37,7 +37,7 @@ def dependency(outer_read: int, inner_read: int) -> int:
 
 @attrs.define(eq=False)
 class Edge:
-    """`inner` was taken under `outer`. `kinds` are all the ways seen, `trace` is where it happened first."""
+    """struct lock_list: `inner` was taken under `outer`. `kinds` are the ways seen, `trace` where it was seen first."""
 
     outer: LockClass
     inner: LockClass
@@ -70,7 +70,7 @@ class Step:
 
 
 def add_edge(outer: LockClass, inner: LockClass, kind: int, trace: KeptTrace) -> None:
-    """Remember a dependency."""
+    """add_lock_to_list(): remember a dependency."""
     known = outer.after.get(inner)
     if known is not None:
         known.kinds |= kind
@@ -98,7 +98,7 @@ def search(
     forwards: bool = True,
     skip: Callable[[LockClass], bool] | None = None,
 ) -> Step | None:
-    """The nearest step that matches, over strong paths only; the start counts. None when there is none.
+    """__bfs(): the nearest step that matches, over strong paths only; the start counts. None when there is none.
 
     No path goes through a class to skip.
     """

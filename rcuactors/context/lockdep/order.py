@@ -9,7 +9,7 @@ from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass
 from .graph import Step, search
 
 
-def recursion(
+def check_deadlock(
     stack: Sequence[HeldLock], lock_class: LockClass, read: int, nest: Lock | None
 ) -> tuple[HeldLock | None, bool]:
     """check_deadlock(): the first held lock of the same class, if any; and whether it is serialized.
@@ -26,8 +26,8 @@ def recursion(
     return None, False
 
 
-def circle(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> Step | None:
-    """The path by which `inner` already leads to `outer`, if taking `inner` under `outer` closes a strong circle."""
+def check_noncircular(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> Step | None:
+    """check_noncircular(): the path from `inner` to `outer`, if taking `inner` under `outer` closes a strong circle."""
     return search(
         Step(inner, inner_read == RECURSIVE_READ),
         lambda step: step.lock_class is outer and (outer_read == WRITE or not step.weak),

@@ -47,7 +47,7 @@ def _state(scene: Scene) -> str:
     return f"[HC{int(hard > 0)}[{hard}]:SC{in_softirq}[{soft}]:HE{int(not ctx.irqs_disabled)}:SE{int(enabled)}]"
 
 
-def invalid_wait_context(
+def print_lock_invalid_wait_context(
     scene: Scene, lock_class: LockClass, lock: Lock, site: str, limit: int, trace: Sequence[str]
 ) -> str:
     """print_lock_invalid_wait_context()."""
@@ -65,7 +65,7 @@ def invalid_wait_context(
     )
 
 
-def recursive_locking(
+def print_deadlock_bug(
     scene: Scene, lock: Lock, lock_class: LockClass, site: str, held: HeldLock, trace: Sequence[str]
 ) -> str:
     """print_deadlock_bug(); `held` is the held lock of the same class."""
@@ -94,7 +94,7 @@ def recursive_locking(
     )
 
 
-def circular(
+def print_circular_bug(
     scene: Scene, held: HeldLock, lock: Lock, node: ChainNode, site: str, found: Step, trace: Sequence[str]
 ) -> str:
     """print_circular_bug(); `found` is the held lock's class, reached from the one wanted."""
@@ -142,7 +142,7 @@ def circular(
     )
 
 
-def inconsistent_state(
+def print_usage_bug(
     scene: Scene, lock: Lock, lock_class: LockClass, site: str, conflict: StateConflict, trace: Sequence[str]
 ) -> str:
     """print_usage_bug()."""
@@ -171,7 +171,7 @@ def inconsistent_state(
     )
 
 
-def _irq_scenario(safe: LockClass, middle: LockClass, unsafe: LockClass) -> list[str]:
+def _print_irq_lock_scenario(safe: LockClass, middle: LockClass, unsafe: LockClass) -> list[str]:
     """print_irq_lock_scenario()."""
     through: list[str] = []
     if middle is not unsafe:
@@ -191,7 +191,7 @@ def _irq_scenario(safe: LockClass, middle: LockClass, unsafe: LockClass) -> list
     ]
 
 
-def _dependencies(scene: Scene, found: Step) -> list[str]:
+def _print_shortest_lock_dependencies(scene: Scene, found: Step) -> list[str]:
     """print_shortest_lock_dependencies(): each class of a path and where it was taken under the one before."""
     lines: list[str] = []
     for step in reversed(found.path()):
@@ -200,7 +200,7 @@ def _dependencies(scene: Scene, found: Step) -> list[str]:
     return lines
 
 
-def irq_inversion(
+def print_irq_inversion_bug(
     scene: Scene, lock: Lock, lock_class: LockClass, site: str, conflict: Inversion, trace: Sequence[str]
 ) -> str:
     """print_irq_inversion_bug()."""
@@ -209,10 +209,10 @@ def irq_inversion(
     beside = conflict.found.path()[:2][-1].lock_class
     if conflict.forwards:
         said = f"but this lock took another, {irq}-unsafe lock in the past:"
-        scenario = _irq_scenario(lock_class, beside, other)
+        scenario = _print_irq_lock_scenario(lock_class, beside, other)
     else:
         said = f"but this lock was taken by another, {irq}-safe lock in the past:"
-        scenario = _irq_scenario(other, beside if beside is not other else lock_class, lock_class)
+        scenario = _print_irq_lock_scenario(other, beside if beside is not other else lock_class, lock_class)
     return "\n".join(
         [
             *_head(scene, 56, "WARNING: possible irq lock inversion dependency detected"),
@@ -229,7 +229,7 @@ def irq_inversion(
             *held_locks(scene),
             "",
             "the shortest dependencies between 2nd lock and 1st lock:",
-            *_dependencies(scene, conflict.found),
+            *_print_shortest_lock_dependencies(scene, conflict.found),
             *_tail(scene, trace),
         ]
     )
@@ -241,7 +241,7 @@ def unsafe_order_name(found: UnsafeOrder) -> str:
     return f"{irq}-safe -> {irq}-unsafe"
 
 
-def unsafe_order(
+def print_bad_irq_dependency(
     scene: Scene, held: HeldLock, lock: Lock, node: ChainNode, site: str, found: UnsafeOrder, trace: Sequence[str]
 ) -> str:
     """print_bad_irq_dependency()."""
@@ -275,20 +275,20 @@ def unsafe_order(
             "",
             _INFO,
             "",
-            *_irq_scenario(safe, middle, unsafe),
+            *_print_irq_lock_scenario(safe, middle, unsafe),
             *held_locks(scene),
             "",
             f"the dependencies between {irq}-irq-safe lock and the holding lock:",
-            *_dependencies(scene, found.safe),
+            *_print_shortest_lock_dependencies(scene, found.safe),
             "",
             f"the dependencies between the lock to be acquired and {irq}-irq-unsafe lock:",
-            *_dependencies(scene, found.unsafe),
+            *_print_shortest_lock_dependencies(scene, found.unsafe),
             *_tail(scene, trace),
         ]
     )
 
 
-def nest_lock_not_held(
+def print_lock_nested_lock_not_held(
     scene: Scene, lock: Lock, lock_class: LockClass, site: str, nest: Lock, trace: Sequence[str]
 ) -> str:
     """print_lock_nested_lock_not_held(), which shows the stack twice."""
@@ -309,7 +309,7 @@ def nest_lock_not_held(
     )
 
 
-def bad_unlock(scene: Scene, lock: Lock, site: str, trace: Sequence[str]) -> str:
+def print_unlock_imbalance_bug(scene: Scene, lock: Lock, site: str, trace: Sequence[str]) -> str:
     """print_unlock_imbalance_bug(), which says so too when other locks are held."""
     return "\n".join(
         [
@@ -325,13 +325,13 @@ def bad_unlock(scene: Scene, lock: Lock, site: str, trace: Sequence[str]) -> str
     )
 
 
-def held_at_exit(scene: Scene, trace: Sequence[str]) -> str:
+def print_held_locks_bug(scene: Scene, trace: Sequence[str]) -> str:
     """print_held_locks_bug()."""
     title = f"WARNING: {scene.who} still has locks held!"
     return "\n".join([*_head(scene, 36, title), *held_locks(scene), *_tail(scene, trace)])
 
 
-def held_lock_freed(scene: Scene, held: HeldLock, address: int, size: int, trace: Sequence[str]) -> str:
+def print_freed_lock_bug(scene: Scene, held: HeldLock, address: int, size: int, trace: Sequence[str]) -> str:
     """print_freed_lock_bug()."""
     where = f"{address:016x}-{address + size - 1:016x}"
     return "\n".join(

@@ -57,7 +57,7 @@ def exclusive_mask(bits: int) -> int:
     return other | (other & WRITES) << READ_BIT | (other & READS) >> READ_BIT
 
 
-def find_exclusive(first: int, second: int) -> tuple[int, int]:
+def find_exclusive_match(first: int, second: int) -> tuple[int, int]:
     """find_exclusive_match(): a bit of the first mask and one of the second that exclude each other.
 
     Raises ValueError when no two do.
@@ -72,14 +72,14 @@ def find_exclusive(first: int, second: int) -> tuple[int, int]:
     raise ValueError(f"no exclusive pair in {first:#x} and {second:#x}")
 
 
-def usage_chars(mask: int) -> str:
+def get_usage_chars(mask: int) -> str:
     """get_usage_chars(): hardirq, hardirq-read, softirq, softirq-read."""
     return "".join(
         (".", "-", "+", "?")[(mask >> bit & 1) + 2 * (mask >> (bit | ENABLED_BIT) & 1)] for bit in (0, 1, 4, 5)
     )
 
 
-def _skip(lock_class: LockClass) -> bool:
+def usage_skip(lock_class: LockClass) -> bool:
     """usage_skip(): a local_lock carries no dependency into another CPU's interrupts; an override map is no lock."""
     return lock_class.per_cpu or lock_class.kind is LockKind.OVERRIDE
 
@@ -114,7 +114,7 @@ class UnsafeOrder:
     unsafe_bit: int
 
 
-def conflict_of(lock_class: LockClass, bit: int, read: int) -> StateConflict | Inversion | None:
+def mark_lock_irq(lock_class: LockClass, bit: int, read: int) -> StateConflict | Inversion | None:
     """mark_lock_irq(): what is wrong once the class has this new usage bit."""
     opposite = (bit ^ ENABLED_BIT) & ~READ_BIT
     for other in (opposite,) if bit & READ_BIT else (opposite, opposite | READ_BIT):
@@ -123,14 +123,14 @@ def conflict_of(lock_class: LockClass, bit: int, read: int) -> StateConflict | I
     forwards = not bit & ENABLED_BIT
     mask = 3 << opposite
     start = Step(lock_class, read == RECURSIVE_READ if forwards else read != WRITE)
-    found = search(start, lambda step: bool(step.usable() & mask), forwards=forwards, skip=_skip)
+    found = search(start, lambda step: bool(step.usable() & mask), forwards=forwards, skip=usage_skip)
     if found is None:
         return None
     write = found.lock_class.usage_mask >> opposite & 1
     return Inversion(found, opposite if write else opposite | READ_BIT, forwards)
 
 
-def unsafe_order(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> UnsafeOrder | None:
+def check_irq_usage(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> UnsafeOrder | None:
     """check_irq_usage(): whether a new edge makes an irq-safe lock wait for an irq-unsafe one."""
     above = Step(outer, outer_read != WRITE)
     safe_bits = 0
@@ -140,17 +140,17 @@ def unsafe_order(outer: LockClass, outer_read: int, inner: LockClass, inner_read
         safe_bits |= step.usable() & USED_IN_IRQ
         return False
 
-    search(above, gather, forwards=False, skip=_skip)
+    search(above, gather, forwards=False, skip=usage_skip)
     if not safe_bits:
         return None
     unsafe_mask = exclusive_mask(safe_bits) & ENABLED_IRQ
     below = Step(inner, inner_read == RECURSIVE_READ)
-    unsafe = search(below, lambda step: bool(step.usable() & unsafe_mask), skip=_skip)
+    unsafe = search(below, lambda step: bool(step.usable() & unsafe_mask), skip=usage_skip)
     if unsafe is None:
         return None
     unsafe_bits = unsafe.usable() & ENABLED_IRQ
     safe_mask = exclusive_mask(unsafe_bits) & USED_IN_IRQ
-    safe = search(above, lambda step: bool(step.usable() & safe_mask), forwards=False, skip=_skip)
+    safe = search(above, lambda step: bool(step.usable() & safe_mask), forwards=False, skip=usage_skip)
     assert safe is not None
-    safe_bit, unsafe_bit = find_exclusive(safe.usable() & safe_mask, unsafe_bits)
+    safe_bit, unsafe_bit = find_exclusive_match(safe.usable() & safe_mask, unsafe_bits)
     return UnsafeOrder(safe, unsafe, safe_bit, unsafe_bit)

@@ -1,4 +1,4 @@
-"""The validator of one run: who holds what, and which checks a new chain goes through.
+"""The validator of one run: lock_acquire(), lock_release(), mark_lock(), validate_chain() and what they keep.
 
 The order of the checks is that of __lock_acquire(): wait context, usage in interrupts, nest lock, recursion, then each
 new edge of the dependency graph. In an NMI there is one check only, verify_lock_unused(). As in the kernel the first
@@ -35,10 +35,28 @@ from .chains import (
     context_code,
 )
 from .graph import add_edge, dependency
-from .order import circle, recursion
+from .order import check_deadlock, check_noncircular
 from .usage import IN_NMI as IN_NMI_BIT
-from .usage import USED, USED_READ, StateConflict, conflict_of, unsafe_order, usage_bit
-from .wait import allowed, context_limit, limit_with
+from .usage import USED, USED_READ, Inversion, StateConflict, check_irq_usage, mark_lock_irq, usage_bit
+from .wait_context import allowed, limit_with, task_wait_context
+
+
+@attrs.frozen(kw_only=True)
+class LockdepStatistics:
+    """Lockdep (/proc/lockdep_stats).
+
+    * `on` (yes or no): debug_locks: it is built, and no report has switched it off.
+    * `classes` (classes): of locks, subclasses and lockdep maps included; also in a kernel without lockdep.
+    * `used` (classes): of these, that were taken since boot.
+    * `dependencies` (pairs of classes): one was taken under the other.
+    * `chains` (chains): of held locks, that were validated.
+    """
+
+    on: bool
+    classes: int
+    used: int
+    dependencies: int
+    chains: int
 
 
 class Lockdep:
@@ -56,6 +74,21 @@ class Lockdep:
         self._factory = factory
         self._root: dict[int, ChainNode] = {}
 
+    def statistics(self) -> LockdepStatistics:
+        """Its figures, as they are now. Looks at every chain."""
+        classes = self._factory.lock_classes()
+        chains, below = 0, list(self._root.values())
+        while below:
+            chains += 1
+            below += below.pop().children.values()
+        return LockdepStatistics(
+            on=self.on,
+            classes=len(classes),
+            used=sum(bool(lock_class.usage_mask) for lock_class in classes),
+            dependencies=sum(len(lock_class.after) for lock_class in classes),
+            chains=chains,
+        )
+
     # -- taking and letting go ---------------------------------------------------------------------------------------
 
     def acquire(
@@ -69,7 +102,7 @@ class Lockdep:
         nest: Lock | None = None,
         site: str = "",
     ) -> None:
-        """Note that the current thread takes a lock; report what is wrong with it."""
+        """lock_acquire(), __lock_acquire(): the current thread takes a lock; report what is wrong with it."""
         ctx = cpu.ctx
         code = context_code(ctx) + (read << READ_SHIFT)
         if trylock:
@@ -113,7 +146,7 @@ class Lockdep:
         return lock.lock_class.key * CODES + (context_code(ctx) | IRQS_OFF) in children
 
     def release(self, cpu: Processor, lock: Lock) -> None:
-        """Note that the current thread lets go of a lock."""
+        """lock_release(): the current thread lets go of a lock."""
         ctx = cpu.ctx
         if ctx.held and ctx.held[-1].lock is lock:
             ctx.held.pop()
@@ -123,7 +156,7 @@ class Lockdep:
             self._take_out(cpu, index)
             return
         title = f"WARNING: bad unlock balance detected: {lock.lock_class.shown}"
-        text = texts.bad_unlock(self._judge.scene(cpu), lock, site_of_unlock(), call_trace())
+        text = texts.print_unlock_imbalance_bug(self._judge.scene(cpu), lock, site_of_unlock(), call_trace())
         self._report(cpu, ViolationKind.BAD_UNLOCK, title, text)
 
     @staticmethod
@@ -184,7 +217,7 @@ class Lockdep:
             lock_class, read = held.lock_class, held.node.read
             bit = usage_bit(state, enabled=True, read=bool(read))
             if lock_class.check and not lock_class.usage_mask >> bit & 1:
-                self._mark(cpu, held.lock, lock_class, read, bit, held.site, keep_trace())
+                self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site, keep_trace())
 
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
@@ -196,7 +229,7 @@ class Lockdep:
             return
         scene = self._judge.scene(cpu)
         title = f"WARNING: {cpu.ctx.comm}/{cpu.ctx.pid} still has locks held!"
-        self._report(cpu, ViolationKind.LOCK_HELD_AT_EXIT, title, texts.held_at_exit(scene, call_trace()))
+        self._report(cpu, ViolationKind.LOCK_HELD_AT_EXIT, title, texts.print_held_locks_bug(scene, call_trace()))
 
     def check_no_locks_freed(self, cpu: Processor, address: int, size: int) -> None:
         """debug_check_no_locks_freed(): memory goes, or a lock is made anew, `size` bytes at `address`."""
@@ -204,7 +237,7 @@ class Lockdep:
             return
         for held in cpu.ctx.held:
             if address <= held.lock.address < address + size:
-                text = texts.held_lock_freed(self._judge.scene(cpu), held, address, size, call_trace())
+                text = texts.print_freed_lock_bug(self._judge.scene(cpu), held, address, size, call_trace())
                 title = f"WARNING: held lock freed: {held.lock_class.shown}"
                 self._report(cpu, ViolationKind.HELD_LOCK_FREED, title, text)
                 return
@@ -226,7 +259,7 @@ class Lockdep:
         limit, overridden = limit_with(parent, lock_class, code & IRQ_CONTEXT, self._numbers)
         node = ChainNode(lock_class, code, limit, overridden, site)
         if code & IN_NMI:
-            self._verify_unused(cpu, lock, node, site)
+            self._verify_lock_unused(cpu, lock, node, site)
             return node
         # Remembered before it is judged, so that one mistake is one report however often it is made.
         (parent.children if parent is not None else self._root)[lock_class.key * CODES + code] = node
@@ -236,7 +269,7 @@ class Lockdep:
         trace = keep_trace()
         if lock_class.check:
             self._mark_usage(cpu, lock, node, site, trace)
-        self._mark(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site, trace)
+        self._mark_lock(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site, trace)
         if nest is not None:
             self._check_nest_lock(cpu, lock, lock_class, site, nest)
         if lock_class.check and not node.trylock and self.on:
@@ -248,7 +281,7 @@ class Lockdep:
         """With a nest lock, one more of the class on top of the stack is counted and not looked at (`references`)."""
         return bool(node.code & NESTED) and below.lock_class is node.lock_class
 
-    def _verify_unused(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
+    def _verify_lock_unused(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
         """verify_lock_unused(): an NMI must not wait for a lock that anybody else takes; only readers may share."""
         lock_class = node.lock_class
         bit = USED if lock_class.usage_mask >> USED & 1 else USED_READ
@@ -257,7 +290,7 @@ class Lockdep:
         # The report says LOCK_USED, also when that was by readers only.
         lock_class.traces.setdefault(USED, lock_class.traces[bit])
         conflict = StateConflict(USED, IN_NMI_BIT)
-        text = texts.inconsistent_state(self._judge.scene(cpu), lock, lock_class, site, conflict, call_trace())
+        text = texts.print_usage_bug(self._judge.scene(cpu), lock, lock_class, site, conflict, call_trace())
         title = f"WARNING: inconsistent lock state: {lock_class.shown}"
         self._report(cpu, ViolationKind.INCONSISTENT_LOCK_STATE, title, text)
 
@@ -268,13 +301,16 @@ class Lockdep:
     def _check_wait_context(
         self, cpu: Processor, lock: Lock, node: ChainNode, parent: ChainNode | None, site: str
     ) -> None:
+        """check_wait_context()."""
         lock_class, numbers = node.lock_class, self._numbers
         outer = numbers.of(lock_class.outer or lock_class.inner)
         if node.trylock or not numbers.of(lock_class.inner):
             return
         if outer > allowed(parent, node.code, node.irq_context, numbers):
-            limit = context_limit(node.code, numbers)
-            text = texts.invalid_wait_context(self._judge.scene(cpu), lock_class, lock, site, limit, call_trace())
+            limit = task_wait_context(node.code, numbers)
+            text = texts.print_lock_invalid_wait_context(
+                self._judge.scene(cpu), lock_class, lock, site, limit, call_trace()
+            )
             title = f"BUG: Invalid wait context: {lock_class.shown} at {site}"
             self._report(cpu, ViolationKind.INVALID_WAIT_CONTEXT, title, text)
 
@@ -282,7 +318,7 @@ class Lockdep:
         """The nest lock has to be held (print_lock_nested_lock_not_held())."""
         if not self.on or cpu.ctx.holds(nest):
             return
-        text = texts.nest_lock_not_held(self._judge.scene(cpu), lock, lock_class, site, nest, call_trace())
+        text = texts.print_lock_nested_lock_not_held(self._judge.scene(cpu), lock, lock_class, site, nest, call_trace())
         title = f"WARNING: Nested lock was not taken: {lock_class.shown} without {nest.name}"
         self._report(cpu, ViolationKind.NEST_LOCK_NOT_HELD, title, text)
 
@@ -298,9 +334,9 @@ class Lockdep:
             if not code & (BH_OFF | IN_SOFTIRQ):
                 bits.append(usage_bit(1, enabled=True, read=read))
         for bit in bits:
-            self._mark(cpu, lock, node.lock_class, node.read, bit, site, trace)
+            self._mark_lock(cpu, lock, node.lock_class, node.read, bit, site, trace)
 
-    def _mark(
+    def _mark_lock(
         self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str, trace: KeptTrace
     ) -> None:
         """mark_lock()."""
@@ -310,16 +346,16 @@ class Lockdep:
         lock_class.traces[bit] = trace
         if bit >= USED:
             return
-        conflict = conflict_of(lock_class, bit, read)
+        conflict = mark_lock_irq(lock_class, bit, read)
         if conflict is None:
             return
         scene, lines = self._judge.scene(cpu), trace.lines()
         if isinstance(conflict, StateConflict):
-            text = texts.inconsistent_state(scene, lock, lock_class, site, conflict, lines)
+            text = texts.print_usage_bug(scene, lock, lock_class, site, conflict, lines)
             title = f"WARNING: inconsistent lock state: {lock_class.shown}"
             self._report(cpu, ViolationKind.INCONSISTENT_LOCK_STATE, title, text)
-        else:
-            text = texts.irq_inversion(scene, lock, lock_class, site, conflict, lines)
+        elif isinstance(conflict, Inversion):
+            text = texts.print_irq_inversion_bug(scene, lock, lock_class, site, conflict, lines)
             title = f"WARNING: possible irq lock inversion dependency detected: {lock_class.shown}"
             self._report(cpu, ViolationKind.IRQ_LOCK_INVERSION, title, text)
 
@@ -328,10 +364,10 @@ class Lockdep:
     ) -> None:
         """validate_chain(): recursion, then the edges from what is held in this irq context."""
         stack = cpu.ctx.held
-        same, nested = recursion(stack, node.lock_class, node.read, nest)
+        same, nested = check_deadlock(stack, node.lock_class, node.read, nest)
         if same is not None:
             scene = self._judge.scene(cpu)
-            text = texts.recursive_locking(scene, lock, node.lock_class, site, same, trace.lines())
+            text = texts.print_deadlock_bug(scene, lock, node.lock_class, site, same, trace.lines())
             title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.RECURSIVE_LOCKING, title, text)
             return
@@ -341,26 +377,26 @@ class Lockdep:
             if held.node.irq_context != node.irq_context or not self.on:
                 return
             if held.lock_class.check:
-                self._check_edge(cpu, held, lock, node, site, trace)
+                self._check_prev_add(cpu, held, lock, node, site, trace)
                 # One that was waited for has its own edges to those further out.
                 if not held.node.trylock:
                     return
 
-    def _check_edge(
+    def _check_prev_add(
         self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str, trace: KeptTrace
     ) -> None:
         """check_prev_add(): may `node` be taken under a held lock? If so, remember."""
         outer = held.node
         ends = (outer.lock_class, outer.read, node.lock_class, node.read)
-        found = circle(*ends)
+        found = check_noncircular(*ends)
         if found is not None:
-            text = texts.circular(self._judge.scene(cpu), held, lock, node, site, found, trace.lines())
+            text = texts.print_circular_bug(self._judge.scene(cpu), held, lock, node, site, found, trace.lines())
             title = f"WARNING: possible circular locking dependency detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.CIRCULAR_LOCKING, title, text)
             return
-        unsafe = unsafe_order(*ends)
+        unsafe = check_irq_usage(*ends)
         if unsafe is not None:
-            text = texts.unsafe_order(self._judge.scene(cpu), held, lock, node, site, unsafe, trace.lines())
+            text = texts.print_bad_irq_dependency(self._judge.scene(cpu), held, lock, node, site, unsafe, trace.lines())
             title = f"WARNING: {texts.unsafe_order_name(unsafe)} lock order detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.UNSAFE_LOCK_ORDER, title, text)
             return

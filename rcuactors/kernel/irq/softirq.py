@@ -1,5 +1,7 @@
 """Softirqs (kernel/softirq.c): bits that are raised, and when they are served.
 
+raise_softirq() sets them, __do_softirq() serves them, local_bh_disable() keeps that off.
+
 On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
@@ -11,7 +13,11 @@ takes the CPU's softirq_ctrl.lock, a local lock, and enters an RCU read-side sec
 from __future__ import annotations
 
 import enum
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from ...context import preempt
 from ...context.locks import Lock, LockKind
@@ -40,6 +46,22 @@ class Softirq(enum.IntEnum):
     RCU = 9
 
 
+@attrs.frozen(kw_only=True)
+class SoftirqStatistics:
+    """The softirqs of all CPUs.
+
+    * `served` (times by vector): its function was called (/proc/softirqs, all CPUs together).
+    * `pending` (CPUs): with a softirq that was raised and not served.
+    * `ksoftirqd_wakeups` (times): a thread was woken to serve them.
+    * `tasklets` (tasklets): that wait.
+    """
+
+    served: Mapping[str, int]
+    pending: int
+    ksoftirqd_wakeups: int
+    tasklets: int
+
+
 class Softirqs:
     """The softirq machinery of all CPUs."""
 
@@ -47,8 +69,20 @@ class Softirqs:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
         self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [], system.masks)
+        self._served: Counter[int] = Counter()
+        self._wakeups = 0
         make = system.lock_factory.make
         self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK), system.masks)
+
+    def statistics(self) -> SoftirqStatistics:
+        """Their figures, as they are now."""
+        served = {Softirq(vector).name: count for vector, count in sorted(self._served.items())}
+        return SoftirqStatistics(
+            served=served,
+            pending=sum(bool(cpu.softirq_pending) for cpu in self._system.cpus.values()),
+            ksoftirqd_wakeups=self._wakeups,
+            tasklets=sum(len(waiting) for waiting in self._tasklets.values()),
+        )
 
     def raise_irqoff(self, cpu: Cpu, vector: Softirq) -> None:
         """Set the bit, from a context on whose way out it is looked at (a hardirq handler)."""
@@ -72,7 +106,7 @@ class Softirqs:
             await function(cpu)
 
     async def irq_exit(self, cpu: Cpu) -> None:
-        """On the way out of a hardirq, with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
+        """irq_exit(): with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
         if not self._threaded:
             await self._serve(cpu)
         elif not cpu.softirq_ctrl:
@@ -82,7 +116,7 @@ class Softirqs:
 
     @inline
     async def local_bh_disable(self, thread: Thread) -> Cpu:
-        """Bottom halves off; nests. On PREEMPT_RT preempt_count does not show it, and it may sleep.
+        """local_bh_disable(): nests. On PREEMPT_RT preempt_count does not show it, and it may sleep.
 
         Returns the CPU that this pins to.
         """
@@ -97,7 +131,7 @@ class Softirqs:
         return cpu
 
     async def local_bh_enable(self, cpu: Cpu) -> None:
-        """Bottom halves on again; what was raised meanwhile is served now."""
+        """local_bh_enable(): what was raised meanwhile is served now."""
         ctx, thread = cpu.ctx, cpu.current
         if self._threaded:
             await self._enable_and_serve(cpu)
@@ -180,6 +214,7 @@ class Softirqs:
         for vector, handler in sorted(cpu.hooks.softirqs.items()):
             if pending & (1 << vector):
                 count = cpu.ctx.preempt_count
+                self._served[vector] += 1
                 await handler(cpu)
                 balance.check_softirq(cpu, vector, Softirq(vector).name, count)
 
@@ -190,6 +225,7 @@ class Softirqs:
         cpu.ctx.softirq_thread = False
 
     async def _wake(self, cpu: Cpu) -> None:
+        self._wakeups += 1
         if cpu.ksoftirqd is None:
             urgency = Urgency.REALTIME if self._threaded else Urgency.NORMAL
             name = f"ksoftirqd/{cpu.cpu_id}"

@@ -27,6 +27,18 @@ def _no_rcu(_cpu: Cpu) -> None:
     """A machine without RCU."""
 
 
+@attrs.frozen(kw_only=True)
+class LockStatistics:
+    """How often somebody had to wait for a lock (contentions, as /proc/lock_stat has them).
+
+    * `spun` (times): a CPU spun until the lock was handed over, or until there was a reason to sleep.
+    * `slept` (times): a thread slept until the lock was handed over.
+    """
+
+    spun: int
+    slept: int
+
+
 @attrs.define(eq=False, kw_only=True)
 class LockOperations:
     """For one kernel: `rt` decides what a spinlock_t is.
@@ -42,6 +54,12 @@ class LockOperations:
     uncontended_ns: int
     rcu_enter: Callable[[Cpu], None] = _no_rcu
     rcu_leave: Callable[[Cpu], None] = _no_rcu
+    spun: int = 0
+    slept: int = 0
+
+    def statistics(self) -> LockStatistics:
+        """Their figures, as they are now."""
+        return LockStatistics(spun=self.spun, slept=self.slept)
 
     def readers_are_told(self, enter: Callable[[Cpu], None], leave: Callable[[Cpu], None]) -> None:
         """What enters and leaves the read-side section that a lock of PREEMPT_RT is."""

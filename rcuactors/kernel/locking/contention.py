@@ -33,7 +33,7 @@ async def spin(cpu: Cpu, lock: Lock) -> None:
 
 
 async def mutex_optimistic_spin(cpu: Cpu, lock: Lock) -> bool:
-    """Spin on the owner of a mutex; False when it left its CPU, or when another thread wants this one."""
+    """mutex_optimistic_spin(): spin on the owner; False when it left its CPU, or when another thread wants this one."""
     cpu.preempt_disable("mutex_lock")
     taken = await _spin(cpu, lock, optimistic=True)
     cpu.ctx.preempt_count -= cpu.system.locks.preempt_offset
@@ -42,9 +42,10 @@ async def mutex_optimistic_spin(cpu: Cpu, lock: Lock) -> bool:
 
 @machinery
 async def sleep_on(me: Thread, lock: Lock, *, rtlock: bool) -> None:
-    """Sleep until the lock is handed over. With `rtlock` the switch counts as a preemption (SM_RTLOCK_WAIT)."""
+    """Sleep until the lock is handed over. With `rtlock` the switch counts as a preemption (schedule_rtlock())."""
     cpu = me.cpu
     outer, me.blocked_on = me.blocked_on, lock
+    cpu.system.locks.slept += 1
     lock.waiters.append(me)
     if lock.owner is me and _detects_deadlock(cpu, lock):
         await _rt_mutex_handle_deadlock(me, lock)
@@ -87,7 +88,7 @@ def poke(cpu: Cpu, spinner: Thread) -> None:
 
 
 async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
-    """cpu_relax() until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`."""
+    """Burn time until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`."""
     began = me.cpu.clock
     while not done():
         cpu = me.cpu
@@ -107,6 +108,7 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
     outer = me.blocked_on, me.spins
     me.blocked_on, me.spins = lock, True
     began = cpu.clock
+    cpu.system.locks.spun += 1
     lock.waiters.append(me)
     while me in lock.waiters:
         if report_cycle(cpu, me) or (cpu.clock > began and report_lockup(cpu, me, began, lock.name)):

@@ -24,7 +24,7 @@ def _is_raw(lock: Lock) -> bool:
 
 
 async def spin_lock_irqsave(locks: Locks, thread: Thread, lock: Lock, site: str) -> tuple[Cpu, bool]:
-    """Take it; returns the CPU that this pins to, and the flags."""
+    """spin_lock_irqsave(): returns the CPU that this pins to, and the flags."""
     cpu, raw = thread.cpu, _is_raw(lock)
     flags = cpu.ctx.irqs_disabled if locks.rt and not raw else cpu.local_irq_save(site)
     if raw:
@@ -34,7 +34,7 @@ async def spin_lock_irqsave(locks: Locks, thread: Thread, lock: Lock, site: str)
 
 
 async def spin_trylock_irqsave(locks: Locks, cpu: Cpu, lock: Lock, site: str) -> bool | None:
-    """Take it if it is free; returns the flags, or None."""
+    """spin_trylock_irqsave(): if it is free; returns the flags, or None."""
     raw = _is_raw(lock)
     flags = cpu.ctx.irqs_disabled if locks.rt and not raw else cpu.local_irq_save(site)
     if locks.raw_spin_trylock(cpu, lock) if raw else locks.spin_trylock(cpu, lock):
@@ -45,7 +45,7 @@ async def spin_trylock_irqsave(locks: Locks, cpu: Cpu, lock: Lock, site: str) ->
 
 
 async def spin_unlock_irqrestore(locks: Locks, cpu: Cpu, lock: Lock, flags: bool) -> None:
-    """Let go."""
+    """spin_unlock_irqrestore(): let go."""
     raw = _is_raw(lock)
     if raw:
         await locks.raw_spin_unlock(cpu, lock)

@@ -1,4 +1,4 @@
-"""Locks whose waiters sleep: mutex and rt_mutex, and on PREEMPT_RT those that spin elsewhere.
+"""Locks whose waiters sleep: mutex_lock(), rt_mutex_lock(), and on PREEMPT_RT those that spin elsewhere.
 
 kernel/locking/mutex.c, rtmutex.c, spinlock_rt.c; priority inheritance is not modelled. A mutex that is not built on an
 rt_mutex is spun for while its owner runs (mutex_optimistic_spin()).

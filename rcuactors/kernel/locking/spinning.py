@@ -1,8 +1,8 @@
-"""Locks whose waiters spin: raw_spinlock_t, and without PREEMPT_RT spinlock_t and local_lock_t.
+"""Locks whose waiters spin: raw_spin_lock(), and without PREEMPT_RT spin_lock() and local_lock().
 
 The waiter's CPU stays where it is while others go on, and the lock is handed over first come, first served, as queued
 spinlocks do (kernel/locking/qspinlock.c). On PREEMPT_RT spinlock_t and local_lock_t are sleeping locks, under which
-migration is disabled and an RCU read-side section is open (kernel/locking/spinlock_rt.c).
+migration is disabled and an RCU read-side section is open (kernel/locking/spinlock_rt.c, rt_spin_lock()).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class SpinningLocks(SleepingLocks):
     # -- spinlock_t --
 
     async def spin_lock(self, thread: Thread, lock: Lock, *, subclass: int = 0, nest: Lock | None = None) -> Cpu:
-        """spin_lock(): spins; on PREEMPT_RT sleeps when contended (rt_spin_lock()).
+        """spin_lock(), rt_spin_lock(): spins; on PREEMPT_RT sleeps when contended.
 
         Returns the CPU that the holder is pinned to.
         """

@@ -1,4 +1,4 @@
-"""High-resolution timers and the device behind them (kernel/time/hrtimer.c).
+"""High-resolution timers and the device behind them (kernel/time/hrtimer.c): hrtimer_start(), hrtimer_interrupt().
 
 Each CPU has a queue under a raw lock; starting a timer only enqueues it and programs the clock event device, which is
 why it is legal under the scheduler's locks. The device is an actor: it is told the next expiry of each CPU and
@@ -53,10 +53,27 @@ class _Base:
     expired_soft: list[Hrtimer] = attrs.field(factory=list)
     programmed: int | None = None
 
+    def queued(self) -> int:
+        return sum(timer.ticket == ticket for _, ticket, timer in self.queue) + len(self.expired_soft)
+
     def next_expiry(self) -> int | None:
         while self.queue and self.queue[0][2].ticket != self.queue[0][1]:
             heappop(self.queue)
         return self.queue[0][0] if self.queue else None
+
+
+@attrs.frozen(kw_only=True)
+class HrtimerStatistics:
+    """The high-resolution timers of all CPUs.
+
+    * `queued` (timers): that will expire, the ticks of busy CPUs included.
+    * `started` (times): hrtimer_start() was called.
+    * `expired` (times): a handler was called, the ticks' included.
+    """
+
+    queued: int
+    started: int
+    expired: int
 
 
 class Hrtimers:
@@ -69,6 +86,12 @@ class Hrtimers:
         self._tickets = itertools.count(1)
         self.device = ClockEventDevice(system.conductor, self, index=system.next_actor_index())
         self.started = 0
+        self.expired = 0
+
+    def statistics(self) -> HrtimerStatistics:
+        """Their figures, as they are now."""
+        queued = sum(base.queued() for base in self._bases.values())
+        return HrtimerStatistics(queued=queued, started=self.started, expired=self.expired)
 
     def base(self, cpu: Cpu) -> _Base:
         """The CPU's timer base."""
@@ -144,6 +167,7 @@ class Hrtimers:
             await self._expire(cpu, timer)
 
     async def _expire(self, cpu: Cpu, timer: Hrtimer) -> None:
+        self.expired += 1
         if self._system.events.on and not timer.name.startswith("tick"):
             self._system.emit(
                 cpu, "hrtimer_expire_entry", f"hrtimer={timer.name} function={timer.name} now={cpu.clock}"

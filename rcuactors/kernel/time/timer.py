@@ -1,4 +1,4 @@
-"""The timer wheel (kernel/time/timer.c).
+"""The timer wheel (kernel/time/timer.c): add_timer(), mod_timer(), timer_delete(), run_timer_softirq().
 
 Its levels get coarser with distance: a timer is put off to the next slot of its level and never comes early, which is
 why a delayed work of 1,250 jiffies runs after up to 64 jiffies more. The tick (tick.py) sees when a timer is due.
@@ -68,10 +68,27 @@ class _Base:
     lock: Lock
     queue: list[tuple[int, int, Timer]] = attrs.field(factory=list)
 
+    def pending(self) -> int:
+        return sum(timer.ticket == ticket for _, ticket, timer in self.queue)
+
     def next_jiffy(self) -> int | None:
         while self.queue and self.queue[0][2].ticket != self.queue[0][1]:
             heappop(self.queue)
         return self.queue[0][0] if self.queue else None
+
+
+@attrs.frozen(kw_only=True)
+class TimerStatistics:
+    """The timer wheels of all CPUs.
+
+    * `pending` (timers): that will expire.
+    * `started` (times): a timer was set, or set anew.
+    * `expired` (times): a handler was called.
+    """
+
+    pending: int
+    started: int
+    expired: int
 
 
 class Timers:
@@ -83,6 +100,13 @@ class Timers:
         self._bases = PerCpu(lambda _: _Base(make("&base->lock", LockKind.RAW_SPINLOCK)), system.masks)
         self._tickets = itertools.count(1)
         self._jiffy_ns = system.config.jiffy_ns
+        self.started = 0
+        self.expired = 0
+
+    def statistics(self) -> TimerStatistics:
+        """Their figures, as they are now."""
+        pending = sum(base.pending() for base in self._bases.values())
+        return TimerStatistics(pending=pending, started=self.started, expired=self.expired)
 
     async def mod_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int) -> bool:
         """mod_timer(): have it expire in `delay_jiffies` or later, on this CPU. Whether it was pending."""
@@ -104,6 +128,7 @@ class Timers:
         timer.ticket, timer.cpu_id = next(self._tickets), on.cpu_id
         heappush(base.queue, (timer.expires, timer.ticket, timer))
         cpu.clock += system.costs.timer_arm_ns
+        self.started += 1
         if system.events.on:
             system.emit(
                 cpu,
@@ -151,6 +176,7 @@ class Timers:
                     cpu, "timer_expire_entry", f"timer={timer.name} function={timer.name} now={now} baseclk={now}"
                 )
             count = cpu.ctx.preempt_count
+            self.expired += 1
             await timer.function(cpu)
             balance.check_timer(cpu, timer.name, count)
             if not timer.irqsafe:

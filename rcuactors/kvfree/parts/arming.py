@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..figures import ArmingStatistics
+
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
     from ..core import KvfreeRcu
@@ -44,6 +46,10 @@ class TodoFlag:
         self.delay_jiffies = drain_jiffies(kvfree)
         self._slot = kvfree.slots.add(Todo)
         self.of = self._slot.of
+
+    def statistics(self) -> ArmingStatistics:
+        """Its figures, as they are now."""
+        return ArmingStatistics(armed=sum(self.of(krcp).monitor_todo for krcp in self._kvfree.all_krcs()))
 
     async def queued(self, cpu: Cpu, krcp: Krc) -> None:
         """Arm it unless it is."""
@@ -121,12 +127,16 @@ class PendingTimer:
         self._slot = kvfree.slots.add(Pending)
         self.of = self._slot.of
 
+    def statistics(self) -> ArmingStatistics:
+        """Its figures, as they are now."""
+        return ArmingStatistics(armed=sum(krcp.monitor_work.work.pending for krcp in self._kvfree.all_krcs()))
+
     async def queued(self, cpu: Cpu, krcp: Krc) -> None:
         """Arm it, or shorten its delay."""
         await self.schedule_delayed_monitor_work(cpu, krcp)
 
     async def schedule_delayed_monitor_work(self, cpu: Cpu, krcp: Krc) -> None:
-        """In a jiffy if a block's worth waits, else in KFREE_DRAIN_JIFFIES, if not sooner anyway."""
+        """schedule_delayed_monitor_work(): in a jiffy if a block's worth waits, else in KFREE_DRAIN_JIFFIES."""
         work, now = krcp.monitor_work, cpu.clock // self._kvfree.system.config.jiffy_ns
         pending = work.work.pending
         delay = delay_wanted(krcp, self.of(krcp), self._timing, now, pending=pending)

@@ -1,10 +1,11 @@
 """The page-cache refill (commit 56292e8609e3): a 0 ns hrtimer, a high-priority work, pages that may be waited for.
 
-The hrtimer only enqueues and programs the clock event device, so asking is legal wherever kvfree_rcu() is; the
-handler runs later, in an interrupt that holds none of the caller's locks, and may queue a work there, which takes the
-pool's and the scheduler's locks. In versions whose shrinker has a look at the cache (commit d0bfa8b3c411), a refill
-after such a look is put off by a delayed work, and gets one page. A delay of 0 is in the range of that parameter, and
-then the work is queued at once, from under krcp->lock.
+run_page_cache_worker() asks, fill_page_cache_func() fills. The hrtimer only enqueues and programs the clock event
+device, so asking is legal wherever kvfree_rcu() is; the handler runs later, in an interrupt that holds none of the
+caller's locks, and may queue a work there, which takes the pool's and the scheduler's locks. In versions whose
+shrinker has a look at the cache (commit d0bfa8b3c411), a refill after such a look is put off by a delayed work, and
+gets one page. A delay of 0 is in the range of that parameter, and then the work is queued at once, from under
+krcp->lock.
 
 A design that has another way to fill the cache uses `begin()` and `end()`, so that one refill at a time is asked for.
 """
@@ -18,6 +19,7 @@ import attrs
 from ...kernel.time.hrtimer import Hrtimer
 from ...mm.gfp import Gfp
 from ...rcu.callbacks import SchedulerActive
+from ..figures import RefillStatistics
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -53,6 +55,19 @@ class Refill:
         self._slot = kvfree.slots.add(lambda: Refilling(backoff_page_cache_fill=self._backoff))
         self.of = self._slot.of
 
+    def statistics(self) -> RefillStatistics:
+        """Their figures, as they are now."""
+        figures = self._kvfree.figures
+        states = [self.of(krcp) for krcp in self._kvfree.all_krcs()]
+        return RefillStatistics(
+            asked=figures.refills_asked,
+            done=figures.refills_done,
+            in_progress=sum(mine.work_in_progress for mine in states),
+            put_off=sum(mine.backoff_page_cache_fill for mine in states),
+            pages=figures.refill_pages,
+            pages_refused=figures.refill_pages_refused,
+        )
+
     def begin(self, krcp: Krc) -> bool:
         """Under krcp->lock: whether to ask for a refill now; not before the scheduler runs, nor when one is asked."""
         kvfree, mine = self._kvfree, self.of(krcp)
@@ -74,7 +89,7 @@ class Refill:
             self.of(krcp).backoff_page_cache_fill = True
 
     async def run_page_cache_worker(self, cpu: Cpu, krcp: Krc) -> None:
-        """Ask for a refill unless one is on its way; under krcp->lock."""
+        """run_page_cache_worker(): ask for a refill unless one is on its way; under krcp->lock."""
         if not self.begin(krcp):
             return
         kvfree = self._kvfree
@@ -94,7 +109,10 @@ class Refill:
         await kvfree.system.hrtimers.hrtimer_start(cpu, timer, 0)
 
     async def fill_page_cache_func(self, cpu: Cpu, krcp: Krc) -> None:
-        """The work: up to rcu_min_cached_objs pages, one after a look of the shrinker, each put in under the lock."""
+        """fill_page_cache_func(): up to rcu_min_cached_objs pages, one after a look of the shrinker.
+
+        Each is put in under the lock.
+        """
         kvfree, mine, system = self._kvfree, self.of(krcp), self._kvfree.system
         locks, rules = system.locks, kvfree.rules.refill
         first = len(krcp.cache) if rules.starts_at_cached else 0

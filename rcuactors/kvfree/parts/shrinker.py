@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
-    """v5.9 to v5.11: what is queued; a batch is started where the monitor is armed. The cache is out of sight."""
+    """kfree_rcu_shrink_count(), kfree_rcu_shrink_scan() of v5.9 to v5.11.
+
+    What is queued; a batch is started where the monitor is armed. The cache is out of sight.
+    """
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
         return sum(krcp.count for krcp in kvfree.all_krcs())
@@ -43,7 +46,10 @@ def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 
 
 def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
-    """v6.1: the cached pages, too (commit d0bfa8b3c411). Counting alone puts off every CPU's next refill."""
+    """kfree_rcu_shrink_count(), kfree_rcu_shrink_scan() of v6.1.
+
+    The cached pages, too (commit d0bfa8b3c411). Counting alone puts off every CPU's next refill.
+    """
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
         kvfree.refill.put_off()
@@ -65,7 +71,7 @@ def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 
 
 async def drain_page_cache(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> int:
-    """Give a CPU's cached pages back; how many there were."""
+    """drain_page_cache(): give a CPU's cached pages back; how many there were."""
     locks = kvfree.system.locks
     cpu, flags = thread.local_irq_save("drain_page_cache")
     await locks.raw_spin_lock(cpu, krcp.lock)

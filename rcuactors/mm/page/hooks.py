@@ -18,7 +18,7 @@ A page that came out by a way without these hooks is as unmapped or poisoned as 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from ...context.locks import LockKind
 from ...context.trace import call_trace
@@ -56,10 +56,12 @@ class DebugPagealloc:
     """debug_pagealloc_map_pages(), debug_pagealloc_unmap_pages()."""
 
     complaint = "BUG: unable to handle page fault for address: %s"
+    lock_kind: ClassVar = LockKind.SPINLOCK
+    """The architecture's choice."""
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._lock = system.lock_factory.make("linear_map_hash_lock", LockKind.SPINLOCK)
+        self._lock = system.lock_factory.make("linear_map_hash_lock", self.lock_kind)
 
     async def post_alloc_hook(self, thread: Thread, _gfp: Gfp, _route: Route) -> None:
         """Map it."""

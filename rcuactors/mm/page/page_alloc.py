@@ -1,4 +1,4 @@
-"""The page allocator's way from a request to a page (mm/page_alloc.c): fast path, watermarks, slow path. Order 0 only.
+"""The page allocator's way from a request to a page (mm/page_alloc.c): rmqueue(), the slow path. Order 0 only.
 
 The fast path takes a page if the zone stays above its low watermark. The slow path wakes kswapd, tries again with the
 watermark that the flags allow, reclaims directly if the caller may block, and ends in the OOM killer unless the flags
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
@@ -17,7 +19,7 @@ from ..gfp import Gfp, gfp_text, may_block
 from ..reclaim import Reclaim
 from .hooks import page_hooks
 from .no_locks import Route
-from .zone import Zone
+from .pcplist import ZoneWithLists
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -31,12 +33,24 @@ ALLOCATION_FAILS: Final = DecisionKind("allocation fails")
 """Whether a page allocation fails (lib/fault-inject.c)."""
 
 
+@attrs.frozen(kw_only=True)
+class PageAllocatorStatistics:
+    """The page allocator's requests.
+
+    * `failed` (times): a page was asked for and not had.
+    * `injected` (times): of these, because of `fail_page_alloc`.
+    """
+
+    failed: int
+    injected: int
+
+
 class PageAllocator:
     """alloc_page() and free_page() of one machine."""
 
     def __init__(self, system: System, rules: MmRules) -> None:
         self._system = system
-        self.zone = Zone(system, rules)
+        self.zone = ZoneWithLists(system, rules)
         self.reclaim = Reclaim(system, self.zone, self)
         self.might_alloc = self.reclaim.fs_reclaim.might_alloc
         self.failed = 0
@@ -45,6 +59,10 @@ class PageAllocator:
         self.hooks = page_hooks(system, self)
         percent = system.config.fail_page_alloc
         self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
+
+    def statistics(self) -> PageAllocatorStatistics:
+        """Its figures, as they are now."""
+        return PageAllocatorStatistics(failed=self.failed, injected=self.injected)
 
     def inject_failures(self, inject: bool) -> None:
         """Whether the configured share of allocations fails from now on. Not while the machine is put together."""
@@ -110,13 +128,23 @@ class PageAllocator:
         self.injected += bool(fails)
         return bool(fails)
 
+    async def rmqueue(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
+        """rmqueue(): off the CPU's list; in some versions from the zone, if the list is busy or stays empty."""
+        zone = self.zone
+        if route is not Route.ZONE:
+            pfn = await zone.rmqueue_pcplist(thread.cpu, gfp, route)
+            if pfn is not None or not zone.guard.buddy_fallback:
+                return pfn
+        return await zone.rmqueue_buddy(thread, route) if zone.may_lock(thread.cpu, gfp, route) else None
+
     async def _allocate(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
+        """__alloc_pages(): get_page_from_freelist() at the low watermark, else the slow path."""
         zone, no_locks = self.zone, self.zone.no_locks
         if route in (Route.LIST_ONLY, Route.TRY):
             # No slow path, all that it does needs locks; but its watermark.
             return await self._try(thread, self._mark(thread, gfp), gfp, route)
-        if zone.free > zone.watermark_low:
-            pfn = await zone.rmqueue(thread, gfp, route)
+        if zone.zone_watermark_ok(zone.watermark_low):
+            pfn = await self.rmqueue(thread, gfp, route)
             if pfn is not None:
                 return pfn
         if no_locks is not None and not no_locks.at_entry:
@@ -130,7 +158,8 @@ class PageAllocator:
     def _mark(self, thread: Thread, gfp: Gfp) -> int:
         """What a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC.
 
-        None for who reclaims or says __GFP_MEMALLOC, unless __GFP_NOMEMALLOC forbids it (__gfp_pfmemalloc_flags()).
+        So far __zone_watermark_ok(). Nothing for who reclaims or says __GFP_MEMALLOC, unless __GFP_NOMEMALLOC forbids
+        it (__gfp_pfmemalloc_flags()).
         """
         if not gfp & Gfp.NOMEMALLOC and (gfp & Gfp.MEMALLOC or self.reclaim.is_reclaimer(thread)):
             return 0
@@ -142,7 +171,8 @@ class PageAllocator:
         return mark
 
     async def _try(self, thread: Thread, mark: int, gfp: Gfp, route: Route) -> int | None:
-        return await self.zone.rmqueue(thread, gfp, route) if self.zone.free > mark else None
+        """get_page_from_freelist(): of the one zone, at this watermark."""
+        return await self.rmqueue(thread, gfp, route) if self.zone.zone_watermark_ok(mark) else None
 
     async def alloc_pages_slowpath(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
         """__alloc_pages_slowpath()."""

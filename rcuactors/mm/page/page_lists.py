@@ -1,4 +1,4 @@
-"""The per-CPU page lists, and what guards them in which kernel (mm/page_alloc.c), order 0 only.
+"""The per-CPU page lists, struct per_cpu_pages, and what guards them in which kernel (mm/page_alloc.c), order 0 only.
 
 v5.9 and v5.10 touch a CPU's list with interrupts off and no lock; on PREEMPT_RT under a local_lock instead, as the
 patches of that time have it (docs, assumptions). v6.1 gives each list a spinlock_t, leaves interrupts alone, pins the
@@ -175,7 +175,7 @@ class TriedLock:
         return min(4 * batch, high) if reclaim_active else high
 
     def note_allocation(self, pages: PageList) -> None:
-        """rmqueue_pcplist() halves the factor."""
+        """Halves the factor (rmqueue_pcplist())."""
         pages.free_factor >>= 1
 
     def to_free(self, pages: PageList, high: int, batch: int) -> int:
@@ -220,7 +220,7 @@ class TriedLock:
         await self._unpin(cpu)
 
     async def enter_drain(self, thread: Thread, pages: PageList) -> tuple[Cpu, bool]:
-        """spin_lock(): the drain of another CPU may have it."""
+        """Waits: the drain of another CPU may have it."""
         assert pages.lock is not None
         return await self._system.locks.spin_lock(thread, pages.lock), False
 

@@ -1,14 +1,16 @@
-"""The zone: the buddy allocator's order-0 list under zone->lock, a spinlock_t, and the per-CPU lists in front of it.
+"""The zone: the buddy allocator's order-0 list under zone->lock, a spinlock_t, and its watermarks.
 
-mm/page_alloc.c: rmqueue_pcplist(), rmqueue_bulk(), rmqueue_buddy(), free_unref_page(), free_pcppages_bulk(). A CPU's
-list is refilled from the zone in batches, and drained back in the same way. What guards the lists, and how long they
-may get, differs between versions (page_lists.py). zone->lock is taken with interrupts off everywhere.
+mm/page_alloc.c: rmqueue_buddy(), free_one_page(), zone_watermark_ok(), and rmqueue_bulk() and free_pcppages_bulk(), by
+which the CPUs' page lists are refilled and drained in batches (pcplist.py). zone->lock is taken with interrupts off
+everywhere.
 """
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
+
+import attrs
 
 from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
 from ...kernel.percpu import PerCpu
@@ -25,10 +27,38 @@ if TYPE_CHECKING:
 
 
 def zone_batchsize(managed_pages: int) -> int:
-    """Pages moved at a time (zone_batchsize()): 63 for big zones with 4 KiB pages."""
+    """zone_batchsize(): pages moved at a time, 63 for big zones with 4 KiB pages."""
     batch = min(managed_pages >> 10, (1 << 20) // PAGE_SIZE) // 4
     batch = max(batch, 1)
     return max((1 << (batch + batch // 2).bit_length() - 1) - 1, 1)
+
+
+@attrs.frozen(kw_only=True)
+class ZoneStatistics:
+    """The zone and the CPUs' page lists.
+
+    * `managed` (pages): what the zone has in all: free, listed, in use and set aside.
+    * `free` (pages): on the zone's own list.
+    * `listed` (pages): on the CPUs' page lists.
+    * `in_use` (pages): given out and not given back.
+    * `set_aside` (pages): taken out at boot for CPUs that nothing has touched yet.
+    * `peak_in_use` (pages): the most that were in use at one time.
+    * `allocated` (pages): given out since boot.
+    * `freed` (pages): given back since boot.
+    * `refills` (times): a CPU's list was refilled from the zone, under zone->lock.
+    * `drains` (times): pages went from a list back to the zone, under zone->lock.
+    """
+
+    managed: int
+    free: int
+    listed: int
+    in_use: int
+    set_aside: int
+    peak_in_use: int
+    allocated: int
+    freed: int
+    refills: int
+    drains: int
 
 
 class Zone:
@@ -37,7 +67,7 @@ class Zone:
     def __init__(self, system: System, rules: MmRules) -> None:
         config = system.config
         self._system = system
-        self._guard = guard = rules.page_lists(system)
+        self.guard = guard = rules.page_lists(system)
         self.managed = config.mem // PAGE_SIZE
         self.lock = system.lock_factory.make("&zone->lock", rules.zone_lock)
         self.no_locks = rules.no_locks() if rules.no_locks is not None else None
@@ -54,6 +84,7 @@ class Zone:
         self._returned: list[int] = []
         self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self.free = self.managed
+        self._set_aside = 0
         self.in_use: set[int] = set()
         self.peak_in_use = 0
         self.allocated = 0
@@ -64,6 +95,21 @@ class Zone:
     def list_of(self, cpu: Cpu) -> PageList:
         """The CPU's page list."""
         return self._lists[cpu.cpu_id]
+
+    def statistics(self) -> ZoneStatistics:
+        """Its figures, as they are now."""
+        return ZoneStatistics(
+            managed=self.managed,
+            free=self.free,
+            listed=sum(len(pages.pages) for pages in self._lists.values()),
+            in_use=len(self.in_use),
+            set_aside=self._set_aside,
+            peak_in_use=self.peak_in_use,
+            allocated=self.allocated,
+            freed=self.freed,
+            refills=self.refills,
+            drains=self.drains,
+        )
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 
@@ -79,7 +125,11 @@ class Zone:
         flags = await spin_trylock_irqsave(self._system.locks, cpu, self.lock, site)
         return None if flags is None else (cpu, flags)
 
-    def _may_lock(self, cpu: Cpu, gfp: Gfp, route: Route) -> bool:
+    def zone_watermark_ok(self, mark: int) -> bool:
+        """zone_watermark_ok(): so many pages would stay free (order 0)."""
+        return self.free > mark
+
+    def may_lock(self, cpu: Cpu, gfp: Gfp, route: Route) -> bool:
         """Whether a request for which the list has nothing may go on to the zone."""
         if route is Route.LIST_ONLY:
             return False
@@ -103,7 +153,7 @@ class Zone:
         return self._fresh - 1
 
     async def rmqueue_bulk(self, cpu: Cpu, pages: PageList, count: int, route: Route = Route.ANY) -> int:
-        """Move up to `count` pages from the zone to the list, which is entered; returns how many."""
+        """rmqueue_bulk(): move up to `count` pages from the zone to the list, which is entered; returns how many."""
         system = self._system
         locked = await self._lock_for(cpu.current, route, "rmqueue_bulk")
         if locked is None:
@@ -122,7 +172,7 @@ class Zone:
         return moved
 
     async def free_pcppages_bulk(self, cpu: Cpu, pages: PageList, count: int) -> None:
-        """Give the `count` coldest pages of the list back to the zone."""
+        """free_pcppages_bulk(): give the `count` coldest pages of the list back to the zone."""
         system = self._system
         _, flags = await self._lock_irqsave(cpu.current, "free_pcppages_bulk")
         cold, pages.pages[:count] = pages.pages[:count], []
@@ -136,92 +186,42 @@ class Zone:
         await self._unlock_irqrestore(cpu, flags)
 
     async def rmqueue_buddy(self, thread: Thread, route: Route) -> int | None:
-        """One page straight from the zone."""
+        """rmqueue_buddy(): one page straight from the zone."""
         locked = await self._lock_for(thread, route, "rmqueue_buddy")
         if locked is None:
             return None
         cpu, flags = locked
         pfn = self._take() if self.free else None
         if pfn is not None:
-            self._note_allocated(pfn)
+            self.note_allocated(pfn)
         cpu.clock += self._system.costs.page_bulk_ns
         await self._unlock_irqrestore(cpu, flags)
         return pfn
 
     async def free_one_page(self, thread: Thread, pfn: int) -> None:
-        """One page straight to the zone."""
+        """free_one_page(): one page straight to the zone."""
         cpu, flags = await self._lock_irqsave(thread, "free_one_page")
         self._returned.append(pfn)
         self.free += 1
         cpu.clock += self._system.costs.page_bulk_ns
         await self._unlock_irqrestore(cpu, flags)
 
-    # -- the CPU's list ----------------------------------------------------------------------------------------------
-
-    async def rmqueue(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
-        """A page from the CPU's list; in kernels that say so from the zone, if the list is busy or stays empty."""
-        if route is not Route.ZONE:
-            pfn = await self.rmqueue_pcplist(thread.cpu, gfp, route)
-            if pfn is not None or not self._guard.buddy_fallback:
-                return pfn
-        return await self.rmqueue_buddy(thread, route) if self._may_lock(thread.cpu, gfp, route) else None
-
-    async def rmqueue_pcplist(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
-        """A page from the CPU's list, refilled from the zone when it is empty. None when the list is busy, too."""
-        pages, guard = self.list_of(cpu), self._guard
-        enter = guard.try_enter if route is Route.ANY else guard.enter_at_once
-        flags = await enter(cpu, pages)
-        if flags is None:
-            return None
-        guard.note_allocation(pages)
-        if not pages.pages and self._may_lock(cpu, gfp, route):
-            await self.rmqueue_bulk(cpu, pages, self.batch, route)
-        pfn = pages.pages.pop() if pages.pages else None
-        costs = self._system.costs
-        cpu.clock += costs.page_look_ns if pfn is None else costs.page_alloc_ns
-        if pfn is not None:
-            self._note_allocated(pfn)
-        await guard.leave(cpu, pages, flags)
-        return pfn
-
-    async def free_unref_page(self, thread: Thread, pfn: int) -> None:
-        """A page back to the CPU's list; some go back to the zone when the list is too long, this one if it is busy."""
-        cpu = thread.cpu
-        pages, guard = self.list_of(cpu), self._guard
-        self.in_use.remove(pfn)
-        self.freed += 1
-        flags = await guard.try_enter(cpu, pages)
-        if flags is None:
-            await self.free_one_page(thread, pfn)
-            return
-        pages.pages.append(pfn)
-        cpu.clock += self._system.costs.page_free_ns
-        limit = guard.limit(self.high, self.batch, self.reclaim_active)
-        if len(pages.pages) >= limit:
-            await self.free_pcppages_bulk(cpu, pages, guard.to_free(pages, limit, self.batch))
-        await guard.leave(cpu, pages, flags)
-
-    async def drain_local_pages(self, thread: Thread) -> None:
-        """drain_local_pages(): the whole list back to the zone."""
-        pages, guard = self.list_of(thread.cpu), self._guard
-        cpu, flags = await guard.enter_drain(thread, pages)
-        if pages.pages:
-            await self.free_pcppages_bulk(cpu, pages, len(pages.pages))
-        await guard.leave_drain(cpu, pages, flags)
-
     def set_aside(self, count: int) -> None:
         """Before the machine runs: so many pages belong to somebody who will come for them, and to nobody else."""
         self.free -= count
+        self._set_aside += count
 
     def take_set_aside(self, count: int) -> list[int]:
         """So many of the pages that were set aside."""
         self.free += count
+        self._set_aside -= count
         pages = [self._take() for _ in range(count)]
         for pfn in pages:
-            self._note_allocated(pfn)
+            self.note_allocated(pfn)
         return pages
 
-    def _note_allocated(self, pfn: int) -> None:
+    def note_allocated(self, pfn: int) -> None:
+        """It is somebody's now."""
         self.in_use.add(pfn)
         self.allocated += 1
         self.peak_in_use = max(self.peak_in_use, len(self.in_use))

@@ -74,6 +74,22 @@ class Barn:
     empty: list[Sheaf] = attrs.field(factory=list)
 
 
+@attrs.frozen(kw_only=True)
+class SheafStatistics:
+    """The sheaves of all caches and CPUs.
+
+    * `retired` (objects): that lie in sheaves still filled by kfree_rcu(): no grace period was asked for yet.
+    * `free` (objects): in CPUs' and barns' sheaves, ready to be given out.
+    * `full` (sheaves): in the barns.
+    * `empty` (sheaves): in the barns.
+    """
+
+    retired: int
+    free: int
+    full: int
+    empty: int
+
+
 class SheafLayer:
     """The sheaves of all caches and CPUs."""
 
@@ -83,6 +99,19 @@ class SheafLayer:
         self._cpus: dict[int, PerCpu[CpuSheaves]] = {}
         """By size of the cache's objects."""
         self._barns: dict[int, Barn] = {}
+
+    def statistics(self) -> SheafStatistics:
+        """Their figures, as they are now."""
+        of_cpus = [mine for sheaves in self._cpus.values() for mine in sheaves.values()]
+        barns = self._barns.values()
+        given_out_from = [sheaf for mine in of_cpus for sheaf in (mine.main, mine.spare) if sheaf is not None]
+        given_out_from += [sheaf for barn in barns for sheaf in barn.full]
+        return SheafStatistics(
+            retired=sum(len(mine.rcu_free.retired) for mine in of_cpus if mine.rcu_free is not None),
+            free=sum(len(sheaf.free) for sheaf in given_out_from),
+            full=sum(len(barn.full) for barn in barns),
+            empty=sum(len(barn.empty) for barn in barns),
+        )
 
     def of(self, cpu: Cpu, cache: Cache) -> CpuSheaves:
         """The CPU's, of that cache."""

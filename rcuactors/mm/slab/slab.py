@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ...kernel.thread import Thread
     from ..page.page_alloc import PageAllocator
     from ..rules import MmRules
+    from .sheaf import SheafStatistics
 
 SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 MIN_PARTIAL: Final = 5
@@ -77,6 +78,24 @@ class Cache:
     def per_slab(self) -> int:
         """Objects in a slab."""
         return PAGE_SIZE // self.size
+
+
+@attrs.frozen(kw_only=True)
+class SlabStatistics:
+    """The kmalloc caches.
+
+    * `caches` (caches): that were used.
+    * `slabs` (pages): that they have, a page each.
+    * `partial` (slabs): on the caches' lists of partial ones.
+    * `empty` (slabs): of these, with no object in use.
+    * `sheaves` (SheafStatistics): of designs that put sheaves before the slabs; else None.
+    """
+
+    caches: int
+    slabs: int
+    partial: int
+    empty: int
+    sheaves: SheafStatistics | None
 
 
 class SlabAllocator(ABC):
@@ -151,10 +170,21 @@ class SlabAllocator(ABC):
         """Those that were used so far, by size."""
         return sorted(set(self._caches.values()), key=lambda cache: cache.size)
 
+    def statistics(self) -> SlabStatistics:
+        """Their figures, as they are now."""
+        caches = self.caches()
+        return SlabStatistics(
+            caches=len(caches),
+            slabs=sum(cache.slabs for cache in caches),
+            partial=sum(len(cache.partial) for cache in caches),
+            empty=sum(not slab.in_use for cache in caches for slab in cache.partial.values()),
+            sheaves=self.sheaves.statistics() if self.sheaves is not None else None,
+        )
+
     # -- allocating and freeing --------------------------------------------------------------------------------------
 
     async def kmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
-        """An object of at least `size` bytes, or None."""
+        """kmalloc(): an object of at least `size` bytes, or None."""
         cache = self._caches.get(size) or self.cache_for(size)
         cpu, ctx = thread.cpu, thread.ctx
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
@@ -183,7 +213,7 @@ class SlabAllocator(ABC):
         return item
 
     async def kfree(self, thread: Thread, item: KObject, how: str = "kfree") -> None:
-        """Give one object back."""
+        """kfree(): give one object back."""
         cpu = thread.cpu
         cpu.clock += self._system.costs.kfree_ns
         if cpu.ctx.held:
@@ -201,7 +231,7 @@ class SlabAllocator(ABC):
         await self._give_back(thread, self._observer.freed(items, "kfree_bulk"))
 
     async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp) -> KObject | None:
-        """kmalloc() for the allocator's own purposes: no object of anybody's, and the observer does not hear of it."""
+        """For the allocator's own purposes: no object of anybody's, and the observer does not hear of it."""
         cpu = thread.cpu
         cache = self.cache_for(size)
         self._pages.might_alloc(cpu, gfp)

@@ -42,7 +42,7 @@ def may_trylock(cpu: Cpu) -> bool:
 
 
 async def kmalloc_nolock(slabs: SlabAllocator, cpu: Cpu, size: int) -> KObject | None:
-    """An object of `size` bytes or a little more, of which the observer does not hear, or None."""
+    """kmalloc_nolock(): an object of `size` bytes or a little more, of which the observer does not hear, or None."""
     if not may_trylock(cpu):
         return None
     cpu.clock += cpu.system.costs.kmalloc_ns

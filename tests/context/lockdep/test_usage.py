@@ -9,9 +9,9 @@ from rcuactors.context.lockdep.usage import (
     ENABLED_BIT,
     bit_name,
     exclusive_mask,
-    find_exclusive,
+    find_exclusive_match,
+    get_usage_chars,
     usage_bit,
-    usage_chars,
 )
 
 
@@ -40,7 +40,7 @@ def test_the_names_are_the_kernels() -> None:
     ],
 )
 def test_usage_characters(names: tuple[str, ...], chars: str) -> None:
-    assert usage_chars(sum(1 << bit for bit in BITS if bit_name(bit) in names)) == chars
+    assert get_usage_chars(sum(1 << bit for bit in BITS if bit_name(bit) in names)) == chars
 
 
 @pytest.mark.parametrize("bit", BITS)
@@ -52,8 +52,8 @@ def test_the_other_direction_of_the_same_state_is_excluded_read_or_write(bit: in
 @pytest.mark.parametrize("bit", BITS)
 def test_the_pair_that_conflicts_is_found(bit: int) -> None:
     everything = 0xFF
-    first, second = find_exclusive(1 << bit, everything)
+    first, second = find_exclusive_match(1 << bit, everything)
     assert first == bit
     assert exclusive_mask(1 << first) >> second & 1
     with pytest.raises(ValueError, match="no exclusive pair"):
-        find_exclusive(1 << bit, 1 << bit)
+        find_exclusive_match(1 << bit, 1 << bit)

@@ -100,7 +100,7 @@ def test_on_rt_it_runs_in_a_thread_unless_it_is_hard() -> None:
 
         async def after() -> None:
             # The leave that a work has to take spinlock_t ends with it.
-            assert not [thread for thread in k._system.threads if thread.ctx.irq_config]
+            assert not [thread for thread in k.machine.system.threads if thread.ctx.irq_config]
 
         async def hard() -> None:
             assert k.in_hardirq()
@@ -124,7 +124,7 @@ def test_on_rt_the_thread_is_a_reader_in_newer_stable_kernels(version: str, read
         done = k.completion()
 
         async def fn() -> None:
-            assert bool(k._cpu.ctx.rcu_nesting) is reader
+            assert bool(k.machine.this_cpu.ctx.rcu_nesting) is reader
             await k.msleep(1)
             await k.complete(done)
 

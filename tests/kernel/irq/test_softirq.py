@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
-from rcuactors.context.lockdep.usage import usage_chars
+from rcuactors.context.lockdep.usage import get_usage_chars
 from rcuactors.engine.events import ListSink
 
 
@@ -202,7 +202,7 @@ def test_on_rt_two_threads_of_a_cpu_exclude_each_other() -> None:
         await k.local_bh_disable()
         assert k.preempt_count() == 0
         assert k.in_interrupt()
-        assert k._cpu.ctx.rcu_nesting == 2
+        assert k.machine.this_cpu.ctx.rcu_nesting == 2
         await k.local_bh_disable()
         await k.kthread_run(urgent, urgent=True)
         await k.udelay(50)
@@ -210,7 +210,7 @@ def test_on_rt_two_threads_of_a_cpu_exclude_each_other() -> None:
         await k.local_bh_enable()
         await k.local_bh_enable()
         assert not k.in_interrupt()
-        assert k._cpu.ctx.rcu_nesting == 0
+        assert k.machine.this_cpu.ctx.rcu_nesting == 0
 
     settings = {**RT, "PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y"}
     assert run(scenario()(script), RunOptions(settings=settings)).clean
@@ -238,7 +238,7 @@ def test_on_rt_the_thread_that_enables_them_serves_what_was_raised() -> None:
         await k.local_bh_enable()
         order.append("enabled")
         # Nobody else had to be woken for it.
-        assert k._cpu.ksoftirqd is None
+        assert k.machine.this_cpu.ksoftirqd is None
 
     assert run(scenario()(script), RunOptions(sinks=(sink,), settings=RT)).clean
     assert order == ["enables", "tasklet", "enabled"]
@@ -342,9 +342,9 @@ def test_on_rt_lockdep_notes_it_too() -> None:
         lock = k.spinlock("S")
         await k.local_bh_disable()
         await k.spin_lock(lock)
-        assert usage_chars(lock.lock_class.usage_mask) == "+..."
+        assert get_usage_chars(lock.lock_class.usage_mask) == "+..."
         await k.local_bh_enable()
-        assert usage_chars(lock.lock_class.usage_mask) == "+.+."
+        assert get_usage_chars(lock.lock_class.usage_mask) == "+.+."
         await k.spin_unlock(lock)
 
     assert run(scenario()(script), **RT).clean

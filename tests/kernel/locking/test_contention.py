@@ -35,7 +35,7 @@ class Contended:
 
         await k.kthread_run(holder, cpu=0)
         await k.wait_for_completion(held)
-        k._system.hooks.on_switch.append(self._switched)
+        k.machine.system.hooks.on_switch.append(self._switched)
 
     def _switched(self, cpu, _thread, _preempted) -> None:
         self.switches += cpu.cpu_id == 1

@@ -130,8 +130,10 @@ def test_a_timer_put_on_an_idle_cpu_starts_its_tick() -> None:
 
         await k.kthread_join(await k.kthread_run(nothing, cpu=1))
         await k.msleep(20)
-        workqueues = k._machine.workqueues
-        await workqueues.queue_delayed_work(k._cpu, k.system_wq, k.delayed_work(fn), 5, on=k._system.cpu(1))
+        workqueues = k.machine.workqueues
+        await workqueues.queue_delayed_work(
+            k.machine.this_cpu, k.system_wq, k.delayed_work(fn), 5, on=k.machine.system.cpu(1)
+        )
 
     assert run(scenario()(script)).clean
     assert ran == [1]

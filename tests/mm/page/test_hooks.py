@@ -33,7 +33,7 @@ def page_in(run_in, context: str, gfp: Gfp = GFP_NOWAIT, **settings: str) -> Res
 
 def test_a_kernel_has_the_hooks_that_it_is_configured_with_and_no_others() -> None:
     async def script(k: Kernel) -> None:
-        found.append([type(hook) for hook in k._machine.pages.hooks])
+        found.append([type(hook) for hook in k.machine.pages.hooks])
 
     found: list[list[type]] = []
     run(scenario()(script))
@@ -93,7 +93,7 @@ def test_freeing_a_page_takes_the_lock_as_well() -> None:
 
 def test_a_new_stack_brings_memory_for_itself_and_a_known_one_does_not() -> None:
     async def script(k: Kernel) -> None:
-        zone, owner = k._machine.pages.zone, k._machine.pages.hooks[0]
+        zone, owner = k.machine.pages.zone, k.machine.pages.hooks[0]
         assert isinstance(owner, PageOwner)
         before, in_use = owner.allocations, len(zone.in_use)
         pages = [await k.get_free_page() for _ in range(10)]
@@ -117,7 +117,7 @@ def test_a_new_stack_brings_memory_for_itself_and_a_known_one_does_not() -> None
 )
 def test_the_depot_asks_with_what_is_left_of_the_callers_flags(gfp: Gfp, asked: str) -> None:
     async def script(k: Kernel) -> None:
-        pages = k._machine.pages
+        pages = k.machine.pages
         ask = pages.get_free_page
 
         async def get_free_page(cpu, gfp, *route) -> int | None:
@@ -145,7 +145,7 @@ def test_an_interrupt_while_a_stack_is_saved_is_not_recorded() -> None:
     """current->in_page_owner belongs to the task, whose stack the handler is on."""
 
     async def script(k: Kernel) -> None:
-        zone, owner = k._machine.pages.zone, k._machine.pages.hooks[0]
+        zone, owner = k.machine.pages.zone, k.machine.pages.hooks[0]
         assert isinstance(owner, PageOwner)
         buddy = zone.rmqueue_buddy
 
@@ -232,12 +232,12 @@ def test_a_no_locks_flag_makes_kmalloc_fail_instead() -> None:
 @pytest.mark.parametrize("rt", ["n", "y"])
 def test_a_trylock_of_either_type_leaves_interrupts_as_they_were(design: str, rt: str) -> None:
     async def script(k: Kernel) -> None:
-        cpu, zone = k._cpu, k._machine.pages.zone
+        cpu, zone = k.machine.this_cpu, k.machine.pages.zone
         off = rt == "n" or design == "raw-zone-lock"
-        flags = await spin_trylock_irqsave(k._locks, cpu, zone.lock, "here")
+        flags = await spin_trylock_irqsave(k.machine.system.locks, cpu, zone.lock, "here")
         assert flags is False
         assert k.irqs_disabled() is off
-        assert await spin_trylock_irqsave(k._locks, cpu, zone.lock, "here") is None
+        assert await spin_trylock_irqsave(k.machine.system.locks, cpu, zone.lock, "here") is None
         assert k.irqs_disabled() is off
         await k.zone_unlock_irqrestore(flags)
         assert not k.irqs_disabled()
@@ -251,7 +251,7 @@ def test_nolock_in_an_nmi(kernel: str, got: bool) -> None:
 
     async def script(k: Kernel) -> None:
         async def nmi() -> None:
-            pages.append(await alloc_pages_nolock(k._machine.pages, k._cpu))
+            pages.append(await alloc_pages_nolock(k.machine.pages, k.machine.this_cpu))
 
         await k.free_page(await k.get_free_page())
         await k.raise_nmi(nmi)
@@ -267,7 +267,7 @@ def test_nolock_in_an_nmi_of_who_holds_the_list_or_the_zone() -> None:
 
     async def script(k: Kernel) -> None:
         async def nmi() -> None:
-            pages.append(await alloc_pages_nolock(k._machine.pages, k._cpu))
+            pages.append(await alloc_pages_nolock(k.machine.pages, k.machine.this_cpu))
 
         await k.drain_local_pages()
         flags = await k.zone_lock_irqsave()
@@ -288,6 +288,6 @@ def test_fault_injection_spares_nolock() -> None:
 
     async def script(k: Kernel) -> None:
         assert await k.get_free_page() is None
-        assert await alloc_pages_nolock(k._machine.pages, k._cpu) is not None
+        assert await alloc_pages_nolock(k.machine.pages, k.machine.this_cpu) is not None
 
     assert run(scenario()(script), fail_page_alloc="100").clean

@@ -37,7 +37,7 @@ def test_nowait_stops_at_the_min_watermark_without_reclaim() -> None:
     async def script(k: Kernel) -> None:
         await k.read_file(100)
         pages = await exhaust(k, GFP_NOWAIT)
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         assert zone.watermark_min - zone.batch <= zone.free <= zone.watermark_min
         await give_back(k, pages)
 
@@ -54,7 +54,7 @@ def test_atomic_digs_deeper_than_nowait() -> None:
     async def script(k: Kernel) -> None:
         k.preempt_disable()  # keeps kswapd out
         pages = await exhaust(k, GFP_NOWAIT)
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         more = await exhaust(k, GFP_ATOMIC)
         mark = zone.watermark_min - zone.watermark_min // 2
         assert zone.free <= mark - mark // 4
@@ -76,7 +76,7 @@ def test_no_reclaim_bits_do_not_even_wake_kswapd() -> None:
 
 def test_kernel_allocations_reclaim_page_cache() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         await k.read_file(zone.free - zone.watermark_low)
         pages = [await k.get_free_page() for _ in range(200)]
         assert None not in pages
@@ -89,7 +89,7 @@ def test_kernel_allocations_reclaim_page_cache() -> None:
 
 def test_direct_reclaim_where_kswapd_cannot_keep_up() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         await k.read_file(1000)
         pages: list[int] = []
 
@@ -132,10 +132,10 @@ def test_the_oom_killer_takes_the_largest_process() -> None:
         await k.user_process("large", 900)
         await k.user_process("middle", 400)
         pages = []
-        while k._machine.pages.reclaim.oom_kills == 0:
+        while k.machine.pages.reclaim.oom_kills == 0:
             pages.append(await k.get_free_page(GFP_KERNEL | GFP_NOWARN))
         assert None not in pages
-        assert [process.name for process in k._machine.pages.reclaim.user.processes] == ["small", "middle"]
+        assert [process.name for process in k.machine.pages.reclaim.user.processes] == ["small", "middle"]
         await give_back(k, pages)
 
     result = run(scenario()(script), mem="16M")
@@ -161,7 +161,7 @@ def test_with_nobody_to_kill_the_allocation_fails_and_the_run_goes_on() -> None:
 
 def test_a_process_that_asks_for_more_than_there_is_is_killed_itself() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         before = len(zone.in_use)
         assert await k.user_process("hog", 10 * zone.managed) == 0
         assert len(zone.in_use) == before
@@ -190,14 +190,14 @@ def test_two_reclaimers_share_the_last_of_the_page_cache() -> None:
 
 def test_reclaim_calls_the_shrinker_of_kvfree_rcu() -> None:
     async def script(k: Kernel) -> None:
-        krcp = k._machine.kvfree.krc(0)
+        krcp = k.machine.kvfree.krc(0)
         for _ in range(400):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        assert k._machine.kvfree.arming.of(krcp).monitor_todo
+        assert k.machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.count == 400
-        await k._machine.pages.reclaim.try_to_free_pages(k._thread)
+        await k.machine.pages.reclaim.try_to_free_pages(k.machine.current)
         # The batch was started now, and not after the drain delay.
-        assert not k._machine.kvfree.arming.of(krcp).monitor_todo
+        assert not k.machine.kvfree.arming.of(krcp).monitor_todo
         assert krcp.count == 0
         assert any(batch.rcu_work.work.pending for batch in krcp.batches)
 
@@ -242,7 +242,7 @@ def test_a_page_of_zeroes_costs_more() -> None:
         plain = k.now - began
         began = k.now
         await k.free_page(await k.get_free_page(GFP_KERNEL | Gfp.ZERO))
-        assert k.now - began == plain + k._system.costs.page_zero_ns
+        assert k.now - began == plain + k.machine.system.costs.page_zero_ns
 
     assert run(scenario()(script)).clean
 
@@ -258,7 +258,7 @@ def test_gfp_kernel_in_atomic_context_is_reported() -> None:
 
 def test_kswapd_is_woken_and_sleeps_again() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         await k.read_file(zone.free - zone.watermark_low)
         await k.free_page(await k.get_free_page(GFP_NOWAIT))
         await k.msleep(20)

@@ -1,4 +1,4 @@
-"""What guards the CPUs' page lists in v5.9 and in v6.1 (rcuactors/mm/page_lists.py, zone.py)."""
+"""What guards the CPUs' page lists in v5.9 and in v6.1 (rcuactors/mm/page/page_lists.py, pcplist.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, RunOptions, run, scenario
-from rcuactors.context.lockdep.usage import usage_chars
+from rcuactors.context.lockdep.usage import get_usage_chars
 from rcuactors.context.locks import Lock
 from rcuactors.mm.page.page_lists import InterruptsOff, PageList, TriedLock, ZoneSizes
 
@@ -16,7 +16,7 @@ PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
 
 
 def list_lock(k: Kernel) -> Lock:
-    lock = k._machine.pages.zone.list_of(k._cpu).lock
+    lock = k.machine.pages.zone.list_of(k.machine.this_cpu).lock
     assert lock is not None
     return lock
 
@@ -56,9 +56,9 @@ def test_a_refill_is_a_batch_as_on_the_recorded_kernel() -> None:
     async def script(k: Kernel) -> None:
         await k.drain_local_pages()
         assert k.pcp_count() == 0
-        before = k._machine.pages.zone.refills
+        before = k.machine.pages.zone.refills
         pages = [await k.get_free_page(GFP_NOWAIT) for _ in range(3000)]
-        assert k._machine.pages.zone.refills - before == 200
+        assert k.machine.pages.zone.refills - before == 200
         await k.free_page(pages.pop())
         assert k.pcp_count() == 1
         for pfn in pages:
@@ -123,8 +123,8 @@ def test_usage_bits_are_those_of_the_recorded_splats() -> None:
             for action in (allocate, free):
                 await (action() if context == "process" else k.raise_irq(action))
                 await k.udelay(50)
-        assert usage_chars(list_lock(k).lock_class.usage_mask) == "+.+."
-        assert usage_chars(k.zone_lock().lock_class.usage_mask) == "-..."
+        assert get_usage_chars(list_lock(k).lock_class.usage_mask) == "+.+."
+        assert get_usage_chars(k.zone_lock().lock_class.usage_mask) == "-..."
 
     assert run(scenario()(script), V6_1).clean
 
@@ -132,7 +132,7 @@ def test_usage_bits_are_those_of_the_recorded_splats() -> None:
 def test_interrupts_stay_as_they_are_and_the_task_is_pinned() -> None:
     async def script(k: Kernel) -> None:
         lock, seen = list_lock(k), []
-        locks = k._system.locks
+        locks = k.machine.system.locks
         trylock = locks.__class__.spin_trylock
 
         def spin_trylock(self, cpu, what) -> bool:
@@ -144,7 +144,7 @@ def test_interrupts_stay_as_they_are_and_the_task_is_pinned() -> None:
             patch.setattr(locks.__class__, "spin_trylock", spin_trylock)
             await k.free_page(await k.get_free_page())
         assert seen == [(False, 0, 1) if locks.rt else (False, 1, 0)] * 2
-        assert (k.preempt_count(), k._cpu.ctx.migrate_disabled) == (0, 0)
+        assert (k.preempt_count(), k.machine.this_cpu.ctx.migrate_disabled) == (0, 0)
 
     assert run(scenario()(script), V6_1).clean
     assert run(scenario()(script), V6_1, PREEMPT_RT="y").clean
@@ -155,16 +155,16 @@ def test_a_busy_list_is_passed_by(rt: str) -> None:
     """An interrupt or a drain has the lock: the page comes from the zone, and goes there."""
 
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         await k.free_page(await k.get_free_page())
         listed, free, refills = k.pcp_count(), zone.free, zone.refills
-        await k._system.locks.spin_lock(k._thread, list_lock(k))
+        await k.machine.system.locks.spin_lock(k.machine.current, list_lock(k))
         pfn = await k.get_free_page(GFP_NOWAIT)
         assert pfn is not None
         assert (k.pcp_count(), free - zone.free, zone.refills) == (listed, 1, refills)
         await k.free_page(pfn)
         assert (k.pcp_count(), zone.free) == (listed, free)
-        await k._system.locks.spin_unlock(k._cpu, list_lock(k))
+        await k.machine.system.locks.spin_unlock(k.machine.this_cpu, list_lock(k))
 
     assert run(scenario()(script), V6_1, PREEMPT_RT=rt).clean
 
@@ -177,7 +177,7 @@ def test_an_interrupt_in_the_middle_of_a_refill_gets_its_page_from_the_zone() ->
             got.append(await k.get_free_page(GFP_ATOMIC))
 
         await k.drain_local_pages()
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         bulk = zone.rmqueue_bulk
 
         async def rmqueue_bulk(cpu, pages, count, route) -> int:
@@ -230,7 +230,7 @@ def test_interrupts_everywhere_lose_no_page(seed: int) -> None:
     """Threads and handlers on two CPUs allocate, free and drain, all in each other's way."""
 
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         rng = random.Random(seed)
         held: set[int] = set()
 
@@ -261,7 +261,7 @@ def test_interrupts_everywhere_lose_no_page(seed: int) -> None:
                 await nursery.start_soon(worker, cpu=cpu)
         await k.msleep(1)
         assert not held
-        listed = sum(len(pages.pages) for pages in zone._lists.values())
-        assert zone.free + listed + len(zone.in_use) == zone.managed
+        figures = zone.statistics()
+        assert figures.free + figures.listed + figures.in_use == figures.managed
 
     assert run(scenario()(script), RunOptions(kernel="v6.1-stable", seed=seed), mem="64M").clean

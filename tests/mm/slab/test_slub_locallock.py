@@ -15,11 +15,11 @@ PER_SLAB = 4
 
 
 def cache_of(k: Kernel, size: int = SIZE) -> Cache:
-    return k._machine.slab.cache_for(size)
+    return k.machine.slab.cache_for(size)
 
 
 def mine_of(k: Kernel, size: int = SIZE) -> CpuSlab:
-    return cache_of(k, size).cpus[k._cpu.cpu_id]
+    return cache_of(k, size).cpus[k.machine.this_cpu.cpu_id]
 
 
 def consistent(k: Kernel, size: int = SIZE) -> None:
@@ -95,14 +95,14 @@ def test_what_takes_the_cpus_lock(run_in, context: str, what: str, reported: boo
 
 def test_the_lock_is_taken_with_interrupts_off_and_preempt_count_is_the_pins_alone() -> None:
     async def script(k: Kernel) -> None:
-        acquire, seen = k._system.lockdep.acquire, []
+        acquire, seen = k.machine.system.lockdep.acquire, []
 
         def watch(cpu, lock, **how) -> None:
             if lock.name == "&c->lock":
                 seen.append((cpu.ctx.irqs_disabled, cpu.ctx.preempt_count))
             acquire(cpu, lock, **how)
 
-        k._system.lockdep.acquire = watch  # type: ignore[method-assign]
+        k.machine.system.lockdep.acquire = watch  # type: ignore[method-assign]
         objects = [await k.kmalloc(SIZE) for _ in range(PER_SLAB + 1)]
         assert seen
         assert set(seen) == {(True, 1)}
@@ -211,7 +211,7 @@ def test_what_others_freed_into_the_cpus_slab_is_found_there() -> None:
 
 def test_an_interrupt_that_fills_the_cpus_place_meanwhile() -> None:
     async def script(k: Kernel) -> None:
-        pages = k._machine.pages
+        pages = k.machine.pages
         get = pages.get_free_page
 
         async def handler() -> None:
@@ -240,7 +240,7 @@ def test_an_interrupt_that_fills_the_cpus_place_meanwhile() -> None:
 
 def test_a_slab_of_one_object_goes_back_when_the_node_has_enough() -> None:
     async def script(k: Kernel) -> None:
-        zone = k._machine.pages.zone
+        zone = k.machine.pages.zone
         before = len(zone.in_use)
         objects = [await k.kmalloc(SIZES[-1]) for _ in range(100)]
         assert len(zone.in_use) - before == 100

@@ -1,4 +1,4 @@
-"""context/lockdep/wait.py: the wait-context table of the kernel's own selftest, and what lockdep does not look at."""
+"""wait_context.py: the wait-context table of the kernel's own selftest, and what lockdep does not look at."""
 
 from __future__ import annotations
 
@@ -264,8 +264,9 @@ def test_a_wait_override_map_sets_the_limit_up_and_down(rcu_lab: RcuLab) -> None
     """DEFINE_WAIT_OVERRIDE_MAP(): spinlock_t under a raw lock where the writer knows better, or nothing but raw."""
 
     async def script(k: Kernel, up: bool = True) -> None:
-        lockdep, cpu = k._system.lockdep, k._cpu
-        override = k._system.lock_factory.make_override("override", inner=WaitType.CONFIG if up else WaitType.SPIN)
+        system, cpu = k.machine.system, k.machine.this_cpu
+        lockdep = system.lockdep
+        override = system.lock_factory.make_override("override", inner=WaitType.CONFIG if up else WaitType.SPIN)
         outer = k.raw_spinlock("outer") if up else k.mutex("outer")
         await (k.raw_spin_lock if up else k.mutex_lock)(outer)
         lockdep.acquire(cpu, override, trylock=True)
@@ -280,12 +281,12 @@ def test_a_wait_override_map_sets_the_limit_up_and_down(rcu_lab: RcuLab) -> None
 def test_an_override_lifts_what_the_context_forbids_too(rcu_lab: RcuLab) -> None:
     async def script(k: Kernel, lifted: bool = True) -> None:
         async def irq() -> None:
-            override = k._system.lock_factory.make_override("override", inner=WaitType.CONFIG)
+            override = k.machine.system.lock_factory.make_override("override", inner=WaitType.CONFIG)
             if lifted:
-                k._system.lockdep.acquire(k._cpu, override, trylock=True)
+                k.machine.system.lockdep.acquire(k.machine.this_cpu, override, trylock=True)
             await hold(k, "spin", "inner", nothing)
             if lifted:
-                k._system.lockdep.release(k._cpu, override)
+                k.machine.system.lockdep.release(k.machine.this_cpu, override)
 
         await k.raise_irq(irq)
         await k.udelay(5)

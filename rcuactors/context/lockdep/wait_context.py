@@ -12,7 +12,7 @@ from ..waittype import WaitNumbers, WaitType
 from .chains import IN_HARDIRQ, IN_SOFTIRQ, THREADABLE, ChainNode
 
 
-def context_limit(code: int, numbers: WaitNumbers) -> int:
+def task_wait_context(code: int, numbers: WaitNumbers) -> int:
     """task_wait_context(): what the context itself allows."""
     if code & IN_HARDIRQ:
         return numbers.of(WaitType.CONFIG if code & THREADABLE else WaitType.SPIN)
@@ -24,8 +24,8 @@ def _same_context(parent: ChainNode | None, irq_context: int) -> ChainNode | Non
 
 
 def allowed(parent: ChainNode | None, code: int, irq_context: int, numbers: WaitNumbers) -> int:
-    """The strictest of the context and of what is held in it."""
-    limit = context_limit(code, numbers)
+    """check_wait_context(): the strictest of the context and of what is held in it."""
+    limit = task_wait_context(code, numbers)
     held = _same_context(parent, irq_context)
     if held is None:
         return limit

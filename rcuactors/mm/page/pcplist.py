@@ -1,0 +1,64 @@
+"""The CPUs' page lists in front of the zone (mm/page_alloc.c): rmqueue_pcplist(), free_unref_page(), drain_pages().
+
+A CPU's list is refilled from the zone in batches, and drained back in the same way. What guards the lists, and how
+long they may get, differs between versions (page_lists.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .no_locks import Route
+from .zone import Zone
+
+if TYPE_CHECKING:
+    from ...kernel.cpu import Cpu
+    from ...kernel.thread import Thread
+    from ..gfp import Gfp
+
+
+class ZoneWithLists(Zone):
+    """A zone behind the lists of its CPUs: zone->per_cpu_pageset, each a struct per_cpu_pages."""
+
+    async def rmqueue_pcplist(self, cpu: Cpu, gfp: Gfp, route: Route) -> int | None:
+        """rmqueue_pcplist(): off the CPU's list, refilled from the zone when it is empty. None when it is busy, too."""
+        pages, guard = self.list_of(cpu), self.guard
+        enter = guard.try_enter if route is Route.ANY else guard.enter_at_once
+        flags = await enter(cpu, pages)
+        if flags is None:
+            return None
+        guard.note_allocation(pages)
+        if not pages.pages and self.may_lock(cpu, gfp, route):
+            await self.rmqueue_bulk(cpu, pages, self.batch, route)
+        pfn = pages.pages.pop() if pages.pages else None
+        costs = self._system.costs
+        cpu.clock += costs.page_look_ns if pfn is None else costs.page_alloc_ns
+        if pfn is not None:
+            self.note_allocated(pfn)
+        await guard.leave(cpu, pages, flags)
+        return pfn
+
+    async def free_unref_page(self, thread: Thread, pfn: int) -> None:
+        """free_unref_page(): onto the CPU's list; some go to the zone when it is too long, this one if it is busy."""
+        cpu = thread.cpu
+        pages, guard = self.list_of(cpu), self.guard
+        self.in_use.remove(pfn)
+        self.freed += 1
+        flags = await guard.try_enter(cpu, pages)
+        if flags is None:
+            await self.free_one_page(thread, pfn)
+            return
+        pages.pages.append(pfn)
+        cpu.clock += self._system.costs.page_free_ns
+        limit = guard.limit(self.high, self.batch, self.reclaim_active)
+        if len(pages.pages) >= limit:
+            await self.free_pcppages_bulk(cpu, pages, guard.to_free(pages, limit, self.batch))
+        await guard.leave(cpu, pages, flags)
+
+    async def drain_local_pages(self, thread: Thread) -> None:
+        """drain_local_pages(): the whole list back to the zone."""
+        pages, guard = self.list_of(thread.cpu), self.guard
+        cpu, flags = await guard.enter_drain(thread, pages)
+        if pages.pages:
+            await self.free_pcppages_bulk(cpu, pages, len(pages.pages))
+        await guard.leave_drain(cpu, pages, flags)

@@ -1,0 +1,30 @@
+"""rcu_barrier() (kernel/rcu/tree.c): sleep until the callbacks that are queued now have run; on each CPU one more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..kernel.completion import complete, wait_for_completion
+from .callbacks import RcuHead
+
+if TYPE_CHECKING:
+    from ..kernel.thread import Thread
+    from .callbacks import Callbacks
+
+
+async def rcu_barrier(callbacks: Callbacks, thread: Thread) -> None:
+    """rcu_barrier(): sleep until every callback queued so far, on any CPU, has been invoked."""
+    cpu, system = thread.cpu, callbacks.system
+    cpu.judge.might_sleep(cpu)
+    done = system.new_completion("rcu_barrier()")
+    count = 0
+    for cpu_id, mine in callbacks.lists.touched():
+        if mine.heads or mine.invoking:
+            target = system.cpu(cpu_id)
+            mine.entrain(RcuHead(lambda on: complete(system, on, done), "rcu_barrier_callback"))
+            cpu.clock += system.costs.ipi_ns
+            if target.idle:
+                target.kick()
+            count += 1
+    for _ in range(count):
+        await wait_for_completion(system, thread, done)

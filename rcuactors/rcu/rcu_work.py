@@ -1,0 +1,44 @@
+"""queue_rcu_work() (kernel/workqueue.c): a work that is queued when a grace period has passed, struct rcu_work.
+
+The kernel has it with the workqueues; here it needs what lies above them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kernel.workqueue import Work, Workqueue, Workqueues
+    from .callbacks import Callbacks
+
+
+@attrs.define(eq=False)
+class RcuWork:
+    """struct rcu_work: a work that is queued when a grace period has passed."""
+
+    work: Work
+
+
+@attrs.frozen(eq=False)
+class RcuWorks:
+    """What queues them: a grace period first, then a workqueue."""
+
+    callbacks: Callbacks
+    workqueues: Workqueues
+
+    async def queue_rcu_work(self, cpu: Cpu, workqueue: Workqueue, rwork: RcuWork) -> bool:
+        """queue_rcu_work(): pending already means False, and no new grace period."""
+        if rwork.work.pending:
+            return False
+        rwork.work.pending = True
+
+        async def rcu_work_rcufn(on: Cpu) -> None:
+            flags = on.local_irq_save()
+            await self.workqueues.queue_work_irqoff(on, workqueue, rwork.work)
+            await on.local_irq_restore(flags)
+
+        await self.callbacks.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn")
+        return True

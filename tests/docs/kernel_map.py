@@ -1,0 +1,79 @@
+"""Where the model has what of the kernel: read from the docstrings and names of the floors 1 to 4.
+
+A docstring begins with the kernel's names of what stands there: `mod_timer(): have it expire ...`, `struct rq, and what
+works on it`. A definition stands for those. A lock's name is what lockdep prints, read where the lock is made.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+FLOORS = ("context", "kernel", "rcu", "mm", "kvfree")
+
+_NAME = r"(?:struct [a-z_]\w*|enum [a-z_]\w*|[A-Za-z_]\w*\([A-Z_]*\))"
+_LEAD = re.compile(rf"{_NAME}(?:(?:, or |, which (?:is|was) |, and |, | and | or ){_NAME})*")
+_LOCK_MAKERS = ("make", "make_map")
+
+
+@attrs.frozen(order=True)
+class Home:
+    """`kernel` is its name in the kernel; `where` is `Class.function` in the file `path`."""
+
+    kernel: str
+    path: str
+    where: str
+
+
+def _definitions(
+    node: ast.AST, outer: str = ""
+) -> Iterator[tuple[str, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            name = f"{outer}{child.name}"
+            yield name, child
+            if isinstance(child, ast.ClassDef):
+                yield from _definitions(child, f"{name}.")
+
+
+def named(docstring: str) -> list[str]:
+    """The kernel's names that a docstring begins with: `f()`, `struct s`."""
+    lead = _LEAD.match(docstring)
+    return [re.sub(r"\(.*", "()", name) for name in re.findall(_NAME, lead[0])] if lead is not None else []
+
+
+def _files(package: Path) -> Iterator[tuple[str, ast.Module]]:
+    for floor in FLOORS:
+        for path in sorted((package / floor).rglob("*.py")):
+            yield path.relative_to(package).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def homes(package: Path) -> list[Home]:
+    """Functions and structures, by name."""
+    found: list[Home] = []
+    for path, module in _files(package):
+        for where, node in _definitions(module):
+            docstring = ast.get_docstring(node) or ""
+            first = docstring.partition("\n")[0]
+            found += [Home(kernel, path, where) for kernel in named(first)]
+    return sorted(found, key=lambda home: (home.kernel.removeprefix("struct ").strip("_"), home))
+
+
+def locks(package: Path) -> list[Home]:
+    """Locks by the name that lockdep prints, and the function that makes each."""
+    found: set[Home] = set()
+    for path, module in _files(package):
+        for where, node in _definitions(module):
+            if isinstance(node, ast.ClassDef):
+                continue
+            for call in ast.walk(node):
+                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute | ast.Name):
+                    continue
+                maker = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
+                if maker in _LOCK_MAKERS and call.args and isinstance(call.args[0], ast.Constant):
+                    found.add(Home(str(call.args[0].value), path, where))
+    return sorted(found, key=lambda home: (home.kernel.strip("&"), home))
