@@ -7,6 +7,7 @@ nothing of what the names do; each floor reads the fields that concern it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import attrs
@@ -114,7 +115,12 @@ class Config:
 
     def as_settings(self) -> dict[str, str]:
         """Every field by its name, in the form in which it is set: y, n, or a number."""
-        return {field.name: value_text(getattr(self, field.name)) for field in attrs.fields(Config)}
+        return dict(_texts_of(self))
+
+
+@lru_cache(maxsize=64)
+def _texts_of(config: Config) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, value_text(getattr(config, field.name))) for field in attrs.fields(Config))
 
 
 def value_text(value: object) -> str:
@@ -129,6 +135,7 @@ def _check_range(name: str, value: object, low: int, high: int) -> None:
         raise BadInput(f"{name}={value}: needs a whole number from {low} to {high}")
 
 
+@cache
 def field_names() -> tuple[str, ...]:
     """The names that can be set, in the order of the class."""
     return tuple(field.name for field in attrs.fields(Config))

@@ -19,6 +19,7 @@ from .waittype import WaitType
 if TYPE_CHECKING:
     from .lockdep.graph import Edge
     from .processor import Sleeper
+    from .trace import KeptTrace
 
 
 class LockKind(enum.Enum):
@@ -75,7 +76,7 @@ class LockClass:
     subclass: int = 0
     check: bool = True
     usage_mask: int = 0
-    traces: dict[int, list[str]] = attrs.field(factory=dict)
+    traces: dict[int, KeptTrace] = attrs.field(factory=dict)
     after: dict[LockClass, Edge] = attrs.field(factory=dict)
     before: dict[LockClass, Edge] = attrs.field(factory=dict)
 

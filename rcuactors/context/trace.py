@@ -42,11 +42,15 @@ class _Kind(enum.Enum):
 
 @attrs.frozen
 class _Look:
-    """What one function's frames look like. `locking` and `inline` are for places, not for traces."""
+    """What one function's frames look like. `locking` and `inline` are for places, not for traces.
+
+    `place` is what stands before the line number in a scenario's code; empty for the model's.
+    """
 
     code: CodeType
     kind: _Kind
     name: str
+    place: str = ""
     locking: bool = False
     inline: bool = False
 
@@ -89,10 +93,12 @@ def _look_at(code: CodeType, names: Mapping[str, Any]) -> _Look:
     look = _looks.get(id(code))
     if look is None:
         mark, function = _mark_of_module(names), mark_of(code)
+        kind, name = _kind_of(code, mark, function), (function.name if function is not None else "") or code.co_name
         look = _looks[id(code)] = _Look(
             code,
-            _kind_of(code, mark, function),
-            (function.name if function is not None else "") or code.co_name,
+            kind,
+            name,
+            place=f"{name} ({Path(code.co_filename).name}:" if kind is _Kind.SCENARIO else "",
             locking=mark is Mark.LOCKING,
             inline=function is not None and function.inline,
         )
@@ -101,9 +107,7 @@ def _look_at(code: CodeType, names: Mapping[str, Any]) -> _Look:
 
 def _text(look: _Look, line: int) -> str:
     """`function (file.py:line)` for a scenario's code, the bare function name for the model's."""
-    if look.kind is _Kind.SCENARIO:
-        return f"{look.name} ({Path(look.code.co_filename).name}:{line})"
-    return look.name
+    return f"{look.place}{line})" if look.place else look.name
 
 
 Origin = tuple[CodeType, int]
@@ -121,12 +125,45 @@ def origin_of(frame: FrameType) -> Origin:
 def site_of(origin: Origin) -> str:
     """The text of a place that came from `origin_of`."""
     code, position = origin
-    line = code.co_firstlineno
+    look = _looks[id(code)]
+    return _text(look, _line_at(code, position)) if look.place else look.name
+
+
+def _line_at(code: CodeType, position: int) -> int:
     for start, end, number in code.co_lines():
         if start <= position < end and number is not None:
-            line = number
+            return number
+    return code.co_firstlineno
+
+
+@attrs.frozen(eq=False)
+class KeptTrace:
+    """A call trace that is kept in case that somebody asks for it: where it went through, and no text yet."""
+
+    _looks: list[_Look] = attrs.field(factory=list)
+    _positions: list[int] = attrs.field(factory=list)
+
+    def lines(self) -> list[str]:
+        """As `call_trace` would have told it then."""
+        return [site_of((look.code, position)) for look, position in zip(self._looks, self._positions, strict=True)]
+
+
+def keep_trace() -> KeptTrace:
+    """The caller's call trace, to be read later or never."""
+    at: FrameType | None = sys._getframe(1)
+    looks: list[_Look] = []
+    positions: list[int] = []
+    while at is not None:
+        code = at.f_code
+        look = _looks.get(id(code)) or _look_at(code, at.f_globals)
+        kind = look.kind
+        if kind is _Kind.BOTTOM:
             break
-    return _text(_looks[id(code)], line)
+        if kind is not _Kind.HIDDEN:
+            looks.append(look)
+            positions.append(at.f_lasti)
+        at = at.f_back
+    return KeptTrace(looks, positions)
 
 
 def call_trace(start: FrameType | None = None) -> list[str]:
@@ -180,7 +217,7 @@ def _site_from(at: FrameType | None) -> str:
         if kind is _Kind.BOTTOM:
             break
         if kind is not _Kind.HIDDEN and not look.inline:
-            return _text(look, at.f_lineno)
+            return f"{look.place}{at.f_lineno})" if look.place else look.name
         at = at.f_back
     return "swapper"
 

@@ -137,7 +137,8 @@ class ReporterStatistics:
 class Reporter:
     """Collects violations.
 
-    `listeners` hear of each as it comes. The first `limit` are kept, all are counted; once `closed` it takes none.
+    `listeners` hear of each as it comes; `ended_by` is told when one of them fails, and makes of its error what is
+    raised in its place. The first `limit` are kept, all are counted; once `closed` it takes none.
     """
 
     panic_on_warn: bool = False
@@ -145,6 +146,7 @@ class Reporter:
     violations: list[Violation] = attrs.field(factory=list)
     count: int = 0
     listeners: list[Callable[[Violation], None]] = attrs.field(factory=list)
+    ended_by: Callable[[Exception], BaseException] | None = None
     closed: bool = False
 
     def statistics(self) -> ReporterStatistics:
@@ -169,8 +171,13 @@ class Reporter:
         self.count += 1
         if len(self.violations) < self.limit:
             self.violations.append(violation)
-        for listener in self.listeners:
-            listener(violation)
+        try:
+            for listener in self.listeners:
+                listener(violation)
+        except Exception as error:
+            if self.ended_by is None:
+                raise
+            raise self.ended_by(error) from error
         return exception_for(violation) if self.panic_on_warn else None
 
     def outcome(self) -> str:

@@ -11,7 +11,7 @@ raised into the script that happens to stand there, which might catch it, and no
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -113,7 +113,6 @@ class Conductor(Line):
     async def _conduct(self, set_up: Callable[[], None]) -> None:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self.outside.take_care)
             try:
                 await self._begin(set_up)
                 assert self._finished is not None
@@ -141,6 +140,14 @@ class Conductor(Line):
         super().finish(failure)
         if self._finished is not None:
             self._finished.set()
+
+    def ended_by(self, error: Exception) -> RunOver:
+        """End the run by an error that came up on the stack of somebody who has no part in it.
+
+        Returns what to raise there in its place: nobody catches that, whatever he stands ready to catch.
+        """
+        self.finish(error)
+        return RunOver()
 
     def _dismiss(self) -> None:
         """Wake every parked strand with `RunOver`, so that its coroutine unwinds whatever Trio's cancellation does.
@@ -209,6 +216,11 @@ class Conductor(Line):
         if strand.granted:
             strand.start()
 
+    def start_task(self, body: Callable[[], Awaitable[None]]) -> None:
+        """Start a task that is no strand; it ends with the run."""
+        assert self._nursery is not None, "start_task() is for a run in progress"
+        self._nursery.start_soon(body)
+
     async def strand_ended(self, strand: Strand, gate: Gate, error: BaseException | None) -> None:
         """A strand's body has returned or raised: the baton goes on without it."""
         if error is not None:
@@ -272,17 +284,29 @@ class Conductor(Line):
             # Where only somebody outside wanted to be asked, this is no point for the model.
             if unseen or self.goes_on(actor):
                 return
+        strand = actor.strand
+        if current_task() is not strand.task:
+            raise _in_the_place_of(strand)
         self.stop(actor)
-        await self._hand_over(actor.strand)
+        elected = await self._elect_after_settling() if self.outside.strands else self.elect()
+        if elected is not actor or self.now >= self.limit:
+            await self._hand_over(strand, elected)
+            return
+        self._alone += 1
+        if self._alone >= _LONG_ALONE:
+            await self._breathe()
 
     async def block(self, actor: Actor, reason: str, *, listening: bool, until: int | None = None) -> None:
         """Stand in no line until put back: by a message if the actor listens, by `enqueue`, or at time `until`."""
+        strand = actor.strand
+        if current_task() is not strand.task:
+            raise _in_the_place_of(strand)
         actor.listening = listening
         actor.waiting_for = reason
         actor.ticket = BLOCKED
         if until is not None:
             self.enqueue(actor, max(until, actor.clock))
-        await self._hand_over(actor.strand)
+        await self._hand_over(strand, await self._elect_after_settling() if self.outside.strands else self.elect())
         actor.listening = False
         actor.waiting_for = ""
 
@@ -298,25 +322,24 @@ class Conductor(Line):
     async def switch_strand(self, actor: Actor, following: Strand) -> None:
         """The actor goes on with another strand; the calling one parks until it is made the actor's strand again."""
         leaving = actor.strand
+        if current_task() is not leaving.task:
+            raise _in_the_place_of(leaving)
         actor.strand = following
         self.enqueue(actor, actor.clock, paused=True)
-        await self._hand_over(leaving)
+        await self._hand_over(leaving, await self._elect_after_settling() if self.outside.strands else self.elect())
 
     # -- electing ----------------------------------------------------------------------------------------------------
 
-    async def _hand_over(self, strand: Strand) -> None:
-        if current_task() is not strand.task:
-            raise RuntimeError(
-                f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
-                "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
-            )
-        if self.outside.strands:
-            await self.outside.settle()
-            following = await self._next_strand(self.elect())
-        elif (actor := self.elect()) is not None and self.now < self.limit:
-            following = actor.strand
+    async def _elect_after_settling(self) -> Actor | None:
+        await self.outside.settle()
+        return self.elect()
+
+    async def _hand_over(self, strand: Strand, elected: Actor | None) -> None:
+        """The baton goes from a strand to the elected actor's, which may be the same one; the strand waits for it."""
+        if elected is None or self.now >= self.limit or self.outside.strands:
+            following = await self._next_strand(elected)
         else:
-            following = await self._next_strand(actor)
+            following = elected.strand
         if following is strand:
             self._alone += 1
             if self._alone >= _LONG_ALONE:
@@ -372,3 +395,10 @@ class Conductor(Line):
         except Exception as error:
             self.finish(error)
         self.finish()
+
+
+def _in_the_place_of(strand: Strand) -> RuntimeError:
+    return RuntimeError(
+        f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
+        "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
+    )

@@ -136,7 +136,8 @@ class Line:
 
     def elect(self) -> Actor | None:
         """Who goes next, out of the line; None when nobody is in line, or when that was the last step."""
-        if self.over:
+        ended = self.over
+        if ended:
             return None
         actor = self._order.elect()
         if actor is None:
@@ -154,8 +155,12 @@ class Line:
             else:
                 self._see_ahead(earliest)
         self.running = actor
-        # When that was the last step, whoever asked unwinds, and nobody else moves: Trio would choose when.
-        return actor if self.count_step(actor.clock) else None
+        # As in count_step(), which would be one call more at each election; nobody was busy since it was seen.
+        self.steps = steps = self.steps + 1
+        if self.over or (steps > self.max_steps and not self.within_bounds(actor.clock)):
+            # When that was the last step, whoever asked unwinds, and nobody else moves: Trio would choose when.
+            return None
+        return actor
 
     def choose(self, decision: Decision) -> int:
         """Ask the strategy.

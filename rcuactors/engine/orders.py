@@ -156,7 +156,11 @@ class Anyone:
             self.waiting = self.queue.entries[0][3]
             count += 1
         if count > 1:
-            actor = self._decide(count, now) if left > 0 else self._longest_held()
+            if left > 0:
+                decision = self._decision
+                actor = decision.actor(line.choose(decision.ask_of(count, now)))
+            else:
+                actor = self._longest_held()
         elif count:
             actor = ready[0] if ready else current or self.waiting  # type: ignore[assignment]
         else:
@@ -168,10 +172,6 @@ class Anyone:
         if actor.clock < now:  # noqa: PLR1730 - faster than max(), at every point
             actor.clock = now
         return actor
-
-    def _decide(self, count: int, now: int) -> Actor:
-        decision = self._decision
-        return decision.actor(self._line.choose(decision.ask_of(count, now)))
 
     def _longest_held(self) -> Actor:
         """Who could have gone on for the longest time."""

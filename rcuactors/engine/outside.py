@@ -53,6 +53,7 @@ class Outside:
         self._returned: list[tuple[int, Strand, Gate]] = []
         self._clock: VirtualClock | None = None
         self._base = 0.0
+        self._has_caretaker = False
         self._caretaker: trio.lowlevel.Task | None = None
         self._caretaker_wanted = False
         self._abandoned = False
@@ -219,8 +220,11 @@ class Outside:
 
     # -- the caretaker --------------------------------------------------------------------------------------------
 
-    async def take_care(self) -> None:
-        """The caretaker: conducts in the place of strands that are outside. Ends by cancellation."""
+    async def _take_care(self) -> None:
+        """The caretaker: conducts in the place of strands that are outside. Ends by cancellation.
+
+        Most runs never have one: it is started when the first strand goes outside.
+        """
         while True:
             if not self._caretaker_wanted:
                 self._caretaker = trio.lowlevel.current_task()
@@ -230,7 +234,10 @@ class Outside:
 
     def _wake_the_caretaker(self) -> None:
         self._caretaker_wanted = True
-        if self._caretaker is not None:
+        if not self._has_caretaker:
+            self._has_caretaker = True
+            self._conductor.start_task(self._take_care)
+        elif self._caretaker is not None:
             task, self._caretaker = self._caretaker, None
             trio.lowlevel.reschedule(task)
 

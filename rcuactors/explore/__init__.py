@@ -22,7 +22,7 @@ def make_strategy(spec: str) -> Strategy:
     if name not in STRATEGIES:
         raise no_such("strategy", name, STRATEGIES)
     factory = STRATEGIES[name]
-    known = parameters_of(name)
+    known = parameters_of(name) if colon else {}
     given: dict[str, int] = {}
     for part in rest.split(",") if colon else []:
         parameter, _, text = part.partition("=")

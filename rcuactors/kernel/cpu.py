@@ -40,21 +40,27 @@ class Cpu(SchedulingCpu):
 
     @machinery
     async def attend(self) -> None:
-        """Serve what has arrived, as far as the running context lets it through."""
+        """Serve what has arrived, as far as the running context lets it through.
+
+        What a handler raises is nothing to whoever it has interrupted: it ends the run.
+        """
         ctx = self.ctx
-        while self._nmis and not preempt.in_nmi(ctx.preempt_count):
-            await self._nmi(self._nmis.pop(0))
-        while self.mailbox.waiting and not ctx.irqs_disabled:
-            message = self.mailbox.take_nowait()
-            if isinstance(message, HardIrq):
-                await self.hardirq(message)
-            elif isinstance(message, WakeUp):
-                self.clock += self.system.costs.ipi_ns
-                self.ttwu_pending(message)
-            elif isinstance(message, Nmi):
-                await self._nmi(message)
-            elif message is not None:
-                self.hooks.on_message[type(message)](self, message)
+        try:
+            while self._nmis and not preempt.in_nmi(ctx.preempt_count):
+                await self._nmi(self._nmis.pop(0))
+            while self.mailbox.waiting and not ctx.irqs_disabled:
+                message = self.mailbox.take_nowait()
+                if isinstance(message, HardIrq):
+                    await self.hardirq(message)
+                elif isinstance(message, WakeUp):
+                    self.clock += self.system.costs.ipi_ns
+                    self.ttwu_pending(message)
+                elif isinstance(message, Nmi):
+                    await self._nmi(message)
+                elif message is not None:
+                    self.hooks.on_message[type(message)](self, message)
+        except Exception as error:
+            raise self.conductor.ended_by(error) from error
         if not self.mailbox.waiting and not self.need_resched:
             self.attention = False
         elif self.need_resched and self._may_preempt():

@@ -1,17 +1,39 @@
-"""What higher floors hear of a CPU's life: lists of plain functions, filled once when the machine is put together."""
+"""What higher floors hear of a CPU's life: lists of plain functions, filled once when the machine is put together.
+
+They are called on the stack of whoever happens to run there. A report of the kernel's is raised at that await, which
+has caused it; any other error has nothing to do with it, and ends the run (`call_hooks`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 import attrs
 
+from ..context.violation import KernelBug
 from ..engine.actor import Message
+from ..marks import machinery
 
 if TYPE_CHECKING:
+    from ..engine.conductor import Conductor
     from .cpu import Cpu
     from .thread import Thread
+
+
+P = ParamSpec("P")
+
+
+@machinery
+def call_hooks(conductor: Conductor, hooks: list[Callable[P, None]], *arguments: P.args, **keywords: P.kwargs) -> None:
+    """Call each of them. Raises KernelBug, and RunOver where one of them has failed."""
+    try:
+        for hook in hooks:
+            hook(*arguments, **keywords)
+    except KernelBug:
+        raise
+    except Exception as error:
+        raise conductor.ended_by(error) from error
 
 
 def _nothing_needed(_cpu: Cpu) -> bool:

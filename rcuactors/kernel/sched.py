@@ -12,6 +12,7 @@ import attrs
 
 from ..context.processor import Processor
 from ..marks import machinery
+from .hooks import call_hooks
 from .locking import contention
 from .messages import WakeUp
 from .migration import is_allowed, is_movable
@@ -77,8 +78,7 @@ class SchedulingCpu(Processor):
             complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
             if complaint is not None:
                 raise complaint
-        for hook in self.hooks.on_switch:
-            hook(self._whole, leaving, preempted)
+        call_hooks(self.conductor, self.hooks.on_switch, self._whole, leaving, preempted)
 
     async def schedule(self, *, preempt: bool = False, rtlock: bool = False) -> None:
         """schedule(): give up the CPU: by itself (to sleep, to yield), or because a more urgent thread waits."""

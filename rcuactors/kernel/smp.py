@@ -27,7 +27,11 @@ class CrossCalls:
         cpu.preempt_disable("smp_call_function_single")
         if target is cpu:
             flags = cpu.local_irq_save("smp_call_function_single")
-            await function(cpu)
+            try:
+                await function(cpu)
+            except Exception as error:
+                # As on any other CPU, where it would be nothing to whoever is running.
+                raise cpu.conductor.ended_by(error) from error
             await cpu.local_irq_restore(flags)
         else:
             await self._interrupt(cpu, target, function, wait=wait)

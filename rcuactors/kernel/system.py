@@ -27,7 +27,7 @@ from .balance import do_exit
 from .completion import Completion
 from .costs import CostModel
 from .cpu import Cpu
-from .hooks import CpuHooks
+from .hooks import CpuHooks, call_hooks
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
@@ -193,8 +193,7 @@ class System:
         cpu.idle_thread = idle
         cpu.strand = strand
         self.cpus[cpu_id] = cpu
-        for hook in self.hooks.on_new_cpu:
-            hook(cpu)
+        call_hooks(self.conductor, self.hooks.on_new_cpu, cpu)
         if self._started:
             self._start_cpu(cpu)
         return cpu

@@ -24,6 +24,7 @@ from ..context.processor import Sleeper
 from ..context.violation import KernelBug
 from ..engine.strand import Strand
 from ..marks import machinery
+from .hooks import call_hooks
 
 if TYPE_CHECKING:
     from ..context.locks import Lock
@@ -109,8 +110,7 @@ class Thread(Sleeper):
         Without preemption it is also a quiescent state (rcu_all_qs()).
         """
         cpu = self.cpu
-        for hook in cpu.hooks.on_cond_resched:
-            hook(cpu)
+        call_hooks(cpu.conductor, cpu.hooks.on_cond_resched, cpu)
         await self.spend(0)
         if self.cpu.need_resched and not self.ctx.preempt_count:
             await self.cpu.schedule(preempt=True)

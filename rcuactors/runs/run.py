@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -33,8 +34,8 @@ Script = Scenario | Body | RunSpec
 def patient_collector() -> Iterator[None]:
     """Let Python look for reference cycles less often meanwhile.
 
-    A run holds up to millions of live objects and makes next to no cycles. Around many short runs it saves a look
-    after each of them.
+    A run holds up to millions of live objects, and most of what it leaves is one cycle, the machine: what is looked
+    at before that is garbage is looked at in vain. Around many short runs it saves a look after each of them.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
@@ -42,6 +43,15 @@ def patient_collector() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+Texts = tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=64)
+def _configuration(settings: Texts) -> Config:
+    """The kernel's configuration; an explorer asks for the same one again and again."""
+    return with_settings(Config(), dict(settings))
 
 
 _NOTED: Final = 5
@@ -55,7 +65,7 @@ def setup_of(options: RunOptions, settings: Mapping[str, str], *, sinks: tuple[S
     """
     return Setup(
         era=find_era(options.kernel),
-        config=with_settings(Config(), settings),
+        config=_configuration(tuple(settings.items())),
         design=as_design(options.design) if options.design is not None else None,
         strategy=options.make_strategy(),
         seed=options.seed,
@@ -153,4 +163,5 @@ def run(script: Script, options: RunOptions | None = None, /, **words: object) -
     Arguments are as of `Run`. Raises BadInput for an option or setting that is wrong, what the scenario raises, and the
     first KernelBug under panic_on_warn.
     """
-    return Run(script, options, **words).run()
+    with patient_collector():
+        return Run(script, options, **words).run()

@@ -221,3 +221,17 @@ def test_wait_types_have_the_kernels_numbers(proved: bool, numbers: list[int]) -
     """include/linux/lockdep_types.h: LD_WAIT_CONFIG is LD_WAIT_SPIN without PROVE_RAW_LOCK_NESTING."""
     order = (WaitType.INV, WaitType.FREE, WaitType.SPIN, WaitType.CONFIG, WaitType.SLEEP, WaitType.MAX)
     assert [WaitNumbers(proved).of(wait) for wait in order] == numbers
+
+
+def test_a_trace_that_is_kept_reads_as_it_would_have_been_told() -> None:
+    def told() -> tuple[list[str], trace.KeptTrace]:
+        return trace.call_trace(), trace.keep_trace()
+
+    def elsewhere() -> None:
+        """The place of this call is further down, and is told no more when the kept one is read."""
+
+    lines, kept = told()
+    elsewhere()
+    assert kept.lines() == lines
+    assert any(line.startswith("told (test_trace.py:") for line in lines)
+    assert trace.KeptTrace().lines() == []

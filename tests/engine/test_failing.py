@@ -7,13 +7,14 @@ alarm signal in real time, and a step bound in virtual time.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import trio
 
-from rcuactors import Kernel, RunOptions, VirtualClock, run, scenario
+from rcuactors import GFP_ATOMIC, Kernel, KernelBug, RunOptions, VirtualClock, run, scenario
 from rcuactors.engine.choice import Outcome, Strategy
 from rcuactors.engine.decision import HOLD_UP, Decision
 from rcuactors.engine.orders import Anyone, ByClock
@@ -193,13 +194,59 @@ async def listener(k: Kernel) -> None:
     await k.kfree(p)
 
 
-HANDLERS = [hardirq, hardirq_elsewhere, nmi, switch_hook, idle_hook, tick_hook, rcu_callback, listener]
+async def hrtimer(k: Kernel) -> None:
+    await k.hrtimer_start(k.hrtimer(raises), 100_000)
+
+
+async def tasklet(k: Kernel) -> None:
+    await k.local_bh_disable()
+    await k.tasklet_schedule(raises)
+    await k.local_bh_enable()
+
+
+async def timer(k: Kernel) -> None:
+    await k.mod_timer(k.timer_setup(raises), 1)
+
+
+async def irq_work(k: Kernel) -> None:
+    await k.irq_work_queue(k.irq_work(raises))
+
+
+async def cross_call(k: Kernel) -> None:
+    await k.smp_call_function_single(1, raises)
+
+
+async def cross_call_to_itself(k: Kernel) -> None:
+    await k.smp_call_function_single(k.smp_processor_id(), raises)
+
+
+async def cond_resched_hook(k: Kernel) -> None:
+    k.machine.system.hooks.on_cond_resched.append(hook_raises)
+    await k.cond_resched()
+
+
+async def new_cpu_hook(k: Kernel) -> None:
+    k.machine.system.hooks.on_new_cpu.append(hook_raises)
+    await k.kthread_run(raises, cpu=2)
+
+
+INTERRUPTS = [hardirq, hardirq_elsewhere, nmi, hrtimer, tasklet, timer, irq_work, cross_call, cross_call_to_itself]
+HANDLERS = [
+    *INTERRUPTS,
+    switch_hook,
+    idle_hook,
+    tick_hook,
+    cond_resched_hook,
+    new_cpu_hook,
+    rcu_callback,
+    listener,
+]
 
 
 @pytest.mark.parametrize("strategy", [ByClock, Anyone], ids=["by clock", "anyone"])
 @pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.__name__)
 def test_an_error_of_a_handler_or_hook_ends_the_run(handler: Any, strategy: Any) -> None:
-    @scenario(settings={"nr_cpus": "2"})
+    @scenario(settings={"nr_cpus": "3"})
     async def script(k: Kernel) -> None:
         async def sleeps() -> None:
             for _ in range(100):
@@ -214,3 +261,72 @@ def test_an_error_of_a_handler_or_hook_ends_the_run(handler: Any, strategy: Any)
 
     with pytest.raises(LookupError, match="in a handler"):
         run(script, RunOptions(strategy=Fails("nowhere", strategy), max_steps=3_000_000))
+
+
+@pytest.mark.parametrize("build", [{}, {"PREEMPT_RT": "y"}], ids=["plain", "rt"])
+@pytest.mark.parametrize("strategy", [ByClock, Anyone], ids=["by clock", "anyone"])
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.__name__)
+def test_a_script_that_catches_everything_does_not_swallow_it(handler: Any, strategy: Any, build: Any) -> None:
+    """Handlers and hooks run on the stack of whoever is there, who has no part in what goes wrong in them."""
+    swallowed: list[Exception] = []
+    ended: list[str] = []
+
+    @scenario(settings={"nr_cpus": "3"})
+    async def script(k: Kernel) -> None:
+        async def busy() -> None:
+            for _ in range(20):
+                try:
+                    await k.udelay(1000)
+                except Exception as error:
+                    swallowed.append(error)
+
+        async with k.open_nursery() as nursery:
+            await nursery.start_soon(busy, cpu=1)
+            try:
+                await handler(k)
+            except Exception as error:
+                swallowed.append(error)
+            for _ in range(20):
+                try:
+                    await k.msleep(1)
+                    await k.udelay(1000)
+                except Exception as error:
+                    swallowed.append(error)
+            ended.append("the script")
+
+    options = RunOptions(strategy=Fails("nowhere", strategy), max_steps=3_000_000, settings=build)
+    with pytest.raises(LookupError, match="in a handler"):
+        run(script, options)
+    assert not swallowed
+    assert not ended or handler is idle_hook
+
+
+@pytest.mark.parametrize("handler", INTERRUPTS, ids=lambda handler: handler.__name__)
+def test_a_report_in_a_handler_is_raised_where_it_was_made_and_ends_the_run(
+    handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """panic_on_warn: the handler's own await has it, and nobody else."""
+    seen: list[str] = []
+
+    @scenario(settings={"nr_cpus": "3", "panic_on_warn": "y"})
+    async def script(k: Kernel) -> None:
+        async def reports(*_: Any) -> None:
+            p = await k.kmalloc(64, GFP_ATOMIC)
+            await k.kfree(p)
+            try:
+                await k.kfree(p)
+            except KernelBug:
+                seen.append("the handler")
+                raise
+
+        monkeypatch.setattr(sys.modules[__name__], "raises", reports)
+        try:
+            await handler(k)
+            for _ in range(20):
+                await k.udelay(1000)
+        except Exception:
+            seen.append("the script")
+
+    with pytest.raises(KernelBug, match="double"):
+        run(script, RunOptions(max_steps=3_000_000))
+    assert seen == ["the handler"]

@@ -295,9 +295,11 @@ def test_an_event_set_from_the_real_world() -> None:
 @pytest.mark.parametrize("clock", [None, "virtual"])
 def test_cancelling_from_outside_ends_cleanly(clock: str | None) -> None:
     unwound: list[str] = []
+    there = {"main": trio.Event(), "other": trio.Event()}
 
     async def waits(k: Kernel) -> None:
         async def other() -> None:
+            there["other"].set()
             try:
                 await trio.sleep_forever()
             finally:
@@ -307,6 +309,7 @@ def test_cancelling_from_outside_ends_cleanly(clock: str | None) -> None:
             await nursery.start_soon(other, cpu=1)
             lock = k.raw_spinlock("lock")
             await k.raw_spin_lock(lock)
+            there["main"].set()
             try:
                 await trio.sleep_forever()
             finally:
@@ -315,9 +318,16 @@ def test_cancelling_from_outside_ends_cleanly(clock: str | None) -> None:
 
     run = Run(scenario()(waits), RunOptions())
 
+    async def cancel_when_both_wait(scope: trio.CancelScope) -> None:
+        for event in there.values():
+            await event.wait()
+        scope.cancel()
+
     async def main() -> bool:
-        with trio.fail_after(20), trio.move_on_after(0.2) as scope:
-            await run.arun()
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as scope:
+                nursery.start_soon(cancel_when_both_wait, scope)
+                await run.arun()
         return scope.cancelled_caught
 
     assert trio.run(main, clock=VirtualClock() if clock else None)

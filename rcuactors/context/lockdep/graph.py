@@ -19,6 +19,7 @@ from ..locks import RECURSIVE_READ, WRITE
 
 if TYPE_CHECKING:
     from ..locks import LockClass
+    from ..trace import KeptTrace
 
 READS: Final = 0b1010_1010
 """Of a mask of usage bits (usage.py), those of readers."""
@@ -41,7 +42,7 @@ class Edge:
     outer: LockClass
     inner: LockClass
     kinds: int
-    trace: list[str]
+    trace: KeptTrace
 
 
 @attrs.frozen(eq=False)
@@ -68,7 +69,7 @@ class Step:
         return mask & ~READS if self.weak else mask
 
 
-def add_edge(outer: LockClass, inner: LockClass, kind: int, trace: list[str]) -> None:
+def add_edge(outer: LockClass, inner: LockClass, kind: int, trace: KeptTrace) -> None:
     """add_lock_to_list(): remember a dependency."""
     known = outer.after.get(inner)
     if known is not None:

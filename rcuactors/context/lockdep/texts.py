@@ -33,6 +33,12 @@ def _indented(trace: Sequence[str], by: int = 6) -> list[str]:
     return [" " * by + line for line in trace]
 
 
+def _registered(lock_class: LockClass, bit: int) -> list[str]:
+    """Where a class was first used in that way."""
+    trace = lock_class.traces.get(bit)
+    return _indented(trace.lines(), 2) if trace is not None else []
+
+
 def _state(scene: Scene) -> str:
     """[HC..:SC..:HE..:SE..]: in hardirq, in softirq, hardirqs enabled, softirqs enabled."""
     ctx = scene.ctx
@@ -97,7 +103,7 @@ def print_circular_bug(
     chain: list[str] = []
     for depth in range(len(path) - 1, -1, -1):
         step = path[depth]
-        shown = step.edge.trace if step.edge is not None else trace
+        shown = step.edge.trace.lines() if step.edge is not None else trace
         chain += ["", f"-> #{depth} {class_text(scene, step.lock_class)}:", *_indented(shown)]
     middle = path[-2].lock_class if len(path) > 1 else node.lock_class
     want, have, between = node.lock_class.shown, outer.lock_class.shown, middle.shown
@@ -148,7 +154,7 @@ def print_usage_bug(
             f"{scene.who} {_state(scene)} takes:",
             instance_text(scene, lock, lock_class, site),
             f"{{{old}}} state was registered at:",
-            *_indented(lock_class.traces.get(conflict.old_bit, []), 2),
+            *_registered(lock_class, conflict.old_bit),
             "",
             _INFO,
             " Possible unsafe locking scenario:",
@@ -190,7 +196,7 @@ def _print_shortest_lock_dependencies(scene: Scene, found: Step) -> list[str]:
     lines: list[str] = []
     for step in reversed(found.path()):
         lines.append(f"-> {class_text(scene, step.lock_class)}:")
-        lines += _indented(step.edge.trace if step.edge is not None else [], 3)
+        lines += _indented(step.edge.trace.lines() if step.edge is not None else [], 3)
     return lines
 
 
@@ -258,14 +264,14 @@ def print_bad_irq_dependency(
             f" {class_text(scene, safe)}",
             "",
             f"... which became {irq}-irq-safe at:",
-            *_indented(safe.traces.get(found.safe_bit, []), 2),
+            *_registered(safe, found.safe_bit),
             "",
             f"to a {irq}-irq-unsafe lock:",
             f" {class_text(scene, unsafe)}",
             "",
             f"... which became {irq}-irq-unsafe at:",
             "...",
-            *_indented(unsafe.traces.get(found.unsafe_bit, []), 2),
+            *_registered(unsafe, found.unsafe_bit),
             "",
             _INFO,
             "",

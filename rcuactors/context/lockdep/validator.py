@@ -16,7 +16,7 @@ from ..held import HeldLock
 from ..judge import Judge
 from ..locks import Lock, LockClass, LockFactory
 from ..processor import Processor
-from ..trace import call_trace, caller_site, site_of_unlock
+from ..trace import KeptTrace, call_trace, caller_site, keep_trace, site_of_unlock
 from ..violation import ViolationKind
 from ..waittype import WaitNumbers
 from . import texts
@@ -214,9 +214,10 @@ class Lockdep:
     def _mark_held(self, cpu: Processor, state: int) -> None:
         """mark_held_locks()."""
         for held in list(cpu.ctx.held):
-            if held.lock_class.check:
-                bit = usage_bit(state, enabled=True, read=bool(held.node.read))
-                self._mark_lock(cpu, held.lock, held.lock_class, held.node.read, bit, held.site)
+            lock_class, read = held.lock_class, held.node.read
+            bit = usage_bit(state, enabled=True, read=bool(read))
+            if lock_class.check and not lock_class.usage_mask >> bit & 1:
+                self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site, keep_trace())
 
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
@@ -265,13 +266,14 @@ class Lockdep:
         if parent is not None and self._counted(parent, node):
             return node
         self._check_wait_context(cpu, lock, node, parent, site)
+        trace = keep_trace()
         if lock_class.check:
-            self._mark_usage(cpu, lock, node, site)
-        self._mark_lock(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site)
+            self._mark_usage(cpu, lock, node, site, trace)
+        self._mark_lock(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site, trace)
         if nest is not None:
             self._check_nest_lock(cpu, lock, lock_class, site, nest)
         if lock_class.check and not node.trylock and self.on:
-            self._validate_chain(cpu, lock, node, site, nest)
+            self._validate_chain(cpu, lock, node, site, nest, trace)
         return node
 
     @staticmethod
@@ -320,7 +322,7 @@ class Lockdep:
         title = f"WARNING: Nested lock was not taken: {lock_class.shown} without {nest.name}"
         self._report(cpu, ViolationKind.NEST_LOCK_NOT_HELD, title, text)
 
-    def _mark_usage(self, cpu: Processor, lock: Lock, node: ChainNode, site: str) -> None:
+    def _mark_usage(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, trace: KeptTrace) -> None:
         """mark_usage()."""
         read, code = bool(node.read), node.code
         bits: list[int] = []
@@ -332,34 +334,40 @@ class Lockdep:
             if not code & (BH_OFF | IN_SOFTIRQ):
                 bits.append(usage_bit(1, enabled=True, read=read))
         for bit in bits:
-            self._mark_lock(cpu, lock, node.lock_class, node.read, bit, site)
+            self._mark_lock(cpu, lock, node.lock_class, node.read, bit, site, trace)
 
-    def _mark_lock(self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str) -> None:
+    def _mark_lock(
+        self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str, trace: KeptTrace
+    ) -> None:
         """mark_lock()."""
         if not self.on or lock_class.usage_mask >> bit & 1:
             return
         lock_class.usage_mask |= 1 << bit
-        lock_class.traces[bit] = trace = call_trace()
+        lock_class.traces[bit] = trace
         if bit >= USED:
             return
         conflict = mark_lock_irq(lock_class, bit, read)
-        scene = self._judge.scene(cpu)
+        if conflict is None:
+            return
+        scene, lines = self._judge.scene(cpu), trace.lines()
         if isinstance(conflict, StateConflict):
-            text = texts.print_usage_bug(scene, lock, lock_class, site, conflict, trace)
+            text = texts.print_usage_bug(scene, lock, lock_class, site, conflict, lines)
             title = f"WARNING: inconsistent lock state: {lock_class.shown}"
             self._report(cpu, ViolationKind.INCONSISTENT_LOCK_STATE, title, text)
         elif isinstance(conflict, Inversion):
-            text = texts.print_irq_inversion_bug(scene, lock, lock_class, site, conflict, trace)
+            text = texts.print_irq_inversion_bug(scene, lock, lock_class, site, conflict, lines)
             title = f"WARNING: possible irq lock inversion dependency detected: {lock_class.shown}"
             self._report(cpu, ViolationKind.IRQ_LOCK_INVERSION, title, text)
 
-    def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None) -> None:
+    def _validate_chain(
+        self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None, trace: KeptTrace
+    ) -> None:
         """validate_chain(): recursion, then the edges from what is held in this irq context."""
         stack = cpu.ctx.held
         same, nested = check_deadlock(stack, node.lock_class, node.read, nest)
         if same is not None:
             scene = self._judge.scene(cpu)
-            text = texts.print_deadlock_bug(scene, lock, node.lock_class, site, same, call_trace())
+            text = texts.print_deadlock_bug(scene, lock, node.lock_class, site, same, trace.lines())
             title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.RECURSIVE_LOCKING, title, text)
             return
@@ -369,24 +377,26 @@ class Lockdep:
             if held.node.irq_context != node.irq_context or not self.on:
                 return
             if held.lock_class.check:
-                self._check_prev_add(cpu, held, lock, node, site)
+                self._check_prev_add(cpu, held, lock, node, site, trace)
                 # One that was waited for has its own edges to those further out.
                 if not held.node.trylock:
                     return
 
-    def _check_prev_add(self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str) -> None:
+    def _check_prev_add(
+        self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str, trace: KeptTrace
+    ) -> None:
         """check_prev_add(): may `node` be taken under a held lock? If so, remember."""
-        outer, scene, trace = held.node, self._judge.scene(cpu), call_trace()
+        outer = held.node
         ends = (outer.lock_class, outer.read, node.lock_class, node.read)
         found = check_noncircular(*ends)
         if found is not None:
-            text = texts.print_circular_bug(scene, held, lock, node, site, found, trace)
+            text = texts.print_circular_bug(self._judge.scene(cpu), held, lock, node, site, found, trace.lines())
             title = f"WARNING: possible circular locking dependency detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.CIRCULAR_LOCKING, title, text)
             return
         unsafe = check_irq_usage(*ends)
         if unsafe is not None:
-            text = texts.print_bad_irq_dependency(scene, held, lock, node, site, unsafe, trace)
+            text = texts.print_bad_irq_dependency(self._judge.scene(cpu), held, lock, node, site, unsafe, trace.lines())
             title = f"WARNING: {texts.unsafe_order_name(unsafe)} lock order detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.UNSAFE_LOCK_ORDER, title, text)
             return

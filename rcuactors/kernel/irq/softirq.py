@@ -203,13 +203,20 @@ class Softirqs:
                 break
             cpu.clock += self._system.costs.softirq_ns
             ctx.irqs_disabled = False
-            for vector, handler in sorted(cpu.hooks.softirqs.items()):
-                if pending & (1 << vector):
-                    count = ctx.preempt_count
-                    self._served[vector] += 1
-                    await handler(cpu)
-                    balance.check_softirq(cpu, vector, Softirq(vector).name, count)
+            try:
+                await self._call_handlers(cpu, pending)
+            except Exception as error:
+                # It is nothing to whoever is running here.
+                raise cpu.conductor.ended_by(error) from error
             ctx.irqs_disabled = True
+
+    async def _call_handlers(self, cpu: Cpu, pending: int) -> None:
+        for vector, handler in sorted(cpu.hooks.softirqs.items()):
+            if pending & (1 << vector):
+                count = cpu.ctx.preempt_count
+                self._served[vector] += 1
+                await handler(cpu)
+                balance.check_softirq(cpu, vector, Softirq(vector).name, count)
 
     async def _serve_in_thread(self, cpu: Cpu) -> None:
         """handle_softirqs() of PREEMPT_RT, by whoever has disabled bottom halves."""

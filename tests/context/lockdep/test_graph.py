@@ -6,6 +6,7 @@ import pytest
 
 from rcuactors.context.lockdep.graph import EN, ER, SN, SR, Step, add_edge, dependency, search
 from rcuactors.context.locks import READ, RECURSIVE_READ, WRITE, LockClass, LockKind
+from rcuactors.context.trace import KeptTrace
 from rcuactors.context.waittype import WaitType
 
 
@@ -32,7 +33,7 @@ def reaches(*edges: tuple[str, str, int], weak: bool = False, forwards: bool = T
     """The names of the classes that a search from the first edge's start (backwards: the last one's end) matches."""
     known = classes("ABCD")
     for outer, inner, kind in edges:
-        add_edge(known[outer], known[inner], kind, [])
+        add_edge(known[outer], known[inner], kind, KeptTrace())
     start = known[edges[0][0] if forwards else edges[-1][1]]
     found: list[str] = []
 
@@ -72,19 +73,20 @@ def test_a_class_reached_weakly_first_is_looked_at_again_when_reached_firmly() -
 
 def test_the_shortest_path_is_found_and_told_from_its_start() -> None:
     known = classes("ABCD")
+    traces: dict[str, KeptTrace] = {}
     for outer, inner in ("AB", "BC", "CD", "AD"):
-        add_edge(known[outer], known[inner], EN, [f"{outer}{inner}"])
+        add_edge(known[outer], known[inner], EN, traces.setdefault(f"{outer}{inner}", KeptTrace()))
     found = search(Step(known["A"], False), lambda step: step.lock_class is known["D"])
     assert found is not None
     assert [step.lock_class.name for step in found.path()] == ["A", "D"]
     assert found.edge is not None
-    assert found.edge.trace == ["AD"]
+    assert found.edge.trace is traces["AD"]
 
 
 def test_no_path_goes_through_a_class_to_skip() -> None:
     known = classes("ABC")
-    add_edge(known["A"], known["B"], EN, [])
-    add_edge(known["B"], known["C"], EN, [])
+    add_edge(known["A"], known["B"], EN, KeptTrace())
+    add_edge(known["B"], known["C"], EN, KeptTrace())
     start = Step(known["A"], False)
     assert search(start, lambda step: step.lock_class is known["C"]) is not None
     skip = search(start, lambda step: step.lock_class is known["C"], skip=lambda one: one is known["B"])
