@@ -176,7 +176,7 @@ class Cpu(SchedulingCpu):
             await self.point()
 
     def migrate_enable(self) -> None:
-        """The running thread may be moved again: at once, if it must not run here any more."""
+        """migrate_enable(): the running thread may be moved again: at once, if it must not run here any more."""
         thread, ctx = self.current, self.ctx
         ctx.migrate_disabled -= 1
         if not ctx.migrate_disabled and not is_allowed(thread, self):

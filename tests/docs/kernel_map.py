@@ -52,14 +52,18 @@ def _files(package: Path) -> Iterator[tuple[str, ast.Module]]:
             yield path.relative_to(package).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
+def definitions(package: Path) -> Iterator[tuple[str, str, str]]:
+    """(file, name, docstring) of every class and function."""
+    for path, module in _files(package):
+        for where, node in _definitions(module):
+            yield path, where, ast.get_docstring(node) or ""
+
+
 def homes(package: Path) -> list[Home]:
     """Functions and structures, by name."""
     found: list[Home] = []
-    for path, module in _files(package):
-        for where, node in _definitions(module):
-            docstring = ast.get_docstring(node) or ""
-            first = docstring.partition("\n")[0]
-            found += [Home(kernel, path, where) for kernel in named(first)]
+    for path, where, docstring in definitions(package):
+        found += [Home(kernel, path, where) for kernel in named(docstring)]
     return sorted(found, key=lambda home: (home.kernel.removeprefix("struct ").strip("_"), home))
 
 

@@ -99,17 +99,20 @@ def test_the_map_is_large_enough_to_be_looked_at(package: Path) -> None:
     assert len({home.path for home in homes}) > 50
 
 
+def bare(name: str) -> str:
+    """A name without what marks it as an inner one, in the kernel or here."""
+    return name.removesuffix("()").strip("_")
+
+
 def test_no_function_has_the_name_of_another_function_of_the_kernel(package: Path) -> None:
-    """One that bears the name of a kernel function says that it is that one, or nothing of the kernel."""
-    homes = kernel_map.homes(package)
-    known = {home.kernel.removesuffix("()") for home in homes if home.kernel.endswith("()")}
-    said: dict[tuple[str, str], set[str]] = {}
-    for home in homes:
-        said.setdefault((home.path, home.where), set()).add(home.kernel.removesuffix("()"))
+    """One that bears the name of a kernel function that is on the map says that it is that one."""
+    known = {bare(home.kernel) for home in kernel_map.homes(package) if home.kernel.endswith("()")}
+    definitions = list(kernel_map.definitions(package))
+    assert len(definitions) > 900
     wrong = [
-        (place, names)
-        for place, names in said.items()
-        if (own := place[1].rpartition(".")[2]) in known and own not in names
+        f"{path}: {where}"
+        for path, where, docstring in definitions
+        if (own := bare(where.rpartition(".")[2])) in known and own not in map(bare, kernel_map.named(docstring))
     ]
     assert wrong == []
 

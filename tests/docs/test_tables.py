@@ -7,24 +7,20 @@ row by row.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
-import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import attrs
 import pytest
 
 import rcuactors
 from rcuactors import Kernel, RunOptions, run, scenario
-from rcuactors.builds import BUILDS, USUAL_BUILDS
-from rcuactors.config import describe_fields
 from rcuactors.context.violation import ViolationKind
 from rcuactors.engine.actor import Actor, Message
 from rcuactors.engine.conductor import Conductor
@@ -33,15 +29,12 @@ from rcuactors.kernel.costs import describe
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.messages import Nmi
 from rcuactors.machine import MachineStatistics
-from rcuactors.mm.slab.sheaf import SheafStatistics
 from rcuactors.runs.counters import Counters
-from rcuactors.scenario import KERNELS
-from rcuactors.userfiles import find_scenarios, load_scenario
+from rcuactors.userfiles import load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "rcuactors"
-GENERATED = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->\n", re.DOTALL)
 
 Row = tuple[str, ...]
 
@@ -56,173 +49,30 @@ def beside(path: Path) -> Any:
     return module
 
 
-kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
-floors = beside(ROOT / "tests" / "docs" / "floors.py")
-
-
-def markdown(head: Row, rows: Iterable[Row]) -> str:
-    """A table as it stands in a page."""
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+generated = beside(ROOT / "tests" / "docs" / "generated.py")
+TABLES: dict[str, Callable[[], str]] = generated.TABLES
 
 
 # -- generated tables ----------------------------------------------------------------------------------------
 
 
-def costs() -> str:
-    rows = [(f"`{name}`", str(ns), about, source) for name, ns, about, source in describe()]
-    return markdown(("name", "ns", "what it is", "source"), rows)
-
-
-def configuration() -> str:
-    rows = [(f"`{name}`", f"`{default}`", about) for name, default, about in describe_fields()]
-    return markdown(("name", "default", "what it does"), rows)
-
-
-def builds() -> str:
-    rows = []
-    for build in BUILDS.values():
-        settings = " ".join(f"`{name}={value}`" for name, value in build.settings.items())
-        rows.append((f"`{build.name}`", build.about, settings))
-    return markdown(("build", "what it is", "settings"), rows)
-
-
-def scenarios() -> str:
-    rows = []
-    for name in find_scenarios():
-        chosen = load_scenario(name)
-        parameters = " ".join(
-            f"`{key}={'ny'[value] if isinstance(value, bool) else value}`" for key, value in chosen.parameters.items()
-        )
-        rows.append((f"[`{name}`](../scenarios/{name}.py)", chosen.about, parameters))
-    return markdown(("scenario", "what it shows", "parameters"), rows)
-
-
-def outcomes() -> str:
-    head = ("scenario", *(f"{label}, {build}" for label in KERNELS for build in USUAL_BUILDS))
-    rows = []
-    for name in find_scenarios():
-        expect = load_scenario(name).expect
-        rows.append((f"`{name}`", *(expect[label][build] for label in KERNELS for build in USUAL_BUILDS)))
-    return markdown(head, rows)
-
-
-def places(homes: Iterable[Any], head: str) -> str:
-    """A row for each place at which something of the kernel stands."""
-    rows = [(f"`{home.kernel}`", f"[`{home.path}`](../rcuactors/{home.path})", f"`{home.where}`") for home in homes]
-    return markdown((head, "file", "there"), rows)
-
-
-def kernel_functions() -> str:
-    return places((home for home in kernel_map.homes(PACKAGE) if home.kernel.endswith("()")), "function")
-
-
-def kernel_structures() -> str:
-    return places((home for home in kernel_map.homes(PACKAGE) if not home.kernel.endswith("()")), "structure")
-
-
-def kernel_locks() -> str:
-    return places(kernel_map.locks(PACKAGE), "lock")
-
-
-def head_of(path: Path) -> str:
-    """The first line of what a file says of itself."""
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-
-
-def rooms() -> str:
-    """Every package with what its files have, in the order of the tree; then the modules at the top."""
-    rows: list[Row] = []
-    for init in sorted(PACKAGE.rglob("__init__.py")):
-        room = init.parent
-        if room == PACKAGE or room.name.startswith("_"):
-            continue
-        name = f"{room.relative_to(PACKAGE).as_posix()}/"
-        rows.append((f"**[`{name}`](../rcuactors/{name})**", f"**{head_of(init)}**"))
-        rows += [(f"`{path.name}`", head_of(path)) for path in sorted(room.glob("*.py")) if path != init]
-    top = [path for path in sorted(PACKAGE.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
-    return markdown(
-        ("where", "what"), [*rows, *((f"[`{path.name}`](../rcuactors/{path.name})", head_of(path)) for path in top)]
-    )
-
-
-def test_every_file_says_what_it_has() -> None:
-    assert [path for path in sorted(PACKAGE.rglob("*.py")) if not head_of(path)] == []
-
-
-def picture_of_floors() -> str:
-    return str(floors.picture(PACKAGE))
-
-
-FIELD = re.compile(r"^\* `(\w+)` \(([^)]+)\): (.*(?:\n  .*)*)", re.MULTILINE)
-
-
-def described(kind: type[Any]) -> dict[str, tuple[str, str]]:
-    """Unit and meaning of each field of a class of figures, as its docstring lists them."""
-    fields = FIELD.findall(inspect.getdoc(kind) or "")
-    return {name: (unit, re.sub(r"\s+", " ", about)) for name, unit, about in fields}
-
-
-def counters() -> str:
-    rows = [(f"`{name}`", unit, about.removesuffix(".")) for name, (unit, about) in described(Counters).items()]
-    return markdown(("key", "unit", "meaning"), rows)
-
-
-def parts(kind: type[Any], path: str = "") -> Iterator[tuple[str, type[Any]]]:
-    """(how it is reached, class) of all statistics that a class of them consists of."""
-    for name, of in get_type_hints(kind, localns={"SheafStatistics": SheafStatistics}).items():
-        for part in get_args(of) or (of,):
-            if attrs.has(part):
-                yield f"{path}{name}", part
-                yield from parts(part, f"{path}{name}.")
-
-
-def statistics() -> str:
-    rows = []
-    for path, kind in parts(MachineStatistics):
-        for name, (unit, about) in described(kind).items():
-            if unit.endswith("Statistics"):
-                continue
-            rows.append((f"`{path}.{name}`", unit, about.removesuffix(".")))
-    return markdown(("figure", "unit", "meaning"), rows)
-
-
-@pytest.mark.parametrize("kind", [Counters, *dict.fromkeys(kind for _, kind in parts(MachineStatistics))])
-def test_every_figure_has_a_unit_and_a_meaning(kind: type[Any]) -> None:
-    assert list(described(kind)) == [field.name for field in attrs.fields(kind)]
-
-
-TABLES: dict[str, Callable[[], str]] = {
-    "kernel-functions": kernel_functions,
-    "kernel-structures": kernel_structures,
-    "kernel-locks": kernel_locks,
-    "floors": picture_of_floors,
-    "rooms": rooms,
-    "costs": costs,
-    "configuration": configuration,
-    "builds": builds,
-    "scenarios": scenarios,
-    "outcomes": outcomes,
-    "counters": counters,
-    "statistics": statistics,
-}
-
-
-def generated() -> Iterator[tuple[Path, str, str]]:
-    """(page, name, text) of every generated table."""
-    for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
-        for found in GENERATED.finditer(path.read_text(encoding="utf-8")):
-            yield path, found[1], found[2]
-
-
 def test_every_table_is_in_a_page() -> None:
-    assert sorted(name for _, name, _ in generated()) == sorted(TABLES)
+    assert sorted(name for _, name, _ in generated.generated()) == sorted(TABLES)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_generated_table(name: str) -> None:
-    texts = [text for _, found, text in generated() if found == name]
+    texts = [text for _, found, text in generated.generated() if found == name]
     assert texts == [TABLES[name]()], "python tests/docs/test_tables.py writes it again"
+
+
+def test_every_file_says_what_it_has() -> None:
+    assert [path for path in sorted(PACKAGE.rglob("*.py")) if not generated.head_of(path)] == []
+
+
+@pytest.mark.parametrize("kind", [Counters, *dict.fromkeys(kind for _, kind in generated.parts(MachineStatistics))])
+def test_every_figure_has_a_unit_and_a_meaning(kind: type[Any]) -> None:
+    assert list(generated.described(kind)) == [field.name for field in attrs.fields(kind)]
 
 
 # -- tables written by hand ----------------------------------------------------------------------------------
@@ -467,9 +317,9 @@ def test_every_file_that_the_assumptions_name_is_there() -> None:
 
 def main() -> None:
     """Write every generated table again."""
-    for path in {path for path, _, _ in generated()}:
+    for path in {path for path, _, _ in generated.generated()}:
         text = path.read_text(encoding="utf-8")
-        new = GENERATED.sub(
+        new = generated.GENERATED.sub(
             lambda found: f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}<!-- end of table -->\n", text
         )
         path.write_text(new, encoding="utf-8")

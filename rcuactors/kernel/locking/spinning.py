@@ -33,6 +33,7 @@ class SpinningLocks(SleepingLocks):
         await self._spin_lock(cpu, lock, site or caller_site(), subclass)
 
     async def _spin_lock(self, cpu: Cpu, lock: Lock, site: str, subclass: int = 0, nest: Lock | None = None) -> None:
+        """spin_lock() and raw_spin_lock() where they spin."""
         ctx = cpu.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site

@@ -44,7 +44,7 @@ class PageHook(Protocol):
     """What a use of a page says that this hook has not prepared; %s is its address."""
 
     async def post_alloc_hook(self, thread: Thread, gfp: Gfp, route: Route, /) -> None:
-        """A page is about to be given out."""
+        """post_alloc_hook(): a page is about to be given out."""
         ...
 
     async def free_pages_prepare(self, thread: Thread, /) -> None:
@@ -64,7 +64,7 @@ class DebugPagealloc:
         self._lock = system.lock_factory.make("linear_map_hash_lock", self.lock_kind)
 
     async def post_alloc_hook(self, thread: Thread, _gfp: Gfp, _route: Route) -> None:
-        """Map it."""
+        """post_alloc_hook(): map it."""
         await self.kernel_map_linear_page(thread)
 
     async def free_pages_prepare(self, thread: Thread) -> None:
@@ -94,7 +94,7 @@ class Kasan:
         self._shadow_ns = system.costs.page_zero_ns // 8
 
     async def post_alloc_hook(self, thread: Thread, _gfp: Gfp, _route: Route) -> None:
-        """Unpoison."""
+        """post_alloc_hook(): unpoison."""
         thread.cpu.clock += self._shadow_ns
 
     async def free_pages_prepare(self, thread: Thread) -> None:
@@ -116,7 +116,7 @@ class PageOwner:
         self.allocations = 0
 
     async def post_alloc_hook(self, thread: Thread, gfp: Gfp, route: Route) -> None:
-        """Save the stack with the caller's flags."""
+        """post_alloc_hook(): save the stack with the caller's flags."""
         await self.save_stack(thread, gfp, can_alloc=route is not Route.TRY)
 
     async def free_pages_prepare(self, thread: Thread) -> None:

@@ -163,7 +163,7 @@ class LocalLockSlub(SlabAllocator):
         return mine.slab, mine.free.pop()
 
     async def _get_partial(self, cpu: Cpu, cache: Cache, mine: CpuSlab) -> Slab | None:
-        """get_partial_node(): one for now and, up to half of what it may keep, some for the CPU's list."""
+        """get_partial(), get_partial_node(): one for now and, up to half of what it may keep, some for later."""
         _, flags = await self._lock_list(cpu.current, cache)
         first: Slab | None = None
         kept = 0

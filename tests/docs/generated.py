@@ -1,0 +1,187 @@
+"""The generated tables of the documentation: each is exactly what the code says."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import attrs
+
+from rcuactors.builds import BUILDS, USUAL_BUILDS
+from rcuactors.config import describe_fields
+from rcuactors.kernel.costs import describe
+from rcuactors.machine import MachineStatistics
+from rcuactors.mm.slab.sheaf import SheafStatistics
+from rcuactors.runs.counters import Counters
+from rcuactors.scenario import KERNELS
+from rcuactors.userfiles import find_scenarios, load_scenario
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "rcuactors"
+GENERATED = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->\n", re.DOTALL)
+
+Row = tuple[str, ...]
+
+
+def beside(path: Path) -> Any:
+    """A module of the tests, by its file."""
+    spec = importlib.util.spec_from_file_location(f"beside_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
+floors = beside(ROOT / "tests" / "docs" / "floors.py")
+
+
+def markdown(head: Row, rows: Iterable[Row]) -> str:
+    """A table as it stands in a page."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def costs() -> str:
+    rows = [(f"`{name}`", str(ns), about, source) for name, ns, about, source in describe()]
+    return markdown(("name", "ns", "what it is", "source"), rows)
+
+
+def configuration() -> str:
+    rows = [(f"`{name}`", f"`{default}`", about) for name, default, about in describe_fields()]
+    return markdown(("name", "default", "what it does"), rows)
+
+
+def builds() -> str:
+    rows = []
+    for build in BUILDS.values():
+        settings = " ".join(f"`{name}={value}`" for name, value in build.settings.items())
+        rows.append((f"`{build.name}`", build.about, settings))
+    return markdown(("build", "what it is", "settings"), rows)
+
+
+def scenarios() -> str:
+    rows = []
+    for name in find_scenarios():
+        chosen = load_scenario(name)
+        parameters = " ".join(
+            f"`{key}={'ny'[value] if isinstance(value, bool) else value}`" for key, value in chosen.parameters.items()
+        )
+        rows.append((f"[`{name}`](../scenarios/{name}.py)", chosen.about, parameters))
+    return markdown(("scenario", "what it shows", "parameters"), rows)
+
+
+def outcomes() -> str:
+    head = ("scenario", *(f"{label}, {build}" for label in KERNELS for build in USUAL_BUILDS))
+    rows = []
+    for name in find_scenarios():
+        expect = load_scenario(name).expect
+        rows.append((f"`{name}`", *(expect[label][build] for label in KERNELS for build in USUAL_BUILDS)))
+    return markdown(head, rows)
+
+
+def places(homes: Iterable[Any], head: str) -> str:
+    """A row for each place at which something of the kernel stands."""
+    rows = [(f"`{home.kernel}`", f"[`{home.path}`](../rcuactors/{home.path})", f"`{home.where}`") for home in homes]
+    return markdown((head, "file", "there"), rows)
+
+
+def kernel_functions() -> str:
+    return places((home for home in kernel_map.homes(PACKAGE) if home.kernel.endswith("()")), "function")
+
+
+def kernel_structures() -> str:
+    return places((home for home in kernel_map.homes(PACKAGE) if not home.kernel.endswith("()")), "structure")
+
+
+def kernel_locks() -> str:
+    return places(kernel_map.locks(PACKAGE), "lock")
+
+
+def head_of(path: Path) -> str:
+    """The first line of what a file says of itself."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def rooms() -> str:
+    """Every package with what its files have, in the order of the tree; then the modules at the top."""
+    rows: list[Row] = []
+    for init in sorted(PACKAGE.rglob("__init__.py")):
+        room = init.parent
+        if room == PACKAGE or room.name.startswith("_"):
+            continue
+        name = f"{room.relative_to(PACKAGE).as_posix()}/"
+        rows.append((f"**[`{name}`](../rcuactors/{name})**", f"**{head_of(init)}**"))
+        rows += [(f"`{path.name}`", head_of(path)) for path in sorted(room.glob("*.py")) if path != init]
+    top = [path for path in sorted(PACKAGE.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
+    return markdown(
+        ("where", "what"), [*rows, *((f"[`{path.name}`](../rcuactors/{path.name})", head_of(path)) for path in top)]
+    )
+
+
+def picture_of_floors() -> str:
+    return str(floors.picture(PACKAGE))
+
+
+FIELD = re.compile(r"^\* `(\w+)` \(([^)]+)\): (.*(?:\n  .*)*)", re.MULTILINE)
+
+
+def described(kind: type[Any]) -> dict[str, tuple[str, str]]:
+    """Unit and meaning of each field of a class of figures, as its docstring lists them."""
+    fields = FIELD.findall(inspect.getdoc(kind) or "")
+    return {name: (unit, re.sub(r"\s+", " ", about)) for name, unit, about in fields}
+
+
+def counters() -> str:
+    rows = [(f"`{name}`", unit, about.removesuffix(".")) for name, (unit, about) in described(Counters).items()]
+    return markdown(("key", "unit", "meaning"), rows)
+
+
+def parts(kind: type[Any], path: str = "") -> Iterator[tuple[str, type[Any]]]:
+    """(how it is reached, class) of all statistics that a class of them consists of."""
+    for name, of in get_type_hints(kind, localns={"SheafStatistics": SheafStatistics}).items():
+        for part in get_args(of) or (of,):
+            if attrs.has(part):
+                yield f"{path}{name}", part
+                yield from parts(part, f"{path}{name}.")
+
+
+def statistics() -> str:
+    rows = []
+    for path, kind in parts(MachineStatistics):
+        for name, (unit, about) in described(kind).items():
+            if unit.endswith("Statistics"):
+                continue
+            rows.append((f"`{path}.{name}`", unit, about.removesuffix(".")))
+    return markdown(("figure", "unit", "meaning"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "kernel-functions": kernel_functions,
+    "kernel-structures": kernel_structures,
+    "kernel-locks": kernel_locks,
+    "floors": picture_of_floors,
+    "rooms": rooms,
+    "costs": costs,
+    "configuration": configuration,
+    "builds": builds,
+    "scenarios": scenarios,
+    "outcomes": outcomes,
+    "counters": counters,
+    "statistics": statistics,
+}
+
+
+def generated() -> Iterator[tuple[Path, str, str]]:
+    """(page, name, text) of every generated table."""
+    for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+        for found in GENERATED.finditer(path.read_text(encoding="utf-8")):
+            yield path, found[1], found[2]
