@@ -50,7 +50,7 @@ BUILDS: Final[Mapping[str, Build]] = MappingProxyType(
             Build(
                 "all",
                 "every check on a kernel that is not PREEMPT_RT",
-                {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y", "KASAN": "y"},
+                {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y", "DEBUG_PREEMPT": "y", "KASAN": "y"},
             ),
         )
     }

@@ -20,7 +20,15 @@ from ..lock_matrix.comparison import Comparison, Sorted, compare, sort_rows
 from ..lock_matrix.contexts import CONTEXTS
 from ..lock_matrix.matrix import run_cells
 from ..lock_matrix.operations import OPERATIONS
-from ..lock_matrix.presets import DEFAULT_KERNEL, DEFAULT_PRESET, PRESETS, configuration, find_preset, preset_for
+from ..lock_matrix.presets import (
+    DEFAULT_KERNEL,
+    DEFAULT_PRESET,
+    PRESETS,
+    cell_options,
+    configuration,
+    find_preset,
+    preset_for,
+)
 from ..lock_matrix.recording import MatrixRecording, read_matrix
 from ..lock_matrix.rig import Outcome
 from ..lock_matrix.text import cell_json, comparison_lines, full_report_lines, report_lines, table_lines
@@ -93,7 +101,7 @@ def matrix_command(
     outcomes: list[Outcome] = []
     with WholeFile("--csv", csv_file) if csv_file is not None else contextlib.nullcontext() as table:
         error = collect(
-            run_cells(plan.cells, plan.kernel, plan.config, jobs),
+            run_cells(plan.cells, cell_options(plan.kernel, plan.config), jobs),
             outcomes.append,
             patience_s=PATIENCE_S if jobs == 1 else 0,
             how_far=lambda: f"{len(outcomes)} of {len(plan.cells)} cells",

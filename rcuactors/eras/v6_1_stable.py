@@ -30,7 +30,7 @@ V6_1_STABLE: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V5_11.rules,
-        kernel=KernelRules(irq_work_in_reader=True),
+        kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
         mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,

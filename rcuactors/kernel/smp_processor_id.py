@@ -1,9 +1,9 @@
 """Who may ask which CPU this is (lib/smp_processor_id.c, CONFIG_DEBUG_PREEMPT).
 
 The answer of smp_processor_id(), and what this_cpu_ptr() points to, hold for as long as the thread stays where it is.
-A kernel with DEBUG_PREEMPT reports whoever asks while it could be moved: with preemption and interrupts on, migration
-not disabled, more than one CPU allowed (nr_cpus_allowed, as in v5.9 to v5.12; later kernels let only bound threads
-pass). Its limit of ten messages in five seconds is not modelled.
+A kernel with DEBUG_PREEMPT reports whoever asks while it could be moved (check_preemption_disabled()): with preemption
+and interrupts on, migration not disabled, and not on its only CPU, which is a matter of the version
+(`KernelRules.one_cpu_allowed_is_bound`). Its limit of ten messages in five seconds is not modelled.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from .thread import Thread
 
 
-def nr_cpus_allowed(thread: Thread) -> int:
-    """current->nr_cpus_allowed."""
-    if thread.bound:
-        return 1
-    allowed = thread.cpus_allowed
-    return len(allowed) if allowed is not None else thread.cpu.system.config.nr_cpus
+def _stays(thread: Thread) -> bool:
+    """is_percpu_thread(), or, as older kernels have it, nr_cpus_allowed == 1."""
+    system, allowed = thread.cpu.system, thread.cpus_allowed
+    if thread.bound or not system.rules.one_cpu_allowed_is_bound:
+        return thread.bound
+    return len(allowed if allowed is not None else system.masks.possible) == 1
 
 
 def check_preemption_disabled(cpu: Cpu, what: str) -> None:
@@ -32,7 +32,7 @@ def check_preemption_disabled(cpu: Cpu, what: str) -> None:
     ctx, judge, thread = cpu.ctx, cpu.judge, cpu.current
     if not cpu.system.config.DEBUG_PREEMPT or ctx.preempt_count or ctx.irqs_disabled or judge.booting:
         return
-    if nr_cpus_allowed(thread) == 1 or ctx.migrate_disabled:
+    if _stays(thread) or ctx.migrate_disabled:
         return
     # The report itself has preemption off, and prints preempt_count() less that one.
     title = f"BUG: using {what}() in preemptible [{ctx.preempt_count:08x}] code: {ctx.comm}/{ctx.pid}"

@@ -16,10 +16,15 @@ import attrs
 
 from ..config import Config, with_settings
 from ..errors import BadInput
+from ..runs import RunOptions
 from ..spelling import no_such
 
 DEFAULT_KERNEL: Final = "v6.1-stable"
 DEFAULT_PRESET: Final = "prove_raw"
+
+
+_MAX_STEPS: Final = 100_000_000
+"""A cell is ended by virtual time, not by steps."""
 
 
 @attrs.frozen
@@ -87,3 +92,8 @@ def configuration(preset: Preset | None, settings: Mapping[str, str]) -> Config:
     """The preset's configuration, or the default one, with the settings made on top. Raises BadInput."""
     base = with_settings(Config(), preset.settings) if preset is not None else Config()
     return with_settings(base, settings)
+
+
+def cell_options(kernel: str, config: Config) -> RunOptions:
+    """How each cell is run on that kernel. Raises BadInput."""
+    return RunOptions(kernel=kernel, settings=config.as_settings(), max_steps=_MAX_STEPS)

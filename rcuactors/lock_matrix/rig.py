@@ -17,19 +17,19 @@ from typing import Any, Final
 
 import attrs
 
-from ..config import Config
 from ..context.violation import Violation
 from ..engine.actor import Message
 from ..engine.device import Device
-from ..eras import Era
 from ..kapi import Kernel
 from ..kernel.cpu import Cpu
 from ..kernel.locking.deadlock import describe_stuck
 from ..kernel.thread import Thread
 from ..lab.bystanders import Contender, housekeeper, sleeper
 from ..lab.contexts import Context
-from ..machine import Machine, Setup
+from ..machine import Machine
 from ..marks import machinery
+from ..runs import RunOptions
+from ..runs.run import setup_of
 from .cells import Cell
 from .contexts import CONTEXTS
 from .operations import OBJECT_SIZE, OPERATIONS
@@ -46,7 +46,6 @@ _REFILL_CONTENDED: Final = 120
 _DWELL_NS: Final = 10_000
 """By then the contender has used up what its CPU's list held."""
 _PHASE_NS: Final = 350
-_MAX_STEPS: Final = 100_000_000
 _LOCK_FUNCTIONS: Final = frozenset({"raw_spin_lock", "spin_lock", "mutex_lock"})
 
 
@@ -103,9 +102,10 @@ class _Watch(Device):
 class Rig:
     """One cell's machine, and what its threads share."""
 
-    def __init__(self, cell: Cell, era: Era, config: Config) -> None:
+    def __init__(self, cell: Cell, options: RunOptions) -> None:
         self.cell = cell
-        self.machine = Machine(Setup(era=era, config=config, max_steps=_MAX_STEPS))
+        # All settings are the configuration's, since a cell has no parameters; nobody looks at its events.
+        self.machine = Machine(setup_of(attrs.evolve(options, events=False), options.settings))
         self.k = k = Kernel(self.machine)
         self.op_raw, self.op_spin, self.op_mutex = k.raw_spinlock("op_raw"), k.spinlock("op_spin"), k.mutex("op_mutex")
         self.work, self.delayed_work = k.work(self.nothing), k.delayed_work(self.nothing)
@@ -309,6 +309,6 @@ def _caller_of_lock(trace: Sequence[str]) -> str:
     return trace[taking[-1] + 1] if taking and taking[-1] < len(trace) - 1 else "an unknown place"
 
 
-def run_cell(cell: Cell, era: Era, config: Config) -> Outcome:
+def run_cell(cell: Cell, options: RunOptions) -> Outcome:
     """Try one cell on a fresh machine."""
-    return Rig(cell, era, config).run()
+    return Rig(cell, options).run()

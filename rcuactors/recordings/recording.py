@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 import attrs
@@ -104,6 +104,8 @@ class Recording:
     unknown_lines: int
     unknown_examples: tuple[UnknownLine, ...]
     truncated: bool
+    path: str = attrs.field(default="", eq=False)
+    """Where it was read, from the root; '' if it does not come out of a file."""
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
@@ -116,7 +118,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     if not reader.calls:
         where = " after the BEGIN mark" if reader.calls_before_begin else ""
         raise bad(path, f"holds no kvfree_call_rcu line{where}: nothing to replay")
-    return reader.recording(PurePath(os.fsdecode(path)).name)
+    return attrs.evolve(reader.recording(PurePath(os.fsdecode(path)).name), path=str(Path(os.fsdecode(path)).resolve()))
 
 
 @attrs.define

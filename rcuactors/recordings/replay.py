@@ -8,18 +8,22 @@ report says so.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from pathlib import Path
 from typing import Final
+
+import attrs
 
 from ..config import Config
 from ..errors import BadInput
 from ..kapi import Kernel
 from ..machine import Machine
-from ..runs import Run, RunOptions
-from ..scenario import Scenario
+from ..runs import Run, RunOptions, RunSpec
+from ..scenario import Body, Scenario
 from .comparison import ReplayResult
 from .feeders import Replayed, replay_calls
-from .recording import Recording
+from .recording import Recording, read_recording
 from .sections import feeds_of
 
 _RELEASE: Final = re.compile(r"\b([0-9]{1,2})\.([0-9]{1,3})\b", re.ASCII)
@@ -30,6 +34,36 @@ _MIN_CACHED: Final = "rcutree.rcu_min_cached_objs"
 _MOST_CACHED: Final = 4096
 _FIVE_SECONDS: Final = (6, 1)
 """The oldest recorded version that drains after 5 s instead of 20 ms."""
+
+
+def _scenario(about: str, body: Body, settings: dict[str, str], parameters: dict[str, str]) -> Scenario:
+    return Scenario(
+        name="replay", about=about, body=body, parameters=parameters, settings=settings, early_boot=False, expect={}
+    )
+
+
+async def _replay_file(k: Kernel, recording: str = "", digest: str = "") -> None:
+    now = _digest_of(recording)
+    if now != digest:
+        raise BadInput(f"recording {recording}: was changed since (digest {now[:12]}, was {digest[:12]})")
+    feeds, skipped = feeds_of(read_recording(recording))
+    await replay_calls(k, feeds, Replayed(skipped=skipped))
+
+
+REPLAY_OF_A_FILE: Final = _scenario(
+    "the calls of a recording in a file, by its path and the SHA-256 of what it holds",
+    _replay_file,
+    settings={},
+    parameters={"recording": "", "digest": ""},
+)
+"""A replay as another process, or a file, can name it. The settings that the recording tells are the run's."""
+
+
+def _digest_of(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        raise BadInput(f"recording {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 class Replay:
@@ -46,15 +80,8 @@ class Replay:
         async def _body(k: Kernel) -> None:
             await replay_calls(k, feeds, replayed)
 
-        scenario = Scenario(
-            name="replay",
-            about=f"the calls of the recording {recording.name}",
-            body=_body,
-            parameters={},
-            settings=settings_of(recording),
-            early_boot=False,
-            expect={},
-        )
+        about = f"the calls of the recording {recording.name}"
+        scenario = _scenario(about, _body, settings_of(recording), parameters={})
         self.recording = recording
         self._run = Run(scenario, options, **words)
         self._replayed = replayed
@@ -64,6 +91,16 @@ class Replay:
     def machine(self) -> Machine:
         """The machine that is driven."""
         return self._run.machine
+
+    @property
+    def spec(self) -> RunSpec:
+        """This replay as a value. Raises BadInput when a part of it is in this process only."""
+        if not self.recording.path:
+            raise BadInput(f"recording {self.recording.name}: runs in this process only, since it is in no file")
+        path = self.recording.path
+        told = {**settings_of(self.recording), **self._run.options.settings}
+        options = attrs.evolve(self._run.options, settings={**told, "recording": path, "digest": _digest_of(path)})
+        return RunSpec.of(REPLAY_OF_A_FILE, options)
 
     def run(self) -> ReplayResult:
         """Run it. Raises the first KernelBug under panic_on_warn."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+import attrs
 import trio
 
 from ..config import Config, with_settings
 from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
-from ..engine.events import DigestSink
+from ..engine.events import DigestSink, Sink
 from ..eras import find_era
 from ..errors import BadInput
 from ..kapi import Kernel
@@ -47,6 +48,23 @@ _NOTED: Final = 5
 """Reports that an error carries with it."""
 
 
+def setup_of(options: RunOptions, settings: Mapping[str, str], *, sinks: tuple[Sink, ...] = ()) -> Setup:
+    """A run's options as what a machine is made of. `settings` are the configuration's; events go to `sinks`, too.
+
+    Raises BadInput when an option names what does not exist, or has a value out of its range.
+    """
+    return Setup(
+        era=find_era(options.kernel),
+        config=with_settings(Config(), settings),
+        design=as_design(options.design) if options.design is not None else None,
+        strategy=options.make_strategy(),
+        seed=options.seed,
+        costs=options.costs,
+        max_steps=options.max_steps,
+        sinks=(*sinks, *options.sinks) if options.events else (),
+    )
+
+
 class Run:
     """One run of a scenario: made, run once, and read.
 
@@ -67,21 +85,9 @@ class Run:
         self.scenario = chosen
         self.options = options = (options or RunOptions()).given(words)
         config_settings, self._parameters = split_settings(chosen, options.settings)
-        config = with_settings(with_settings(Config(), chosen.settings), config_settings)
         self._digest = DigestSink()
-        self.machine = Machine(
-            Setup(
-                era=find_era(options.kernel),
-                config=config,
-                design=as_design(options.design) if options.design is not None else None,
-                strategy=options.make_strategy(),
-                seed=options.seed,
-                costs=options.costs,
-                max_steps=options.max_steps,
-                early_boot=chosen.early_boot,
-                sinks=(self._digest, *options.sinks) if options.events else (),
-            )
-        )
+        setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._digest,))
+        self.machine = Machine(attrs.evolve(setup, early_boot=chosen.early_boot))
 
     @property
     def spec(self) -> RunSpec:

@@ -30,6 +30,12 @@ def test_a_clean_run(call: Call, scenario_file: ScenarioFile) -> None:
     assert "\x1b" not in result.stdout
 
 
+def test_that_no_thread_will_move_is_said_where_it_was_asked_for(call: Call, scenario_file: ScenarioFile) -> None:
+    asked = ("run", scenario_file("tidy"), "--set", "migrate=y")
+    assert call(*asked).stderr == "migrate=y: strategy timed moves no thread; --strategy random does\n"
+    assert not call(*asked, "--strategy", "random").stderr
+
+
 def test_the_head_line_names_what_was_set(call: Call, scenario_file: ScenarioFile) -> None:
     settings = ("--set", "HZ=1000", "--set", "objects=3", "--set", "careful=n", "--set", "CONFIG_PREEMPT_RT=y")
     result = call("run", scenario_file("tidy"), *settings, "--kernel", "v5.9", "--design", "direct", "--seed", "5")

@@ -102,6 +102,18 @@ def test_who_stays_may_ask(rcu_lab: RcuLab, off: Any, cpu: int | None, rt: str) 
     assert not kinds(rcu_lab, main, DEBUG_PREEMPT="y", PREEMPT_RT=rt)
 
 
+@pytest.mark.parametrize(("kernel", "reported"), [("v5.9", False), ("v5.11", False), ("v6.1-stable", True)])
+def test_one_cpu_allowed_is_not_bound_since_is_percpu_thread(rcu_lab: RcuLab, kernel: str, reported: bool) -> None:
+    """Whose affinity somebody else may change does not stay: newer kernels ask for PF_NO_SETAFFINITY, too."""
+
+    async def main(k: Kernel) -> None:
+        await k.set_cpus_allowed(None, {k.raw_smp_processor_id()})
+        k.smp_processor_id()
+
+    found = kinds(rcu_lab, main, kernel=kernel, DEBUG_PREEMPT="y")
+    assert found == ([ViolationKind.PREEMPTIBLE_CPU_ID] if reported else [])
+
+
 def test_a_handler_may_ask(rcu_lab: RcuLab) -> None:
     async def main(k: Kernel) -> None:
         async def handler() -> None:

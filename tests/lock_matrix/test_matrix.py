@@ -10,7 +10,7 @@ import pytest
 from rcuactors.lock_matrix.cells import Cell
 from rcuactors.lock_matrix.comparison import Comparison, compare, sort_rows
 from rcuactors.lock_matrix.matrix import run_cells
-from rcuactors.lock_matrix.presets import DEFAULT_KERNEL, configuration, preset_for
+from rcuactors.lock_matrix.presets import DEFAULT_KERNEL, cell_options, configuration, preset_for
 from rcuactors.lock_matrix.recording import read_matrix
 from rcuactors.lock_matrix.text import comparison_lines
 
@@ -20,7 +20,7 @@ def compared(path: Path) -> Comparison:
     recording = read_matrix(str(path))
     rows = sort_rows(recording.rows)
     config = configuration(preset_for(str(path)), {})
-    outcomes = {one.cell: one for one in run_cells(rows.cells, DEFAULT_KERNEL, config, jobs=2)}
+    outcomes = {one.cell: one for one in run_cells(rows.cells, cell_options(DEFAULT_KERNEL, config), jobs=2)}
     return compare(recording, rows, outcomes, rt=config.PREEMPT_RT)
 
 
@@ -51,5 +51,5 @@ def test_what_is_not_compared(recordings: Path) -> None:
 def test_two_processes_do_what_one_does() -> None:
     cells = [Cell("raw_spin", op, "first") for op in ("spin_lock", "vfree", "msleep", "none")] * 5
     config = configuration(preset_for("matrix_prove_raw.csv"), {})
-    one, two = (list(run_cells(cells, DEFAULT_KERNEL, config, jobs)) for jobs in (1, 2))
+    one, two = (list(run_cells(cells, cell_options(DEFAULT_KERNEL, config), jobs)) for jobs in (1, 2))
     assert one == two

@@ -9,21 +9,20 @@ from pathlib import Path
 import attrs
 import pytest
 
-from rcuactors.config import Config, with_settings
-from rcuactors.eras import find_era
+from rcuactors.config import Config
 from rcuactors.lock_matrix.cells import VARIANTS, Cell, all_cells
 from rcuactors.lock_matrix.contexts import CONTEXTS
 from rcuactors.lock_matrix.operations import OPERATIONS
-from rcuactors.lock_matrix.presets import DEFAULT_KERNEL, PRESETS, configuration
+from rcuactors.lock_matrix.presets import DEFAULT_KERNEL, PRESETS, cell_options, configuration
 from rcuactors.lock_matrix.rig import LIMIT_NS, Measured, Outcome, Rig, run_cell
 from rcuactors.lock_matrix.verdict import VerdictClass
 
-ERA = find_era(DEFAULT_KERNEL)
+OPTIONS = cell_options(DEFAULT_KERNEL, configuration(PRESETS["prove_raw"], {}))
 
 
 def run(preset: str, cell: str, **settings: str) -> Outcome:
     config = configuration(PRESETS[preset], settings)
-    return run_cell(Cell(*cell.split()), ERA, config)
+    return run_cell(Cell(*cell.split()), cell_options(DEFAULT_KERNEL, config))
 
 
 def recorded_context(path: Path, context: str) -> Measured:
@@ -76,7 +75,7 @@ def test_a_first_page_comes_from_the_list_and_3000_from_200_refills() -> None:
 def test_a_cold_cache_makes_the_first_object_fall_back_and_a_warm_one_does_not() -> None:
     fallbacks, hits = {}, {}
     for variant in ("first", "warm", "many", "warm_many"):
-        rig = Rig(Cell("raw_spin", "kfree_rcu2", variant), ERA, configuration(PRESETS["prove_raw"], {}))
+        rig = Rig(Cell("raw_spin", "kfree_rcu2", variant), OPTIONS)
         rig.run()
         figures = rig.machine.kvfree.figures
         fallbacks[variant], hits[variant] = figures.fallbacks_list, figures.cache_hits
@@ -95,7 +94,7 @@ def test_a_report_names_the_lock_and_ends_the_cell() -> None:
 
 
 def test_only_what_is_reported_while_the_operation_runs_counts() -> None:
-    rig = Rig(Cell("process", "none", "first"), ERA, configuration(PRESETS["prove_raw"], {"panic_on_warn": "n"}))
+    rig = Rig(Cell("process", "none", "first"), OPTIONS)
     # The preparation leaks by design: the run ends before anybody looks for it.
     assert rig.run().verdict is VerdictClass.NONE
     assert rig.machine.reporter.violations == []
@@ -106,7 +105,7 @@ def test_an_operation_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch
         await rig.nothing()
 
     monkeypatch.setitem(OPERATIONS, "none", attrs.evolve(OPERATIONS["none"], act=never_ending))
-    rig = Rig(Cell("process", "none", "first"), ERA, with_settings(Config(), {}))
+    rig = Rig(Cell("process", "none", "first"), cell_options(DEFAULT_KERNEL, Config()))
 
     async def forever() -> None:
         await rig.k.wait_for_completion(rig.k.completion("nothing"))
