@@ -105,9 +105,8 @@ class Machine:
         config = setup.config
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps)
         self.events = EventStream(setup.sinks)
-        self.reporter = Reporter(panic_on_warn=config.panic_on_warn)
+        self.reporter = Reporter(panic_on_warn=config.panic_on_warn, ended_by=self.conductor.ended_by)
         self.reporter.listeners.append(self._emit_violation)
-        self.reporter.ended_by = self.conductor.ended_by
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)

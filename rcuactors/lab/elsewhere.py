@@ -24,7 +24,7 @@ _HEAD_START_US: Final = 5
 
 def another_cpu(k: Kernel) -> int:
     """The number of the next CPU, this one's own if there is no other."""
-    return (k.smp_processor_id() + 1) % k.machine.setup.config.nr_cpus
+    return (k.raw_smp_processor_id() + 1) % k.machine.setup.config.nr_cpus
 
 
 async def nothing() -> None:
