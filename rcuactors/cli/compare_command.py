@@ -226,7 +226,7 @@ class Progress:
     tasks: list[Task]
     answers: dict[int, Answer] = attrs.field(factory=dict)
     seconds: dict[str, float] = attrs.field(factory=dict)
-    _began: float = attrs.field(factory=time.monotonic)
+    _began: float = attrs.field(factory=lambda: time.monotonic())  # noqa: PLW0108 - looked up when it is made
 
     def run(self, jobs: int) -> BaseException | None:
         """Do all tasks. Return what the program shall end with, when it has shown what was done until then."""
