@@ -12,7 +12,7 @@ from ..userfiles import load_scenario
 from ..userfiles.blame import blame_scenario
 from ..userfiles.dropped import DroppedCoroutines
 from .common import RunArguments, run_options, with_sinks
-from .program import EXIT_VIOLATIONS, ProgramCommand, complain
+from .program import EXIT_VIOLATIONS, ProgramCommand
 from .session import open_session, quiet_stdout
 
 
@@ -44,8 +44,6 @@ def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
     with open_session(arguments) as session:
         run = Run(chosen, with_sinks(options, session.sinks))
         session.screen.begin(run.result())
-        if run.machine.setup.config.migrate and not run.machine.system.migration.enabled:
-            complain("migrate=y: strategy timed moves no thread; --strategy random does")
         dropped = DroppedCoroutines()
         with dropped.noticed():
             error = session.attempt(run.run, run.machine.conductor, blame=lambda error: blame_scenario(chosen, error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..engine.choice import Timed
 from ..kvfree.figures import CallStatistics
 from ..runs.counters import Counters
 from ..runs.result import Result
@@ -30,6 +31,7 @@ def figure_rows(result: Result) -> list[Row]:
         ("grace periods", f"{counters.grace_periods:,}"),
         ("pages", _pages(counters)),
         ("reclaim", _reclaim(counters)),
+        ("migration", _migration(result)),
         ("peak outstanding", f"{plural(counters.peak_objects, 'object')}, {size(counters.peak_bytes)}"),
         ("call to free", _latencies(result.latency_ns)),
         (
@@ -39,6 +41,12 @@ def figure_rows(result: Result) -> list[Row]:
         ("event digest", result.digest or ""),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def _migration(result: Result) -> str:
+    """Where threads were asked to move and nobody will: or a clean run would seem to say something about it."""
+    asked = result.config["migrate"] == "y" and result.strategy == Timed.name
+    return f"none: strategy {Timed.name} moves no thread, --strategy random does" if asked else ""
 
 
 def _call_rows(calls: CallStatistics) -> list[Row]:

@@ -32,8 +32,9 @@ def test_a_clean_run(call: Call, scenario_file: ScenarioFile) -> None:
 
 def test_that_no_thread_will_move_is_said_where_it_was_asked_for(call: Call, scenario_file: ScenarioFile) -> None:
     asked = ("run", scenario_file("tidy"), "--set", "migrate=y")
-    assert call(*asked).stderr == "migrate=y: strategy timed moves no thread; --strategy random does\n"
-    assert not call(*asked, "--strategy", "random").stderr
+    said = "migration         none: strategy timed moves no thread, --strategy random does"
+    assert said in call(*asked).stdout.splitlines()
+    assert "migration " not in call(*asked, "--strategy", "random").stdout
 
 
 def test_the_head_line_names_what_was_set(call: Call, scenario_file: ScenarioFile) -> None:
