@@ -22,7 +22,7 @@ from .context.waittype import WaitNumbers
 from .designs import make_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import Conductor, ConductorStatistics
+from .engine.conductor import Conductor, ConductorStatistics, Host
 from .engine.errors import RunOver
 from .engine.events import EventStream, Sink
 from .engine.line import DEFAULT_MAX_STEPS
@@ -103,7 +103,8 @@ class Machine:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         config = setup.config
-        self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps)
+        host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
+        self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks)
         self.reporter = Reporter(panic_on_warn=config.panic_on_warn, ended_by=self.conductor.ended_by)
         self.reporter.listeners.append(self._emit_violation)
@@ -183,12 +184,12 @@ class Machine:
 
     async def arun(self, body: Body, name: str) -> None:
         """The same inside somebody else's `trio.run`."""
-        self.conductor.on_quiescent = self._quiescent
-        self.conductor.on_over = self._over
-        self.conductor.verdict = self.reporter.outcome
         await self.conductor.run(lambda: self._boot(body, name))
         if self.conductor.failure is not None:
             raise self.conductor.failure
+
+    def _verdict(self) -> str:
+        return self.reporter.outcome()
 
     def _over(self) -> None:
         """Take no more reports and events: what unwinds from here on is no part of the run."""

@@ -52,21 +52,40 @@ class ConductorStatistics:
     strands_made: int
 
 
+def _nothing() -> None:
+    """Nobody has anything to say."""
+
+
+def _unknown() -> str:
+    return ""
+
+
+@attrs.frozen(kw_only=True)
+class Host:
+    """Whose run it is: what the conductor asks of the machine.
+
+    `on_quiescent` is called when nobody can go on and no timer is armed, after which the run is over; `on_over` when it
+    is over, before anything unwinds. `verdict` tells the strategy what the machine found.
+    """
+
+    on_quiescent: Callable[[], None] = _nothing
+    on_over: Callable[[], None] = _nothing
+    verdict: Callable[[], str] = _unknown
+
+
 class Conductor(Line):
     """Who goes next, and how the baton gets there. One conductor serves one run.
 
-    `cut_short` says that somebody cancelled the run from outside. `on_quiescent` is called when nobody can go on and
-    no timer is armed, `on_over` when the run is over and before anything unwinds; `verdict` tells the strategy what
-    the machine found.
+    `cut_short` says that somebody cancelled the run from outside.
     """
 
-    def __init__(self, strategy: Strategy, *, seed: int = 0, max_steps: int = DEFAULT_MAX_STEPS) -> None:
+    def __init__(
+        self, strategy: Strategy, *, seed: int = 0, max_steps: int = DEFAULT_MAX_STEPS, host: Host | None = None
+    ) -> None:
         super().__init__(strategy, max_steps=max_steps)
         self.hand_overs = 0
         self.cut_short = False
-        self.on_quiescent: Callable[[], None] = lambda: None
-        self.on_over: Callable[[], None] = lambda: None
-        self.verdict: Callable[[], str] = lambda: ""
+        self._host = host or Host()
         # One object for ever: strands recognise the conductor's own suspension by it.
         self.abort: Callable[[object], trio.lowlevel.Abort] = lambda _raise_cancel: trio.lowlevel.Abort.FAILED
         self._seed = seed
@@ -159,7 +178,7 @@ class Conductor(Line):
         self.horizon = -1
         self.running = None
         try:
-            self.on_over()
+            self._host.on_over()
         except Exception as error:
             self._remember(error)
         for strand in self._strands.values():
@@ -176,7 +195,7 @@ class Conductor(Line):
         try:
             self._strategy.end_run(
                 Outcome(
-                    verdict=self.verdict(),
+                    verdict=self._host.verdict(),
                     failure=self.failure,
                     cut_short=self.cut_short,
                     choices=self.choices,
@@ -393,7 +412,7 @@ class Conductor(Line):
     def quiescent(self) -> None:
         """Nobody can go on and no timer is armed: the run is over, when the machine has said what it thinks of that."""
         try:
-            self.on_quiescent()
+            self._host.on_quiescent()
         except Exception as error:
             self.finish(error)
         self.finish()

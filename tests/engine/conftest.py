@@ -11,7 +11,7 @@ import trio
 from rcuactors import VirtualClock
 from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Strategy, Timed
-from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.conductor import Conductor, Host
 from rcuactors.engine.line import DEFAULT_MAX_STEPS
 from rcuactors.engine.strand import Strand
 
@@ -59,9 +59,15 @@ class Player(Actor):
 class Rig:
     """A conductor and its players; `log` is what they did, in the order in which they did it."""
 
-    def __init__(self, strategy: Strategy | None = None, *, seed: int = 0, max_steps: int = DEFAULT_MAX_STEPS) -> None:
-        self.conductor = Conductor(strategy or Timed(), seed=seed, max_steps=max_steps)
-        self.conductor.on_quiescent = self.conductor.finish
+    def __init__(
+        self,
+        strategy: Strategy | None = None,
+        *,
+        seed: int = 0,
+        max_steps: int = DEFAULT_MAX_STEPS,
+        host: Host | None = None,
+    ) -> None:
+        self.conductor = Conductor(strategy or Timed(), seed=seed, max_steps=max_steps, host=host)
         self.log: list[tuple[str, object]] = []
         self.players: list[tuple[Player, Body]] = []
 

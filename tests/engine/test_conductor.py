@@ -12,7 +12,7 @@ import trio
 from rcuactors import BadInput, StepBoundExceeded, VirtualClock
 from rcuactors.engine.actor import Message
 from rcuactors.engine.choice import Outcome, Strategy, Timed, Wrapper
-from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.conductor import Conductor, Host
 from rcuactors.engine.decision import Decision
 from rcuactors.engine.errors import RunOver
 from rcuactors.engine.orders import Anyone
@@ -255,14 +255,8 @@ def test_an_actor_that_does_not_listen_is_not_disturbed(rig: RigClass) -> None:
 
 
 def test_quiescence_is_told_once_nobody_is_in_line(rig: RigClass) -> None:
-    lab = rig()
     told: list[int] = []
-
-    def quiescent() -> None:
-        told.append(lab.conductor.now)
-        lab.conductor.finish()
-
-    lab.conductor.on_quiescent = quiescent
+    lab = rig(host=Host(on_quiescent=lambda: told.append(lab.conductor.now)))
     lab.stepper("a", 10, 20)
 
     async def listen(me: Any) -> None:

@@ -16,6 +16,7 @@ import trio
 
 from rcuactors import GFP_ATOMIC, Kernel, KernelBug, RunOptions, VirtualClock, run, scenario
 from rcuactors.engine.choice import Outcome, Strategy
+from rcuactors.engine.conductor import Host
 from rcuactors.engine.decision import HOLD_UP, Decision
 from rcuactors.engine.orders import Anyone, ByClock
 
@@ -70,10 +71,11 @@ def unless(place: str, hook: str, good: Callable[[], None]) -> Callable[[], None
     return fails if place == hook else good
 
 
-def build(rig: RigClass, place: str, order: Any, log: list[str]) -> Any:
+def build(rig: RigClass, place: str, order: Any, log: list[str], host: Host | None = None) -> Any:
     """Actors that step, wait for a message, sleep outside, end; one of their gates or hooks fails at the place."""
     strategy = Fails(place, order)
-    lab = rig(strategy, max_steps=5000)
+    hooks = {name: unless(place, name, lambda: None) for name in ("on_quiescent", "on_over")}
+    lab = rig(strategy, max_steps=5000, host=host or Host(**hooks))
 
     async def steps(me: Any) -> None:
         try:
@@ -102,8 +104,6 @@ def build(rig: RigClass, place: str, order: Any, log: list[str]) -> Any:
 
     for name, body in (("a", steps), ("b", steps), ("c", swallows), ("d", listens)):
         lab.player(name, body).fails_in = place
-    lab.conductor.on_quiescent = unless(place, "on_quiescent", lab.conductor.finish)
-    lab.conductor.on_over = unless(place, "on_over", lambda: None)
     lab.strategy = strategy
     return lab
 
@@ -142,8 +142,7 @@ def test_the_clock_is_free_for_the_next_run(rig: RigClass, place: str) -> None:
 
 
 def test_the_error_that_came_first_is_the_one(rig: RigClass) -> None:
-    lab = build(rig, "body", ByClock, [])
-    lab.conductor.on_over = lambda: 1 / 0
+    lab = build(rig, "body", ByClock, [], Host(on_over=lambda: 1 / 0))
     with pytest.raises(LookupError, match="body"):
         lab.run()
 

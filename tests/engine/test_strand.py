@@ -163,7 +163,6 @@ def test_a_script_that_cleans_up_with_awaits_unwinds_too(rig: RigClass) -> None:
     lab.player("a", stubborn)
     lab.player("b", stubborn_outside)
     lab.player("c", lambda me: me.step(1))
-    lab.conductor.on_quiescent = lab.conductor.finish
     log = lab.run()
     assert sorted(entry for entry in log if entry[1] != "ended" and entry[0] != "c") == [
         ("a", "cleaning up"),
