@@ -38,6 +38,7 @@ WORDS: Final = MappingProxyType(
         "never-freed": "not-freed",
         "null-dereference": "oops",
         "out-of-memory": "OOM",
+        "page-allocation-failure": "no-page",
         "bad-context": "bad-ctx",
         "preemptible-cpu-id": "cpu-id",
         "foreign-cpu-state": "cpu-state",

@@ -18,8 +18,10 @@ from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import cache_and_queue_shrinker
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
 from ..mm.page.page_lists import TriedLock
+from ..mm.page.watermarks import alloc_reserves
 from ..mm.rules import MmRules
 from ..mm.slab.slub_locallock import LocalLockSlub
+from ..mm.vmalloc import failed_to_allocate
 from .era import Era
 from .v5_11 import V5_11
 
@@ -31,7 +33,9 @@ V6_1_STABLE: Final = Era(
     rules=attrs.evolve(
         V5_11.rules,
         kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
-        mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
+        mm=MmRules(
+            page_lists=TriedLock, reserves=alloc_reserves, vmalloc_failure=failed_to_allocate, slab=LocalLockSlub
+        ),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,
             drain_ms=5000,
