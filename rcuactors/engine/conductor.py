@@ -150,6 +150,8 @@ class Conductor(Line):
     async def _begin(self, set_up: Callable[[], None]) -> None:
         try:
             set_up()
+        except RunOver:
+            pass  # a listener has failed, which has ended it
         except Exception as error:
             self.finish(error)
         else:

@@ -238,9 +238,11 @@ class KvfreeRcu:
     def _tell_step(self, cpu: Cpu, krcp: Krc) -> None:
         """What somebody who listens hears of a call that is one step, which passes its time."""
         since = self.system.since
+        lock_ns = self.system.costs.lock_ns
         since.irqs_off(cpu, nested=cpu.ctx.irqs_disabled)
+        cpu.clock += lock_ns
         since.lock_taken(cpu, krcp.lock, 0)
-        cpu.clock += self._append_ns
+        cpu.clock += self._append_ns - lock_ns
         since.lock_let_go(cpu, krcp.lock, cpu.current)
         since.irqs_on(cpu, nested=cpu.ctx.irqs_disabled)
 
