@@ -166,19 +166,23 @@ class Machine:
             rules=rules.kvfree,
             source=source,
         )
-        self.probes = MachineProbes(
+        self.pages.reclaim.register_shrinker(rules.kvfree.shrinker(self.kvfree))
+        self.end_ns = 0
+        if not setup.early_boot:
+            self.kvfree.batch_init()
+
+    @property
+    def probes(self) -> MachineProbes:
+        """What can be listened to."""
+        return MachineProbes(
             violation=self.reporter.reported,
             event=self.events,
             engine=self.conductor.probes,
             kernel=self.system.probes,
             mm=self.pages.zone.probes,
-            rcu=rcu_probes,
+            rcu=self.oracle.probes,
             kvfree=self.kvfree.probes,
         )
-        self.pages.reclaim.register_shrinker(rules.kvfree.shrinker(self.kvfree))
-        self.end_ns = 0
-        if not setup.early_boot:
-            self.kvfree.batch_init()
 
     def statistics(self) -> MachineStatistics:
         """The figures of all parts, as they are now. Each part has them as `statistics()` of its own, too."""

@@ -66,6 +66,9 @@ class Since:
     _preemption: dict[int, int] = attrs.field(factory=dict)
     """By context: it goes with its thread."""
 
+    def __attrs_post_init__(self) -> None:
+        self.access.told_with(self.told.locks)
+
     def lock_taken(self, cpu: Cpu, lock: Lock, waited_ns: int) -> None:
         """A lock was got."""
         self._locks[id(lock), id(cpu.current)] = cpu.clock

@@ -93,18 +93,10 @@ class System:
         self.hooks = CpuHooks()
         self.probes = KernelProbes(conductor.ended_by)
         self.since = Since(self.probes, conductor.probes.access)
-        conductor.probes.access.told_with(self.probes.locks)
         self.masks = CpuMasks(config.nr_cpus)
         self.lock_factory = LockFactory()
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory)
-        self.locks = Locks(
-            rt=config.PREEMPT_RT,
-            preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
-            lockdep=self.lockdep,
-            judge=judge,
-            uncontended_ns=costs.lock_ns,
-            since=self.since,
-        )
+        self.locks = self._lock_operations()
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
@@ -125,6 +117,17 @@ class System:
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+
+    def _lock_operations(self) -> Locks:
+        config = self.config
+        return Locks(
+            rt=config.PREEMPT_RT,
+            preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
+            lockdep=self.lockdep,
+            judge=self.judge,
+            uncontended_ns=self.costs.lock_ns,
+            since=self.since,
+        )
 
     def statistics(self) -> SystemStatistics:
         """Their figures, as they are now."""

@@ -83,7 +83,7 @@ class KvfreeRcu:
         self._conductor = system.conductor
         self._lockdep = system.lockdep
         self._retired = oracle.retired
-        self._locks_told, self._irqs_told = system.probes.locks, system.probes.irqs
+        self._locks_told, self._irqs_told, self._calls_told = system.probes.locks, system.probes.irqs, self.probes.calls
         self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
@@ -189,7 +189,7 @@ class KvfreeRcu:
 
         `head` says that it has an rcu_head (the two-argument form): then this never sleeps.
         """
-        if self.probes.call_entered.on:
+        if self._calls_told.on:
             self.probes.call_entered(thread, item, head)
         cpu, ctx = thread.cpu, thread.ctx
         self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
@@ -228,7 +228,7 @@ class KvfreeRcu:
                 await cpu.point()
         else:
             await self._queue_or_free(thread, item, head=head)
-        if self.probes.call_left.on:
+        if self._calls_told.on:
             self.probes.call_left(thread, item, head)
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:

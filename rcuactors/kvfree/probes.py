@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..engine.probe import Probe, ProbeSet, probe
+from ..engine.probe import Group, Probe, ProbeSet, group, probe
 
 if TYPE_CHECKING:
     from ..kernel.thread import Thread
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class KvfreeProbes(ProbeSet):
     """kvfree_rcu()."""
 
-    call_entered: Probe[[Thread, KObject, bool]] = probe()
+    calls: Group = group()
+    call_entered: Probe[[Thread, KObject, bool]] = probe("calls")
     """(thread, object, head) kvfree_call_rcu() is called; head: with an rcu_head, the two-argument form."""
-    call_left: Probe[[Thread, KObject, bool]] = probe()
+    call_left: Probe[[Thread, KObject, bool]] = probe("calls")
     """(thread, object, head) It comes back: the object is queued, or freed already."""
