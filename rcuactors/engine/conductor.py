@@ -84,6 +84,7 @@ class Conductor(Line):
         self, strategy: Strategy, *, seed: int = 0, max_steps: int = DEFAULT_MAX_STEPS, host: Host | None = None
     ) -> None:
         super().__init__(strategy, max_steps=max_steps, probes=EngineProbes(self.ended_by))
+        self._messages_told = self.probes.messages
         self.hand_overs = 0
         self.cut_short = False
         self._host = host or Host()
@@ -287,10 +288,9 @@ class Conductor(Line):
     def post(self, actor: Actor, message: Message) -> None:
         """Put a message into an actor's mailbox; a listening actor is put in line at the message's time."""
         actor.mailbox.post(message)
-        probes = self.probes
-        if probes.message.on or probes.access.on:
-            probes.message(actor, message)
-            probes.access(actor.mailbox, Access.WRITE)
+        if self._messages_told.on:
+            self.probes.message(actor, message)
+            self.probes.access(actor.mailbox, Access.WRITE)
         actor.attention = True
         if actor.listening:
             actor.listening = False
@@ -345,7 +345,7 @@ class Conductor(Line):
             actor.attention = False
             await self.block(actor, "a message", listening=True, until=until)
             message = actor.mailbox.take_nowait()
-        if self.probes.access.on:
+        if self._messages_told.on:
             self.probes.access(actor.mailbox, Access.READ)
         return message
 

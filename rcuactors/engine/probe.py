@@ -29,12 +29,23 @@ EndedBy = Callable[[Exception], "RunOver"]
 
 
 class Group:
-    """Probes for which something has to be noted. `on`: somebody listens to one of them."""
+    """Probes for which something has to be noted. `on`: somebody listens to one of them, or of one that reaches it."""
 
-    __slots__ = ("on",)
+    __slots__ = ("_around", "on")
 
     def __init__(self) -> None:
         self.on = False
+        self._around: list[Group] = []
+
+    def reaches(self, outer: Group) -> None:
+        """Who listens to this one is heard of by that one, too."""
+        self._around.append(outer)
+
+    def switch_on(self) -> None:
+        """Somebody listens."""
+        self.on = True
+        for outer in self._around:
+            outer.switch_on()
 
 
 class Probe(Generic[P]):
@@ -53,7 +64,7 @@ class Probe(Generic[P]):
         self._listeners = (*self._listeners, listener)
         self.on = True
         for group in self._groups:
-            group.on = True
+            group.switch_on()
 
     def told_with(self, group: Group) -> None:
         """It is told where the probes of that group are: who listens switches them on, too."""
@@ -107,11 +118,12 @@ class Access(enum.Enum):
 class EngineProbes(ProbeSet):
     """Actors."""
 
-    message: Probe[[Actor, Message]] = probe()
+    messages: Group = group()
+    message: Probe[[Actor, Message]] = probe("messages")
     """(recipient, message) A message was put into an actor's mailbox."""
     decision: Probe[[Decision, int]] = probe()
     """(decision, picked) The strategy was asked, and took the option of that number."""
-    access: Probe[[object, Access]] = probe()
+    access: Probe[[object, Access]] = probe("messages")
     """(what, access) Whose turn it is uses what others may use, too: a lock, a mailbox, a run queue, a CPU's page list
     or `struct kfree_rcu_cpu`, the number of the grace period, an object. Such a use lies in the step in which it is
     told; a step in which none is told may have used anything."""

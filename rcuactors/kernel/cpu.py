@@ -32,11 +32,14 @@ class Cpu(SchedulingCpu):
     since: Since
     told_irqs: Group = attrs.field(init=False)
     told_preemption: Group = attrs.field(init=False)
+    told_messages: Group = attrs.field(init=False)
+    told_interrupts: Group = attrs.field(init=False)
     _nmis: list[Nmi] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         told = self.since.told
-        self.told_irqs, self.told_preemption = told.irqs, told.preemption
+        self.told_irqs, self.told_preemption, self.told_switches = told.irqs, told.preemption, told.switches
+        self.told_messages, self.told_interrupts = self.conductor.probes.messages, told.interrupts
 
     # -- points ------------------------------------------------------------------------------------------------------
 
@@ -69,7 +72,7 @@ class Cpu(SchedulingCpu):
     @machinery
     async def _take_message(self) -> None:
         message = self.mailbox.take_nowait()
-        if self.conductor.probes.access.on:
+        if self.told_messages.on:
             self.conductor.probes.access(self.mailbox, Access.READ)
         if isinstance(message, HardIrq):
             await self.hardirq(message)
@@ -126,7 +129,9 @@ class Cpu(SchedulingCpu):
         ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, False
         ctx.irqs_disabled = True
         ctx.irqs_disabled_at = message.entry
-        began = self._interrupt_entered(nested=False)
+        began = self.clock
+        if self.told_interrupts.on:
+            self._tell_interrupt_entered(nested=False)
         if not ctx.preempt_count or self.in_idle_loop:
             ctx.preempt_disabled_at = "irq_enter_rcu"
         ctx.preempt_count += preempt.HARDIRQ_OFFSET
@@ -145,40 +150,36 @@ class Cpu(SchedulingCpu):
         if ctx.held and not preempt.in_hardirq(ctx.preempt_count):
             # What a handler has left behind is held with interrupts on from here.
             self.system.lockdep.hardirqs_on(self)
-        self._interrupt_left(began, nested=False)
+        if self.told_interrupts.on:
+            self._tell_interrupt_left(began, nested=False)
         ctx.irqs_disabled = False
 
-    def _interrupt_entered(self, *, nested: bool) -> int:
-        """Tell who listens; when it was."""
-        told = self.since.told
-        if told.irqs.on:
-            self.since.irqs_off(self, nested=nested)
-        if told.preemption.on and not self.ctx.preempt_count:
+    def _tell_interrupt_entered(self, *, nested: bool) -> None:
+        self.since.irqs_off(self, nested=nested)
+        if not self.ctx.preempt_count:
             self.since.preemption_off(self)
-        if told.interrupts.on:
-            told.interrupt_entered(self)
-        return self.clock
+        self.since.told.interrupt_entered(self)
 
-    def _interrupt_left(self, began: int, *, nested: bool) -> None:
-        told = self.since.told
-        if told.interrupts.on:
-            told.interrupt_left(self, self.clock - began)
-        if told.preemption.on and not self.ctx.preempt_count:
+    def _tell_interrupt_left(self, began: int, *, nested: bool) -> None:
+        self.since.told.interrupt_left(self, self.clock - began)
+        if not self.ctx.preempt_count:
             self.since.preemption_on(self)
-        if told.irqs.on:
-            self.since.irqs_on(self, nested=nested)
+        self.since.irqs_on(self, nested=nested)
 
     @on_side(Side.NOBODY)
     async def _nmi(self, message: Nmi) -> None:
         ctx = self.ctx
         irqs = ctx.irqs_disabled
         ctx.irqs_disabled = True
-        began = self._interrupt_entered(nested=irqs)
+        began = self.clock
+        if self.told_interrupts.on:
+            self._tell_interrupt_entered(nested=irqs)
         ctx.preempt_count += preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
         self.clock += self.system.costs.irq_entry_ns
         await message.handler(self)
         ctx.preempt_count -= preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
-        self._interrupt_left(began, nested=irqs)
+        if self.told_interrupts.on:
+            self._tell_interrupt_left(began, nested=irqs)
         ctx.irqs_disabled = irqs
 
     def local_irq_save(self, site: str = "") -> bool:

@@ -40,14 +40,16 @@ class KernelProbes(ProbeSet):
     preemption_on: Probe[[Cpu, int]] = probe("preemption")
     """(cpu, off_ns) preempt_count is 0 again."""
     interrupts: Group = group()
+    """These two, and what else an interrupt does: interrupts and preemption off."""
     interrupt_entered: Probe[[Cpu]] = probe("interrupts")
     """(cpu) A hardware interrupt or an NMI begins, on the stack of whoever runs there."""
     interrupt_left: Probe[[Cpu, int]] = probe("interrupts")
     """(cpu, lasted_ns) It ends, with the softirqs that came after it, and those that interrupted it."""
-    switched: Probe[[Cpu, Thread, Thread, bool]] = probe()
+    switches: Group = group()
+    switched: Probe[[Cpu, Thread, Thread, bool]] = probe("switches")
     """(cpu, leaving, following, preempted) The CPU goes on with another thread, after the cost of that; preempted: the
     one that leaves wants to run on, or waits for a spinlock_t of PREEMPT_RT."""
-    woken: Probe[[Cpu, Thread]] = probe()
+    woken: Probe[[Cpu, Thread]] = probe("switches")
     """(cpu, thread) A thread is runnable again, on that CPU's run queue."""
     migrated: Probe[[Thread, Cpu, Cpu]] = probe()
     """(thread, source, target) A thread that does not run belongs to another CPU from now on."""
@@ -67,7 +69,11 @@ class Since:
     """By context: it goes with its thread."""
 
     def __attrs_post_init__(self) -> None:
-        self.access.told_with(self.told.locks)
+        told = self.told
+        self.access.told_with(told.locks)
+        self.access.told_with(told.switches)
+        told.irqs.reaches(told.interrupts)
+        told.preemption.reaches(told.interrupts)
 
     def lock_taken(self, cpu: Cpu, lock: Lock, waited_ns: int) -> None:
         """A lock was got."""

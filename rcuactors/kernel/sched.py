@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import attrs
 
 from ..context.processor import Processor
-from ..engine.probe import Access
+from ..engine.probe import Access, Group
 from ..marks import machinery
 from .hooks import call_hooks
 from .locking import contention
@@ -39,6 +39,7 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    told_switches: Group = attrs.field(init=False)
     switches: int = 0
     """rq->nr_switches: how often it went on with another thread."""
 
@@ -54,9 +55,8 @@ class SchedulingCpu(Processor):
         if thread.state in (ThreadState.DEAD, ThreadState.RUNNABLE):
             return
         thread.state = ThreadState.RUNNABLE
-        woken = self.system.probes.woken
-        if woken.on:
-            woken(self._whole, thread)
+        if self.told_switches.on:
+            self.system.probes.woken(self._whole, thread)
         if thread is self.idle_thread:
             self._whole.kick()
         elif thread is not self.current:
@@ -65,7 +65,7 @@ class SchedulingCpu(Processor):
     def enqueue_thread(self, thread: Thread) -> None:
         """enqueue_task(), check_preempt_curr(): a runnable thread wants this CPU."""
         self.runqueue.put(thread)
-        if self.conductor.probes.access.on:
+        if self.told_switches.on:
             self.conductor.probes.access(self.runqueue, Access.WRITE)
         running = self.current
         if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
@@ -116,12 +116,11 @@ class SchedulingCpu(Processor):
     def _take_over(self, following: Thread, *, preempted: bool) -> None:
         was_idle, leaving = self.idle, self.current
         self.switches += 1
-        if self.conductor.probes.access.on:
-            self.conductor.probes.access(self.runqueue, Access.WRITE)
         self.current = following
         # It may come from a CPU that is further on.
         self.clock = max(self.clock, following.not_before)
-        if self.system.probes.switched.on:
+        if self.told_switches.on:
+            self.conductor.probes.access(self.runqueue, Access.WRITE)
             self.system.probes.switched(self._whole, leaving, following, preempted)
         if leaving.spun_on_by:
             contention.look_again(self._whole, leaving)

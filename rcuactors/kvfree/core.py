@@ -66,6 +66,8 @@ class KvfreeRcu:
         self.source = source
         self.figures = Figures()
         self.probes = KvfreeProbes(system.conductor.ended_by)
+        system.probes.locks.reaches(self.probes.told)
+        system.probes.irqs.reaches(self.probes.told)
         self.slots = Slots()
         self.drain = Drain(self)
         self.refill = Refill(self)
@@ -83,7 +85,7 @@ class KvfreeRcu:
         self._conductor = system.conductor
         self._lockdep = system.lockdep
         self._retired = oracle.retired
-        self._locks_told, self._irqs_told, self._calls_told = system.probes.locks, system.probes.irqs, self.probes.calls
+        self._told = self.probes.told
         self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
@@ -189,7 +191,8 @@ class KvfreeRcu:
 
         `head` says that it has an rcu_head (the two-argument form): then this never sleeps.
         """
-        if self._calls_told.on:
+        told = self._told.on
+        if told:
             self.probes.call_entered(thread, item, head)
         cpu, ctx = thread.cpu, thread.ctx
         self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
@@ -217,7 +220,7 @@ class KvfreeRcu:
         ):
             # The lock is free, the block has room, and there is no point in between at which anybody could see the
             # lock held: one step.
-            if self._locks_told.on or self._irqs_told.on:
+            if told:
                 self._tell_step(cpu, krcp)
             else:
                 cpu.clock += self._append_ns
@@ -228,7 +231,7 @@ class KvfreeRcu:
                 await cpu.point()
         else:
             await self._queue_or_free(thread, item, head=head)
-        if self._calls_told.on:
+        if told:
             self.probes.call_left(thread, item, head)
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:

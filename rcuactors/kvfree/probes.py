@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class KvfreeProbes(ProbeSet):
     """kvfree_rcu()."""
 
-    calls: Group = group()
-    call_entered: Probe[[Thread, KObject, bool]] = probe("calls")
+    told: Group = group()
+    """Somebody listens to these, or to what else a call does in one step: its lock, its section with interrupts off."""
+    call_entered: Probe[[Thread, KObject, bool]] = probe("told")
     """(thread, object, head) kvfree_call_rcu() is called; head: with an rcu_head, the two-argument form."""
-    call_left: Probe[[Thread, KObject, bool]] = probe("calls")
+    call_left: Probe[[Thread, KObject, bool]] = probe("told")
     """(thread, object, head) It comes back: the object is queued, or freed already."""

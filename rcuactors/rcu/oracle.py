@@ -90,6 +90,8 @@ class Oracle:
         self._report = report
         self.probes = probes if probes is not None else RcuProbes()
         self._access = access if access is not None else Probe()
+        self._told = self.probes.objects
+        self._access.told_with(self._told)
         self._serial = 0
         self._open: dict[int, Reader] = {}
         self.live: dict[int, Tracked] = {}
@@ -141,7 +143,7 @@ class Oracle:
         """An object was given out."""
         self.live[item.address] = item
         self.live_bytes += item.size
-        if self.probes.object_allocated.on:
+        if self._told.on:
             self.probes.object_allocated(item)
 
     def note_peak(self) -> None:
@@ -160,9 +162,8 @@ class Oracle:
             self._retired_twice(item)
         item.retired_serial = self._serial
         item.retired_ns = now
-        if self.probes.object_retired.on:
+        if self._told.on:
             self.probes.object_retired(item, now)
-        if self._access.on:
             self._access(item, Access.WRITE)
 
     def freed(self, items: Iterable[T], how: str) -> list[T]:
@@ -183,7 +184,7 @@ class Oracle:
             del live[item.address]
             good.append(item)
         self.live_bytes -= size
-        if self.probes.object_freed.on or self._access.on:
+        if self._told.on:
             for item in good:
                 self.probes.object_freed(item, how)
                 self._access(item, Access.WRITE)

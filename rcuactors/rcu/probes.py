@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..engine.probe import Probe, ProbeSet, probe
+from ..engine.probe import Group, Probe, ProbeSet, group, probe
 
 if TYPE_CHECKING:
     from .oracle import Reader, Tracked
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 class RcuProbes(ProbeSet):
     """RCU, and the lives of objects."""
 
-    object_allocated: Probe[[Tracked]] = probe()
+    objects: Group = group()
+    object_allocated: Probe[[Tracked]] = probe("objects")
     """(object) An object was given out."""
-    object_retired: Probe[[Tracked, int]] = probe()
+    object_retired: Probe[[Tracked, int]] = probe("objects")
     """(object, time_ns) It was given to kvfree_rcu()."""
-    object_freed: Probe[[Tracked, str]] = probe()
+    object_freed: Probe[[Tracked, str]] = probe("objects")
     """(object, how) It was given back, by the function of that name."""
     reader_entered: Probe[[Reader]] = probe()
     """(reader) A read-side section opens."""

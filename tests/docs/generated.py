@@ -206,6 +206,8 @@ def probes() -> str:
     rows = []
     for path, kind in probe_classes():
         for name, (annotation, about) in field_docs(kind).items():
+            if not annotation.startswith(Probe.__name__):
+                continue
             told = TOLD.fullmatch(about)
             assert told is not None, f"{kind.__name__}.{name}: needs (what, is, told) first"
             types = ast.parse(annotation, mode="eval").body
