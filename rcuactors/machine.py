@@ -115,6 +115,7 @@ class Machine:
         self.system = System(
             config=config,
             rules=rules.kernel,
+            lockdep=rules.lockdep,
             conductor=self.conductor,
             judge=self.judge,
             costs=setup.costs,
@@ -128,7 +129,7 @@ class Machine:
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, scheduler_active=active)
+        self.callbacks = Callbacks(self.system, self.gp, self.readers, rules=rules.rcu, scheduler_active=active)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)

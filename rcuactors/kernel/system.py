@@ -16,6 +16,7 @@ from ..config import Config
 from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
+from ..context.lockdep.rules import LockdepRules
 from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
 from ..context.nursery import ContextNursery
@@ -76,6 +77,7 @@ class System:
         *,
         config: Config,
         rules: KernelRules,
+        lockdep: LockdepRules,
         conductor: Conductor,
         judge: Judge,
         costs: CostModel,
@@ -92,7 +94,7 @@ class System:
         self.hooks = CpuHooks()
         self.masks = CpuMasks(config.nr_cpus)
         self.lock_factory = LockFactory()
-        self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory)
+        self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = Locks(
             rt=config.PREEMPT_RT,
             preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,

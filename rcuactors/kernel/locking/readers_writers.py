@@ -62,7 +62,7 @@ class Locks(SpinningLocks):
             ctx.preempt_disabled_at = site
         ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, read=mode, site=site)
+            self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), site=site)
         await self._share(thread, lock, mode, lambda: contention.spin(cpu, lock))
         return cpu
 
@@ -85,7 +85,7 @@ class Locks(SpinningLocks):
                 cpu.ctx.preempt_disabled_at = site
             cpu.ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, read=mode, trylock=True, site=site)
+            self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), trylock=True, site=site)
         lock.readers.append(cpu.current)
         if self.rt:
             self._pin(cpu.current)
