@@ -122,6 +122,7 @@ class Machine:
             events=self.events,
             on_hung=self._hung,
             migrate=config.migrate and setup.strategy.order.asks_always,
+            latitude=config.latitude and setup.strategy.order.asks_always,
         )
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report)

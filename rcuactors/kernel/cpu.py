@@ -29,6 +29,11 @@ class Cpu(SchedulingCpu):
     ksoftirqd: Thread | None = None
     _nmis: list[Nmi] = attrs.field(factory=list)
 
+    def hints(self) -> tuple[str, ...]:
+        """What the floors above say of it, where they have something to say."""
+        said = (hint(self) for hint in self.hooks.hints)
+        return tuple(text for text in said if text)
+
     # -- points ------------------------------------------------------------------------------------------------------
 
     @machinery

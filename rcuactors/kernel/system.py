@@ -39,6 +39,7 @@ from .rules import KernelRules
 from .smp import CrossCalls
 from .thread import RunQueue, Thread, ThreadState, Urgency
 from .time.hrtimer import Hrtimers
+from .time.lateness import LateTimers
 from .time.tick import Ticks
 from .time.timer import Timers
 
@@ -84,6 +85,7 @@ class System:
         events: EventStream,
         on_hung: Callable[[], None],
         migrate: bool = False,
+        latitude: bool = False,
     ) -> None:
         self.config = config
         self.rules = rules
@@ -106,6 +108,8 @@ class System:
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
         self.migration = Migration(self, enabled=migrate)
+        self.latitude = latitude
+        self.lateness = LateTimers(conductor, enabled=latitude)
         self.threads: list[Thread] = []
         self._next_pid = _FIRST_PID
         self._actor_indices = itertools.count(1)
@@ -118,6 +122,9 @@ class System:
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)
+        self._connect_timers()
+
+    def _connect_timers(self) -> None:
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action

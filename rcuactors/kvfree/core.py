@@ -81,6 +81,7 @@ class KvfreeRcu:
         self._conductor = system.conductor
         self._lockdep = system.lockdep
         self._retired = oracle.retired
+        system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
@@ -106,6 +107,10 @@ class KvfreeRcu:
             drain=self.drain.statistics(),
             latencies=figures.latencies.statistics(),
         )
+
+    def _hint(self, cpu: Cpu) -> str:
+        krcp = self._krcs.get(cpu.cpu_id)
+        return "a batch is pending" if krcp is not None and any(batch.busy() for batch in krcp.batches) else ""
 
     # -- boot --------------------------------------------------------------------------------------------------------
 
