@@ -124,7 +124,7 @@ class Hrtimers:
         """Queue a timer, without the lock: for the tick, which only its own CPU touches with interrupts off."""
         base = self.base(cpu)
         timer.expires_ns, timer.ticket = expires_ns, next(self._tickets)
-        heappush(base.queue, (expires_ns + late_ns, timer.ticket, timer))
+        heappush(base.queue, (expires_ns + late_ns if late_ns else expires_ns, timer.ticket, timer))
         self._program(cpu, base)
 
     def cancel(self, cpu: Cpu, timer: Hrtimer) -> None:
