@@ -126,8 +126,7 @@ class Machine:
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
-        self.reporter = Reporter(panic_on_warn=config.panic_on_warn, reported=Probe(self.conductor.ended_by))
-        self.reporter.reported.listen(self._emit_violation)
+        self.reporter = self._reporter()
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
@@ -135,23 +134,24 @@ class Machine:
         self.system = System(
             config=config,
             rules=rules.kernel,
+            lockdep=rules.lockdep,
             conductor=self.conductor,
             judge=self.judge,
             costs=setup.costs,
             events=self.events,
             on_hung=self._hung,
             migrate=config.migrate and setup.strategy.order.asks_always,
+            latitude=config.latitude and setup.strategy.order.asks_always,
         )
         self.workqueues = Workqueues(self.system)
-        rcu_probes = RcuProbes(self.conductor.ended_by)
-        self.oracle = Oracle(self._report, rcu_probes, self.conductor.probes.access)
+        self.oracle = Oracle(self._report, RcuProbes(self.conductor.ended_by), self.conductor.probes.access)
         self.gp = GracePeriodMachine(
-            self.system, index=self.system.next_actor_index(), probes=rcu_probes, on_stall=self._stalled
+            self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled
         )
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, scheduler_active=active)
+        self.callbacks = Callbacks(self.system, self.gp, self.readers, rules=rules.rcu, scheduler_active=active)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
@@ -170,6 +170,11 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def _reporter(self) -> Reporter:
+        reported = Probe[[Violation]](self.conductor.ended_by)
+        reported.listen(self._emit_violation)
+        return Reporter(panic_on_warn=self.setup.config.panic_on_warn, reported=reported)
 
     @property
     def probes(self) -> MachineProbes:

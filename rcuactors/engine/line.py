@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import StepBoundExceeded
 from .choice import Strategy
-from .decision import Decision, HoldUp
+from .decision import Decision, Duration, HoldUp, Identified
 from .errors import RunOver
-from .fairness import Fairness
+from .fairness import HELD_UP_NS, Fairness
 from .orders import FOREVER
 from .probe import EngineProbes
 
@@ -129,18 +129,17 @@ class Line:
         if self._hold_up is None:
             self.enqueue(actor, clock, paused=True)
         else:
-            hold = self._hold(actor)
+            hold = self.put_off(self._hold_up, actor)
             self.enqueue(actor, actor.clock + hold, paused=not hold)
 
-    def _hold(self, actor: Actor) -> int:
-        """For how long the strategy holds the actor up, within what fairness leaves."""
-        assert self._hold_up is not None
-        longest = self.fairness.left(self.now)
+    def put_off(self, decision: Duration, subject: Identified, longest_ns: int = HELD_UP_NS) -> int:
+        """For how long the strategy puts that off, in nanoseconds, within what fairness leaves."""
+        longest = min(longest_ns, self.fairness.left(self.now))
         if longest <= 0:
             return 0
-        hold = self.choose(self._hold_up.ask_of(actor, self.now, longest))
-        self.fairness.spend(self.now, hold)
-        return hold
+        chosen = self.choose(decision.ask_of(subject, self.now, longest))
+        self.fairness.spend(self.now, chosen)
+        return chosen
 
     # -- electing ----------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,11 @@ class Cpu(SchedulingCpu):
         self.told_irqs, self.told_preemption, self.told_switches = told.irqs, told.preemption, told.switches
         self.told_messages, self.told_interrupts = self.conductor.probes.messages, told.interrupts
 
+    def hints(self) -> tuple[str, ...]:
+        """What the floors above say of it, where they have something to say."""
+        said = (hint(self) for hint in self.hooks.hints)
+        return tuple(text for text in said if text)
+
     # -- points ------------------------------------------------------------------------------------------------------
 
     @machinery

@@ -6,11 +6,12 @@ thread runs do_idle(). Which CPU a thread belongs on is decided in `migration`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
 from ..context.processor import Processor
+from ..engine.decision import Alternatives, DecisionKind
 from ..engine.probe import Access, Group
 from ..marks import machinery
 from .hooks import call_hooks
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from .cpu import Cpu
     from .hooks import CpuHooks
     from .system import System
+
+
+WHICH_THREAD: Final = DecisionKind("which thread")
+
+_IN_ORDER: Final = 4
+"""Nature's weight of the first in the run queue, against 1 for each other thread of its urgency."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -98,12 +105,46 @@ class SchedulingCpu(Processor):
             if stays and (best is None or best.urgency < leaving.urgency):
                 return
             self._put_back(leaving, first=preempt and best is not None and best.urgency > leaving.urgency)
-        following = self.runqueue.take() or self.idle_thread
+        following = self._pick_next_task()
         if following is leaving:
             return
         self.clock += self.system.costs.context_switch_ns
         self._take_over(following, preempted=preempt or rtlock)
         await self.conductor.switch_strand(self, following.strand)
+
+    def _pick_next_task(self) -> Thread:
+        """pick_next_task(): the most urgent, else the idle thread.
+
+        Among equals it is the first in the queue. CFS goes by what each has had of the CPU, which is not modelled; with
+        `latitude` it is a decision, for as long as fairness leaves it one.
+        """
+        queue = self.runqueue
+        thread = queue.take()
+        if thread is None:
+            return self.idle_thread
+        if self.system.latitude:
+            others = [other for other in queue.equals() if other.urgency is thread.urgency]
+            if others:
+                thread = self._pick_among_equals(thread, others)
+        return thread
+
+    def _pick_among_equals(self, first: Thread, others: list[Thread]) -> Thread:
+        """Any of them. Time in which the first is passed over is charged as that of a hold-up."""
+        conductor, now = self.conductor, self.clock
+        fairness = conductor.fairness
+        if first.passed_over_at:
+            fairness.spend(now, now - first.passed_over_at)
+        if fairness.left(now) <= 0:
+            return first
+        options = tuple(thread.strand.path for thread in (first, *others))
+        picked = conductor.choose(Alternatives(WHICH_THREAD, options, (_IN_ORDER,) + (1,) * len(others)))
+        if not picked:
+            return first
+        first.passed_over_at = now
+        thread = others[picked - 1]
+        self.runqueue.remove(thread)
+        self.runqueue.put(first, first=True)
+        return thread
 
     def _put_back(self, leaving: Thread, *, first: bool) -> None:
         """A thread that wants to go on waits for its CPU, or for another, whose load balancer has pulled it."""
@@ -117,6 +158,7 @@ class SchedulingCpu(Processor):
         was_idle, leaving = self.idle, self.current
         self.switches += 1
         self.current = following
+        following.passed_over_at = 0
         # It may come from a CPU that is further on.
         self.clock = max(self.clock, following.not_before)
         if self.told_switches.on:
@@ -202,7 +244,7 @@ class SchedulingCpu(Processor):
         """The current thread is gone from the CPU without a strand to park: let the next one have it."""
         self.need_resched = False
         self.clock += self.system.costs.context_switch_ns
-        following = self.runqueue.take() or self.idle_thread
+        following = self._pick_next_task()
         self._take_over(following, preempted=False)
         self.strand = following.strand
         self.conductor.enqueue(self, self.clock, paused=True)

@@ -16,6 +16,7 @@ from ..config import Config
 from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
+from ..context.lockdep.rules import LockdepRules
 from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
 from ..context.nursery import ContextNursery
@@ -39,6 +40,7 @@ from .rules import KernelRules
 from .smp import CrossCalls
 from .thread import RunQueue, Thread, ThreadState, Urgency
 from .time.hrtimer import Hrtimers
+from .time.lateness import LateTimers
 from .time.tick import Ticks
 from .time.timer import Timers
 
@@ -77,12 +79,14 @@ class System:
         *,
         config: Config,
         rules: KernelRules,
+        lockdep: LockdepRules,
         conductor: Conductor,
         judge: Judge,
         costs: CostModel,
         events: EventStream,
         on_hung: Callable[[], None],
         migrate: bool = False,
+        latitude: bool = False,
     ) -> None:
         self.config = config
         self.rules = rules
@@ -95,12 +99,14 @@ class System:
         self.since = Since(self.probes, conductor.probes.access)
         self.masks = CpuMasks(config.nr_cpus)
         self.lock_factory = LockFactory()
-        self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory)
+        self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
         self.migration = Migration(self, enabled=migrate)
+        self.latitude = latitude
+        self.lateness = LateTimers(conductor, enabled=latitude)
         self.threads: list[Thread] = []
         self._next_pid = _FIRST_PID
         self._actor_indices = itertools.count(1)
@@ -113,6 +119,9 @@ class System:
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)
+        self._connect_timers()
+
+    def _connect_timers(self) -> None:
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action

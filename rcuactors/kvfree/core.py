@@ -27,7 +27,6 @@ from .drain import Drain
 from .figures import Figures, KvfreeStatistics
 from .krc import N_BATCHES, Batch, Krc, Slots, append, keep_page, open_block, take_cached_page
 from .monitor import Monitor
-from .parts.one_argument import OneArgument
 from .parts.refill import Refill
 from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
@@ -57,6 +56,7 @@ class KvfreeRcu:
         self.system = system
         self.workqueues = workqueues
         self.callbacks = callbacks
+        self.workqueue = rules.workqueue(workqueues)
         self.rcu_works = RcuWorks(callbacks, workqueues)
         self.pages = pages
         self.slab = slab
@@ -78,14 +78,14 @@ class KvfreeRcu:
         self._krcs: PerCpu[Krc] = PerCpu(self._new_krc, system.masks)
         self._boot_pages = 0
         self._capacity = rules.block_capacity
-        self._one_argument_allocates = rules.one_argument is OneArgument.ALLOCATES
+        self._one_argument = rules.one_argument
         costs = system.costs
         self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns
         self._calls = self.figures.calls
         self._conductor = system.conductor
         self._lockdep = system.lockdep
-        self._retired = oracle.retired
-        self._told = self.probes.told
+        self._retired, self._told = oracle.retired, self.probes.told
+        system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
@@ -111,6 +111,10 @@ class KvfreeRcu:
             drain=self.drain.statistics(),
             latencies=figures.latencies.statistics(),
         )
+
+    def _hint(self, cpu: Cpu) -> str:
+        krcp = self._krcs.get(cpu.cpu_id)
+        return "a batch is pending" if krcp is not None and any(batch.busy() for batch in krcp.batches) else ""
 
     # -- boot --------------------------------------------------------------------------------------------------------
 
@@ -253,10 +257,13 @@ class KvfreeRcu:
         where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
         self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
 
-    async def _krc_this_cpu_lock(self, thread: Thread) -> tuple[Cpu, Krc, bool]:
-        """krc_this_cpu_lock(): the CPU that this runs on now, its state, locked, and the flags."""
+    async def _krc_this_cpu_lock(self, thread: Thread, left: Krc | None = None) -> tuple[Cpu, Krc, bool]:
+        """krc_this_cpu_lock(): the CPU that this runs on now, its state, locked, and the flags.
+
+        Who has `left` a state, to get a page, may have to lock that one again, wherever this is now.
+        """
         cpu, flags = thread.local_irq_save("kvfree_call_rcu")
-        krcp = self.krc(cpu.cpu_id)
+        krcp = self.krc(cpu.cpu_id) if left is None else self._one_argument.lock_again(self, cpu, left)
         await self.system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
         return cpu, krcp, flags
 
@@ -286,8 +293,8 @@ class KvfreeRcu:
             if page is None and self._asks_unlocked(head=head):
                 await self._krc_this_cpu_unlock(cpu, krcp, flags)
                 page = await self._get_page_unlocked(thread, head=head)
-                # Not necessarily the one that was left (commit 309a43165077), nor in the state it was left in.
-                cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
+                # Not necessarily the one that was left, by the version's rule; nor in the state it was left in.
+                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=krcp)
                 self.figures.caller_pages += page is not None
             if page is not None:
                 open_block(krcp, page, item)
@@ -313,13 +320,13 @@ class KvfreeRcu:
         """Somebody may have a page once krcp->lock is dropped."""
         if not self.initialized:
             return False
-        return self.extras.get_page_unlocked is not None or (not head and self._one_argument_allocates)
+        return self.extras.get_page_unlocked is not None or (not head and self._one_argument.allocates)
 
     async def _get_page_unlocked(self, thread: Thread, *, head: bool) -> int | None:
         """From the design, or, in versions that do so, from the allocator for a caller who may sleep."""
         unlocked = self.extras.get_page_unlocked
         page = await unlocked(self, thread, head) if unlocked is not None else None
-        if page is None and not head and self._one_argument_allocates:
+        if page is None and not head and self._one_argument.allocates:
             page = await self.pages.get_free_page(thread, self.rules.refill.gfp)
         return page
 

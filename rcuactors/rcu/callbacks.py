@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from .gp import GracePeriodMachine
     from .readers import ReadSide
+    from .rules import RcuRules
 
 BLIMIT: Final = 10
 """DEFAULT_RCU_BLIMIT: callbacks invoked in one go, unless the queue is long."""
@@ -102,9 +103,11 @@ class Callbacks:
         machine: GracePeriodMachine,
         readers: ReadSide,
         *,
+        rules: RcuRules,
         scheduler_active: SchedulerActive,
     ) -> None:
         self.system = system
+        self.rules = rules
         self._machine = machine
         self.readers = readers
         self.lists = PerCpu(lambda _: CallbackList(), system.masks)

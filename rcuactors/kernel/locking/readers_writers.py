@@ -64,7 +64,7 @@ class Locks(SpinningLocks):
                 self.since.preemption_off(cpu)
         ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, read=mode, site=site)
+            self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), site=site)
         await self._share(thread, lock, mode, lambda: contention.spin(cpu, lock))
         return cpu
 
@@ -89,7 +89,7 @@ class Locks(SpinningLocks):
                     self.since.preemption_off(cpu)
             cpu.ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, read=mode, trylock=True, site=site)
+            self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), trylock=True, site=site)
         lock.readers.append(cpu.current)
         if self.told.on:
             self.since.lock_taken(cpu, lock, 0)
