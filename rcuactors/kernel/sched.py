@@ -12,6 +12,7 @@ import attrs
 
 from ..context.processor import Processor
 from ..engine.decision import Alternatives, DecisionKind
+from ..engine.probe import Access, Group
 from ..marks import machinery
 from .hooks import call_hooks
 from .locking import contention
@@ -45,6 +46,7 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    told_switches: Group = attrs.field(init=False)
     switches: int = 0
     """rq->nr_switches: how often it went on with another thread."""
 
@@ -60,6 +62,8 @@ class SchedulingCpu(Processor):
         if thread.state in (ThreadState.DEAD, ThreadState.RUNNABLE):
             return
         thread.state = ThreadState.RUNNABLE
+        if self.told_switches.on:
+            self.system.probes.woken(self._whole, thread)
         if thread is self.idle_thread:
             self._whole.kick()
         elif thread is not self.current:
@@ -68,6 +72,8 @@ class SchedulingCpu(Processor):
     def enqueue_thread(self, thread: Thread) -> None:
         """enqueue_task(), check_preempt_curr(): a runnable thread wants this CPU."""
         self.runqueue.put(thread)
+        if self.told_switches.on:
+            self.conductor.probes.access(self.runqueue, Access.WRITE)
         running = self.current
         if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
             self.resched_curr()
@@ -103,7 +109,7 @@ class SchedulingCpu(Processor):
         if following is leaving:
             return
         self.clock += self.system.costs.context_switch_ns
-        self._take_over(following)
+        self._take_over(following, preempted=preempt or rtlock)
         await self.conductor.switch_strand(self, following.strand)
 
     def _pick_next_task(self) -> Thread:
@@ -148,13 +154,16 @@ class SchedulingCpu(Processor):
         else:
             target.enqueue_thread(leaving)
 
-    def _take_over(self, following: Thread) -> None:
+    def _take_over(self, following: Thread, *, preempted: bool) -> None:
         was_idle, leaving = self.idle, self.current
         self.switches += 1
         self.current = following
         following.passed_over_at = 0
         # It may come from a CPU that is further on.
         self.clock = max(self.clock, following.not_before)
+        if self.told_switches.on:
+            self.conductor.probes.access(self.runqueue, Access.WRITE)
+            self.system.probes.switched(self._whole, leaving, following, preempted)
         if leaving.spun_on_by:
             contention.look_again(self._whole, leaving)
         self.ctx = following.ctx
@@ -236,6 +245,6 @@ class SchedulingCpu(Processor):
         self.need_resched = False
         self.clock += self.system.costs.context_switch_ns
         following = self._pick_next_task()
-        self._take_over(following)
+        self._take_over(following, preempted=False)
         self.strand = following.strand
         self.conductor.enqueue(self, self.clock, paused=True)

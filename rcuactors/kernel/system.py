@@ -35,6 +35,7 @@ from .irq.softirq import Softirq, Softirqs
 from .locking import Locks
 from .migration import Migration
 from .percpu import CpuMasks
+from .probes import KernelProbes, Since
 from .rules import KernelRules
 from .smp import CrossCalls
 from .thread import RunQueue, Thread, ThreadState, Urgency
@@ -94,16 +95,12 @@ class System:
         self.costs = costs
         self.events = events
         self.hooks = CpuHooks()
+        self.probes = KernelProbes(conductor.ended_by)
+        self.since = Since(self.probes, conductor.probes.access)
         self.masks = CpuMasks(config.nr_cpus)
         self.lock_factory = LockFactory()
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
-        self.locks = Locks(
-            rt=config.PREEMPT_RT,
-            preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
-            lockdep=self.lockdep,
-            judge=judge,
-            uncontended_ns=costs.lock_ns,
-        )
+        self.locks = self._lock_operations()
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
@@ -129,6 +126,17 @@ class System:
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+
+    def _lock_operations(self) -> Locks:
+        config = self.config
+        return Locks(
+            rt=config.PREEMPT_RT,
+            preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
+            lockdep=self.lockdep,
+            judge=self.judge,
+            uncontended_ns=self.costs.lock_ns,
+            since=self.since,
+        )
 
     def statistics(self) -> SystemStatistics:
         """Their figures, as they are now."""
@@ -196,6 +204,7 @@ class System:
             current=idle,
             system=self,
             hooks=self.hooks,
+            since=self.since,
             runqueue=RunQueue(rq_lock),
         )
         idle.cpu = cpu
@@ -263,10 +272,8 @@ class System:
         """
         ctx = cpu.ctx
         comm = ctx.comm if ctx.pid else "<idle>"
-        self.events.emit(
-            Event(cpu.clock, cpu.cpu_id, comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text)
-        )
+        self.events(Event(cpu.clock, cpu.cpu_id, comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text))
 
     def emit_device(self, name: str, pid: int, time_ns: int, event: str, text: str) -> None:
         """An event of an actor that is no CPU."""
-        self.events.emit(Event(time_ns, 0, name, pid, ".....", event, text))
+        self.events(Event(time_ns, 0, name, pid, ".....", event, text))

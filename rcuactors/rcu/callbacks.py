@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..engine.probe import Access
 from ..kernel.irq.softirq import Softirq
 from ..kernel.percpu import PerCpu
 from . import seq as gp_seq
@@ -181,6 +182,8 @@ class Callbacks:
         mine = self.lists[cpu.cpu_id]
         if mine.unassigned:
             wanted = gp_seq.snap(self._machine.gp_seq)
+            if self.system.conductor.probes.access.on:
+                self.system.conductor.probes.access(self._machine, Access.READ)
             for head in islice(reversed(mine.heads), mine.unassigned):
                 head.seq = wanted
             mine.unassigned = 0

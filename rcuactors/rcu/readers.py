@@ -159,7 +159,7 @@ class ReadSide:
             return
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            ctx.preempt_count -= self.system.locks.preempt_offset
+            cpu.preempt_enable_no_resched()
         elif not ctx.rcu_nesting:
             self._outermost_ended(cpu)
 
