@@ -126,18 +126,16 @@ class Machine:
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
-        self.reporter = Reporter(panic_on_warn=config.panic_on_warn, reported=Probe(self.conductor.ended_by))
-        self.reporter.reported.listen(self._emit_violation)
+        self.reporter = self._reporter()
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
-        rcu_probes = RcuProbes(self.conductor.ended_by)
-        self.oracle = Oracle(self._report, rcu_probes, self.conductor.probes.access)
+        self.oracle = Oracle(self._report, RcuProbes(self.conductor.ended_by), self.conductor.probes.access)
         self.gp = GracePeriodMachine(
-            self.system, index=self.system.next_actor_index(), probes=rcu_probes, on_stall=self._stalled
+            self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled
         )
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
@@ -178,6 +176,11 @@ class Machine:
             migrate=config.migrate and is_open,
             latitude=config.latitude and is_open,
         )
+
+    def _reporter(self) -> Reporter:
+        reported = Probe[[Violation]](self.conductor.ended_by)
+        reported.listen(self._emit_violation)
+        return Reporter(panic_on_warn=self.setup.config.panic_on_warn, reported=reported)
 
     @property
     def probes(self) -> MachineProbes:

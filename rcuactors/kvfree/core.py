@@ -83,9 +83,8 @@ class KvfreeRcu:
         self._calls = self.figures.calls
         self._conductor = system.conductor
         self._lockdep = system.lockdep
-        self._retired = oracle.retired
+        self._retired, self._told = oracle.retired, self.probes.told
         system.hooks.hints.append(self._hint)
-        self._told = self.probes.told
         self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
