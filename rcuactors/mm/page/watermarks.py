@@ -27,8 +27,8 @@ def _rt_task(thread: Thread) -> bool:
     return thread.urgency is Urgency.REALTIME
 
 
-def _in_interrupt(thread: Thread) -> bool:
-    """in_interrupt(), which is true with bottom halves off; on PREEMPT_RT the task's own counter says so."""
+def _is_interrupt(thread: Thread) -> bool:
+    """What in_interrupt() says, with bottom halves off, too; on PREEMPT_RT the task's own counter says that."""
     ctx = thread.cpu.ctx
     return preempt.in_interrupt(ctx.preempt_count) or bool(ctx.softirq_disable_cnt)
 
@@ -37,7 +37,7 @@ def alloc_harder(thread: Thread, gfp: Gfp, mark: int) -> int:
     """v5.9 to v5.11: what the zone must keep of `mark` pages."""
     if gfp & Gfp.HIGH:
         mark -= mark // 2
-    urgent = _rt_task(thread) and not _in_interrupt(thread)
+    urgent = _rt_task(thread) and not _is_interrupt(thread)
     harder = not gfp & Gfp.NOMEMALLOC if gfp & Gfp.ATOMIC else urgent
     return mark - mark // 4 if harder else mark
 
@@ -57,4 +57,4 @@ def no_watermarks(thread: Thread, gfp: Gfp, *, memalloc: bool) -> bool:
     """__gfp_pfmemalloc_flags(): ALLOC_NO_WATERMARKS. `memalloc`: the task has PF_MEMALLOC."""
     if gfp & Gfp.NOMEMALLOC:
         return False
-    return bool(gfp & Gfp.MEMALLOC) or (memalloc and not _in_interrupt(thread))
+    return bool(gfp & Gfp.MEMALLOC) or (memalloc and not _is_interrupt(thread))
