@@ -128,11 +128,12 @@ def _of_one(findings: Sequence[Finding]) -> Verdict:
         late = next((finding for finding in findings if not finding.legal), None)
         return Verdict(late=f"{late.kind}: {late.title}") if late is not None else Verdict()
     # What is wrong with a filled list is told first, then with an empty one, then in a low zone; what the machine dies
-    # of is told, whenever that is.
+    # of with an empty one is told, whenever that is.
     fill = next(fill for fill in Fill if any(finding.fill == fill.value for finding in wrong))
     telling = [finding for finding in wrong if finding.fill == fill.value]
     first = next((finding for finding in telling if finding.fatal), telling[0])
-    fatal = first.fatal or next((finding.fatal for finding in wrong if finding.fatal), "")
+    dies = (finding.fatal for finding in wrong if finding.fatal and finding.fill != Fill.LOW.value)
+    fatal = first.fatal or next(dies, "")
     return Verdict(
         kind=first.kind,
         title=first.title,
