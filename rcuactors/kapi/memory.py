@@ -58,7 +58,9 @@ class Memory(KernelBase):
 
     def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
-        _checked("kmalloc", size, gfp)
+        if size.__class__ is not int or gfp.__class__ is not Gfp:
+            # The test here, since it is made often.
+            _checked("kmalloc", size, gfp)
         return self._machine.slab.kmalloc(self._thread, size, gfp)
 
     def kzalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
