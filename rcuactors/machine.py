@@ -143,7 +143,7 @@ class Machine:
         self.callbacks = Callbacks(self.system, self.gp, self.readers, rules=rules.rcu, scheduler_active=active)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
-        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
+        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
         self.kvfree = KvfreeRcu(
             system=self.system,
             workqueues=self.workqueues,

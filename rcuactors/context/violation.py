@@ -48,6 +48,7 @@ class ViolationKind(enum.Enum):
     NEVER_FREED = "never-freed"
     NULL_DEREFERENCE = "null-dereference"
     OUT_OF_MEMORY = "out-of-memory"
+    PAGE_ALLOCATION_FAILURE = "page-allocation-failure"
     RCU_STALL = "rcu-stall"
 
 

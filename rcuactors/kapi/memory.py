@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ..context.trace import caller_site
 from ..context.violation import exception_for
+from ..errors import BadInput
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
@@ -16,6 +17,37 @@ from .base import KernelBase
 
 _OFFSET: Final = 0x10
 """Of the member that is read through a pointer: that of seed 003's oops."""
+_SIZE_MAX: Final = (1 << 64) - 1
+
+
+def _checked(what: str, size: int, gfp: Gfp) -> None:
+    """Raises BadInput unless the size is a whole number and the flags are gfp flags."""
+    if size.__class__ is not int:
+        raise BadInput(f"{what}({size!r}): the size needs to be a whole number")
+    _check_gfp(what, gfp)
+
+
+def _check_gfp(what: str, gfp: Gfp) -> None:
+    if gfp.__class__ is not Gfp:
+        raise BadInput(
+            f"{what}: the flags need to be gfp flags, such as GFP_KERNEL or GFP_NOWAIT | GFP_NOWARN: {gfp!r}"
+        )
+
+
+def _array_size(what: str, count: int, size: int) -> int | None:
+    """check_mul_overflow(); None when the product is more than a size_t holds."""
+    if count.__class__ is not int or size.__class__ is not int or count < 0 or size < 0:
+        raise BadInput(f"{what}({count!r}, {size!r}): needs two whole numbers, 0 or more")
+    return count * size if count * size <= _SIZE_MAX else None
+
+
+def _only_order_0(what: str, order: int) -> None:
+    if order.__class__ is not int or order:
+        raise BadInput(f"{what}(order={order!r}): the model has single pages only, which are of order 0")
+
+
+async def _no_object() -> None:
+    """NULL."""
 
 
 class Memory(KernelBase):
@@ -26,7 +58,25 @@ class Memory(KernelBase):
 
     def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
+        if size.__class__ is not int or gfp.__class__ is not Gfp:
+            # The test here, since it is made often.
+            _checked("kmalloc", size, gfp)
         return self._machine.slab.kmalloc(self._thread, size, gfp)
+
+    def kzalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc(), cleared."""
+        _checked("kzalloc", size, gfp)
+        return self._machine.slab.kmalloc(self._thread, size, gfp | Gfp.ZERO)
+
+    def kmalloc_array(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc() of `n` times `size` bytes; None where the product overflows. Raises BadInput as kmalloc()."""
+        total = _array_size("kmalloc_array", n, size)
+        return self.kmalloc(total, gfp) if total is not None else _no_object()
+
+    def kcalloc(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc_array(), cleared."""
+        total = _array_size("kcalloc", n, size)
+        return self.kzalloc(total, gfp) if total is not None else _no_object()
 
     async def kfree(self, p: KObject | None) -> None:
         """Free at once."""
@@ -40,9 +90,17 @@ class Memory(KernelBase):
                 raise TypeError(f"kfree_bulk(): {p} is no object from kmalloc(); use vfree() or kvfree()")
         await self._machine.slab.kfree_bulk(self._thread, pointers)
 
-    def vmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
-        """Virtually contiguous memory of `size` bytes; may sleep. Raises BadInput for a size out of range."""
-        return self._machine.vmalloc.vmalloc(self._thread, size)
+    def vmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """Virtually contiguous memory of `size` bytes; may sleep. With `gfp`, __vmalloc().
+
+        Raises BadInput for a size out of range.
+        """
+        _checked("vmalloc", size, gfp)
+        return self._machine.vmalloc.vmalloc(self._thread, size, gfp)
+
+    def vzalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
+        """vmalloc(), cleared."""
+        return self.vmalloc(size, GFP_KERNEL | Gfp.ZERO)
 
     async def vfree(self, p: KObject | None) -> None:
         """Free at once; may sleep, and defers itself in interrupts."""
@@ -73,12 +131,23 @@ class Memory(KernelBase):
 
     async def get_free_page(self, gfp: Gfp = GFP_KERNEL) -> int | None:
         """__get_free_page(): a page, by its frame number."""
+        _check_gfp("get_free_page()", gfp)
         return await self._machine.pages.get_free_page(self._thread, gfp)
 
     async def free_page(self, pfn: int | None) -> None:
         """free_page(): give back a page, by its frame number."""
         if pfn is not None:
             await self._machine.pages.free_page(self._thread, pfn)
+
+    async def alloc_pages(self, gfp: Gfp, order: int) -> int | None:
+        """alloc_pages(): a page, by its frame number. Raises BadInput for an order other than 0."""
+        _only_order_0("alloc_pages", order)
+        return await self.get_free_page(gfp)
+
+    async def free_pages(self, pfn: int | None, order: int) -> None:
+        """__free_pages(), free_pages(): give back what alloc_pages() gave. Raises BadInput as that."""
+        _only_order_0("free_pages", order)
+        await self.free_page(pfn)
 
     async def drain_local_pages(self) -> None:
         """Give this CPU's page list back to the zone."""

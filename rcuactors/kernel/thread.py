@@ -122,6 +122,10 @@ class Thread(Sleeper):
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
 
+    def set_running(self) -> None:
+        """__set_current_state(TASK_RUNNING): it goes on, and does not sleep after all."""
+        self.state = ThreadState.RUNNABLE
+
     @machinery
     async def sleep(self, reason: str, *, rtlock: bool = False) -> None:
         """Sleep until somebody wakes it; as schedule_rtlock() does, if `rtlock`. It wakes where it was put."""

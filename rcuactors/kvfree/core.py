@@ -146,6 +146,10 @@ class KvfreeRcu:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
         return [krcp for _, krcp in self._krcs.touched()]
 
+    def possible_krcs(self) -> list[Krc]:
+        """The state of every possible CPU, in order, for who does something to each; those missing are made."""
+        return [krcp for _, krcp in self._krcs.possible()]
+
     def _new_krc(self, cpu_id: int) -> Krc:
         drain, monitor = self.drain, self.monitor
 

@@ -250,6 +250,14 @@ class Lockdep:
                 self._report(cpu, ViolationKind.HELD_LOCK_FREED, title, text)
                 return
 
+    def used_at_boot(self, lock: Lock, *, irqs_on: bool) -> None:
+        """Some thread has taken it long before the run began, with nothing held, and interrupts off or on."""
+        lock_class = lock.lock_class
+        bits = [USED, *((usage_bit(0, enabled=True, read=False), usage_bit(1, enabled=True, read=False)) * irqs_on)]
+        for bit in bits if self.built else ():
+            lock_class.usage_mask |= 1 << bit
+            lock_class.traces.setdefault(bit, KeptTrace())
+
     def debug_locks_off(self) -> None:
         """A report of somebody else's that lockdep does not survive (DEBUG_LOCKS_WARN_ON())."""
         self.on = self._judge.debug_locks = self.built and self._keep_going

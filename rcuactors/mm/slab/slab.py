@@ -211,6 +211,9 @@ class SlabAllocator(ABC):
             origin = self._origin = origin_of(caller)
         item = KObject(address, size, slab, origin)
         self._observer.allocated(item)
+        if gfp is not GFP_KERNEL and gfp & Gfp.ZERO:
+            # slab_want_init_on_alloc(): a memset() of the object.
+            thread.cpu.clock += self._system.costs.page_zero_ns * size // PAGE_SIZE
         return item
 
     @on_side(Side.FREEING)
@@ -255,7 +258,8 @@ class SlabAllocator(ABC):
 
     async def new_slab(self, thread: Thread, cache: Cache, gfp: Gfp, route: Route = Route.ANY) -> Slab | None:
         """new_slab(): a fresh page, frozen for the CPU that gets it."""
-        pfn = await self._pages.get_free_page(thread, gfp, route)
+        # The page itself is not cleared (GFP_RECLAIM_MASK): each object is, when it is given out.
+        pfn = await self._pages.get_free_page(thread, gfp & ~Gfp.ZERO if gfp is not GFP_KERNEL else gfp, route)
         if pfn is None:
             return None
         first = PAGE_OFFSET + pfn * PAGE_SIZE
