@@ -276,7 +276,7 @@ class ReadWriteLocks(KernelBase):
     def write_trylock(self, lock: Lock) -> bool:
         """Exclusive, if it is free."""
         _expect(lock, LockKind.RWLOCK)
-        return self._locks.spin_trylock(self._cpu, lock)
+        return self._locks.write_trylock(self._cpu, lock)
 
     async def down_read(self, lock: Lock) -> None:
         """Shared; sleeps."""

@@ -7,13 +7,14 @@ migration is disabled and an RCU read-side section is open (kernel/locking/spinl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...context.locks import Lock
 from ...context.trace import caller_site
-from ...marks import machinery
+from ...marks import machinery, stands_for
 from . import contention
 from .sleeping import SleepingLocks
 
@@ -82,31 +83,56 @@ class SpinningLocks(SleepingLocks):
 
     # -- spinlock_t --
 
-    async def spin_lock(self, thread: Thread, lock: Lock, *, subclass: int = 0, nest: Lock | None = None) -> Cpu:
-        """spin_lock(), rt_spin_lock(): spins; on PREEMPT_RT sleeps when contended.
+    @machinery
+    def spin_lock(
+        self, thread: Thread, lock: Lock, *, subclass: int = 0, nest: Lock | None = None
+    ) -> Coroutine[Any, Any, Cpu]:
+        """spin_lock(), inline in either kernel (include/linux/spinlock.h, spinlock_rt.h).
 
-        Returns the CPU that the holder is pinned to.
+        To be awaited; returns the CPU that the holder is pinned to.
         """
-        if not self.rt:
-            cpu = thread.cpu
-            await self._spin_lock(cpu, lock, caller_site(), subclass, nest)
-            return cpu
-        self.judge.might_sleep(thread.cpu, rt_lock=True)
-        await self._sleeping_lock(thread, lock, caller_site(), subclass=subclass, nest=nest)
+        if self.rt:
+            return self.rt_spin_lock(thread, lock, subclass=subclass, nest=nest)
+        return self._spin_lock_pinned(thread, lock, subclass, nest)
+
+    @stands_for("spin_lock")
+    async def _spin_lock_pinned(self, thread: Thread, lock: Lock, subclass: int, nest: Lock | None) -> Cpu:
+        cpu = thread.cpu
+        await self._spin_lock(cpu, lock, caller_site(), subclass, nest)
+        return cpu
+
+    async def rt_spin_lock(self, thread: Thread, lock: Lock, *, subclass: int = 0, nest: Lock | None = None) -> Cpu:
+        """rt_spin_lock(): sleeps when contended (kernel/locking/spinlock_rt.c).
+
+        Lockdep hears of it before rtlock_might_resched() looks (spin_acquire() comes first), so that the lock is among
+        those held in what that reports, and a report of lockdep's own comes before.
+        """
+        await self._sleeping_lock(thread, lock, caller_site(), subclass=subclass, nest=nest, then_might_sleep=True)
         return self._pin(thread)
 
-    async def spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
-        """spin_unlock()."""
-        if not self.rt:
-            await self.raw_spin_unlock(cpu, lock)
-            return
+    @machinery
+    def spin_unlock(self, cpu: Cpu, lock: Lock) -> Coroutine[Any, Any, None]:
+        """spin_unlock(), inline in either kernel. To be awaited."""
+        return self.rt_spin_unlock(cpu, lock) if self.rt else self._spin_unlock(cpu, lock)
+
+    @stands_for("spin_unlock")
+    async def _spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
+        await self.raw_spin_unlock(cpu, lock)
+
+    async def rt_spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
+        """rt_spin_unlock()."""
         await self._sleeping_unlock(cpu.current, lock, pinned=True)
 
+    @machinery
     def spin_trylock(self, cpu: Cpu, lock: Lock) -> bool:
         """spin_trylock(): on PREEMPT_RT too it never sleeps."""
-        if not self.rt:
-            return self.raw_spin_trylock(cpu, lock, caller_site())
-        taken = self._sleeping_trylock(cpu, lock, caller_site())
+        if self.rt:
+            return self.rt_spin_trylock(cpu, lock, caller_site())
+        return self.raw_spin_trylock(cpu, lock, caller_site())
+
+    def rt_spin_trylock(self, cpu: Cpu, lock: Lock, site: str) -> bool:
+        """rt_spin_trylock()."""
+        taken = self._sleeping_trylock(cpu, lock, site)
         if taken:
             self._pin(cpu.current)
         return taken
