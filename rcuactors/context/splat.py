@@ -154,11 +154,11 @@ def sleeping_function(scene: Scene, check: SleepCheck, trace: Sequence[str]) -> 
 
 
 def warning(scene: Scene, message: str, function: str, trace: Sequence[str]) -> str:
-    """A WARN_ONCE() with a message, as __warn() prints it; `function` is where it stands in the kernel."""
+    """A WARN_ONCE() as __warn() prints it, with its message if it has one; `function` is where it stands."""
     return "\n".join(
         [
             "------------[ cut here ]------------",
-            message,
+            *([message] if message else []),
             f"WARNING: CPU: {scene.cpu_id} PID: {scene.ctx.pid} at {function}",
             "Modules linked in:",
             *stack(scene, trace),

@@ -30,7 +30,13 @@ V6_1_STABLE: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V5_11.rules,
-        kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
+        kernel=KernelRules(
+            irq_work_in_reader=True,
+            one_cpu_allowed_is_bound=False,
+            debug_irqflags=True,
+            exit_notes_preempt_count=False,
+            exit_takes_locks=True,
+        ),
         mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
+from ..context import preempt
 from ..context.processor import Processor
 from ..marks import machinery
 from .hooks import call_hooks
@@ -73,17 +74,32 @@ class SchedulingCpu(Processor):
 
     @machinery
     def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
-        """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch()."""
+        """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch().
+
+        A preempt_count that should not be there is gone afterwards (preempt_count_set(PREEMPT_DISABLED)), so that the
+        preempt_enable() that belongs to it is one too many.
+        """
         if leaving.ctx.preempt_count and not self._whole.in_idle_loop:
             complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
             if complaint is not None:
                 raise complaint
+            self._forget_preempt_count(leaving)
         call_hooks(self.conductor, self.hooks.on_switch, self._whole, leaving, preempted)
+
+    def _forget_preempt_count(self, leaving: Thread) -> None:
+        """schedule_debug(): preempt_count_set(PREEMPT_DISABLED)."""
+        ctx = leaving.ctx
+        count, ctx.preempt_count = ctx.preempt_count, 0
+        ctx.preempt_forgotten, ctx.irqs_forgotten = count, count & preempt.INTERRUPT_MASK
+        if count & preempt.SOFTIRQ_MASK:
+            self.system.lockdep.check_softirq_flags(self._whole, enabled=False)
 
     async def schedule(self, *, preempt: bool = False, rtlock: bool = False) -> None:
         """schedule(): give up the CPU: by itself (to sleep, to yield), or because a more urgent thread waits."""
         leaving = self.current
         self.note_switch(leaving, preempted=preempt or rtlock)
+        if leaving.ctx.irqs_disabled:
+            self._finish_lock_switch(leaving)
         self.need_resched = False
         # A preempted thread stays on the queue even if it was about to sleep.
         if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
@@ -98,6 +114,15 @@ class SchedulingCpu(Processor):
         self.clock += self.system.costs.context_switch_ns
         self._take_over(following)
         await self.conductor.switch_strand(self, following.strand)
+
+    def _finish_lock_switch(self, leaving: Thread) -> None:
+        """finish_lock_switch(): whoever calls schedule() with interrupts off comes back with them on.
+
+        That is raw_spin_rq_unlock_irq() (kernel/sched/core.c). Nobody complains; lockdep sees what is held then.
+        """
+        if leaving.ctx.held:
+            self.system.lockdep.hardirqs_on(self._whole)
+        leaving.ctx.irqs_disabled = False
 
     def _put_back(self, leaving: Thread, *, first: bool) -> None:
         """A thread that wants to go on waits for its CPU, or for another, whose load balancer has pulled it."""

@@ -158,7 +158,7 @@ class ReadSide:
             return
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            ctx.preempt_count -= self.system.locks.preempt_offset
+            self.system.locks.allow_preemption(cpu)
         elif not ctx.rcu_nesting:
             self._outermost_ended(cpu)
 

@@ -108,7 +108,7 @@ class Locks(SpinningLocks):
     @stands_for("read_unlock")
     async def _read_unlock(self, cpu: Cpu, lock: Lock) -> None:
         await self._unshare(cpu.current, lock)
-        self._allow_preemption(cpu)
+        self.allow_preemption(cpu)
         if cpu.attention:
             await cpu.point()
 

@@ -63,7 +63,7 @@ class SpinningLocks(SleepingLocks):
             # The time spent under the lock must pass before others find it free.
             await cpu.point()
         self.raw_release(cpu, lock)
-        self._allow_preemption(cpu)
+        self.allow_preemption(cpu)
         if cpu.attention:
             await cpu.point()
 
@@ -141,12 +141,52 @@ class SpinningLocks(SleepingLocks):
 
     @machinery
     async def local_lock(self, cpu: Cpu, lock: Lock) -> None:
-        """local_lock() of this CPU's lock: on PREEMPT_RT migration is off first, so that it stays this CPU's."""
-        thread = cpu.current
+        """local_lock() of this CPU's lock: on PREEMPT_RT migration is off first, so that it stays this CPU's.
+
+        Elsewhere there is no lock at all: preemption is off, and lockdep is told (include/linux/local_lock_internal.h).
+        Nobody waits, an interrupt that asks for it again neither.
+        """
         if not self.rt:
-            await self.spin_lock(thread, lock)
+            site = caller_site()
+            cpu.preempt_disable(site)
+            self.local_lock_acquire(cpu, lock, site)
+            if cpu.clock >= cpu.conductor.horizon:
+                await cpu.point()
             return
+        thread = cpu.current
         thread.waits_pinned += 1
-        await self.spin_lock(thread, lock)
+        await self.rt_spin_lock(thread, lock)
         # From here on its being held does the same.
         thread.waits_pinned -= 1
+
+    @machinery
+    def local_lock_acquire(self, cpu: Cpu, lock: Lock, site: str) -> None:
+        """local_lock_acquire(), with what keeps others away off already: preemption, or interrupts."""
+        if self.lockdep.on:
+            self.lockdep.acquire(cpu, lock, site=site)
+        if lock.owner is not None:
+            self.lockdep.debug_locks_warn_on(cpu, "l->owner", "local_lock_acquire")
+        lock.owner = cpu.current
+        cpu.clock += self.uncontended_ns
+
+    @machinery
+    def local_lock_release(self, cpu: Cpu, lock: Lock) -> None:
+        """local_lock_release()."""
+        if lock.owner is not cpu.current:
+            self.lockdep.debug_locks_warn_on(cpu, "l->owner != current", "local_lock_release")
+        lock.owner = None
+        if self.lockdep.on:
+            self.lockdep.release(cpu, lock)
+
+    @machinery
+    async def local_unlock(self, cpu: Cpu, lock: Lock) -> None:
+        """local_unlock()."""
+        if self.rt:
+            await self.rt_spin_unlock(cpu, lock)
+            return
+        if cpu.clock >= cpu.conductor.horizon:
+            await cpu.point()
+        self.local_lock_release(cpu, lock)
+        self.allow_preemption(cpu)
+        if cpu.attention:
+            await cpu.point()

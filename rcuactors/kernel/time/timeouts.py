@@ -17,16 +17,31 @@ if TYPE_CHECKING:
     from ..thread import Thread
 
 
-async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> None:
-    """schedule_timeout_uninterruptible(): off the CPU for at least that many jiffies."""
+async def msleep(system: System, thread: Thread, jiffies: int) -> None:
+    """msleep(): for at least that many jiffies, whoever wakes it meanwhile."""
+    left = jiffies
+    while left > 0:
+        left = await schedule_timeout(system, thread, left)
+
+
+async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> int:
+    """schedule_timeout_uninterruptible(): off the CPU for at least that many jiffies, unless it is woken.
+
+    Returns how many are left then.
+    """
 
     async def process_timeout(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
+    timer = Timer("process_timeout", process_timeout, key="(&timer.timer)")
+    expires = thread.cpu.clock // system.config.jiffy_ns + jiffies
     thread.prepare_to_sleep()
-    await system.timers.mod_timer(thread.cpu, Timer("process_timeout", process_timeout), jiffies)
+    await system.timers.mod_timer(thread.cpu, timer, jiffies)
     if thread.state is ThreadState.SLEEPING:
         await thread.sleep(f"a timeout of {jiffies} jiffies")
+    if timer.pending:
+        await system.timers.timer_delete(thread.cpu, timer)
+    return max(expires - thread.cpu.clock // system.config.jiffy_ns, 0)
 
 
 async def sleep_ns(system: System, thread: Thread, delay_ns: int) -> None:
