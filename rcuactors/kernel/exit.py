@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..context.locks import LockKind
+from ..context.locks import Lock, LockKind
 from . import balance
 
 if TYPE_CHECKING:
@@ -45,10 +45,19 @@ async def _what_it_stumbles_over(thread: Thread) -> None:
         await thread.cpu.local_irq_enable()
 
 
+def _lock_of_every_thread(thread: Thread, name: str, kind: LockKind) -> Lock:
+    """One that each thread has, and took when it ended, those before this one too."""
+    system = thread.cpu.system
+    lock = system.lock_factory.make(name, kind)
+    if kind is LockKind.MUTEX or system.locks.rt:
+        system.lockdep.used_before(lock)
+    return lock
+
+
 async def synchronize_group_exit(thread: Thread) -> None:
     """synchronize_group_exit(): spin_lock_irq(&sighand->siglock), whose unlock enables interrupts but on PREEMPT_RT."""
     locks = thread.cpu.system.locks
-    siglock = thread.cpu.system.lock_factory.make("&sighand->siglock", LockKind.SPINLOCK)
+    siglock = _lock_of_every_thread(thread, "&sighand->siglock", LockKind.SPINLOCK)
     if not locks.rt:
         thread.cpu.local_irq_save("do_exit")
     await locks.spin_lock(thread, siglock)
@@ -65,7 +74,7 @@ def exit_signals(thread: Thread) -> None:
 async def perf_event_exit_task(thread: Thread) -> None:
     """perf_event_exit_task(): mutex_lock(&child->perf_event_mutex) (kernel/events/core.c)."""
     locks = thread.cpu.system.locks
-    mutex = thread.cpu.system.lock_factory.make("&child->perf_event_mutex", LockKind.MUTEX)
+    mutex = _lock_of_every_thread(thread, "&child->perf_event_mutex", LockKind.MUTEX)
     await locks.mutex_lock(thread, mutex)
     await locks.mutex_unlock(thread, mutex)
 

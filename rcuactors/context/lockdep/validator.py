@@ -219,6 +219,14 @@ class Lockdep:
             if lock_class.check and not lock_class.usage_mask >> bit & 1:
                 self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site, keep_trace())
 
+    def used_before(self, lock: Lock) -> None:
+        """Threads have taken a lock of this class with interrupts and bottom halves on, long before the run began."""
+        trace = keep_trace()
+        for bit in (usage_bit(0, enabled=True, read=False), usage_bit(1, enabled=True, read=False), USED):
+            if not lock.lock_class.usage_mask >> bit & 1:
+                lock.lock_class.usage_mask |= 1 << bit
+                lock.lock_class.traces[bit] = trace
+
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
         return not self.on or ctx.holds(lock)

@@ -161,10 +161,13 @@ class SpinningLocks(SleepingLocks):
 
     @machinery
     def local_lock_acquire(self, cpu: Cpu, lock: Lock, site: str) -> None:
-        """local_lock_acquire(), with what keeps others away off already: preemption, or interrupts."""
+        """local_lock_acquire(), with what keeps others away off already: preemption, or interrupts.
+
+        Only a kernel with lockdep knows an owner (CONFIG_DEBUG_LOCK_ALLOC).
+        """
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, site=site)
-        if lock.owner is not None:
+        if lock.owner is not None and self.lockdep.built:
             self.lockdep.debug_locks_warn_on(cpu, "l->owner", "local_lock_acquire")
         lock.owner = cpu.current
         cpu.clock += self.uncontended_ns
@@ -172,7 +175,7 @@ class SpinningLocks(SleepingLocks):
     @machinery
     def local_lock_release(self, cpu: Cpu, lock: Lock) -> None:
         """local_lock_release()."""
-        if lock.owner is not cpu.current:
+        if lock.owner is not cpu.current and self.lockdep.built:
             self.lockdep.debug_locks_warn_on(cpu, "l->owner != current", "local_lock_release")
         lock.owner = None
         if self.lockdep.on:
