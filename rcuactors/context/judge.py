@@ -131,8 +131,10 @@ class Judge:
     def scheduling_while_atomic(self, cpu: Processor, ctx: Context, trace: list[str] | None = None) -> KernelBug | None:
         """The CPU is given up with a preempt_count. Returns what panic_on_warn wants raised."""
         shown = trace if trace is not None else call_trace()
-        text = splat.scheduling_while_atomic(self.scene(cpu, ctx), shown)
-        title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{ctx.preempt_count + 1:08x}"
+        # With schedule()'s own preempt_disable(), where that counts.
+        count = ctx.preempt_count + self.config.preempt_count
+        text = splat.scheduling_while_atomic(self.scene(cpu, ctx), count, shown)
+        title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{count:08x}"
         found = self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text, shown)
         return self.reporter.note(found) or self._rcu_sleep_check(cpu, ctx, "__schedule", shown)
 

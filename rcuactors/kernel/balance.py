@@ -54,7 +54,7 @@ def check_bogus_irq_restore(cpu: Cpu) -> None:
 
 def _was_told(ctx: Context) -> bool:
     """The count is gone because schedule() has wiped it out, and has said so."""
-    return not ctx.preempt_count and ctx.preempt_forgotten > 0
+    return ctx.preempt_forgotten > 0 and ctx.preempt_count <= preempt.PREEMPT_OFFSET
 
 
 def check_interrupts_off(cpu: Cpu, line: str) -> None:

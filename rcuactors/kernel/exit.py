@@ -84,4 +84,4 @@ def do_task_dead(thread: Thread) -> None:
     complaint = thread.cpu.judge.scheduling_while_atomic(thread.cpu, thread.ctx)
     if complaint is not None:
         raise complaint
-    thread.ctx.preempt_count = 0
+    thread.cpu.forget_preempt_count(thread)

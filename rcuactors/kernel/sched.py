@@ -83,13 +83,17 @@ class SchedulingCpu(Processor):
             complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
             if complaint is not None:
                 raise complaint
-            self._forget_preempt_count(leaving)
+            self.forget_preempt_count(leaving)
         call_hooks(self.conductor, self.hooks.on_switch, self._whole, leaving, preempted)
 
-    def _forget_preempt_count(self, leaving: Thread) -> None:
-        """schedule_debug(): preempt_count_set(PREEMPT_DISABLED)."""
+    def forget_preempt_count(self, leaving: Thread) -> None:
+        """schedule_debug(): preempt_count_set(PREEMPT_DISABLED), of which schedule() takes away its own part.
+
+        The idle thread's is never 0: its loop calls __schedule() with the one that it has.
+        """
         ctx = leaving.ctx
-        count, ctx.preempt_count = ctx.preempt_count, 0
+        left = self.system.locks.preempt_offset if leaving is self.idle_thread else 0
+        count, ctx.preempt_count = ctx.preempt_count, left
         ctx.preempt_forgotten, ctx.irqs_forgotten = count, count & preempt.INTERRUPT_MASK
         if count & preempt.SOFTIRQ_MASK:
             self.system.lockdep.check_softirq_flags(self._whole, enabled=False)

@@ -24,6 +24,8 @@ def leaving(what: str):
                 await k.mutex_lock(lock)
             elif what == "preempt":
                 k.preempt_disable()
+            elif what == "bottom halves":
+                await k.local_bh_disable()
             elif what == "irqs":
                 k.local_irq_disable()
             elif what == "reader":
@@ -46,6 +48,11 @@ def leaving(what: str):
             ["sleeping-function", "invalid-wait-context"],
         ),
         ("reader", ["sleeping-function", "invalid-wait-context"], ["sleeping-function", "invalid-wait-context"]),
+        (
+            "bottom halves",
+            ["sleeping-function", "scheduling-while-atomic", "bad-context"],
+            ["sleeping-function", "invalid-wait-context"],
+        ),
         # spin_unlock_irq(&sighand->siglock) has enabled them before anybody asks; on PREEMPT_RT it asks, and does not.
         ("irqs", [], ["sleeping-function"]),
     ],
@@ -53,7 +60,8 @@ def leaving(what: str):
 def test_what_is_reported(what: str, on_a: list[str], on_r: list[str]) -> None:
     assert kinds(leaving(what), A) == on_a
     assert kinds(leaving(what), R) == on_r
-    assert kinds(leaving(what), N) == []
+    # Bottom halves are in the count of a kernel that has no other part of it.
+    assert kinds(leaving(what), N) == (["scheduling-while-atomic"] if what == "bottom halves" else [])
 
 
 def test_with_preemption_off_the_last_schedule_is_atomic() -> None:
