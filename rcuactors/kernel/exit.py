@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..context.lockdep.demands import used_before
 from ..context.locks import Lock, LockKind
 from . import balance
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 async def do_exit(thread: Thread) -> None:
     """do_exit(): the running thread ends here."""
     ctx, system = thread.ctx, thread.cpu.system
-    if ctx.preempt_count or ctx.irqs_disabled or ctx.held or ctx.rcu_nesting:
+    # What lockdep has noted before it went off says nothing of what is held now.
+    held = system.lockdep.on and ctx.held
+    if ctx.preempt_count or ctx.irqs_disabled or held or ctx.rcu_nesting:
         await _what_it_stumbles_over(thread)
     cpu = thread.cpu
     system.lockdep.check_no_locks_held(cpu)
@@ -50,7 +53,7 @@ def _lock_of_every_thread(thread: Thread, name: str, kind: LockKind) -> Lock:
     system = thread.cpu.system
     lock = system.lock_factory.make(name, kind)
     if kind is LockKind.MUTEX or system.locks.rt:
-        system.lockdep.used_before(lock)
+        used_before(lock)
     return lock
 
 
