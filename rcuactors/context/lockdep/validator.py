@@ -70,6 +70,7 @@ class Lockdep:
         self.built = config.lockdep
         self.on = self.built
         self._keep_going = config.lockdep_keep_going
+        self._checks_itself = config.DEBUG_LOCKDEP
         self._numbers: WaitNumbers = judge.numbers
         self._judge = judge
         self._factory = factory
@@ -206,9 +207,7 @@ class Lockdep:
         if code & IN_NMI:
             return
         if code & IN_HARDIRQ:
-            self.debug_locks_off()
-            message = "DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())"
-            self._judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "lockdep_hardirqs_on_prepare")
+            self.debug_locks_warn_on(cpu, "lockdep_hardirq_context()", "lockdep_hardirqs_on_prepare")
             return
         self._mark_held(cpu, 0)
         if not code & (BH_OFF | IN_SOFTIRQ):
@@ -257,6 +256,17 @@ class Lockdep:
         for bit in bits if self.built else ():
             lock_class.usage_mask |= 1 << bit
             lock_class.traces.setdefault(bit, KeptTrace())
+
+    def debug_locks_warn_on(self, cpu: Processor, condition: str, function: str) -> None:
+        """DEBUG_LOCKS_WARN_ON(): heard while debug_locks is on, which this ends, also in a kernel without lockdep."""
+        if self._judge.debug_locks:
+            self.debug_locks_off()
+            self._judge.warn(cpu, ViolationKind.BAD_CONTEXT, f"DEBUG_LOCKS_WARN_ON({condition})", function)
+
+    def check_softirq_flags(self, cpu: Processor, *, enabled: bool) -> None:
+        """check_flags(): preempt_count says of bottom halves what lockdep does not think (`enabled`); DEBUG_LOCKDEP."""
+        if self.on and self._checks_itself:
+            self.debug_locks_warn_on(cpu, f"{'' if enabled else '!'}current->softirqs_enabled", "check_flags")
 
     def debug_locks_off(self) -> None:
         """A report of somebody else's that lockdep does not survive (DEBUG_LOCKS_WARN_ON())."""
