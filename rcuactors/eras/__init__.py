@@ -6,8 +6,7 @@ A version that is much like another evolves its rules, so its file reads as what
   barrier in any of these versions (kvfree_rcu_barrier() is v6.12's): its file will stand beside them.
 * the allocators: `MmRules` (mm/rules.py).
 * interrupts, threads, workqueues, timers: `KernelRules` (kernel/rules.py).
-* RCU: the versions here do not differ in anything that the model has. A difference is a value of an `RcuRules` in
-  rcu/rules.py, handed to `GracePeriodMachine` or `Callbacks` when they are made, as `KernelRules` to `System`.
+* RCU: `RcuRules` (rcu/rules.py).
 * lockdep: the same; a `LockdepRules` in context/lockdep/rules.py, handed to `Lockdep`. Both become fields of
   `kvfree.rules.EraRules`.
 

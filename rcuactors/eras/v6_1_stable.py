@@ -20,6 +20,7 @@ from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
 from ..mm.page.page_lists import TriedLock
 from ..mm.rules import MmRules
 from ..mm.slab.slub_locallock import LocalLockSlub
+from ..rcu.rules import RcuRules
 from .era import Era
 from .v5_11 import V5_11
 
@@ -31,6 +32,11 @@ V6_1_STABLE: Final = Era(
     rules=attrs.evolve(
         V5_11.rules,
         kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
+        rcu=RcuRules(
+            deboosting_needs_irq_work=True,
+            deferral_ends_with_report=True,
+            stall_names_online_cpus=True,
+        ),
         mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,

@@ -123,12 +123,16 @@ class Cpu(SchedulingCpu):
         self.clock += costs.irq_exit_ns
         ctx.preempt_count -= preempt.HARDIRQ_OFFSET
         ctx.hardirq_threadable, ctx.irq_config = outer
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
         if self.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
             await self.system.softirqs.irq_exit(self)
         if ctx.held and not preempt.in_hardirq(ctx.preempt_count):
             # What a handler has left behind is held with interrupts on from here.
             self.system.lockdep.hardirqs_on(self)
         ctx.irqs_disabled = False
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
 
     async def _nmi(self, message: Nmi) -> None:
         ctx = self.ctx
@@ -139,6 +143,8 @@ class Cpu(SchedulingCpu):
         await message.handler(self)
         ctx.preempt_count -= preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
         ctx.irqs_disabled = irqs
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
 
     def local_irq_save(self, site: str = "") -> bool:
         """local_irq_save(): returns what to give to `local_irq_restore`."""
@@ -155,6 +161,8 @@ class Cpu(SchedulingCpu):
         if not flags and ctx.irqs_disabled and (ctx.held or ctx.preempt_count >= preempt.HARDIRQ_OFFSET):
             self.system.lockdep.hardirqs_on(self)
         ctx.irqs_disabled = flags
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
         if not flags and (self.attention or self.clock >= self.conductor.horizon):
             await self.point()
 
@@ -172,6 +180,8 @@ class Cpu(SchedulingCpu):
             balance.report_underflow(self)
         else:
             self.ctx.preempt_count -= offset
+            if self.ctx.reader is not None:
+                self.hooks.may_end_reader(self)
         if self.attention or self.clock >= self.conductor.horizon:
             await self.point()
 

@@ -16,6 +16,7 @@ from ..errors import BadInput
 from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
 from ..mm.rules import MmRules
+from ..rcu.rules import RcuRules
 from .parts.one_argument import OneArgument
 from .parts.refill import RefillRules
 
@@ -96,6 +97,7 @@ class EraRules:
     kernel: KernelRules
     mm: MmRules
     kvfree: KvfreeRules
+    rcu: RcuRules = attrs.field(factory=RcuRules)
 
 
 def rules_with(source: PageSource, rules: EraRules) -> EraRules:

@@ -139,6 +139,8 @@ class Softirqs:
             balance.report_underflow(cpu)
         else:
             ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
+            if ctx.reader is not None:
+                cpu.hooks.may_end_reader(cpu)
             if ctx.held and not ctx.preempt_count & preempt.SOFTIRQ_MASK:
                 self._system.lockdep.softirqs_on(cpu)
             if cpu.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
@@ -192,6 +194,8 @@ class Softirqs:
         ctx.preempt_count += preempt.SOFTIRQ_OFFSET
         await self._serve_pending(cpu)
         ctx.preempt_count -= preempt.SOFTIRQ_OFFSET
+        if ctx.reader is not None:
+            cpu.hooks.may_end_reader(cpu)
         if cpu.softirq_pending:
             await self._wake(cpu)
 

@@ -78,6 +78,8 @@ class LockOperations:
         ctx = cpu.ctx
         if ctx.preempt_count & preempt.PREEMPT_MASK:
             ctx.preempt_count -= self.preempt_offset
+            if ctx.reader is not None:
+                cpu.hooks.may_end_reader(cpu)
         elif self.preempt_offset:
             balance.report_underflow(cpu)
 

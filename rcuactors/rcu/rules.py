@@ -1,0 +1,19 @@
+"""What differs between kernel versions in RCU: values that an era picks (eras/). Source: kernel/rcu/tree.c."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class RcuRules:
+    """One version's. The defaults are v5.9's."""
+
+    deboosting_needs_irq_work: bool = False
+    """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
+    has the scheduler look once they are on (rcu_read_unlock_special(), `expboost`)."""
+    deferral_ends_with_report: bool = False
+    """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
+    its handler made room for the next, which its own end might queue."""
+    stall_names_online_cpus: bool = False
+    """Stall reports end in " ncpus=2)" (kernel/rcu/tree_stall.h)."""
