@@ -62,7 +62,8 @@ class Memory(KernelBase):
         """Use a pointer that one has.
 
         A reader that was opened by name (rcu_read_lock(), preempt_disable() ...) may use it again until its end, before
-        which nobody else must free it. A freed object is reported as a use-after-free. NULL is reported as the kernel would, and raises KernelBug.
+        which nobody else must free it. A freed object is reported as a use-after-free. NULL is reported as the kernel
+        would, and raises KernelBug.
         """
         cpu = self._cpu
         if p is None:

@@ -116,7 +116,7 @@ class GracePeriodMachine(Device):
 
     @machinery
     def rcu_start_this_gp(self, cpu: Cpu, wanted: int) -> None:
-        """rcu_start_this_gp(): ask for a grace period, whose end is `wanted`. One in progress is looked at as it ends."""
+        """rcu_start_this_gp(): ask for the grace period that ends at `wanted`; a present one begins it as it ends."""
         if wanted <= self.node.gp_seq_needed:
             return
         self.node.gp_seq_needed = wanted

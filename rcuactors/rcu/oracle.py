@@ -71,7 +71,7 @@ class Reader:
     named: bool = False
 
     def keeps(self, item: Tracked, freeing: Reader | None) -> bool:
-        """It may need the object, which `freeing` gives back: from its own hands it may, or from what no name opened."""
+        """It may need the object, which `freeing` gives back: if that is this one, it may know that it does not."""
         if self.held.get(item.address) is item:
             return self.named or self is not freeing
         return self.used.get(item.address) is item and self is not freeing

@@ -1,4 +1,4 @@
-"""Quiescent states (kernel/rcu/tree_plugin.h): when a CPU, or a reader that was switched out, holds nothing up any more.
+"""Quiescent states (kernel/rcu/tree_plugin.h): when a CPU, or a reader that was switched out, holds nothing up.
 
 Preemptible RCU: a tick that interrupted no reader and no region with preemption or bottom halves off, and any context
 switch; who is switched out in a reader is waited for by name (rcu_note_context_switch()). The end of such a reader is
@@ -85,7 +85,7 @@ class QuiescentStates:
 
     @machinery
     def switched(self, cpu: Cpu, thread: Thread) -> None:
-        """rcu_note_context_switch(), less its warning: who is switched out in a reader is waited for; the CPU is not."""
+        """rcu_note_context_switch(), less its warning: who is switched out in a reader is waited for, not the CPU."""
         if not self._preemptible:
             self.rcu_qs(cpu)
             self.rdp(cpu).rcu_urgent_qs = False

@@ -110,10 +110,8 @@ class StallDetector:
         tasks = self.machine.node.gp_tasks.values()
         if not tasks:
             return []
-        last = self.system.config.nr_cpus - 1
-        return [
-            f"rcu: \tTasks blocked on level-0 rcu_node (CPUs 0-{last}):{''.join(_task_text(thread) for thread in tasks)}"
-        ]
+        where = f"level-0 rcu_node (CPUs 0-{self.system.config.nr_cpus - 1})"
+        return [f"rcu: \tTasks blocked on {where}:{''.join(_task_text(thread) for thread in tasks)}"]
 
     def _stacks(self, cpu: Cpu) -> list[str]:
         """rcu_dump_cpu_stacks(), rcu_print_detail_task_stall_rnp()."""
