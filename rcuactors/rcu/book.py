@@ -62,14 +62,14 @@ class ReaderBook:
         return reader
 
     def preempt_disabled(self, cpu: Cpu, site: str) -> None:
-        """preempt_disable(), which a kernel without PREEMPT_COUNT does not see."""
+        """Preemption is off now, by name; the context of a kernel without PREEMPT_COUNT does not show it."""
         if self.system.config.preempt_count:
             self.begins(cpu, site)
         else:
             self.enters(cpu, site)
 
     def preempt_enabled(self, cpu: Cpu) -> None:
-        """preempt_enable() is about to happen."""
+        """Preemption is about to be on again, by name."""
         if not self.system.config.preempt_count:
             self.leaves(cpu)
 
@@ -96,7 +96,7 @@ class ReaderBook:
             ctx.reader = ctx.reader.outer
 
     def dereferenced(self, cpu: Cpu, item: Tracked, site: str) -> None:
-        """rcu_dereference() in any form: if this is a reader, it may hold the object to its end."""
+        """By any form of rcu_dereference(): if this is a reader, it may hold the object to its end."""
         ctx = cpu.ctx
         reader = self._reader_here(ctx)
         if reader is None and _is_region(ctx):

@@ -113,7 +113,7 @@ class Callbacks:
     # -- what a CPU learns of grace periods --------------------------------------------------------------------------
 
     def _gp_kthread_ran(self, cpu: Cpu, _message: Message) -> None:
-        """rcu_gp_init() and rcu_gp_cleanup() take note of what they do for the CPU on which they run."""
+        """The kthread takes note of what it does for the CPU on which it runs, in rcu_gp_init() and rcu_gp_cleanup()."""
         self._note_gp_changes(cpu, self.data[cpu.cpu_id])
         self._quiescent.gp_kthread_ran(cpu)
 
