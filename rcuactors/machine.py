@@ -24,14 +24,16 @@ from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import Conductor, ConductorStatistics, Host
 from .engine.errors import RunOver
-from .engine.events import EventStream, Sink
+from .engine.events import Event, EventStream, Sink
 from .engine.line import DEFAULT_MAX_STEPS
+from .engine.probe import EngineProbes, Probe
 from .eras import Era
 from .kernel.costs import CostModel
 from .kernel.cpu import Cpu
 from .kernel.irq.softirq import SoftirqStatistics
 from .kernel.locking.common import LockStatistics
 from .kernel.locking.deadlock import describe_stuck
+from .kernel.probes import KernelProbes
 from .kernel.system import System, SystemStatistics
 from .kernel.thread import Thread, ThreadState
 from .kernel.time.hrtimer import HrtimerStatistics
@@ -39,9 +41,11 @@ from .kernel.time.timer import TimerStatistics
 from .kernel.workqueue import Workqueues, WorkqueueStatistics
 from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
-from .kvfree.rules import PageSource, rules_with
+from .kvfree.probes import KvfreeProbes
+from .kvfree.rules import EraRules, PageSource, rules_with
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
+from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
 from .mm.slab.slab import SlabStatistics
 from .mm.vmalloc import Vmalloc, VmallocStatistics
@@ -49,6 +53,7 @@ from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.oracle import Oracle, OracleStatistics
+from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.stall import StallDetector, StallStatistics
@@ -101,6 +106,21 @@ class MachineStatistics:
     reporter: ReporterStatistics
 
 
+@attrs.frozen(kw_only=True)
+class MachineProbes:
+    """Every way to look on at a machine; docs/looking-on.md lists them. Listeners are added before the run."""
+
+    violation: Probe[[Violation]]
+    """(violation) Something was reported."""
+    event: Probe[[Event]]
+    """(event) A tracepoint was passed."""
+    engine: EngineProbes
+    kernel: KernelProbes
+    mm: MmProbes
+    rcu: RcuProbes
+    kvfree: KvfreeProbes
+
+
 class Machine:
     """The floors, wired. Made for one run."""
 
@@ -109,32 +129,24 @@ class Machine:
         config = setup.config
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
-        self.events = EventStream(setup.sinks)
-        self.reporter = Reporter(panic_on_warn=config.panic_on_warn, ended_by=self.conductor.ended_by)
-        self.reporter.listeners.append(self._emit_violation)
+        self.events = EventStream(setup.sinks, self.conductor.ended_by)
+        self.reporter = self._reporter()
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
-        self.system = System(
-            config=config,
-            rules=rules.kernel,
-            conductor=self.conductor,
-            judge=self.judge,
-            costs=setup.costs,
-            events=self.events,
-            on_hung=self._hung,
-            migrate=config.migrate and setup.strategy.order.asks_always,
-        )
+        self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
-        self.oracle = Oracle(self._report)
-        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index())
+        self.oracle = Oracle(self._report, RcuProbes(self.conductor.ended_by), self.conductor.probes.access)
+        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index(), probes=self.oracle.probes)
         self.system.add_device(self.gp)
         self.book = ReaderBook(self.system, self.oracle)
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, self.stalls, scheduler_active=active)
+        self.callbacks = Callbacks(
+            self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
+        )
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
@@ -153,6 +165,41 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def _new_system(self, rules: EraRules) -> System:
+        """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
+        setup, config = self.setup, self.setup.config
+        is_open = setup.strategy.order.asks_always
+        return System(
+            config=config,
+            rules=rules.kernel,
+            lockdep=rules.lockdep,
+            conductor=self.conductor,
+            judge=self.judge,
+            costs=setup.costs,
+            events=self.events,
+            on_hung=self._hung,
+            migrate=config.migrate and is_open,
+            latitude=config.latitude and is_open,
+        )
+
+    def _reporter(self) -> Reporter:
+        reported = Probe[[Violation]](self.conductor.ended_by)
+        reported.listen(self._emit_violation)
+        return Reporter(panic_on_warn=self.setup.config.panic_on_warn, reported=reported)
+
+    @property
+    def probes(self) -> MachineProbes:
+        """What can be listened to."""
+        return MachineProbes(
+            violation=self.reporter.reported,
+            event=self.events,
+            engine=self.conductor.probes,
+            kernel=self.system.probes,
+            mm=self.pages.zone.probes,
+            rcu=self.oracle.probes,
+            kvfree=self.kvfree.probes,
+        )
 
     def statistics(self) -> MachineStatistics:
         """The figures of all parts, as they are now. Each part has them as `statistics()` of its own, too."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 import attrs
 
+from ..context.lockdep.rules import LockdepRules
 from ..errors import BadInput
 from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
@@ -23,6 +24,7 @@ from .parts.refill import RefillRules
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.thread import Thread
+    from ..kernel.workqueue import Workqueue, Workqueues
     from ..mm.objects import KObject
     from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
@@ -82,6 +84,9 @@ class KvfreeRules:
     """Whose cache a drained block's page goes to."""
     refill: RefillRules
     one_argument: OneArgument
+    """What a caller who may sleep does when neither cache nor design has a page."""
+    workqueue: Callable[[Workqueues], Workqueue]
+    """Where the monitor, the batches and a refill that was put off are queued."""
     shrinker: Callable[[KvfreeRcu], Shrinker]
 
     @block_capacity.validator
@@ -95,9 +100,10 @@ class EraRules:
     """All rules of one version, floor by floor."""
 
     kernel: KernelRules
+    lockdep: LockdepRules
+    rcu: RcuRules
     mm: MmRules
     kvfree: KvfreeRules
-    rcu: RcuRules = attrs.field(factory=RcuRules)
 
 
 def rules_with(source: PageSource, rules: EraRules) -> EraRules:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .gp import GracePeriodMachine
     from .quiescent import QuiescentStates
     from .readers import ReadSide
+    from .rules import RcuRules
     from .stall import StallDetector
 
 QHIMARK: Final = 10_000
@@ -75,9 +76,11 @@ class Callbacks:
         readers: ReadSide,
         stalls: StallDetector,
         *,
+        rules: RcuRules,
         scheduler_active: SchedulerActive,
     ) -> None:
         self.system = system
+        self.rules = rules
         self._machine = machine
         self._quiescent: QuiescentStates = readers.quiescent
         self._stalls = stalls
@@ -113,7 +116,8 @@ class Callbacks:
     # -- what a CPU learns of grace periods --------------------------------------------------------------------------
 
     def _gp_kthread_ran(self, cpu: Cpu, _message: Message) -> None:
-        """The kthread takes note of what it does for the CPU on which it runs, in rcu_gp_init() and rcu_gp_cleanup()."""
+        """The kthread takes note for the CPU on which it runs, in rcu_gp_init() and rcu_gp_cleanup()."""
+        self._machine.looked_at()
         self._note_gp_changes(cpu, self.data[cpu.cpu_id])
         self._quiescent.gp_kthread_ran(cpu)
 
@@ -149,6 +153,7 @@ class Callbacks:
         self._quiescent.tick(cpu)
         self._stalls.check_cpu_stall(cpu)
         machine, rdp = self._machine, self.data[cpu.cpu_id]
+        machine.looked_at()
         in_progress = machine.in_progress
         if (
             rdp.gp_seq != machine.gp_seq
@@ -181,6 +186,7 @@ class Callbacks:
     def _hurry(self, cpu: Cpu, rdp: RcuData) -> None:
         """__call_rcu_core(): the queue has grown long: begin a grace period, or hurry the one in progress."""
         machine = self._machine
+        machine.looked_at()
         self._note_gp_changes(cpu, rdp)
         if not machine.in_progress:
             self._accelerate(cpu, rdp)
@@ -196,6 +202,7 @@ class Callbacks:
     async def rcu_core(self, cpu: Cpu) -> None:
         """rcu_core(), the softirq: report quiescent states, give callbacks their grace period, invoke those ready."""
         rdp, quiescent = self.data[cpu.cpu_id], self._quiescent
+        self._machine.looked_at()
         rdp.softirqs += 1
         if not cpu.ctx.preempt_count & preempt.PREEMPT_MASK:
             quiescent.deferred_qs(cpu, cpu.current)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..engine.device import Device
+from ..engine.probe import Access, Probe
 from ..kernel.time.timer import wheel_expiry
 from ..marks import machinery
 from . import seq as gp_seq
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from .data import RcuData
+    from .probes import RcuProbes
 
 _PID: Final = 14
 _JIFFIES_FQS_DIV: Final = 256
@@ -66,13 +68,15 @@ def _till_scan(given: int, system: System, *, at_least: int) -> int:
 class GracePeriodMachine(Device):
     """struct rcu_state, and its kthread."""
 
-    def __init__(self, system: System, *, index: int) -> None:
+    def __init__(self, system: System, *, index: int, probes: RcuProbes) -> None:
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
         self._system = system
+        self._probes = probes
+        self._access = system.conductor.probes.access
         config = system.config
         self.data = RcuDatas(system.masks)
         self.gp_seq = gp_seq.INITIAL
-        self.node = RcuNode(self._wake, gp_seq.INITIAL)
+        self.node = RcuNode(self._wake, self._access, gp_seq.INITIAL)
         self.completed = 0
         self.n_force_qs = 0
         self.n_force_qs_gpstart = 0
@@ -120,6 +124,8 @@ class GracePeriodMachine(Device):
         if wanted <= self.node.gp_seq_needed:
             return
         self.node.gp_seq_needed = wanted
+        if self._access.on:
+            self._access(self.node, Access.WRITE)
         if not self.in_progress:
             self._wake(cpu)
 
@@ -143,6 +149,8 @@ class GracePeriodMachine(Device):
 
     def _run(self, message: Message | None) -> None:
         node, before = self.node, self.gp_seq
+        if self._access.on:
+            self._access(node, Access.WRITE)
         if message is not None:
             assert isinstance(message, GpKthreadWoken)
             self._host = self._where_it_runs(message.cpu)
@@ -176,6 +184,7 @@ class GracePeriodMachine(Device):
         self.n_force_qs_gpstart = self.n_force_qs
         for rdp in self.data.values():
             rdp.idle_entries_snap = None
+        self._tell(self._probes.gp_started)
         self._scan_in(self.till_first_fqs)
 
     def _scan_in(self, jiffies: int) -> None:
@@ -225,6 +234,16 @@ class GracePeriodMachine(Device):
         self.completed += 1
         self._next_scan = None
         self._emit("end")
+        self._tell(self._probes.gp_ended)
+
+    def _tell(self, happened: Probe[[int, int]]) -> None:
+        if happened.on:
+            happened(self.gp_seq, self.clock)
+
+    def looked_at(self) -> None:
+        """A CPU reads what the kthread and others write (rcu_state.gp_seq, rcu_node)."""
+        if self._access.on:
+            self._access(self.node, Access.READ)
 
     def _emit(self, what: str) -> None:
         if self._system.events.on:

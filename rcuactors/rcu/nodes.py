@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..engine.probe import Access
 from ..marks import MACHINERY
 
 if TYPE_CHECKING:
+    from ..engine.probe import Probe
     from ..kernel.cpu import Cpu
     from ..kernel.thread import Thread
 
@@ -31,6 +33,7 @@ class RcuNode:
     """
 
     wake_gp_kthread: Callable[[Cpu], None]
+    _access: Probe[[object, Access]]
     gp_seq_needed: int
     qsmask: dict[int, Cpu] = attrs.field(factory=dict)
     untouched: bool = False
@@ -41,19 +44,26 @@ class RcuNode:
         """No CPU and no reader (rcu_preempt_blocked_readers_cgp()) is waited for any more."""
         return not self.qsmask and not self.gp_tasks and not self.untouched
 
+    def _written(self) -> None:
+        if self._access.on:
+            self._access(self, Access.WRITE)
+
     def report_qs(self, cpu: Cpu) -> None:
         """rcu_report_qs_rdp(), rcu_report_qs_rnp(): a CPU has passed through a quiescent state."""
+        self._written()
         if self.qsmask.pop(cpu.cpu_id, None) is not None and self.all_quiescent():
             self.wake_gp_kthread(cpu)
 
     def ctxt_queue(self, cpu: Cpu, thread: Thread) -> None:
         """rcu_preempt_ctxt_queue(): a reader is switched out. The grace period waits for it if it does for its CPU."""
+        self._written()
         self.blkd_tasks[thread.strand.order] = thread
         if cpu.cpu_id in self.qsmask:
             self.gp_tasks[thread.strand.order] = thread
 
     def unblock(self, cpu: Cpu, thread: Thread) -> None:
         """The end of rcu_preempt_deferred_qs_irqrestore(), rcu_report_unblock_qs_rnp()."""
+        self._written()
         self.blkd_tasks.pop(thread.strand.order, None)
         if self.gp_tasks.pop(thread.strand.order, None) is not None and self.all_quiescent():
             self.wake_gp_kthread(cpu)

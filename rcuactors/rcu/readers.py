@@ -73,6 +73,7 @@ class ReadSide:
         system.locks.readers_are_told(self._enter_rt_lock, self._leave_rt_lock)
         system.hooks.on_switch.append(self.note_context_switch)
         system.hooks.on_exit.append(self.exit_rcu)
+        system.hooks.hints.append(self._hint)
 
     def _forbid_sleep(self) -> None:
         """rcu_sleep_check(): readers of preemptible RCU may be switched out; so may RCU-bh on PREEMPT_RT."""
@@ -154,7 +155,7 @@ class ReadSide:
             return
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            ctx.preempt_count -= self.system.locks.preempt_offset
+            cpu.preempt_enable_no_resched()
         elif not ctx.rcu_nesting and (cpu.current.rcu_blocked or cpu.current.rcu_need_qs):
             self.quiescent.rcu_read_unlock_special(cpu)
         self.book.leaves(cpu)
@@ -212,6 +213,9 @@ class ReadSide:
             raise complaint
 
     # -- what lockdep can say about them -----------------------------------------------------------------------------
+
+    def _hint(self, cpu: Cpu) -> str:
+        return "in a reader" if self._sections.get(_key(cpu)) else ""
 
     def in_any_section(self, cpu: Cpu) -> bool:
         """lock_is_held() of one of the three maps."""

@@ -9,6 +9,9 @@ import attrs
 class RcuRules:
     """One version's. The defaults are v5.9's."""
 
+    one_cpu_needs_no_grace_period: bool = True
+    """Without preemption synchronize_rcu() returns at once on a machine of one CPU (rcu_blocking_is_gp()). From v6.1 on
+    it waits as soon as the scheduler runs ("rcu: Disable run-time single-CPU grace-period optimization")."""
     deboosting_needs_irq_work: bool = False
     """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
     has the scheduler look once they are on (rcu_read_unlock_special(), `expboost`)."""

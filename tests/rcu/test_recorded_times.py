@@ -229,6 +229,7 @@ def synchronized(rounds: int = 3, **settings: str) -> list[float]:
         (16, NONE),
         (12, {"nr_cpus": "1"}),
         (12, {"nr_cpus": "1", **RT}),
+        (12, {"nr_cpus": "1", **NONE}),
         (52, {"jiffies_till_first_fqs": "10", "jiffies_till_next_fqs": "10"}),
         # From the same rules: 1 + (HZ > 250) + (HZ > 500) jiffies, which the timer wheel makes one more.
         (40, {"HZ": "100"}),
