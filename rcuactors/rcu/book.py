@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..context.context import Context
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .oracle import Oracle, Reader, Tracked
 
 __trace__ = MACHINERY
@@ -87,6 +88,18 @@ class ReaderBook:
         while reader is not None and _has_ended(ctx, reader):
             self.oracle.reader_leaves(reader)
             reader = ctx.reader = reader.outer
+
+    def gives_up_cpu(self, thread: Thread) -> None:
+        """A thread switches by itself: that ends a region which nothing but preemption, softirqs or interrupts make.
+
+        schedule() comes back with all of them on (kernel/sched/core.c, __schedule_bug()); what it thinks of that it has
+        said. A section goes on.
+        """
+        ctx = thread.ctx
+        reader = ctx.reader
+        if reader is not None and not reader.level and not reader.depth:
+            self.oracle.reader_leaves(reader)
+            ctx.reader = reader.outer
 
     def thread_ends(self, cpu: Cpu) -> None:
         """Its reader, if it is in one, ends with it (exit_rcu())."""

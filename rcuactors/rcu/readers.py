@@ -200,8 +200,10 @@ class ReadSide:
 
     def note_context_switch(self, cpu: Cpu, thread: Thread, preempted: bool) -> None:
         """rcu_note_context_switch(): a reader may be preempted, but must not give up its CPU itself."""
-        if self._preemptible and thread.ctx.rcu_nesting and not preempted:
-            self._complain(cpu, thread)
+        if not preempted:
+            if self._preemptible and thread.ctx.rcu_nesting:
+                self._complain(cpu, thread)
+            self.book.gives_up_cpu(thread)
         self.quiescent.switched(cpu, thread)
 
     def _complain(self, cpu: Cpu, thread: Thread) -> None:

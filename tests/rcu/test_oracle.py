@@ -273,6 +273,16 @@ def test_a_reader_ends_with_its_thread(kernel: str) -> None:
     assert bool(found) is (kernel != "uncounted")
 
 
+@pytest.mark.parametrize("name", BY_NAME)
+def test_who_sleeps_in_a_region_has_ended_it_unless_it_is_a_section(name: str) -> None:
+    async def script(k: Kernel) -> None:
+        await BY_NAME[name](k, True)
+        await k.usleep_range(10, 10)
+        assert readers(k) == int(name.startswith("rcu"))
+
+    run(scenario()(script))
+
+
 # -- what the book makes the oracle say -----------------------------------------------------------------------
 
 
