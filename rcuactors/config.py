@@ -64,6 +64,13 @@ class Config:
     rcu_delay_page_cache_fill_msec: int = _number(
         5000, 0, 100_000, "how long a refill is put off when the shrinker has looked (v6.1 and later)"
     )
+    jiffies_till_first_fqs: int = _number(
+        -1, -1, 1_000_000, "jiffies from the start of a grace period to its first scan for idle CPUs; -1: by HZ"
+    )
+    jiffies_till_next_fqs: int = _number(-1, -1, 1_000_000, "jiffies from one such scan to the next; -1: by HZ")
+    rcu_cpu_stall_timeout: int = _number(
+        21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
+    )
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
     debug_pagealloc: bool = _kconfig(
         False, "pages are unmapped while they are free; (un)mapping takes a spinlock_t, as on powerpc with hash tables"

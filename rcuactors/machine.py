@@ -49,11 +49,14 @@ from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
 from .mm.slab.slab import SlabStatistics
 from .mm.vmalloc import Vmalloc, VmallocStatistics
+from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.probes import RcuProbes
+from .rcu.quiescent import QuiescentStates
 from .rcu.readers import ReadSide, ReadSideStatistics
+from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
 
 Body = Callable[[], Coroutine[Any, Any, None]]
@@ -90,6 +93,7 @@ class MachineStatistics:
     locks: LockStatistics
     lockdep: LockdepStatistics
     gp: GracePeriodStatistics
+    stalls: StallStatistics
     callbacks: CallbackStatistics
     readers: ReadSideStatistics
     oracle: OracleStatistics
@@ -134,13 +138,15 @@ class Machine:
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report, RcuProbes(self.conductor.ended_by), self.conductor.probes.access)
-        self.gp = GracePeriodMachine(
-            self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled
-        )
+        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index(), probes=self.oracle.probes)
         self.system.add_device(self.gp)
-        self.readers = ReadSide(self.system, self.gp, self.oracle)
+        self.book = ReaderBook(self.system, self.oracle)
+        self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
+        self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, rules=rules.rcu, scheduler_active=active)
+        self.callbacks = Callbacks(
+            self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
+        )
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
@@ -208,6 +214,7 @@ class Machine:
             locks=system.locks.statistics(),
             lockdep=system.lockdep.statistics(),
             gp=self.gp.statistics(),
+            stalls=self.stalls.statistics(),
             callbacks=self.callbacks.statistics(),
             readers=self.readers.statistics(),
             oracle=self.oracle.statistics(),
@@ -280,13 +287,11 @@ class Machine:
         self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck)
         self.conductor.finish()
 
-    def _stalled(self, title: str, lines: list[str], hopeless: bool) -> None:
+    def _hopeless(self) -> None:
         """A grace period does not end. One that is still there when the kernel would say so again never will."""
-        self._report(ViolationKind.RCU_STALL, title, lines)
-        if hopeless:
-            stuck = describe_stuck(self.system)
-            self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck)
-            self.conductor.finish()
+        stuck = describe_stuck(self.system)
+        self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck)
+        self.conductor.finish()
 
     # -- what runs now -----------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ ALLOWED = (
     ),
     Allowed("the horizon is lowered by who knows of an earlier point", frozenset({"kernel"}), frozenset({"horizon"})),
     Allowed("passing time by polling takes no steps", frozenset({"kernel"}), frozenset({"steps"})),
-    Allowed("task_struct's field for RCU", frozenset({"rcu"}), frozenset({"rcu_blocked"})),
+    Allowed("task_struct's fields for RCU", frozenset({"rcu"}), frozenset({"rcu_blocked", "rcu_need_qs"})),
     Allowed("queue_rcu_work() is kernel/workqueue.c's", frozenset({"rcu"}), frozenset({"pending"})),
     Allowed(
         "a lock is a thing of lockdep's floor; who has it is for the operations to say, and, where a local_lock is "

@@ -12,35 +12,47 @@ class Contexts(KernelBase):
     """preempt_disable() and its kin (include/linux: preempt.h, irqflags.h, bottom_half.h)."""
 
     def preempt_disable(self) -> None:
-        """Preemption off; nests. Leaves no trace in a kernel without PREEMPT_COUNT."""
-        self._cpu.preempt_disable(caller_site())
+        """Preemption off; nests, and is an RCU reader. Leaves no trace in a kernel without PREEMPT_COUNT."""
+        cpu, site = self._cpu, caller_site()
+        cpu.preempt_disable(site)
+        self._machine.book.preempt_disabled(cpu, site)
 
     async def preempt_enable(self) -> None:
         """Preemption on again; a thread that waited for it takes over now."""
-        await self._cpu.preempt_enable()
+        cpu = self._cpu
+        self._machine.book.preempt_enabled(cpu)
+        await cpu.preempt_enable()
 
     def local_irq_save(self) -> bool:
-        """Interrupts of this CPU off; returns the flags to restore."""
-        return self._cpu.local_irq_save(caller_site())
+        """Interrupts of this CPU off, which is an RCU reader; returns the flags to restore."""
+        cpu, site = self._cpu, caller_site()
+        flags = cpu.local_irq_save(site)
+        self._machine.book.begins(cpu, site)
+        return flags
 
     async def local_irq_restore(self, flags: bool) -> None:
         """Interrupts as the flags say."""
         await self._cpu.local_irq_restore(flags)
 
     def local_irq_disable(self) -> None:
-        """Interrupts of this CPU off."""
-        self._cpu.local_irq_save(caller_site())
+        """Interrupts of this CPU off, which is an RCU reader."""
+        cpu, site = self._cpu, caller_site()
+        cpu.local_irq_save(site)
+        self._machine.book.begins(cpu, site)
 
     async def local_irq_enable(self) -> None:
         """Interrupts on, whatever they were."""
         await self._cpu.local_irq_enable()
 
     async def local_bh_disable(self) -> None:
-        """Bottom halves off; nests.
+        """Bottom halves off; nests, and is an RCU reader.
 
         On PREEMPT_RT this leaves preempt_count alone, and the outermost one may sleep (kernel/softirq.c).
         """
-        await self._system.softirqs.local_bh_disable(self._thread)
+        cpu = await self._system.softirqs.local_bh_disable(self._thread)
+        if not self._system.config.PREEMPT_RT:
+            # There it is a section of rcu_read_lock(), of which RCU says so itself.
+            self._machine.book.begins(cpu, caller_site())
 
     async def local_bh_enable(self) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""

@@ -117,14 +117,16 @@ class Memory(KernelBase):
             await self._machine.kvfree.kvfree(self._thread, p)
 
     def deref(self, p: KObject | None) -> KObject:
-        """Use a pointer.
+        """Use a pointer that one has.
 
-        A freed object is reported as a use-after-free. NULL is reported as the kernel would, and raises KernelBug.
+        A reader that was opened by name (rcu_read_lock(), preempt_disable() ...) may use it again until its end, before
+        which nobody else must free it. A freed object is reported as a use-after-free. NULL is reported as the kernel
+        would, and raises KernelBug.
         """
         cpu = self._cpu
         if p is None:
             raise exception_for(cpu.judge.null_dereference(cpu, _OFFSET))
-        self._machine.oracle.dereferenced(None, p)
+        self._machine.book.used(cpu, p)
         return p
 
     # -- pages --

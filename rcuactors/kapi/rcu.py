@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+from ..context.trace import caller_site
+from ..kernel.cpu import Cpu
 from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
 from ..rcu.rcu_barrier import rcu_barrier
 from ..rcu.synchronize_rcu import synchronize_rcu
 from .base import Action, KernelBase, handler_of
+
+Pointer = TypeVar("Pointer", bound=KObject | None)
 
 
 async def _nothing() -> None:
@@ -52,15 +56,83 @@ class Rcu(KernelBase):
         """Leave it."""
         await self._machine.readers.rcu_read_unlock_sched(self._cpu)
 
-    def rcu_dereference(self, p: KObject) -> KObject:
-        """Follow an RCU-protected pointer; lockdep wants rcu_read_lock() held.
+    # -- pointers --
 
-        The oracle notes who may hold the object, and reports the use of one that was freed.
+    def rcu_dereference(self, p: Pointer) -> Pointer:
+        """Take an RCU-protected pointer; lockdep wants rcu_read_lock() held, though any region is a reader.
+
+        The oracle notes that this reader may hold the object to its end, and reports the use of one that was freed.
+        NULL is None, and comes back.
         """
+        return self.rcu_dereference_check(p, False)
+
+    def rcu_dereference_check(self, p: Pointer, c: bool) -> Pointer:
+        """The same where `c` may stand for rcu_read_lock(): lockdep_is_held(), a reference that is held."""
+        readers, cpu = self._machine.readers, self._cpu
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_held(cpu), "rcu_dereference_check")
+        return self._dereferenced(cpu, p)
+
+    def rcu_dereference_bh(self, p: Pointer) -> Pointer:
+        """The same with bottom halves off, or interrupts, for readers by rcu_read_lock_bh()."""
+        return self.rcu_dereference_bh_check(p, False)
+
+    def rcu_dereference_bh_check(self, p: Pointer, c: bool) -> Pointer:
+        """The same where `c` may stand for that."""
+        readers, cpu = self._machine.readers, self._cpu
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_bh_held(cpu), "rcu_dereference_bh_check")
+        return self._dereferenced(cpu, p)
+
+    def rcu_dereference_sched(self, p: Pointer) -> Pointer:
+        """The same where nobody can preempt, for readers by rcu_read_lock_sched() or preempt_disable()."""
+        return self.rcu_dereference_sched_check(p, False)
+
+    def rcu_dereference_sched_check(self, p: Pointer, c: bool) -> Pointer:
+        """The same where `c` may stand for that."""
+        readers, cpu = self._machine.readers, self._cpu
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_sched_held(cpu), "rcu_dereference_sched_check")
+        return self._dereferenced(cpu, p)
+
+    def rcu_dereference_raw(self, p: Pointer) -> Pointer:
+        """The same without a question: for code that serves readers of all flavours."""
+        return self._dereferenced(self._cpu, p)
+
+    def rcu_dereference_protected(self, p: Pointer, c: bool) -> Pointer:
+        """For updaters: `c` says what keeps others from changing the pointer. It makes nobody a holder."""
         cpu = self._cpu
-        self._machine.readers.check_dereference(cpu)
-        self._machine.oracle.dereferenced(self._machine.readers.current_section(cpu), p)
+        self._machine.readers.check_dereference(cpu, c, "rcu_dereference_protected")
+        if p is not None:
+            self._machine.oracle.dereferenced(None, p)
         return p
+
+    def rcu_access_pointer(self, p: Pointer) -> Pointer:
+        """The pointer itself, which is compared and not followed; legal anywhere."""
+        return p
+
+    def _dereferenced(self, cpu: Cpu, p: Pointer) -> Pointer:
+        if p is not None:
+            self._machine.book.dereferenced(cpu, p, caller_site())
+        return p
+
+    def rcu_read_lock_held(self) -> bool:
+        """rcu_read_lock_held(): in such a section, as far as lockdep knows; always True while that is off."""
+        return not self._watching() or self._machine.readers.rcu_read_lock_held(self._cpu)
+
+    def rcu_read_lock_bh_held(self) -> bool:
+        """rcu_read_lock_bh_held(): bottom halves or interrupts off; as above."""
+        return not self._watching() or self._machine.readers.rcu_read_lock_bh_held(self._cpu)
+
+    def rcu_read_lock_sched_held(self) -> bool:
+        """rcu_read_lock_sched_held(): not preemptible; as above."""
+        return not self._watching() or self._machine.readers.rcu_read_lock_sched_held(self._cpu)
+
+    def rcu_read_lock_any_held(self) -> bool:
+        """rcu_read_lock_any_held(): in a section of any flavour, or not preemptible; as above."""
+        readers, cpu = self._machine.readers, self._cpu
+        return not self._watching() or readers.in_any_section(cpu) or not cpu.ctx.preemptible()
+
+    def _watching(self) -> bool:
+        """debug_lockdep_rcu_enabled()."""
+        return self._system.config.lockdep and self._cpu.judge.debug_locks
 
     def kvfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """Free memory from kmalloc() or vmalloc() after a grace period.

@@ -141,11 +141,16 @@ class Threads(KernelBase):
 
     def get_cpu(self) -> int:
         """get_cpu(): preemption off; the number of the CPU on which that is."""
-        return self._thread.preempt_disable(caller_site()).cpu_id
+        site = caller_site()
+        cpu = self._thread.preempt_disable(site)
+        self._machine.book.preempt_disabled(cpu, site)
+        return cpu.cpu_id
 
     async def put_cpu(self) -> None:
         """put_cpu(): preempt_enable()."""
-        await self._cpu.preempt_enable()
+        cpu = self._cpu
+        self._machine.book.preempt_enabled(cpu)
+        await cpu.preempt_enable()
 
     @asynccontextmanager
     async def open_nursery(self) -> AsyncIterator[Nursery]:

@@ -83,7 +83,9 @@ class Thread(Sleeper):
     spun_on_by: list[Thread] = attrs.field(factory=list)
     """Threads that spin because this one owns a mutex and runs (mutex_spin_on_owner())."""
     rcu_blocked: bool = False
-    """Preempted or scheduled out inside an RCU reader: the grace-period machine waits for it by name."""
+    """rcu_read_unlock_special.b.blocked: switched out inside an RCU reader, and waited for by name."""
+    rcu_need_qs: bool = False
+    """rcu_read_unlock_special.b.need_qs: the end of its reader is a quiescent state that a grace period lacks."""
 
     # -- points, where it may be moved -------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ TERMS = {
     "rcu_barrier()": "rcu/rcu_barrier.py",
     "queue_rcu_work()": "rcu/rcu_work.py",
     "rcu_gp_init()": "rcu/gp.py",
-    "rcu_read_unlock_special()": "rcu/readers.py",
+    "rcu_read_unlock_special()": "rcu/quiescent.py",
     "kvfree_call_rcu()": "kvfree/core.py",
     "krc_this_cpu_lock()": "kvfree/core.py",
     "put_cached_bnode()": "kvfree/krc.py",

@@ -61,19 +61,32 @@ class IrqWorks:
         """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
         if work.pending:
             return False
-        work.pending = work.busy = True
         cpu.preempt_disable("irq_work_queue")
+        if self._queue(cpu, work):
+            await cpu.point()
+        await cpu.preempt_enable()
+        return True
+
+    def irq_work_queue_irqoff(self, cpu: Cpu, work: IrqWork) -> bool:
+        """The same with interrupts off, so that it has to wait: no point."""
+        if work.pending:
+            return False
+        self._queue(cpu, work)
+        return True
+
+    def _queue(self, cpu: Cpu, work: IrqWork) -> bool:
+        """__irq_work_queue_local(): whether that has raised the interrupt."""
+        work.pending = work.busy = True
         lists = self._lists[cpu.cpu_id]
         queue = lists.lazy if self._threaded and not work.hard else lists.raised
         queue.append(work)
         cpu.clock += self._system.costs.ipi_ns
-        if len(queue) == 1:
-            irq = HardIrq(
-                sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self._irq_work_run, entry="sysvec_irq_work"
-            )
-            self._system.conductor.post(cpu, irq)
-            await cpu.point()
-        await cpu.preempt_enable()
+        if len(queue) > 1:
+            return False
+        irq = HardIrq(
+            sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self._irq_work_run, entry="sysvec_irq_work"
+        )
+        self._system.conductor.post(cpu, irq)
         return True
 
     async def irq_work_sync(self, thread: Thread, work: IrqWork) -> None:

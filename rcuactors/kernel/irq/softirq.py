@@ -172,6 +172,8 @@ class Softirqs:
             self._underflow(cpu)
             return
         ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
+        if ctx.reader is not None:
+            cpu.hooks.may_end_reader(cpu)
         if cpu.told_preemption.on and not ctx.preempt_count:
             cpu.since.preemption_on(cpu)
         if ctx.held and not ctx.preempt_count & preempt.SOFTIRQ_MASK:
@@ -285,6 +287,8 @@ class Softirqs:
         ctx.preempt_count += preempt.SOFTIRQ_OFFSET
         await self._serve_pending(cpu)
         ctx.preempt_count -= preempt.SOFTIRQ_OFFSET
+        if ctx.reader is not None:
+            cpu.hooks.may_end_reader(cpu)
         if cpu.told_preemption.on and not ctx.preempt_count:
             cpu.since.preemption_on(cpu)
         if cpu.softirq_pending:

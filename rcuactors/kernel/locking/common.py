@@ -88,6 +88,8 @@ class LockOperations:
         ctx = cpu.ctx
         if ctx.preempt_count & preempt.PREEMPT_MASK:
             ctx.preempt_count -= self.preempt_offset
+            if ctx.reader is not None:
+                cpu.hooks.may_end_reader(cpu)
             if self.told_preemption.on and not ctx.preempt_count:
                 self.since.preemption_on(cpu)
         elif self.preempt_offset:
