@@ -38,6 +38,7 @@ V6_1_STABLE: Final = Era(
             one_cpu_allowed_is_bound=False,
             debug_irqflags=True,
             exit_notes_preempt_count=False,
+            exit_warns_of_irqs=True,
             exit_takes_locks=True,
         ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
