@@ -16,8 +16,8 @@ from .config import Config
 from .context.judge import Judge
 from .context.lockdep.validator import LockdepStatistics
 from .context.splat import Ident
-from .context.trace import call_trace
-from .context.violation import Reporter, ReporterStatistics, Violation, ViolationKind
+from .context.trace import call_trace, keep_trace
+from .context.violation import KERNEL, ORACLE, Reporter, ReporterStatistics, Violation, ViolationKind
 from .context.waittype import WaitNumbers
 from .designs import make_design
 from .engine.choice import Strategy, Timed
@@ -40,6 +40,7 @@ from .kernel.workqueue import Workqueues, WorkqueueStatistics
 from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.rules import PageSource, rules_with
+from .mm.objects import FreeRecord
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.reclaim import ReclaimStatistics
@@ -123,7 +124,7 @@ class Machine:
             migrate=config.migrate and setup.strategy.order.asks_always,
         )
         self.workqueues = Workqueues(self.system)
-        self.oracle = Oracle(self._report)
+        self.oracle = Oracle(self._found, self._free_record)
         self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index(), on_stall=self._stalled)
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
@@ -275,14 +276,28 @@ class Machine:
 
     # -- reports -----------------------------------------------------------------------------------------------------
 
-    def _report(self, kind: ViolationKind, title: str, lines: list[str]) -> None:
+    def _free_record(self, how: str) -> FreeRecord:
+        cpu = self.this_cpu
+        return FreeRecord(f"{cpu.ctx.comm}/{cpu.ctx.pid}", cpu.clock, cpu.cpu_id, how, keep_trace())
+
+    def _found(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False) -> None:
+        """What the oracle found; a kernel with KASAN sees it, too, when freed memory is touched."""
+        if not touches_freed or not self.setup.config.KASAN or not isinstance(self.conductor.running, Cpu):
+            self._report(kind, title, lines, by=ORACLE)
+            return
+        what = "use-after-free" if kind is ViolationKind.USE_AFTER_FREE else self.setup.era.rules.mm.kasan_double_free
+        self._report(kind, f"BUG: KASAN: {what} in {call_trace()[0]}", [title.removeprefix("BUG: "), *lines])
+
+    def _report(self, kind: ViolationKind, title: str, lines: list[str], by: str = KERNEL) -> None:
         running = self.conductor.running
         if isinstance(running, Cpu):
             text = "\n".join([title, *(f" {line}" for line in lines), *self.judge.stack(running, call_trace())])
-            self.judge.report(running, kind, title, text)
+            self.judge.report(running, kind, title, text, by)
             return
         text = "\n".join([title, *(f" {line}" for line in lines)])
-        violation = Violation(kind=kind, title=title, time_ns=self.conductor.now, cpu=-1, context="none", text=text)
+        violation = Violation(
+            kind=kind, title=title, time_ns=self.conductor.now, cpu=-1, context="none", text=text, by=by
+        )
         self.reporter.report(violation)
 
     def _emit_violation(self, violation: Violation) -> None:

@@ -183,6 +183,22 @@ def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
     )
 
 
+def use_after_free(scene: Scene, title: str, said: str, history: Sequence[str], trace: Sequence[str]) -> str:
+    """print_report() (mm/kasan/report.c): what, who, and the life of the object."""
+    return "\n".join(
+        [
+            "=" * 66,
+            title,
+            f"{said}, by task {scene.who}",
+            "",
+            *stack(scene, trace),
+            "",
+            *history,
+            "=" * 66,
+        ]
+    )
+
+
 def suspicious_rcu(scene: Scene, where: str, message: str, scheduler_active: int, trace: Sequence[str]) -> str:
     """lockdep_rcu_suspicious()."""
     return "\n".join(

@@ -31,7 +31,7 @@ V6_1_STABLE: Final = Era(
     rules=attrs.evolve(
         V5_11.rules,
         kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
-        mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
+        mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub, kasan_double_free="double-free"),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,
             drain_ms=5000,

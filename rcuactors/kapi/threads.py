@@ -14,6 +14,7 @@ from ..kernel.completion import Completion, complete, complete_all, wait_for_com
 from ..kernel.thread import Thread, ThreadState, Urgency
 from ..kernel.time.timeouts import burn, schedule_timeout, sleep_ns
 from ..spelling import no_such
+from ..mm.objects import KObject
 from .base import KernelBase, not_negative
 
 TaskState = Literal["TASK_RUNNING", "TASK_UNINTERRUPTIBLE"]
@@ -205,9 +206,9 @@ class Threads(KernelBase):
 
     # -- completions --
 
-    def completion(self, name: str = "completion") -> Completion:
-        """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name."""
-        return self._system.new_completion(name)
+    def completion(self, name: str = "completion", *, inside: KObject | None = None) -> Completion:
+        """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name. `inside`: a member of an object."""
+        return self._member(inside, self._system.new_completion(name))
 
     async def complete(self, completion: Completion) -> None:
         """complete(): from any context but NMI."""

@@ -27,6 +27,7 @@ from .balance import do_exit
 from .completion import Completion
 from .costs import CostModel
 from .cpu import Cpu
+from .debugobjects import DebugObjects
 from .hooks import CpuHooks, call_hooks
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
@@ -100,6 +101,7 @@ class System:
             judge=judge,
             uncontended_ns=costs.lock_ns,
         )
+        self.debug_objects = DebugObjects(config)
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..context.locks import LockKind
+from ..context.memory import LIVE
 from ..errors import BadInput
 from ..kernel.percpu import PerCpu
 from ..kernel.workqueue import Work, Workqueues
@@ -19,7 +20,7 @@ from ..mm.page.page_alloc import PageAllocator
 from ..mm.slab.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
 from ..rcu.callbacks import Callbacks, SchedulerActive
-from ..rcu.oracle import LIVE, Oracle
+from ..rcu.oracle import Oracle
 from ..rcu.rcu_work import RcuWork, RcuWorks
 from ..rcu.synchronize_rcu import synchronize_rcu
 from . import invariants

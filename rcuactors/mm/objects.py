@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
 
 import attrs
 
-from ..context.trace import Origin, site_of
+from ..context.memory import FREED, RETIRED
+from ..context.trace import KeptTrace, Origin, site_of
+from ..kernel.debugobjects import Member
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
 
 PAGE_SIZE: Final = 4096
 PAGE_OFFSET: Final = 0xFFFF888000000000
 """Start of the direct map on x86-64 with four levels of page tables."""
 VMALLOC_START: Final = 0xFFFFC90000000000
+
+
+M = TypeVar("M", bound=Member)
+
+
+@attrs.frozen
+class FreeRecord:
+    """kasan_set_free_info(): who freed, when, and from where. Shared by all that one call freed."""
+
+    who: str
+    time_ns: int
+    cpu_id: int
+    how: str
+    trace: KeptTrace
+
+    def lines(self) -> list[str]:
+        """As a report has it."""
+        return [
+            f"Freed by task {self.who} on CPU {self.cpu_id} at {self.time_ns} ns, by {self.how}():",
+            *(f" {line}" for line in self.trace.lines()),
+        ]
 
 
 @attrs.define(eq=False, repr=False)
@@ -25,7 +48,8 @@ class KObject:
     A new one is made for each allocation, so that a stale pointer is told from a reused address.
 
     `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told
-    as text by `allocated_at`. `locks_inside` counts the locks that lie in it.
+    as text by `allocated_at`. `members` are the locks, timers, works and the like that lie in it; `free_record` says
+    who freed it, `retired_at` where it was given to kvfree_rcu().
     """
 
     is_vmalloc: ClassVar[bool] = False
@@ -35,7 +59,8 @@ class KObject:
     home: object
     origin: Origin
     state: int = 0
-    locks_inside: int = 0
+    members: list[Member] | None = None
+    free_record: FreeRecord | None = None
     retired_serial: int = attrs.field(init=False)
     retired_ns: int = attrs.field(init=False)
 
@@ -49,10 +74,25 @@ class KObject:
         """`function (file.py:line)` of the allocation."""
         return site_of(self.origin)
 
-    def place_for_lock(self) -> int:
-        """The address of a lock that lies in it, after those that do so already."""
-        self.locks_inside += 1
-        return self.address + self.locks_inside - 1
+    def place_for_member(self) -> int:
+        """The address of the next member, after those that lie in it already."""
+        return self.address + len(self.members or ())
+
+    def add(self, member: M) -> M:
+        """Make it a member."""
+        if self.members is None:
+            self.members = []
+        self.members.append(member)
+        return member
+
+    def history(self) -> list[str]:
+        """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""
+        lines = [f"object allocated at {self.allocated_at}"]
+        if self.state == RETIRED:
+            lines.append(f"retired at {self.retired_ns} ns")
+        if self.free_record is not None:
+            lines += self.free_record.lines()
+        return lines
 
 
 @attrs.define(eq=False, repr=False)
@@ -67,10 +107,17 @@ class VmallocArea(KObject):
     __repr__ = __str__
 
 
-def check_no_locks_freed(cpu: Cpu, item: KObject) -> None:
-    """debug_check_no_locks_freed(): an object goes, and with it the locks in it, of which none may be held here."""
-    if item.locks_inside:
-        cpu.system.lockdep.check_no_locks_freed(cpu, item.address, item.size)
+async def members_go(thread: Thread, item: KObject) -> None:
+    """slab_free_hook(): what an object has in it goes with it.
+
+    No lock may be held here (debug_check_no_locks_freed()), and nothing be active (debug_check_no_obj_freed()).
+    """
+    cpu = thread.cpu
+    system = cpu.system
+    if item.members and item.state != FREED:
+        if cpu.ctx.held:
+            system.lockdep.check_no_locks_freed(cpu, item.address, item.size)
+        await system.debug_objects.debug_check_no_obj_freed(thread, item.members)
 
 
 class LifetimeObserver(Protocol):

@@ -32,6 +32,8 @@ class MmRules:
     """What guards the CPUs' page lists, and how long they get."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
     """How a CPU's slab is guarded."""
+    kasan_double_free: str = "double-free or invalid-free"
+    """What KASAN calls a second free (mm/kasan/report.c); one of the two words since v5.19."""
     zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
     """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
     no_locks: Callable[[], NoLocks] | None = None

@@ -18,7 +18,7 @@ from ..errors import BadInput
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
 from .gfp import GFP_KERNEL, Gfp
-from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, check_no_locks_freed
+from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, members_go
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -117,7 +117,7 @@ class Vmalloc:
         cpu = thread.cpu
         # Page tables are taken down without the lock.
         cpu.clock += system.costs.vfree_ns
-        check_no_locks_freed(cpu, item)
+        await members_go(thread, item)
         for good in self._observer.freed((item,), "vfree"):
             self._areas -= 1
             self._area_pages -= len(cast("list[int]", good.home))

@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..context import splat
+from ..context.memory import Memory
+from ..context.trace import call_trace
+from ..context.violation import KERNEL, ORACLE, ViolationKind
+from ..kernel.debugobjects import Descr
 from ..kernel.irq.softirq import Softirq
 from ..kernel.percpu import PerCpu
 from . import seq as gp_seq
@@ -46,11 +51,20 @@ class SchedulerActive(enum.IntEnum):
 
 @attrs.define(eq=False)
 class RcuHead:
-    """struct rcu_head: a callback that waits, and from when on it may run (None: not known yet)."""
+    """struct rcu_head: a callback that waits, and from when on it may run (None: not known yet).
+
+    `queued` is what debug objects know of it: given to call_rcu(), and not invoked.
+    """
 
     function: Callback
     name: str
     seq: int | None = None
+    queued: bool = False
+    inside: Memory | None = None
+
+
+async def rcu_leak_callback(_cpu: Cpu) -> None:
+    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
 
 
 @attrs.define(eq=False)
@@ -109,6 +123,13 @@ class Callbacks:
         self.lists = PerCpu(lambda _: CallbackList(), system.masks)
         self.scheduler_active = scheduler_active
         self.invoked = 0
+        self.descr = Descr(
+            name="rcu_head",
+            option=lambda config: config.DEBUG_OBJECTS_RCU_HEAD,
+            active=lambda head: head.queued,
+            active_state=1,
+        )
+        system.debug_objects.register(RcuHead, self.descr)
         hooks = system.hooks
         hooks.on_tick.append(self._tick)
         hooks.keep_tick_if(self._needs_tick)
@@ -159,11 +180,18 @@ class Callbacks:
 
     # -- call_rcu ----------------------------------------------------------------------------------------------------
 
-    async def call_rcu(self, cpu: Cpu, function: Callback, name: str) -> None:
+    async def call_rcu(self, cpu: Cpu, function: Callback, name: str, head: RcuHead | None = None) -> None:
         """call_rcu(): queue a callback: interrupts off for a moment, no lock. Legal in any context but NMI."""
+        if head is None:
+            head = RcuHead(function, name)
+        elif self._debug_rcu_head_queue(cpu, head):
+            return
+        else:
+            head.function, head.name, head.seq = function, name, None
+        head.queued = True
         flags = cpu.local_irq_save()
         mine = self.lists[cpu.cpu_id]
-        mine.heads.append(RcuHead(function, name))
+        mine.heads.append(head)
         mine.unassigned += 1
         cpu.clock += self.system.costs.call_rcu_ns
         if self.system.events.on:
@@ -172,6 +200,27 @@ class Callbacks:
             # The tick was stopped when the CPU went idle: an interrupt handler's callback needs it again.
             self.system.ticks.stop(cpu)
         await cpu.local_irq_restore(flags)
+
+    def _debug_rcu_head_queue(self, cpu: Cpu, head: RcuHead) -> bool:
+        """debug_rcu_head_queue() and what call_rcu() does when it fails: whether the head is queued already.
+
+        With DEBUG_OBJECTS_RCU_HEAD the second call is dropped, and the callback of the first is never invoked
+        (rcu_leak_callback()). Without it the head is put behind all others; the model leaves it where it is.
+        """
+        system = self.system
+        system.debug_objects.used(cpu, head)
+        if not head.queued:
+            return False
+        watched = self.descr.option(system.config)
+        if watched:
+            system.debug_objects.print_object(cpu, self.descr, head, "activate", "active")
+            system.debug_objects.print_object(cpu, self.descr, head, "active_state", "active")
+            head.function = rcu_leak_callback
+        message = f"{self.rules.double_freed_cb}: Double-freed CB {head.name}!!!"
+        text = splat.warning(cpu.judge.scene(cpu), message, "call_rcu", call_trace())
+        by = KERNEL if watched else ORACLE
+        cpu.judge.report(cpu, ViolationKind.DEBUG_OBJECTS, f"WARNING: {message}", text, by)
+        return True
 
     async def rcu_core(self, cpu: Cpu) -> None:
         """rcu_core(), the softirq: give callbacks their grace period, ask for it, invoke those whose time has come."""
@@ -196,6 +245,9 @@ class Callbacks:
             count += 1
             cpu.clock += system.costs.callback_ns
             mine.invoking = True
+            if head.inside is not None:
+                system.debug_objects.used(cpu, head)
+            head.queued = False
             await head.function(cpu)
             mine.invoking = False
             if cpu.clock >= system.conductor.horizon:

@@ -8,20 +8,17 @@ double frees, leaks at the end, and objects retired and never freed are told fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
+from ..context.memory import FREED, LIVE, RETIRED
 from ..context.violation import ViolationKind
 from ..marks import MACHINERY
 from ..spelling import counted
 
 __trace__ = MACHINERY
-
-LIVE: Final = 0
-RETIRED: Final = 1
-FREED: Final = 2
 
 _NO_READER: Final = 1 << 62
 
@@ -34,6 +31,11 @@ class Tracked(Protocol):
     state: int
     retired_serial: int
     retired_ns: int
+    free_record: Any
+
+    def history(self) -> Sequence[str]:
+        """Who allocated, retired and freed it, as lines."""
+        ...
 
     @property
     def allocated_at(self) -> str:
@@ -45,8 +47,15 @@ class Tracked(Protocol):
 
 T = TypeVar("T", bound=Tracked)
 
-Report = Callable[[ViolationKind, str, list[str]], None]
-"""Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack."""
+
+class Report(Protocol):
+    """Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack.
+
+    `touches_freed`: here and now freed memory is used, which a kernel with KASAN sees, too.
+    """
+
+    def __call__(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False, /) -> None:
+        """Report."""
 
 
 @attrs.define(eq=False)
@@ -82,8 +91,10 @@ class OracleStatistics:
 class Oracle:
     """The truth about lifetimes in one run."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, record: Callable[[str], object]) -> None:
+        """`record` makes a note of who frees now, and how."""
         self._report = report
+        self._record = record
         self._serial = 0
         self._open: dict[int, Reader] = {}
         self.live: dict[int, Tracked] = {}
@@ -119,7 +130,7 @@ class Oracle:
     def dereferenced(self, reader: Reader | None, item: Tracked) -> None:
         """Somebody follows a pointer to the object, inside a section if `reader` is given."""
         if item.state == FREED:
-            self._use_after_free(f"use of {item} after it was freed", item, [])
+            self._use_after_free(f"use of {item} after it was freed", item, [], touches_freed=True)
         elif reader is not None:
             reader.held[item.address] = item
 
@@ -153,6 +164,7 @@ class Oracle:
         oldest = next(iter(self._open), _NO_READER)
         live = self.live
         good: list[T] = []
+        record = None
         size = 0
         for item in items:
             if item.state == FREED:
@@ -160,7 +172,9 @@ class Oracle:
                 continue
             if oldest is not _NO_READER and (item.state == LIVE or oldest <= item.retired_serial):
                 self._judge_free(item, how)
-            item.state = FREED
+            if record is None:
+                record = self._record(how)
+            item.state, item.free_record = FREED, record
             size += item.size
             del live[item.address]
             good.append(item)
@@ -177,24 +191,23 @@ class Oracle:
         if holders:
             self._use_after_free(f"{item} freed by {how} under a reader that may hold it", item, holders)
 
-    def _use_after_free(self, what: str, item: Tracked, holders: list[Reader]) -> None:
-        lines = [f"object allocated at {item.allocated_at}"]
-        if item.state == RETIRED:
-            lines.append(f"retired at {item.retired_ns} ns")
+    def _use_after_free(self, what: str, item: Tracked, holders: list[Reader], *, touches_freed: bool = False) -> None:
+        lines = [*item.history()]
         lines += [f"reader {reader.who} entered at {reader.site}" for reader in holders]
-        self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines)
+        self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines, touches_freed)
 
     def _double_free(self, item: Tracked, how: str) -> None:
         self._report(
             ViolationKind.DOUBLE_FREE,
             f"BUG: double free: {item} by {how}",
-            [f"object allocated at {item.allocated_at}"],
+            [*item.history()],
+            True,
         )
 
     def _retired_twice(self, item: Tracked) -> None:
         when = "again" if item.state == RETIRED else "after it was freed"
         title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
-        self._report(ViolationKind.DOUBLE_FREE, title, [f"object allocated at {item.allocated_at}"])
+        self._report(ViolationKind.DOUBLE_FREE, title, [*item.history()])
 
     def end_of_run(self, *, machine_idle: bool) -> None:
         """What is left when nothing moves any more."""

@@ -61,6 +61,7 @@ class Locks(SpinningLocks):
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
         ctx.preempt_count += self.preempt_offset
+        self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, read=mode, site=site)
         await self._share(thread, lock, mode, lambda: contention.spin(cpu, lock))
@@ -68,7 +69,9 @@ class Locks(SpinningLocks):
 
     async def read_unlock(self, cpu: Cpu, lock: Lock) -> None:
         """read_unlock()."""
-        await self._unshare(cpu.current, lock, pinned=self.rt)
+        thread = cpu.current
+        await self._unshare(thread, lock, pinned=self.rt)
+        cpu = thread.cpu
         if not self.rt:
             self._allow_preemption(cpu)
         if cpu.attention:
@@ -77,6 +80,7 @@ class Locks(SpinningLocks):
     def read_trylock(self, cpu: Cpu, lock: Lock) -> bool:
         """read_trylock()."""
         cpu.clock += self.uncontended_ns
+        self._touch(cpu, lock)
         if not self._may_share(lock, RECURSIVE_READ):
             return False
         site, mode = caller_site(), self._read_mode(cpu)
@@ -116,6 +120,7 @@ class Locks(SpinningLocks):
     def down_read_trylock(self, cpu: Cpu, lock: Lock) -> bool:
         """down_read_trylock()."""
         cpu.clock += self.uncontended_ns
+        self._touch(cpu, lock)
         if not self._may_share(lock, READ):
             return False
         if self.lockdep.on:

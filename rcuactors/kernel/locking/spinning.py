@@ -38,12 +38,15 @@ class SpinningLocks(SleepingLocks):
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
         ctx.preempt_count += self.preempt_offset
+        if lock.inside is not None:
+            self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, subclass=subclass, nest=nest, site=site)
         if lock.owner is None and not lock.readers:
             lock.owner = cpu.current
         else:
             await contention.spin(cpu, lock)
+            self._touch(cpu, lock)
         cpu.clock += self.uncontended_ns
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
@@ -51,6 +54,8 @@ class SpinningLocks(SleepingLocks):
     @machinery
     def raw_release(self, cpu: Cpu, lock: Lock) -> None:
         """Let go of a lock and hand it to the first waiter; preemption stays as it is."""
+        if lock.inside is not None:
+            self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.owner is not None:
@@ -69,6 +74,8 @@ class SpinningLocks(SleepingLocks):
     def raw_spin_trylock(self, cpu: Cpu, lock: Lock, site: str = "") -> bool:
         """raw_spin_trylock(): take it if it is free; lockdep does not check the attempt."""
         cpu.clock += self.uncontended_ns
+        if lock.inside is not None:
+            self._touch(cpu, lock)
         if lock.owner is not None or lock.readers:
             return False
         site = site or caller_site()

@@ -22,7 +22,7 @@ from ...errors import BadInput
 from ...kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ...kernel.percpu import PerCpu
 from ..gfp import GFP_KERNEL, Gfp
-from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, check_no_locks_freed
+from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, members_go
 from ..page.no_locks import Route
 
 if TYPE_CHECKING:
@@ -216,8 +216,8 @@ class SlabAllocator(ABC):
         """kfree(): give one object back."""
         cpu = thread.cpu
         cpu.clock += self._system.costs.kfree_ns
-        if cpu.ctx.held:
-            check_no_locks_freed(cpu, item)
+        if item.members is not None:
+            await members_go(thread, item)
         await self._give_back(thread, self._observer.freed((item,), how))
 
     async def kfree_bulk(self, thread: Thread, items: Sequence[KObject]) -> None:
@@ -225,9 +225,9 @@ class SlabAllocator(ABC):
         cpu = thread.cpu
         costs = self._system.costs
         cpu.clock += costs.kfree_bulk_call_ns + costs.kfree_bulk_object_ns * len(items)
-        if cpu.ctx.held:
+        if self._system.debug_objects.members_exist:
             for item in items:
-                check_no_locks_freed(cpu, item)
+                await members_go(thread, item)
         await self._give_back(thread, self._observer.freed(items, "kfree_bulk"))
 
     async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp) -> KObject | None:
