@@ -13,8 +13,8 @@ from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.thread import Thread, ThreadState, Urgency
 from ..kernel.time.timeouts import burn, schedule_timeout, sleep_ns
-from ..spelling import no_such
 from ..mm.objects import KObject
+from ..spelling import no_such
 from .base import KernelBase, not_negative
 
 TaskState = Literal["TASK_RUNNING", "TASK_UNINTERRUPTIBLE"]

@@ -93,7 +93,7 @@ class DebugObjects:
         cpu.judge.report(cpu, kind, title, text, KERNEL if kernel else ORACLE)
 
     async def debug_check_no_obj_freed(self, thread: Thread, members: list[Member]) -> None:
-        """debug_check_no_obj_freed(): an object goes; what in it is active is told, and put right as the kernel does."""
+        """debug_check_no_obj_freed(): what is active in an object that goes is told, and put right."""
         for member in list(members):
             descr = self._descrs.get(type(member))
             if descr is None or not descr.active(member):

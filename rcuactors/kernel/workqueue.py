@@ -21,8 +21,8 @@ from ..context.memory import Memory
 from ..engine.device import Device
 from ..marks import machinery, stands_for
 from .balance import check_work
-from .debugobjects import Descr
 from .completion import Completion, complete, wait_for_completion
+from .debugobjects import Descr
 from .messages import WakeUp, WorkerSleeping, WorkQueued
 from .percpu import PerCpu
 from .thread import Thread, ThreadState, Urgency
