@@ -149,7 +149,7 @@ class Machine:
             self._found,
             RcuProbes(self.conductor.ended_by),
             self.conductor.probes.access,
-            record=self._free_record,
+            record=self._free_record if config.KASAN else None,
         )
         self.gp = GracePeriodMachine(
             self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled

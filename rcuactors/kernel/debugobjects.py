@@ -21,6 +21,9 @@ from ..context import splat
 from ..context.memory import FREED, Memory
 from ..context.trace import call_trace
 from ..context.violation import KERNEL, ORACLE, ViolationKind
+from ..marks import MACHINERY
+
+__trace__ = MACHINERY
 
 if TYPE_CHECKING:
     from .cpu import Cpu

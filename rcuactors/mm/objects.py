@@ -10,6 +10,7 @@ import attrs
 from ..context.memory import FREED, RETIRED
 from ..context.trace import KeptTrace, Origin, site_of
 from ..kernel.debugobjects import Member
+from ..marks import machinery
 
 if TYPE_CHECKING:
     from ..kernel.thread import Thread
@@ -25,7 +26,7 @@ M = TypeVar("M", bound=Member)
 
 @attrs.frozen
 class FreeRecord:
-    """kasan_set_free_info(): who freed, when, and from where. Shared by all that one call freed."""
+    """kasan_set_free_info(): who freed, when, and from where, with KASAN. Shared by all that one call freed."""
 
     who: str
     time_ns: int
@@ -48,8 +49,9 @@ class KObject:
     A new one is made for each allocation, so that a stale pointer is told from a reused address.
 
     `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told
-    as text by `allocated_at`. `members` are the locks, timers, works and the like that lie in it; `free_record` says
-    who freed it, `retired_at` where it was given to kvfree_rcu().
+    as text by `allocated_at`. `members` are the locks, timers, works and the like that lie in it. `freed_by` is the
+    function that freed it, with KASAN a record of who called it; `freed_from` and `retired_from` are where the scenario
+    freed it or gave it to kvfree_rcu(), if it did.
     """
 
     is_vmalloc: ClassVar[bool] = False
@@ -60,7 +62,9 @@ class KObject:
     origin: Origin
     state: int = 0
     members: list[Member] | None = None
-    free_record: FreeRecord | None = None
+    freed_by: FreeRecord | str = ""
+    freed_from: Origin | None = None
+    retired_from: Origin | None = None
     retired_serial: int = attrs.field(init=False)
     retired_ns: int = attrs.field(init=False)
 
@@ -88,10 +92,14 @@ class KObject:
     def history(self) -> list[str]:
         """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""
         lines = [f"object allocated at {self.allocated_at}"]
-        if self.state == RETIRED:
-            lines.append(f"retired at {self.retired_ns} ns")
-        if self.free_record is not None:
-            lines += self.free_record.lines()
+        if self.state == RETIRED or self.retired_from is not None:
+            where = f"{site_of(self.retired_from)}, " if self.retired_from is not None else ""
+            lines.append(f"retired at {where}{self.retired_ns} ns")
+        if isinstance(self.freed_by, FreeRecord):
+            lines += self.freed_by.lines()
+        elif self.freed_by:
+            where = f" at {site_of(self.freed_from)}" if self.freed_from is not None else ""
+            lines.append(f"freed by {self.freed_by}(){where}")
         return lines
 
 
@@ -107,6 +115,7 @@ class VmallocArea(KObject):
     __repr__ = __str__
 
 
+@machinery
 async def members_go(thread: Thread, item: KObject) -> None:
     """slab_free_hook(): what an object has in it goes with it.
 

@@ -13,11 +13,13 @@ import attrs
 
 from ..context import preempt
 from ..context.locks import LockKind
+from ..context.memory import FREED
 from ..context.trace import origin_of
 from ..errors import BadInput
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
 from ..marks import Side, on_side
+from . import wrong_free
 from .gfp import GFP_KERNEL, Gfp
 from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, members_go
 
@@ -121,6 +123,9 @@ class Vmalloc:
         cpu = thread.cpu
         # Page tables are taken down without the lock.
         cpu.clock += system.costs.vfree_ns
+        if item.state == FREED:
+            wrong_free.freed_area(cpu, item)
+            return
         await members_go(thread, item)
         for good in self._observer.freed((item,), "vfree"):
             self._areas -= 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context import splat
-from ..context.memory import Memory
+from ..context.memory import RETIRED, Memory
 from ..context.trace import call_trace
 from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..engine.probe import Access
@@ -213,18 +213,33 @@ class Callbacks:
         """
         system = self.system
         system.debug_objects.used(cpu, head)
-        if not head.queued:
+        if not head.queued and (head.inside is None or head.inside.state != RETIRED):
             return False
-        watched = self.descr.option(system.config)
-        if watched:
-            system.debug_objects.print_object(cpu, self.descr, head, "activate", "active")
-            system.debug_objects.print_object(cpu, self.descr, head, "active_state", "active")
+        if self.queued_twice(cpu, head, f"{self.rules.double_freed_cb}: Double-freed CB {head.name}!!!"):
             head.function = rcu_leak_callback
-        message = f"{self.rules.double_freed_cb}: Double-freed CB {head.name}!!!"
-        text = splat.warning(cpu.judge.scene(cpu), message, "call_rcu", call_trace())
-        by = KERNEL if watched else ORACLE
-        cpu.judge.report(cpu, ViolationKind.DEBUG_OBJECTS, f"WARNING: {message}", text, by)
         return True
+
+    def queued_twice(self, cpu: Cpu, head: RcuHead, message: str) -> bool:
+        """An rcu_head is queued that is queued already: told as debug objects do, with what the caller then says.
+
+        Whether they watch; if not, only the model knows.
+        """
+        debug_objects, judge = self.system.debug_objects, cpu.judge
+        watched = self.descr.option(self.system.config)
+        if watched:
+            debug_objects.print_object(cpu, self.descr, head, "activate", "active")
+            debug_objects.print_object(cpu, self.descr, head, "active_state", "active")
+        text = splat.warning(judge.scene(cpu), message, "call_rcu", call_trace())
+        if head.inside is not None:
+            text += "\n" + "\n".join(head.inside.history())
+        title = f"WARNING: {message}" if watched else f"BUG: double free: {message}"
+        judge.report(cpu, ViolationKind.DOUBLE_FREE, title, text, KERNEL if watched else ORACLE)
+        return watched
+
+    def freed_while_queued(self, cpu: Cpu, memory: Memory) -> None:
+        """An object is freed that kvfree_rcu() has not freed yet: its rcu_head is active."""
+        head = RcuHead(rcu_leak_callback, "rcu_head", inside=memory)
+        self.system.debug_objects.print_object(cpu, self.descr, head, "free", "active", free=True)
 
     async def rcu_core(self, cpu: Cpu) -> None:
         """rcu_core(), the softirq: give callbacks their grace period, ask for it, invoke those whose time has come."""

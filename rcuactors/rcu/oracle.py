@@ -8,6 +8,7 @@ double frees, leaks at the end, and objects retired and never freed are told fro
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
@@ -33,7 +34,7 @@ class Tracked(Protocol):
     state: int
     retired_serial: int
     retired_ns: int
-    free_record: Any
+    freed_by: Any
 
     def history(self) -> Sequence[str]:
         """Who allocated, retired and freed it, as lines."""
@@ -90,10 +91,6 @@ class OracleStatistics:
     sections_entered: int
 
 
-def _no_record(_how: str) -> None:
-    """An oracle by itself keeps no stacks."""
-
-
 class Oracle:
     """The truth about lifetimes in one run."""
 
@@ -103,9 +100,9 @@ class Oracle:
         probes: RcuProbes | None = None,
         access: Probe[[object, Access]] | None = None,
         *,
-        record: Callable[[str], object] = _no_record,
+        record: Callable[[str], object] | None = None,
     ) -> None:
-        """`record` makes a note of who frees now, and how."""
+        """`record` makes a note of who frees now, and how, if somebody wants to know."""
         self._record = record
         self._report = report
         self.probes = probes if probes is not None else RcuProbes()
@@ -114,6 +111,7 @@ class Oracle:
         self._access.told_with(self._told)
         self._serial = 0
         self._open: dict[int, Reader] = {}
+        self._pages: dict[int, str] = {}
         self.live: dict[int, Tracked] = {}
         self.live_bytes = 0
         self.peak_objects = 0
@@ -157,6 +155,11 @@ class Oracle:
         elif reader is not None:
             reader.held[item.address] = item
 
+    def accessed(self, item: Tracked, access: Access) -> None:
+        """A field of the object is read or written."""
+        if self._access.on:
+            self._access(item, access)
+
     # -- objects -----------------------------------------------------------------------------------------------------
 
     def allocated(self, item: Tracked) -> None:
@@ -165,6 +168,14 @@ class Oracle:
         self.live_bytes += item.size
         if self._told.on:
             self.probes.object_allocated(item)
+
+    def page_allocated(self, pfn: int, site: str) -> None:
+        """A scenario has got a page."""
+        self._pages[pfn] = site
+
+    def page_freed(self, pfn: int) -> None:
+        """It gives one back."""
+        self._pages.pop(pfn, None)
 
     def note_peak(self) -> None:
         """Called before anything shrinks: what is live only grows between frees."""
@@ -192,7 +203,7 @@ class Oracle:
         oldest = next(iter(self._open), _NO_READER)
         live = self.live
         good: list[T] = []
-        record = None
+        freed_by = how if self._record is None else self._record(how)
         size = 0
         for item in items:
             if item.state == FREED:
@@ -200,9 +211,7 @@ class Oracle:
                 continue
             if oldest is not _NO_READER and (item.state == LIVE or oldest <= item.retired_serial):
                 self._judge_free(item, how)
-            if record is None:
-                record = self._record(how)
-            item.state, item.free_record = FREED, record
+            item.state, item.freed_by = FREED, freed_by
             size += item.size
             del live[item.address]
             good.append(item)
@@ -248,6 +257,11 @@ class Oracle:
         leaked = [item for item in self.live.values() if item.state == LIVE]
         if lost and machine_idle:
             self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)
+        if self._pages:
+            sites = Counter(self._pages.values())
+            lines = [f"{count} allocated at {site}" for site, count in sites.items()]
+            title = f"BUG: leak: {counted(len(self._pages), 'page')} allocated and never freed"
+            self._report(ViolationKind.LEAK, title, lines)
         if leaked:
             self._summarise(ViolationKind.LEAK, "allocated and never freed", leaked)
 

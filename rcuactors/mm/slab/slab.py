@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from sys import _getframe
 from typing import TYPE_CHECKING, Final
 
@@ -184,8 +184,15 @@ class SlabAllocator(ABC):
 
     # -- allocating and freeing --------------------------------------------------------------------------------------
 
-    async def kmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
-        """kmalloc(): an object of at least `size` bytes, or None."""
+    async def kmalloc(
+        self,
+        thread: Thread,
+        size: int,
+        gfp: Gfp = GFP_KERNEL,
+        *,
+        make: Callable[[int, int, object, Origin], KObject] = KObject,
+    ) -> KObject | None:
+        """kmalloc(): an object of at least `size` bytes, or None. `make` is its type."""
         cache = self._caches.get(size) or self.cache_for(size)
         cpu, ctx = thread.cpu, thread.ctx
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
@@ -209,7 +216,7 @@ class SlabAllocator(ABC):
         if origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
             # One tuple for a loop's million allocations.
             origin = self._origin = origin_of(caller)
-        item = KObject(address, size, slab, origin)
+        item = make(address, size, slab, origin)
         self._observer.allocated(item)
         return item
 
