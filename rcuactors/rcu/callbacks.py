@@ -219,13 +219,13 @@ class Callbacks:
             head.function = rcu_leak_callback
         return True
 
-    def queued_twice(self, cpu: Cpu, head: RcuHead, message: str) -> bool:
+    def queued_twice(self, cpu: Cpu, head: RcuHead, message: str, *, seen: bool = True) -> bool:
         """An rcu_head is queued that is queued already: told as debug objects do, with what the caller then says.
 
-        Whether they watch; if not, only the model knows.
+        Whether they watch, and have `seen` it; if not, only the model knows.
         """
         debug_objects, judge = self.system.debug_objects, cpu.judge
-        watched = self.descr.option(self.system.config)
+        watched = seen and self.descr.option(self.system.config)
         if watched:
             debug_objects.print_object(cpu, self.descr, head, "activate", "active")
             debug_objects.print_object(cpu, self.descr, head, "active_state", "active")
