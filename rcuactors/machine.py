@@ -145,12 +145,7 @@ class Machine:
             latitude=config.latitude and setup.strategy.order.asks_always,
         )
         self.workqueues = Workqueues(self.system)
-        self.oracle = Oracle(
-            self._found,
-            RcuProbes(self.conductor.ended_by),
-            self.conductor.probes.access,
-            record=self._free_record if config.KASAN else None,
-        )
+        self.oracle = self._oracle()
         self.gp = GracePeriodMachine(
             self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled
         )
@@ -176,6 +171,11 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def _oracle(self) -> Oracle:
+        record = self._free_record if self.setup.config.KASAN else None
+        probes = RcuProbes(self.conductor.ended_by)
+        return Oracle(self._found, probes, self.conductor.probes.access, record=record)
 
     def _reporter(self) -> Reporter:
         reported = Probe[[Violation]](self.conductor.ended_by)

@@ -8,7 +8,7 @@ always does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 LIVE: Final = 0
 RETIRED: Final = 1
@@ -21,6 +21,10 @@ class Memory(Protocol):
 
     state: int
     size: int
+
+    def add(self, member: Any) -> None:
+        """Something lies in it from now on."""
+        ...
 
     def history(self) -> Sequence[str]:
         """Lines of a report: who allocated it, who gave it up, who freed it."""

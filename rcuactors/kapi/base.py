@@ -51,9 +51,7 @@ class KernelBase:
         """Put it into the object, if there is one. Raises BadInput for anything else."""
         if inside is not None:
             self._expect_object(inside)
-            member.inside = inside
-            inside.add(member)
-            self._system.debug_objects.members_exist = True
+            self._system.debug_objects.put_in(inside, member)
         return member
 
     @staticmethod

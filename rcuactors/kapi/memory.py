@@ -66,7 +66,7 @@ class Memory(KernelBase):
     def _freeable(self, p: object, *, vmalloc: bool) -> bool:
         """A free of what may be freed so. What may not is reported, and stays."""
         if not isinstance(p, KObject) or p.is_vmalloc != vmalloc:
-            (wrong_free.vfree if vmalloc else wrong_free.kfree)(self._cpu, p)
+            (wrong_free.report_vfree if vmalloc else wrong_free.report_kfree)(self._cpu, p)
             return False
         if p.state:
             if p.state == RETIRED:

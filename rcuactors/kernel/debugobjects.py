@@ -64,7 +64,7 @@ class DebugObjects:
     """The tracker of one machine."""
 
     def __init__(self, config: Config) -> None:
-        """`members_exist` is set by whoever makes the first member: until then no object need be looked through."""
+        """`members_exist` is set with the first member: until then no object need be looked through."""
         self._config = config
         self._descrs: dict[type, Descr] = {}
         self._printed = 0
@@ -73,6 +73,12 @@ class DebugObjects:
     def register(self, kind: type, descr: Descr) -> None:
         """From now on members of this type are of that kind."""
         self._descrs[kind] = descr
+
+    def put_in(self, memory: Memory, member: Member) -> None:
+        """Make something a member of an object."""
+        self.members_exist = True
+        member.inside = memory
+        memory.add(member)
 
     def _kernel_looks(self, descr: Descr) -> bool:
         return descr.option(self._config) and self._printed < _PRINTED

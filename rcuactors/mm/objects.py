@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import attrs
 
@@ -19,9 +19,6 @@ PAGE_SIZE: Final = 4096
 PAGE_OFFSET: Final = 0xFFFF888000000000
 """Start of the direct map on x86-64 with four levels of page tables."""
 VMALLOC_START: Final = 0xFFFFC90000000000
-
-
-M = TypeVar("M", bound=Member)
 
 
 @attrs.frozen
@@ -82,12 +79,11 @@ class KObject:
         """The address of the next member, after those that lie in it already."""
         return self.address + len(self.members or ())
 
-    def add(self, member: M) -> M:
-        """Make it a member."""
+    def add(self, member: Member) -> None:
+        """Something lies in it from now on."""
         if self.members is None:
             self.members = []
         self.members.append(member)
-        return member
 
     def history(self) -> list[str]:
         """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""

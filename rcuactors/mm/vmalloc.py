@@ -117,6 +117,7 @@ class Vmalloc:
             await self._vunmap(cpu.current, item)
 
     async def _vunmap(self, thread: Thread, item: KObject) -> None:
+        """__vunmap(): an area that is not there any more is told and left alone."""
         system = self._system
         cpu = await system.locks.spin_lock(thread, self._lock)
         await system.locks.spin_unlock(cpu, self._lock)
@@ -124,7 +125,7 @@ class Vmalloc:
         # Page tables are taken down without the lock.
         cpu.clock += system.costs.vfree_ns
         if item.state == FREED:
-            wrong_free.freed_area(cpu, item)
+            wrong_free.report_freed_area(cpu, item)
             return
         await members_go(thread, item)
         for good in self._observer.freed((item,), "vfree"):

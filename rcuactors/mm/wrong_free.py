@@ -37,21 +37,21 @@ def _lines(p: object) -> str:
     return "\n".join([f"{p!r} was to be freed", *(p.history() if isinstance(p, KObject) else [])])
 
 
-def kfree(cpu: Cpu, p: object) -> None:
-    """kfree(): virt_to_folio() of an address that is not in the direct map."""
+def report_kfree(cpu: Cpu, p: object) -> None:
+    """What kfree() does: virt_to_folio() of an address that is not in the direct map."""
     descriptor = _VMEMMAP + ((_address(p) - PAGE_OFFSET) >> 12) * _PAGE_DESCRIPTOR + _COMPOUND_HEAD & _WORD
     text = splat.page_fault(cpu.judge.scene(cpu), descriptor, ["kfree", *call_trace()])
     cpu.judge.report(cpu, ViolationKind.WRONG_FREE, text.partition("\n")[0], f"{text}\n{_lines(p)}")
 
 
-def vfree(cpu: Cpu, p: object) -> None:
-    """__vunmap() of an address that is not page-aligned, or has no area."""
+def report_vfree(cpu: Cpu, p: object) -> None:
+    """What __vunmap() says of an address that is not page-aligned, or has no area."""
     what = "bad address" if _address(p) % PAGE_SIZE else "nonexistent vm area"
     _warn(cpu, ViolationKind.WRONG_FREE, what, p)
 
 
-def freed_area(cpu: Cpu, area: KObject) -> None:
-    """__vunmap() of an area that was freed already."""
+def report_freed_area(cpu: Cpu, area: KObject) -> None:
+    """What __vunmap() says of an area that was freed already."""
     _warn(cpu, ViolationKind.DOUBLE_FREE, "nonexistent vm area", area)
 
 

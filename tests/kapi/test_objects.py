@@ -33,8 +33,8 @@ def test_a_field_is_read_and_written_through_the_object() -> None:
 
 
 USES = {
-    "read": lambda k, p: p.value,
-    "write": lambda k, p: setattr(p, "value", 1),
+    "read": lambda _, p: p.value,
+    "write": lambda _, p: setattr(p, "value", 1),
     "rcu_assign_pointer": lambda k, p: k.rcu_assign_pointer(p, "next", None),
     "RCU_INIT_POINTER": lambda k, p: k.RCU_INIT_POINTER(p, "next", None),
     "rcu_replace_pointer": lambda k, p: k.rcu_replace_pointer(p, "next", None),
@@ -167,13 +167,13 @@ def test_a_list_under_rcu(kernel: str) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (lambda k, p: k.struct("bad", state=1), "struct bad: 'state' is a name of the model's own"),
+        (lambda k, _: k.struct("bad", state=1), "struct bad: 'state' is a name of the model's own"),
         (lambda k, p: k.WRITE_ONCE(p, "nothing", 1), "struct foo has no field 'nothing'; it has next, lock"),
         (lambda k, p: k.rcu_assign_pointer(None, "next", p), "None has no fields"),
-        (lambda k, p: setattr(p, "lock", 1), "foo.lock is no value"),
+        (lambda _, p: setattr(p, "lock", 1), "foo.lock is no value"),
         (lambda k, p: k.list_del_rcu(p, p), "is not in the list of"),
-        (lambda k, p: k.timer_setup(test_a_list_under_rcu, inside=3), "inside=3: needs what kmalloc()"),
-        (lambda k, p: k.kmalloc(k.struct("big", 5000, a=1)), "5000 bytes are more than a page"),
+        (lambda k, _: k.timer_setup(test_a_list_under_rcu, inside=3), "inside=3: needs what kmalloc()"),
+        (lambda k, _: k.kmalloc(k.struct("big", 5000, a=1)), "5000 bytes are more than a page"),
     ],
 )
 def test_what_cannot_be_is_said(body: Any, said: str) -> None:
