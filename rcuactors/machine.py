@@ -42,7 +42,7 @@ from .kernel.workqueue import Workqueues, WorkqueueStatistics
 from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
-from .kvfree.rules import PageSource, rules_with
+from .kvfree.rules import EraRules, PageSource, rules_with
 from .mm.objects import FreeRecord
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
@@ -132,20 +132,9 @@ class Machine:
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
-        self.system = System(
-            config=config,
-            rules=rules.kernel,
-            lockdep=rules.lockdep,
-            conductor=self.conductor,
-            judge=self.judge,
-            costs=setup.costs,
-            events=self.events,
-            on_hung=self._hung,
-            migrate=config.migrate and setup.strategy.order.asks_always,
-            latitude=config.latitude and setup.strategy.order.asks_always,
-        )
+        self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
-        self.oracle = self._oracle()
+        self.oracle = self._new_oracle()
         self.gp = GracePeriodMachine(
             self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled
         )
@@ -172,10 +161,27 @@ class Machine:
         if not setup.early_boot:
             self.kvfree.batch_init()
 
-    def _oracle(self) -> Oracle:
+    def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
         probes = RcuProbes(self.conductor.ended_by)
         return Oracle(self._found, probes, self.conductor.probes.access, record=record)
+
+    def _new_system(self, rules: EraRules) -> System:
+        """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
+        setup, config = self.setup, self.setup.config
+        is_open = setup.strategy.order.asks_always
+        return System(
+            config=config,
+            rules=rules.kernel,
+            lockdep=rules.lockdep,
+            conductor=self.conductor,
+            judge=self.judge,
+            costs=setup.costs,
+            events=self.events,
+            on_hung=self._hung,
+            migrate=config.migrate and is_open,
+            latitude=config.latitude and is_open,
+        )
 
     def _reporter(self) -> Reporter:
         reported = Probe[[Violation]](self.conductor.ended_by)
