@@ -70,6 +70,9 @@ class Config:
     DEBUG_OBJECTS_TIMERS: bool = _kconfig(False, "debug objects watch timers and hrtimers")
     DEBUG_OBJECTS_WORK: bool = _kconfig(False, "debug objects watch works")
     DEBUG_OBJECTS_RCU_HEAD: bool = _kconfig(False, "debug objects watch rcu_heads: a second call_rcu() is dropped")
+    slub_debug: bool = _kconfig(
+        False, "booted with slub_debug=FZPU: the slab allocator checks what it is given back, and tells who freed it"
+    )
     migrate: bool = _kconfig(
         False, "threads that are not bound may be moved between CPUs, by strategies that do not obey time"
     )

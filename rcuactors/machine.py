@@ -334,7 +334,12 @@ class Machine:
 
     def _found(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False) -> None:
         """What the oracle found; a kernel with KASAN sees it, too, when freed memory is touched."""
-        if not touches_freed or not self.setup.config.KASAN or not isinstance(self.conductor.running, Cpu):
+        config = self.setup.config
+        if touches_freed and kind is ViolationKind.DOUBLE_FREE and config.slub_debug and not config.KASAN:
+            # object_err() in free_consistency_checks(); the cache's name stands before that.
+            self._report(kind, "BUG kmalloc (Not tainted): Object already free", [title, *lines])
+            return
+        if not touches_freed or not config.KASAN or not isinstance(self.conductor.running, Cpu):
             self._report(kind, title, lines, by=ORACLE)
             return
         what = "use-after-free" if kind is ViolationKind.USE_AFTER_FREE else self.setup.era.rules.mm.kasan_double_free

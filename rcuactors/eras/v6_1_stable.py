@@ -34,7 +34,12 @@ V6_1_STABLE: Final = Era(
         kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(double_freed_cb="rcu: call_rcu()", one_cpu_needs_no_grace_period=False),
-        mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub, kasan_double_free="double-free"),
+        mm=MmRules(
+            page_lists=TriedLock,
+            slab=LocalLockSlub,
+            kasan_double_free="double-free",
+            cache_has_objects=" when called from",
+        ),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,
             drain_ms=5000,

@@ -9,12 +9,11 @@ configuration, and judged there.
 from __future__ import annotations
 
 from .contexts import Contexts
-from .memory import Memory
 from .objects import Objects
 from .percpu import PerCpuVariables
 
 
-class Kernel(Objects, PerCpuVariables, Contexts, Memory):
+class Kernel(Objects, PerCpuVariables, Contexts):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise

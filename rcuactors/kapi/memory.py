@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from sys import _getframe
+from types import FrameType
 from typing import Any, Final
 
 from ..context.memory import RETIRED
@@ -33,15 +34,13 @@ class Memory(KernelBase):
 
     async def kfree(self, p: KObject | None) -> None:
         """Free at once."""
-        if p is not None and self._freeable(p, vmalloc=False):
+        if p is not None and self._freeable(p, _getframe(1), vmalloc=False):
             await self._machine.slab.kfree(self._thread, p)
 
     async def kfree_bulk(self, pointers: Sequence[KObject]) -> None:
         """Free many objects from kmalloc() at once, in one pass."""
-        good = []
-        for p in pointers:
-            if self._freeable(p, vmalloc=False):
-                good.append(p)  # noqa: PERF401  # a comprehension would be a frame between
+        caller = _getframe(1)
+        good = [p for p in pointers if self._freeable(p, caller, vmalloc=False)]
         await self._machine.slab.kfree_bulk(self._thread, good)
 
     def vmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
@@ -50,7 +49,7 @@ class Memory(KernelBase):
 
     async def vfree(self, p: KObject | None) -> None:
         """Free at once; may sleep, and defers itself in interrupts."""
-        if p is not None and self._freeable(p, vmalloc=True):
+        if p is not None and self._freeable(p, _getframe(1), vmalloc=True):
             await self._machine.vmalloc.vfree(self._thread, p)
 
     def kvmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
@@ -60,10 +59,10 @@ class Memory(KernelBase):
 
     async def kvfree(self, p: KObject | None) -> None:
         """Free at once, whichever it is."""
-        if p is not None and self._freeable(p, vmalloc=isinstance(p, VmallocArea)):
+        if p is not None and self._freeable(p, _getframe(1), vmalloc=isinstance(p, VmallocArea)):
             await self._machine.kvfree.kvfree(self._thread, p)
 
-    def _freeable(self, p: object, *, vmalloc: bool) -> bool:
+    def _freeable(self, p: object, caller: FrameType, *, vmalloc: bool) -> bool:
         """A free of what may be freed so. What may not is reported, and stays."""
         if not isinstance(p, KObject) or p.is_vmalloc != vmalloc:
             (wrong_free.report_vfree if vmalloc else wrong_free.report_kfree)(self._cpu, p)
@@ -72,7 +71,7 @@ class Memory(KernelBase):
             if p.state == RETIRED:
                 self._machine.callbacks.freed_while_queued(self._cpu, p)
             return True
-        caller, origin = _getframe(2), self._freed_from
+        origin = self._freed_from
         if origin is None or origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
             # One tuple for a loop's million frees.
             origin = self._freed_from = origin_of(caller)

@@ -16,16 +16,18 @@ from typing import Any, ClassVar, Final, overload
 
 import attrs
 
-from ..context.trace import Origin, origin_of
+from ..context.trace import Origin, caller_site, origin_of
 from ..engine.probe import Access
 from ..errors import BadInput
 from ..machine import Machine
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
-from ..mm.slab.slab import SIZES
+from ..mm.slab import kmem_cache
+from ..mm.slab.slab import SIZES, Cache
 from ..rcu.callbacks import RcuHead, rcu_leak_callback
 from .interrupts import Interrupts
 from .locking import Locking
+from .memory import Memory
 from .rcu import Rcu
 from .threads import Threads
 
@@ -103,6 +105,15 @@ class StructType:
             p.values[name] = made
 
 
+@attrs.frozen(eq=False)
+class KmemCache:
+    """struct kmem_cache as a scenario has it: from kmem_cache_create()."""
+
+    cache: Cache
+    size: int
+    struct: StructType | None
+
+
 def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
     async def _handler() -> None:
         await function(p)
@@ -111,7 +122,7 @@ def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
     return _handler
 
 
-class Objects(Interrupts, Locking, Rcu, Threads):
+class Objects(Interrupts, Locking, Rcu, Threads, Memory):
     """A struct types and their objects."""
 
     def struct(self, name: str, /, size: int = 0, **fields: Any) -> StructType:
@@ -202,6 +213,59 @@ class Objects(Interrupts, Locking, Rcu, Threads):
         if what.size > SIZES[-1]:
             raise BadInput(f"kmalloc(struct {what.name}): {what.size} bytes are more than a page")
         return self._alloc(what, gfp, origin)
+
+    # -- caches --
+
+    def kmem_cache_create(self, name: str, what: int | StructType) -> KmemCache:
+        """kmem_cache_create(): a cache of objects of so many bytes, or of a struct type; at most one page each."""
+        struct = what if isinstance(what, StructType) else None
+        size = what.size if isinstance(what, StructType) else what
+        if not 1 <= size <= SIZES[-1]:
+            raise BadInput(f"kmem_cache_create({name!r}, {size}): needs 1 to {SIZES[-1]} bytes")
+        return KmemCache(self._machine.slab.kmem_cache_create(name, size), size, struct)
+
+    def kmem_cache_alloc(self, cache: KmemCache, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
+        """kmem_cache_alloc(): an object of the cache. One that fails is None, as NULL is returned there."""
+        origin = origin_of(_getframe(1))
+        return self._cache_alloc(cache, gfp, origin)
+
+    async def _cache_alloc(self, cache: KmemCache, gfp: Gfp, origin: Origin) -> Any:
+        self._use_cache(cache)
+        struct = cache.struct
+        make: Any = KObject if struct is None else struct.layout
+        p = await self._machine.slab.kmalloc(self._thread, cache.size, gfp, make=make, cache=cache.cache)
+        if p is not None:
+            p.origin = origin
+            if struct is not None:
+                assert isinstance(p, StructObject)
+                struct.init(p)
+        return p
+
+    async def kmem_cache_free(self, cache: KmemCache, p: KObject | None) -> None:
+        """kmem_cache_free(): an object of another cache is told, and goes back to where it came from."""
+        if p is None:
+            return
+        self._use_cache(cache)
+        if not self._freeable(p, _getframe(1), vmalloc=False):
+            return
+        if kmem_cache.cache_of(p) is not cache.cache:
+            kmem_cache.report_wrong_cache(self._cpu, cache.cache, p)
+        await self._machine.slab.kfree(self._thread, p, "kmem_cache_free")
+
+    async def kmem_cache_destroy(self, cache: KmemCache) -> None:
+        """kmem_cache_destroy(): objects of it that are not freed are told, and then it stays. May sleep."""
+        self._use_cache(cache)
+        if cache.cache.destroyed:
+            return
+        machine = self._machine
+        said = machine.setup.era.rules.mm.cache_has_objects
+        said = f"{said} {caller_site()}" if said else ""
+        live = list(machine.oracle.live.values())
+        await kmem_cache.kmem_cache_destroy(machine.slab, self._thread, cache.cache, live, said)
+
+    def _use_cache(self, cache: KmemCache) -> None:
+        if cache.cache.destroyed:
+            kmem_cache.report_use_after_destroy(self._cpu, cache.cache)
 
     # -- pointers --
 

@@ -74,6 +74,7 @@ class Cache:
     cpus: PerCpu[CpuSlab]
     partial: dict[int, Slab] = attrs.field(factory=dict)
     slabs: int = 0
+    destroyed: bool = False
 
     @property
     def per_slab(self) -> int:
@@ -83,7 +84,7 @@ class Cache:
 
 @attrs.frozen(kw_only=True)
 class SlabStatistics:
-    """The kmalloc caches.
+    """The slab caches.
 
     * `caches` (caches): that were used.
     * `slabs` (pages): that they have, a page each.
@@ -109,6 +110,7 @@ class SlabAllocator(ABC):
         self._pages = pages
         self._observer = observer
         self._caches: dict[int, Cache] = {}
+        self._own: list[Cache] = []
         self._conductor = system.conductor
         self._kmalloc_ns = system.costs.kmalloc_ns
         self.sheaves = rules.sheaves(system, self) if rules.sheaves is not None else None
@@ -160,16 +162,36 @@ class SlabAllocator(ABC):
             bucket = SIZES[bisect_left(SIZES, size)]
             cache = self._caches.get(bucket)
             if cache is None:
-                lock = self._system.lock_factory.make("&n->list_lock", self._list_lock_kind())
-                cache = self._caches[bucket] = Cache(
-                    f"kmalloc-{bucket}", bucket, lock, PerCpu(self._new_cpu_slab, self._system.masks)
-                )
+                cache = self._caches[bucket] = self._new_cache(f"kmalloc-{bucket}", bucket)
             self._caches[size] = cache
         return cache
 
+    def _new_cache(self, name: str, size: int) -> Cache:
+        lock = self._system.lock_factory.make("&n->list_lock", self._list_lock_kind())
+        return Cache(name, size, lock, PerCpu(self._new_cpu_slab, self._system.masks))
+
+    def kmem_cache_create(self, name: str, size: int) -> Cache:
+        """kmem_cache_create(): a cache of objects of `size` bytes, at most a page, rounded up to words."""
+        cache = self._new_cache(name, -(-size // 8) * 8)
+        self._own.append(cache)
+        return cache
+
+    async def shutdown_cache(self, thread: Thread, cache: Cache) -> None:
+        """shutdown_cache(): of a cache without objects; all its slabs go."""
+        slabs = dict(cache.partial)
+        for _, mine in cache.cpus.touched():
+            for slab in [*([mine.slab] if mine.slab is not None else []), *mine.partial]:
+                slabs[slab.pfn] = slab
+            mine.slab, mine.free, mine.partial = None, [], []
+        cache.partial.clear()
+        cache.destroyed, cache.slabs = True, 0
+        self._own.remove(cache)
+        for slab in slabs.values():
+            await self._pages.free_page(thread, slab.pfn)
+
     def caches(self) -> list[Cache]:
         """Those that were used so far, by size."""
-        return sorted(set(self._caches.values()), key=lambda cache: cache.size)
+        return [*sorted(set(self._caches.values()), key=lambda cache: cache.size), *self._own]
 
     def statistics(self) -> SlabStatistics:
         """Their figures, as they are now."""
@@ -191,9 +213,10 @@ class SlabAllocator(ABC):
         gfp: Gfp = GFP_KERNEL,
         *,
         make: Callable[[int, int, object, Origin], KObject] = KObject,
+        cache: Cache | None = None,
     ) -> KObject | None:
-        """kmalloc(): an object of at least `size` bytes, or None. `make` is its type."""
-        cache = self._caches.get(size) or self.cache_for(size)
+        """kmalloc(): an object of at least `size` bytes, or None. `make` is its type; `cache` if it is its own."""
+        cache = cache or self._caches.get(size) or self.cache_for(size)
         cpu, ctx = thread.cpu, thread.ctx
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
             # Else it would find nothing; this saves the call.
