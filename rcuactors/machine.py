@@ -274,7 +274,7 @@ class Machine:
             if stuck or locked:
                 lines = describe_stuck(self.system)
                 title = f"DEADLOCK: nothing can run; {counted(len(lines), 'thread waits', 'threads wait')}"
-                self._report(ViolationKind.DEADLOCK, title, lines)
+                self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
             self.oracle.end_of_run(machine_idle=not stuck and not locked)
         except Exception as error:
             self.conductor.finish(error)
@@ -291,7 +291,7 @@ class Machine:
         self._report(ViolationKind.RCU_STALL, title, lines)
         if hopeless:
             stuck = describe_stuck(self.system)
-            self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck)
+            self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck, ORACLE)
             self.conductor.finish()
 
     # -- what runs now -----------------------------------------------------------------------------------------------

@@ -78,6 +78,8 @@ class LockMaking(KernelBase):
     def lock_init(self, lock: Lock) -> None:
         """spin_lock_init(), mutex_init() and the like on a lock that exists: reported if it is held."""
         _is_lock(lock)
+        if lock.inside is not None:
+            self._cpu.judge.used(self._cpu, lock.inside, lock.name)
         self._system.lockdep.check_no_locks_freed(self._cpu, lock.address, 1)
 
     def this_rq_lock(self) -> Lock:
