@@ -77,6 +77,15 @@ class Config:
     )
     page_owner: bool = _kconfig(False, "who allocates or frees a page leaves a stack in the stack depot")
     KASAN: bool = _kconfig(False, "pages are poisoned while they are free, and a use of one that is so is reported")
+    DEBUG_OBJECTS_FREE: bool = _kconfig(
+        False, "freed memory is searched for active timers, works and rcu_heads, of the kinds that are switched on"
+    )
+    DEBUG_OBJECTS_TIMERS: bool = _kconfig(False, "debug objects watch timers and hrtimers")
+    DEBUG_OBJECTS_WORK: bool = _kconfig(False, "debug objects watch works")
+    DEBUG_OBJECTS_RCU_HEAD: bool = _kconfig(False, "debug objects watch rcu_heads: a second call_rcu() is dropped")
+    slub_debug: bool = _kconfig(
+        False, "booted with slub_debug=FZPU: the slab allocator checks what it is given back, and tells who freed it"
+    )
     migrate: bool = _kconfig(
         False, "threads that are not bound may be moved between CPUs, by strategies that do not obey time"
     )

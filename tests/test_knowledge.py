@@ -48,6 +48,10 @@ WORDS = {
     "PREEMPT_RT": "a configuration symbol",
     "rcu_callback": "the kernel's event",
     "irq_work": "the interrupt's name in /proc and in events",
+    "kernel": "who prints a report",
+    "timer_list": "the type in C",
+    "work_struct": "the type in C",
+    "rcu_head": "the type in C",
 }
 
 # Modules that compare names from frames all the same, and why.

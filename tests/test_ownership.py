@@ -49,6 +49,11 @@ ALLOWED = (
         frozenset({"kernel", "mm"}),
         frozenset({"owner"}),
     ),
+    Allowed(
+        "from where in a scenario an object was allocated, given up or freed is known where the scenario calls",
+        frozenset({"kapi"}),
+        frozenset({"origin", "retired_from", "freed_from"}),
+    ),
     Allowed("__set_current_state() is the thread's own", frozenset({"kapi"}), frozenset({"state"})),
     Allowed(
         "a design counts in the figures of kvfree_rcu() what it does in its place",

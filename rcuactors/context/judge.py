@@ -14,14 +14,16 @@ import attrs
 
 from ..config import Config
 from . import preempt, splat
+from .memory import FREED, RETIRED
 from .splat import Ident, LockTracking, Scene, SleepCheck
 from .trace import call_trace, caller_site, scenario_line
-from .violation import KernelBug, Reporter, Violation, ViolationKind
+from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
     from .context import Context
     from .locks import Lock
+    from .memory import Memory
     from .processor import Processor
 
 _ONE_SECOND_NS = 1_000_000_000
@@ -62,7 +64,13 @@ class Judge:
         return Scene(ctx=ctx or cpu.ctx, cpu_id=cpu.cpu_id, ident=self.ident, numbers=self.numbers, tracking=tracking)
 
     def _violation(
-        self, cpu: Processor, kind: ViolationKind, title: str, text: str, trace: Sequence[str] | None = None
+        self,
+        cpu: Processor,
+        kind: ViolationKind,
+        title: str,
+        text: str,
+        trace: Sequence[str] | None = None,
+        by: str = KERNEL,
     ) -> Violation:
         ctx = cpu.ctx
         shown = tuple(trace if trace is not None else call_trace())
@@ -82,11 +90,12 @@ class Judge:
             else (),
             preempt_disabled_at=ctx.preempt_disabled_at if ctx.preempt_count else "",
             irqs_disabled_at=ctx.irqs_disabled_at if ctx.irqs_disabled else "",
+            by=by,
         )
 
-    def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> Violation:
+    def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str, by: str = KERNEL) -> Violation:
         """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn."""
-        violation = self._violation(cpu, kind, title, text)
+        violation = self._violation(cpu, kind, title, text, by=by)
         self.reporter.report(violation)
         return violation
 
@@ -125,6 +134,30 @@ class Judge:
             return False
         self._warned.add(said)
         return True
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def used(self, cpu: Processor, memory: Memory, what: str) -> None:
+        """Something that lies in `memory` is used, or the memory itself: reported when that is free."""
+        if memory.state == FREED:
+            self._use_after_free(cpu, memory, f"{what} in {memory} after it was freed", kasan=self.config.KASAN)
+
+    def used_unprotected(self, cpu: Processor, memory: Memory, what: str) -> None:
+        """The same where nothing else keeps the memory alive: it may be free if it was given to kvfree_rcu()."""
+        ctx = cpu.ctx
+        protected = ctx.rcu_nesting or ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_disable_cnt
+        if memory.state == RETIRED and not protected:
+            said = f"{what} in {memory}, which was given to kvfree_rcu() and which no reader keeps any more"
+            self._use_after_free(cpu, memory, said, kasan=False)
+        else:
+            self.used(cpu, memory, what)
+
+    def _use_after_free(self, cpu: Processor, memory: Memory, said: str, *, kasan: bool) -> None:
+        """kasan_report(), with KASAN: then the title is the kernel's. Without it the kernel is silent."""
+        trace = call_trace()
+        title = f"BUG: KASAN: use-after-free in {trace[0]}" if kasan else f"BUG: use-after-free: use of {said}"
+        text = splat.use_after_free(self.scene(cpu), title, f"use of {said}", memory.history(), trace)
+        self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text, by=KERNEL if kasan else ORACLE)
 
     # -- the scheduler's and RCU's checks ----------------------------------------------------------------------------
 

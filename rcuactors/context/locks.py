@@ -18,6 +18,7 @@ from .waittype import WaitType
 
 if TYPE_CHECKING:
     from .lockdep.graph import Edge
+    from .memory import Memory
     from .processor import Sleeper
     from .trace import KeptTrace
 
@@ -104,6 +105,8 @@ class Lock:
     waiting_readers: list[Sleeper] = attrs.field(factory=list)
     classes: dict[int, LockClass] = attrs.field(factory=dict)
     """The classes of the nesting subclasses used so far, shared by the locks of one class."""
+    inside: Memory | None = None
+    """The object that it is a member of."""
 
     @property
     def name(self) -> str:

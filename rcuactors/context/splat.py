@@ -183,6 +183,37 @@ def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
     )
 
 
+def use_after_free(scene: Scene, title: str, said: str, history: Sequence[str], trace: Sequence[str]) -> str:
+    """print_report() (mm/kasan/report.c): what, who, and the life of the object."""
+    return "\n".join(
+        [
+            "=" * 66,
+            title,
+            f"{said}, by task {scene.who}",
+            "",
+            *stack(scene, trace),
+            "",
+            *history,
+            "=" * 66,
+        ]
+    )
+
+
+def page_fault(scene: Scene, address: int, trace: Sequence[str]) -> str:
+    """The same at an address at which nothing is mapped."""
+    return "\n".join(
+        [
+            f"BUG: unable to handle page fault for address: {address:016x}",
+            "#PF: supervisor read access in kernel mode",
+            "#PF: error_code(0x0000) - not-present page",
+            "PGD 0",
+            "Oops: 0000 [#1] SMP NOPTI",
+            *stack(scene, trace),
+            f"RIP: 0010:{trace[0] if trace else '?'}",
+        ]
+    )
+
+
 def suspicious_rcu(scene: Scene, where: str, message: str, scheduler_active: int, trace: Sequence[str]) -> str:
     """lockdep_rcu_suspicious()."""
     return "\n".join(

@@ -43,13 +43,19 @@ V6_1_STABLE: Final = Era(
         ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(
+            double_freed_cb="rcu: call_rcu()",
             one_cpu_needs_no_grace_period=False,
             deboosting_needs_irq_work=True,
             deferral_ends_with_report=True,
             stall_names_online_cpus=True,
         ),
         mm=MmRules(
-            page_lists=TriedLock, reserves=alloc_reserves, vmalloc_failure=failed_to_allocate, slab=LocalLockSlub
+            page_lists=TriedLock,
+            reserves=alloc_reserves,
+            vmalloc_failure=failed_to_allocate,
+            slab=LocalLockSlub,
+            kasan_double_free="double-free",
+            cache_has_objects=" when called from",
         ),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,

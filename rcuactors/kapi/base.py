@@ -6,11 +6,14 @@ Each function asks anew which CPU that is: between two calls its thread may have
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
+from ..kernel.debugobjects import Member
 from ..kernel.thread import Thread
 from ..machine import Machine
+from ..mm.objects import KObject
 
 Action = Callable[[], Awaitable[None]]
 """A scenario's function that runs elsewhere: a handler, a work, a callback."""
@@ -32,6 +35,9 @@ def not_negative(what: str, value: int) -> int:
     return value
 
 
+M = TypeVar("M", bound=Member)
+
+
 class KernelBase:
     """Holds the machine."""
 
@@ -40,6 +46,18 @@ class KernelBase:
         self._system = machine.system
         self._conductor = machine.conductor
         self._locks = machine.system.locks
+
+    def _member(self, inside: KObject | None, member: M) -> M:
+        """Put it into the object, if there is one. Raises BadInput for anything else."""
+        if inside is not None:
+            self._expect_object(inside)
+            self._system.debug_objects.put_in(inside, member)
+        return member
+
+    @staticmethod
+    def _expect_object(inside: object) -> None:
+        if not isinstance(inside, KObject):
+            raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc() or kvmalloc() returned")
 
     @property
     def machine(self) -> Machine:

@@ -9,11 +9,16 @@ from ..kernel.messages import HardIrq, Nmi
 from ..kernel.time.hrtimer import Hrtimer
 from ..kernel.time.timer import Timer
 from ..kernel.workqueue import DelayedWork, Work, Workqueue
+from ..mm.objects import KObject
 from .base import Action, KernelBase, handler_of, not_negative
 
 
 class Interrupts(KernelBase):
-    """How a scenario gets into interrupt context, and how it queues work."""
+    """How a scenario gets into interrupt context, and how it queues work.
+
+    `inside` makes what is initialised a member of an object from kmalloc() or vmalloc(). Freeing that while it is
+    active is reported, and so is everything that is done with it when the object is free.
+    """
 
     async def raise_irq(
         self, handler: Action, *, cpu: int | None = None, line: str = "irq", threadable: bool = False
@@ -36,9 +41,11 @@ class Interrupts(KernelBase):
         target.post_nmi(Nmi(sender=me.name, time_ns=me.clock, handler=handler_of(handler)))
         await me.current.spend(self._system.costs.ipi_ns)
 
-    def irq_work(self, function: Action, *, hard: bool = False, name: str = "") -> IrqWork:
+    def irq_work(
+        self, function: Action, *, hard: bool = False, name: str = "", inside: KObject | None = None
+    ) -> IrqWork:
         """init_irq_work(); `hard` is IRQ_WORK_HARD_IRQ: hardirq even on PREEMPT_RT."""
-        return IrqWork(name or function.__name__, handler_of(function), hard=hard)
+        return self._member(inside, IrqWork(name or function.__name__, handler_of(function), hard=hard))
 
     async def irq_work_queue(self, work: IrqWork) -> bool:
         """irq_work_queue(): run it on this CPU as soon as interrupts are on. False when it is pending already."""
@@ -62,7 +69,15 @@ class Interrupts(KernelBase):
 
     # -- timers --
 
-    def hrtimer(self, function: Action, *, hard: bool = False, soft: bool = False, name: str = "") -> Hrtimer:
+    def hrtimer(
+        self,
+        function: Action,
+        *,
+        hard: bool = False,
+        soft: bool = False,
+        name: str = "",
+        inside: KObject | None = None,
+    ) -> Hrtimer:
         """hrtimer_init(); the timer does not repeat.
 
         `hard` is HRTIMER_MODE_HARD: hardirq even on PREEMPT_RT. `soft` is HRTIMER_MODE_SOFT: softirq everywhere. Raises
@@ -75,15 +90,15 @@ class Interrupts(KernelBase):
             await function()
             return None
 
-        return Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft)
+        return self._member(inside, Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft))
 
     async def hrtimer_start(self, timer: Hrtimer, delay_ns: int) -> None:
         """hrtimer_start(HRTIMER_MODE_REL): only enqueues, legal under the scheduler's locks."""
         await self._system.hrtimers.hrtimer_start(self._cpu, timer, delay_ns)
 
-    def timer_setup(self, function: Action, *, name: str = "") -> Timer:
+    def timer_setup(self, function: Action, *, name: str = "", inside: KObject | None = None) -> Timer:
         """timer_setup(): a timer of the wheel, whose function runs in softirq context."""
-        return Timer(name or function.__name__, handler_of(function))
+        return self._member(inside, Timer(name or function.__name__, handler_of(function)))
 
     async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:
         """mod_timer(): have it expire in `delay_jiffies` or later, on this CPU. Whether it was pending."""
@@ -105,13 +120,16 @@ class Interrupts(KernelBase):
         """The workqueue of high-priority workers."""
         return self._machine.workqueues.system_highpri_wq
 
-    def work(self, function: Action, *, name: str = "") -> Work:
+    def work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> Work:
         """INIT_WORK(): a work that runs the function on a worker."""
-        return Work(name or function.__name__, handler_of(function))
+        return self._member(inside, Work(name or function.__name__, handler_of(function)))
 
-    def delayed_work(self, function: Action, *, name: str = "") -> DelayedWork:
+    def delayed_work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> DelayedWork:
         """INIT_DELAYED_WORK(): a work, and the timer that queues it."""
-        return self._machine.workqueues.new_delayed_work(name or function.__name__, handler_of(function))
+        dwork = self._machine.workqueues.new_delayed_work(name or function.__name__, handler_of(function))
+        self._member(inside, dwork.work)
+        self._member(inside, dwork.timer)
+        return dwork
 
     async def queue_work(self, workqueue: Workqueue, work: Work) -> bool:
         """queue_work(): takes the pool's lock and those of a wake-up. False when the work is pending already."""

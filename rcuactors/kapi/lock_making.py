@@ -54,15 +54,16 @@ class LockMaking(KernelBase):
     """Locks of each type.
 
     Two locks of the same name and type are of one lockdep class. `inside` puts the lock into an object from kmalloc()
-    or vmalloc(): freeing that while the lock is held is reported.
+    or vmalloc(): freeing that while the lock is held is reported, and so is everything that is done with the lock when
+    the object is free.
     """
 
     def _make(self, name: str, kind: LockKind, inside: KObject | None) -> Lock:
         if inside is None:
             return self._system.lock_factory.make(name, kind)
-        if not isinstance(inside, KObject):
-            raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc() or kvmalloc() returned")
-        return self._system.lock_factory.make(name, kind, address=inside.place_for_lock())
+        self._expect_object(inside)
+        lock = self._system.lock_factory.make(name, kind, address=inside.place_for_member())
+        return self._member(inside, lock)
 
     def raw_spinlock(self, name: str, *, inside: KObject | None = None) -> Lock:
         """DEFINE_RAW_SPINLOCK(name)."""
@@ -99,6 +100,8 @@ class LockMaking(KernelBase):
     def lock_init(self, lock: Lock) -> None:
         """spin_lock_init(), mutex_init() and the like on a lock that exists: reported if it is held."""
         is_lock(lock)
+        if lock.inside is not None:
+            self._cpu.judge.used(self._cpu, lock.inside, lock.name)
         self._system.lockdep.check_no_locks_freed(self._cpu, lock.address, 1)
 
     def this_rq_lock(self) -> Lock:

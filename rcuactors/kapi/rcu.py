@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from sys import _getframe
+from types import FrameType
 from typing import Any, TypeVar
 
-from ..context.trace import caller_site
+from ..context.memory import LIVE
+from ..context.trace import Origin, caller_site, origin_of
+from ..errors import BadInput
 from ..kernel.cpu import Cpu
 from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
+from ..rcu.data import RcuHead
 from ..rcu.rcu_barrier import rcu_barrier
 from ..rcu.synchronize_rcu import synchronize_rcu
 from .base import Action, KernelBase, handler_of
@@ -23,6 +28,8 @@ async def _nothing() -> None:
 
 class Rcu(KernelBase):
     """Read-side sections, grace periods, kvfree_rcu() (include/linux/rcupdate.h)."""
+
+    _retired_from: Origin | None = None
 
     def rcu_read_lock(self) -> None:
         """Enter a read-side section; nests, never waits."""
@@ -141,19 +148,59 @@ class Rcu(KernelBase):
         called from any context but NMI. Without it, the one-argument form, for objects that have no rcu_head: it may
         sleep. NULL is ignored. Raises TypeError for anything that is no object.
         """
+        return self._kvfree_rcu(p, rhf, _getframe(1))
+
+    def _kvfree_rcu(self, p: KObject | None, rhf: str | None, caller: FrameType) -> Coroutine[Any, Any, None]:
         if p is None:
             return _nothing()
         if not isinstance(p, KObject):
             raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
+        if p.members and rhf is not None and self._queued_by_call_rcu(p, rhf):
+            return _nothing()
+        if p.state == LIVE:
+            origin = self._retired_from
+            if origin is None or origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
+                # One tuple for a loop's million calls.
+                origin = self._retired_from = origin_of(caller)
+            p.retired_from = origin
         return self._machine.kvfree.kvfree_call_rcu(self._thread, p, head=rhf is not None)
+
+    def _queued_by_call_rcu(self, p: KObject, rhf: str) -> bool:
+        """The object's rcu_head waits for its callback: that is told. Whether debug objects drop the second queueing.
+
+        kvfree_call_rcu() shows them the object's address, call_rcu() the head's: the same where the head comes first.
+        """
+        head = getattr(p, rhf, None)
+        if not isinstance(head, RcuHead) or not head.queued:
+            return False
+        first = next(iter(getattr(p, "values", ())), "") == rhf
+        message = f"kvfree_call_rcu(): Double-freed call. rcu_head {p.address:016x}"
+        return self._machine.callbacks.queued_twice(self._cpu, head, message, seen=first)
 
     def kfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """The same by its older name."""
-        return self.kvfree_rcu(p, rhf)
+        return self._kvfree_rcu(p, rhf, _getframe(1))
 
-    async def call_rcu(self, function: Action, *, name: str = "") -> None:
-        """Have a function run in softirq context after a grace period."""
-        await self._machine.callbacks.call_rcu(self._cpu, handler_of(function), name or function.__name__)
+    async def call_rcu(
+        self, head: RcuHead | Action, function: Callable[..., Awaitable[None]] | None = None, *, name: str = ""
+    ) -> None:
+        """Have a function run in softirq context after a grace period.
+
+        call_rcu(function), or call_rcu(head, function) with an rcu_head: then the function is called with the object
+        that the head is in, if it is in one.
+        """
+        callbacks = self._machine.callbacks
+        if not isinstance(head, RcuHead):
+            await callbacks.call_rcu(self._cpu, handler_of(head), name or head.__name__)
+            return
+        if function is None:
+            raise BadInput("call_rcu(head, function): the function is missing")
+        called, inside = function, head.inside
+
+        async def _callback(_cpu: Cpu) -> None:
+            await (called() if inside is None else called(inside))
+
+        await callbacks.call_rcu(self._cpu, _callback, name or called.__name__, head)
 
     async def synchronize_rcu(self) -> None:
         """Sleep until a grace period has passed."""

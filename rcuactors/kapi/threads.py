@@ -13,6 +13,7 @@ from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.thread import Thread, ThreadState, Urgency
 from ..kernel.time.timeouts import burn, msleep, sleep_ns
+from ..mm.objects import KObject
 from ..spelling import no_such
 from .base import KernelBase, not_negative
 
@@ -210,9 +211,9 @@ class Threads(KernelBase):
 
     # -- completions --
 
-    def completion(self, name: str = "completion") -> Completion:
-        """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name."""
-        return self._system.new_completion(name)
+    def completion(self, name: str = "completion", *, inside: KObject | None = None) -> Completion:
+        """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name. `inside`: a member of an object."""
+        return self._member(inside, self._system.new_completion(name))
 
     async def complete(self, completion: Completion) -> None:
         """complete(): from any context but NMI."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context.locks import Lock
+from ..context.memory import Memory
 from .thread import ThreadState
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Completion:
     lock: Lock
     done: int = 0
     waiters: deque[Thread] = attrs.field(factory=deque)
+    inside: Memory | None = None
 
 
 async def wait_for_completion(system: System, thread: Thread, completion: Completion) -> None:
@@ -41,6 +43,7 @@ async def wait_for_completion(system: System, thread: Thread, completion: Comple
     Its queue is locked by raw_spin_lock_irq(), so that interrupts are on afterwards, whatever they were.
     """
     thread.cpu.judge.might_sleep(thread.cpu)
+    system.debug_objects.used(thread.cpu, completion)
     cpu, _ = thread.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     while not completion.done:
@@ -51,6 +54,7 @@ async def wait_for_completion(system: System, thread: Thread, completion: Comple
         if thread.state is ThreadState.SLEEPING:
             await thread.sleep(completion.name)
         cpu, _ = thread.local_irq_save()
+        system.debug_objects.used(cpu, completion)
         await system.locks.raw_spin_lock(cpu, completion.lock)
     if completion.done != FOR_ALL:
         completion.done -= 1
@@ -60,6 +64,7 @@ async def wait_for_completion(system: System, thread: Thread, completion: Comple
 
 async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete(): wake one waiter, under the queue's lock."""
+    system.debug_objects.used(cpu, completion)
     flags = cpu.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     if completion.done != FOR_ALL:
@@ -72,6 +77,7 @@ async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
 
 async def complete_all(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete_all(): wake every waiter, and let every later one through."""
+    system.debug_objects.used(cpu, completion)
     flags = cpu.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     completion.done = FOR_ALL

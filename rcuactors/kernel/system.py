@@ -27,6 +27,7 @@ from ..errors import BadInput
 from .completion import Completion
 from .costs import CostModel
 from .cpu import Cpu
+from .debugobjects import DebugObjects
 from .exit import do_exit
 from .hooks import CpuHooks, call_hooks
 from .irq.irq_work import IrqWorks
@@ -101,6 +102,7 @@ class System:
         self.lock_factory = LockFactory()
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
+        self.debug_objects = DebugObjects(config)
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)

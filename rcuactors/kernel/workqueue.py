@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, cast
 import attrs
 
 from ..context.locks import Lock, LockKind
+from ..context.memory import Memory
 from ..engine.device import Device
 from ..marks import machinery, stands_for
 from .balance import check_work
 from .completion import Completion, complete, wait_for_completion
+from .debugobjects import Descr
 from .messages import WakeUp, WorkerSleeping, WorkQueued
 from .percpu import PerCpu
 from .thread import Thread, ThreadState, Urgency
@@ -48,6 +50,14 @@ class Work:
     pool: Pool | None = None
     """Where it was queued last."""
     flushers: list[Completion] = attrs.field(factory=list)
+    inside: Memory | None = None
+
+    def queued(self) -> bool:
+        """On a pool's list, or behind the work that a worker has to finish first."""
+        if not self.pending or self.pool is None:
+            return False
+        lists = (self.pool.worklist, *(worker.scheduled for worker in self.pool.workers))
+        return any(work is self for waiting in lists for work, _ in waiting)
 
 
 @attrs.define(eq=False)
@@ -138,6 +148,22 @@ class Workqueues:
         system.add_device(self.manager)
         system.hooks.on_switch.append(self._worker_sleeping)
         self.executed = 0
+        system.debug_objects.register(
+            Work,
+            Descr(
+                name="work_struct",
+                option=lambda config: config.DEBUG_OBJECTS_WORK,
+                active=lambda work: work.queued(),
+                hint=lambda work: work.name,
+                fixup_free=self._work_fixup_free,
+            ),
+        )
+
+    async def _work_fixup_free(self, thread: Thread, work: Work) -> None:
+        """work_fixup_free(): cancel_work_sync(), which may sleep and says so."""
+        thread.cpu.judge.might_sleep(thread.cpu)
+        await self._take_off_list(thread.cpu, work)
+        work.pending = False
 
     def statistics(self) -> WorkqueueStatistics:
         """Their figures, as they are now."""
@@ -169,6 +195,8 @@ class Workqueues:
 
     async def queue_work(self, cpu: Cpu, workqueue: Workqueue, work: Work) -> bool:
         """queue_work() on this CPU; False when the work is pending already."""
+        if work.inside is not None:
+            self._system.debug_objects.used(cpu, work, "activate")
         flags = cpu.local_irq_save()
         fresh = not work.pending
         if fresh:
@@ -213,6 +241,8 @@ class Workqueues:
         self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, *, on: Cpu | None = None
     ) -> bool:
         """queue_delayed_work(): a zero delay queues at once, any other takes the timer base's lock only."""
+        if dwork.work.inside is not None:
+            self._system.debug_objects.used(cpu, dwork.work)
         flags = cpu.local_irq_save()
         fresh = not dwork.work.pending
         if fresh:
@@ -227,6 +257,8 @@ class Workqueues:
 
     async def mod_delayed_work(self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
         """mod_delayed_work(): the delay begins anew, whether it is pending or not; whether it was."""
+        if dwork.work.inside is not None:
+            self._system.debug_objects.used(cpu, dwork.work)
         flags = cpu.local_irq_save()
         was_pending = dwork.work.pending
         if was_pending:
@@ -237,14 +269,19 @@ class Workqueues:
 
     async def _try_to_grab_pending(self, cpu: Cpu, dwork: DelayedWork) -> None:
         """try_to_grab_pending(): back from its timer, or from the list of the pool or worker where it waits."""
-        locks, work, pool = self._system.locks, dwork.work, dwork.work.pool
-        if not await self._system.timers.timer_delete(cpu, dwork.timer) and pool is not None:
-            await locks.raw_spin_lock(cpu, pool.lock)
-            for waiting in (pool.worklist, *(worker.scheduled for worker in pool.workers)):
-                for entry in [entry for entry in waiting if entry[0] is work]:
-                    waiting.remove(entry)
-            await locks.raw_spin_unlock(cpu, pool.lock)
-        work.pending = False
+        if not await self._system.timers.timer_delete(cpu, dwork.timer):
+            await self._take_off_list(cpu, dwork.work)
+        dwork.work.pending = False
+
+    async def _take_off_list(self, cpu: Cpu, work: Work) -> None:
+        locks, pool = self._system.locks, work.pool
+        if pool is None:
+            return
+        await locks.raw_spin_lock(cpu, pool.lock)
+        for waiting in (pool.worklist, *(worker.scheduled for worker in pool.workers)):
+            for entry in [entry for entry in waiting if entry[0] is work]:
+                waiting.remove(entry)
+        await locks.raw_spin_unlock(cpu, pool.lock)
 
     def new_delayed_work(self, name: str, function: Function) -> DelayedWork:
         """INIT_DELAYED_WORK()."""
@@ -262,6 +299,7 @@ class Workqueues:
     async def flush_work(self, thread: Thread, work: Work) -> None:
         """flush_work(): sleep until the last queueing of the work has finished."""
         thread.cpu.judge.might_sleep(thread.cpu)
+        self._system.debug_objects.used(thread.cpu, work)
         running = next((worker for worker in self._by_thread.values() if worker.current is work), None)
         if not work.pending and running is None:
             return
@@ -343,6 +381,8 @@ class Workqueues:
     async def _process(self, cpu: Cpu, worker: Worker, work: Work) -> None:
         """process_one_work()."""
         system = self._system
+        if work.inside is not None:
+            system.debug_objects.used(cpu, work, "deactivate")
         if system.events.on:
             system.emit(cpu, "workqueue_execute_start", f"work struct {work.name}: function {work.name}")
         await work.function(cpu)

@@ -38,6 +38,10 @@ class MmRules:
     """How vmalloc() words its failure: of so many bytes had and wanted."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
     """How a CPU's slab is guarded."""
+    kasan_double_free: str = "double-free or invalid-free"
+    """What KASAN calls a second free (mm/kasan/report.c); one of the two words since v5.19."""
+    cache_has_objects: str = ""
+    """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
     zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
     """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
     no_locks: Callable[[], NoLocks] | None = None

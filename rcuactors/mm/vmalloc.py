@@ -14,13 +14,15 @@ import attrs
 
 from ..context import preempt
 from ..context.locks import LockKind
+from ..context.memory import FREED
 from ..context.trace import origin_of
 from ..errors import BadInput
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
 from ..marks import Side, on_side
+from . import wrong_free
 from .gfp import GFP_KERNEL, GFP_NOWARN, Gfp
-from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, check_no_locks_freed
+from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, members_go
 
 __side__ = Side.ALLOCATOR
 
@@ -134,13 +136,17 @@ class Vmalloc:
             await self._vunmap(cpu.current, item)
 
     async def _vunmap(self, thread: Thread, item: KObject) -> None:
+        """__vunmap(): an area that is not there any more is told and left alone."""
         system = self._system
         cpu = await system.locks.spin_lock(thread, self._lock)
         await system.locks.spin_unlock(cpu, self._lock)
         cpu = thread.cpu
         # Page tables are taken down without the lock.
         cpu.clock += system.costs.vfree_ns
-        check_no_locks_freed(cpu, item)
+        if item.state == FREED:
+            wrong_free.report_freed_area(cpu, item)
+            return
+        await members_go(thread, item)
         for good in self._observer.freed((item,), "vfree"):
             self._areas -= 1
             self._area_pages -= len(cast("list[int]", good.home))

@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context import preempt
+from ..context import preempt, splat
 from ..context.locks import RECURSIVE_READ, MapSpec
+from ..context.memory import RETIRED, Memory
+from ..context.trace import call_trace
+from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..context.waittype import WaitType
+from ..kernel.debugobjects import Descr
 from ..kernel.irq.softirq import Softirq
 from . import seq as gp_seq
 from .data import BLIMIT, Callback, RcuHead
@@ -57,6 +61,10 @@ class SchedulerActive(enum.IntEnum):
     RUNNING = 2
 
 
+async def rcu_leak_callback(_cpu: Cpu) -> None:
+    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
+
+
 @attrs.frozen(kw_only=True)
 class CallbackStatistics:
     """The callback lists of all CPUs.
@@ -95,6 +103,13 @@ class Callbacks:
         self.callback_map = system.lock_factory.make_map(RCU_CALLBACK_MAP)
         self.invoked = 0
         self._in_softirq = not system.config.PREEMPT_RT
+        self.descr = Descr(
+            name="rcu_head",
+            option=lambda config: config.DEBUG_OBJECTS_RCU_HEAD,
+            active=lambda head: head.queued,
+            active_state=1,
+        )
+        system.debug_objects.register(RcuHead, self.descr)
         hooks = system.hooks
         hooks.on_tick.append(self.rcu_sched_clock_irq)
         hooks.keep_tick_if(self._needs_tick)
@@ -171,12 +186,19 @@ class Callbacks:
 
     # -- call_rcu ----------------------------------------------------------------------------------------------------
 
-    async def call_rcu(self, cpu: Cpu, function: Callback, name: str) -> None:
+    async def call_rcu(self, cpu: Cpu, function: Callback, name: str, head: RcuHead | None = None) -> None:
         """call_rcu(): queue a callback: interrupts off for a moment, no lock. Legal in any context but NMI."""
+        if head is None:
+            head = RcuHead(function, name)
+        elif self._debug_rcu_head_queue(cpu, head):
+            return
+        else:
+            head.function, head.name, head.seq = function, name, None
+        head.queued = True
         flags = cpu.local_irq_save()
         rdp = self.data[cpu.cpu_id]
         mine = rdp.cblist
-        mine.heads.append(RcuHead(function, name))
+        mine.heads.append(head)
         mine.unassigned += 1
         cpu.clock += self.system.costs.call_rcu_ns
         if self.system.events.on:
@@ -202,6 +224,42 @@ class Callbacks:
             machine.rcu_force_quiescent_state(cpu)
         rdp.n_force_qs_snap = machine.n_force_qs
         rdp.qlen_last_fqs_check = rdp.cblist.n_cbs()
+
+    def _debug_rcu_head_queue(self, cpu: Cpu, head: RcuHead) -> bool:
+        """debug_rcu_head_queue() and what call_rcu() does when it fails: whether the head is queued already.
+
+        With DEBUG_OBJECTS_RCU_HEAD the second call is dropped, and the callback of the first is never invoked
+        (rcu_leak_callback()). Without it the head is put behind all others; the model leaves it where it is.
+        """
+        system = self.system
+        system.debug_objects.used(cpu, head)
+        if not head.queued and (head.inside is None or head.inside.state != RETIRED):
+            return False
+        if self.queued_twice(cpu, head, f"{self.rules.double_freed_cb}: Double-freed CB {head.name}!!!"):
+            head.function = rcu_leak_callback
+        return True
+
+    def queued_twice(self, cpu: Cpu, head: RcuHead, message: str, *, seen: bool = True) -> bool:
+        """An rcu_head is queued that is queued already: told as debug objects do, with what the caller then says.
+
+        Whether they watch, and have `seen` it; if not, only the model knows.
+        """
+        debug_objects, judge = self.system.debug_objects, cpu.judge
+        watched = seen and self.descr.option(self.system.config)
+        if watched:
+            debug_objects.print_object(cpu, self.descr, head, "activate", "active")
+            debug_objects.print_object(cpu, self.descr, head, "active_state", "active")
+        text = splat.warning(judge.scene(cpu), message, "call_rcu", call_trace())
+        if head.inside is not None:
+            text += "\n" + "\n".join(head.inside.history())
+        title = f"WARNING: {message}" if watched else f"BUG: double free: {message}"
+        judge.report(cpu, ViolationKind.DOUBLE_FREE, title, text, KERNEL if watched else ORACLE)
+        return watched
+
+    def freed_while_queued(self, cpu: Cpu, memory: Memory) -> None:
+        """An object is freed that kvfree_rcu() has not freed yet: its rcu_head is active."""
+        head = RcuHead(rcu_leak_callback, "rcu_head", inside=memory)
+        self.system.debug_objects.print_object(cpu, self.descr, head, "free", "active", free=True)
 
     # -- the softirq -------------------------------------------------------------------------------------------------
 
@@ -240,6 +298,9 @@ class Callbacks:
             head = done.popleft()
             count += 1
             cpu.clock += system.costs.callback_ns
+            if head.inside is not None:
+                system.debug_objects.used(cpu, head)
+            head.queued = False
             if system.lockdep.on:
                 system.lockdep.acquire(cpu, self.callback_map, read=RECURSIVE_READ, site="rcu_do_batch")
             await head.function(cpu)

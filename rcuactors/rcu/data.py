@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..context.memory import Memory
 from ..kernel.percpu import PerCpu
 from . import seq as gp_seq
 
@@ -29,11 +30,16 @@ Callback = Callable[["Cpu"], Awaitable[None]]
 
 @attrs.define(eq=False)
 class RcuHead:
-    """struct rcu_head: a callback that waits, and from when on it may run (None: not known yet)."""
+    """struct rcu_head: a callback that waits, and from when on it may run (None: not known yet).
+
+    `queued` is what debug objects know of it: given to call_rcu(), and not invoked.
+    """
 
     function: Callback
     name: str
     seq: int | None = None
+    queued: bool = False
+    inside: Memory | None = None
 
 
 @attrs.define(eq=False)

@@ -10,12 +10,13 @@ frees, leaks at the end, and objects retired and never freed are told from the s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
+from ..context.memory import FREED, LIVE, RETIRED
 from ..context.violation import ViolationKind
 from ..engine.probe import Access, Probe
 from ..marks import MACHINERY
@@ -23,10 +24,6 @@ from ..spelling import counted
 from .probes import RcuProbes
 
 __trace__ = MACHINERY
-
-LIVE: Final = 0
-RETIRED: Final = 1
-FREED: Final = 2
 
 _NO_READER: Final = 1 << 62
 
@@ -39,6 +36,11 @@ class Tracked(Protocol):
     state: int
     retired_serial: int
     retired_ns: int
+    freed_by: Any
+
+    def history(self) -> Sequence[str]:
+        """Who allocated, retired and freed it, as lines."""
+        ...
 
     @property
     def allocated_at(self) -> str:
@@ -50,8 +52,15 @@ class Tracked(Protocol):
 
 T = TypeVar("T", bound=Tracked)
 
-Report = Callable[[ViolationKind, str, list[str]], None]
-"""Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack."""
+
+class Report(Protocol):
+    """Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack.
+
+    `touches_freed`: here and now freed memory is used, which a kernel with KASAN sees, too.
+    """
+
+    def __call__(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False, /) -> None:
+        """Report."""
 
 
 @attrs.define(eq=False)
@@ -107,8 +116,15 @@ class Oracle:
     """The truth about lifetimes in one run."""
 
     def __init__(
-        self, report: Report, probes: RcuProbes | None = None, access: Probe[[object, Access]] | None = None
+        self,
+        report: Report,
+        probes: RcuProbes | None = None,
+        access: Probe[[object, Access]] | None = None,
+        *,
+        record: Callable[[str], object] | None = None,
     ) -> None:
+        """`record` makes a note of who frees now, and how, if somebody wants to know."""
+        self._record = record
         self._report = report
         self.probes = probes if probes is not None else RcuProbes()
         self._access = access if access is not None else Probe()
@@ -119,6 +135,7 @@ class Oracle:
         self._open: dict[int, Reader] = {}
         self._kept: Counter[int] = Counter()
         """Addresses that readers hold or have used, and how many of them."""
+        self._pages: dict[int, str] = {}
         self.live: dict[int, Tracked] = {}
         self.live_bytes = 0
         self.peak_objects = 0
@@ -178,11 +195,16 @@ class Oracle:
         if self._access.on:
             self._access(item, Access.READ)
         if item.state == FREED:
-            self._use_after_free(f"use of {item} after it was freed", item, [])
+            self._use_after_free(f"use of {item} after it was freed", item, [], touches_freed=True)
         elif where is not None:
             if item.address not in where:
                 self._kept[item.address] += 1
             where[item.address] = item
+
+    def accessed(self, item: Tracked, access: Access) -> None:
+        """A field of the object is read or written."""
+        if self._access.on:
+            self._access(item, access)
 
     # -- objects -----------------------------------------------------------------------------------------------------
 
@@ -192,6 +214,14 @@ class Oracle:
         self.live_bytes += item.size
         if self._told.on:
             self.probes.object_allocated(item)
+
+    def page_allocated(self, pfn: int, site: str) -> None:
+        """A scenario has got a page."""
+        self._pages[pfn] = site
+
+    def page_freed(self, pfn: int) -> None:
+        """It gives one back."""
+        self._pages.pop(pfn, None)
 
     def note_peak(self) -> None:
         """Called before anything shrinks: what is live only grows between frees."""
@@ -219,6 +249,7 @@ class Oracle:
         oldest = next(iter(self._open), _NO_READER)
         live, kept = self.live, self._kept
         good: list[T] = []
+        freed_by = how if self._record is None else self._record(how)
         size = 0
         for item in items:
             if item.state == FREED:
@@ -228,7 +259,7 @@ class Oracle:
                 item.address in kept or (item.state == RETIRED and oldest <= item.retired_serial)
             ):
                 self._judge_free(item, how)
-            item.state = FREED
+            item.state, item.freed_by = FREED, freed_by
             size += item.size
             del live[item.address]
             good.append(item)
@@ -251,24 +282,23 @@ class Oracle:
         if holders:
             self._use_after_free(f"{item} freed by {how} under a reader that may hold it", item, holders)
 
-    def _use_after_free(self, what: str, item: Tracked, holders: list[Reader]) -> None:
-        lines = [f"object allocated at {item.allocated_at}"]
-        if item.state == RETIRED:
-            lines.append(f"retired at {item.retired_ns} ns")
+    def _use_after_free(self, what: str, item: Tracked, holders: list[Reader], *, touches_freed: bool = False) -> None:
+        lines = [*item.history()]
         lines += [f"reader {reader.who} entered at {reader.site}" for reader in holders]
-        self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines)
+        self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines, touches_freed)
 
     def _double_free(self, item: Tracked, how: str) -> None:
         self._report(
             ViolationKind.DOUBLE_FREE,
             f"BUG: double free: {item} by {how}",
-            [f"object allocated at {item.allocated_at}"],
+            [*item.history()],
+            True,
         )
 
     def _retired_twice(self, item: Tracked) -> None:
         when = "again" if item.state == RETIRED else "after it was freed"
         title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
-        self._report(ViolationKind.DOUBLE_FREE, title, [f"object allocated at {item.allocated_at}"])
+        self._report(ViolationKind.DOUBLE_FREE, title, [*item.history()])
 
     def end_of_run(self, *, machine_idle: bool) -> None:
         """What is left when nothing moves any more."""
@@ -277,6 +307,11 @@ class Oracle:
         leaked = [item for item in self.live.values() if item.state == LIVE]
         if lost and machine_idle:
             self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)
+        if self._pages:
+            sites = Counter(self._pages.values())
+            lines = [f"{count} allocated at {site}" for site, count in sites.items()]
+            title = f"BUG: leak: {counted(len(self._pages), 'page')} allocated and never freed"
+            self._report(ViolationKind.LEAK, title, lines)
         if leaked:
             self._summarise(ViolationKind.LEAK, "allocated and never freed", leaked)
 

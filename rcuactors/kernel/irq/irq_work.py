@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ...context.memory import Memory
 from ..locking import contention
 from ..messages import Handler, HardIrq
 from ..percpu import PerCpu
@@ -37,6 +38,7 @@ class IrqWork:
     busy: bool = False
     spinners: list[Thread] = attrs.field(factory=list)
     sleepers: list[Thread] = attrs.field(factory=list)
+    inside: Memory | None = None
 
 
 @attrs.define(eq=False)
@@ -59,6 +61,7 @@ class IrqWorks:
 
     async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:
         """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
+        self._system.debug_objects.used(cpu, work)
         if work.pending:
             return False
         cpu.preempt_disable("irq_work_queue")
@@ -135,7 +138,10 @@ class IrqWorks:
             # From here on it may be queued again.
             work.pending = False
             cpu.ctx.irq_config = not work.hard
+            self._system.debug_objects.used(cpu, work)
             await work.function(cpu)
+            # IRQ_WORK_BUSY is cleared behind the function: it must not have freed what the irq_work lies in.
+            self._system.debug_objects.used(cpu, work)
             cpu.ctx.irq_config = False
             if not work.pending:
                 work.busy = False

@@ -95,6 +95,11 @@ class LockOperations:
         elif self.preempt_offset:
             balance.report_underflow(cpu)
 
+    def _touch(self, cpu: Cpu, lock: Lock) -> None:
+        """The lock is used: if it lies in an object, that must not be free."""
+        if lock.inside is not None:
+            self.judge.used(cpu, lock.inside, lock.name)
+
     def _pin(self, thread: Thread) -> Cpu:
         """What an rt spinlock's holder has besides: no migration, a read-side section."""
         cpu = thread.migrate_disable()

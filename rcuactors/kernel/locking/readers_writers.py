@@ -91,6 +91,7 @@ class Locks(SpinningLocks):
             if self.told_preemption.on and self.preempt_offset:
                 self.since.preemption_off(cpu)
         ctx.preempt_count += self.preempt_offset
+        self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), site=site)
         await self._share(thread, lock, mode, lambda: contention.spin(cpu, lock))
@@ -103,7 +104,9 @@ class Locks(SpinningLocks):
 
     async def rt_read_unlock(self, cpu: Cpu, lock: Lock) -> None:
         """rt_read_unlock()."""
-        await self._unshare(cpu.current, lock, pinned=True)
+        thread = cpu.current
+        await self._unshare(thread, lock, pinned=True)
+        cpu = thread.cpu
         if cpu.attention:
             await cpu.point()
 
@@ -129,6 +132,7 @@ class Locks(SpinningLocks):
     def read_trylock(self, cpu: Cpu, lock: Lock) -> bool:
         """read_trylock(), rt_read_trylock()."""
         cpu.clock += self.uncontended_ns
+        self._touch(cpu, lock)
         if not self._may_share(lock, RECURSIVE_READ):
             return False
         site, mode = caller_site(), self._read_mode(cpu)
@@ -172,6 +176,7 @@ class Locks(SpinningLocks):
     def down_read_trylock(self, cpu: Cpu, lock: Lock) -> bool:
         """down_read_trylock()."""
         cpu.clock += self.uncontended_ns
+        self._touch(cpu, lock)
         if not self._may_share(lock, READ):
             return False
         if self.lockdep.on:

@@ -41,6 +41,8 @@ class SpinningLocks(SleepingLocks):
             if self.told_preemption.on and self.preempt_offset:
                 self.since.preemption_off(cpu)
         ctx.preempt_count += self.preempt_offset
+        if lock.inside is not None:
+            self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, subclass=subclass, nest=nest, site=site)
         asked_at = cpu.clock
@@ -48,6 +50,7 @@ class SpinningLocks(SleepingLocks):
             lock.owner = cpu.current
         else:
             await contention.spin(cpu, lock)
+            self._touch(cpu, lock)
         cpu.clock += self.uncontended_ns
         if self.told.on:
             self.since.lock_taken(cpu, lock, cpu.clock - asked_at - self.uncontended_ns)
@@ -57,6 +60,8 @@ class SpinningLocks(SleepingLocks):
     @machinery
     def raw_release(self, cpu: Cpu, lock: Lock) -> None:
         """Let go of a lock and hand it to the first waiter; preemption stays as it is."""
+        if lock.inside is not None:
+            self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.owner is not None:
@@ -77,6 +82,8 @@ class SpinningLocks(SleepingLocks):
     def raw_spin_trylock(self, cpu: Cpu, lock: Lock, site: str = "") -> bool:
         """raw_spin_trylock(): take it if it is free; lockdep does not check the attempt."""
         cpu.clock += self.uncontended_ns
+        if lock.inside is not None:
+            self._touch(cpu, lock)
         if lock.owner is not None or lock.readers:
             return False
         site = site or caller_site()

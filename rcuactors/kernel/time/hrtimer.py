@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...context.locks import Lock, LockKind
+from ...context.memory import Memory
 from ...engine.device import Device
 from ...marks import machinery
+from ..debugobjects import Descr
 from ..irq.softirq import Softirq
 from ..messages import HardIrq, HrtimerArmed, HrtimerCancelled
 from ..percpu import PerCpu
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ...engine.conductor import Conductor
     from ..cpu import Cpu
     from ..system import System
+    from ..thread import Thread
 
 Function = Callable[["Cpu"], Awaitable[int | None]]
 """A timer's handler. It returns the virtual time of its next expiry, or None (HRTIMER_NORESTART)."""
@@ -42,6 +45,7 @@ class Hrtimer:
     soft: bool = False
     ticket: int = 0
     expires_ns: int = 0
+    inside: Memory | None = None
 
     def identity(self) -> str:
         """For decisions: by its name."""
@@ -94,6 +98,27 @@ class Hrtimers:
         self.device = ClockEventDevice(system.conductor, self, index=system.next_actor_index())
         self.started = 0
         self.expired = 0
+        system.debug_objects.register(
+            Hrtimer,
+            Descr(
+                name="hrtimer",
+                option=lambda config: config.DEBUG_OBJECTS_TIMERS,
+                active=self._active,
+                hint=lambda timer: timer.name,
+                fixup_free=self._hrtimer_fixup_free,
+            ),
+        )
+
+    def _active(self, timer: Hrtimer) -> bool:
+        return bool(timer.ticket) or any(timer in base.expired_soft for base in self._bases.values())
+
+    async def _hrtimer_fixup_free(self, thread: Thread, timer: Hrtimer) -> None:
+        """hrtimer_fixup_free(): hrtimer_cancel()."""
+        for cpu_id, base in self._bases.touched():
+            if timer in base.expired_soft:
+                base.expired_soft.remove(timer)
+            if any(queued is timer for _, _, queued in base.queue):
+                self.cancel(thread.cpu.system.cpu(cpu_id), timer)
 
     def _new_base(self, _cpu_id: int) -> _Base:
         make, rt = self._system.lock_factory.make, self._system.config.PREEMPT_RT
@@ -112,6 +137,8 @@ class Hrtimers:
     async def hrtimer_start(self, cpu: Cpu, timer: Hrtimer, delay_ns: int) -> None:
         """hrtimer_start(HRTIMER_MODE_REL) on this CPU; a timer that is queued moves."""
         system, base = self._system, self.base(cpu)
+        if timer.inside is not None:
+            system.debug_objects.used(cpu, timer, "assert_init")
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         self.enqueue(cpu, timer, cpu.clock + delay_ns, late_ns=system.lateness.late_by(timer))
@@ -191,6 +218,8 @@ class Hrtimers:
             self._system.emit(
                 cpu, "hrtimer_expire_entry", f"hrtimer={timer.name} function={timer.name} now={cpu.clock}"
             )
+        if timer.inside is not None:
+            self._system.debug_objects.used(cpu, timer)
         again = await timer.function(cpu)
         if again is not None:
             self.enqueue(cpu, timer, again)

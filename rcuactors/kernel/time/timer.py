@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ...context.locks import Lock, LockKind
+from ...context.memory import Memory
 from .. import balance
+from ..debugobjects import Descr
 from ..percpu import PerCpu
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
     from ..system import System
+    from ..thread import Thread
 
 _SLOTS: Final = 64
 _LEVEL_SHIFT: Final = 3
@@ -59,6 +62,7 @@ class Timer:
     ticket: int = 0
     cpu_id: int = -1
     expires: int = 0
+    inside: Memory | None = None
 
     @property
     def pending(self) -> bool:
@@ -111,6 +115,20 @@ class Timers:
         self._jiffy_ns = system.config.jiffy_ns
         self.started = 0
         self.expired = 0
+        system.debug_objects.register(
+            Timer,
+            Descr(
+                name="timer_list",
+                option=lambda config: config.DEBUG_OBJECTS_TIMERS,
+                active=lambda timer: timer.pending,
+                hint=lambda timer: timer.name,
+                fixup_free=self._timer_fixup_free,
+            ),
+        )
+
+    async def _timer_fixup_free(self, thread: Thread, timer: Timer) -> None:
+        """timer_fixup_free()."""
+        await self.timer_delete(thread.cpu, timer)
 
     def _new_base(self, _cpu_id: int) -> _Base:
         make = self._system.lock_factory.make
@@ -135,6 +153,8 @@ class Timers:
     async def _mod_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu) -> None:
         """__mod_timer(). Takes the timer base's lock, and no other."""
         system, base = self._system, self._bases[on.cpu_id]
+        if timer.inside is not None:
+            system.debug_objects.used(cpu, timer, "assert_init")
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         now = cpu.clock // self._jiffy_ns
@@ -159,6 +179,7 @@ class Timers:
 
     async def timer_delete(self, cpu: Cpu, timer: Timer) -> bool:
         """timer_delete(), which was del_timer(): whether it was pending. Takes the lock of the base it is on."""
+        self._system.debug_objects.used(cpu, timer, "assert_init")
         if not timer.pending:
             return False
         base = self._bases[timer.cpu_id]
@@ -204,6 +225,8 @@ class Timers:
     async def call_timer_fn(self, cpu: Cpu, timer: Timer) -> None:
         """call_timer_fn(): with the timer's lockdep map held, so that whoever waits for the timer is known to."""
         lockdep, count = self._system.lockdep, cpu.ctx.preempt_count
+        if timer.inside is not None:
+            self._system.debug_objects.used(cpu, timer)
         self.expired += 1
         if lockdep.on:
             timer.lockdep_map = timer.lockdep_map or self._system.lock_factory.make(timer.key, LockKind.MAP)

@@ -234,6 +234,9 @@ def test_on_rt_a_contended_refill_sleeps(run_in, context: str, outcome: str) -> 
         await k.kthread_run(holder, cpu=1)
         await k.udelay(100)
         await run_in(k, context, action)
+        while not pages:
+            await k.msleep(1)
+        await k.free_page(pages.pop())
 
     assert run(scenario()(script), V6_1, PREEMPT_RT="y").outcome() == outcome
     assert run(scenario()(script), V6_1).clean
