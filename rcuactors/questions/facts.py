@@ -1,0 +1,181 @@
+"""What the module measured, as facts that can be compared: counts, orders, what was returned; no times.
+
+A fact has a key, which says what was asked, and a value. Where the module measured the same thing several times, the
+values are a set: a kernel that answered now this and now that answered both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ..report.console import Said
+from .words import Question
+
+Facts = dict[str, set[str]]
+Fact = tuple[str, str]
+
+_NOISE: Final = re.compile(r"^(CMD|END|ready|before:|after:|hog:|no such)\b")
+_TIME: Final = re.compile(r"\b\d+ us\b|@\d+")
+_WHO: Final = re.compile(r"\bpid \d+ (?:\S+?)(?=[ ,])")
+_POINTER: Final = re.compile(r"(?<=: )(?:ff[0-9a-f]{14}|a pointer)\b")
+_NUMBER: Final = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b|-\d+\b")
+_JIFFIES: Final = ((1, "less than a jiffy"), (10, "some jiffies"), (100, "tens of jiffies"))
+_BY_COUNT: Final = 10_000
+"""From so many callbacks on rcu_do_batch() looks at the time (qhimark): sizes are the machine's."""
+_WORK_US: Final = 20_000
+_SERIAL: Final = 0.75
+
+
+def _plain(said: Iterable[Said]) -> Iterator[Fact]:
+    """Every line by itself: its words are the key, its numbers are the value."""
+    seen: Counter[str] = Counter()
+    for one in said:
+        text = _POINTER.sub("a pointer", _TIME.sub("", _WHO.sub("", one.text)))
+        text = " ".join(text.split())
+        key = _NUMBER.sub("#", text)
+        seen[key] += 1
+        yield (f"{key} [{seen[key]}]" if seen[key] > 1 else key), text
+        if one.held is not None:
+            yield f"{key}: held", ", ".join(str(lock.name) for lock in one.held) or "nothing"
+
+
+def _outcome(prefix: str, pattern: str) -> Callable[[Iterable[Said]], Iterator[Fact]]:
+    """One fact for all lines that begin so: what the pattern finds in them."""
+    found = re.compile(pattern)
+
+    def facts(said: Iterable[Said]) -> Iterator[Fact]:
+        for one in said:
+            outcome = found.search(one.text) if one.text.startswith(prefix) else None
+            if outcome is not None:
+                yield prefix, outcome[1]
+
+    return facts
+
+
+def _two(said: Iterable[Said]) -> Iterator[Fact]:
+    """a7 v=two: whether one CPU waited for the other."""
+    times = re.compile(r"asked (\d+) got (\d+) left")
+    for one in said:
+        waited = [int(got) - int(asked) > _WORK_US for asked, got in times.findall(one.text)]
+        if waited:
+            yield "A7 two CPUs", "one waits for the other" if any(waited) else "nobody waits"
+        elif not one.text.startswith("A7 cpu"):
+            yield from _plain([one])
+
+
+def _grace_periods(said: Iterable[Said]) -> Iterator[Fact]:
+    """a9: about how many jiffies the usual one took."""
+    took: list[int] = []
+    jiffy = 4000
+    for one in said:
+        head = re.search(r": HZ (\d+), online CPUs (\d+), n (\d+): min \d+ mean (\d+)", one.text)
+        if head is not None:
+            jiffy = 1_000_000 // int(head[1])
+            yield "A9 online CPUs", head[2]
+            yield "A9 n", head[3]
+        elif one.text.startswith("A9 "):
+            took += [int(word) for word in one.text.split()[1:]]
+    if took:
+        median = sorted(took)[len(took) // 2]
+        yield "A9", next((word for most, word in _JIFFIES if median < most * jiffy), "hundreds of jiffies")
+
+
+def _stalled(said: Iterable[Said], seconds: int) -> Iterator[Fact]:
+    """f8: whether synchronize_rcu() waited for as long as the reader lasted."""
+    for one in said:
+        took = re.search(r"synchronize_rcu took (\d+) us", one.text)
+        if took is None:
+            yield from _plain([one])
+        else:
+            waited = int(took[1]) >= seconds * 900_000
+            yield "F8 synchronize_rcu", "waited for the reader" if waited else "did not wait for it"
+
+
+def _batches(said: Iterable[Said]) -> Iterator[Fact]:
+    """batch: how many ran; and below the number at which the time counts, in runs of which sizes."""
+    sizes: list[int] = []
+    total = 0
+    for one in said:
+        head = re.search(r"BATCH n=(\d+) CPU \w+: (\d+) callbacks ran", one.text)
+        if head is not None:
+            total = int(head[1])
+            yield "BATCH callbacks ran", head[2]
+        elif one.text.startswith("BATCH"):
+            sizes += [int(size) for size in re.findall(r" (\d+)\(\w\)@", one.text)]
+    if sizes and total <= _BY_COUNT:
+        yield "BATCH sizes", ", ".join(str(size) for size in dict.fromkeys(sizes))
+    elif sizes:
+        yield "BATCH sizes", "several runs" if len(sizes) > 1 else "one run"
+
+
+def _order(said: Iterable[Said], question: Question) -> Iterator[Fact]:
+    """word: the works, whether they ran beside each other, and on the CPU that queued them."""
+    for one in said:
+        works = [(int(work), int(at), cpu) for work, at, cpu in re.findall(r"(\d)@(\d+)/cpu(\d)", one.text)]
+        if not works:
+            continue
+        starts = sorted(at for _, at, _ in works)
+        how = question.word("how")
+        apart = all(later - at >= _WORK_US * _SERIAL for at, later in zip(starts, starts[1:], strict=False))
+        yield "word works that ran", str(len(works))
+        if how in ("sleep", "spin"):
+            yield "word", "one after the other" if apart else "beside each other"
+        if apart or how != "sleep":
+            yield "word order", " ".join(str(work) for work, _, _ in works)
+        if question.word("wq") in ("own", "hi"):
+            yield "word CPUs", " ".join(sorted({cpu for _, _, cpu in works}))
+
+
+def _without_counts(said: Iterable[Said], *patterns: str) -> Iterator[Fact]:
+    """Every line by itself, without what these patterns match."""
+    for one in said:
+        text = one.text
+        for pattern in patterns:
+            text = re.sub(pattern, "", text)
+        if text.strip():
+            yield from _plain([Said(text, one.held)])
+
+
+def _of(question: Question, said: list[Said]) -> Iterator[Fact]:
+    match question.verb.name:
+        case "a1":
+            return _outcome("A1", r"=> (BEFORE|after)")(said)
+        case "a8":
+            return _outcome("A8", r"=> (BEFORE|after)")(said)
+        case "a4e":
+            return _outcome("A4e", r"=> (did not wait|WAITED)")(said)
+        case "a4d":
+            return _without_counts(said, r"tries \d+: ", r"(?<=returned true )\d+", r"(?<=false )\d+(?= \()")
+        case "a7":
+            return _two(said)
+        case "a9":
+            return _grace_periods(said)
+        case "a10":
+            return _without_counts(said, r"^msleep\(1\) .*")
+        case "f8":
+            return _stalled(said, question.number("s"))
+        case "f9":
+            return _without_counts(said, r"(?<=after )\d+( pages)?", r"gfp 0x[0-9a-f]+")
+        case "batch":
+            return _batches(said)
+        case "word":
+            return _order(said, question)
+    return _plain(said)
+
+
+def facts_of(question: Question, said: Iterable[Said]) -> Facts:
+    """The facts, in the order in which they were said."""
+    lines = [one for one in said if not _NOISE.match(one.text)]
+    facts: Facts = {}
+    for key, value in _of(question, lines):
+        facts.setdefault(key, set()).add(value)
+    return facts
+
+
+def shown(facts: Mapping[str, set[str]]) -> Mapping[str, str]:
+    """The facts as text, each with all its values."""
+    return MappingProxyType({key: " or ".join(sorted(values)) for key, values in facts.items()})
