@@ -13,7 +13,7 @@ from ..context.violation import Violation
 from ..engine.actor import Message
 from ..engine.device import Device
 from ..engine.events import Event
-from ..errors import RcuactorsError
+from ..errors import BadInput, RcuactorsError
 from ..kapi import Kernel
 from ..kernel.cpu import Cpu
 from ..machine import Machine
@@ -100,12 +100,13 @@ class _Watch(Device):
 class _Asked:
     """One question's machine."""
 
-    def __init__(self, command: Command, options: RunOptions, limit_s: float) -> None:
+    def __init__(self, command: Command, options: RunOptions, limit_s: float, *, poison: bool) -> None:
+        self.poison = poison
         self.command = command
         self.question = question = command.question
         self.limit_ns = int(limit_s * 1_000_000_000)
-        self.batches = _Batches()
-        sinks = (self.batches,) if question.verb.name == "batch" else ()
+        self._batches = _Batches()
+        sinks = (self._batches,) if question.verb.name == "batch" else ()
         self.machine = Machine(setup_of(attrs.evolve(options, events=bool(sinks)), options.settings, sinks=sinks))
         self.console: list[str] = []
         self.texts: list[str] = []
@@ -122,7 +123,13 @@ class _Asked:
         else:
             self.ours.append(violation.title)
 
-    def _say(self, line: str) -> None:
+    @property
+    def batches(self) -> int:
+        """How many runs of rcu_do_batch() have ended."""
+        return self._batches.ended
+
+    def say(self, line: str) -> None:
+        """A line for the console."""
         self.console.append(line)
         self.texts.append(line)
 
@@ -130,7 +137,7 @@ class _Asked:
     async def main(self) -> None:
         """init: starts the question's thread, and waits for its end."""
         kernel = Kernel(self.machine)
-        module = Module(kernel, self.command, self._say, self.batches)
+        module = Module(kernel, self.command, self)
         do = DO[self.question.verb.name]
 
         async def job_thr() -> None:
@@ -185,7 +192,8 @@ def ask(
     missing = [*kernel.missing, *(name for name in wanted if name not in field_names())]
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
-    asked = _Asked(command, options_for(kernel, wanted), limit_s if limit_s is not None else _limit_s(question))
+    limit = limit_s if limit_s is not None else _limit_s(question)
+    asked = _Asked(command, options_for(kernel, wanted), limit, poison=kernel.poison)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")
@@ -196,6 +204,8 @@ def ask(
         if found is None:
             return asked.answer(raised=f"TypeError: {error}")
         return asked.answer(not_expressible=f"the API has no {found[1]}= there: {error}")
+    except BadInput as error:
+        return asked.answer(not_expressible=str(error))
     except (RcuactorsError, RuntimeError, AttributeError, AssertionError) as error:
         return asked.answer(raised=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
     return asked.answer()

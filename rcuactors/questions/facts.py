@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -18,9 +19,10 @@ from .words import Question
 Facts = dict[str, set[str]]
 Fact = tuple[str, str]
 
-_NOISE: Final = re.compile(r"^(CMD|END|ready|before:|after:|hog:|no such)\b")
+_NOISE: Final = re.compile(r"^(?:CMD |END |ready |before: |after: |hog: |no such )")
 _TIME: Final = re.compile(r"\b\d+ us\b|@\d+")
-_WHO: Final = re.compile(r"\bpid \d+ (?:\S+?)(?=[ ,])")
+_WHO: Final = re.compile(r"\bpid \d+ \S+?(?=[ ,])")
+_IDLE: Final = re.compile(r"(?P<who>\bpid 0 swapper/\d+ preempt_count )(?P<count>[0-9a-f]+)")
 _POINTER: Final = re.compile(r"(?<=: )(?:ff[0-9a-f]{14}|a pointer)\b")
 _NUMBER: Final = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b|-\d+\b")
 _JIFFIES: Final = ((1, "less than a jiffy"), (10, "some jiffies"), (100, "tens of jiffies"))
@@ -34,7 +36,9 @@ def _plain(said: Iterable[Said]) -> Iterator[Fact]:
     """Every line by itself: its words are the key, its numbers are the value."""
     seen: Counter[str] = Counter()
     for one in said:
-        text = _POINTER.sub("a pointer", _TIME.sub("", _WHO.sub("", one.text)))
+        # The idle thread has a preempt_count of its own: whom an interrupt hits is a matter of the instant.
+        text = _IDLE.sub(lambda found: f"{found['who']}{int(found['count'], 16) - 1:x}", one.text)
+        text = _POINTER.sub("a pointer", _TIME.sub("", _WHO.sub("", text)))
         text = " ".join(text.split())
         key = _NUMBER.sub("#", text)
         seen[key] += 1
@@ -84,21 +88,21 @@ def _grace_periods(said: Iterable[Said]) -> Iterator[Fact]:
         yield "A9", next((word for most, word in _JIFFIES if median < most * jiffy), "hundreds of jiffies")
 
 
-def _stalled(said: Iterable[Said], seconds: int) -> Iterator[Fact]:
+def _stalled(said: Iterable[Said], question: Question) -> Iterator[Fact]:
     """f8: whether synchronize_rcu() waited for as long as the reader lasted."""
     for one in said:
         took = re.search(r"synchronize_rcu took (\d+) us", one.text)
         if took is None:
             yield from _plain([one])
         else:
-            waited = int(took[1]) >= seconds * 900_000
+            waited = int(took[1]) >= question.number("s") * 900_000
             yield "F8 synchronize_rcu", "waited for the reader" if waited else "did not wait for it"
 
 
 def _batches(said: Iterable[Said]) -> Iterator[Fact]:
     """batch: how many ran; and below the number at which the time counts, in runs of which sizes."""
     sizes: list[int] = []
-    total = 0
+    total, by_thread = 0, False
     for one in said:
         head = re.search(r"BATCH n=(\d+) CPU \w+: (\d+) callbacks ran", one.text)
         if head is not None:
@@ -106,7 +110,11 @@ def _batches(said: Iterable[Said]) -> Iterator[Fact]:
             yield "BATCH callbacks ran", head[2]
         elif one.text.startswith("BATCH"):
             sizes += [int(size) for size in re.findall(r" (\d+)\(\w\)@", one.text)]
-    if sizes and total <= _BY_COUNT:
+            by_thread = by_thread or "(r)" in one.text
+    if by_thread:
+        # A thread's runs are no softirqs to count: the module told them apart by time.
+        yield "BATCH sizes", "a thread's"
+    elif sizes and total <= _BY_COUNT:
         yield "BATCH sizes", ", ".join(str(size) for size in dict.fromkeys(sizes))
     elif sizes:
         yield "BATCH sizes", "several runs" if len(sizes) > 1 else "one run"
@@ -120,7 +128,7 @@ def _order(said: Iterable[Said], question: Question) -> Iterator[Fact]:
             continue
         starts = sorted(at for _, at, _ in works)
         how = question.word("how")
-        apart = all(later - at >= _WORK_US * _SERIAL for at, later in zip(starts, starts[1:], strict=False))
+        apart = all(later - at >= _WORK_US * _SERIAL for at, later in pairwise(starts))
         yield "word works that ran", str(len(works))
         if how in ("sleep", "spin"):
             yield "word", "one after the other" if apart else "beside each other"
@@ -140,38 +148,30 @@ def _without_counts(said: Iterable[Said], *patterns: str) -> Iterator[Fact]:
             yield from _plain([Said(text, one.held)])
 
 
-def _of(question: Question, said: list[Said]) -> Iterator[Fact]:
-    match question.verb.name:
-        case "a1":
-            return _outcome("A1", r"=> (BEFORE|after)")(said)
-        case "a8":
-            return _outcome("A8", r"=> (BEFORE|after)")(said)
-        case "a4e":
-            return _outcome("A4e", r"=> (did not wait|WAITED)")(said)
-        case "a4d":
-            return _without_counts(said, r"tries \d+: ", r"(?<=returned true )\d+", r"(?<=false )\d+(?= \()")
-        case "a7":
-            return _two(said)
-        case "a9":
-            return _grace_periods(said)
-        case "a10":
-            return _without_counts(said, r"^msleep\(1\) .*")
-        case "f8":
-            return _stalled(said, question.number("s"))
-        case "f9":
-            return _without_counts(said, r"(?<=after )\d+( pages)?", r"gfp 0x[0-9a-f]+")
-        case "batch":
-            return _batches(said)
-        case "word":
-            return _order(said, question)
-    return _plain(said)
+_READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]]]] = MappingProxyType(
+    {
+        "a1": lambda said, _: _outcome("A1", r"=> (BEFORE|after)")(said),
+        "a8": lambda said, _: _outcome("A8", r"=> (BEFORE|after)")(said),
+        "a4d": lambda said, _: _without_counts(said, r"tries \d+: ", r"(?<=true )\d+", r"(?<=false )\d+(?= \()"),
+        "a4e": lambda said, _: _outcome("A4e", r"=> (did not wait|WAITED)")(said),
+        "a7": lambda said, _: _two(said),
+        "a9": lambda said, _: _grace_periods(said),
+        "a10": lambda said, _: _without_counts(said, r"^msleep\(1\) .*"),
+        "f8": _stalled,
+        "f9": lambda said, _: _without_counts(said, r"(?<=after )\d+( pages)?", r"gfp 0x[0-9a-f]+"),
+        "batch": lambda said, _: _batches(said),
+        "word": _order,
+    }
+)
+"""How what a verb said is read, where that is not line by line."""
 
 
 def facts_of(question: Question, said: Iterable[Said]) -> Facts:
     """The facts, in the order in which they were said."""
     lines = [one for one in said if not _NOISE.match(one.text)]
     facts: Facts = {}
-    for key, value in _of(question, lines):
+    read = _READERS.get(question.verb.name)
+    for key, value in read(lines, question) if read is not None else _plain(lines):
         facts.setdefault(key, set()).add(value)
     return facts
 

@@ -24,6 +24,8 @@ class AskedKernel:
     name: str
     about: str
     settings: Mapping[str, str]
+    poison: bool = False
+    """slub_debug=P: freed memory is overwritten, and whoever reads it acts on 0x6b."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -55,7 +57,7 @@ KERNELS: Final[Mapping[str, AskedKernel]] = MappingProxyType(
         kernel.name: kernel
         for kernel in (
             AskedKernel("A", "PREEMPT=y with lockdep and every other check", _A),
-            AskedKernel("AP", "A, booted with slub_debug=FZPU", {**_A, "slub_debug": "y"}),
+            AskedKernel("AP", "A, booted with slub_debug=FZPU", _A, poison=True),
             AskedKernel("R", "PREEMPT_RT=y with lockdep and every other check", {**_A, "PREEMPT_RT": "y"}),
             AskedKernel("N", "PREEMPT=n without lockdep", _N),
             AskedKernel("K", "PREEMPT=y with KASAN, without lockdep", _K),

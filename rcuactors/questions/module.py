@@ -19,10 +19,19 @@ _POLL_US: Final = 10
 Function = Callable[[], Awaitable[None]]
 
 
-class Batches(Protocol):
-    """Tells how many runs of rcu_do_batch() have ended."""
+class Asked(Protocol):
+    """Who asks."""
 
-    ended: int
+    @property
+    def poison(self) -> bool:
+        """Whether freed memory is poisoned."""
+
+    @property
+    def batches(self) -> int:
+        """How many runs of rcu_do_batch() have ended."""
+
+    def say(self, line: str) -> None:
+        """A line for the console."""
 
 
 class NotExpressible(Exception):
@@ -47,12 +56,11 @@ class Api:
 class Module:
     """q.ko: one question on one machine."""
 
-    def __init__(self, kernel: Kernel, command: Command, console: Callable[[str], None], batches: Batches) -> None:
+    def __init__(self, kernel: Kernel, command: Command, asked: Asked) -> None:
         self.kernel = kernel
-        self.batches = batches
         self.k: Any = Api(kernel)
         self.command, self.question = command, command.question
-        self._console = console
+        self.asked = asked
         self.runs = 0
         self.raw = kernel.raw_spinlock("q_raw")
         self.spin, self.spin2 = kernel.spinlock("q_spin"), kernel.spinlock("q_spin2")
@@ -102,7 +110,7 @@ class Module:
 
     def say(self, text: str) -> None:
         """P()."""
-        self._console(f"q: {text}")
+        self.asked.say(f"q: {text}")
 
     def us(self) -> int:
         """US(): microseconds of ktime_get_ns()."""
@@ -137,13 +145,13 @@ class Module:
 
     @machinery
     async def spin_until(self, come: Callable[[], bool], poll_us: int = _POLL_US) -> None:
-        """While (!...) cpu_relax();"""
+        """Spin: while (!...) cpu_relax() in the module."""
         while not come():
             await self.kernel.udelay(poll_us)
 
     @machinery
     async def msleep_until(self, come: Callable[[], bool]) -> None:
-        """While (!...) msleep(1);"""
+        """Sleep: while (!...) msleep(1) in the module."""
         while not come():
             await self.kernel.msleep(1)
 
@@ -169,7 +177,12 @@ class Module:
             f"rcu depth {ctx.rcu_nesting} rcu_read_lock_held {int(held)} bh_held {int(bh)} sched_held {int(sched)}"
         )
         for line in held_locks(machine.judge.scene(cpu)):
-            self._console(line)
+            self.asked.say(line)
+
+    def touched(self) -> None:
+        """Freed memory is used here. Raises NotExpressible where that reads poison."""
+        if self.asked.poison:
+            raise NotExpressible("what a CPU makes of poison in freed memory is not modelled")
 
 
 def returned(value: object, function: str) -> int:

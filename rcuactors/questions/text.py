@@ -59,9 +59,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     ours = _ours(comparison.pairs)
     if ours:
         lines += ["", "What only the model's oracle sees; those kernels were silent:", *ours]
-    return [
-        *lines,
-        "",
-        f"{len(comparison.pairs)} questions: {comparison.agreeing} agree, {len(comparison.differing)} differ, "
-        f"{len(comparison.apart)} not expressible",
-    ]
+    counted = (
+        f"{comparison.agreeing} agree, {len(comparison.differing)} differ, {len(comparison.apart)} not expressible"
+    )
+    return [*lines, "", f"{len(comparison.pairs)} questions: {counted}"]

@@ -80,6 +80,8 @@ def _head(pattern: str, kind: str | Callable[[re.Match[str]], str], *, fatal: bo
     return _Head(re.compile(pattern), kind, fatal)
 
 
+_BUG_AT: Final = "kernel BUG at "
+
 _HEADS: Final = (
     _head(r"^\[ BUG: Invalid wait context \]", "invalid wait context"),
     _head(r"^WARNING: possible circular locking dependency detected", "circular locking dependency"),
@@ -105,7 +107,7 @@ _HEADS: Final = (
     _head(r"^BUG: unable to handle page fault", "page fault", fatal=True),
     _head(r"^BUG: kernel NULL pointer dereference", "NULL pointer dereference", fatal=True),
     _head(r"^general protection fault", "general protection fault", fatal=True),
-    _head(r"^kernel BUG at ", "kernel BUG", fatal=True),
+    _head(f"^{_BUG_AT}", "kernel BUG", fatal=True),
     _head(r"^INFO: task (?P<comm>.+):(?P<pid>\d+) blocked for more than", "hung task"),
     _head(r"^rcu: INFO: \w+ (?:self-)?detected (?:expedited )?stalls? on", "RCU stall"),
     _head(r"^rcu: INFO: \w+ detected expedited stalls", "RCU stall"),
@@ -204,36 +206,51 @@ def _unstamped(lines: Iterable[str]) -> Iterator[str]:
         yield _STAMP.sub("", line.rstrip("\r\n"))
 
 
-def read_console(lines: Iterable[str]) -> tuple[Entry, ...]:
-    """What stands on a console, in its order. What is neither a report's nor the module's is passed over."""
-    entries: list[Entry] = []
+@attrs.define
+class _Reader:
+    """Reads line by line. `cut` are the lines since "cut here": what a WARN() says before it says that it is one."""
+
+    entries: list[Entry] = attrs.field(factory=list)
     now: _Reading | None = None
     cut: list[str] | None = None
-    for line in _unstamped(lines):
+
+    def take(self, line: str) -> None:
+        """The next line."""
         if _CUT.match(line):
-            cut = []
-            continue
-        said, warned = _SAID.match(line), _WARNING.match(line)
-        begun: _Reading | None = None
-        if said is not None:
-            begun = _Reading("", line[said.end() :].strip(), said=True)
-        elif warned is not None:
-            message = " ".join(cut) if cut else ""
-            begun = _Reading(_warning_kind(warned["function"], message), message or line)
-        elif cut is None or line.startswith("kernel BUG at "):
-            begun = _begun(line)
-        elif line.strip():
-            cut.append(line.strip())
-            continue
+            self.cut = []
+            return
+        begun = self._begin(line)
         if begun is not None:
-            if now is not None:
-                entries.append(now.done())
-            now, cut = begun, None
-        elif now is not None:
-            now.take(line)
-    if now is not None:
-        entries.append(now.done())
-    return tuple(entries)
+            self.end()
+            self.now, self.cut = begun, None
+        elif self.cut is not None:
+            self.cut += [line.strip()] if line.strip() else []
+        elif self.now is not None:
+            self.now.take(line)
+
+    def _begin(self, line: str) -> _Reading | None:
+        said, warned = _SAID.match(line), _WARNING.match(line)
+        if said is not None:
+            return _Reading("", line[said.end() :].strip(), said=True)
+        if warned is not None:
+            message = " ".join(self.cut or ())
+            return _Reading(_warning_kind(warned["function"], message), message or line)
+        return _begun(line) if self.cut is None or line.startswith(_BUG_AT) else None
+
+    def end(self) -> None:
+        """No more of what is being read."""
+        if self.now is not None:
+            self.entries.append(self.now.done())
+        self.now = None
+
+
+def read_console(lines: Iterable[str]) -> tuple[Entry, ...]:
+    """What stands on a console, in its order. What is neither a report's nor the module's is passed over."""
+    reader = _Reader()
+    for line in _unstamped(lines):
+        reader.take(line)
+    reader.end()
+    return tuple(reader.entries)
 
 
 def reports_of(entries: Iterable[Entry]) -> tuple[ConsoleReport, ...]:

@@ -325,6 +325,7 @@ async def _destroy(q: Module) -> None:
 async def _dblfree(q: Module) -> None:
     p = await q.k.kmalloc(1024)
     await q.k.kfree(p)
+    q.touched()
     await q.k.kfree(p)
 
 

@@ -262,26 +262,31 @@ async def _stack(_q: Module, _o: Obj) -> None:
 
 async def _afterfree(q: Module, o: Obj) -> None:
     await o.kfree()
+    q.touched()
     await q.k.mod_timer(o.t, _fifth(q))
 
 
 async def _queuefree(q: Module, o: Obj) -> None:
     await o.kfree()
+    q.touched()
     await q.k.queue_work(q.wq, o.w)
 
 
-async def _rcufree(_q: Module, o: Obj) -> None:
+async def _rcufree(q: Module, o: Obj) -> None:
     await o.kfree()
+    q.touched()
     await o.call_rcu()
 
 
 async def _delfree(q: Module, o: Obj) -> None:
     await o.kfree()
+    q.touched()
     await q.k.timer_delete_sync(o.t)
 
 
 async def _cancelfree(q: Module, o: Obj) -> None:
     await o.kfree()
+    q.touched()
     await q.k.cancel_work_sync(o.w)
 
 
@@ -352,6 +357,7 @@ async def _fl_spin(q: Module, o: Obj) -> None:
         await _free(q, o)
     else:
         await _free(q, o)
+        q.touched()
         await k.spin_lock(o.s)
     await k.spin_unlock(o.s)
 
@@ -364,18 +370,21 @@ async def _fl_mutex(q: Module, o: Obj) -> None:
         q.say("freed while held")
     else:
         await _free(q, o)
+        q.touched()
         await k.mutex_lock(o.m)
     await k.mutex_unlock(o.m)
 
 
 async def _fl_raw(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     flags = await q.k.raw_spin_lock_irqsave(o.rs)
     await q.k.raw_spin_unlock_irqrestore(o.rs, flags)
 
 
 async def _fl_try(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     got = q.k.spin_trylock(o.s)
     q.say(f"trylock {int(got)}")
     if got:
@@ -384,28 +393,33 @@ async def _fl_try(q: Module, o: Obj) -> None:
 
 async def _fl_rwsem(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     await q.k.down_read(o.rw)
     await q.k.up_read(o.rw)
 
 
 async def _fl_rwlock(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     await q.k.read_lock(o.rl)
     await q.k.read_unlock(o.rl)
 
 
 async def _fl_compl(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     await q.k.complete(o.c)
 
 
 async def _fl_wait(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     await q.k.wait_for_completion(o.c)
 
 
 async def _fl_wq(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     await q.k.wake_up(o.wq)
 
 
@@ -427,12 +441,14 @@ async def _krcuheldm(q: Module, o: Obj) -> None:
 
 async def _rd(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     q.k.deref(o.p)
     q.say("read 0")
 
 
 async def _wr(q: Module, o: Obj) -> None:
     await _free(q, o)
+    q.touched()
     q.k.deref(o.p)
     q.say("written")
     await q.k.msleep(100)

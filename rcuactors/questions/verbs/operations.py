@@ -10,7 +10,6 @@ from ...lab import sections
 from ..module import Module
 
 Op = Callable[[Module], Awaitable[None]]
-Enter = Callable[[Module, Callable[[], Awaitable[None]]], Awaitable[None]]
 
 
 # -- the operations ----------------------------------------------------------------------------------------------------
@@ -171,75 +170,131 @@ def _f2_op(q: Module) -> Callable[[], Awaitable[None]]:
 
 # -- f2 ----------------------------------------------------------------------------------------------------------------
 
+Body = Callable[[], Awaitable[None]]
+Enter = Callable[[Module, Body], Awaitable[None]]
+
+_SECTIONS: Final[Mapping[str, Enter]] = MappingProxyType(
+    {
+        "none": lambda q, body: sections.process(q.kernel, body),
+        "raw": lambda q, body: sections.raw_spin(q.kernel, body, q.raw),
+        "rawirq": lambda q, body: sections.raw_spin_irqsave(q.kernel, body, q.raw),
+        "irq": lambda q, body: sections.irq_disable(q.kernel, body),
+        "preempt": lambda q, body: sections.preempt_disable(q.kernel, body),
+        "bh": lambda q, body: sections.bh_disable(q.kernel, body),
+        "spin": lambda q, body: sections.spin(q.kernel, body, q.spin2),
+        "rcu": lambda q, body: sections.rcu_read(q.kernel, body),
+        "rcubh": lambda q, body: sections.rcu_read_bh(q.kernel, body),
+        "rcusched": lambda q, body: sections.rcu_read_sched(q.kernel, body),
+        "mutex": lambda q, body: sections.mutex(q.kernel, body, q.mutex2),
+    }
+)
+
 
 async def do_f2(q: Module) -> None:
     """The operation in a context that the thread enters by itself."""
-    k, body = q.kernel, _f2_op(q)
     if q.has("op", "inc"):
         await inc(q)
-    match q.v:
-        case "raw":
-            await sections.raw_spin(k, body, q.raw)
-        case "rawirq":
-            await sections.raw_spin_irqsave(k, body, q.raw)
-        case "irq":
-            await sections.irq_disable(k, body)
-        case "preempt":
-            await sections.preempt_disable(k, body)
-        case "bh":
-            await sections.bh_disable(k, body)
-        case "spin":
-            await sections.spin(k, body, q.spin2)
-        case "rcu":
-            await sections.rcu_read(k, body)
-        case "rcubh":
-            await sections.rcu_read_bh(k, body)
-        case "rcusched":
-            await sections.rcu_read_sched(k, body)
-        case "mutex":
-            await sections.mutex(k, body, q.mutex2)
-        case _:
-            await body()
-    q.say(f"F2 done preempt_count {k.preempt_count():x} debug_locks {q.debug_locks}")
+    await _SECTIONS[q.v](q, _f2_op(q))
+    q.say(f"F2 done preempt_count {q.k.preempt_count():x} debug_locks {q.debug_locks}")
 
 
 # -- f5 ----------------------------------------------------------------------------------------------------------------
 
 
-async def _later(q: Module, body: Callable[[], Awaitable[None]]) -> None:
-    """Have somebody else run the operation."""
-    k = q.k
+async def _in_rcu(q: Module, f2_op: Body) -> None:
+    async def c_rcu() -> None:
+        await f2_op()
+
+    await q.k.call_rcu(c_rcu)
+    await q.k.rcu_barrier()
+
+
+async def _in_timer(q: Module, f2_op: Body) -> None:
+    async def c_timer() -> None:
+        await f2_op()
+
+    await q.k.mod_timer(q.k.timer_setup(c_timer, name="&c_t"), 2)
+
+
+async def _in_timerirqsafe(q: Module, f2_op: Body) -> None:
+    async def c_timer() -> None:
+        await f2_op()
+
+    await q.k.mod_timer(q.k.timer_setup(c_timer, name="&c_t", irqsafe=True), 2)
+
+
+async def _in_hrtimer(q: Module, f2_op: Body) -> None:
+    async def c_hr() -> None:
+        await f2_op()
+
+    await q.k.hrtimer_start(q.k.hrtimer(c_hr, hard=q.v == "hrhard", soft=q.v == "hrsoft"), 1000)
+
+
+async def _in_tasklet(q: Module, f2_op: Body) -> None:
+    async def c_tl() -> None:
+        await f2_op()
+
+    await q.k.tasklet_schedule(c_tl)
+
+
+async def _in_irq_work(q: Module, f2_op: Body) -> None:
+    async def c_iw() -> None:
+        await f2_op()
+
+    words = {"iwhard": {"hard": True}, "iwlazy": {"lazy": True}}.get(q.v, {})
+    await q.k.irq_work_queue(q.k.irq_work(c_iw, **words))
+
+
+async def _in_work(q: Module, f2_op: Body) -> None:
+    async def c_work() -> None:
+        await f2_op()
+
     match q.v:
-        case "rcu":
-            await k.call_rcu(body, name="c_rcu")
-            await k.rcu_barrier()
-        case "timer":
-            await k.mod_timer(k.timer_setup(body, name="c_t"), 2)
-        case "timerirqsafe":
-            await k.mod_timer(k.timer_setup(body, name="c_t", irqsafe=True), 2)
-        case "hrtimer" | "hrhard" | "hrsoft":
-            timer = k.hrtimer(body, hard=q.v == "hrhard", soft=q.v == "hrsoft", name="c_hr")
-            await k.hrtimer_start(timer, 1000)
-        case "tasklet":
-            await k.tasklet_schedule(body)
-        case "iw" | "iwhard":
-            await k.irq_work_queue(k.irq_work(body, hard=q.v == "iwhard", name="c_iw"))
-        case "iwlazy":
-            await k.irq_work_queue(k.irq_work(body, lazy=True, name="c_iw"))
-        case "work":
-            await k.queue_work(q.wq, k.work(body, name="c_w"))
-        case "syswork":
-            await k.queue_work(k.system_wq, k.work(body, name="c_w"))
         case "dwork":
-            await k.queue_delayed_work(q.wq, k.delayed_work(body, name="c_dw"), 2)
+            await q.k.queue_delayed_work(q.wq, q.k.delayed_work(c_work, name="&c_dw"), 2)
         case "rwork":
-            await k.queue_rcu_work(q.wq, k.rcu_work(body, name="rw_c"))
-        case "kthread":
-            await q.join(await q.start(body, 1, "q_task"))
-        case "ipi":
-            k.preempt_disable()
-            await k.smp_call_function_single(0, body, wait=True)
-            await k.preempt_enable()
+            await q.k.queue_rcu_work(q.wq, q.k.rcu_work(c_work, name="&rw_c"))
+        case _:
+            wq = q.k.system_wq if q.v == "syswork" else q.wq
+            await q.k.queue_work(wq, q.k.work(c_work, name="&c_w"))
+
+
+async def _in_kthread(q: Module, f2_op: Body) -> None:
+    async def c_task() -> None:
+        await f2_op()
+
+    await q.join(await q.start(c_task, 1, "q_task"))
+
+
+async def _in_ipi(q: Module, f2_op: Body) -> None:
+    async def c_ipi() -> None:
+        await f2_op()
+
+    q.k.preempt_disable()
+    await q.k.smp_call_function_single(0, c_ipi, wait=True)
+    await q.k.preempt_enable()
+
+
+_ELSEWHERE: Final[Mapping[str, Enter]] = MappingProxyType(
+    {
+        "rcu": _in_rcu,
+        "timer": _in_timer,
+        "timerirqsafe": _in_timerirqsafe,
+        "hrtimer": _in_hrtimer,
+        "hrhard": _in_hrtimer,
+        "hrsoft": _in_hrtimer,
+        "tasklet": _in_tasklet,
+        "iw": _in_irq_work,
+        "iwhard": _in_irq_work,
+        "iwlazy": _in_irq_work,
+        "work": _in_work,
+        "syswork": _in_work,
+        "dwork": _in_work,
+        "rwork": _in_work,
+        "kthread": _in_kthread,
+        "ipi": _in_ipi,
+    }
+)
 
 
 async def do_f5(q: Module) -> None:
@@ -248,6 +303,6 @@ async def do_f5(q: Module) -> None:
         await inc(q)
     if q.has("op", "incraw"):
         await incraw(q)
-    await _later(q, _f2_op(q))
+    await _ELSEWHERE[q.v](q, _f2_op(q))
     await q.k.msleep(q.arg("wait"))
     q.say(f"F5 done debug_locks {q.debug_locks}")

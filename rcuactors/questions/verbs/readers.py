@@ -324,7 +324,7 @@ async def do_batch(q: Module) -> None:
 
     async def b_cb() -> None:
         cpu = q.kernel.machine.this_cpu
-        ran.append((q.batches.ended, cpu.clock, _LETTERS.get(cpu.current.comm[0], "t")))
+        ran.append((q.asked.batches, cpu.clock, _LETTERS.get(cpu.current.comm[0], "t")))
 
     async def b_busy() -> None:
         await q.spin_until(lambda: bool(stop), 50)

@@ -249,7 +249,7 @@ class _Tally:
         else:
             self.false += 1
             self.once += ran == 1
-            self.bad_false += ran != 1 and ran != (1 if self.cancel else 2)
+            self.bad_false += ran not in (1, 1 if self.cancel else 2)
 
     def __str__(self) -> str:
         name = "cancel_delayed_work" if self.cancel else "mod_delayed_work"
@@ -383,7 +383,7 @@ def w_where(q: Module) -> Any:
         current = q.kernel.machine.current
         task = not (k.in_nmi() or k.in_hardirq() or k.in_serving_softirq())
         q.say(
-            f"work runs on CPU {k.raw_smp_processor_id()}, pid {current.context.pid} {current.comm}, preempt_count "
+            f"work runs on CPU {k.raw_smp_processor_id()}, pid {current.pid} {current.comm}, preempt_count "
             f"{k.preempt_count():x}, in_task {int(task)}, policy 0 nice 0"
         )
         hold = q.arg("hold")
