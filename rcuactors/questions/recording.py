@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import re
+import tarfile
+import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import attrs
@@ -29,7 +32,6 @@ class Recording:
     `command` is None where `wrong` says why the question cannot be read.
     """
 
-    path: Path
     kernel: str
     name: str
     command: Command | None
@@ -79,15 +81,12 @@ def _sections(lines: list[str]) -> Iterator[list[str]]:
     yield section
 
 
-def read_recording(path: Path, kernel: str) -> Recording:
-    """The recording in a file. Raises BadInput for a file that is none."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError as error:
-        raise BadInput(f"recording {str(path)!r}: {error.strerror or error}") from None
+def read_text(text: str, kernel: str, name: str) -> Recording:
+    """The recording in a file's text. Raises BadInput for a text that is none."""
+    lines = text.split("\n")
     header = {found["name"]: found["value"] for found in map(_FIELD.match, lines) if found is not None}
     if "command" not in header:
-        raise BadInput(f"recording {str(path)!r}: has no '# command:' in its header")
+        raise BadInput(f"recording {kernel}/{name}: has no '# command:' in its header")
     command, wrong = None, ""
     try:
         command = parse_command(header["command"].strip())
@@ -99,9 +98,8 @@ def read_recording(path: Path, kernel: str) -> Recording:
         first = tuple(entry for entry in first if not _about_console(entry))
     timeout = _TIMEOUT.search(status)
     return Recording(
-        path=path,
         kernel=kernel,
-        name=path.stem,
+        name=name,
         command=command,
         wrong=wrong,
         entries=first,
@@ -111,18 +109,36 @@ def read_recording(path: Path, kernel: str) -> Recording:
     )
 
 
-def read_recordings(directory: str) -> tuple[Recording, ...]:
-    """All recordings of a folder that has a folder for each kernel, or that is one of these.
+def _in_folder(base: Path) -> Iterator[tuple[str, str, str]]:
+    """(kernel, name, text) of each file in the kernels' folders, or in one that is a kernel's itself."""
+    folders = [base] if base.name in KERNELS else [base / name for name in KERNELS if (base / name).is_dir()]
+    for folder in folders:
+        for path in sorted(folder.glob("*.txt")):
+            yield folder.name, path.stem, path.read_text(encoding="utf-8", errors="replace")
+
+
+def _in_archive(path: Path) -> Iterator[tuple[str, str, str]]:
+    """The same of an archive of such a folder."""
+    with tarfile.open(path) as archive:
+        members = {PurePosixPath(member.name): member for member in archive.getmembers() if member.isfile()}
+        for kernel in KERNELS:
+            for name in sorted(name for name in members if name.parent.name == kernel and name.suffix == ".txt"):
+                file = archive.extractfile(members[name])
+                if file is not None:
+                    yield kernel, name.stem, file.read().decode(errors="replace")
+
+
+def read_recordings(place: str) -> tuple[Recording, ...]:
+    """All recordings of a folder that has a folder for each kernel, of one of these, or of a tar archive of the folder.
 
     Raises BadInput when there are none.
     """
-    base = Path(directory)
-    if not base.is_dir():
-        raise BadInput(f"--against {directory}: is no folder")
-    folders = [base] if base.name in KERNELS else [base / name for name in KERNELS if (base / name).is_dir()]
-    found = [read_recording(path, folder.name) for folder in folders for path in sorted(folder.glob("*.txt"))]
-    if not found:
-        raise BadInput(
-            f"--against {directory}: has no recordings: needs folders named {', '.join(KERNELS)} of .txt files"
-        )
-    return tuple(found)
+    path = Path(place)
+    try:
+        files = list(_in_folder(path) if path.is_dir() else _in_archive(path))
+    except (OSError, tarfile.TarError, EOFError, lzma.LZMAError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        raise BadInput(f"--against {place}: is no folder and no tar archive: {reason}") from None
+    if not files:
+        raise BadInput(f"--against {place}: has no recordings, .txt files in folders named {', '.join(KERNELS)}")
+    return tuple(read_text(text, kernel, name) for kernel, name, text in files)

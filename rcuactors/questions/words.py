@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 
 from ..errors import BadInput
-from ..spelling import no_such
+from ..spelling import did_you_mean, no_such
 
 _MOST: Final = 1 << 40
 _SWITCH: Final = ("0", "1")
@@ -33,7 +33,8 @@ class Key:
         """The value. Raises BadInput unless it is one of the key's."""
         if self.values:
             if value not in self.values:
-                raise no_such(f"{verb} {self.name}:", value or "nothing", self.values)
+                known = f"{self.name} is one of {', '.join(self.values)}"
+                raise BadInput(f"{verb} {self.name}={value}: {did_you_mean(value, self.values)}{known}")
             return value
         try:
             number = int(value, 0) if value.isascii() and "_" not in value else None
