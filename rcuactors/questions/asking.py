@@ -30,7 +30,7 @@ from .words import Question
 __trace__ = KERNEL
 
 _MAX_STEPS: Final = 500_000_000
-_PATIENCE_S: Final = 60
+_PATIENCE_S: Final = 30
 """Beyond what the question itself takes: longer than any time-out of the recordings."""
 _UNKNOWN_WORD: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _SECONDS: Final = ("wait", "s", "ms")

@@ -15,6 +15,8 @@ from ..marks import machinery
 from .command import Command
 
 _POLL_US: Final = 10
+_PATIENT_NS: Final = 1_000_000
+"""By as many microseconds it looks less often as it has waited for milliseconds."""
 
 Function = Callable[[], Awaitable[None]]
 
@@ -145,9 +147,10 @@ class Module:
 
     @machinery
     async def spin_until(self, come: Callable[[], bool], poll_us: int = _POLL_US) -> None:
-        """Spin: while (!...) cpu_relax() in the module."""
+        """Spin: while (!...) cpu_relax() in the module. Who spins for long looks more rarely."""
+        began = self.kernel.now
         while not come():
-            await self.kernel.udelay(poll_us)
+            await self.kernel.udelay(max(poll_us, (self.kernel.now - began) // _PATIENT_NS))
 
     @machinery
     async def msleep_until(self, come: Callable[[], bool]) -> None:
