@@ -67,6 +67,11 @@ class Config:
     migrate: bool = _kconfig(
         False, "threads that are not bound may be moved between CPUs, by strategies that do not obey time"
     )
+    latitude: bool = _kconfig(
+        False,
+        "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
+        "obey time",
+    )
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator

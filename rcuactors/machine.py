@@ -24,14 +24,16 @@ from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import Conductor, ConductorStatistics, Host
 from .engine.errors import RunOver
-from .engine.events import EventStream, Sink
+from .engine.events import Event, EventStream, Sink
 from .engine.line import DEFAULT_MAX_STEPS
+from .engine.probe import EngineProbes, Probe
 from .eras import Era
 from .kernel.costs import CostModel
 from .kernel.cpu import Cpu
 from .kernel.irq.softirq import SoftirqStatistics
 from .kernel.locking.common import LockStatistics
 from .kernel.locking.deadlock import describe_stuck
+from .kernel.probes import KernelProbes
 from .kernel.system import System, SystemStatistics
 from .kernel.thread import Thread, ThreadState
 from .kernel.time.hrtimer import HrtimerStatistics
@@ -39,15 +41,18 @@ from .kernel.time.timer import TimerStatistics
 from .kernel.workqueue import Workqueues, WorkqueueStatistics
 from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
+from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import PageSource, rules_with
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
+from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
 from .mm.slab.slab import SlabStatistics
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.oracle import Oracle, OracleStatistics
+from .rcu.probes import RcuProbes
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .spelling import counted
 
@@ -97,6 +102,21 @@ class MachineStatistics:
     reporter: ReporterStatistics
 
 
+@attrs.frozen(kw_only=True)
+class MachineProbes:
+    """Every way to look on at a machine; docs/looking-on.md lists them. Listeners are added before the run."""
+
+    violation: Probe[[Violation]]
+    """(violation) Something was reported."""
+    event: Probe[[Event]]
+    """(event) A tracepoint was passed."""
+    engine: EngineProbes
+    kernel: KernelProbes
+    mm: MmProbes
+    rcu: RcuProbes
+    kvfree: KvfreeProbes
+
+
 class Machine:
     """The floors, wired. Made for one run."""
 
@@ -105,9 +125,8 @@ class Machine:
         config = setup.config
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
-        self.events = EventStream(setup.sinks)
-        self.reporter = Reporter(panic_on_warn=config.panic_on_warn, ended_by=self.conductor.ended_by)
-        self.reporter.listeners.append(self._emit_violation)
+        self.events = EventStream(setup.sinks, self.conductor.ended_by)
+        self.reporter = self._reporter()
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
@@ -115,20 +134,24 @@ class Machine:
         self.system = System(
             config=config,
             rules=rules.kernel,
+            lockdep=rules.lockdep,
             conductor=self.conductor,
             judge=self.judge,
             costs=setup.costs,
             events=self.events,
             on_hung=self._hung,
             migrate=config.migrate and setup.strategy.order.asks_always,
+            latitude=config.latitude and setup.strategy.order.asks_always,
         )
         self.workqueues = Workqueues(self.system)
-        self.oracle = Oracle(self._report)
-        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index(), on_stall=self._stalled)
+        self.oracle = Oracle(self._report, RcuProbes(self.conductor.ended_by), self.conductor.probes.access)
+        self.gp = GracePeriodMachine(
+            self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled
+        )
         self.system.add_device(self.gp)
         self.readers = ReadSide(self.system, self.gp, self.oracle)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, scheduler_active=active)
+        self.callbacks = Callbacks(self.system, self.gp, self.readers, rules=rules.rcu, scheduler_active=active)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
@@ -147,6 +170,24 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def _reporter(self) -> Reporter:
+        reported = Probe[[Violation]](self.conductor.ended_by)
+        reported.listen(self._emit_violation)
+        return Reporter(panic_on_warn=self.setup.config.panic_on_warn, reported=reported)
+
+    @property
+    def probes(self) -> MachineProbes:
+        """What can be listened to."""
+        return MachineProbes(
+            violation=self.reporter.reported,
+            event=self.events,
+            engine=self.conductor.probes,
+            kernel=self.system.probes,
+            mm=self.pages.zone.probes,
+            rcu=self.oracle.probes,
+            kvfree=self.kvfree.probes,
+        )
 
     def statistics(self) -> MachineStatistics:
         """The figures of all parts, as they are now. Each part has them as `statistics()` of its own, too."""

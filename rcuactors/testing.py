@@ -38,7 +38,7 @@ class KernelLog:
     def listen(self, run: Run) -> None:
         """Hear of what a run reports."""
         name = f"{run.scenario.name} on {run.machine.setup.era.name}, seed {run.machine.setup.seed}"
-        run.machine.reporter.listeners.append(lambda violation: self._take(name, violation))
+        run.machine.probes.violation.listen(lambda violation: self._take(name, violation))
 
     def _take(self, name: str, violation: Violation) -> None:
         self._count += 1

@@ -50,9 +50,7 @@ WORDS = {
 }
 
 # Modules that compare names from frames all the same, and why.
-COMPARES_NAMES = {
-    "compare.watch": "tells whose code is at work by module and function until there are probes",
-}
+COMPARES_NAMES: dict[str, str] = {}
 
 FROM_FRAMES = frozenset({"co_name", "co_qualname", "co_filename"})
 LOOK_UPS = frozenset(

@@ -60,7 +60,6 @@ ALLOWED = (
         frozenset({"designs"}),
         frozenset({"rcu_free", "spare", "retired"}),
     ),
-    Allowed("a watched machine looks on by what it changes", frozenset({"compare"}), frozenset({"in_use"})),
     Allowed("a syntax tree's node, of Python's", frozenset({"userfiles"}), frozenset({"value"})),
 )
 

@@ -1,40 +1,26 @@
 """A watched machine: how long interrupts were off and raw locks held, who took pages, what a call cost its caller.
 
-Nothing of this is in the machine itself, and a machine that is not watched pays nothing: the CPUs, the lock operations,
-the set of allocated pages and kvfree_rcu() of a watched one are made instances of subclasses that look on.
-
-A section, a page or a lock is kvfree_rcu()'s when one of its functions, or of the design's, is among the callers: of
-the caller's own context as well as of a worker or a timer's handler that acts later. The rest is other users' of the
-page allocator: slab among them, whose pages come from the same lists. Of sections that lie in each other, what counts
-is the outermost that is kvfree_rcu()'s: not its caller's, nor the interrupt in which a handler of its runs.
+All of it is heard from the machine's probes. A section, a page or a lock is kvfree_rcu()'s when one of its functions,
+or of the design's, is among the callers: of the caller's own context as well as of a worker or a timer's handler that
+acts later. The rest is other users' of the page allocator: slab among them, whose pages come from the same lists. Of
+sections that lie in each other, what counts is the outermost that is kvfree_rcu()'s: not its caller's, nor the
+interrupt in which a handler of its runs.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from types import CodeType, FrameType
-from typing import Any, Final
 
 import attrs
 
 from ..context.locks import Lock, LockKind
 from ..kernel.cpu import Cpu
-from ..kernel.locking import Locks
-from ..kernel.messages import HardIrq
 from ..kernel.thread import Thread
-from ..kvfree.core import KvfreeRcu
 from ..machine import Machine
-from ..marks import machinery
+from ..marks import Side, side_of
 from ..mm.objects import KObject
-
-_PACKAGE: Final = __name__.partition(".")[0]
-_OF_KVFREE: Final = f"{_PACKAGE}.kvfree."
-_OF_DESIGNS: Final = f"{_PACKAGE}.designs."
-_OF_SLAB: Final = (f"{_PACKAGE}.mm.slab", f"{_PACKAGE}.mm.vmalloc")
-_FREE_OBJECTS: Final = ("kfree", "kfree_bulk", "vfree")
-_STRAND: Final = f"{_PACKAGE}.engine.strand"
-_CPU: Final = f"{_PACKAGE}.kernel.cpu"
-_INTERRUPTED: Final = ("hardirq", "_nmi")
 
 
 @attrs.define(eq=False)
@@ -57,10 +43,18 @@ class Watch:
     held: set[int] = attrs.field(factory=set)
     away: dict[int, int] = attrs.field(factory=dict)
     """By pid: how long the thread was interrupted or off its CPU so far."""
-    design_modules: tuple[str, ...] = (_OF_DESIGNS,)
+    switch_ns: int = 0
+    """What it costs to go on with another thread."""
+    design_modules: Container[str] = ()
+    """Of a user's design: its own, and those of what it is built on."""
     zone_lock: Lock | None = None
-    _held_since: dict[int, int] = attrs.field(factory=dict)
-    _sides: dict[CodeType, str] = attrs.field(factory=dict)
+    _entered: dict[int, list[tuple[int, int]]] = attrs.field(factory=dict)
+    """By pid: of calls that lie in each other, when each was entered, and how long its thread had been away by then."""
+    _interrupts: dict[int, list[int]] = attrs.field(factory=dict)
+    """By CPU: of interrupts that lie in each other, how long who is interrupted had been away before."""
+    _left: dict[int, int] = attrs.field(factory=dict)
+    """By pid: when a thread went off its CPU."""
+    _sides: dict[int, tuple[CodeType, Side | None]] = attrs.field(factory=dict)
 
     def is_own(self) -> bool:
         """Whether kvfree_rcu() or the design is among the callers, up to an interrupt.
@@ -70,29 +64,22 @@ class Watch:
         frame: FrameType | None = sys._getframe(1)
         by_slab = False
         while frame is not None:
-            side = self._sides.get(frame.f_code) or self._side_of(frame)
-            if side == "design" or (side == "kvfree" and not by_slab):
+            known = self._sides.get(id(frame.f_code))
+            side = known[1] if known is not None else self._look_at(frame)
+            if side is Side.DESIGN or (side is Side.KVFREE and not by_slab):
                 return True
-            if side in ("bottom", "freeing"):
+            if side is Side.NOBODY or side is Side.FREEING:
                 return False
-            by_slab |= side == "slab"
+            by_slab |= side is Side.ALLOCATOR
             frame = frame.f_back
         return False
 
-    def _side_of(self, frame: FrameType) -> str:
-        name, code = frame.f_globals.get("__name__", ""), frame.f_code
-        if name == _STRAND or (name == _CPU and code.co_name in _INTERRUPTED):
-            side = "bottom"
-        elif name.startswith(self.design_modules):
-            side = "design"
-        elif name.startswith(_OF_KVFREE):
-            side = "kvfree"
-        elif name.startswith(_OF_SLAB):
-            side = "freeing" if code.co_name in _FREE_OBJECTS else "slab"
-        else:
-            side = "other"
-        self._sides[code] = side
+    def _look_at(self, frame: FrameType) -> Side | None:
+        side = Side.DESIGN if frame.f_globals.get("__name__") in self.design_modules else side_of(frame)
+        self._sides[id(frame.f_code)] = frame.f_code, side
         return side
+
+    # -- pages and locks ---------------------------------------------------------------------------------------------
 
     def page_taken(self, pfn: int) -> None:
         """A page was allocated."""
@@ -105,17 +92,7 @@ class Watch:
         """A page was freed."""
         self.held.discard(pfn)
 
-    def lock_taken(self, lock: Lock, now: int) -> None:
-        """A raw spinlock, or on other kernels than PREEMPT_RT a spinlock_t, was taken."""
-        self._held_since[lock.address] = now
-
-    def lock_let_go(self, lock: Lock, now: int) -> None:
-        """It was let go of; what counts is a raw one."""
-        lasted = now - self._held_since.pop(lock.address, now)
-        if lasted > self.raw_held_ns and lock.lock_class.kind is LockKind.RAW_SPINLOCK and self.is_own():
-            self.raw_held_ns = lasted
-
-    def zone_lock_taken(self, lock: Lock) -> None:
+    def lock_taken(self, _cpu: Cpu, lock: Lock, _waited_ns: int) -> None:
         """A lock was taken; what counts is zone->lock, of whichever type a design has made it."""
         if lock is not self.zone_lock:
             return
@@ -124,136 +101,65 @@ class Watch:
         else:
             self.zone_locks_others += 1
 
-    def was_away(self, pid: int, ns: int) -> None:
-        """The thread did not run for so long."""
-        self.away[pid] = self.away.get(pid, 0) + ns
+    def lock_let_go(self, _cpu: Cpu, lock: Lock, held_ns: int) -> None:
+        """It was let go of; what counts is a raw one."""
+        if held_ns > self.raw_held_ns and lock.lock_class.kind is LockKind.RAW_SPINLOCK and self.is_own():
+            self.raw_held_ns = held_ns
 
+    def irqs_on(self, _cpu: Cpu, _nested: bool, off_ns: int) -> None:
+        """A section with interrupts off ends."""
+        if off_ns > self.irqs_off_ns and self.is_own():
+            self.irqs_off_ns = off_ns
 
-class _WatchedPages(set[int]):
-    """Zone.in_use: the frames that are allocated."""
+    # -- the caller's time -------------------------------------------------------------------------------------------
 
-    def __init__(self, watch: Watch, pages: set[int]) -> None:
-        super().__init__(pages)
-        self._watch = watch
+    def call_entered(self, thread: Thread, _item: KObject, _head: bool) -> None:
+        """A caller enters kvfree_rcu()."""
+        entered = thread.cpu.clock, self.away.get(thread.pid, 0)
+        self._entered.setdefault(thread.pid, []).append(entered)
 
-    def add(self, pfn: int) -> None:
-        self._watch.page_taken(pfn)
-        super().add(pfn)
+    def call_left(self, thread: Thread, _item: KObject, _head: bool) -> None:
+        """It comes back."""
+        began, away = self._entered[thread.pid].pop()
+        self.calls += 1
+        self.caller_ns += thread.cpu.clock - began - (self.away.get(thread.pid, 0) - away)
 
-    def remove(self, pfn: int) -> None:
-        self._watch.page_given_back(pfn)
-        super().remove(pfn)
+    def interrupt_entered(self, cpu: Cpu) -> None:
+        """What runs there does not run now."""
+        self._interrupts.setdefault(cpu.cpu_id, []).append(self.away.get(cpu.ctx.pid, 0))
+
+    def interrupt_left(self, cpu: Cpu, lasted_ns: int) -> None:
+        """It goes on. What a nested interrupt has added meanwhile is part of it."""
+        self.away[cpu.ctx.pid] = self._interrupts[cpu.cpu_id].pop() + lasted_ns
+
+    def switched(self, cpu: Cpu, leaving: Thread, following: Thread, _preempted: bool) -> None:
+        """A thread goes off its CPU, another comes onto it."""
+        now = cpu.clock
+        self._left[leaving.pid] = now - self.switch_ns
+        self.away[following.pid] = self.away.get(following.pid, 0) + now - self._left.pop(following.pid, now)
 
 
 def watch(machine: Machine) -> Watch:
     """Look on from now on; before the run."""
-    seen = Watch(zone_lock=machine.pages.zone.lock)
+    probes, zone = machine.probes, machine.pages.zone
     own = type(machine.kvfree.source)
-    seen.design_modules = (_OF_DESIGNS, *(base.__module__ for base in own.__mro__ if _is_users(base.__module__)))
-    _change(machine.system.locks, _watched_locks(seen))
-    _change(machine.kvfree, _watched_kvfree(seen))
-    cpu_class = _watched_cpu(seen)
-    for cpu in machine.system.cpus.values():
-        _change(cpu, cpu_class)
-    machine.system.hooks.on_new_cpu.append(lambda cpu: _change(cpu, cpu_class))
-    zone = machine.pages.zone
-    zone.in_use = _WatchedPages(seen, zone.in_use)
+    seen = Watch(
+        zone_lock=zone.lock,
+        switch_ns=machine.setup.costs.context_switch_ns,
+        design_modules={base.__module__ for base in own.__mro__ if base is not object},
+    )
+    probes.mm.page_taken.listen(seen.page_taken)
+    probes.mm.page_given_back.listen(seen.page_given_back)
+    probes.kernel.lock_taken.listen(seen.lock_taken)
+    probes.kernel.lock_let_go.listen(seen.lock_let_go)
+    probes.kernel.irqs_on.listen(seen.irqs_on)
+    probes.kernel.interrupt_entered.listen(seen.interrupt_entered)
+    probes.kernel.interrupt_left.listen(seen.interrupt_left)
+    probes.kernel.switched.listen(seen.switched)
+    probes.kvfree.call_entered.listen(seen.call_entered)
+    probes.kvfree.call_left.listen(seen.call_left)
     if zone.managed - zone.free > len(zone.in_use):
         # Pages were set aside at boot. A CPU that nothing ever touches would not come for its share.
         for cpu_id in range(machine.system.config.nr_cpus):
             machine.kvfree.krc(cpu_id)
     return seen
-
-
-def _is_users(module: str) -> bool:
-    return module != "builtins" and not module.startswith(f"{_PACKAGE}.")
-
-
-def _change(thing: Any, to: type) -> None:
-    """Make it an instance of a subclass of its class, one that has no fields of its own."""
-    thing.__class__ = to
-
-
-def _watched_cpu(seen: Watch) -> type[Cpu]:
-    sections: dict[int, list[int]] = {}
-    """By CPU: when each of the sections began that lie in each other."""
-
-    class WatchedCpu(Cpu):
-        __slots__ = ()
-
-        def local_irq_save(self, site: str = "") -> bool:
-            flags = super().local_irq_save(site)
-            if not flags:
-                sections[self.cpu_id] = []
-            sections.setdefault(self.cpu_id, []).append(self.clock)
-            return flags
-
-        async def local_irq_restore(self, flags: bool) -> None:
-            begun = sections.get(self.cpu_id)
-            if begun and self.ctx.irqs_disabled:
-                lasted = self.clock - begun.pop()
-                if lasted > seen.irqs_off_ns and seen.is_own():
-                    seen.irqs_off_ns = lasted
-            await super().local_irq_restore(flags)
-
-        @machinery
-        async def hardirq(self, message: HardIrq) -> None:
-            pid, began = self.ctx.pid, self.clock
-            away = seen.away.get(pid, 0)
-            await super().hardirq(message)
-            # What a nested interrupt has added meanwhile is part of it.
-            seen.away[pid] = away + self.clock - began
-
-        async def schedule(self, *, preempt: bool = False, rtlock: bool = False) -> None:
-            pid, began = self.ctx.pid, self.clock
-            await super().schedule(preempt=preempt, rtlock=rtlock)
-            seen.was_away(pid, self.clock - began)
-
-    return WatchedCpu
-
-
-def _watched_locks(seen: Watch) -> type[Locks]:
-    class WatchedLocks(Locks):
-        __slots__ = ()
-
-        async def raw_spin_lock(self, cpu: Any, lock: Lock, site: str = "", *, subclass: int = 0) -> None:
-            await super().raw_spin_lock(cpu, lock, site, subclass=subclass)
-            seen.lock_taken(lock, cpu.clock)
-            seen.zone_lock_taken(lock)
-
-        def raw_spin_trylock(self, cpu: Any, lock: Lock, site: str = "") -> bool:
-            taken = super().raw_spin_trylock(cpu, lock, site)
-            if taken:
-                seen.lock_taken(lock, cpu.clock)
-                seen.zone_lock_taken(lock)
-            return taken
-
-        async def raw_spin_unlock(self, cpu: Any, lock: Lock) -> None:
-            seen.lock_let_go(lock, cpu.clock)
-            await super().raw_spin_unlock(cpu, lock)
-
-        async def spin_lock(self, thread: Thread, lock: Lock, *, subclass: int = 0, nest: Lock | None = None) -> Cpu:
-            cpu = await super().spin_lock(thread, lock, subclass=subclass, nest=nest)
-            seen.zone_lock_taken(lock)
-            return cpu
-
-        def spin_trylock(self, cpu: Any, lock: Lock) -> bool:
-            taken = super().spin_trylock(cpu, lock)
-            # On other kernels than PREEMPT_RT that was a raw_spin_trylock(), and is counted.
-            if taken and self.rt:
-                seen.zone_lock_taken(lock)
-            return taken
-
-    return WatchedLocks
-
-
-def _watched_kvfree(seen: Watch) -> type[KvfreeRcu]:
-    class WatchedKvfree(KvfreeRcu):
-        async def kvfree_call_rcu(self, thread: Thread, item: KObject, *, head: bool) -> None:
-            pid, began = thread.ctx.pid, thread.cpu.clock
-            away = seen.away.get(pid, 0)
-            await super().kvfree_call_rcu(thread, item, head=head)
-            seen.calls += 1
-            seen.caller_ns += thread.cpu.clock - began - (seen.away.get(pid, 0) - away)
-
-    return WatchedKvfree

@@ -21,7 +21,7 @@ import attrs
 import outcome
 import trio
 
-from ..marks import FunctionMark, Mark, mark_of
+from ..marks import FunctionMark, Mark, mark_of, said_around
 
 _WAITS: Final = (
     str(Path(trio.__file__).parent) + os.sep,
@@ -58,22 +58,6 @@ class _Look:
 _looks: Final[dict[int, _Look]] = {}
 """By id() of the code object, which a look keeps alive: hashing one costs more than all the rest here."""
 
-_modules: Final[dict[str, Mark | None]] = {}
-
-
-def _mark_of_module(names: Mapping[str, Any]) -> Mark | None:
-    """What a module's names say, or those of the packages around it, the innermost first."""
-    mark = names.get("__trace__")
-    if isinstance(mark, Mark):
-        return mark
-    around = names.get("__package__") or ""
-    if around == names.get("__name__"):
-        around = around.rpartition(".")[0]
-    if around not in _modules:
-        package = sys.modules.get(around)
-        _modules[around] = _mark_of_module(vars(package)) if package is not None else None
-    return _modules[around]
-
 
 def _kind_of(code: CodeType, mark: Mark | None, function: FunctionMark | None) -> _Kind:
     if code.co_filename.startswith(_WAITS):
@@ -92,7 +76,7 @@ def _look_at(code: CodeType, names: Mapping[str, Any]) -> _Look:
     """The look of a function of the module that has these names."""
     look = _looks.get(id(code))
     if look is None:
-        mark, function = _mark_of_module(names), mark_of(code)
+        mark, function = said_around(names, "__trace__", Mark), mark_of(code)
         kind, name = _kind_of(code, mark, function), (function.name if function is not None else "") or code.co_name
         look = _looks[id(code)] = _Look(
             code,

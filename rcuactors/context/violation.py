@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
+from ..engine.probe import Probe
 from ..errors import RcuactorsError
 
 
@@ -137,16 +138,14 @@ class ReporterStatistics:
 class Reporter:
     """Collects violations.
 
-    `listeners` hear of each as it comes; `ended_by` is told when one of them fails, and makes of its error what is
-    raised in its place. The first `limit` are kept, all are counted; once `closed` it takes none.
+    `reported` tells of each as it comes. The first `limit` are kept, all are counted; once `closed` it takes none.
     """
 
     panic_on_warn: bool = False
     limit: int = 1000
     violations: list[Violation] = attrs.field(factory=list)
     count: int = 0
-    listeners: list[Callable[[Violation], None]] = attrs.field(factory=list)
-    ended_by: Callable[[Exception], BaseException] | None = None
+    reported: Probe[[Violation]] = attrs.field(factory=Probe)
     closed: bool = False
 
     def statistics(self) -> ReporterStatistics:
@@ -171,13 +170,7 @@ class Reporter:
         self.count += 1
         if len(self.violations) < self.limit:
             self.violations.append(violation)
-        try:
-            for listener in self.listeners:
-                listener(violation)
-        except Exception as error:
-            if self.ended_by is None:
-                raise
-            raise self.ended_by(error) from error
+        self.reported(violation)
         return exception_for(violation) if self.panic_on_warn else None
 
     def outcome(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..kvfree.rules import PageSource
+from ..marks import Side
 from ..spelling import no_such
 from .alloc_pages_nolock import AllocPagesNolock
 from .direct import Direct
@@ -24,6 +25,8 @@ from .skip_on_rt import SkipOnRt
 from .softirq_alloc import SoftirqAlloc
 from .unlocked import Unlocked
 from .work_directly import WorkDirectly
+
+__side__ = Side.DESIGN
 
 # In the order of kernel-facts: D1, D2 and so on.
 _ALL: tuple[Callable[[], PageSource], ...] = (

@@ -77,6 +77,10 @@ class Actor:
         """Until it is elected again it would rather not be the next."""
         self.yields = True
 
+    def hints(self) -> tuple[str, ...]:
+        """What a strategy may want to know of it beyond who it is, in words; nothing here."""
+        return ()
+
     def identity(self) -> str:
         """The actor, and the thread that speaks for it, by names that are the same in every schedule."""
         path = self.strand.path

@@ -2,7 +2,7 @@
 
 Installed as the clock of our runner and by our pytest fixture. Trio asks `deadline_to_sleep_time` only when no task
 is runnable; a conductor that is attached moves time itself (through `advance`), so the jump there serves only code
-that runs beside a machine. A conductor also tells each task how far the machine has come (`reader`), so that a wait
+that runs beside a machine. A conductor also tells each task how far the machine has come (`attach()`), so that a wait
 begins when it is called.
 """
 
@@ -21,15 +21,28 @@ class VirtualClock(trio.abc.Clock):
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.on_stall: Callable[[], None] | None = None
-        self.reader: Callable[[], float] | None = None
+        self._on_stall: Callable[[], None] | None = None
+        self._reader: Callable[[], float] | None = None
+
+    def attach(self, on_stall: Callable[[], None], reader: Callable[[], float]) -> None:
+        """A run takes hold of the clock: what to do when nothing can go on, and how far the machine has come.
+
+        Raises RuntimeError when another run has it.
+        """
+        if self._reader is not None:
+            raise RuntimeError("a machine is running on this VirtualClock already: run them one after the other")
+        self._on_stall, self._reader = on_stall, reader
+
+    def detach(self) -> None:
+        """That run is over."""
+        self._on_stall = self._reader = None
 
     def start_clock(self) -> None:
         """Trio's hook at the start of a run; nothing to prepare."""
 
     def current_time(self) -> float:
         """Virtual seconds since the clock was made; for code on a machine's CPU, as far as that CPU has come."""
-        return self.seconds if self.reader is None else max(self.seconds, self.reader())
+        return self.seconds if self._reader is None else max(self.seconds, self._reader())
 
     def advance(self, seconds: float) -> None:
         """Move to a point of time; never backwards."""
@@ -38,8 +51,8 @@ class VirtualClock(trio.abc.Clock):
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Nothing is runnable: jump to the deadline."""
         if math.isinf(deadline):
-            if self.on_stall is not None:
-                self.on_stall()
+            if self._on_stall is not None:
+                self._on_stall()
                 return 0.0
             return math.inf
         self.advance(deadline)

@@ -26,6 +26,7 @@ from .choice import Outcome, Strategy
 from .errors import RunOver
 from .line import BLOCKED, DEFAULT_MAX_STEPS, Line
 from .outside import Alarm, Outside
+from .probe import Access, EngineProbes
 from .strand import Body, Gate, Strand, strand_main
 
 _LONG_ALONE: Final = 100
@@ -82,7 +83,8 @@ class Conductor(Line):
     def __init__(
         self, strategy: Strategy, *, seed: int = 0, max_steps: int = DEFAULT_MAX_STEPS, host: Host | None = None
     ) -> None:
-        super().__init__(strategy, max_steps=max_steps)
+        super().__init__(strategy, max_steps=max_steps, probes=EngineProbes(self.ended_by))
+        self._messages_told = self.probes.messages
         self.hand_overs = 0
         self.cut_short = False
         self._host = host or Host()
@@ -149,6 +151,8 @@ class Conductor(Line):
     async def _begin(self, set_up: Callable[[], None]) -> None:
         try:
             set_up()
+        except RunOver:
+            pass  # a listener has failed, which has ended it
         except Exception as error:
             self.finish(error)
         else:
@@ -284,6 +288,9 @@ class Conductor(Line):
     def post(self, actor: Actor, message: Message) -> None:
         """Put a message into an actor's mailbox; a listening actor is put in line at the message's time."""
         actor.mailbox.post(message)
+        if self._messages_told.on:
+            self.probes.message(actor, message)
+            self.probes.access(actor.mailbox, Access.WRITE)
         actor.attention = True
         if actor.listening:
             actor.listening = False
@@ -338,6 +345,8 @@ class Conductor(Line):
             actor.attention = False
             await self.block(actor, "a message", listening=True, until=until)
             message = actor.mailbox.take_nowait()
+        if self._messages_told.on:
+            self.probes.access(actor.mailbox, Access.READ)
         return message
 
     async def switch_strand(self, actor: Actor, following: Strand) -> None:

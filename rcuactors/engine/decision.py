@@ -11,7 +11,7 @@ nobody.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import attrs
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 NOT_OFFERED = -1
 """In the place of an option's index: there is none of that sort."""
+
+_ONE_IN: Final = 8
+_FIRST_POWER: Final = 10
+_POWERS: Final = 16
 
 
 @attrs.frozen
@@ -66,6 +70,10 @@ class Decision:
         """How far the option's actor has come, in virtual nanoseconds; `now` where the option is no actor."""
         return self.now
 
+    def hints(self, _index: int) -> tuple[str, ...]:
+        """What is to be said of the option's actor, in words of the floors above; looked up when it is asked for."""
+        return ()
+
     def due(self, _index: int) -> int:
         """Since when the option's actor could go on, or when it wants to, in virtual nanoseconds; else `now`."""
         return self.now
@@ -96,34 +104,64 @@ class Alternatives(Decision):
         return weighted_index(uniform, self.weights)
 
 
-class HoldUp(Decision):
-    """For how long an actor is held up that could go on: the answer is the number of virtual nanoseconds."""
+class Identified(Protocol):
+    """What somebody waits with or for."""
 
-    kind = HOLD_UP
+    def identity(self) -> str:
+        """Its name, the same in every schedule."""
+        ...
 
-    def __init__(self) -> None:
-        self.actor: Actor | None = None
 
-    def ask_of(self, actor: Actor, now: int, longest_ns: int) -> HoldUp:
-        """The same object, made ready for one actor."""
-        self.actor, self.now, self.count = actor, now, longest_ns + 1
+class Duration(Decision):
+    """For how long something is put off that could happen now: the answer is the number of virtual nanoseconds.
+
+    `ask_of` makes the same object ready for one question.
+    """
+
+    def __init__(self, kind: DecisionKind) -> None:
+        self.kind = kind
+        self._subject: Identified | None = None
+
+    def ask_of(self, subject: Identified, now: int, longest_ns: int) -> Self:
+        """How long that is put off, from now on."""
+        self._subject, self.now, self.count = subject, now, longest_ns + 1
         return self
 
     def option(self, index: int) -> str:
-        """Who, and for how long."""
-        assert self.actor is not None
-        return f"{self.actor.identity()} for {index} ns"
+        """What, and for how long."""
+        assert self._subject is not None
+        return f"{self._subject.identity()} for {index} ns"
 
     def find(self, option: str) -> int:
         """Read the duration back."""
-        who, _, rest = option.rpartition(" for ")
+        what, _, rest = option.rpartition(" for ")
         digits, _, unit = rest.partition(" ")
-        known = self.actor is not None and who == self.actor.identity() and unit == "ns" and digits.isdecimal()
+        known = self._subject is not None and what == self._subject.identity() and unit == "ns" and digits.isdecimal()
         return int(digits) if known and int(digits) < self.count else NOT_OFFERED
 
     def nature(self, _uniform: float) -> int:
-        """Nobody is held up."""
+        """Nothing is put off."""
         return 0
+
+
+class HoldUp(Duration):
+    """For how long an actor is held up that could go on."""
+
+    def __init__(self) -> None:
+        super().__init__(HOLD_UP)
+
+
+class Lateness(Duration):
+    """How late something comes that is due at a point of time. In nature one in eight is late, mostly by little."""
+
+    def nature(self, uniform: float) -> int:
+        """Between 1 microsecond and 67 ms, each power of two alike; in whole numbers, the same on every machine."""
+        drawn = int(uniform * (_ONE_IN << 32))
+        if drawn >> 32:
+            return 0
+        power, rest = divmod((drawn & 0xFFFF_FFFF) * _POWERS, 1 << 32)
+        shortest = 1 << (_FIRST_POWER + power)
+        return min(shortest + (shortest * rest >> 32), self.count - 1)
 
 
 class NextActor(Decision):
@@ -146,6 +184,10 @@ class NextActor(Decision):
     def due(self, index: int) -> int:
         """Since when, or from when on, the actor can go on."""
         return self.actor(index).due
+
+    def hints(self, index: int) -> tuple[str, ...]:
+        """Of the actor."""
+        return self.actor(index).hints()
 
     def nature(self, uniform: float) -> int:
         """Everybody alike."""

@@ -13,6 +13,8 @@ from typing import Protocol, TextIO
 
 import attrs
 
+from .probe import EndedBy, Probe
+
 
 @attrs.frozen
 class Event:
@@ -86,17 +88,13 @@ class TextSink:
         self._out.write((event.json_line() if self._as_json else event.line()) + "\n")
 
 
-class EventStream:
-    """Where the model's events go."""
+class EventStream(Probe[[Event]]):
+    """Where the model's events go: to its sinks, and to who listens besides. Test `on` before building an event."""
 
-    def __init__(self, sinks: tuple[Sink, ...] = ()) -> None:
-        self._sinks = sinks
-        self.on = bool(sinks)
-
-    def emit(self, event: Event) -> None:
-        """Give one event to every sink."""
-        for sink in self._sinks:
-            sink.take(event)
+    def __init__(self, sinks: tuple[Sink, ...] = (), ended_by: EndedBy | None = None) -> None:
+        super().__init__(ended_by)
+        for sink in sinks:
+            self.listen(sink.take)
 
     def close(self) -> None:
         """Take no more: what unwinds after the end of a run is not part of it."""

@@ -6,14 +6,17 @@ Whoever gives up the baton, or has come to the horizon, stands in line and asks 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepBoundExceeded
 from .choice import Strategy
-from .decision import Decision, HoldUp
-from .fairness import Fairness
+from .decision import Decision, Duration, HoldUp, Identified
+from .errors import RunOver
+from .fairness import HELD_UP_NS, Fairness
 from .orders import FOREVER
+from .probe import EngineProbes
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -39,7 +42,10 @@ class Line:
     that, or the time at which it will have been unseen for too long.
     """
 
-    def __init__(self, strategy: Strategy, *, max_steps: int = DEFAULT_MAX_STEPS) -> None:
+    def __init__(
+        self, strategy: Strategy, *, max_steps: int = DEFAULT_MAX_STEPS, probes: EngineProbes | None = None
+    ) -> None:
+        self.probes = probes if probes is not None else EngineProbes()
         self.now = 0
         self.horizon = FOREVER
         self.limit = self.halt = FOREVER
@@ -123,18 +129,17 @@ class Line:
         if self._hold_up is None:
             self.enqueue(actor, clock, paused=True)
         else:
-            hold = self._hold(actor)
+            hold = self.put_off(self._hold_up, actor)
             self.enqueue(actor, actor.clock + hold, paused=not hold)
 
-    def _hold(self, actor: Actor) -> int:
-        """For how long the strategy holds the actor up, within what fairness leaves."""
-        assert self._hold_up is not None
-        longest = self.fairness.left(self.now)
+    def put_off(self, decision: Duration, subject: Identified, longest_ns: int = HELD_UP_NS) -> int:
+        """For how long the strategy puts that off, in nanoseconds, within what fairness leaves."""
+        longest = min(longest_ns, self.fairness.left(self.now))
         if longest <= 0:
             return 0
-        hold = self.choose(self._hold_up.ask_of(actor, self.now, longest))
-        self.fairness.spend(self.now, hold)
-        return hold
+        chosen = self.choose(decision.ask_of(subject, self.now, longest))
+        self.fairness.spend(self.now, chosen)
+        return chosen
 
     # -- electing ----------------------------------------------------------------------------------------------------
 
@@ -182,6 +187,10 @@ class Line:
         except Exception as error:
             self.finish(error)
             return 0
+        if self.probes.decision.on:
+            # When a listener fails that ends the run, as it does when the strategy fails.
+            with contextlib.suppress(RunOver):
+                self.probes.decision(decision, picked)
         return picked
 
     def count_step(self, clock: int) -> bool:

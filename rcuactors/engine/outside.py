@@ -69,17 +69,16 @@ class Outside:
         """A run begins: take hold of the clock, if it is ours. Raises RuntimeError when another run has it."""
         clock = trio.lowlevel.current_clock()
         if isinstance(clock, VirtualClock):
-            if clock.reader is not None:
-                raise RuntimeError("a machine is running on this VirtualClock already: run them one after the other")
-            self._clock, self._base = clock, clock.current_time()
+            base = clock.current_time()
+            clock.attach(self._stalled, self._time_for_who_asks)
+            self._clock, self._base = clock, base
             self._own_deadline = trio.current_effective_deadline()
-            clock.on_stall, clock.reader = self._stalled, self._time_for_who_asks
             self._look_for_deadlines()
 
     def detach(self) -> None:
         """The run is over: the clock stands where the run ended."""
         if self._clock is not None:
-            self._clock.on_stall = self._clock.reader = None
+            self._clock.detach()
             self._move_the_clock()
 
     def _seconds(self, time_ns: int) -> float:

@@ -18,10 +18,11 @@ import outcome
 import trio
 
 from ..errors import BadInput
-from ..marks import BOTTOM
+from ..marks import BOTTOM, Side
 from .errors import RunOver
 
 __trace__ = BOTTOM
+__side__ = Side.NOBODY
 
 if TYPE_CHECKING:
     from .conductor import Conductor

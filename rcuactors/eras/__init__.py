@@ -6,10 +6,8 @@ A version that is much like another evolves its rules, so its file reads as what
   barrier in any of these versions (kvfree_rcu_barrier() is v6.12's): its file will stand beside them.
 * the allocators: `MmRules` (mm/rules.py).
 * interrupts, threads, workqueues, timers: `KernelRules` (kernel/rules.py).
-* RCU: the versions here do not differ in anything that the model has. A difference is a value of an `RcuRules` in
-  rcu/rules.py, handed to `GracePeriodMachine` or `Callbacks` when they are made, as `KernelRules` to `System`.
-* lockdep: the same; a `LockdepRules` in context/lockdep/rules.py, handed to `Lockdep`. Both become fields of
-  `kvfree.rules.EraRules`.
+* RCU: `RcuRules` (rcu/rules.py).
+* lockdep: `LockdepRules` (context/lockdep/rules.py).
 
 A new version is one file here and a line in `ERAS`.
 """
@@ -24,7 +22,7 @@ from .v5_9 import V5_9
 from .v5_11 import V5_11
 from .v6_1_stable import V6_1_STABLE
 
-__all__ = ["DEFAULT_ERA", "ERAS", "Era", "find_era"]
+__all__ = ["DEFAULT_ERA", "ERAS", "V5_9", "V5_11", "V6_1_STABLE", "Era", "find_era"]
 
 ERAS: Final = {era.name: era for era in (V5_9, V5_11, V6_1_STABLE)}
 DEFAULT_ERA: Final = V5_11.name

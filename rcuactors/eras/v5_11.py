@@ -1,6 +1,6 @@
 """v5.11: the page cache is refilled by an hrtimer and a workqueue.
 
-Source: kernel/rcu/tree.c at commit 56292e8609e3 (in stable 5.10 as 9b81af9c8455).
+Sources: kernel/rcu/tree.c at commit 56292e8609e3 (in stable 5.10 as 9b81af9c8455); kernel/locking/lockdep.c at v5.11.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ V5_11: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V5_9.rules,
+        lockdep=attrs.evolve(
+            V5_9.rules.lockdep, read_lock_may_queue=True, readers_are_dependencies=True, chains_tell_readers=True
+        ),
         kvfree=attrs.evolve(
             V5_9.rules.kvfree,
             min_cached_objs=5,

@@ -1,25 +1,28 @@
 """v5.9: the allocation in the caller's context, of which commit 56292e8609e3 complains.
 
-Sources: kernel/rcu/tree.c and mm/ at v5.9.
+Sources: kernel/rcu/tree.c, kernel/locking/lockdep.c and mm/ at v5.9.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from ..context.lockdep.rules import LockdepRules
 from ..kernel.rules import KernelRules
 from ..kvfree.parts.arming import TodoFlag
 from ..kvfree.parts.batching import by_channel
 from ..kvfree.parts.counting import loose
-from ..kvfree.parts.one_argument import OneArgument
+from ..kvfree.parts.one_argument import WAITS
 from ..kvfree.parts.recycling import to_current_cpu
 from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import queue_shrinker
+from ..kvfree.parts.workqueue import system_wq
 from ..kvfree.rules import EraRules, KvfreeRules
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN
 from ..mm.page.page_lists import InterruptsOff
 from ..mm.rules import MmRules
 from ..mm.slab.slub_irqoff import IrqOffSlub
+from ..rcu.rules import RcuRules
 from .era import Era
 
 V5_9: Final = Era(
@@ -29,6 +32,8 @@ V5_9: Final = Era(
     design="skip-on-rt",
     rules=EraRules(
         kernel=KernelRules(),
+        lockdep=LockdepRules(),
+        rcu=RcuRules(),
         mm=MmRules(page_lists=InterruptsOff, slab=IrqOffSlub),
         kvfree=KvfreeRules(
             block_capacity=510,
@@ -40,7 +45,8 @@ V5_9: Final = Era(
             counting=loose,
             recycling=to_current_cpu,
             refill=RefillRules(gfp=GFP_KERNEL | GFP_NOWARN, ends_at_failure=False, starts_at_cached=False),
-            one_argument=OneArgument.WAITS,
+            one_argument=WAITS,
+            workqueue=system_wq,
             shrinker=queue_shrinker,
         ),
     ),

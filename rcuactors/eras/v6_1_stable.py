@@ -1,7 +1,7 @@
 """v6.1-stable: v6.1.192, a stable release that carries the backport of commit 5da7cb193db3.
 
-Sources: kernel/rcu/tree.c, kernel/irq_work.c and mm/ at v6.1.192. v6.1.0 of the mainline differs in its batches, which
-still go by channel (tests/kvfree/test_composed.py puts it together).
+Sources: kernel/rcu/tree.c, kernel/locking/lockdep.c, kernel/irq_work.c and mm/ at v6.1.192. v6.1.0 of the mainline
+differs in its batches, which still go by channel (tests/kvfree/test_composed.py puts it together).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import attrs
 from ..kernel.rules import KernelRules
 from ..kvfree.parts.arming import PendingTimer
 from ..kvfree.parts.batching import whole_batch
-from ..kvfree.parts.one_argument import OneArgument
+from ..kvfree.parts.one_argument import ALLOCATES
 from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import cache_and_queue_shrinker
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
 from ..mm.page.page_lists import TriedLock
 from ..mm.rules import MmRules
 from ..mm.slab.slub_locallock import LocalLockSlub
+from ..rcu.rules import RcuRules
 from .era import Era
 from .v5_11 import V5_11
 
@@ -31,6 +32,8 @@ V6_1_STABLE: Final = Era(
     rules=attrs.evolve(
         V5_11.rules,
         kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
+        lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
+        rcu=RcuRules(one_cpu_needs_no_grace_period=False),
         mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,
@@ -42,7 +45,7 @@ V6_1_STABLE: Final = Era(
                 ends_at_failure=True,
                 starts_at_cached=False,
             ),
-            one_argument=OneArgument.ALLOCATES,
+            one_argument=ALLOCATES,
             shrinker=cache_and_queue_shrinker,
         ),
     ),

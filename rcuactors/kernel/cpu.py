@@ -11,10 +11,12 @@ from __future__ import annotations
 import attrs
 
 from ..context import preempt
-from ..marks import machinery
+from ..engine.probe import Access, Group
+from ..marks import Side, machinery, on_side
 from . import balance
 from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
 from .migration import is_allowed
+from .probes import Since
 from .sched import SchedulingCpu
 from .thread import Thread
 
@@ -27,7 +29,22 @@ class Cpu(SchedulingCpu):
     softirq_ctrl: int = 0
     """PREEMPT_RT: softirq_ctrl.cnt, how deep bottom halves are disabled on this CPU."""
     ksoftirqd: Thread | None = None
+    since: Since
+    told_irqs: Group = attrs.field(init=False)
+    told_preemption: Group = attrs.field(init=False)
+    told_messages: Group = attrs.field(init=False)
+    told_interrupts: Group = attrs.field(init=False)
     _nmis: list[Nmi] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        told = self.since.told
+        self.told_irqs, self.told_preemption, self.told_switches = told.irqs, told.preemption, told.switches
+        self.told_messages, self.told_interrupts = self.conductor.probes.messages, told.interrupts
+
+    def hints(self) -> tuple[str, ...]:
+        """What the floors above say of it, where they have something to say."""
+        said = (hint(self) for hint in self.hooks.hints)
+        return tuple(text for text in said if text)
 
     # -- points ------------------------------------------------------------------------------------------------------
 
@@ -49,22 +66,28 @@ class Cpu(SchedulingCpu):
             while self._nmis and not preempt.in_nmi(ctx.preempt_count):
                 await self._nmi(self._nmis.pop(0))
             while self.mailbox.waiting and not ctx.irqs_disabled:
-                message = self.mailbox.take_nowait()
-                if isinstance(message, HardIrq):
-                    await self.hardirq(message)
-                elif isinstance(message, WakeUp):
-                    self.clock += self.system.costs.ipi_ns
-                    self.ttwu_pending(message)
-                elif isinstance(message, Nmi):
-                    await self._nmi(message)
-                elif message is not None:
-                    self.hooks.on_message[type(message)](self, message)
+                await self._take_message()
         except Exception as error:
             raise self.conductor.ended_by(error) from error
         if not self.mailbox.waiting and not self.need_resched:
             self.attention = False
         elif self.need_resched and self._may_preempt():
             await self.schedule(preempt=True)
+
+    @machinery
+    async def _take_message(self) -> None:
+        message = self.mailbox.take_nowait()
+        if self.told_messages.on:
+            self.conductor.probes.access(self.mailbox, Access.READ)
+        if isinstance(message, HardIrq):
+            await self.hardirq(message)
+        elif isinstance(message, WakeUp):
+            self.clock += self.system.costs.ipi_ns
+            self.ttwu_pending(message)
+        elif isinstance(message, Nmi):
+            await self._nmi(message)
+        elif message is not None:
+            self.hooks.on_message[type(message)](self, message)
 
     def can_serve(self) -> bool:
         """Something has come that the running context lets through."""
@@ -102,6 +125,7 @@ class Cpu(SchedulingCpu):
     # -- interrupts --------------------------------------------------------------------------------------------------
 
     @machinery
+    @on_side(Side.NOBODY)
     async def hardirq(self, message: HardIrq) -> None:
         """Serve one hardware interrupt on the stack of the current thread."""
         ctx, costs = self.ctx, self.system.costs
@@ -110,6 +134,9 @@ class Cpu(SchedulingCpu):
         ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, False
         ctx.irqs_disabled = True
         ctx.irqs_disabled_at = message.entry
+        began = self.clock
+        if self.told_interrupts.on:
+            self._tell_interrupt_entered(nested=False)
         if not ctx.preempt_count or self.in_idle_loop:
             ctx.preempt_disabled_at = "irq_enter_rcu"
         ctx.preempt_count += preempt.HARDIRQ_OFFSET
@@ -128,16 +155,36 @@ class Cpu(SchedulingCpu):
         if ctx.held and not preempt.in_hardirq(ctx.preempt_count):
             # What a handler has left behind is held with interrupts on from here.
             self.system.lockdep.hardirqs_on(self)
+        if self.told_interrupts.on:
+            self._tell_interrupt_left(began, nested=False)
         ctx.irqs_disabled = False
 
+    def _tell_interrupt_entered(self, *, nested: bool) -> None:
+        self.since.irqs_off(self, nested=nested)
+        if not self.ctx.preempt_count:
+            self.since.preemption_off(self)
+        self.since.told.interrupt_entered(self)
+
+    def _tell_interrupt_left(self, began: int, *, nested: bool) -> None:
+        self.since.told.interrupt_left(self, self.clock - began)
+        if not self.ctx.preempt_count:
+            self.since.preemption_on(self)
+        self.since.irqs_on(self, nested=nested)
+
+    @on_side(Side.NOBODY)
     async def _nmi(self, message: Nmi) -> None:
         ctx = self.ctx
         irqs = ctx.irqs_disabled
         ctx.irqs_disabled = True
+        began = self.clock
+        if self.told_interrupts.on:
+            self._tell_interrupt_entered(nested=irqs)
         ctx.preempt_count += preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
         self.clock += self.system.costs.irq_entry_ns
         await message.handler(self)
         ctx.preempt_count -= preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
+        if self.told_interrupts.on:
+            self._tell_interrupt_left(began, nested=irqs)
         ctx.irqs_disabled = irqs
 
     def local_irq_save(self, site: str = "") -> bool:
@@ -147,6 +194,8 @@ class Cpu(SchedulingCpu):
         if not flags:
             ctx.irqs_disabled = True
             ctx.irqs_disabled_at = site
+        if self.told_irqs.on:
+            self.since.irqs_off(self, nested=flags)
         return flags
 
     async def local_irq_restore(self, flags: bool) -> None:
@@ -154,6 +203,8 @@ class Cpu(SchedulingCpu):
         ctx = self.ctx
         if not flags and ctx.irqs_disabled and (ctx.held or ctx.preempt_count >= preempt.HARDIRQ_OFFSET):
             self.system.lockdep.hardirqs_on(self)
+        if self.told_irqs.on and ctx.irqs_disabled:
+            self.since.irqs_on(self, nested=flags)
         ctx.irqs_disabled = flags
         if not flags and (self.attention or self.clock >= self.conductor.horizon):
             await self.point()
@@ -163,7 +214,16 @@ class Cpu(SchedulingCpu):
         ctx = self.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
+            if self.told_preemption.on and self.system.locks.preempt_offset:
+                self.since.preemption_off(self)
         ctx.preempt_count += self.system.locks.preempt_offset
+
+    def preempt_enable_no_resched(self) -> None:
+        """preempt_enable_no_resched(): lower the count, which is not 0."""
+        ctx = self.ctx
+        ctx.preempt_count -= self.system.locks.preempt_offset
+        if self.told_preemption.on and self.system.locks.preempt_offset and not ctx.preempt_count:
+            self.since.preemption_on(self)
 
     async def preempt_enable(self) -> None:
         """preempt_enable(): lower the count; a thread that waited for it takes over now."""
@@ -171,7 +231,7 @@ class Cpu(SchedulingCpu):
         if offset and not self.ctx.preempt_count & preempt.PREEMPT_MASK:
             balance.report_underflow(self)
         else:
-            self.ctx.preempt_count -= offset
+            self.preempt_enable_no_resched()
         if self.attention or self.clock >= self.conductor.horizon:
             await self.point()
 

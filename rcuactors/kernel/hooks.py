@@ -56,6 +56,8 @@ class CpuHooks:
     """The scheduling-clock interrupt, in hardirq context."""
     on_idle: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """The CPU goes idle."""
+    hints: list[Callable[[Cpu], str]] = attrs.field(factory=list)
+    """What is to be said of a CPU to strategies that look for it; empty: nothing."""
     keeps_tick: Callable[[Cpu], bool] = _nothing_needed
     """An idle CPU needs the next tick all the same (rcu_needs_cpu())."""
     on_message: dict[type[Message], Callable[[Cpu, Message], None]] = attrs.field(factory=dict)

@@ -106,6 +106,8 @@ class Migration:
         thread.cpu = target
         self.moved += 1
         system = self._system
+        if system.probes.migrated.on:
+            system.probes.migrated(thread, source, target)
         if system.events.on:
             text = f"comm={thread.comm} pid={thread.pid} prio={_PRIORITIES[thread.urgency]}"
             system.emit(source, "sched_migrate_task", f"{text} orig_cpu={source.cpu_id} dest_cpu={target.cpu_id}")

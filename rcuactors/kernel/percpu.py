@@ -6,7 +6,8 @@ dictionary by CPU number, so that looking one up costs no call: `lists[cpu.cpu_i
 `Cpu`, and `lists.get(cpu_id)` looks without making one.
 
 All CPUs are online from boot: nothing takes one away yet (docs, assumptions). Who owns a state says when it is made
-what becomes of it when its CPU comes or goes (cpuhp_setup_state()).
+what becomes of it when its CPU comes or goes (cpuhp_setup_state()), if that is one plain move: the page lists do. What
+needs locks, works or another CPU (timers, callbacks, slabs, pools) says nothing yet; kfree_rcu has nothing to say.
 """
 
 from __future__ import annotations

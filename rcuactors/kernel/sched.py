@@ -6,11 +6,13 @@ thread runs do_idle(). Which CPU a thread belongs on is decided in `migration`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
 from ..context.processor import Processor
+from ..engine.decision import Alternatives, DecisionKind
+from ..engine.probe import Access, Group
 from ..marks import machinery
 from .hooks import call_hooks
 from .locking import contention
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from .cpu import Cpu
     from .hooks import CpuHooks
     from .system import System
+
+
+WHICH_THREAD: Final = DecisionKind("which thread")
+
+_IN_ORDER: Final = 4
+"""Nature's weight of the first in the run queue, against 1 for each other thread of its urgency."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -38,6 +46,7 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    told_switches: Group = attrs.field(init=False)
     switches: int = 0
     """rq->nr_switches: how often it went on with another thread."""
 
@@ -53,6 +62,8 @@ class SchedulingCpu(Processor):
         if thread.state in (ThreadState.DEAD, ThreadState.RUNNABLE):
             return
         thread.state = ThreadState.RUNNABLE
+        if self.told_switches.on:
+            self.system.probes.woken(self._whole, thread)
         if thread is self.idle_thread:
             self._whole.kick()
         elif thread is not self.current:
@@ -61,6 +72,8 @@ class SchedulingCpu(Processor):
     def enqueue_thread(self, thread: Thread) -> None:
         """enqueue_task(), check_preempt_curr(): a runnable thread wants this CPU."""
         self.runqueue.put(thread)
+        if self.told_switches.on:
+            self.conductor.probes.access(self.runqueue, Access.WRITE)
         running = self.current
         if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
             self.resched_curr()
@@ -92,12 +105,46 @@ class SchedulingCpu(Processor):
             if stays and (best is None or best.urgency < leaving.urgency):
                 return
             self._put_back(leaving, first=preempt and best is not None and best.urgency > leaving.urgency)
-        following = self.runqueue.take() or self.idle_thread
+        following = self._pick_next_task()
         if following is leaving:
             return
         self.clock += self.system.costs.context_switch_ns
-        self._take_over(following)
+        self._take_over(following, preempted=preempt or rtlock)
         await self.conductor.switch_strand(self, following.strand)
+
+    def _pick_next_task(self) -> Thread:
+        """pick_next_task(): the most urgent, else the idle thread.
+
+        Among equals it is the first in the queue. CFS goes by what each has had of the CPU, which is not modelled; with
+        `latitude` it is a decision, for as long as fairness leaves it one.
+        """
+        queue = self.runqueue
+        thread = queue.take()
+        if thread is None:
+            return self.idle_thread
+        if self.system.latitude:
+            others = [other for other in queue.equals() if other.urgency is thread.urgency]
+            if others:
+                thread = self._pick_among_equals(thread, others)
+        return thread
+
+    def _pick_among_equals(self, first: Thread, others: list[Thread]) -> Thread:
+        """Any of them. Time in which the first is passed over is charged as that of a hold-up."""
+        conductor, now = self.conductor, self.clock
+        fairness = conductor.fairness
+        if first.passed_over_at:
+            fairness.spend(now, now - first.passed_over_at)
+        if fairness.left(now) <= 0:
+            return first
+        options = tuple(thread.strand.path for thread in (first, *others))
+        picked = conductor.choose(Alternatives(WHICH_THREAD, options, (_IN_ORDER,) + (1,) * len(others)))
+        if not picked:
+            return first
+        first.passed_over_at = now
+        thread = others[picked - 1]
+        self.runqueue.remove(thread)
+        self.runqueue.put(first, first=True)
+        return thread
 
     def _put_back(self, leaving: Thread, *, first: bool) -> None:
         """A thread that wants to go on waits for its CPU, or for another, whose load balancer has pulled it."""
@@ -107,12 +154,16 @@ class SchedulingCpu(Processor):
         else:
             target.enqueue_thread(leaving)
 
-    def _take_over(self, following: Thread) -> None:
+    def _take_over(self, following: Thread, *, preempted: bool) -> None:
         was_idle, leaving = self.idle, self.current
         self.switches += 1
         self.current = following
+        following.passed_over_at = 0
         # It may come from a CPU that is further on.
         self.clock = max(self.clock, following.not_before)
+        if self.told_switches.on:
+            self.conductor.probes.access(self.runqueue, Access.WRITE)
+            self.system.probes.switched(self._whole, leaving, following, preempted)
         if leaving.spun_on_by:
             contention.look_again(self._whole, leaving)
         self.ctx = following.ctx
@@ -193,7 +244,7 @@ class SchedulingCpu(Processor):
         """The current thread is gone from the CPU without a strand to park: let the next one have it."""
         self.need_resched = False
         self.clock += self.system.costs.context_switch_ns
-        following = self.runqueue.take() or self.idle_thread
-        self._take_over(following)
+        following = self._pick_next_task()
+        self._take_over(following, preempted=False)
         self.strand = following.strand
         self.conductor.enqueue(self, self.clock, paused=True)

@@ -16,6 +16,7 @@ from ..config import Config
 from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
+from ..context.lockdep.rules import LockdepRules
 from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
 from ..context.nursery import ContextNursery
@@ -34,10 +35,12 @@ from .irq.softirq import Softirq, Softirqs
 from .locking import Locks
 from .migration import Migration
 from .percpu import CpuMasks
+from .probes import KernelProbes, Since
 from .rules import KernelRules
 from .smp import CrossCalls
 from .thread import RunQueue, Thread, ThreadState, Urgency
 from .time.hrtimer import Hrtimers
+from .time.lateness import LateTimers
 from .time.tick import Ticks
 from .time.timer import Timers
 
@@ -76,12 +79,14 @@ class System:
         *,
         config: Config,
         rules: KernelRules,
+        lockdep: LockdepRules,
         conductor: Conductor,
         judge: Judge,
         costs: CostModel,
         events: EventStream,
         on_hung: Callable[[], None],
         migrate: bool = False,
+        latitude: bool = False,
     ) -> None:
         self.config = config
         self.rules = rules
@@ -90,20 +95,18 @@ class System:
         self.costs = costs
         self.events = events
         self.hooks = CpuHooks()
+        self.probes = KernelProbes(conductor.ended_by)
+        self.since = Since(self.probes, conductor.probes.access)
         self.masks = CpuMasks(config.nr_cpus)
         self.lock_factory = LockFactory()
-        self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory)
-        self.locks = Locks(
-            rt=config.PREEMPT_RT,
-            preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
-            lockdep=self.lockdep,
-            judge=judge,
-            uncontended_ns=costs.lock_ns,
-        )
+        self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
+        self.locks = self._lock_operations()
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
         self.migration = Migration(self, enabled=migrate)
+        self.latitude = latitude
+        self.lateness = LateTimers(conductor, enabled=latitude)
         self.threads: list[Thread] = []
         self._next_pid = _FIRST_PID
         self._actor_indices = itertools.count(1)
@@ -116,10 +119,24 @@ class System:
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)
+        self._connect_timers()
+
+    def _connect_timers(self) -> None:
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+
+    def _lock_operations(self) -> Locks:
+        config = self.config
+        return Locks(
+            rt=config.PREEMPT_RT,
+            preempt_offset=preempt.PREEMPT_OFFSET if config.preempt_count else 0,
+            lockdep=self.lockdep,
+            judge=self.judge,
+            uncontended_ns=self.costs.lock_ns,
+            since=self.since,
+        )
 
     def statistics(self) -> SystemStatistics:
         """Their figures, as they are now."""
@@ -187,6 +204,7 @@ class System:
             current=idle,
             system=self,
             hooks=self.hooks,
+            since=self.since,
             runqueue=RunQueue(rq_lock),
         )
         idle.cpu = cpu
@@ -254,10 +272,8 @@ class System:
         """
         ctx = cpu.ctx
         comm = ctx.comm if ctx.pid else "<idle>"
-        self.events.emit(
-            Event(cpu.clock, cpu.cpu_id, comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text)
-        )
+        self.events(Event(cpu.clock, cpu.cpu_id, comm, ctx.pid, ctx.flags(need_resched=cpu.need_resched), name, text))
 
     def emit_device(self, name: str, pid: int, time_ns: int, event: str, text: str) -> None:
         """An event of an actor that is no CPU."""
-        self.events.emit(Event(time_ns, 0, name, pid, ".....", event, text))
+        self.events(Event(time_ns, 0, name, pid, ".....", event, text))

@@ -74,6 +74,8 @@ class Thread(Sleeper):
     """Virtual time of the CPU that it was last moved away from: it does not go on earlier."""
     waits_pinned: int = 0
     """It is on its way to a local_lock of PREEMPT_RT, with migration off. That shows in events once it has the lock."""
+    passed_over_at: int = 0
+    """Virtual time at which another of its urgency was last taken, though it came first in its run queue; 0: none."""
     affine_waiters: list[Thread] = attrs.field(factory=list)
     """Who waits in set_cpus_allowed_ptr() until it has left a CPU that it must not run on any more."""
     spins: bool = False
@@ -212,6 +214,10 @@ class RunQueue:
             if queue:
                 return queue[0]
         return None
+
+    def equals(self) -> list[Thread]:
+        """Those that are as urgent as the one that would run next, that one first."""
+        return next((list(queue) for queue in self._queues.values() if queue), [])
 
     def length(self) -> int:
         """How many threads wait in it (rq->nr_running, less the one that runs)."""

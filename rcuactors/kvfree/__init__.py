@@ -3,6 +3,7 @@
 How a page is got is a design's business (`designs/`).
 """
 
-from ..marks import KERNEL
+from ..marks import KERNEL, Side
 
 __trace__ = KERNEL
+__side__ = Side.KVFREE

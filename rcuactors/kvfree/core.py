@@ -27,8 +27,8 @@ from .drain import Drain
 from .figures import Figures, KvfreeStatistics
 from .krc import N_BATCHES, Batch, Krc, Slots, append, keep_page, open_block, take_cached_page
 from .monitor import Monitor
-from .parts.one_argument import OneArgument
 from .parts.refill import Refill
+from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class KvfreeRcu:
         self.system = system
         self.workqueues = workqueues
         self.callbacks = callbacks
+        self.workqueue = rules.workqueue(workqueues)
         self.rcu_works = RcuWorks(callbacks, workqueues)
         self.pages = pages
         self.slab = slab
@@ -64,6 +65,9 @@ class KvfreeRcu:
         self.rules = rules
         self.source = source
         self.figures = Figures()
+        self.probes = KvfreeProbes(system.conductor.ended_by)
+        system.probes.locks.reaches(self.probes.told)
+        system.probes.irqs.reaches(self.probes.told)
         self.slots = Slots()
         self.drain = Drain(self)
         self.refill = Refill(self)
@@ -74,13 +78,14 @@ class KvfreeRcu:
         self._krcs: PerCpu[Krc] = PerCpu(self._new_krc, system.masks)
         self._boot_pages = 0
         self._capacity = rules.block_capacity
-        self._one_argument_allocates = rules.one_argument is OneArgument.ALLOCATES
+        self._one_argument = rules.one_argument
         costs = system.costs
         self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns
         self._calls = self.figures.calls
         self._conductor = system.conductor
         self._lockdep = system.lockdep
-        self._retired = oracle.retired
+        self._retired, self._told = oracle.retired, self.probes.told
+        system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
         self._take = self.extras.take
         if self.extras.attach is not None:
@@ -106,6 +111,10 @@ class KvfreeRcu:
             drain=self.drain.statistics(),
             latencies=figures.latencies.statistics(),
         )
+
+    def _hint(self, cpu: Cpu) -> str:
+        krcp = self._krcs.get(cpu.cpu_id)
+        return "a batch is pending" if krcp is not None and any(batch.busy() for batch in krcp.batches) else ""
 
     # -- boot --------------------------------------------------------------------------------------------------------
 
@@ -186,6 +195,9 @@ class KvfreeRcu:
 
         `head` says that it has an rcu_head (the two-argument form): then this never sleeps.
         """
+        told = self._told.on
+        if told:
+            self.probes.call_entered(thread, item, head)
         cpu, ctx = thread.cpu, thread.ctx
         self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
         if self.system.events.on:
@@ -194,6 +206,7 @@ class KvfreeRcu:
             cpu.judge.might_sleep(cpu)
         if self._take is not None:
             if await self._take(self, thread, item, head):
+                self.probes.call_left(thread, item, head)
                 return
             cpu = thread.cpu
         krcp = self._krcs.get(cpu.cpu_id) or self.krc(cpu.cpu_id)
@@ -211,23 +224,46 @@ class KvfreeRcu:
         ):
             # The lock is free, the block has room, and there is no point in between at which anybody could see the
             # lock held: one step.
-            cpu.clock += self._append_ns
+            if told:
+                self._tell_step(cpu, krcp)
+            else:
+                cpu.clock += self._append_ns
             self._retired(item, cpu.clock)
             blocks[-1].records.append(item)
             krcp.count += 1
             if cpu.clock >= conductor.horizon:
                 await cpu.point()
-        elif not await self._queue(thread, item, head=head):
+        else:
+            await self._queue_or_free(thread, item, head=head)
+        if told:
+            self.probes.call_left(thread, item, head)
+
+    async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:
+        if not await self._queue(thread, item, head=head):
             await self._free_in_line(thread, item)
+
+    def _tell_step(self, cpu: Cpu, krcp: Krc) -> None:
+        """What somebody who listens hears of a call that is one step, which passes its time."""
+        since = self.system.since
+        lock_ns = self.system.costs.lock_ns
+        since.irqs_off(cpu, nested=cpu.ctx.irqs_disabled)
+        cpu.clock += lock_ns
+        since.lock_taken(cpu, krcp.lock, 0)
+        cpu.clock += self._append_ns - lock_ns
+        since.lock_let_go(cpu, krcp.lock, cpu.current)
+        since.irqs_on(cpu, nested=cpu.ctx.irqs_disabled)
 
     def _trace_call(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
         where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
         self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
 
-    async def _krc_this_cpu_lock(self, thread: Thread) -> tuple[Cpu, Krc, bool]:
-        """krc_this_cpu_lock(): the CPU that this runs on now, its state, locked, and the flags."""
+    async def _krc_this_cpu_lock(self, thread: Thread, left: Krc | None = None) -> tuple[Cpu, Krc, bool]:
+        """krc_this_cpu_lock(): the CPU that this runs on now, its state, locked, and the flags.
+
+        Who has `left` a state, to get a page, may have to lock that one again, wherever this is now.
+        """
         cpu, flags = thread.local_irq_save("kvfree_call_rcu")
-        krcp = self.krc(cpu.cpu_id)
+        krcp = self.krc(cpu.cpu_id) if left is None else self._one_argument.lock_again(self, cpu, left)
         await self.system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
         return cpu, krcp, flags
 
@@ -257,8 +293,8 @@ class KvfreeRcu:
             if page is None and self._asks_unlocked(head=head):
                 await self._krc_this_cpu_unlock(cpu, krcp, flags)
                 page = await self._get_page_unlocked(thread, head=head)
-                # Not necessarily the one that was left (commit 309a43165077), nor in the state it was left in.
-                cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
+                # Not necessarily the one that was left, by the version's rule; nor in the state it was left in.
+                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=krcp)
                 self.figures.caller_pages += page is not None
             if page is not None:
                 open_block(krcp, page, item)
@@ -284,13 +320,13 @@ class KvfreeRcu:
         """Somebody may have a page once krcp->lock is dropped."""
         if not self.initialized:
             return False
-        return self.extras.get_page_unlocked is not None or (not head and self._one_argument_allocates)
+        return self.extras.get_page_unlocked is not None or (not head and self._one_argument.allocates)
 
     async def _get_page_unlocked(self, thread: Thread, *, head: bool) -> int | None:
         """From the design, or, in versions that do so, from the allocator for a caller who may sleep."""
         unlocked = self.extras.get_page_unlocked
         page = await unlocked(self, thread, head) if unlocked is not None else None
-        if page is None and not head and self._one_argument_allocates:
+        if page is None and not head and self._one_argument.allocates:
             page = await self.pages.get_free_page(thread, self.rules.refill.gfp)
         return page
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from .krc import CHANNELS, Batch, Krc
 from .parts.batching import by_channel
 from .parts.counting import loose
-from .parts.one_argument import OneArgument
 
 if TYPE_CHECKING:
     from .core import KvfreeRcu
@@ -51,7 +50,7 @@ def check(kvfree: KvfreeRcu, krcp: Krc) -> None:
 
 def _blocks_come_from_outside(kvfree: KvfreeRcu) -> bool:
     """A caller who drops krcp->lock for a page opens its block behind one that others have begun meanwhile."""
-    return kvfree.rules.one_argument is not OneArgument.WAITS or kvfree.extras.get_page_unlocked is not None
+    return kvfree.rules.one_argument.allocates or kvfree.extras.get_page_unlocked is not None
 
 
 def _check_full(krcp: Krc, capacity: int) -> None:

@@ -53,7 +53,7 @@ class Monitor:
             moved = rules.batching(krcp, batch)
             if moved:
                 krcp.count = rules.counting(krcp.count, moved)
-                queued = await kvfree.rcu_works.queue_rcu_work(cpu, kvfree.workqueues.system_wq, batch.rcu_work)
+                queued = await kvfree.rcu_works.queue_rcu_work(cpu, kvfree.workqueue, batch.rcu_work)
                 if invariants.checked:
                     invariants.batch_started(rules, krcp, queued=queued)
             stayed |= krcp.anything_queued()

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 import attrs
 
+from ..context.lockdep.rules import LockdepRules
 from ..errors import BadInput
 from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
 from ..mm.rules import MmRules
+from ..rcu.rules import RcuRules
 from .parts.one_argument import OneArgument
 from .parts.refill import RefillRules
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.thread import Thread
+    from ..kernel.workqueue import Workqueue, Workqueues
     from ..mm.objects import KObject
     from ..mm.reclaim import Shrinker
     from .core import KvfreeRcu
@@ -81,6 +84,9 @@ class KvfreeRules:
     """Whose cache a drained block's page goes to."""
     refill: RefillRules
     one_argument: OneArgument
+    """What a caller who may sleep does when neither cache nor design has a page."""
+    workqueue: Callable[[Workqueues], Workqueue]
+    """Where the monitor, the batches and a refill that was put off are queued."""
     shrinker: Callable[[KvfreeRcu], Shrinker]
 
     @block_capacity.validator
@@ -94,6 +100,8 @@ class EraRules:
     """All rules of one version, floor by floor."""
 
     kernel: KernelRules
+    lockdep: LockdepRules
+    rcu: RcuRules
     mm: MmRules
     kvfree: KvfreeRules
 

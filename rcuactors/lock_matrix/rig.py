@@ -79,10 +79,10 @@ class Outcome:
 
 @attrs.frozen(kw_only=True)
 class _Begun(Message):
-    """The runner to the watch: the operation begins."""
+    """The runner to the time limit: the operation begins."""
 
 
-class _Watch(Device):
+class _TimeLimit(Device):
     """Ends a cell that does not end by itself, whatever its CPUs are stuck in."""
 
     def __init__(self, rig: Rig, index: int) -> None:
@@ -120,12 +120,12 @@ class Rig:
             holds=getattr(self, self._operation.holds) if self._operation.holds else None,
             with_areas=cell.op == "vfree",
         )
-        self._watch = _Watch(self, self.machine.system.next_actor_index())
-        self.machine.system.add_device(self._watch)
-        self.machine.reporter.listeners.append(self._reported)
-        self.machine.system.hooks.on_switch.append(self._switched)
+        self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
+        self.machine.system.add_device(self._limit)
+        self.machine.probes.violation.listen(self._reported)
+        self.machine.probes.kernel.switched.listen(self._switched)
         self._turn = 0
-        self._watching = False
+        self._limiting = False
         self._first: Violation | None = None
         self._blocked_on = ""
         self._slept_on: Counter[str] = Counter()
@@ -167,7 +167,7 @@ class Rig:
         for turn in range(self._rounds()):
             self._turn = turn
             await self._enter(CONTEXTS[cell.context])
-            self._watching = False
+            self._limiting = False
             await self._contender.stop()
             await self._clean_up()
         self._refills = self.machine.pages.zone.refills - self._refills
@@ -176,11 +176,11 @@ class Rig:
     async def _enter(self, context: Context) -> None:
         """Have the body run in the context, with the contender at it by then."""
         if context.enter_later is not None:
-            self._watching = True
+            self._limiting = True
             await context.enter_later(self.k, self._body, self._contend)
             return
         await self._contend()
-        self._watching = True
+        self._limiting = True
         await context.enter(self.k, self._body)
 
     async def _contend(self) -> None:
@@ -207,7 +207,7 @@ class Rig:
         running = machine.conductor.running
         assert isinstance(running, Cpu)
         self._refills = machine.pages.zone.refills
-        machine.conductor.post(self._watch, _Begun(sender="nest_runner", time_ns=running.clock))
+        machine.conductor.post(self._limit, _Begun(sender="nest_runner", time_ns=running.clock))
 
     # -- a turn ------------------------------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class Rig:
 
     def _reported(self, violation: Violation) -> None:
         """The first report while the operation runs is the cell's verdict, and its end."""
-        if not self._watching or self._first is not None:
+        if not self._limiting or self._first is not None:
             return
         self._first = violation
         running = self.machine.conductor.running
@@ -265,8 +265,8 @@ class Rig:
             self._blocked_on = running.current.blocked_on.name
         self.machine.conductor.finish()
 
-    def _switched(self, _cpu: Cpu, leaving: Thread, _preempted: bool) -> None:
-        if self._watching and leaving.blocked_on is not None:
+    def _switched(self, _cpu: Cpu, leaving: Thread, _following: Thread, _preempted: bool) -> None:
+        if self._limiting and leaving.blocked_on is not None:
             self._slept_on[leaving.blocked_on.name] += 1
 
     def out_of_time(self) -> None:

@@ -17,8 +17,11 @@ from ..context.trace import origin_of
 from ..errors import BadInput
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
+from ..marks import Side, on_side
 from .gfp import GFP_KERNEL, Gfp
 from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, check_no_locks_freed
+
+__side__ = Side.ALLOCATOR
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -91,6 +94,7 @@ class Vmalloc:
         self._observer.allocated(item)
         return item
 
+    @on_side(Side.FREEING)
     async def vfree(self, thread: Thread, item: KObject) -> None:
         """vfree(): give it back; in an interrupt, by way of a work."""
         cpu = thread.cpu

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..engine.probe import Access
 from ..kernel.irq.softirq import Softirq
 from ..kernel.percpu import PerCpu
 from . import seq as gp_seq
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from .gp import GracePeriodMachine
     from .readers import ReadSide
+    from .rules import RcuRules
 
 BLIMIT: Final = 10
 """DEFAULT_RCU_BLIMIT: callbacks invoked in one go, unless the queue is long."""
@@ -101,9 +103,11 @@ class Callbacks:
         machine: GracePeriodMachine,
         readers: ReadSide,
         *,
+        rules: RcuRules,
         scheduler_active: SchedulerActive,
     ) -> None:
         self.system = system
+        self.rules = rules
         self._machine = machine
         self.readers = readers
         self.lists = PerCpu(lambda _: CallbackList(), system.masks)
@@ -178,6 +182,8 @@ class Callbacks:
         mine = self.lists[cpu.cpu_id]
         if mine.unassigned:
             wanted = gp_seq.snap(self._machine.gp_seq)
+            if self.system.conductor.probes.access.on:
+                self.system.conductor.probes.access(self._machine, Access.READ)
             for head in islice(reversed(mine.heads), mine.unassigned):
                 head.seq = wanted
             mine.unassigned = 0

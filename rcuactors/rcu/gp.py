@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..engine.device import Device
+from ..engine.probe import Access, Probe
 from ..marks import machinery
 from . import seq as gp_seq
 from .messages import (
@@ -25,6 +26,7 @@ from .messages import (
     ReaderBlocked,
     ReaderExited,
 )
+from .probes import RcuProbes
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
@@ -62,9 +64,12 @@ class GracePeriodStatistics:
 class GracePeriodMachine(Device):
     """struct rcu_state, and its kthread."""
 
-    def __init__(self, system: System, *, index: int, on_stall: Callable[[str, list[str], bool], None]) -> None:
+    def __init__(
+        self, system: System, *, index: int, probes: RcuProbes, on_stall: Callable[[str, list[str], bool], None]
+    ) -> None:
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
         self._system = system
+        self._probes = probes
         self.gp_seq = gp_seq.INITIAL
         self.completed = 0
         self._requested = gp_seq.INITIAL
@@ -143,6 +148,7 @@ class GracePeriodMachine(Device):
         self.gp_seq = gp_seq.start(self.gp_seq)
         self.clock += system.costs.gp_init_ns
         self._emit("start")
+        self._tell(self._probes.gp_started)
         self._blockers = dict(self._blocked)
         self._waiting = dict(sorted(system.cpus.items()))
         self._idle_unscanned = len(self._waiting) < system.config.nr_cpus or any(
@@ -203,10 +209,18 @@ class GracePeriodMachine(Device):
         self._next_scan = None
         self.urgent.clear()
         self._emit("end")
+        self._tell(self._probes.gp_ended)
         for cpu in self._interested.values():
             system.conductor.post(cpu, GracePeriodEnded(sender=self.name, time_ns=self.clock, seq=self.gp_seq))
         if self._requested <= self.gp_seq:
             self._interested.clear()
+
+    def _tell(self, happened: Probe[[int, int]]) -> None:
+        if happened.on:
+            happened(self.gp_seq, self.clock)
+        access = self._system.conductor.probes.access
+        if access.on:
+            access(self, Access.WRITE)
 
     def _emit(self, what: str) -> None:
         if self._system.events.on:

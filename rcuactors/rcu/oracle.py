@@ -14,8 +14,10 @@ from typing import Final, Protocol, TypeVar
 import attrs
 
 from ..context.violation import ViolationKind
+from ..engine.probe import Access, Probe
 from ..marks import MACHINERY
 from ..spelling import counted
+from .probes import RcuProbes
 
 __trace__ = MACHINERY
 
@@ -82,8 +84,14 @@ class OracleStatistics:
 class Oracle:
     """The truth about lifetimes in one run."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(
+        self, report: Report, probes: RcuProbes | None = None, access: Probe[[object, Access]] | None = None
+    ) -> None:
         self._report = report
+        self.probes = probes if probes is not None else RcuProbes()
+        self._access = access if access is not None else Probe()
+        self._told = self.probes.objects
+        self._access.told_with(self._told)
         self._serial = 0
         self._open: dict[int, Reader] = {}
         self.live: dict[int, Tracked] = {}
@@ -110,14 +118,20 @@ class Oracle:
         self._serial += 1
         reader = Reader(self._serial, who, site)
         self._open[self._serial] = reader
+        if self.probes.reader_entered.on:
+            self.probes.reader_entered(reader)
         return reader
 
     def reader_leaves(self, reader: Reader) -> None:
         """It closes."""
         self._open.pop(reader.serial, None)
+        if self.probes.reader_left.on:
+            self.probes.reader_left(reader)
 
     def dereferenced(self, reader: Reader | None, item: Tracked) -> None:
         """Somebody follows a pointer to the object, inside a section if `reader` is given."""
+        if self._access.on:
+            self._access(item, Access.READ)
         if item.state == FREED:
             self._use_after_free(f"use of {item} after it was freed", item, [])
         elif reader is not None:
@@ -129,6 +143,8 @@ class Oracle:
         """An object was given out."""
         self.live[item.address] = item
         self.live_bytes += item.size
+        if self._told.on:
+            self.probes.object_allocated(item)
 
     def note_peak(self) -> None:
         """Called before anything shrinks: what is live only grows between frees."""
@@ -146,6 +162,9 @@ class Oracle:
             self._retired_twice(item)
         item.retired_serial = self._serial
         item.retired_ns = now
+        if self._told.on:
+            self.probes.object_retired(item, now)
+            self._access(item, Access.WRITE)
 
     def freed(self, items: Iterable[T], how: str) -> list[T]:
         """Objects are being given back. Returns those that may really be (the others were free already)."""
@@ -165,6 +184,10 @@ class Oracle:
             del live[item.address]
             good.append(item)
         self.live_bytes -= size
+        if self._told.on:
+            for item in good:
+                self.probes.object_freed(item, how)
+                self._access(item, Access.WRITE)
         return good
 
     # -- reports -----------------------------------------------------------------------------------------------------

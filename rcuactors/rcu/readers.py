@@ -75,6 +75,7 @@ class ReadSide:
         system.locks.readers_are_told(self._enter_rt_lock, self._leave_rt_lock)
         system.hooks.on_switch.append(self.note_context_switch)
         system.hooks.on_exit.append(self._exit)
+        system.hooks.hints.append(self._hint)
         system.hooks.on_tick.append(self._tick)
         system.hooks.on_idle.append(self.report)
         if not self._preemptible:
@@ -158,7 +159,7 @@ class ReadSide:
             return
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            ctx.preempt_count -= self.system.locks.preempt_offset
+            cpu.preempt_enable_no_resched()
         elif not ctx.rcu_nesting:
             self._outermost_ended(cpu)
 
@@ -216,6 +217,9 @@ class ReadSide:
         self._outermost_ended(cpu)
 
     # -- what lockdep can say about them -----------------------------------------------------------------------------
+
+    def _hint(self, cpu: Cpu) -> str:
+        return "in a reader" if self._sections.get(_key(cpu)) else ""
 
     def in_any_section(self, cpu: Cpu) -> bool:
         """lock_is_held() of one of the three maps."""

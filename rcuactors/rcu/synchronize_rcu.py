@@ -8,20 +8,35 @@ from ..kernel.completion import complete, wait_for_completion
 from .callbacks import SchedulerActive
 
 if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
     from ..kernel.thread import Thread
     from .callbacks import Callbacks
 
 
+def rcu_blocking_is_gp(callbacks: Callbacks, cpu: Cpu) -> bool:
+    """rcu_blocking_is_gp(): whether the caller, who may sleep, is a grace period by itself.
+
+    It is before the scheduler runs, on the one CPU that there is; in older versions later, too, in a kernel without
+    preemption that has only one CPU. Only where it might be one is it asked here whether sleeping is legal.
+    """
+    config, inactive = callbacks.system.config, callbacks.scheduler_active is SchedulerActive.INACTIVE
+    if callbacks.rules.one_cpu_needs_no_grace_period:
+        if config.preemptible_kernel:
+            return inactive
+        cpu.judge.might_sleep(cpu)
+        return inactive or config.nr_cpus == 1
+    if not inactive:
+        return False
+    cpu.judge.might_sleep(cpu)
+    return True
+
+
 async def synchronize_rcu(callbacks: Callbacks, thread: Thread) -> None:
-    """synchronize_rcu(): at once while there is only one context (rcu_blocking_is_gp()), else wait_rcu_gp()."""
+    """synchronize_rcu(): at once where the caller is a grace period (rcu_blocking_is_gp()), else wait_rcu_gp()."""
     cpu, system = thread.cpu, callbacks.system
     if callbacks.readers.in_any_section(cpu):
         cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu() in RCU read-side critical section")
-    config = system.config
-    if not config.preemptible_kernel:
-        cpu.judge.might_sleep(cpu)
-    active = callbacks.scheduler_active
-    if active is SchedulerActive.INACTIVE or (not config.preemptible_kernel and config.nr_cpus == 1):
+    if rcu_blocking_is_gp(callbacks, cpu):
         return
     done = system.new_completion("synchronize_rcu()")
     await callbacks.call_rcu(cpu, lambda on: complete(system, on, done), "wakeme_after_rcu")

@@ -32,6 +32,7 @@ def figure_rows(result: Result) -> list[Row]:
         ("pages", _pages(counters)),
         ("reclaim", _reclaim(counters)),
         ("migration", _migration(result)),
+        ("latitude", _latitude(result)),
         ("peak outstanding", f"{plural(counters.peak_objects, 'object')}, {size(counters.peak_bytes)}"),
         ("call to free", _latencies(result.latency_ns)),
         (
@@ -47,6 +48,12 @@ def _migration(result: Result) -> str:
     """Where threads were asked to move and nobody will: or a clean run would seem to say something about it."""
     asked = result.config["migrate"] == "y" and result.strategy == Timed.name
     return f"none: strategy {Timed.name} moves no thread, --strategy random does" if asked else ""
+
+
+def _latitude(result: Result) -> str:
+    """The same of threads that could go in another order, and of timers that could be late."""
+    asked = result.config["latitude"] == "y" and result.strategy == Timed.name
+    return f"none: strategy {Timed.name} leaves nothing open, --strategy random does" if asked else ""
 
 
 def _call_rows(calls: CallStatistics) -> list[Row]:

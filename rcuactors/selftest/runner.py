@@ -24,6 +24,7 @@ from ..context.violation import Reporter, Violation
 from ..context.waittype import WaitNumbers
 from ..engine.choice import Timed
 from ..engine.conductor import Conductor
+from ..eras import V6_1_STABLE
 from ..kernel.locking import queued_read_mode
 from ..mm.fs_reclaim import FS_RECLAIM_MAP, may_reclaim_into_fs
 from ..mm.gfp import GFP_KERNEL, Gfp
@@ -105,7 +106,7 @@ class Bench:
         self._reporter = Reporter()
         judge = Judge(_CONFIG, Ident("selftest"), self._reporter, numbers)
         self._factory = LockFactory()
-        self._lockdep = validator(config=_CONFIG, judge=judge, factory=self._factory)
+        self._lockdep = validator(config=_CONFIG, judge=judge, factory=self._factory, rules=V6_1_STABLE.rules.lockdep)
         self._ctx = Context(comm="swapper/0", pid=0)
         self._cpu = Processor(
             name="cpu0",

@@ -37,6 +37,13 @@ def test_that_no_thread_will_move_is_said_where_it_was_asked_for(call: Call, sce
     assert "migration " not in call(*asked, "--strategy", "random").stdout
 
 
+def test_that_nothing_is_left_open_is_said_where_it_was_asked_for(call: Call, scenario_file: ScenarioFile) -> None:
+    asked = ("run", scenario_file("tidy"), "--set", "latitude=y")
+    said = "latitude          none: strategy timed leaves nothing open, --strategy random does"
+    assert said in call(*asked).stdout.splitlines()
+    assert "latitude " not in call(*asked, "--strategy", "random").stdout
+
+
 def test_the_head_line_names_what_was_set(call: Call, scenario_file: ScenarioFile) -> None:
     settings = ("--set", "HZ=1000", "--set", "objects=3", "--set", "careful=n", "--set", "CONFIG_PREEMPT_RT=y")
     result = call("run", scenario_file("tidy"), *settings, "--kernel", "v5.9", "--design", "direct", "--seed", "5")

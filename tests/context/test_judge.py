@@ -214,7 +214,8 @@ def test_every_kind_has_an_exception(kind: ViolationKind) -> None:
 
 def test_a_reporter_counts_all_and_keeps_some() -> None:
     heard: list[Violation] = []
-    reporter = Reporter(limit=2, listeners=[heard.append])
+    reporter = Reporter(limit=2)
+    reporter.reported.listen(heard.append)
     for number in range(5):
         reporter.report(attrs.evolve(violation(ViolationKind.LEAK), time_ns=number))
     assert [kept.time_ns for kept in reporter.violations] == [0, 1]

@@ -8,6 +8,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -15,8 +16,9 @@ import attrs
 
 from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.config import describe_fields
+from rcuactors.engine.probe import Probe, ProbeSet
 from rcuactors.kernel.costs import describe
-from rcuactors.machine import MachineStatistics
+from rcuactors.machine import MachineProbes, MachineStatistics
 from rcuactors.mm.slab.sheaf import SheafStatistics
 from rcuactors.runs.counters import Counters
 from rcuactors.scenario import KERNELS
@@ -164,6 +166,60 @@ def statistics() -> str:
     return markdown(("figure", "unit", "meaning"), rows)
 
 
+TOLD = re.compile(r"\(([\w, ]+)\) (.*)", re.DOTALL)
+
+
+def field_docs(kind: type[Any]) -> dict[str, tuple[str, str]]:
+    """Type and docstring of each field that has one, as they stand in the source."""
+    tree = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        field.target.id: (ast.unparse(field.annotation), re.sub(r"\s+", " ", text.value.value))
+        for field, text in pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
+def probe_classes() -> Iterator[tuple[str, type[Any]]]:
+    """(how it is reached, class) of all classes that have probes."""
+    yield "", MachineProbes
+    for name, of in get_type_hints(MachineProbes).items():
+        if isinstance(of, type) and issubclass(of, ProbeSet):
+            yield f"{name}.", of
+
+
+def probe_names() -> list[str]:
+    """Every probe of a machine, by its path from `machine.probes`."""
+    return [
+        f"{path}{name}"
+        for path, kind in probe_classes()
+        for name, annotation in kind.__annotations__.items()
+        if str(annotation).startswith(Probe.__name__)
+    ]
+
+
+def probes() -> str:
+    rows = []
+    for path, kind in probe_classes():
+        for name, (annotation, about) in field_docs(kind).items():
+            if not annotation.startswith(Probe.__name__):
+                continue
+            told = TOLD.fullmatch(about)
+            assert told is not None, f"{kind.__name__}.{name}: needs (what, is, told) first"
+            types = ast.parse(annotation, mode="eval").body
+            assert isinstance(types, ast.Subscript)
+            assert isinstance(types.slice, ast.List)
+            names = told[1].split(", ")
+            assert len(names) == len(types.slice.elts), f"{kind.__name__}.{name}: {annotation} tells {told[1]}"
+            given = ", ".join(f"`{word}: {ast.unparse(of)}`" for word, of in zip(names, types.slice.elts, strict=True))
+            rows.append((f"`{path}{name}`", given, told[2].removesuffix(".")))
+    return markdown(("probe", "what is told", "when"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernel-functions": kernel_functions,
     "kernel-structures": kernel_structures,
@@ -177,6 +233,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "counters": counters,
     "statistics": statistics,
+    "probes": probes,
 }
 
 

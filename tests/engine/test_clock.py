@@ -36,7 +36,7 @@ def test_nothing_to_wait_for_is_a_stall() -> None:
     clock = VirtualClock()
     assert clock.deadline_to_sleep_time(math.inf) == math.inf
     stalls: list[bool] = []
-    clock.on_stall = lambda: stalls.append(True)
+    clock.attach(lambda: stalls.append(True), lambda: 0.0)
     assert clock.deadline_to_sleep_time(math.inf) == 0
     assert stalls == [True]
 

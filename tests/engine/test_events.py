@@ -58,7 +58,7 @@ def test_every_sink_gets_every_event() -> None:
     kept, text, as_json = ListSink(), io.StringIO(), io.StringIO()
     stream = EventStream((kept, TextSink(text), TextSink(as_json, as_json=True)))
     assert stream.on
-    stream.emit(EVENT)
+    stream(EVENT)
     assert kept.events == [EVENT]
     assert text.getvalue() == EVENT.line() + "\n"
     assert as_json.getvalue() == EVENT.json_line() + "\n"

@@ -187,7 +187,7 @@ async def rcu_callback(k: Kernel) -> None:
 
 
 async def listener(k: Kernel) -> None:
-    k.machine.reporter.listeners.append(hook_raises)
+    k.machine.probes.violation.listen(hook_raises)
     p = await k.kmalloc(64)
     await k.kfree(p)
     await k.kfree(p)

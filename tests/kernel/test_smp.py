@@ -81,7 +81,7 @@ def test_a_spinlock_in_it_is_reported() -> None:
 
         await k.smp_call_function_single(1, fn)
 
-    result = run(scenario()(script), PROVE_RAW_LOCK_NESTING="y")
+    result = run(scenario()(script), kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING="y")
     assert result.outcome() == "invalid-wait-context"
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from rcuactors import GFP_ATOMIC, Kernel, RunOptions, ViolationKind, run, scenario
+from rcuactors.engine.events import ListSink
 from rcuactors.eras import find_era
 from rcuactors.kvfree.parts.arming import PendingTimer
 from rcuactors.kvfree.parts.batching import by_channel
+from rcuactors.kvfree.parts.one_argument import ALLOCATES, ALLOCATES_FOR_ITS_OWN, OneArgument
 from rcuactors.kvfree.parts.refill import RefillRules
 
 Compose = Callable[..., str]
@@ -134,3 +136,49 @@ def test_60888b77a06e_the_refill_forgets_the_pages_that_have_come_back_meanwhile
     result = run(scenario()(script), RunOptions(kernel=compose("v6.1-stable", refill=changed)))
     assert result.clean
     assert result.counters["refill_pages_refused"] == (0 if fixed else 1)
+
+
+@pytest.mark.parametrize(("rule", "cpu_id"), [(ALLOCATES, 1), (ALLOCATES_FOR_ITS_OWN, 0)])
+def test_309a43165077_whose_block_it_is_for_which_a_caller_went_elsewhere(
+    rule: OneArgument, cpu_id: int, compose: Compose
+) -> None:
+    """The lock is dropped for a page, and the caller moves meanwhile: the new block is that CPU's, or its own."""
+
+    async def script(k: Kernel) -> None:
+        pages, kvfree = k.machine.pages, k.machine.kvfree
+        get = pages.get_free_page
+        p = await k.kmalloc(64)
+        await k.cold_caches()
+
+        async def get_free_page(*request: Any) -> int | None:
+            await k.set_cpus_allowed(None, {1})
+            assert k.smp_processor_id() == 1
+            return await get(*request)
+
+        pages.get_free_page = get_free_page  # type: ignore[method-assign]
+        assert k.smp_processor_id() == 0
+        await k.kvfree_rcu(p)
+        pages.get_free_page = get  # type: ignore[method-assign]
+        assert [block.records for block in kvfree.krc(cpu_id).blocks[0]] == [[p]]
+        assert not kvfree.krc(1 - cpu_id).blocks[0]
+
+    name = compose("v6.1-stable", f"one-argument-{cpu_id}", one_argument=rule)
+    assert run(scenario()(script), RunOptions(kernel=name), nr_cpus="2").clean
+
+
+def test_the_workqueue_is_a_rule(compose: Compose) -> None:
+    """The monitor and the batches run on the workers of whatever queue the version names."""
+
+    async def script(k: Kernel) -> None:
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+
+    def queues(kernel: str) -> set[tuple[str, str]]:
+        sink = ListSink()
+        assert run(scenario()(script), RunOptions(kernel=kernel, sinks=(sink,))).clean
+        told = [event.text.split() for event in sink.events if event.name == "workqueue_queue_work"]
+        words = [dict(word.split("=") for word in text if "=" in word) for text in told]
+        return {(one["function"], one["workqueue"]) for one in words if one["function"].startswith("kfree_rcu")}
+
+    own = compose("v6.1-stable", "own-queue", workqueue=lambda workqueues: workqueues.system_highpri_wq)
+    assert queues("v6.1-stable") == {("kfree_rcu_monitor", "events"), ("kfree_rcu_work", "events")}
+    assert queues(own) == {("kfree_rcu_monitor", "events_highpri"), ("kfree_rcu_work", "events_highpri")}

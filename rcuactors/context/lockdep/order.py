@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..held import HeldLock
 from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass
 from .graph import Step, search
 
+if TYPE_CHECKING:
+    from .rules import LockdepRules
+
 
 def check_deadlock(
-    stack: Sequence[HeldLock], lock_class: LockClass, read: int, nest: Lock | None
+    stack: Sequence[HeldLock], lock_class: LockClass, read: int, nest: Lock | None, rules: LockdepRules
 ) -> tuple[HeldLock | None, bool]:
-    """check_deadlock(): the first held lock of the same class, if any; and whether it is serialized.
+    """check_deadlock(): the first held lock of the same class, if any; and whether there is no more to look at.
 
-    It is by a `nest` lock that was taken before it.
+    There is none where a `nest` lock that was taken before it serializes them; until v5.9 also where both read.
     """
     nested = False
     for held in stack:
         if nest is not None and held.lock is nest:
             nested = True
-        if held.lock_class is not lock_class or (read == RECURSIVE_READ and held.node.read):
+        if held.lock_class is not lock_class:
             continue
+        if read == RECURSIVE_READ and held.node.read:
+            if rules.readers_are_dependencies:
+                continue
+            return None, True
         return (None, True) if nested else (held, False)
     return None, False
 

@@ -10,12 +10,16 @@ it that is. Each conflict is found when its last half is seen: a usage bit that 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..locks import RECURSIVE_READ, WRITE, LockClass, LockKind
 from .graph import READS, Step, search
+
+if TYPE_CHECKING:
+    from .rules import LockdepRules
 
 READ_BIT: Final = 1
 ENABLED_BIT: Final = 2
@@ -84,6 +88,15 @@ def usage_skip(lock_class: LockClass) -> bool:
     return lock_class.per_cpu or lock_class.kind is LockKind.OVERRIDE
 
 
+def _is_override(lock_class: LockClass) -> bool:
+    return lock_class.kind is LockKind.OVERRIDE
+
+
+def _skip_of(rules: LockdepRules) -> Callable[[LockClass], bool]:
+    """Through which classes no path goes that matters to interrupts."""
+    return usage_skip if rules.local_locks_are_per_cpu else _is_override
+
+
 @attrs.frozen
 class StateConflict:
     """A class was taken in both ways: valid_state()."""
@@ -114,8 +127,11 @@ class UnsafeOrder:
     unsafe_bit: int
 
 
-def mark_lock_irq(lock_class: LockClass, bit: int, read: int) -> StateConflict | Inversion | None:
+def mark_lock_irq(lock_class: LockClass, bit: int, read: int, rules: LockdepRules) -> StateConflict | Inversion | None:
     """mark_lock_irq(): what is wrong once the class has this new usage bit."""
+    skip = _skip_of(rules)
+    if not rules.readers_are_dependencies:
+        return _mark_lock_irq_of_old(lock_class, bit, skip)
     opposite = (bit ^ ENABLED_BIT) & ~READ_BIT
     for other in (opposite,) if bit & READ_BIT else (opposite, opposite | READ_BIT):
         if lock_class.usage_mask >> other & 1:
@@ -123,15 +139,45 @@ def mark_lock_irq(lock_class: LockClass, bit: int, read: int) -> StateConflict |
     forwards = not bit & ENABLED_BIT
     mask = 3 << opposite
     start = Step(lock_class, read == RECURSIVE_READ if forwards else read != WRITE)
-    found = search(start, lambda step: bool(step.usable() & mask), forwards=forwards, skip=usage_skip)
+    found = search(start, lambda step: bool(step.usable() & mask), forwards=forwards, skip=skip)
     if found is None:
         return None
     write = found.lock_class.usage_mask >> opposite & 1
     return Inversion(found, opposite if write else opposite | READ_BIT, forwards)
 
 
-def check_irq_usage(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> UnsafeOrder | None:
-    """check_irq_usage(): whether a new edge makes an irq-safe lock wait for an irq-unsafe one."""
+def _mark_lock_irq_of_old(
+    lock_class: LockClass, bit: int, skip: Callable[[LockClass], bool]
+) -> StateConflict | Inversion | None:
+    """mark_lock_irq() with STRICT_READ_CHECKS, until v5.9: any path counts; a reader meets only writers on it.
+
+    A new writer meets the others' writers, then its own class's readers, then the others' readers.
+    """
+    opposite = (bit ^ ENABLED_BIT) & ~READ_BIT
+    forwards = not bit & ENABLED_BIT
+    for other in (opposite,) if bit & READ_BIT else (opposite, opposite | READ_BIT):
+        if lock_class.usage_mask >> other & 1:
+            return StateConflict(other, bit)
+        found = search(
+            Step(lock_class, weak=False),
+            lambda step, other=other: bool(step.usable() >> other & 1),  # type: ignore[misc]  # the default binds it
+            forwards=forwards,
+            skip=skip,
+        )
+        if found is not None:
+            return Inversion(found, other, forwards)
+    return None
+
+
+def check_irq_usage(
+    outer: LockClass, outer_read: int, inner: LockClass, inner_read: int, rules: LockdepRules
+) -> UnsafeOrder | None:
+    """check_irq_usage(): whether a new edge makes an irq-safe lock wait for an irq-unsafe one.
+
+    Until v5.9 exclusive_mask() knew no unsafe readers.
+    """
+    skip = _skip_of(rules)
+    unsafe_ways = ENABLED_IRQ if rules.readers_are_dependencies else ENABLED_IRQ & WRITES
     above = Step(outer, outer_read != WRITE)
     safe_bits = 0
 
@@ -140,17 +186,17 @@ def check_irq_usage(outer: LockClass, outer_read: int, inner: LockClass, inner_r
         safe_bits |= step.usable() & USED_IN_IRQ
         return False
 
-    search(above, gather, forwards=False, skip=usage_skip)
+    search(above, gather, forwards=False, skip=skip)
     if not safe_bits:
         return None
-    unsafe_mask = exclusive_mask(safe_bits) & ENABLED_IRQ
+    unsafe_mask = exclusive_mask(safe_bits) & unsafe_ways
     below = Step(inner, inner_read == RECURSIVE_READ)
-    unsafe = search(below, lambda step: bool(step.usable() & unsafe_mask), skip=usage_skip)
+    unsafe = search(below, lambda step: bool(step.usable() & unsafe_mask), skip=skip)
     if unsafe is None:
         return None
-    unsafe_bits = unsafe.usable() & ENABLED_IRQ
+    unsafe_bits = unsafe.usable() & unsafe_ways
     safe_mask = exclusive_mask(unsafe_bits) & USED_IN_IRQ
-    safe = search(above, lambda step: bool(step.usable() & safe_mask), forwards=False, skip=usage_skip)
+    safe = search(above, lambda step: bool(step.usable() & safe_mask), forwards=False, skip=skip)
     assert safe is not None
     safe_bit, unsafe_bit = find_exclusive_match(safe.usable() & safe_mask, unsafe_bits)
     return UnsafeOrder(safe, unsafe, safe_bit, unsafe_bit)

@@ -14,7 +14,7 @@ from ...errors import BadInput
 from ..context import Context
 from ..held import HeldLock
 from ..judge import Judge
-from ..locks import Lock, LockClass, LockFactory
+from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass, LockFactory
 from ..processor import Processor
 from ..trace import KeptTrace, call_trace, caller_site, keep_trace, site_of_unlock
 from ..violation import ViolationKind
@@ -36,6 +36,7 @@ from .chains import (
 )
 from .graph import add_edge, dependency
 from .order import check_deadlock, check_noncircular
+from .rules import LockdepRules
 from .usage import IN_NMI as IN_NMI_BIT
 from .usage import USED, USED_READ, Inversion, StateConflict, check_irq_usage, mark_lock_irq, usage_bit
 from .wait_context import allowed, limit_with, task_wait_context
@@ -65,14 +66,17 @@ class Lockdep:
     `built` is false in a kernel without PROVE_LOCKING; `on` is the kernel's debug_locks.
     """
 
-    def __init__(self, *, config: Config, judge: Judge, factory: LockFactory) -> None:
+    def __init__(self, *, config: Config, judge: Judge, factory: LockFactory, rules: LockdepRules) -> None:
         self.built = config.lockdep
         self.on = self.built
         self._keep_going = config.lockdep_keep_going
         self._numbers: WaitNumbers = judge.numbers
         self._judge = judge
         self._factory = factory
+        self._rules = rules
         self._root: dict[int, ChainNode] = {}
+        self._validated: set[tuple[int, ...]] = set()
+        """Chains by their classes alone, where readers make no other chain."""
 
     def statistics(self) -> LockdepStatistics:
         """Its figures, as they are now. Looks at every chain."""
@@ -137,6 +141,10 @@ class Lockdep:
             if not self.on:
                 return
         self._push(cpu, lock, lock_class, code, site, nest)
+
+    def mode_of_read_lock(self, mode: int) -> int:
+        """rwlock_acquire_read(): how a reader of a rwlock_t is noted, which really waits as `mode` says."""
+        return mode if self._rules.read_lock_may_queue else RECURSIVE_READ
 
     def knows(self, ctx: Context, lock: Lock) -> bool:
         """Taking this lock here, with interrupts off, was validated before: nothing new can come of it."""
@@ -306,6 +314,8 @@ class Lockdep:
         outer = numbers.of(lock_class.outer or lock_class.inner)
         if node.trylock or not numbers.of(lock_class.inner):
             return
+        if not cpu.ctx.held and not self._rules.first_lock_is_checked:
+            return
         if outer > allowed(parent, node.code, node.irq_context, numbers):
             limit = task_wait_context(node.code, numbers)
             text = texts.print_lock_invalid_wait_context(
@@ -346,7 +356,7 @@ class Lockdep:
         lock_class.traces[bit] = trace
         if bit >= USED:
             return
-        conflict = mark_lock_irq(lock_class, bit, read)
+        conflict = mark_lock_irq(lock_class, bit, read, self._rules)
         if conflict is None:
             return
         scene, lines = self._judge.scene(cpu), trace.lines()
@@ -363,41 +373,59 @@ class Lockdep:
         self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None, trace: KeptTrace
     ) -> None:
         """validate_chain(): recursion, then the edges from what is held in this irq context."""
-        stack = cpu.ctx.held
-        same, nested = check_deadlock(stack, node.lock_class, node.read, nest)
+        stack, rules = cpu.ctx.held, self._rules
+        if not (rules.chains_tell_readers or self._lookup_chain_cache_add(stack, node)):
+            return
+        same, done = check_deadlock(stack, node.lock_class, node.read, nest, rules)
         if same is not None:
             scene = self._judge.scene(cpu)
             text = texts.print_deadlock_bug(scene, lock, node.lock_class, site, same, trace.lines())
             title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.RECURSIVE_LOCKING, title, text)
             return
-        if nested:
+        if done:
             return
         for held in reversed(stack):
             if held.node.irq_context != node.irq_context or not self.on:
                 return
-            if held.lock_class.check:
+            if held.lock_class.check and (rules.readers_are_dependencies or held.node.read != RECURSIVE_READ):
                 self._check_prev_add(cpu, held, lock, node, site, trace)
                 # One that was waited for has its own edges to those further out.
                 if not held.node.trylock:
                     return
 
+    def _lookup_chain_cache_add(self, stack: list[HeldLock], node: ChainNode) -> bool:
+        """lookup_chain_cache_add(): whether these classes are a new chain, in whatever way they were taken."""
+        classes = [node.lock_class.key]
+        for held in reversed(stack):
+            if held.node.irq_context != node.irq_context:
+                break
+            classes.append(held.lock_class.key)
+        chain = tuple(classes)
+        if chain in self._validated:
+            return False
+        self._validated.add(chain)
+        return True
+
     def _check_prev_add(
         self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str, trace: KeptTrace
     ) -> None:
         """check_prev_add(): may `node` be taken under a held lock? If so, remember."""
-        outer = held.node
-        ends = (outer.lock_class, outer.read, node.lock_class, node.read)
+        outer, rules = held.node, self._rules
+        # Where no recursive reader is in the graph, every path counts, as one of writers does.
+        ways = (outer.read, node.read) if rules.readers_are_dependencies else (WRITE, WRITE)
+        ends = (outer.lock_class, ways[0], node.lock_class, ways[1])
         found = check_noncircular(*ends)
         if found is not None:
             text = texts.print_circular_bug(self._judge.scene(cpu), held, lock, node, site, found, trace.lines())
             title = f"WARNING: possible circular locking dependency detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.CIRCULAR_LOCKING, title, text)
             return
-        unsafe = check_irq_usage(*ends)
+        unsafe = check_irq_usage(*ends, rules)
         if unsafe is not None:
             text = texts.print_bad_irq_dependency(self._judge.scene(cpu), held, lock, node, site, unsafe, trace.lines())
             title = f"WARNING: {texts.unsafe_order_name(unsafe)} lock order detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.UNSAFE_LOCK_ORDER, title, text)
             return
-        add_edge(outer.lock_class, node.lock_class, dependency(outer.read, node.read), trace)
+        if rules.readers_are_dependencies or node.read != RECURSIVE_READ:
+            add_edge(outer.lock_class, node.lock_class, dependency(*ways), trace)

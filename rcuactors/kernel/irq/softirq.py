@@ -127,6 +127,8 @@ class Softirqs:
         ctx = cpu.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = caller_site()
+            if cpu.told_preemption.on:
+                cpu.since.preemption_off(cpu)
         ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
         return cpu
 
@@ -139,6 +141,8 @@ class Softirqs:
             balance.report_underflow(cpu)
         else:
             ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
+            if cpu.told_preemption.on and not ctx.preempt_count:
+                cpu.since.preemption_on(cpu)
             if ctx.held and not ctx.preempt_count & preempt.SOFTIRQ_MASK:
                 self._system.lockdep.softirqs_on(cpu)
             if cpu.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
@@ -189,9 +193,13 @@ class Softirqs:
     async def _serve(self, cpu: Cpu) -> None:
         """__do_softirq(): called and left with interrupts off, serves with interrupts on."""
         ctx = cpu.ctx
+        if cpu.told_preemption.on and not ctx.preempt_count:
+            cpu.since.preemption_off(cpu)
         ctx.preempt_count += preempt.SOFTIRQ_OFFSET
         await self._serve_pending(cpu)
         ctx.preempt_count -= preempt.SOFTIRQ_OFFSET
+        if cpu.told_preemption.on and not ctx.preempt_count:
+            cpu.since.preemption_on(cpu)
         if cpu.softirq_pending:
             await self._wake(cpu)
 
@@ -202,6 +210,8 @@ class Softirqs:
             if not pending:
                 break
             cpu.clock += self._system.costs.softirq_ns
+            if cpu.told_irqs.on:
+                cpu.since.irqs_on(cpu, nested=False)
             ctx.irqs_disabled = False
             try:
                 await self._call_handlers(cpu, pending)
@@ -209,6 +219,8 @@ class Softirqs:
                 # It is nothing to whoever is running here.
                 raise cpu.conductor.ended_by(error) from error
             ctx.irqs_disabled = True
+            if cpu.told_irqs.on:
+                cpu.since.irqs_off(cpu, nested=False)
 
     async def _call_handlers(self, cpu: Cpu, pending: int) -> None:
         for vector, handler in sorted(cpu.hooks.softirqs.items()):

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ...context.judge import Judge
     from ...context.lockdep.validator import Lockdep
     from ...context.locks import Lock
+    from ...engine.probe import Group
     from ..cpu import Cpu
+    from ..probes import Since
     from ..thread import Thread
 
 
@@ -44,7 +46,8 @@ class LockOperations:
     """For one kernel: `rt` decides what a spinlock_t is.
 
     `preempt_offset` is 0 in a kernel without PREEMPT_COUNT. Every operation that takes a lock costs `uncontended_ns`,
-    beside the time waited. `rcu_enter` and `rcu_leave` are the RCU floor's (`readers_are_told()`).
+    beside the time waited. `rcu_enter` and `rcu_leave` are the RCU floor's (`readers_are_told()`). While `told.on` or
+    `told_preemption.on`, somebody listens, and `since` tells him.
     """
 
     rt: bool
@@ -52,10 +55,17 @@ class LockOperations:
     lockdep: Lockdep
     judge: Judge
     uncontended_ns: int
+    since: Since
+    told: Group = attrs.field(init=False)
+    told_preemption: Group = attrs.field(init=False)
     rcu_enter: Callable[[Cpu], None] = _no_rcu
     rcu_leave: Callable[[Cpu], None] = _no_rcu
     spun: int = 0
     slept: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        told = self.since.told
+        self.told, self.told_preemption = told.locks, told.preemption
 
     def statistics(self) -> LockStatistics:
         """Their figures, as they are now."""
@@ -78,6 +88,8 @@ class LockOperations:
         ctx = cpu.ctx
         if ctx.preempt_count & preempt.PREEMPT_MASK:
             ctx.preempt_count -= self.preempt_offset
+            if self.told_preemption.on and not ctx.preempt_count:
+                self.since.preemption_on(cpu)
         elif self.preempt_offset:
             balance.report_underflow(cpu)
 

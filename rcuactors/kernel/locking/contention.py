@@ -36,7 +36,7 @@ async def mutex_optimistic_spin(cpu: Cpu, lock: Lock) -> bool:
     """mutex_optimistic_spin(): spin on the owner; False when it left its CPU, or when another thread wants this one."""
     cpu.preempt_disable("mutex_lock")
     taken = await _spin(cpu, lock, optimistic=True)
-    cpu.ctx.preempt_count -= cpu.system.locks.preempt_offset
+    cpu.preempt_enable_no_resched()
     return taken
 
 

@@ -60,9 +60,11 @@ class Locks(SpinningLocks):
         ctx = cpu.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
+            if self.told_preemption.on and self.preempt_offset:
+                self.since.preemption_off(cpu)
         ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, read=mode, site=site)
+            self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), site=site)
         await self._share(thread, lock, mode, lambda: contention.spin(cpu, lock))
         return cpu
 
@@ -83,10 +85,14 @@ class Locks(SpinningLocks):
         if not self.rt:
             if not cpu.ctx.preempt_count:
                 cpu.ctx.preempt_disabled_at = site
+                if self.told_preemption.on and self.preempt_offset:
+                    self.since.preemption_off(cpu)
             cpu.ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
-            self.lockdep.acquire(cpu, lock, read=mode, trylock=True, site=site)
+            self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), trylock=True, site=site)
         lock.readers.append(cpu.current)
+        if self.told.on:
+            self.since.lock_taken(cpu, lock, 0)
         if self.rt:
             self._pin(cpu.current)
         return True
@@ -121,4 +127,6 @@ class Locks(SpinningLocks):
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, read=READ, trylock=True, site=caller_site())
         lock.readers.append(cpu.current)
+        if self.told.on:
+            self.since.lock_taken(cpu, lock, 0)
         return True

@@ -50,7 +50,7 @@ class SleepingLocks(LockOperations):
     ) -> None:
         if self.lockdep.on:
             self.lockdep.acquire(thread.cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
-        rtlock = self.rt and lock.lock_class.kind in _SPINNING
+        rtlock, asked_at = self.rt and lock.lock_class.kind in _SPINNING, thread.cpu.clock
 
         async def _sleep_on() -> None:
             await contention.sleep_on(thread, lock, rtlock=rtlock)
@@ -62,11 +62,13 @@ class SleepingLocks(LockOperations):
             lock.owner = thread
         elif not (self._optimistic(lock) and await contention.mutex_optimistic_spin(thread.cpu, lock)):
             await _sleep_on()
-        await self._charge(thread)
+        await self._charge(thread, lock, asked_at)
 
-    async def _charge(self, thread: Thread) -> None:
+    async def _charge(self, thread: Thread, lock: Lock, asked_at: int) -> None:
         cpu = thread.cpu
         cpu.clock += self.uncontended_ns
+        if self.told.on:
+            self.since.lock_taken(cpu, lock, cpu.clock - asked_at - self.uncontended_ns)
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
@@ -77,6 +79,8 @@ class SleepingLocks(LockOperations):
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.owner is not None:
+            if self.told.on:
+                self.since.lock_let_go(cpu, lock, lock.owner)
             if pinned:
                 self._unpin(cpu)
             self._pass_on(cpu, lock)
@@ -90,6 +94,8 @@ class SleepingLocks(LockOperations):
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, trylock=True, site=site)
         lock.owner = cpu.current
+        if self.told.on:
+            self.since.lock_taken(cpu, lock, 0)
         return True
 
     # -- shared ones -------------------------------------------------------------------------------------------------
@@ -101,12 +107,13 @@ class SleepingLocks(LockOperations):
     async def _share(
         self, thread: Thread, lock: Lock, mode: int, wait: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
+        asked_at = thread.cpu.clock
         if self._may_share(lock, mode):
             lock.readers.append(thread)
         else:
             lock.waiting_readers.append(thread)
             await wait()
-        await self._charge(thread)
+        await self._charge(thread, lock, asked_at)
 
     async def _unshare(self, thread: Thread, lock: Lock, *, pinned: bool = False) -> None:
         """One reader less; the last one hands the lock on."""
@@ -116,6 +123,8 @@ class SleepingLocks(LockOperations):
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if thread in lock.readers:
+            if self.told.on:
+                self.since.lock_let_go(cpu, lock, thread)
             lock.readers.remove(thread)
             if pinned:
                 self._unpin(cpu)

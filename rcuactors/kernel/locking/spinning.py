@@ -37,14 +37,19 @@ class SpinningLocks(SleepingLocks):
         ctx = cpu.ctx
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
+            if self.told_preemption.on and self.preempt_offset:
+                self.since.preemption_off(cpu)
         ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, subclass=subclass, nest=nest, site=site)
+        asked_at = cpu.clock
         if lock.owner is None and not lock.readers:
             lock.owner = cpu.current
         else:
             await contention.spin(cpu, lock)
         cpu.clock += self.uncontended_ns
+        if self.told.on:
+            self.since.lock_taken(cpu, lock, cpu.clock - asked_at - self.uncontended_ns)
         if cpu.clock >= cpu.conductor.horizon:
             await cpu.point()
 
@@ -54,6 +59,8 @@ class SpinningLocks(SleepingLocks):
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.owner is not None:
+            if self.told.on:
+                self.since.lock_let_go(cpu, lock, lock.owner)
             self._pass_on(cpu, lock)
 
     async def raw_spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
@@ -74,10 +81,14 @@ class SpinningLocks(SleepingLocks):
         site = site or caller_site()
         if not cpu.ctx.preempt_count:
             cpu.ctx.preempt_disabled_at = site
+            if self.told_preemption.on and self.preempt_offset:
+                self.since.preemption_off(cpu)
         cpu.ctx.preempt_count += self.preempt_offset
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, trylock=True, site=site)
         lock.owner = cpu.current
+        if self.told.on:
+            self.since.lock_taken(cpu, lock, 0)
         return True
 
     # -- spinlock_t --

@@ -43,6 +43,10 @@ class Hrtimer:
     ticket: int = 0
     expires_ns: int = 0
 
+    def identity(self) -> str:
+        """For decisions: by its name."""
+        return self.name
+
 
 @attrs.define(eq=False)
 class _Base:
@@ -102,7 +106,7 @@ class Hrtimers:
         system, base = self._system, self.base(cpu)
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
-        self.enqueue(cpu, timer, cpu.clock + delay_ns)
+        self.enqueue(cpu, timer, cpu.clock + delay_ns, late_ns=system.lateness.late_by(timer))
         cpu.clock += system.costs.hrtimer_start_ns
         self.started += 1
         if system.events.on:
@@ -116,11 +120,11 @@ class Hrtimers:
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
 
-    def enqueue(self, cpu: Cpu, timer: Hrtimer, expires_ns: int) -> None:
+    def enqueue(self, cpu: Cpu, timer: Hrtimer, expires_ns: int, *, late_ns: int = 0) -> None:
         """Queue a timer, without the lock: for the tick, which only its own CPU touches with interrupts off."""
         base = self.base(cpu)
         timer.expires_ns, timer.ticket = expires_ns, next(self._tickets)
-        heappush(base.queue, (expires_ns, timer.ticket, timer))
+        heappush(base.queue, (expires_ns + late_ns if late_ns else expires_ns, timer.ticket, timer))
         self._program(cpu, base)
 
     def cancel(self, cpu: Cpu, timer: Hrtimer) -> None:

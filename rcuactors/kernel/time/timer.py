@@ -60,6 +60,10 @@ class Timer:
         """timer_pending()."""
         return self.ticket != 0
 
+    def identity(self) -> str:
+        """For decisions: by its name."""
+        return self.name
+
 
 @attrs.define(eq=False)
 class _Base:
@@ -126,7 +130,8 @@ class Timers:
         now = cpu.clock // self._jiffy_ns
         timer.expires = wheel_expiry(now, now + delay_jiffies)
         timer.ticket, timer.cpu_id = next(self._tickets), on.cpu_id
-        heappush(base.queue, (timer.expires, timer.ticket, timer))
+        late = -(-system.lateness.late_by(timer) // self._jiffy_ns)
+        heappush(base.queue, (timer.expires + late, timer.ticket, timer))
         cpu.clock += system.costs.timer_arm_ns
         self.started += 1
         if system.events.on:

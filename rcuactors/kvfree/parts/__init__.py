@@ -8,6 +8,7 @@
 | refill.py | how the page cache is filled again |
 | one_argument.py | what a caller without an rcu_head does when there is no block |
 | recycling.py | whose cache a drained block's page goes to |
+| workqueue.py | where the monitor, the batches and a refill that was put off are queued |
 | shrinker.py | what reclaim can see, and what it can get |
 
 A part knows the others by their protocols in `rules.py` only, and what it has to remember of a CPU it keeps in a slot

@@ -61,7 +61,7 @@ class TodoFlag:
         self.of(krcp).monitor_todo = True
         krcp.settled = _WHATEVER_COMES
         workqueues = self._kvfree.workqueues
-        await workqueues.queue_delayed_work(cpu, workqueues.system_wq, krcp.monitor_work, self.delay_jiffies, on=on)
+        await workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, krcp.monitor_work, self.delay_jiffies, on=on)
 
     def due(self, krcp: Krc) -> bool:
         """The flag is up; it is taken down for the attempt that follows."""
@@ -144,9 +144,9 @@ class PendingTimer:
             return
         workqueues = self._kvfree.workqueues
         if pending:
-            await workqueues.mod_delayed_work(cpu, workqueues.system_wq, work, delay)
+            await workqueues.mod_delayed_work(cpu, self._kvfree.workqueue, work, delay)
         else:
-            await workqueues.queue_delayed_work(cpu, workqueues.system_wq, work, delay)
+            await workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, work, delay)
 
     def due(self, _krcp: Krc) -> bool:
         """Whoever comes may try."""

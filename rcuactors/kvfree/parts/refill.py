@@ -98,7 +98,7 @@ class Refill:
             config = kvfree.system.config
             # msecs_to_jiffies() rounds up.
             delay = -(-config.rcu_delay_page_cache_fill_msec * config.HZ // 1000)
-            await workqueues.queue_delayed_work(cpu, workqueues.system_wq, krcp.page_work, delay)
+            await workqueues.queue_delayed_work(cpu, kvfree.workqueue, krcp.page_work, delay)
             return
 
         async def schedule_page_work_fn(on: Cpu) -> int | None:

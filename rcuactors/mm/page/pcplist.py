@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...engine.probe import Access
 from .no_locks import Route
 from .zone import Zone
 
@@ -27,6 +28,8 @@ class ZoneWithLists(Zone):
         flags = await enter(cpu, pages)
         if flags is None:
             return None
+        if self._access.on:
+            self._access(pages, Access.WRITE)
         guard.note_allocation(pages)
         if not pages.pages and self.may_lock(cpu, gfp, route):
             await self.rmqueue_bulk(cpu, pages, self.batch, route)
@@ -44,10 +47,14 @@ class ZoneWithLists(Zone):
         pages, guard = self.list_of(cpu), self.guard
         self.in_use.remove(pfn)
         self.freed += 1
+        if self.probes.page_given_back.on:
+            self.probes.page_given_back(pfn)
         flags = await guard.try_enter(cpu, pages)
         if flags is None:
             await self.free_one_page(thread, pfn)
             return
+        if self._access.on:
+            self._access(pages, Access.WRITE)
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
         limit = guard.limit(self.high, self.batch, self.reclaim_active)

@@ -16,6 +16,7 @@ from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, s
 from ...kernel.percpu import PerCpu
 from ..gfp import Gfp
 from ..objects import PAGE_SIZE
+from ..probes import MmProbes
 from .no_locks import Route
 from .page_lists import PageList, ZoneSizes
 
@@ -67,6 +68,8 @@ class Zone:
     def __init__(self, system: System, rules: MmRules) -> None:
         config = system.config
         self._system = system
+        self.probes = MmProbes(system.conductor.ended_by)
+        self._access = system.conductor.probes.access
         self.guard = guard = rules.page_lists(system)
         self.managed = config.mem // PAGE_SIZE
         self.lock = system.lock_factory.make("&zone->lock", rules.zone_lock)
@@ -82,7 +85,7 @@ class Zone:
         self.reclaim_active = False
         self._fresh = 1
         self._returned: list[int] = []
-        self._lists = PerCpu(lambda _: guard.new(), system.masks)
+        self._lists = PerCpu(lambda _: guard.new(), system.masks, goes=self._page_alloc_cpu_dead)
         self.free = self.managed
         self._set_aside = 0
         self.in_use: set[int] = set()
@@ -110,6 +113,13 @@ class Zone:
             refills=self.refills,
             drains=self.drains,
         )
+
+    def _page_alloc_cpu_dead(self, _cpu_id: int, pages: PageList) -> None:
+        """page_alloc_cpu_dead(): drain_pages(), all that a CPU's list holds goes back to the zone."""
+        self._returned += pages.pages
+        self.free += len(pages.pages)
+        self.drains += bool(pages.pages)
+        pages.pages.clear()
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 
@@ -223,6 +233,8 @@ class Zone:
     def note_allocated(self, pfn: int) -> None:
         """It is somebody's now."""
         self.in_use.add(pfn)
+        if self.probes.page_taken.on:
+            self.probes.page_taken(pfn)
         self.allocated += 1
         self.peak_in_use = max(self.peak_in_use, len(self.in_use))
 

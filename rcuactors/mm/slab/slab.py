@@ -21,6 +21,7 @@ from ...context.trace import Origin, origin_of
 from ...errors import BadInput
 from ...kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ...kernel.percpu import PerCpu
+from ...marks import Side, on_side
 from ..gfp import GFP_KERNEL, Gfp
 from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, check_no_locks_freed
 from ..page.no_locks import Route
@@ -212,6 +213,7 @@ class SlabAllocator(ABC):
         self._observer.allocated(item)
         return item
 
+    @on_side(Side.FREEING)
     async def kfree(self, thread: Thread, item: KObject, how: str = "kfree") -> None:
         """kfree(): give one object back."""
         cpu = thread.cpu
@@ -220,6 +222,7 @@ class SlabAllocator(ABC):
             check_no_locks_freed(cpu, item)
         await self._give_back(thread, self._observer.freed((item,), how))
 
+    @on_side(Side.FREEING)
     async def kfree_bulk(self, thread: Thread, items: Sequence[KObject]) -> None:
         """kmem_cache_free_bulk(): many objects, one pass."""
         cpu = thread.cpu

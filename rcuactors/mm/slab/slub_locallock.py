@@ -63,6 +63,8 @@ class LocalLockSlub(SlabAllocator):
         if self._system.lockdep.on:
             self._system.lockdep.acquire(cpu, mine.lock)
         mine.lock.owner = cpu.current
+        if self._system.probes.locks.on:
+            self._system.since.lock_taken(cpu, mine.lock, 0)
         return flags
 
     async def try_lock(self, cpu: Cpu, mine: CpuSlab) -> bool | None:
@@ -76,6 +78,8 @@ class LocalLockSlub(SlabAllocator):
         if self._system.lockdep.on:
             self._system.lockdep.acquire(cpu, mine.lock, trylock=True)
         mine.lock.owner = cpu.current
+        if self._system.probes.locks.on:
+            self._system.since.lock_taken(cpu, mine.lock, 0)
         return flags
 
     async def unlock(self, cpu: Cpu, mine: CpuSlab, flags: bool) -> None:
@@ -84,6 +88,8 @@ class LocalLockSlub(SlabAllocator):
         if self._rt:
             await self._system.locks.spin_unlock(cpu, mine.lock)
             return
+        if self._system.probes.locks.on:
+            self._system.since.lock_let_go(cpu, mine.lock, cpu.current)
         mine.lock.owner = None
         if self._system.lockdep.on:
             self._system.lockdep.release(cpu, mine.lock)

@@ -134,7 +134,9 @@ def test_a_reader_that_can_block_against_itself(rcu_lab: RcuLab) -> None:
         await k.msleep(8)
 
     # It is no context for a semaphore either, so that this is the second report.
-    kinds = [violation.kind for violation in rcu_lab.run(script, lockdep_keep_going=True).violations]
+    kinds = [
+        violation.kind for violation in rcu_lab.run(script, kernel="v6.1-stable", lockdep_keep_going=True).violations
+    ]
     assert kinds == [ViolationKind.INVALID_WAIT_CONTEXT, ViolationKind.IRQ_LOCK_INVERSION]
 
 

@@ -67,7 +67,7 @@ def nested(rcu_lab: RcuLab, outer: str, inner: str, **settings: object) -> Resul
         else:
             await hold(k, outer, "outer", take_inner)
 
-    return rcu_lab.run(script, **settings)
+    return rcu_lab.run(script, kernel="v6.1-stable", **settings)
 
 
 @pytest.mark.parametrize("inner", COLUMNS)
@@ -218,8 +218,11 @@ def test_an_hrtimer_that_is_not_hard_may_take_a_spinlock(rcu_lab: RcuLab) -> Non
 
         return starts_a_timer
 
-    assert rcu_lab.run(script(hard=False), PROVE_RAW_LOCK_NESTING=True).clean
-    assert rcu_lab.run(script(hard=True), PROVE_RAW_LOCK_NESTING=True).outcome() == "invalid-wait-context"
+    assert rcu_lab.run(script(hard=False), kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING=True).clean
+    assert (
+        rcu_lab.run(script(hard=True), kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING=True).outcome()
+        == "invalid-wait-context"
+    )
 
 
 def test_the_same_mistake_is_reported_once_and_another_one_again(rcu_lab: RcuLab) -> None:
@@ -291,5 +294,8 @@ def test_an_override_lifts_what_the_context_forbids_too(rcu_lab: RcuLab) -> None
         await k.raise_irq(irq)
         await k.udelay(5)
 
-    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True).clean
-    assert rcu_lab.run(script, PROVE_RAW_LOCK_NESTING=True, lifted="n").outcome() == "invalid-wait-context"
+    assert rcu_lab.run(script, kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING=True).clean
+    assert (
+        rcu_lab.run(script, kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING=True, lifted="n").outcome()
+        == "invalid-wait-context"
+    )

@@ -82,7 +82,7 @@ def test_a_spinlock_in_it(hard: bool, expected: str) -> None:
 
         await k.irq_work_queue(k.irq_work(fn, hard=hard))
 
-    assert run(scenario()(script), PROVE_RAW_LOCK_NESTING="y").outcome() == expected
+    assert run(scenario()(script), kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING="y").outcome() == expected
 
 
 def test_on_rt_it_runs_in_a_thread_unless_it_is_hard() -> None:

@@ -176,7 +176,7 @@ def test_a_spinlock_is_fine_and_a_mutex_is_not() -> None:
 
         await k.raise_irq(handler)
 
-    result = run(scenario()(script), PROVE_RAW_LOCK_NESTING="y")
+    result = run(scenario()(script), kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING="y")
     assert result.outcome() == "invalid-wait-context"
     (violation,) = result.violations
     assert violation.context == "softirq"

@@ -35,9 +35,9 @@ class Contended:
 
         await k.kthread_run(holder, cpu=0)
         await k.wait_for_completion(held)
-        k.machine.system.hooks.on_switch.append(self._switched)
+        k.machine.probes.kernel.switched.listen(self._switched)
 
-    def _switched(self, cpu, _thread, _preempted) -> None:
+    def _switched(self, cpu, _leaving, _following, _preempted) -> None:
         self.switches += cpu.cpu_id == 1
 
     async def want(self, k: Kernel) -> None:

@@ -1,0 +1,25 @@
+"""What can be heard of kvfree_rcu()."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..engine.probe import Group, Probe, ProbeSet, group, probe
+
+if TYPE_CHECKING:
+    from ..kernel.thread import Thread
+    from ..mm.objects import KObject
+
+
+@attrs.frozen(eq=False)
+class KvfreeProbes(ProbeSet):
+    """kvfree_rcu()."""
+
+    told: Group = group()
+    """Somebody listens to these, or to what else a call does in one step: its lock, its section with interrupts off."""
+    call_entered: Probe[[Thread, KObject, bool]] = probe("told")
+    """(thread, object, head) kvfree_call_rcu() is called; head: with an rcu_head, the two-argument form."""
+    call_left: Probe[[Thread, KObject, bool]] = probe("told")
+    """(thread, object, head) It comes back: the object is queued, or freed already."""
