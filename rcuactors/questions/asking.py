@@ -77,14 +77,14 @@ class _Batches:
 
 @attrs.frozen(kw_only=True)
 class _Begun(Message):
-    """The question's thread to the watch: it begins."""
+    """The question's thread to the time limit: it begins."""
 
 
-class _Watch(Device):
+class _TimeLimit(Device):
     """Ends a question that does not come back."""
 
     def __init__(self, asked: _Asked, index: int) -> None:
-        super().__init__(name="q_watch", index=index)
+        super().__init__(name="q_limit", index=index)
         self._asked = asked
 
     @machinery
@@ -112,9 +112,9 @@ class _Asked:
         self.texts: list[str] = []
         self.ours: list[str] = []
         self.ended = False
-        self.machine.reporter.listeners.append(self._reported)
-        self._watch = _Watch(self, self.machine.system.next_actor_index())
-        self.machine.system.add_device(self._watch)
+        self.machine.probes.violation.listen(self._reported)
+        self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
+        self.machine.system.add_device(self._limit)
 
     def _reported(self, violation: Violation) -> None:
         self.texts.append(violation.text)
@@ -145,7 +145,7 @@ class _Asked:
 
         running = self.machine.conductor.running
         assert isinstance(running, Cpu)
-        self.machine.conductor.post(self._watch, _Begun(sender="init", time_ns=running.clock))
+        self.machine.conductor.post(self._limit, _Begun(sender="init", time_ns=running.clock))
         for beside in self.command.beside:
             await kernel.user_process(beside.name, beside.pages)
         await module.join(await module.start(job_thr, self.question.verb.cpu, "q_main"))
