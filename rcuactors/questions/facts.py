@@ -13,6 +13,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
+from ..context.preempt import HARDIRQ_MASK, PREEMPT_MASK, SOFTIRQ_OFFSET
 from ..report.console import Said
 from .words import Question
 
@@ -22,7 +23,8 @@ Fact = tuple[str, str]
 _NOISE: Final = re.compile(r"^(?:CMD |END |ready |before: |after: |hog: |no such )")
 _TIME: Final = re.compile(r"\b\d+ us\b|@\d+")
 _WHO: Final = re.compile(r"\bpid \d+ \S+?(?=[ ,])")
-_IDLE: Final = re.compile(r"(?P<who>\bpid 0 swapper/\d+ preempt_count )(?P<count>[0-9a-f]+)")
+_COUNT: Final = re.compile(r"(?<=\bpreempt_count )(?P<count>[0-9a-f]+)(?= irqs_disabled \d rcu depth)")
+_IN_INTERRUPT: Final = HARDIRQ_MASK | SOFTIRQ_OFFSET
 _POINTER: Final = re.compile(r"(?<=: )(?:ff[0-9a-f]{14}|a pointer)\b")
 _NUMBER: Final = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b|-\d+\b")
 _JIFFIES: Final = ((1, "less than a jiffy"), (10, "some jiffies"), (100, "tens of jiffies"))
@@ -30,21 +32,27 @@ _BY_COUNT: Final = 10_000
 """From so many callbacks on rcu_do_batch() looks at the time (qhimark): sizes are the machine's."""
 _WORK_US: Final = 20_000
 _SERIAL: Final = 0.75
+_VMSTAT_DRIFT: Final = 125
+"""MAX_THRESHOLD of calculate_normal_threshold() (mm/vmstat.c)."""
 
 
 def _plain(said: Iterable[Said]) -> Iterator[Fact]:
     """Every line by itself: its words are the key, its numbers are the value."""
     seen: Counter[str] = Counter()
     for one in said:
-        # The idle thread has a preempt_count of its own: whom an interrupt hits is a matter of the instant.
-        text = _IDLE.sub(lambda found: f"{found['who']}{int(found['count'], 16) - 1:x}", one.text)
-        text = _POINTER.sub("a pointer", _TIME.sub("", _WHO.sub("", text)))
+        text = _POINTER.sub("a pointer", _TIME.sub("", _WHO.sub("", _COUNT.sub(_without_thread, one.text))))
         text = " ".join(text.split())
         key = _NUMBER.sub("#", text)
         seen[key] += 1
         yield (f"{key} [{seen[key]}]" if seen[key] > 1 else key), text
         if one.held is not None:
             yield f"{key}: held", ", ".join(str(lock.name) for lock in one.held) or "nothing"
+
+
+def _without_thread(found: re.Match[str]) -> str:
+    """A preempt_count without that of the thread below an interrupt: whom one hits is a matter of the instant."""
+    count = int(found["count"], 16)
+    return f"{count & ~PREEMPT_MASK if count & _IN_INTERRUPT else count:x}"
 
 
 def _outcome(prefix: str, pattern: str) -> Callable[[Iterable[Said]], Iterator[Fact]]:
@@ -148,10 +156,26 @@ def _without_counts(said: Iterable[Said], *patterns: str) -> Iterator[Fact]:
             yield from _plain([Said(text, one.held)])
 
 
+def _pages(said: Iterable[Said]) -> Iterator[Fact]:
+    """a3: how many pages were had, unless the zone was at its watermark.
+
+    There it is the counters of the CPUs that decide, of which the zone's sum knows nothing yet (mm/vmstat.c).
+    """
+    at_mark = False
+    for one in said:
+        zone = re.search(r"before: zone \w+ free (\d+) min (\d+)", one.text)
+        if zone is not None:
+            at_mark = int(zone[1]) < int(zone[2]) + _VMSTAT_DRIFT
+        elif not _NOISE.match(one.text):
+            text = re.sub(r"\bgot \d+ of", "got some of", one.text) if at_mark else one.text
+            yield from _plain([Said(text, one.held)])
+
+
 _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]]]] = MappingProxyType(
     {
         "a1": lambda said, _: _outcome("A1", r"=> (BEFORE|after)")(said),
         "a8": lambda said, _: _outcome("A8", r"=> (BEFORE|after)")(said),
+        "a3": lambda said, _: _pages(said),
         "a4d": lambda said, _: _without_counts(said, r"tries \d+: ", r"(?<=true )\d+", r"(?<=false )\d+(?= \()"),
         "a4e": lambda said, _: _outcome("A4e", r"=> (did not wait|WAITED)")(said),
         "a7": lambda said, _: _two(said),
@@ -168,7 +192,7 @@ _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]
 
 def facts_of(question: Question, said: Iterable[Said]) -> Facts:
     """The facts, in the order in which they were said."""
-    lines = [one for one in said if not _NOISE.match(one.text)]
+    lines = [one for one in said if question.verb.name == "a3" or not _NOISE.match(one.text)]
     facts: Facts = {}
     read = _READERS.get(question.verb.name)
     for key, value in read(lines, question) if read is not None else _plain(lines):

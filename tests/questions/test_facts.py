@@ -26,9 +26,11 @@ def test_times_and_pids_are_no_facts() -> None:
 
 
 def test_whom_an_interrupt_hits_is_no_fact() -> None:
-    idle = "pid 0 swapper/1 preempt_count 10001 irqs_disabled 1"
-    assert same("f5 v=hrtimer op=dump", idle, "pid 46 q_main preempt_count 10000 irqs_disabled 1")
-    assert not same("f5 v=hrtimer op=dump", idle, "pid 46 q_main preempt_count 10001 irqs_disabled 1")
+    idle = "pid 0 swapper/1 preempt_count 10001 irqs_disabled 1 rcu depth 0"
+    assert same("f5 v=hrtimer op=dump", idle, "pid 46 q_main preempt_count 10000 irqs_disabled 1 rcu depth 0")
+    assert not same("f5 v=hrtimer op=dump", idle, "pid 46 q_main preempt_count 10100 irqs_disabled 1 rcu depth 0")
+    task = "pid 46 q_main preempt_count {} irqs_disabled 0 rcu depth 0"
+    assert not same("f2 v=preempt op=dump", task.format(0), task.format(1))
 
 
 def test_the_same_line_again_is_another_fact() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ..module import Module
+
+_INSIDE_US: Final = 5000
+"""The module waits for 1 ms, in which something interrupted its CPU; here only the tick does."""
 
 # -- a6 ----------------------------------------------------------------------------------------------------------------
 
@@ -140,7 +143,7 @@ async def _a7_interrupt(q: Module, ll: Any) -> None:
         q.say(f"held, preempt_count {k.preempt_count():x}")
     if q.has("inside"):
         await begin()
-        await q.busy(1000)
+        await q.busy(_INSIDE_US)
     await k.local_unlock(ll)
     if not q.has("inside"):
         await begin()

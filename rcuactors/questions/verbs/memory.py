@@ -79,10 +79,20 @@ def _got(page: object) -> str:
     return "got a page" if page is not None else "NULL"
 
 
+def _zone_say(q: Module, when: str) -> None:
+    """zone_say()."""
+    zone = q.kernel.machine.pages.zone
+    q.say(
+        f"  {when}: zone DMA32 free {zone.free} min {zone.watermark_min} low {zone.watermark_low} "
+        f"high {zone.watermark_high}, pcp of this CPU {q.k.pcp_count()}"
+    )
+
+
 async def do_a3(q: Module) -> None:
     """Pages under q_raw, q_spin or nothing."""
     k, pages, gfp, n = q.k, _Pages(q), _GFP[q.question.word("gfp")] | Gfp.NOWARN, q.arg("reps")
     await _prepare(q, pages)
+    _zone_say(q, "before")
     if q.has("woken"):
         await _woken(q, pages, gfp)
         return
@@ -101,6 +111,7 @@ async def do_a3(q: Module) -> None:
         flags = await k.raw_spin_lock_irqsave(q.raw)
         ok = await take()
         await k.raw_spin_unlock_irqrestore(q.raw, flags)
+    _zone_say(q, "after")
     await pages.put_all()
     q.say(f"A3 got {ok} of {n}, debug_locks={q.debug_locks}")
 

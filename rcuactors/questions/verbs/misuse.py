@@ -123,7 +123,7 @@ async def _syncwork(q: Module) -> None:
         await k.synchronize_rcu()
         q.say(f"synchronize_rcu in a work: {q.us() - began} us")
 
-    work = k.work(m_syncw, name="&m_w")
+    work = k.work(m_syncw, name="m_w")
     await k.queue_work(q.wq, work)
     await k.flush_work(work)
 
@@ -197,7 +197,7 @@ async def _dtsself(q: Module) -> None:
         await k.timer_delete_sync(timers[0])
         q.say("del_timer_sync from its own function returned")
 
-    timers.append(k.timer_setup(m_dts, name="&m_t"))
+    timers.append(k.timer_setup(m_dts, name="m_t"))
     await k.mod_timer(timers[0], 1)
     await k.msleep(50)
 
@@ -211,7 +211,7 @@ async def _locking_timer(q: Module) -> Any:
         q.say("timer has the lock")
         await k.spin_unlock(q.spin)
 
-    timer = k.timer_setup(m_lock_t, name="&m_t")
+    timer = k.timer_setup(m_lock_t, name="m_t")
     await k.mod_timer(timer, 1)
     await k.msleep(50)
     return timer
@@ -236,7 +236,7 @@ async def _dtsirq(q: Module) -> None:
     async def o_t() -> None:
         q.say("timer function runs")
 
-    timer = q.k.timer_setup(o_t, name="&m_t")
+    timer = q.k.timer_setup(o_t, name="m_t")
     q.k.local_irq_disable()
     await q.k.timer_delete_sync(timer)
     await q.k.local_irq_enable()
@@ -272,7 +272,7 @@ async def _own_work(q: Module, name: str) -> None:
         q.say("flush_workqueue from its own work returned")
 
     functions = {"flush": m_flush_self, "cancel": m_cancel_self, "flushwq": m_flushwq_self}
-    works.append(k.work(functions[name], name="&m_w"))
+    works.append(k.work(functions[name], name="m_w"))
     await k.queue_work(q.wq, works[0])
     await k.msleep(200)
 
@@ -302,7 +302,7 @@ async def _badflush(q: Module) -> None:
         await k.queue_work(k.system_wq, w_2)
         await k.flush_work(w_2)
 
-    await k.queue_work(q.wqr, k.work(m_badflush, name="&m_w"))
+    await k.queue_work(q.wqr, k.work(m_badflush, name="m_w"))
     await k.msleep(200)
 
 

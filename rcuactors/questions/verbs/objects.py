@@ -39,27 +39,27 @@ class Obj:
     @cached_property
     def t(self) -> Any:
         """Its timer_list."""
-        return self.k.timer_setup(self._o_t, name="&o->t", inside=self.p)
+        return self.k.timer_setup(self._o_t, name="o->t", inside=self.p)
 
     @cached_property
     def w(self) -> Any:
         """Its work_struct."""
-        return self.k.work(self._o_w, name="&o->w", inside=self.p)
+        return self.k.work(self._o_w, name="o->w", inside=self.p)
 
     @cached_property
     def dw(self) -> Any:
         """Its delayed_work."""
-        return self.k.delayed_work(self._o_w, name="&o->dw", inside=self.p)
+        return self.k.delayed_work(self._o_w, name="o->dw", inside=self.p)
 
     @cached_property
     def rwk(self) -> Any:
         """Its rcu_work."""
-        return self.k.rcu_work(self._o_w, name="&o->rwk", inside=self.p)
+        return self.k.rcu_work(self._o_w, name="o->rwk", inside=self.p)
 
     @cached_property
     def h(self) -> Any:
         """Its hrtimer."""
-        return self.k.hrtimer(self._o_h, name="&o->h", inside=self.p)
+        return self.k.hrtimer(self._o_h, name="o->h", inside=self.p)
 
     @cached_property
     def c(self) -> Any:
@@ -164,7 +164,7 @@ async def _rwork(q: Module, o: Obj) -> None:
 
 async def _workrun(q: Module, o: Obj) -> None:
     k = q.k
-    work = k.work(w_where(q), name="&o->w", inside=o.p)
+    work = k.work(w_where(q), name="o->w", inside=o.p)
     await k.queue_work_on(0, q.wq, work)
     await k.msleep(10)
     await o.kfree()

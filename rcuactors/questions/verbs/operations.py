@@ -213,14 +213,14 @@ async def _in_timer(q: Module, f2_op: Body) -> None:
     async def c_timer() -> None:
         await f2_op()
 
-    await q.k.mod_timer(q.k.timer_setup(c_timer, name="&c_t"), 2)
+    await q.k.mod_timer(q.k.timer_setup(c_timer, name="c_t"), 2)
 
 
 async def _in_timerirqsafe(q: Module, f2_op: Body) -> None:
     async def c_timer() -> None:
         await f2_op()
 
-    await q.k.mod_timer(q.k.timer_setup(c_timer, name="&c_t", irqsafe=True), 2)
+    await q.k.mod_timer(q.k.timer_setup(c_timer, name="c_t", irqsafe=True), 2)
 
 
 async def _in_hrtimer(q: Module, f2_op: Body) -> None:
@@ -251,12 +251,12 @@ async def _in_work(q: Module, f2_op: Body) -> None:
 
     match q.v:
         case "dwork":
-            await q.k.queue_delayed_work(q.wq, q.k.delayed_work(c_work, name="&c_dw"), 2)
+            await q.k.queue_delayed_work(q.wq, q.k.delayed_work(c_work, name="c_dw"), 2)
         case "rwork":
-            await q.k.queue_rcu_work(q.wq, q.k.rcu_work(c_work, name="&rw_c"))
+            await q.k.queue_rcu_work(q.wq, q.k.rcu_work(c_work, name="rw_c"))
         case _:
             wq = q.k.system_wq if q.v == "syswork" else q.wq
-            await q.k.queue_work(wq, q.k.work(c_work, name="&c_w"))
+            await q.k.queue_work(wq, q.k.work(c_work, name="c_w"))
 
 
 async def _in_kthread(q: Module, f2_op: Body) -> None:
