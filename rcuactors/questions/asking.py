@@ -118,7 +118,7 @@ class _Asked:
 
     def _reported(self, violation: Violation) -> None:
         self.texts.append(violation.text)
-        if is_kernels(violation.text):
+        if getattr(violation, "by", "kernel") == "kernel" and is_kernels(violation.text):
             self.console += violation.text.split("\n")
         else:
             self.ours.append(violation.title)

@@ -35,12 +35,12 @@ class AskedKernel:
 
 _SIZE: Final = {"HZ": "250", "nr_cpus": "2", "mem": "226576K"}
 """256 MB, of which the zone manages what its recorded watermarks tell."""
-_OBJECTS: Final = {
-    "DEBUG_OBJECTS_FREE": "y",
-    "DEBUG_OBJECTS_TIMERS": "y",
-    "DEBUG_OBJECTS_WORK": "y",
-    "DEBUG_OBJECTS_RCU_HEAD": "y",
-}
+_OBJECTS: Final = (
+    "DEBUG_OBJECTS_FREE",
+    "DEBUG_OBJECTS_TIMERS",
+    "DEBUG_OBJECTS_WORK",
+    "DEBUG_OBJECTS_RCU_HEAD",
+)
 _A: Final = {
     **_SIZE,
     "PREEMPT": "y",
@@ -48,6 +48,7 @@ _A: Final = {
     "PROVE_RAW_LOCK_NESTING": "y",
     "DEBUG_ATOMIC_SLEEP": "y",
     "DEBUG_PREEMPT": "y",
+    **{name: "y" for name in _OBJECTS if name in field_names()},
 }
 _N: Final = {**_SIZE, "PREEMPT": "n", "PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 _K: Final = {**_SIZE, "PREEMPT": "y", "PROVE_LOCKING": "n", "DEBUG_ATOMIC_SLEEP": "y", "KASAN": "y"}
