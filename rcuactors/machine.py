@@ -42,7 +42,7 @@ from .kernel.workqueue import Workqueues, WorkqueueStatistics
 from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
-from .kvfree.rules import PageSource, rules_with
+from .kvfree.rules import EraRules, PageSource, rules_with
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
@@ -131,18 +131,7 @@ class Machine:
         self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
-        self.system = System(
-            config=config,
-            rules=rules.kernel,
-            lockdep=rules.lockdep,
-            conductor=self.conductor,
-            judge=self.judge,
-            costs=setup.costs,
-            events=self.events,
-            on_hung=self._hung,
-            migrate=config.migrate and setup.strategy.order.asks_always,
-            latitude=config.latitude and setup.strategy.order.asks_always,
-        )
+        self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = Oracle(self._report, RcuProbes(self.conductor.ended_by), self.conductor.probes.access)
         self.gp = GracePeriodMachine(
@@ -170,6 +159,23 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def _new_system(self, rules: EraRules) -> System:
+        """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
+        setup, config = self.setup, self.setup.config
+        is_open = setup.strategy.order.asks_always
+        return System(
+            config=config,
+            rules=rules.kernel,
+            lockdep=rules.lockdep,
+            conductor=self.conductor,
+            judge=self.judge,
+            costs=setup.costs,
+            events=self.events,
+            on_hung=self._hung,
+            migrate=config.migrate and is_open,
+            latitude=config.latitude and is_open,
+        )
 
     def _reporter(self) -> Reporter:
         reported = Probe[[Violation]](self.conductor.ended_by)

@@ -55,21 +55,25 @@ class _Look:
     inline: bool = False
 
 
+_HIDDEN: Final = _Kind.HIDDEN
+_BOTTOM: Final = _Kind.BOTTOM
+"""By names of the module: each is looked at in every frame, and a member of an enum is found slowly."""
+
 _looks: Final[dict[int, _Look]] = {}
 """By id() of the code object, which a look keeps alive: hashing one costs more than all the rest here."""
 
 
 def _kind_of(code: CodeType, mark: Mark | None, function: FunctionMark | None) -> _Kind:
     if code.co_filename.startswith(_WAITS):
-        return _Kind.HIDDEN
+        return _HIDDEN
     if mark is None:
         return _Kind.SCENARIO
     if mark is Mark.BOTTOM:
-        return _Kind.BOTTOM
+        return _BOTTOM
     if function is not None and (function.name or function.hidden):
-        return _Kind.HIDDEN if function.hidden else _Kind.BY_NAME
+        return _HIDDEN if function.hidden else _Kind.BY_NAME
     hidden = mark is Mark.MACHINERY or code.co_name.startswith(("_", "<"))
-    return _Kind.HIDDEN if hidden else _Kind.BY_NAME
+    return _HIDDEN if hidden else _Kind.BY_NAME
 
 
 def _look_at(code: CodeType, names: Mapping[str, Any]) -> _Look:
@@ -141,9 +145,9 @@ def keep_trace() -> KeptTrace:
         code = at.f_code
         look = _looks.get(id(code)) or _look_at(code, at.f_globals)
         kind = look.kind
-        if kind is _Kind.BOTTOM:
+        if kind is _BOTTOM:
             break
-        if kind is not _Kind.HIDDEN:
+        if kind is not _HIDDEN:
             looks.append(look)
             positions.append(at.f_lasti)
         at = at.f_back
@@ -157,9 +161,9 @@ def call_trace(start: FrameType | None = None) -> list[str]:
     at: FrameType | None = frame
     while at is not None:
         look = _look_at(at.f_code, at.f_globals)
-        if look.kind is _Kind.BOTTOM:
+        if look.kind is _BOTTOM:
             break
-        if look.kind is not _Kind.HIDDEN:
+        if look.kind is not _HIDDEN:
             lines.append(_text(look, at.f_lineno))
         at = at.f_back
     return lines
@@ -174,7 +178,7 @@ def suspended_trace(coroutine: object) -> list[str]:
         if frame is None:
             break
         look = _look_at(frame.f_code, frame.f_globals)
-        if look.kind not in (_Kind.HIDDEN, _Kind.BOTTOM):
+        if look.kind not in (_HIDDEN, _BOTTOM):
             lines.append(_text(look, frame.f_lineno))
         at = getattr(at, "cr_await", None) or getattr(at, "gi_yieldfrom", None)
     return lines[::-1]
@@ -198,9 +202,9 @@ def _site_from(at: FrameType | None) -> str:
         code = at.f_code
         look = _looks.get(id(code)) or _look_at(code, at.f_globals)
         kind = look.kind
-        if kind is _Kind.BOTTOM:
+        if kind is _BOTTOM:
             break
-        if kind is not _Kind.HIDDEN and not look.inline:
+        if kind is not _HIDDEN and not look.inline:
             return f"{look.place}{at.f_lineno})" if look.place else look.name
         at = at.f_back
     return "swapper"

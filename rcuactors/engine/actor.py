@@ -9,6 +9,7 @@ never suspends, so an interrupt handler may do it. What a message does to the li
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -28,13 +29,18 @@ class Message:
     time_ns: int
 
 
+_open_channel: Callable[[float], tuple[trio.MemorySendChannel[Message], trio.MemoryReceiveChannel[Message]]]
+_open_channel = trio.open_memory_channel[Message]
+# Subscribed once, for that is a search each time.
+
+
 class Mailbox:
     """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing."""
 
     __slots__ = ("_receive", "_send", "waiting")
 
     def __init__(self) -> None:
-        self._send, self._receive = trio.open_memory_channel[Message](math.inf)
+        self._send, self._receive = _open_channel(math.inf)
         self.waiting = 0
 
     def post(self, message: Message) -> None:

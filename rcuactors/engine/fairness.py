@@ -38,7 +38,7 @@ class Fairness:
         """Somebody will be held up."""
         self._rest = self.left(now) - duration_ns
 
-    def count(self, now: int, *, held_since: int) -> int:
+    def count(self, now: int, held_since: int) -> int:
         """What is left, now that somebody has been held up since then, or since it was counted last.
 
         An account that is empty already is not charged: then nobody was held up but by those who waited longer.

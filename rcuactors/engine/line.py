@@ -46,6 +46,7 @@ class Line:
         self, strategy: Strategy, *, max_steps: int = DEFAULT_MAX_STEPS, probes: EngineProbes | None = None
     ) -> None:
         self.probes = probes if probes is not None else EngineProbes()
+        self._decision_told = self.probes.decision
         self.now = 0
         self.horizon = FOREVER
         self.limit = self.halt = FOREVER
@@ -187,10 +188,10 @@ class Line:
         except Exception as error:
             self.finish(error)
             return 0
-        if self.probes.decision.on:
+        if self._decision_told.on:
             # When a listener fails that ends the run, as it does when the strategy fails.
             with contextlib.suppress(RunOver):
-                self.probes.decision(decision, picked)
+                self._decision_told(decision, picked)
         return picked
 
     def count_step(self, clock: int) -> bool:

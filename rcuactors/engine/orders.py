@@ -149,8 +149,11 @@ class Anyone:
     def elect(self) -> Actor | None:
         """The strategy's choice among all, as far as fairness leaves it one."""
         line, ready, current, now = self._line, self.ready, self.current, self._line.now
-        due = self.queue.earliest()
-        left = line.fairness.count(now, held_since=0 if ready else due)
+        entries = self.queue.entries
+        while entries and entries[0][3].ticket != entries[0][2]:
+            heappop(entries)
+        due = entries[0][0] if entries else FOREVER
+        left = line.fairness.count(now, 0 if ready else due)
         self.waiting = None
         count = len(ready) if current is None else len(ready) + 1
         if due <= now or due <= now + left or (not count and due != FOREVER):

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec
 
 import attrs
 
@@ -81,11 +82,19 @@ class Probe(Generic[P]):
             raise self._ended_by(error) from error
 
 
+def _ungrouped(probes: ProbeSet) -> Probe[Any]:
+    return Probe(probes.ended_by)
+
+
 def probe(group: str = "") -> Any:
     """A field of a class of probes, one of the group that is the field of that name."""
+    if not group:
+        make: Callable[[ProbeSet], Probe[Any]] = _ungrouped
+    else:
+        group_of = attrgetter(group)
 
-    def make(probes: ProbeSet) -> Probe[Any]:
-        return Probe(probes.ended_by, cast("Group | None", getattr(probes, group) if group else None))
+        def make(probes: ProbeSet) -> Probe[Any]:
+            return Probe(probes.ended_by, group_of(probes))
 
     return attrs.field(init=False, default=attrs.Factory(make, takes_self=True))
 
@@ -95,7 +104,7 @@ def group() -> Any:
     return attrs.field(init=False, factory=Group)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class ProbeSet:
     """The probes of one floor of one machine.
 
@@ -114,7 +123,7 @@ class Access(enum.Enum):
     RELEASE = "release"
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class EngineProbes(ProbeSet):
     """Actors."""
 

@@ -90,7 +90,7 @@ class CostModel:
 
     def changed(self) -> dict[str, int]:
         """The figures that are not the default's."""
-        default = CostModel()
+        default = STANDARD
         return {
             field.name: getattr(self, field.name)
             for field in attrs.fields(CostModel)
@@ -98,9 +98,13 @@ class CostModel:
         }
 
 
+STANDARD: Final = CostModel()
+"""The figures of a run that names no others."""
+
+
 def describe() -> list[tuple[str, int, str, str]]:
     """(name, nanoseconds, what it is, source) of each figure."""
-    default = CostModel()
+    default = STANDARD
     return [
         (field.name, getattr(default, field.name), field.metadata["about"], field.metadata["source"])
         for field in attrs.fields(CostModel)
@@ -133,7 +137,7 @@ def load_costs(path: Path) -> CostModel:
 def cost_model(given: object) -> CostModel:
     """A cost model as it is, the default for None, or one of the figures that differ, by name. Raises BadInput."""
     if given is None:
-        return CostModel()
+        return STANDARD
     if isinstance(given, CostModel):
         return given
     if not isinstance(given, Mapping):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __trace__ = MACHINERY
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class KernelProbes(ProbeSet):
     """CPUs, threads, locks."""
 

@@ -78,7 +78,6 @@ class KvfreeRcu:
         self._krcs: PerCpu[Krc] = PerCpu(self._new_krc, system.masks)
         self._boot_pages = 0
         self._capacity = rules.block_capacity
-        self._one_argument = rules.one_argument
         costs = system.costs
         self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns
         self._calls = self.figures.calls
@@ -263,7 +262,7 @@ class KvfreeRcu:
         Who has `left` a state, to get a page, may have to lock that one again, wherever this is now.
         """
         cpu, flags = thread.local_irq_save("kvfree_call_rcu")
-        krcp = self.krc(cpu.cpu_id) if left is None else self._one_argument.lock_again(self, cpu, left)
+        krcp = self.krc(cpu.cpu_id) if left is None else self.rules.one_argument.lock_again(self, cpu, left)
         await self.system.locks.raw_spin_lock(cpu, krcp.lock, "kvfree_call_rcu")
         return cpu, krcp, flags
 
@@ -320,13 +319,13 @@ class KvfreeRcu:
         """Somebody may have a page once krcp->lock is dropped."""
         if not self.initialized:
             return False
-        return self.extras.get_page_unlocked is not None or (not head and self._one_argument.allocates)
+        return self.extras.get_page_unlocked is not None or (not head and self.rules.one_argument.allocates)
 
     async def _get_page_unlocked(self, thread: Thread, *, head: bool) -> int | None:
         """From the design, or, in versions that do so, from the allocator for a caller who may sleep."""
         unlocked = self.extras.get_page_unlocked
         page = await unlocked(self, thread, head) if unlocked is not None else None
-        if page is None and not head and self._one_argument.allocates:
+        if page is None and not head and self.rules.one_argument.allocates:
             page = await self.pages.get_free_page(thread, self.rules.refill.gfp)
         return page
 

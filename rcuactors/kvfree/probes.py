@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..mm.objects import KObject
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class KvfreeProbes(ProbeSet):
     """kvfree_rcu()."""
 

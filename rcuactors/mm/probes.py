@@ -7,7 +7,7 @@ import attrs
 from ..engine.probe import Probe, ProbeSet, probe
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class MmProbes(ProbeSet):
     """Pages."""
 

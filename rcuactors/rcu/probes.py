@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .oracle import Reader, Tracked
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class RcuProbes(ProbeSet):
     """RCU, and the lives of objects."""
 

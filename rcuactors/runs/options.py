@@ -19,7 +19,7 @@ from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA, find_era
 from ..errors import BadInput
 from ..explore import make_strategy
-from ..kernel.costs import CostModel, cost_model
+from ..kernel.costs import STANDARD, CostModel, cost_model
 from ..kvfree.rules import PageSource
 
 LARGEST_SEED: Final = (1 << 64) - 1
@@ -135,7 +135,7 @@ class RunOptions:
     settings: Settings = attrs.field(factory=Settings, converter=_as_settings)
     strategy: str | Strategy = attrs.field(default=Timed.name, converter=_as_strategy)
     seed: int = attrs.field(default=0, validator=_number("seed", 0, LARGEST_SEED))
-    costs: CostModel = attrs.field(factory=CostModel, converter=cost_model)
+    costs: CostModel = attrs.field(default=STANDARD, converter=cost_model)
     max_steps: int = attrs.field(default=DEFAULT_MAX_STEPS, validator=_number("max_steps", 1, LARGEST_BOUND))
     events: bool = attrs.field(default=True, validator=_check_truth)
     sinks: tuple[Sink, ...] = attrs.field(default=(), converter=_as_sinks)

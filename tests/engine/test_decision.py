@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcuactors.engine.actor import Actor
-from rcuactors.engine.decision import HOLD_UP, NOT_OFFERED, Alternatives, DecisionKind, HoldUp, weighted_index
+from rcuactors.engine.decision import (
+    HOLD_UP,
+    NOT_OFFERED,
+    Alternatives,
+    DecisionKind,
+    HoldUp,
+    Lateness,
+    weighted_index,
+)
 
 weights = st.lists(st.integers(0, 50), min_size=1, max_size=8).filter(any).map(tuple)
 uniform = st.floats(0, 1, exclude_max=True)
@@ -63,3 +71,21 @@ def test_a_duration_is_found_again_by_its_id(longest_ns: int) -> None:
 )
 def test_what_is_no_duration_of_this_actor_is_not_found(option: str) -> None:
     assert hold_up().find(option) == NOT_OFFERED
+
+
+def late(uniform: float, longest_ns: int = 100_000_000) -> int:
+    subject = SimpleNamespace(identity=lambda: "timer")
+    return Lateness(DecisionKind("late")).ask_of(subject, 0, longest_ns).nature(uniform)
+
+
+def test_nature_is_late_once_in_eight_times_from_a_microsecond_to_67_ms() -> None:
+    """Pinned: a change here breaks every recorded schedule that has late timers."""
+    assert [late(drawn) for drawn in (0.125, 0.5, 0.999999)] == [0, 0, 0]
+    assert [late(part / 128) for part in range(0, 16, 3)] == [1024, 8192, 65536, 524288, 4194304, 33554432]
+    assert late(0.1249999) == 67108434
+    assert late(0.01) == 2621
+
+
+def test_nature_is_no_later_than_may_be() -> None:
+    assert late(0.1249999, longest_ns=5000) == 5000
+    assert late(0.0, longest_ns=3) == 3

@@ -1,7 +1,7 @@
 """What differs between kernel versions in lockdep: values that an era picks (eras/).
 
 Sources: kernel/locking/lockdep.c and include/linux/lockdep.h, at the commits named. Most of it came with one series,
-recursive read locks in the dependency graph (v5.10); the selftest, which is v6.12's, is judged by the newest.
+recursive read locks in the dependency graph (v5.10). The selftest's table is v6.1's, and so are the rules it tries.
 """
 
 from __future__ import annotations

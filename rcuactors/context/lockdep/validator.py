@@ -343,8 +343,10 @@ class Lockdep:
             bits.append(usage_bit(0, enabled=True, read=read))
             if not code & (BH_OFF | IN_SOFTIRQ):
                 bits.append(usage_bit(1, enabled=True, read=read))
+        known = node.lock_class.usage_mask
         for bit in bits:
-            self._mark_lock(cpu, lock, node.lock_class, node.read, bit, site, trace)
+            if not known >> bit & 1:
+                self._mark_lock(cpu, lock, node.lock_class, node.read, bit, site, trace)
 
     def _mark_lock(
         self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str, trace: KeptTrace
