@@ -41,14 +41,14 @@ _OBJECTS: Final = (
     "DEBUG_OBJECTS_WORK",
     "DEBUG_OBJECTS_RCU_HEAD",
 )
-_A: Final = {
+_A: Final[dict[str, str]] = {
     **_SIZE,
     "PREEMPT": "y",
     "PROVE_LOCKING": "y",
     "PROVE_RAW_LOCK_NESTING": "y",
     "DEBUG_ATOMIC_SLEEP": "y",
     "DEBUG_PREEMPT": "y",
-    **{name: "y" for name in _OBJECTS if name in field_names()},
+    **dict.fromkeys((name for name in _OBJECTS if name in field_names()), "y"),
 }
 _N: Final = {**_SIZE, "PREEMPT": "n", "PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 _K: Final = {**_SIZE, "PREEMPT": "y", "PROVE_LOCKING": "n", "DEBUG_ATOMIC_SLEEP": "y", "KASAN": "y"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from ..spelling import plural
 from .asking import Answer
 from .comparison import Comparison, Pair
 
@@ -12,9 +13,10 @@ from .comparison import Comparison, Pair
 def answer_lines(answer: Answer, shown: str) -> list[str]:
     """One answer: the console, then what only the model's oracle saw."""
     lines = [f"{shown}: {answer.question}", *answer.text.split("\n")]
-    lines.append("" if answer.ended else "(did not come back)")
+    if not answer.ended:
+        lines.append("(did not come back)")
     if answer.ours:
-        lines += ["Only the model's oracle sees, of which this kernel prints nothing:"]
+        lines += ["", "Only the model's oracle sees, of which this kernel prints nothing:"]
         lines += [f"  {title}" for title in answer.ours]
     return lines
 
@@ -62,4 +64,4 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     counted = (
         f"{comparison.agreeing} agree, {len(comparison.differing)} differ, {len(comparison.apart)} not expressible"
     )
-    return [*lines, "", f"{len(comparison.pairs)} questions: {counted}"]
+    return [*lines, "", f"{plural(len(comparison.pairs), 'question')}: {counted}"]

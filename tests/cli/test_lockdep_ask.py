@@ -58,7 +58,7 @@ def test_a_comparison_that_agrees(call: Call, folder: Callable[..., str]) -> Non
     place = folder(one=("f2 v=preempt op=spin", RIGHT))
     result = call("lockdep", "ask", "--all", "--against", place, "--jobs", "1")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[-1] == "1 questions: 1 agree, 0 differ, 0 not expressible"
+    assert result.stdout.splitlines()[-1] == "1 question: 1 agree, 0 differ, 0 not expressible"
 
 
 def test_a_comparison_that_does_not(call: Call, folder: Callable[..., str]) -> None:
@@ -74,7 +74,7 @@ def test_a_comparison_that_does_not(call: Call, folder: Callable[..., str]) -> N
     assert verdicts == {"one": "agrees", "two": "disagrees", "three": "not expressible"}
     assert (document["agreed"], document["disagreed"], document["not_expressible"], document["not_run"]) == (1, 1, 1, 0)
     only = call("lockdep", "ask", "--all", "--against", place, "--only", "A/one", "--jobs", "1")
-    assert (only.exit_code, only.stdout.splitlines()[-1][:12]) == (0, "1 questions:")
+    assert (only.exit_code, only.stdout.splitlines()[-1][:11]) == (0, "1 question:")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_the_oracle_is_listed_apart(recorded: Recorded, answered: Answered) -> N
     assert pair.agrees
     assert pair.as_json()["only_ours"] == ["use after free: &o->s"]
     lines = comparison_lines(Comparison((pair,)))
-    assert lines[-1] == "1 questions: 1 agree, 0 differ, 0 not expressible"
+    assert lines[-1] == "1 question: 1 agree, 0 differ, 0 not expressible"
     assert "    use after free: &o->s" in "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from ...marks import KERNEL
 from ..module import Module
-from . import contexts, memory, misuse, objects, operations, readers, works
+from . import contexts, freed_locks, memory, misuse, objects, operations, readers, works
 
 __trace__ = KERNEL
 
@@ -37,7 +37,7 @@ DO: Final[Mapping[str, Do]] = MappingProxyType(
         "f2": operations.do_f2,
         "f5": operations.do_f5,
         "od": objects.do_od,
-        "fl": objects.do_fl,
+        "fl": freed_locks.do_fl,
         "m": misuse.do_m,
     }
 )
