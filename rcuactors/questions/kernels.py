@@ -35,7 +35,9 @@ class AskedKernel:
 
 _SIZE: Final = {"HZ": "250", "nr_cpus": "2", "mem": "226576K"}
 """256 MB, of which the zone manages what its recorded watermarks tell."""
-_OBJECTS: Final = (
+_CHECKS: Final = (
+    "DEBUG_IRQFLAGS",
+    "DEBUG_LOCKDEP",
     "DEBUG_OBJECTS_FREE",
     "DEBUG_OBJECTS_TIMERS",
     "DEBUG_OBJECTS_WORK",
@@ -48,7 +50,7 @@ _A: Final[dict[str, str]] = {
     "PROVE_RAW_LOCK_NESTING": "y",
     "DEBUG_ATOMIC_SLEEP": "y",
     "DEBUG_PREEMPT": "y",
-    **dict.fromkeys((name for name in _OBJECTS if name in field_names()), "y"),
+    **dict.fromkeys((name for name in _CHECKS if name in field_names()), "y"),
 }
 _N: Final = {**_SIZE, "PREEMPT": "n", "PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 _K: Final = {**_SIZE, "PREEMPT": "y", "PROVE_LOCKING": "n", "DEBUG_ATOMIC_SLEEP": "y", "KASAN": "y"}
