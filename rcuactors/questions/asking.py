@@ -100,8 +100,8 @@ class _TimeLimit(Device):
 class _Asked:
     """One question's machine."""
 
-    def __init__(self, command: Command, options: RunOptions, limit_s: float, *, poison: bool) -> None:
-        self.poison = poison
+    def __init__(self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel) -> None:
+        self.poison, self.rcu_normal = kernel.poison, kernel.rcu_normal
         self.command = command
         self.question = question = command.question
         self.limit_ns = int(limit_s * 1_000_000_000)
@@ -193,7 +193,7 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted), limit, poison=kernel.poison)
+    asked = _Asked(command, options_for(kernel, wanted), limit, kernel)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")

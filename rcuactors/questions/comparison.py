@@ -14,7 +14,7 @@ import attrs
 
 from ..report.console import ConsoleReport
 from .asking import Answer
-from .facts import facts_of
+from .facts import SIZES, facts_of
 from .recording import Recording
 
 
@@ -115,7 +115,7 @@ def _in_facts(recording: Recording, answer: Answer) -> Iterator[Difference]:
             yield Difference(what="measured", kernel=_or(known), model=_or(modelled))
     if recording.ended:
         for key, modelled in model.items():
-            if key not in kernel and key not in again:
+            if key not in kernel and key not in again and key != SIZES:
                 yield Difference(what="said", kernel=f"nothing of it ({key})", model=_or(modelled))
 
 

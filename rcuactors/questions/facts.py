@@ -27,6 +27,9 @@ _COUNT: Final = re.compile(r"(?<=\bpreempt_count )(?P<count>[0-9a-f]+)(?= irqs_d
 _IN_INTERRUPT: Final = HARDIRQ_MASK | SOFTIRQ_OFFSET
 _POINTER: Final = re.compile(r"(?<=: )(?:ff[0-9a-f]{14}|a pointer)\b")
 _NUMBER: Final = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b|-\d+\b")
+SIZES: Final = "BATCH sizes"
+"""A fact that only a kernel has whose callbacks run in a softirq."""
+
 _JIFFIES: Final = ((1, "less than a jiffy"), (10, "some jiffies"), (100, "tens of jiffies"))
 _BY_COUNT: Final = 10_000
 """From so many callbacks on rcu_do_batch() looks at the time (qhimark): sizes are the machine's."""
@@ -120,12 +123,12 @@ def _batches(said: Iterable[Said]) -> Iterator[Fact]:
             sizes += [int(size) for size in re.findall(r" (\d+)\(\w\)@", one.text)]
             by_thread = by_thread or "(r)" in one.text
     if by_thread:
-        # A thread's runs are no softirqs to count: the module told them apart by time.
-        yield "BATCH sizes", "a thread's"
-    elif sizes and total <= _BY_COUNT:
-        yield "BATCH sizes", ", ".join(str(size) for size in dict.fromkeys(sizes))
+        # PREEMPT_RT's rcuc: a thread's runs are no softirqs to count, and the module told them apart by time.
+        return
+    if sizes and total <= _BY_COUNT:
+        yield SIZES, ", ".join(str(size) for size in dict.fromkeys(sizes))
     elif sizes:
-        yield "BATCH sizes", "several runs" if len(sizes) > 1 else "one run"
+        yield SIZES, "several runs" if len(sizes) > 1 else "one run"
 
 
 def _order(said: Iterable[Said], question: Question) -> Iterator[Fact]:

@@ -26,6 +26,8 @@ class AskedKernel:
     settings: Mapping[str, str]
     poison: bool = False
     """slub_debug=P: freed memory is overwritten, and whoever reads it acts on 0x6b."""
+    rcu_normal: bool = False
+    """rcu_normal=1: nobody gets an expedited grace period."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ KERNELS: Final[Mapping[str, AskedKernel]] = MappingProxyType(
             AskedKernel("A1", "A with one CPU", {**_A, "nr_cpus": "1"}),
             AskedKernel("N1", "N with one CPU", {**_N, "nr_cpus": "1"}),
             AskedKernel("Aexp", "A with rcu_expedited=1", {**_A, "rcu_expedited": "y"}),
-            AskedKernel("Anormal", "A with rcu_normal=1", {**_A, "rcu_normal": "y"}),
+            AskedKernel("Anormal", "A with rcu_normal=1", _A, rcu_normal=True),
             AskedKernel(
                 "Afqs10",
                 "A with jiffies_till_first_fqs=10 and jiffies_till_next_fqs=10",

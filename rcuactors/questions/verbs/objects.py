@@ -179,7 +179,6 @@ async def _stack(_q: Module, _o: Any) -> None:
 
 async def _afterfree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await q.k.mod_timer(o.t, _fifth(q))
 
 
