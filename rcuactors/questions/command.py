@@ -28,7 +28,7 @@ _PAGES_IN_A_MEGABYTE: Final = 256
 SYSCTLS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "/proc/sys/kernel/hung_task_timeout_secs": "hung_task_timeout_secs",
-        "/sys/module/workqueue/parameters/watchdog_thresh": "wq_watchdog_thresh",
+        "/sys/module/workqueue/parameters/watchdog_thresh": "watchdog_thresh",
         "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout": "rcu_cpu_stall_timeout",
         "/proc/sys/kernel/sched_rt_runtime_us": "sched_rt_runtime_us",
     }

@@ -14,6 +14,7 @@ from ..kapi import Kernel
 from ..marks import machinery
 from .command import Command
 
+_WQ_MEM_RECLAIM: Final = 1 << 3
 _POLL_US: Final = 10
 _PATIENT_NS: Final = 1_000_000
 """By as many microseconds it looks less often as it has waited for milliseconds."""
@@ -105,7 +106,7 @@ class Module:
     @cached_property
     def wqr(self) -> Any:
         """q_wqr: WQ_MEM_RECLAIM."""
-        return self.k.alloc_workqueue("q_wqr", mem_reclaim=True)
+        return self.k.alloc_workqueue("q_wqr", _WQ_MEM_RECLAIM)
 
     @cached_property
     def wqo(self) -> Any:

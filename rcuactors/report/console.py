@@ -24,7 +24,9 @@ _HELD: Final = re.compile(r"^ #\d+: +[0-9a-f]+ \((?P<name>.+)\)\{(?P<usage>[^}]*
 _CUT: Final = re.compile(r"^-+\[ cut here \]-+$")
 _WARNING: Final = re.compile(r"^WARNING: CPU: \d+ PID: \d+ at (?:[^ +]+:\d+ )?(?P<function>[\w.]+)")
 _CLONE: Final = re.compile(r"\.(?:part|constprop|isra|cold|localalias)\b.*$")
-_ODEBUG: Final = re.compile(r"^ODEBUG: (?P<what>.+?) \(active state (?P<state>\d+)\) object type: (?P<type>\w+)")
+_ODEBUG: Final = re.compile(
+    r"^ODEBUG: (?P<what>.+?) \(active state (?P<state>\d+)\) (?:object: \S+ )?object type: (?P<type>\w+)"
+)
 _ADDRESS: Final = re.compile(r"\(____ptrval____\)|\b(?:0x)?[0-9a-f]{8,16}\b")
 _OFFSET: Final = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+| \[\w+\]")
 

@@ -50,7 +50,7 @@ def test_a_command_sets_things_before_it_asks() -> None:
         "echo 5 > /proc/sys/kernel/hung_task_timeout_secs ; "
         "echo 7 > /sys/module/workqueue/parameters/watchdog_thresh ; echo a4c v=never wait=25 > /proc/q"
     )
-    assert command.settings == {"hung_task_timeout_secs": "5", "wq_watchdog_thresh": "7"}
+    assert command.settings == {"hung_task_timeout_secs": "5", "watchdog_thresh": "7"}
     assert str(command.question) == "a4c v=never wait=25"
     assert parse_command("a4c v=never").settings == {}
 

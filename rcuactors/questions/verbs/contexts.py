@@ -209,10 +209,8 @@ async def _tasklets(q: Module) -> None:
     async def tl_count() -> None:
         q.runs += 1
 
-    tasklet = k.tasklet_setup(tl_count)
-
     async def schedule() -> None:
-        await k.tasklet_schedule(tasklet)
+        await k.tasklet_schedule(tl_count)
 
     k.local_irq_disable()
     await schedule()

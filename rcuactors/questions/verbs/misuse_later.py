@@ -119,7 +119,7 @@ async def _badflush(q: Module) -> None:
     async def w_count() -> None:
         q.runs += 1
 
-    w_2 = k.work(w_count, name="w_2")
+    w_2 = k.declare_work(w_count, name="w_2")
 
     async def m_badflush() -> None:
         q.say("a WQ_MEM_RECLAIM work flushes a work of a plain queue")

@@ -75,7 +75,7 @@ async def _work(q: Module, o: Any) -> None:
     async def w_count() -> None:
         q.runs += 1
 
-    await k.queue_work_on(0, q.wq, k.work(w_count, name="w_2"))
+    await k.queue_work_on(0, q.wq, k.declare_work(w_count, name="w_2"))
     k.preempt_disable()
     await k.queue_work(q.wq, o.w)
     await q.k.kfree(o)

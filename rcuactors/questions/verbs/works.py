@@ -25,7 +25,7 @@ async def do_a4a(q: Module) -> None:
         q.runs += 1
         await k.mutex_unlock(q.mutex)
 
-    w_m = k.work(w_mutex, name="w_m")
+    w_m = k.declare_work(w_mutex, name="w_m")
     if not q.has("first", "0"):
         await k.queue_work(wq, w_m)
         await k.flush_work(w_m)
@@ -197,7 +197,7 @@ async def do_a4c(q: Module) -> None:
         q.say("q_waiter got it")
         await k.mutex_unlock(q.mutex)
 
-    w_x, w_2 = k.work(_endless(q), name="w_x"), k.work(w_count, name="w_2")
+    w_x, w_2 = k.work(_endless(q), name="w_x"), k.declare_work(w_count, name="w_2")
 
     async def flusher() -> None:
         await k.flush_work(w_x)
