@@ -148,7 +148,10 @@ class _Asked:
         self.machine.conductor.post(self._limit, _Begun(sender="init", time_ns=running.clock))
         for beside in self.command.beside:
             await kernel.user_process(beside.name, beside.pages)
-        await module.join(await module.start(job_thr, self.question.verb.cpu, "q_main"))
+        task = await module.start(job_thr, self.question.verb.cpu, "q_main")
+        # The writer of the module's file waits interruptibly: nobody calls it hung.
+        wait = getattr(kernel, "wait_for_completion_interruptible", kernel.wait_for_completion)
+        await wait(task.done)
         self.ended = True
         self.machine.conductor.finish()
 

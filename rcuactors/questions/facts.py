@@ -179,6 +179,8 @@ _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]
         "a1": lambda said, _: _outcome("A1", r"=> (BEFORE|after)")(said),
         "a8": lambda said, _: _outcome("A8", r"=> (BEFORE|after)")(said),
         "a3": lambda said, _: _pages(said),
+        # Whether there was something left to wait for: the worker may have been faster.
+        "a4b": lambda said, _: _without_counts(said, r"^A4b flush_delayed_work\(\), timer pending += \d"),
         "a4d": lambda said, _: _without_counts(said, r"tries \d+: ", r"(?<=true )\d+", r"(?<=false )\d+(?= \()"),
         "a4e": lambda said, _: _outcome("A4e", r"=> (did not wait|WAITED)")(said),
         "a7": lambda said, _: _two(said),
