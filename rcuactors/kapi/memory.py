@@ -21,37 +21,26 @@ from .base import KernelBase
 
 _OFFSET: Final = 0x10
 """Of the member that is read through a pointer: that of seed 003's oops."""
-_SIZE_MAX: Final = (1 << 64) - 1
 
 
-def _checked(what: str, size: int, gfp: Gfp) -> None:
+def checked(what: str, size: int, gfp: Gfp) -> None:
     """Raises BadInput unless the size is a whole number and the flags are gfp flags."""
     if size.__class__ is not int:
         raise BadInput(f"{what}({size!r}): the size needs to be a whole number")
-    _check_gfp(what, gfp)
+    check_gfp(what, gfp)
 
 
-def _check_gfp(what: str, gfp: Gfp) -> None:
+def check_gfp(what: str, gfp: Gfp) -> None:
+    """Raises BadInput unless the flags are gfp flags."""
     if gfp.__class__ is not Gfp:
         raise BadInput(
             f"{what}: the flags need to be gfp flags, such as GFP_KERNEL or GFP_NOWAIT | GFP_NOWARN: {gfp!r}"
         )
 
 
-def _array_size(what: str, count: int, size: int) -> int | None:
-    """check_mul_overflow(); None when the product is more than a size_t holds."""
-    if count.__class__ is not int or size.__class__ is not int or count < 0 or size < 0:
-        raise BadInput(f"{what}({count!r}, {size!r}): needs two whole numbers, 0 or more")
-    return count * size if count * size <= _SIZE_MAX else None
-
-
 def _only_order_0(what: str, order: int) -> None:
     if order.__class__ is not int or order:
         raise BadInput(f"{what}(order={order!r}): the model has single pages only, which are of order 0")
-
-
-async def _no_object() -> None:
-    """NULL."""
 
 
 class Memory(KernelBase):
@@ -63,28 +52,6 @@ class Memory(KernelBase):
     """
 
     _freed_from: Origin | None = None
-
-    def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
-        """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
-        if size.__class__ is not int or gfp.__class__ is not Gfp:
-            # The test here, since it is made often.
-            _checked("kmalloc", size, gfp)
-        return self._machine.slab.kmalloc(self._thread, size, gfp)
-
-    def kzalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
-        """kmalloc(), cleared."""
-        _checked("kzalloc", size, gfp)
-        return self._machine.slab.kmalloc(self._thread, size, gfp | Gfp.ZERO)
-
-    def kmalloc_array(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
-        """kmalloc() of `n` times `size` bytes; None where the product overflows. Raises BadInput as kmalloc()."""
-        total = _array_size("kmalloc_array", n, size)
-        return self.kmalloc(total, gfp) if total is not None else _no_object()
-
-    def kcalloc(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
-        """kmalloc_array(), cleared."""
-        total = _array_size("kcalloc", n, size)
-        return self.kzalloc(total, gfp) if total is not None else _no_object()
 
     async def kfree(self, p: KObject | None) -> None:
         """Free at once."""
@@ -102,7 +69,7 @@ class Memory(KernelBase):
 
         Raises BadInput for a size out of range.
         """
-        _checked("vmalloc", size, gfp)
+        checked("vmalloc", size, gfp)
         return self._machine.vmalloc.vmalloc(self._thread, size, gfp)
 
     def vzalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
@@ -157,7 +124,7 @@ class Memory(KernelBase):
 
     async def get_free_page(self, gfp: Gfp = GFP_KERNEL) -> int | None:
         """__get_free_page(): a page, by its frame number. One that is never freed is a leak."""
-        _check_gfp("get_free_page()", gfp)
+        check_gfp("get_free_page()", gfp)
         pfn = await self._machine.pages.get_free_page(self._thread, gfp)
         if pfn is not None:
             self._machine.oracle.page_allocated(pfn, caller_site())

@@ -28,7 +28,7 @@ from ..rcu.callbacks import rcu_leak_callback
 from ..rcu.data import RcuHead
 from .interrupts import Interrupts
 from .locking import Locking
-from .memory import Memory
+from .memory import Memory, check_gfp, checked
 from .rcu import Rcu
 from .threads import Threads
 
@@ -123,6 +123,20 @@ def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
     return _handler
 
 
+_SIZE_MAX: Final = (1 << 64) - 1
+
+
+def _array_size(what: str, count: int, size: int) -> int | None:
+    """check_mul_overflow(); None when the product is more than a size_t holds."""
+    if count.__class__ is not int or size.__class__ is not int or count < 0 or size < 0:
+        raise BadInput(f"{what}({count!r}, {size!r}): needs two whole numbers, 0 or more")
+    return count * size if count * size <= _SIZE_MAX else None
+
+
+async def _no_object() -> None:
+    """NULL."""
+
+
 class Objects(Interrupts, Locking, Rcu, Threads, Memory):
     """A struct types and their objects."""
 
@@ -193,7 +207,8 @@ class Objects(Interrupts, Locking, Rcu, Threads, Memory):
     def kzalloc(self, what: StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]: ...
     def kzalloc(self, what: int | StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
         """kmalloc() of cleared memory: the same here, where a new object's fields have their first values."""
-        return self._kmalloc(what, gfp, origin_of(_getframe(1)))
+        checked_gfp = gfp | Gfp.ZERO if gfp.__class__ is Gfp else gfp
+        return self._kmalloc("kzalloc", what, checked_gfp, origin_of(_getframe(1)))
 
     @overload
     def kmalloc(self, what: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]: ...
@@ -204,15 +219,28 @@ class Objects(Interrupts, Locking, Rcu, Threads, Memory):
 
         One that fails is None, as NULL is returned there.
         """
-        if isinstance(what, StructType):
-            return self._kmalloc(what, gfp, origin_of(_getframe(1)))
+        if what.__class__ is not int or gfp.__class__ is not Gfp:
+            # The test here, since it is made often.
+            return self._kmalloc("kmalloc", what, gfp, origin_of(_getframe(1)))
         return self._machine.slab.kmalloc(self._thread, what, gfp)
 
-    def _kmalloc(self, what: int | StructType, gfp: Gfp, origin: Origin) -> Coroutine[Any, Any, Any]:
+    def kmalloc_array(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc() of `n` times `size` bytes; None where the product overflows. Raises BadInput as kmalloc()."""
+        total = _array_size("kmalloc_array", n, size)
+        return self.kmalloc(total, gfp) if total is not None else _no_object()
+
+    def kcalloc(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc_array(), cleared."""
+        total = _array_size("kcalloc", n, size)
+        return self.kzalloc(total, gfp) if total is not None else _no_object()
+
+    def _kmalloc(self, name: str, what: int | StructType, gfp: Gfp, origin: Origin) -> Coroutine[Any, Any, Any]:
         if not isinstance(what, StructType):
+            checked(name, what, gfp)
             return self._machine.slab.kmalloc(self._thread, what, gfp)
+        check_gfp(name, gfp)
         if what.size > SIZES[-1]:
-            raise BadInput(f"kmalloc(struct {what.name}): {what.size} bytes are more than a page")
+            raise BadInput(f"{name}(struct {what.name}): {what.size} bytes are more than a page")
         return self._alloc(what, gfp, origin)
 
     # -- caches --
