@@ -206,7 +206,7 @@ class GracePeriodMachine(Device):
             rdp = self.data[cpu.cpu_id]
             first = rdp.idle_entries_snap is None
             if cpu.in_idle_loop or not (first or rdp.idle_entries == rdp.idle_entries_snap):
-                # Whoever is quiescent is not urged: rcu_disable_urgency_upon_qs().
+                # As rcu_disable_urgency_upon_qs() has it: nobody waits for it any more.
                 rdp.rcu_urgent_qs = False
                 del node.qsmask[cpu.cpu_id]
             elif first:
