@@ -151,12 +151,14 @@ def _order(said: Iterable[Said], question: Question) -> Iterator[Fact]:
 
 def _without_counts(said: Iterable[Said], *patterns: str) -> Iterator[Fact]:
     """Every line by itself, without what these patterns match."""
+    lines: list[Said] = []
     for one in said:
         text = one.text
         for pattern in patterns:
             text = re.sub(pattern, "", text)
         if text.strip():
-            yield from _plain([Said(text, one.held)])
+            lines.append(Said(text, one.held))
+    return _plain(lines)
 
 
 def _pages(said: Iterable[Said]) -> Iterator[Fact]:
@@ -164,14 +166,15 @@ def _pages(said: Iterable[Said]) -> Iterator[Fact]:
 
     There it is the counters of the CPUs that decide, of which the zone's sum knows nothing yet (mm/vmstat.c).
     """
-    at_mark = False
+    at_mark, lines = False, list[Said]()
     for one in said:
         zone = re.search(r"before: zone \w+ free (\d+) min (\d+)", one.text)
         if zone is not None:
             at_mark = int(zone[1]) < int(zone[2]) + _VMSTAT_DRIFT
         elif not _NOISE.match(one.text):
             text = re.sub(r"\bgot \d+ of", "got some of", one.text) if at_mark else one.text
-            yield from _plain([Said(text, one.held)])
+            lines.append(Said(text, one.held))
+    return _plain(lines)
 
 
 _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]]]] = MappingProxyType(
