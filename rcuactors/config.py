@@ -48,6 +48,12 @@ class Config:
     DEBUG_PREEMPT: bool = _kconfig(
         False, "smp_processor_id() and this_cpu_ptr() report who could be moved; needs a preemptible kernel"
     )
+    DEBUG_LOCKDEP: bool = _kconfig(
+        False, "lockdep compares what it knows of interrupts and bottom halves with what is (check_flags())"
+    )
+    DEBUG_IRQFLAGS: bool = _kconfig(
+        False, "local_irq_restore() with interrupts on is reported (v5.12 and later: of the versions here v6.1-stable)"
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)

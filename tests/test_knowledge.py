@@ -43,6 +43,7 @@ WORDS = {
     "irqs_off": "a context's name in results",
     "preempt_off": "a context's name in results",
     "local_lock_t": "the type in C",
+    "local_lock_irqsave": "where the allocator has interrupts off, in reports",
     "rt_mutex": "the type in C",
     "PREEMPT_RT": "a configuration symbol",
     "rcu_callback": "the kernel's event",

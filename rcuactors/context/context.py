@@ -28,6 +28,10 @@ class Context:
     comm: str
     pid: int
     preempt_count: int = 0
+    preempt_forgotten: int = 0
+    """The preempt_count that the scheduler has wiped out, when it reported that it was called with one."""
+    irqs_forgotten: int = 0
+    """Of that, what lockdep goes on seeing, which has books of its own: the softirq or the interrupt that is served."""
     irqs_disabled: bool = False
     rcu_nesting: int = 0
     migrate_disabled: int = 0

@@ -101,17 +101,40 @@ class Judge:
         return splat.stack(self.scene(cpu), trace)
 
     def warn(self, cpu: Processor, kind: ViolationKind, message: str, function: str) -> None:
-        """WARN_ON() with a message in a kernel function."""
+        """WARN() with a message in a kernel function."""
         text = splat.warning(self.scene(cpu), message, function, call_trace())
         self.report(cpu, kind, f"WARNING: {message}", text)
+
+    def warn_once(self, cpu: Processor, kind: ViolationKind, message: str, function: str) -> None:
+        """WARN_ONCE(): the same, once for each place."""
+        if self._first_time(f"{function}: {message}"):
+            self.warn(cpu, kind, message, function)
+
+    def warn_on_once(self, cpu: Processor, kind: ViolationKind, condition: str, function: str) -> None:
+        """WARN_ON_ONCE(): the kernel prints the place, not the condition, which the title here has."""
+        if self._first_time(f"{function}: {condition}"):
+            self.warn_on(cpu, kind, condition, function)
+
+    def warn_on(self, cpu: Processor, kind: ViolationKind, condition: str, function: str) -> None:
+        """WARN_ON(): the same, each time."""
+        text = splat.warning(self.scene(cpu), "", function, call_trace())
+        self.report(cpu, kind, f"WARNING: WARN_ON({condition}) at {function}", text)
+
+    def _first_time(self, said: str) -> bool:
+        if said in self._warned:
+            return False
+        self._warned.add(said)
+        return True
 
     # -- the scheduler's and RCU's checks ----------------------------------------------------------------------------
 
     def scheduling_while_atomic(self, cpu: Processor, ctx: Context, trace: list[str] | None = None) -> KernelBug | None:
         """The CPU is given up with a preempt_count. Returns what panic_on_warn wants raised."""
         shown = trace if trace is not None else call_trace()
-        text = splat.scheduling_while_atomic(self.scene(cpu, ctx), shown)
-        title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{ctx.preempt_count + 1:08x}"
+        # With schedule()'s own preempt_disable(), where that counts.
+        count = ctx.preempt_count + self.config.preempt_count
+        text = splat.scheduling_while_atomic(self.scene(cpu, ctx), count, shown)
+        title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{count:08x}"
         found = self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text, shown)
         return self.reporter.note(found) or self._rcu_sleep_check(cpu, ctx, "__schedule", shown)
 

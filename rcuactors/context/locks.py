@@ -56,6 +56,7 @@ _WAIT: Final = {
     LockKind.MUTEX: WaitType.SLEEP,
     LockKind.RWSEM: WaitType.SLEEP,
     LockKind.RT_MUTEX: WaitType.SLEEP,
+    LockKind.MAP: WaitType.INV,
 }
 
 
@@ -75,6 +76,8 @@ class LockClass:
     outer: WaitType | None = None
     subclass: int = 0
     check: bool = True
+    per_cpu: bool = False
+    """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
     usage_mask: int = 0
     traces: dict[int, KeptTrace] = attrs.field(factory=dict)
     after: dict[LockClass, Edge] = attrs.field(factory=dict)
@@ -84,11 +87,6 @@ class LockClass:
     def shown(self) -> str:
         """__print_lock_name(): the name, and the subclass if there is one."""
         return f"{self.name}/{self.subclass}" if self.subclass else self.name
-
-    @property
-    def per_cpu(self) -> bool:
-        """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
-        return self.kind is LockKind.LOCAL_LOCK
 
 
 @attrs.define(eq=False)
@@ -153,6 +151,7 @@ class MapSpec:
     inner: WaitType
     outer: WaitType | None = None
     check: bool = False
+    per_cpu: bool = False
 
 
 def _expect_name(kind: LockKind, name: object) -> None:
@@ -177,7 +176,8 @@ class LockFactory:
         classes = self._classes.get((name, kind))
         if classes is None:
             _expect_name(kind, name)
-            classes = self._classes[name, kind] = {0: LockClass(name, self._new_key(), kind, _WAIT[kind])}
+            lock_class = LockClass(name, self._new_key(), kind, _WAIT[kind], per_cpu=kind is LockKind.LOCAL_LOCK)
+            classes = self._classes[name, kind] = {0: lock_class}
         return Lock(classes[0], next(self._addresses) if address is None else address, classes=classes)
 
     def _new_key(self) -> int:
@@ -207,7 +207,15 @@ class LockFactory:
 
     def make_map(self, spec: MapSpec) -> Lock:
         """A lockdep map of a class of its own."""
-        lock_class = LockClass(spec.name, self._new_key(), LockKind.MAP, spec.inner, spec.outer, check=spec.check)
+        lock_class = LockClass(
+            spec.name,
+            self._new_key(),
+            LockKind.MAP,
+            spec.inner,
+            spec.outer,
+            check=spec.check,
+            per_cpu=spec.per_cpu,
+        )
         self._maps.append(lock_class)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 

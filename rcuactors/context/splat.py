@@ -110,12 +110,12 @@ def _disabled_at(ctx: Context) -> list[str]:
     return lines
 
 
-def scheduling_while_atomic(scene: Scene, trace: Sequence[str]) -> str:
-    """__schedule_bug(). The count printed includes schedule()'s own preempt_disable(), as the kernel's does."""
+def scheduling_while_atomic(scene: Scene, count: int, trace: Sequence[str]) -> str:
+    """__schedule_bug(), with the preempt_count that it finds."""
     ctx = scene.ctx
     return "\n".join(
         [
-            f"BUG: scheduling while atomic: {scene.who}/0x{ctx.preempt_count + 1:08x}",
+            f"BUG: scheduling while atomic: {scene.who}/0x{count:08x}",
             *show_held_locks(scene),
             "Modules linked in:",
             *_disabled_at(ctx),
@@ -154,11 +154,11 @@ def sleeping_function(scene: Scene, check: SleepCheck, trace: Sequence[str]) -> 
 
 
 def warning(scene: Scene, message: str, function: str, trace: Sequence[str]) -> str:
-    """A WARN_ONCE() with a message, as __warn() prints it; `function` is where it stands in the kernel."""
+    """A WARN_ONCE() as __warn() prints it, with its message if it has one; `function` is where it stands."""
     return "\n".join(
         [
             "------------[ cut here ]------------",
-            message,
+            *([message] if message else []),
             f"WARNING: CPU: {scene.cpu_id} PID: {scene.ctx.pid} at {function}",
             "Modules linked in:",
             *stack(scene, trace),

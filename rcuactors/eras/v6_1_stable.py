@@ -31,7 +31,13 @@ V6_1_STABLE: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V5_11.rules,
-        kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
+        kernel=KernelRules(
+            irq_work_in_reader=True,
+            one_cpu_allowed_is_bound=False,
+            debug_irqflags=True,
+            exit_notes_preempt_count=False,
+            exit_takes_locks=True,
+        ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(one_cpu_needs_no_grace_period=False),
         mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),

@@ -32,7 +32,7 @@ class Contexts(KernelBase):
 
     async def local_irq_enable(self) -> None:
         """Interrupts on, whatever they were."""
-        await self._cpu.local_irq_restore(False)
+        await self._cpu.local_irq_enable()
 
     async def local_bh_disable(self) -> None:
         """Bottom halves off; nests.
@@ -70,6 +70,21 @@ class Contexts(KernelBase):
         """in_nmi()."""
         return preempt.in_nmi(self._cpu.ctx.preempt_count)
 
+    def in_task(self) -> bool:
+        """in_task(): none of NMI, hardirq, serving softirq."""
+        ctx = self._cpu.ctx
+        return preempt.in_task(ctx.preempt_count) and not ctx.softirq_thread
+
+    def in_softirq(self) -> bool:
+        """in_softirq(): serving a softirq, or bottom halves off."""
+        ctx = self._cpu.ctx
+        return bool(ctx.preempt_count & preempt.SOFTIRQ_MASK) or ctx.softirq_disable_cnt > 0
+
+    def irq_count(self) -> int:
+        """irq_count(): the fields of NMI, hardirq and softirq."""
+        ctx = self._cpu.ctx
+        return ctx.preempt_count & preempt.INTERRUPT_MASK | ctx.softirq_disable_cnt * preempt.SOFTIRQ_DISABLE_OFFSET
+
     def in_interrupt(self) -> bool:
         """in_interrupt(): NMI, hardirq, softirq, or bottom halves off."""
         ctx = self._cpu.ctx
@@ -82,6 +97,28 @@ class Contexts(KernelBase):
     def might_sleep(self) -> None:
         """might_sleep(): says so at once if this context may not, in a kernel with DEBUG_ATOMIC_SLEEP."""
         self._cpu.judge.might_sleep(self._cpu)
+
+    def lockdep_assert_irqs_disabled(self) -> None:
+        """lockdep_assert_irqs_disabled(): a warning if they are on, once for each place, in a kernel with lockdep."""
+        cpu = self._cpu
+        if not cpu.ctx.irqs_disabled:
+            self._system.lockdep.warn_on_once(cpu, "debug_locks && hardirqs_enabled", caller_site())
+
+    def lockdep_assert_irqs_enabled(self) -> None:
+        """lockdep_assert_irqs_enabled(): a warning if they are off."""
+        self._system.lockdep.assert_irqs_enabled(self._cpu, caller_site())
+
+    def lockdep_assert_preemption_disabled(self) -> None:
+        """lockdep_assert_preemption_disabled(): a warning where the caller could be preempted."""
+        cpu = self._cpu
+        if self._system.config.preempt_count and cpu.ctx.preemptible():
+            self._system.lockdep.warn_on_once(cpu, "debug_locks && preemptible()", caller_site())
+
+    def lockdep_assert_preemption_enabled(self) -> None:
+        """lockdep_assert_preemption_enabled(): a warning where the caller could not."""
+        cpu = self._cpu
+        if self._system.config.preempt_count and not cpu.ctx.preemptible():
+            self._system.lockdep.warn_on_once(cpu, "debug_locks && !preemptible()", caller_site())
 
     @property
     def PREEMPT_RT(self) -> bool:  # noqa: N802 - the kernel's name

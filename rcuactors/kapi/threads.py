@@ -12,7 +12,7 @@ from ..context.trace import caller_site
 from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.thread import Thread, ThreadState, Urgency
-from ..kernel.time.timeouts import burn, schedule_timeout, sleep_ns
+from ..kernel.time.timeouts import burn, msleep, sleep_ns
 from ..spelling import no_such
 from .base import KernelBase, not_negative
 
@@ -187,7 +187,7 @@ class Threads(KernelBase):
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""
         jiffies = -(-not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
-        await schedule_timeout(self._system, self._thread, jiffies + 1)
+        await msleep(self._system, self._thread, jiffies + 1)
 
     async def cond_resched(self) -> None:
         """Give way to a thread that waits for this CPU, if there is one.

@@ -36,23 +36,26 @@ class Completion:
 
 
 async def wait_for_completion(system: System, thread: Thread, completion: Completion) -> None:
-    """wait_for_completion(): might sleep, and says so."""
+    """wait_for_completion(): might sleep, and says so.
+
+    Its queue is locked by raw_spin_lock_irq(), so that interrupts are on afterwards, whatever they were.
+    """
     thread.cpu.judge.might_sleep(thread.cpu)
-    cpu, flags = thread.local_irq_save()
+    cpu, _ = thread.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     while not completion.done:
         completion.waiters.append(thread)
         thread.prepare_to_sleep()
         await system.locks.raw_spin_unlock(cpu, completion.lock)
-        await cpu.local_irq_restore(flags)
+        await cpu.local_irq_enable()
         if thread.state is ThreadState.SLEEPING:
             await thread.sleep(completion.name)
-        cpu, flags = thread.local_irq_save()
+        cpu, _ = thread.local_irq_save()
         await system.locks.raw_spin_lock(cpu, completion.lock)
     if completion.done != FOR_ALL:
         completion.done -= 1
     await system.locks.raw_spin_unlock(cpu, completion.lock)
-    await cpu.local_irq_restore(flags)
+    await cpu.local_irq_enable()
 
 
 async def complete(system: System, cpu: Cpu, completion: Completion) -> None:

@@ -24,10 +24,10 @@ from ..engine.conductor import Conductor
 from ..engine.device import Device
 from ..engine.events import Event, EventStream
 from ..errors import BadInput
-from .balance import do_exit
 from .completion import Completion
 from .costs import CostModel
 from .cpu import Cpu
+from .exit import do_exit
 from .hooks import CpuHooks, call_hooks
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
@@ -249,7 +249,7 @@ class System:
 
         async def kthread() -> None:
             await body()
-            do_exit(thread.cpu)
+            await do_exit(thread)
 
         self.nursery.start_soon(strand, kthread, thread)
         return thread

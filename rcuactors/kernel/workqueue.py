@@ -248,7 +248,9 @@ class Workqueues:
 
     def new_delayed_work(self, name: str, function: Function) -> DelayedWork:
         """INIT_DELAYED_WORK()."""
-        dwork = DelayedWork(Work(name, function), Timer("delayed_work_timer_fn", _unset, irqsafe=True))
+        dwork = DelayedWork(
+            Work(name, function), Timer("delayed_work_timer_fn", _unset, irqsafe=True, key=f"(&(&{name})->timer)")
+        )
 
         async def delayed_work_timer_fn(cpu: Cpu) -> None:
             assert dwork.workqueue is not None

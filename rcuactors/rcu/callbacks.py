@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..context.locks import RECURSIVE_READ, MapSpec
+from ..context.waittype import WaitType
 from ..engine.probe import Access
 from ..kernel.irq.softirq import Softirq
 from ..kernel.percpu import PerCpu
@@ -34,6 +36,9 @@ BLIMIT: Final = 10
 """DEFAULT_RCU_BLIMIT: callbacks invoked in one go, unless the queue is long."""
 QHIMARK: Final = 10_000
 """DEFAULT_RCU_QHIMARK: a queue this long is invoked without limit."""
+
+RCU_CALLBACK_MAP: Final = MapSpec("rcu_callback", WaitType.INV)
+"""rcu_callback_map (kernel/rcu/update.c): held while a callback runs, or kvfree_rcu() frees, to be seen in reports."""
 
 Callback = Callable[["Cpu"], Awaitable[None]]
 
@@ -112,6 +117,7 @@ class Callbacks:
         self.readers = readers
         self.lists = PerCpu(lambda _: CallbackList(), system.masks)
         self.scheduler_active = scheduler_active
+        self.callback_map = system.lock_factory.make_map(RCU_CALLBACK_MAP)
         self.invoked = 0
         hooks = system.hooks
         hooks.on_tick.append(self._tick)
@@ -202,7 +208,11 @@ class Callbacks:
             count += 1
             cpu.clock += system.costs.callback_ns
             mine.invoking = True
+            if system.lockdep.on:
+                system.lockdep.acquire(cpu, self.callback_map, read=RECURSIVE_READ, site="rcu_do_batch")
             await head.function(cpu)
+            if system.lockdep.on:
+                system.lockdep.release(cpu, self.callback_map)
             mine.invoking = False
             if cpu.clock >= system.conductor.horizon:
                 await cpu.point()

@@ -159,7 +159,7 @@ class ReadSide:
             return
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            cpu.preempt_enable_no_resched()
+            self.system.locks.allow_preemption(cpu)
         elif not ctx.rcu_nesting:
             self._outermost_ended(cpu)
 

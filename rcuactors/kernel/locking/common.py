@@ -83,7 +83,7 @@ class LockOperations:
         else:
             lock.owner = None
 
-    def _allow_preemption(self, cpu: Cpu) -> None:
+    def allow_preemption(self, cpu: Cpu) -> None:
         """preempt_enable_no_resched(), also after the unlock of a lock that was never taken."""
         ctx = cpu.ctx
         if ctx.preempt_count & preempt.PREEMPT_MASK:

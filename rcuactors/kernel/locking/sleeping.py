@@ -46,10 +46,20 @@ class SleepingLocks(LockOperations):
         return not self.rt and lock.lock_class.kind is LockKind.MUTEX
 
     async def _sleeping_lock(
-        self, thread: Thread, lock: Lock, site: str, *, read: int = 0, subclass: int = 0, nest: Lock | None = None
+        self,
+        thread: Thread,
+        lock: Lock,
+        site: str,
+        *,
+        read: int = 0,
+        subclass: int = 0,
+        nest: Lock | None = None,
+        then_might_sleep: bool = False,
     ) -> None:
         if self.lockdep.on:
             self.lockdep.acquire(thread.cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
+        if then_might_sleep:
+            self.judge.might_sleep(thread.cpu, rt_lock=True)
         rtlock, asked_at = self.rt and lock.lock_class.kind in _SPINNING, thread.cpu.clock
 
         async def _sleep_on() -> None:

@@ -50,9 +50,13 @@ class Hrtimer:
 
 @attrs.define(eq=False)
 class _Base:
-    """struct hrtimer_cpu_base: one CPU's queue. `programmed` is what the device was told."""
+    """struct hrtimer_cpu_base: one CPU's queue. `programmed` is what the device was told.
+
+    `softirq_expiry_lock` is PREEMPT_RT's: held while the softirq runs timers, so that one can wait for them.
+    """
 
     lock: Lock
+    softirq_expiry_lock: Lock | None
     queue: list[tuple[int, int, Hrtimer]] = attrs.field(factory=list)
     expired_soft: list[Hrtimer] = attrs.field(factory=list)
     programmed: int | None = None
@@ -85,12 +89,16 @@ class Hrtimers:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        make = system.lock_factory.make
-        self._bases = PerCpu(lambda _: _Base(make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK)), system.masks)
+        self._bases = PerCpu(self._new_base, system.masks)
         self._tickets = itertools.count(1)
         self.device = ClockEventDevice(system.conductor, self, index=system.next_actor_index())
         self.started = 0
         self.expired = 0
+
+    def _new_base(self, _cpu_id: int) -> _Base:
+        make, rt = self._system.lock_factory.make, self._system.config.PREEMPT_RT
+        lock = make("hrtimer_bases.lock", LockKind.RAW_SPINLOCK)
+        return _Base(lock, make("&base->softirq_expiry_lock", LockKind.SPINLOCK) if rt else None)
 
     def statistics(self) -> HrtimerStatistics:
         """Their figures, as they are now."""
@@ -160,15 +168,22 @@ class Hrtimers:
             cpu.ctx.irq_config = not timer.hard
             await self._expire(cpu, timer)
             cpu.ctx.irq_config = False
+            # raw_spin_lock_irq(), whatever the handler has left.
+            cpu.ctx.irqs_disabled = True
             await system.locks.raw_spin_lock(cpu, base.lock)
         self._program(cpu, base)
         await system.locks.raw_spin_unlock(cpu, base.lock)
 
     async def run_softirq(self, cpu: Cpu) -> None:
         """hrtimer_run_softirq()."""
-        expired, self.base(cpu).expired_soft = self.base(cpu).expired_soft, []
+        base, locks = self.base(cpu), self._system.locks
+        if base.softirq_expiry_lock is not None:
+            await locks.spin_lock(cpu.current, base.softirq_expiry_lock)
+        expired, base.expired_soft = base.expired_soft, []
         for timer in expired:
             await self._expire(cpu, timer)
+        if base.softirq_expiry_lock is not None:
+            await locks.spin_unlock(cpu, base.softirq_expiry_lock)
 
     async def _expire(self, cpu: Cpu, timer: Hrtimer) -> None:
         self.expired += 1

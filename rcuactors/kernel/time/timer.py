@@ -46,11 +46,16 @@ def wheel_expiry(now: int, expires: int) -> int:
 
 @attrs.define(eq=False)
 class Timer:
-    """struct timer_list. `irqsafe` handlers run with interrupts off."""
+    """struct timer_list. `irqsafe` handlers run with interrupts off.
+
+    `key` is the name of its lockdep map: the variable's, as timer_setup() has it, which for us is the function's.
+    """
 
     name: str
     function: Function
     irqsafe: bool = False
+    key: str = attrs.field(default=attrs.Factory(lambda timer: f"(&{timer.name})", takes_self=True), kw_only=True)
+    lockdep_map: Lock | None = None
     ticket: int = 0
     cpu_id: int = -1
     expires: int = 0
@@ -67,9 +72,10 @@ class Timer:
 
 @attrs.define(eq=False)
 class _Base:
-    """struct timer_base."""
+    """struct timer_base. `expiry_lock` is PREEMPT_RT's: held while timers run, so that one can wait for them."""
 
     lock: Lock
+    expiry_lock: Lock | None
     queue: list[tuple[int, int, Timer]] = attrs.field(factory=list)
 
     def pending(self) -> int:
@@ -100,12 +106,16 @@ class Timers:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        make = system.lock_factory.make
-        self._bases = PerCpu(lambda _: _Base(make("&base->lock", LockKind.RAW_SPINLOCK)), system.masks)
+        self._bases = PerCpu(self._new_base, system.masks)
         self._tickets = itertools.count(1)
         self._jiffy_ns = system.config.jiffy_ns
         self.started = 0
         self.expired = 0
+
+    def _new_base(self, _cpu_id: int) -> _Base:
+        make = self._system.lock_factory.make
+        lock = make("&base->lock", LockKind.RAW_SPINLOCK)
+        return _Base(lock, make("&base->expiry_lock", LockKind.SPINLOCK) if self._system.config.PREEMPT_RT else None)
 
     def statistics(self) -> TimerStatistics:
         """Their figures, as they are now."""
@@ -165,9 +175,11 @@ class Timers:
         return base.next_jiffy() if base is not None else None
 
     async def run_softirq(self, cpu: Cpu) -> None:
-        """run_timer_softirq(): expire under the base lock, call with it dropped."""
+        """run_timer_softirq(), __run_timers(): expire under the base lock, call with it dropped."""
         system, base = self._system, self._bases[cpu.cpu_id]
         now = cpu.clock // self._jiffy_ns
+        if base.expiry_lock is not None:
+            await system.locks.spin_lock(cpu.current, base.expiry_lock)
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         while (due := base.next_jiffy()) is not None and due <= now:
@@ -180,12 +192,23 @@ class Timers:
                 system.emit(
                     cpu, "timer_expire_entry", f"timer={timer.name} function={timer.name} now={now} baseclk={now}"
                 )
-            count = cpu.ctx.preempt_count
-            self.expired += 1
-            await timer.function(cpu)
-            balance.check_timer(cpu, timer.name, count)
+            await self.call_timer_fn(cpu, timer)
             if not timer.irqsafe:
                 cpu.local_irq_save()
             await system.locks.raw_spin_lock(cpu, base.lock)
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
+        if base.expiry_lock is not None:
+            await system.locks.spin_unlock(cpu, base.expiry_lock)
+
+    async def call_timer_fn(self, cpu: Cpu, timer: Timer) -> None:
+        """call_timer_fn(): with the timer's lockdep map held, so that whoever waits for the timer is known to."""
+        lockdep, count = self._system.lockdep, cpu.ctx.preempt_count
+        self.expired += 1
+        if lockdep.on:
+            timer.lockdep_map = timer.lockdep_map or self._system.lock_factory.make(timer.key, LockKind.MAP)
+            lockdep.acquire(cpu, timer.lockdep_map, site="call_timer_fn")
+        await timer.function(cpu)
+        if lockdep.on and timer.lockdep_map is not None:
+            lockdep.release(cpu, timer.lockdep_map)
+        balance.check_timer(cpu, timer.name, count)

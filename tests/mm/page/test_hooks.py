@@ -51,7 +51,7 @@ def test_a_kernel_has_the_hooks_that_it_is_configured_with_and_no_others() -> No
         ("process", "clean", "clean"),
         ("preempt_disable", "clean", "sleeping-function"),
         ("raw_spin_irqsave", "invalid-wait-context", "sleeping-function"),
-        ("hardirq", "invalid-wait-context", "sleeping-function, inconsistent-lock-state"),
+        ("hardirq", "invalid-wait-context", "inconsistent-lock-state, sleeping-function"),
         ("softirq_irq_exit", "clean", "clean"),
     ],
 )
