@@ -84,9 +84,14 @@ class Judge:
             irqs_disabled_at=ctx.irqs_disabled_at if ctx.irqs_disabled else "",
         )
 
-    def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> Violation:
-        """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn."""
-        violation = self._violation(cpu, kind, title, text)
+    def report(
+        self, cpu: Processor, kind: ViolationKind, title: str, text: str, trace: Sequence[str] | None = None
+    ) -> Violation:
+        """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn.
+
+        `trace` is for what is told of another thread than the running one.
+        """
+        violation = self._violation(cpu, kind, title, text, trace)
         self.reporter.report(violation)
         return violation
 

@@ -49,6 +49,9 @@ class ViolationKind(enum.Enum):
     NULL_DEREFERENCE = "null-dereference"
     OUT_OF_MEMORY = "out-of-memory"
     RCU_STALL = "rcu-stall"
+    HUNG_TASK = "hung-task"
+    WORKQUEUE_LOCKUP = "workqueue-lockup"
+    FLUSH_DEPENDENCY = "flush-dependency"
 
 
 @attrs.frozen(kw_only=True)

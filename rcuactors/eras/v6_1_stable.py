@@ -37,6 +37,7 @@ V6_1_STABLE: Final = Era(
             debug_irqflags=True,
             exit_notes_preempt_count=False,
             exit_takes_locks=True,
+            cancel_tells_lockdep=True,
         ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(one_cpu_needs_no_grace_period=False),

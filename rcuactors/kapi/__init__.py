@@ -15,9 +15,11 @@ from .memory import Memory
 from .percpu import PerCpuVariables
 from .rcu import Rcu
 from .threads import Threads
+from .wait_queues import WaitQueues
+from .workqueues import Workqueues
 
 
-class Kernel(Threads, PerCpuVariables, Contexts, Locking, Interrupts, Rcu, Memory):
+class Kernel(Threads, PerCpuVariables, Contexts, Locking, Interrupts, Workqueues, WaitQueues, Rcu, Memory):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise

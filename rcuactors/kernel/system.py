@@ -29,6 +29,7 @@ from .costs import CostModel
 from .cpu import Cpu
 from .exit import do_exit
 from .hooks import CpuHooks, call_hooks
+from .hung_task import Watchdogs
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
@@ -119,6 +120,7 @@ class System:
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)
+        self.watchdogs = Watchdogs(self)
         self._connect_timers()
 
     def _connect_timers(self) -> None:
