@@ -39,10 +39,8 @@ class WaitQueues(KernelBase):
 
     async def wait_event_interruptible(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
         """wait_event_interruptible(): the same; no signal comes."""
-        thread = self._thread
-        thread.interruptible = True
-        await self.wait_event(head, condition)
-        thread.interruptible = False
+        with self._thread.interruptibly():
+            await self.wait_event(head, condition)
 
     async def wake_up(self, head: WaitQueueHead) -> None:
         """wake_up(): wake all who wait_event(), under the queue's lock."""
@@ -55,14 +53,12 @@ class WaitQueues(KernelBase):
     async def wait_for_completion_interruptible(self, completion: Completion) -> None:
         """wait_for_completion_interruptible(): no signal comes."""
         thread = self._thread
-        thread.interruptible = True
-        await wait_for_completion(self._system, thread, completion)
-        thread.interruptible = False
+        with thread.interruptibly():
+            await wait_for_completion(self._system, thread, completion)
 
     async def msleep_interruptible(self, milliseconds: int) -> None:
         """msleep_interruptible(): no signal comes."""
         jiffies = -(-not_negative("msleep_interruptible", milliseconds) * self._system.config.HZ // 1000)
         thread = self._thread
-        thread.interruptible = True
-        await msleep(self._system, thread, jiffies + 1)
-        thread.interruptible = False
+        with thread.interruptibly():
+            await msleep(self._system, thread, jiffies + 1)

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import attrs
@@ -127,6 +129,13 @@ class Thread(Sleeper):
         """set_current_state(TASK_UNINTERRUPTIBLE): a wake-up counts from now on, also before schedule()."""
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
+
+    @contextmanager
+    def interruptibly(self) -> Iterator[None]:
+        """What it sleeps in is TASK_INTERRUPTIBLE; no signal comes."""
+        self.interruptible = True
+        yield
+        self.interruptible = False
 
     def set_running(self) -> None:
         """__set_current_state(TASK_RUNNING): it goes on, and does not sleep after all."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.kernel.workqueue import WqFlags
 
 
 def report(script: Callable[[Kernel], Awaitable[None]], kernel: str = "v6.1-stable", **settings: str) -> Any:
@@ -19,10 +20,10 @@ async def _nothing(_k: Kernel, _work: Any, _wq: Any) -> None:
 
 
 CALLS: dict[str, Callable[[Kernel, Any, Any], Awaitable[Any]]] = {
-    "flush": lambda k, work, wq: k.flush_work(work),
-    "cancel": lambda k, work, wq: k.cancel_work_sync(work),
-    "flushwq": lambda k, work, wq: k.flush_workqueue(wq),
-    "drain": lambda k, work, wq: k.drain_workqueue(wq),
+    "flush": lambda k, work, _wq: k.flush_work(work),
+    "cancel": lambda k, work, _wq: k.cancel_work_sync(work),
+    "flushwq": lambda k, _work, wq: k.flush_workqueue(wq),
+    "drain": lambda k, _work, wq: k.drain_workqueue(wq),
     "nothing": _nothing,
 }
 
@@ -161,8 +162,9 @@ def test_a_leaked_mutex_is_told_again_after_every_later_work() -> None:
         async def free_work() -> None:
             pass
 
-        for work in (k.work(c_work), k.work(free_work)):
-            await k.schedule_work(work)
+        wq = k.alloc_workqueue("q_wq")
+        for queue, work in ((wq, k.work(c_work)), (k.system_wq, k.work(free_work))):
+            await k.queue_work(queue, work)
             await k.flush_work(work)
 
     found = report(script)
@@ -206,7 +208,7 @@ def test_mem_reclaim_must_not_flush_what_has_no_rescuer() -> None:
     """check_flush_dependency(): B15, commit dfd3df31c9db."""
 
     async def script(k: Kernel) -> None:
-        nvme = k.alloc_workqueue("nvme-wq", k.alloc_workqueue("x").flags.__class__.MEM_RECLAIM)
+        nvme = k.alloc_workqueue("nvme-wq", WqFlags.MEM_RECLAIM)
 
         async def kfree_rcu_work() -> None:
             await k.msleep(8)
@@ -222,6 +224,8 @@ def test_mem_reclaim_must_not_flush_what_has_no_rescuer() -> None:
 
     found = report(script)
     assert [violation.title for violation in found.violations] == [
-        "WARNING: workqueue: WQ_MEM_RECLAIM nvme-wq:nvme_scan_work is flushing "
-        "!WQ_MEM_RECLAIM events_unbound:kfree_rcu_work"
+        (
+            "WARNING: workqueue: WQ_MEM_RECLAIM nvme-wq:nvme_scan_work is flushing "
+            "!WQ_MEM_RECLAIM events_unbound:kfree_rcu_work"
+        )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def starts(wq: str, how: str) -> list[tuple[int, int, int]]:
 def test_an_ordered_queue_runs_one_at_a_time() -> None:
     found = starts("ord", "sleep")
     assert [number for number, _, _ in found] == list(range(6))
-    assert all(later - earlier >= 20 for (_, earlier, _), (_, later, _) in zip(found, found[1:], strict=False))
+    assert all(later - earlier >= 20 for (_, earlier, _), (_, later, _) in itertools.pairwise(found))
 
 
 def test_works_that_sleep_run_side_by_side_and_works_that_spin_do_not() -> None:

@@ -13,7 +13,7 @@ FIVE = {"hung_task_timeout_secs": "5", "watchdog_thresh": "5"}
 
 
 def report(script: Callable[[Kernel], Awaitable[None]], **settings: str) -> Any:
-    return run(scenario()(script), RunOptions(kernel="v6.1-stable"), **(FIVE | settings))  # type: ignore[arg-type]
+    return run(scenario()(script), RunOptions(kernel="v6.1-stable", max_steps=60_000_000), **(FIVE | settings))  # type: ignore[arg-type]
 
 
 def waits_for(seconds: int, how: str) -> Callable[[Kernel], Awaitable[None]]:
@@ -82,7 +82,7 @@ def test_nothing_is_told_of_a_spinning_work_that_nobody_waits_behind() -> None:
             await k.udelay(14_000_000)
 
         await k.schedule_work(k.work(w_spin))
-        await k.msleep(20_000)
+        await k.msleep_interruptible(20_000)
 
     assert report(script).outcome() == "clean"
 
