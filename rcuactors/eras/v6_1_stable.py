@@ -36,6 +36,7 @@ V6_1_STABLE: Final = Era(
             one_cpu_allowed_is_bound=False,
             debug_irqflags=True,
             exit_notes_preempt_count=False,
+            exit_warns_of_irqs=True,
             exit_takes_locks=True,
             cancel_tells_lockdep=True,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..context import preempt
+from ..context.lockdep import demands
 from ..context.trace import caller_site
 from .base import KernelBase
 
@@ -102,23 +103,23 @@ class Contexts(KernelBase):
         """lockdep_assert_irqs_disabled(): a warning if they are on, once for each place, in a kernel with lockdep."""
         cpu = self._cpu
         if not cpu.ctx.irqs_disabled:
-            self._system.lockdep.warn_on_once(cpu, "debug_locks && hardirqs_enabled", caller_site())
+            demands.warn_on_once(self._system.lockdep, cpu, "debug_locks && hardirqs_enabled", caller_site())
 
     def lockdep_assert_irqs_enabled(self) -> None:
         """lockdep_assert_irqs_enabled(): a warning if they are off."""
-        self._system.lockdep.assert_irqs_enabled(self._cpu, caller_site())
+        demands.assert_irqs_enabled(self._system.lockdep, self._cpu, caller_site())
 
     def lockdep_assert_preemption_disabled(self) -> None:
         """lockdep_assert_preemption_disabled(): a warning where the caller could be preempted."""
         cpu = self._cpu
         if self._system.config.preempt_count and cpu.ctx.preemptible():
-            self._system.lockdep.warn_on_once(cpu, "debug_locks && preemptible()", caller_site())
+            demands.warn_on_once(self._system.lockdep, cpu, "debug_locks && preemptible()", caller_site())
 
     def lockdep_assert_preemption_enabled(self) -> None:
         """lockdep_assert_preemption_enabled(): a warning where the caller could not."""
         cpu = self._cpu
         if self._system.config.preempt_count and not cpu.ctx.preemptible():
-            self._system.lockdep.warn_on_once(cpu, "debug_locks && !preemptible()", caller_site())
+            demands.warn_on_once(self._system.lockdep, cpu, "debug_locks && !preemptible()", caller_site())
 
     @property
     def PREEMPT_RT(self) -> bool:  # noqa: N802 - the kernel's name

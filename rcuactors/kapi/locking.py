@@ -5,6 +5,7 @@ include/linux/mutex.h, include/linux/rtmutex.h, include/linux/lockdep.h; the oth
 
 from __future__ import annotations
 
+from ..context.lockdep import demands
 from ..context.locks import Lock, LockKind
 from .base import KernelBase
 from .local_locks import LocalLocks
@@ -78,19 +79,23 @@ class LockQuestions(KernelBase):
 
     def lockdep_assert_held(self, lock: Lock | LocalLock) -> None:
         """lockdep_assert_held(): a warning unless whatever runs here holds it, in a kernel with lockdep."""
-        self._system.lockdep.assert_held(self._cpu, self._instance(lock), "lockdep_is_held(l)")
+        demands.assert_held(self._system.lockdep, self._cpu, self._instance(lock), "lockdep_is_held(l)")
 
     def lockdep_assert_held_write(self, lock: Lock) -> None:
         """lockdep_assert_held_write(): the same, and exclusively."""
-        self._system.lockdep.assert_held(self._cpu, self._instance(lock), "lockdep_is_held_type(l, 0)", read=False)
+        demands.assert_held(
+            self._system.lockdep, self._cpu, self._instance(lock), "lockdep_is_held_type(l, 0)", read=False
+        )
 
     def lockdep_assert_held_read(self, lock: Lock) -> None:
         """lockdep_assert_held_read(): the same, and shared."""
-        self._system.lockdep.assert_held(self._cpu, self._instance(lock), "lockdep_is_held_type(l, 1)", read=True)
+        demands.assert_held(
+            self._system.lockdep, self._cpu, self._instance(lock), "lockdep_is_held_type(l, 1)", read=True
+        )
 
     def lockdep_assert_not_held(self, lock: Lock | LocalLock) -> None:
         """lockdep_assert_not_held(): a warning if whatever runs here holds it."""
-        self._system.lockdep.assert_not_held(self._cpu, self._instance(lock))
+        demands.assert_not_held(self._system.lockdep, self._cpu, self._instance(lock))
 
 
 class Locking(LockMaking, SpinLocks, LocalLocks, ReadWriteLocks, Mutexes, LockQuestions):

@@ -1,15 +1,17 @@
 """The end of a thread (kernel/exit.c, do_exit()): what it leaves behind, as far as the kernel looks.
 
-Nothing asks a thread whether it has preemption or interrupts off. They show in what it does on its way out: it takes a
-spinlock with interrupts off and enables them with it, it asks whether it may sleep, it takes a mutex, and it gives up
-its CPU for good. Only lockdep looks on purpose (debug_check_no_locks_held()).
+Hardly anything asks a thread whether it has preemption or interrupts off. They show in what it does on its way out: it
+takes a spinlock with interrupts off and enables them with it, it asks whether it may sleep, it takes a mutex, and it
+gives up its CPU for good. Lockdep looks on purpose (debug_check_no_locks_held()); later ones look for interrupts, too.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..context.lockdep.demands import used_before
 from ..context.locks import Lock, LockKind
+from ..context.violation import ViolationKind
 from . import balance
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 async def do_exit(thread: Thread) -> None:
     """do_exit(): the running thread ends here."""
     ctx, system = thread.ctx, thread.cpu.system
-    if ctx.preempt_count or ctx.irqs_disabled or ctx.held or ctx.rcu_nesting:
+    # What lockdep has noted before it went off says nothing of what is held now.
+    held = system.lockdep.on and ctx.held
+    if ctx.preempt_count or ctx.irqs_disabled or held or ctx.rcu_nesting:
         await _what_it_stumbles_over(thread)
     cpu = thread.cpu
     system.lockdep.check_no_locks_held(cpu)
@@ -32,6 +36,8 @@ async def do_exit(thread: Thread) -> None:
 async def _what_it_stumbles_over(thread: Thread) -> None:
     """What do_exit() does to a thread that has left something, in its order. Nobody else takes these locks."""
     ctx, rules = thread.ctx, thread.cpu.system.rules
+    if rules.exit_warns_of_irqs and ctx.irqs_disabled:
+        thread.cpu.judge.warn_on(thread.cpu, ViolationKind.BAD_CONTEXT, "irqs_disabled()", "do_exit")
     if rules.exit_takes_locks:
         await synchronize_group_exit(thread)
     exit_signals(thread)
@@ -50,7 +56,7 @@ def _lock_of_every_thread(thread: Thread, name: str, kind: LockKind) -> Lock:
     system = thread.cpu.system
     lock = system.lock_factory.make(name, kind)
     if kind is LockKind.MUTEX or system.locks.rt:
-        system.lockdep.used_before(lock)
+        used_before(lock)
     return lock
 
 

@@ -21,6 +21,8 @@ class KernelRules:
     exit_notes_preempt_count: bool = True
     """do_exit() prints a preempt_count that is not 0, and forgets it; later kernels do so for tasks that die of an oops
     only, and do_task_dead() finds it (commit 0e25498f8cd4, make_task_dead())."""
+    exit_warns_of_irqs: bool = False
+    """do_exit() begins with WARN_ON(irqs_disabled()) (commit 001c28e57187, in 6.1-stable since March 2023)."""
     exit_takes_locks: bool = False
     """do_exit() begins with &sighand->siglock (synchronize_group_exit()), and perf_event_exit_task() takes a mutex: as
     6.1.192 was seen to do. For older kernels nobody has looked at the mutex."""

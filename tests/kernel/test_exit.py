@@ -53,15 +53,21 @@ def leaving(what: str):
             ["sleeping-function", "scheduling-while-atomic", "bad-context"],
             ["sleeping-function", "invalid-wait-context"],
         ),
-        # spin_unlock_irq(&sighand->siglock) has enabled them before anybody asks; on PREEMPT_RT it asks, and does not.
-        ("irqs", [], ["sleeping-function"]),
+        # spin_unlock_irq(&sighand->siglock) enables them before anybody asks for sleep; on PREEMPT_RT it asks itself.
+        ("irqs", ["bad-context"], ["bad-context", "sleeping-function"]),
     ],
 )
 def test_what_is_reported(what: str, on_a: list[str], on_r: list[str]) -> None:
     assert kinds(leaving(what), A) == on_a
     assert kinds(leaving(what), R) == on_r
     # Bottom halves are in the count of a kernel that has no other part of it.
-    assert kinds(leaving(what), N) == (["scheduling-while-atomic"] if what == "bottom halves" else [])
+    always = {"bottom halves": ["scheduling-while-atomic"], "irqs": ["bad-context"]}
+    assert kinds(leaving(what), N) == always.get(what, [])
+
+
+def test_interrupts_off_are_asked_for_first() -> None:
+    """WARN_ON(irqs_disabled()) (commit 001c28e57187)."""
+    assert asked(leaving("irqs"), A).violations[0].title == "WARNING: WARN_ON(irqs_disabled()) at do_exit"
 
 
 def test_with_preemption_off_the_last_schedule_is_atomic() -> None:

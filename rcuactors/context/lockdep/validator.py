@@ -11,7 +11,6 @@ import attrs
 
 from ...config import Config
 from ...errors import BadInput
-from .. import preempt
 from ..context import Context
 from ..held import HeldLock
 from ..judge import Judge
@@ -227,14 +226,6 @@ class Lockdep:
             if lock_class.check and not lock_class.usage_mask >> bit & 1:
                 self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site, keep_trace())
 
-    def used_before(self, lock: Lock) -> None:
-        """Threads have taken a lock of this class with interrupts and bottom halves on, long before the run began."""
-        trace = keep_trace()
-        for bit in (usage_bit(0, enabled=True, read=False), usage_bit(1, enabled=True, read=False), USED):
-            if not lock.lock_class.usage_mask >> bit & 1:
-                lock.lock_class.usage_mask |= 1 << bit
-                lock.lock_class.traces[bit] = trace
-
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
         return not self.on or ctx.holds(lock)
@@ -268,31 +259,6 @@ class Lockdep:
         """check_flags(): preempt_count says of bottom halves what lockdep does not think (`enabled`); DEBUG_LOCKDEP."""
         if self.on and self._checks_itself:
             self.debug_locks_warn_on(cpu, f"{'' if enabled else '!'}current->softirqs_enabled", "check_flags")
-
-    def assert_irqs_enabled(self, cpu: Processor, function: str) -> None:
-        """lockdep_assert_irqs_enabled(): a WARN_ON_ONCE() while lockdep is on. Interrupt handlers have them off."""
-        ctx = cpu.ctx
-        if ctx.irqs_disabled or preempt.in_hardirq(ctx.preempt_count):
-            self.warn_on_once(cpu, "debug_locks && !hardirqs_enabled", function)
-
-    def warn_on_once(self, cpu: Processor, condition: str, function: str) -> None:
-        """WARN_ON_ONCE(debug_locks && ...), of the lockdep_assert_*() about contexts; `function` has it."""
-        if self.on:
-            self._judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, condition, function)
-
-    def assert_held(self, cpu: Processor, lock: Lock, condition: str, *, read: bool | None = None) -> None:
-        """lockdep_assert_held() and its kin: WARN_ON(debug_locks && !...); with `read`, taken in that way."""
-        held = next((held for held in cpu.ctx.held if held.lock is lock), None)
-        if self.on and (held is None or (read is not None and bool(held.node.read) is not read)):
-            self._warn_on(cpu, f"debug_locks && !{condition}")
-
-    def assert_not_held(self, cpu: Processor, lock: Lock) -> None:
-        """lockdep_assert_not_held()."""
-        if self.on and cpu.ctx.holds(lock):
-            self._warn_on(cpu, "debug_locks && lockdep_is_held(l) == LOCK_STATE_HELD")
-
-    def _warn_on(self, cpu: Processor, condition: str) -> None:
-        self._judge.warn_on(cpu, ViolationKind.BAD_CONTEXT, condition, caller_site())
 
     def debug_locks_off(self) -> None:
         """A report of somebody else's that lockdep does not survive (DEBUG_LOCKS_WARN_ON())."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ...context import preempt
+from ...context.lockdep.demands import assert_irqs_enabled
 from ...context.locks import RECURSIVE_READ, Lock, LockKind, MapSpec
 from ...context.trace import caller_site
 from ...context.violation import ViolationKind
@@ -188,7 +189,7 @@ class Softirqs:
         another one serves the softirqs all the same, and leaves interrupts off.
         """
         self._warn_in_hardirq(cpu, _ENABLE)
-        self._system.lockdep.assert_irqs_enabled(cpu, _ENABLE)
+        assert_irqs_enabled(self._system.lockdep, cpu, _ENABLE)
         await self._enable(cpu)
         if self._traced:
             await cpu.local_irq_enable()
@@ -241,7 +242,7 @@ class Softirqs:
         ctx, system = cpu.ctx, self._system
         preempt_on = ctx.preemptible()
         self._warn_in_hardirq(cpu, _ENABLE)
-        system.lockdep.assert_irqs_enabled(cpu, _ENABLE)
+        assert_irqs_enabled(system.lockdep, cpu, _ENABLE)
         if system.lockdep.on:
             system.lockdep.release(cpu, self._local_bh)
         if cpu.softirq_ctrl == 1 and cpu.softirq_pending:

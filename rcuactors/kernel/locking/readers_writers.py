@@ -37,10 +37,10 @@ class Locks(SpinningLocks):
     @machinery
     def write_lock(self, thread: Thread, lock: Lock) -> Coroutine[Any, Any, Cpu]:
         """write_lock(), inline in either kernel: exclusive; as spin_lock(). To be awaited."""
-        return self.rt_write_lock(thread, lock) if self.rt else self._write_lock(thread, lock)
+        return self.rt_write_lock(thread, lock) if self.rt else self._spinning_write_lock(thread, lock)
 
     @stands_for("write_lock")
-    async def _write_lock(self, thread: Thread, lock: Lock) -> Cpu:
+    async def _spinning_write_lock(self, thread: Thread, lock: Lock) -> Cpu:
         cpu = thread.cpu
         await self._spin_lock(cpu, lock, caller_site())
         return cpu
@@ -54,10 +54,10 @@ class Locks(SpinningLocks):
     @machinery
     def write_unlock(self, cpu: Cpu, lock: Lock) -> Coroutine[Any, Any, None]:
         """write_unlock(), inline in either kernel. To be awaited."""
-        return self.rt_write_unlock(cpu, lock) if self.rt else self._write_unlock(cpu, lock)
+        return self.rt_write_unlock(cpu, lock) if self.rt else self._spinning_write_unlock(cpu, lock)
 
     @stands_for("write_unlock")
-    async def _write_unlock(self, cpu: Cpu, lock: Lock) -> None:
+    async def _spinning_write_unlock(self, cpu: Cpu, lock: Lock) -> None:
         await self.raw_spin_unlock(cpu, lock)
 
     async def rt_write_unlock(self, cpu: Cpu, lock: Lock) -> None:
@@ -73,7 +73,7 @@ class Locks(SpinningLocks):
 
         Outside interrupts it queues behind a writer that waits.
         """
-        return self.rt_read_lock(thread, lock) if self.rt else self._read_lock(thread, lock)
+        return self.rt_read_lock(thread, lock) if self.rt else self._spinning_read_lock(thread, lock)
 
     async def rt_read_lock(self, thread: Thread, lock: Lock) -> Cpu:
         """rt_read_lock(): might_sleep() first, then lockdep, as rt_write_lock()."""
@@ -83,7 +83,7 @@ class Locks(SpinningLocks):
         return self._pin(thread)
 
     @stands_for("read_lock")
-    async def _read_lock(self, thread: Thread, lock: Lock) -> Cpu:
+    async def _spinning_read_lock(self, thread: Thread, lock: Lock) -> Cpu:
         cpu = thread.cpu
         ctx, site, mode = cpu.ctx, caller_site(), self._read_mode(cpu)
         if not ctx.preempt_count:
@@ -99,7 +99,7 @@ class Locks(SpinningLocks):
     @machinery
     def read_unlock(self, cpu: Cpu, lock: Lock) -> Coroutine[Any, Any, None]:
         """read_unlock(), inline in either kernel. To be awaited."""
-        return self.rt_read_unlock(cpu, lock) if self.rt else self._read_unlock(cpu, lock)
+        return self.rt_read_unlock(cpu, lock) if self.rt else self._spinning_read_unlock(cpu, lock)
 
     async def rt_read_unlock(self, cpu: Cpu, lock: Lock) -> None:
         """rt_read_unlock()."""
@@ -108,7 +108,7 @@ class Locks(SpinningLocks):
             await cpu.point()
 
     @stands_for("read_unlock")
-    async def _read_unlock(self, cpu: Cpu, lock: Lock) -> None:
+    async def _spinning_read_unlock(self, cpu: Cpu, lock: Lock) -> None:
         await self._unshare(cpu.current, lock)
         self.allow_preemption(cpu)
         if cpu.attention:

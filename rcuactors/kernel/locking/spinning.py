@@ -104,10 +104,10 @@ class SpinningLocks(SleepingLocks):
         """
         if self.rt:
             return self.rt_spin_lock(thread, lock, subclass=subclass, nest=nest)
-        return self._spin_lock_pinned(thread, lock, subclass, nest)
+        return self._spinning_lock(thread, lock, subclass, nest)
 
     @stands_for("spin_lock")
-    async def _spin_lock_pinned(self, thread: Thread, lock: Lock, subclass: int, nest: Lock | None) -> Cpu:
+    async def _spinning_lock(self, thread: Thread, lock: Lock, subclass: int, nest: Lock | None) -> Cpu:
         cpu = thread.cpu
         await self._spin_lock(cpu, lock, caller_site(), subclass, nest)
         return cpu
@@ -124,10 +124,10 @@ class SpinningLocks(SleepingLocks):
     @machinery
     def spin_unlock(self, cpu: Cpu, lock: Lock) -> Coroutine[Any, Any, None]:
         """spin_unlock(), inline in either kernel. To be awaited."""
-        return self.rt_spin_unlock(cpu, lock) if self.rt else self._spin_unlock(cpu, lock)
+        return self.rt_spin_unlock(cpu, lock) if self.rt else self._spinning_unlock(cpu, lock)
 
     @stands_for("spin_unlock")
-    async def _spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
+    async def _spinning_unlock(self, cpu: Cpu, lock: Lock) -> None:
         await self.raw_spin_unlock(cpu, lock)
 
     async def rt_spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
