@@ -56,8 +56,8 @@ class Interrupts(KernelBase):
         await self._system.cross_calls.smp_call_function_single(self._cpu, target, handler_of(function), wait=wait)
 
     async def tasklet_schedule(self, function: Action) -> None:
-        """Run a function once in softirq context on this CPU."""
-        await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(function))
+        """Run a function once in softirq context on this CPU; not a second time while it waits to be run."""
+        await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(function), tasklet=function)
 
     # -- timers --
 

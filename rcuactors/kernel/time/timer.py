@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ...context import preempt
+from ...context.lockdep.demands import warn_on_once
 from ...context.locks import Lock, LockKind
 from ...context.violation import ViolationKind
 from ...marks import machinery, stands_for
@@ -209,9 +210,8 @@ class Timers:
             condition = "in_hardirq() && !(timer->flags & TIMER_IRQSAFE)"
             cpu.judge.warn_on(cpu, ViolationKind.BAD_CONTEXT, condition, "__timer_delete_sync")
         if system.config.PREEMPT_RT and not timer.irqsafe and not cpu.ctx.preemptible():
-            system.lockdep.warn_on_once(
-                cpu, "debug_locks && (preempt_count() != 0 || !hardirqs_enabled)", "__timer_delete_sync"
-            )
+            condition = "debug_locks && (preempt_count() != 0 || !hardirqs_enabled)"
+            warn_on_once(system.lockdep, cpu, condition, "__timer_delete_sync")
         while True:
             result = await self.try_to_del_timer_sync(thread.cpu, timer)
             if result >= 0:

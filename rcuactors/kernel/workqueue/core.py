@@ -1,4 +1,6 @@
-"""All pools and workqueues of a machine: queue_work(), __queue_work(), worker_thread(), process_one_work() (kernel/workqueue.c).
+"""All pools and workqueues of a machine (kernel/workqueue.c).
+
+queue_work(), __queue_work(), worker_thread(), process_one_work().
 
 Queueing takes the pool's raw lock and wakes a worker, which takes the scheduler's locks: that is why a request made
 under them must go through an hrtimer first.

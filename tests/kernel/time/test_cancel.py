@@ -82,3 +82,30 @@ def test_a_timer_that_is_cancelled_does_not_run() -> None:
         await k.msleep(100)
 
     assert run(scenario()(script), OPTIONS).clean
+
+
+@pytest.mark.parametrize(
+    ("where", "rt", "expected"),
+    [("irq", "n", "bad-context"), ("preempt", "y", "bad-context"), ("preempt", "n", "clean")],
+)
+def test_where_it_may_not_be_waited_for(where: str, rt: str, expected: str) -> None:
+    """M-dts-irq: WARN_ON(in_hardirq()); PREEMPT_RT has to be able to sleep."""
+
+    async def script(k: Kernel) -> None:
+        async def nothing() -> None:
+            pass
+
+        timer = k.timer_setup(nothing)
+
+        async def delete() -> None:
+            await k.timer_delete_sync(timer)
+
+        if where == "irq":
+            await k.raise_irq(delete)
+            await k.msleep(10)
+        else:
+            k.preempt_disable()
+            await delete()
+            await k.preempt_enable()
+
+    assert run(scenario()(script), OPTIONS, PREEMPT_RT=rt).outcome() == expected
