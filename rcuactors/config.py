@@ -54,6 +54,12 @@ class Config:
     DEBUG_IRQFLAGS: bool = _kconfig(
         False, "local_irq_restore() with interrupts on is reported (v5.12 and later: of the versions here v6.1-stable)"
     )
+    DETECT_HUNG_TASK: bool = _kconfig(True, "a thread that sleeps uninterruptibly for too long is reported")
+    hung_task_timeout_secs: int = _number(120, 0, 1_000_000, "how long that is, in seconds; 0: never")
+    WQ_WATCHDOG: bool = _kconfig(True, "a pool of workers that starts nothing for too long is reported")
+    watchdog_thresh: int = _number(
+        30, 0, 1_000_000, "how long that is (workqueue.watchdog_thresh), in seconds; 0: never"
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)

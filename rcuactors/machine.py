@@ -16,7 +16,7 @@ from .config import Config
 from .context.judge import Judge
 from .context.lockdep.validator import LockdepStatistics
 from .context.splat import Ident
-from .context.trace import call_trace, keep_trace
+from .context.trace import call_trace, keep_trace, scenario_line
 from .context.violation import KERNEL, ORACLE, Reporter, ReporterStatistics, Violation, ViolationKind
 from .context.waittype import WaitNumbers
 from .designs import make_design
@@ -282,6 +282,8 @@ class Machine:
                 lines = describe_stuck(self.system)
                 title = f"DEADLOCK: nothing can run; {counted(len(lines), 'thread waits', 'threads wait')}"
                 self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
+            for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
+                self._hung_for_ever(thread)
             self.oracle.end_of_run(machine_idle=not stuck and not locked)
         except Exception as error:
             self.conductor.finish(error)
@@ -292,6 +294,23 @@ class Machine:
         stuck = describe_stuck(self.system)
         self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck)
         self.conductor.finish()
+
+    def _hung_for_ever(self, thread: Thread) -> None:
+        """Nothing will end this worker's sleep: what khungtaskd will say of it."""
+        hung = self.system.watchdogs.hung_tasks
+        lines = hung.text(thread, self.setup.config.hung_task_timeout_secs)
+        self.reporter.report(
+            Violation(
+                kind=ViolationKind.HUNG_TASK,
+                title=lines[0],
+                time_ns=self.conductor.now,
+                cpu=thread.cpu.cpu_id,
+                context="process",
+                text="\n".join(lines),
+                line=scenario_line(trace := hung.trace(thread)),
+                trace=tuple(trace),
+            )
+        )
 
     def _hopeless(self) -> None:
         """A grace period does not end. One that is still there when the kernel would say so again never will."""

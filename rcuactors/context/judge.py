@@ -93,9 +93,21 @@ class Judge:
             by=by,
         )
 
-    def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str, by: str = KERNEL) -> Violation:
-        """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn."""
-        violation = self._violation(cpu, kind, title, text, by=by)
+    def report(
+        self,
+        cpu: Processor,
+        kind: ViolationKind,
+        title: str,
+        text: str,
+        by: str = KERNEL,
+        *,
+        trace: Sequence[str] | None = None,
+    ) -> Violation:
+        """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn.
+
+        `trace` is for what is told of another thread than the running one.
+        """
+        violation = self._violation(cpu, kind, title, text, trace, by=by)
         self.reporter.report(violation)
         return violation
 

@@ -166,21 +166,23 @@ class LockFactory:
     """Makes locks; locks of the same name and kind are of one class. Addresses are made up, the same in every run."""
 
     def __init__(self) -> None:
-        self._classes: dict[tuple[str, LockKind], dict[int, LockClass]] = {}
+        self._classes: dict[tuple[str, LockKind, object], dict[int, LockClass]] = {}
         self._maps: list[LockClass] = []
         self._own_keys: set[int] = set()
         self._addresses = itertools.count(0xFFFFFFFF82A00000, 0x40)
 
-    def make(self, name: str, kind: LockKind, *, address: int | None = None) -> Lock:
+    def make(self, name: str, kind: LockKind, *, address: int | None = None, key: object = None) -> Lock:
         """A lock of the class `name`, at an address of its own or inside an object.
+
+        `key` (struct lock_class_key) tells classes of one name apart: it is hashable, or None.
 
         Raises BadInput for a name that cannot be printed in a line.
         """
-        classes = self._classes.get((name, kind))
+        classes = self._classes.get((name, kind, key))
         if classes is None:
             _expect_name(kind, name)
             lock_class = LockClass(name, self._new_key(), kind, _WAIT[kind], per_cpu=kind is LockKind.LOCAL_LOCK)
-            classes = self._classes[name, kind] = {0: lock_class}
+            classes = self._classes[name, kind, key] = {0: lock_class}
         return Lock(classes[0], next(self._addresses) if address is None else address, classes=classes)
 
     def _new_key(self) -> int:

@@ -28,6 +28,17 @@ def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
     return run_handler
 
 
+def site_of_function(action: Action) -> object:
+    """What tells the lockdep maps of two works, or timers, of one name apart: the code that each runs."""
+    return getattr(action, "__code__", action)
+
+
+def expect_kind(what: str, handle: object, kind: type, described: str) -> None:
+    """Raises BadInput in one line for a handle of another kind."""
+    if not isinstance(handle, kind):
+        raise BadInput(f"{what}({handle.__class__.__name__}): takes {described}")
+
+
 def not_negative(what: str, value: int) -> int:
     """The value. Raises BadInput unless it is a whole number, 0 or more."""
     if value.__class__ is not int or value < 0:

@@ -31,6 +31,7 @@ from .locking import Locking
 from .memory import Memory, check_gfp, checked
 from .rcu import Rcu
 from .threads import Threads
+from .workqueues import Workqueues
 
 OnObject = Callable[[Any], Awaitable[None]]
 """A function of a member: it is called with the object that the member is in, as container_of() would find it."""
@@ -137,7 +138,7 @@ async def _no_object() -> None:
     """NULL."""
 
 
-class Objects(Interrupts, Locking, Rcu, Threads, Memory):
+class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     """A struct types and their objects."""
 
     def struct(self, name: str, /, size: int = 0, **fields: Any) -> StructType:

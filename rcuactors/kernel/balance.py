@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..context import preempt
+from ..context import preempt, splat
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 from ..marks import machinery
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @machinery
-def report(cpu: Cpu, title: str) -> None:
-    """One line, and the stack. Raises under panic_on_warn."""
-    text = "\n".join([title, *cpu.judge.stack(cpu, call_trace())])
+def report(cpu: Cpu, title: str, *more: str) -> None:
+    """A line, what else there is, and the stack. Raises under panic_on_warn."""
+    text = "\n".join([title, *more, *cpu.judge.stack(cpu, call_trace())])
     cpu.judge.report(cpu, ViolationKind.BAD_CONTEXT, title, text)
 
 
@@ -90,12 +90,14 @@ def check_timer(cpu: Cpu, name: str, entered_with: int) -> None:
 def check_work(cpu: Cpu, name: str) -> None:
     """A work's function has returned.
 
+    What it has left behind is told again after every later work of this worker, until somebody takes it away.
     lockdep_depth() is 0 once lockdep is off: it does not hear any more that what it noted before is let go.
     """
     ctx = cpu.ctx
     if ctx.preempt_count or (cpu.system.lockdep.on and ctx.held):
         where = f"{ctx.comm}/0x{ctx.preempt_count:08x}/{ctx.pid}"
-        report(cpu, f"BUG: workqueue leaked lock or atomic: {where} last function: {name}")
+        title = f"BUG: workqueue leaked lock or atomic: {where}"
+        report(cpu, title, f"     last function: {name}", *splat.show_held_locks(cpu.judge.scene(cpu)))
     # The cond_resched() that follows may sleep, and the pool's raw_spin_lock_irq() leaves interrupts on.
     cpu.judge.might_sleep(cpu)
     if ctx.irqs_disabled:

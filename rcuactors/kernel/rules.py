@@ -26,3 +26,6 @@ class KernelRules:
     exit_takes_locks: bool = False
     """do_exit() begins with &sighand->siglock (synchronize_group_exit()), and perf_event_exit_task() takes a mutex: as
     6.1.192 was seen to do. For older kernels nobody has looked at the mutex."""
+    cancel_tells_lockdep: bool = False
+    """cancel_work_sync() and its kin take the work's lockdep map as flush_work() does; before, __flush_work() left it
+    out for them (commit c0feea594e05, v6.0)."""

@@ -30,6 +30,7 @@ from .cpu import Cpu
 from .debugobjects import DebugObjects
 from .exit import do_exit
 from .hooks import CpuHooks, call_hooks
+from .hung_task import Watchdogs
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
@@ -121,6 +122,7 @@ class System:
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)
+        self.watchdogs = Watchdogs(self)
         self._connect_timers()
 
     def _connect_timers(self) -> None:

@@ -78,6 +78,8 @@ class Softirqs:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
         self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [], system.masks)
+        self._scheduled: set[object] = set()
+        """TASKLET_STATE_SCHED, on whichever CPU."""
         self._served: Counter[int] = Counter()
         self._wakeups = 0
         self._traced = system.config.lockdep
@@ -108,9 +110,22 @@ class Softirqs:
         if not preempt.in_interrupt(cpu.ctx.preempt_count) and not cpu.softirq_ctrl:
             await self._wake(cpu)
 
-    async def tasklet_schedule(self, cpu: Cpu, function: Handler) -> None:
-        """tasklet_schedule(): run a function once, on this CPU, in TASKLET_SOFTIRQ."""
-        self._tasklets[cpu.cpu_id].append(function)
+    async def tasklet_schedule(self, cpu: Cpu, function: Handler, *, tasklet: object = None) -> None:
+        """tasklet_schedule(): run a function once, on this CPU, in TASKLET_SOFTIRQ.
+
+        A `tasklet` (by itself the function is one) that is scheduled already, on any CPU, and has not begun yet is not
+        scheduled again (TASKLET_STATE_SCHED, include/linux/interrupt.h).
+        """
+        tasklet = tasklet or function
+        if tasklet in self._scheduled:
+            return
+        self._scheduled.add(tasklet)
+
+        async def tasklet_action_common(on: Cpu) -> None:
+            self._scheduled.discard(tasklet)
+            await function(on)
+
+        self._tasklets[cpu.cpu_id].append(tasklet_action_common)
         await self.raise_softirq(cpu, Softirq.TASKLET)
 
     async def tasklet_action(self, cpu: Cpu) -> None:
