@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ...context.locks import Lock
+from ...context.locks import Lock, LockKind
 from ...context.memory import Memory
 from ...engine.device import Device
 from ...marks import machinery
