@@ -108,7 +108,7 @@ def test_one_that_is_awake_is_not_woken_and_its_lock_not_taken() -> None:
 def test_after_sixteen_rounds_for_nothing_the_node_is_hopeless_until_something_comes_back() -> None:
     async def script(k: Kernel) -> None:
         reclaim = k.machine.pages.reclaim
-        pages = [await k.get_free_page() for _ in range(200)]
+        pages = [await k.machine.pages.get_free_page(k.machine.current, GFP_KERNEL) for _ in range(200)]
         await make_low(k)
         pages.append(await k.get_free_page(NOWAIT))
         await k.msleep(1)
@@ -128,7 +128,8 @@ def test_after_sixteen_rounds_for_nothing_the_node_is_hopeless_until_something_c
 def test_kswapd_goes_on_until_the_high_watermark() -> None:
     async def script(k: Kernel) -> None:
         zone, reclaim = k.machine.pages.zone, k.machine.pages.reclaim
-        reclaim.user.file_pages.extend([await k.get_free_page() for _ in range(400)])
+        take = k.machine.pages.get_free_page
+        reclaim.user.file_pages.extend([await take(k.machine.current, GFP_KERNEL) for _ in range(400)])
         await make_low(k)
         page = await k.get_free_page(NOWAIT)
         await k.msleep(1)

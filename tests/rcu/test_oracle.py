@@ -23,6 +23,10 @@ class Thing:
     retired_serial: int = 0
     retired_ns: int = 0
     allocated_at: str = "here"
+    freed_by: object = None
+
+    def history(self) -> list[str]:
+        return ["allocated here"]
 
 
 @attrs.define(eq=False)
@@ -33,7 +37,7 @@ class Bench:
     oracle: Oracle = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.oracle = Oracle(lambda kind, title, _lines: self.said.append((kind, title)))
+        self.oracle = Oracle(lambda kind, title, _lines, _by="": self.said.append((kind, title)))
 
     def thing(self, address: int = 0x1000) -> Thing:
         made = Thing(address)
@@ -82,7 +86,7 @@ def test_who_came_after_it_was_retired_does_not_hold_it_unless_he_has_found_it()
 def test_the_oldest_reader_decides_and_the_others_are_named() -> None:
     bench = Bench()
     texts: list[list[str]] = []
-    oracle = Oracle(lambda _kind, _title, lines: texts.append(lines))
+    oracle = Oracle(lambda _kind, _title, lines, _by="": texts.append(lines))
     thing = bench.thing()
     oracle.allocated(thing)
     first, second = oracle.reader_enters("first", "a"), oracle.reader_enters("second", "b")

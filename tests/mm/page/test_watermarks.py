@@ -88,11 +88,11 @@ def test_an_interrupt_of_a_reclaimer_gets_no_page_below_the_watermarks(kernel: s
         got: list[int | None] = []
 
         async def handler() -> None:
-            got.append(await k.get_free_page(GFP_NOWAIT | Gfp.NOWARN))
+            got.append(await k.machine.pages.get_free_page(k.machine.current, GFP_NOWAIT | Gfp.NOWARN))
 
         async def shrink(_thread: object) -> int:
             await k.raise_irq(handler, line="eth0")
-            got.append(await k.get_free_page(GFP_NOWAIT | Gfp.NOWARN))
+            got.append(await k.machine.pages.get_free_page(k.machine.current, GFP_NOWAIT | Gfp.NOWARN))
             return 0
 
         async def scan(_thread: object, _nr: int) -> None:
