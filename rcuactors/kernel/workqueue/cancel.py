@@ -106,6 +106,7 @@ async def mod_delayed_work(
     taken, cpu, flags = await _grab(workqueues, thread, dwork.work, dwork)
     if taken >= 0:
         await workqueues.queue_delayed_work_irqoff(cpu, workqueue, dwork, delay_jiffies, on=on)
+        workqueues.poke_grabbers(cpu, dwork.work)
         await cpu.local_irq_restore(flags)
     return bool(taken)
 
@@ -117,6 +118,7 @@ async def cancel_work(workqueues: Workqueues, thread: Thread, work: Work, dwork:
     if taken < 0:
         return False
     work.pending = False
+    workqueues.poke_grabbers(cpu, work)
     await cpu.local_irq_restore(flags)
     return bool(taken)
 
@@ -134,13 +136,17 @@ async def cancel_work_sync(
         taken, cpu, flags = await _grab(workqueues, thread, work, dwork)
         if taken >= 0:
             break
+        if not work.canceling:
+            continue
         done = system.new_completion("cancel_waitq")
         work.cancel_waiters.append(done)
         await wait_for_completion(system, thread, done)
     work.canceling = True
+    workqueues.poke_grabbers(cpu, work)
     await cpu.local_irq_restore(flags)
     await flush_work_from(workqueues, thread, work, from_cancel=True)
     work.canceling = work.pending = False
+    workqueues.poke_grabbers(thread.cpu, work)
     waiters, work.cancel_waiters = work.cancel_waiters, []
     for waiter in waiters:
         await complete(system, thread.cpu, waiter)

@@ -170,7 +170,7 @@ class Workqueues:
         await system.locks.raw_spin_lock(cpu, pool.lock)
         workqueue.in_flight[workqueue.color] += 1
         pool.insert(Queued(work, workqueue, workqueue.color), cpu.clock)
-        self._poke_grabbers(cpu, work)
+        self.poke_grabbers(cpu, work)
         cpu.clock += system.costs.queue_work_ns
         if system.events.on:
             asked, where = on.cpu_id if on is not None else system.config.nr_cpus, pool.cpu
@@ -214,7 +214,8 @@ class Workqueues:
         return pool
 
     @staticmethod
-    def _poke_grabbers(cpu: Cpu, work: Work) -> None:
+    def poke_grabbers(cpu: Cpu, work: Work) -> None:
+        """Who spins in try_to_grab_pending() finds something else now."""
         for thread in work.grabbers:
             contention.poke(cpu, thread)
 
@@ -346,7 +347,7 @@ class Workqueues:
         if work.inside is not None:
             system.debug_objects.used(cpu, work, "deactivate")
         thread.in_work = f"{entry.workqueue.name} {work.name}"
-        self._poke_grabbers(cpu, work)
+        self.poke_grabbers(cpu, work)
         lockdep, factory = system.lockdep, system.lock_factory
         maps = (entry.workqueue.lockdep_map(factory), work.lockdep_map(factory)) if lockdep.on else ()
         for held in maps:

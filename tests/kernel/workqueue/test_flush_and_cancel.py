@@ -214,3 +214,41 @@ def test_a_work_of_another_kind_is_one_line() -> None:
             await k.timer_delete_sync(k.hrtimer(fn))  # type: ignore[arg-type]
 
     assert outcome(script) == "clean"
+
+
+@pytest.mark.parametrize("settings", [{}, {"PREEMPT_RT": "y"}, {"PREEMPT": "n"}], ids=["preempt", "rt", "none"])
+def test_nobody_who_takes_works_back_waits_for_ever(settings: dict[str, str]) -> None:
+    """Three threads change and cancel the same works; whoever finds one on no list hears of every end of that."""
+
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            await k.udelay(30)
+
+        wq = k.alloc_workqueue("q", max_active=2)
+        dwork, work, rwork = k.delayed_work(fn), k.work(fn), k.rcu_work(fn)
+
+        async def changes() -> None:
+            for delay in (0, 1, 2, 0, 1, 2):
+                await k.queue_work(wq, work)
+                await k.mod_delayed_work(wq, dwork, delay)
+                await k.flush_work(work)
+                await k.cancel_work_sync(work)
+
+        async def cancels() -> None:
+            for _ in range(6):
+                await k.queue_delayed_work(wq, dwork, 1)
+                await k.cancel_delayed_work_sync(dwork)
+                await k.queue_rcu_work(k.system_unbound_wq, rwork)
+                await k.flush_workqueue(wq)
+
+        threads = [await k.kthread_run(body, cpu=cpu) for body, cpu in ((changes, 1), (cancels, 0), (cancels, 1))]
+        for thread in threads:
+            await k.kthread_join(thread)
+        await k.flush_rcu_work(rwork)
+        await k.cancel_delayed_work_sync(dwork)
+        assert not work.pending
+        assert not dwork.work.pending
+
+    for seed in (*range(25), 26, 37, 39, 137, 243, 284, 292, 324, 340):
+        options = RunOptions(kernel="v6.1-stable", strategy="random", seed=seed)
+        assert run(scenario()(script), options, **settings).outcome() == "clean", seed  # type: ignore[arg-type]
