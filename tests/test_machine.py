@@ -237,11 +237,13 @@ def test_the_order_of_making_is_all_that_a_run_depends_on() -> None:
 
 
 def test_a_softirq_that_waits_for_ever_is_a_deadlock_and_not_the_step_bound() -> None:
-    """rcu_barrier() in a callback waits for itself; only ticks go on. The first report stays."""
+    """Only ticks go on. The first report stays."""
 
     async def script(k: Kernel) -> None:
+        never = k.completion("never")
+
         async def callback() -> None:
-            await k.rcu_barrier()
+            await k.wait_for_completion(never)
 
         await k.call_rcu(callback)
         await k.msleep(500)
