@@ -250,7 +250,6 @@ def test_a_softirq_that_waits_for_ever_is_a_deadlock_and_not_the_step_bound() ->
 
     result = run(scenario()(script))
     assert result.outcome() == "scheduling-while-atomic, deadlock"
-    assert "blocked for more than 120 seconds" in result.violations[-1].title
 
 
 def test_a_long_sleep_is_no_hung_task() -> None:
