@@ -51,12 +51,12 @@ class ViolationKind(enum.Enum):
     OUT_OF_MEMORY = "out-of-memory"
     PAGE_ALLOCATION_FAILURE = "page-allocation-failure"
     RCU_STALL = "rcu-stall"
-    HUNG_TASK = "hung-task"
-    WORKQUEUE_LOCKUP = "workqueue-lockup"
-    FLUSH_DEPENDENCY = "flush-dependency"
     FREE_ACTIVE = "free-active"
     DEBUG_OBJECTS = "debug-objects"
     WRONG_FREE = "wrong-free"
+    HUNG_TASK = "hung-task"
+    WORKQUEUE_LOCKUP = "workqueue-lockup"
+    FLUSH_DEPENDENCY = "flush-dependency"
 
 
 KERNEL: Final = "kernel"

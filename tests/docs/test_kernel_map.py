@@ -39,7 +39,7 @@ TERMS = {
     "mutex_lock()": "kernel/locking/sleeping.py",
     "__queue_work()": "kernel/workqueue/core.py",
     "process_one_work()": "kernel/workqueue/core.py",
-    "mark_lock()": "context/lockdep/validator.py",
+    "mark_lock()": "context/lockdep/chain_validation.py",
     "check_wait_context()": "context/lockdep/wait_context.py",
     "check_noncircular()": "context/lockdep/order.py",
     "rmqueue()": "mm/page/page_alloc.py",

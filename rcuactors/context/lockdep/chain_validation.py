@@ -1,4 +1,4 @@
-"""A chain of held locks that was never seen: what __lock_acquire() looks at (kernel/locking/lockdep.c), and reports.
+"""A chain of held locks that was never seen (kernel/locking/lockdep.c): mark_lock(), validate_chain(), their reports.
 
 The order of the checks is that of __lock_acquire(): wait context, usage in interrupts, nest lock, recursion, then each
 new edge of the dependency graph. In an NMI there is one check only, verify_lock_unused(). As in the kernel the first
