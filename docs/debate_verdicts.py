@@ -44,6 +44,7 @@ SHADES: Final = {
     "legal": Shade(".", "#2da44e", "#238636", "legal"),
     "late": Shade("+", "#a6e3b5", "#7fbf8f", "legal, but objects stay behind"),
     "dry": Shade("~", "#eac54f", "#d29922", "legal until the page list runs dry"),
+    "low": Shade("-", "#f6e3a1", "#e0b84f", "legal until memory is short"),
     "never": Shade("X", "#cf222e", "#b62324", "never legal"),
 }
 
@@ -54,7 +55,7 @@ def shade_of(verdict: Verdict) -> Shade:
     """Which of them it is."""
     if verdict.legal:
         return SHADES["late" if verdict.late else "legal"]
-    return SHADES["dry" if verdict.dry else "never"]
+    return SHADES["dry" if verdict.dry else "low" if verdict.low else "never"]
 
 
 def probed() -> Grid:

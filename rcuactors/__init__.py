@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .engine.clock import VirtualClock
     from .kapi import Kernel
     from .machine import Machine, Setup
-    from .mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
+    from .mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN, Gfp
     from .runs import Result, Run, RunOptions, RunSpec, run
     from .userfiles import load_scenario
 
@@ -34,6 +34,8 @@ __trace__ = MACHINERY  # what says nothing else below is no kernel's function
 __all__ = [
     "GFP_ATOMIC",
     "GFP_KERNEL",
+    "GFP_NOFS",
+    "GFP_NOIO",
     "GFP_NOWAIT",
     "GFP_NOWARN",
     "BadInput",
@@ -65,7 +67,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "engine.clock": ("VirtualClock",),
     "kapi": ("Kernel",),
     "machine": ("Machine", "Setup"),
-    "mm.gfp": ("GFP_ATOMIC", "GFP_KERNEL", "GFP_NOWAIT", "GFP_NOWARN", "Gfp"),
+    "mm.gfp": ("GFP_ATOMIC", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO", "GFP_NOWAIT", "GFP_NOWARN", "Gfp"),
     "runs": ("Result", "Run", "RunOptions", "RunSpec", "run"),
     "userfiles": ("load_scenario",),
 }

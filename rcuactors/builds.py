@@ -50,7 +50,14 @@ BUILDS: Final[Mapping[str, Build]] = MappingProxyType(
             Build(
                 "all",
                 "every check on a kernel that is not PREEMPT_RT",
-                {"PROVE_RAW_LOCK_NESTING": "y", "DEBUG_ATOMIC_SLEEP": "y", "DEBUG_PREEMPT": "y", "KASAN": "y"},
+                {
+                    "PROVE_RAW_LOCK_NESTING": "y",
+                    "DEBUG_ATOMIC_SLEEP": "y",
+                    "DEBUG_PREEMPT": "y",
+                    "DEBUG_LOCKDEP": "y",
+                    "DEBUG_IRQFLAGS": "y",
+                    "KASAN": "y",
+                },
             ),
         )
     }

@@ -48,6 +48,18 @@ class Config:
     DEBUG_PREEMPT: bool = _kconfig(
         False, "smp_processor_id() and this_cpu_ptr() report who could be moved; needs a preemptible kernel"
     )
+    DEBUG_LOCKDEP: bool = _kconfig(
+        False, "lockdep compares what it knows of interrupts and bottom halves with what is (check_flags())"
+    )
+    DEBUG_IRQFLAGS: bool = _kconfig(
+        False, "local_irq_restore() with interrupts on is reported (v5.12 and later: of the versions here v6.1-stable)"
+    )
+    DETECT_HUNG_TASK: bool = _kconfig(True, "a thread that sleeps uninterruptibly for too long is reported")
+    hung_task_timeout_secs: int = _number(120, 0, 1_000_000, "how long that is, in seconds; 0: never")
+    WQ_WATCHDOG: bool = _kconfig(True, "a pool of workers that starts nothing for too long is reported")
+    watchdog_thresh: int = _number(
+        30, 0, 1_000_000, "how long that is (workqueue.watchdog_thresh), in seconds; 0: never"
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
@@ -58,12 +70,28 @@ class Config:
     rcu_delay_page_cache_fill_msec: int = _number(
         5000, 0, 100_000, "how long a refill is put off when the shrinker has looked (v6.1 and later)"
     )
+    jiffies_till_first_fqs: int = _number(
+        -1, -1, 1_000_000, "jiffies from the start of a grace period to its first scan for idle CPUs; -1: by HZ"
+    )
+    jiffies_till_next_fqs: int = _number(-1, -1, 1_000_000, "jiffies from one such scan to the next; -1: by HZ")
+    rcu_cpu_stall_timeout: int = _number(
+        21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
+    )
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
     debug_pagealloc: bool = _kconfig(
         False, "pages are unmapped while they are free; (un)mapping takes a spinlock_t, as on powerpc with hash tables"
     )
     page_owner: bool = _kconfig(False, "who allocates or frees a page leaves a stack in the stack depot")
     KASAN: bool = _kconfig(False, "pages are poisoned while they are free, and a use of one that is so is reported")
+    DEBUG_OBJECTS_FREE: bool = _kconfig(
+        False, "freed memory is searched for active timers, works and rcu_heads, of the kinds that are switched on"
+    )
+    DEBUG_OBJECTS_TIMERS: bool = _kconfig(False, "debug objects watch timers and hrtimers")
+    DEBUG_OBJECTS_WORK: bool = _kconfig(False, "debug objects watch works")
+    DEBUG_OBJECTS_RCU_HEAD: bool = _kconfig(False, "debug objects watch rcu_heads: a second call_rcu() is dropped")
+    slub_debug: bool = _kconfig(
+        False, "booted with slub_debug=FZPU: the slab allocator checks what it is given back, and tells who freed it"
+    )
     migrate: bool = _kconfig(
         False, "threads that are not bound may be moved between CPUs, by strategies that do not obey time"
     )

@@ -16,8 +16,8 @@ from .config import Config
 from .context.judge import Judge
 from .context.lockdep.validator import LockdepStatistics
 from .context.splat import Ident
-from .context.trace import call_trace
-from .context.violation import Reporter, ReporterStatistics, Violation, ViolationKind
+from .context.trace import call_trace, keep_trace, scenario_line
+from .context.violation import KERNEL, ORACLE, Reporter, ReporterStatistics, Violation, ViolationKind
 from .context.waittype import WaitNumbers
 from .designs import make_design
 from .engine.choice import Strategy, Timed
@@ -43,17 +43,21 @@ from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
+from .mm.objects import FreeRecord
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
 from .mm.slab.slab import SlabStatistics
 from .mm.vmalloc import Vmalloc, VmallocStatistics
+from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.probes import RcuProbes
+from .rcu.quiescent import QuiescentStates
 from .rcu.readers import ReadSide, ReadSideStatistics
+from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
 
 Body = Callable[[], Coroutine[Any, Any, None]]
@@ -90,6 +94,7 @@ class MachineStatistics:
     locks: LockStatistics
     lockdep: LockdepStatistics
     gp: GracePeriodStatistics
+    stalls: StallStatistics
     callbacks: CallbackStatistics
     readers: ReadSideStatistics
     oracle: OracleStatistics
@@ -133,17 +138,19 @@ class Machine:
         rules = rules_with(source, setup.era.rules)
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
-        self.oracle = Oracle(self._report, RcuProbes(self.conductor.ended_by), self.conductor.probes.access)
-        self.gp = GracePeriodMachine(
-            self.system, index=self.system.next_actor_index(), probes=self.oracle.probes, on_stall=self._stalled
-        )
+        self.oracle = self._new_oracle()
+        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index(), probes=self.oracle.probes)
         self.system.add_device(self.gp)
-        self.readers = ReadSide(self.system, self.gp, self.oracle)
+        self.book = ReaderBook(self.system, self.oracle)
+        self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
+        self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(self.system, self.gp, self.readers, rules=rules.rcu, scheduler_active=active)
+        self.callbacks = Callbacks(
+            self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
+        )
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
-        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues)
+        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
         self.kvfree = KvfreeRcu(
             system=self.system,
             workqueues=self.workqueues,
@@ -159,6 +166,11 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def _new_oracle(self) -> Oracle:
+        record = self._free_record if self.setup.config.KASAN else None
+        probes = RcuProbes(self.conductor.ended_by)
+        return Oracle(self._found, probes, self.conductor.probes.access, record=record)
 
     def _new_system(self, rules: EraRules) -> System:
         """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
@@ -208,6 +220,7 @@ class Machine:
             locks=system.locks.statistics(),
             lockdep=system.lockdep.statistics(),
             gp=self.gp.statistics(),
+            stalls=self.stalls.statistics(),
             callbacks=self.callbacks.statistics(),
             readers=self.readers.statistics(),
             oracle=self.oracle.statistics(),
@@ -268,7 +281,9 @@ class Machine:
             if stuck or locked:
                 lines = describe_stuck(self.system)
                 title = f"DEADLOCK: nothing can run; {counted(len(lines), 'thread waits', 'threads wait')}"
-                self._report(ViolationKind.DEADLOCK, title, lines)
+                self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
+            for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
+                self._hung_for_ever(thread)
             self.oracle.end_of_run(machine_idle=not stuck and not locked)
         except Exception as error:
             self.conductor.finish(error)
@@ -280,13 +295,28 @@ class Machine:
         self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck)
         self.conductor.finish()
 
-    def _stalled(self, title: str, lines: list[str], hopeless: bool) -> None:
+    def _hung_for_ever(self, thread: Thread) -> None:
+        """Nothing will end this worker's sleep: what khungtaskd will say of it."""
+        hung = self.system.watchdogs.hung_tasks
+        lines = hung.text(thread, self.setup.config.hung_task_timeout_secs)
+        self.reporter.report(
+            Violation(
+                kind=ViolationKind.HUNG_TASK,
+                title=lines[0],
+                time_ns=self.conductor.now,
+                cpu=thread.cpu.cpu_id,
+                context="process",
+                text="\n".join(lines),
+                line=scenario_line(trace := hung.trace(thread)),
+                trace=tuple(trace),
+            )
+        )
+
+    def _hopeless(self) -> None:
         """A grace period does not end. One that is still there when the kernel would say so again never will."""
-        self._report(ViolationKind.RCU_STALL, title, lines)
-        if hopeless:
-            stuck = describe_stuck(self.system)
-            self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck)
-            self.conductor.finish()
+        stuck = describe_stuck(self.system)
+        self._report(ViolationKind.DEADLOCK, f"DEADLOCK: {self.gp.name} waits for ever for a reader", stuck, ORACLE)
+        self.conductor.finish()
 
     # -- what runs now -----------------------------------------------------------------------------------------------
 
@@ -322,14 +352,33 @@ class Machine:
 
     # -- reports -----------------------------------------------------------------------------------------------------
 
-    def _report(self, kind: ViolationKind, title: str, lines: list[str]) -> None:
+    def _free_record(self, how: str) -> FreeRecord:
+        cpu = self.this_cpu
+        return FreeRecord(f"{cpu.ctx.comm}/{cpu.ctx.pid}", cpu.clock, cpu.cpu_id, how, keep_trace())
+
+    def _found(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False) -> None:
+        """What the oracle found; a kernel with KASAN sees it, too, when freed memory is touched."""
+        config = self.setup.config
+        if touches_freed and kind is ViolationKind.DOUBLE_FREE and config.slub_debug and not config.KASAN:
+            # object_err() in free_consistency_checks(); the cache's name stands before that.
+            self._report(kind, "BUG kmalloc (Not tainted): Object already free", [title, *lines])
+            return
+        if not touches_freed or not config.KASAN or not isinstance(self.conductor.running, Cpu):
+            self._report(kind, title, lines, by=ORACLE)
+            return
+        what = "use-after-free" if kind is ViolationKind.USE_AFTER_FREE else self.setup.era.rules.mm.kasan_double_free
+        self._report(kind, f"BUG: KASAN: {what} in {call_trace()[0]}", [title.removeprefix("BUG: "), *lines])
+
+    def _report(self, kind: ViolationKind, title: str, lines: list[str], by: str = KERNEL) -> None:
         running = self.conductor.running
         if isinstance(running, Cpu):
             text = "\n".join([title, *(f" {line}" for line in lines), *self.judge.stack(running, call_trace())])
-            self.judge.report(running, kind, title, text)
+            self.judge.report(running, kind, title, text, by)
             return
         text = "\n".join([title, *(f" {line}" for line in lines)])
-        violation = Violation(kind=kind, title=title, time_ns=self.conductor.now, cpu=-1, context="none", text=text)
+        violation = Violation(
+            kind=kind, title=title, time_ns=self.conductor.now, cpu=-1, context="none", text=text, by=by
+        )
         self.reporter.report(violation)
 
     def _emit_violation(self, violation: Violation) -> None:

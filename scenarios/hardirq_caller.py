@@ -20,7 +20,7 @@ from rcuactors import GFP_KERNEL, Kernel, scenario, script
         "v5.9 direct": {
             "plain": "clean",
             "prove": "invalid-wait-context",
-            "rt": "sleeping-function, inconsistent-lock-state, scheduling-while-atomic",
+            "rt": "inconsistent-lock-state, sleeping-function, scheduling-while-atomic",
         },
         "v5.11": {"plain": "clean", "prove": "clean", "rt": "clean"},
     }

@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 if importlib.util.find_spec("rcuactors") is None:
     sys.path.insert(0, str(ROOT))
+elif str(ROOT) not in sys.path:
+    # For what tests share (tests.recorded); behind the installed package.
+    sys.path.append(str(ROOT))
 
 
 def pytest_configure(config: pytest.Config) -> None:

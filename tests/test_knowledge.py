@@ -43,10 +43,15 @@ WORDS = {
     "irqs_off": "a context's name in results",
     "preempt_off": "a context's name in results",
     "local_lock_t": "the type in C",
+    "local_lock_irqsave": "where the allocator has interrupts off, in reports",
     "rt_mutex": "the type in C",
     "PREEMPT_RT": "a configuration symbol",
     "rcu_callback": "the kernel's event",
     "irq_work": "the interrupt's name in /proc and in events",
+    "kernel": "who prints a report",
+    "timer_list": "the type in C",
+    "work_struct": "the type in C",
+    "rcu_head": "the type in C",
 }
 
 # Modules that compare names from frames all the same, and why.

@@ -36,6 +36,7 @@ FLOORS = {
     "selftest": 6,
     "lab": 6,
     "lock_matrix": 6,
+    "questions": 6,
     "compare": 6,
     "templates": 7,
     "testing": 7,
@@ -49,6 +50,7 @@ ORDERED = (
     ("kvfree", "designs"),
     ("eras", "machine", "kapi", "scenario", "userfiles", "runs"),
     ("lab", "lock_matrix"),
+    ("lab", "report", "questions"),
     ("lab", "recordings"),
     ("lab", "explore", "report", "compare"),
 )

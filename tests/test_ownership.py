@@ -41,13 +41,18 @@ ALLOWED = (
     ),
     Allowed("the horizon is lowered by who knows of an earlier point", frozenset({"kernel"}), frozenset({"horizon"})),
     Allowed("passing time by polling takes no steps", frozenset({"kernel"}), frozenset({"steps"})),
-    Allowed("task_struct's field for RCU", frozenset({"rcu"}), frozenset({"rcu_blocked"})),
+    Allowed("task_struct's fields for RCU", frozenset({"rcu"}), frozenset({"rcu_blocked", "rcu_need_qs"})),
     Allowed("queue_rcu_work() is kernel/workqueue.c's", frozenset({"rcu"}), frozenset({"pending"})),
     Allowed(
         "a lock is a thing of lockdep's floor; who has it is for the operations to say, and, where a local_lock is "
         "nothing but interrupts off, for those who turn them off",
         frozenset({"kernel", "mm"}),
         frozenset({"owner"}),
+    ),
+    Allowed(
+        "from where in a scenario an object was allocated, given up or freed is known where the scenario calls",
+        frozenset({"kapi"}),
+        frozenset({"origin", "retired_from", "freed_from"}),
     ),
     Allowed("__set_current_state() is the thread's own", frozenset({"kapi"}), frozenset({"state"})),
     Allowed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..selftest import run_selftest, selftest_lines
+from .ask_command import ask_command
 from .matrix_command import matrix_command
 from .output import print_lines
 from .program import EXIT_VIOLATIONS, ProgramGroup
@@ -27,3 +28,4 @@ def selftest_command() -> int:
 
 
 lockdep_command.add_command(matrix_command)
+lockdep_command.add_command(ask_command)

@@ -78,7 +78,7 @@ def _verdict_cell(verdict: Verdict | None) -> str:
         return '<td class="missing">not measured</td>'
     if verdict.legal:
         return f'<td class="legal" title="{escape(verdict.sentence())}">{escape(verdict.word)}</td>'
-    colour = "dry" if verdict.dry else "fatal" if verdict.fatal else "wrong"
+    colour = "dry" if verdict.mark else "fatal" if verdict.fatal else "wrong"
     return f'<td class="{colour}" title="{escape(verdict.sentence())}">{escape(verdict.word)}</td>'
 
 

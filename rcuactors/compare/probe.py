@@ -6,6 +6,9 @@ and gives its page list back, again and again, as the rest of a machine does: so
 has to hit something, CPU 1 waits for that instead. The run goes on to its end: what was freed must be freed, and a
 machine that stands still is a verdict, too.
 
+A third time the list is filled, but the zone is below its low watermark: whoever asks for a page then finds kswapd
+asleep and wakes it, unless the flags forbid that. CPU 1 does nothing there, or it would wake kswapd first.
+
 A probe's blocks hold fewer pointers than the version's, so that a short burst needs pages enough to empty a reserve;
 nothing else on the way depends on the number.
 """
@@ -45,10 +48,11 @@ MAX_STEPS: Final = 400_000
 
 
 class Fill(enum.Enum):
-    """What the CPU's page list held."""
+    """What the CPU's page list held; LOW: it was filled, and the zone had fewer pages than its low watermark."""
 
     FILLED = "filled"
     EMPTY = "empty"
+    LOW = "low"
 
 
 @attrs.frozen(kw_only=True)
@@ -124,12 +128,15 @@ class Probe:
         # Of vmalloc(), so that they go to krcp->lock also where slab objects go elsewhere first.
         self._interrupted = [await k.vmalloc(PAGE_SIZE) for _ in range(INTERRUPTED)]
         neighbour = None
-        if not self._way.needs_other_cpu:
+        if not self._way.needs_other_cpu and self._fill is not Fill.LOW:
             neighbour = await k.kthread_run(bystanders.neighbour, k, lambda: not self._done, cpu=1, name="neighbour")
             await k.udelay(5)
         await k.cold_caches()
-        if self._fill is Fill.FILLED:
+        if self._fill is not Fill.EMPTY:
             await k.free_page(await k.get_free_page())
+        if self._fill is Fill.LOW:
+            zone = self.machine.pages.zone
+            zone.set_aside(zone.free - zone.watermark_low)
         await self._way.enter(self, self._free_all)
         self._done = True
         while self._body:
@@ -160,7 +167,7 @@ class Probe:
 
 
 def probe_cell(design: DesignRef, kernel: ComparedKernel, context: str, strategy: str, seed: int) -> list[Finding]:
-    """Every way into the context, with a filled list and with an empty one."""
+    """Every way into the context, with a filled list, with an empty one, and with a filled one in a low zone."""
 
     def look(way: Way, fill: Fill) -> Finding:
         try:

@@ -18,7 +18,7 @@ import attrs
 from .board import Board, Card, Place
 from .costs import FIGURES
 from .units import shown
-from .verdict import Verdict
+from .verdict import WHEN, Verdict
 
 WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
     {
@@ -48,7 +48,7 @@ _WORTH_SAYING: Final = MappingProxyType({"%": 1.0, "": 4, "ns": 50, "bytes": 64 
 _A_JIFFY_NS: Final = 4_000_000
 """The monitor's timer and the grace periods go by ticks: less between two latencies says when a tick fell."""
 
-_WHEN_DRY: Final = " once the pcplist runs dry"
+_WHEN: Final = {"": ""} | {mark: f" once {when}" for mark, when in WHEN.items()}
 
 _NAMED: Final = 3
 """How many contexts are named one by one."""
@@ -85,7 +85,7 @@ def _legality(card: Card) -> tuple[int, int, int]:
     """For sorting: cells that are not legal, those so even with a filled page list, those with something left."""
     wrong = [verdict for verdict in card.verdicts.values() if not verdict.legal]
     late = sum(bool(verdict.late) for verdict in card.verdicts.values())
-    return len(wrong), sum(not verdict.dry for verdict in wrong), late
+    return len(wrong), sum(not verdict.mark for verdict in wrong), late
 
 
 def _hopeless(cards: Sequence[Card]) -> set[Place]:
@@ -167,18 +167,18 @@ def _strength(card: Card, cards: Sequence[Card]) -> str:
 
 def _failures(card: Card, hopeless: set[Place]) -> str:
     """Where others are legal and this is not, by kernel and verdict."""
-    groups: dict[tuple[str, str, str, bool], list[str]] = {}
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
     among: dict[str, int] = {}
     for (kernel, subject), verdict in _by_kernel(card):
         if (kernel, subject) in hopeless:
             continue
         among[kernel] = among.get(kernel, 0) + 1
         if not verdict.legal:
-            groups.setdefault((kernel, verdict.kind, verdict.fatal, verdict.dry), []).append(subject)
+            groups.setdefault((kernel, verdict.kind, verdict.fatal, verdict.mark), []).append(subject)
     # Kernels of which the same is to be said are named together.
     said: dict[str, list[str]] = {}
-    for (kernel, kind, fatal, dry), subjects in groups.items():
-        text = f"{_what(kind, fatal)}{_WHEN_DRY if dry else ''} {_where(subjects, among[kernel])}"
+    for (kernel, kind, fatal, mark), subjects in groups.items():
+        text = f"{_what(kind, fatal)}{_WHEN[mark]} {_where(subjects, among[kernel])}"
         said.setdefault(text, []).append(kernel)
     if not said:
         return ""

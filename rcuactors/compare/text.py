@@ -10,7 +10,7 @@ from .contexts import CONTEXTS
 from .costs import FIGURES
 from .reasons import reasons
 from .units import spread_shown
-from .verdict import DRY_MARK, LATE_MARK, LEGAL, Verdict
+from .verdict import DRY_MARK, LATE_MARK, LEGAL, LOW_MARK, Verdict
 from .workloads import WORKLOADS
 
 _MISSING = "?"
@@ -79,11 +79,13 @@ def legend_lines(board: Board) -> list[str]:
     for card in board.cards:
         for (kernel, subject), verdict in card.verdicts.items():
             if not verdict.legal:
-                word = verdict.word.removeprefix(DRY_MARK).partition(" ")[0]
+                word = verdict.word.removeprefix(verdict.mark).partition(" ")[0]
                 seen.setdefault(word, _example(card, kernel, subject, verdict))
     lines += [f"{word}: {example}" for word, example in seen.items()]
     if any(verdict.dry for card in board.cards for verdict in card.verdicts.values()):
         lines.append(f"{DRY_MARK}: legal until the pcplist (the CPU's page list) runs dry, then this")
+    if any(verdict.low for card in board.cards for verdict in card.verdicts.values()):
+        lines.append(f"{LOW_MARK}: legal until memory is short (the zone is below its low watermark), then this")
     late = next((verdict.late for card in board.cards for verdict in card.verdicts.values() if verdict.late), "")
     if late:
         lines.append(f"{LATE_MARK}: legal, but when nothing ran any more there was something left, such as {late}")

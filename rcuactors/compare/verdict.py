@@ -12,7 +12,11 @@ from .probe import Fill, Finding
 
 LEGAL: Final = "legal"
 DRY_MARK: Final = "~"
+LOW_MARK: Final = "-"
 LATE_MARK: Final = "+"
+
+WHEN: Final = MappingProxyType({DRY_MARK: "the pcplist runs dry", LOW_MARK: "memory is short"})
+"""What a mark says."""
 
 AT_THE_END: Final = frozenset({"never-freed", "leak"})
 """Kinds that are found when the machine is idle at last: they say what a design keeps, not where it may be called."""
@@ -38,6 +42,7 @@ WORDS: Final = MappingProxyType(
         "never-freed": "not-freed",
         "null-dereference": "oops",
         "out-of-memory": "OOM",
+        "page-allocation-failure": "no-page",
         "bad-context": "bad-ctx",
         "preemptible-cpu-id": "cpu-id",
         "foreign-cpu-state": "cpu-state",
@@ -56,8 +61,9 @@ def word_of(kind: str) -> str:
 class Verdict:
     """Legal (`kind` is empty), or the first report; `fatal` is the kind after which nothing went on, if any.
 
-    `dry` says that only probes with an empty page list found anything: legal until the pcplist runs dry. Of `seeds`
-    runs `failed` were not legal. `late` is what was found only when nothing ran any more.
+    `dry` says that no probe with a filled page list found anything, unless the zone was low: legal until the pcplist
+    runs dry. `low` says that only those in a low zone did: legal until memory is short, and kswapd is woken. Of
+    `seeds` runs `failed` were not legal. `late` is what was found only when nothing ran any more.
     """
 
     kind: str = ""
@@ -65,6 +71,7 @@ class Verdict:
     fatal: str = ""
     way: str = ""
     dry: bool = False
+    low: bool = False
     late: str = ""
     failed: int = 0
     seeds: int = 1
@@ -77,7 +84,14 @@ class Verdict:
     @property
     def rank(self) -> int:
         """How bad it is."""
-        return int(bool(self.late)) if self.legal else 2 + bool(self.fatal) + 2 * (not self.dry)
+        if self.legal:
+            return int(bool(self.late))
+        return 2 + bool(self.fatal) + 2 * (not self.low) + 2 * (not self.low and not self.dry)
+
+    @property
+    def mark(self) -> str:
+        """What stands before the word: when it comes to this."""
+        return DRY_MARK if self.dry else LOW_MARK if self.low else ""
 
     @property
     def word(self) -> str:
@@ -85,13 +99,13 @@ class Verdict:
         if self.legal:
             return f"{LEGAL}{LATE_MARK if self.late else ''}"
         share = f" {self.failed}/{self.seeds}" if self.seeds > 1 else ""
-        return f"{DRY_MARK if self.dry else ''}{word_of(self.fatal or self.kind)}{share}"
+        return f"{self.mark}{word_of(self.fatal or self.kind)}{share}"
 
     def sentence(self) -> str:
         """The whole verdict."""
         if self.legal:
             return f"{LEGAL}, but at the end {self.late}" if self.late else LEGAL
-        when = "legal until the pcplist runs dry, then " if self.dry else ""
+        when = f"legal until {WHEN[self.mark]}, then " if self.mark else ""
         after = f", then {self.fatal}" if self.fatal and self.fatal != self.kind else ""
         share = f" (in {self.failed} of {self.seeds} seeds)" if self.seeds > 1 else ""
         return f"{when}{self.kind}{after}{share}: {self.title}"
@@ -113,9 +127,19 @@ def _of_one(findings: Sequence[Finding]) -> Verdict:
     if not wrong:
         late = next((finding for finding in findings if not finding.legal), None)
         return Verdict(late=f"{late.kind}: {late.title}") if late is not None else Verdict()
-    dry = all(finding.fill == Fill.EMPTY.value for finding in wrong)
-    # What is wrong with a filled list is told first; what the machine dies of is told, whenever that is.
-    telling = wrong if dry else [finding for finding in wrong if finding.fill == Fill.FILLED.value]
+    # What is wrong with a filled list is told first, then with an empty one, then in a low zone; what the machine dies
+    # of with an empty one is told, whenever that is.
+    fill = next(fill for fill in Fill if any(finding.fill == fill.value for finding in wrong))
+    telling = [finding for finding in wrong if finding.fill == fill.value]
     first = next((finding for finding in telling if finding.fatal), telling[0])
-    fatal = first.fatal or next((finding.fatal for finding in wrong if finding.fatal), "")
-    return Verdict(kind=first.kind, title=first.title, fatal=fatal, way=first.way, dry=dry, failed=1)
+    dies = (finding.fatal for finding in wrong if finding.fatal and finding.fill != Fill.LOW.value)
+    fatal = first.fatal or next(dies, "")
+    return Verdict(
+        kind=first.kind,
+        title=first.title,
+        fatal=fatal,
+        way=first.way,
+        dry=fill is Fill.EMPTY,
+        low=fill is Fill.LOW,
+        failed=1,
+    )

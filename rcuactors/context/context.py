@@ -7,7 +7,7 @@ lowers it on the way out. The held locks are one stack; the `irq_context` of eac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -28,8 +28,14 @@ class Context:
     comm: str
     pid: int
     preempt_count: int = 0
+    preempt_forgotten: int = 0
+    """The preempt_count that the scheduler has wiped out, when it reported that it was called with one."""
+    irqs_forgotten: int = 0
+    """Of that, what lockdep goes on seeing, which has books of its own: the softirq or the interrupt that is served."""
     irqs_disabled: bool = False
     rcu_nesting: int = 0
+    reader: Any = None
+    """The reader that goes on, as the lifetime oracle's book has it (rcu/book.py), or None."""
     migrate_disabled: int = 0
     softirq_thread: bool = False
     """PREEMPT_RT serves softirqs in this thread now: preempt_count does not show it."""

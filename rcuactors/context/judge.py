@@ -14,14 +14,16 @@ import attrs
 
 from ..config import Config
 from . import preempt, splat
+from .memory import FREED, RETIRED
 from .splat import Ident, LockTracking, Scene, SleepCheck
 from .trace import call_trace, caller_site, scenario_line
-from .violation import KernelBug, Reporter, Violation, ViolationKind
+from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
     from .context import Context
     from .locks import Lock
+    from .memory import Memory
     from .processor import Processor
 
 _ONE_SECOND_NS = 1_000_000_000
@@ -62,7 +64,13 @@ class Judge:
         return Scene(ctx=ctx or cpu.ctx, cpu_id=cpu.cpu_id, ident=self.ident, numbers=self.numbers, tracking=tracking)
 
     def _violation(
-        self, cpu: Processor, kind: ViolationKind, title: str, text: str, trace: Sequence[str] | None = None
+        self,
+        cpu: Processor,
+        kind: ViolationKind,
+        title: str,
+        text: str,
+        trace: Sequence[str] | None = None,
+        by: str = KERNEL,
     ) -> Violation:
         ctx = cpu.ctx
         shown = tuple(trace if trace is not None else call_trace())
@@ -82,11 +90,24 @@ class Judge:
             else (),
             preempt_disabled_at=ctx.preempt_disabled_at if ctx.preempt_count else "",
             irqs_disabled_at=ctx.irqs_disabled_at if ctx.irqs_disabled else "",
+            by=by,
         )
 
-    def report(self, cpu: Processor, kind: ViolationKind, title: str, text: str) -> Violation:
-        """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn."""
-        violation = self._violation(cpu, kind, title, text)
+    def report(
+        self,
+        cpu: Processor,
+        kind: ViolationKind,
+        title: str,
+        text: str,
+        by: str = KERNEL,
+        *,
+        trace: Sequence[str] | None = None,
+    ) -> Violation:
+        """Report with a ready text; returns what was reported. Raises its exception under panic_on_warn.
+
+        `trace` is for what is told of another thread than the running one.
+        """
+        violation = self._violation(cpu, kind, title, text, trace, by=by)
         self.reporter.report(violation)
         return violation
 
@@ -101,17 +122,64 @@ class Judge:
         return splat.stack(self.scene(cpu), trace)
 
     def warn(self, cpu: Processor, kind: ViolationKind, message: str, function: str) -> None:
-        """WARN_ON() with a message in a kernel function."""
+        """WARN() with a message in a kernel function."""
         text = splat.warning(self.scene(cpu), message, function, call_trace())
         self.report(cpu, kind, f"WARNING: {message}", text)
+
+    def warn_once(self, cpu: Processor, kind: ViolationKind, message: str, function: str) -> None:
+        """WARN_ONCE(): the same, once for each place."""
+        if self._first_time(f"{function}: {message}"):
+            self.warn(cpu, kind, message, function)
+
+    def warn_on_once(self, cpu: Processor, kind: ViolationKind, condition: str, function: str) -> None:
+        """WARN_ON_ONCE(): the kernel prints the place, not the condition, which the title here has."""
+        if self._first_time(f"{function}: {condition}"):
+            self.warn_on(cpu, kind, condition, function)
+
+    def warn_on(self, cpu: Processor, kind: ViolationKind, condition: str, function: str) -> None:
+        """WARN_ON(): the same, each time."""
+        text = splat.warning(self.scene(cpu), "", function, call_trace())
+        self.report(cpu, kind, f"WARNING: WARN_ON({condition}) at {function}", text)
+
+    def _first_time(self, said: str) -> bool:
+        if said in self._warned:
+            return False
+        self._warned.add(said)
+        return True
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def used(self, cpu: Processor, memory: Memory, what: str) -> None:
+        """Something that lies in `memory` is used, or the memory itself: reported when that is free."""
+        if memory.state == FREED:
+            self._use_after_free(cpu, memory, f"{what} in {memory} after it was freed", kasan=self.config.KASAN)
+
+    def used_unprotected(self, cpu: Processor, memory: Memory, what: str) -> None:
+        """The same where nothing else keeps the memory alive: it may be free if it was given to kvfree_rcu()."""
+        ctx = cpu.ctx
+        protected = ctx.rcu_nesting or ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_disable_cnt
+        if memory.state == RETIRED and not protected:
+            said = f"{what} in {memory}, which was given to kvfree_rcu() and which no reader keeps any more"
+            self._use_after_free(cpu, memory, said, kasan=False)
+        else:
+            self.used(cpu, memory, what)
+
+    def _use_after_free(self, cpu: Processor, memory: Memory, said: str, *, kasan: bool) -> None:
+        """kasan_report(), with KASAN: then the title is the kernel's. Without it the kernel is silent."""
+        trace = call_trace()
+        title = f"BUG: KASAN: use-after-free in {trace[0]}" if kasan else f"BUG: use-after-free: use of {said}"
+        text = splat.use_after_free(self.scene(cpu), title, f"use of {said}", memory.history(), trace)
+        self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text, by=KERNEL if kasan else ORACLE)
 
     # -- the scheduler's and RCU's checks ----------------------------------------------------------------------------
 
     def scheduling_while_atomic(self, cpu: Processor, ctx: Context, trace: list[str] | None = None) -> KernelBug | None:
         """The CPU is given up with a preempt_count. Returns what panic_on_warn wants raised."""
         shown = trace if trace is not None else call_trace()
-        text = splat.scheduling_while_atomic(self.scene(cpu, ctx), shown)
-        title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{ctx.preempt_count + 1:08x}"
+        # With schedule()'s own preempt_disable(), where that counts.
+        count = ctx.preempt_count + self.config.preempt_count
+        text = splat.scheduling_while_atomic(self.scene(cpu, ctx), count, shown)
+        title = f"BUG: scheduling while atomic: {ctx.comm}/{ctx.pid}/0x{count:08x}"
         found = self._violation(cpu, ViolationKind.SCHEDULING_WHILE_ATOMIC, title, text, shown)
         return self.reporter.note(found) or self._rcu_sleep_check(cpu, ctx, "__schedule", shown)
 

@@ -18,6 +18,7 @@ from .waittype import WaitType
 
 if TYPE_CHECKING:
     from .lockdep.graph import Edge
+    from .memory import Memory
     from .processor import Sleeper
     from .trace import KeptTrace
 
@@ -56,6 +57,7 @@ _WAIT: Final = {
     LockKind.MUTEX: WaitType.SLEEP,
     LockKind.RWSEM: WaitType.SLEEP,
     LockKind.RT_MUTEX: WaitType.SLEEP,
+    LockKind.MAP: WaitType.INV,
 }
 
 
@@ -75,6 +77,8 @@ class LockClass:
     outer: WaitType | None = None
     subclass: int = 0
     check: bool = True
+    per_cpu: bool = False
+    """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
     usage_mask: int = 0
     traces: dict[int, KeptTrace] = attrs.field(factory=dict)
     after: dict[LockClass, Edge] = attrs.field(factory=dict)
@@ -84,11 +88,6 @@ class LockClass:
     def shown(self) -> str:
         """__print_lock_name(): the name, and the subclass if there is one."""
         return f"{self.name}/{self.subclass}" if self.subclass else self.name
-
-    @property
-    def per_cpu(self) -> bool:
-        """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
-        return self.kind is LockKind.LOCAL_LOCK
 
 
 @attrs.define(eq=False)
@@ -106,6 +105,8 @@ class Lock:
     waiting_readers: list[Sleeper] = attrs.field(factory=list)
     classes: dict[int, LockClass] = attrs.field(factory=dict)
     """The classes of the nesting subclasses used so far, shared by the locks of one class."""
+    inside: Memory | None = None
+    """The object that it is a member of."""
 
     @property
     def name(self) -> str:
@@ -153,6 +154,7 @@ class MapSpec:
     inner: WaitType
     outer: WaitType | None = None
     check: bool = False
+    per_cpu: bool = False
 
 
 def _expect_name(kind: LockKind, name: object) -> None:
@@ -164,20 +166,23 @@ class LockFactory:
     """Makes locks; locks of the same name and kind are of one class. Addresses are made up, the same in every run."""
 
     def __init__(self) -> None:
-        self._classes: dict[tuple[str, LockKind], dict[int, LockClass]] = {}
+        self._classes: dict[tuple[str, LockKind, object], dict[int, LockClass]] = {}
         self._maps: list[LockClass] = []
         self._own_keys: set[int] = set()
         self._addresses = itertools.count(0xFFFFFFFF82A00000, 0x40)
 
-    def make(self, name: str, kind: LockKind, *, address: int | None = None) -> Lock:
+    def make(self, name: str, kind: LockKind, *, address: int | None = None, key: object = None) -> Lock:
         """A lock of the class `name`, at an address of its own or inside an object.
+
+        `key` (struct lock_class_key) tells classes of one name apart: it is hashable, or None.
 
         Raises BadInput for a name that cannot be printed in a line.
         """
-        classes = self._classes.get((name, kind))
+        classes = self._classes.get((name, kind, key))
         if classes is None:
             _expect_name(kind, name)
-            classes = self._classes[name, kind] = {0: LockClass(name, self._new_key(), kind, _WAIT[kind])}
+            lock_class = LockClass(name, self._new_key(), kind, _WAIT[kind], per_cpu=kind is LockKind.LOCAL_LOCK)
+            classes = self._classes[name, kind, key] = {0: lock_class}
         return Lock(classes[0], next(self._addresses) if address is None else address, classes=classes)
 
     def _new_key(self) -> int:
@@ -207,7 +212,15 @@ class LockFactory:
 
     def make_map(self, spec: MapSpec) -> Lock:
         """A lockdep map of a class of its own."""
-        lock_class = LockClass(spec.name, self._new_key(), LockKind.MAP, spec.inner, spec.outer, check=spec.check)
+        lock_class = LockClass(
+            spec.name,
+            self._new_key(),
+            LockKind.MAP,
+            spec.inner,
+            spec.outer,
+            check=spec.check,
+            per_cpu=spec.per_cpu,
+        )
         self._maps.append(lock_class)
         return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 

@@ -110,12 +110,12 @@ def _disabled_at(ctx: Context) -> list[str]:
     return lines
 
 
-def scheduling_while_atomic(scene: Scene, trace: Sequence[str]) -> str:
-    """__schedule_bug(). The count printed includes schedule()'s own preempt_disable(), as the kernel's does."""
+def scheduling_while_atomic(scene: Scene, count: int, trace: Sequence[str]) -> str:
+    """__schedule_bug(), with the preempt_count that it finds."""
     ctx = scene.ctx
     return "\n".join(
         [
-            f"BUG: scheduling while atomic: {scene.who}/0x{ctx.preempt_count + 1:08x}",
+            f"BUG: scheduling while atomic: {scene.who}/0x{count:08x}",
             *show_held_locks(scene),
             "Modules linked in:",
             *_disabled_at(ctx),
@@ -154,11 +154,11 @@ def sleeping_function(scene: Scene, check: SleepCheck, trace: Sequence[str]) -> 
 
 
 def warning(scene: Scene, message: str, function: str, trace: Sequence[str]) -> str:
-    """A WARN_ONCE() with a message, as __warn() prints it; `function` is where it stands in the kernel."""
+    """A WARN_ONCE() as __warn() prints it, with its message if it has one; `function` is where it stands."""
     return "\n".join(
         [
             "------------[ cut here ]------------",
-            message,
+            *([message] if message else []),
             f"WARNING: CPU: {scene.cpu_id} PID: {scene.ctx.pid} at {function}",
             "Modules linked in:",
             *stack(scene, trace),
@@ -179,6 +179,37 @@ def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
             "Oops: 0000 [#1] SMP NOPTI",
             *stack(scene, trace),
             f"RIP: 0010:{where}",
+        ]
+    )
+
+
+def use_after_free(scene: Scene, title: str, said: str, history: Sequence[str], trace: Sequence[str]) -> str:
+    """print_report() (mm/kasan/report.c): what, who, and the life of the object."""
+    return "\n".join(
+        [
+            "=" * 66,
+            title,
+            f"{said}, by task {scene.who}",
+            "",
+            *stack(scene, trace),
+            "",
+            *history,
+            "=" * 66,
+        ]
+    )
+
+
+def page_fault(scene: Scene, address: int, trace: Sequence[str]) -> str:
+    """The same at an address at which nothing is mapped."""
+    return "\n".join(
+        [
+            f"BUG: unable to handle page fault for address: {address:016x}",
+            "#PF: supervisor read access in kernel mode",
+            "#PF: error_code(0x0000) - not-present page",
+            "PGD 0",
+            "Oops: 0000 [#1] SMP NOPTI",
+            *stack(scene, trace),
+            f"RIP: 0010:{trace[0] if trace else '?'}",
         ]
     )
 

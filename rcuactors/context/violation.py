@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import attrs
 
@@ -48,7 +49,18 @@ class ViolationKind(enum.Enum):
     NEVER_FREED = "never-freed"
     NULL_DEREFERENCE = "null-dereference"
     OUT_OF_MEMORY = "out-of-memory"
+    PAGE_ALLOCATION_FAILURE = "page-allocation-failure"
     RCU_STALL = "rcu-stall"
+    FREE_ACTIVE = "free-active"
+    DEBUG_OBJECTS = "debug-objects"
+    WRONG_FREE = "wrong-free"
+    HUNG_TASK = "hung-task"
+    WORKQUEUE_LOCKUP = "workqueue-lockup"
+    FLUSH_DEPENDENCY = "flush-dependency"
+
+
+KERNEL: Final = "kernel"
+ORACLE: Final = "oracle"
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +69,8 @@ class Violation:
 
     `line` is the scenario's line at fault, `trace` the chain of kernel functions and scenario lines that led there,
     innermost first, `held` the locks held (known while lockdep is on), the last two where preemption and interrupts
-    were disabled, if they are.
+    were disabled, if they are. `by` says who sees it: "kernel" when a kernel with this configuration would print it,
+    "oracle" when only the model knows.
     """
 
     kind: ViolationKind
@@ -71,6 +84,7 @@ class Violation:
     held: tuple[str, ...] = ()
     preempt_disabled_at: str = ""
     irqs_disabled_at: str = ""
+    by: str = KERNEL
 
 
 class KernelBug(RcuactorsError):

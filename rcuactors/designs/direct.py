@@ -2,9 +2,9 @@
 
 That is under krcp->lock, with GFP_NOWAIT | __GFP_NOWARN (commit 34c881745549).
 
-Clean as long as the CPU's page list has a page; when it must be refilled, zone->lock, a spinlock_t, is taken under a
-raw one. Without the PREEMPT_RT exemption of `skip_on_rt` this is the code whose difficulties commit 56292e8609e3
-lists as a), b) and c).
+Clean as long as the CPU's page list has a page and the zone is not low; when the list must be refilled, zone->lock, a
+spinlock_t, is taken under a raw one, and when the zone is low, that of kswapd's wait queue, list or no list. Without
+the PREEMPT_RT exemption of `skip_on_rt` this is the code whose difficulties commit 56292e8609e3 lists as a), b) and c).
 """
 
 from __future__ import annotations

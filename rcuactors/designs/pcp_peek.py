@@ -1,9 +1,10 @@
 """D7: look whether this CPU's page list is empty, and ask for a page with GFP_NOWAIT if it is not.
 
 The caller peeks with interrupts off (kernel-facts 3, D7), so on a kernel whose lists have no lock nothing can take the
-page away in between. The model shows that it is legal there without PREEMPT_RT; that PREEMPT_RT of v5.9 to v5.11 has a
-sleeping lock to take before the list, peeked at or not [analysis]; that v6.1 only tries the list's lock, but goes on to
-zone->lock when another CPU holds it, whatever the peek has said; and that the allocator's hooks lock all the same.
+page away in between. The model shows that it is legal there without PREEMPT_RT until the zone is low: then GFP_NOWAIT
+wakes kswapd under the raw lock, whatever the list holds. PREEMPT_RT of v5.9 to v5.11 has a sleeping lock to take before
+the list, peeked at or not [analysis]; v6.1 only tries the list's lock, but goes on to zone->lock when another CPU holds
+it, whatever the peek has said; and the allocator's hooks lock all the same.
 """
 
 from __future__ import annotations

@@ -20,8 +20,10 @@ from ..kvfree.parts.workqueue import system_wq
 from ..kvfree.rules import EraRules, KvfreeRules
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN
 from ..mm.page.page_lists import InterruptsOff
+from ..mm.page.watermarks import alloc_harder
 from ..mm.rules import MmRules
 from ..mm.slab.slub_irqoff import IrqOffSlub
+from ..mm.vmalloc import allocated_of
 from ..rcu.rules import RcuRules
 from .era import Era
 
@@ -34,7 +36,7 @@ V5_9: Final = Era(
         kernel=KernelRules(),
         lockdep=LockdepRules(),
         rcu=RcuRules(),
-        mm=MmRules(page_lists=InterruptsOff, slab=IrqOffSlub),
+        mm=MmRules(page_lists=InterruptsOff, reserves=alloc_harder, vmalloc_failure=allocated_of, slab=IrqOffSlub),
         kvfree=KvfreeRules(
             block_capacity=510,
             drain_ms=20,

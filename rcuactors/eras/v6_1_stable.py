@@ -18,8 +18,10 @@ from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import cache_and_queue_shrinker
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
 from ..mm.page.page_lists import TriedLock
+from ..mm.page.watermarks import alloc_reserves
 from ..mm.rules import MmRules
 from ..mm.slab.slub_locallock import LocalLockSlub
+from ..mm.vmalloc import failed_to_allocate
 from ..rcu.rules import RcuRules
 from .era import Era
 from .v5_11 import V5_11
@@ -31,10 +33,31 @@ V6_1_STABLE: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V5_11.rules,
-        kernel=KernelRules(irq_work_in_reader=True, one_cpu_allowed_is_bound=False),
+        kernel=KernelRules(
+            irq_work_in_reader=True,
+            one_cpu_allowed_is_bound=False,
+            debug_irqflags=True,
+            exit_notes_preempt_count=False,
+            exit_warns_of_irqs=True,
+            exit_takes_locks=True,
+            cancel_tells_lockdep=True,
+        ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
-        rcu=RcuRules(one_cpu_needs_no_grace_period=False),
-        mm=MmRules(page_lists=TriedLock, slab=LocalLockSlub),
+        rcu=RcuRules(
+            double_freed_cb="rcu: call_rcu()",
+            one_cpu_needs_no_grace_period=False,
+            deboosting_needs_irq_work=True,
+            deferral_ends_with_report=True,
+            stall_names_online_cpus=True,
+        ),
+        mm=MmRules(
+            page_lists=TriedLock,
+            reserves=alloc_reserves,
+            vmalloc_failure=failed_to_allocate,
+            slab=LocalLockSlub,
+            kasan_double_free="double-free",
+            cache_has_objects=" when called from",
+        ),
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,
             drain_ms=5000,

@@ -9,15 +9,12 @@ configuration, and judged there.
 from __future__ import annotations
 
 from .contexts import Contexts
-from .interrupts import Interrupts
-from .locking import Locking
-from .memory import Memory
+from .objects import Objects
 from .percpu import PerCpuVariables
-from .rcu import Rcu
-from .threads import Threads
+from .wait_queues import WaitQueues
 
 
-class Kernel(Threads, PerCpuVariables, Contexts, Locking, Interrupts, Rcu, Memory):
+class Kernel(Objects, PerCpuVariables, Contexts, WaitQueues):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise

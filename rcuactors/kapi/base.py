@@ -6,11 +6,14 @@ Each function asks anew which CPU that is: between two calls its thread may have
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
+from ..kernel.debugobjects import Member
 from ..kernel.thread import Thread
 from ..machine import Machine
+from ..mm.objects import KObject
 
 Action = Callable[[], Awaitable[None]]
 """A scenario's function that runs elsewhere: a handler, a work, a callback."""
@@ -25,11 +28,25 @@ def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
     return run_handler
 
 
+def site_of_function(action: Action) -> object:
+    """What tells the lockdep maps of two works, or timers, of one name apart: the code that each runs."""
+    return getattr(action, "__code__", action)
+
+
+def expect_kind(what: str, handle: object, kind: type, described: str) -> None:
+    """Raises BadInput in one line for a handle of another kind."""
+    if not isinstance(handle, kind):
+        raise BadInput(f"{what}({handle.__class__.__name__}): takes {described}")
+
+
 def not_negative(what: str, value: int) -> int:
     """The value. Raises BadInput unless it is a whole number, 0 or more."""
     if value.__class__ is not int or value < 0:
         raise BadInput(f"{what}({value!r}): needs a whole number, 0 or more")
     return value
+
+
+M = TypeVar("M", bound=Member)
 
 
 class KernelBase:
@@ -40,6 +57,18 @@ class KernelBase:
         self._system = machine.system
         self._conductor = machine.conductor
         self._locks = machine.system.locks
+
+    def _member(self, inside: KObject | None, member: M) -> M:
+        """Put it into the object, if there is one. Raises BadInput for anything else."""
+        if inside is not None:
+            self._expect_object(inside)
+            self._system.debug_objects.put_in(inside, member)
+        return member
+
+    @staticmethod
+    def _expect_object(inside: object) -> None:
+        if not isinstance(inside, KObject):
+            raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc() or kvmalloc() returned")
 
     @property
     def machine(self) -> Machine:

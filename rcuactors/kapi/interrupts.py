@@ -1,4 +1,4 @@
-"""Interrupts, irq_work, calls to other CPUs, tasklets, timers and works: ways to have code run elsewhere, or later."""
+"""Interrupts, irq_work, calls to other CPUs, tasklets and timers: ways to have code run elsewhere, or later."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from ..kernel.irq.irq_work import IrqWork
 from ..kernel.messages import HardIrq, Nmi
 from ..kernel.time.hrtimer import Hrtimer
 from ..kernel.time.timer import Timer
-from ..kernel.workqueue import DelayedWork, Work, Workqueue
-from .base import Action, KernelBase, handler_of, not_negative
+from ..mm.objects import KObject
+from .base import Action, KernelBase, expect_kind, handler_of, not_negative, site_of_function
 
 
 class Interrupts(KernelBase):
-    """How a scenario gets into interrupt context, and how it queues work."""
+    """How a scenario gets into interrupt context, now or when a timer expires.
+
+    `inside` makes what is initialised a member of an object from kmalloc() or vmalloc(). Freeing that while it is
+    active is reported, and so is everything that is done with it when the object is free.
+    """
 
     async def raise_irq(
         self, handler: Action, *, cpu: int | None = None, line: str = "irq", threadable: bool = False
@@ -36,9 +40,11 @@ class Interrupts(KernelBase):
         target.post_nmi(Nmi(sender=me.name, time_ns=me.clock, handler=handler_of(handler)))
         await me.current.spend(self._system.costs.ipi_ns)
 
-    def irq_work(self, function: Action, *, hard: bool = False, name: str = "") -> IrqWork:
+    def irq_work(
+        self, function: Action, *, hard: bool = False, name: str = "", inside: KObject | None = None
+    ) -> IrqWork:
         """init_irq_work(); `hard` is IRQ_WORK_HARD_IRQ: hardirq even on PREEMPT_RT."""
-        return IrqWork(name or function.__name__, handler_of(function), hard=hard)
+        return self._member(inside, IrqWork(name or function.__name__, handler_of(function), hard=hard))
 
     async def irq_work_queue(self, work: IrqWork) -> bool:
         """irq_work_queue(): run it on this CPU as soon as interrupts are on. False when it is pending already."""
@@ -57,12 +63,20 @@ class Interrupts(KernelBase):
         await self._system.cross_calls.smp_call_function_single(self._cpu, target, handler_of(function), wait=wait)
 
     async def tasklet_schedule(self, function: Action) -> None:
-        """Run a function once in softirq context on this CPU."""
-        await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(function))
+        """Run a function once in softirq context on this CPU; not a second time while it waits to be run."""
+        await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(function), tasklet=function)
 
     # -- timers --
 
-    def hrtimer(self, function: Action, *, hard: bool = False, soft: bool = False, name: str = "") -> Hrtimer:
+    def hrtimer(
+        self,
+        function: Action,
+        *,
+        hard: bool = False,
+        soft: bool = False,
+        name: str = "",
+        inside: KObject | None = None,
+    ) -> Hrtimer:
         """hrtimer_init(); the timer does not repeat.
 
         `hard` is HRTIMER_MODE_HARD: hardirq even on PREEMPT_RT. `soft` is HRTIMER_MODE_SOFT: softirq everywhere. Raises
@@ -75,15 +89,16 @@ class Interrupts(KernelBase):
             await function()
             return None
 
-        return Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft)
+        return self._member(inside, Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft))
 
     async def hrtimer_start(self, timer: Hrtimer, delay_ns: int) -> None:
         """hrtimer_start(HRTIMER_MODE_REL): only enqueues, legal under the scheduler's locks."""
         await self._system.hrtimers.hrtimer_start(self._cpu, timer, delay_ns)
 
-    def timer_setup(self, function: Action, *, name: str = "") -> Timer:
+    def timer_setup(self, function: Action, *, name: str = "", inside: KObject | None = None) -> Timer:
         """timer_setup(): a timer of the wheel, whose function runs in softirq context."""
-        return Timer(name or function.__name__, handler_of(function))
+        timer = Timer(name or function.__name__, handler_of(function), site=site_of_function(function))
+        return self._member(inside, timer)
 
     async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:
         """mod_timer(): have it expire in `delay_jiffies` or later, on this CPU. Whether it was pending."""
@@ -93,38 +108,22 @@ class Interrupts(KernelBase):
         """timer_delete(): whether it was pending. Its function may still be running elsewhere."""
         return await self._system.timers.timer_delete(self._cpu, timer)
 
-    # -- works --
+    async def timer_delete_sync(self, timer: Timer) -> bool:
+        """timer_delete_sync(), del_timer_sync(): not pending and not running afterwards. Whether it was pending."""
+        expect_kind("timer_delete_sync", timer, Timer, "a timer")
+        return await self._system.timers.timer_delete_sync(self._thread, timer)
 
-    @property
-    def system_wq(self) -> Workqueue:
-        """The workqueue of normal workers."""
-        return self._machine.workqueues.system_wq
+    async def try_to_del_timer_sync(self, timer: Timer) -> int:
+        """try_to_del_timer_sync(): 1 if it was pending, 0 if not, -1 while its function runs."""
+        expect_kind("try_to_del_timer_sync", timer, Timer, "a timer")
+        return await self._system.timers.try_to_del_timer_sync(self._cpu, timer)
 
-    @property
-    def system_highpri_wq(self) -> Workqueue:
-        """The workqueue of high-priority workers."""
-        return self._machine.workqueues.system_highpri_wq
+    async def hrtimer_cancel(self, timer: Hrtimer) -> bool:
+        """hrtimer_cancel(): not queued and not running afterwards. Whether it was queued."""
+        expect_kind("hrtimer_cancel", timer, Hrtimer, "an hrtimer")
+        return await self._system.hrtimers.hrtimer_cancel(self._thread, timer)
 
-    def work(self, function: Action, *, name: str = "") -> Work:
-        """INIT_WORK(): a work that runs the function on a worker."""
-        return Work(name or function.__name__, handler_of(function))
-
-    def delayed_work(self, function: Action, *, name: str = "") -> DelayedWork:
-        """INIT_DELAYED_WORK(): a work, and the timer that queues it."""
-        return self._machine.workqueues.new_delayed_work(name or function.__name__, handler_of(function))
-
-    async def queue_work(self, workqueue: Workqueue, work: Work) -> bool:
-        """queue_work(): takes the pool's lock and those of a wake-up. False when the work is pending already."""
-        return await self._machine.workqueues.queue_work(self._cpu, workqueue, work)
-
-    async def schedule_work(self, work: Work) -> bool:
-        """schedule_work(): queue_work() on system_wq."""
-        return await self.queue_work(self.system_wq, work)
-
-    async def queue_delayed_work(self, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
-        """queue_delayed_work(): queue it in `delay_jiffies` or later. False when it is pending already."""
-        return await self._machine.workqueues.queue_delayed_work(self._cpu, workqueue, dwork, delay_jiffies)
-
-    async def flush_work(self, work: Work) -> None:
-        """flush_work(): sleep until its last queueing has finished."""
-        await self._machine.workqueues.flush_work(self._thread, work)
+    async def hrtimer_try_to_cancel(self, timer: Hrtimer) -> int:
+        """hrtimer_try_to_cancel(): 1 if it was queued, 0 if it was not active, -1 while its function runs."""
+        expect_kind("hrtimer_try_to_cancel", timer, Hrtimer, "an hrtimer")
+        return await self._system.hrtimers.hrtimer_try_to_cancel(self._cpu, timer)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from sys import _getframe
+from types import FrameType
 from typing import Any, Final
 
-from ..context.trace import caller_site
+from ..context.memory import RETIRED
+from ..context.trace import Origin, caller_site, origin_of
 from ..context.violation import exception_for
+from ..errors import BadInput
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
+from ..mm import wrong_free
 from ..mm.gfp import GFP_KERNEL, Gfp
-from ..mm.objects import KObject
+from ..mm.objects import KObject, VmallocArea
 from ..mm.reclaim import Process
 from ..mm.slab.slab import SIZES
 from .base import KernelBase
@@ -18,67 +23,128 @@ _OFFSET: Final = 0x10
 """Of the member that is read through a pointer: that of seed 003's oops."""
 
 
+def checked(what: str, size: int, gfp: Gfp) -> None:
+    """Raises BadInput unless the size is a whole number and the flags are gfp flags."""
+    if size.__class__ is not int:
+        raise BadInput(f"{what}({size!r}): the size needs to be a whole number")
+    check_gfp(what, gfp)
+
+
+def check_gfp(what: str, gfp: Gfp) -> None:
+    """Raises BadInput unless the flags are gfp flags."""
+    if gfp.__class__ is not Gfp:
+        raise BadInput(
+            f"{what}: the flags need to be gfp flags, such as GFP_KERNEL or GFP_NOWAIT | GFP_NOWARN: {gfp!r}"
+        )
+
+
+def _only_order_0(what: str, order: int) -> None:
+    if order.__class__ is not int or order:
+        raise BadInput(f"{what}(order={order!r}): the model has single pages only, which are of order 0")
+
+
 class Memory(KernelBase):
     """Objects, areas, pages (include/linux/slab.h, include/linux/vmalloc.h, include/linux/gfp.h).
 
-    An allocation that fails returns None, as NULL is returned there. Freeing None does nothing.
+    An allocation that fails returns None, as NULL is returned there. Freeing None does nothing. Freeing what was not
+    allocated so (an area with kfree(), an object with vfree(), something else altogether) is reported as the kernel
+    would, and frees nothing.
     """
 
-    def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
-        """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
-        return self._machine.slab.kmalloc(self._thread, size, gfp)
+    _freed_from: Origin | None = None
 
     async def kfree(self, p: KObject | None) -> None:
         """Free at once."""
-        if p is not None:
+        if p is not None and self._freeable(p, _getframe(1), vmalloc=False):
             await self._machine.slab.kfree(self._thread, p)
 
     async def kfree_bulk(self, pointers: Sequence[KObject]) -> None:
-        """Free many objects from kmalloc() at once, in one pass. Raises TypeError for an area from vmalloc()."""
-        for p in pointers:
-            if p.is_vmalloc:
-                raise TypeError(f"kfree_bulk(): {p} is no object from kmalloc(); use vfree() or kvfree()")
-        await self._machine.slab.kfree_bulk(self._thread, pointers)
+        """Free many objects from kmalloc() at once, in one pass."""
+        caller = _getframe(1)
+        good = [p for p in pointers if self._freeable(p, caller, vmalloc=False)]
+        await self._machine.slab.kfree_bulk(self._thread, good)
 
-    def vmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
-        """Virtually contiguous memory of `size` bytes; may sleep. Raises BadInput for a size out of range."""
-        return self._machine.vmalloc.vmalloc(self._thread, size)
+    def vmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """Virtually contiguous memory of `size` bytes; may sleep. With `gfp`, __vmalloc().
+
+        Raises BadInput for a size out of range.
+        """
+        checked("vmalloc", size, gfp)
+        return self._machine.vmalloc.vmalloc(self._thread, size, gfp)
+
+    def vzalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
+        """vmalloc(), cleared."""
+        return self.vmalloc(size, GFP_KERNEL | Gfp.ZERO)
 
     async def vfree(self, p: KObject | None) -> None:
         """Free at once; may sleep, and defers itself in interrupts."""
-        if p is not None:
+        if p is not None and self._freeable(p, _getframe(1), vmalloc=True):
             await self._machine.vmalloc.vfree(self._thread, p)
 
     def kvmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
         """`size` bytes by kmalloc() if a page is enough, else by vmalloc(). Raises BadInput for a size out of range."""
-        return self.kmalloc(size) if size <= SIZES[-1] else self.vmalloc(size)
+        small = size <= SIZES[-1]
+        return self._machine.slab.kmalloc(self._thread, size) if small else self.vmalloc(size)
 
     async def kvfree(self, p: KObject | None) -> None:
         """Free at once, whichever it is."""
-        if p is not None:
+        if p is not None and self._freeable(p, _getframe(1), vmalloc=isinstance(p, VmallocArea)):
             await self._machine.kvfree.kvfree(self._thread, p)
 
-    def deref(self, p: KObject | None) -> KObject:
-        """Use a pointer.
+    def _freeable(self, p: object, caller: FrameType, *, vmalloc: bool) -> bool:
+        """A free of what may be freed so. What may not is reported, and stays."""
+        if not isinstance(p, KObject) or p.is_vmalloc != vmalloc:
+            (wrong_free.report_vfree if vmalloc else wrong_free.report_kfree)(self._cpu, p)
+            return False
+        if p.state:
+            if p.state == RETIRED and p.retired_from is not None:
+                self._machine.callbacks.freed_while_queued(self._cpu, p)
+            return True
+        origin = self._freed_from
+        if origin is None or origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
+            # One tuple for a loop's million frees.
+            origin = self._freed_from = origin_of(caller)
+        p.freed_from = origin
+        return True
 
-        A freed object is reported as a use-after-free. NULL is reported as the kernel would, and raises KernelBug.
+    def deref(self, p: KObject | None) -> KObject:
+        """Use a pointer that one has.
+
+        A reader that was opened by name (rcu_read_lock(), preempt_disable() ...) may use it again until its end, before
+        which nobody else must free it. A freed object is reported as a use-after-free. NULL is reported as the kernel
+        would, and raises KernelBug.
         """
         cpu = self._cpu
         if p is None:
             raise exception_for(cpu.judge.null_dereference(cpu, _OFFSET))
-        self._machine.oracle.dereferenced(None, p)
+        self._machine.book.used(cpu, p)
         return p
 
     # -- pages --
 
     async def get_free_page(self, gfp: Gfp = GFP_KERNEL) -> int | None:
-        """__get_free_page(): a page, by its frame number."""
-        return await self._machine.pages.get_free_page(self._thread, gfp)
+        """__get_free_page(): a page, by its frame number. One that is never freed is a leak."""
+        check_gfp("get_free_page()", gfp)
+        pfn = await self._machine.pages.get_free_page(self._thread, gfp)
+        if pfn is not None:
+            self._machine.oracle.page_allocated(pfn, caller_site())
+        return pfn
 
     async def free_page(self, pfn: int | None) -> None:
         """free_page(): give back a page, by its frame number."""
         if pfn is not None:
+            self._machine.oracle.page_freed(pfn)
             await self._machine.pages.free_page(self._thread, pfn)
+
+    async def alloc_pages(self, gfp: Gfp, order: int) -> int | None:
+        """alloc_pages(): a page, by its frame number. Raises BadInput for an order other than 0."""
+        _only_order_0("alloc_pages", order)
+        return await self.get_free_page(gfp)
+
+    async def free_pages(self, pfn: int | None, order: int) -> None:
+        """__free_pages(), free_pages(): give back what alloc_pages() gave. Raises BadInput as that."""
+        _only_order_0("free_pages", order)
+        await self.free_page(pfn)
 
     async def drain_local_pages(self) -> None:
         """Give this CPU's page list back to the zone."""
@@ -116,7 +182,7 @@ class Memory(KernelBase):
         """
         user = self._machine.pages.reclaim.user
         for got in range(pages):
-            pfn = await self.get_free_page()
+            pfn = await self._machine.pages.get_free_page(self._thread, GFP_KERNEL)
             if pfn is None:
                 return got
             user.file_pages.append(pfn)
@@ -130,7 +196,7 @@ class Memory(KernelBase):
         process = Process(name)
         self._machine.pages.reclaim.user.processes.append(process)
         for _ in range(pages):
-            pfn = await self.get_free_page()
+            pfn = await self._machine.pages.get_free_page(self._thread, GFP_KERNEL)
             if process.killed:
                 await self.free_page(pfn)
                 break

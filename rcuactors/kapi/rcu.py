@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from sys import _getframe
+from types import FrameType
+from typing import Any, TypeVar
 
+from ..context.memory import LIVE
+from ..context.trace import Origin, caller_site, origin_of
+from ..errors import BadInput
+from ..kernel.cpu import Cpu
 from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
+from ..rcu.data import RcuHead
 from ..rcu.rcu_barrier import rcu_barrier
 from ..rcu.synchronize_rcu import synchronize_rcu
 from .base import Action, KernelBase, handler_of
+
+Pointer = TypeVar("Pointer", bound=KObject | None)
 
 
 async def _nothing() -> None:
@@ -19,6 +28,8 @@ async def _nothing() -> None:
 
 class Rcu(KernelBase):
     """Read-side sections, grace periods, kvfree_rcu() (include/linux/rcupdate.h)."""
+
+    _retired_from: Origin | None = None
 
     def rcu_read_lock(self) -> None:
         """Enter a read-side section; nests, never waits."""
@@ -52,15 +63,83 @@ class Rcu(KernelBase):
         """Leave it."""
         await self._machine.readers.rcu_read_unlock_sched(self._cpu)
 
-    def rcu_dereference(self, p: KObject) -> KObject:
-        """Follow an RCU-protected pointer; lockdep wants rcu_read_lock() held.
+    # -- pointers --
 
-        The oracle notes who may hold the object, and reports the use of one that was freed.
+    def rcu_dereference(self, p: Pointer) -> Pointer:
+        """Take an RCU-protected pointer; lockdep wants rcu_read_lock() held, though any region is a reader.
+
+        The oracle notes that this reader may hold the object to its end, and reports the use of one that was freed.
+        NULL is None, and comes back.
         """
+        return self.rcu_dereference_check(p, False)
+
+    def rcu_dereference_check(self, p: Pointer, c: bool) -> Pointer:
+        """The same where `c` may stand for rcu_read_lock(): lockdep_is_held(), a reference that is held."""
+        readers, cpu = self._machine.readers, self._cpu
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_held(cpu), "rcu_dereference_check")
+        return self._dereferenced(cpu, p)
+
+    def rcu_dereference_bh(self, p: Pointer) -> Pointer:
+        """The same with bottom halves off, or interrupts, for readers by rcu_read_lock_bh()."""
+        return self.rcu_dereference_bh_check(p, False)
+
+    def rcu_dereference_bh_check(self, p: Pointer, c: bool) -> Pointer:
+        """The same where `c` may stand for that."""
+        readers, cpu = self._machine.readers, self._cpu
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_bh_held(cpu), "rcu_dereference_bh_check")
+        return self._dereferenced(cpu, p)
+
+    def rcu_dereference_sched(self, p: Pointer) -> Pointer:
+        """The same where nobody can preempt, for readers by rcu_read_lock_sched() or preempt_disable()."""
+        return self.rcu_dereference_sched_check(p, False)
+
+    def rcu_dereference_sched_check(self, p: Pointer, c: bool) -> Pointer:
+        """The same where `c` may stand for that."""
+        readers, cpu = self._machine.readers, self._cpu
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_sched_held(cpu), "rcu_dereference_sched_check")
+        return self._dereferenced(cpu, p)
+
+    def rcu_dereference_raw(self, p: Pointer) -> Pointer:
+        """The same without a question: for code that serves readers of all flavours."""
+        return self._dereferenced(self._cpu, p)
+
+    def rcu_dereference_protected(self, p: Pointer, c: bool) -> Pointer:
+        """For updaters: `c` says what keeps others from changing the pointer. It makes nobody a holder."""
         cpu = self._cpu
-        self._machine.readers.check_dereference(cpu)
-        self._machine.oracle.dereferenced(self._machine.readers.current_section(cpu), p)
+        self._machine.readers.check_dereference(cpu, c, "rcu_dereference_protected")
+        if p is not None:
+            self._machine.oracle.dereferenced(None, p)
         return p
+
+    def rcu_access_pointer(self, p: Pointer) -> Pointer:
+        """The pointer itself, which is compared and not followed; legal anywhere."""
+        return p
+
+    def _dereferenced(self, cpu: Cpu, p: Pointer) -> Pointer:
+        if p is not None:
+            self._machine.book.dereferenced(cpu, p, caller_site())
+        return p
+
+    def rcu_read_lock_held(self) -> bool:
+        """rcu_read_lock_held(): in such a section, as far as lockdep knows; always True while that is off."""
+        return not self._watching() or self._machine.readers.rcu_read_lock_held(self._cpu)
+
+    def rcu_read_lock_bh_held(self) -> bool:
+        """rcu_read_lock_bh_held(): bottom halves or interrupts off; as above."""
+        return not self._watching() or self._machine.readers.rcu_read_lock_bh_held(self._cpu)
+
+    def rcu_read_lock_sched_held(self) -> bool:
+        """rcu_read_lock_sched_held(): not preemptible; as above."""
+        return not self._watching() or self._machine.readers.rcu_read_lock_sched_held(self._cpu)
+
+    def rcu_read_lock_any_held(self) -> bool:
+        """rcu_read_lock_any_held(): in a section of any flavour, or not preemptible; as above."""
+        readers, cpu = self._machine.readers, self._cpu
+        return not self._watching() or readers.in_any_section(cpu) or not cpu.ctx.preemptible()
+
+    def _watching(self) -> bool:
+        """debug_lockdep_rcu_enabled()."""
+        return self._system.config.lockdep and self._cpu.judge.debug_locks
 
     def kvfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """Free memory from kmalloc() or vmalloc() after a grace period.
@@ -69,19 +148,59 @@ class Rcu(KernelBase):
         called from any context but NMI. Without it, the one-argument form, for objects that have no rcu_head: it may
         sleep. NULL is ignored. Raises TypeError for anything that is no object.
         """
+        return self._kvfree_rcu(p, rhf, _getframe(1))
+
+    def _kvfree_rcu(self, p: KObject | None, rhf: str | None, caller: FrameType) -> Coroutine[Any, Any, None]:
         if p is None:
             return _nothing()
         if not isinstance(p, KObject):
             raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
+        if p.members and rhf is not None and self._queued_by_call_rcu(p, rhf):
+            return _nothing()
+        if p.state == LIVE:
+            origin = self._retired_from
+            if origin is None or origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
+                # One tuple for a loop's million calls.
+                origin = self._retired_from = origin_of(caller)
+            p.retired_from = origin
         return self._machine.kvfree.kvfree_call_rcu(self._thread, p, head=rhf is not None)
+
+    def _queued_by_call_rcu(self, p: KObject, rhf: str) -> bool:
+        """The object's rcu_head waits for its callback: that is told. Whether debug objects drop the second queueing.
+
+        kvfree_call_rcu() shows them the object's address, call_rcu() the head's: the same where the head comes first.
+        """
+        head = getattr(p, rhf, None)
+        if not isinstance(head, RcuHead) or not head.queued:
+            return False
+        first = next(iter(getattr(p, "values", ())), "") == rhf
+        message = f"kvfree_call_rcu(): Double-freed call. rcu_head {p.address:016x}"
+        return self._machine.callbacks.queued_twice(self._cpu, head, message, seen=first)
 
     def kfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """The same by its older name."""
-        return self.kvfree_rcu(p, rhf)
+        return self._kvfree_rcu(p, rhf, _getframe(1))
 
-    async def call_rcu(self, function: Action, *, name: str = "") -> None:
-        """Have a function run in softirq context after a grace period."""
-        await self._machine.callbacks.call_rcu(self._cpu, handler_of(function), name or function.__name__)
+    async def call_rcu(
+        self, head: RcuHead | Action, function: Callable[..., Awaitable[None]] | None = None, *, name: str = ""
+    ) -> None:
+        """Have a function run in softirq context after a grace period.
+
+        call_rcu(function), or call_rcu(head, function) with an rcu_head: then the function is called with the object
+        that the head is in, if it is in one.
+        """
+        callbacks = self._machine.callbacks
+        if not isinstance(head, RcuHead):
+            await callbacks.call_rcu(self._cpu, handler_of(head), name or head.__name__)
+            return
+        if function is None:
+            raise BadInput("call_rcu(head, function): the function is missing")
+        called, inside = function, head.inside
+
+        async def _callback(_cpu: Cpu) -> None:
+            await (called() if inside is None else called(inside))
+
+        await callbacks.call_rcu(self._cpu, _callback, name or called.__name__, head)
 
     async def synchronize_rcu(self) -> None:
         """Sleep until a grace period has passed."""

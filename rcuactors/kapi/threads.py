@@ -12,7 +12,8 @@ from ..context.trace import caller_site
 from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
 from ..kernel.thread import Thread, ThreadState, Urgency
-from ..kernel.time.timeouts import burn, schedule_timeout, sleep_ns
+from ..kernel.time.timeouts import burn, msleep, sleep_ns
+from ..mm.objects import KObject
 from ..spelling import no_such
 from .base import KernelBase, not_negative
 
@@ -141,11 +142,16 @@ class Threads(KernelBase):
 
     def get_cpu(self) -> int:
         """get_cpu(): preemption off; the number of the CPU on which that is."""
-        return self._thread.preempt_disable(caller_site()).cpu_id
+        site = caller_site()
+        cpu = self._thread.preempt_disable(site)
+        self._machine.book.preempt_disabled(cpu, site)
+        return cpu.cpu_id
 
     async def put_cpu(self) -> None:
         """put_cpu(): preempt_enable()."""
-        await self._cpu.preempt_enable()
+        cpu = self._cpu
+        self._machine.book.preempt_enabled(cpu)
+        await cpu.preempt_enable()
 
     @asynccontextmanager
     async def open_nursery(self) -> AsyncIterator[Nursery]:
@@ -187,7 +193,7 @@ class Threads(KernelBase):
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""
         jiffies = -(-not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
-        await schedule_timeout(self._system, self._thread, jiffies + 1)
+        await msleep(self._system, self._thread, jiffies + 1)
 
     async def cond_resched(self) -> None:
         """Give way to a thread that waits for this CPU, if there is one.
@@ -205,9 +211,9 @@ class Threads(KernelBase):
 
     # -- completions --
 
-    def completion(self, name: str = "completion") -> Completion:
-        """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name."""
-        return self._system.new_completion(name)
+    def completion(self, name: str = "completion", *, inside: KObject | None = None) -> Completion:
+        """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name. `inside`: a member of an object."""
+        return self._member(inside, self._system.new_completion(name))
 
     async def complete(self, completion: Completion) -> None:
         """complete(): from any context but NMI."""

@@ -10,29 +10,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..context import preempt, splat
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 from ..marks import machinery
 
 if TYPE_CHECKING:
+    from ..context.context import Context
     from .cpu import Cpu
 
 
 @machinery
-def report(cpu: Cpu, title: str) -> None:
-    """One line, and the stack. Raises under panic_on_warn."""
-    text = "\n".join([title, *cpu.judge.stack(cpu, call_trace())])
+def report(cpu: Cpu, title: str, *more: str) -> None:
+    """A line, what else there is, and the stack. Raises under panic_on_warn."""
+    text = "\n".join([title, *more, *cpu.judge.stack(cpu, call_trace())])
     cpu.judge.report(cpu, ViolationKind.BAD_CONTEXT, title, text)
 
 
 @machinery
-def report_underflow(cpu: Cpu) -> None:
-    """preempt_count_sub() below zero: reported while lockdep is armed, which this ends; the count stays as it is."""
-    if cpu.judge.debug_locks:
-        cpu.system.lockdep.debug_locks_off()
-        cpu.judge.warn(
-            cpu, ViolationKind.BAD_CONTEXT, "DEBUG_LOCKS_WARN_ON(val > preempt_count())", "preempt_count_sub"
-        )
+def report_underflow(cpu: Cpu, amount: int = preempt.PREEMPT_OFFSET) -> None:
+    """preempt_count_sub() below zero: reported while lockdep is armed, which this ends; the count stays as it is.
+
+    So it is in a kernel with DEBUG_PREEMPT. Of the others we report it as well, unless it is the preempt_enable() whose
+    count schedule() has wiped out: that this was wrong has been said by then.
+    """
+    ctx = cpu.ctx
+    if ctx.preempt_forgotten and not cpu.system.config.DEBUG_PREEMPT:
+        ctx.preempt_forgotten = max(ctx.preempt_forgotten - amount, 0)
+        return
+    cpu.system.lockdep.debug_locks_warn_on(cpu, "val > preempt_count()", "preempt_count_sub")
+
+
+@machinery
+def check_bogus_irq_restore(cpu: Cpu) -> None:
+    """raw_check_bogus_irq_restore(): local_irq_restore() belongs where interrupts are off.
+
+    Something between it and its local_irq_save() has enabled them (kernel/locking/irqflag-debug.c).
+    """
+    if cpu.system.config.DEBUG_IRQFLAGS and cpu.system.rules.debug_irqflags:
+        message = "raw_local_irq_restore() called with IRQs enabled"
+        cpu.judge.warn_once(cpu, ViolationKind.BAD_CONTEXT, message, "warn_bogus_irq_restore")
+
+
+def _was_told(ctx: Context) -> bool:
+    """The count is gone because schedule() has wiped it out, and has said so."""
+    return ctx.preempt_forgotten > 0 and ctx.preempt_count <= preempt.PREEMPT_OFFSET
 
 
 def check_interrupts_off(cpu: Cpu, line: str) -> None:
@@ -45,9 +67,10 @@ def check_interrupts_off(cpu: Cpu, line: str) -> None:
 
 def check_softirq(cpu: Cpu, number: int, name: str, entered_with: int) -> None:
     """A softirq's handler has returned."""
-    count = cpu.ctx.preempt_count
+    count, told = cpu.ctx.preempt_count, _was_told(cpu.ctx)
     if count != entered_with:
-        cpu.ctx.preempt_count = entered_with
+        cpu.ctx.preempt_count, cpu.ctx.irqs_forgotten = entered_with, 0
+    if count != entered_with and not told:
         report(
             cpu,
             f"huh, entered softirq {number} {name} with preempt_count {entered_with:08x}, exited with {count:08x}?",
@@ -56,9 +79,10 @@ def check_softirq(cpu: Cpu, number: int, name: str, entered_with: int) -> None:
 
 def check_timer(cpu: Cpu, name: str, entered_with: int) -> None:
     """A timer's function has returned."""
-    count = cpu.ctx.preempt_count
+    count, told = cpu.ctx.preempt_count, _was_told(cpu.ctx)
     if count != entered_with:
         cpu.ctx.preempt_count = entered_with
+    if count != entered_with and not told:
         message = f"timer: {name} preempt leak: {entered_with:08x} -> {count:08x}"
         cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "call_timer_fn")
 
@@ -66,24 +90,17 @@ def check_timer(cpu: Cpu, name: str, entered_with: int) -> None:
 def check_work(cpu: Cpu, name: str) -> None:
     """A work's function has returned.
 
+    What it has left behind is told again after every later work of this worker, until somebody takes it away.
     lockdep_depth() is 0 once lockdep is off: it does not hear any more that what it noted before is let go.
     """
     ctx = cpu.ctx
     if ctx.preempt_count or (cpu.system.lockdep.on and ctx.held):
         where = f"{ctx.comm}/0x{ctx.preempt_count:08x}/{ctx.pid}"
-        report(cpu, f"BUG: workqueue leaked lock or atomic: {where} last function: {name}")
-
-
-def do_exit(cpu: Cpu) -> None:
-    """do_exit(): the running thread ends here."""
-    ctx = cpu.ctx
-    note = f"note: {ctx.comm}[{ctx.pid}] exited with"
+        title = f"BUG: workqueue leaked lock or atomic: {where}"
+        report(cpu, title, f"     last function: {name}", *splat.show_held_locks(cpu.judge.scene(cpu)))
+    # The cond_resched() that follows may sleep, and the pool's raw_spin_lock_irq() leaves interrupts on.
+    cpu.judge.might_sleep(cpu)
     if ctx.irqs_disabled:
-        report(cpu, f"{note} irqs disabled")
+        if ctx.held:
+            cpu.system.lockdep.hardirqs_on(cpu)
         ctx.irqs_disabled = False
-    if ctx.preempt_count:
-        report(cpu, f"{note} preempt_count {ctx.preempt_count}")
-        ctx.preempt_count = 0
-    cpu.system.lockdep.check_no_locks_held(cpu)
-    for hook in cpu.hooks.on_exit:
-        hook(cpu)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context.locks import Lock
+from ..context.memory import Memory
 from .thread import ThreadState
 
 if TYPE_CHECKING:
@@ -33,30 +34,37 @@ class Completion:
     lock: Lock
     done: int = 0
     waiters: deque[Thread] = attrs.field(factory=deque)
+    inside: Memory | None = None
 
 
 async def wait_for_completion(system: System, thread: Thread, completion: Completion) -> None:
-    """wait_for_completion(): might sleep, and says so."""
+    """wait_for_completion(): might sleep, and says so.
+
+    Its queue is locked by raw_spin_lock_irq(), so that interrupts are on afterwards, whatever they were.
+    """
     thread.cpu.judge.might_sleep(thread.cpu)
-    cpu, flags = thread.local_irq_save()
+    system.debug_objects.used(thread.cpu, completion)
+    cpu, _ = thread.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     while not completion.done:
         completion.waiters.append(thread)
         thread.prepare_to_sleep()
         await system.locks.raw_spin_unlock(cpu, completion.lock)
-        await cpu.local_irq_restore(flags)
+        await cpu.local_irq_enable()
         if thread.state is ThreadState.SLEEPING:
             await thread.sleep(completion.name)
-        cpu, flags = thread.local_irq_save()
+        cpu, _ = thread.local_irq_save()
+        system.debug_objects.used(cpu, completion)
         await system.locks.raw_spin_lock(cpu, completion.lock)
     if completion.done != FOR_ALL:
         completion.done -= 1
     await system.locks.raw_spin_unlock(cpu, completion.lock)
-    await cpu.local_irq_restore(flags)
+    await cpu.local_irq_enable()
 
 
 async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete(): wake one waiter, under the queue's lock."""
+    system.debug_objects.used(cpu, completion)
     flags = cpu.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     if completion.done != FOR_ALL:
@@ -69,6 +77,7 @@ async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
 
 async def complete_all(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete_all(): wake every waiter, and let every later one through."""
+    system.debug_objects.used(cpu, completion)
     flags = cpu.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     completion.done = FOR_ALL

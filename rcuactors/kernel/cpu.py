@@ -129,6 +129,7 @@ class Cpu(SchedulingCpu):
     async def hardirq(self, message: HardIrq) -> None:
         """Serve one hardware interrupt on the stack of the current thread."""
         ctx, costs = self.ctx, self.system.costs
+        count = ctx.preempt_count
         outer = ctx.hardirq_threadable, ctx.irq_config
         threaded = message.threadable and self.system.config.PREEMPT_RT
         ctx.hardirq_threadable, ctx.irq_config = message.threadable and not threaded, False
@@ -148,8 +149,12 @@ class Cpu(SchedulingCpu):
             if message.entry == DEVICE_ENTRY:
                 balance.check_interrupts_off(self, message.line)
         self.clock += costs.irq_exit_ns
-        ctx.preempt_count -= preempt.HARDIRQ_OFFSET
+        self._leave_hardirq(count)
+        # Who has enabled them in there is told of that by whoever called it.
+        ctx.irqs_disabled = True
         ctx.hardirq_threadable, ctx.irq_config = outer
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
         if self.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
             await self.system.softirqs.irq_exit(self)
         if ctx.held and not preempt.in_hardirq(ctx.preempt_count):
@@ -158,6 +163,17 @@ class Cpu(SchedulingCpu):
         if self.told_interrupts.on:
             self._tell_interrupt_left(began, nested=False)
         ctx.irqs_disabled = False
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
+
+    def _leave_hardirq(self, entered_with: int) -> None:
+        """preempt_count_sub(HARDIRQ_OFFSET), which a handler may have taken off already."""
+        ctx = self.ctx
+        if ctx.preempt_count & preempt.HARDIRQ_MASK:
+            ctx.preempt_count -= preempt.HARDIRQ_OFFSET
+        else:
+            balance.report_underflow(self, preempt.HARDIRQ_OFFSET)
+            ctx.preempt_count, ctx.irqs_forgotten = entered_with if self.idle else 0, 0
 
     def _tell_interrupt_entered(self, *, nested: bool) -> None:
         self.since.irqs_off(self, nested=nested)
@@ -182,10 +198,13 @@ class Cpu(SchedulingCpu):
         ctx.preempt_count += preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
         self.clock += self.system.costs.irq_entry_ns
         await message.handler(self)
-        ctx.preempt_count -= preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
+        if ctx.preempt_count & preempt.NMI_MASK:
+            ctx.preempt_count -= preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
         if self.told_interrupts.on:
             self._tell_interrupt_left(began, nested=irqs)
         ctx.irqs_disabled = irqs
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
 
     def local_irq_save(self, site: str = "") -> bool:
         """local_irq_save(): returns what to give to `local_irq_restore`."""
@@ -201,12 +220,23 @@ class Cpu(SchedulingCpu):
     async def local_irq_restore(self, flags: bool) -> None:
         """local_irq_restore(): as they were; what waited is served now."""
         ctx = self.ctx
-        if not flags and ctx.irqs_disabled and (ctx.held or ctx.preempt_count >= preempt.HARDIRQ_OFFSET):
+        if not ctx.irqs_disabled:
+            balance.check_bogus_irq_restore(self)
+        elif not flags and (ctx.held or ctx.preempt_count >= preempt.HARDIRQ_OFFSET):
             self.system.lockdep.hardirqs_on(self)
         if self.told_irqs.on and ctx.irqs_disabled:
             self.since.irqs_on(self, nested=flags)
         ctx.irqs_disabled = flags
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
         if not flags and (self.attention or self.clock >= self.conductor.horizon):
+            await self.point()
+
+    async def local_irq_enable(self) -> None:
+        """local_irq_enable(): on, whatever they were."""
+        if self.ctx.irqs_disabled:
+            await self.local_irq_restore(False)
+        elif self.attention or self.clock >= self.conductor.horizon:
             await self.point()
 
     def preempt_disable(self, site: str = "") -> None:
@@ -224,6 +254,8 @@ class Cpu(SchedulingCpu):
         ctx.preempt_count -= self.system.locks.preempt_offset
         if self.told_preemption.on and self.system.locks.preempt_offset and not ctx.preempt_count:
             self.since.preemption_on(self)
+        if ctx.reader is not None:
+            self.hooks.may_end_reader(self)
 
     async def preempt_enable(self) -> None:
         """preempt_enable(): lower the count; a thread that waited for it takes over now."""

@@ -40,6 +40,10 @@ def _nothing_needed(_cpu: Cpu) -> bool:
     return False
 
 
+def _nobody_reads(_cpu: Cpu) -> None:
+    """A machine without RCU."""
+
+
 @attrs.define(eq=False)
 class CpuHooks:
     """Shared by all CPUs of a machine."""
@@ -62,9 +66,15 @@ class CpuHooks:
     """An idle CPU needs the next tick all the same (rcu_needs_cpu())."""
     on_message: dict[type[Message], Callable[[Cpu, Message], None]] = attrs.field(factory=dict)
     """Messages of higher floors to a CPU: noted when interrupts are on, acted on at the next tick or switch."""
+    may_end_reader: Callable[[Cpu], None] = _nobody_reads
+    """Preemption, bottom halves or interrupts are on again, or a handler has ended, while `Context.reader` is open."""
     softirqs: dict[int, Callable[[Cpu], Awaitable[None]]] = attrs.field(factory=dict)
     """The handler of each softirq vector, in the order in which they are served."""
 
     def keep_tick_if(self, needed: Callable[[Cpu], bool]) -> None:
         """What says whether an idle CPU keeps its tick."""
         self.keeps_tick = needed
+
+    def readers_end_by(self, look: Callable[[Cpu], None]) -> None:
+        """What looks whether a reader has ended."""
+        self.may_end_reader = look

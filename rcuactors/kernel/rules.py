@@ -16,3 +16,16 @@ class KernelRules:
     """DEBUG_PREEMPT lets whoever has one CPU allowed ask which it is (nr_cpus_allowed == 1); later kernels ask for a
     thread that is bound, whose CPUs nobody can change (is_percpu_thread(), lib/smp_processor_id.c since commit
     570a752b7a9b)."""
+    debug_irqflags: bool = False
+    """local_irq_restore() looks whether interrupts are off, in a kernel with DEBUG_IRQFLAGS (commit 997acaf6b4b5)."""
+    exit_notes_preempt_count: bool = True
+    """do_exit() prints a preempt_count that is not 0, and forgets it; later kernels do so for tasks that die of an oops
+    only, and do_task_dead() finds it (commit 0e25498f8cd4, make_task_dead())."""
+    exit_warns_of_irqs: bool = False
+    """do_exit() begins with WARN_ON(irqs_disabled()) (commit 001c28e57187, in 6.1-stable since March 2023)."""
+    exit_takes_locks: bool = False
+    """do_exit() begins with &sighand->siglock (synchronize_group_exit()), and perf_event_exit_task() takes a mutex: as
+    6.1.192 was seen to do. For older kernels nobody has looked at the mutex."""
+    cancel_tells_lockdep: bool = False
+    """cancel_work_sync() and its kin take the work's lockdep map as flush_work() does; before, __flush_work() left it
+    out for them (commit c0feea594e05, v6.0)."""

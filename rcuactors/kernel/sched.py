@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
+from ..context import preempt
 from ..context.processor import Processor
 from ..engine.decision import Alternatives, DecisionKind
 from ..engine.probe import Access, Group
@@ -86,17 +87,38 @@ class SchedulingCpu(Processor):
 
     @machinery
     def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
-        """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch()."""
+        """What __schedule() looks at first: schedule_debug(), then rcu_note_context_switch().
+
+        A preempt_count that should not be there is gone afterwards (preempt_count_set(PREEMPT_DISABLED)), so that the
+        preempt_enable() that belongs to it is one too many.
+        """
         if leaving.ctx.preempt_count and not self._whole.in_idle_loop:
             complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
             if complaint is not None:
                 raise complaint
+            self.forget_preempt_count(leaving)
         call_hooks(self.conductor, self.hooks.on_switch, self._whole, leaving, preempted)
+
+    def forget_preempt_count(self, leaving: Thread) -> None:
+        """schedule_debug(): preempt_count_set(PREEMPT_DISABLED), of which schedule() takes away its own part.
+
+        The idle thread's is never 0: its loop calls __schedule() with the one that it has.
+        """
+        ctx = leaving.ctx
+        left = self.system.locks.preempt_offset if leaving is self.idle_thread else 0
+        count, ctx.preempt_count = ctx.preempt_count, left
+        if self._whole.told_preemption.on and not left:
+            self._whole.since.preemption_on(self._whole)
+        ctx.preempt_forgotten, ctx.irqs_forgotten = count, count & preempt.INTERRUPT_MASK
+        if count & preempt.SOFTIRQ_MASK:
+            self.system.lockdep.check_softirq_flags(self._whole, enabled=False)
 
     async def schedule(self, *, preempt: bool = False, rtlock: bool = False) -> None:
         """schedule(): give up the CPU: by itself (to sleep, to yield), or because a more urgent thread waits."""
         leaving = self.current
         self.note_switch(leaving, preempted=preempt or rtlock)
+        if leaving.ctx.irqs_disabled:
+            self._finish_lock_switch(leaving)
         self.need_resched = False
         # A preempted thread stays on the queue even if it was about to sleep.
         if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
@@ -111,6 +133,18 @@ class SchedulingCpu(Processor):
         self.clock += self.system.costs.context_switch_ns
         self._take_over(following, preempted=preempt or rtlock)
         await self.conductor.switch_strand(self, following.strand)
+
+    def _finish_lock_switch(self, leaving: Thread) -> None:
+        """finish_lock_switch(): whoever calls schedule() with interrupts off comes back with them on.
+
+        That is raw_spin_rq_unlock_irq() (kernel/sched/core.c). Nobody complains; lockdep sees what is held then.
+        """
+        cpu = self._whole
+        if leaving.ctx.held:
+            self.system.lockdep.hardirqs_on(cpu)
+        if cpu.told_irqs.on:
+            cpu.since.irqs_on(cpu, nested=False)
+        leaving.ctx.irqs_disabled = False
 
     def _pick_next_task(self) -> Thread:
         """pick_next_task(): the most urgent, else the idle thread.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..context.trace import call_trace, caller_site
-from ..context.violation import ViolationKind
+from ..context.violation import ORACLE, ViolationKind
 from ..marks import machinery
 
 if TYPE_CHECKING:
@@ -52,4 +52,4 @@ def report_foreign_state(cpu: Cpu, name: str, owner: int) -> None:
     ctx, judge = cpu.ctx, cpu.judge
     title = f"BUG: per-CPU state of CPU {owner} used on CPU {cpu.cpu_id}: {name} by {ctx.comm}/{ctx.pid}"
     lines = [title, "its pointer was got before the thread moved", *judge.stack(cpu, call_trace())]
-    judge.report(cpu, ViolationKind.FOREIGN_CPU_STATE, title, "\n".join(lines))
+    judge.report(cpu, ViolationKind.FOREIGN_CPU_STATE, title, "\n".join(lines), ORACLE)

@@ -24,11 +24,13 @@ from ..engine.conductor import Conductor
 from ..engine.device import Device
 from ..engine.events import Event, EventStream
 from ..errors import BadInput
-from .balance import do_exit
 from .completion import Completion
 from .costs import CostModel
 from .cpu import Cpu
+from .debugobjects import DebugObjects
+from .exit import do_exit
 from .hooks import CpuHooks, call_hooks
+from .hung_task import Watchdogs
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
@@ -101,6 +103,7 @@ class System:
         self.lock_factory = LockFactory()
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
+        self.debug_objects = DebugObjects(config)
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
@@ -119,6 +122,7 @@ class System:
         self.hrtimers = Hrtimers(self)
         self.timers = Timers(self)
         self.ticks = Ticks(self)
+        self.watchdogs = Watchdogs(self)
         self._connect_timers()
 
     def _connect_timers(self) -> None:
@@ -249,7 +253,7 @@ class System:
 
         async def kthread() -> None:
             await body()
-            do_exit(thread.cpu)
+            await do_exit(thread)
 
         self.nursery.start_soon(strand, kthread, thread)
         return thread

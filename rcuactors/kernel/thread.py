@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import attrs
@@ -78,12 +80,20 @@ class Thread(Sleeper):
     """Virtual time at which another of its urgency was last taken, though it came first in its run queue; 0: none."""
     affine_waiters: list[Thread] = attrs.field(factory=list)
     """Who waits in set_cpus_allowed_ptr() until it has left a CPU that it must not run on any more."""
+    interruptible: bool = False
+    """Its sleep is TASK_INTERRUPTIBLE: nobody calls that hung, however long it is."""
+    switched_out: bool = False
+    """It has called schedule() to sleep, and has not come back."""
+    in_work: str = ""
+    """A worker's, while it runs a work: the workqueue and the function, as print_worker_info() has them."""
     spins: bool = False
     """It waits for `blocked_on` on its CPU."""
     spun_on_by: list[Thread] = attrs.field(factory=list)
     """Threads that spin because this one owns a mutex and runs (mutex_spin_on_owner())."""
     rcu_blocked: bool = False
-    """Preempted or scheduled out inside an RCU reader: the grace-period machine waits for it by name."""
+    """rcu_read_unlock_special.b.blocked: switched out inside an RCU reader, and waited for by name."""
+    rcu_need_qs: bool = False
+    """rcu_read_unlock_special.b.need_qs: the end of its reader is a quiescent state that a grace period lacks."""
 
     # -- points, where it may be moved -------------------------------------------------------------------------------
 
@@ -122,17 +132,30 @@ class Thread(Sleeper):
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
 
+    @contextmanager
+    def interruptibly(self) -> Iterator[None]:
+        """What it sleeps in is TASK_INTERRUPTIBLE; no signal comes."""
+        self.interruptible = True
+        yield
+        self.interruptible = False
+
+    def set_running(self) -> None:
+        """__set_current_state(TASK_RUNNING): it goes on, and does not sleep after all."""
+        self.state = ThreadState.RUNNABLE
+
     @machinery
     async def sleep(self, reason: str, *, rtlock: bool = False) -> None:
         """Sleep until somebody wakes it; as schedule_rtlock() does, if `rtlock`. It wakes where it was put."""
         if self.state is not ThreadState.SLEEPING:
             self.prepare_to_sleep()
         self.waiting_for = reason
+        self.switched_out = True
         cpu = self.cpu
         if self is cpu.idle_thread:
             await cpu.sleep_in_idle(reason, rtlock=rtlock)
         else:
             await cpu.schedule(rtlock=rtlock)
+        self.switched_out = False
         self.waiting_for = ""
 
     # -- pinning -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..context.locks import LockKind
+from ..context.memory import LIVE, RETIRED
 from ..errors import BadInput
 from ..kernel.percpu import PerCpu
 from ..kernel.workqueue import Work, Workqueues
@@ -18,8 +19,9 @@ from ..mm.objects import KObject
 from ..mm.page.page_alloc import PageAllocator
 from ..mm.slab.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
-from ..rcu.callbacks import Callbacks, SchedulerActive
-from ..rcu.oracle import LIVE, Oracle
+from ..rcu.callbacks import Callbacks, SchedulerActive, rcu_leak_callback
+from ..rcu.data import RcuHead
+from ..rcu.oracle import Oracle
 from ..rcu.rcu_work import RcuWork, RcuWorks
 from ..rcu.synchronize_rcu import synchronize_rcu
 from . import invariants
@@ -146,6 +148,10 @@ class KvfreeRcu:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
         return [krcp for _, krcp in self._krcs.touched()]
 
+    def possible_krcs(self) -> list[Krc]:
+        """The state of every possible CPU, in order, for who does something to each; those missing are made."""
+        return [krcp for _, krcp in self._krcs.possible()]
+
     def _new_krc(self, cpu_id: int) -> Krc:
         drain, monitor = self.drain, self.monitor
 
@@ -238,6 +244,8 @@ class KvfreeRcu:
             self.probes.call_left(thread, item, head)
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:
+        if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):
+            return
         if not await self._queue(thread, item, head=head):
             await self._free_in_line(thread, item)
 
@@ -251,6 +259,14 @@ class KvfreeRcu:
         cpu.clock += self._append_ns - lock_ns
         since.lock_let_go(cpu, krcp.lock, cpu.current)
         since.irqs_on(cpu, nested=cpu.ctx.irqs_disabled)
+
+    def _debug_rcu_head_queue(self, cpu: Cpu, item: KObject) -> bool:
+        """debug_rcu_head_queue(): with DEBUG_OBJECTS_RCU_HEAD an object that is queued is not queued again."""
+        if item.state != RETIRED or not self.system.config.DEBUG_OBJECTS_RCU_HEAD:
+            return False
+        head = RcuHead(rcu_leak_callback, "rcu_head", inside=item)
+        message = f"kvfree_call_rcu(): Double-freed call. rcu_head {item.address:016x}"
+        return self.callbacks.queued_twice(cpu, head, message)
 
     def _trace_call(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
         where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"

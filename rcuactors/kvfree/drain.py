@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
+from ..context.locks import RECURSIVE_READ
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
 from . import invariants
 from .figures import DrainStatistics
@@ -55,6 +56,18 @@ class Drain:
                 await cpu.current.cond_resched()
         await self._free_list(cpu, head)
 
+    def _enter_callback(self, cpu: Cpu) -> None:
+        """rcu_lock_acquire(&rcu_callback_map)."""
+        kvfree = self._kvfree
+        if kvfree.system.lockdep.on:
+            held = kvfree.callbacks.callback_map
+            kvfree.system.lockdep.acquire(cpu, held, read=RECURSIVE_READ, site="kfree_rcu_work")
+
+    def _leave_callback(self, cpu: Cpu) -> None:
+        kvfree = self._kvfree
+        if kvfree.system.lockdep.on:
+            kvfree.system.lockdep.release(cpu, kvfree.callbacks.callback_map)
+
     async def _free_block(self, cpu: Cpu, krcp: Krc, block: Block, channel: int) -> None:
         kvfree, system, records = self._kvfree, self._kvfree.system, block.records
         figures = kvfree.figures
@@ -64,14 +77,18 @@ class Drain:
                 bulk = PAGE_OFFSET + block.page * PAGE_SIZE
                 text = f"{kvfree.callbacks.flavour} bulk=0x{bulk:016x} nr_records={len(records)}"
                 system.emit(cpu, "rcu_invoke_kfree_bulk_callback", text)
+            self._enter_callback(cpu)
             await kvfree.slab.kfree_bulk(cpu.current, records)
+            self._leave_callback(cpu)
         else:
+            self._enter_callback(cpu)
             for item in records:
                 if system.events.on:
                     system.emit(
                         cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address:x} func=0"
                     )
                 await kvfree.vmalloc.vfree(cpu.current, item)
+            self._leave_callback(cpu)
             figures.vmalloc_freed += len(records)
         figures.latencies.add_sorted(cpu.clock, records, _retired_ns)
         await self._recycle(cpu, krcp, block.page)
@@ -99,7 +116,9 @@ class Drain:
                 system.emit(
                     cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address + 16:x} func=16"
                 )
+            self._enter_callback(cpu)
             await kvfree.kvfree(cpu.current, item)
+            self._leave_callback(cpu)
             kvfree.figures.list_freed += 1
             kvfree.figures.latencies.add(cpu.clock - item.retired_ns)
             await cpu.current.cond_resched()

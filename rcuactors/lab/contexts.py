@@ -133,7 +133,7 @@ def _all() -> tuple[Context, ...]:
         Context("hardirq_hrtimer", "an hrtimer of mode HARD", e.hardirq_hrtimer, _HARDIRQ),
         Context("hardirq_smpcall", "smp_call_function_single() to another CPU", e.hardirq_smpcall, _HARDIRQ),
         Context("hardirq", "a device's interrupt handler that PREEMPT_RT does not thread", e.hardirq, _HARDIRQ),
-        Context("hardirq_threadable", "one that PREEMPT_RT threads", e.hardirq_threadable, _HARDIRQ, _NOTHING_OFF),
+        Context("hardirq_threadable", "one that PREEMPT_RT threads", e.hardirq_threadable, _HARDIRQ, _BH_OFF_RT),
         Context("hardirq_remote", "a device's interrupt handler, on another CPU", e.hardirq_remote, _HARDIRQ),
         Context("rcu_callback", "a callback of call_rcu()", e.rcu_callback, _SOFTIRQ, _SOFTIRQ_RT),
         Context("workqueue", "a work on system_wq", e.workqueue, _NOTHING_OFF),

@@ -46,7 +46,7 @@ _REFILL_CONTENDED: Final = 120
 _DWELL_NS: Final = 10_000
 """By then the contender has used up what its CPU's list held."""
 _PHASE_NS: Final = 350
-_LOCK_FUNCTIONS: Final = frozenset({"raw_spin_lock", "spin_lock", "mutex_lock"})
+_LOCK_FUNCTIONS: Final = frozenset({"raw_spin_lock", "spin_lock", "rt_spin_lock", "mutex_lock"})
 
 
 @attrs.frozen(kw_only=True)

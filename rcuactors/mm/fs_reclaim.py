@@ -9,7 +9,7 @@ begins, which is why GFP_KERNEL in an interrupt is an "inconsistent lock state" 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ..context.locks import MapSpec
@@ -19,6 +19,7 @@ from .gfp import Gfp, may_block
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
 
 FS_RECLAIM_MAP: Final = MapSpec("fs_reclaim", WaitType.INV, check=True)
 
@@ -31,12 +32,12 @@ def may_reclaim_into_fs(gfp: Gfp) -> bool:
 
 
 class FsReclaim:
-    """The map, and might_alloc(). `reclaimers` are the pids of threads with PF_MEMALLOC."""
+    """The map, and might_alloc(). `is_reclaimer` says of a thread whether it has PF_MEMALLOC."""
 
-    def __init__(self, system: System, reclaimers: Container[int]) -> None:
+    def __init__(self, system: System, is_reclaimer: Callable[[Thread], bool]) -> None:
         self._lockdep = system.lockdep
         self._map = system.lock_factory.make_map(FS_RECLAIM_MAP)
-        self._reclaimers = reclaimers
+        self._is_reclaimer = is_reclaimer
         self._booted = False
 
     def kernel_init_freeable(self, cpu: Cpu) -> None:
@@ -61,7 +62,7 @@ class FsReclaim:
         if not (ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting) or not may_block(gfp):
             # Nothing is held and nothing is off: boot has been here before, and sleeping is allowed.
             return
-        if self._booted and may_reclaim_into_fs(gfp) and cpu.current.pid not in self._reclaimers:
+        if self._booted and may_reclaim_into_fs(gfp) and not self._is_reclaimer(cpu.current):
             self.fs_reclaim_acquire(cpu, "might_alloc")
             self.fs_reclaim_release(cpu)
         cpu.judge.might_sleep(cpu)

@@ -31,24 +31,54 @@ class Gfp(enum.IntFlag):
 GFP_KERNEL: Final = Gfp.DIRECT_RECLAIM | Gfp.KSWAPD_RECLAIM | Gfp.IO | Gfp.FS
 GFP_NOWAIT: Final = Gfp.KSWAPD_RECLAIM
 GFP_ATOMIC: Final = Gfp.HIGH | Gfp.ATOMIC | Gfp.KSWAPD_RECLAIM
+GFP_NOIO: Final = Gfp.DIRECT_RECLAIM | Gfp.KSWAPD_RECLAIM
+GFP_NOFS: Final = GFP_NOIO | Gfp.IO
 GFP_NOWARN: Final = Gfp.NOWARN
 RECLAIM: Final = Gfp.DIRECT_RECLAIM | Gfp.KSWAPD_RECLAIM
 """__GFP_RECLAIM."""
 
-_COMPOUND: Final = ((GFP_KERNEL, "GFP_KERNEL"), (GFP_ATOMIC, "GFP_ATOMIC"), (GFP_NOWAIT, "GFP_NOWAIT"))
+_NAMES: Final = (
+    (GFP_KERNEL, "GFP_KERNEL"),
+    (GFP_NOFS, "GFP_NOFS"),
+    (GFP_ATOMIC, "GFP_ATOMIC"),
+    (GFP_NOIO, "GFP_NOIO"),
+    (GFP_NOWAIT, "GFP_NOWAIT"),
+    *(
+        (flag, f"__GFP_{flag.name}")
+        for flag in (
+            Gfp.HIGH,
+            Gfp.ATOMIC,
+            Gfp.IO,
+            Gfp.FS,
+            Gfp.NOWARN,
+            Gfp.RETRY_MAYFAIL,
+            Gfp.NORETRY,
+            Gfp.ZERO,
+            Gfp.NOMEMALLOC,
+            Gfp.MEMALLOC,
+            Gfp.DIRECT_RECLAIM,
+            Gfp.KSWAPD_RECLAIM,
+            Gfp.NO_LOCKS,
+        )
+    ),
+)
+"""__def_gfpflag_names (include/trace/events/mmflags.h), in its order: each takes its bits away from what follows."""
+
+
+def gfp_names(gfp: Gfp) -> str:
+    """%pGg: the flags as reports have them (format_flags() of lib/vsprintf.c); nothing for none."""
+    names: list[str] = []
+    rest = int(gfp)
+    for mask, name in _NAMES:
+        if rest & mask == mask:
+            names.append(name)
+            rest &= ~mask
+    return "|".join(names)
 
 
 def gfp_text(gfp: Gfp) -> str:
-    """The flags as the kernel prints them (show_gfp_flags())."""
-    parts: list[str] = []
-    rest = int(gfp)
-    for mask, name in _COMPOUND:
-        if rest & mask == mask:
-            parts.append(name)
-            rest &= ~mask
-            break
-    parts += [f"__GFP_{flag.name}" for flag in Gfp if rest & flag]
-    return "|".join(parts) or "none"
+    """The flags as tracepoints have them (show_gfp_flags())."""
+    return gfp_names(gfp) or "none"
 
 
 def may_block(gfp: Gfp) -> bool:

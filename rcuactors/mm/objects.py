@@ -7,15 +7,36 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import attrs
 
-from ..context.trace import Origin, site_of
+from ..context.memory import FREED, RETIRED
+from ..context.trace import KeptTrace, Origin, site_of
+from ..kernel.debugobjects import Member
+from ..marks import machinery
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
 
 PAGE_SIZE: Final = 4096
 PAGE_OFFSET: Final = 0xFFFF888000000000
 """Start of the direct map on x86-64 with four levels of page tables."""
 VMALLOC_START: Final = 0xFFFFC90000000000
+
+
+@attrs.frozen
+class FreeRecord:
+    """kasan_set_free_info(): who freed, when, and from where, with KASAN. Shared by all that one call freed."""
+
+    who: str
+    time_ns: int
+    cpu_id: int
+    how: str
+    trace: KeptTrace
+
+    def lines(self) -> list[str]:
+        """As a report has it."""
+        return [
+            f"Freed by task {self.who} on CPU {self.cpu_id} at {self.time_ns} ns, by {self.how}():",
+            *(f" {line}" for line in self.trace.lines()),
+        ]
 
 
 @attrs.define(eq=False, repr=False)
@@ -25,7 +46,9 @@ class KObject:
     A new one is made for each allocation, so that a stale pointer is told from a reused address.
 
     `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told
-    as text by `allocated_at`. `locks_inside` counts the locks that lie in it.
+    as text by `allocated_at`. `members` are the locks, timers, works and the like that lie in it. `freed_by` is the
+    function that freed it, with KASAN a record of who called it; `freed_from` and `retired_from` are where the scenario
+    freed it or gave it to kvfree_rcu(), if it did.
     """
 
     is_vmalloc: ClassVar[bool] = False
@@ -35,7 +58,10 @@ class KObject:
     home: object
     origin: Origin
     state: int = 0
-    locks_inside: int = 0
+    members: list[Member] | None = None
+    freed_by: FreeRecord | str = ""
+    freed_from: Origin | None = None
+    retired_from: Origin | None = None
     retired_serial: int = attrs.field(init=False)
     retired_ns: int = attrs.field(init=False)
 
@@ -49,10 +75,28 @@ class KObject:
         """`function (file.py:line)` of the allocation."""
         return site_of(self.origin)
 
-    def place_for_lock(self) -> int:
-        """The address of a lock that lies in it, after those that do so already."""
-        self.locks_inside += 1
-        return self.address + self.locks_inside - 1
+    def place_for_member(self) -> int:
+        """The address of the next member, after those that lie in it already."""
+        return self.address + len(self.members or ())
+
+    def add(self, member: Member) -> None:
+        """Something lies in it from now on."""
+        if self.members is None:
+            self.members = []
+        self.members.append(member)
+
+    def history(self) -> list[str]:
+        """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""
+        lines = [f"object allocated at {self.allocated_at}"]
+        if self.state == RETIRED or self.retired_from is not None:
+            where = f"{site_of(self.retired_from)}, " if self.retired_from is not None else ""
+            lines.append(f"retired at {where}{self.retired_ns} ns")
+        if isinstance(self.freed_by, FreeRecord):
+            lines += self.freed_by.lines()
+        elif self.freed_by:
+            where = f" at {site_of(self.freed_from)}" if self.freed_from is not None else ""
+            lines.append(f"freed by {self.freed_by}(){where}")
+        return lines
 
 
 @attrs.define(eq=False, repr=False)
@@ -67,10 +111,18 @@ class VmallocArea(KObject):
     __repr__ = __str__
 
 
-def check_no_locks_freed(cpu: Cpu, item: KObject) -> None:
-    """debug_check_no_locks_freed(): an object goes, and with it the locks in it, of which none may be held here."""
-    if item.locks_inside:
-        cpu.system.lockdep.check_no_locks_freed(cpu, item.address, item.size)
+@machinery
+async def members_go(thread: Thread, item: KObject) -> None:
+    """slab_free_hook(): what an object has in it goes with it.
+
+    No lock may be held here (debug_check_no_locks_freed()), and nothing be active (debug_check_no_obj_freed()).
+    """
+    cpu = thread.cpu
+    system = cpu.system
+    if item.members and item.state != FREED:
+        if cpu.ctx.held:
+            system.lockdep.check_no_locks_freed(cpu, item.address, item.size)
+        await system.debug_objects.debug_check_no_obj_freed(thread, item.members)
 
 
 class LifetimeObserver(Protocol):

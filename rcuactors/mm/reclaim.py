@@ -1,4 +1,4 @@
-"""Reclaim (mm/vmscan.c, mm/oom_kill.c) in virtual time: kswapd, direct reclaim, shrinkers, the OOM killer.
+"""Reclaim (mm/vmscan.c, mm/oom_kill.c) in virtual time: direct reclaim, shrinkers, the OOM killer; kswapd.py beside it.
 
 What can be reclaimed is page cache that user programs have read in, and what shrinkers give. What the OOM killer can
 kill is a user process. Both are put there by scenarios (`UserMemory`): this floor has no file systems.
@@ -14,12 +14,13 @@ import attrs
 
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
-from ..kernel.thread import Thread
 from .fs_reclaim import FsReclaim
-from .gfp import GFP_KERNEL, Gfp, gfp_text
+from .gfp import GFP_KERNEL, Gfp, gfp_names
+from .kswapd import Kswapd
 
 if TYPE_CHECKING:
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .page.page_alloc import PageAllocator
     from .page.pcplist import ZoneWithLists
 
@@ -61,7 +62,7 @@ class UserMemory:
 class ReclaimStatistics:
     """Reclaim, and what it can take.
 
-    * `kswapd_wakeups` (times): kswapd was woken.
+    * `kswapd_wakeups` (times): kswapd was woken, having slept.
     * `direct_reclaims` (times): a caller reclaimed memory itself.
     * `oom_kills` (processes): killed by the OOM killer.
     * `reclaimers` (threads): that reclaim now (PF_MEMALLOC).
@@ -88,17 +89,16 @@ class Reclaim:
         self._allocator = allocator
         self.user = UserMemory()
         self.shrinkers: list[Shrinker] = []
-        self._kswapd: Thread | None = None
         self._reclaimers: set[int] = set()
-        self.fs_reclaim = FsReclaim(system, self._reclaimers)
-        self.kswapd_wakeups = 0
+        self.fs_reclaim = FsReclaim(system, self.is_reclaimer)
+        self.kswapd = Kswapd(system, zone, self.fs_reclaim, self._shrink_node)
         self.direct_reclaims = 0
         self.oom_kills = 0
 
     def statistics(self) -> ReclaimStatistics:
         """Its figures, as they are now."""
         return ReclaimStatistics(
-            kswapd_wakeups=self.kswapd_wakeups,
+            kswapd_wakeups=self.kswapd.wakeups,
             direct_reclaims=self.direct_reclaims,
             oom_kills=self.oom_kills,
             reclaimers=len(self._reclaimers),
@@ -113,37 +113,13 @@ class Reclaim:
 
     def is_reclaimer(self, thread: Thread) -> bool:
         """PF_MEMALLOC: whoever reclaims must not reclaim recursively."""
-        return thread.pid in self._reclaimers
+        return thread.pid in self._reclaimers or self.kswapd.is_kswapd(thread)
 
     # -- kswapd ------------------------------------------------------------------------------------------------------
 
     async def wake_all_kswapds(self, thread: Thread) -> None:
-        """wakeup_kswapd(): a wake-up like any other, with the scheduler's locks."""
-        self.kswapd_wakeups += 1
-        if self._kswapd is None:
-            self._kswapd = self._system.create_thread(
-                self._system.cpu(0), "kswapd0", self._run_kswapd, service=True, bound=False
-            )
-        await thread.cpu.wake_up_process(self._kswapd)
-
-    async def _run_kswapd(self) -> None:
-        """kswapd(): balance until the high watermark is reached or nothing more can be had."""
-        thread = self._kswapd
-        assert thread is not None
-        self._reclaimers.add(thread.pid)
-        while True:
-            await self.balance_pgdat(thread)
-            await thread.sleep("low memory")
-
-    async def balance_pgdat(self, thread: Thread) -> None:
-        """balance_pgdat(): one round of kswapd, with fs_reclaim held."""
-        self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "balance_pgdat")
-        self._zone.reclaim_active = True
-        while self._zone.free < self._zone.watermark_high:
-            if not await self._shrink_node(thread):
-                break
-        self._zone.reclaim_active = False
-        self.fs_reclaim.fs_reclaim_release(thread.cpu)
+        """wake_all_kswapds(): there is one."""
+        await self.kswapd.wakeup_kswapd(thread)
 
     # -- direct reclaim ----------------------------------------------------------------------------------------------
 
@@ -171,7 +147,10 @@ class Reclaim:
             if self._zone.freed - before >= SWAP_CLUSTER_MAX:
                 break
         await self._zone.drain_local_pages(thread)
-        return self._zone.freed - before
+        reclaimed = self._zone.freed - before
+        if reclaimed:
+            self.kswapd.progress()
+        return reclaimed
 
     async def _shrink_page_cache(self, thread: Thread) -> None:
         """shrink_list(): the oldest cluster of the page cache, of which another reclaimer may take some meanwhile."""
@@ -195,7 +174,13 @@ class Reclaim:
     # -- the end of the rope -----------------------------------------------------------------------------------------
 
     async def out_of_memory(self, thread: Thread, gfp: Gfp) -> bool:
-        """out_of_memory(): kill the largest process; False when there is none to kill."""
+        """out_of_memory(): kill the largest process; False when there is none to kill.
+
+        For a request without __GFP_FS (GFP_NOFS, GFP_NOIO) nobody is killed, and the caller tries again: the killer
+        does not make up for reclaim that may not enter file systems (mm/oom_kill.c).
+        """
+        if not gfp & Gfp.FS:
+            return True
         cpu = thread.cpu
         cpu.clock += self._system.costs.oom_kill_ns
         ctx = cpu.ctx
@@ -205,7 +190,7 @@ class Reclaim:
             if victim is None
             else f"Out of memory: Killed process {victim.name}"
         )
-        head = f"{ctx.comm} invoked oom-killer: gfp_mask=0x{int(gfp):x}({gfp_text(gfp)}), order=0, oom_score_adj=0"
+        head = f"{ctx.comm} invoked oom-killer: gfp_mask=0x{int(gfp):x}({gfp_names(gfp)}), order=0, oom_score_adj=0"
         text = "\n".join([head, *cpu.judge.stack(cpu, call_trace()), outcome])
         cpu.judge.report(cpu, ViolationKind.OUT_OF_MEMORY, head, text)
         if victim is None:

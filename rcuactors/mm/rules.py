@@ -18,6 +18,8 @@ from .page.page_lists import PageLists
 
 if TYPE_CHECKING:
     from ..kernel.system import System
+    from ..kernel.thread import Thread
+    from .gfp import Gfp
     from .objects import LifetimeObserver
     from .page.page_alloc import PageAllocator
     from .slab.sheaf import SheafLayer
@@ -30,8 +32,16 @@ class MmRules:
 
     page_lists: Callable[[System], PageLists]
     """What guards the CPUs' page lists, and how long they get."""
+    reserves: Callable[[Thread, Gfp, int], int]
+    """What of the min watermark a request must leave."""
+    vmalloc_failure: Callable[[int, int], str]
+    """How vmalloc() words its failure: of so many bytes had and wanted."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
     """How a CPU's slab is guarded."""
+    kasan_double_free: str = "double-free or invalid-free"
+    """What KASAN calls a second free (mm/kasan/report.c); one of the two words since v5.19."""
+    cache_has_objects: str = ""
+    """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
     zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
     """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
     no_locks: Callable[[], NoLocks] | None = None

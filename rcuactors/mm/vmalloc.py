@@ -6,6 +6,7 @@ vfree() may sleep, and defers itself to a work when it is called in an interrupt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from sys import _getframe
 from typing import TYPE_CHECKING, cast
 
@@ -13,13 +14,15 @@ import attrs
 
 from ..context import preempt
 from ..context.locks import LockKind
+from ..context.memory import FREED
 from ..context.trace import origin_of
 from ..errors import BadInput
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
 from ..marks import Side, on_side
-from .gfp import GFP_KERNEL, Gfp
-from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, check_no_locks_freed
+from . import wrong_free
+from .gfp import GFP_KERNEL, GFP_NOWARN, Gfp
+from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, members_go
 
 __side__ = Side.ALLOCATOR
 
@@ -30,6 +33,16 @@ if TYPE_CHECKING:
     from .page.page_alloc import PageAllocator
 
 _LARGEST = 1 << 30
+
+
+def allocated_of(had: int, wanted: int) -> str:
+    """v5.9 to v5.11 (__vmalloc_area_node()); what was wanted has the guard page in it."""
+    return f"vmalloc: allocation failure, allocated {had} of {wanted} bytes"
+
+
+def failed_to_allocate(had: int, _wanted: int) -> str:
+    """v6.1-stable: only what was had."""
+    return f"vmalloc error: size {had}, failed to allocate pages"
 
 
 @attrs.frozen(kw_only=True)
@@ -50,12 +63,18 @@ class Vmalloc:
     """The vmalloc area."""
 
     def __init__(
-        self, system: System, pages: PageAllocator, observer: LifetimeObserver, workqueues: Workqueues
+        self,
+        system: System,
+        pages: PageAllocator,
+        observer: LifetimeObserver,
+        workqueues: Workqueues,
+        failure: Callable[[int, int], str],
     ) -> None:
         self._system = system
         self._pages = pages
         self._observer = observer
         self._workqueues = workqueues
+        self._failure = failure
         self._lock = system.lock_factory.make("vmap_area_lock", LockKind.SPINLOCK)
         self._next = VMALLOC_START
         self._areas = 0
@@ -82,8 +101,10 @@ class Vmalloc:
         thread.cpu.clock += system.costs.vmalloc_ns
         frames: list[int] = []
         for _ in range(count):
-            pfn = await self._pages.get_free_page(thread, gfp)
+            pfn = await self._pages.get_free_page(thread, gfp | GFP_NOWARN)
             if pfn is None:
+                message = self._failure(len(frames) * PAGE_SIZE, (count + 1) * PAGE_SIZE)
+                self._pages.warnings.warn_alloc(thread.cpu, gfp, message)
                 for taken in frames:
                     await self._pages.free_page(thread, taken)
                 return None
@@ -115,13 +136,17 @@ class Vmalloc:
             await self._vunmap(cpu.current, item)
 
     async def _vunmap(self, thread: Thread, item: KObject) -> None:
+        """__vunmap(): an area that is not there any more is told and left alone."""
         system = self._system
         cpu = await system.locks.spin_lock(thread, self._lock)
         await system.locks.spin_unlock(cpu, self._lock)
         cpu = thread.cpu
         # Page tables are taken down without the lock.
         cpu.clock += system.costs.vfree_ns
-        check_no_locks_freed(cpu, item)
+        if item.state == FREED:
+            wrong_free.report_freed_area(cpu, item)
+            return
+        await members_go(thread, item)
         for good in self._observer.freed((item,), "vfree"):
             self._areas -= 1
             self._area_pages -= len(cast("list[int]", good.home))

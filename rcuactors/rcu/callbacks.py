@@ -1,41 +1,56 @@
-"""RCU callbacks (kernel/rcu/tree.c): call_rcu(), and the softirq that invokes them: rcu_core(), rcu_rcu_do_batch().
+"""RCU callbacks (kernel/rcu/tree.c): call_rcu(), and the softirq that invokes them: rcu_core(), rcu_do_batch().
 
-A CPU's callbacks first wait without a grace period of their own; the next tick raises RCU_SOFTIRQ, which gives them
-the number of the grace period that will do (rcu_accelerate_cbs()) and asks the machine for it. When its end is heard
-of, the next tick invokes them, at most `BLIMIT` at a time. What waits for them has a file each: synchronize_rcu.py,
+A CPU's callbacks first wait without a grace period of their own; the next tick that finds none in progress raises
+RCU_SOFTIRQ, which gives them the number of the one that will do (rcu_accelerate_cbs()) and asks the machine for it; so
+does whatever takes note of another's beginning or end. The tick after its end has them invoked, up to a limit. The same
+softirq reports the CPU's quiescent states. What waits for callbacks has a file each: synchronize_rcu.py,
 rcu_barrier.py, and rcu_work.py for queue_rcu_work().
 """
 
 from __future__ import annotations
 
 import enum
-from collections import deque
-from collections.abc import Awaitable, Callable
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..engine.probe import Access
+from ..context import preempt, splat
+from ..context.locks import RECURSIVE_READ, MapSpec
+from ..context.memory import RETIRED, Memory
+from ..context.trace import call_trace
+from ..context.violation import KERNEL, ORACLE, ViolationKind
+from ..context.waittype import WaitType
+from ..kernel.debugobjects import Descr
 from ..kernel.irq.softirq import Softirq
-from ..kernel.percpu import PerCpu
 from . import seq as gp_seq
-from .messages import GracePeriodEnded, GracePeriodRequested, QuiescentStateNeeded
+from .data import BLIMIT, Callback, RcuHead
+from .messages import GpKthreadRan
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from .data import RcuData
     from .gp import GracePeriodMachine
+    from .quiescent import QuiescentStates
     from .readers import ReadSide
     from .rules import RcuRules
+    from .stall import StallDetector
 
-BLIMIT: Final = 10
-"""DEFAULT_RCU_BLIMIT: callbacks invoked in one go, unless the queue is long."""
 QHIMARK: Final = 10_000
-"""DEFAULT_RCU_QHIMARK: a queue this long is invoked without limit."""
+"""DEFAULT_RCU_QHIMARK: a queue that has grown by so many is hurried."""
+QLOWMARK: Final = 100
+"""DEFAULT_RCU_QLOMARK: a queue that has shrunk to so many is not any more."""
+MAX_BLIMIT: Final = 10_000
+"""DEFAULT_MAX_RCU_BLIMIT: the limit meanwhile, which the time decides before."""
+_DIVISOR: Final = 7
+"""rcu_divisor: a long queue is invoked an eighth of a thousandth at a time: 1 of 128."""
+_LONG_BATCH: Final = 100
+RESCHED_NS: Final = 3_000_000
+"""DEFAULT_RCU_RESCHED_NS: more than a hundred at a time end after three milliseconds, looked at every 32."""
 
-Callback = Callable[["Cpu"], Awaitable[None]]
+RCU_CALLBACK_MAP: Final = MapSpec("rcu_callback", WaitType.INV)
+"""rcu_callback_map (kernel/rcu/update.c): held while a callback runs, or kvfree_rcu() frees, to be seen in reports."""
 
 
 class SchedulerActive(enum.IntEnum):
@@ -46,38 +61,8 @@ class SchedulerActive(enum.IntEnum):
     RUNNING = 2
 
 
-@attrs.define(eq=False)
-class RcuHead:
-    """struct rcu_head: a callback that waits, and from when on it may run (None: not known yet)."""
-
-    function: Callback
-    name: str
-    seq: int | None = None
-
-
-@attrs.define(eq=False)
-class CallbackList:
-    """struct rcu_segcblist of one CPU: the heads in order; those with `seq` None have no grace period yet."""
-
-    heads: deque[RcuHead] = attrs.field(factory=deque)
-    unassigned: int = 0
-    known_seq: int = gp_seq.INITIAL
-    invoking: bool = False
-    """One of its callbacks runs now: rcu_barrier() has to wait for that, too."""
-
-    def entrain(self, head: RcuHead) -> None:
-        """rcu_segcblist_entrain(): right behind the last callback, with the same grace period."""
-        if not self.heads:
-            head.seq = self.known_seq
-        elif self.heads[-1].seq is not None:
-            head.seq = self.heads[-1].seq
-        else:
-            self.unassigned += 1
-        self.heads.append(head)
-
-    def ready(self) -> bool:
-        """rcu_segcblist_ready_cbs()."""
-        return bool(self.heads) and self.heads[0].seq is not None and gp_seq.done(self.known_seq, self.heads[0].seq)
+async def rcu_leak_callback(_cpu: Cpu) -> None:
+    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +87,7 @@ class Callbacks:
         system: System,
         machine: GracePeriodMachine,
         readers: ReadSide,
+        stalls: StallDetector,
         *,
         rules: RcuRules,
         scheduler_active: SchedulerActive,
@@ -109,22 +95,32 @@ class Callbacks:
         self.system = system
         self.rules = rules
         self._machine = machine
+        self._quiescent: QuiescentStates = readers.quiescent
+        self._stalls = stalls
         self.readers = readers
-        self.lists = PerCpu(lambda _: CallbackList(), system.masks)
+        self.data = machine.data
         self.scheduler_active = scheduler_active
+        self.callback_map = system.lock_factory.make_map(RCU_CALLBACK_MAP)
         self.invoked = 0
+        self._in_softirq = not system.config.PREEMPT_RT
+        self.descr = Descr(
+            name="rcu_head",
+            option=lambda config: config.DEBUG_OBJECTS_RCU_HEAD,
+            active=lambda head: head.queued,
+            active_state=1,
+        )
+        system.debug_objects.register(RcuHead, self.descr)
         hooks = system.hooks
-        hooks.on_tick.append(self._tick)
+        hooks.on_tick.append(self.rcu_sched_clock_irq)
         hooks.keep_tick_if(self._needs_tick)
         hooks.softirqs[Softirq.RCU] = self.rcu_core
-        hooks.on_message[QuiescentStateNeeded] = self._qs_needed
-        hooks.on_message[GracePeriodEnded] = self._gp_ended
+        hooks.on_message[GpKthreadRan] = self._gp_kthread_ran
 
     def statistics(self) -> CallbackStatistics:
         """Their figures, as they are now."""
-        lists = self.lists.values()
+        lists = [rdp.cblist for rdp in self.data.values()]
         return CallbackStatistics(
-            waiting=sum(len(mine.heads) for mine in lists),
+            waiting=sum(mine.n_cbs() for mine in lists),
             unassigned=sum(mine.unassigned for mine in lists),
             invoked=self.invoked,
         )
@@ -138,76 +134,203 @@ class Callbacks:
         """rcu_set_runtime_mode(): the end of early boot (kernel/rcu/update.c)."""
         self.scheduler_active = SchedulerActive.RUNNING
 
-    # -- what a CPU hears --------------------------------------------------------------------------------------------
+    # -- what a CPU learns of grace periods --------------------------------------------------------------------------
 
-    def _qs_needed(self, cpu: Cpu, message: Message) -> None:
-        assert isinstance(message, QuiescentStateNeeded)
-        self.readers.qs_needed[cpu.cpu_id] = message.seq
-        if cpu.in_idle_loop:
-            self.readers.report(cpu)
+    def _gp_kthread_ran(self, cpu: Cpu, _message: Message) -> None:
+        """The kthread takes note for the CPU on which it runs, in rcu_gp_init() and rcu_gp_cleanup()."""
+        self._machine.looked_at()
+        self._note_gp_changes(cpu, self.data[cpu.cpu_id])
+        self._quiescent.gp_kthread_ran(cpu)
 
-    def _gp_ended(self, cpu: Cpu, message: Message) -> None:
-        assert isinstance(message, GracePeriodEnded)
-        self.lists[cpu.cpu_id].known_seq = message.seq
+    def _note_gp_changes(self, cpu: Cpu, rdp: RcuData) -> None:
+        """note_gp_changes(): the end of one that was in progress, the beginning of a new one."""
+        node, now, before = self._machine.node, self._machine.gp_seq, rdp.gp_seq
+        if before == now:
+            return
+        if before < now & ~gp_seq.PHASE_MASK:
+            rdp.cblist.done_seq = now
+            rdp.core_needs_qs = False
+        elif rdp.core_needs_qs:
+            rdp.core_needs_qs = cpu.cpu_id in node.qsmask
+        self._accelerate(cpu, rdp)
+        if (before + gp_seq.PHASE_MASK) & ~gp_seq.PHASE_MASK < now:
+            rdp.cpu_no_qs = rdp.core_needs_qs = cpu.cpu_id in node.qsmask
+            rdp.ticks_this_gp, rdp.softirq_snap = 0, rdp.softirqs
+        rdp.gp_seq = now
+
+    def _accelerate(self, cpu: Cpu, rdp: RcuData) -> None:
+        """rcu_accelerate_cbs()."""
+        wanted = gp_seq.snap(self._machine.gp_seq)
+        if rdp.cblist.accelerate(wanted):
+            self._machine.rcu_start_this_gp(cpu, wanted)
 
     def _needs_tick(self, cpu: Cpu) -> bool:
         """rcu_needs_cpu(): an idle CPU with callbacks keeps its tick."""
-        found = self.lists.get(cpu.cpu_id)
-        return found is not None and bool(found.heads)
+        found = self.data.get(cpu.cpu_id)
+        return found is not None and bool(found.cblist.heads)
 
-    def _tick(self, cpu: Cpu) -> None:
-        """rcu_sched_clock_irq(): raise the softirq if there is something for it to do."""
-        found = self.lists.get(cpu.cpu_id)
-        if found is not None and (found.unassigned or found.ready()):
+    def rcu_sched_clock_irq(self, cpu: Cpu) -> None:
+        """rcu_sched_clock_irq(): raise the softirq if there is something for it to do (rcu_pending())."""
+        self._quiescent.tick(cpu)
+        self._stalls.check_cpu_stall(cpu)
+        machine, rdp = self._machine, self.data[cpu.cpu_id]
+        machine.looked_at()
+        in_progress = machine.in_progress
+        if (
+            rdp.gp_seq != machine.gp_seq
+            or (in_progress and rdp.core_needs_qs and not rdp.cpu_no_qs)
+            or (not in_progress and rdp.cblist.unassigned)
+            or rdp.cblist.ready()
+        ):
             self.system.softirqs.raise_irqoff(cpu, Softirq.RCU)
 
     # -- call_rcu ----------------------------------------------------------------------------------------------------
 
-    async def call_rcu(self, cpu: Cpu, function: Callback, name: str) -> None:
+    async def call_rcu(self, cpu: Cpu, function: Callback, name: str, head: RcuHead | None = None) -> None:
         """call_rcu(): queue a callback: interrupts off for a moment, no lock. Legal in any context but NMI."""
+        if head is None:
+            head = RcuHead(function, name)
+        elif self._debug_rcu_head_queue(cpu, head):
+            return
+        else:
+            head.function, head.name, head.seq = function, name, None
+        head.queued = True
         flags = cpu.local_irq_save()
-        mine = self.lists[cpu.cpu_id]
-        mine.heads.append(RcuHead(function, name))
+        rdp = self.data[cpu.cpu_id]
+        mine = rdp.cblist
+        mine.heads.append(head)
         mine.unassigned += 1
         cpu.clock += self.system.costs.call_rcu_ns
         if self.system.events.on:
-            self.system.emit(cpu, "rcu_callback", f"{self._machine.name} rhp={name} func={name} {len(mine.heads)}")
+            self.system.emit(cpu, "rcu_callback", f"{self._machine.name} rhp={name} func={name} {mine.n_cbs()}")
+        # Where interrupts were off, nothing is hurried.
+        if not flags and mine.n_cbs() > rdp.qlen_last_fqs_check + QHIMARK:
+            self._hurry(cpu, rdp)
         if cpu.idle:
             # The tick was stopped when the CPU went idle: an interrupt handler's callback needs it again.
             self.system.ticks.stop(cpu)
         await cpu.local_irq_restore(flags)
 
-    async def rcu_core(self, cpu: Cpu) -> None:
-        """rcu_core(), the softirq: give callbacks their grace period, ask for it, invoke those whose time has come."""
-        mine = self.lists[cpu.cpu_id]
-        if mine.unassigned:
-            wanted = gp_seq.snap(self._machine.gp_seq)
-            if self.system.conductor.probes.access.on:
-                self.system.conductor.probes.access(self._machine, Access.READ)
-            for head in islice(reversed(mine.heads), mine.unassigned):
-                head.seq = wanted
-            mine.unassigned = 0
-            message = GracePeriodRequested(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, seq=wanted)
-            self.system.conductor.post(self._machine, message)
-        if mine.ready():
-            await self._rcu_do_batch(cpu, mine)
+    def _hurry(self, cpu: Cpu, rdp: RcuData) -> None:
+        """__call_rcu_core(): the queue has grown long: begin a grace period, or hurry the one in progress."""
+        machine = self._machine
+        machine.looked_at()
+        self._note_gp_changes(cpu, rdp)
+        if not machine.in_progress:
+            self._accelerate(cpu, rdp)
+            return
+        rdp.blimit = MAX_BLIMIT
+        if machine.n_force_qs == rdp.n_force_qs_snap and len(rdp.cblist.heads) > 1:
+            machine.rcu_force_quiescent_state(cpu)
+        rdp.n_force_qs_snap = machine.n_force_qs
+        rdp.qlen_last_fqs_check = rdp.cblist.n_cbs()
 
-    async def _rcu_do_batch(self, cpu: Cpu, mine: CallbackList) -> None:
-        """rcu_do_batch()."""
+    def _debug_rcu_head_queue(self, cpu: Cpu, head: RcuHead) -> bool:
+        """debug_rcu_head_queue() and what call_rcu() does when it fails: whether the head is queued already.
+
+        With DEBUG_OBJECTS_RCU_HEAD the second call is dropped, and the callback of the first is never invoked
+        (rcu_leak_callback()). Without it the head is put behind all others; the model leaves it where it is.
+        """
         system = self.system
-        limit = BLIMIT if len(mine.heads) < QHIMARK else len(mine.heads)
+        system.debug_objects.used(cpu, head)
+        if not head.queued and (head.inside is None or head.inside.state != RETIRED):
+            return False
+        if self.queued_twice(cpu, head, f"{self.rules.double_freed_cb}: Double-freed CB {head.name}!!!"):
+            head.function = rcu_leak_callback
+        return True
+
+    def queued_twice(self, cpu: Cpu, head: RcuHead, message: str, *, seen: bool = True) -> bool:
+        """An rcu_head is queued that is queued already: told as debug objects do, with what the caller then says.
+
+        Whether they watch, and have `seen` it; if not, only the model knows.
+        """
+        debug_objects, judge = self.system.debug_objects, cpu.judge
+        watched = seen and self.descr.option(self.system.config)
+        if watched:
+            debug_objects.print_object(cpu, self.descr, head, "activate", "active")
+            debug_objects.print_object(cpu, self.descr, head, "active_state", "active")
+        text = splat.warning(judge.scene(cpu), message, "call_rcu", call_trace())
+        if head.inside is not None:
+            text += "\n" + "\n".join(head.inside.history())
+        title = f"WARNING: {message}" if watched else f"BUG: double free: {message}"
+        judge.report(cpu, ViolationKind.DOUBLE_FREE, title, text, KERNEL if watched else ORACLE)
+        return watched
+
+    def freed_while_queued(self, cpu: Cpu, memory: Memory) -> None:
+        """An object is freed that kvfree_rcu() has not freed yet: its rcu_head is active."""
+        head = RcuHead(rcu_leak_callback, "rcu_head", inside=memory)
+        self.system.debug_objects.print_object(cpu, self.descr, head, "free", "active", free=True)
+
+    # -- the softirq -------------------------------------------------------------------------------------------------
+
+    async def rcu_core(self, cpu: Cpu) -> None:
+        """rcu_core(), the softirq: report quiescent states, give callbacks their grace period, invoke those ready."""
+        rdp, quiescent = self.data[cpu.cpu_id], self._quiescent
+        self._machine.looked_at()
+        rdp.softirqs += 1
+        if not cpu.ctx.preempt_count & preempt.PREEMPT_MASK:
+            quiescent.deferred_qs(cpu, cpu.current)
+        elif quiescent.need_deferred_qs(cpu.current):
+            cpu.resched_curr()
+        self._check_quiescent_state(cpu, rdp)
+        if not self._machine.in_progress:
+            self._accelerate(cpu, rdp)
+        if rdp.cblist.ready():
+            await self._rcu_do_batch(cpu, rdp)
+            if rdp.cblist.ready():
+                self.system.softirqs.raise_irqoff(cpu, Softirq.RCU)
+
+    def _check_quiescent_state(self, cpu: Cpu, rdp: RcuData) -> None:
+        """rcu_check_quiescent_state(): note what grace periods did; report, if there was a quiescent state since."""
+        self._note_gp_changes(cpu, rdp)
+        if rdp.core_needs_qs and not rdp.cpu_no_qs:
+            rdp.core_needs_qs = False
+            self._machine.node.report_qs(cpu)
+
+    async def _rcu_do_batch(self, cpu: Cpu, rdp: RcuData) -> None:
+        """rcu_do_batch()."""
+        system, mine = self.system, rdp.cblist
+        limit = max(rdp.blimit, mine.n_cbs() >> _DIVISOR)
+        until = cpu.clock + RESCHED_NS if self._in_softirq and limit > _LONG_BATCH else None
+        done = mine.extract_done()
         count = 0
-        while mine.ready() and count < limit:
-            head = mine.heads.popleft()
+        while done:
+            head = done.popleft()
             count += 1
             cpu.clock += system.costs.callback_ns
-            mine.invoking = True
+            if head.inside is not None:
+                system.debug_objects.used(cpu, head)
+            head.queued = False
+            if system.lockdep.on:
+                system.lockdep.acquire(cpu, self.callback_map, read=RECURSIVE_READ, site="rcu_do_batch")
             await head.function(cpu)
-            mine.invoking = False
+            if system.lockdep.on:
+                system.lockdep.release(cpu, self.callback_map)
             if cpu.clock >= system.conductor.horizon:
                 await cpu.point()
+            if self._is_enough(cpu, count, limit, until):
+                break
+        mine.insert_done(done)
         self.invoked += count
         if system.events.on:
             system.emit(cpu, "rcu_batch_end", f"{self._machine.name} CBs-invoked={count} idle=....")
-        if mine.ready():
-            system.softirqs.raise_irqoff(cpu, Softirq.RCU)
+        self._worked_down(rdp)
+
+    def _is_enough(self, cpu: Cpu, count: int, limit: int, until: int | None) -> bool:
+        """The limit counts where somebody else wants the CPU. A thread (PREEMPT_RT) goes on, and may be preempted."""
+        if not self._in_softirq:
+            return False
+        if count >= limit and (cpu.need_resched or not cpu.idle):
+            return True
+        return until is not None and not count & 31 and cpu.clock >= until
+
+    @staticmethod
+    def _worked_down(rdp: RcuData) -> None:
+        """The end of rcu_do_batch(): back to the usual limit, and to the usual patience."""
+        left = rdp.cblist.n_cbs()
+        if rdp.blimit >= MAX_BLIMIT and left <= QLOWMARK:
+            rdp.blimit = BLIMIT
+        if not left:
+            rdp.qlen_last_fqs_check = 0
+        elif left < rdp.qlen_last_fqs_check - QHIMARK:
+            rdp.qlen_last_fqs_check = left

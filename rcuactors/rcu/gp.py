@@ -1,44 +1,37 @@
 """The grace-period machine (kernel/rcu/tree.c, rcu_gp_kthread()): an actor that collects quiescent states.
 
-Every CPU must be seen outside of read-side sections once. Busy CPUs are asked and report at a context switch, at a
-tick that found no reader, or when a reader ends; idle ones are found by the forced-quiescent-state scan, the first a
-jiffy after the start (jiffies_till_first_fqs). Readers that were switched out are waited for by name. rcu_gp_init(),
-rcu_gp_fqs() and rcu_gp_cleanup() are its steps. The kernel's machine is a thread on some CPU; here it has a line of
-time of its own (docs, assumptions).
+Every CPU must be seen outside of read-side sections once. Busy CPUs take note of a grace period at their next tick, and
+report from the softirq of a later one (quiescent.py, callbacks.py); idle ones are found by the forced-quiescent-state
+scans, whose times the timer wheel rounds up. Readers that were switched out are waited for by name (nodes.py).
+rcu_gp_init(), rcu_gp_fqs() and rcu_gp_cleanup() are its steps. The kernel's machine is a thread on some CPU; here it
+has a line of time of its own, and the CPU on which it would have run hears that it did (docs, assumptions).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..engine.device import Device
 from ..engine.probe import Access, Probe
+from ..kernel.time.timer import wheel_expiry
 from ..marks import machinery
 from . import seq as gp_seq
-from .messages import (
-    GracePeriodEnded,
-    GracePeriodRequested,
-    QuiescentStateNeeded,
-    QuiescentStateReported,
-    ReaderBlocked,
-    ReaderExited,
-)
-from .probes import RcuProbes
+from .data import RcuDatas
+from .messages import GpKthreadRan, GpKthreadWoken
+from .nodes import RcuNode
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
-    from ..kernel.thread import Thread
+    from .data import RcuData
+    from .probes import RcuProbes
 
-_PID = 14
-_JIFFIES_FQS_DIV = 256
+_PID: Final = 14
+_JIFFIES_FQS_DIV: Final = 256
 """RCU_JIFFIES_FQS_DIV."""
-STALL_TIMEOUT_NS = 21_000_000_000
-"""CONFIG_RCU_CPU_STALL_TIMEOUT, 21 seconds; later reports of the same stall come three times as far apart."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +43,7 @@ class GracePeriodStatistics:
     * `in_progress` (yes or no): one has begun and not ended.
     * `cpus_waited_for` (CPUs): whose quiescent state it lacks.
     * `readers_waited_for` (threads): switched out in a section that keeps it from ending.
-    * `stalls` (reports): of the present one, that it does not end.
+    * `scans` (scans): for idle CPUs, since boot (rcu_state.n_force_qs).
     """
 
     gp_seq: int
@@ -58,171 +51,211 @@ class GracePeriodStatistics:
     in_progress: bool
     cpus_waited_for: int
     readers_waited_for: int
-    stalls: int
+    scans: int
+
+
+def _till_scan(given: int, system: System, *, at_least: int) -> int:
+    """jiffies_till_first_fqs, jiffies_till_next_fqs: as set, at most a second, or RCU_JIFFIES_TILL_FORCE_QS and more.
+
+    kernel/rcu/tree.c, param_set_first_fqs_jiffies(), rcu_init_geometry().
+    """
+    config = system.config
+    if given < 0:
+        return 1 + (config.HZ > 250) + (config.HZ > 500) + config.nr_cpus // _JIFFIES_FQS_DIV
+    return max(at_least, min(given, config.HZ))
 
 
 class GracePeriodMachine(Device):
     """struct rcu_state, and its kthread."""
 
-    def __init__(
-        self, system: System, *, index: int, probes: RcuProbes, on_stall: Callable[[str, list[str], bool], None]
-    ) -> None:
+    def __init__(self, system: System, *, index: int, probes: RcuProbes) -> None:
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
         self._system = system
         self._probes = probes
-        self.gp_seq = gp_seq.INITIAL
-        self.completed = 0
-        self._requested = gp_seq.INITIAL
-        self._waiting: dict[int, Cpu] = {}
-        self._asked: set[int] = set()
-        self.urgent: set[int] = set()
-        """rcu_urgent_qs: CPUs that have been waited for so long that their next tick is to reschedule."""
-        self._idle_unscanned = False
-        self._blocked: dict[int, Thread] = {}
-        self._blockers: dict[int, Thread] = {}
-        self._interested: dict[int, Cpu] = {}
-        self._next_scan: int | None = None
+        self._access = system.conductor.probes.access
         config = system.config
-        self._urgent_after = (config.HZ // 10 + config.nr_cpus // _JIFFIES_FQS_DIV) * config.jiffy_ns
-        """adjust_jiffies_till_sched_qs()."""
-        self._started_ns = 0
-        self._stall_due = 0
-        self._stalls = 0
-        self._on_stall = on_stall
+        self.data = RcuDatas(system.masks)
+        self.gp_seq = gp_seq.INITIAL
+        self.node = RcuNode(self._wake, self._access, gp_seq.INITIAL)
+        self.completed = 0
+        self.n_force_qs = 0
+        self.n_force_qs_gpstart = 0
+        self.gp_start = 0
+        """In jiffies."""
+        self.till_first_fqs = _till_scan(config.jiffies_till_first_fqs, system, at_least=0)
+        self.till_next_fqs = _till_scan(config.jiffies_till_next_fqs, system, at_least=1)
+        self.till_sched_qs = max(
+            self.till_first_fqs + 2 * self.till_next_fqs, config.HZ // 10 + config.nr_cpus // _JIFFIES_FQS_DIV
+        )
+        """jiffies_to_sched_qs (adjust_jiffies_till_sched_qs())."""
+        self._next_scan: int | None = None
+        self._host: Cpu | None = None
+        costs = system.costs
+        self._till_runs_ns = (
+            costs.irq_entry_ns + costs.tick_ns + costs.softirq_ns + costs.wake_up_ns + costs.context_switch_ns
+        )
+        """From a tick to the thread whose time-out that tick's timer softirq has found."""
 
     def statistics(self) -> GracePeriodStatistics:
         """Its figures, as they are now."""
         return GracePeriodStatistics(
             gp_seq=self.gp_seq,
             completed=self.completed,
-            in_progress=gp_seq.in_progress(self.gp_seq),
-            cpus_waited_for=len(self._waiting),
-            readers_waited_for=len(self._blockers),
-            stalls=self._stalls,
+            in_progress=self.in_progress,
+            cpus_waited_for=len(self.node.qsmask),
+            readers_waited_for=len(self.node.gp_tasks),
+            scans=self.n_force_qs,
         )
+
+    @property
+    def in_progress(self) -> bool:
+        """rcu_gp_in_progress()."""
+        return gp_seq.in_progress(self.gp_seq)
+
+    def jiffies(self, clock: int) -> int:
+        """What jiffies are at that time."""
+        return clock // self._system.config.jiffy_ns
+
+    # -- what CPUs want of it ----------------------------------------------------------------------------------------
+
+    @machinery
+    def rcu_start_this_gp(self, cpu: Cpu, wanted: int) -> None:
+        """rcu_start_this_gp(): ask for the grace period that ends at `wanted`; a present one begins it as it ends."""
+        if wanted <= self.node.gp_seq_needed:
+            return
+        self.node.gp_seq_needed = wanted
+        if self._access.on:
+            self._access(self.node, Access.WRITE)
+        if not self.in_progress:
+            self._wake(cpu)
+
+    @machinery
+    def rcu_force_quiescent_state(self, cpu: Cpu) -> None:
+        """rcu_force_quiescent_state(): scan now."""
+        self._system.conductor.post(self, GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, force=True))
+
+    def _wake(self, cpu: Cpu) -> None:
+        """rcu_gp_kthread_wake()."""
+        self._system.conductor.post(self, GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
+
+    # -- the kthread -------------------------------------------------------------------------------------------------
 
     @machinery
     async def main(self) -> None:
         """rcu_gp_kthread(): wait for requests, reports and the time of the next scan, for ever."""
         while True:
             message = await self._system.conductor.receive(self, self._next_scan)
-            if message is None:
-                self._force_quiescent_states()
-            else:
-                self._take(message)
-            if self.mailbox.waiting:
-                continue
-            if (
-                gp_seq.in_progress(self.gp_seq)
-                and not self._waiting
-                and not self._blockers
-                and not self._idle_unscanned
-            ):
-                self._end()
-            if not gp_seq.in_progress(self.gp_seq) and self._requested > self.gp_seq:
-                self._start()
+            self._run(message)
 
-    def _take(self, message: Message) -> None:
-        match message:
-            case GracePeriodRequested(cpu=cpu, seq=wanted):
-                self._interested[cpu.cpu_id] = cpu
-                if wanted > self._requested:
-                    self._requested = wanted
-                    self._emit("newreq")
-            case QuiescentStateReported(cpu=cpu, seq=about):
-                if about == self.gp_seq:
-                    self._waiting.pop(cpu.cpu_id, None)
-            case ReaderBlocked(cpu=cpu, thread=thread):
-                self._blocked[thread.strand.order] = thread
-                if cpu.cpu_id in self._waiting:
-                    self._blockers[thread.strand.order] = thread
-            case ReaderExited(thread=thread):
-                self._blocked.pop(thread.strand.order, None)
-                self._blockers.pop(thread.strand.order, None)
-            case _:
-                raise TypeError(f"the grace-period machine does not understand {type(message).__name__}")
+    def _run(self, message: Message | None) -> None:
+        node, before = self.node, self.gp_seq
+        if self._access.on:
+            self._access(node, Access.WRITE)
+        if message is not None:
+            assert isinstance(message, GpKthreadWoken)
+            self._host = self._where_it_runs(message.cpu)
+        # rcu_gp_fqs_loop(): a grace period that is over is not scanned for.
+        if self.in_progress and not node.all_quiescent() and (message is None or message.force):
+            self._force_quiescent_states()
+        if self.in_progress and node.all_quiescent():
+            self._end()
+        if not self.in_progress and node.gp_seq_needed > self.gp_seq:
+            self._start()
+        if self.gp_seq != before and self._host is not None:
+            message = GpKthreadRan(sender=self.name, time_ns=self.clock)
+            self._system.conductor.post(self._host, message)
+
+    def _where_it_runs(self, waker: Cpu) -> Cpu:
+        """select_idle_sibling(): where it was woken if nothing else runs there, else on an idle CPU if there is one."""
+        if waker.idle:
+            return waker
+        return next((cpu for _, cpu in sorted(self._system.cpus.items()) if cpu.idle), waker)
 
     def _start(self) -> None:
         """rcu_gp_init()."""
-        system = self._system
+        system, node = self._system, self.node
         self.gp_seq = gp_seq.start(self.gp_seq)
         self.clock += system.costs.gp_init_ns
         self._emit("start")
+        node.gp_tasks = dict(node.blkd_tasks)
+        node.qsmask = dict(sorted(system.cpus.items()))
+        node.untouched = len(node.qsmask) < system.config.nr_cpus
+        self.gp_start = self.jiffies(self.clock)
+        self.n_force_qs_gpstart = self.n_force_qs
+        for rdp in self.data.values():
+            rdp.idle_entries_snap = None
         self._tell(self._probes.gp_started)
-        self._blockers = dict(self._blocked)
-        self._waiting = dict(sorted(system.cpus.items()))
-        self._idle_unscanned = len(self._waiting) < system.config.nr_cpus or any(
-            cpu.idle for cpu in self._waiting.values()
-        )
-        self._asked.clear()
-        for cpu in self._waiting.values():
-            if not cpu.idle:
-                self._ask(cpu)
-        self._next_scan = self.clock + system.config.jiffy_ns
-        self._started_ns, self._stalls = self.clock, 0
-        self._stall_due = self.clock + STALL_TIMEOUT_NS
+        self._scan_in(self.till_first_fqs)
 
-    def _ask(self, cpu: Cpu) -> None:
-        self._asked.add(cpu.cpu_id)
-        self._system.conductor.post(cpu, QuiescentStateNeeded(sender=self.name, time_ns=self.clock, seq=self.gp_seq))
+    def _scan_in(self, jiffies: int) -> None:
+        """swait_event_idle_timeout_exclusive()."""
+        now = self.jiffies(self.clock)
+        if jiffies:
+            self._next_scan = wheel_expiry(now, now + jiffies) * self._system.config.jiffy_ns + self._till_runs_ns
+        else:
+            self._next_scan = self.clock
 
     def _force_quiescent_states(self) -> None:
-        """rcu_gp_fqs(): idle CPUs are quiescent; those that have become busy since are asked.
-
-        Who keeps the grace period waiting for long is urged (rcu_implicit_dynticks_qs()).
-        """
+        """rcu_gp_fqs(): those that idle, or have idled since the first look, are quiescent; the others are urged."""
+        node = self.node
         self.clock += self._system.costs.fqs_ns
+        self.n_force_qs += 1
         self._emit("fqsstart")
-        self._idle_unscanned = False
-        for cpu in list(self._waiting.values()):
-            if cpu.in_idle_loop:
-                del self._waiting[cpu.cpu_id]
-                continue
-            if cpu.cpu_id not in self._asked:
-                self._ask(cpu)
-            if self.clock > self._started_ns + self._urgent_after:
-                self.urgent.add(cpu.cpu_id)
+        node.untouched = False
+        for cpu in list(node.qsmask.values()):
+            rdp = self.data[cpu.cpu_id]
+            first = rdp.idle_entries_snap is None
+            if cpu.in_idle_loop or not (first or rdp.idle_entries == rdp.idle_entries_snap):
+                # As rcu_disable_urgency_upon_qs() has it: nobody waits for it any more.
+                rdp.rcu_urgent_qs = False
+                del node.qsmask[cpu.cpu_id]
+            elif first:
+                rdp.idle_entries_snap = rdp.idle_entries
+            else:
+                self._urge(cpu, rdp)
         self._emit("fqsend")
-        self._next_scan = self.clock + self._system.config.jiffy_ns
-        if self.clock >= self._stall_due and (self._waiting or self._blockers):
-            self._report_stall()
+        self._scan_in(self.till_next_fqs)
 
-    def _report_stall(self) -> None:
-        """print_other_cpu_stall(): who keeps the grace period from ending.
-
-        After the second report the run is given up.
-        """
-        self._stalls += 1
-        self._stall_due = self.clock + 3 * STALL_TIMEOUT_NS
-        jiffies = (self.clock - self._started_ns) // self._system.config.jiffy_ns
-        lines = [f"CPU {cpu_id} has not been seen outside of readers" for cpu_id in self._waiting]
-        lines += [f"task {thread} is blocked in a reader" for thread in self._blockers.values()]
-        lines.append(f"t={jiffies} jiffies, g={self.gp_seq}")
-        self._on_stall(f"INFO: {self.name} detected stalls on CPUs/tasks", lines, self._stalls > 1)
+    def _urge(self, cpu: Cpu, rdp: RcuData) -> None:
+        """The rest of rcu_implicit_dynticks_qs(): a CPU that keeps the grace period waiting for long."""
+        now = self.jiffies(self.clock)
+        if now > self.gp_start + self.till_sched_qs:
+            rdp.rcu_urgent_qs = True
+        halfway = self.gp_start + stall_timeout_jiffies(self._system) // 2
+        if now > halfway and now > rdp.last_fqs_resched + self.till_sched_qs:
+            rdp.last_fqs_resched = now
+            cpu.resched_curr()
+            cpu.kick()
 
     def _end(self) -> None:
         """rcu_gp_cleanup()."""
-        system = self._system
-        self.clock += system.costs.gp_cleanup_ns
+        self.clock += self._system.costs.gp_cleanup_ns
         self.gp_seq = gp_seq.end(self.gp_seq)
         self.completed += 1
         self._next_scan = None
-        self.urgent.clear()
         self._emit("end")
         self._tell(self._probes.gp_ended)
-        for cpu in self._interested.values():
-            system.conductor.post(cpu, GracePeriodEnded(sender=self.name, time_ns=self.clock, seq=self.gp_seq))
-        if self._requested <= self.gp_seq:
-            self._interested.clear()
 
     def _tell(self, happened: Probe[[int, int]]) -> None:
         if happened.on:
             happened(self.gp_seq, self.clock)
-        access = self._system.conductor.probes.access
-        if access.on:
-            access(self, Access.WRITE)
+
+    def looked_at(self) -> None:
+        """A CPU reads what the kthread and others write (rcu_state.gp_seq, rcu_node)."""
+        if self._access.on:
+            self._access(self.node, Access.READ)
 
     def _emit(self, what: str) -> None:
         if self._system.events.on:
             text = f"{self.name} {self.gp_seq} {what}"
             self._system.emit_device(self.name, _PID, self.clock, "rcu_grace_period", text)
+
+
+def stall_timeout_jiffies(system: System) -> int:
+    """rcu_jiffies_till_stall_check(): five seconds more under PROVE_RCU, which PROVE_LOCKING brings.
+
+    kernel/rcu/tree_stall.h, RCU_STALL_DELAY_DELTA.
+    """
+    config = system.config
+    seconds = max(3, min(300, config.rcu_cpu_stall_timeout))
+    return (seconds + 5 * config.lockdep) * config.HZ

@@ -1,4 +1,4 @@
-"""What the grace-period machine and the CPUs tell each other."""
+"""What the grace-period kthread and the CPUs tell each other; the rest is in what they share (nodes.py, data.py)."""
 
 from __future__ import annotations
 
@@ -10,49 +10,16 @@ from ..engine.actor import Message
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
-    from ..kernel.thread import Thread
 
 
 @attrs.frozen(kw_only=True)
-class GracePeriodRequested(Message):
-    """A CPU has callbacks that wait for gp_seq to reach `seq`."""
+class GpKthreadWoken(Message):
+    """rcu_gp_kthread_wake(), by what runs on a CPU: there may be something to do. `force` is RCU_GP_FLAG_FQS."""
 
     cpu: Cpu
-    seq: int
+    force: bool = False
 
 
 @attrs.frozen(kw_only=True)
-class QuiescentStateNeeded(Message):
-    """Grace period `seq` waits for the receiving CPU."""
-
-    seq: int
-
-
-@attrs.frozen(kw_only=True)
-class QuiescentStateReported(Message):
-    """The CPU passed through a quiescent state after it learned of grace period `seq`."""
-
-    cpu: Cpu
-    seq: int
-
-
-@attrs.frozen(kw_only=True)
-class ReaderBlocked(Message):
-    """A thread was switched out inside a read-side section."""
-
-    cpu: Cpu
-    thread: Thread
-
-
-@attrs.frozen(kw_only=True)
-class ReaderExited(Message):
-    """A thread that had been switched out left its outermost read-side section."""
-
-    thread: Thread
-
-
-@attrs.frozen(kw_only=True)
-class GracePeriodEnded(Message):
-    """gp_seq has reached `seq`: callbacks that waited for it may be invoked."""
-
-    seq: int
+class GpKthreadRan(Message):
+    """The kthread has started or ended a grace period on the receiving CPU, and sleeps again."""

@@ -1,18 +1,22 @@
-"""The lifetime oracle: it watches objects and read-side sections, and never asks the grace-period machine.
+"""The lifetime oracle: it watches objects and readers, and never asks the grace-period machine.
 
-Every read-side section gets a serial number when it opens. An object that is retired notes how many had been opened
-by then: any of those that is still open may hold a reference, so freeing the object now is a use-after-free window
-even if nobody touches it. The oldest open section decides, which makes the check one comparison an object. Objects,
-double frees, leaks at the end, and objects retired and never freed are told from the same book-keeping.
+Every reader gets a serial number when it begins; where it begins and ends is in book.py. An object that is retired
+notes how many had begun by then: any of those that still goes on may hold a reference, so freeing the object now is a
+use-after-free window even if nobody touches it. The oldest reader decides, which makes the check one comparison an
+object. Whoever has dereferenced an object holds it, too, also if it was never retired, or before that. Objects, double
+frees, leaks at the end, and objects retired and never freed are told from the same book-keeping.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
+from ..context.memory import FREED, LIVE, RETIRED
 from ..context.violation import ViolationKind
 from ..engine.probe import Access, Probe
 from ..marks import MACHINERY
@@ -20,10 +24,6 @@ from ..spelling import counted
 from .probes import RcuProbes
 
 __trace__ = MACHINERY
-
-LIVE: Final = 0
-RETIRED: Final = 1
-FREED: Final = 2
 
 _NO_READER: Final = 1 << 62
 
@@ -36,6 +36,11 @@ class Tracked(Protocol):
     state: int
     retired_serial: int
     retired_ns: int
+    freed_by: Any
+
+    def history(self) -> Sequence[str]:
+        """Who allocated, retired and freed it, as lines."""
+        ...
 
     @property
     def allocated_at(self) -> str:
@@ -47,30 +52,56 @@ class Tracked(Protocol):
 
 T = TypeVar("T", bound=Tracked)
 
-Report = Callable[[ViolationKind, str, list[str]], None]
-"""Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack."""
+
+class Report(Protocol):
+    """Reports of the oracle go through this: kind, title, further lines. The machine adds CPU, time and stack.
+
+    `touches_freed`: here and now freed memory is used, which a kernel with KASAN sees, too.
+    """
+
+    def __call__(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False, /) -> None:
+        """Report."""
 
 
 @attrs.define(eq=False)
 class Reader:
-    """One open read-side section. `held` are the objects it dereferenced."""
+    """One reader that goes on. `held` are the objects that it dereferenced, `used` those that it used besides.
+
+    The rest is the book's: on top of what it runs (`level`, `outer`), how many sections are open in it (`depth`), and
+    whether any was opened by name.
+    """
 
     serial: int
     who: str
     site: str
     held: dict[int, Tracked] = attrs.field(factory=dict)
+    used: dict[int, Tracked] = attrs.field(factory=dict)
+    level: int = 0
+    outer: Reader | None = None
+    depth: int = 0
+    named: bool = False
+
+    def keeps(self, item: Tracked, freeing: Reader | None) -> bool:
+        """It may need the object, which `freeing` gives back: if that is this one, it may know that it does not."""
+        if self.held.get(item.address) is item:
+            return self.named or self is not freeing
+        return self.used.get(item.address) is item and self is not freeing
+
+
+def _nobody() -> Reader | None:
+    return None
 
 
 @attrs.frozen(kw_only=True)
 class OracleStatistics:
-    """Objects and read-side sections, as the oracle sees them.
+    """Objects and readers, as the oracle sees them.
 
     * `objects` (objects): allocated and not freed.
     * `bytes` (bytes): of these, by the sizes that were asked for.
     * `peak_objects` (objects): the most that there were at one time.
     * `peak_bytes` (bytes): the same in bytes.
-    * `sections` (sections): read-side sections that are open.
-    * `sections_entered` (sections): that were opened since boot.
+    * `sections` (readers): that go on: read-side sections, and what else counts as one.
+    * `sections_entered` (readers): that have begun since boot.
     """
 
     objects: int
@@ -85,19 +116,34 @@ class Oracle:
     """The truth about lifetimes in one run."""
 
     def __init__(
-        self, report: Report, probes: RcuProbes | None = None, access: Probe[[object, Access]] | None = None
+        self,
+        report: Report,
+        probes: RcuProbes | None = None,
+        access: Probe[[object, Access]] | None = None,
+        *,
+        record: Callable[[str], object] | None = None,
     ) -> None:
+        """`record` makes a note of who frees now, and how, if somebody wants to know."""
+        self._record = record
         self._report = report
         self.probes = probes if probes is not None else RcuProbes()
         self._access = access if access is not None else Probe()
         self._told = self.probes.objects
         self._access.told_with(self._told)
+        self._who_frees: Callable[[], Reader | None] = _nobody
         self._serial = 0
         self._open: dict[int, Reader] = {}
+        self._kept: Counter[int] = Counter()
+        """Addresses that readers hold or have used, and how many of them."""
+        self._pages: dict[int, str] = {}
         self.live: dict[int, Tracked] = {}
         self.live_bytes = 0
         self.peak_objects = 0
         self.peak_bytes = 0
+
+    def is_told_who_frees(self, running: Callable[[], Reader | None]) -> None:
+        """What says in which reader, if in any, the code is that runs."""
+        self._who_frees = running
 
     def statistics(self) -> OracleStatistics:
         """Its figures, as they are now."""
@@ -114,7 +160,7 @@ class Oracle:
     # -- readers -----------------------------------------------------------------------------------------------------
 
     def reader_enters(self, who: str, site: str) -> Reader:
-        """A read-side section opens."""
+        """A reader begins."""
         self._serial += 1
         reader = Reader(self._serial, who, site)
         self._open[self._serial] = reader
@@ -123,19 +169,42 @@ class Oracle:
         return reader
 
     def reader_leaves(self, reader: Reader) -> None:
-        """It closes."""
-        self._open.pop(reader.serial, None)
+        """It ends."""
+        if self._open.pop(reader.serial, None) is None:
+            return
         if self.probes.reader_left.on:
             self.probes.reader_left(reader)
+        if not (reader.held or reader.used):
+            return
+        kept = self._kept
+        for address in chain(reader.held, reader.used):
+            if kept[address] == 1:
+                del kept[address]
+            else:
+                kept[address] -= 1
 
     def dereferenced(self, reader: Reader | None, item: Tracked) -> None:
-        """Somebody follows a pointer to the object, inside a section if `reader` is given."""
+        """Somebody takes a pointer to the object, inside a reader if that is given, which holds it from now on."""
+        self._note(item, reader.held if reader is not None else None)
+
+    def used(self, reader: Reader | None, item: Tracked) -> None:
+        """Somebody follows a pointer that he has; inside a reader, if that is given, which may do it again."""
+        self._note(item, reader.used if reader is not None else None)
+
+    def _note(self, item: Tracked, where: dict[int, Tracked] | None) -> None:
         if self._access.on:
             self._access(item, Access.READ)
         if item.state == FREED:
-            self._use_after_free(f"use of {item} after it was freed", item, [])
-        elif reader is not None:
-            reader.held[item.address] = item
+            self._use_after_free(f"use of {item} after it was freed", item, [], touches_freed=True)
+        elif where is not None:
+            if item.address not in where:
+                self._kept[item.address] += 1
+            where[item.address] = item
+
+    def accessed(self, item: Tracked, access: Access) -> None:
+        """A field of the object is read or written."""
+        if self._access.on:
+            self._access(item, access)
 
     # -- objects -----------------------------------------------------------------------------------------------------
 
@@ -145,6 +214,14 @@ class Oracle:
         self.live_bytes += item.size
         if self._told.on:
             self.probes.object_allocated(item)
+
+    def page_allocated(self, pfn: int, site: str) -> None:
+        """A scenario has got a page."""
+        self._pages[pfn] = site
+
+    def page_freed(self, pfn: int) -> None:
+        """It gives one back."""
+        self._pages.pop(pfn, None)
 
     def note_peak(self) -> None:
         """Called before anything shrinks: what is live only grows between frees."""
@@ -170,16 +247,19 @@ class Oracle:
         """Objects are being given back. Returns those that may really be (the others were free already)."""
         self.note_peak()
         oldest = next(iter(self._open), _NO_READER)
-        live = self.live
+        live, kept = self.live, self._kept
         good: list[T] = []
+        freed_by = how if self._record is None else self._record(how)
         size = 0
         for item in items:
             if item.state == FREED:
                 self._double_free(item, how)
                 continue
-            if oldest is not _NO_READER and (item.state == LIVE or oldest <= item.retired_serial):
+            if oldest is not _NO_READER and (
+                item.address in kept or (item.state == RETIRED and oldest <= item.retired_serial)
+            ):
                 self._judge_free(item, how)
-            item.state = FREED
+            item.state, item.freed_by = FREED, freed_by
             size += item.size
             del live[item.address]
             good.append(item)
@@ -193,31 +273,32 @@ class Oracle:
     # -- reports -----------------------------------------------------------------------------------------------------
 
     def _judge_free(self, item: Tracked, how: str) -> None:
-        if item.state == RETIRED:
-            holders = [reader for reader in self._open.values() if reader.serial <= item.retired_serial]
-        else:
-            holders = [reader for reader in self._open.values() if item.address in reader.held]
+        freeing = self._who_frees()
+        holders = [
+            reader
+            for reader in self._open.values()
+            if (item.state == RETIRED and reader.serial <= item.retired_serial) or reader.keeps(item, freeing)
+        ]
         if holders:
             self._use_after_free(f"{item} freed by {how} under a reader that may hold it", item, holders)
 
-    def _use_after_free(self, what: str, item: Tracked, holders: list[Reader]) -> None:
-        lines = [f"object allocated at {item.allocated_at}"]
-        if item.state == RETIRED:
-            lines.append(f"retired at {item.retired_ns} ns")
+    def _use_after_free(self, what: str, item: Tracked, holders: list[Reader], *, touches_freed: bool = False) -> None:
+        lines = [*item.history()]
         lines += [f"reader {reader.who} entered at {reader.site}" for reader in holders]
-        self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines)
+        self._report(ViolationKind.USE_AFTER_FREE, f"BUG: use-after-free: {what}", lines, touches_freed)
 
     def _double_free(self, item: Tracked, how: str) -> None:
         self._report(
             ViolationKind.DOUBLE_FREE,
             f"BUG: double free: {item} by {how}",
-            [f"object allocated at {item.allocated_at}"],
+            [*item.history()],
+            True,
         )
 
     def _retired_twice(self, item: Tracked) -> None:
         when = "again" if item.state == RETIRED else "after it was freed"
         title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
-        self._report(ViolationKind.DOUBLE_FREE, title, [f"object allocated at {item.allocated_at}"])
+        self._report(ViolationKind.DOUBLE_FREE, title, [*item.history()])
 
     def end_of_run(self, *, machine_idle: bool) -> None:
         """What is left when nothing moves any more."""
@@ -226,6 +307,11 @@ class Oracle:
         leaked = [item for item in self.live.values() if item.state == LIVE]
         if lost and machine_idle:
             self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)
+        if self._pages:
+            sites = Counter(self._pages.values())
+            lines = [f"{count} allocated at {site}" for site, count in sites.items()]
+            title = f"BUG: leak: {counted(len(self._pages), 'page')} allocated and never freed"
+            self._report(ViolationKind.LEAK, title, lines)
         if leaked:
             self._summarise(ViolationKind.LEAK, "allocated and never freed", leaked)
 

@@ -24,9 +24,9 @@ class RcuProbes(ProbeSet):
     object_freed: Probe[[Tracked, str]] = probe("objects")
     """(object, how) It was given back, by the function of that name."""
     reader_entered: Probe[[Reader]] = probe()
-    """(reader) A read-side section opens."""
+    """(reader) A reader begins: a read-side section, or what else counts as one (rcu/book.py)."""
     reader_left: Probe[[Reader]] = probe()
-    """(reader) It closes."""
+    """(reader) It ends."""
     gp_started: Probe[[int, int]] = probe()
     """(gp_seq, time_ns) A grace period begins (rcu_gp_init())."""
     gp_ended: Probe[[int, int]] = probe()

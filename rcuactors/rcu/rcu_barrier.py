@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..kernel.completion import complete, wait_for_completion
-from .callbacks import RcuHead
+from .data import RcuHead
 
 if TYPE_CHECKING:
     from ..kernel.thread import Thread
@@ -18,8 +18,9 @@ async def rcu_barrier(callbacks: Callbacks, thread: Thread) -> None:
     cpu.judge.might_sleep(cpu)
     done = system.new_completion("rcu_barrier()")
     count = 0
-    for cpu_id, mine in callbacks.lists.touched():
-        if mine.heads or mine.invoking:
+    for cpu_id, rdp in callbacks.data.touched():
+        mine = rdp.cblist
+        if mine.n_cbs():
             target = system.cpu(cpu_id)
             mine.entrain(RcuHead(lambda on: complete(system, on, done), "rcu_barrier_callback"))
             cpu.clock += system.costs.ipi_ns

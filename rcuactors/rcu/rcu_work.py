@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..kernel.workqueue.flush import flush_work
+from .rcu_barrier import rcu_barrier
+
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from ..kernel.thread import Thread
     from ..kernel.workqueue import Work, Workqueue, Workqueues
     from .callbacks import Callbacks
 
@@ -42,3 +46,11 @@ class RcuWorks:
 
         await self.callbacks.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn")
         return True
+
+    async def flush_rcu_work(self, thread: Thread, rwork: RcuWork) -> bool:
+        """flush_rcu_work(): a pending one's grace period is waited for by rcu_barrier(); then flush_work()."""
+        if rwork.work.pending:
+            await rcu_barrier(self.callbacks, thread)
+            await flush_work(self.workqueues, thread, rwork.work)
+            return True
+        return await flush_work(self.workqueues, thread, rwork.work)

@@ -1,11 +1,11 @@
-"""Read-side sections and quiescent states (kernel/rcu/tree_plugin.h).
+"""Read-side sections (include/linux/rcupdate.h, kernel/rcu/tree_plugin.h).
 
-rcu_read_lock(), rcu_read_unlock() and rcu_read_unlock_special(), rcu_note_context_switch().
+rcu_read_lock() and rcu_read_unlock(), and the forms with bottom halves or preemption off; what lockdep knows of them.
 
 Preemptible RCU counts nesting in the task and waits for tasks that were switched out inside; without
 CONFIG_PREEMPTION a section is a region with preemption off, and any context switch is a quiescent state. Regions with
-bottom halves or preemption off are readers, too; rcu_read_lock_bh() and rcu_read_lock_sched() say so to lockdep
-(include/linux/rcupdate.h).
+bottom halves or preemption off are readers, too; rcu_read_lock_bh() and rcu_read_lock_sched() say so to lockdep. When
+a section has ended for RCU is decided in quiescent.py, when a reader is over for the oracle in book.py.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
 from ..kernel.thread import ThreadState
 from ..marks import inline, machinery
-from .messages import QuiescentStateReported, ReaderBlocked, ReaderExited
 
 if TYPE_CHECKING:
     from ..context.locks import Lock
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
-    from .gp import GracePeriodMachine
-    from .oracle import Oracle, Reader
+    from .book import ReaderBook
+    from .quiescent import QuiescentStates
 
 
 RCU_MAP: Final = MapSpec("rcu_read_lock", WaitType.CONFIG, WaitType.FREE)
@@ -44,7 +43,7 @@ class ReadSideStatistics:
 
     * `readers` (threads): in a section of any flavour; a handler on an idle CPU counts as one.
     * `sections` (sections): open now, nested ones counted each.
-    * `qs_needed` (CPUs): that have been asked for a quiescent state and have not passed through one.
+    * `qs_needed` (CPUs): that know of a grace period and have not passed through a quiescent state since.
     """
 
     readers: int
@@ -54,13 +53,12 @@ class ReadSideStatistics:
 
 @attrs.define(eq=False)
 class ReadSide:
-    """rcu_read_lock() and its kin, for all CPUs. `qs_needed` maps a CPU to the grace period that waits for it."""
+    """rcu_read_lock() and its kin, for all CPUs."""
 
     system: System
-    machine: GracePeriodMachine
-    oracle: Oracle
-    qs_needed: dict[int, int] = attrs.field(factory=dict)
-    _sections: dict[int, list[tuple[Lock, Reader]]] = attrs.field(factory=dict)
+    quiescent: QuiescentStates
+    book: ReaderBook
+    _sections: dict[int, list[Lock]] = attrs.field(factory=dict)
     rcu: Lock = attrs.field(init=False)
     rcu_bh: Lock = attrs.field(init=False)
     rcu_sched: Lock = attrs.field(init=False)
@@ -74,12 +72,8 @@ class ReadSide:
         self._forbid_sleep()
         system.locks.readers_are_told(self._enter_rt_lock, self._leave_rt_lock)
         system.hooks.on_switch.append(self.note_context_switch)
-        system.hooks.on_exit.append(self._exit)
+        system.hooks.on_exit.append(self.exit_rcu)
         system.hooks.hints.append(self._hint)
-        system.hooks.on_tick.append(self._tick)
-        system.hooks.on_idle.append(self.report)
-        if not self._preemptible:
-            system.hooks.on_cond_resched.append(self.report)
 
     def _forbid_sleep(self) -> None:
         """rcu_sleep_check(): readers of preemptible RCU may be switched out; so may RCU-bh on PREEMPT_RT."""
@@ -95,7 +89,7 @@ class ReadSide:
         return ReadSideStatistics(
             readers=len(self._sections),
             sections=sum(len(sections) for sections in self._sections.values()),
-            qs_needed=len(self.qs_needed),
+            qs_needed=sum(rdp.core_needs_qs and rdp.cpu_no_qs for rdp in self.quiescent.machine.data.values()),
         )
 
     # -- sections ----------------------------------------------------------------------------------------------------
@@ -125,6 +119,7 @@ class ReadSide:
     async def rcu_read_unlock_bh(self, cpu: Cpu) -> None:
         """rcu_read_unlock_bh()."""
         self._close(cpu, self.rcu_bh)
+        self.book.leaves(cpu)
         await self.system.softirqs.local_bh_enable(cpu)
 
     @inline
@@ -137,6 +132,7 @@ class ReadSide:
     async def rcu_read_unlock_sched(self, cpu: Cpu) -> None:
         """rcu_read_unlock_sched()."""
         self._close(cpu, self.rcu_sched)
+        self.book.leaves(cpu)
         await cpu.preempt_enable()
 
     def _enter_rt_lock(self, cpu: Cpu) -> None:
@@ -159,36 +155,26 @@ class ReadSide:
             return
         ctx.rcu_nesting -= 1
         if not self._preemptible:
-            cpu.preempt_enable_no_resched()
-        elif not ctx.rcu_nesting:
-            self._outermost_ended(cpu)
-
-    def _outermost_ended(self, cpu: Cpu) -> None:
-        """rcu_read_unlock_special()."""
-        ctx, thread = cpu.ctx, cpu.current
-        if thread.rcu_blocked:
-            thread.rcu_blocked = False
-            message = ReaderExited(sender=cpu.name, time_ns=cpu.clock, thread=thread)
-            self.system.conductor.post(self.machine, message)
-        # With interrupts or preemption off the section does not end for RCU yet.
-        if cpu.cpu_id in self.qs_needed and not ctx.preempt_count and not ctx.irqs_disabled:
-            self.report(cpu)
+            self.system.locks.allow_preemption(cpu)
+        elif not ctx.rcu_nesting and (cpu.current.rcu_blocked or cpu.current.rcu_need_qs):
+            self.quiescent.rcu_read_unlock_special(cpu)
+        self.book.leaves(cpu)
 
     def _open(self, cpu: Cpu, flavour: Lock) -> None:
         site = caller_site()
         if self.system.lockdep.on:
             self.system.lockdep.acquire(cpu, flavour, read=RECURSIVE_READ, site=site)
-        reader = self.oracle.reader_enters(str(cpu.current), site)
-        self._sections.setdefault(_key(cpu), []).append((flavour, reader))
+        self.book.enters(cpu, site)
+        self._sections.setdefault(_key(cpu), []).append(flavour)
 
     def _close(self, cpu: Cpu, flavour: Lock) -> bool:
         """False when there is no such section, which is reported."""
         sections = self._sections.get(_key(cpu), [])
-        index = next((at for at in reversed(range(len(sections))) if sections[at][0] is flavour), None)
+        index = next((at for at in reversed(range(len(sections))) if sections[at] is flavour), None)
         if index is None:
             self._report_imbalance(cpu, flavour)
             return False
-        self.oracle.reader_leaves(sections.pop(index)[1])
+        del sections[index]
         if not sections:
             del self._sections[_key(cpu)]
         if self.system.lockdep.on:
@@ -204,17 +190,29 @@ class ReadSide:
         message = f"{function}() without {flavour.name}()"
         self.system.judge.warn(cpu, ViolationKind.BAD_UNLOCK, message, "__rcu_read_unlock")
 
-    def current_section(self, cpu: Cpu) -> Reader | None:
-        """The innermost open section of what runs on the CPU now."""
-        sections = self._sections.get(_key(cpu))
-        return sections[-1][1] if sections else None
-
-    def _exit(self, cpu: Cpu) -> None:
+    def exit_rcu(self, cpu: Cpu) -> None:
         """exit_rcu(): a task that ends in a reader ends the reader with it."""
-        for _, reader in self._sections.pop(_key(cpu), []):
-            self.oracle.reader_leaves(reader)
-        cpu.ctx.rcu_nesting = 0
-        self._outermost_ended(cpu)
+        ctx = cpu.ctx
+        self._sections.pop(_key(cpu), None)
+        ctx.rcu_nesting = 0
+        self.quiescent.deferred_qs(cpu, cpu.current)
+        self.book.thread_ends(cpu)
+
+    def note_context_switch(self, cpu: Cpu, thread: Thread, preempted: bool) -> None:
+        """rcu_note_context_switch(): a reader may be preempted, but must not give up its CPU itself."""
+        if not preempted:
+            if self._preemptible and thread.ctx.rcu_nesting:
+                self._complain(cpu, thread)
+            self.book.gives_up_cpu(thread)
+        self.quiescent.switched(cpu, thread)
+
+    def _complain(self, cpu: Cpu, thread: Thread) -> None:
+        # A thread that waits outside the model is not on Python's stack.
+        outside = thread.state is ThreadState.OUTSIDE
+        trace = suspended_trace(thread.strand.coroutine) if outside else None
+        complaint = self.system.judge.voluntary_switch_in_reader(cpu, thread.ctx, trace)
+        if complaint is not None:
+            raise complaint
 
     # -- what lockdep can say about them -----------------------------------------------------------------------------
 
@@ -226,61 +224,26 @@ class ReadSide:
         is_held, ctx = self.system.lockdep.is_held, cpu.ctx
         return is_held(ctx, self.rcu) or is_held(ctx, self.rcu_bh) or is_held(ctx, self.rcu_sched)
 
+    def rcu_read_lock_held(self, cpu: Cpu) -> bool:
+        """rcu_read_lock_held() (kernel/rcu/update.c): rcu_read_lock(), no other flavour and no bare region."""
+        return self.system.lockdep.is_held(cpu.ctx, self.rcu)
+
+    def rcu_read_lock_bh_held(self, cpu: Cpu) -> bool:
+        """rcu_read_lock_bh_held(): bottom halves or interrupts off; in_softirq() is what PREEMPT_RT counts itself."""
+        ctx = cpu.ctx
+        return bool(ctx.preempt_count & preempt.SOFTIRQ_MASK) or ctx.softirq_disable_cnt > 0 or ctx.irqs_disabled
+
+    def rcu_read_lock_sched_held(self, cpu: Cpu) -> bool:
+        """rcu_read_lock_sched_held(): not preemptible, which a kernel without PREEMPT_COUNT never is."""
+        ctx = cpu.ctx
+        held = self.system.lockdep.is_held(ctx, self.rcu_sched)
+        return held or not self.system.config.preempt_count or not ctx.preemptible()
+
     @machinery
-    def check_dereference(self, cpu: Cpu) -> None:
-        """rcu_dereference_check(): rcu_read_lock() is what it has to be under, no other flavour."""
-        if not self.system.lockdep.is_held(cpu.ctx, self.rcu):
-            self.system.judge.suspicious_rcu(cpu, "suspicious rcu_dereference_check() usage")
-
-    # -- quiescent states --------------------------------------------------------------------------------------------
-
-    @machinery
-    def report(self, cpu: Cpu) -> None:
-        """rcu_report_qs_rdp(): the CPU has passed through a quiescent state."""
-        seq = self.qs_needed.pop(cpu.cpu_id, None)
-        if seq is not None:
-            message = QuiescentStateReported(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, seq=seq)
-            self.system.conductor.post(self.machine, message)
-
-    def note_context_switch(self, cpu: Cpu, thread: Thread, preempted: bool) -> None:
-        """rcu_note_context_switch(): who is switched out in a reader is waited for by name; the CPU is quiescent.
-
-        A reader of preemptible RCU may be preempted, but must not give up its CPU itself.
-        """
-        if self._preemptible and thread.ctx.rcu_nesting:
-            if not preempted:
-                self._complain(cpu, thread)
-            if not thread.rcu_blocked:
-                thread.rcu_blocked = True
-                message = ReaderBlocked(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, thread=thread)
-                self.system.conductor.post(self.machine, message)
-        self.report(cpu)
-
-    def _complain(self, cpu: Cpu, thread: Thread) -> None:
-        # A thread that waits outside the model is not on Python's stack.
-        outside = thread.state is ThreadState.OUTSIDE
-        trace = suspended_trace(thread.strand.coroutine) if outside else None
-        complaint = self.system.judge.voluntary_switch_in_reader(cpu, thread.ctx, trace)
-        if complaint is not None:
-            raise complaint
-
-    def _tick(self, cpu: Cpu) -> None:
-        """rcu_sched_clock_irq(), rcu_flavor_sched_clock_irq().
-
-        A tick that interrupted no reader and no region with preemption or bottom halves off is a quiescent state. A
-        CPU that the grace period has waited for too long is to call the scheduler.
-        """
-        # One level of hardirq is the tick's own; an idle thread that serves a softirq below it is not idle.
-        before = cpu.ctx.preempt_count - preempt.HARDIRQ_OFFSET & ~preempt.NMI_MASK
-        interrupted_plain = before == (self.system.locks.preempt_offset if cpu.idle else 0)
-        if cpu.cpu_id in self.machine.urgent:
-            self.machine.urgent.discard(cpu.cpu_id)
-            if not (cpu.idle and interrupted_plain):
-                cpu.resched_curr()
-        if cpu.cpu_id not in self.qs_needed or not interrupted_plain:
-            return
-        if cpu.idle or (self._preemptible and not cpu.ctx.rcu_nesting):
-            self.report(cpu)
+    def check_dereference(self, cpu: Cpu, held: bool, function: str) -> None:
+        """RCU_LOCKDEP_WARN() of rcu_dereference_check() and its kin (include/linux/rcupdate.h)."""
+        if not held:
+            self.system.judge.suspicious_rcu(cpu, f"suspicious {function}() usage")
 
 
 def _key(cpu: Cpu) -> int:

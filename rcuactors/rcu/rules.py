@@ -12,3 +12,14 @@ class RcuRules:
     one_cpu_needs_no_grace_period: bool = True
     """Without preemption synchronize_rcu() returns at once on a machine of one CPU (rcu_blocking_is_gp()). From v6.1 on
     it waits as soon as the scheduler runs ("rcu: Disable run-time single-CPU grace-period optimization")."""
+    deboosting_needs_irq_work: bool = False
+    """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
+    has the scheduler look once they are on (rcu_read_unlock_special(), `expboost`)."""
+    deferral_ends_with_report: bool = False
+    """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
+    its handler made room for the next, which its own end might queue."""
+    stall_names_online_cpus: bool = False
+    """Stall reports end in " ncpus=2)" (kernel/rcu/tree_stall.h)."""
+    double_freed_cb: str = "__call_rcu()"
+    """How the kernel begins to tell of a second call_rcu() of a head, with debug objects: a WARN_ONCE() in
+    __call_rcu(), from v5.12 on a pr_err() with what the head lies in (commit b4b7914a6a73), recorded on 6.1.192."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
-from rcuactors.context.lockdep import validator
+from rcuactors.context.lockdep import chain_validation
 from rcuactors.selftest import run_selftest, selftest_lines
 
 Call = Callable[..., Result]
@@ -22,7 +22,7 @@ def test_prints_the_table(call: Call) -> None:
 
 
 def test_a_wrong_verdict_is_exit_code_1(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validator, "check_noncircular", lambda *_args: None)
+    monkeypatch.setattr(chain_validation, "check_noncircular", lambda *_args: None)
     result = call("lockdep", "selftest")
     assert result.exit_code == 1, result.output
     assert "FAILED|" in result.stdout

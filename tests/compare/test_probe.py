@@ -56,11 +56,32 @@ def test_no_design_that_takes_krcp_lock_survives_an_nmi_under_it(design: str, on
     "context", ["process", "preempt off", "irqs off", "raw lock", "hardirq", "softirq", "rq->lock"]
 )
 def test_direct_is_legal_until_the_pcplist_runs_dry(context: str) -> None:
-    assert judge(DIRECT, "plain", context).legal
+    plain = judge(DIRECT, "plain", context)
+    if context == "rq->lock":
+        # Waking kswapd takes the lock that the caller holds.
+        assert (plain.fatal, plain.low, plain.word) == ("deadlock", True, "-deadlock")
+    else:
+        assert plain.legal
     verdict = judge(DIRECT, "prove", context)
     assert (verdict.kind, verdict.dry, verdict.fatal) == ("invalid-wait-context", True, "")
     assert "&zone->lock" in verdict.title
     assert verdict.word == "~wait-ctx"
+
+
+@pytest.mark.parametrize("design", ["raw-zone-lock", "pcp-peek"])
+@pytest.mark.parametrize("context", ["process", "raw lock", "hardirq", "softirq"])
+def test_neither_a_raw_zone_lock_nor_a_look_at_the_list_helps_once_memory_is_short(design: str, context: str) -> None:
+    """GFP_NOWAIT wakes kswapd under krcp->lock, which is raw: its wait queue's lock is a spinlock_t."""
+    verdict = judge(DesignRef(design, ""), "prove", context)
+    assert (verdict.kind, verdict.low, verdict.dry, verdict.word) == ("invalid-wait-context", True, False, "-wait-ctx")
+    assert "&pgdat->kswapd_wait" in verdict.title
+
+
+@pytest.mark.parametrize(
+    "design", ["no-locks-flag", "no-locks-flag-late", "gfp-zero", "lockless", "alloc-pages-nolock"]
+)
+def test_who_must_not_take_locks_wakes_nobody_either(design: str) -> None:
+    assert judge(DesignRef(design, ""), "prove", "raw lock").legal
 
 
 @pytest.mark.parametrize(("on", "kind"), [("plain", "recursive-locking"), ("prove", "invalid-wait-context")])
@@ -71,8 +92,10 @@ def test_direct_under_zone_lock_deadlocks(on: str, kind: str) -> None:
 
 @pytest.mark.parametrize("context", ALL_BUT_NMI)
 def test_direct_sleeps_on_rt_even_with_a_filled_list(context: str) -> None:
+    """Where lockdep has something to say of the list's lock, it does so before rt_spin_lock() asks might_sleep()."""
+    first = {"hardirq": "inconsistent-lock-state", "zone->lock": "circular-locking"}
     verdict = judge(DIRECT, "rt", context)
-    assert (verdict.kind, verdict.dry) == ("sleeping-function", False)
+    assert (verdict.kind, verdict.dry) == (first.get(context, "sleeping-function"), False)
 
 
 @pytest.mark.parametrize("context", ["raw lock", "hardirq", "zone->lock"])
@@ -84,9 +107,9 @@ def test_the_exemption_makes_it_legal_on_rt(context: str) -> None:
 def test_an_nmi_finds_each_of_the_three_places() -> None:
     found = probe_cell(DIRECT, kernel("plain"), "NMI", "timed", 0)
     assert [finding.way for finding in found] == [
-        way for way in ("nmi", "nmi_in_kvfree_rcu", "nmi_in_allocator") for _ in "ab"
+        way for way in ("nmi", "nmi_in_kvfree_rcu", "nmi_in_allocator") for _ in probe.Fill
     ]
-    by_way = {finding.way: finding for finding in found}
+    by_way = {finding.way: finding for finding in found if finding.fill == "empty"}
     # Nobody is in the way of this one, but lockdep knows that it must not wait for a lock that others take.
     assert (by_way["nmi"].kind, by_way["nmi"].fatal) == ("inconsistent-lock-state", "")
     assert by_way["nmi_in_kvfree_rcu"].fatal == by_way["nmi_in_allocator"].fatal == "deadlock"
@@ -143,6 +166,7 @@ def test_a_design_that_a_machine_cannot_have_is_a_finding(tmp_path: Path) -> Non
     assert {(finding.fill, finding.kind, finding.fatal) for finding in found} == {
         ("filled", "raised", "raised"),
         ("empty", "raised", "raised"),
+        ("low", "raised", "raised"),
     }
     assert found[0].title == "design file picky.py raised ValueError: no (picky.py:5)"
 

@@ -10,6 +10,9 @@ from rcuactors.compare.verdict import Verdict, verdict_of
 OK_FILLED, OK_EMPTY = Finding(fill="filled", way="w"), Finding(fill="empty", way="w")
 WAIT = Finding(fill="empty", way="w", kind="invalid-wait-context", title="BUG: Invalid wait context: x")
 DEAD = Finding(fill="empty", way="w", kind="recursive-locking", title="recursion", fatal="deadlock")
+OK_LOW = Finding(fill="low", way="w")
+LOW = Finding(fill="low", way="w", kind="invalid-wait-context", title="BUG: Invalid wait context: y")
+LOW_DEAD = Finding(fill="low", way="w", kind="circular-locking", title="circle", fatal="deadlock")
 SLEEPS = Finding(fill="filled", way="w", kind="sleeping-function", title="sleeps")
 KEPT = Finding(fill="empty", way="w", kind="never-freed", title="8 objects")
 OOPS = Finding(fill="filled", way="w", kind="null-dereference", title="NULL", fatal="null-dereference")
@@ -32,6 +35,15 @@ OOPS = Finding(fill="filled", way="w", kind="null-dereference", title="NULL", fa
             "legal until the pcplist runs dry, then recursive-locking, then deadlock: recursion",
         ),
         ([OK_FILLED, WAIT, OK_FILLED, DEAD], "~deadlock", None),
+        (
+            [OK_FILLED, OK_EMPTY, LOW],
+            "-wait-ctx",
+            "legal until memory is short, then invalid-wait-context: BUG: Invalid wait context: y",
+        ),
+        ([OK_FILLED, WAIT, LOW], "~wait-ctx", None),
+        ([OK_FILLED, WAIT, LOW_DEAD], "~wait-ctx", None),
+        ([OK_FILLED, OK_EMPTY, LOW_DEAD], "-deadlock", None),
+        ([SLEEPS, OK_EMPTY, LOW], "sleeps", "sleeping-function: sleeps"),
         ([OOPS, OK_EMPTY], "oops", "null-dereference: NULL"),
         ([OK_FILLED, KEPT], "legal+", "legal, but at the end never-freed: 8 objects"),
         ([SLEEPS, KEPT], "sleeps", "sleeping-function: sleeps"),
@@ -51,7 +63,16 @@ def test_the_worst_of_the_seeds_and_in_how_many() -> None:
 
 
 def test_ranks_are_in_order() -> None:
-    ordered = [[OK_FILLED], [OK_FILLED, KEPT], [OK_FILLED, WAIT], [OK_FILLED, DEAD], [SLEEPS], [OOPS]]
+    ordered = [
+        [OK_FILLED],
+        [OK_FILLED, KEPT],
+        [LOW],
+        [LOW_DEAD],
+        [OK_FILLED, WAIT],
+        [OK_FILLED, DEAD],
+        [SLEEPS],
+        [OOPS],
+    ]
     ranks = [verdict_of([findings]).rank for findings in ordered]
     assert ranks == sorted(set(ranks))
 

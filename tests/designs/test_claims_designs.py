@@ -7,7 +7,7 @@ import pytest
 from rcuactors import Kernel, Run, RunOptions, run, scenario
 from rcuactors.designs.reserve import Reserve
 from rcuactors.designs.sheaves import Sheaves
-from rcuactors.mm.gfp import GFP_ATOMIC
+from rcuactors.mm.gfp import GFP_ATOMIC, GFP_NOWARN
 
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
@@ -142,7 +142,7 @@ def test_the_guards_sleeping_caller_never_asks_the_oom_killer() -> None:
     async def script(k: Kernel) -> None:
         (p,) = await _cold_objects(k, 1)
         pages = []
-        while (page := await k.get_free_page(GFP_ATOMIC)) is not None:
+        while (page := await k.get_free_page(GFP_ATOMIC | GFP_NOWARN)) is not None:
             pages.append(page)
         await k.kvfree_rcu(p, None)
         for page in pages:

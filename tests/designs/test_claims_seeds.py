@@ -214,9 +214,9 @@ def test_whoever_goes_by_the_lists_alone_does_not_wake_kswapd(design: str, woken
         pages = []
         while zone.free > zone.watermark_low:
             pages.append(await k.get_free_page(GFP_ATOMIC))
-        before = reclaim.kswapd_wakeups
+        before = reclaim.kswapd.wakeups
         await k.kvfree_rcu(p, "rcu")
-        seen.append(reclaim.kswapd_wakeups - before)
+        seen.append(reclaim.kswapd.wakeups - before)
         for page in pages:
             await k.free_page(page)
 

@@ -7,6 +7,7 @@ import pytest
 from rcuactors import BadInput, Kernel, Run, RunOptions, run, scenario
 from rcuactors.builds import BUILDS
 from rcuactors.designs import DESIGNS, make_design
+from rcuactors.mm.gfp import GFP_KERNEL
 
 
 async def one_call_from_a_cold_cpu(k: Kernel) -> None:
@@ -101,7 +102,7 @@ def test_a_design_of_ones_own() -> None:
 
     async def script(k: Kernel) -> None:
         for _ in range(4):
-            reserve.pages.append(await k.get_free_page())
+            reserve.pages.append(await k.machine.pages.get_free_page(k.machine.current, GFP_KERNEL))
         objects = [await k.kmalloc(64) for _ in range(510 * 5)]
         for p in objects:
             await k.kvfree_rcu(p, "rcu")

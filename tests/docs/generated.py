@@ -20,6 +20,8 @@ from rcuactors.engine.probe import Probe, ProbeSet
 from rcuactors.kernel.costs import describe
 from rcuactors.machine import MachineProbes, MachineStatistics
 from rcuactors.mm.slab.sheaf import SheafStatistics
+from rcuactors.questions.kernels import KERNELS as ASKED_KERNELS
+from rcuactors.questions.words import VERBS
 from rcuactors.runs.counters import Counters
 from rcuactors.scenario import KERNELS
 from rcuactors.userfiles import find_scenarios, load_scenario
@@ -68,6 +70,22 @@ def builds() -> str:
         settings = " ".join(f"`{name}={value}`" for name, value in build.settings.items())
         rows.append((f"`{build.name}`", build.about, settings))
     return markdown(("build", "what it is", "settings"), rows)
+
+
+def questions() -> str:
+    rows = []
+    for verb in VERBS.values():
+        words = [f"`{key.name}`={'|'.join(key.values) or key.default}" for key in verb.keys]
+        rows.append((f"`{verb.name}`", verb.about, " ".join(words)))
+    return markdown(("verb", "what it asks", "words, with the defaults first"), rows)
+
+
+def asked_kernels() -> str:
+    rows = []
+    for kernel in ASKED_KERNELS.values():
+        settings = " ".join(f"`{name}={value}`" for name, value in kernel.settings.items())
+        rows.append((f"`{kernel.name}`", kernel.about, settings))
+    return markdown(("kernel", "what it was", "settings here"), rows)
 
 
 def scenarios() -> str:
@@ -229,6 +247,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "costs": costs,
     "configuration": configuration,
     "builds": builds,
+    "questions": questions,
+    "asked-kernels": asked_kernels,
     "scenarios": scenarios,
     "outcomes": outcomes,
     "counters": counters,

@@ -7,17 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
+from rcuactors.config import Config
 from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Strategy
 from rcuactors.engine.decision import HOLD_UP, Decision
 from rcuactors.engine.fairness import HELD_UP_NS, PERIOD_NS, Fairness
 from rcuactors.engine.line import Line
 from rcuactors.engine.orders import Anyone, ByClock
-from rcuactors.rcu.gp import STALL_TIMEOUT_NS
 
 from .test_line import line_of
 
 MS = 1_000_000
+STALL_TIMEOUT_NS = Config().rcu_cpu_stall_timeout * 1000 * MS
 
 
 def test_the_bound_lies_where_the_documentation_says() -> None:

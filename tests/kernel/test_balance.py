@@ -33,9 +33,11 @@ def test_the_scenarios_own_thread_ends_like_any_other() -> None:
     async def script(k: Kernel) -> None:
         k.local_irq_disable()
 
-    assert titles(script) == ["note: script[20] exited with irqs disabled"]
-    one = Run(scenario()(script), RunOptions(settings={"panic_on_warn": "y"}))
-    with pytest.raises(KernelBug, match="exited with irqs disabled"):
+    assert titles(script, DEBUG_ATOMIC_SLEEP="y") == [
+        "BUG: sleeping function called from invalid context at exit_signals"
+    ]
+    one = Run(scenario()(script), RunOptions(settings={"panic_on_warn": "y", "DEBUG_ATOMIC_SLEEP": "y"}))
+    with pytest.raises(KernelBug, match="called from invalid context at exit_signals"):
         one.run()
 
 
@@ -90,7 +92,7 @@ def test_a_work_that_leaks() -> None:
             await k.flush_work(work)
 
     found = titles(script)
-    assert found[0] == "BUG: workqueue leaked lock or atomic: kworker/0:1/0x00000001/21 last function: fn"
+    assert found[0] == "BUG: workqueue leaked lock or atomic: kworker/0:1/0x00000001/21"
     assert not any("fine" in title for title in found)
 
 
@@ -188,10 +190,11 @@ def test_a_count_does_not_go_below_zero(what: str, settings: dict[str, str]) -> 
     async def script(k: Kernel) -> None:
         await getattr(k, what)()
         await getattr(k, what)()
-        assert k.preempt_count() == 0
+        assert k.preempt_count() & 0xFF == 0
 
-    # DEBUG_LOCKS_WARN_ON() switches itself off.
-    assert titles(script, **settings) == ["WARNING: DEBUG_LOCKS_WARN_ON(val > preempt_count())"]
+    # DEBUG_LOCKS_WARN_ON() switches itself off; bottom halves count as off for good.
+    left = ["note: script[20] exited with preempt_count 64512"] if what == "local_bh_enable" else []
+    assert titles(script, **settings) == ["WARNING: DEBUG_LOCKS_WARN_ON(val > preempt_count())", *left]
 
 
 def test_one_field_of_the_count_does_not_borrow_from_another() -> None:
@@ -210,7 +213,7 @@ def test_bottom_halves_enabled_once_too_often_on_rt() -> None:
         await k.local_bh_enable()
         await k.local_bh_enable()
 
-    assert titles(script, PREEMPT_RT="y") == ["WARNING: DEBUG_LOCKS_WARN_ON(val > preempt_count())"]
+    assert titles(script, PREEMPT_RT="y") == ["WARNING: bad unlock balance detected: local_bh"]
 
 
 def test_lockdep_is_off_after_it_unless_it_keeps_going() -> None:

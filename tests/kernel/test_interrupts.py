@@ -295,7 +295,7 @@ def test_the_thread_of_a_line_serves_one_interrupt_after_the_other() -> None:
         def handler(name: str):
             async def handle() -> None:
                 order.append(f"{name} in")
-                await k.usleep_range(50, 50)
+                await k.udelay(50)
                 order.append(f"{name} out")
 
             return handle

@@ -1,4 +1,4 @@
-"""mod_delayed_work(): a delay that begins anew (rcuactors/kernel/workqueue.py)."""
+"""mod_delayed_work(): a delay that begins anew (rcuactors/kernel/workqueue/cancel.py)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def test_the_timer_is_set_anew_and_the_work_runs_once(new: int, late: bool) -> N
         async def fn() -> None:
             ran.append(k.now)
 
-        workqueues, dwork = k.machine.workqueues, k.delayed_work(fn)
+        dwork = k.delayed_work(fn)
         assert await k.queue_delayed_work(k.system_wq, dwork, 20)
-        assert await workqueues.mod_delayed_work(k.machine.this_cpu, k.system_wq, dwork, new)
+        assert await k.mod_delayed_work(k.system_wq, dwork, new)
         await k.msleep(1000)
 
     assert run(scenario()(script)).clean
@@ -34,7 +34,7 @@ def test_one_that_is_not_pending_is_queued() -> None:
 
         dwork = k.delayed_work(fn)
         for _ in range(2):
-            assert not await k.machine.workqueues.mod_delayed_work(k.machine.this_cpu, k.system_wq, dwork, 2)
+            assert not await k.mod_delayed_work(k.system_wq, dwork, 2)
             await k.msleep(50)
 
     assert run(scenario()(script)).clean
@@ -51,7 +51,7 @@ def test_one_that_waits_for_a_worker_is_taken_off_the_list() -> None:
         dwork = k.delayed_work(fn)
         k.preempt_disable()
         await k.queue_delayed_work(k.system_wq, dwork, 0)
-        assert await k.machine.workqueues.mod_delayed_work(k.machine.this_cpu, k.system_wq, dwork, 10)
+        assert await k.mod_delayed_work(k.system_wq, dwork, 10)
         await k.preempt_enable()
         await k.msleep(20)
         assert not ran

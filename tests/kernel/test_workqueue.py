@@ -1,4 +1,4 @@
-"""Workqueues: pending, re-queueing, concurrency management, priorities, flushing (rcuactors/kernel/workqueue.py)."""
+"""Workqueues: pending, re-queueing, concurrency management, priorities, flushing (rcuactors/kernel/workqueue/)."""
 
 from __future__ import annotations
 

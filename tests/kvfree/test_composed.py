@@ -14,6 +14,7 @@ from rcuactors.kvfree.parts.arming import PendingTimer
 from rcuactors.kvfree.parts.batching import by_channel
 from rcuactors.kvfree.parts.one_argument import ALLOCATES, ALLOCATES_FOR_ITS_OWN, OneArgument
 from rcuactors.kvfree.parts.refill import RefillRules
+from rcuactors.mm.gfp import GFP_KERNEL
 
 Compose = Callable[..., str]
 Drain = Callable[[Kernel, Any], Awaitable[None]]
@@ -23,7 +24,7 @@ BLOCK = 510
 async def warm(k: Kernel) -> None:
     krcp = k.machine.kvfree.krc(0)
     while len(krcp.cache) < 4:
-        krcp.cache.append(await k.get_free_page())
+        krcp.cache.append(await k.machine.pages.get_free_page(k.machine.current, GFP_KERNEL))
 
 
 async def by_the_shrinker(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> None:
@@ -125,7 +126,7 @@ def test_60888b77a06e_the_refill_forgets_the_pages_that_have_come_back_meanwhile
         await k.kvfree_rcu(p, "rcu")
         # The worker is on its way; two pages come back from a drained batch before it runs.
         for _ in range(2):
-            page = await k.get_free_page(GFP_ATOMIC)
+            page = await k.machine.pages.get_free_page(k.machine.current, GFP_ATOMIC)
             assert kvfree.put_cached_bnode(kvfree.krc(0), page)
         await k.preempt_enable()
         await k.msleep(1)

@@ -19,6 +19,7 @@ from rcuactors.kvfree.krc import SLAB, Batch, Block, Krc
 from rcuactors.kvfree.parts.arming import TodoFlag
 from rcuactors.kvfree.parts.batching import by_channel
 from rcuactors.kvfree.parts.counting import exact
+from rcuactors.mm.gfp import GFP_KERNEL
 
 Compose = Callable[..., str]
 KERNELS = ["v5.11", "v6.1-stable"]
@@ -39,7 +40,7 @@ async def queued(k: Kernel) -> Krc:
     await k.cold_caches()
     await k.kvfree_rcu(await k.kmalloc(64), "rcu")
     for _ in range(2):
-        krcp.cache.append(await k.get_free_page())
+        krcp.cache.append(await k.machine.pages.get_free_page(k.machine.current, GFP_KERNEL))
     for p in [await k.kmalloc(64) for _ in range(600)]:
         await k.kvfree_rcu(p, "rcu")
     assert len(krcp.blocks[SLAB]) == 2

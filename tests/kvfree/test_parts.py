@@ -17,6 +17,7 @@ from rcuactors.kvfree.parts import batching, counting
 from rcuactors.kvfree.parts.arming import Timing, delay_wanted
 from rcuactors.kvfree.parts.batching import by_channel, whole_batch
 from rcuactors.kvfree.parts.counting import exact, loose
+from rcuactors.mm.gfp import GFP_KERNEL
 
 
 def seen(krcp: Krc) -> Any:
@@ -42,7 +43,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
     async def script(k: Kernel) -> None:
         krcp = k.machine.kvfree.krc(0)
         while len(krcp.cache) < 5:
-            krcp.cache.append(await k.get_free_page())
+            krcp.cache.append(await k.machine.pages.get_free_page(k.machine.current, GFP_KERNEL))
 
         async def reader() -> None:
             with k.rcu_reader():

@@ -202,7 +202,7 @@ def test_pages_that_came_back_meanwhile_are_refused_and_given_back() -> None:
         await k.udelay(100)
         # While the worker waits for the CPU, a drained batch fills the cache.
         for _ in range(3):
-            krcp.cache.append(await k.get_free_page(GFP_NOWAIT))
+            krcp.cache.append(await k.machine.pages.get_free_page(k.machine.current, GFP_NOWAIT))
         await k.preempt_enable()
         await k.msleep(1)
         assert k.cached_pages() == 5

@@ -53,6 +53,34 @@ def test_scan_starts_batches_until_it_has_scanned_enough(kernel: str) -> None:
     assert result.counters["bulk_objects"] + result.counters["list_freed"] == 42
 
 
+@pytest.mark.parametrize("kernel", [*KERNELS, "v6.1-stable"])
+@pytest.mark.parametrize(("nr_to_scan", "left"), [(30, 12), (29, 0), (31, 0), (42, 0), (1, 0)])
+def test_scan_stops_at_exactly_nothing_left_and_wraps_below(kernel: str, nr_to_scan: int, left: int) -> None:
+    """sc->nr_to_scan is unsigned: `<= 0` is true of 0 only, and 30 of 29 leave a very large number."""
+
+    async def script(k: Kernel) -> None:
+        await queue(k, 30)
+        await k.kthread_join(await k.kthread_run(queue, k, 12, cpu=1))
+        krcs = k.machine.kvfree.all_krcs()
+        for krcp in krcs:
+            while krcp.cache:  # v6.1 counts these, too
+                await k.free_page(krcp.cache.pop())
+        assert await shrinker(k).scan(k.machine.current, nr_to_scan) == 42 - left
+        assert [krcp.count for krcp in krcs] == [0, left]
+
+    assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+
+
+@pytest.mark.parametrize("kernel", [*KERNELS, "v6.1-stable"])
+def test_scan_goes_through_every_possible_cpu(kernel: str) -> None:
+    async def script(k: Kernel) -> None:
+        await queue(k, 5)
+        await shrinker(k).scan(k.machine.current, 100)
+        assert [krcp.cpu_id for krcp in k.machine.kvfree.all_krcs()] == list(range(8))
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), nr_cpus="8").clean
+
+
 def test_what_the_shrinker_drained_does_not_wait_for_the_monitor() -> None:
     async def script(k: Kernel, scan: bool = False) -> None:
         await queue(k, 10)

@@ -13,6 +13,7 @@ from rcuactors import GFP_ATOMIC, Kernel, KernelBug, Run, RunOptions, ViolationK
 from rcuactors.context.violation import UseAfterFree
 from rcuactors.kvfree.parts.batching import whole_batch
 from rcuactors.kvfree.parts.counting import exact
+from rcuactors.mm.gfp import GFP_KERNEL
 
 Compose = Callable[..., str]
 KERNELS = ["v5.9", "v5.11"]
@@ -22,7 +23,7 @@ SETTINGS = [{}, {"PROVE_RAW_LOCK_NESTING": "y"}, {"PREEMPT_RT": "y"}]
 async def warm(k: Kernel) -> None:
     krcp = k.machine.kvfree.krc(0)
     while len(krcp.cache) < 4:
-        krcp.cache.append(await k.get_free_page())
+        krcp.cache.append(await k.machine.pages.get_free_page(k.machine.current, GFP_KERNEL))
 
 
 async def new_memory_after_an_old_grace_period(k: Kernel) -> None:
@@ -201,7 +202,7 @@ def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(ker
             await rcu.scan(k.machine.current, 10_000)
 
         for _ in range(8):
-            krcp.cache.append(await k.get_free_page())
+            krcp.cache.append(await k.machine.pages.get_free_page(k.machine.current, GFP_KERNEL))
         for p in objects:
             await k.kvfree_rcu(p, "rcu")
         await k.kthread_join(await k.kthread_run(shrink, cpu=1))

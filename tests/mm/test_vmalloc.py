@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import BadInput, Kernel, RunOptions, run, scenario
+from rcuactors import BadInput, Kernel, RunOptions, ViolationKind, run, scenario
 
 
 def test_it_takes_whole_pages_and_gives_them_back() -> None:
@@ -113,7 +113,24 @@ def test_a_failure_in_the_middle_gives_everything_back() -> None:
             assert len(zone.in_use) == before
         assert 0 < failures < 30
 
-    assert run(scenario()(script), fail_page_alloc="10").clean
+    assert run(scenario()(script), fail_page_alloc="10").outcome() == "page-allocation-failure"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ("v5.9", "vmalloc: allocation failure, allocated 0 of 12288 bytes"),
+        ("v5.11", "vmalloc: allocation failure, allocated 0 of 12288 bytes"),
+        ("v6.1-stable", "vmalloc error: size 0, failed to allocate pages"),
+    ],
+)
+def test_a_failure_is_told_in_the_words_of_the_version(kernel: str, message: str) -> None:
+    async def script(k: Kernel) -> None:
+        assert await k.vmalloc(8192) is None
+
+    result = run(scenario()(script), RunOptions(kernel=kernel), fail_page_alloc="100")
+    assert [violation.kind for violation in result.violations] == [ViolationKind.PAGE_ALLOCATION_FAILURE]
+    assert result.violations[0].title == f"script: {message}, mode:0xcc0(GFP_KERNEL), nodemask=(null)"
 
 
 def test_kvmalloc_takes_the_one_that_fits() -> None:

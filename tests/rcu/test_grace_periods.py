@@ -14,15 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcuactors import Kernel, Run, RunOptions, ViolationKind, run, scenario
-from rcuactors.engine.actor import Message
 from rcuactors.engine.choice import Timed
 from rcuactors.explore.random import Random
 from rcuactors.kernel.cpu import Cpu
+from rcuactors.kernel.thread import Thread
 from rcuactors.rcu.gp import GracePeriodMachine
-from rcuactors.rcu.messages import ReaderBlocked
-from rcuactors.rcu.readers import ReadSide
+from rcuactors.rcu.nodes import RcuNode
+from rcuactors.rcu.quiescent import QuiescentStates
 
-KERNELS = {"plain": {}, "rt": {"PREEMPT_RT": "y"}, "none": {"PREEMPT": "n"}}
+MS = 1_000_000
+KERNELS: dict[str, dict[str, str]] = {"plain": {}, "rt": {"PREEMPT_RT": "y"}, "none": {"PREEMPT": "n"}}
 
 
 # -- random readers and updaters ---------------------------------------------------------------------------
@@ -60,8 +61,26 @@ class Torture:
             await burn(k, plan.randrange(1, 5000))
             await k.preempt_enable()
 
+    async def read_on(self, plan: random.Random) -> None:
+        """A reader that goes on after its unlock, because something else is off by then."""
+        k, irqs = self.k, plan.random() < 0.5
+        k.rcu_read_lock()
+        p = k.rcu_dereference(self.slots[plan.randrange(3)])
+        await burn(k, plan.randrange(1, 40_000))
+        if irqs:
+            k.local_irq_disable()
+        else:
+            k.preempt_disable()
+        k.rcu_read_unlock()
+        await burn(k, plan.randrange(1, 40_000))
+        k.deref(p)
+        await (k.local_irq_enable() if irqs else k.preempt_enable())
+
     async def read(self, plan: random.Random) -> None:
         k, slots = self.k, self.slots
+        if k.preemptible() and plan.random() < 0.2:
+            await self.read_on(plan)
+            return
         with k.rcu_reader():
             p = k.rcu_dereference(slots[plan.randrange(3)])
             await self.hold(plan)
@@ -152,41 +171,108 @@ def finds_use_after_free(kernel: str = "plain", cpus: int = 2) -> bool:
     return False
 
 
-class ForgetsBlockedReaders(GracePeriodMachine):
-    def _take(self, message: Message) -> None:
-        if not isinstance(message, ReaderBlocked):
-            super()._take(message)
+class ForgetsBlockedReaders(RcuNode):
+    def ctxt_queue(self, cpu: Cpu, thread: Thread) -> None:
+        pass
+
+
+def test_a_switch_that_forgets_its_reader_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcuactors.rcu.gp.RcuNode", ForgetsBlockedReaders)
+    assert finds_use_after_free()
 
 
 class AsksNobody(GracePeriodMachine):
     def _start(self) -> None:
         super()._start()
-        self._waiting.clear()
-        self._blockers.clear()
+        self.node.qsmask.clear()
+        self.node.gp_tasks.clear()
+        self.node.untouched = False
 
 
-@pytest.mark.parametrize("planted", [ForgetsBlockedReaders, AsksNobody])
-def test_a_machine_with_a_fault_is_caught(planted: type[GracePeriodMachine], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rcuactors.machine.GracePeriodMachine", planted)
+def test_a_machine_that_waits_for_nobody_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcuactors.machine.GracePeriodMachine", AsksNobody)
     assert finds_use_after_free()
 
 
-class ReportsAtEveryTick(ReadSide):
+class SkipsRunningReaders(GracePeriodMachine):
+    """Of those that were switched out it waits for those only that are switched out at the start of a grace period."""
+
+    def _start(self) -> None:
+        super()._start()
+        self.node.gp_tasks = {
+            order: thread for order, thread in self.node.gp_tasks.items() if thread.cpu.current is not thread
+        }
+        self.node.qsmask = {cpu_id: cpu for cpu_id, cpu in self.node.qsmask.items() if not cpu.current.rcu_blocked}
+
+
+def test_a_start_that_passes_over_a_reader_which_runs_again_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcuactors.machine.GracePeriodMachine", SkipsRunningReaders)
+    assert finds_use_after_free()
+
+
+class QuiescentAtEveryTick(QuiescentStates):
     """Also at one that interrupted a reader."""
 
-    def _tick(self, cpu: Cpu) -> None:
-        self.report(cpu)
+    def tick(self, cpu: Cpu) -> None:
+        self.rcu_qs(cpu)
 
 
-@pytest.mark.parametrize("kernel", ["plain", "rt", "none"])
-def test_a_tick_that_reports_from_inside_a_reader_is_caught(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
-    monkeypatch.setattr("rcuactors.machine.ReadSide", ReportsAtEveryTick)
+# On PREEMPT_RT it does no harm: what reports it is a thread, for which the reader is switched out.
+@pytest.mark.parametrize("kernel", ["plain", "none"])
+def test_a_tick_that_is_quiescent_inside_a_reader_is_caught(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    monkeypatch.setattr("rcuactors.machine.QuiescentStates", QuiescentAtEveryTick)
     assert finds_use_after_free(kernel)
 
 
+class NeverDefers(QuiescentStates):
+    """The end of a reader is told at once, whatever is off."""
+
+    def rcu_read_unlock_special(self, cpu: Cpu) -> None:
+        self.deferred_qs(cpu, cpu.current)
+
+
+@pytest.mark.parametrize("kernel", ["plain", "rt"])
+def test_a_reader_that_ends_for_rcu_with_its_unlock_is_caught(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    monkeypatch.setattr("rcuactors.machine.QuiescentStates", NeverDefers)
+    assert finds_use_after_free(kernel)
+
+
+def asks_during_a_grace_period() -> bool:
+    """Whether synchronize_rcu() waits for a reader that began before it, and after the present grace period.
+
+    It is called on a CPU that has slept all the while, and so takes note of that grace period after the call.
+    """
+    waited: list[bool] = []
+
+    async def script(k: Kernel) -> None:
+        ended: list[str] = []
+
+        async def reader(name: str, us: int) -> None:
+            with k.rcu_reader():
+                await k.udelay(us)
+                ended.append(name)
+
+        async def late() -> None:
+            await k.synchronize_rcu()
+            waited.append("second" in ended)
+
+        async with k.open_nursery() as nursery:
+            await nursery.start_soon(reader, "first", 60_000, cpu=1)
+            await nursery.start_soon(k.synchronize_rcu, cpu=0, name="waiter")
+            await k.msleep(30)
+            assert k.machine.gp.gp_seq & 3
+            await nursery.start_soon(reader, "second", 90_000, cpu=2)
+            await k.udelay(100)
+            await nursery.start_soon(late, cpu=3)
+
+    assert run(scenario()(script), nr_cpus="4").clean
+    return waited == [True]
+
+
 def test_a_snapshot_that_takes_the_running_grace_period_for_enough_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asks_during_a_grace_period()
     monkeypatch.setattr("rcuactors.rcu.seq.snap", lambda now: (now + 4) & ~3)
-    assert finds_use_after_free(cpus=3)
+    assert not asks_during_a_grace_period()
 
 
 # -- one situation each ------------------------------------------------------------------------------------
@@ -325,24 +411,31 @@ def test_a_quiescent_state_is_not_reported_from_an_atomic_region(how: str) -> No
     assert run(scenario()(script)).clean
 
 
-def test_without_preemption_cond_resched_is_a_quiescent_state_and_a_busy_loop_is_none() -> None:
+@pytest.mark.parametrize("hz", [100, 250, 1000])
+def test_without_preemption_cond_resched_counts_once_the_grace_period_is_old(hz: int) -> None:
+    """rcu_all_qs() waits for rcu_urgent_qs, a tenth of a second; recorded at HZ=250: 112 to 124 ms, mostly 116."""
+
     async def script(k: Kernel, polite: bool = True) -> None:
         state: list[str] = []
 
         async def busy() -> None:
-            for _ in range(50):
-                await k.udelay(1000)
+            for _ in range(600):
+                await k.udelay(500)
                 if polite:
                     await k.cond_resched()
             state.append("out")
 
         await k.kthread_run(busy, cpu=1)
-        await k.udelay(100)
+        await k.msleep(20)
+        began = k.now
         await k.synchronize_rcu()
+        took = (k.now - began) / MS
         assert bool(state) is not polite
+        if polite:
+            assert 100 < took < 100 + 8 * 1000 / hz
 
-    assert run(scenario()(script), PREEMPT="n").clean
-    assert run(scenario()(script), PREEMPT="n", polite="n").clean
+    assert run(scenario()(script), PREEMPT="n", HZ=str(hz)).clean
+    assert run(scenario()(script), PREEMPT="n", HZ=str(hz), polite="n").clean
 
 
 def test_a_grace_period_on_one_cpu_takes_a_few_jiffies() -> None:

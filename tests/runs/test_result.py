@@ -47,6 +47,7 @@ def test_json_is_plain_and_complete(result: Result) -> None:
         "held",
         "preempt_disabled_at",
         "irqs_disabled_at",
+        "by",
     }
     assert violation["kind"] == "leak"
     assert (data["scenario"], data["kernel"], data["seed"], data["strategy"]) == ("mixed", "v5.11", 3, "timed")

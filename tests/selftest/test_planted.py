@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rcuactors.context.lockdep import graph, usage, validator, wait_context
+from rcuactors.context.lockdep import chain_validation, graph, usage, wait_context
 from rcuactors.context.lockdep.chains import ChainNode
 from rcuactors.context.lockdep.validator import Lockdep
 from rcuactors.context.locks import READ, RECURSIVE_READ, WRITE, Lock
@@ -101,19 +101,19 @@ def _nothing(*_args: Any, **_how: Any) -> None:
     return None
 
 
-NO_RECURSION = (validator, "check_deadlock", lambda *_args: (None, False))
-NO_CIRCLES = (validator, "check_noncircular", _nothing)
+NO_RECURSION = (chain_validation, "check_deadlock", lambda *_args: (None, False))
+NO_CIRCLES = (chain_validation, "check_noncircular", _nothing)
 
 FAULTS: dict[str, tuple[list[tuple[Any, str, Any]], set[str]]] = {
     "no circles": ([NO_CIRCLES], {"A-B-B-A deadlock (spin)", "A-B-C-D-B-C-D-A deadlock (rsem)"}),
     "no recursion, nor circles": ([NO_RECURSION, NO_CIRCLES], {"A-A deadlock (spin)", "wrong nesting"}),
-    "no states": ([(validator, "mark_lock_irq", _nothing)], {"hard-irqs-on + irq-safe-A/12 (spin)"}),
-    "no unsafe orders": ([(validator, "check_irq_usage", _nothing)], {"hard-safe-A + unsafe-B #2/231 (spin)"}),
-    "no wait contexts": ([(validator, "allowed", lambda *_args: 9)], {"in RAW_SPINLOCK context (spin)"}),
+    "no states": ([(chain_validation, "mark_lock_irq", _nothing)], {"hard-irqs-on + irq-safe-A/12 (spin)"}),
+    "no unsafe orders": ([(chain_validation, "check_irq_usage", _nothing)], {"hard-safe-A + unsafe-B #2/231 (spin)"}),
+    "no wait contexts": ([(chain_validation, "allowed", lambda *_args: 9)], {"in RAW_SPINLOCK context (spin)"}),
     "no handler may be threaded": ([(wait_context, "THREADABLE", 0)], {"in hardirq context (spin)"}),
     "local locks are locks": ([(usage, "usage_skip", lambda _class: False)], {"local_lock inversion  2"}),
     "every dependency is strong": (
-        [(validator, "dependency", lambda *_modes: graph.EN)],
+        [(chain_validation, "dependency", lambda *_modes: graph.EN)],
         {"rlock W1R2/R2R3/W3W1/123 (rlock)"},
     ),
 }

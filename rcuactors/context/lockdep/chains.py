@@ -69,7 +69,7 @@ def context_code(ctx: Context) -> int:
     A PREEMPT_RT thread that serves softirqs is no softirq context to lockdep (include/linux/irqflags.h,
     lockdep_softirq_enter()), it only has them disabled.
     """
-    count = ctx.preempt_count
+    count = ctx.preempt_count | ctx.irqs_forgotten
     code = IRQS_OFF if ctx.irqs_disabled else 0
     if count < preempt.SOFTIRQ_OFFSET:
         return code | BH_OFF if ctx.softirq_disable_cnt else code

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ...context.memory import Memory
 from ..locking import contention
 from ..messages import Handler, HardIrq
 from ..percpu import PerCpu
@@ -37,6 +38,7 @@ class IrqWork:
     busy: bool = False
     spinners: list[Thread] = attrs.field(factory=list)
     sleepers: list[Thread] = attrs.field(factory=list)
+    inside: Memory | None = None
 
 
 @attrs.define(eq=False)
@@ -59,21 +61,35 @@ class IrqWorks:
 
     async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:
         """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
+        self._system.debug_objects.used(cpu, work)
         if work.pending:
             return False
-        work.pending = work.busy = True
         cpu.preempt_disable("irq_work_queue")
+        if self._queue(cpu, work):
+            await cpu.point()
+        await cpu.preempt_enable()
+        return True
+
+    def irq_work_queue_irqoff(self, cpu: Cpu, work: IrqWork) -> bool:
+        """The same with interrupts off, so that it has to wait: no point."""
+        if work.pending:
+            return False
+        self._queue(cpu, work)
+        return True
+
+    def _queue(self, cpu: Cpu, work: IrqWork) -> bool:
+        """__irq_work_queue_local(): whether that has raised the interrupt."""
+        work.pending = work.busy = True
         lists = self._lists[cpu.cpu_id]
         queue = lists.lazy if self._threaded and not work.hard else lists.raised
         queue.append(work)
         cpu.clock += self._system.costs.ipi_ns
-        if len(queue) == 1:
-            irq = HardIrq(
-                sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self._irq_work_run, entry="sysvec_irq_work"
-            )
-            self._system.conductor.post(cpu, irq)
-            await cpu.point()
-        await cpu.preempt_enable()
+        if len(queue) > 1:
+            return False
+        irq = HardIrq(
+            sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self._irq_work_run, entry="sysvec_irq_work"
+        )
+        self._system.conductor.post(cpu, irq)
         return True
 
     async def irq_work_sync(self, thread: Thread, work: IrqWork) -> None:
@@ -122,7 +138,10 @@ class IrqWorks:
             # From here on it may be queued again.
             work.pending = False
             cpu.ctx.irq_config = not work.hard
+            self._system.debug_objects.used(cpu, work)
             await work.function(cpu)
+            # IRQ_WORK_BUSY is cleared behind the function: it must not have freed what the irq_work lies in.
+            self._system.debug_objects.used(cpu, work)
             cpu.ctx.irq_config = False
             if not work.pending:
                 work.busy = False

@@ -45,13 +45,20 @@ class IrqThreads:
         line.waiting.append(irq.handler)
         await cpu.wake_up_process(line.thread)
 
+    async def irq_forced_thread_fn(self, cpu: Cpu, handler: Handler) -> None:
+        """irq_forced_thread_fn(): with bottom halves off, as where it would have been on another kernel."""
+        softirqs = self._system.softirqs
+        await softirqs.local_bh_disable(cpu.current)
+        await handler(cpu)
+        await softirqs.local_bh_enable(cpu)
+
     def _new_line(self, cpu: Cpu, name: str) -> _Line:
         waiting: deque[Handler] = deque()
 
         async def irq_thread() -> None:
             while True:
                 if waiting:
-                    await waiting.popleft()(cpu)
+                    await self.irq_forced_thread_fn(cpu, waiting.popleft())
                 else:
                     await thread.sleep("an interrupt")
 

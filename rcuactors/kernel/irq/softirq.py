@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ...context import preempt
-from ...context.locks import Lock, LockKind
+from ...context.lockdep.demands import assert_irqs_enabled
+from ...context.locks import RECURSIVE_READ, Lock, LockKind, MapSpec
 from ...context.trace import caller_site
-from ...marks import inline
+from ...context.violation import ViolationKind
+from ...context.waittype import WaitType
+from ...marks import inline, stands_for
 from .. import balance
 from ..percpu import PerCpu
 from ..thread import ThreadState, Urgency
@@ -35,6 +38,12 @@ if TYPE_CHECKING:
 
 _MAX_RESTARTS: Final = 10
 """MAX_SOFTIRQ_RESTART."""
+
+_DISABLE: Final = "__local_bh_disable_ip"
+_ENABLE: Final = "__local_bh_enable_ip"
+
+_LOCAL_BH_MAP: Final = MapSpec("local_bh", WaitType.CONFIG, WaitType.FREE, check=True, per_cpu=True)
+"""bh_lock_map of PREEMPT_RT: bottom halves off is something that one may always do, and that limits what follows."""
 
 
 class Softirq(enum.IntEnum):
@@ -69,10 +78,17 @@ class Softirqs:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
         self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [], system.masks)
+        self._scheduled: set[object] = set()
+        """TASKLET_STATE_SCHED, on whichever CPU."""
         self._served: Counter[int] = Counter()
         self._wakeups = 0
+        self._traced = system.config.lockdep
+        """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
         make = system.lock_factory.make
-        self._ctrl_locks: PerCpu[Lock] = PerCpu(lambda _: make("softirq_ctrl.lock", LockKind.LOCAL_LOCK), system.masks)
+        self._ctrl_locks: PerCpu[Lock] = PerCpu(
+            lambda _: make("(softirq_ctrl.lock)", LockKind.LOCAL_LOCK), system.masks
+        )
+        self._bh_lock_map: Lock | None = None
 
     def statistics(self) -> SoftirqStatistics:
         """Their figures, as they are now."""
@@ -94,9 +110,22 @@ class Softirqs:
         if not preempt.in_interrupt(cpu.ctx.preempt_count) and not cpu.softirq_ctrl:
             await self._wake(cpu)
 
-    async def tasklet_schedule(self, cpu: Cpu, function: Handler) -> None:
-        """tasklet_schedule(): run a function once, on this CPU, in TASKLET_SOFTIRQ."""
-        self._tasklets[cpu.cpu_id].append(function)
+    async def tasklet_schedule(self, cpu: Cpu, function: Handler, *, tasklet: object = None) -> None:
+        """tasklet_schedule(): run a function once, on this CPU, in TASKLET_SOFTIRQ.
+
+        A `tasklet` (by itself the function is one) that is scheduled already, on any CPU, and has not begun yet is not
+        scheduled again (TASKLET_STATE_SCHED, include/linux/interrupt.h).
+        """
+        tasklet = tasklet or function
+        if tasklet in self._scheduled:
+            return
+        self._scheduled.add(tasklet)
+
+        async def tasklet_action_common(on: Cpu) -> None:
+            self._scheduled.discard(tasklet)
+            await function(on)
+
+        self._tasklets[cpu.cpu_id].append(tasklet_action_common)
         await self.raise_softirq(cpu, Softirq.TASKLET)
 
     async def tasklet_action(self, cpu: Cpu) -> None:
@@ -109,8 +138,14 @@ class Softirqs:
         """irq_exit(): with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
         if not self._threaded:
             await self._serve(cpu)
-        elif not cpu.softirq_ctrl:
+        elif cpu.softirq_ctrl <= 0 or self._sleeps_in_a_handler(cpu):
             await self._wake(cpu)
+
+    def _sleeps_in_a_handler(self, cpu: Cpu) -> bool:
+        """Timers wake their thread whatever it waits for (wake_timersd() of 6.1-rt): its msleep() has to begin anew."""
+        timers = cpu.softirq_pending & (1 << Softirq.TIMER | 1 << Softirq.HRTIMER)
+        thread = cpu.ksoftirqd
+        return bool(timers) and thread is not None and thread.ctx.softirq_thread
 
     # -- bottom halves off and on ------------------------------------------------------------------------------------
 
@@ -122,9 +157,11 @@ class Softirqs:
         """
         cpu = thread.cpu
         if self._threaded:
-            await self._disable(cpu)
+            await self._rt_disable(cpu)
             return cpu
         ctx = cpu.ctx
+        if ctx.preempt_count >= preempt.HARDIRQ_OFFSET and self._traced:
+            self._warn_in_hardirq(cpu, _DISABLE)
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = caller_site()
             if cpu.told_preemption.on:
@@ -132,61 +169,128 @@ class Softirqs:
         ctx.preempt_count += preempt.SOFTIRQ_DISABLE_OFFSET
         return cpu
 
+    @inline
     async def local_bh_enable(self, cpu: Cpu) -> None:
-        """local_bh_enable(): what was raised meanwhile is served now."""
+        """local_bh_enable(): what was raised meanwhile is served now. Not for hardirq, nor with interrupts off."""
         ctx, thread = cpu.ctx, cpu.current
         if self._threaded:
-            await self._enable_and_serve(cpu)
-        elif (ctx.preempt_count & preempt.SOFTIRQ_MASK) < preempt.SOFTIRQ_DISABLE_OFFSET:
-            balance.report_underflow(cpu)
+            await self._rt_enable_and_serve(cpu)
+        elif ctx.irqs_disabled or ctx.preempt_count >= preempt.HARDIRQ_OFFSET:
+            await self._enable_where_one_may_not(cpu)
         else:
-            ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
-            if cpu.told_preemption.on and not ctx.preempt_count:
-                cpu.since.preemption_on(cpu)
-            if ctx.held and not ctx.preempt_count & preempt.SOFTIRQ_MASK:
-                self._system.lockdep.softirqs_on(cpu)
-            if cpu.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
-                flags = cpu.local_irq_save("do_softirq")
-                await self._serve(cpu)
-                await cpu.local_irq_restore(flags)
+            await self._enable(cpu)
         await thread.spend(0)
 
-    async def _disable(self, cpu: Cpu) -> None:
+    async def _enable(self, cpu: Cpu) -> None:
+        ctx = cpu.ctx
+        if (ctx.preempt_count & preempt.SOFTIRQ_MASK) < preempt.SOFTIRQ_DISABLE_OFFSET:
+            self._underflow(cpu)
+            return
+        ctx.preempt_count -= preempt.SOFTIRQ_DISABLE_OFFSET
+        if ctx.reader is not None:
+            cpu.hooks.may_end_reader(cpu)
+        if cpu.told_preemption.on and not ctx.preempt_count:
+            cpu.since.preemption_on(cpu)
+        if ctx.held and not ctx.preempt_count & preempt.SOFTIRQ_MASK:
+            self._system.lockdep.softirqs_on(cpu)
+        if cpu.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
+            flags = cpu.local_irq_save("do_softirq")
+            await self._serve(cpu)
+            await cpu.local_irq_restore(flags)
+
+    @stands_for("__local_bh_enable_ip")
+    async def _enable_where_one_may_not(self, cpu: Cpu) -> None:
+        """__local_bh_enable_ip() with interrupts off, or in hardirq.
+
+        A kernel with TRACE_IRQFLAGS brackets it with local_irq_disable() and local_irq_enable(), whatever they were;
+        another one serves the softirqs all the same, and leaves interrupts off.
+        """
+        self._warn_in_hardirq(cpu, _ENABLE)
+        assert_irqs_enabled(self._system.lockdep, cpu, _ENABLE)
+        await self._enable(cpu)
+        if self._traced:
+            await cpu.local_irq_enable()
+
+    def _warn_in_hardirq(self, cpu: Cpu, function: str) -> None:
+        """WARN_ON_ONCE(in_hardirq())."""
+        if preempt.in_hardirq(cpu.ctx.preempt_count):
+            cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "in_hardirq()", function)
+
+    def _underflow(self, cpu: Cpu) -> None:
+        """__preempt_count_sub() looks at nothing: bottom halves count as off from here on, and lockdep notices."""
+        count = cpu.ctx.preempt_count
+        left = count - preempt.SOFTIRQ_DISABLE_OFFSET & preempt.SOFTIRQ_MASK
+        cpu.ctx.preempt_count = count & ~preempt.SOFTIRQ_MASK | left
+        lockdep = self._system.lockdep
+        if lockdep.on and self._system.config.DEBUG_LOCKDEP:
+            lockdep.check_softirq_flags(cpu, enabled=True)
+        else:
+            balance.report_underflow(cpu, preempt.SOFTIRQ_DISABLE_OFFSET)
+
+    @property
+    def _local_bh(self) -> Lock:
+        """bh_lock_map, which only PREEMPT_RT has."""
+        if self._bh_lock_map is None:
+            self._bh_lock_map = self._system.lock_factory.make_map(_LOCAL_BH_MAP)
+        return self._bh_lock_map
+
+    # -- the same on PREEMPT_RT --------------------------------------------------------------------------------------
+
+    @stands_for("__local_bh_disable_ip")
+    async def _rt_disable(self, cpu: Cpu) -> None:
         """__local_bh_disable_ip() of PREEMPT_RT."""
-        ctx, locks = cpu.ctx, self._system.locks
-        if not ctx.softirq_disable_cnt and ctx.preemptible():
-            await locks.local_lock(cpu, self._ctrl_locks[cpu.cpu_id])
-            locks.rcu_enter(cpu)
+        ctx, system = cpu.ctx, self._system
+        self._warn_in_hardirq(cpu, _DISABLE)
+        if system.lockdep.on:
+            system.lockdep.acquire(cpu, self._local_bh, read=RECURSIVE_READ, site=_DISABLE)
+        if not ctx.softirq_disable_cnt:
+            if ctx.preemptible():
+                await system.locks.local_lock(cpu, self._ctrl_locks[cpu.cpu_id])
+                system.locks.rcu_enter(cpu)
+            elif cpu.softirq_ctrl:
+                # Somebody whom this has preempted has them off, and is not waited for.
+                system.lockdep.debug_locks_warn_on(cpu, "this_cpu_read(softirq_ctrl.cnt)", _DISABLE)
         cpu.softirq_ctrl += 1
         ctx.softirq_disable_cnt = cpu.softirq_ctrl
 
-    async def _enable_and_serve(self, cpu: Cpu) -> None:
+    @stands_for("__local_bh_enable_ip")
+    async def _rt_enable_and_serve(self, cpu: Cpu) -> None:
         """__local_bh_enable_ip() of PREEMPT_RT: the outermost one serves what is pending, if it is preemptible."""
-        ctx = cpu.ctx
-        if not ctx.softirq_disable_cnt:
-            balance.report_underflow(cpu)
-            return
+        ctx, system = cpu.ctx, self._system
+        preempt_on = ctx.preemptible()
+        self._warn_in_hardirq(cpu, _ENABLE)
+        assert_irqs_enabled(system.lockdep, cpu, _ENABLE)
+        if system.lockdep.on:
+            system.lockdep.release(cpu, self._local_bh)
         if cpu.softirq_ctrl == 1 and cpu.softirq_pending:
-            if ctx.preemptible():
+            if preempt_on:
                 flags = cpu.local_irq_save("do_softirq")
                 await self._serve_in_thread(cpu)
                 await cpu.local_irq_restore(flags)
             if cpu.softirq_pending:
                 await self._wake(cpu)
-        await self._enable(cpu)
+        await self._rt_enable(cpu, unlock=preempt_on)
 
-    async def _enable(self, cpu: Cpu) -> None:
-        """__local_bh_enable() of PREEMPT_RT."""
-        ctx, locks = cpu.ctx, self._system.locks
+    @stands_for("__local_bh_enable")
+    async def _rt_enable(self, cpu: Cpu, *, unlock: bool) -> None:
+        """__local_bh_enable() of PREEMPT_RT: with `unlock` the outermost one lets go of the CPU's lock.
+
+        Whether both ends do their half is up to them: who has become preemptible in between, or has ceased to be,
+        leaves a lock behind, or lets go of one that was never taken. Nothing keeps the count from falling below zero
+        either, after which whoever serves softirqs here takes the lock and never lets go.
+        """
+        ctx, system = cpu.ctx, self._system
+        if ctx.softirq_disable_cnt != cpu.softirq_ctrl:
+            condition = "current->softirq_disable_cnt != this_cpu_read(softirq_ctrl.cnt)"
+            system.lockdep.debug_locks_warn_on(cpu, condition, "__local_bh_enable")
+        outermost = ctx.softirq_disable_cnt == 1
         cpu.softirq_ctrl -= 1
         ctx.softirq_disable_cnt = cpu.softirq_ctrl
-        if cpu.softirq_ctrl:
-            return
-        if ctx.held:
-            self._system.lockdep.softirqs_on(cpu)
-        if ctx.preemptible():
-            locks.rcu_leave(cpu)
-            await locks.spin_unlock(cpu, self._ctrl_locks[cpu.cpu_id])
+        if outermost and ctx.held:
+            system.lockdep.softirqs_on(cpu)
+        if not cpu.softirq_ctrl and unlock:
+            system.locks.rcu_leave(cpu)
+            await system.locks.spin_unlock(cpu, self._ctrl_locks[cpu.cpu_id])
 
     # -- serving -----------------------------------------------------------------------------------------------------
 
@@ -198,6 +302,8 @@ class Softirqs:
         ctx.preempt_count += preempt.SOFTIRQ_OFFSET
         await self._serve_pending(cpu)
         ctx.preempt_count -= preempt.SOFTIRQ_OFFSET
+        if ctx.reader is not None:
+            cpu.hooks.may_end_reader(cpu)
         if cpu.told_preemption.on and not ctx.preempt_count:
             cpu.since.preemption_on(cpu)
         if cpu.softirq_pending:
@@ -254,11 +360,13 @@ class Softirqs:
                 await thread.sleep("softirqs")
                 continue
             if self._threaded:
-                await self._disable(cpu)
+                await self._rt_disable(cpu)
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve_in_thread(cpu)
                 await cpu.local_irq_restore(flags)
-                await self._enable(cpu)
+                if self._system.lockdep.on:
+                    self._system.lockdep.release(cpu, self._local_bh)
+                await self._rt_enable(cpu, unlock=True)
             else:
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve(cpu)

@@ -83,15 +83,22 @@ class LockOperations:
         else:
             lock.owner = None
 
-    def _allow_preemption(self, cpu: Cpu) -> None:
+    def allow_preemption(self, cpu: Cpu) -> None:
         """preempt_enable_no_resched(), also after the unlock of a lock that was never taken."""
         ctx = cpu.ctx
         if ctx.preempt_count & preempt.PREEMPT_MASK:
             ctx.preempt_count -= self.preempt_offset
+            if ctx.reader is not None:
+                cpu.hooks.may_end_reader(cpu)
             if self.told_preemption.on and not ctx.preempt_count:
                 self.since.preemption_on(cpu)
         elif self.preempt_offset:
             balance.report_underflow(cpu)
+
+    def _touch(self, cpu: Cpu, lock: Lock) -> None:
+        """The lock is used: if it lies in an object, that must not be free."""
+        if lock.inside is not None:
+            self.judge.used(cpu, lock.inside, lock.name)
 
     def _pin(self, thread: Thread) -> Cpu:
         """What an rt spinlock's holder has besides: no migration, a read-side section."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
 from ...context.trace import call_trace
-from ...context.violation import ViolationKind
+from ...context.violation import ORACLE, ViolationKind
 from ...marks import MACHINERY
 
 __trace__ = MACHINERY
@@ -79,7 +79,7 @@ def report_cycle(cpu: Cpu, waiter: Sleeper, *, first: Callable[[], None] | None 
     assert cycle[0].blocked_on is not None
     title = f"DEADLOCK: {waiter} waits for ever for {cycle[0].blocked_on.name}"
     lines = [title, *(_edge(member) for member in cycle), *cpu.judge.stack(cpu, call_trace())]
-    cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))
+    cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines), ORACLE)
     return True
 
 

@@ -6,13 +6,15 @@ that waits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...context import preempt
 from ...context.locks import READ, RECURSIVE_READ, Lock
 from ...context.trace import caller_site
+from ...marks import machinery, stands_for
 from . import contention
 from .spinning import SpinningLocks
 
@@ -32,53 +34,105 @@ class Locks(SpinningLocks):
 
     # -- rwlock_t --
 
-    async def write_lock(self, thread: Thread, lock: Lock) -> Cpu:
-        """write_lock(): exclusive; as spin_lock()."""
-        if not self.rt:
-            cpu = thread.cpu
-            await self._spin_lock(cpu, lock, caller_site())
-            return cpu
+    @machinery
+    def write_lock(self, thread: Thread, lock: Lock) -> Coroutine[Any, Any, Cpu]:
+        """write_lock(), inline in either kernel: exclusive; as spin_lock(). To be awaited."""
+        return self.rt_write_lock(thread, lock) if self.rt else self._spinning_write_lock(thread, lock)
+
+    @stands_for("write_lock")
+    async def _spinning_write_lock(self, thread: Thread, lock: Lock) -> Cpu:
+        cpu = thread.cpu
+        await self._spin_lock(cpu, lock, caller_site())
+        return cpu
+
+    async def rt_write_lock(self, thread: Thread, lock: Lock) -> Cpu:
+        """rt_write_lock(): unlike rt_spin_lock() it asks might_sleep() before lockdep hears of it."""
         self.judge.might_sleep(thread.cpu, rt_lock=True)
         await self._sleeping_lock(thread, lock, caller_site())
         return self._pin(thread)
 
-    async def write_unlock(self, cpu: Cpu, lock: Lock) -> None:
-        """write_unlock()."""
-        await self.spin_unlock(cpu, lock)
+    @machinery
+    def write_unlock(self, cpu: Cpu, lock: Lock) -> Coroutine[Any, Any, None]:
+        """write_unlock(), inline in either kernel. To be awaited."""
+        return self.rt_write_unlock(cpu, lock) if self.rt else self._spinning_write_unlock(cpu, lock)
+
+    @stands_for("write_unlock")
+    async def _spinning_write_unlock(self, cpu: Cpu, lock: Lock) -> None:
+        await self.raw_spin_unlock(cpu, lock)
+
+    async def rt_write_unlock(self, cpu: Cpu, lock: Lock) -> None:
+        """rt_write_unlock()."""
+        await self._sleeping_unlock(cpu.current, lock, pinned=True)
 
     def _read_mode(self, cpu: Cpu) -> int:
         return RECURSIVE_READ if self.rt else queued_read_mode(cpu.ctx.preempt_count)
 
-    async def read_lock(self, thread: Thread, lock: Lock) -> Cpu:
-        """read_lock(): shared. Outside interrupts it queues behind a writer that waits."""
+    @machinery
+    def read_lock(self, thread: Thread, lock: Lock) -> Coroutine[Any, Any, Cpu]:
+        """read_lock(), inline in either kernel: shared. To be awaited.
+
+        Outside interrupts it queues behind a writer that waits.
+        """
+        return self.rt_read_lock(thread, lock) if self.rt else self._spinning_read_lock(thread, lock)
+
+    async def rt_read_lock(self, thread: Thread, lock: Lock) -> Cpu:
+        """rt_read_lock(): might_sleep() first, then lockdep, as rt_write_lock()."""
         cpu = thread.cpu
-        site, mode = caller_site(), self._read_mode(cpu)
-        if self.rt:
-            self.judge.might_sleep(cpu, rt_lock=True)
-            await self._sleeping_lock(thread, lock, site, read=mode)
-            return self._pin(thread)
-        ctx = cpu.ctx
+        self.judge.might_sleep(cpu, rt_lock=True)
+        await self._sleeping_lock(thread, lock, caller_site(), read=self._read_mode(cpu))
+        return self._pin(thread)
+
+    @stands_for("read_lock")
+    async def _spinning_read_lock(self, thread: Thread, lock: Lock) -> Cpu:
+        cpu = thread.cpu
+        ctx, site, mode = cpu.ctx, caller_site(), self._read_mode(cpu)
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = site
             if self.told_preemption.on and self.preempt_offset:
                 self.since.preemption_off(cpu)
         ctx.preempt_count += self.preempt_offset
+        self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), site=site)
         await self._share(thread, lock, mode, lambda: contention.spin(cpu, lock))
         return cpu
 
-    async def read_unlock(self, cpu: Cpu, lock: Lock) -> None:
-        """read_unlock()."""
-        await self._unshare(cpu.current, lock, pinned=self.rt)
-        if not self.rt:
-            self._allow_preemption(cpu)
+    @machinery
+    def read_unlock(self, cpu: Cpu, lock: Lock) -> Coroutine[Any, Any, None]:
+        """read_unlock(), inline in either kernel. To be awaited."""
+        return self.rt_read_unlock(cpu, lock) if self.rt else self._spinning_read_unlock(cpu, lock)
+
+    async def rt_read_unlock(self, cpu: Cpu, lock: Lock) -> None:
+        """rt_read_unlock()."""
+        thread = cpu.current
+        await self._unshare(thread, lock, pinned=True)
+        cpu = thread.cpu
         if cpu.attention:
             await cpu.point()
 
+    @stands_for("read_unlock")
+    async def _spinning_read_unlock(self, cpu: Cpu, lock: Lock) -> None:
+        await self._unshare(cpu.current, lock)
+        self.allow_preemption(cpu)
+        if cpu.attention:
+            await cpu.point()
+
+    @machinery
+    def write_trylock(self, cpu: Cpu, lock: Lock) -> bool:
+        """write_trylock(), inline in either kernel."""
+        return self.rt_write_trylock(cpu, lock) if self.rt else self.raw_spin_trylock(cpu, lock, caller_site())
+
+    def rt_write_trylock(self, cpu: Cpu, lock: Lock) -> bool:
+        """rt_write_trylock()."""
+        taken = self._sleeping_trylock(cpu, lock, caller_site())
+        if taken:
+            self._pin(cpu.current)
+        return taken
+
     def read_trylock(self, cpu: Cpu, lock: Lock) -> bool:
-        """read_trylock()."""
+        """read_trylock(), rt_read_trylock()."""
         cpu.clock += self.uncontended_ns
+        self._touch(cpu, lock)
         if not self._may_share(lock, RECURSIVE_READ):
             return False
         site, mode = caller_site(), self._read_mode(cpu)
@@ -122,6 +176,7 @@ class Locks(SpinningLocks):
     def down_read_trylock(self, cpu: Cpu, lock: Lock) -> bool:
         """down_read_trylock()."""
         cpu.clock += self.uncontended_ns
+        self._touch(cpu, lock)
         if not self._may_share(lock, READ):
             return False
         if self.lockdep.on:

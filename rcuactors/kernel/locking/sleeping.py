@@ -46,14 +46,26 @@ class SleepingLocks(LockOperations):
         return not self.rt and lock.lock_class.kind is LockKind.MUTEX
 
     async def _sleeping_lock(
-        self, thread: Thread, lock: Lock, site: str, *, read: int = 0, subclass: int = 0, nest: Lock | None = None
+        self,
+        thread: Thread,
+        lock: Lock,
+        site: str,
+        *,
+        read: int = 0,
+        subclass: int = 0,
+        nest: Lock | None = None,
+        then_might_sleep: bool = False,
     ) -> None:
+        self._touch(thread.cpu, lock)
         if self.lockdep.on:
             self.lockdep.acquire(thread.cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
+        if then_might_sleep:
+            self.judge.might_sleep(thread.cpu, rt_lock=True)
         rtlock, asked_at = self.rt and lock.lock_class.kind in _SPINNING, thread.cpu.clock
 
         async def _sleep_on() -> None:
             await contention.sleep_on(thread, lock, rtlock=rtlock)
+            self._touch(thread.cpu, lock)
 
         if read != WRITE:
             await self._share(thread, lock, read, _sleep_on)
@@ -76,19 +88,37 @@ class SleepingLocks(LockOperations):
         if thread.cpu.clock >= thread.cpu.conductor.horizon:
             await thread.cpu.point()
         cpu = thread.cpu
+        self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.owner is not None:
             if self.told.on:
                 self.since.lock_let_go(cpu, lock, lock.owner)
             if pinned:
-                self._unpin(cpu)
+                cpu = await self._leave_section(thread, lock)
             self._pass_on(cpu, lock)
         if cpu.attention:
             await cpu.point()
 
+    async def _leave_section(self, thread: Thread, lock: Lock) -> Cpu:
+        """rt_spin_unlock() and its kin: the read-side section ends before the lock is let go, others may act between.
+
+        So have PREEMPT_RT's patches since v5.9-rc8-rt13 (kernel/locking/rtmutex.c), later
+        kernel/locking/spinlock_rt.c; commit 89038cc87d80 turned it round, and no version here has that. Where the lock
+        lies in an object that was given to kfree_rcu(), nothing keeps that alive from here on.
+        """
+        cpu = thread.cpu
+        self._unpin(cpu)
+        if cpu.attention or cpu.clock >= cpu.conductor.horizon:
+            await cpu.point()
+            cpu = thread.cpu
+        if lock.inside is not None:
+            self.judge.used_unprotected(cpu, lock.inside, lock.name)
+        return cpu
+
     def _sleeping_trylock(self, cpu: Cpu, lock: Lock, site: str) -> bool:
         cpu.clock += self.uncontended_ns
+        self._touch(cpu, lock)
         if lock.owner is not None or lock.readers:
             return False
         if self.lockdep.on:
@@ -120,13 +150,14 @@ class SleepingLocks(LockOperations):
         if thread.cpu.clock >= thread.cpu.conductor.horizon:
             await thread.cpu.point()
         cpu = thread.cpu
+        self._touch(cpu, lock)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if thread in lock.readers:
             if self.told.on:
                 self.since.lock_let_go(cpu, lock, thread)
-            lock.readers.remove(thread)
             if pinned:
-                self._unpin(cpu)
+                cpu = await self._leave_section(thread, lock)
+            lock.readers.remove(thread)
             if not lock.readers:
                 self._pass_on(cpu, lock)

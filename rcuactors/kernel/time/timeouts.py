@@ -17,16 +17,34 @@ if TYPE_CHECKING:
     from ..thread import Thread
 
 
-async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> None:
-    """schedule_timeout_uninterruptible(): off the CPU for at least that many jiffies."""
+async def msleep(system: System, thread: Thread, jiffies: int) -> None:
+    """msleep(): for at least that many jiffies, whoever wakes it meanwhile."""
+    left = jiffies
+    while left > 0:
+        left = await schedule_timeout(system, thread, left)
+
+
+async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> int:
+    """schedule_timeout_uninterruptible(): off the CPU for at least that many jiffies, unless it is woken.
+
+    Returns how many are left then.
+    """
 
     async def process_timeout(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
+    if thread is thread.cpu.idle_thread:
+        await _spin_in_idle(thread, jiffies * system.config.jiffy_ns)
+        return 0
+    timer = Timer("process_timeout", process_timeout, key="(&timer.timer)")
+    expires = thread.cpu.clock // system.config.jiffy_ns + jiffies
     thread.prepare_to_sleep()
-    await system.timers.mod_timer(thread.cpu, Timer("process_timeout", process_timeout), jiffies)
+    await system.timers.mod_timer(thread.cpu, timer, jiffies)
     if thread.state is ThreadState.SLEEPING:
         await thread.sleep(f"a timeout of {jiffies} jiffies")
+    if timer.pending:
+        await system.timers.timer_delete(thread.cpu, timer)
+    return max(expires - thread.cpu.clock // system.config.jiffy_ns, 0)
 
 
 async def sleep_ns(system: System, thread: Thread, delay_ns: int) -> None:
@@ -38,10 +56,26 @@ async def sleep_ns(system: System, thread: Thread, delay_ns: int) -> None:
     async def hrtimer_wakeup(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
+    if thread is thread.cpu.idle_thread:
+        await _spin_in_idle(thread, delay_ns)
+        return
     thread.prepare_to_sleep()
     await system.hrtimers.hrtimer_start(thread.cpu, Hrtimer("hrtimer_wakeup", hrtimer_wakeup, hard=True), delay_ns)
     if thread.state is ThreadState.SLEEPING:
         await thread.sleep(f"a timer of {delay_ns} ns")
+
+
+async def _spin_in_idle(thread: Thread, duration_ns: int) -> None:
+    """A handler on the idle thread's stack sleeps: schedule() says what it has to say, and has nobody else to run.
+
+    It comes back at once, again and again, until the time is over (dequeue_task_idle(), "bad: scheduling from the idle
+    thread!"). Of the timer that should wake it nothing comes as long as its own interrupt has not ended.
+    """
+    cpu, ctx = thread.cpu, thread.ctx
+    cpu.note_switch(thread, preempted=False)
+    flags, ctx.irqs_disabled = ctx.irqs_disabled, False
+    await burn(thread, duration_ns)
+    ctx.irqs_disabled = flags
 
 
 async def burn(thread: Thread, duration_ns: int) -> None:

@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ...context import preempt
+from ...context.lockdep.demands import warn_on_once
 from ...context.locks import Lock, LockKind
+from ...context.memory import Memory
+from ...context.violation import ViolationKind
+from ...marks import machinery, stands_for
 from .. import balance
+from ..debugobjects import Descr
+from ..locking import contention
 from ..percpu import PerCpu
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
     from ..system import System
+    from ..thread import Thread
 
 _SLOTS: Final = 64
 _LEVEL_SHIFT: Final = 3
@@ -46,14 +54,22 @@ def wheel_expiry(now: int, expires: int) -> int:
 
 @attrs.define(eq=False)
 class Timer:
-    """struct timer_list. `irqsafe` handlers run with interrupts off."""
+    """struct timer_list. `irqsafe` handlers run with interrupts off.
+
+    `key` is the name of its lockdep map: the variable's, as timer_setup() has it, which for us is the function's.
+    """
 
     name: str
     function: Function
     irqsafe: bool = False
+    site: object = attrs.field(default=None, kw_only=True)
+    """What tells maps of one name apart: the place of timer_setup(), which for us is the function."""
+    key: str = attrs.field(default=attrs.Factory(lambda timer: f"(&{timer.name})", takes_self=True), kw_only=True)
+    lockdep_map: Lock | None = None
     ticket: int = 0
     cpu_id: int = -1
     expires: int = 0
+    inside: Memory | None = None
 
     @property
     def pending(self) -> bool:
@@ -67,9 +83,16 @@ class Timer:
 
 @attrs.define(eq=False)
 class _Base:
-    """struct timer_base."""
+    """struct timer_base. `expiry_lock` is PREEMPT_RT's: held while timers run, so that one can wait for them."""
 
     lock: Lock
+    expiry_lock: Lock | None
+    running: Timer | None = None
+    """running_timer: its handler has been called and has not returned."""
+    waiters: list[Thread] = attrs.field(factory=list)
+    """Who spins until `running` has ended (timer_delete_sync())."""
+    timer_waiters: int = 0
+    """Who waits for `expiry_lock` for that."""
     queue: list[tuple[int, int, Timer]] = attrs.field(factory=list)
 
     def pending(self) -> int:
@@ -100,12 +123,30 @@ class Timers:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        make = system.lock_factory.make
-        self._bases = PerCpu(lambda _: _Base(make("&base->lock", LockKind.RAW_SPINLOCK)), system.masks)
+        self._bases = PerCpu(self._new_base, system.masks)
         self._tickets = itertools.count(1)
         self._jiffy_ns = system.config.jiffy_ns
         self.started = 0
         self.expired = 0
+        system.debug_objects.register(
+            Timer,
+            Descr(
+                name="timer_list",
+                option=lambda config: config.DEBUG_OBJECTS_TIMERS,
+                active=lambda timer: timer.pending,
+                hint=lambda timer: timer.name,
+                fixup_free=self._timer_fixup_free,
+            ),
+        )
+
+    async def _timer_fixup_free(self, thread: Thread, timer: Timer) -> None:
+        """timer_fixup_free()."""
+        await self.timer_delete_sync(thread, timer)
+
+    def _new_base(self, _cpu_id: int) -> _Base:
+        make = self._system.lock_factory.make
+        lock = make("&base->lock", LockKind.RAW_SPINLOCK)
+        return _Base(lock, make("&base->expiry_lock", LockKind.SPINLOCK) if self._system.config.PREEMPT_RT else None)
 
     def statistics(self) -> TimerStatistics:
         """Their figures, as they are now."""
@@ -125,6 +166,8 @@ class Timers:
     async def _mod_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu) -> None:
         """__mod_timer(). Takes the timer base's lock, and no other."""
         system, base = self._system, self._bases[on.cpu_id]
+        if timer.inside is not None:
+            system.debug_objects.used(cpu, timer, "assert_init")
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         now = cpu.clock // self._jiffy_ns
@@ -149,6 +192,7 @@ class Timers:
 
     async def timer_delete(self, cpu: Cpu, timer: Timer) -> bool:
         """timer_delete(), which was del_timer(): whether it was pending. Takes the lock of the base it is on."""
+        self._system.debug_objects.used(cpu, timer, "assert_init")
         if not timer.pending:
             return False
         base = self._bases[timer.cpu_id]
@@ -159,20 +203,95 @@ class Timers:
         await cpu.local_irq_restore(flags)
         return was_pending
 
+    async def try_to_del_timer_sync(self, cpu: Cpu, timer: Timer) -> int:
+        """try_to_del_timer_sync(): 1 if it was pending, 0 if not, -1 while its handler runs."""
+        if timer.inside is not None:
+            self._system.debug_objects.used(cpu, timer, "assert_init")
+        base = self._bases.get(timer.cpu_id)
+        if base is None:
+            return 0
+        flags = cpu.local_irq_save()
+        await self._system.locks.raw_spin_lock(cpu, base.lock)
+        result = -1
+        if base.running is not timer:
+            result, timer.ticket = int(timer.pending), 0
+        await self._system.locks.raw_spin_unlock(cpu, base.lock)
+        await cpu.local_irq_restore(flags)
+        return result
+
+    @stands_for("__timer_delete_sync")
+    async def timer_delete_sync(self, thread: Thread, timer: Timer) -> bool:
+        """timer_delete_sync(), which was del_timer_sync(): not pending and not running afterwards.
+
+        Whether it was pending. Takes the timer's lockdep map first, so what is held here must not be wanted by the
+        handler. On PREEMPT_RT it sleeps on the base's expiry lock while the handler runs.
+        """
+        system, cpu = self._system, thread.cpu
+        self._take_map(cpu, timer, "__timer_delete_sync")
+        if preempt.in_hardirq(cpu.ctx.preempt_count) and not timer.irqsafe:
+            condition = "in_hardirq() && !(timer->flags & TIMER_IRQSAFE)"
+            cpu.judge.warn_on(cpu, ViolationKind.BAD_CONTEXT, condition, "__timer_delete_sync")
+        if system.config.PREEMPT_RT and not timer.irqsafe and not cpu.ctx.preemptible():
+            condition = "debug_locks && (preempt_count() != 0 || !hardirqs_enabled)"
+            warn_on_once(system.lockdep, cpu, condition, "__timer_delete_sync")
+        while True:
+            result = await self.try_to_del_timer_sync(thread.cpu, timer)
+            if result >= 0:
+                return bool(result)
+            await self._del_timer_wait_running(thread, timer)
+
+    async def _del_timer_wait_running(self, thread: Thread, timer: Timer) -> None:
+        """del_timer_wait_running(); without PREEMPT_RT cpu_relax()."""
+        base, locks = self._bases[timer.cpu_id], self._system.locks
+        if base.expiry_lock is not None and not timer.irqsafe:
+            base.timer_waiters += 1
+            cpu = await locks.spin_lock(thread, base.expiry_lock)
+            base.timer_waiters -= 1
+            await locks.spin_unlock(cpu, base.expiry_lock)
+            return
+        base.waiters.append(thread)
+        await contention.busy_wait(thread, lambda: base.running is not timer, f"timer {timer.name} to end")
+        base.waiters.remove(thread)
+
+    @machinery
+    def _take_map(self, cpu: Cpu, timer: Timer, site: str) -> None:
+        """lock_map_acquire(), lock_map_release(): with interrupts off, so that its use in a softirq is no conflict."""
+        lockdep, flags = self._system.lockdep, cpu.ctx.irqs_disabled
+        if not lockdep.on:
+            return
+        cpu.ctx.irqs_disabled = True
+        try:
+            held = self._lockdep_map(timer)
+            lockdep.acquire(cpu, held, site=site)
+            if lockdep.on:
+                lockdep.release(cpu, held)
+        finally:
+            cpu.ctx.irqs_disabled = flags
+
+    def _lockdep_map(self, timer: Timer) -> Lock:
+        """timer->lockdep_map."""
+        if timer.lockdep_map is None:
+            make = self._system.lock_factory.make
+            timer.lockdep_map = make(timer.key, LockKind.MAP, key=timer.site or timer.function)
+        return timer.lockdep_map
+
     def next_jiffy(self, cpu: Cpu) -> int | None:
         """When this CPU's next timer is due."""
         base = self._bases.get(cpu.cpu_id)
         return base.next_jiffy() if base is not None else None
 
     async def run_softirq(self, cpu: Cpu) -> None:
-        """run_timer_softirq(): expire under the base lock, call with it dropped."""
+        """run_timer_softirq(), __run_timers(): expire under the base lock, call with it dropped."""
         system, base = self._system, self._bases[cpu.cpu_id]
         now = cpu.clock // self._jiffy_ns
+        if base.expiry_lock is not None:
+            await system.locks.spin_lock(cpu.current, base.expiry_lock)
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         while (due := base.next_jiffy()) is not None and due <= now:
             _, _, timer = heappop(base.queue)
             timer.ticket = 0
+            base.running = timer
             await system.locks.raw_spin_unlock(cpu, base.lock)
             if not timer.irqsafe:
                 await cpu.local_irq_restore(flags)
@@ -180,12 +299,40 @@ class Timers:
                 system.emit(
                     cpu, "timer_expire_entry", f"timer={timer.name} function={timer.name} now={now} baseclk={now}"
                 )
-            count = cpu.ctx.preempt_count
-            self.expired += 1
-            await timer.function(cpu)
-            balance.check_timer(cpu, timer.name, count)
+            await self.call_timer_fn(cpu, timer)
             if not timer.irqsafe:
                 cpu.local_irq_save()
             await system.locks.raw_spin_lock(cpu, base.lock)
+            base.running = None
+            for waiter in base.waiters:
+                contention.poke(cpu, waiter)
+            if base.timer_waiters:
+                await self._timer_sync_wait_running(cpu, base, flags)
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
+        if base.expiry_lock is not None:
+            await system.locks.spin_unlock(cpu, base.expiry_lock)
+
+    async def _timer_sync_wait_running(self, cpu: Cpu, base: _Base, flags: bool) -> None:
+        """timer_sync_wait_running(): let those have the expiry lock who wait for the handler that has just ended."""
+        assert base.expiry_lock is not None
+        locks = self._system.locks
+        await locks.raw_spin_unlock(cpu, base.lock)
+        await cpu.local_irq_restore(flags)
+        await locks.spin_unlock(cpu, base.expiry_lock)
+        await locks.spin_lock(cpu.current, base.expiry_lock)
+        cpu.local_irq_save()
+        await locks.raw_spin_lock(cpu, base.lock)
+
+    async def call_timer_fn(self, cpu: Cpu, timer: Timer) -> None:
+        """call_timer_fn(): with the timer's lockdep map held, so that whoever waits for the timer is known to."""
+        lockdep, count = self._system.lockdep, cpu.ctx.preempt_count
+        if timer.inside is not None:
+            self._system.debug_objects.used(cpu, timer)
+        self.expired += 1
+        if lockdep.on:
+            lockdep.acquire(cpu, self._lockdep_map(timer), site="call_timer_fn")
+        await timer.function(cpu)
+        if lockdep.on and timer.lockdep_map is not None:
+            lockdep.release(cpu, timer.lockdep_map)
+        balance.check_timer(cpu, timer.name, count)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ...kernel.workqueue.cancel import mod_delayed_work
 from ..figures import ArmingStatistics
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class PendingTimer:
             return
         workqueues = self._kvfree.workqueues
         if pending:
-            await workqueues.mod_delayed_work(cpu, self._kvfree.workqueue, work, delay)
+            await mod_delayed_work(workqueues, cpu.current, self._kvfree.workqueue, work, delay)
         else:
             await workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, work, delay)
 

@@ -1,12 +1,13 @@
 """The shrinkers: what reclaim can get from kvfree_rcu() (kernel/rcu/tree.c, kfree_rcu_shrink_count() and _scan()).
 
 Counting adds up krcp->count, which says as much as the version's counting makes of it. Scanning frees nothing of the
-queue itself: it starts a batch.
+queue itself: it starts a batch. In all versions it subtracts what it has found from sc->nr_to_scan, an unsigned long,
+and stops at `<= 0`: so it stops where the difference is exactly 0, and goes through every possible CPU where it wraps.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...mm.reclaim import Shrinker
 from ..krc import take_cache
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from ...kernel.thread import Thread
     from ..core import KvfreeRcu
     from ..krc import Krc
+
+_UNSIGNED_LONG: Final = (1 << 64) - 1
 
 
 def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
@@ -29,16 +32,16 @@ def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         locks = kvfree.system.locks
         freed = 0
-        for krcp in kvfree.all_krcs():
+        for krcp in kvfree.possible_krcs():
             count = krcp.count
             cpu, flags = thread.local_irq_save("kfree_rcu_shrink_scan")
             await locks.raw_spin_lock(cpu, krcp.lock)
             await kvfree.monitor.start_batches(cpu, krcp)
             await locks.raw_spin_unlock(cpu, krcp.lock)
             await cpu.local_irq_restore(flags)
-            nr_to_scan -= count
+            nr_to_scan = nr_to_scan - count & _UNSIGNED_LONG
             freed += count
-            if nr_to_scan <= 0:
+            if not nr_to_scan:
                 break
         return freed or None
 
@@ -57,13 +60,13 @@ def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         freed = 0
-        for krcp in kvfree.all_krcs():
+        for krcp in kvfree.possible_krcs():
             count = krcp.count
             count += await drain_page_cache(kvfree, thread, krcp)
             await kvfree.monitor.kfree_rcu_monitor(thread.cpu, krcp)
-            nr_to_scan -= count
+            nr_to_scan = nr_to_scan - count & _UNSIGNED_LONG
             freed += count
-            if nr_to_scan <= 0:
+            if not nr_to_scan:
                 break
         return freed or None
 

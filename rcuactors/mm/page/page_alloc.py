@@ -16,10 +16,13 @@ from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
 from ...kernel.time.timeouts import schedule_timeout
 from ..gfp import Gfp, gfp_text, may_block
+from ..kswapd import MAX_RECLAIM_RETRIES
 from ..reclaim import Reclaim
 from .hooks import page_hooks
 from .no_locks import Route
 from .pcplist import ZoneWithLists
+from .warn_alloc import AllocationWarnings
+from .watermarks import no_watermarks
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from ...kernel.thread import Thread
     from ..rules import MmRules
 
-_MAX_RECLAIM_RETRIES: Final = 16
+_NO_WATERMARKS: Final = -1
+"""ALLOC_NO_WATERMARKS: there is nothing that the zone must keep."""
 
 ALLOCATION_FAILS: Final = DecisionKind("allocation fails")
 """Whether a page allocation fails (lib/fault-inject.c)."""
@@ -52,6 +56,8 @@ class PageAllocator:
         self._system = system
         self.zone = ZoneWithLists(system, rules)
         self.reclaim = Reclaim(system, self.zone, self)
+        self.warnings = AllocationWarnings(self.zone)
+        self._reserves = rules.reserves
         self.might_alloc = self.reclaim.fs_reclaim.might_alloc
         self.failed = 0
         self.injected = 0
@@ -156,46 +162,47 @@ class PageAllocator:
         return await self.alloc_pages_slowpath(thread, gfp, route)
 
     def _mark(self, thread: Thread, gfp: Gfp) -> int:
-        """What a second try must keep: min, less a half with __GFP_HIGH, less a quarter of that with __GFP_ATOMIC.
+        """What a second try must keep, as the version has it (watermarks.py)."""
+        if self._no_watermarks(thread, gfp):
+            return _NO_WATERMARKS
+        return self._reserves(thread, gfp, self.zone.watermark_min)
 
-        So far __zone_watermark_ok(). Nothing for who reclaims or says __GFP_MEMALLOC, unless __GFP_NOMEMALLOC forbids
-        it (__gfp_pfmemalloc_flags()).
-        """
-        if not gfp & Gfp.NOMEMALLOC and (gfp & Gfp.MEMALLOC or self.reclaim.is_reclaimer(thread)):
-            return 0
-        mark = self.zone.watermark_min
-        if gfp & Gfp.HIGH:
-            mark -= mark // 2
-        if gfp & Gfp.ATOMIC:
-            mark -= mark // 4
-        return mark
+    def _no_watermarks(self, thread: Thread, gfp: Gfp) -> bool:
+        return no_watermarks(thread, gfp, memalloc=self.reclaim.is_reclaimer(thread))
 
     async def _try(self, thread: Thread, mark: int, gfp: Gfp, route: Route) -> int | None:
         """get_page_from_freelist(): of the one zone, at this watermark."""
         return await self.rmqueue(thread, gfp, route) if self.zone.zone_watermark_ok(mark) else None
 
     async def alloc_pages_slowpath(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
-        """__alloc_pages_slowpath()."""
-        if gfp & Gfp.KSWAPD_RECLAIM:
+        """__alloc_pages_slowpath(): a page, or None and a report (`nopage`)."""
+        wakes = bool(gfp & Gfp.KSWAPD_RECLAIM)
+        if wakes:
             await self.reclaim.wake_all_kswapds(thread)
-        mark = self._mark(thread, gfp)
-        pfn = await self._try(thread, mark, gfp, route)
-        if pfn is not None or not may_block(gfp) or self.reclaim.is_reclaimer(thread):
-            return pfn
+        pfn = await self._try(thread, self._reserves(thread, gfp, self.zone.watermark_min), gfp, route)
         retries = 0
-        while True:
+        while pfn is None:
+            if wakes:
+                # So that it does not go to sleep as long as this loops.
+                await self.reclaim.wake_all_kswapds(thread)
+            mark = self._mark(thread, gfp)
+            pfn = await self._try(thread, mark, gfp, route)
+            if pfn is not None or not may_block(gfp) or self.reclaim.is_reclaimer(thread):
+                break
             progress = await self.reclaim.try_to_free_pages(thread, gfp)
             pfn = await self._try(thread, mark, gfp, route)
             if pfn is not None or gfp & Gfp.NORETRY:
-                return pfn
+                break
             retries = 0 if progress else retries + 1
-            if retries <= _MAX_RECLAIM_RETRIES:
+            if retries <= MAX_RECLAIM_RETRIES:
                 await schedule_timeout(self._system, thread, 1)
-                pfn = await self._try(thread, mark, gfp, route)
-            elif gfp & Gfp.RETRY_MAYFAIL or not await self.reclaim.out_of_memory(thread, gfp):
-                return None
-            else:
+            elif gfp & Gfp.RETRY_MAYFAIL:
+                break
+            elif await self.reclaim.out_of_memory(thread, gfp):
                 retries = 0
-                pfn = await self._try(thread, mark, gfp, route)
-            if pfn is not None:
-                return pfn
+            else:
+                # The kernel panics here, and says no more.
+                return None
+        if pfn is None:
+            self.warnings.warn_alloc(thread.cpu, gfp, "page allocation failure: order:0")
+        return pfn

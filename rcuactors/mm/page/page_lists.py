@@ -37,8 +37,12 @@ class PageList:
 
 @attrs.frozen(kw_only=True)
 class ZoneSizes:
-    """What the limits of a list are made of, in pages."""
+    """What the limits of a list are made of, in pages.
 
+    `batchsize` is what zone_batchsize() says, 0 for a small zone, `batch` what is moved at a time, at least 1.
+    """
+
+    batchsize: int
     batch: int
     watermark_low: int
     nr_cpus: int
@@ -108,8 +112,11 @@ class InterruptsOff:
         return PageList(lock=self._system.lock_factory.make("pagesets.lock", LockKind.LOCAL_LOCK))
 
     def high(self, sizes: ZoneSizes) -> int:
-        """pageset_set_batch()."""
-        return 6 * sizes.batch
+        """pageset_set_batch() multiplies before 0 becomes 1.
+
+        So in a zone below 32 MB it is 0, and a page that is freed goes straight back to the zone (mm/page_alloc.c).
+        """
+        return 6 * sizes.batchsize
 
     def limit(self, high: int, _batch: int, _reclaim_active: bool) -> int:
         """Always the same."""

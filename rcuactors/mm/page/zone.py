@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
 
 def zone_batchsize(managed_pages: int) -> int:
-    """zone_batchsize(): pages moved at a time, 63 for big zones with 4 KiB pages."""
+    """zone_batchsize(): pages moved at a time, 63 for big zones with 4 KiB pages.
+
+    0 for a zone below 32 MB. Whoever moves pages takes 1 for it; v5.9 makes pcp->high of the 0.
+    """
     batch = min(managed_pages >> 10, (1 << 20) // PAGE_SIZE) // 4
     batch = max(batch, 1)
-    return max((1 << (batch + batch // 2).bit_length() - 1) - 1, 1)
+    return (1 << (batch + batch // 2).bit_length() - 1) - 1
 
 
 @attrs.frozen(kw_only=True)
@@ -80,8 +83,11 @@ class Zone:
         self.watermark_min = max(math.isqrt(lowmem_kib * 16), 128) * 1024 // PAGE_SIZE
         self.watermark_low = self.watermark_min + self.watermark_min // 4
         self.watermark_high = self.watermark_min + self.watermark_min // 2
-        self.batch = config.pcp_batch or zone_batchsize(self.managed)
-        self.high = guard.high(ZoneSizes(batch=self.batch, watermark_low=self.watermark_low, nr_cpus=config.nr_cpus))
+        batchsize = config.pcp_batch or zone_batchsize(self.managed)
+        self.batch = max(batchsize, 1)
+        self.high = guard.high(
+            ZoneSizes(batchsize=batchsize, batch=self.batch, watermark_low=self.watermark_low, nr_cpus=config.nr_cpus)
+        )
         self.reclaim_active = False
         self._fresh = 1
         self._returned: list[int] = []
@@ -138,6 +144,10 @@ class Zone:
     def zone_watermark_ok(self, mark: int) -> bool:
         """zone_watermark_ok(): so many pages would stay free (order 0)."""
         return self.free > mark
+
+    def set_reclaim_active(self, active: bool) -> None:
+        """ZONE_RECLAIM_ACTIVE: kswapd is at work on the zone."""
+        self.reclaim_active = active
 
     def may_lock(self, cpu: Cpu, gfp: Gfp, route: Route) -> bool:
         """Whether a request for which the list has nothing may go on to the zone."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from sys import _getframe
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,7 @@ from ...kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ...kernel.percpu import PerCpu
 from ...marks import Side, on_side
 from ..gfp import GFP_KERNEL, Gfp
-from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, check_no_locks_freed
+from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, members_go
 from ..page.no_locks import Route
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Cache:
     cpus: PerCpu[CpuSlab]
     partial: dict[int, Slab] = attrs.field(factory=dict)
     slabs: int = 0
+    destroyed: bool = False
 
     @property
     def per_slab(self) -> int:
@@ -83,7 +84,7 @@ class Cache:
 
 @attrs.frozen(kw_only=True)
 class SlabStatistics:
-    """The kmalloc caches.
+    """The slab caches.
 
     * `caches` (caches): that were used.
     * `slabs` (pages): that they have, a page each.
@@ -109,6 +110,7 @@ class SlabAllocator(ABC):
         self._pages = pages
         self._observer = observer
         self._caches: dict[int, Cache] = {}
+        self._own: list[Cache] = []
         self._conductor = system.conductor
         self._kmalloc_ns = system.costs.kmalloc_ns
         self.sheaves = rules.sheaves(system, self) if rules.sheaves is not None else None
@@ -160,16 +162,36 @@ class SlabAllocator(ABC):
             bucket = SIZES[bisect_left(SIZES, size)]
             cache = self._caches.get(bucket)
             if cache is None:
-                lock = self._system.lock_factory.make("&n->list_lock", self._list_lock_kind())
-                cache = self._caches[bucket] = Cache(
-                    f"kmalloc-{bucket}", bucket, lock, PerCpu(self._new_cpu_slab, self._system.masks)
-                )
+                cache = self._caches[bucket] = self._new_cache(f"kmalloc-{bucket}", bucket)
             self._caches[size] = cache
         return cache
 
+    def _new_cache(self, name: str, size: int) -> Cache:
+        lock = self._system.lock_factory.make("&n->list_lock", self._list_lock_kind())
+        return Cache(name, size, lock, PerCpu(self._new_cpu_slab, self._system.masks))
+
+    def kmem_cache_create(self, name: str, size: int) -> Cache:
+        """kmem_cache_create(): a cache of objects of `size` bytes, at most a page, rounded up to words."""
+        cache = self._new_cache(name, -(-size // 8) * 8)
+        self._own.append(cache)
+        return cache
+
+    async def shutdown_cache(self, thread: Thread, cache: Cache) -> None:
+        """shutdown_cache(): of a cache without objects; all its slabs go."""
+        slabs = dict(cache.partial)
+        for _, mine in cache.cpus.touched():
+            for slab in [*([mine.slab] if mine.slab is not None else []), *mine.partial]:
+                slabs[slab.pfn] = slab
+            mine.slab, mine.free, mine.partial = None, [], []
+        cache.partial.clear()
+        cache.destroyed, cache.slabs = True, 0
+        self._own.remove(cache)
+        for slab in slabs.values():
+            await self._pages.free_page(thread, slab.pfn)
+
     def caches(self) -> list[Cache]:
         """Those that were used so far, by size."""
-        return sorted(set(self._caches.values()), key=lambda cache: cache.size)
+        return [*sorted(set(self._caches.values()), key=lambda cache: cache.size), *self._own]
 
     def statistics(self) -> SlabStatistics:
         """Their figures, as they are now."""
@@ -184,9 +206,17 @@ class SlabAllocator(ABC):
 
     # -- allocating and freeing --------------------------------------------------------------------------------------
 
-    async def kmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
-        """kmalloc(): an object of at least `size` bytes, or None."""
-        cache = self._caches.get(size) or self.cache_for(size)
+    async def kmalloc(
+        self,
+        thread: Thread,
+        size: int,
+        gfp: Gfp = GFP_KERNEL,
+        *,
+        make: Callable[[int, int, object, Origin], KObject] = KObject,
+        cache: Cache | None = None,
+    ) -> KObject | None:
+        """kmalloc(): an object of at least `size` bytes, or None. `make` is its type; `cache` if it is its own."""
+        cache = cache or self._caches.get(size) or self.cache_for(size)
         cpu, ctx = thread.cpu, thread.ctx
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
             # Else it would find nothing; this saves the call.
@@ -209,8 +239,11 @@ class SlabAllocator(ABC):
         if origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
             # One tuple for a loop's million allocations.
             origin = self._origin = origin_of(caller)
-        item = KObject(address, size, slab, origin)
+        item = make(address, size, slab, origin)
         self._observer.allocated(item)
+        if gfp is not GFP_KERNEL and gfp & Gfp.ZERO:
+            # slab_want_init_on_alloc(): a memset() of the object.
+            thread.cpu.clock += self._system.costs.page_zero_ns * size // PAGE_SIZE
         return item
 
     @on_side(Side.FREEING)
@@ -218,8 +251,8 @@ class SlabAllocator(ABC):
         """kfree(): give one object back."""
         cpu = thread.cpu
         cpu.clock += self._system.costs.kfree_ns
-        if cpu.ctx.held:
-            check_no_locks_freed(cpu, item)
+        if item.members is not None:
+            await members_go(thread, item)
         await self._give_back(thread, self._observer.freed((item,), how))
 
     @on_side(Side.FREEING)
@@ -228,9 +261,9 @@ class SlabAllocator(ABC):
         cpu = thread.cpu
         costs = self._system.costs
         cpu.clock += costs.kfree_bulk_call_ns + costs.kfree_bulk_object_ns * len(items)
-        if cpu.ctx.held:
+        if self._system.debug_objects.members_exist:
             for item in items:
-                check_no_locks_freed(cpu, item)
+                await members_go(thread, item)
         await self._give_back(thread, self._observer.freed(items, "kfree_bulk"))
 
     async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp) -> KObject | None:
@@ -255,7 +288,8 @@ class SlabAllocator(ABC):
 
     async def new_slab(self, thread: Thread, cache: Cache, gfp: Gfp, route: Route = Route.ANY) -> Slab | None:
         """new_slab(): a fresh page, frozen for the CPU that gets it."""
-        pfn = await self._pages.get_free_page(thread, gfp, route)
+        # The page itself is not cleared (GFP_RECLAIM_MASK): each object is, when it is given out.
+        pfn = await self._pages.get_free_page(thread, gfp & ~Gfp.ZERO if gfp is not GFP_KERNEL else gfp, route)
         if pfn is None:
             return None
         first = PAGE_OFFSET + pfn * PAGE_SIZE

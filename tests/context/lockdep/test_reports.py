@@ -274,7 +274,9 @@ def test_memory_is_freed_with_a_held_lock_in_it(rcu_lab: RcuLab) -> None:
             await k.spin_unlock(lock)
 
     assert rcu_lab.run(script, let_go="y").clean
-    text = text_of(rcu_lab.run(script, let_go="n"), ViolationKind.HELD_LOCK_FREED)
+    result = rcu_lab.run(script, let_go="n")
+    assert result.outcome() == "held-lock-freed, use-after-free"
+    text = result.violations[0].text
     where = r"is freeing memory ([0-9a-f]{16})-([0-9a-f]{16}), with a lock still held there!\n[0-9a-f]{16} \(inside\)"
     found = re.search(where, text)
     assert found is not None

@@ -11,7 +11,9 @@ from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, Run, RunO
 from rcuactors.engine.choice import Strategy
 from rcuactors.mm.gfp import GFP_NOWARN
 
-NORETRY = GFP_KERNEL | Gfp.NORETRY
+NORETRY = GFP_KERNEL | Gfp.NORETRY | GFP_NOWARN
+NOWAIT = GFP_NOWAIT | GFP_NOWARN
+ATOMIC = GFP_ATOMIC | GFP_NOWARN
 
 
 async def exhaust(k: Kernel, gfp: Gfp) -> list[int]:
@@ -36,7 +38,7 @@ def counters(script, **settings: str) -> dict[str, int]:
 def test_nowait_stops_at_the_min_watermark_without_reclaim() -> None:
     async def script(k: Kernel) -> None:
         await k.read_file(100)
-        pages = await exhaust(k, GFP_NOWAIT)
+        pages = await exhaust(k, NOWAIT)
         zone = k.machine.pages.zone
         assert zone.watermark_min - zone.batch <= zone.free <= zone.watermark_min
         await give_back(k, pages)
@@ -53,9 +55,9 @@ def test_atomic_digs_deeper_than_nowait() -> None:
 
     async def script(k: Kernel) -> None:
         k.preempt_disable()  # keeps kswapd out
-        pages = await exhaust(k, GFP_NOWAIT)
+        pages = await exhaust(k, NOWAIT)
         zone = k.machine.pages.zone
-        more = await exhaust(k, GFP_ATOMIC)
+        more = await exhaust(k, ATOMIC)
         mark = zone.watermark_min - zone.watermark_min // 2
         assert zone.free <= mark - mark // 4
         got["nowait"], got["atomic"] = len(pages), len(more)
@@ -68,7 +70,7 @@ def test_atomic_digs_deeper_than_nowait() -> None:
 
 def test_no_reclaim_bits_do_not_even_wake_kswapd() -> None:
     async def script(k: Kernel) -> None:
-        await give_back(k, await exhaust(k, Gfp(0)))
+        await give_back(k, await exhaust(k, GFP_NOWARN))
 
     found = counters(script)
     assert found["kswapd_wakeups"] == found["direct_reclaims"] == 0
@@ -101,7 +103,7 @@ def test_direct_reclaim_where_kswapd_cannot_keep_up() -> None:
 
         # kswapd lives on CPU 0, which is kept from it.
         k.preempt_disable()
-        pages = await exhaust(k, GFP_NOWAIT)
+        pages = await exhaust(k, NOWAIT)
         task = await k.kthread_run(allocate, cpu=1)
         await k.udelay(20_000)
         await k.preempt_enable()

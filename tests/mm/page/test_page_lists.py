@@ -25,13 +25,27 @@ def list_lock(k: Kernel) -> Lock:
 
 
 @pytest.mark.parametrize(
-    ("batch", "low", "cpus", "old", "new"),
-    [(15, 640, 2, 90, 320), (63, 1280, 2, 378, 640), (63, 1280, 64, 378, 252), (1, 40, 4, 6, 10)],
+    ("batchsize", "low", "cpus", "old", "new"),
+    [(15, 640, 2, 90, 320), (63, 1280, 2, 378, 640), (63, 1280, 64, 378, 252), (1, 40, 4, 6, 10), (0, 40, 4, 0, 10)],
 )
-def test_how_long_a_list_may_get(batch: int, low: int, cpus: int, old: int, new: int) -> None:
-    sizes = ZoneSizes(batch=batch, watermark_low=low, nr_cpus=cpus)
+def test_how_long_a_list_may_get(batchsize: int, low: int, cpus: int, old: int, new: int) -> None:
+    sizes = ZoneSizes(batchsize=batchsize, batch=max(batchsize, 1), watermark_low=low, nr_cpus=cpus)
     assert InterruptsOff(None).high(sizes) == old
     assert TriedLock(None).high(sizes) == new
+
+
+@pytest.mark.parametrize(
+    ("kernel", "mem", "kept"), [("v5.9", "16M", 0), ("v5.11", "16M", 0), ("v5.9", "32M", 1), ("v6.1-stable", "16M", 1)]
+)
+def test_below_32_mb_a_freed_page_goes_straight_back_before_v6_1(kernel: str, mem: str, kept: int) -> None:
+    async def script(k: Kernel) -> None:
+        await k.drain_local_pages()
+        page = await k.get_free_page()
+        free = k.nr_free_pages()
+        await k.free_page(page)
+        assert (k.pcp_count(), k.nr_free_pages() - free) == (kept, 1 - kept)
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), mem=mem).clean
 
 
 def test_v6_1_gives_back_twice_as_much_each_time_while_a_cpu_only_frees() -> None:
@@ -220,6 +234,9 @@ def test_on_rt_a_contended_refill_sleeps(run_in, context: str, outcome: str) -> 
         await k.kthread_run(holder, cpu=1)
         await k.udelay(100)
         await run_in(k, context, action)
+        while not pages:
+            await k.msleep(1)
+        await k.free_page(pages.pop())
 
     assert run(scenario()(script), V6_1, PREEMPT_RT="y").outcome() == outcome
     assert run(scenario()(script), V6_1).clean

@@ -22,7 +22,7 @@ def accounted(machine: Machine) -> int:
 
 @pytest.mark.parametrize(
     ("mib", "batch"),
-    [(4, 1), (8, 1), (32, 1), (64, 3), (128, 7), (256, 15), (512, 31), (1024, 63), (4096, 63), (65536, 63)],
+    [(4, 0), (8, 0), (31, 0), (32, 1), (64, 3), (128, 7), (256, 15), (512, 31), (1024, 63), (4096, 63), (65536, 63)],
 )
 def test_batch_size(mib: int, batch: int) -> None:
     assert zone_batchsize(mib << 8) == batch

@@ -1,0 +1,124 @@
+"""`rcuactors lockdep ask`: a question in the words of the recordings, and all of them compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import click
+
+from ..config import field_names, split_setting
+from ..errors import BadInput
+from ..questions.asking import Answer, ask
+from ..questions.campaign import pose_all
+from ..questions.command import Command, parse_command
+from ..questions.comparison import Comparison, Pair
+from ..questions.kernels import DEFAULT_KERNEL, KERNELS, find_kernel
+from ..questions.recording import Recording, read_recordings
+from ..questions.text import answer_lines, comparison_lines
+from ..spelling import no_such
+from .common import whole_number
+from .output import print_json, print_lines
+from .program import EXIT_VIOLATIONS, ProgramCommand
+from .screen import with_error
+from .session import collect
+from .watching import PATIENCE_S
+
+_MOST_JOBS: Final = 256
+
+
+@click.command("ask", cls=ProgramCommand)
+@click.argument("question", required=False)
+@click.option("--as", "kernel", metavar="|".join(KERNELS), help=f"The kernel to ask (default: {DEFAULT_KERNEL}).")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A configuration name; repeatable.")
+@click.option("--all", "all_of_them", is_flag=True, help="Put every question of --against and compare.")
+@click.option("--against", metavar="DIR", help="Recordings of real kernels: a folder for each kernel.")
+@click.option("--only", metavar="TEXT", help="With --all: only questions whose KERNEL/NAME has this in it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@click.option(
+    "--jobs",
+    callback=whole_number(1, _MOST_JOBS),
+    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
+    metavar="NUMBER",
+    help="Processes to use (default: one for each CPU).",
+)
+def ask_command(
+    question: str | None,
+    kernel: str | None,
+    settings: tuple[str, ...],
+    all_of_them: bool,
+    against: str | None,
+    only: str | None,
+    as_json: bool,
+    jobs: int,
+) -> int:
+    """Put a question of the recordings to the model, such as 'a1 v=irq order=first', or compare all of them."""
+    if all_of_them:
+        if question is not None or kernel is not None or settings:
+            raise BadInput("--all takes questions and kernels from --against: leave QUESTION, --as and --set out")
+        if against is None:
+            raise BadInput("--all: needs --against DIR, the recordings")
+        return _compare(_chosen(read_recordings(against), only), jobs, as_json=as_json)
+    if question is None:
+        raise BadInput("ask: needs a question, such as 'a1 v=irq order=first', or --all --against DIR")
+    if against is not None or only is not None:
+        raise BadInput("--against and --only: need --all")
+    return _ask(parse_command(question), kernel or DEFAULT_KERNEL, settings, as_json=as_json)
+
+
+def _ask(command: Command, kernel: str, settings: Sequence[str], *, as_json: bool) -> int:
+    chosen = dict(split_setting(setting) for setting in settings)
+    for name in chosen:
+        if name not in field_names():
+            raise no_such("--set", name, field_names(), wrong="no such name")
+    answer = ask(command, find_kernel(kernel), chosen)
+    if answer.not_expressible:
+        raise BadInput(f"{command.question}: not expressible: {answer.not_expressible}")
+    if as_json:
+        print_json(with_error(_document(answer, kernel), answer.raised or None))
+    else:
+        print_lines(answer_lines(answer, kernel))
+    if answer.raised:
+        raise BadInput(f"{command.question}: {answer.raised}")
+    return 0
+
+
+def _document(answer: Answer, kernel: str) -> dict[str, Any]:
+    return {
+        "kernel": kernel,
+        "question": str(answer.question),
+        "came_back": answer.ended,
+        "reports": [attrs.asdict(report) for report in answer.reports],
+        "said": [one.text for one in answer.said],
+        "only_ours": list(answer.ours),
+        "text": answer.text,
+    }
+
+
+def _chosen(recordings: Sequence[Recording], only: str | None) -> Sequence[Recording]:
+    if only is None:
+        return recordings
+    chosen = [recording for recording in recordings if only in f"{recording.kernel}/{recording.name}"]
+    if not chosen:
+        raise BadInput(f"--only {only}: none of the {len(recordings)} recordings has that in its name")
+    return chosen
+
+
+def _compare(recordings: Sequence[Recording], jobs: int, *, as_json: bool) -> int:
+    pairs: list[Pair] = []
+    error = collect(
+        pose_all(recordings, jobs),
+        pairs.append,
+        patience_s=PATIENCE_S if jobs == 1 else 0,
+        how_far=lambda: f"{len(pairs)} of {len(recordings)} questions",
+    )
+    comparison = Comparison(tuple(pairs), missing=len(recordings) - len(pairs))
+    if as_json:
+        print_json(with_error(comparison.as_json(), str(error) if error is not None else None))
+    else:
+        print_lines(comparison_lines(comparison))
+    if error is not None:
+        raise error
+    return EXIT_VIOLATIONS if comparison.differing else 0

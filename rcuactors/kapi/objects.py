@@ -1,0 +1,365 @@
+"""Objects with fields: struct types, what may be a member of one, pointers between objects.
+
+A field is read and written as an attribute of the object, `p.value`, `p.next = q`, and each time is a use of its
+memory: of freed memory, if the object is free. `p.lock`, `p.timer` and the like are `&p->lock`, an address and no use;
+what is done with them is one. In memory of its own everything is sequentially consistent, so WRITE_ONCE() and
+rcu_assign_pointer() differ from a plain write in what a reader of the code learns, and in nothing else.
+
+include/linux/rcupdate.h, include/linux/compiler.h, include/linux/container_of.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from sys import _getframe
+from typing import Any, ClassVar, Final, overload
+
+import attrs
+
+from ..context.trace import Origin, caller_site, origin_of
+from ..engine.probe import Access
+from ..errors import BadInput
+from ..machine import Machine
+from ..mm.gfp import GFP_KERNEL, Gfp
+from ..mm.objects import KObject
+from ..mm.slab import kmem_cache
+from ..mm.slab.slab import SIZES, Cache
+from ..rcu.callbacks import rcu_leak_callback
+from ..rcu.data import RcuHead
+from .interrupts import Interrupts
+from .locking import Locking
+from .memory import Memory, check_gfp, checked
+from .rcu import Rcu
+from .threads import Threads
+from .workqueues import Workqueues
+
+OnObject = Callable[[Any], Awaitable[None]]
+"""A function of a member: it is called with the object that the member is in, as container_of() would find it."""
+
+_WORD: Final = 8
+
+
+@attrs.frozen(eq=False)
+class MemberType:
+    """What a field is when it is no value: `make` initialises it in an object, under the name that reports show."""
+
+    make: Callable[[StructObject, str], Any]
+
+
+class StructObject(KObject):
+    """An object of a struct type. Its fields are those of the type; `values` has them by name."""
+
+    __slots__ = ("values",)
+
+    machine: ClassVar[Machine]
+    struct: ClassVar[str]
+
+    def __init__(self, address: int, size: int, home: object, origin: Origin) -> None:
+        super().__init__(address, size, home, origin)
+        self.values: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return f"struct {self.struct} {self.address:016x}"
+
+    __repr__ = __str__
+
+
+class _Field:
+    """One field of a struct type, as a descriptor of its class."""
+
+    def __init__(self, name: str, *, member: bool) -> None:
+        self._name = name
+        self._member = member
+
+    def __get__(self, p: StructObject | None, owner: type) -> Any:
+        if p is None:
+            return self
+        if not self._member:
+            self._use(p, Access.READ)
+        return p.values[self._name]
+
+    def __set__(self, p: StructObject, value: Any) -> None:
+        if self._member:
+            raise BadInput(f"{p.struct}.{self._name} is no value: it was initialised with the object, and stays")
+        self._use(p, Access.WRITE)
+        p.values[self._name] = value
+
+    def _use(self, p: StructObject, access: Access) -> None:
+        machine = p.machine
+        machine.oracle.accessed(p, access)
+        cpu = machine.this_cpu
+        cpu.judge.used(cpu, p, f"{p.struct}->{self._name}")
+
+
+@attrs.frozen(eq=False)
+class StructType:
+    """A struct type: what kmalloc() is given in place of sizeof(struct foo). `size` in bytes."""
+
+    name: str
+    size: int
+    fields: dict[str, Any]
+    layout: type[StructObject]
+
+    def init(self, p: StructObject) -> None:
+        """Give every field its first value, and initialise the members."""
+        for name, value in self.fields.items():
+            made = value.make(p, f"&{self.name}->{name}") if isinstance(value, MemberType) else value
+            p.values[name] = made
+
+
+@attrs.frozen(eq=False)
+class KmemCache:
+    """struct kmem_cache as a scenario has it: from kmem_cache_create()."""
+
+    cache: Cache
+    size: int
+    struct: StructType | None
+
+
+def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
+    async def _handler() -> None:
+        await function(p)
+
+    _handler.__name__ = function.__name__
+    return _handler
+
+
+_SIZE_MAX: Final = (1 << 64) - 1
+
+
+def _array_size(what: str, count: int, size: int) -> int | None:
+    """check_mul_overflow(); None when the product is more than a size_t holds."""
+    if count.__class__ is not int or size.__class__ is not int or count < 0 or size < 0:
+        raise BadInput(f"{what}({count!r}, {size!r}): needs two whole numbers, 0 or more")
+    return count * size if count * size <= _SIZE_MAX else None
+
+
+async def _no_object() -> None:
+    """NULL."""
+
+
+class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
+    """A struct types and their objects."""
+
+    def struct(self, name: str, /, size: int = 0, **fields: Any) -> StructType:
+        """A struct type with these fields, each with the value that it has in a new object.
+
+        A field whose value is `k.spinlock`, `k.raw_spinlock`, `k.rwlock`, `k.mutex`, `k.rwsem`, `k.rt_mutex`,
+        `k.completion` or `k.rcu_head` is a member of that type, initialised with the object; so is one from
+        `k.timer_list()`, `k.hrtimer_list()`, `k.work_struct()`, `k.delayed_work_struct()` or `k.irq_work_struct()`,
+        which take the function that is to be called with the object. `size` is that of the struct in bytes, by default
+        eight a field. Raises BadInput for a field that an object has already, such as `state`.
+        """
+        taken = [field for field in fields if hasattr(StructObject, field)]
+        if taken:
+            raise BadInput(f"struct {name}: {taken[0]!r} is a name of the model's own; call the field something else")
+        known = {field: self._member_type(value) for field, value in fields.items()}
+        namespace: dict[str, Any] = {
+            field: _Field(field, member=isinstance(value, MemberType)) for field, value in known.items()
+        }
+        namespace |= {"__slots__": (), "machine": self._machine, "struct": name}
+        layout = type(name, (StructObject,), namespace)
+        return StructType(name, size or max(_WORD * len(fields), _WORD), known, layout)
+
+    def _member_type(self, value: Any) -> Any:
+        if getattr(value, "__self__", None) is not self:
+            return value
+        return MemberType(lambda p, name: value(name, inside=p))
+
+    # -- members with a function --
+
+    def timer_list(self, function: OnObject) -> MemberType:
+        """A struct timer_list, as timer_setup() leaves it."""
+        return MemberType(lambda p, _: self.timer_setup(_on(p, function), inside=p))
+
+    def hrtimer_list(self, function: OnObject, *, hard: bool = False, soft: bool = False) -> MemberType:
+        """A struct hrtimer, as hrtimer_init() leaves it."""
+        return MemberType(lambda p, _: self.hrtimer(_on(p, function), hard=hard, soft=soft, inside=p))
+
+    def work_struct(self, function: OnObject) -> MemberType:
+        """A struct work_struct, as INIT_WORK() leaves it."""
+        return MemberType(lambda p, _: self.work(_on(p, function), inside=p))
+
+    def delayed_work_struct(self, function: OnObject) -> MemberType:
+        """A struct delayed_work, as INIT_DELAYED_WORK() leaves it."""
+        return MemberType(lambda p, _: self.delayed_work(_on(p, function), inside=p))
+
+    def irq_work_struct(self, function: OnObject, *, hard: bool = False) -> MemberType:
+        """A struct irq_work, as init_irq_work() leaves it."""
+        return MemberType(lambda p, _: self.irq_work(_on(p, function), hard=hard, inside=p))
+
+    def rcu_head(self, name: str = "rcu_head", *, inside: KObject | None = None) -> RcuHead:
+        """A struct rcu_head, for call_rcu(); as a member of an object it is used with it."""
+        return self._member(inside, RcuHead(rcu_leak_callback, name))
+
+    # -- allocating --
+
+    async def _alloc(self, struct: StructType, gfp: Gfp, origin: Origin) -> Any:
+        p = await self._machine.slab.kmalloc(self._thread, struct.size, gfp, make=struct.layout)
+        if p is not None:
+            assert isinstance(p, StructObject)
+            p.origin = origin
+            struct.init(p)
+        return p
+
+    @overload
+    def kzalloc(self, what: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]: ...
+    @overload
+    def kzalloc(self, what: StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]: ...
+    def kzalloc(self, what: int | StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
+        """kmalloc() of cleared memory: the same here, where a new object's fields have their first values."""
+        checked_gfp = gfp | Gfp.ZERO if gfp.__class__ is Gfp else gfp
+        return self._kmalloc("kzalloc", what, checked_gfp, origin_of(_getframe(1)))
+
+    @overload
+    def kmalloc(self, what: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]: ...
+    @overload
+    def kmalloc(self, what: StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]: ...
+    def kmalloc(self, what: int | StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
+        """An object of so many bytes, or of a struct type; at most one page. Raises BadInput for a size out of range.
+
+        One that fails is None, as NULL is returned there.
+        """
+        if what.__class__ is not int or gfp.__class__ is not Gfp:
+            # The test here, since it is made often.
+            return self._kmalloc("kmalloc", what, gfp, origin_of(_getframe(1)))
+        return self._machine.slab.kmalloc(self._thread, what, gfp)
+
+    def kmalloc_array(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc() of `n` times `size` bytes; None where the product overflows. Raises BadInput as kmalloc()."""
+        total = _array_size("kmalloc_array", n, size)
+        return self.kmalloc(total, gfp) if total is not None else _no_object()
+
+    def kcalloc(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
+        """kmalloc_array(), cleared."""
+        total = _array_size("kcalloc", n, size)
+        return self.kzalloc(total, gfp) if total is not None else _no_object()
+
+    def _kmalloc(self, name: str, what: int | StructType, gfp: Gfp, origin: Origin) -> Coroutine[Any, Any, Any]:
+        if not isinstance(what, StructType):
+            checked(name, what, gfp)
+            return self._machine.slab.kmalloc(self._thread, what, gfp)
+        check_gfp(name, gfp)
+        if what.size > SIZES[-1]:
+            raise BadInput(f"{name}(struct {what.name}): {what.size} bytes are more than a page")
+        return self._alloc(what, gfp, origin)
+
+    # -- caches --
+
+    def kmem_cache_create(self, name: str, what: int | StructType) -> KmemCache:
+        """kmem_cache_create(): a cache of objects of so many bytes, or of a struct type; at most one page each."""
+        struct = what if isinstance(what, StructType) else None
+        size = what.size if isinstance(what, StructType) else what
+        if not 1 <= size <= SIZES[-1]:
+            raise BadInput(f"kmem_cache_create({name!r}, {size}): needs 1 to {SIZES[-1]} bytes")
+        return KmemCache(self._machine.slab.kmem_cache_create(name, size), size, struct)
+
+    def kmem_cache_alloc(self, cache: KmemCache, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
+        """kmem_cache_alloc(): an object of the cache. One that fails is None, as NULL is returned there."""
+        origin = origin_of(_getframe(1))
+        return self._cache_alloc(cache, gfp, origin)
+
+    async def _cache_alloc(self, cache: KmemCache, gfp: Gfp, origin: Origin) -> Any:
+        self._use_cache(cache)
+        struct = cache.struct
+        make: Any = KObject if struct is None else struct.layout
+        p = await self._machine.slab.kmalloc(self._thread, cache.size, gfp, make=make, cache=cache.cache)
+        if p is not None:
+            p.origin = origin
+            if struct is not None:
+                assert isinstance(p, StructObject)
+                struct.init(p)
+        return p
+
+    async def kmem_cache_free(self, cache: KmemCache, p: KObject | None) -> None:
+        """kmem_cache_free(): an object of another cache is told, and goes back to where it came from."""
+        if p is None:
+            return
+        self._use_cache(cache)
+        if not self._freeable(p, _getframe(1), vmalloc=False):
+            return
+        if kmem_cache.cache_of(p) is not cache.cache:
+            kmem_cache.report_wrong_cache(self._cpu, cache.cache, p)
+        await self._machine.slab.kfree(self._thread, p, "kmem_cache_free")
+
+    async def kmem_cache_destroy(self, cache: KmemCache) -> None:
+        """kmem_cache_destroy(): objects of it that are not freed are told, and then it stays. May sleep."""
+        self._use_cache(cache)
+        if cache.cache.destroyed:
+            return
+        machine = self._machine
+        said = machine.setup.era.rules.mm.cache_has_objects
+        said = f"{said} {caller_site()}" if said else ""
+        live = list(machine.oracle.live.values())
+        await kmem_cache.kmem_cache_destroy(machine.slab, self._thread, cache.cache, live, said)
+
+    def _use_cache(self, cache: KmemCache) -> None:
+        if cache.cache.destroyed:
+            kmem_cache.report_use_after_destroy(self._cpu, cache.cache)
+
+    # -- pointers --
+
+    def rcu_assign_pointer(self, p: StructObject, field: str, value: object) -> None:
+        """rcu_assign_pointer(p->field, value): publish what is initialised. Reading is rcu_dereference(p.field)."""
+        self._expect_field(p, field)
+        setattr(p, field, value)
+
+    def RCU_INIT_POINTER(  # noqa: N802  # the kernel's name
+        self, p: StructObject, field: str, value: object
+    ) -> None:
+        """RCU_INIT_POINTER(p->field, value): for NULL, and for what no reader can see yet."""
+        self.rcu_assign_pointer(p, field, value)
+
+    def rcu_replace_pointer(self, p: StructObject, field: str, value: object) -> Any:
+        """rcu_replace_pointer(p->field, value, ...): publish it, and return what was there."""
+        self._expect_field(p, field)
+        old = getattr(p, field)
+        setattr(p, field, value)
+        return old
+
+    def READ_ONCE(  # noqa: N802  # the kernel's name
+        self, p: StructObject, field: str
+    ) -> Any:
+        """READ_ONCE(p->field)."""
+        self._expect_field(p, field)
+        return getattr(p, field)
+
+    def WRITE_ONCE(  # noqa: N802  # the kernel's name
+        self, p: StructObject, field: str, value: object
+    ) -> None:
+        """WRITE_ONCE(p->field, value)."""
+        self.rcu_assign_pointer(p, field, value)
+
+    @staticmethod
+    def _expect_field(p: object, field: str) -> None:
+        if not isinstance(p, StructObject):
+            raise BadInput(f"{p!r} has no fields: needs an object of a type from k.struct()")
+        if field not in p.values:
+            raise BadInput(f"struct {p.struct} has no field {field!r}; it has {', '.join(p.values)}")
+
+    # -- lists: an object with a field `next` is a head, an entry, or both --
+
+    def list_add_rcu(self, new: Any, head: Any, field: str = "next") -> None:
+        """list_add_rcu(): put an entry behind `head`, so that readers see it whole."""
+        setattr(new, field, getattr(head, field))
+        self.rcu_assign_pointer(head, field, new)
+
+    def list_del_rcu(self, entry: Any, head: Any, field: str = "next") -> None:
+        """list_del_rcu(): take an entry out; readers that have it find their way on. Raises BadInput if it is not in.
+
+        The list is singly linked (hlist, llist), so it begins to look at `head`.
+        """
+        before = head
+        while before is not None and getattr(before, field) is not entry:
+            before = getattr(before, field)
+        if before is None:
+            raise BadInput(f"list_del_rcu(): {entry} is not in the list of {head}")
+        self.rcu_assign_pointer(before, field, getattr(entry, field))
+
+    def list_for_each_entry_rcu(self, head: Any, field: str = "next") -> Iterator[Any]:
+        """list_for_each_entry_rcu(): each entry behind `head`; the way on is looked up when it is gone."""
+        entry = self.rcu_dereference(getattr(head, field)) if getattr(head, field) is not None else None
+        while entry is not None:
+            yield entry
+            following = getattr(entry, field)
+            entry = self.rcu_dereference(following) if following is not None else None

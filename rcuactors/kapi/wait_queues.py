@@ -1,0 +1,64 @@
+"""Wait queues, and interruptible sleeps (include/linux/wait.h, completion.h, delay.h).
+
+A wait queue's lock is a spinlock_t: wake_up() must not be called under a raw lock, complete() may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..context.locks import LockKind
+from ..kernel import wait
+from ..kernel.completion import Completion, wait_for_completion
+from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
+from ..kernel.time.timeouts import msleep
+from ..kernel.wait import WaitQueueHead
+from .base import KernelBase, expect_kind, not_negative
+
+
+class WaitQueues(KernelBase):
+    """DECLARE_WAIT_QUEUE_HEAD(), wait_event(), wake_up(), and sleeps that nobody calls hung."""
+
+    def wait_queue_head(self, name: str) -> WaitQueueHead:
+        """DECLARE_WAIT_QUEUE_HEAD()."""
+        return WaitQueueHead(self._system.lock_factory.make(f"({name}).lock", LockKind.SPINLOCK))
+
+    async def wait_event(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
+        """wait_event(): sleep, uninterruptibly, until it is so; looked at after every wake-up."""
+        expect_kind("wait_event", head, WaitQueueHead, "a wait queue head")
+        self._cpu.judge.might_sleep(self._cpu)
+        if condition():
+            return
+        thread = self._thread
+        while True:
+            await wait.prepare_to_wait(self._system, thread, head)
+            if condition():
+                break
+            await wait.schedule(thread, "an event")
+        await wait.finish_wait(self._system, thread, head)
+
+    async def wait_event_interruptible(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
+        """wait_event_interruptible(): the same; no signal comes."""
+        with self._thread.interruptibly():
+            await self.wait_event(head, condition)
+
+    async def wake_up(self, head: WaitQueueHead) -> None:
+        """wake_up(): wake all who wait_event(), under the queue's lock."""
+        expect_kind("wake_up", head, WaitQueueHead, "a wait queue head")
+        cpu, flags = await spin_lock_irqsave(self._locks, self._thread, head.lock, "__wake_up")
+        while head.waiters:
+            await cpu.wake_up_process(head.waiters.popleft())
+        await spin_unlock_irqrestore(self._locks, cpu, head.lock, flags)
+
+    async def wait_for_completion_interruptible(self, completion: Completion) -> None:
+        """wait_for_completion_interruptible(): no signal comes."""
+        thread = self._thread
+        with thread.interruptibly():
+            await wait_for_completion(self._system, thread, completion)
+
+    async def msleep_interruptible(self, milliseconds: int) -> None:
+        """msleep_interruptible(): no signal comes."""
+        jiffies = -(-not_negative("msleep_interruptible", milliseconds) * self._system.config.HZ // 1000)
+        thread = self._thread
+        with thread.interruptibly():
+            await msleep(self._system, thread, jiffies + 1)

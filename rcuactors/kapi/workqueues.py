@@ -1,0 +1,202 @@
+"""Workqueues and works (include/linux/workqueue.h): making them, queueing, flushing, cancelling."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import BadInput
+from ..kernel.cpu import Cpu
+from ..kernel.workqueue import DelayedWork, Work, Workqueue, WqFlags
+from ..kernel.workqueue import cancel as cancelling
+from ..kernel.workqueue import flush as flushing
+from ..kernel.workqueue.workqueue import NO_FLAGS
+from ..mm.objects import KObject
+from ..rcu.rcu_work import RcuWork
+from .base import Action, KernelBase, expect_kind, handler_of, not_negative, site_of_function
+
+WQ_UNBOUND: Final = WqFlags.UNBOUND
+WQ_HIGHPRI: Final = WqFlags.HIGHPRI
+WQ_MEM_RECLAIM: Final = WqFlags.MEM_RECLAIM
+
+
+def _work(what: str, work: object) -> Work:
+    if isinstance(work, DelayedWork | RcuWork):
+        kind = "delayed" if isinstance(work, DelayedWork) else "rcu"
+        raise BadInput(
+            f"{what}({kind} work {work.work.name!r}): takes a work: its `.work`, or there is "
+            f"{what.replace('_work', f'_{kind}_work', 1)}()"
+        )
+    expect_kind(what, work, Work, "a work")
+    assert isinstance(work, Work)
+    return work
+
+
+class WorkqueueMaking(KernelBase):
+    """Workqueues: the system's, and one's own; works.
+
+    `inside` makes a work a member of an object from kmalloc() or vmalloc(), as with timers.
+    """
+
+    @property
+    def system_wq(self) -> Workqueue:
+        """The workqueue of normal workers."""
+        return self._machine.workqueues.system_wq
+
+    @property
+    def system_highpri_wq(self) -> Workqueue:
+        """The workqueue of high-priority workers."""
+        return self._machine.workqueues.system_highpri_wq
+
+    @property
+    def system_long_wq(self) -> Workqueue:
+        """The workqueue for works that take long."""
+        return self._machine.workqueues.system_long_wq
+
+    @property
+    def system_unbound_wq(self) -> Workqueue:
+        """The workqueue whose workers are bound to no CPU."""
+        return self._machine.workqueues.system_unbound_wq
+
+    def alloc_workqueue(self, name: str, flags: WqFlags = NO_FLAGS, max_active: int = 0) -> Workqueue:
+        """alloc_workqueue(): `flags` of WQ_UNBOUND, WQ_HIGHPRI, WQ_MEM_RECLAIM; a `max_active` of 0 is 256."""
+        return self._machine.workqueues.alloc_workqueue(name, WqFlags(flags), max_active)
+
+    def alloc_ordered_workqueue(self, name: str, flags: WqFlags = NO_FLAGS) -> Workqueue:
+        """alloc_ordered_workqueue(): one work at a time, in the order in which they were queued."""
+        return self.alloc_workqueue(name, WqFlags(flags) | WqFlags.UNBOUND | WqFlags.ORDERED, 1)
+
+    def work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> Work:
+        """INIT_WORK(): a work that runs the function on a worker."""
+        work = Work(name or function.__name__, handler_of(function), site=site_of_function(function))
+        return self._member(inside, work)
+
+    def declare_work(self, function: Action, *, name: str = "") -> Work:
+        """DECLARE_WORK(): the same, a static one; lockdep knows it by its bare name."""
+        name = name or function.__name__
+        return Work(name, handler_of(function), key=name, site=site_of_function(function))
+
+    def delayed_work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> DelayedWork:
+        """INIT_DELAYED_WORK(): a work, and the timer that queues it."""
+        name, site = name or function.__name__, site_of_function(function)
+        dwork = self._machine.workqueues.new_delayed_work(name, handler_of(function), site)
+        self._member(inside, dwork.work)
+        self._member(inside, dwork.timer)
+        return dwork
+
+    def rcu_work(self, function: Action, *, name: str = "") -> RcuWork:
+        """INIT_RCU_WORK(): a work that is queued when a grace period has passed."""
+        name = name or function.__name__
+        key = f"(work_completion)(&(&{name})->work)"
+        return RcuWork(Work(name, handler_of(function), key=key, site=site_of_function(function)))
+
+
+class Queueing(WorkqueueMaking):
+    """Having works run."""
+
+    async def queue_work(self, workqueue: Workqueue, work: Work) -> bool:
+        """queue_work(): takes the pool's lock and those of a wake-up. False when the work is pending already."""
+        return await self._machine.workqueues.queue_work(self._cpu, workqueue, _work("queue_work", work))
+
+    async def queue_work_on(self, cpu: int, workqueue: Workqueue, work: Work) -> bool:
+        """queue_work_on(): the same in that CPU's pool. Raises BadInput when the machine has no such CPU."""
+        on = self._system.cpu(cpu)
+        return await self._machine.workqueues.queue_work(self._cpu, workqueue, _work("queue_work_on", work), on=on)
+
+    async def schedule_work(self, work: Work) -> bool:
+        """schedule_work(): queue_work() on system_wq."""
+        return await self.queue_work(self.system_wq, work)
+
+    async def queue_delayed_work(self, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
+        """queue_delayed_work(): queue it in `delay_jiffies` or later. False when it is pending already."""
+        return await self._queue_delayed("queue_delayed_work", workqueue, dwork, delay_jiffies, None)
+
+    async def queue_delayed_work_on(
+        self, cpu: int, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int
+    ) -> bool:
+        """queue_delayed_work_on(): with that CPU's timer, in its pool. Raises BadInput as queue_work_on()."""
+        on = self._system.cpu(cpu)
+        return await self._queue_delayed("queue_delayed_work_on", workqueue, dwork, delay_jiffies, on)
+
+    async def schedule_delayed_work(self, dwork: DelayedWork, delay_jiffies: int) -> bool:
+        """schedule_delayed_work(): queue_delayed_work() on system_wq."""
+        return await self.queue_delayed_work(self.system_wq, dwork, delay_jiffies)
+
+    async def _queue_delayed(
+        self, what: str, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, on: Cpu | None
+    ) -> bool:
+        expect_kind(what, dwork, DelayedWork, "a delayed work")
+        delay = not_negative(what, delay_jiffies)
+        return await self._machine.workqueues.queue_delayed_work(self._cpu, workqueue, dwork, delay, on=on)
+
+    async def mod_delayed_work(self, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
+        """mod_delayed_work(): the delay begins anew. True when it was pending: then it runs once; false: once more."""
+        return await self._mod("mod_delayed_work", workqueue, dwork, delay_jiffies, None)
+
+    async def mod_delayed_work_on(self, cpu: int, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
+        """mod_delayed_work_on(): with that CPU's timer. Raises BadInput as queue_work_on()."""
+        return await self._mod("mod_delayed_work_on", workqueue, dwork, delay_jiffies, self._system.cpu(cpu))
+
+    async def _mod(
+        self, what: str, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, on: Cpu | None
+    ) -> bool:
+        expect_kind(what, dwork, DelayedWork, "a delayed work")
+        delay = not_negative(what, delay_jiffies)
+        return await cancelling.mod_delayed_work(self._machine.workqueues, self._thread, workqueue, dwork, delay, on=on)
+
+    async def queue_rcu_work(self, workqueue: Workqueue, rwork: RcuWork) -> bool:
+        """queue_rcu_work(): queue it when a grace period has passed. False when it is pending already."""
+        expect_kind("queue_rcu_work", rwork, RcuWork, "an rcu work")
+        return await self._machine.kvfree.rcu_works.queue_rcu_work(self._cpu, workqueue, rwork)
+
+
+class Workqueues(Queueing):
+    """The rest of the workqueues' API: waiting for works, and taking them back."""
+
+    async def flush_work(self, work: Work) -> bool:
+        """flush_work(): sleep until its last queueing has finished; whether there was something to wait for.
+
+        A pending timer or grace period is not waited for: flush_delayed_work(), flush_rcu_work().
+        """
+        return await flushing.flush_work(self._machine.workqueues, self._thread, _work("flush_work", work))
+
+    async def flush_delayed_work(self, dwork: DelayedWork) -> bool:
+        """flush_delayed_work(): queue it at once if its timer is pending, and wait for its end."""
+        expect_kind("flush_delayed_work", dwork, DelayedWork, "a delayed work")
+        return await flushing.flush_delayed_work(self._machine.workqueues, self._thread, dwork)
+
+    async def flush_rcu_work(self, rwork: RcuWork) -> bool:
+        """flush_rcu_work(): wait for its grace period and for its end."""
+        expect_kind("flush_rcu_work", rwork, RcuWork, "an rcu work")
+        return await self._machine.kvfree.rcu_works.flush_rcu_work(self._thread, rwork)
+
+    async def flush_workqueue(self, workqueue: Workqueue) -> None:
+        """flush_workqueue(): sleep until every work that is queued on it now has run."""
+        expect_kind("flush_workqueue", workqueue, Workqueue, "a workqueue")
+        await flushing.flush_workqueue(self._machine.workqueues, self._thread, workqueue)
+
+    async def drain_workqueue(self, workqueue: Workqueue) -> None:
+        """drain_workqueue(): flush until it is empty; meanwhile only its own works may queue on it."""
+        expect_kind("drain_workqueue", workqueue, Workqueue, "a workqueue")
+        await flushing.drain_workqueue(self._machine.workqueues, self._thread, workqueue)
+
+    async def cancel_work(self, work: Work) -> bool:
+        """cancel_work(): take it back; whether it was pending. It may still run."""
+        return await cancelling.cancel_work(self._machine.workqueues, self._thread, _work("cancel_work", work))
+
+    async def cancel_work_sync(self, work: Work) -> bool:
+        """cancel_work_sync(): neither pending nor running afterwards; whether it was pending.
+
+        Of a delayed or rcu work whose timer or grace period is pending it waits, busily, for these to be over.
+        """
+        work = _work("cancel_work_sync", work)
+        return await cancelling.cancel_work_sync(self._machine.workqueues, self._thread, work)
+
+    async def cancel_delayed_work(self, dwork: DelayedWork) -> bool:
+        """cancel_delayed_work(): the same as cancel_work() with its timer."""
+        expect_kind("cancel_delayed_work", dwork, DelayedWork, "a delayed work")
+        return await cancelling.cancel_work(self._machine.workqueues, self._thread, dwork.work, dwork)
+
+    async def cancel_delayed_work_sync(self, dwork: DelayedWork) -> bool:
+        """cancel_delayed_work_sync(): the same as cancel_work_sync() with its timer."""
+        expect_kind("cancel_delayed_work_sync", dwork, DelayedWork, "a delayed work")
+        return await cancelling.cancel_work_sync(self._machine.workqueues, self._thread, dwork.work, dwork)

@@ -1,0 +1,130 @@
+"""Waiting for works (kernel/workqueue.c): flush_work(), flush_delayed_work(), flush_workqueue(), drain_workqueue().
+
+flush_work() waits for what is queued or runs; it knows of no timer and no grace period. flush_delayed_work() queues at
+once what still waits for its timer. Each takes the lockdep map of the work, or of the workqueue, whether there is
+something to wait for or not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...context.violation import ViolationKind
+from ...marks import machinery, stands_for
+from ..completion import wait_for_completion
+from .workqueue import WqFlags
+
+if TYPE_CHECKING:
+    from ...context.locks import Lock
+    from ..completion import Completion
+    from ..cpu import Cpu
+    from ..thread import Thread
+    from .core import Workqueues
+    from .work import DelayedWork, Work
+    from .workqueue import Workqueue
+
+
+async def flush_work(workqueues: Workqueues, thread: Thread, work: Work) -> bool:
+    """flush_work(): sleep until its last queueing has finished; whether there was something to wait for."""
+    return await flush_work_from(workqueues, thread, work, from_cancel=False)
+
+
+@stands_for("__flush_work")
+async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *, from_cancel: bool) -> bool:
+    """__flush_work()."""
+    system = workqueues.system
+    if work.inside is not None:
+        system.debug_objects.used(thread.cpu, work)
+    if not from_cancel or system.rules.cancel_tells_lockdep:
+        _touch(workqueues, thread.cpu, work.lockdep_map(system.lock_factory), "__flush_work")
+    done = await _start_flush_work(workqueues, thread, work, from_cancel=from_cancel)
+    if done is None:
+        return False
+    await wait_for_completion(system, thread, done)
+    return True
+
+
+@stands_for("start_flush_work")
+async def _start_flush_work(
+    workqueues: Workqueues, thread: Thread, work: Work, *, from_cancel: bool
+) -> Completion | None:
+    """start_flush_work(): insert a barrier behind the work, if it is queued or runs."""
+    system = workqueues.system
+    thread.cpu.judge.might_sleep(thread.cpu)
+    pool = work.pool
+    if pool is None:
+        return None
+    cpu, _ = thread.local_irq_save()
+    await system.locks.raw_spin_lock(cpu, pool.lock)
+    found, worker = pool.find(work), pool.executing(work)
+    target = found[1].workqueue if found is not None else worker.workqueue if worker is not None else None
+    done = None
+    if target is not None:
+        check_flush_dependency(workqueues, cpu, target, work.name)
+        done = system.new_completion(f"flush of {work.name}")
+        # Behind the queued one, which its worker takes over; else behind the one that runs.
+        (work.flushers if found is not None else worker.flushers if worker is not None else []).append(done)
+    await system.locks.raw_spin_unlock(cpu, pool.lock)
+    await cpu.local_irq_enable()
+    if target is not None and not from_cancel and (target.max_active == 1 or target.flags & WqFlags.MEM_RECLAIM):
+        _touch(workqueues, thread.cpu, target.lockdep_map(system.lock_factory), "__flush_work")
+    return done
+
+
+@machinery
+def _touch(workqueues: Workqueues, cpu: Cpu, lockdep_map: Lock, site: str) -> None:
+    """lock_map_acquire(), lock_map_release()."""
+    lockdep = workqueues.system.lockdep
+    if lockdep.on:
+        lockdep.acquire(cpu, lockdep_map, site=site)
+    if lockdep.on:
+        lockdep.release(cpu, lockdep_map)
+
+
+def check_flush_dependency(workqueues: Workqueues, cpu: Cpu, target: Workqueue, function: str) -> None:
+    """check_flush_dependency(): who has to work when memory is short must not wait for who need not."""
+    worker = workqueues.current_worker(cpu)
+    mine = worker.workqueue if worker is not None else None
+    if target.flags & WqFlags.MEM_RECLAIM or worker is None or mine is None or worker.current is None:
+        return
+    if mine.flags & WqFlags.MEM_RECLAIM:
+        message = (
+            f"workqueue: WQ_MEM_RECLAIM {mine.name}:{worker.current.name} is flushing "
+            f"!WQ_MEM_RECLAIM {target.name}:{function}"
+        )
+        cpu.judge.warn_once(cpu, ViolationKind.FLUSH_DEPENDENCY, message, "check_flush_dependency")
+
+
+async def flush_delayed_work(workqueues: Workqueues, thread: Thread, dwork: DelayedWork) -> bool:
+    """flush_delayed_work(): queue it now if its timer is pending, and wait for its end."""
+    if dwork.work.inside is not None:
+        workqueues.system.debug_objects.used(thread.cpu, dwork.work)
+    cpu, _ = thread.local_irq_save()
+    if await workqueues.system.timers.timer_delete_sync(thread, dwork.timer) and dwork.workqueue is not None:
+        await workqueues.queue_work_irqoff(cpu, dwork.workqueue, dwork.work)
+    await cpu.local_irq_enable()
+    return await flush_work(workqueues, thread, dwork.work)
+
+
+@stands_for("__flush_workqueue")
+async def flush_workqueue(workqueues: Workqueues, thread: Thread, workqueue: Workqueue) -> None:
+    """flush_workqueue(): sleep until every work that is queued now has run, and none that is queued later."""
+    system = workqueues.system
+    _touch(workqueues, thread.cpu, workqueue.lockdep_map(system.lock_factory), "__flush_workqueue")
+    thread.cpu.judge.might_sleep(thread.cpu)
+    color, workqueue.color = workqueue.color, workqueue.color + 1
+    check_flush_dependency(workqueues, thread.cpu, workqueue, "0x0")
+    if workqueue.flushed(color):
+        return
+    done = system.new_completion(f"flush of workqueue {workqueue.name}")
+    workqueue.flushers.append((color, done))
+    await wait_for_completion(system, thread, done)
+
+
+async def drain_workqueue(workqueues: Workqueues, thread: Thread, workqueue: Workqueue) -> None:
+    """drain_workqueue(): flush until it is empty; meanwhile only its own works may queue on it."""
+    workqueue.draining += 1
+    await flush_workqueue(workqueues, thread, workqueue)
+    while not workqueue.flushed(workqueue.color):
+        await flush_workqueue(workqueues, thread, workqueue)
+    workqueue.draining -= 1

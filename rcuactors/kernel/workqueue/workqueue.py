@@ -1,0 +1,89 @@
+"""struct workqueue_struct (kernel/workqueue.c): flags, max_active, and what is in flight by colour.
+
+A pool_workqueue lets `max_active` works of one queue into one pool; the others wait until one of these has run
+(pwq_dec_nr_in_flight()). A flush waits for the works of the colours so far (flush_workqueue_prep_pwqs()).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ...context.locks import Lock, LockFactory, LockKind
+
+if TYPE_CHECKING:
+    from ..completion import Completion
+    from .work import Queued
+
+DEFAULT_ACTIVE: Final = 256
+"""WQ_DFL_ACTIVE."""
+
+
+class WqFlags(enum.IntFlag):
+    """Flags of alloc_workqueue() (include/linux/workqueue.h)."""
+
+    UNBOUND = 1 << 1
+    MEM_RECLAIM = 1 << 3
+    HIGHPRI = 1 << 4
+    ORDERED = 1 << 17
+
+
+NO_FLAGS: Final = WqFlags(0)
+
+
+@attrs.define(eq=False)
+class Pwq:
+    """struct pool_workqueue: one workqueue's part of one pool."""
+
+    active: int = 0
+    inactive: deque[Queued] = attrs.field(factory=deque)
+
+
+@attrs.define(eq=False)
+class Workqueue:
+    """struct workqueue_struct. A bound one's works run on the CPU that queued them."""
+
+    name: str
+    flags: WqFlags = NO_FLAGS
+    max_active: int = DEFAULT_ACTIVE
+    draining: int = 0
+    """__WQ_DRAINING: only its own works may queue on it."""
+    color: int = 0
+    in_flight: Counter[int] = attrs.field(factory=Counter)
+    """Works that were queued and have not run to their end, by colour."""
+    flushers: list[tuple[int, Completion]] = attrs.field(factory=list)
+    _map: Lock | None = None
+
+    @property
+    def highpri(self) -> bool:
+        """WQ_HIGHPRI."""
+        return bool(self.flags & WqFlags.HIGHPRI)
+
+    @property
+    def unbound(self) -> bool:
+        """WQ_UNBOUND."""
+        return bool(self.flags & WqFlags.UNBOUND)
+
+    def lockdep_map(self, factory: LockFactory) -> Lock:
+        """wq->lockdep_map: of a class of its own (wq_init_lockdep())."""
+        if self._map is None:
+            self._map = factory.make(f"(wq_completion){self.name}", LockKind.MAP, key=self)
+        return self._map
+
+    def flushed(self, color: int) -> bool:
+        """No work of that colour or of an older one is in flight."""
+        return not any(count for at, count in self.in_flight.items() if at <= color)
+
+    def done(self, color: int) -> list[Completion]:
+        """One of a colour has ended: who waited for no more than that."""
+        self.in_flight[color] -= 1
+        if self.in_flight[color]:
+            return []
+        del self.in_flight[color]
+        ready = [waiting for waiting in self.flushers if self.flushed(waiting[0])]
+        for waiting in ready:
+            self.flushers.remove(waiting)
+        return [completion for _, completion in ready]

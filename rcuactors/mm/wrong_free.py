@@ -1,0 +1,61 @@
+"""Freeing what was not allocated so, as the kernel meets it (mm/slab_common.c, mm/slub.c, mm/vmalloc.c).
+
+kfree() takes any address for one in the direct map and looks for its page: for one that is not, it reads where no page
+has a descriptor, and oopses. __vunmap() is warier: it warns and does nothing. Texts recorded on 6.1.192; those of v5.9
+and v5.11 are the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..context import splat
+from ..context.trace import call_trace
+from ..context.violation import ViolationKind
+from ..marks import MACHINERY
+from .objects import PAGE_OFFSET, PAGE_SIZE, KObject
+
+__trace__ = MACHINERY
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+
+_VMEMMAP: Final = 0xFFFFEA0000000000
+_PAGE_DESCRIPTOR: Final = 64
+_COMPOUND_HEAD: Final = 8
+"""Offset of page->compound_head, which kfree() reads first."""
+_NOWHERE: Final = 0xFFFFFFFF81000000
+"""In place of the address of something that has none here: the kernel's text."""
+_WORD: Final = (1 << 64) - 1
+
+
+def _address(p: object) -> int:
+    return p.address if isinstance(p, KObject) else p if isinstance(p, int) else _NOWHERE
+
+
+def _lines(p: object) -> str:
+    return "\n".join([f"{p!r} was to be freed", *(p.history() if isinstance(p, KObject) else [])])
+
+
+def report_kfree(cpu: Cpu, p: object) -> None:
+    """What kfree() does: virt_to_folio() of an address that is not in the direct map."""
+    descriptor = _VMEMMAP + ((_address(p) - PAGE_OFFSET) >> 12) * _PAGE_DESCRIPTOR + _COMPOUND_HEAD & _WORD
+    text = splat.page_fault(cpu.judge.scene(cpu), descriptor, ["kfree", *call_trace()])
+    cpu.judge.report(cpu, ViolationKind.WRONG_FREE, text.partition("\n")[0], f"{text}\n{_lines(p)}")
+
+
+def report_vfree(cpu: Cpu, p: object) -> None:
+    """What __vunmap() says of an address that is not page-aligned, or has no area."""
+    what = "bad address" if _address(p) % PAGE_SIZE else "nonexistent vm area"
+    _warn(cpu, ViolationKind.WRONG_FREE, what, p)
+
+
+def report_freed_area(cpu: Cpu, area: KObject) -> None:
+    """What __vunmap() says of an area that was freed already."""
+    _warn(cpu, ViolationKind.DOUBLE_FREE, "nonexistent vm area", area)
+
+
+def _warn(cpu: Cpu, kind: ViolationKind, what: str, p: object) -> None:
+    message = f"Trying to vfree() {what} ({_address(p):016x})"
+    text = splat.warning(cpu.judge.scene(cpu), message, "__vunmap", ["vfree", *call_trace()])
+    cpu.judge.report(cpu, kind, f"WARNING: {message}", f"{text}\n{_lines(p)}")

@@ -1,0 +1,214 @@
+"""A question put to the model: one machine, the question's thread on it, and what came of that as a console's text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from ..config import field_names
+from ..context.violation import Violation
+from ..engine.actor import Message
+from ..engine.device import Device
+from ..engine.events import Event
+from ..errors import BadInput, RcuactorsError
+from ..kapi import Kernel
+from ..kernel.cpu import Cpu
+from ..machine import Machine
+from ..marks import KERNEL, machinery
+from ..report.console import ConsoleReport, Entry, Said, is_kernels, read_console
+from ..runs import RunOptions
+from ..runs.run import patient_collector, setup_of
+from .command import Command
+from .kernels import MODELLED, AskedKernel
+from .module import Module, NotExpressible
+from .verbs import DO
+from .words import Question
+
+__trace__ = KERNEL
+
+_MAX_STEPS: Final = 500_000_000
+_PATIENCE_S: Final = 30
+"""Beyond what the question itself takes: longer than any time-out of the recordings."""
+_UNKNOWN_WORD: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
+_SECONDS: Final = ("wait", "s", "ms")
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What came of a question.
+
+    `entries` is the console, in its order; `ended` says that the question's thread came to its end in time. `ours` is
+    what only the model's oracle saw, of which its kernel would have printed nothing. `not_expressible` is the reason
+    why the question could not be put, `raised` the error that ended the run.
+    """
+
+    question: Question
+    entries: tuple[Entry, ...] = ()
+    ended: bool = False
+    ours: tuple[str, ...] = ()
+    not_expressible: str = ""
+    raised: str = ""
+    text: str = ""
+
+    @property
+    def reports(self) -> tuple[ConsoleReport, ...]:
+        """The kernel's reports."""
+        return tuple(entry for entry in self.entries if isinstance(entry, ConsoleReport))
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """What the module printed."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Said))
+
+
+class _Batches:
+    """Counts runs of rcu_do_batch() on the event stream."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    def take(self, event: Event) -> None:
+        """One event."""
+        self.ended += event.name == "rcu_batch_end"
+
+
+@attrs.frozen(kw_only=True)
+class _Begun(Message):
+    """The question's thread to the time limit: it begins."""
+
+
+class _TimeLimit(Device):
+    """Ends a question that does not come back."""
+
+    def __init__(self, asked: _Asked, index: int) -> None:
+        super().__init__(name="q_limit", index=index)
+        self._asked = asked
+
+    @machinery
+    async def main(self) -> None:
+        """Wait for the beginning, and from there as long as it is given."""
+        conductor = self._asked.machine.conductor
+        begun = await conductor.receive(self)
+        assert begun is not None
+        await conductor.receive(self, begun.time_ns + self._asked.limit_ns)
+        conductor.finish()
+
+
+class _Asked:
+    """One question's machine."""
+
+    def __init__(self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel) -> None:
+        self.poison, self.rcu_normal = kernel.poison, kernel.rcu_normal
+        self.command = command
+        self.question = question = command.question
+        self.limit_ns = int(limit_s * 1_000_000_000)
+        self._batches = _Batches()
+        sinks = (self._batches,) if question.verb.name == "batch" else ()
+        self.machine = Machine(setup_of(attrs.evolve(options, events=bool(sinks)), options.settings, sinks=sinks))
+        self.console: list[str] = []
+        self.texts: list[str] = []
+        self.ours: list[str] = []
+        self.ended = False
+        self.machine.probes.violation.listen(self._reported)
+        self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
+        self.machine.system.add_device(self._limit)
+
+    def _reported(self, violation: Violation) -> None:
+        self.texts.append(violation.text)
+        if getattr(violation, "by", "kernel") == "kernel" and is_kernels(violation.text):
+            self.console += violation.text.split("\n")
+        else:
+            self.ours.append(violation.title)
+
+    @property
+    def batches(self) -> int:
+        """How many runs of rcu_do_batch() have ended."""
+        return self._batches.ended
+
+    def say(self, line: str) -> None:
+        """A line for the console."""
+        self.console.append(line)
+        self.texts.append(line)
+
+    @machinery
+    async def main(self) -> None:
+        """init: starts the question's thread, and waits for its end."""
+        kernel = Kernel(self.machine)
+        module = Module(kernel, self.command, self)
+        do = DO[self.question.verb.name]
+
+        async def job_thr() -> None:
+            await do(module)
+
+        running = self.machine.conductor.running
+        assert isinstance(running, Cpu)
+        self.machine.conductor.post(self._limit, _Begun(sender="init", time_ns=running.clock))
+        for beside in self.command.beside:
+            await kernel.user_process(beside.name, beside.pages)
+        task = await module.start(job_thr, self.question.verb.cpu, "q_main")
+        # The writer of the module's file waits interruptibly: nobody calls it hung.
+        wait = getattr(kernel, "wait_for_completion_interruptible", kernel.wait_for_completion)
+        await wait(task.done)
+        self.ended = True
+        self.machine.conductor.finish()
+
+    def answer(self, *, not_expressible: str = "", raised: str = "") -> Answer:
+        """What came of it."""
+        return Answer(
+            question=self.question,
+            entries=read_console(self.console),
+            ended=self.ended,
+            ours=tuple(self.ours),
+            not_expressible=not_expressible,
+            raised=raised,
+            text="\n".join(self.texts),
+        )
+
+
+def _limit_s(question: Question) -> float:
+    """How long the question may take: its own times, and patience."""
+    known = {key.name for key in question.verb.keys}
+    times = [question.number(name) / (1000 if name == "ms" else 1) for name in _SECONDS if name in known]
+    if question.verb.name in ("od", "f5"):
+        times = [time / 1000 for time in times]
+    return _PATIENCE_S + 2 * sum(times)
+
+
+def options_for(kernel: AskedKernel, settings: Mapping[str, str]) -> RunOptions:
+    """How the question is run: the kernel's settings, and those on top. Raises BadInput."""
+    chosen = {name: value for name, value in kernel.settings.items() if name in field_names()}
+    return RunOptions(kernel=MODELLED, settings={**chosen, **settings}, max_steps=_MAX_STEPS)
+
+
+def ask(
+    command: Command, kernel: AskedKernel, settings: Mapping[str, str] | None = None, *, limit_s: float | None = None
+) -> Answer:
+    """Put the question to a fresh machine. `limit_s` is when it counts as not having come back, in virtual seconds.
+
+    Raises BadInput for a setting with a wrong value.
+    """
+    question = command.question
+    wanted = {**command.settings, **(settings or {})}
+    missing = [*kernel.missing, *(name for name in wanted if name not in field_names())]
+    if missing:
+        return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
+    limit = limit_s if limit_s is not None else _limit_s(question)
+    asked = _Asked(command, options_for(kernel, wanted), limit, kernel)
+    try:
+        with patient_collector():
+            asked.machine.run(asked.main, "init")
+    except NotExpressible as error:
+        return asked.answer(not_expressible=str(error))
+    except TypeError as error:
+        found = _UNKNOWN_WORD.search(str(error))
+        if found is None:
+            return asked.answer(raised=f"TypeError: {error}")
+        return asked.answer(not_expressible=f"the API has no {found[1]}= there: {error}")
+    except BadInput as error:
+        return asked.answer(not_expressible=str(error))
+    except (RcuactorsError, RuntimeError, AttributeError, AssertionError) as error:
+        return asked.answer(raised=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    return asked.answer()

@@ -1,0 +1,49 @@
+"""All questions of a folder of recordings, one after the other or in several processes, in the folder's order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from typing import Final
+
+import attrs
+
+from ..lab.jobs import do_all
+from .asking import Answer, ask
+from .command import Command
+from .comparison import Pair, compare
+from .kernels import KERNELS
+from .recording import Recording
+from .words import parse_question
+
+_TRIES: Final = 960
+
+
+def _shortened(command: Command) -> Command:
+    """With fewer tries, where a question makes very many and only whether a count is 0 is compared."""
+    question = command.question
+    if question.verb.name != "a4d" or question.number("n") <= _TRIES:
+        return command
+    words = [(name, value) for name, value in question.words if name != "n"]
+    return attrs.evolve(command, question=attrs.evolve(question, words=(*words, ("n", str(_TRIES)))))
+
+
+def pose(recording: Recording) -> Pair:
+    """Put a recorded question to the model and compare."""
+    command = recording.command
+    if command is None:
+        unread = Answer(question=parse_question("m v=exit"), not_expressible=recording.wrong)
+        return Pair(recording=recording, answer=unread)
+    return compare(recording, ask(_shortened(command), KERNELS[recording.kernel], limit_s=recording.timeout_s))
+
+
+def pose_all(recordings: Sequence[Recording], jobs: int = 1) -> Generator[Pair]:
+    """Put all of them, in their order."""
+    early: dict[int, Pair] = {}
+    wanted = 0
+    with contextlib.closing(do_all(pose, recordings, jobs)) as answers:
+        for number, pair in answers:
+            early[number] = pair
+            while wanted in early:
+                yield early.pop(wanted)
+                wanted += 1

@@ -1,0 +1,88 @@
+"""The kernels that the questions were put to, as configurations of v6.1-stable.
+
+They are machines that somebody once booted, so they are no builds (builds.py); each has the name of its folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from ..config import field_names
+from ..spelling import no_such
+
+MODELLED: Final = "v6.1-stable"
+
+
+@attrs.frozen
+class AskedKernel:
+    """One of them. `settings` are the configuration's; one that the model does not have is named in `missing`."""
+
+    name: str
+    about: str
+    settings: Mapping[str, str]
+    poison: bool = False
+    """slub_debug=P: freed memory is overwritten, and whoever reads it acts on 0x6b."""
+    rcu_normal: bool = False
+    """rcu_normal=1: nobody gets an expedited grace period."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of settings that the configuration has not."""
+        return tuple(name for name in self.settings if name not in field_names())
+
+
+_SIZE: Final = {"HZ": "250", "nr_cpus": "2", "mem": "226576K"}
+"""256 MB, of which the zone manages what its recorded watermarks tell."""
+_CHECKS: Final = (
+    "DEBUG_IRQFLAGS",
+    "DEBUG_LOCKDEP",
+    "DEBUG_OBJECTS_FREE",
+    "DEBUG_OBJECTS_TIMERS",
+    "DEBUG_OBJECTS_WORK",
+    "DEBUG_OBJECTS_RCU_HEAD",
+)
+_A: Final[dict[str, str]] = {
+    **_SIZE,
+    "PREEMPT": "y",
+    "PROVE_LOCKING": "y",
+    "PROVE_RAW_LOCK_NESTING": "y",
+    "DEBUG_ATOMIC_SLEEP": "y",
+    "DEBUG_PREEMPT": "y",
+    **dict.fromkeys((name for name in _CHECKS if name in field_names()), "y"),
+}
+_N: Final = {**_SIZE, "PREEMPT": "n", "PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
+_K: Final = {**_SIZE, "PREEMPT": "y", "PROVE_LOCKING": "n", "DEBUG_ATOMIC_SLEEP": "y", "KASAN": "y"}
+
+KERNELS: Final[Mapping[str, AskedKernel]] = MappingProxyType(
+    {
+        kernel.name: kernel
+        for kernel in (
+            AskedKernel("A", "PREEMPT=y with lockdep and every other check", _A),
+            AskedKernel("AP", "A, booted with slub_debug=FZPU", _A, poison=True),
+            AskedKernel("R", "PREEMPT_RT=y with lockdep and every other check", {**_A, "PREEMPT_RT": "y"}),
+            AskedKernel("N", "PREEMPT=n without lockdep", _N),
+            AskedKernel("K", "PREEMPT=y with KASAN, without lockdep", _K),
+            AskedKernel("A1", "A with one CPU", {**_A, "nr_cpus": "1"}),
+            AskedKernel("N1", "N with one CPU", {**_N, "nr_cpus": "1"}),
+            AskedKernel("Aexp", "A with rcu_expedited=1", {**_A, "rcu_expedited": "y"}),
+            AskedKernel("Anormal", "A with rcu_normal=1", _A, rcu_normal=True),
+            AskedKernel(
+                "Afqs10",
+                "A with jiffies_till_first_fqs=10 and jiffies_till_next_fqs=10",
+                {**_A, "jiffies_till_first_fqs": "10", "jiffies_till_next_fqs": "10"},
+            ),
+        )
+    }
+)
+DEFAULT_KERNEL: Final = "A"
+
+
+def find_kernel(name: str) -> AskedKernel:
+    """The kernel of that name. Raises BadInput."""
+    if name not in KERNELS:
+        raise no_such("--as", name, KERNELS)
+    return KERNELS[name]

@@ -1,0 +1,202 @@
+"""Quiescent states (kernel/rcu/tree_plugin.h): when a CPU, or a reader that was switched out, holds nothing up.
+
+Preemptible RCU: a tick that interrupted no reader and no region with preemption or bottom halves off, and any context
+switch; who is switched out in a reader is waited for by name (rcu_note_context_switch()). The end of such a reader is
+told at once only if preemption, bottom halves and interrupts are on (rcu_read_unlock_special()). Otherwise it is
+*deferred*: the section goes on to RCU until all three are, and until then the scheduler has been asked to look.
+
+Without preemption: a context switch, a tick that found the CPU idle, and cond_resched() once the grace period has
+waited for long (rcu_all_qs(), `rcu_urgent_qs`).
+
+A quiescent state is noted in `cpu_no_qs`; a tick that finds it noted has the softirq report it (rcu_pending(),
+rcu_core()).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..context import preempt
+from ..kernel.irq.irq_work import IrqWork
+from ..kernel.irq.softirq import Softirq
+from ..marks import machinery
+
+if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
+    from ..kernel.system import System
+    from ..kernel.thread import Thread
+    from .data import RcuData
+    from .gp import GracePeriodMachine
+    from .rules import RcuRules
+
+_NO_PREEMPTION = preempt.PREEMPT_MASK | preempt.SOFTIRQ_MASK
+
+
+@attrs.define(eq=False)
+class QuiescentStates:
+    """For all CPUs."""
+
+    system: System
+    machine: GracePeriodMachine
+    rules: RcuRules
+    _preemptible: bool = attrs.field(init=False)
+    _softirq: bool = attrs.field(init=False)
+    """use_softirq: off on PREEMPT_RT, where RCU's core runs in a thread."""
+
+    def __attrs_post_init__(self) -> None:
+        config, hooks = self.system.config, self.system.hooks
+        self._preemptible, self._softirq = config.preemptible_kernel, not config.PREEMPT_RT
+        hooks.on_idle.append(self._idle_enter)
+        if not self._preemptible:
+            hooks.on_cond_resched.append(self.rcu_all_qs)
+
+    def rdp(self, cpu: Cpu) -> RcuData:
+        """this_cpu_ptr(&rcu_data)."""
+        return self.machine.data[cpu.cpu_id]
+
+    @machinery
+    def rcu_qs(self, cpu: Cpu) -> None:
+        """rcu_qs(): the CPU is in a quiescent state."""
+        self.rdp(cpu).cpu_no_qs = False
+
+    def _idle_enter(self, cpu: Cpu) -> None:
+        """rcu_idle_enter(): from here on nobody need look at this CPU, which is what the next scan sees."""
+        rdp = self.rdp(cpu)
+        rdp.idle_entries += 1
+        if rdp.gp_kthread_ran:
+            rdp.gp_kthread_ran = False
+            self.rcu_qs(cpu)
+
+    @machinery
+    def gp_kthread_ran(self, cpu: Cpu) -> None:
+        """The grace-period kthread has run here: it was switched to, and away from when it went to sleep.
+
+        An idle CPU has no reader to be switched out, and is quiescent when it idles again. Of a busy one the
+        scheduler thinks what it would have thought: that somebody else's turn has come.
+        """
+        if cpu.idle:
+            self.rdp(cpu).gp_kthread_ran = True
+        elif not self._preemptible:
+            cpu.resched_curr()
+
+    # -- switches ----------------------------------------------------------------------------------------------------
+
+    @machinery
+    def switched(self, cpu: Cpu, thread: Thread) -> None:
+        """rcu_note_context_switch(), less its warning: who is switched out in a reader is waited for, not the CPU."""
+        if not self._preemptible:
+            self.rcu_qs(cpu)
+            self.rdp(cpu).rcu_urgent_qs = False
+            return
+        if thread.ctx.rcu_nesting and not thread.rcu_blocked:
+            thread.rcu_blocked = True
+            self.machine.node.ctxt_queue(cpu, thread)
+        else:
+            self.deferred_qs(cpu, thread)
+        self.rcu_qs(cpu)
+
+    @machinery
+    def rcu_all_qs(self, cpu: Cpu) -> None:
+        """rcu_all_qs(), from cond_resched()."""
+        rdp = self.rdp(cpu)
+        if rdp.rcu_urgent_qs:
+            rdp.rcu_urgent_qs = False
+            self.rcu_qs(cpu)
+
+    # -- the end of a reader that is waited for ----------------------------------------------------------------------
+
+    @staticmethod
+    def need_deferred_qs(thread: Thread) -> bool:
+        """rcu_preempt_need_deferred_qs()."""
+        return (thread.rcu_blocked or thread.rcu_need_qs) and not thread.ctx.rcu_nesting
+
+    @machinery
+    def deferred_qs(self, cpu: Cpu, thread: Thread) -> None:
+        """rcu_preempt_deferred_qs(), rcu_preempt_deferred_qs_irqrestore(): tell what was put off, if anything was."""
+        if not self.need_deferred_qs(thread):
+            return
+        self.rdp(cpu).defer_qs_iw_pending = False
+        if thread.rcu_need_qs:
+            thread.rcu_need_qs = False
+            self.rcu_qs(cpu)
+        if thread.rcu_blocked:
+            thread.rcu_blocked = False
+            self.machine.node.unblock(cpu, thread)
+
+    @machinery
+    def rcu_read_unlock_special(self, cpu: Cpu) -> None:
+        """rcu_read_unlock_special(): the outermost reader of a thread that is waited for has ended."""
+        ctx, thread = cpu.ctx, cpu.current
+        if preempt.in_nmi(ctx.preempt_count):
+            return
+        if not ctx.irqs_disabled and not ctx.preempt_count & _NO_PREEMPTION:
+            self.deferred_qs(cpu, thread)
+        elif self._softirq and preempt.in_hardirq(ctx.preempt_count):
+            self.system.softirqs.raise_irqoff(cpu, Softirq.RCU)
+        else:
+            cpu.resched_curr()
+            if ctx.irqs_disabled and thread.rcu_blocked and self._boosts():
+                self._queue_irq_work(cpu)
+
+    def _boosts(self) -> bool:
+        """CONFIG_RCU_BOOST is PREEMPT_RT's: who was boosted is to be told soon that it is not any more."""
+        return self.system.config.PREEMPT_RT and self.rules.deboosting_needs_irq_work
+
+    def _queue_irq_work(self, cpu: Cpu) -> None:
+        """defer_qs_iw: initialised once for each CPU, as since commit 61399e0c5410."""
+        rdp = self.rdp(cpu)
+        if rdp.defer_qs_iw_pending:
+            return
+        rdp.defer_qs_iw_pending = True
+        if rdp.defer_qs_iw is None:
+            rdp.defer_qs_iw = IrqWork("rcu_preempt_deferred_qs_handler", self._deferred_qs_handler)
+        self.system.irq_works.irq_work_queue_irqoff(cpu, rdp.defer_qs_iw)
+
+    async def _deferred_qs_handler(self, cpu: Cpu) -> None:
+        """rcu_preempt_deferred_qs_handler(): it is enough that it ran; the scheduler looks on the way out.
+
+        In a reader that was no use, and it has to be queued again.
+        """
+        if not self.rules.deferral_ends_with_report or cpu.ctx.rcu_nesting:
+            self.rdp(cpu).defer_qs_iw_pending = False
+
+    # -- ticks -------------------------------------------------------------------------------------------------------
+
+    @machinery
+    def tick(self, cpu: Cpu) -> None:
+        """rcu_sched_clock_irq(), less what rcu_pending() asks; then rcu_flavor_sched_clock_irq()."""
+        rdp, idle = self.rdp(cpu), interrupted_idle(cpu)
+        rdp.ticks_this_gp += 1
+        if rdp.rcu_urgent_qs:
+            rdp.rcu_urgent_qs = False
+            if not idle:
+                cpu.resched_curr()
+        if self._preemptible:
+            self._preemptible_tick(cpu, rdp)
+        elif idle:
+            self.rcu_qs(cpu)
+
+    def _preemptible_tick(self, cpu: Cpu, rdp: RcuData) -> None:
+        ctx, thread = cpu.ctx, cpu.current
+        if ctx.rcu_nesting or ctx.preempt_count & _NO_PREEMPTION:
+            if self.need_deferred_qs(thread):
+                cpu.resched_curr()
+            waited_for = rdp.core_needs_qs and rdp.cpu_no_qs
+            if ctx.rcu_nesting and waited_for and self._is_old(cpu):
+                thread.rcu_need_qs = True
+        elif self.need_deferred_qs(thread):
+            self.deferred_qs(cpu, thread)
+        else:
+            self.rcu_qs(cpu)
+
+    def _is_old(self, cpu: Cpu) -> bool:
+        machine = self.machine
+        return machine.jiffies(cpu.clock) > machine.gp_start + self.system.config.HZ
+
+
+def interrupted_idle(cpu: Cpu) -> bool:
+    """rcu_is_cpu_rrupt_from_idle(): a hardirq, the first one, on top of the idle loop itself."""
+    before = cpu.ctx.preempt_count - preempt.HARDIRQ_OFFSET & ~preempt.NMI_MASK
+    return cpu.idle and before == cpu.system.locks.preempt_offset

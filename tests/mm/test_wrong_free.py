@@ -1,0 +1,132 @@
+"""Frees of what was not allocated so (mm/wrong_free.py), and pages that are never freed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.context.violation import Violation
+from rcuactors.eras import ERAS
+
+
+def violations(
+    body: Callable[[Kernel], Awaitable[None]], kernel: str = "v6.1-stable", **settings: str
+) -> list[Violation]:
+    """What one scenario leaves."""
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        await body(k)
+
+    return list(run(script, RunOptions(kernel=kernel, settings=settings)).violations)
+
+
+async def kfree_of_an_area(k: Kernel) -> None:
+    p = await k.vmalloc(8192)
+    await k.kfree(p)
+    await k.vfree(p)
+
+
+async def kfree_bulk_of_an_area(k: Kernel) -> None:
+    p = await k.vmalloc(8192)
+    await k.kfree_bulk([p])
+    await k.vfree(p)
+
+
+async def kfree_of_a_text(k: Kernel) -> None:
+    await k.kfree("hello")  # type: ignore[arg-type]  # that is the point
+
+
+async def kvfree_of_a_text(k: Kernel) -> None:
+    await k.kvfree("hello")  # type: ignore[arg-type]  # that is the point
+
+
+async def kfree_of_a_number(k: Kernel) -> None:
+    await k.kfree(0x1234)  # type: ignore[arg-type]  # that is the point
+
+
+async def kfree_of_a_lock(k: Kernel) -> None:
+    await k.kfree(k.spinlock("lock"))  # type: ignore[arg-type]  # that is the point
+
+
+async def vfree_of_an_object(k: Kernel) -> None:
+    first, p = await k.kmalloc(64), await k.kmalloc(64)
+    await k.vfree(p)
+    await k.kfree(p)
+    await k.kfree(first)
+
+
+async def vfree_of_an_object_at_a_page(k: Kernel) -> None:
+    p = await k.kmalloc(4096)
+    await k.vfree(p)
+    await k.kfree(p)
+
+
+@pytest.mark.parametrize("kernel", list(ERAS))
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (kfree_of_an_area, "BUG: unable to handle page fault for address: "),
+        (kfree_bulk_of_an_area, "BUG: unable to handle page fault for address: "),
+        (kfree_of_a_text, "BUG: unable to handle page fault for address: "),
+        (kvfree_of_a_text, "BUG: unable to handle page fault for address: "),
+        (kfree_of_a_number, "BUG: unable to handle page fault for address: "),
+        (kfree_of_a_lock, "BUG: unable to handle page fault for address: "),
+        (vfree_of_an_object, "WARNING: Trying to vfree() bad address ("),
+        (vfree_of_an_object_at_a_page, "WARNING: Trying to vfree() nonexistent vm area ("),
+    ],
+)
+def test_a_free_of_the_wrong_kind_is_told_as_the_kernel_does_and_frees_nothing(
+    body: Callable[[Kernel], Awaitable[None]], said: str, kernel: str
+) -> None:
+    (found,) = violations(body, kernel)
+    assert (found.kind.value, found.by) == ("wrong-free", "kernel")
+    assert found.title.startswith(said)
+    assert found.line.startswith("test_wrong_free.py:")
+
+
+@pytest.mark.parametrize("kernel", list(ERAS))
+def test_vfree_of_an_area_that_is_free(kernel: str) -> None:
+    async def body(k: Kernel) -> None:
+        p = await k.vmalloc(8192)
+        await k.vfree(p)
+        await k.vfree(p)
+
+    (found,) = violations(body, kernel)
+    assert (found.kind.value, found.by) == ("double-free", "kernel")
+    assert found.title == "WARNING: Trying to vfree() nonexistent vm area (ffffc90000000000)"
+    assert "freed by vfree() at body (test_wrong_free.py:" in found.text
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [("v5.9", "double-free or invalid-free"), ("v5.11", "double-free or invalid-free"), ("v6.1-stable", "double-free")],
+)
+def test_kasan_sees_a_second_kfree(kernel: str, said: str) -> None:
+    async def body(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        await k.kfree(p)
+        await k.kfree(p)
+
+    (found,) = violations(body, kernel, KASAN="y")
+    assert (found.title, found.by) == (f"BUG: KASAN: {said} in kfree", "kernel")
+    assert "Freed by task script/" in found.text
+    (found,) = violations(body, kernel)
+    assert (found.kind.value, found.by) == ("double-free", "oracle")
+    assert "freed by kfree() at body (test_wrong_free.py:" in found.text
+
+
+def test_a_page_that_is_never_freed_is_a_leak() -> None:
+    async def body(k: Kernel) -> None:
+        kept = await k.get_free_page()
+        given_back = await k.get_free_page()
+        await k.free_page(given_back)
+        assert kept is not None
+        await k.read_file(3)
+        await k.user_process("user", 3)
+
+    (found,) = violations(body)
+    assert (found.kind.value, found.title) == ("leak", "BUG: leak: 1 page allocated and never freed")
+    assert "1 allocated at body (test_wrong_free.py:" in found.text

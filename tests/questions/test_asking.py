@@ -1,0 +1,119 @@
+"""Questions put to the model: a sample of every verb agrees with the real kernel; all of them as a campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rcuactors.questions.asking import ask
+from rcuactors.questions.campaign import pose, pose_all
+from rcuactors.questions.command import parse_command
+from rcuactors.questions.kernels import KERNELS, find_kernel
+from rcuactors.questions.recording import Recording
+from rcuactors.questions.verbs import DO
+from rcuactors.questions.words import VERBS
+
+SAMPLE = (
+    "A/A1-none-gpfirst",
+    "A/A1-preempt-late",
+    "R/A1-bh-gpfirst",
+    "A/A8-irq",
+    "R/A8-softirq",
+    "N/A8-none",
+    "A/A9-idle",
+    "A1/A9-cb",
+    "A/B-1000-busy",
+    "A/A3-ok-many",
+    "A/F9-nowarn",
+    "A/A6-underpre",
+    "A/A7-raw",
+    "R/A7-rec",
+    "A/A10-mutex",
+    "A/F2-raw-spin",
+    "A/F2-rcusched-mutex",
+    "R/F2-dump-rcusched",
+    "R/F2-raw-read",
+    "A/F3-plain",
+    "A/F5-incraw-iwhard",
+    "A/F5-spin-hrhard",
+    "R/F5-inc-timer",
+    "A/FL-spin-heldfree",
+    "K/FL-krcu-held",
+    "A/M-sync-in-reader",
+    "R/M-exit-mutex",
+    "N/M-sleep-in-reader",
+)
+
+
+@pytest.fixture(scope="module")
+def still_differing(root: Path) -> set[str]:
+    """Questions of which it is known that the model answers them otherwise."""
+    lines = (root / "tests" / "data" / "context-6.1" / "differing.txt").read_text().splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_sample_agrees(name: str, recordings: dict[str, Recording]) -> None:
+    pair = pose(recordings[name])
+    assert pair.not_expressible == ""
+    assert [str(found) for found in pair.differences] == []
+
+
+@pytest.mark.campaign
+def test_all_agree_but_those_known_to_differ(recordings: dict[str, Recording], still_differing: set[str]) -> None:
+    pairs = {f"{pair.recording.kernel}/{pair.recording.name}": pair for pair in pose_all(list(recordings.values()))}
+    differing = {name: [str(found) for found in pair.differences] for name, pair in pairs.items() if pair.differences}
+    assert {name: found for name, found in differing.items() if name not in still_differing} == {}
+    assert still_differing - set(differing) == set(), "these agree now: take them out of differing.txt"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("kernel", ["A", "R", "N"])
+def test_every_value_of_every_key_can_be_asked(kernel: str) -> None:
+    """Whatever it says, and whether it has the words: it ends, and raises nothing."""
+    raised = {}
+    for verb in VERBS.values():
+        for key in verb.keys:
+            for value in key.values if key.name in ("v", "op", "l", "how", "wq", "hog") else ():
+                words = f"{verb.name} {key.name}={value}" + (" n=96" if verb.name == "a4d" else "")
+                raised[words] = ask(parse_command(words), find_kernel(kernel)).raised
+    assert {words: error for words, error in raised.items() if error} == {}
+
+
+def test_every_verb_is_done_and_every_kernel_has_a_configuration() -> None:
+    assert set(DO) == set(VERBS)
+    assert set(KERNELS) == {"A", "AP", "R", "N", "K", "A1", "N1", "Aexp", "Anormal", "Afqs10"}
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    command, kernel = parse_command("f2 v=rcu op=mutex"), find_kernel("R")
+    assert ask(command, kernel) == ask(command, kernel)
+
+
+def test_kernels_differ() -> None:
+    command = parse_command("f2 v=raw op=spin")
+    kinds = {name: [report.kind for report in ask(command, find_kernel(name)).reports] for name in ("A", "N", "K")}
+    assert kinds == {"A": ["invalid wait context"], "N": [], "K": []}
+
+
+def test_settings_go_on_top_of_a_kernels() -> None:
+    command = parse_command("m v=kmspin")
+    assert ask(command, find_kernel("A")).reports != ()
+    assert ask(command, find_kernel("A"), {"DEBUG_ATOMIC_SLEEP": "n"}).reports == ()
+
+
+def test_a_question_that_does_not_come_back() -> None:
+    answer = ask(parse_command("m v=recspin"), find_kernel("A"), limit_s=12)
+    assert not answer.ended
+    assert [report.kind for report in answer.reports] == ["recursive locking"]
+    assert answer.ours == ("DEADLOCK: q_main/21 waits for ever for q_spin",)
+    assert not ask(parse_command("a8 v=none ms=2000 n=1"), find_kernel("A"), limit_s=1).ended
+
+
+def test_what_the_model_has_no_words_for_is_told() -> None:
+    answer = ask(parse_command("m v=syncsrcu"), find_kernel("A"))
+    assert answer.not_expressible == "SRCU is not modelled"
+    throttled = ask(parse_command("f8 v=pre s=2"), find_kernel("A"))
+    assert "throttled" in throttled.not_expressible
+    assert ask(parse_command("fl v=spin"), find_kernel("AP")).not_expressible.startswith("what a CPU makes of poison")
