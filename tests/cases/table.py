@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 
 @attrs.frozen
 class Case:
-    """One row of cases.tsv: what is told on this kernel with these settings and parameters, in the order of the first."""
+    """One row of cases.tsv: what is told on this kernel with these settings, in the order of the first."""
 
     scenario: str
     kernel: str

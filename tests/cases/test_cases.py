@@ -7,6 +7,7 @@ differing.tsv the model says something else, which is held, too.
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from rcuactors import RunOptions, run
@@ -42,6 +43,13 @@ def test_mended_it_is_clean(case: Case) -> None:
 @pytest.mark.parametrize("case", DIFFERING, ids=str)
 def test_what_the_model_says_where_it_differs(case: Case) -> None:
     assert outcome(case, fixed=False) == DIFFERING[case].model
+
+
+def test_what_differs_on_v5_11_is_a_rule_of_its_lockdep_and_agrees_behind_it() -> None:
+    (case,) = (case for case in DIFFERING if case.scenario == "c18_mutex_in_softirq")
+    later = attrs.evolve(case, kernel="v6.1-stable")
+    assert outcome(later, fixed=False) == case.kinds
+    assert outcome(later, fixed=True) == "clean"
 
 
 def test_every_scenario_has_a_row_and_every_row_a_scenario() -> None:
