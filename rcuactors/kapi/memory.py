@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ..context.trace import caller_site
 from ..context.violation import exception_for
+from ..kernel.cpu import Cpu
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
@@ -26,7 +27,10 @@ class Memory(KernelBase):
 
     def kmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """An object of `size` bytes, at most one page. Raises BadInput for a size out of range."""
-        return self._machine.slab.kmalloc(self._thread, size, gfp)
+        running = self._conductor.running
+        # As in _thread, which would be one call more.
+        thread = running.current if isinstance(running, Cpu) else self._thread
+        return self._machine.slab.kmalloc(thread, size, gfp)
 
     async def kfree(self, p: KObject | None) -> None:
         """Free at once."""

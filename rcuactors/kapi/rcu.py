@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..kernel.cpu import Cpu
 from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
 from ..rcu.rcu_barrier import rcu_barrier
@@ -73,7 +74,10 @@ class Rcu(KernelBase):
             return _nothing()
         if not isinstance(p, KObject):
             raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
-        return self._machine.kvfree.kvfree_call_rcu(self._thread, p, head=rhf is not None)
+        running = self._conductor.running
+        # As in _thread, which would be one call more.
+        thread = running.current if isinstance(running, Cpu) else self._thread
+        return self._machine.kvfree.kvfree_call_rcu(thread, p, head=rhf is not None)
 
     def kfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """The same by its older name."""
