@@ -35,16 +35,25 @@ _open_channel = trio.open_memory_channel[Message]
 
 
 class Mailbox:
-    """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing."""
+    """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing.
 
-    __slots__ = ("_receive", "_send", "waiting")
+    It is opened when the first message comes: some actors never get one.
+    """
+
+    __slots__ = ("_is_open", "_receive", "_send", "waiting")
+
+    _send: trio.MemorySendChannel[Message]
+    _receive: trio.MemoryReceiveChannel[Message]
 
     def __init__(self) -> None:
-        self._send, self._receive = _open_channel(math.inf)
+        self._is_open = False
         self.waiting = 0
 
     def post(self, message: Message) -> None:
         """Put a message in; never suspends."""
+        if not self._is_open:
+            self._send, self._receive = _open_channel(math.inf)
+            self._is_open = True
         self._send.send_nowait(message)
         self.waiting += 1
 

@@ -21,33 +21,38 @@ PERIOD_NS: Final = 2_000_000_000
 
 
 class Fairness:
-    """The account of one run."""
+    """The account of one run.
+
+    `rest` (ns) is what is left of it until `ends` (virtual ns); `counted` (virtual ns) is when that was counted last.
+    """
+
+    __slots__ = ("counted", "ends", "rest")
 
     def __init__(self) -> None:
-        self._rest = HELD_UP_NS
-        self._ends = PERIOD_NS
-        self._counted = 0
+        self.rest = HELD_UP_NS
+        self.ends = PERIOD_NS
+        self.counted = 0
 
     def left(self, now: int) -> int:
         """How many nanoseconds somebody may be held up from now on; 0 or less: nobody may."""
-        if now >= self._ends:
-            self._rest, self._ends = HELD_UP_NS, now + PERIOD_NS
-        return self._rest
+        if now >= self.ends:
+            self.rest, self.ends = HELD_UP_NS, now + PERIOD_NS
+        return self.rest
 
     def spend(self, now: int, duration_ns: int) -> None:
         """Somebody will be held up."""
-        self._rest = self.left(now) - duration_ns
+        self.rest = self.left(now) - duration_ns
 
     def count(self, now: int, held_since: int) -> int:
         """What is left, now that somebody has been held up since then, or since it was counted last.
 
         An account that is empty already is not charged: then nobody was held up but by those who waited longer.
         """
-        if now >= self._ends:
-            self._rest, self._ends = HELD_UP_NS, now + PERIOD_NS
-        counted, self._counted = self._counted, now
+        if now >= self.ends:
+            self.rest, self.ends = HELD_UP_NS, now + PERIOD_NS
+        counted, self.counted = self.counted, now
         if held_since < counted:  # noqa: PLR1730 - faster than max(), at every point
             held_since = counted
-        if now > held_since and self._rest > 0:
-            self._rest -= now - held_since
-        return self._rest
+        if now > held_since and self.rest > 0:
+            self.rest -= now - held_since
+        return self.rest

@@ -130,12 +130,14 @@ class Anyone:
 
     def _put(self, entry: Entry) -> None:
         actor = entry[3]
+        if actor.paused and actor is self._line.running:
+            # Who runs was taken out of those that can go on.
+            self.current = actor
+            return
         if actor in self.ready:
             self.ready.remove(actor)
         if not actor.paused:
             self.queue.put(entry)
-        elif actor is self._line.running:
-            self.current = actor
         else:
             insort(self.ready, actor, key=_by_index)
 
@@ -153,11 +155,13 @@ class Anyone:
         while entries and entries[0][3].ticket != entries[0][2]:
             heappop(entries)
         due = entries[0][0] if entries else FOREVER
-        left = line.fairness.count(now, 0 if ready else due)
+        fairness = line.fairness
+        # Where no time has passed since it was counted, counting would find nothing.
+        left = fairness.rest if now == fairness.counted else fairness.count(now, 0 if ready else due)
         self.waiting = None
         count = len(ready) if current is None else len(ready) + 1
         if due <= now or due <= now + left or (not count and due != FOREVER):
-            self.waiting = self.queue.entries[0][3]
+            self.waiting = entries[0][3]
             count += 1
         if count > 1:
             if left > 0:

@@ -45,6 +45,7 @@ V6_1_STABLE: Final = Era(
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(
             double_freed_cb="rcu: call_rcu()",
+            double_freed_cb_warns=False,
             one_cpu_needs_no_grace_period=False,
             deboosting_needs_irq_work=True,
             deferral_ends_with_report=True,

@@ -163,7 +163,10 @@ class Rcu(KernelBase):
                 # One tuple for a loop's million calls.
                 origin = self._retired_from = origin_of(caller)
             p.retired_from = origin
-        return self._machine.kvfree.kvfree_call_rcu(self._thread, p, head=rhf is not None)
+        running = self._conductor.running
+        # As in _thread, which would be one call more.
+        thread = running.current if isinstance(running, Cpu) else self._thread
+        return self._machine.kvfree.kvfree_call_rcu(thread, p, head=rhf is not None)
 
     def _queued_by_call_rcu(self, p: KObject, rhf: str) -> bool:
         """The object's rcu_head waits for its callback: that is told. Whether debug objects drop the second queueing.

@@ -73,7 +73,8 @@ def check_softirq(cpu: Cpu, number: int, name: str, entered_with: int) -> None:
     if count != entered_with and not told:
         report(
             cpu,
-            f"huh, entered softirq {number} {name} with preempt_count {entered_with:08x}, exited with {count:08x}?",
+            f"softirq: huh, entered softirq {number} {name} with preempt_count {entered_with:08x}, "
+            f"exited with {count:08x}?",
         )
 
 

@@ -235,14 +235,19 @@ class Callbacks:
         system.debug_objects.used(cpu, head)
         if not head.queued and (head.inside is None or head.inside.state != RETIRED):
             return False
-        if self.queued_twice(cpu, head, f"{self.rules.double_freed_cb}: Double-freed CB {head.name}!!!"):
+        if self.queued_twice(
+            cpu,
+            head,
+            f"{self.rules.double_freed_cb}: Double-freed CB {head.name}!!!",
+            warns=self.rules.double_freed_cb_warns,
+        ):
             head.function = rcu_leak_callback
         return True
 
-    def queued_twice(self, cpu: Cpu, head: RcuHead, message: str, *, seen: bool = True) -> bool:
+    def queued_twice(self, cpu: Cpu, head: RcuHead, message: str, *, seen: bool = True, warns: bool = True) -> bool:
         """An rcu_head is queued that is queued already: told as debug objects do, with what the caller then says.
 
-        Whether they watch, and have `seen` it; if not, only the model knows.
+        Whether they watch, and have `seen` it; if not, only the model knows. `warns`: what the caller says is a WARN().
         """
         debug_objects, judge = self.system.debug_objects, cpu.judge
         watched = seen and self.descr.option(self.system.config)
@@ -252,8 +257,9 @@ class Callbacks:
         text = splat.warning(judge.scene(cpu), message, "call_rcu", call_trace())
         if head.inside is not None:
             text += "\n" + "\n".join(head.inside.history())
-        title = f"WARNING: {message}" if watched else f"BUG: double free: {message}"
-        judge.report(cpu, ViolationKind.DOUBLE_FREE, title, text, KERNEL if watched else ORACLE)
+        warns &= watched
+        title = f"WARNING: {message}" if warns else f"BUG: double free: {message}"
+        judge.report(cpu, ViolationKind.DOUBLE_FREE, title, text, KERNEL if warns else ORACLE)
         return watched
 
     def freed_while_queued(self, cpu: Cpu, memory: Memory) -> None:

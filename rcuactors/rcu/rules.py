@@ -20,6 +20,8 @@ class RcuRules:
     its handler made room for the next, which its own end might queue."""
     stall_names_online_cpus: bool = False
     """Stall reports end in " ncpus=2)" (kernel/rcu/tree_stall.h)."""
+    double_freed_cb_warns: bool = True
+    """That is a WARN_ONCE(); else a line of the log (pr_err()), beside the warnings of debug objects."""
     double_freed_cb: str = "__call_rcu()"
     """How the kernel begins to tell of a second call_rcu() of a head, with debug objects: a WARN_ONCE() in
     __call_rcu(), from v5.12 on a pr_err() with what the head lies in (commit b4b7914a6a73), recorded on 6.1.192."""

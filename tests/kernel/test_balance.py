@@ -145,7 +145,9 @@ def test_a_tasklet_that_leaks() -> None:
         await k.raise_irq(irq)
         assert k.preempt_count() == 0
 
-    assert titles(script) == ["huh, entered softirq 6 TASKLET with preempt_count 00000100, exited with 00000101?"]
+    assert titles(script) == [
+        "softirq: huh, entered softirq 6 TASKLET with preempt_count 00000100, exited with 00000101?"
+    ]
 
 
 def test_a_handler_that_enables_interrupts() -> None:

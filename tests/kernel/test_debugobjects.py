@@ -231,15 +231,19 @@ def queue_twice(kernel: str, settings: dict[str, str], first: str, second: str) 
 
 
 @pytest.mark.parametrize(
-    ("kernel", "said"),
-    [("v5.9", "__call_rcu()"), ("v5.11", "__call_rcu()"), ("v6.1-stable", "rcu: call_rcu()")],
+    ("kernel", "said", "by"),
+    [
+        ("v5.9", "WARNING: __call_rcu()", "kernel"),
+        ("v5.11", "WARNING: __call_rcu()", "kernel"),
+        ("v6.1-stable", "BUG: double free: rcu: call_rcu()", "oracle"),  # a pr_err()
+    ],
 )
-def test_a_second_call_rcu_is_dropped_and_the_first_is_leaked(kernel: str, said: str) -> None:
+def test_a_second_call_rcu_is_dropped_and_the_first_is_leaked(kernel: str, said: str, by: str) -> None:
     result, ran = queue_twice(kernel, ON, "call_rcu", "call_rcu")
     assert [(found.title, found.by) for found in result.violations] == [
         ("WARNING: ODEBUG: activate active (active state 1) object type: rcu_head hint: 0x0", "kernel"),
         ("WARNING: ODEBUG: active_state active (active state 1) object type: rcu_head hint: 0x0", "kernel"),
-        (f"WARNING: {said}: Double-freed CB callback!!!", "kernel"),
+        (f"{said}: Double-freed CB callback!!!", by),
     ]
     # Of the two none; the third came when the head was free again.
     assert ran == ["callback"]

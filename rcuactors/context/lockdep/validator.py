@@ -10,6 +10,7 @@ import attrs
 from ..context import Context
 from ..held import HeldLock
 from ..locks import RECURSIVE_READ, Lock, LockClass
+from ..preempt import SOFTIRQ_OFFSET
 from ..processor import Processor
 from ..trace import KeptTrace, call_trace, caller_site, keep_trace, site_of_unlock
 from ..violation import ViolationKind
@@ -124,6 +125,9 @@ class Lockdep(ChainValidation):
         if not self.on:
             return True
         children = ctx.held[-1].node.children if ctx.held else self._root
+        if ctx.preempt_count < SOFTIRQ_OFFSET and not ctx.softirq_disable_cnt:
+            # As by context_code(), which would be one call more for each object that is freed.
+            return lock.lock_class.key * CODES + IRQS_OFF in children
         return lock.lock_class.key * CODES + (context_code(ctx) | IRQS_OFF) in children
 
     def release(self, cpu: Processor, lock: Lock) -> None:

@@ -335,4 +335,4 @@ class Timers:
         await timer.function(cpu)
         if lockdep.on and timer.lockdep_map is not None:
             lockdep.release(cpu, timer.lockdep_map)
-        balance.check_timer(cpu, timer.name, count)
+        balance.check_timer(cpu, getattr(timer.site, "co_name", timer.name), count)

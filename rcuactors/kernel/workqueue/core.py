@@ -359,7 +359,7 @@ class Workqueues:
         for held in reversed(maps):
             if lockdep.on:
                 lockdep.release(cpu, held)
-        check_work(cpu, work.name)
+        check_work(cpu, work.func)
         work.runs += 1
         self.executed += 1
         if system.events.on:

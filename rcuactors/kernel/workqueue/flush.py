@@ -60,7 +60,7 @@ async def _start_flush_work(
     target = found[1].workqueue if found is not None else worker.workqueue if worker is not None else None
     done = None
     if target is not None:
-        check_flush_dependency(workqueues, cpu, target, work.name)
+        check_flush_dependency(workqueues, cpu, target, work.func)
         done = system.new_completion(f"flush of {work.name}")
         # Behind the queued one, which its worker takes over; else behind the one that runs.
         (work.flushers if found is not None else worker.flushers if worker is not None else []).append(done)
@@ -89,7 +89,7 @@ def check_flush_dependency(workqueues: Workqueues, cpu: Cpu, target: Workqueue, 
         return
     if mine.flags & WqFlags.MEM_RECLAIM:
         message = (
-            f"workqueue: WQ_MEM_RECLAIM {mine.name}:{worker.current.name} is flushing "
+            f"workqueue: WQ_MEM_RECLAIM {mine.name}:{worker.current.func} is flushing "
             f"!WQ_MEM_RECLAIM {target.name}:{function}"
         )
         cpu.judge.warn_once(cpu, ViolationKind.FLUSH_DEPENDENCY, message, "check_flush_dependency")

@@ -53,6 +53,11 @@ class Work:
     inside: Memory | None = None
     _map: Lock | None = None
 
+    @property
+    def func(self) -> str:
+        """The function's name, as %ps has it; where it is made by us, the work's."""
+        return str(getattr(self.site, "co_name", self.name))
+
     def lockdep_map(self, factory: LockFactory) -> Lock:
         """work->lockdep_map."""
         if self._map is None:
