@@ -10,9 +10,9 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from rcuactors import RunOptions, run
+from rcuactors import Kernel, RunOptions, run
 from rcuactors.userfiles import load_scenario
-from tests.cases.table import HERE, Case, read_cases, read_differing
+from tests.cases.table import HERE, Case, read_cases, read_differing, rows
 
 CASES = read_cases()
 DIFFERING = read_differing()
@@ -63,3 +63,10 @@ def test_each_says_what_it_is_about_and_is_not_mended_by_default(name: str) -> N
     path = HERE / f"{name}.py"
     assert path.read_text(encoding="utf-8").startswith(f'"""{name}: ')
     assert load_scenario(path).parameters["fixed"] is False
+
+
+@pytest.mark.parametrize("row", rows("lacking.tsv"), ids=lambda row: row["subject"])
+def test_what_is_said_to_be_lacking_is_not_there(row: dict[str, str]) -> None:
+    words = row["words"].split()
+    assert words
+    assert [word for word in words if hasattr(Kernel, word)] == [], "it is there now: take it out of lacking.tsv"
