@@ -46,6 +46,7 @@ def beside(path: Path) -> Any:
 
 kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
 floors = beside(ROOT / "tests" / "docs" / "floors.py")
+trust = beside(ROOT / "tests" / "docs" / "trust.py")
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -254,6 +255,14 @@ TABLES: dict[str, Callable[[], str]] = {
     "counters": counters,
     "statistics": statistics,
     "probes": probes,
+    "cases-standing": lambda: str(trust.standing(markdown)),
+    "cases-reports": lambda: str(trust.cases(markdown, "c")),
+    "cases-forms": lambda: str(trust.cases(markdown, "af")),
+    "cases-differing": lambda: str(trust.differing(markdown)),
+    "cases-lacking": lambda: str(trust.lacking(markdown)),
+    "asked-standing": lambda: str(trust.asked(markdown)),
+    "asked-differing": lambda: str(trust.asked_differing(markdown)),
+    "asked-reasons": lambda: str(trust.asked_reasons(markdown)),
 }
 
 
