@@ -292,7 +292,7 @@ class Machine:
     def _hung(self) -> None:
         """The clock ticks on, but no thread of the scenario has run for two minutes."""
         stuck = describe_stuck(self.system)
-        self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck)
+        self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck, ORACLE)
         self.conductor.finish()
 
     def _hung_for_ever(self, thread: Thread) -> None:

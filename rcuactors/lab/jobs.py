@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -37,7 +39,7 @@ def do_all(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> 
         return
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(
-        min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_deaf_to_ctrl_c
+        min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
     ) as pool:
         with _ctrl_c_held_back():
             futures = {pool.submit(work, item): number for number, item in enumerate(items)}
@@ -72,6 +74,15 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _deaf_to_ctrl_c() -> None:
-    """Ctrl-C goes to every process of the terminal; the first one tells the others."""
+def _begin_worker() -> None:
+    """Ctrl-C goes to every process of the terminal; the first one tells the others. And none outlives the first one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """However the first process ends, also where it can tell nobody: then there is nobody to work for."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from ..config import field_names
+from ..context.violation import KERNEL as BY_KERNEL
 from ..context.violation import Violation
 from ..engine.actor import Message
 from ..engine.device import Device
@@ -41,14 +42,16 @@ class Answer:
     """What came of a question.
 
     `entries` is the console, in its order; `ended` says that the question's thread came to its end in time. `ours` is
-    what only the model's oracle saw, of which its kernel would have printed nothing. `not_expressible` is the reason
-    why the question could not be put, `raised` the error that ended the run.
+    what only the model's oracle saw, of which its kernel would have printed nothing. `unread` are reports of the
+    kernel's that the parser of consoles does not know as such: no comparison that has one can agree. `not_expressible`
+    is the reason why the question could not be put, `raised` the error that ended the run.
     """
 
     question: Question
     entries: tuple[Entry, ...] = ()
     ended: bool = False
     ours: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     not_expressible: str = ""
     raised: str = ""
     text: str = ""
@@ -111,6 +114,7 @@ class _Asked:
         self.console: list[str] = []
         self.texts: list[str] = []
         self.ours: list[str] = []
+        self.unread: list[str] = []
         self.ended = False
         self.machine.probes.violation.listen(self._reported)
         self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
@@ -118,10 +122,12 @@ class _Asked:
 
     def _reported(self, violation: Violation) -> None:
         self.texts.append(violation.text)
-        if getattr(violation, "by", "kernel") == "kernel" and is_kernels(violation.text):
+        if violation.by != BY_KERNEL:
+            self.ours.append(violation.title)
+        elif is_kernels(violation.text):
             self.console += violation.text.split("\n")
         else:
-            self.ours.append(violation.title)
+            self.unread.append(violation.title)
 
     @property
     def batches(self) -> int:
@@ -162,6 +168,7 @@ class _Asked:
             entries=read_console(self.console),
             ended=self.ended,
             ours=tuple(self.ours),
+            unread=tuple(self.unread),
             not_expressible=not_expressible,
             raised=raised,
             text="\n".join(self.texts),

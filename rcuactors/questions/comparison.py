@@ -14,7 +14,7 @@ import attrs
 
 from ..report.console import ConsoleReport
 from .asking import Answer
-from .facts import SIZES, facts_of
+from .facts import LEFT_OUT, SIZES, facts_of
 from .recording import Recording
 
 
@@ -92,6 +92,8 @@ def _in_report(kernel: ConsoleReport, model: ConsoleReport) -> Iterator[Differen
 
 
 def _in_reports(recording: Recording, answer: Answer) -> Iterator[Difference]:
+    for title in dict.fromkeys(answer.unread):
+        yield Difference(what="a report that is not compared", kernel="unknown", model=title)
     kernel, model = _firsts(recording.reports), _firsts(answer.reports)
     if list(kernel) != list(model):
         yield Difference(what="reports", kernel="; ".join(kernel) or "none", model="; ".join(model) or "none")
@@ -174,6 +176,7 @@ class Comparison:
             "disagreed": len(self.differing),
             "not_expressible": len(self.apart),
             "not_run": self.missing,
+            "not_compared": dict(LEFT_OUT),
             "groups": {
                 group: {
                     "agreed": sum(pair.agrees for pair in pairs),

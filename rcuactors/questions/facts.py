@@ -198,6 +198,22 @@ _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]
 """How what a verb said is read, where that is not line by line."""
 
 
+LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "a3": "how many pages were had of a zone at its watermark",
+        "a4b": "what flush_delayed_work() returned with its timer pending",
+        "a4d": "how often; whether ever is compared",
+        "a9": "how long, but for the order of magnitude in jiffies",
+        "a10": "what msleep(1) took",
+        "batch": f"sizes of batches above {_BY_COUNT:,} callbacks, and of those that PREEMPT_RT's rcuc invokes",
+        "f8": "how long, but for whether the reader was waited for",
+        "f9": "after how many pages, and the gfp flags as a number",
+        "word": "when the works began, but for whether beside each other",
+    }
+)
+"""What of a verb's measurements is in no comparison, besides times, addresses and PIDs."""
+
+
 def facts_of(question: Question, said: Iterable[Said]) -> Facts:
     """The facts, in the order in which they were said."""
     lines = [one for one in said if question.verb.name == "a3" or not _NOISE.match(one.text)]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ..spelling import plural
 from .asking import Answer
 from .comparison import Comparison, Pair
+from .facts import LEFT_OUT
 
 
 def answer_lines(answer: Answer, shown: str) -> list[str]:
@@ -49,6 +50,13 @@ def _ours(pairs: Iterable[Pair]) -> list[str]:
     return [f"{_head(pair)}\n    {title}" for pair in pairs for title in dict.fromkeys(pair.answer.ours)]
 
 
+def _left_out(comparison: Comparison) -> list[str]:
+    """What was not looked at of the questions that were compared."""
+    compared = [pair for pair in comparison.pairs if not pair.not_expressible]
+    verbs = Counter(pair.answer.question.verb.name for pair in compared)
+    return [f"  {verb:<6}{verbs[verb]:>4}  {what}" for verb, what in LEFT_OUT.items() if verbs[verb]]
+
+
 def comparison_lines(comparison: Comparison) -> list[str]:
     """The comparison in full."""
     lines = _table(comparison)
@@ -61,6 +69,9 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     ours = _ours(comparison.pairs)
     if ours:
         lines += ["", "What only the model's oracle sees; those kernels were silent:", *ours]
+    left_out = _left_out(comparison)
+    if left_out:
+        lines += ["", "Not compared, though measured (nor are times, addresses and PIDs anywhere):", *left_out]
     counted = (
         f"{comparison.agreeing} agree, {len(comparison.differing)} differ, {len(comparison.apart)} not expressible"
     )

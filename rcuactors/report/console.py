@@ -122,6 +122,10 @@ _HEADS: Final = (
 )  # fmt: skip
 
 
+_ANY_HEAD: Final = re.compile(r"^(?:BUG|WARNING|(?:rcu: )?INFO): (?!lockdep is turned off)")
+"""What a report looks like of which nothing is known: it counts by its first line, and is not passed over."""
+
+
 def _function(name: str) -> str:
     return _CLONE.sub("", name)
 
@@ -200,6 +204,8 @@ def _begun(line: str) -> _Reading | None:
             names = found.groupdict()
             who = f"{names['comm']}/{names['pid']}" if "comm" in names else ""
             return _Reading(kind, line, fatal=head.fatal, who=who)
+    if _ANY_HEAD.match(line):
+        return _Reading(re.sub(r"\d+", "#", _ADDRESS.sub("ADDRESS", line)), line)
     return None
 
 

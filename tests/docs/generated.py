@@ -211,16 +211,6 @@ def probe_classes() -> Iterator[tuple[str, type[Any]]]:
             yield f"{name}.", of
 
 
-def probe_names() -> list[str]:
-    """Every probe of a machine, by its path from `machine.probes`."""
-    return [
-        f"{path}{name}"
-        for path, kind in probe_classes()
-        for name, annotation in kind.__annotations__.items()
-        if str(annotation).startswith(Probe.__name__)
-    ]
-
-
 def probes() -> str:
     rows = []
     for path, kind in probe_classes():

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +61,45 @@ def test_it_can_be_ended_early(jobs: int) -> None:
     next(answers)
     answers.close()
     assert list(answers) == []
+
+
+ORPHANS = """
+import os, sys, time
+from pathlib import Path
+from rcuactors.lab.jobs import do_all
+
+def lasts(folder: str) -> None:
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    list(do_all(lasts, [sys.argv[1]] * 2, 2))
+"""
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, which its new parent has not looked at yet, is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_the_first_process(tmp_path: Path, how: signal.Signals) -> None:
+    """`compare --jobs 2`, killed, left its workers for ever."""
+    program, pids = tmp_path / "orphans.py", tmp_path / "pids"
+    program.write_text(ORPHANS)
+    pids.mkdir()
+    with subprocess.Popen([sys.executable, str(program), str(pids)]) as first:
+        while len(list(pids.iterdir())) < 2:
+            assert first.poll() is None
+            time.sleep(0.05)
+        first.send_signal(how)
+    workers = [int(path.name) for path in pids.iterdir()]
+    given = time.monotonic() + 20
+    while any(map(is_alive, workers)) and time.monotonic() < given:
+        time.sleep(0.05)
+    assert not any(map(is_alive, workers))

@@ -31,9 +31,10 @@ def _recorded(words: str, console: str, *, status: str = "ok, 0.9 s", kernel: st
     return read_text(HEADER.format(words=words, status=status) + console, kernel, "X-one")
 
 
-def _answered(words: str, console: str, *, ended: bool = True, ours: tuple[str, ...] = ()) -> Answer:
+def _answered(words: str, console: str, *, ended: bool = True, **more: tuple[str, ...]) -> Answer:
+    """`more` is of Answer: what is the oracle's, what was not read."""
     entries = read_console(console.split("\n"))
-    return Answer(question=parse_question(words), entries=entries, ended=ended, ours=ours, text=console)
+    return Answer(question=parse_question(words), entries=entries, ended=ended, text=console, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture

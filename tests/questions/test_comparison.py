@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from rcuactors.questions.asking import Answer
 from rcuactors.questions.comparison import Comparison, compare
+from rcuactors.questions.facts import LEFT_OUT
 from rcuactors.questions.recording import Recording
 from rcuactors.questions.text import comparison_lines
+from rcuactors.questions.words import VERBS
 from rcuactors.report.console import ConsoleReport
 
 Recorded = Callable[..., Recording]
@@ -109,6 +111,27 @@ def test_the_oracle_is_listed_apart(recorded: Recorded, answered: Answered) -> N
     lines = comparison_lines(Comparison((pair,)))
     assert lines[-1] == "1 question: 1 agree, 0 differ, 0 not expressible"
     assert "    use after free: &o->s" in "\n".join(lines)
+
+
+def test_a_report_of_the_models_that_the_parser_does_not_know_is_no_agreement(
+    recorded: Recorded, answered: Answered
+) -> None:
+    words = "fl v=spin"
+    kernel = recorded(words, "q: object is freed\nq: END fl v=spin\n")
+    answer = answered(words, "q: object is freed\n", unread=("something new",))
+    assert differences(kernel, answer) == [("a report that is not compared", "unknown", "something new")]
+
+
+def test_what_was_measured_and_is_not_compared_is_named(recorded: Recorded, answered: Answered) -> None:
+    sizes = "q: BATCH n=20000 CPU 1: 20000 callbacks ran\n"
+    kernel = recorded("batch n=20000", sizes + "q: END batch n=20000\n")
+    comparison = Comparison((compare(kernel, answered("batch n=20000", sizes)),))
+    assert "  batch    1  sizes of batches above 10,000 callbacks" in "\n".join(comparison_lines(comparison))
+    assert "batch" in comparison.as_json()["not_compared"]
+
+
+def test_the_verbs_of_which_something_is_left_out_exist() -> None:
+    assert set(LEFT_OUT) <= set(VERBS)
 
 
 def test_one_that_could_not_be_put_is_told_with_its_reason(recorded: Recorded, answered: Answered) -> None:

@@ -130,3 +130,12 @@ def test_the_models_own_reports_are_read_by_the_same_rules() -> None:
 def test_what_only_the_oracle_sees_is_no_kernels() -> None:
     assert is_kernels("BUG: scheduling while atomic: q_main/46/0x00000002\nCall Trace:")
     assert not is_kernels("DEADLOCK: q_main/21 waits for ever for q_spin\n q_main/21 on CPU 1 spins on q_spin")
+
+
+def test_a_report_that_nobody_knows_is_not_passed_over() -> None:
+    lines = [
+        "[    5.100000] BUG: something new at 0xffffffff81234567 by q_main/21",
+        "INFO: lockdep is turned off.",
+        "more",
+    ]
+    assert [report.kind for report in reports_of(read_console(lines))] == ["BUG: something new at ADDRESS by q_main/#"]

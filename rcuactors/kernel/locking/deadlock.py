@@ -94,7 +94,7 @@ def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int, what: str) -> bool:
     where = f"CPU#{cpu.cpu_id} stuck for {seconds}s on {what}!"
     title = f"DEADLOCK: soft lockup - {where} [{spinner.comm}:{spinner.pid}]"
     lines = [title, *describe_stuck(cpu.system), *cpu.judge.stack(cpu, call_trace())]
-    cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines))
+    cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines), ORACLE)
     return True
 
 
