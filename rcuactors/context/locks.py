@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 class LockKind(enum.Enum):
     """The type in C."""
 
+    # As WaitType's: locks are made by the dozen in each run.
+    __hash__ = object.__hash__
+
     RAW_SPINLOCK = "raw_spinlock_t"
     SPINLOCK = "spinlock_t"
     LOCAL_LOCK = "local_lock_t"
@@ -66,8 +69,11 @@ class LockClass:
     """struct lock_class: the locks that are one to lockdep.
 
     `usage_mask` has the bits of lockdep/usage.py, `traces` where each was first set; `after` and `before` are the edges
-    of the dependency graph. A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an
-    acquisition with check=0 does in the kernel.
+    of the dependency graph. `below` are the classes that edges lead to, over whatever others; `usage_below` has the
+    bits of this class and of all those, `usage_above` of it and of all from which edges lead here.
+
+    A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an acquisition with check=0
+    does in the kernel.
     """
 
     name: str
@@ -80,9 +86,12 @@ class LockClass:
     per_cpu: bool = False
     """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
     usage_mask: int = 0
+    usage_above: int = 0
+    usage_below: int = 0
     traces: dict[int, KeptTrace] = attrs.field(factory=dict)
     after: dict[LockClass, Edge] = attrs.field(factory=dict)
     before: dict[LockClass, Edge] = attrs.field(factory=dict)
+    below: set[LockClass] = attrs.field(factory=set)
 
     @property
     def shown(self) -> str:
@@ -205,7 +214,16 @@ class LockFactory:
         if found is None:
             base = lock.lock_class
             found = attrs.evolve(
-                base, key=self._new_key(), subclass=subclass, usage_mask=0, traces={}, after={}, before={}
+                base,
+                key=self._new_key(),
+                subclass=subclass,
+                usage_mask=0,
+                usage_above=0,
+                usage_below=0,
+                traces={},
+                after={},
+                before={},
+                below=set(),
             )
             lock.classes[subclass] = found
         return found
