@@ -77,7 +77,7 @@ def test_the_shortest_path_is_found_and_told_from_its_start() -> None:
     known = classes("ABCD")
     traces: dict[str, KeptTrace] = {}
     for outer, inner in ("AB", "BC", "CD", "AD"):
-        add_edge(known[outer], known[inner], EN, traces.setdefault(f"{outer}{inner}", KeptTrace()))
+        add_edge(known[outer], known[inner], EN, traces.setdefault(f"{outer}{inner}", KeptTrace))
     found = search(Step(known["A"], False), lambda step: step.lock_class is known["D"])
     assert found is not None
     assert [step.lock_class.name for step in found.path()] == ["A", "D"]
@@ -87,8 +87,8 @@ def test_the_shortest_path_is_found_and_told_from_its_start() -> None:
 
 def test_no_path_goes_through_a_class_to_skip() -> None:
     known = classes("ABC")
-    add_edge(known["A"], known["B"], EN, KeptTrace())
-    add_edge(known["B"], known["C"], EN, KeptTrace())
+    add_edge(known["A"], known["B"], EN, KeptTrace)
+    add_edge(known["B"], known["C"], EN, KeptTrace)
     start = Step(known["A"], False)
     assert search(start, lambda step: step.lock_class is known["C"]) is not None
     skip = search(start, lambda step: step.lock_class is known["C"], skip=lambda one: one is known["B"])
