@@ -77,7 +77,7 @@ def test_the_shortest_path_is_found_and_told_from_its_start() -> None:
     known = classes("ABCD")
     traces: dict[str, KeptTrace] = {}
     for outer, inner in ("AB", "BC", "CD", "AD"):
-        add_edge(known[outer], known[inner], EN, traces.setdefault(f"{outer}{inner}", KeptTrace))
+        add_edge(known[outer], known[inner], EN, lambda name=f"{outer}{inner}": traces.setdefault(name, KeptTrace()))
     found = search(Step(known["A"], False), lambda step: step.lock_class is known["D"])
     assert found is not None
     assert [step.lock_class.name for step in found.path()] == ["A", "D"]
@@ -117,7 +117,7 @@ def test_what_is_kept_with_a_class_is_what_a_search_would_find(events: list[tupl
     known = classes("ABCDEF")
     for name, other in events:
         if isinstance(other, int):
-            add_usage(known[name], other, KeptTrace())
+            add_usage(known[name], other, KeptTrace)
         else:
             add_edge(known[name], known[other], EN, KeptTrace)
     for one in known.values():
