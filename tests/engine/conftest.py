@@ -11,7 +11,8 @@ import trio
 from rcuactors import VirtualClock
 from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Strategy, Timed
-from rcuactors.engine.conductor import Conductor, Host
+from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.host import Host
 from rcuactors.engine.line import DEFAULT_MAX_STEPS
 from rcuactors.engine.strand import Strand
 
