@@ -191,7 +191,7 @@ class Machine:
         )
 
     def _reporter(self) -> Reporter:
-        reported = Probe[[Violation]](self.conductor.ended_by)
+        reported: Probe[[Violation]] = Probe(self.conductor.ended_by)
         reported.listen(self._emit_violation)
         return Reporter(panic_on_warn=self.setup.config.panic_on_warn, reported=reported)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -109,7 +108,7 @@ class Lock:
     lock_class: LockClass
     address: int
     owner: Sleeper | None = None
-    waiters: deque[Sleeper] = attrs.field(factory=deque)
+    waiters: list[Sleeper] = attrs.field(factory=list)
     readers: list[Sleeper] = attrs.field(factory=list)
     waiting_readers: list[Sleeper] = attrs.field(factory=list)
     classes: dict[int, LockClass] = attrs.field(factory=dict)
@@ -141,11 +140,11 @@ class Lock:
         if self.waiters[0] not in self.waiting_readers:
             if self.readers:
                 return []
-            self.owner = self.waiters.popleft()
+            self.owner = self.waiters.pop(0)
             return [self.owner]
         granted: list[Sleeper] = []
         while self.waiters and self.waiters[0] in self.waiting_readers:
-            reader = self.waiters.popleft()
+            reader = self.waiters.pop(0)
             self.waiting_readers.remove(reader)
             self.readers.append(reader)
             granted.append(reader)

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final
 
 import trio
-from trio.lowlevel import current_task, reschedule
+from trio.lowlevel import reschedule
 
 from ..errors import NothingLeft
 from .actor import Actor, Message
@@ -145,9 +145,9 @@ class Conductor(Line):
         except Exception as error:
             self._remember(error)
         for strand in self._strands.values():
-            if strand.parked and strand.home is not None:
+            if strand.parked and strand.task is not None:
                 strand.parked = False
-                reschedule(strand.home, GO_ON)
+                reschedule(strand.task, GO_ON)
 
     def _remember(self, error: Exception) -> None:
         """Something went wrong after the end: that is what the run is remembered for, unless it had failed before."""
@@ -229,8 +229,8 @@ class Conductor(Line):
         self.hand_overs += 1
         if strand.parked:
             strand.parked = False
-            assert strand.home is not None
-            reschedule(strand.home, GO_ON)
+            assert strand.task is not None
+            reschedule(strand.task, GO_ON)
         else:
             strand.granted = True
             if strand.start is not None:
@@ -275,7 +275,7 @@ class Conductor(Line):
             if unseen or self.goes_on(actor):
                 return
         strand = actor.strand
-        if current_task() is not strand.task:
+        if not strand.on_stage:
             raise _in_the_place_of(strand)
         self.stop(actor)
         elected = await self._elect_after_settling() if self.outside.strands else self.elect()
@@ -289,7 +289,7 @@ class Conductor(Line):
     async def block(self, actor: Actor, reason: str, *, listening: bool, until: int | None = None) -> None:
         """Stand in no line until put back: by a message if the actor listens, by `enqueue`, or at time `until`."""
         strand = actor.strand
-        if current_task() is not strand.task:
+        if not strand.on_stage:
             raise _in_the_place_of(strand)
         actor.listening = listening
         actor.waiting_for = reason
@@ -314,7 +314,7 @@ class Conductor(Line):
     async def switch_strand(self, actor: Actor, following: Strand) -> None:
         """The actor goes on with another strand; the calling one parks until it is made the actor's strand again."""
         leaving = actor.strand
-        if current_task() is not leaving.task:
+        if not leaving.on_stage:
             raise _in_the_place_of(leaving)
         actor.strand = following
         self.enqueue(actor, actor.clock, paused=True)
@@ -333,7 +333,7 @@ class Conductor(Line):
         else:
             following = elected.strand
             if following.machinery and following.parked and not strand.machinery:
-                following = await self._run_in_place(following, strand)
+                following = await self._run_in_place(following)
         if following is strand:
             self._alone += 1
             if self._alone >= _LONG_ALONE:
@@ -351,21 +351,21 @@ class Conductor(Line):
         if self.over:
             raise RunOver
 
-    async def _run_in_place(self, following: Strand, host: Strand) -> Strand | None:
-        """Run a parked strand of machinery, and others that follow it, in the task of the host; who is next then.
+    async def _run_in_place(self, following: Strand) -> Strand | None:
+        """Run a parked strand of machinery, and others that follow it, in the caller's task; who is next then.
 
         Raises RunOver when that ends the run.
         """
         for _ in range(_LONG_ALONE):
             self.hand_overs += 1
-            following.parked, following.in_place, following.task = False, True, host.task
+            following.parked, following.in_place = False, True
             try:
                 ended = await run_in_place(following)
             except BaseException as error:
                 self._lost_in_place(following, error)
                 raise RunOver from None
             finally:
-                following.in_place, following.task = False, following.home
+                following.in_place = False
             if ended:
                 return following
             after = self._following
@@ -378,8 +378,8 @@ class Conductor(Line):
         """A strand that ran in place has failed, or was told that the run is over: its own task has only to end."""
         if not isinstance(error, RunOver):
             self.finish(error)
-        assert strand.home is not None
-        reschedule(strand.home, GO_ON)
+        assert strand.task is not None
+        reschedule(strand.task, GO_ON)
 
     async def _breathe(self) -> None:
         """Nobody else has had the baton for long: let Trio look around."""

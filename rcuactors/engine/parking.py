@@ -68,11 +68,14 @@ def run_in_place(strand: Strand) -> Generator[Any, Any, bool]:
     assert coroutine is not None
     answer: object = None
     while True:
+        strand.on_stage = True
         try:
             trap = coroutine.send(answer)
         except StopIteration:
             strand.parked = True
             return True
+        finally:
+            strand.on_stage = False
         if trap is PARKED:
             strand.coroutine = coroutine
             return False

@@ -54,7 +54,7 @@ class Strand:
     `order` is the stable number by which strands that return together are sorted. `path` says who created it, and as
     the how manieth of that label: unlike name and order it is the same in every schedule. `machinery`: it runs nobody's
     code but the model's own and never waits for Trio, so that others may run it in place; `in_place` says that one
-    does. `home` is its own task, `task` the one in which it runs or will go on.
+    does. `on_stage`: it is the one that moves; while Trio moves anybody else, no strand is.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Strand:
     path: str
     machinery: bool = False
     in_place: bool = False
-    home: trio.lowlevel.Task | None = None
+    on_stage: bool = False
     task: trio.lowlevel.Task | None = None
     start: Callable[[], None] | None = None
     granted: bool = False
@@ -106,10 +106,13 @@ def _drive(
     over: RunOver | None = None
     outside = conductor.outside
     while strand.coroutine is not None:
+        strand.on_stage = True
         try:
             trap = coroutine.throw(over) if over is not None else coroutine.send(answer)
         except StopIteration:
             return
+        finally:
+            strand.on_stage = False
         over = None
         if trap is PARKED or outside.settling or conductor.over:
             answer = yield trap
@@ -139,7 +142,7 @@ async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conduct
     """Run the body with the baton in hand, and pass it on at the end. An error of the body ends the run."""
     if conductor.over:
         return
-    strand.home = strand.task = trio.lowlevel.current_task()
+    strand.task = trio.lowlevel.current_task()
     error: BaseException | None = None
     try:
         strand.coroutine = body()
