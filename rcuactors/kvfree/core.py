@@ -204,7 +204,10 @@ class KvfreeRcu:
         if told:
             self.probes.call_entered(thread, item, head)
         cpu, ctx = thread.cpu, thread.ctx
-        self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
+        code = 0 if head else 1
+        if ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread:
+            code |= ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1
+        self._calls[code] += 1
         if self.system.events.on:
             self._trace_call(cpu, item, head=head)
         if not head:

@@ -83,7 +83,7 @@ def gfp_text(gfp: Gfp) -> str:
 
 def has(gfp: Gfp, bits: int) -> bool:
     """All of these bits are set. By numbers, since an operation on flags makes a new flag, which each request paid."""
-    return gfp._value_ & bits == bits
+    return int.__and__(gfp, bits) == bits
 
 
 _DIRECT_RECLAIM: Final = int(Gfp.DIRECT_RECLAIM)

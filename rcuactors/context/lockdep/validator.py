@@ -9,7 +9,7 @@ import attrs
 
 from ..context import Context
 from ..held import HeldLock
-from ..locks import RECURSIVE_READ, Lock, LockClass
+from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass
 from ..preempt import SOFTIRQ_OFFSET
 from ..processor import Processor
 from ..trace import KeptTrace, call_trace, caller_site, site_of_unlock
@@ -29,7 +29,7 @@ from .chains import (
     context_code,
 )
 from .graph import add_usage
-from .usage import USED, usage_bit
+from .usage import ENABLED_BIT, USED, usage_bit
 
 
 @attrs.frozen(kw_only=True)
@@ -198,8 +198,9 @@ class Lockdep(ChainValidation):
     def _mark_held(self, cpu: Processor, state: int) -> None:
         """mark_held_locks()."""
         for held in list(cpu.ctx.held):
-            lock_class, read = held.lock_class, held.node.read
-            bit = usage_bit(state, enabled=True, read=bool(read))
+            node = held.node
+            lock_class, read = node.lock_class, node.read
+            bit = state * 4 + ENABLED_BIT + (read != WRITE)
             if lock_class.check and not lock_class.usage_mask >> bit & 1:
                 self._trace = None
                 self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site)
