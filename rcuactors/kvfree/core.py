@@ -204,10 +204,9 @@ class KvfreeRcu:
         if told:
             self.probes.call_entered(thread, item, head)
         cpu, ctx = thread.cpu, thread.ctx
-        code = 0 if head else 1
-        if ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread:
-            code |= ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1
-        self._calls[code] += 1
+        off = ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread
+        code = ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 if off else 0
+        self._calls[code | (not head)] += 1
         if self.system.events.on:
             self._trace_call(cpu, item, head=head)
         if not head:
