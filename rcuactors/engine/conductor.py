@@ -334,6 +334,7 @@ class Conductor(Line):
             following = elected.strand
             if following.machinery and following.parked and not strand.machinery:
                 following = await self._run_in_place(following)
+                self.hand_overs += following is strand
         if following is strand:
             self._alone += 1
             if self._alone >= _LONG_ALONE:
