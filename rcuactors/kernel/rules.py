@@ -29,3 +29,6 @@ class KernelRules:
     cancel_tells_lockdep: bool = False
     """cancel_work_sync() and its kin take the work's lockdep map as flush_work() does; before, __flush_work() left it
     out for them (commit c0feea594e05, v6.0)."""
+    inactive_works: str = "delayed"
+    """How show_pwq() calls works that wait for max_active: "delayed" in v5.9 and v5.11, "inactive" in 6.1
+    (kernel/workqueue.c)."""

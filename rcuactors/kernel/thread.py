@@ -84,6 +84,10 @@ class Thread(Sleeper):
     """Its sleep is TASK_INTERRUPTIBLE: nobody calls that hung, however long it is."""
     switched_out: bool = False
     """It has called schedule() to sleep, and has not come back."""
+    at_work: bool = False
+    """A service thread in the middle of something: what it sleeps for then is not the next thing to do."""
+    memalloc: bool = False
+    """PF_MEMALLOC: it reclaims memory."""
     in_work: str = ""
     """A worker's, while it runs a work: the workqueue and the function, as print_worker_info() has them."""
     spins: bool = False

@@ -70,6 +70,7 @@ class Kswapd:
             lock = system.lock_factory.make("&pgdat->kswapd_wait", LockKind.SPINLOCK)
             system.lockdep.used_at_boot(lock, irqs_on=system.config.PREEMPT_RT)
             self.thread = system.create_thread(system.cpu(0), "kswapd0", self._kswapd, service=True, bound=False)
+            self.thread.memalloc = True
             self._wait = WaitQueueHead(lock)
             self._wait.waiters.append(self.thread)
         return self._wait
@@ -81,7 +82,9 @@ class Kswapd:
         thread = self.thread
         assert thread is not None
         while True:
+            thread.at_work = True
             await self.balance_pgdat(thread)
+            thread.at_work = False
             await self._kswapd_try_to_sleep(thread)
 
     async def balance_pgdat(self, thread: Thread) -> None:
