@@ -183,7 +183,8 @@ class Workqueues(Queueing):
     async def destroy_workqueue(self, workqueue: Workqueue) -> None:
         """destroy_workqueue(): drain it, end its rescuer, and free it.
 
-        A delayed work whose timer is pending is not waited for, nor a grace period. Raises BadInput for one of the system's.
+        A delayed work whose timer is pending is not waited for, nor a grace period. Raises BadInput for one of the
+        system's own.
         """
         expect_kind("destroy_workqueue", workqueue, Workqueue, "a workqueue")
         workqueues = self._machine.workqueues

@@ -29,6 +29,9 @@ class KernelRules:
     cancel_tells_lockdep: bool = False
     """cancel_work_sync() and its kin take the work's lockdep map as flush_work() does; before, __flush_work() left it
     out for them (commit c0feea594e05, v6.0)."""
+    soft_lockup_is_told_once: bool = True
+    """"BUG: soft lockup" is printed once, until the CPU has gone on (soft_watchdog_warn); later kernels print it again
+    after another 20 s (watchdog_report_ts; kernel/watchdog.c: 5.9.4 and 5.11 have the one, 6.1.166 the other)."""
     inactive_works: str = "delayed"
     """How show_pwq() calls works that wait for max_active: "delayed" in v5.9 and v5.11, "inactive" in 6.1
     (kernel/workqueue.c)."""

@@ -36,6 +36,7 @@ from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
 from .kthread import Kthreadd
 from .locking import Locks
+from .lockup import LockupDetectors
 from .migration import Migration
 from .percpu import CpuMasks
 from .probes import KernelProbes, Since
@@ -124,6 +125,7 @@ class System:
         self.timers = Timers(self)
         self.ticks = Ticks(self)
         self.watchdogs = Watchdogs(self)
+        self.lockups = LockupDetectors(self)
         self.kthreadd = Kthreadd(self)
         self._connect_timers()
 

@@ -128,7 +128,7 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
             await _stand_still(cpu, f"spins on {lock.name}")
             owner.spun_on_by.remove(me)
         else:
-            await _stand_still(cpu, f"spins on {lock.name}")
+            await _stand_still(cpu, f"spins on {lock.name}", lock)
     me.blocked_on, me.spins = outer
     return True
 
@@ -140,16 +140,31 @@ async def give_up(cpu: Cpu) -> NoReturn:
     raise RunOver
 
 
-async def _stand_still(cpu: Cpu, reason: str) -> None:
+async def _stand_still(cpu: Cpu, reason: str, lock: Lock | None = None) -> None:
+    """Until something comes. With interrupts off that may be the watchdog's NMI, and nothing else.
+
+    While a holder of the lock runs there is no need to wait for that here: the others' watchdogs look (lockup.py).
+    """
     cpu.spinning = True
-    await cpu.conductor.block(cpu, reason, listening=not cpu.ctx.irqs_disabled)
+    irqs_off, lockups = cpu.ctx.irqs_disabled, cpu.system.lockups
+    until = None
+    if irqs_off and (lock is None or not any(_runs(holder) for holder in lock.holders())):
+        until = lockups.next_nmi(cpu)
+    began = cpu.clock
+    await cpu.conductor.block(cpu, reason, listening=not irqs_off, until=until)
+    if irqs_off:
+        lockups.nmi(cpu, began)
     cpu.spinning = False
+
+
+def _runs(holder: Sleeper) -> bool:
+    thread = cast("Thread", holder)
+    return thread.cpu.current is thread
 
 
 def _owner_on_cpu(lock: Lock) -> bool:
     """owner_on_cpu()."""
-    owner = cast("Thread", lock.owner)
-    return owner.cpu.current is owner
+    return _runs(cast("Sleeper", lock.owner))
 
 
 def _detects_deadlock(cpu: Cpu, lock: Lock) -> bool:
