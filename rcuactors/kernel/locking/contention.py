@@ -93,10 +93,10 @@ async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
     while not done():
         cpu = me.cpu
         me.waiting_for = reason
-        if not cpu.can_serve():
+        if cpu.can_serve():
+            await cpu.attend()
+        else:
             await _stand_still(cpu, reason)
-            continue
-        await cpu.attend()
         if not done() and report_lockup(me.cpu, me, began, reason):
             await give_up(me.cpu)
     me.waiting_for = ""
