@@ -7,7 +7,7 @@ v5.11 that is said once, later again after as long (watchdog_report_ts); both re
 else at the next call of the scheduler, which is asked for.
 
 Hard: with interrupts off that hrtimer does not come. Every ten seconds an NMI of the CPU's cycle counter looks whether
-it has since the last time: if not, "Watchdog detected hard LOCKUP". So it is told 10 to 20 s after interrupts went off.
+it has since the last time: if not, "Watchdog detected hard LOCKUP". So it is told 6 to 16 s after interrupts went off.
 Ours looks where time passes with interrupts off: while a CPU spins on something, and in udelay().
 """
 
