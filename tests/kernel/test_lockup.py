@@ -78,7 +78,7 @@ def test_each_detector_can_be_switched_off() -> None:
 @pytest.mark.parametrize("irqs_off", [False, True])
 @pytest.mark.parametrize("others", [False, True])
 def test_a_spinner_that_keeps_the_holder_off_the_cpu(kernel: str, irqs_off: bool, others: bool) -> None:
-    """The holder sleeps under a raw lock, as v5.9's direct design does on PREEMPT_RT; who wants it spins where it was."""
+    """The holder sleeps under a raw lock, as v5.9's direct design does on PREEMPT_RT; who wants it spins there."""
 
     async def script(k: Kernel) -> None:
         lock = k.raw_spinlock("lock")

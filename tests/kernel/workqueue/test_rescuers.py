@@ -1,4 +1,4 @@
-"""Workers that need memory, and rescuers (rcuactors/kernel/workqueue/manager.py, rescuer.py; rcuactors/kernel/kthread.py)."""
+"""Workers that need memory, and rescuers (rcuactors/kernel/workqueue/manager.py, rescuer.py; kernel/kthread.py)."""
 
 from __future__ import annotations
 
@@ -197,7 +197,8 @@ def test_the_pool_does_nothing_while_its_manager_reclaims() -> None:
         await k.user_exit("hog")
 
     assert result(script).clean
-    assert at["helped"] < 50_000_000 < 500_000_000 < at["plain"]
+    assert at["helped"] < 50_000_000
+    assert at["plain"] > 500_000_000
 
 
 def test_one_worker_of_a_bound_pool_runs_at_a_time() -> None:
