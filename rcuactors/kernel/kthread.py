@@ -119,12 +119,11 @@ class Kthreadd:
     async def _create_kthread(self, thread: Thread, request: _Request) -> None:
         """create_kthread(): copy_process(), then the new thread's own way to its first sleep (kthread())."""
         system = self._system
-        thread.at_work = True
-        if await self.memory.dup_task_struct(thread):
-            await thread.spend(system.costs.worker_create_ns)
-            request.result = request.make()
-            self.created += 1
-        else:
-            self.failed += 1
-        await complete(system, thread.cpu, request.done)
-        thread.at_work = False
+        with thread.working():
+            if await self.memory.dup_task_struct(thread):
+                await thread.spend(system.costs.worker_create_ns)
+                request.result = request.make()
+                self.created += 1
+            else:
+                self.failed += 1
+            await complete(system, thread.cpu, request.done)

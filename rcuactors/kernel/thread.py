@@ -143,6 +143,17 @@ class Thread(Sleeper):
         yield
         self.interruptible = False
 
+    def reclaims(self, memalloc: bool) -> None:
+        """memalloc_noreclaim_save() and _restore(): PF_MEMALLOC."""
+        self.memalloc = memalloc
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A service thread in the middle of something: what it sleeps for is no idleness."""
+        self.at_work = True
+        yield
+        self.at_work = False
+
     def set_running(self) -> None:
         """__set_current_state(TASK_RUNNING): it goes on, and does not sleep after all."""
         self.state = ThreadState.RUNNABLE

@@ -133,12 +133,12 @@ class Reclaim:
         if gfp & Gfp.FS:
             self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "try_to_free_pages")
         self._reclaimers.add(thread.pid)
-        thread.memalloc = True
+        thread.reclaims(True)
         try:
             return await self._shrink_node(thread)
         finally:
             self._reclaimers.discard(thread.pid)
-            thread.memalloc = False
+            thread.reclaims(False)
             if gfp & Gfp.FS:
                 self.fs_reclaim.fs_reclaim_release(thread.cpu)
 

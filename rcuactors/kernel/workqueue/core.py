@@ -111,6 +111,11 @@ class Workqueues:
         """The machine's floor."""
         return self._system
 
+    @property
+    def online(self) -> bool:
+        """wq_online: workqueue_init() has been, which comes with the scheduler."""
+        return not self._system.judge.booting
+
     # -- workqueues and pools ----------------------------------------------------------------------------------------
 
     def alloc_workqueue(self, name: str, flags: WqFlags = NO_FLAGS, max_active: int = 0) -> Workqueue:

@@ -31,8 +31,10 @@ async def flush_work(workqueues: Workqueues, thread: Thread, work: Work) -> bool
 
 @stands_for("__flush_work")
 async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *, from_cancel: bool) -> bool:
-    """__flush_work()."""
+    """__flush_work(): too early in boot it only warns, in v5.9, v5.11 and 6.1 alike."""
     system = workqueues.system
+    if not _online(workqueues, thread.cpu, "__flush_work"):
+        return False
     if work.inside is not None:
         system.debug_objects.used(thread.cpu, work)
     if not from_cancel or system.rules.cancel_tells_lockdep:
@@ -42,6 +44,15 @@ async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *,
         return False
     await wait_for_completion(system, thread, done)
     return True
+
+
+@machinery
+def _online(workqueues: Workqueues, cpu: Cpu, function: str) -> bool:
+    """WARN_ON(!wq_online): workqueue_init() has not been yet, and there are no workers to wait for."""
+    if workqueues.online:
+        return True
+    cpu.judge.warn_on(cpu, ViolationKind.BAD_CONTEXT, "!wq_online", function)
+    return False
 
 
 @stands_for("start_flush_work")
@@ -120,6 +131,8 @@ async def flush_workqueue(workqueues: Workqueues, thread: Thread, workqueue: Wor
     """flush_workqueue(): sleep until every work that is queued now has run, and none that is queued later."""
     system = workqueues.system
     system.judge.used(thread.cpu, workqueue, "flush_workqueue()")
+    if not _online(workqueues, thread.cpu, "__flush_workqueue"):
+        return
     _touch(workqueues, thread.cpu, workqueue.lockdep_map(system.lock_factory), "__flush_workqueue")
     mutex = workqueue.mutex(system.lock_factory)
     await system.locks.mutex_lock(thread, mutex)

@@ -44,9 +44,8 @@ async def manage_workers(workqueues: Workqueues, worker: Worker) -> bool:
     if pool.manager is not None:
         return False
     pool.manager = worker
-    worker.thread.at_work = True
-    await _maybe_create_worker(workqueues, worker)
-    worker.thread.at_work = False
+    with worker.thread.working():
+        await _maybe_create_worker(workqueues, worker)
     pool.manager = None
     return True
 
