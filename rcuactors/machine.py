@@ -44,6 +44,7 @@ from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
+from .mm.kernel_memory import ThreadMemory
 from .mm.objects import FreeRecord
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
@@ -151,6 +152,7 @@ class Machine:
         )
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
+        self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
         self.kvfree = KvfreeRcu(
             system=self.system,
@@ -294,6 +296,8 @@ class Machine:
         """The clock ticks on, but no thread of the scenario has run for two minutes."""
         stuck = describe_stuck(self.system)
         self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck, ORACLE)
+        for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
+            self._hung_for_ever(thread)
         self.conductor.finish()
 
     def _hung_for_ever(self, thread: Thread) -> None:

@@ -126,9 +126,9 @@ class Judge:
         text = splat.warning(self.scene(cpu), message, function, call_trace())
         self.report(cpu, kind, f"WARNING: {message}", text)
 
-    def warn_once(self, cpu: Processor, kind: ViolationKind, message: str, function: str) -> None:
-        """WARN_ONCE(): the same, once for each place."""
-        if self._first_time(f"{function}: {message}"):
+    def warn_once(self, cpu: Processor, kind: ViolationKind, message: str, function: str, *, place: str = "") -> None:
+        """WARN_ONCE(): the same, once for each place: `place` where the message says more than that."""
+        if self._first_time(f"{function}: {place or message}"):
             self.warn(cpu, kind, message, function)
 
     def warn_on_once(self, cpu: Processor, kind: ViolationKind, condition: str, function: str) -> None:

@@ -56,6 +56,8 @@ class ViolationKind(enum.Enum):
     WRONG_FREE = "wrong-free"
     HUNG_TASK = "hung-task"
     WORKQUEUE_LOCKUP = "workqueue-lockup"
+    SOFT_LOCKUP = "soft-lockup"
+    HARD_LOCKUP = "hard-lockup"
     FLUSH_DEPENDENCY = "flush-dependency"
 
 

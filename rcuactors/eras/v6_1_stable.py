@@ -41,6 +41,8 @@ V6_1_STABLE: Final = Era(
             exit_warns_of_irqs=True,
             exit_takes_locks=True,
             cancel_tells_lockdep=True,
+            soft_lockup_is_told_once=False,
+            inactive_works="inactive",
         ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(

@@ -11,10 +11,11 @@ from __future__ import annotations
 from .contexts import Contexts
 from .objects import Objects
 from .percpu import PerCpuVariables
+from .shrinkers import Shrinkers
 from .wait_queues import WaitQueues
 
 
-class Kernel(Objects, PerCpuVariables, Contexts, WaitQueues):
+class Kernel(Objects, PerCpuVariables, Contexts, WaitQueues, Shrinkers):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise

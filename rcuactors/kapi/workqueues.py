@@ -8,6 +8,7 @@ from ..errors import BadInput
 from ..kernel.cpu import Cpu
 from ..kernel.workqueue import DelayedWork, Work, Workqueue, WqFlags
 from ..kernel.workqueue import cancel as cancelling
+from ..kernel.workqueue import destroy as destruction
 from ..kernel.workqueue import flush as flushing
 from ..kernel.workqueue.workqueue import NO_FLAGS
 from ..mm.objects import KObject
@@ -177,7 +178,19 @@ class Workqueues(Queueing):
     async def drain_workqueue(self, workqueue: Workqueue) -> None:
         """drain_workqueue(): flush until it is empty; meanwhile only its own works may queue on it."""
         expect_kind("drain_workqueue", workqueue, Workqueue, "a workqueue")
-        await flushing.drain_workqueue(self._machine.workqueues, self._thread, workqueue)
+        await destruction.drain_workqueue(self._machine.workqueues, self._thread, workqueue)
+
+    async def destroy_workqueue(self, workqueue: Workqueue) -> None:
+        """destroy_workqueue(): drain it, end its rescuer, and free it.
+
+        A delayed work whose timer is pending is not waited for, nor a grace period. Raises BadInput for one of the
+        system's own.
+        """
+        expect_kind("destroy_workqueue", workqueue, Workqueue, "a workqueue")
+        workqueues = self._machine.workqueues
+        if workqueue in workqueues.of_system():
+            raise BadInput(f"destroy_workqueue({workqueue.name}): the system's own are never destroyed")
+        await destruction.destroy_workqueue(workqueues, self._thread, workqueue)
 
     async def cancel_work(self, work: Work) -> bool:
         """cancel_work(): take it back; whether it was pending. It may still run."""

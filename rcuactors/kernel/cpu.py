@@ -14,6 +14,7 @@ from ..context import preempt
 from ..engine.probe import Access, Group
 from ..marks import Side, machinery, on_side
 from . import balance
+from .lockup import NEVER
 from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
 from .migration import is_allowed
 from .probes import Since
@@ -29,6 +30,10 @@ class Cpu(SchedulingCpu):
     softirq_ctrl: int = 0
     """PREEMPT_RT: softirq_ctrl.cnt, how deep bottom halves are disabled on this CPU."""
     ksoftirqd: Thread | None = None
+    ticked_ns: int = 0
+    """When its tick came last, or it left the idle loop."""
+    watchdog_ns: int = NEVER
+    """When the soft lockup detector looks next."""
     since: Since
     told_irqs: Group = attrs.field(init=False)
     told_preemption: Group = attrs.field(init=False)

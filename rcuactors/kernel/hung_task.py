@@ -65,7 +65,7 @@ def is_uninterruptible(thread: Thread) -> bool:
     """TASK_UNINTERRUPTIBLE. A thread of the machine itself waits for something to do, unless it waits in the middle."""
     if thread.state is not ThreadState.SLEEPING or thread.interruptible or not thread.switched_out:
         return False
-    return not thread.service or thread.in_work != "" or thread.blocked_on is not None
+    return not thread.service or thread.in_work != "" or thread.at_work or thread.blocked_on is not None
 
 
 class HungTasks:
@@ -94,10 +94,14 @@ class HungTasks:
         self._seen = seen
 
     def stuck_for_ever(self) -> list[Thread]:
-        """When nothing moves any more: workers that sleep uninterruptibly in a work."""
+        """When nothing moves any more: workers that sleep uninterruptibly in a work, and others at work."""
         if not (self._system.config.DETECT_HUNG_TASK and self._system.config.hung_task_timeout_secs):
             return []
-        return [thread for thread in self._system.threads if thread.in_work and is_uninterruptible(thread)]
+        return [
+            thread
+            for thread in self._system.threads
+            if (thread.in_work or thread.at_work) and is_uninterruptible(thread)
+        ]
 
     def text(self, thread: Thread, seconds: int) -> list[str]:
         """check_hung_task(), sched_show_task(), debug_show_all_locks()."""

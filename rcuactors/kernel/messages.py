@@ -66,13 +66,6 @@ class HrtimerCancelled(Message):
 
 
 @attrs.frozen(kw_only=True)
-class WorkQueued(Message):
-    """A work item was put on a pool's list that no running worker will see to."""
-
-    pool: object
-
-
-@attrs.frozen(kw_only=True)
 class WorkerSleeping(Message):
     """A worker went to sleep in the middle of an item while others wait in its pool."""
 

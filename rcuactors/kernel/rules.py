@@ -17,10 +17,12 @@ class KernelRules:
     thread that is bound, whose CPUs nobody can change (is_percpu_thread(), lib/smp_processor_id.c since commit
     570a752b7a9b)."""
     debug_irqflags: bool = False
-    """local_irq_restore() looks whether interrupts are off, in a kernel with DEBUG_IRQFLAGS (commit 997acaf6b4b5)."""
+    """local_irq_restore() looks whether interrupts are off, in a kernel with DEBUG_IRQFLAGS (commit 997acaf6b4b5 of
+    January 2021, not in 5.11; include/linux/irqflags.h)."""
     exit_notes_preempt_count: bool = True
     """do_exit() prints a preempt_count that is not 0, and forgets it; later kernels do so for tasks that die of an oops
-    only, and do_task_dead() finds it (commit 0e25498f8cd4, make_task_dead())."""
+    only, and do_task_dead() finds it (commit 05ea0424f0e2 moved it to make_task_dead(), which 0e25498f8cd4 had made;
+    kernel/exit.c: 5.9.4 and 5.11 have the one, 6.1.166 the other)."""
     exit_warns_of_irqs: bool = False
     """do_exit() begins with WARN_ON(irqs_disabled()) (commit 001c28e57187, in 6.1-stable since March 2023)."""
     exit_takes_locks: bool = False
@@ -28,4 +30,11 @@ class KernelRules:
     6.1.192 was seen to do. For older kernels nobody has looked at the mutex."""
     cancel_tells_lockdep: bool = False
     """cancel_work_sync() and its kin take the work's lockdep map as flush_work() does; before, __flush_work() left it
-    out for them (commit c0feea594e05, v6.0)."""
+    out for them (commit c0feea594e05, merged for v6.0 in September 2022, and into the stable trees of that time:
+    5.10.228 has it, 5.9.4 and 5.11 have not)."""
+    soft_lockup_is_told_once: bool = True
+    """"BUG: soft lockup" is printed once, until the CPU has gone on (soft_watchdog_warn); later kernels print it again
+    after another 20 s (watchdog_report_ts; kernel/watchdog.c: 5.9.4 and 5.11 have the one, 6.1.166 the other)."""
+    inactive_works: str = "delayed"
+    """How show_pwq() calls works that wait for max_active: "delayed" in v5.9 and v5.11, "inactive" in 6.1
+    (kernel/workqueue.c)."""

@@ -34,7 +34,9 @@ from .hung_task import Watchdogs
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
+from .kthread import Kthreadd
 from .locking import Locks
+from .lockup import LockupDetectors
 from .migration import Migration
 from .percpu import CpuMasks
 from .probes import KernelProbes, Since
@@ -123,6 +125,8 @@ class System:
         self.timers = Timers(self)
         self.ticks = Ticks(self)
         self.watchdogs = Watchdogs(self)
+        self.lockups = LockupDetectors(self)
+        self.kthreadd = Kthreadd(self)
         self._connect_timers()
 
     def _connect_timers(self) -> None:
@@ -231,10 +235,15 @@ class System:
         urgency: Urgency = Urgency.NORMAL,
         service: bool = False,
         bound: bool = True,
+        pid: int | None = None,
     ) -> Thread:
-        """kthread_create_on_cpu(): a sleeping thread; wake it to start it. Unless `bound`, it may leave it."""
-        pid = self._next_pid
-        self._next_pid += 1
+        """kthread_create_on_cpu(): a sleeping thread; wake it to start it. Unless `bound`, it may leave it.
+
+        `pid` is that of a thread that the kernel has had since boot under a number that everybody knows.
+        """
+        if pid is None:
+            pid = self._next_pid
+            self._next_pid += 1
         # Who first needs a service thread is chance: its name alone says which it is.
         strand = self.conductor.new_strand(f"{comm}/{pid}", label=comm, root=service)
         thread = Thread(

@@ -84,6 +84,10 @@ class Thread(Sleeper):
     """Its sleep is TASK_INTERRUPTIBLE: nobody calls that hung, however long it is."""
     switched_out: bool = False
     """It has called schedule() to sleep, and has not come back."""
+    at_work: bool = False
+    """A service thread in the middle of something: what it sleeps for then is not the next thing to do."""
+    memalloc: bool = False
+    """PF_MEMALLOC: it reclaims memory."""
     in_work: str = ""
     """A worker's, while it runs a work: the workqueue and the function, as print_worker_info() has them."""
     spins: bool = False
@@ -138,6 +142,17 @@ class Thread(Sleeper):
         self.interruptible = True
         yield
         self.interruptible = False
+
+    def reclaims(self, memalloc: bool) -> None:
+        """memalloc_noreclaim_save() and _restore(): PF_MEMALLOC."""
+        self.memalloc = memalloc
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A service thread in the middle of something: what it sleeps for is no idleness."""
+        self.at_work = True
+        yield
+        self.at_work = False
 
     def set_running(self) -> None:
         """__set_current_state(TASK_RUNNING): it goes on, and does not sleep after all."""

@@ -37,8 +37,16 @@ class Preset:
     settings: Mapping[str, str]
 
 
-_SIZE: Final = {"mem": "16M", "pcp_batch": "15", "nr_cpus": "2", "HZ": "250"}
-"""The recorded machines' batch and CPUs; little memory, so that page lists are short and soon run dry."""
+_SIZE: Final = {
+    "mem": "16M",
+    "pcp_batch": "15",
+    "nr_cpus": "2",
+    "HZ": "250",
+    "SOFTLOCKUP_DETECTOR": "n",
+    "HARDLOCKUP_DETECTOR": "n",
+}
+"""The recorded machines' batch and CPUs; little memory, so that page lists are short and soon run dry. Lockups were
+told by nobody there."""
 _NO_CHECKS: Final = {"PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(

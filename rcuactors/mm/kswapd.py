@@ -4,7 +4,9 @@ It sleeps in pgdat->kswapd_wait until somebody finds the zone low. That queue is
 it: so a request that may wake kswapd must not come from under a raw lock, whether the CPU's page list has a page or
 not. Three looks come before the lock, and spare it: somebody must wait (waitqueue_active(): not while kswapd is awake),
 the node must not be hopeless, and it must not be balanced. Hopeless is a node for which kswapd has reclaimed nothing in
-MAX_RECLAIM_RETRIES rounds; any reclaim that gets something back makes it hopeful again (shrink_node()).
+MAX_RECLAIM_RETRIES rounds; any reclaim that gets something back makes it hopeful again (shrink_node()). These looks are
+the same, in this order, in 5.9.4, 5.11 and 6.1.166; kcompactd, which is woken instead for a request without direct
+reclaim, is for larger orders only.
 
 Not modelled: the tenth of a second for which kswapd sleeps lightly, before it has kcompactd woken and sleeps for good.
 """
@@ -70,6 +72,7 @@ class Kswapd:
             lock = system.lock_factory.make("&pgdat->kswapd_wait", LockKind.SPINLOCK)
             system.lockdep.used_at_boot(lock, irqs_on=system.config.PREEMPT_RT)
             self.thread = system.create_thread(system.cpu(0), "kswapd0", self._kswapd, service=True, bound=False)
+            self.thread.reclaims(True)
             self._wait = WaitQueueHead(lock)
             self._wait.waiters.append(self.thread)
         return self._wait
@@ -81,7 +84,8 @@ class Kswapd:
         thread = self.thread
         assert thread is not None
         while True:
-            await self.balance_pgdat(thread)
+            with thread.working():
+                await self.balance_pgdat(thread)
             await self._kswapd_try_to_sleep(thread)
 
     async def balance_pgdat(self, thread: Thread) -> None:

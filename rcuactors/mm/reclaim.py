@@ -111,6 +111,10 @@ class Reclaim:
         """register_shrinker()."""
         self.shrinkers.append(shrinker)
 
+    def unregister_shrinker(self, shrinker: Shrinker) -> None:
+        """unregister_shrinker()."""
+        self.shrinkers.remove(shrinker)
+
     def is_reclaimer(self, thread: Thread) -> bool:
         """PF_MEMALLOC: whoever reclaims must not reclaim recursively."""
         return thread.pid in self._reclaimers or self.kswapd.is_kswapd(thread)
@@ -129,10 +133,12 @@ class Reclaim:
         if gfp & Gfp.FS:
             self.fs_reclaim.fs_reclaim_acquire(thread.cpu, "try_to_free_pages")
         self._reclaimers.add(thread.pid)
+        thread.reclaims(True)
         try:
             return await self._shrink_node(thread)
         finally:
             self._reclaimers.discard(thread.pid)
+            thread.reclaims(False)
             if gfp & Gfp.FS:
                 self.fs_reclaim.fs_reclaim_release(thread.cpu)
 
@@ -142,7 +148,7 @@ class Reclaim:
         thread.cpu.clock += self._system.costs.reclaim_scan_ns
         for priority in range(_DEF_PRIORITY, -1, -1):
             await self._shrink_page_cache(thread)
-            for shrinker in self.shrinkers:
+            for shrinker in tuple(self.shrinkers):
                 await self._shrink_slab(thread, shrinker, priority)
             if self._zone.freed - before >= SWAP_CLUSTER_MAX:
                 break

@@ -35,8 +35,14 @@ class AskedKernel:
         return tuple(name for name in self.settings if name not in field_names())
 
 
-_SIZE: Final = {"HZ": "250", "nr_cpus": "2", "mem": "226576K"}
-"""256 MB, of which the zone manages what its recorded watermarks tell."""
+_SIZE: Final = {
+    "HZ": "250",
+    "nr_cpus": "2",
+    "mem": "226576K",
+    "SOFTLOCKUP_DETECTOR": "n",
+    "HARDLOCKUP_DETECTOR": "n",
+}
+"""256 MB, of which the zone manages what its recorded watermarks tell. None had a lockup detector."""
 _CHECKS: Final = (
     "DEBUG_IRQFLAGS",
     "DEBUG_LOCKDEP",

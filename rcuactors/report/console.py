@@ -101,6 +101,7 @@ _HEADS: Final = (
     _head(r"^BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU)", "workqueue leaked lock or atomic"),
     _head(r"^BUG: workqueue lockup", "workqueue lockup"),
     _head(r"^(?:watchdog: )?BUG: soft lockup", "soft lockup"),
+    _head(r"^(?:NMI )?[Ww]atchdog: Watchdog detected hard LOCKUP on cpu", "hard lockup"),
     _head(r"^BUG: using (smp_processor_id|__this_cpu_\w+)\(\) in preemptible", "CPU number in preemptible code"),
     _head(r"^BUG: spinlock (bad magic|lockup suspected|recursion|wrong CPU|wrong owner|already unlocked)",
           lambda found: f"spinlock {found[1]}"),

@@ -51,7 +51,7 @@ async def sleep_on(me: Thread, lock: Lock, *, rtlock: bool) -> None:
         await _rt_mutex_handle_deadlock(me, lock)
     # The kernel says nothing of the cycle; but it does complain about this switch, if it has to.
     if report_cycle(cpu, me, first=lambda: cpu.note_switch(me, preempted=rtlock)):
-        await _give_up(cpu)
+        await give_up(cpu)
     while me in lock.waiters:
         await me.sleep(f"sleeps on {lock.name}", rtlock=rtlock)
     me.blocked_on = outer
@@ -93,12 +93,12 @@ async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
     while not done():
         cpu = me.cpu
         me.waiting_for = reason
-        if not cpu.can_serve():
+        if cpu.can_serve():
+            await cpu.attend()
+        else:
             await _stand_still(cpu, reason)
-            continue
-        await cpu.attend()
         if not done() and report_lockup(me.cpu, me, began, reason):
-            await _give_up(me.cpu)
+            await give_up(me.cpu)
     me.waiting_for = ""
 
 
@@ -112,7 +112,7 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
     lock.waiters.append(me)
     while me in lock.waiters:
         if report_cycle(cpu, me) or (cpu.clock > began and report_lockup(cpu, me, began, lock.name)):
-            await _give_up(cpu)
+            await give_up(cpu)
         if cpu.can_serve():
             # What the handler holds it lets go before we spin on: meanwhile nobody waits for us to get this lock.
             me.blocked_on, me.spins = outer
@@ -128,28 +128,43 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
             await _stand_still(cpu, f"spins on {lock.name}")
             owner.spun_on_by.remove(me)
         else:
-            await _stand_still(cpu, f"spins on {lock.name}")
+            await _stand_still(cpu, f"spins on {lock.name}", lock)
     me.blocked_on, me.spins = outer
     return True
 
 
-async def _give_up(cpu: Cpu) -> NoReturn:
+async def give_up(cpu: Cpu) -> NoReturn:
     """What was reported never ends: the run does, at this CPU's time."""
     cpu.conductor.finish()
     await cpu.point()
     raise RunOver
 
 
-async def _stand_still(cpu: Cpu, reason: str) -> None:
+async def _stand_still(cpu: Cpu, reason: str, lock: Lock | None = None) -> None:
+    """Until something comes. With interrupts off that may be the watchdog's NMI, and nothing else.
+
+    While a holder of the lock runs there is no need to wait for that here: the others' watchdogs look (lockup.py).
+    """
     cpu.spinning = True
-    await cpu.conductor.block(cpu, reason, listening=not cpu.ctx.irqs_disabled)
+    irqs_off, lockups = cpu.ctx.irqs_disabled, cpu.system.lockups
+    until = None
+    if irqs_off and (lock is None or not any(_runs(holder) for holder in lock.holders())):
+        until = lockups.next_nmi(cpu)
+    began = cpu.clock
+    await cpu.conductor.block(cpu, reason, listening=not irqs_off, until=until)
+    if irqs_off:
+        lockups.nmi(cpu, began)
     cpu.spinning = False
+
+
+def _runs(holder: Sleeper) -> bool:
+    thread = cast("Thread", holder)
+    return thread.cpu.current is thread
 
 
 def _owner_on_cpu(lock: Lock) -> bool:
     """owner_on_cpu()."""
-    owner = cast("Thread", lock.owner)
-    return owner.cpu.current is owner
+    return _runs(cast("Sleeper", lock.owner))
 
 
 def _detects_deadlock(cpu: Cpu, lock: Lock) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from ...context.trace import call_trace
 from ...context.violation import ORACLE, ViolationKind
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from ..cpu import Cpu
     from ..system import System
     from ..thread import Thread
-
-
-_SOFT_LOCKUP_NS: Final = 20_000_000_000
-"""Twice watchdog_thresh (kernel/watchdog.c)."""
 
 
 def _find_cycle(start: Sleeper) -> list[Sleeper]:
@@ -84,15 +80,15 @@ def report_cycle(cpu: Cpu, waiter: Sleeper, *, first: Callable[[], None] | None 
 
 
 def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int, what: str) -> bool:
-    """Report a CPU that has spun on `what` for as long as the kernel's watchdog waits.
+    """Report a CPU that has spun on `what` for longer than the kernel's watchdogs wait (kernel/lockup.py).
 
     Ticks go on for ever, so the machine is never quiet.
     """
-    if cpu.clock - began_ns < _SOFT_LOCKUP_NS:
+    if cpu.clock - began_ns < cpu.system.lockups.gives_up_ns:
         return False
     seconds = (cpu.clock - began_ns) // 1_000_000_000
     where = f"CPU#{cpu.cpu_id} stuck for {seconds}s on {what}!"
-    title = f"DEADLOCK: soft lockup - {where} [{spinner.comm}:{spinner.pid}]"
+    title = f"DEADLOCK: {where} [{spinner.comm}:{spinner.pid}]"
     lines = [title, *describe_stuck(cpu.system), *cpu.judge.stack(cpu, call_trace())]
     cpu.judge.report(cpu, ViolationKind.DEADLOCK, title, "\n".join(lines), ORACLE)
     return True

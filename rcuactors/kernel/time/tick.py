@@ -37,6 +37,7 @@ class Ticks:
 
     def restart(self, cpu: Cpu) -> None:
         """tick_nohz_idle_exit(): a thread runs again."""
+        cpu.ticked_ns = cpu.clock
         self._system.hrtimers.enqueue(cpu, self._timers[cpu.cpu_id], self._next_boundary(cpu.clock))
 
     def stop(self, cpu: Cpu) -> None:
@@ -62,6 +63,9 @@ class Ticks:
         if self.quiet > HUNG_TASK_SECONDS * system.config.HZ:
             system.on_hung()
         cpu.clock += system.costs.tick_ns
+        cpu.ticked_ns = cpu.clock
+        if cpu.clock >= cpu.watchdog_ns:
+            system.lockups.sample(cpu)
         if cpu.clock >= system.watchdogs.next_ns:
             system.watchdogs.look(cpu)
         due = system.timers.next_jiffy(cpu)

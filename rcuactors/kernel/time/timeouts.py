@@ -86,8 +86,14 @@ async def burn(thread: Thread, duration_ns: int) -> None:
     cpu = thread.cpu
     end = cpu.clock + duration_ns
     cpu.conductor.steps += duration_ns // 1000  # busy microseconds, as everywhere
+    began, lockups = cpu.clock, cpu.system.lockups
     while cpu.clock < end:
-        await cpu.conductor.block(cpu, "time to pass", listening=not cpu.ctx.irqs_disabled, until=end)
+        if cpu.ctx.irqs_disabled:
+            until = min(end, lockups.next_nmi(cpu) or end)
+            await cpu.conductor.block(cpu, "time to pass", listening=False, until=until)
+            lockups.nmi(cpu, began)
+        else:
+            await cpu.conductor.block(cpu, "time to pass", listening=True, until=end)
         if cpu.attention:
             await cpu.attend()
         cpu = thread.cpu

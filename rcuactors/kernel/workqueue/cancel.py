@@ -144,7 +144,8 @@ async def cancel_work_sync(
     work.canceling = True
     workqueues.poke_grabbers(cpu, work)
     await cpu.local_irq_restore(flags)
-    await flush_work_from(workqueues, thread, work, from_cancel=True)
+    if workqueues.online:
+        await flush_work_from(workqueues, thread, work, from_cancel=True)
     work.canceling = work.pending = False
     workqueues.poke_grabbers(thread.cpu, work)
     waiters, work.cancel_waiters = work.cancel_waiters, []

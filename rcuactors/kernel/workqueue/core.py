@@ -1,6 +1,6 @@
 """All pools and workqueues of a machine (kernel/workqueue.c).
 
-queue_work(), __queue_work(), worker_thread(), process_one_work().
+queue_work(), __queue_work(), and their workers.
 
 Queueing takes the pool's raw lock and wakes a worker, which takes the scheduler's locks: that is why a request made
 under them must go through an hrtimer first.
@@ -15,22 +15,24 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ...context import preempt
 from ...context.locks import LockKind
+from ...context.memory import FREED
 from ...context.violation import ViolationKind
 from ...errors import BadInput
 from ...marks import stands_for
-from ..balance import check_work
 from ..completion import complete
 from ..debugobjects import Descr
 from ..locking import contention
-from ..messages import WorkerSleeping, WorkQueued
+from ..messages import WorkerSleeping
 from ..percpu import PerCpu
 from ..thread import Thread, ThreadState, Urgency
 from ..time.timer import Timer
 from .cancel import cancel_work_sync
-from .pool import Manager, Pool, Worker
+from .pool import Pool, Waker, Worker
 from .watchdog import WorkqueueWatchdog
 from .work import DelayedWork, Function, Queued, Work
+from .worker import process_scheduled_works, worker_thread
 from .workqueue import DEFAULT_ACTIVE, NO_FLAGS, Workqueue, WqFlags
 
 if TYPE_CHECKING:
@@ -69,8 +71,11 @@ class Workqueues:
         self.system_highpri_wq = Workqueue("events_highpri", WqFlags.HIGHPRI)
         self.system_long_wq = Workqueue("events_long")
         self.system_unbound_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512)
-        self.manager = Manager(system, self.create_worker, index=system.next_actor_index())
-        system.add_device(self.manager)
+        self.mayday_lock = system.lock_factory.make("wq_mayday_lock", LockKind.RAW_SPINLOCK)
+        self.pool_mutex = system.lock_factory.make("wq_pool_mutex", LockKind.MUTEX)
+        self.attach_mutex = system.lock_factory.make("wq_pool_attach_mutex", LockKind.MUTEX)
+        self._waker = Waker(system, self.first_idle_worker, index=system.next_actor_index())
+        system.add_device(self._waker)
         system.hooks.on_switch.append(self._worker_sleeping)
         self.watchdog = WorkqueueWatchdog(self)
         self.executed = 0
@@ -106,6 +111,11 @@ class Workqueues:
         """The machine's floor."""
         return self._system
 
+    @property
+    def online(self) -> bool:
+        """wq_online: workqueue_init() has been, which comes with the scheduler."""
+        return not self._system.judge.booting
+
     # -- workqueues and pools ----------------------------------------------------------------------------------------
 
     def alloc_workqueue(self, name: str, flags: WqFlags = NO_FLAGS, max_active: int = 0) -> Workqueue:
@@ -113,6 +123,10 @@ class Workqueues:
         if max_active.__class__ is not int or not 0 <= max_active <= 512:
             raise BadInput(f"alloc_workqueue(max_active={max_active!r}): needs a whole number from 0 to 512")
         return Workqueue(name, flags, max_active or DEFAULT_ACTIVE)
+
+    def of_system(self) -> tuple[Workqueue, ...]:
+        """Those that boot has made (workqueue_init_early())."""
+        return (self.system_wq, self.system_highpri_wq, self.system_long_wq, self.system_unbound_wq)
 
     def pools(self) -> list[Pool]:
         """Those that something has touched."""
@@ -127,10 +141,10 @@ class Workqueues:
         if pool is None:
             number = 2 * self._system.config.nr_cpus + highpri
             pool = self._unbound_pools[highpri] = self._make_pool(number, None, highpri=highpri)
-            self.create_worker(pool, self._idle_cpu(cpu))
+            self._boot_worker(pool, self.idle_cpu(cpu))
         return pool
 
-    def _idle_cpu(self, cpu: Cpu) -> Cpu:
+    def idle_cpu(self, cpu: Cpu) -> Cpu:
         """select_idle_sibling(): a CPU with nothing to do, if there is one: where an unbound worker begins."""
         others = [self._system.cpu(cpu_id) for cpu_id in sorted(self._system.masks.online()) if cpu_id != cpu.cpu_id]
         return next((other for other in others if other.idle), cpu)
@@ -138,7 +152,7 @@ class Workqueues:
     def _new_pool(self, cpu: Cpu, *, highpri: bool) -> Pool:
         pool = self._make_pool(2 * cpu.cpu_id + highpri, cpu, highpri=highpri)
         # workqueue_init() has made every pool's first worker long before.
-        self.create_worker(pool)
+        self._boot_worker(pool, cpu)
         return pool
 
     def _make_pool(self, number: int, cpu: Cpu | None, *, highpri: bool) -> Pool:
@@ -162,6 +176,10 @@ class Workqueues:
     async def queue_work_irqoff(self, cpu: Cpu, workqueue: Workqueue, work: Work, *, on: Cpu | None = None) -> None:
         """__queue_work(): with the pending bit ours and interrupts off; pool->lock, then the locks of a wake-up."""
         system = self._system
+        if workqueue.state == FREED:
+            # It stays pending: nobody will ever run it.
+            cpu.judge.used(cpu, workqueue, f"queue_work({work.name})")
+            return
         if workqueue.draining and not self._is_chained_work(cpu, workqueue):
             condition = "!is_chained_work(wq)"
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, condition, "__queue_work")
@@ -180,18 +198,18 @@ class Workqueues:
                 f"work struct={work.name} function={work.name} workqueue={workqueue.name} "
                 f"req_cpu={asked} cpu={where.cpu_id if where is not None else -1}",
             )
-        await self._wake_up_worker(cpu, pool)
+        await self.wake_up_worker(cpu, pool)
         await system.locks.raw_spin_unlock(cpu, pool.lock)
 
-    async def _wake_up_worker(self, cpu: Cpu, pool: Pool) -> None:
-        """Under the pool's lock: wake_up_worker(), if it needs one more (need_more_worker())."""
-        if not pool.worklist or pool.anyone_running():
-            # The running worker takes it next; if it sleeps first, the manager hears of that.
-            return
-        if pool.idle:
-            await cpu.wake_up_process(pool.idle[-1].thread)
-        else:
-            self._system.conductor.post(self.manager, WorkQueued(sender=cpu.name, time_ns=cpu.clock, pool=pool))
+    async def wake_up_worker(self, cpu: Cpu, pool: Pool) -> None:
+        """Under the pool's lock: wake_up_worker(), if it needs one more (need_more_worker()).
+
+        If a running worker sleeps before it comes to this work, another is woken then. When nobody is idle, somebody
+        is making one.
+        """
+        worker = self.first_idle_worker(pool) if pool.need_more_worker() else None
+        if worker is not None:
+            await cpu.wake_up_process(worker.thread)
 
     def _is_chained_work(self, cpu: Cpu, workqueue: Workqueue) -> bool:
         """is_chained_work(): it is queued by a work of the same workqueue."""
@@ -199,8 +217,8 @@ class Workqueues:
         return worker is not None and worker.workqueue is workqueue
 
     def current_worker(self, cpu: Cpu) -> Worker | None:
-        """current_wq_worker(): the worker whose stack this runs on."""
-        return self._by_thread.get(cpu.current.pid)
+        """current_wq_worker(): the worker that runs here, unless this is an interrupt on its stack (in_task())."""
+        return self._by_thread.get(cpu.current.pid) if preempt.in_task(cpu.ctx.preempt_count) else None
 
     def _pool_for(self, cpu: Cpu, workqueue: Workqueue, work: Work, on: Cpu | None) -> Pool:
         """This CPU's pool; but a work that still runs elsewhere is queued there, or it would run twice at once."""
@@ -261,25 +279,50 @@ class Workqueues:
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
-    def create_worker(self, pool: Pool, cpu: Cpu | None = None) -> Worker:
-        """create_worker(): a new kworker of the pool, asleep; an unbound one begins on `cpu`."""
-        number = len(pool.workers) + 1
+    def new_worker(self, pool: Pool, cpu: Cpu) -> Worker:
+        """A kworker of the pool as kthreadd leaves it: asleep, and known to nobody; an unbound one begins on `cpu`."""
+        pool.numbers += 1
         holder: list[Worker] = []
-        where = pool.cpu or cpu or self._idle_cpu(pool.workers[-1].thread.cpu)
         thread = self._system.create_thread(
-            where,
-            pool.name(number),
-            lambda: self._worker_thread(holder[0]),
+            cpu,
+            pool.name(pool.numbers),
+            lambda: worker_thread(self, holder[0]),
             urgency=Urgency.HIGH if pool.highpri else Urgency.NORMAL,
             service=True,
             bound=pool.cpu is not None,
         )
         worker = Worker(thread, pool)
         holder.append(worker)
+        self.add_worker(worker)
+        return worker
+
+    def add_worker(self, worker: Worker) -> None:
+        """It is one (PF_WQ_WORKER)."""
+        self._by_thread[worker.thread.pid] = worker
+
+    def _boot_worker(self, pool: Pool, cpu: Cpu) -> Worker:
+        """One that boot has left, which needs no memory any more."""
+        worker = self.new_worker(pool, pool.cpu or cpu)
         pool.workers.append(worker)
         pool.idle.append(worker)
-        self._by_thread[thread.pid] = worker
         return worker
+
+    def first_idle_worker(self, pool: Pool) -> Worker | None:
+        """first_idle_worker(): the one that has slept for the shortest time."""
+        if not pool.idle and pool.spare:
+            pool.spare = False
+            self._boot_worker(pool, self.idle_cpu(pool.workers[-1].thread.cpu))
+        return pool.idle[-1] if pool.idle else None
+
+    async def process_scheduled_works(self, worker: Worker, cpu: Cpu) -> Cpu:
+        """process_scheduled_works(), for rescuers."""
+        return await process_scheduled_works(self, worker, cpu)
+
+    async def rescuer_ended(self, rescuer: Worker, workqueue: Workqueue) -> None:
+        """The end of a rescuer's thread, for which kthread_stop() waits."""
+        del self._by_thread[rescuer.thread.pid]
+        assert workqueue.stopping is not None
+        await complete(self._system, rescuer.thread.cpu, workqueue.stopping)
 
     def _worker_sleeping(self, cpu: Cpu, thread: Thread, preempted: bool) -> None:
         """wq_worker_sleeping(), of sched_submit_work(): a busy worker blocks while others wait in its pool.
@@ -292,85 +335,7 @@ class Workqueues:
         worker.sleeping = not preempted and thread.state is not ThreadState.RUNNABLE
         if worker.sleeping and worker.busy and worker.pool.worklist and not worker.pool.anyone_running():
             message = WorkerSleeping(sender=cpu.name, time_ns=cpu.clock, pool=worker.pool)
-            self._system.conductor.post(self.manager, message)
-
-    async def _worker_thread(self, worker: Worker) -> None:
-        """worker_thread(): take works off the list, sleep when there are none."""
-        system, pool, thread = self._system, worker.pool, worker.thread
-        while True:
-            cpu, flags = thread.local_irq_save()
-            await system.locks.raw_spin_lock(cpu, pool.lock)
-            if not pool.worklist and not worker.scheduled:
-                if worker not in pool.idle:
-                    pool.idle.append(worker)
-                worker.busy = False
-                thread.prepare_to_sleep()
-                await system.locks.raw_spin_unlock(cpu, pool.lock)
-                await cpu.local_irq_restore(flags)
-                if thread.state is ThreadState.SLEEPING:
-                    await thread.sleep("work")
-                continue
-            if worker in pool.idle:
-                pool.idle.remove(worker)
-            worker.busy = True
-            entry = self._assign(worker, cpu.clock)
-            if pool.cpu is None and entry is not None:
-                await self._wake_up_worker(cpu, pool)
-            await system.locks.raw_spin_unlock(cpu, pool.lock)
-            await cpu.local_irq_restore(flags)
-            if entry is not None:
-                await self._process_one_work(worker, entry)
-
-    @staticmethod
-    def _assign(worker: Worker, now: int) -> Queued | None:
-        """Under pool->lock: the worker's next work; None when it had to be left to the worker that still runs it.
-
-        The first half of process_one_work(); assign_work() since v6.3.
-        """
-        worker.pool.watchdog_ns = now
-        entry = (worker.scheduled or worker.pool.worklist).popleft()
-        work = entry.work
-        other = worker.pool.executing(work)
-        if other is not None:
-            other.scheduled.append(entry)
-            return None
-        work.pending = False
-        worker.current, worker.entry = work, entry
-        worker.flushers, work.flushers = work.flushers, []
-        return entry
-
-    @stands_for("process_one_work")
-    async def _process_one_work(self, worker: Worker, entry: Queued) -> None:
-        """process_one_work(), its second half: with the maps of the workqueue and the work held."""
-        system, work, thread = self._system, entry.work, worker.thread
-        cpu = thread.cpu
-        if work.inside is not None:
-            system.debug_objects.used(cpu, work, "deactivate")
-        thread.in_work = f"{entry.workqueue.name} {work.name}"
-        self.poke_grabbers(cpu, work)
-        lockdep, factory = system.lockdep, system.lock_factory
-        maps = (entry.workqueue.lockdep_map(factory), work.lockdep_map(factory)) if lockdep.on else ()
-        for held in maps:
-            lockdep.acquire(cpu, held, site="process_one_work")
-        if system.events.on:
-            system.emit(cpu, "workqueue_execute_start", f"work struct {work.name}: function {work.name}")
-        await work.function(cpu)
-        cpu = thread.cpu
-        for held in reversed(maps):
-            if lockdep.on:
-                lockdep.release(cpu, held)
-        check_work(cpu, work.func)
-        work.runs += 1
-        self.executed += 1
-        if system.events.on:
-            system.emit(cpu, "workqueue_execute_end", f"work struct {work.name}: function {work.name}")
-        worker.current = worker.entry = None
-        thread.in_work = ""
-        worker.pool.gone(entry, was_active=True)
-        flushers, worker.flushers = worker.flushers, []
-        for done in (*flushers, *entry.workqueue.done(entry.color)):
-            await complete(system, thread.cpu, done)
-        await thread.cond_resched()
+            self._system.conductor.post(self._waker, message)
 
 
 async def _unset(_cpu: Cpu) -> None:

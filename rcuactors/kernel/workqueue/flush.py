@@ -1,4 +1,4 @@
-"""Waiting for works (kernel/workqueue.c): flush_work(), flush_delayed_work(), flush_workqueue(), drain_workqueue().
+"""Waiting for works (kernel/workqueue.c): flush_work(), flush_delayed_work(), flush_workqueue().
 
 flush_work() waits for what is queued or runs; it knows of no timer and no grace period. flush_delayed_work() queues at
 once what still waits for its timer. Each takes the lockdep map of the work, or of the workqueue, whether there is
@@ -31,8 +31,10 @@ async def flush_work(workqueues: Workqueues, thread: Thread, work: Work) -> bool
 
 @stands_for("__flush_work")
 async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *, from_cancel: bool) -> bool:
-    """__flush_work()."""
+    """__flush_work(): too early in boot it only warns, in v5.9, v5.11 and 6.1 alike."""
     system = workqueues.system
+    if not _online(workqueues, thread.cpu, "__flush_work"):
+        return False
     if work.inside is not None:
         system.debug_objects.used(thread.cpu, work)
     if not from_cancel or system.rules.cancel_tells_lockdep:
@@ -42,6 +44,15 @@ async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *,
         return False
     await wait_for_completion(system, thread, done)
     return True
+
+
+@machinery
+def _online(workqueues: Workqueues, cpu: Cpu, function: str) -> bool:
+    """WARN_ON(!wq_online): workqueue_init() has not been yet, and there are no workers to wait for."""
+    if workqueues.online:
+        return True
+    cpu.judge.warn_on(cpu, ViolationKind.BAD_CONTEXT, "!wq_online", function)
+    return False
 
 
 @stands_for("start_flush_work")
@@ -82,17 +93,26 @@ def _touch(workqueues: Workqueues, cpu: Cpu, lockdep_map: Lock, site: str) -> No
 
 
 def check_flush_dependency(workqueues: Workqueues, cpu: Cpu, target: Workqueue, function: str) -> None:
-    """check_flush_dependency(): who has to work when memory is short must not wait for who need not."""
-    worker = workqueues.current_worker(cpu)
-    mine = worker.workqueue if worker is not None else None
-    if target.flags & WqFlags.MEM_RECLAIM or worker is None or mine is None or worker.current is None:
+    """check_flush_dependency(): who has to work when memory is short must not wait for who need not.
+
+    That is whoever reclaims memory (PF_MEMALLOC), and the works of a workqueue with WQ_MEM_RECLAIM. Each is told once.
+    A flush of a workqueue that is idle does not come by here (kernel/workqueue.c, v5.9 to v6.1).
+    """
+    if target.flags & WqFlags.MEM_RECLAIM:
         return
-    if mine.flags & WqFlags.MEM_RECLAIM:
-        message = (
-            f"workqueue: WQ_MEM_RECLAIM {mine.name}:{worker.current.func} is flushing "
-            f"!WQ_MEM_RECLAIM {target.name}:{function}"
+    current, worker = cpu.current, workqueues.current_worker(cpu)
+    flushing = f"is flushing !WQ_MEM_RECLAIM {target.name}:{function}"
+    if current.memalloc:
+        message = f"workqueue: PF_MEMALLOC task {current.pid}({current.comm}) {flushing}"
+        cpu.judge.warn_once(
+            cpu, ViolationKind.FLUSH_DEPENDENCY, message, "check_flush_dependency", place="PF_MEMALLOC task is flushing"
         )
-        cpu.judge.warn_once(cpu, ViolationKind.FLUSH_DEPENDENCY, message, "check_flush_dependency")
+    mine = worker.workqueue if worker is not None else None
+    if worker is not None and worker.current is not None and mine is not None and mine.flags & WqFlags.MEM_RECLAIM:
+        message = f"workqueue: WQ_MEM_RECLAIM {mine.name}:{worker.current.func} {flushing}"
+        cpu.judge.warn_once(
+            cpu, ViolationKind.FLUSH_DEPENDENCY, message, "check_flush_dependency", place="WQ_MEM_RECLAIM is flushing"
+        )
 
 
 async def flush_delayed_work(workqueues: Workqueues, thread: Thread, dwork: DelayedWork) -> bool:
@@ -110,21 +130,18 @@ async def flush_delayed_work(workqueues: Workqueues, thread: Thread, dwork: Dela
 async def flush_workqueue(workqueues: Workqueues, thread: Thread, workqueue: Workqueue) -> None:
     """flush_workqueue(): sleep until every work that is queued now has run, and none that is queued later."""
     system = workqueues.system
+    system.judge.used(thread.cpu, workqueue, "flush_workqueue()")
+    if not _online(workqueues, thread.cpu, "__flush_workqueue"):
+        return
     _touch(workqueues, thread.cpu, workqueue.lockdep_map(system.lock_factory), "__flush_workqueue")
-    thread.cpu.judge.might_sleep(thread.cpu)
+    mutex = workqueue.mutex(system.lock_factory)
+    await system.locks.mutex_lock(thread, mutex)
     color, workqueue.color = workqueue.color, workqueue.color + 1
-    check_flush_dependency(workqueues, thread.cpu, workqueue, "0x0")
     if workqueue.flushed(color):
+        await system.locks.mutex_unlock(thread, mutex)
         return
     done = system.new_completion(f"flush of workqueue {workqueue.name}")
     workqueue.flushers.append((color, done))
+    check_flush_dependency(workqueues, thread.cpu, workqueue, "0x0")
+    await system.locks.mutex_unlock(thread, mutex)
     await wait_for_completion(system, thread, done)
-
-
-async def drain_workqueue(workqueues: Workqueues, thread: Thread, workqueue: Workqueue) -> None:
-    """drain_workqueue(): flush until it is empty; meanwhile only its own works may queue on it."""
-    workqueue.draining += 1
-    await flush_workqueue(workqueues, thread, workqueue)
-    while not workqueue.flushed(workqueue.color):
-        await flush_workqueue(workqueues, thread, workqueue)
-    workqueue.draining -= 1

@@ -1,12 +1,11 @@
-"""Pools of workers (kernel/workqueue.c, struct worker_pool): worker_thread(), process_one_work(), the manager.
+"""Pools of workers (kernel/workqueue.c, struct worker_pool): who works, who is idle, who manages.
 
 Each CPU has a pool of normal and one of high-priority workers, bound to it; unbound workqueues share a pool of each
 priority whose workers are bound to nothing. In a bound pool one worker runs at a time: nr_running counts those that
 are busy and have not said that they sleep. They say so in sched_submit_work(), which schedule_rtlock() skips: behind a
 spinlock_t of PREEMPT_RT a worker counts as running, and the pool's next work waits.
 
-The manager is an actor: it hears of queued work and of workers that sleep in the middle of an item, and wakes or
-creates a worker.
+What a worker does is in worker.py; how a pool gets another one, in manager.py.
 """
 
 from __future__ import annotations
@@ -20,8 +19,9 @@ import attrs
 from ...context.locks import Lock
 from ...engine.device import Device
 from ...marks import machinery
-from ..messages import WakeUp, WorkerSleeping, WorkQueued
+from ..messages import WakeUp, WorkerSleeping
 from ..thread import Thread, ThreadState
+from ..time.timer import Timer
 from .work import Queued, Work
 from .workqueue import Pwq, Workqueue
 
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Worker:
-    """struct worker: a kworker, a thread, and what it is doing."""
+    """struct worker: a kworker, a thread, and what it is doing; or a rescuer, in no pool but while it rescues there."""
 
     thread: Thread
-    pool: Pool
+    _pool: Pool | None
     busy: bool = False
+    """It works, and counts for the pool's concurrency; a rescuer never does (WORKER_NOT_RUNNING)."""
     sleeping: bool = False
     """wq_worker_sleeping() has heard of its sleep."""
     current: Work | None = None
@@ -46,6 +47,24 @@ class Worker:
     """Works that this worker has to run after its current one, because they are the current one again."""
     flushers: list[Completion] = attrs.field(factory=list)
     """Who waits for the end of the current work."""
+    rescue_wq: Workqueue | None = attrs.field(default=None, kw_only=True)
+    """A rescuer's."""
+
+    @property
+    def pool(self) -> Pool:
+        """Where it works. Raises RuntimeError for a rescuer that has nothing to do."""
+        if self._pool is None:
+            raise RuntimeError(f"{self.thread} is in no pool")
+        return self._pool
+
+    def join(self, pool: Pool) -> None:
+        """A rescuer comes to a pool."""
+        self._pool = pool
+
+    def leave(self, pool: Pool) -> None:
+        """worker_detach_from_pool()."""
+        pool.workers.remove(self)
+        self._pool = None
 
     @property
     def workqueue(self) -> Workqueue | None:
@@ -70,6 +89,13 @@ class Pool:
     idle: list[Worker] = attrs.field(factory=list)
     workers: list[Worker] = attrs.field(factory=list)
     pwqs: dict[Workqueue, Pwq] = attrs.field(factory=dict)
+    spare: bool = True
+    """One more idle worker than `idle` has: the second that boot has left, whose thread is made when it is wanted."""
+    numbers: int = 0
+    """Of its workers, so far."""
+    manager: Worker | None = None
+    """Who makes another worker now (POOL_MANAGER_ACTIVE)."""
+    mayday_timer: Timer | None = None
     watchdog_ns: int = 0
     """When it last started a work, or got one while it had none (watchdog_ts)."""
 
@@ -81,6 +107,22 @@ class Pool:
     def anyone_running(self) -> bool:
         """nr_running: a worker that will see to the list when it has done. Unbound workers are not counted."""
         return self.cpu is not None and any(worker.running for worker in self.workers)
+
+    def need_more_worker(self) -> bool:
+        """need_more_worker(): there is work, and nobody runs."""
+        return bool(self.worklist) and not self.anyone_running()
+
+    def may_start_working(self) -> bool:
+        """may_start_working(): somebody is idle, and could be woken."""
+        return bool(self.idle) or self.spare
+
+    def needs_help(self) -> bool:
+        """need_to_create_worker(): there is work, nobody runs, and nobody could be woken."""
+        return self.need_more_worker() and not self.may_start_working()
+
+    def keep_working(self) -> bool:
+        """keep_working(): for a worker that has done one. Not beside another that runs: this one goes to sleep."""
+        return bool(self.worklist) and (self.cpu is None or sum(worker.running for worker in self.workers) <= 1)
 
     def executing(self, work: Work) -> Worker | None:
         """find_worker_executing_work()."""
@@ -126,29 +168,28 @@ class Pool:
         return f"cpus={cpus}{node} flags=0x{flags:x} nice={nice}"
 
 
-class Manager(Device):
-    """The workqueue actor: makes sure that a pool with waiting work and no running worker gets one."""
+class Waker(Device):
+    """The workqueue actor: wakes an idle worker when another goes to sleep in the middle of a work.
 
-    def __init__(self, system: System, create_worker: Callable[[Pool], Worker], *, index: int) -> None:
+    wq_worker_sleeping() does that itself, under the pool's lock. If nobody is idle, somebody is the manager.
+    """
+
+    def __init__(self, system: System, first_idle_worker: Callable[[Pool], Worker | None], *, index: int) -> None:
         super().__init__(name="workqueue", index=index)
         self._system = system
-        self._create_worker = create_worker
+        self._first_idle_worker = first_idle_worker
 
     @machinery
     async def main(self) -> None:
         """Wait for messages, for ever."""
         while True:
             message = await self._system.conductor.receive(self)
-            if isinstance(message, WorkQueued | WorkerSleeping):
+            if isinstance(message, WorkerSleeping):
                 self._see_to(cast("Pool", message.pool))
 
     def _see_to(self, pool: Pool) -> None:
-        if not pool.worklist or pool.anyone_running():
-            return
-        system = self._system
-        if not pool.idle:
-            self.clock += system.costs.worker_create_ns
-            self._create_worker(pool)
-        thread = pool.idle[-1].thread
-        message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
-        system.conductor.post(thread.cpu, message)
+        worker = self._first_idle_worker(pool) if pool.need_more_worker() else None
+        if worker is not None:
+            thread = worker.thread
+            message = WakeUp(sender=self.name, time_ns=self.clock, thread=thread, sleep=thread.sleeps)
+            self._system.conductor.post(thread.cpu, message)

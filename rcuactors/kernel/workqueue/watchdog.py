@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...context.violation import ViolationKind
 from ...marks import MACHINERY
+from .show import show_pool, show_workqueue
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
@@ -36,32 +37,22 @@ class WorkqueueWatchdog:
         for pool in self._workqueues.pools():
             late = cpu.clock - pool.watchdog_ns
             if pool.worklist and late > self._thresh_ns:
-                lines = self.text(pool, late // _SECOND_NS)
+                lines = self.text(pool, cpu.clock)
                 cpu.judge.report(cpu, ViolationKind.WORKQUEUE_LOCKUP, lines[0], "\n".join(lines))
 
-    def text(self, pool: Pool, seconds: int) -> list[str]:
-        """The report, and show_workqueue_state() of the works that concern it."""
-        info = pool.info(self._workqueues.system.config.nr_cpus)
-        busy = [worker for worker in pool.workers if worker.current is not None]
-        queues = dict.fromkeys([*(worker.workqueue for worker in busy), *(entry.workqueue for entry in pool.worklist)])
+    def text(self, pool: Pool, now: int) -> list[str]:
+        """The report, and show_all_workqueues(), which was show_workqueue_state()."""
+        workqueues = self._workqueues
+        info = pool.info(workqueues.system.config.nr_cpus)
+        seconds = (now - pool.watchdog_ns) // _SECOND_NS
         lines = [
             f"BUG: workqueue lockup - pool {info} stuck for {seconds}s!",
             "Showing busy workqueues and worker pools:",
         ]
-        for queue in queues:
-            if queue is None:
-                continue
-            running = [w for w in busy if w.workqueue is queue]
-            pending = [entry.work.name for entry in pool.worklist if entry.workqueue is queue]
-            active = f"active={pool.pwq(queue).active}/{queue.max_active}"
-            lines += [f"workqueue {queue.name}: flags=0x{queue.flags:x}", f"  pwq {pool.number}: {info} {active}"]
-            if running:
-                lines.append(
-                    f"    in-flight: {', '.join(f'{w.thread.pid}:{w.current.name}' for w in running if w.current)}"
-                )
-            if pending:
-                lines.append(f"    pending: {', '.join(pending)}")
-        idle = " ".join(str(worker.thread.pid) for worker in pool.idle)
-        workers = f"hung={seconds}s workers={len(pool.workers)}"
-        lines.append(f"pool {pool.number}: {info} {workers}{' idle: ' + idle if idle else ''}")
+        pools = workqueues.pools()
+        for workqueue in dict.fromkeys(workqueue for each in pools for workqueue in each.pwqs):
+            lines += show_workqueue(workqueues, workqueue)
+        for each in pools:
+            hung = (now - each.watchdog_ns) // _SECOND_NS if each.worklist else 0
+            lines += show_pool(workqueues, each, hung)
         return lines

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ...context.locks import Lock, LockFactory, LockKind
+from ...context.memory import LIVE
 
 if TYPE_CHECKING:
     from ..completion import Completion
+    from .pool import Pool, Worker
     from .work import Queued
 
 DEFAULT_ACTIVE: Final = 256
@@ -59,6 +61,15 @@ class Workqueue:
     in_flight: Counter[int] = attrs.field(factory=Counter)
     """Works that were queued and have not run to their end, by colour."""
     flushers: list[tuple[int, Completion]] = attrs.field(factory=list)
+    rescuer: Worker | None = None
+    """WQ_MEM_RECLAIM: the thread that runs its works when no worker can be made; None until it is first called."""
+    maydays: deque[Pool] = attrs.field(factory=deque)
+    """Pools that have called for it."""
+    stopping: Completion | None = None
+    """destroy_workqueue() waits for the rescuer to end (kthread_stop()); or has waited."""
+    state: int = LIVE
+    destroyed_by: str = ""
+    _mutex: Lock | None = None
     _map: Lock | None = None
 
     @property
@@ -76,6 +87,26 @@ class Workqueue:
         if self._map is None:
             self._map = factory.make(f"(wq_completion){self.name}", LockKind.MAP, key=self)
         return self._map
+
+    def mutex(self, factory: LockFactory) -> Lock:
+        """wq->mutex: one class for all of them (mutex_init() in alloc_workqueue())."""
+        if self._mutex is None:
+            self._mutex = factory.make("&wq->mutex", LockKind.MUTEX)
+        return self._mutex
+
+    # -- as memory (context.memory.Memory) --
+
+    size = 512
+
+    def add(self, member: object) -> None:
+        """Nothing that is known of lies in it."""
+
+    def history(self) -> list[str]:
+        """Who has destroyed it."""
+        return [f"destroyed by {self.destroyed_by}"]
+
+    def __str__(self) -> str:
+        return f"the workqueue {self.name}"
 
     def flushed(self, color: int) -> bool:
         """No work of that colour or of an older one is in flight."""

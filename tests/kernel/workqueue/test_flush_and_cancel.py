@@ -252,3 +252,23 @@ def test_nobody_who_takes_works_back_waits_for_ever(settings: dict[str, str]) ->
     for seed in (*range(25), 26, 37, 39, 137, 243, 284, 292, 324, 340):
         options = RunOptions(kernel="v6.1-stable", strategy="random", seed=seed)
         assert run(scenario()(script), options, **settings).outcome() == "clean", seed  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.1-stable"])
+def test_before_workqueue_init_a_flush_only_warns_and_a_cancel_does_not_flush(kernel: str) -> None:
+    """WARN_ON(!wq_online) in __flush_work() and flush_workqueue(); __cancel_work_timer() looks first."""
+
+    async def script(k: Kernel) -> None:
+        async def w_none() -> None:
+            pass
+
+        work = k.work(w_none)
+        assert not await k.cancel_work_sync(work)
+        assert not await k.flush_work(work)
+        await k.flush_workqueue(k.system_wq)
+
+    found = run(scenario(early_boot=True)(script), RunOptions(kernel=kernel))
+    assert [violation.title for violation in found.violations] == [
+        "WARNING: WARN_ON(!wq_online) at __flush_work",
+        "WARNING: WARN_ON(!wq_online) at __flush_workqueue",
+    ]

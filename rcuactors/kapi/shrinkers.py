@@ -1,0 +1,42 @@
+"""Shrinkers (include/linux/shrinker.h): what reclaim may ask for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from ..errors import BadInput
+from ..kernel.thread import Thread
+from ..mm.reclaim import Shrinker
+from .base import KernelBase
+
+
+class Shrinkers(KernelBase):
+    """Code of a scenario's own in the reclaim path."""
+
+    def register_shrinker(
+        self,
+        name: str,
+        count_objects: Callable[[], Awaitable[int]],
+        scan_objects: Callable[[int], Awaitable[int | None]],
+    ) -> Shrinker:
+        """register_shrinker(): from now on reclaim asks how much there is, and to let go of so many.
+
+        `count_objects()` says how many objects could go, 0 for none; `scan_objects(nr_to_scan)` how many did, or None,
+        which is SHRINK_STOP. Both run in whoever reclaims (PF_MEMALLOC, with fs_reclaim held), and may sleep there.
+        """
+
+        async def count(_thread: Thread) -> int:
+            return await count_objects()
+
+        async def scan(_thread: Thread, nr_to_scan: int) -> int | None:
+            return await scan_objects(nr_to_scan)
+
+        shrinker = Shrinker(name, count, scan)
+        self._machine.pages.reclaim.register_shrinker(shrinker)
+        return shrinker
+
+    def unregister_shrinker(self, shrinker: Shrinker) -> None:
+        """unregister_shrinker(). Raises BadInput for one that is not registered."""
+        if shrinker not in self._machine.pages.reclaim.shrinkers:
+            raise BadInput(f"unregister_shrinker({shrinker.name}): it is not registered")
+        self._machine.pages.reclaim.unregister_shrinker(shrinker)
