@@ -1,0 +1,117 @@
+"""One run of a campaign, and what each of its reports is: a known bug, a scenario's own doing, or news."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import attrs
+
+from ..builds import USUAL_BUILDS
+from ..context.violation import KernelBug, Violation, ViolationKind
+from ..eras import KnownBug, find_era
+from ..errors import StepBoundExceeded
+from ..runs import Result, Run
+from ..scenario import KERNELS, Scenario
+from .plan import Part, Plan, draw, loaded
+
+_SHORT_OF_MEMORY: Final = (ViolationKind.OUT_OF_MEMORY, ViolationKind.PAGE_ALLOCATION_FAILURE)
+_ASKS_FOR_MEMORY: Final = ("kmalloc", "vmalloc", "get_free_page")
+"""What a scenario asks memory of. Where there is none it is told so, which is nobody's bug."""
+
+ERROR: Final = "error"
+"""The kind of a piece of news that is no report: the run ended with an exception."""
+
+
+@attrs.frozen
+class News:
+    """Something nobody has written down: a report's kind, title, and the innermost function, or an exception."""
+
+    kind: str
+    function: str
+    title: str
+
+
+@attrs.frozen(kw_only=True)
+class Judged:
+    """One run, judged.
+
+    `known` counts the reports that are a known bug, `own` by kind those that are the scenario's doing: what it shows on
+    every kernel, and that there was no memory when it asked for some. `unseen` are reports beyond those that a run keeps. `bounded`: the bound of steps ended it.
+    """
+
+    part: Part
+    known: dict[KnownBug, int]
+    own: dict[str, int]
+    news: tuple[News, ...]
+    unseen: int
+    bounded: bool
+
+    @property
+    def in_order(self) -> bool:
+        """Whether nothing of it needs to be looked at.
+
+        A run that was broken by a known bug may do anything from there on, go on for ever as well. Where nothing was
+        reported before, a run that does not end is a matter of its own.
+        """
+        return not self.news and not self.unseen and (not self.bounded or bool(self.known))
+
+
+def try_part(plan: Plan, number: int) -> Judged:
+    """Draw the run of that number, run it, and judge it."""
+    part = draw(plan, number)
+    chosen = loaded(part.scenario)
+    run = Run(chosen, part.options)
+    raised: Exception | None = None
+    try:
+        run.run()
+    except Exception as error:
+        raised = error
+    return judge(part, chosen, run.result(), raised)
+
+
+def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None = None) -> Judged:
+    """What each report of a run is."""
+    bugs, own_kinds = find_era(result.kernel).known_bugs, shown_everywhere(chosen, part.build)
+    known: Counter[KnownBug] = Counter()
+    own: Counter[str] = Counter()
+    news: list[News] = []
+    for violation in result.violations:
+        bug = next((bug for bug in bugs if bug.explains(violation, result.design)), None)
+        if bug is not None:
+            known[bug] += 1
+        elif violation.kind.value in own_kinds or _asked_for_memory(violation):
+            own[violation.kind.value] += 1
+        else:
+            news.append(_news_of(violation))
+    bounded = isinstance(raised, StepBoundExceeded)
+    # An oops is among the reports already.
+    if raised is not None and not bounded and not isinstance(raised, KernelBug):
+        news.append(News(ERROR, type(raised).__name__, str(raised)))
+    unseen = result.violation_count - len(result.violations)
+    return Judged(part=part, known=dict(known), own=dict(own), news=tuple(news), unseen=unseen, bounded=bounded)
+
+
+def _asked_for_memory(violation: Violation) -> bool:
+    """Whether it says that memory is short, to a scenario that has asked for memory itself."""
+    if violation.kind not in _SHORT_OF_MEMORY:
+        return False
+    scenario = f"({violation.line})"
+    callers_line = next((at for at, name in enumerate(violation.trace) if name.endswith(scenario)), 0)
+    return callers_line > 0 and violation.trace[callers_line - 1] in _ASKS_FOR_MEMORY
+
+
+def _news_of(violation: Violation) -> News:
+    return News(violation.kind.value, violation.trace[0] if violation.trace else "", violation.title)
+
+
+def shown_everywhere(chosen: Scenario, build: str) -> frozenset[str]:
+    """The kinds that a scenario promises to show in that build on every kernel: what it shows is its own doing.
+
+    What it shows on some only is a bug of those. A build for which nothing is promised is as `prove`, whose checks it
+    has and more.
+    """
+    promised = build if build in USUAL_BUILDS else "prove"
+    rows = [chosen.expect.get(label, {}).get(promised, "clean") for label in KERNELS]
+    kinds = [frozenset(row.split(", ")) - {"clean"} for row in rows]
+    return frozenset.intersection(*kinds)
