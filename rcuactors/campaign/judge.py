@@ -25,11 +25,14 @@ ERROR: Final = "error"
 
 @attrs.frozen
 class News:
-    """Something nobody has written down: a report's kind, title, and the innermost function, or an exception."""
+    """Something nobody has written down: a report's kind, title, and the innermost function, or an exception.
+
+    The title, which may have addresses and numbers in it, makes no other thing of it.
+    """
 
     kind: str
     function: str
-    title: str
+    title: str = attrs.field(eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +40,8 @@ class Judged:
     """One run, judged.
 
     `known` counts the reports that are a known bug, `own` by kind those that are the scenario's doing: what it shows on
-    every kernel, and that there was no memory when it asked for some. `unseen` are reports beyond those that a run keeps. `bounded`: the bound of steps ended it.
+    every kernel, and that there was no memory when it asked for some. `unseen` are reports beyond those that a run
+    keeps. `bounded`: the bound of steps ended it.
     """
 
     part: Part

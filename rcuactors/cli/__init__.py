@@ -1,4 +1,4 @@
-"""The command line: `rcuactors list`, `run`, `compare`, `replay`, `lockdep`, `campaign`, `new`; scenario files as programs.
+"""The command line: `rcuactors list`, `run`, `compare` and so on; and scenario files as programs.
 
 The commands are known here by their short help, and imported when they are called.
 """
