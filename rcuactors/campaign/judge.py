@@ -42,23 +42,28 @@ class Judged:
     `known` counts the reports that are a known bug, `own` by kind those that are the scenario's doing: what it shows on
     every kernel, and that there was no memory when it asked for some. `unseen` are reports beyond those that a run
     keeps. `bounded`: the bound of steps ended it.
+
+    A known bug that has `spoilt` the machine may have anything for its end: a deadlock, objects that nobody frees, no
+    end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more.
     """
 
     part: Part
     known: dict[KnownBug, int]
     own: dict[str, int]
+    behind: dict[str, int]
+    spoilt: bool
     news: tuple[News, ...]
     unseen: int
     bounded: bool
+    steps: int
 
     @property
     def in_order(self) -> bool:
         """Whether nothing of it needs to be looked at.
 
-        A run that was broken by a known bug may do anything from there on, go on for ever as well. Where nothing was
-        reported before, a run that does not end is a matter of its own.
+        A run that does not end is a matter of its own, unless a known bug had spoilt it.
         """
-        return not self.news and not self.unseen and (not self.bounded or bool(self.known))
+        return not self.news and not self.unseen and (not self.bounded or self.spoilt)
 
 
 def try_part(plan: Plan, number: int) -> Judged:
@@ -79,13 +84,18 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
     bugs, own_kinds = find_era(result.kernel).known_bugs, shown_everywhere(chosen, part.build)
     known: Counter[KnownBug] = Counter()
     own: Counter[str] = Counter()
+    behind: Counter[str] = Counter()
+    spoilt = False
     news: list[News] = []
     for violation in result.violations:
         bug = next((bug for bug in bugs if bug.explains(violation, result.design)), None)
         if bug is not None:
             known[bug] += 1
+            spoilt |= bug.spoils
         elif violation.kind.value in own_kinds or _asked_for_memory(violation):
             own[violation.kind.value] += 1
+        elif spoilt and not violation.trace:
+            behind[violation.kind.value] += 1
         else:
             news.append(_news_of(violation))
     bounded = isinstance(raised, StepBoundExceeded)
@@ -93,7 +103,17 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
     if raised is not None and not bounded and not isinstance(raised, KernelBug):
         news.append(News(ERROR, type(raised).__name__, str(raised)))
     unseen = result.violation_count - len(result.violations)
-    return Judged(part=part, known=dict(known), own=dict(own), news=tuple(news), unseen=unseen, bounded=bounded)
+    return Judged(
+        part=part,
+        known=dict(known),
+        own=dict(own),
+        behind=dict(behind),
+        spoilt=spoilt,
+        news=tuple(news),
+        unseen=unseen,
+        bounded=bounded,
+        steps=result.steps,
+    )
 
 
 def _asked_for_memory(violation: Violation) -> bool:

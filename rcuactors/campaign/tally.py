@@ -39,7 +39,8 @@ class Tally:
     """What came of a campaign's runs, from number `first` on, taken in their order.
 
     `known` is by version and bug, `own` by scenario and kind, `news` by version, design and what it is; `bounded` are
-    the runs that the bound of steps ended, with whether a known bug was reported before.
+    the runs that the bound of steps ended, with whether a known bug had spoilt them; `behind` is what else came of such
+    bugs, by version and kind. `longest` is in steps, of those that came to their end.
     """
 
     plan: Plan
@@ -47,11 +48,14 @@ class Tally:
     runs: int = 0
     failing: int = 0
     unseen: int = 0
+    steps: int = 0
+    longest: int = 0
     by_kernel: Counter[str] = attrs.field(factory=Counter)
     by_build: Counter[str] = attrs.field(factory=Counter)
     by_scenario: Counter[str] = attrs.field(factory=Counter)
     known: dict[tuple[str, KnownBug], Met] = attrs.field(factory=dict)
     own: dict[tuple[str, str], Met] = attrs.field(factory=dict)
+    behind: dict[tuple[str, str], Met] = attrs.field(factory=dict)
     news: dict[tuple[str, str, News], Met] = attrs.field(factory=dict)
     bounded: list[tuple[Part, bool]] = attrs.field(factory=list)
 
@@ -62,6 +66,8 @@ class Tally:
         self.runs += 1
         self.failing += not judged.in_order
         self.unseen += judged.unseen
+        self.steps += judged.steps
+        self.longest = max(self.longest, 0 if judged.bounded else judged.steps)
         self.by_kernel[kernel] += 1
         self.by_build[part.build] += 1
         self.by_scenario[part.scenario] += 1
@@ -69,11 +75,13 @@ class Tally:
             self.known.setdefault((kernel, bug), Met(part)).add(reports)
         for kind, reports in judged.own.items():
             self.own.setdefault((part.scenario, kind), Met(part)).add(reports)
+        for kind, reports in judged.behind.items():
+            self.behind.setdefault((kernel, kind), Met(part)).add(reports)
         design = str(part.options.design or find_era(kernel).design)
         for item, reports in Counter(judged.news).items():
             self.news.setdefault((kernel, design, item), Met(part)).add(reports)
         if judged.bounded:
-            self.bounded.append((part, bool(judged.known)))
+            self.bounded.append((part, judged.spoilt))
 
     @property
     def in_order(self) -> bool:
@@ -86,6 +94,8 @@ class Tally:
             "seed": self.plan.seed,
             "first": self.first,
             "runs": self.runs,
+            "steps": self.steps,
+            "longest": self.longest,
             "by_kernel": dict(self.by_kernel),
             "by_build": dict(self.by_build),
             "by_scenario": dict(self.by_scenario),
@@ -94,9 +104,11 @@ class Tally:
                 for (kernel, bug), met in self.known.items()
             ],
             "own": [{"scenario": name, "kind": kind, **met.as_json()} for (name, kind), met in self.own.items()],
+            "behind": [
+                {"kernel": kernel, "kind": kind, **met.as_json()} for (kernel, kind), met in self.behind.items()
+            ],
             "bounded": [
-                {"number": part.number, "command": part.command, "known_bug_before": before}
-                for part, before in self.bounded
+                {"number": part.number, "command": part.command, "spoilt": spoilt} for part, spoilt in self.bounded
             ],
             "unseen": self.unseen,
             "news": [
@@ -119,6 +131,7 @@ def tally_lines(tally: Tally) -> list[str]:
     numbers = f"number {tally.first:,} to {last:,}" if tally.runs else "none"
     lines = [
         f"campaign with seed {plan.seed}: {plural(tally.runs, 'run')}, {numbers}",
+        f"  {plural(tally.steps, 'step')}, the longest run {tally.longest:,}",
         _shares("versions", tally.by_kernel),
         _shares("builds", tally.by_build),
         _shares("scenarios", tally.by_scenario),
@@ -126,11 +139,9 @@ def tally_lines(tally: Tally) -> list[str]:
         "known bugs:",
         *_known_lines(tally),
     ]
+    lines += [f"  {kernel} behind these {kind}: {_how_often(met)}" for (kernel, kind), met in _in_order(tally.behind)]
     lines += ["", "the scenarios' own doing:"] if tally.own else []
-    lines += [
-        f"  {scenario}: {kind}, {_how_often(met)}"
-        for (scenario, kind), met in sorted(tally.own.items(), key=lambda item: item[0])
-    ]
+    lines += [f"  {scenario} {kind}: {_how_often(met)}" for (scenario, kind), met in _in_order(tally.own)]
     return [*lines, *_bounded_lines(tally), *_unseen_lines(tally), "", *_news_lines(tally)]
 
 
@@ -140,6 +151,10 @@ def _shares(what: str, counter: Counter[str]) -> str:
 
 def _how_often(met: Met) -> str:
     return f"{plural(met.runs, 'run')}, {plural(met.reports, 'report')}"
+
+
+def _in_order(met: dict[tuple[str, str], Met]) -> list[tuple[tuple[str, str], Met]]:
+    return sorted(met.items(), key=lambda item: item[0])
 
 
 def _known_lines(tally: Tally) -> list[str]:
@@ -160,8 +175,8 @@ def _bounded_lines(tally: Tally) -> list[str]:
         return ["", f"ended by the bound of {tally.plan.max_steps:,} steps: none"]
     lines = ["", f"ended by the bound of {tally.plan.max_steps:,} steps: {plural(len(tally.bounded), 'run')}"]
     # Those that count first.
-    for part, before in sorted(tally.bounded, key=lambda item: item[1])[:_SHOWN]:
-        lines.append(f"  number {part.number}, {'behind a known bug' if before else 'with nothing reported before'}")
+    for part, spoilt in sorted(tally.bounded, key=lambda item: (item[1], item[0].number))[:_SHOWN]:
+        lines.append(f"  number {part.number}, {'behind a known bug' if spoilt else 'for no known reason'}")
         lines.append(f"    {part.command}")
     return [*lines, *_left_out(len(tally.bounded))]
 

@@ -17,6 +17,8 @@ class KnownBug:
 
     `commit` is the one that mends it. `function` is the kernel function in whose call the report is made, or, where
     freed memory is used, the free was: it stands in that call trace. `designs` are those that have it, none for all.
+    When it `spoils` the machine, as who sleeps with a raw lock does, a deadlock may come of it, or objects that nobody
+    frees.
     """
 
     commit: str
@@ -24,6 +26,7 @@ class KnownBug:
     function: str
     what: str
     designs: tuple[str, ...] = ()
+    spoils: bool = False
 
     def explains(self, violation: Violation, design: str) -> bool:
         """Whether that report, on a kernel with that design, is this bug."""

@@ -36,6 +36,15 @@ NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD: Final = KnownBug(
     "objects join a batch whose grace period has begun before they were retired (v6.3 mends it, and stable 6.1)",
 )
 
+_SLEEPING_UNDER_KRC_LOCK: Final = (
+    (ViolationKind.SLEEPING_FUNCTION, "kvfree_call_rcu_add_ptr_to_bulk"),
+    (ViolationKind.SCHEDULING_WHILE_ATOMIC, "kvfree_call_rcu_add_ptr_to_bulk"),
+    # In an interrupt; and what lockdep goes on to say of a handler that has slept, in a kernel that lets it go on.
+    (ViolationKind.INCONSISTENT_LOCK_STATE, "kvfree_call_rcu_add_ptr_to_bulk"),
+    (ViolationKind.UNSAFE_LOCK_ORDER, "kvfree_call_rcu_add_ptr_to_bulk"),
+    (ViolationKind.BAD_CONTEXT, "kvfree_call_rcu"),
+)
+
 V5_9: Final = Era(
     name="v5.9",
     release="5.9.0",
@@ -72,15 +81,12 @@ V5_9: Final = Era(
             KnownBug(
                 "4d2919411867",
                 kind,
-                "kvfree_call_rcu_add_ptr_to_bulk",
+                function,
                 "the same on PREEMPT_RT, where the allocator's locks sleep; before this commit of v5.9",
                 designs=("direct",),
+                spoils=kind is ViolationKind.SCHEDULING_WHILE_ATOMIC,
             )
-            for kind in (
-                ViolationKind.SLEEPING_FUNCTION,
-                ViolationKind.SCHEDULING_WHILE_ATOMIC,
-                ViolationKind.INCONSISTENT_LOCK_STATE,
-            )
+            for kind, function in _SLEEPING_UNDER_KRC_LOCK
         ),
         NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD,
     ),
