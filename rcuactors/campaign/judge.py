@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -18,6 +20,8 @@ from .plan import Part, Plan, draw, loaded
 _SHORT_OF_MEMORY: Final = (ViolationKind.OUT_OF_MEMORY, ViolationKind.PAGE_ALLOCATION_FAILURE)
 _ASKS_FOR_MEMORY: Final = ("kmalloc", "vmalloc", "get_free_page")
 """What a scenario asks memory of. Where there is none it is told so, which is nobody's bug."""
+
+_ADDRESS: Final = re.compile(r"\bffff[0-9a-f]{12}\b")
 
 ERROR: Final = "error"
 """The kind of a piece of news that is no report: the run ended with an exception."""
@@ -87,11 +91,13 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
     behind: Counter[str] = Counter()
     spoilt = False
     news: list[News] = []
+    freed: dict[str, KnownBug] = {}
     for violation in result.violations:
-        bug = next((bug for bug in bugs if bug.explains(violation, result.design)), None)
+        bug = next((bug for bug in bugs if bug.explains(violation, result.design)), None) or _freed_so(violation, freed)
         if bug is not None:
             known[bug] += 1
             spoilt |= bug.spoils
+            freed.update(dict.fromkeys(_ADDRESS.findall(violation.title), bug))
         elif violation.kind.value in own_kinds or _asked_for_memory(violation):
             own[violation.kind.value] += 1
         elif spoilt and not violation.trace:
@@ -114,6 +120,13 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
         bounded=bounded,
         steps=result.steps,
     )
+
+
+def _freed_so(violation: Violation, freed: Mapping[str, KnownBug]) -> KnownBug | None:
+    """The known bug by which the memory at that address was freed, if that is what is used."""
+    if violation.kind is not ViolationKind.USE_AFTER_FREE:
+        return None
+    return next((freed[address] for address in _ADDRESS.findall(violation.title) if address in freed), None)
 
 
 def _asked_for_memory(violation: Violation) -> bool:
