@@ -149,8 +149,8 @@ def test_parts_and_processes_come_to_the_same() -> None:
 def test_a_known_bug_is_one_of_the_model(kernel: str, bug: KnownBug, package: Path) -> None:
     assert re.fullmatch("[0-9a-f]{12}", bug.commit)
     assert bug.what
-    source = "\n".join(path.read_text(encoding="utf-8") for path in (package / "kvfree").rglob("*.py"))
-    assert f"def {bug.function}(" in source or f'"{bug.function}"' in source
+    source = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    assert f"def {bug.function}(" in source
     assert kernel in ERAS
 
 
