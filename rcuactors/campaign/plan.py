@@ -26,8 +26,8 @@ from ..userfiles import find_scenarios, load_scenario
 
 Drawn = TypeVar("Drawn")
 
-STEPS: Final = 1_000_000
-"""Bound of a run: more than twice what the longest that comes to its end takes (docs/campaign.md)."""
+STEPS: Final = 2_000_000
+"""Bound of a run: about three times what the longest that comes to its end takes (docs/campaign.md)."""
 
 _MOST_OF_ANYTHING: Final = 1500
 """The largest number drawn for a scenario's parameter, unless its default is in microseconds."""
