@@ -2,8 +2,7 @@
 
 Redefining 0 as "take no lock" (design gfp-zero, D6) was tried on 5.9.0-rc7-next-20200930, and the first boot ended
 with "BUG: kernel NULL pointer dereference, address: 0000000000000010" in __find_event_file(), called by swapper/0.
-Which caller had got NULL is not recorded; here it is a page-sized buffer from kmalloc(), of the code that sets up
-trace events. So early the CPU's page list is empty, so that the page would have to come from the zone.
+Who had got NULL is not recorded; here it is a page-sized buffer. So early the CPU's page list has none: the zone has.
 
 * Every kernel with its own design is clean: 0 has only ever meant "do not wake kswapd".
 * With --design gfp-zero the buffer is NULL and its first use oopses, on every kernel and with any configuration.
@@ -15,6 +14,7 @@ from rcuactors import GFP_KERNEL, Gfp, Kernel, scenario, script
 
 @scenario(
     early_boot=True,
+    settings={"fail_page_alloc": "0"},
     expect={
         "v5.9": {"plain": "clean", "prove": "clean", "rt": "clean"},
         "v5.9 direct": {"plain": "clean", "prove": "clean", "rt": "clean"},

@@ -1,4 +1,4 @@
-"""The command line: `rcuactors list`, `run`, `compare`, `replay`, `lockdep`, `new`; and scenario files as programs.
+"""The command line: `rcuactors list`, `run`, `compare` and so on; and scenario files as programs.
 
 The commands are known here by their short help, and imported when they are called.
 """
@@ -44,6 +44,11 @@ COMMANDS: Final = MappingProxyType(
             "lockdep_command",
             "Ask the lock validator: the kernel's own selftest of it, and what it says of each operation in each "
             "context.",
+        ),
+        "campaign": Later(
+            ".campaign_command",
+            "campaign_command",
+            "Make many random runs, over all scenarios, versions and builds: exit code 1 if a report is no known bug.",
         ),
         "new": Later(".new_command", "new_command", "Write a file to begin with: a design of your own."),
     }

@@ -18,11 +18,12 @@ from typing import Final
 
 from ..spelling import no_such
 from .era import Era
+from .known import KnownBug
 from .v5_9 import V5_9
 from .v5_11 import V5_11
 from .v6_1_stable import V6_1_STABLE
 
-__all__ = ["DEFAULT_ERA", "ERAS", "V5_9", "V5_11", "V6_1_STABLE", "Era", "find_era"]
+__all__ = ["DEFAULT_ERA", "ERAS", "V5_9", "V5_11", "V6_1_STABLE", "Era", "KnownBug", "find_era"]
 
 ERAS: Final = {era.name: era for era in (V5_9, V5_11, V6_1_STABLE)}
 DEFAULT_ERA: Final = V5_11.name

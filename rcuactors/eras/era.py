@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ..kvfree.rules import EraRules
+from .known import KnownBug
 
 
 @attrs.frozen(kw_only=True)
@@ -12,6 +13,7 @@ class Era:
     """One version.
 
     `release` is what `uname -r` and splats say; `design` is how it gets pages unless the user chooses otherwise.
+    `known_bugs` are what it is known to do wrong: a report that is none of them is news.
     """
 
     name: str
@@ -19,3 +21,4 @@ class Era:
     about: str
     design: str
     rules: EraRules
+    known_bugs: tuple[KnownBug, ...] = ()

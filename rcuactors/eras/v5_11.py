@@ -9,9 +9,11 @@ from typing import Final
 
 import attrs
 
+from ..context.violation import ViolationKind
 from ..kvfree.parts.recycling import to_own_cpu
 from .era import Era
-from .v5_9 import V5_9
+from .known import KnownBug
+from .v5_9 import NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD, V5_9
 
 V5_11: Final = Era(
     name="v5.11",
@@ -29,5 +31,14 @@ V5_11: Final = Era(
             boot_prefill=False,
             recycling=to_own_cpu,
         ),
+    ),
+    known_bugs=(
+        KnownBug(
+            "ee6ddf58475c",
+            ViolationKind.OUT_OF_MEMORY,
+            "fill_page_cache_func",
+            "the refill's worker invokes the OOM killer: GFP_KERNEL without __GFP_NORETRY",
+        ),
+        NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD,
     ),
 )

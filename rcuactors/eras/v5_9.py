@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..context.lockdep.rules import LockdepRules
+from ..context.violation import ViolationKind
 from ..kernel.rules import KernelRules
 from ..kvfree.parts.arming import TodoFlag
 from ..kvfree.parts.batching import by_channel
@@ -26,6 +27,23 @@ from ..mm.slab.slub_irqoff import IrqOffSlub
 from ..mm.vmalloc import allocated_of
 from ..rcu.rules import RcuRules
 from .era import Era
+from .known import KnownBug
+
+NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD: Final = KnownBug(
+    "5da7cb193db3",
+    ViolationKind.USE_AFTER_FREE,
+    "kfree_rcu_work",
+    "objects join a batch whose grace period has begun before they were retired (v6.3 mends it, and stable 6.1)",
+)
+
+_SLEEPING_UNDER_KRC_LOCK: Final = (
+    (ViolationKind.SLEEPING_FUNCTION, "kvfree_call_rcu_add_ptr_to_bulk"),
+    (ViolationKind.SCHEDULING_WHILE_ATOMIC, "kvfree_call_rcu_add_ptr_to_bulk"),
+    # In an interrupt; and what lockdep goes on to say of a handler that has slept, in a kernel that lets it go on.
+    (ViolationKind.INCONSISTENT_LOCK_STATE, "kvfree_call_rcu_add_ptr_to_bulk"),
+    (ViolationKind.UNSAFE_LOCK_ORDER, "kvfree_call_rcu_add_ptr_to_bulk"),
+    (ViolationKind.BAD_CONTEXT, "kvfree_call_rcu"),
+)
 
 V5_9: Final = Era(
     name="v5.9",
@@ -51,5 +69,25 @@ V5_9: Final = Era(
             workqueue=system_wq,
             shrinker=queue_shrinker,
         ),
+    ),
+    known_bugs=(
+        KnownBug(
+            "56292e8609e3",
+            ViolationKind.INVALID_WAIT_CONTEXT,
+            "kvfree_call_rcu_add_ptr_to_bulk",
+            "a page is asked for under krcp->lock, a raw_spinlock_t: the allocator's locks are none",
+        ),
+        *(
+            KnownBug(
+                "4d2919411867",
+                kind,
+                function,
+                "the same on PREEMPT_RT, where the allocator's locks sleep; before this commit of v5.9",
+                designs=("direct",),
+                spoils=kind is ViolationKind.SCHEDULING_WHILE_ATOMIC,
+            )
+            for kind, function in _SLEEPING_UNDER_KRC_LOCK
+        ),
+        NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD,
     ),
 )

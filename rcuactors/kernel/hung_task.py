@@ -74,23 +74,25 @@ class HungTasks:
     def __init__(self, system: System) -> None:
         self._system = system
         self._seen: dict[int, tuple[int, int]] = {}
+        """pid -> (which of its sleeps it is, in which second it was first seen in it)."""
         self.warnings = _WARNINGS
 
     def look(self, cpu: Cpu) -> None:
-        """check_hung_uninterruptible_tasks()."""
+        """check_hung_uninterruptible_tasks(): at the time when it was due, also where the tick was late."""
         seen: dict[int, tuple[int, int]] = {}
         timeout = self._system.config.hung_task_timeout_secs
+        now = cpu.clock // (timeout * _SECOND_NS) * timeout
         for thread in self._system.threads:
             if not is_uninterruptible(thread):
                 continue
             sleep, since = self._seen.get(thread.pid, (-1, 0))
             if sleep != thread.sleeps:
-                seen[thread.pid] = thread.sleeps, cpu.clock
+                seen[thread.pid] = thread.sleeps, now
                 continue
             seen[thread.pid] = sleep, since
-            if cpu.clock - since >= timeout * _SECOND_NS - self._system.config.jiffy_ns and self.warnings:
+            if now > since and self.warnings:
                 self.warnings -= 1
-                self._tell(cpu, thread, -(-(cpu.clock - since) // _SECOND_NS) // timeout * timeout)
+                self._tell(cpu, thread, now - since)
         self._seen = seen
 
     def stuck_for_ever(self) -> list[Thread]:

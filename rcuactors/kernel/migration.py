@@ -6,7 +6,8 @@ another CPU's load balancer may have pulled it. Runs that obey time never ask, n
 without `migrate`: then a thread stays unless set_cpus_allowed_ptr() moves it.
 
 A thread that is bound, has migration off, or is in an atomic context stays. The last is so also for one that sleeps
-there: that was reported, and the frames of its handler belong to the CPU. The balancer's own locks are not modelled.
+there, and when schedule() has wiped out its preempt_count, until it has let go of what it had counted: that was
+reported, and its frames belong to the CPU. The balancer's own locks are not modelled.
 The idle thread never moves. A CPU that a thread comes to is at least as late as the one that it has left.
 """
 
@@ -42,7 +43,7 @@ def is_allowed(thread: Thread, cpu: Processor) -> bool:
 def is_movable(thread: Thread) -> bool:
     """Nothing keeps it on its CPU."""
     ctx = thread.ctx
-    pinned = ctx.migrate_disabled or thread.waits_pinned or ctx.softirq_disable_cnt
+    pinned = ctx.migrate_disabled or thread.waits_pinned or ctx.softirq_disable_cnt or ctx.preempt_forgotten
     return not (thread.bound or pinned or ctx.preempt_count or ctx.irqs_disabled)
 
 

@@ -12,7 +12,9 @@ which the processes that they start inherit.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .krc import CHANNELS, Batch, Krc
@@ -24,6 +26,17 @@ if TYPE_CHECKING:
     from .rules import KvfreeRules
 
 checked = os.environ.get("RCUACTORS_INVARIANTS") == "y"
+
+
+@contextlib.contextmanager
+def checking() -> Iterator[None]:
+    """Have them on meanwhile: for those who look for bugs, in this process."""
+    global checked  # noqa: PLW0603 - it is a switch of the process
+    before, checked = checked, True
+    try:
+        yield
+    finally:
+        checked = before
 
 
 class BrokenInvariant(AssertionError):

@@ -15,8 +15,10 @@ from typing import Any, get_args, get_type_hints
 import attrs
 
 from rcuactors.builds import BUILDS, USUAL_BUILDS
+from rcuactors.campaign.plan import VARIATIONS
 from rcuactors.config import describe_fields
 from rcuactors.engine.probe import Probe, ProbeSet
+from rcuactors.eras import ERAS
 from rcuactors.kernel.costs import describe
 from rcuactors.machine import MachineProbes, MachineStatistics
 from rcuactors.mm.slab.sheaf import SheafStatistics
@@ -71,6 +73,27 @@ def builds() -> str:
         settings = " ".join(f"`{name}={value}`" for name, value in build.settings.items())
         rows.append((f"`{build.name}`", build.about, settings))
     return markdown(("build", "what it is", "settings"), rows)
+
+
+def known_bugs() -> str:
+    rows = [
+        (
+            era.name,
+            ", ".join(f"`{design}`" for design in bug.designs) or "all",
+            f"`{bug.commit}`",
+            f"[`{bug.kind.value}`](reports.md)",
+            f"`{bug.function}()`",
+            bug.what,
+        )
+        for era in ERAS.values()
+        for bug in era.known_bugs
+    ]
+    return markdown(("version", "design", "commit", "kind", "in", "what"), rows)
+
+
+def variations() -> str:
+    rows = [(f"`{one.name}`", ", ".join(f"`{value}`" for value in one.values)) for one in VARIATIONS]
+    return markdown(("setting", "drawn now and then instead of the default"), rows)
 
 
 def questions() -> str:
@@ -238,6 +261,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "costs": costs,
     "configuration": configuration,
     "builds": builds,
+    "known-bugs": known_bugs,
+    "variations": variations,
     "questions": questions,
     "asked-kernels": asked_kernels,
     "scenarios": scenarios,

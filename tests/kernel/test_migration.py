@@ -167,6 +167,28 @@ def test_who_is_pinned_stays(rcu_lab: RcuLab, pinned: Any, rt: str) -> None:
         assert moved(rcu_lab, main, strategy=Mover(), seed=seed, migrate="y", PREEMPT_RT=rt, nr_cpus=2)
 
 
+def test_who_has_slept_in_an_atomic_region_stays_until_its_end(rcu_lab: RcuLab) -> None:
+    """schedule() has wiped out the count; the frames that are left all the same belong to the CPU."""
+    seen: list[int] = []
+
+    async def main(k: Kernel) -> None:
+        lock = k.raw_spinlock("lock")
+        await k.raw_spin_lock(lock)
+        for _ in range(4):
+            await k.msleep(1)
+            seen.append(k.raw_smp_processor_id())
+        await k.raw_spin_unlock(lock)
+        for _ in range(2):
+            await k.msleep(1)
+            seen.append(k.raw_smp_processor_id())
+
+    result = rcu_lab.run(main, strategy=Mover(), migrate="y", nr_cpus=2)
+    assert result.violations[0].kind is ViolationKind.SCHEDULING_WHILE_ATOMIC
+    before, behind = seen[:4], seen[4:]
+    assert len(set(before)) == 1
+    assert behind == [1 - before[0], before[0]]
+
+
 def test_migration_off_lets_a_sleeper_wake_where_it_was(rcu_lab: RcuLab) -> None:
     async def main(k: Kernel) -> None:
         k.migrate_disable()

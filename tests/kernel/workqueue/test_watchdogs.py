@@ -56,6 +56,25 @@ def test_an_uninterruptible_wait_is_told_again_and_again() -> None:
     assert "test_watchdogs.py" in first.line
 
 
+def test_a_thread_that_waits_is_told_at_the_second_look_though_ticks_are_late() -> None:
+    """An idle CPU has no tick: who wakes it comes when he comes, and khungtaskd's times are what they are."""
+
+    async def script(k: Kernel) -> None:
+        done = k.completion("done")
+
+        async def wait() -> None:
+            await k.wait_for_completion(done)
+
+        task = await k.kthread_run(wait, name="waiter")
+        for turn in range(15):
+            await k.msleep_interruptible(1000 - 13 * turn)
+        await k.complete(done)
+        await k.kthread_join(task)
+
+    times = [violation.time_ns for violation in report(script).violations]
+    assert [time // 5_000_000_000 for time in times] == [2]
+
+
 def test_an_interruptible_wait_is_never_told() -> None:
     assert report(waits_for(20, "inter")).outcome() == "clean"
 

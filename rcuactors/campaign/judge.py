@@ -1,0 +1,154 @@
+"""One run of a campaign, and what each of its reports is: a known bug, a scenario's own doing, or news."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from ..builds import USUAL_BUILDS
+from ..context.violation import KernelBug, Violation, ViolationKind
+from ..eras import KnownBug, find_era
+from ..errors import StepBoundExceeded
+from ..runs import Result, Run
+from ..scenario import KERNELS, Scenario
+from .plan import Part, Plan, draw, loaded
+
+_SHORT_OF_MEMORY: Final = (ViolationKind.OUT_OF_MEMORY, ViolationKind.PAGE_ALLOCATION_FAILURE)
+_ASKS_FOR_MEMORY: Final = ("kmalloc", "vmalloc", "get_free_page")
+"""What a scenario asks memory of. Where there is none it is told so, which is nobody's bug."""
+
+_ADDRESS: Final = re.compile(r"\bffff[0-9a-f]{12}\b")
+
+ERROR: Final = "error"
+"""The kind of a piece of news that is no report: the run ended with an exception."""
+
+
+@attrs.frozen
+class News:
+    """Something nobody has written down: a report's kind, title, and the innermost function, or an exception.
+
+    The title, which may have addresses and numbers in it, makes no other thing of it.
+    """
+
+    kind: str
+    function: str
+    title: str = attrs.field(eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class Judged:
+    """One run, judged.
+
+    `known` counts the reports that are a known bug, `own` by kind those that are the scenario's doing: what it shows on
+    every kernel, and that there was no memory when it asked for some. `unseen` are reports beyond those that a run
+    keeps. `bounded`: the bound of steps ended it.
+
+    A known bug that has `spoilt` the machine may have anything for its end: a deadlock, objects that nobody frees, no
+    end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more.
+    """
+
+    part: Part
+    known: dict[KnownBug, int]
+    own: dict[str, int]
+    behind: dict[str, int]
+    spoilt: bool
+    news: tuple[News, ...]
+    unseen: int
+    bounded: bool
+    steps: int
+
+    @property
+    def in_order(self) -> bool:
+        """Whether nothing of it needs to be looked at.
+
+        A run that does not end is a matter of its own, unless a known bug had spoilt it.
+        """
+        return not self.news and not self.unseen and (not self.bounded or self.spoilt)
+
+
+def try_part(plan: Plan, number: int) -> Judged:
+    """Draw the run of that number, run it, and judge it."""
+    part = draw(plan, number)
+    chosen = loaded(part.scenario)
+    run = Run(chosen, part.options)
+    raised: Exception | None = None
+    try:
+        run.run()
+    except Exception as error:
+        raised = error
+    return judge(part, chosen, run.result(), raised)
+
+
+def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None = None) -> Judged:
+    """What each report of a run is."""
+    bugs, own_kinds = find_era(result.kernel).known_bugs, shown_everywhere(chosen, part.build)
+    known: Counter[KnownBug] = Counter()
+    own: Counter[str] = Counter()
+    behind: Counter[str] = Counter()
+    spoilt = False
+    news: list[News] = []
+    freed: dict[str, KnownBug] = {}
+    for violation in result.violations:
+        bug = next((bug for bug in bugs if bug.explains(violation, result.design)), None) or _freed_so(violation, freed)
+        if bug is not None:
+            known[bug] += 1
+            spoilt |= bug.spoils
+            freed.update(dict.fromkeys(_ADDRESS.findall(violation.title), bug))
+        elif violation.kind.value in own_kinds or _asked_for_memory(violation):
+            own[violation.kind.value] += 1
+        elif spoilt and not violation.trace:
+            behind[violation.kind.value] += 1
+        else:
+            news.append(_news_of(violation))
+    bounded = isinstance(raised, StepBoundExceeded)
+    # An oops is among the reports already.
+    if raised is not None and not bounded and not isinstance(raised, KernelBug):
+        news.append(News(ERROR, type(raised).__name__, str(raised)))
+    unseen = result.violation_count - len(result.violations)
+    return Judged(
+        part=part,
+        known=dict(known),
+        own=dict(own),
+        behind=dict(behind),
+        spoilt=spoilt,
+        news=tuple(news),
+        unseen=unseen,
+        bounded=bounded,
+        steps=result.steps,
+    )
+
+
+def _freed_so(violation: Violation, freed: Mapping[str, KnownBug]) -> KnownBug | None:
+    """The known bug by which the memory at that address was freed, if that is what is used."""
+    if violation.kind is not ViolationKind.USE_AFTER_FREE:
+        return None
+    return next((freed[address] for address in _ADDRESS.findall(violation.title) if address in freed), None)
+
+
+def _asked_for_memory(violation: Violation) -> bool:
+    """Whether it says that memory is short, to a scenario that has asked for memory itself."""
+    if violation.kind not in _SHORT_OF_MEMORY:
+        return False
+    scenario = f"({violation.line})"
+    callers_line = next((at for at, name in enumerate(violation.trace) if name.endswith(scenario)), 0)
+    return callers_line > 0 and violation.trace[callers_line - 1] in _ASKS_FOR_MEMORY
+
+
+def _news_of(violation: Violation) -> News:
+    return News(violation.kind.value, violation.trace[0] if violation.trace else "", violation.title)
+
+
+def shown_everywhere(chosen: Scenario, build: str) -> frozenset[str]:
+    """The kinds that a scenario promises to show in that build on every kernel: what it shows is its own doing.
+
+    What it shows on some only is a bug of those. A build for which nothing is promised is as `prove`, whose checks it
+    has and more.
+    """
+    promised = build if build in USUAL_BUILDS else "prove"
+    rows = [chosen.expect.get(label, {}).get(promised, "clean") for label in KERNELS]
+    kinds = [frozenset(row.split(", ")) - {"clean"} for row in rows]
+    return frozenset.intersection(*kinds)

@@ -1,0 +1,381 @@
+"""A campaign's runs: what is drawn, what is known, how it is told (rcuactors/campaign). And the campaign itself.
+
+`python -m pytest -m campaign tests/campaign` is the long form, 40,000 runs; that of docs/campaign.md is one command.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+from click.testing import Result
+
+from rcuactors import BadInput, Kernel, KernelBug, Run, RunOptions, ViolationKind, run, scenario
+from rcuactors.builds import BUILDS
+from rcuactors.campaign.judge import Judged, judge, shown_everywhere, try_part
+from rcuactors.campaign.plan import VARIATIONS, Part, Plan, draw, loaded
+from rcuactors.campaign.runner import run_campaign
+from rcuactors.campaign.tally import Tally, tally_lines
+from rcuactors.context.lockdep import chain_validation, wait_context
+from rcuactors.eras import ERAS, KnownBug, find_era
+from rcuactors.kvfree import drain
+from rcuactors.kvfree.drain import take_batch
+from rcuactors.kvfree.krc import Batch
+from rcuactors.rcu.nodes import RcuNode
+from rcuactors.runs.spec import RunSpec
+from rcuactors.userfiles import find_scenarios
+from tests.cli.conftest import call_cli
+from tests.kvfree.test_upstream_bugs import new_memory_after_an_old_grace_period
+
+SHORT, LONG, A_PART = 240, 40_000, 1000
+
+
+def tally_of(plan: Plan, first: int, runs: int, jobs: int = 1) -> Tally:
+    tally = Tally(plan, first)
+    for judged in run_campaign(plan, first, runs, jobs):
+        tally.take(judged)
+    return tally
+
+
+# -- the campaign --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ERAS)
+def test_the_short_form_finds_nothing_that_is_not_known(kernel: str) -> None:
+    tally = tally_of(Plan(kernels=(kernel,)), 0, SHORT // len(ERAS))
+    assert tally.in_order, "\n".join(tally_lines(tally))
+    assert tally.runs == tally.by_kernel[kernel] == SHORT // len(ERAS)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("first", range(0, LONG, A_PART))
+def test_the_long_form_finds_nothing_that_is_not_known(first: int) -> None:
+    tally = tally_of(Plan(), first, A_PART)
+    assert tally.in_order, "\n".join(tally_lines(tally))
+
+
+# -- what is drawn -------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_a_function_of_plan_and_number() -> None:
+    drawn = [draw(Plan(), number) for number in range(50)]
+    assert drawn == [draw(Plan(), number) for number in range(50)]
+    assert len({part.command for part in drawn}) == 50
+    assert drawn != [draw(Plan(seed=1), number) for number in range(50)]
+
+
+def test_all_that_there_is_is_drawn() -> None:
+    parts = [draw(Plan(), number) for number in range(2000)]
+    assert {part.scenario for part in parts} == set(find_scenarios())
+    assert {(part.options.kernel, part.build) for part in parts} == {(era, build) for era in ERAS for build in BUILDS}
+    assert {(part.options.kernel, part.options.design) for part in parts} == {
+        ("v5.9", None),
+        ("v5.9", "direct"),
+        ("v5.11", None),
+        ("v6.1-stable", None),
+    }
+    for variation in VARIATIONS:
+        seen = {part.options.settings.get(variation.name) for part in parts}
+        assert seen >= {None, *variation.values}, variation.name
+
+
+def test_a_scenario_keeps_what_it_needs_and_the_user_has_the_last_word() -> None:
+    plan = Plan(scenarios=("flood", "reader_holds_object"), settings={"objects": "7", "HZ": "1000"})
+    for number in range(200):
+        part = draw(plan, number)
+        settings = part.options.settings
+        assert settings["HZ"] == "1000"
+        assert settings.get("objects") == ("7" if part.scenario == "flood" else None)
+        assert not set(loaded(part.scenario).settings) & set(settings)
+
+
+def test_numbers_are_small_and_large() -> None:
+    drawn = [int(draw(Plan(scenarios=("flood",)), number).options.settings["objects"]) for number in range(300)]
+    assert min(drawn) < 5
+    assert 700 < max(drawn) <= 1500
+    assert sorted(drawn)[150] < 100
+
+
+@pytest.mark.parametrize(
+    "words", [{"scenarios": ("floot",)}, {"settings": {"objetcs": "7"}}, {"kernels": ("v5.9",), "settings": {"X": "y"}}]
+)
+def test_what_there_is_not_is_bad_input(words: dict) -> None:
+    with pytest.raises(BadInput):
+        Plan(**words)
+
+
+# -- a part of it again --------------------------------------------------------------------------------------
+
+
+def first_with(wanted: Callable[[Judged], bool], plan: Plan) -> Judged:
+    return next(judged for judged in run_campaign(plan, 0, 400) if wanted(judged))
+
+
+def test_the_command_and_the_value_of_a_run_make_it_again() -> None:
+    judged = first_with(lambda judged: bool(judged.known), Plan(kernels=("v5.9",)))
+    by_options = run(loaded(judged.part.scenario), judged.part.options)
+    assert run(RunSpec.from_json(judged.part.spec.to_json())).digest == by_options.digest
+    program, *words = shlex.split(judged.part.command)
+    assert program == "rcuactors"
+    shown = call_cli(*words)
+    assert shown.exit_code == 1
+    assert by_options.digest in shown.stdout
+
+
+def test_parts_and_processes_come_to_the_same() -> None:
+    plan = Plan(scenarios=("raw_lock_caller", "one_argument", "spin_under_raw"))
+    whole, again = tally_of(plan, 0, 70), tally_of(plan, 0, 70, jobs=2)
+    assert whole.as_json() == again.as_json()
+    first, second = tally_of(plan, 0, 30), tally_of(plan, 30, 40)
+    assert {key: met.runs for key, met in whole.known.items()} == {
+        key: sum(part.known[key].runs for part in (first, second) if key in part.known) for key in whole.known
+    }
+    assert try_part(plan, 42) == try_part(plan, 42)
+
+
+# -- what is known -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bug"),
+    [(era.name, bug) for era in ERAS.values() for bug in era.known_bugs],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_known_bug_is_one_of_the_model(kernel: str, bug: KnownBug, package: Path) -> None:
+    assert re.fullmatch("[0-9a-f]{12}", bug.commit)
+    assert bug.what
+    source = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    assert f"def {bug.function}(" in source
+    assert kernel in ERAS
+
+
+def part_of(kernel: str, design: str | None = None, build: str = "plain") -> Part:
+    return Part(number=0, scenario="raw_lock_caller", build=build, options=RunOptions(kernel=kernel, design=design))
+
+
+@scenario()
+async def twice(k: Kernel) -> None:
+    p = await k.kmalloc(64)
+    await k.kfree(p)
+    await k.kfree(p)
+
+
+def test_what_nobody_has_written_down_is_news() -> None:
+    judged = judge(part_of("v5.9"), twice, run(twice, kernel="v5.9"))
+    assert [item.kind for item in judged.news] == ["double-free"]
+    assert not judged.in_order
+
+
+@pytest.mark.parametrize(
+    ("kernel", "design", "build", "known"),
+    [
+        ("v5.9", None, "prove", {"invalid-wait-context"}),
+        ("v5.9", "direct", "rt", {"sleeping-function", "scheduling-while-atomic"}),
+        ("v5.11", "direct", "prove", set()),
+    ],
+)
+def test_kind_function_and_design_make_it_known(kernel: str, design: str | None, build: str, known: set[str]) -> None:
+    chosen = loaded("raw_lock_caller")
+    result = run(chosen, RunOptions(kernel=kernel, design=design), **BUILDS[build].settings)
+    judged = judge(part_of(kernel, design, build), chosen, result)
+    assert {bug.kind.value for bug in judged.known} == known
+    assert {item.kind for item in judged.news} == {kind.value for kind in result.kinds} - known
+
+
+def test_5da7cb193db3_is_known_by_who_freed_it_also_where_it_is_used() -> None:
+    chosen = scenario()(new_memory_after_an_old_grace_period)
+    for settings in ({}, {"KASAN": "y"}):
+        result = run(chosen, kernel="v5.11", nr_cpus="3", **settings)
+        (bug,) = judge(part_of("v5.11"), chosen, result).known
+        assert bug.commit == "5da7cb193db3"
+        assert judge(part_of("v5.11"), chosen, result).in_order
+        mended = attrs.evolve(result, kernel="v6.1-stable")
+        assert len(judge(part_of("v6.1-stable"), chosen, mended).news) == len(result.violations)
+
+
+def test_what_a_scenario_shows_on_every_kernel_is_its_own_doing_and_what_on_some_is_theirs() -> None:
+    assert shown_everywhere(loaded("spin_under_raw"), "all") == {"invalid-wait-context"}
+    assert shown_everywhere(loaded("spin_under_raw"), "rt") == {"sleeping-function"}
+    assert not shown_everywhere(loaded("spin_under_raw"), "plain")
+    assert not shown_everywhere(loaded("raw_lock_caller"), "prove")
+
+
+def test_a_scenario_that_asks_for_memory_may_be_told_that_there_is_none_and_kvfree_rcu_may_not() -> None:
+    @scenario(settings={"mem": "16M"})
+    async def asks(k: Kernel) -> None:
+        areas = [await k.vmalloc(1 << 20) for _ in range(20)]
+        for p in areas:
+            if p is not None:
+                await k.vfree(p)
+
+    judged = judge(part_of("v5.11"), asks, run(asks))
+    assert judged.in_order
+    assert set(judged.own) <= {"page-allocation-failure", "out-of-memory"}
+    assert judged.own
+
+    asked = run(asks)
+    trace = ("out_of_memory", "get_free_page", "kvfree_call_rcu", *asked.violations[0].trace[-2:])
+    by_kvfree = attrs.evolve(asked, violations=(attrs.evolve(asked.violations[0], trace=trace),), violation_count=1)
+    assert not judge(part_of("v5.11"), asks, by_kvfree).in_order
+
+
+def test_an_exception_is_news_and_an_oops_only_once() -> None:
+    async def fails(k: Kernel) -> None:
+        await k.udelay(1)
+
+    chosen = scenario()(fails)
+    clean = run(chosen)
+    (item,) = judge(part_of("v5.11"), chosen, clean, ZeroDivisionError("division")).news
+    assert (item.kind, item.function) == ("error", "ZeroDivisionError")
+
+    @scenario()
+    async def oops(k: Kernel) -> None:
+        k.deref(None)
+
+    one = Run(oops)
+    with pytest.raises(KernelBug) as caught:
+        one.run()
+    judged = judge(part_of("v5.11"), oops, one.result(), caught.value)
+    assert [item.kind for item in judged.news] == ["null-dereference"]
+
+
+def test_what_comes_behind_a_bug_that_spoils_the_machine_is_no_news() -> None:
+    chosen = loaded("raw_lock_caller")
+    result = run(chosen, RunOptions(kernel="v5.9", design="direct"), **BUILDS["rt"].settings)
+    last = attrs.evolve(result.violations[-1], kind=ViolationKind.DEADLOCK, title="DEADLOCK", trace=(), text="")
+    for found, in_order in (((*result.violations, last), True), ((result.violations[0], last), False)):
+        changed = attrs.evolve(result, violations=found, violation_count=len(found))
+        judged = judge(part_of("v5.9", "direct", "rt"), chosen, changed)
+        assert judged.in_order is in_order
+        assert judged.behind == ({"deadlock": 1} if in_order else {})
+
+
+# -- a campaign that finds bugs is tested by planting them ---------------------------------------------------
+
+
+def found_with(plan: Plan, runs: int = 120) -> set[str]:
+    return {item.kind for (_, _, item) in tally_of(plan, 0, runs).news}
+
+
+def test_planted_grace_periods_that_wait_for_nobody_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the version that drains at once when a block's worth waits; an early free on the others is 5da7cb193db3's."""
+    plan = Plan(kernels=("v6.1-stable",), scenarios=("flood",), settings={"objects": "1500", "reader_us": "9000"})
+    assert not found_with(plan, 12)
+    monkeypatch.setattr(RcuNode, "all_quiescent", lambda _self: True)
+    assert "use-after-free" in found_with(plan, 12)
+
+
+def test_planted_a_list_of_which_one_object_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+
+    def all_but_one(batch: Batch) -> tuple[list, list]:
+        blocks, head = take_batch(batch)
+        return blocks, head[1:]
+
+    monkeypatch.setattr(drain, "take_batch", all_but_one)
+    assert "never-freed" in found_with(Plan(kernels=("v5.11",)))
+
+
+def test_planted_in_a_version_by_its_rules_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """v6.1-stable that takes its pages as v5.9 does."""
+    era = find_era("v6.1-stable")
+    monkeypatch.setitem(ERAS, era.name, attrs.evolve(era, design="skip-on-rt"))
+    assert found_with(Plan(kernels=(era.name,))) == {"invalid-wait-context"}
+
+
+def test_planted_in_lockdep_a_rule_that_is_inverted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_validation, "allowed", lambda *how: -wait_context.allowed(*how))
+    assert "invalid-wait-context" in found_with(Plan(kernels=("v5.11",)))
+
+
+def test_what_is_taken_out_of_the_list_is_news_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    era = find_era("v5.9")
+    plan = Plan(kernels=("v5.9",), builds=("prove",))
+    assert not found_with(plan, 40)
+    monkeypatch.setitem(ERAS, era.name, attrs.evolve(era, known_bugs=()))
+    assert found_with(plan, 40) == {"invalid-wait-context"}
+
+
+# -- the command ---------------------------------------------------------------------------------------------
+
+
+def command(*words: str) -> Result:
+    return call_cli("campaign", "--jobs", "1", *words)
+
+
+def test_the_command_says_what_was_met_and_ends_with_0() -> None:
+    result = command("raw_lock_caller", "spin_under_raw", "--kernel", "v5.9", "--runs", "40", "--seed", "3")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "campaign with seed 3: 40 runs, number 0 to 39"
+    assert "  versions: v5.9 40" in lines
+    assert any(
+        re.match(r"  v5.9 56292e8609e3 invalid-wait-context in \w+: \d+ runs, \d+ reports$", line) for line in lines
+    )
+    assert any(line.startswith("  spin_under_raw invalid-wait-context: ") for line in lines)
+    assert lines[-1] == "not known: nothing"
+
+
+def test_news_ends_it_with_1_and_comes_with_the_command_that_shows_it(tmp_path: Path) -> None:
+    path = tmp_path / "twice.py"
+    path.write_text(
+        "from rcuactors import Kernel, scenario\n"
+        "@scenario()\n"
+        "async def twice(k: Kernel) -> None:\n"
+        "    p = await k.kmalloc(64)\n"
+        "    await k.kfree(p)\n"
+        "    await k.kfree(p)\n"
+    )
+    result = command(str(path), "--runs", "6", "-v")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert "number 0: double-free: BUG: double free: 64-byte object ffff888000001000 by kfree" in result.stderr
+    at = next(at for at, line in enumerate(lines) if line.startswith("not known: "))
+    assert lines[at + 1].lstrip().startswith("v")
+    assert "double-free" in lines[at + 1]
+    shown = call_cli(*shlex.split(lines[at + 2])[1:])
+    assert shown.exit_code == 1
+    assert "BUG: double free" in shown.stdout
+
+
+def test_a_run_that_the_bound_ends_is_named_and_is_not_in_order() -> None:
+    result = command("raw_lock_caller", "--kernel", "v5.11", "--runs", "3", "--max-steps", "20")
+    assert result.exit_code == 1
+    assert "ended by the bound of 20 steps: 3 runs" in result.stdout
+    assert "  number 0, for no known reason" in result.stdout
+    assert "--max-steps 20" in result.stdout
+
+
+def test_json_has_all_of_it_and_the_runs_as_values() -> None:
+    result = command(
+        "raw_lock_caller", "--design", "direct", "--kernel", "v5.11", "--build", "prove", "--runs", "20", "--json"
+    )
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert (document["runs"], document["first"], document["seed"]) == (20, 0, 0)
+    (item,) = document["news"]
+    assert (item["kernel"], item["design"], item["kind"]) == ("v5.11", "direct", "invalid-wait-context")
+    assert run(RunSpec.from_json(item["run"])).outcome() == "invalid-wait-context"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("floood",), "scenario floood: no such name or file; did you mean flood?"),
+        (("--kernel", "v5.1"), "kernel v5.1: did you mean v5.11?"),
+        (("--build", "rtt"), "--build rtt: did you mean rt?"),
+        (("--design", "dirct"), "design dirct: "),
+        (("--set", "PREMPT=y"), "--set PREMPT: no such name; did you mean PREEMPT?"),
+        (("--runs", "0"), "--runs 0: needs a whole number from 1 to 10000000"),
+        (("--from", "x"), "--from x: needs a whole number from 0 to "),
+    ],
+)
+def test_bad_input(words: tuple[str, ...], said: str) -> None:
+    result = command(*words)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"rcuactors: {said}")
+    assert result.stderr.count("\n") == 1
