@@ -8,7 +8,7 @@ from sys import _getframe
 from types import FrameType
 from typing import Any, TypeVar
 
-from ..context.memory import LIVE
+from ..context.memory import LIVE, RETIRED
 from ..context.trace import Origin, caller_site, origin_of
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
@@ -118,6 +118,8 @@ class Rcu(KernelBase):
     def _dereferenced(self, cpu: Cpu, p: Pointer) -> Pointer:
         if p is not None:
             self._machine.book.dereferenced(cpu, p, caller_site())
+            if p.state == RETIRED:
+                cpu.judge.used_while_retired(cpu, p, str(p))
         return p
 
     def rcu_read_lock_held(self) -> bool:

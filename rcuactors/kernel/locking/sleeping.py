@@ -113,7 +113,7 @@ class SleepingLocks(LockOperations):
             await cpu.point()
             cpu = thread.cpu
         if lock.inside is not None:
-            self.judge.used_unprotected(cpu, lock.inside, lock.name)
+            self.judge.used(cpu, lock.inside, lock.name)
         return cpu
 
     def _sleeping_trylock(self, cpu: Cpu, lock: Lock, site: str) -> bool:
