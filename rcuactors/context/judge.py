@@ -158,14 +158,11 @@ class Judge:
 
     def used_while_retired(self, cpu: Processor, memory: Memory, what: str) -> None:
         """The same of what was given to kvfree_rcu(): nobody but a reader may, when it is freed is chance."""
-        if not self._may_be_reader(cpu.ctx):
+        ctx = cpu.ctx
+        off = ctx.preempt_count or ctx.spinning_locks or ctx.irqs_disabled or ctx.softirq_disable_cnt
+        if not off and not ctx.rcu_nesting and ctx.reader is None:
             said = f"{what}, which was given to kvfree_rcu() and which no reader keeps any more"
             self._use_after_free(cpu, memory, said, kasan=False)
-
-    def _may_be_reader(self, ctx: Context) -> bool:
-        """A kernel without PREEMPT_COUNT does not show who has preemption off: there anybody may."""
-        off = ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_disable_cnt
-        return bool(ctx.rcu_nesting or off or not self.config.preempt_count)
 
     def _use_after_free(self, cpu: Processor, memory: Memory, said: str, *, kasan: bool) -> None:
         """kasan_report(), with KASAN: then the title is the kernel's. Without it the kernel is silent."""

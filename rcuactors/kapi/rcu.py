@@ -86,7 +86,7 @@ class Rcu(KernelBase):
     def rcu_dereference_bh_check(self, p: Pointer, c: bool) -> Pointer:
         """The same where `c` may stand for that."""
         readers, cpu = self._machine.readers, self._cpu
-        readers.check_dereference(cpu, c or readers.rcu_read_lock_bh_held(cpu), "rcu_dereference_bh_check")
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_bh_held(cpu), "rcu_dereference_check")
         return self._dereferenced(cpu, p)
 
     def rcu_dereference_sched(self, p: Pointer) -> Pointer:
@@ -96,7 +96,7 @@ class Rcu(KernelBase):
     def rcu_dereference_sched_check(self, p: Pointer, c: bool) -> Pointer:
         """The same where `c` may stand for that."""
         readers, cpu = self._machine.readers, self._cpu
-        readers.check_dereference(cpu, c or readers.rcu_read_lock_sched_held(cpu), "rcu_dereference_sched_check")
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_sched_held(cpu), "rcu_dereference_check")
         return self._dereferenced(cpu, p)
 
     def rcu_dereference_raw(self, p: Pointer) -> Pointer:

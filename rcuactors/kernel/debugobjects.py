@@ -121,6 +121,12 @@ class DebugObjects:
         if memory is None or memory in self._going:
             return
         descr = self._descrs.get(type(member))
-        if memory.state == FREED and what and descr is not None and descr.option(self._config) and self._config.DEBUG_OBJECTS_FREE:
+        if (
+            memory.state == FREED
+            and what
+            and descr is not None
+            and descr.option(self._config)
+            and self._config.DEBUG_OBJECTS_FREE
+        ):
             self.print_object(cpu, descr, member, what, "not available")
         cpu.judge.used(cpu, memory, member.name)

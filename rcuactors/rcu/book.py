@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context import preempt
+from ..context.locks import LockKind
 from ..marks import MACHINERY
 
 if TYPE_CHECKING:
     from ..context.context import Context
+    from ..context.locks import Lock
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __trace__ = MACHINERY
 
 _OFF: Final = preempt.PREEMPT_MASK | preempt.SOFTIRQ_MASK
+_SPINNING: Final = frozenset({LockKind.RAW_SPINLOCK, LockKind.SPINLOCK, LockKind.RWLOCK, LockKind.LOCAL_LOCK})
 
 
 def level_of(preempt_count: int) -> int:
@@ -50,6 +53,10 @@ class ReaderBook:
     def __attrs_post_init__(self) -> None:
         self.system.hooks.readers_end_by(self.look)
         self.oracle.is_told_who_frees(self._running)
+        if not self.system.config.preempt_count:
+            probes = self.system.probes
+            probes.lock_taken.listen(self._lock_taken)
+            probes.lock_let_go.listen(self._lock_let_go)
 
     def enters(self, cpu: Cpu, site: str) -> None:
         """A section opens that leaves no trace in the context: its end is told by `leaves`."""
@@ -74,6 +81,16 @@ class ReaderBook:
         if not self.system.config.preempt_count:
             self.leaves(cpu)
 
+    def _lock_taken(self, cpu: Cpu, lock: Lock, _waited_ns: int) -> None:
+        """A lock that spins turns preemption off, which the context of a kernel without PREEMPT_COUNT does not show."""
+        cpu.ctx.spinning_locks += lock.lock_class.kind in _SPINNING
+
+    def _lock_let_go(self, cpu: Cpu, lock: Lock, _held_ns: int) -> None:
+        ctx = cpu.ctx
+        if ctx.spinning_locks and lock.lock_class.kind in _SPINNING:
+            ctx.spinning_locks -= 1
+            self.look(cpu)
+
     def leaves(self, cpu: Cpu) -> None:
         """A section closes; the reader ends unless the context goes on being one."""
         reader = self._reader_here(cpu.ctx)
@@ -97,7 +114,7 @@ class ReaderBook:
         """
         ctx = thread.ctx
         reader = ctx.reader
-        if reader is not None and not reader.level and not reader.depth:
+        if reader is not None and not reader.level and not reader.depth and not ctx.spinning_locks:
             self.oracle.reader_leaves(reader)
             ctx.reader = reader.outer
 
@@ -144,10 +161,11 @@ class ReaderBook:
 
 
 def _is_region(ctx: Context) -> bool:
-    return ctx.irqs_disabled or bool(ctx.preempt_count & (_OFF | preempt.HARDIRQ_MASK | preempt.NMI_MASK))
+    count = ctx.preempt_count & (_OFF | preempt.HARDIRQ_MASK | preempt.NMI_MASK)
+    return ctx.irqs_disabled or bool(count or ctx.spinning_locks)
 
 
 def _has_ended(ctx: Context, reader: Reader) -> bool:
     if reader.level:
         return level_of(ctx.preempt_count) < reader.level
-    return not reader.depth and not ctx.irqs_disabled and not ctx.preempt_count & _OFF
+    return not (reader.depth or ctx.spinning_locks or ctx.irqs_disabled or ctx.preempt_count & _OFF)
