@@ -96,9 +96,26 @@ class SleepingLocks(LockOperations):
                 self.since.lock_let_go(cpu, lock, lock.owner)
             if pinned:
                 cpu = await self._leave_section(thread, lock)
-            self._pass_on(cpu, lock)
+            if lock.inside is not None and lock.waiters and not self.rt:
+                cpu = await self._slowpath(thread, lock)
+            else:
+                self._pass_on(cpu, lock)
         if cpu.attention:
             await cpu.point()
+
+    async def _slowpath(self, thread: Thread, lock: Lock) -> Cpu:
+        """The end of a contended mutex_unlock(), up_write() or up_read(): it is let go first, then its queue is seen to.
+
+        __mutex_unlock_slowpath() takes lock->wait_lock when others may have the mutex already, rwsem_wake() that of the
+        semaphore (kernel/locking/mutex.c, rwsem.c): so whoever gets it must not free what it lies in
+        (Documentation/locking/mutex-design.rst). An rt_mutex is let go under its wait_lock, which is all.
+        """
+        cpu = thread.cpu
+        self._pass_on(cpu, lock)
+        await cpu.point()
+        cpu = thread.cpu
+        self._touch(cpu, lock)
+        return cpu
 
     async def _leave_section(self, thread: Thread, lock: Lock) -> Cpu:
         """rt_spin_unlock() and its kin: the read-side section ends before the lock is let go, others may act between.
@@ -159,5 +176,9 @@ class SleepingLocks(LockOperations):
             if pinned:
                 cpu = await self._leave_section(thread, lock)
             lock.readers.remove(thread)
-            if not lock.readers:
+            if lock.readers:
+                return
+            if lock.inside is not None and lock.waiters and lock.lock_class.kind is LockKind.RWSEM and not self.rt:
+                await self._slowpath(thread, lock)
+            else:
                 self._pass_on(cpu, lock)
