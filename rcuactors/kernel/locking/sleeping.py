@@ -104,7 +104,7 @@ class SleepingLocks(LockOperations):
             await cpu.point()
 
     async def _slowpath(self, thread: Thread, lock: Lock) -> Cpu:
-        """The end of a contended mutex_unlock(), up_write() or up_read(): it is let go first, then its queue is seen to.
+        """A contended mutex_unlock(), up_write() or up_read(): it is let go first, then its queue is seen to.
 
         __mutex_unlock_slowpath() takes lock->wait_lock when others may have the mutex already, rwsem_wake() that of the
         semaphore (kernel/locking/mutex.c, rwsem.c): so whoever gets it must not free what it lies in
