@@ -1,6 +1,7 @@
 """f1c_used_behind_kfree_rcu: an object is written to by who has given it to kfree_rcu(), outside of any reader.
 
-It is free five seconds later, so a kernel notices nothing, unless the writer is held up. The mend: it is given away last.
+It is free five seconds later, so a kernel notices nothing unless the writer is held up. The mend: it is given away
+last.
 """
 
 from rcuactors import Kernel, scenario, script
