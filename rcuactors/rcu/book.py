@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __trace__ = MACHINERY
 
 _OFF: Final = preempt.PREEMPT_MASK | preempt.SOFTIRQ_MASK
+_OF_BOTTOM_HALVES: Final = 2
 _SPINNING: Final = frozenset({LockKind.RAW_SPINLOCK, LockKind.SPINLOCK, LockKind.RWLOCK, LockKind.LOCAL_LOCK})
 
 
@@ -52,15 +53,20 @@ class ReaderBook:
 
     def __attrs_post_init__(self) -> None:
         self.system.hooks.readers_end_by(self.look)
+        self.system.hooks.softirqs_follow_by(self._softirqs_follow)
         self.oracle.is_told_who_frees(self._running)
         if not self.system.config.preempt_count:
             probes = self.system.probes
             probes.lock_taken.listen(self._lock_taken)
             probes.lock_let_go.listen(self._lock_let_go)
 
-    def enters(self, cpu: Cpu, site: str) -> None:
-        """A section opens that leaves no trace in the context: its end is told by `leaves`."""
-        reader = self.begins(cpu, site)
+    def enters(self, cpu: Cpu, site: str, *, named: bool = True) -> None:
+        """A section opens that leaves no trace in the context: its end is told by `leaves`.
+
+        That of a lock of PREEMPT_RT is not `named`: who takes the lock says nothing of readers, as elsewhere.
+        """
+        reader = self._reader_here(cpu.ctx) or self._open(cpu, site)
+        reader.named |= named
         reader.depth += 1
 
     def begins(self, cpu: Cpu, site: str) -> Reader:
@@ -75,6 +81,14 @@ class ReaderBook:
             self.begins(cpu, site)
         else:
             self.enters(cpu, site)
+
+    def bottom_halves_off(self, cpu: Cpu, site: str) -> None:
+        """The same of bottom halves, by name. On PREEMPT_RT they are a section, if they could be waited for."""
+        reader = self._reader_here(cpu.ctx)
+        if reader is not None:
+            reader.named = True
+        elif not self.system.config.PREEMPT_RT:
+            self.begins(cpu, site)
 
     def preempt_enabled(self, cpu: Cpu) -> None:
         """Preemption is about to be on again, by name."""
@@ -105,6 +119,16 @@ class ReaderBook:
         while reader is not None and _has_ended(ctx, reader):
             self.oracle.reader_leaves(reader)
             reader = ctx.reader = reader.outer
+
+    def _softirqs_follow(self, cpu: Cpu) -> None:
+        """local_bh_enable() of PREEMPT_RT serves softirqs, in this thread, before it ends the section that it is.
+
+        That is the section of the CPU's lock, and one more (`__local_bh_enable()`). The caller's region is over.
+        """
+        reader = self._reader_here(cpu.ctx)
+        if reader is not None and reader.depth <= _OF_BOTTOM_HALVES:
+            self.oracle.reader_leaves(reader)
+            cpu.ctx.reader = reader.outer
 
     def gives_up_cpu(self, thread: Thread) -> None:
         """A thread switches by itself: that ends a region which nothing but preemption, softirqs or interrupts make.
