@@ -100,6 +100,8 @@ class SleepingLocks(LockOperations):
                 cpu = await self._slowpath(thread, lock)
             else:
                 self._pass_on(cpu, lock)
+        elif lock.readers:
+            self._not_held_so(cpu, lock)
         if cpu.attention:
             await cpu.point()
 
@@ -182,3 +184,5 @@ class SleepingLocks(LockOperations):
                 await self._slowpath(thread, lock)
             else:
                 self._pass_on(cpu, lock)
+        elif lock.owner is thread:
+            self._not_held_so(cpu, lock)
