@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from ..thread import Thread
 
 
-_SOFT_LOCKUP_NS: Final = 20_000_000_000
-"""Twice watchdog_thresh (kernel/watchdog.c)."""
+_LOCKUP_S: Final = 40
+"""For how long a CPU spins until it is given up: longer than an RCU stall takes by default, which kernels tell of.
+
+The soft-lockup detector, which a kernel may have besides (kernel/watchdog.c), would speak after twice ten seconds.
+"""
 
 
 def _find_cycle(start: Sleeper) -> list[Sleeper]:
@@ -84,13 +87,13 @@ def report_cycle(cpu: Cpu, waiter: Sleeper, *, first: Callable[[], None] | None 
 
 
 def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int, what: str) -> bool:
-    """Report a CPU that has spun on `what` for as long as the kernel's watchdog waits.
+    """Report a CPU that has spun on `what` for so long that nothing else is to be expected.
 
     Ticks go on for ever, so the machine is never quiet.
     """
-    if cpu.clock - began_ns < _SOFT_LOCKUP_NS:
-        return False
     seconds = (cpu.clock - began_ns) // 1_000_000_000
+    if seconds < max(_LOCKUP_S, cpu.system.config.rcu_cpu_stall_timeout + _LOCKUP_S // 2):
+        return False
     where = f"CPU#{cpu.cpu_id} stuck for {seconds}s on {what}!"
     title = f"DEADLOCK: soft lockup - {where} [{spinner.comm}:{spinner.pid}]"
     lines = [title, *describe_stuck(cpu.system), *cpu.judge.stack(cpu, call_trace())]

@@ -411,7 +411,7 @@ def test_a_spinner_that_never_gets_its_lock_is_a_soft_lockup(rcu_lab: RcuLab) ->
 
     result = rcu_lab.run(script, PROVE_LOCKING=False)
     assert result.outcome() == "bad-context, deadlock"
-    assert result.violations[-1].title == "DEADLOCK: soft lockup - CPU#1 stuck for 20s on lock! [spinner:22]"
+    assert result.violations[-1].title == "DEADLOCK: soft lockup - CPU#1 stuck for 41s on lock! [spinner:22]"
 
 
 WRONG_WAYS = [
