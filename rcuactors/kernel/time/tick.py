@@ -62,8 +62,6 @@ class Ticks:
         if self.quiet > HUNG_TASK_SECONDS * system.config.HZ:
             system.on_hung()
         cpu.clock += system.costs.tick_ns
-        if cpu.clock >= system.watchdogs.next_ns:
-            system.watchdogs.look(cpu)
         due = system.timers.next_jiffy(cpu)
         if due is not None and due * self._jiffy_ns <= cpu.clock:
             system.softirqs.raise_irqoff(cpu, Softirq.TIMER)
