@@ -141,8 +141,6 @@ class Cpu(SchedulingCpu):
         if not ctx.preempt_count or self.in_idle_loop:
             ctx.preempt_disabled_at = "irq_enter_rcu"
         ctx.preempt_count += preempt.HARDIRQ_OFFSET
-        if began >= self.system.watchdogs.next_ns:
-            self.system.watchdogs.look(self)
         self.clock += costs.irq_entry_ns
         if threaded:
             await self.system.irq_threads.wake(self, message)
