@@ -4,9 +4,9 @@ khungtaskd looks every hung_task_timeout_secs at every thread. One that sleeps u
 the last look is reported, and again at every look after that: so a wait is told between one and two timeouts after it
 began (check_hung_task()). An interruptible sleep is never told, nor a worker without a work, which is TASK_IDLE.
 
-Ours looks in timer interrupts. On a machine that sleeps there is none until its next timer, in which the looks that fell due
-meanwhile are made up for: nothing has changed. And it looks when nothing moves any more: then it is told what the
-kernel would have said at its next looks, since the machine waits for ever.
+Ours looks in timer interrupts. On a machine that sleeps there is none until its next timer, in which the looks that
+fell due meanwhile are made up for: nothing has changed. And it looks when nothing moves any more: then it is told what
+the kernel would have said at its next looks, since the machine waits for ever.
 """
 
 from __future__ import annotations
