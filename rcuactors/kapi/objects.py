@@ -372,9 +372,12 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         self.rcu_assign_pointer(before, field, getattr(entry, field))
 
     def list_for_each_entry_rcu(self, head: Any, field: str = "next") -> Iterator[Any]:
-        """list_for_each_entry_rcu(): each entry behind `head`; the way on is looked up when it is gone."""
-        entry = self.rcu_dereference(getattr(head, field)) if getattr(head, field) is not None else None
+        """list_for_each_entry_rcu(): each entry behind `head`; the way on is looked up when it is gone.
+
+        Any reader may walk, and so may who holds the list's lock: list_entry_rcu() asks nothing; that PROVE_RCU_LIST
+        would is not modelled (include/linux/rculist.h).
+        """
+        entry = self.rcu_dereference_raw(getattr(head, field))
         while entry is not None:
             yield entry
-            following = getattr(entry, field)
-            entry = self.rcu_dereference(following) if following is not None else None
+            entry = self.rcu_dereference_raw(getattr(entry, field))
