@@ -252,11 +252,15 @@ def test_a_softirq_that_waits_for_ever_is_a_deadlock_and_not_the_step_bound() ->
     assert result.outcome() == "scheduling-while-atomic, deadlock"
 
 
-def test_a_long_sleep_is_no_hung_task() -> None:
-    async def script(k: Kernel) -> None:
-        await k.msleep(400_000)
+def test_a_long_sleep_is_no_deadlock() -> None:
+    """khungtaskd tells of one that is uninterruptible, as it tells of any wait in state D."""
+
+    async def script(k: Kernel, interruptible: bool = True) -> None:
+        await (k.msleep_interruptible(400_000) if interruptible else k.msleep(400_000))
 
     assert run(scenario()(script)).clean
+    assert run(scenario()(script), interruptible="n").outcome() == "hung-task"
+    assert run(scenario()(script), interruptible="n", hung_task_timeout_secs="0").clean
 
 
 def test_a_grace_period_that_waits_for_its_own_waiter_is_reported_as_a_stall() -> None:

@@ -36,6 +36,8 @@ class Context:
     rcu_nesting: int = 0
     reader: Any = None
     """The reader that goes on, as the lifetime oracle's book has it (rcu/book.py), or None."""
+    spinning_locks: int = 0
+    """How many locks that turn preemption off it has, in a kernel without PREEMPT_COUNT, which does not show it."""
     migrate_disabled: int = 0
     softirq_thread: bool = False
     """PREEMPT_RT serves softirqs in this thread now: preempt_count does not show it."""

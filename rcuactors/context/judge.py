@@ -153,16 +153,16 @@ class Judge:
         """Something that lies in `memory` is used, or the memory itself: reported when that is free."""
         if memory.state == FREED:
             self._use_after_free(cpu, memory, f"{what} in {memory} after it was freed", kasan=self.config.KASAN)
+        elif memory.state == RETIRED:
+            self.used_while_retired(cpu, memory, f"{what} in {memory}")
 
-    def used_unprotected(self, cpu: Processor, memory: Memory, what: str) -> None:
-        """The same where nothing else keeps the memory alive: it may be free if it was given to kvfree_rcu()."""
+    def used_while_retired(self, cpu: Processor, memory: Memory, what: str) -> None:
+        """The same of what was given to kvfree_rcu(): nobody but a reader may, when it is freed is chance."""
         ctx = cpu.ctx
-        protected = ctx.rcu_nesting or ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_disable_cnt
-        if memory.state == RETIRED and not protected:
-            said = f"{what} in {memory}, which was given to kvfree_rcu() and which no reader keeps any more"
+        off = ctx.preempt_count or ctx.spinning_locks or ctx.irqs_disabled or ctx.softirq_disable_cnt
+        if not off and not ctx.rcu_nesting and ctx.reader is None:
+            said = f"{what}, which was given to kvfree_rcu() and which no reader keeps any more"
             self._use_after_free(cpu, memory, said, kasan=False)
-        else:
-            self.used(cpu, memory, what)
 
     def _use_after_free(self, cpu: Processor, memory: Memory, said: str, *, kasan: bool) -> None:
         """kasan_report(), with KASAN: then the title is the kernel's. Without it the kernel is silent."""

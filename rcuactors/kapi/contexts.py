@@ -50,9 +50,7 @@ class Contexts(KernelBase):
         On PREEMPT_RT this leaves preempt_count alone, and the outermost one may sleep (kernel/softirq.c).
         """
         cpu = await self._system.softirqs.local_bh_disable(self._thread)
-        if not self._system.config.PREEMPT_RT:
-            # There it is a section of rcu_read_lock(), of which RCU says so itself.
-            self._machine.book.begins(cpu, caller_site())
+        self._machine.book.bottom_halves_off(cpu, caller_site())
 
     async def local_bh_enable(self) -> None:
         """Bottom halves on again; what was raised meanwhile is served now."""

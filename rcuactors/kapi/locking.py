@@ -63,15 +63,21 @@ class LockQuestions(KernelBase):
         is_lock(lock)
         return lock
 
+    def _looked_at(self, lock: Lock) -> Lock:
+        """Its memory is read; what lockdep is asked goes by the address."""
+        if lock.inside is not None:
+            self._cpu.judge.used(self._cpu, lock.inside, lock.name)
+        return lock
+
     def spin_is_locked(self, lock: Lock) -> bool:
         """spin_is_locked(), also for a raw one: somebody has it, whoever that is."""
         expect(lock, LockKind.SPINLOCK, LockKind.RAW_SPINLOCK)
-        return lock.owner is not None
+        return self._looked_at(lock).owner is not None
 
     def mutex_is_locked(self, lock: Lock) -> bool:
         """mutex_is_locked(): somebody has it, whoever that is."""
         expect(lock, LockKind.MUTEX)
-        return lock.owner is not None
+        return self._looked_at(lock).owner is not None
 
     def lockdep_is_held(self, lock: Lock | LocalLock) -> bool:
         """lockdep_is_held(): by whatever runs here. True where lockdep cannot know: it is not built, or off."""

@@ -118,6 +118,8 @@ class Memory(KernelBase):
         if p is None:
             raise exception_for(cpu.judge.null_dereference(cpu, _OFFSET))
         self._machine.book.used(cpu, p)
+        if p.state == RETIRED:
+            cpu.judge.used_while_retired(cpu, p, str(p))
         return p
 
     # -- pages --

@@ -146,10 +146,11 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         """A struct type with these fields, each with the value that it has in a new object.
 
         A field whose value is `k.spinlock`, `k.raw_spinlock`, `k.rwlock`, `k.mutex`, `k.rwsem`, `k.rt_mutex`,
-        `k.completion` or `k.rcu_head` is a member of that type, initialised with the object; so is one from
-        `k.timer_list()`, `k.hrtimer_list()`, `k.work_struct()`, `k.delayed_work_struct()` or `k.irq_work_struct()`,
-        which take the function that is to be called with the object. `size` is that of the struct in bytes, by default
-        eight a field. Raises BadInput for a field that an object has already, such as `state`.
+        `k.completion`, `k.wait_queue_head` or `k.rcu_head` is a member of that type, initialised with the object; so is
+        one from `k.timer_list()`, `k.hrtimer_list()`, `k.work_struct()`, `k.delayed_work_struct()`,
+        `k.rcu_work_struct()` or `k.irq_work_struct()`, which take the function that is to be called with the object.
+        `size` is that of the struct in bytes, by default eight a field. Raises BadInput for a field that an object has
+        already, such as `state`.
         """
         taken = [field for field in fields if hasattr(StructObject, field)]
         if taken:
@@ -184,6 +185,10 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     def delayed_work_struct(self, function: OnObject) -> MemberType:
         """A struct delayed_work, as INIT_DELAYED_WORK() leaves it."""
         return MemberType(lambda p, _: self.delayed_work(_on(p, function), inside=p))
+
+    def rcu_work_struct(self, function: OnObject) -> MemberType:
+        """A struct rcu_work, as INIT_RCU_WORK() leaves it."""
+        return MemberType(lambda p, _: self.rcu_work(_on(p, function), inside=p))
 
     def irq_work_struct(self, function: OnObject, *, hard: bool = False) -> MemberType:
         """A struct irq_work, as init_irq_work() leaves it."""
@@ -316,10 +321,14 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         """RCU_INIT_POINTER(p->field, value): for NULL, and for what no reader can see yet."""
         self.rcu_assign_pointer(p, field, value)
 
-    def rcu_replace_pointer(self, p: StructObject, field: str, value: object) -> Any:
-        """rcu_replace_pointer(p->field, value, ...): publish it, and return what was there."""
+    def rcu_replace_pointer(self, p: StructObject, field: str, value: object, c: bool = True) -> Any:
+        """rcu_replace_pointer(p->field, value, c): publish it, and return what was there; `c` is what keeps others out.
+
+        It is rcu_dereference_protected() and rcu_assign_pointer().
+        """
         self._expect_field(p, field)
         old = getattr(p, field)
+        self._machine.readers.check_dereference(self._cpu, c, "rcu_dereference_protected")
         setattr(p, field, value)
         return old
 
@@ -363,9 +372,12 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         self.rcu_assign_pointer(before, field, getattr(entry, field))
 
     def list_for_each_entry_rcu(self, head: Any, field: str = "next") -> Iterator[Any]:
-        """list_for_each_entry_rcu(): each entry behind `head`; the way on is looked up when it is gone."""
-        entry = self.rcu_dereference(getattr(head, field)) if getattr(head, field) is not None else None
+        """list_for_each_entry_rcu(): each entry behind `head`; the way on is looked up when it is gone.
+
+        Any reader may walk, and so may who holds the list's lock: list_entry_rcu() asks nothing; that PROVE_RCU_LIST
+        would is not modelled (include/linux/rculist.h).
+        """
+        entry = self.rcu_dereference_raw(getattr(head, field))
         while entry is not None:
             yield entry
-            following = getattr(entry, field)
-            entry = self.rcu_dereference(following) if following is not None else None
+            entry = self.rcu_dereference_raw(getattr(entry, field))

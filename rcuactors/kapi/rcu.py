@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sys import _getframe
 from typing import Any, TypeVar
 
-from ..context.memory import LIVE
+from ..context.memory import LIVE, RETIRED
 from ..context.trace import Origin, caller_site, origin_of
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
@@ -86,7 +86,7 @@ class Rcu(KernelBase):
     def rcu_dereference_bh_check(self, p: Pointer, c: bool) -> Pointer:
         """The same where `c` may stand for that."""
         readers, cpu = self._machine.readers, self._cpu
-        readers.check_dereference(cpu, c or readers.rcu_read_lock_bh_held(cpu), "rcu_dereference_bh_check")
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_bh_held(cpu), "rcu_dereference_check")
         return self._dereferenced(cpu, p)
 
     def rcu_dereference_sched(self, p: Pointer) -> Pointer:
@@ -96,7 +96,7 @@ class Rcu(KernelBase):
     def rcu_dereference_sched_check(self, p: Pointer, c: bool) -> Pointer:
         """The same where `c` may stand for that."""
         readers, cpu = self._machine.readers, self._cpu
-        readers.check_dereference(cpu, c or readers.rcu_read_lock_sched_held(cpu), "rcu_dereference_sched_check")
+        readers.check_dereference(cpu, c or readers.rcu_read_lock_sched_held(cpu), "rcu_dereference_check")
         return self._dereferenced(cpu, p)
 
     def rcu_dereference_raw(self, p: Pointer) -> Pointer:
@@ -118,6 +118,8 @@ class Rcu(KernelBase):
     def _dereferenced(self, cpu: Cpu, p: Pointer) -> Pointer:
         if p is not None:
             self._machine.book.dereferenced(cpu, p, caller_site())
+            if p.state == RETIRED:
+                cpu.judge.used_while_retired(cpu, p, str(p))
         return p
 
     def rcu_read_lock_held(self) -> bool:

@@ -84,11 +84,14 @@ class WorkqueueMaking(KernelBase):
         self._member(inside, dwork.timer)
         return dwork
 
-    def rcu_work(self, function: Action, *, name: str = "") -> RcuWork:
+    def rcu_work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> RcuWork:
         """INIT_RCU_WORK(): a work that is queued when a grace period has passed."""
         name = name or function.__name__
         key = f"(work_completion)(&(&{name})->work)"
-        return RcuWork(Work(name, handler_of(function), key=key, site=site_of_function(function)))
+        rwork = RcuWork(Work(name, handler_of(function), key=key, site=site_of_function(function)))
+        self._member(inside, rwork.work)
+        self._member(inside, rwork.rcu)
+        return rwork
 
 
 class Queueing(WorkqueueMaking):

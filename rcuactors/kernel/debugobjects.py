@@ -68,6 +68,7 @@ class DebugObjects:
         self._config = config
         self._descrs: dict[type, Descr] = {}
         self._printed = 0
+        self._going: list[Memory] = []
         self.members_exist = False
 
     def register(self, kind: type, descr: Descr) -> None:
@@ -109,15 +110,23 @@ class DebugObjects:
                 continue
             fixes = self._config.DEBUG_OBJECTS_FREE and descr.option(self._config)
             self.print_object(thread.cpu, descr, member, "free", "active", free=True)
-            if fixes and descr.fixup_free is not None:
+            if fixes and descr.fixup_free is not None and member.inside is not None:
+                self._going.append(member.inside)
                 await descr.fixup_free(thread, member)
+                self._going.remove(member.inside)
 
     def used(self, cpu: Cpu, member: Member, what: str = "") -> None:
         """A member is used. `what` is how debug objects call that, where they look: `assert_init`, `activate`."""
         memory = member.inside
-        if memory is None or memory.state != FREED:
+        if memory is None or memory in self._going:
             return
         descr = self._descrs.get(type(member))
-        if what and descr is not None and descr.option(self._config) and self._config.DEBUG_OBJECTS_FREE:
+        if (
+            memory.state == FREED
+            and what
+            and descr is not None
+            and descr.option(self._config)
+            and self._config.DEBUG_OBJECTS_FREE
+        ):
             self.print_object(cpu, descr, member, what, "not available")
         cpu.judge.used(cpu, memory, member.name)

@@ -68,12 +68,18 @@ class CpuHooks:
     """Messages of higher floors to a CPU: noted when interrupts are on, acted on at the next tick or switch."""
     may_end_reader: Callable[[Cpu], None] = _nobody_reads
     """Preemption, bottom halves or interrupts are on again, or a handler has ended, while `Context.reader` is open."""
+    softirqs_follow: Callable[[Cpu], None] = _nobody_reads
+    """PREEMPT_RT: bottom halves are about to be on again, but for what serves the softirqs now in the same thread."""
     softirqs: dict[int, Callable[[Cpu], Awaitable[None]]] = attrs.field(factory=dict)
     """The handler of each softirq vector, in the order in which they are served."""
 
     def keep_tick_if(self, needed: Callable[[Cpu], bool]) -> None:
         """What says whether an idle CPU keeps its tick."""
         self.keeps_tick = needed
+
+    def softirqs_follow_by(self, told: Callable[[Cpu], None]) -> None:
+        """Who hears of that."""
+        self.softirqs_follow = told
 
     def readers_end_by(self, look: Callable[[Cpu], None]) -> None:
         """What looks whether a reader has ended."""

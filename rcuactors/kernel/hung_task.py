@@ -4,8 +4,9 @@ khungtaskd looks every hung_task_timeout_secs at every thread. One that sleeps u
 the last look is reported, and again at every look after that: so a wait is told between one and two timeouts after it
 began (check_hung_task()). An interruptible sleep is never told, nor a worker without a work, which is TASK_IDLE.
 
-Ours looks in the tick, and when nothing moves any more: then it is told what the kernel would have said at its next
-looks, since the machine waits for ever.
+Ours looks in timer interrupts. On a machine that sleeps there is none until its next timer, in which the looks that
+fell due meanwhile are made up for: nothing has changed. And it looks when nothing moves any more: then it is told what
+the kernel would have said at its next looks, since the machine waits for ever.
 """
 
 from __future__ import annotations
@@ -38,27 +39,29 @@ class Watchdogs:
     def __init__(self, system: System) -> None:
         self._system = system
         self.hung_tasks = HungTasks(system)
-        self._dogs: list[tuple[int, Callable[[Cpu], None]]] = []
+        self._dogs: list[tuple[int, Callable[[Cpu, int], None]]] = []
         self._due: list[int] = []
         self.next_ns = NEVER
         config = system.config
         if config.DETECT_HUNG_TASK:
             self.every(config.hung_task_timeout_secs, self.hung_tasks.look)
 
-    def every(self, seconds: int, look: Callable[[Cpu], None]) -> None:
-        """Have it look every so many seconds; 0: never."""
+    def every(self, seconds: int, look: Callable[[Cpu, int], None]) -> None:
+        """Have it look every so many seconds; 0: never. It is told on which CPU, and for which moment."""
         if seconds:
             self._dogs.append((seconds * _SECOND_NS, look))
             self._due.append(seconds * _SECOND_NS)
             self.next_ns = min(self._due)
 
     def look(self, cpu: Cpu) -> None:
-        """Those that are due look."""
-        for index, (period, look) in enumerate(self._dogs):
-            if self._due[index] <= cpu.clock:
-                self._due[index] = (cpu.clock // period + 1) * period
-                look(cpu)
-        self.next_ns = min(self._due)
+        """Those that are due look, each as often as it is due."""
+        while self.next_ns <= cpu.clock:
+            now = self.next_ns
+            for index, (period, look) in enumerate(self._dogs):
+                if self._due[index] <= now:
+                    self._due[index] += period
+                    look(cpu, now)
+            self.next_ns = min(self._due)
 
 
 def is_uninterruptible(thread: Thread) -> bool:
@@ -74,14 +77,13 @@ class HungTasks:
     def __init__(self, system: System) -> None:
         self._system = system
         self._seen: dict[int, tuple[int, int]] = {}
-        """pid -> (which of its sleeps it is, in which second it was first seen in it)."""
+        """pid -> (which of its sleeps it is, when it was first seen in it)."""
         self.warnings = _WARNINGS
 
-    def look(self, cpu: Cpu) -> None:
-        """check_hung_uninterruptible_tasks(): at the time when it was due, also where the tick was late."""
+    def look(self, cpu: Cpu, now: int) -> None:
+        """check_hung_uninterruptible_tasks()."""
         seen: dict[int, tuple[int, int]] = {}
         timeout = self._system.config.hung_task_timeout_secs
-        now = cpu.clock // (timeout * _SECOND_NS) * timeout
         for thread in self._system.threads:
             if not is_uninterruptible(thread):
                 continue
@@ -90,9 +92,9 @@ class HungTasks:
                 seen[thread.pid] = thread.sleeps, now
                 continue
             seen[thread.pid] = sleep, since
-            if now > since and self.warnings:
+            if now - since >= timeout * _SECOND_NS and self.warnings:
                 self.warnings -= 1
-                self._tell(cpu, thread, now - since)
+                self._tell(cpu, thread, (now - since) // _SECOND_NS)
         self._seen = seen
 
     def stuck_for_ever(self) -> list[Thread]:

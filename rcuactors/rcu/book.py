@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context import preempt
+from ..context.locks import LockKind
 from ..marks import MACHINERY
 
 if TYPE_CHECKING:
     from ..context.context import Context
+    from ..context.locks import Lock
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __trace__ = MACHINERY
 
 _OFF: Final = preempt.PREEMPT_MASK | preempt.SOFTIRQ_MASK
+_OF_BOTTOM_HALVES: Final = 2
+_SPINNING: Final = frozenset({LockKind.RAW_SPINLOCK, LockKind.SPINLOCK, LockKind.RWLOCK, LockKind.LOCAL_LOCK})
 
 
 def level_of(preempt_count: int) -> int:
@@ -49,11 +53,20 @@ class ReaderBook:
 
     def __attrs_post_init__(self) -> None:
         self.system.hooks.readers_end_by(self.look)
+        self.system.hooks.softirqs_follow_by(self._softirqs_follow)
         self.oracle.is_told_who_frees(self._running)
+        if not self.system.config.preempt_count:
+            probes = self.system.probes
+            probes.lock_taken.listen(self._lock_taken)
+            probes.lock_let_go.listen(self._lock_let_go)
 
-    def enters(self, cpu: Cpu, site: str) -> None:
-        """A section opens that leaves no trace in the context: its end is told by `leaves`."""
-        reader = self.begins(cpu, site)
+    def enters(self, cpu: Cpu, site: str, *, named: bool = True) -> None:
+        """A section opens that leaves no trace in the context: its end is told by `leaves`.
+
+        That of a lock of PREEMPT_RT is not `named`: who takes the lock says nothing of readers, as elsewhere.
+        """
+        reader = self._reader_here(cpu.ctx) or self._open(cpu, site)
+        reader.named |= named
         reader.depth += 1
 
     def begins(self, cpu: Cpu, site: str) -> Reader:
@@ -69,10 +82,28 @@ class ReaderBook:
         else:
             self.enters(cpu, site)
 
+    def bottom_halves_off(self, cpu: Cpu, site: str) -> None:
+        """The same of bottom halves, by name. On PREEMPT_RT they are a section, if they could be waited for."""
+        reader = self._reader_here(cpu.ctx)
+        if reader is not None:
+            reader.named = True
+        elif not self.system.config.PREEMPT_RT:
+            self.begins(cpu, site)
+
     def preempt_enabled(self, cpu: Cpu) -> None:
         """Preemption is about to be on again, by name."""
         if not self.system.config.preempt_count:
             self.leaves(cpu)
+
+    def _lock_taken(self, cpu: Cpu, lock: Lock, _waited_ns: int) -> None:
+        """A lock that spins turns preemption off, which the context of a kernel without PREEMPT_COUNT does not show."""
+        cpu.ctx.spinning_locks += lock.lock_class.kind in _SPINNING
+
+    def _lock_let_go(self, cpu: Cpu, lock: Lock, _held_ns: int) -> None:
+        ctx = cpu.ctx
+        if ctx.spinning_locks and lock.lock_class.kind in _SPINNING:
+            ctx.spinning_locks -= 1
+            self.look(cpu)
 
     def leaves(self, cpu: Cpu) -> None:
         """A section closes; the reader ends unless the context goes on being one."""
@@ -89,6 +120,16 @@ class ReaderBook:
             self.oracle.reader_leaves(reader)
             reader = ctx.reader = reader.outer
 
+    def _softirqs_follow(self, cpu: Cpu) -> None:
+        """local_bh_enable() of PREEMPT_RT serves softirqs, in this thread, before it ends the section that it is.
+
+        That is the section of the CPU's lock, and one more (`__local_bh_enable()`). The caller's region is over.
+        """
+        reader = self._reader_here(cpu.ctx)
+        if reader is not None and reader.depth <= _OF_BOTTOM_HALVES:
+            self.oracle.reader_leaves(reader)
+            cpu.ctx.reader = reader.outer
+
     def gives_up_cpu(self, thread: Thread) -> None:
         """A thread switches by itself: that ends a region which nothing but preemption, softirqs or interrupts make.
 
@@ -97,7 +138,7 @@ class ReaderBook:
         """
         ctx = thread.ctx
         reader = ctx.reader
-        if reader is not None and not reader.level and not reader.depth:
+        if reader is not None and not reader.level and not reader.depth and not ctx.spinning_locks:
             self.oracle.reader_leaves(reader)
             ctx.reader = reader.outer
 
@@ -144,10 +185,11 @@ class ReaderBook:
 
 
 def _is_region(ctx: Context) -> bool:
-    return ctx.irqs_disabled or bool(ctx.preempt_count & (_OFF | preempt.HARDIRQ_MASK | preempt.NMI_MASK))
+    count = ctx.preempt_count & (_OFF | preempt.HARDIRQ_MASK | preempt.NMI_MASK)
+    return ctx.irqs_disabled or bool(count or ctx.spinning_locks)
 
 
 def _has_ended(ctx: Context, reader: Reader) -> bool:
     if reader.level:
         return level_of(ctx.preempt_count) < reader.level
-    return not reader.depth and not ctx.irqs_disabled and not ctx.preempt_count & _OFF
+    return not (reader.depth or ctx.spinning_locks or ctx.irqs_disabled or ctx.preempt_count & _OFF)

@@ -232,8 +232,10 @@ class Callbacks:
         (rcu_leak_callback()). Without it the head is put behind all others; the model leaves it where it is.
         """
         system = self.system
-        system.debug_objects.used(cpu, head)
-        if not head.queued and (head.inside is None or head.inside.state != RETIRED):
+        retired = head.inside is not None and head.inside.state == RETIRED
+        if not retired:
+            system.debug_objects.used(cpu, head)
+        if not head.queued and not retired:
             return False
         if self.queued_twice(
             cpu,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..kernel.workqueue.flush import flush_work
+from .callbacks import rcu_leak_callback
+from .data import RcuHead
 from .rcu_barrier import rcu_barrier
 
 if TYPE_CHECKING:
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class RcuWork:
-    """struct rcu_work: a work that is queued when a grace period has passed."""
+    """struct rcu_work: a work that is queued when a grace period has passed, and the head that waits for that."""
 
     work: Work
+    rcu: RcuHead = attrs.field(factory=lambda: RcuHead(rcu_leak_callback, "rcu_work_rcufn"))
 
 
 @attrs.frozen(eq=False)
@@ -35,6 +38,7 @@ class RcuWorks:
 
     async def queue_rcu_work(self, cpu: Cpu, workqueue: Workqueue, rwork: RcuWork) -> bool:
         """queue_rcu_work(): pending already means False, and no new grace period."""
+        self.workqueues.system.debug_objects.used(cpu, rwork.work)
         if rwork.work.pending:
             return False
         rwork.work.pending = True
@@ -44,11 +48,12 @@ class RcuWorks:
             await self.workqueues.queue_work_irqoff(on, workqueue, rwork.work)
             await on.local_irq_restore(flags)
 
-        await self.callbacks.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn")
+        await self.callbacks.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn", rwork.rcu)
         return True
 
     async def flush_rcu_work(self, thread: Thread, rwork: RcuWork) -> bool:
         """flush_rcu_work(): a pending one's grace period is waited for by rcu_barrier(); then flush_work()."""
+        self.workqueues.system.debug_objects.used(thread.cpu, rwork.work)
         if rwork.work.pending:
             await rcu_barrier(self.callbacks, thread)
             await flush_work(self.workqueues, thread, rwork.work)

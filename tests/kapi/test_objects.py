@@ -164,6 +164,34 @@ def test_a_list_under_rcu(kernel: str) -> None:
     assert any("entry->next" in found.title for found in result.violations)
 
 
+@pytest.mark.parametrize("within", ["spin_lock", "preempt_disable", "rcu_read_lock_bh", "nothing"])
+def test_a_walk_along_a_list_asks_for_no_section(within: str) -> None:
+    """list_entry_rcu() does not ask lockdep: whoever holds the list's lock may walk, too."""
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        entry = k.struct("entry", next=None)
+        head, lock = await k.kmalloc(entry), k.spinlock("lock")
+        k.list_add_rcu(await k.kmalloc(entry), head)
+        if within == "spin_lock":
+            await k.spin_lock(lock)
+        elif within == "preempt_disable":
+            k.preempt_disable()
+        elif within == "rcu_read_lock_bh":
+            await k.rcu_read_lock_bh()
+        (found,) = list(k.list_for_each_entry_rcu(head))
+        if within == "spin_lock":
+            await k.spin_unlock(lock)
+        elif within == "preempt_disable":
+            await k.preempt_enable()
+        elif within == "rcu_read_lock_bh":
+            await k.rcu_read_unlock_bh()
+        await k.kfree(found)
+        await k.kfree(head)
+
+    assert run(script).clean
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -16,6 +16,10 @@ QUIET = {"PROVE_LOCKING": "n"}
 Use = Callable[[Kernel, Any], Awaitable[object]]
 
 
+async def asked(_answer: object) -> None:
+    """What was asked is no wait."""
+
+
 async def nothing(_p: object) -> None:
     """A callback that only is there."""
 
@@ -38,7 +42,11 @@ def described(k: Kernel, ran: list[str]) -> Any:
         work=k.work_struct(noted("work_fn")),
         dwork=k.delayed_work_struct(noted("dwork_fn")),
         irq_work=k.irq_work_struct(noted("irq_work_fn")),
+        rwork=k.rcu_work_struct(noted("rwork_fn")),
         done=k.completion,
+        wait=k.wait_queue_head,
+        lock=k.spinlock,
+        mutex=k.mutex,
     )
 
 
@@ -151,6 +159,12 @@ USES: dict[str, Use] = {
     "complete": lambda k, p: k.complete(p.done),
     "complete_all": lambda k, p: k.complete_all(p.done),
     "call_rcu": lambda k, p: k.call_rcu(p.rcu, nothing),
+    "queue_rcu_work": lambda k, p: k.queue_rcu_work(k.system_wq, p.rwork),
+    "flush_rcu_work": lambda k, p: k.flush_rcu_work(p.rwork),
+    "irq_work_sync": lambda k, p: k.irq_work_sync(p.irq_work),
+    "wake_up": lambda k, p: k.wake_up(p.wait),
+    "spin_is_locked": lambda k, p: asked(k.spin_is_locked(p.lock)),
+    "mutex_is_locked": lambda k, p: asked(k.mutex_is_locked(p.mutex)),
 }
 
 
@@ -172,6 +186,52 @@ def test_every_use_of_a_member_of_a_freed_object_is_told_at_its_line(name: str, 
     assert result.outcome() == "use-after-free"
     assert result.violations[0].line.startswith("test_debugobjects.py:")
     assert "after it was freed" in result.violations[0].title
+
+
+def test_an_rcu_work_whose_grace_period_is_pending() -> None:
+    """Its rcu_head is active, its work is not yet: queue_rcu_work() sets the pending bit only (kernel/workqueue.c)."""
+    ran: list[str] = []
+
+    @scenario()
+    async def script(k: Kernel, wait: bool = False) -> None:
+        p = await k.kmalloc(described(k, ran))
+        await k.queue_rcu_work(k.system_wq, p.rwork)
+        if wait:
+            await k.flush_rcu_work(p.rwork)
+        await k.kfree(p)
+        await k.msleep(200)
+
+    assert run(script, wait="y").clean
+    result = run(script)
+    assert result.outcome() == "free-active, use-after-free"
+    assert result.violations[0].title == "BUG: free active: rcu_head rcu_work_rcufn"
+    assert ran == ["rwork_fn"] * 2
+
+
+@pytest.mark.parametrize("kernel", list(ERAS))
+def test_who_was_woken_does_not_look_at_the_wait_queue_again(kernel: str) -> None:
+    """Whoever wakes it has taken it out (autoremove_wake_function()), finish_wait() finds its own entry empty."""
+
+    @scenario()
+    async def script(k: Kernel, early: bool = False) -> None:
+        p = await k.kmalloc(described(k, []))
+        arrived = False
+
+        async def waiter() -> None:
+            await k.wait_event(p.wait, lambda: arrived)
+
+        task = await k.kthread_run(waiter, cpu=1)
+        await k.msleep(1)
+        arrived = True
+        if early:
+            await k.kfree(p)
+        await k.wake_up(p.wait)
+        if not early:
+            await k.kthread_join(task)
+            await k.kfree(p)
+
+    assert run(script, RunOptions(kernel=kernel)).clean
+    assert run(script, RunOptions(kernel=kernel), early="y").outcome() == "use-after-free"
 
 
 def test_a_wait_for_a_completion_in_freed_memory() -> None:

@@ -28,6 +28,13 @@ async def _irq(k: Kernel, on: bool) -> None:
         await k.local_irq_enable()
 
 
+async def _irqsave(k: Kernel, on: bool) -> None:
+    if on:
+        k.local_irq_save()
+    else:
+        await k.local_irq_restore(False)
+
+
 async def _bh(k: Kernel, on: bool) -> None:
     await (k.local_bh_disable() if on else k.local_bh_enable())
 
@@ -67,6 +74,7 @@ async def _again(k: Kernel, on: bool) -> None:
 BY_NAME: dict[str, Region] = {
     "preempt_disable": _preempt,
     "local_irq_disable": _irq,
+    "local_irq_save": _irqsave,
     "local_bh_disable": _bh,
     "rcu_read_lock": _rcu,
     "rcu_read_lock_bh": _rcu_bh,

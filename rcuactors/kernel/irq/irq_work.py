@@ -95,6 +95,7 @@ class IrqWorks:
     async def irq_work_sync(self, thread: Thread, work: IrqWork) -> None:
         """irq_work_sync(): until the function has returned; asleep if a thread runs it, else on the CPU."""
         thread.cpu.judge.might_sleep(thread.cpu)
+        self._system.debug_objects.used(thread.cpu, work)
         if not self._threaded or work.hard:
             work.spinners.append(thread)
             await contention.busy_wait(thread, lambda: not work.busy, f"irq_work_sync() of {work.name}")

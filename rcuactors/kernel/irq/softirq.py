@@ -264,6 +264,7 @@ class Softirqs:
             system.lockdep.release(cpu, self._local_bh)
         if cpu.softirq_ctrl == 1 and cpu.softirq_pending:
             if preempt_on:
+                cpu.hooks.softirqs_follow(cpu)
                 flags = cpu.local_irq_save("do_softirq")
                 await self._serve_in_thread(cpu)
                 await cpu.local_irq_restore(flags)

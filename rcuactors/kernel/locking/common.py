@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...context import preempt
+from ...context.trace import call_trace
+from ...context.violation import ORACLE, ViolationKind
 from .. import balance
 from . import contention
 
@@ -99,6 +101,17 @@ class LockOperations:
         """The lock is used: if it lies in an object, that must not be free."""
         if lock.inside is not None:
             self.judge.used(cpu, lock.inside, lock.name)
+
+    def _not_held_so(self, cpu: Cpu, lock: Lock) -> None:
+        """A lock is let go in a way in which nobody has it. Lockdep tells of one that is not held at all.
+
+        That it is held in the other way, shared or not, lockdep does not look at; the lock's word is broken then.
+        """
+        other = "shared" if lock.readers else "exclusively"
+        if lock.owner is cpu.current or cpu.current in lock.readers:
+            title = f"BUG: bad unlock: {lock.name} is held {other}, and let go as if it were not"
+            text = "\n".join([title, *self.judge.stack(cpu, call_trace())])
+            self.judge.report(cpu, ViolationKind.BAD_UNLOCK, title, text, ORACLE)
 
     def _pin(self, thread: Thread) -> Cpu:
         """What an rt spinlock's holder has besides: no migration, a read-side section."""

@@ -80,7 +80,7 @@ def report_cycle(cpu: Cpu, waiter: Sleeper, *, first: Callable[[], None] | None 
 
 
 def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int, what: str) -> bool:
-    """Report a CPU that has spun on `what` for longer than the kernel's watchdogs wait (kernel/lockup.py).
+    """Report a CPU that has spun on `what` for longer than the kernel's own reports take (kernel/lockup.py).
 
     Ticks go on for ever, so the machine is never quiet.
     """

@@ -96,9 +96,28 @@ class SleepingLocks(LockOperations):
                 self.since.lock_let_go(cpu, lock, lock.owner)
             if pinned:
                 cpu = await self._leave_section(thread, lock)
-            self._pass_on(cpu, lock)
+            if lock.inside is not None and lock.waiters and not self.rt:
+                cpu = await self._slowpath(thread, lock)
+            else:
+                self._pass_on(cpu, lock)
+        elif lock.readers:
+            self._not_held_so(cpu, lock)
         if cpu.attention:
             await cpu.point()
+
+    async def _slowpath(self, thread: Thread, lock: Lock) -> Cpu:
+        """A contended mutex_unlock(), up_write() or up_read(): it is let go first, then its queue is seen to.
+
+        __mutex_unlock_slowpath() takes lock->wait_lock when others may have the mutex already, rwsem_wake() that of the
+        semaphore (kernel/locking/mutex.c, rwsem.c): so whoever gets it must not free what it lies in
+        (Documentation/locking/mutex-design.rst). An rt_mutex is let go under its wait_lock, which is all.
+        """
+        cpu = thread.cpu
+        self._pass_on(cpu, lock)
+        await cpu.point()
+        cpu = thread.cpu
+        self._touch(cpu, lock)
+        return cpu
 
     async def _leave_section(self, thread: Thread, lock: Lock) -> Cpu:
         """rt_spin_unlock() and its kin: the read-side section ends before the lock is let go, others may act between.
@@ -113,7 +132,7 @@ class SleepingLocks(LockOperations):
             await cpu.point()
             cpu = thread.cpu
         if lock.inside is not None:
-            self.judge.used_unprotected(cpu, lock.inside, lock.name)
+            self.judge.used(cpu, lock.inside, lock.name)
         return cpu
 
     def _sleeping_trylock(self, cpu: Cpu, lock: Lock, site: str) -> bool:
@@ -159,5 +178,11 @@ class SleepingLocks(LockOperations):
             if pinned:
                 cpu = await self._leave_section(thread, lock)
             lock.readers.remove(thread)
-            if not lock.readers:
+            if lock.readers:
+                return
+            if lock.inside is not None and lock.waiters and lock.lock_class.kind is LockKind.RWSEM and not self.rt:
+                await self._slowpath(thread, lock)
+            else:
                 self._pass_on(cpu, lock)
+        elif lock.owner is thread:
+            self._not_held_so(cpu, lock)

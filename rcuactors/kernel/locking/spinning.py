@@ -68,6 +68,8 @@ class SpinningLocks(SleepingLocks):
             if self.told.on:
                 self.since.lock_let_go(cpu, lock, lock.owner)
             self._pass_on(cpu, lock)
+        elif lock.readers:
+            self._not_held_so(cpu, lock)
 
     async def raw_spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
         """raw_spin_unlock(): let go, preemption on again."""

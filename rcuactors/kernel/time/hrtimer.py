@@ -228,6 +228,9 @@ class Hrtimers:
     async def interrupt(self, cpu: Cpu) -> None:
         """hrtimer_interrupt(): run what has expired, in hardirq, or leave it to the softirq."""
         base, system = self.base(cpu), self._system
+        if cpu.clock >= system.watchdogs.next_ns:
+            # What expires may wake those at whom they look.
+            system.watchdogs.look(cpu)
         await system.locks.raw_spin_lock(cpu, base.lock)
         base.programmed = None
         while (expiry := base.next_expiry()) is not None and expiry <= cpu.clock:

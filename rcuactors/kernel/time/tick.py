@@ -66,8 +66,6 @@ class Ticks:
         cpu.ticked_ns = cpu.clock
         if cpu.clock >= cpu.watchdog_ns:
             system.lockups.sample(cpu)
-        if cpu.clock >= system.watchdogs.next_ns:
-            system.watchdogs.look(cpu)
         due = system.timers.next_jiffy(cpu)
         if due is not None and due * self._jiffy_ns <= cpu.clock:
             system.softirqs.raise_irqoff(cpu, Softirq.TIMER)

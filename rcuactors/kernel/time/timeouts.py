@@ -81,11 +81,12 @@ async def _spin_in_idle(thread: Thread, duration_ns: int) -> None:
 async def burn(thread: Thread, duration_ns: int) -> None:
     """udelay(): until the clock has moved on by so much, on whichever CPU.
 
-    What interrupts it meanwhile counts, as with a TSC.
+    What interrupts it meanwhile counts, as with a TSC. Busy microseconds are steps, everywhere; but this is one
+    hand-over however long it lasts, and kernels speak of lockups and stalls after half a minute of it: a step is ten.
     """
     cpu = thread.cpu
     end = cpu.clock + duration_ns
-    cpu.conductor.steps += duration_ns // 1000  # busy microseconds, as everywhere
+    cpu.conductor.steps += duration_ns // 10_000
     began, lockups = cpu.clock, cpu.system.lockups
     while cpu.clock < end:
         if cpu.ctx.irqs_disabled:

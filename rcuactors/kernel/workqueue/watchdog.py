@@ -32,10 +32,10 @@ class WorkqueueWatchdog:
         if config.WQ_WATCHDOG:
             workqueues.system.watchdogs.every(config.watchdog_thresh, self.look)
 
-    def look(self, cpu: Cpu) -> None:
+    def look(self, cpu: Cpu, now: int) -> None:
         """wq_watchdog_timer_fn()."""
         for pool in self._workqueues.pools():
-            late = cpu.clock - pool.watchdog_ns
+            late = now - pool.watchdog_ns
             if pool.worklist and late > self._thresh_ns:
                 lines = self.text(pool, cpu.clock)
                 cpu.judge.report(cpu, ViolationKind.WORKQUEUE_LOCKUP, lines[0], "\n".join(lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import Kernel
+from rcuactors import Kernel, RunOptions, run, scenario
 from rcuactors.context.locks import Lock
 from tests.recorded import A, N, R, asked, kinds
 
@@ -172,3 +172,31 @@ def test_irqsave() -> None:
 
     assert kinds(script, A) == kinds(script, R) == kinds(script, N) == []
     assert seen == [(True, False), (False, False), (True, False)]
+
+
+@pytest.mark.parametrize("kernel", ["v5.9", "v6.1-stable"])
+def test_who_sleeps_under_it_leaves_it_to_the_next_one_of_his_cpu(kernel: str) -> None:
+    """Without PREEMPT_RT there is nothing to wait for; a kernel with lockdep knows an owner (local_lock_acquire())."""
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        lock = k.local_lock_t("lock")
+
+        async def sleeps() -> None:
+            await k.local_lock(lock)
+            await k.msleep(5)
+            await k.local_unlock(lock)
+
+        async def finds_it() -> None:
+            await k.msleep(1)
+            await k.local_lock(lock)
+            await k.local_unlock(lock)
+
+        async with k.open_nursery() as nursery:
+            await nursery.start_soon(sleeps, cpu=1)
+            await nursery.start_soon(finds_it, cpu=1)
+
+    result = run(script, RunOptions(kernel=kernel))
+    assert result.outcome() == "scheduling-while-atomic, bad-context"
+    assert result.violations[1].title == "WARNING: DEBUG_LOCKS_WARN_ON(l->owner)"
+    assert run(script, RunOptions(kernel=kernel), PROVE_LOCKING="n").outcome() == "scheduling-while-atomic"

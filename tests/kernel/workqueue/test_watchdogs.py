@@ -122,3 +122,32 @@ def test_a_stuck_work_that_nobody_waits_for_is_not_clean(settings: dict[str, str
     found = run(scenario()(script), RunOptions(kernel="v5.11"), **settings)  # type: ignore[arg-type]
     assert found.outcome() == "hung-task"
     assert "blocked for more than 120 seconds." in found.violations[0].title
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(9, 0), (12, 1), (32, 5)])
+@pytest.mark.parametrize("what", ["completion", "mutex", "msleep"])
+def test_it_is_told_on_a_machine_that_sleeps_meanwhile(what: str, seconds: int, times: int) -> None:
+    """No tick comes on the way: khungtaskd has a timer of its own. Told between one and two timeouts after it began."""
+
+    async def script(k: Kernel) -> None:
+        never, lock = k.completion("never"), k.mutex("lock")
+
+        async def waits() -> None:
+            if what == "completion":
+                await k.wait_for_completion(never)
+            elif what == "mutex":
+                await k.mutex_lock(lock)
+                await k.mutex_unlock(lock)
+            else:
+                await k.msleep(1000 * seconds)
+
+        await k.mutex_lock(lock)
+        task = await k.kthread_run(waits, cpu=1)
+        await k.msleep_interruptible(1000 * seconds)
+        await k.mutex_unlock(lock)
+        await k.complete(never)
+        await k.kthread_join(task)
+
+    found = report(script)
+    assert found.outcome() == ("hung-task" if times else "clean")
+    assert [each.title.split()[-2] for each in found.violations] == [str(5 * (number + 1)) for number in range(times)]
