@@ -248,12 +248,12 @@ class Judge:
         text = splat.null_dereference(self.scene(cpu), address, call_trace())
         return self.report(cpu, ViolationKind.NULL_DEREFERENCE, text.partition("\n")[0], text)
 
-    def rtmutex_deadlock(self, cpu: Processor, lock: Lock) -> None:
+    def rtmutex_deadlock(self, cpu: Processor) -> None:
         """rt_mutex_handle_deadlock(): a task waits for an rt_mutex that is its own."""
         self.warn(
             cpu,
             ViolationKind.RTMUTEX_DEADLOCK,
-            f"rtmutex deadlock detected: {lock.name}",
+            "rtmutex deadlock detected",
             "rt_mutex_handle_deadlock",
         )
 

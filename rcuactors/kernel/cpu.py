@@ -11,6 +11,7 @@ from __future__ import annotations
 import attrs
 
 from ..context import preempt
+from ..context.violation import ViolationKind
 from ..engine.probe import Access, Group
 from ..marks import Side, machinery, on_side
 from . import balance
@@ -268,8 +269,14 @@ class Cpu(SchedulingCpu):
             await self.point()
 
     def migrate_enable(self) -> None:
-        """migrate_enable(): the running thread may be moved again: at once, if it must not run here any more."""
+        """migrate_enable(): the running thread may be moved again: at once, if it must not run here any more.
+
+        Whoever has not disabled it is told, and nothing happens.
+        """
         thread, ctx = self.current, self.ctx
+        if not ctx.migrate_disabled:
+            self.judge.warn_on_once(self, ViolationKind.BAD_CONTEXT, "!p->migration_disabled", "migrate_enable")
+            return
         ctx.migrate_disabled -= 1
         if not ctx.migrate_disabled and not is_allowed(thread, self):
             self.resched_curr()

@@ -10,7 +10,7 @@ import attrs
 
 from ..config import field_names
 from ..context.violation import KERNEL as BY_KERNEL
-from ..context.violation import Violation
+from ..context.violation import KernelBug, Violation
 from ..engine.actor import Message
 from ..engine.device import Device
 from ..engine.events import Event
@@ -216,6 +216,9 @@ def ask(
         return asked.answer(not_expressible=f"the API has no {found[1]}= there: {error}")
     except BadInput as error:
         return asked.answer(not_expressible=str(error))
+    except KernelBug:
+        # An oops: it stands on the console, and its thread does not go on.
+        return asked.answer()
     except (RcuactorsError, RuntimeError, AttributeError, AssertionError) as error:
         return asked.answer(raised=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
     return asked.answer()

@@ -208,6 +208,7 @@ LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
         "batch": f"sizes of batches above {_BY_COUNT:,} callbacks, and of those that PREEMPT_RT's rcuc invokes",
         "f8": "how long, but for whether the reader was waited for",
         "f9": "after how many pages, and the gfp flags as a number",
+        "m": "whether a tick finds an RCU nesting below zero (rcu_sched_clock_irq())",
         "word": "when the works began, but for whether beside each other",
     }
 )

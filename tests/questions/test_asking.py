@@ -27,6 +27,7 @@ SAMPLE = (
     "A/A3-ok-many",
     "A/F9-nowarn",
     "A/A6-underpre",
+    "R/A6-enaonly",
     "A/A7-raw",
     "R/A7-rec",
     "A/A10-mutex",
@@ -40,7 +41,10 @@ SAMPLE = (
     "R/F5-inc-timer",
     "A/FL-spin-heldfree",
     "K/FL-krcu-held",
+    "A/M-deref-protected",
     "A/M-sync-in-reader",
+    "R/M-rec-mutex",
+    "R/M-spin-unbalanced",
     "R/M-exit-mutex",
     "N/M-sleep-in-reader",
 )

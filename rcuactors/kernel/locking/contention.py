@@ -160,6 +160,6 @@ def _detects_deadlock(cpu: Cpu, lock: Lock) -> bool:
 
 async def _rt_mutex_handle_deadlock(me: Thread, lock: Lock) -> None:
     """rt_mutex_handle_deadlock(): say so, and never come back."""
-    me.cpu.judge.rtmutex_deadlock(me.cpu, lock)
+    me.cpu.judge.rtmutex_deadlock(me.cpu)
     while True:
         await me.sleep(f"sleeps for ever on {lock.name}, which it holds")

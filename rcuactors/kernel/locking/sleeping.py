@@ -97,6 +97,8 @@ class SleepingLocks(LockOperations):
             if pinned:
                 cpu = await self._leave_section(thread, lock)
             self._pass_on(cpu, lock)
+        elif pinned:
+            cpu = await self._leave_section(thread, lock)
         if cpu.attention:
             await cpu.point()
 
@@ -161,3 +163,5 @@ class SleepingLocks(LockOperations):
             lock.readers.remove(thread)
             if not lock.readers:
                 self._pass_on(cpu, lock)
+        elif pinned:
+            cpu = await self._leave_section(thread, lock)
