@@ -27,6 +27,8 @@ class Cpu(SchedulingCpu):
     """One CPU. `current` is the thread that owns it; `ctx` is that thread's context."""
 
     softirq_pending: int = 0
+    threads_pending: int = 0
+    """PREEMPT_RT: what a thread of its own takes care of (pending_timer_softirq, rcu_data.rcu_cpu_has_work)."""
     softirq_ctrl: int = 0
     """PREEMPT_RT: softirq_ctrl.cnt, how deep bottom halves are disabled on this CPU."""
     ksoftirqd: Thread | None = None
@@ -156,7 +158,7 @@ class Cpu(SchedulingCpu):
         ctx.hardirq_threadable, ctx.irq_config = outer
         if ctx.reader is not None:
             self.hooks.may_end_reader(self)
-        if self.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
+        if (self.softirq_pending or self.threads_pending) and not preempt.in_interrupt(ctx.preempt_count):
             await self.system.softirqs.irq_exit(self)
         if ctx.held and not preempt.in_hardirq(ctx.preempt_count):
             # What a handler has left behind is held with interrupts on from here.

@@ -31,6 +31,8 @@ from .words import Question
 __trace__ = KERNEL
 
 _MAX_STEPS: Final = 500_000_000
+_AFTERWARDS_MS: Final = 20
+"""The recorded machines went on while somebody read what they had printed."""
 _PATIENCE_S: Final = 30
 """Beyond what the question itself takes: longer than any time-out of the recordings."""
 _UNKNOWN_WORD: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
@@ -146,8 +148,12 @@ class _Asked:
         module = Module(kernel, self.command, self)
         do = DO[self.question.verb.name]
 
+        async def delayed_put_task_struct() -> None:
+            """What release_task() leaves to RCU."""
+
         async def job_thr() -> None:
             await do(module)
+            await kernel.call_rcu(delayed_put_task_struct)
 
         running = self.machine.conductor.running
         assert isinstance(running, Cpu)
@@ -159,6 +165,7 @@ class _Asked:
         wait = getattr(kernel, "wait_for_completion_interruptible", kernel.wait_for_completion)
         await wait(task.done)
         self.ended = True
+        await kernel.msleep(_AFTERWARDS_MS)
         self.machine.conductor.finish()
 
     def answer(self, *, not_expressible: str = "", raised: str = "") -> Answer:

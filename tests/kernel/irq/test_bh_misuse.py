@@ -170,7 +170,12 @@ def test_on_rt_a_lock_is_let_go_of_that_was_never_taken() -> None:
         await k.local_irq_enable()
         await k.local_bh_enable()
 
-    assert kinds(script, R) == ["bad-unlock"]
+    assert kinds(script, R) == ["bad-unlock", "bad-context", "sleeping-function"]
+    assert titles(script, R)[:3] == [
+        "WARNING: WARN_ON(rrln < 0) at __rcu_read_unlock",
+        "WARNING: bad unlock balance detected: rcu_read_lock",
+        "WARNING: WARN_ON(!p->migration_disabled) at migrate_enable",
+    ]
     assert kinds(script, A) == []
 
 
@@ -257,17 +262,19 @@ def test_one_too_many_counts_as_off_from_then_on() -> None:
     assert titles(script, A)[-1].endswith("/0x0000fe01")
 
 
-def test_on_rt_lockdep_says_so_and_who_serves_softirqs_stays_in_a_reader() -> None:
+def test_on_rt_lockdep_says_so_and_who_takes_the_lock_next_stays_in_a_reader() -> None:
+    """Recorded of a6 v=unbal: rcuc/N takes the CPU's lock, and counts up to 0 at its end."""
+
     async def script(k: Kernel) -> None:
-        async def tasklet() -> None:
+        async def callback() -> None:
             pass
 
         async def unbalanced() -> None:
             await k.local_bh_enable()
 
         await k.kthread_join(await k.kthread_run(unbalanced, cpu=0))
-        await k.tasklet_schedule(tasklet)
-        await k.usleep_range(1000, 1000)
+        await k.call_rcu(callback)
+        await k.usleep_range(20_000, 20_000)
 
     found = titles(script, R)
     assert found[0] == "WARNING: bad unlock balance detected: local_bh"
