@@ -8,7 +8,7 @@ schedule_debug()).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
@@ -17,7 +17,7 @@ from . import preempt, splat
 from .memory import FREED, RETIRED
 from .splat import Ident, LockTracking, Scene, SleepCheck
 from .trace import call_trace, caller_site, scenario_line
-from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind
+from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind, exception_for
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
@@ -242,6 +242,12 @@ class Judge:
                 message = f"Illegal context switch in {flavour} read-side critical section"
                 error = error or self._suspicious(cpu, ctx, message, place, trace)
         return error
+
+    def kernel_bug(self, cpu: Processor, condition: str, function: str) -> NoReturn:
+        """BUG_ON(): the condition has come true in a kernel function. Raises KernelBug."""
+        text = splat.kernel_bug(self.scene(cpu), function, call_trace())
+        title = f"kernel BUG at {function}: BUG_ON({condition})"
+        raise exception_for(self.report(cpu, ViolationKind.BAD_CONTEXT, title, text))
 
     def null_dereference(self, cpu: Processor, address: int) -> Violation:
         """The kernel reads from an address near 0; returns what was reported."""

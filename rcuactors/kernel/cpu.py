@@ -141,9 +141,7 @@ class Cpu(SchedulingCpu):
         began = self.clock
         if self.told_interrupts.on:
             self._tell_interrupt_entered(nested=False)
-        if not ctx.preempt_count or self.in_idle_loop:
-            ctx.preempt_disabled_at = "irq_enter_rcu"
-        ctx.preempt_count += preempt.HARDIRQ_OFFSET
+        self._enter_hardirq()
         self.clock += costs.irq_entry_ns
         if threaded:
             await self.system.irq_threads.wake(self, message)
@@ -169,10 +167,30 @@ class Cpu(SchedulingCpu):
         if ctx.reader is not None:
             self.hooks.may_end_reader(self)
 
+    def _enter_hardirq(self) -> None:
+        """preempt_count_add(HARDIRQ_OFFSET).
+
+        One below zero is carried over by that, and no field of it says that this is an interrupt. The first lock in
+        here, the tick's, has lockdep look at softirq_count() (check_flags()).
+        """
+        ctx = self.ctx
+        if not ctx.preempt_count or self.in_idle_loop:
+            ctx.preempt_disabled_at = "irq_enter_rcu"
+        ctx.preempt_count += preempt.HARDIRQ_OFFSET
+        if ctx.preempt_count > preempt.ALL:
+            ctx.preempt_count &= preempt.ALL
+            self.system.lockdep.check_softirq_flags(self, enabled=True)
+
     def _leave_hardirq(self, entered_with: int) -> None:
         """preempt_count_sub(HARDIRQ_OFFSET), which a handler may have taken off already."""
         ctx = self.ctx
-        if ctx.preempt_count & preempt.HARDIRQ_MASK:
+        if entered_with >= preempt.BELOW_ZERO:
+            # A kernel with DEBUG_PREEMPT takes nothing off what is too small.
+            if self.system.config.DEBUG_PREEMPT:
+                balance.report_underflow(self, preempt.HARDIRQ_OFFSET)
+            else:
+                ctx.preempt_count = ctx.preempt_count - preempt.HARDIRQ_OFFSET & preempt.ALL
+        elif ctx.preempt_count & preempt.HARDIRQ_MASK:
             ctx.preempt_count -= preempt.HARDIRQ_OFFSET
         else:
             balance.report_underflow(self, preempt.HARDIRQ_OFFSET)

@@ -25,6 +25,7 @@ from ..runs.run import patient_collector, setup_of
 from .command import Command
 from .kernels import MODELLED, AskedKernel
 from .module import Module, NotExpressible
+from .printk import Printk, about_console
 from .verbs import DO
 from .words import Question
 
@@ -105,7 +106,9 @@ class _TimeLimit(Device):
 class _Asked:
     """One question's machine."""
 
-    def __init__(self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel) -> None:
+    def __init__(
+        self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel, *, live: bool
+    ) -> None:
         self.poison, self.rcu_normal = kernel.poison, kernel.rcu_normal
         self.command = command
         self.question = question = command.question
@@ -113,7 +116,7 @@ class _Asked:
         self._batches = _Batches()
         sinks = (self._batches,) if question.verb.name == "batch" else ()
         self.machine = Machine(setup_of(attrs.evolve(options, events=bool(sinks)), options.settings, sinks=sinks))
-        self.console: list[str] = []
+        self.console = Printk(self.machine, live=live)
         self.texts: list[str] = []
         self.ours: list[str] = []
         self.unread: list[str] = []
@@ -127,7 +130,7 @@ class _Asked:
         if violation.by != BY_KERNEL:
             self.ours.append(violation.title)
         elif is_kernels(violation.text):
-            self.console += violation.text.split("\n")
+            self.console.printk(violation.text.split("\n"))
         else:
             self.unread.append(violation.title)
 
@@ -138,7 +141,7 @@ class _Asked:
 
     def say(self, line: str) -> None:
         """A line for the console."""
-        self.console.append(line)
+        self.console.printk([line])
         self.texts.append(line)
 
     @machinery
@@ -172,7 +175,7 @@ class _Asked:
         """What came of it."""
         return Answer(
             question=self.question,
-            entries=read_console(self.console),
+            entries=tuple(entry for entry in read_console(self.console.lines) if not about_console(entry)),
             ended=self.ended,
             ours=tuple(self.ours),
             unread=tuple(self.unread),
@@ -198,10 +201,16 @@ def options_for(kernel: AskedKernel, settings: Mapping[str, str]) -> RunOptions:
 
 
 def ask(
-    command: Command, kernel: AskedKernel, settings: Mapping[str, str] | None = None, *, limit_s: float | None = None
+    command: Command,
+    kernel: AskedKernel,
+    settings: Mapping[str, str] | None = None,
+    *,
+    limit_s: float | None = None,
+    live: bool = False,
 ) -> Answer:
     """Put the question to a fresh machine. `limit_s` is when it counts as not having come back, in virtual seconds.
 
+    With `live` the console is live: printing takes its locks.
     Raises BadInput for a setting with a wrong value.
     """
     question = command.question
@@ -210,7 +219,7 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted), limit, kernel)
+    asked = _Asked(command, options_for(kernel, wanted), limit, kernel, live=live)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")

@@ -109,6 +109,9 @@ class IrqWorks:
         """irq_work_run(), in hardirq."""
         lists = self._lists[cpu.cpu_id]
         await self._run_list(cpu, lists.raised)
+        if not self._threaded and not cpu.ctx.irqs_disabled:
+            # The second list is looked at, too, and empty as it is.
+            cpu.judge.kernel_bug(cpu, "!irqs_disabled()", "irq_work_run_list")
         if lists.lazy:
             if lists.thread is None:
                 lists.thread = self._system.create_thread(

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ...context import preempt
+from ...context import preempt, splat
 from ...context.lockdep.demands import assert_irqs_enabled
 from ...context.locks import RECURSIVE_READ, Lock, LockKind, MapSpec
-from ...context.trace import caller_site
-from ...context.violation import ViolationKind
+from ...context.trace import call_trace, caller_site
+from ...context.violation import ORACLE, ViolationKind
 from ...context.waittype import WaitType
 from ...marks import inline, stands_for
 from .. import balance
@@ -249,15 +249,20 @@ class Softirqs:
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "in_hardirq()", function)
 
     def _underflow(self, cpu: Cpu) -> None:
-        """__preempt_count_sub() looks at nothing: bottom halves count as off from here on, and lockdep notices."""
+        """__preempt_count_sub() looks at nothing: everything counts as off from here on, NMIs included.
+
+        Lockdep does not notice until an interrupt has carried the count over (`Cpu.hardirq`).
+        """
         count = cpu.ctx.preempt_count
-        left = count - preempt.SOFTIRQ_DISABLE_OFFSET & preempt.SOFTIRQ_MASK
-        cpu.ctx.preempt_count = count & ~preempt.SOFTIRQ_MASK | left
-        lockdep = self._system.lockdep
-        if lockdep.on and self._system.config.DEBUG_LOCKDEP:
-            lockdep.check_softirq_flags(cpu, enabled=True)
-        else:
-            balance.report_underflow(cpu, preempt.SOFTIRQ_DISABLE_OFFSET)
+        cpu.ctx.preempt_count = count - preempt.SOFTIRQ_DISABLE_OFFSET & preempt.ALL
+        if cpu.ctx.preempt_forgotten >= preempt.SOFTIRQ_DISABLE_OFFSET:
+            # It was schedule() that wiped out the rest, and has said so.
+            cpu.ctx.preempt_forgotten -= preempt.SOFTIRQ_DISABLE_OFFSET
+        elif not (self._system.lockdep.built and self._system.config.DEBUG_LOCKDEP):
+            condition = "softirq_count() < SOFTIRQ_DISABLE_OFFSET"
+            text = splat.warning(cpu.judge.scene(cpu), condition, _ENABLE, call_trace())
+            title = f"BUG: local_bh_enable() without local_bh_disable(): {condition}"
+            cpu.judge.report(cpu, ViolationKind.BAD_CONTEXT, title, text, ORACLE)
 
     @property
     def _local_bh(self) -> Lock:
