@@ -21,6 +21,7 @@ from .printk import about_console
 _FIELD: Final = re.compile(r"^# (?P<name>[a-z]+)[^:]*: (?P<value>.*)$")
 _MORE: Final = re.compile(r"^# ---")
 _TIMEOUT: Final = re.compile(r"TIMEOUT after ([\d.]+) s")
+_REPEATED: Final = re.compile(r"(\d+) run\(s\); key lines the same as in this one: (\d+)")
 _LIVE: Final = "live console"
 
 
@@ -41,6 +42,8 @@ class Recording:
     live: bool = False
     """The console was live: what was printed took its locks."""
     timeout_s: float | None = None
+    steady: bool = True
+    """Each time that the question was put to the kernel again it answered the same."""
 
     @property
     def group(self) -> str:
@@ -92,6 +95,7 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
     if live:
         first = tuple(entry for entry in first if not about_console(entry))
     timeout = _TIMEOUT.search(status)
+    repeated = _REPEATED.search(header.get("repeated", ""))
     return Recording(
         kernel=kernel,
         name=name,
@@ -101,6 +105,7 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
         more=tuple(entry for other in others for entry in other if isinstance(entry, Said)),
         ended=any(isinstance(entry, Said) and entry.text.startswith("END ") for entry in first),
         live=live,
+        steady=repeated is None or repeated[1] == repeated[2],
         timeout_s=float(timeout[1]) if timeout is not None else None,
     )
 

@@ -72,6 +72,17 @@ def test_a_sample_agrees(name: str, recordings: dict[str, Recording]) -> None:
     assert [str(found) for found in pair.differences] == []
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_on_a_live_console_printing_in_hardirq_is_the_end_of_lockdep(live: bool) -> None:
+    """Of a6 v=hardirq lockdep says more where nobody has printed before."""
+    answer = ask(parse_command("a6 v=hardirq"), find_kernel("A"), live=live)
+    kinds = [report.kind for report in answer.reports]
+    assert kinds[:2] == ["WARNING in __local_bh_disable_ip()", "WARNING in __local_bh_enable_ip()"]
+    assert ("WARNING: DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())" in kinds) == (not live)
+    assert kinds[-1] == "kernel BUG"
+    assert not answer.ended
+
+
 @pytest.mark.campaign
 def test_all_agree_but_those_known_to_differ(
     recordings: dict[str, Recording], still_differing: set[str], not_expressible: dict[str, str]

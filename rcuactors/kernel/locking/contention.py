@@ -17,7 +17,7 @@ from ...context.locks import LockKind
 from ...engine.errors import RunOver
 from ...marks import machinery
 from ..thread import ThreadState
-from .deadlock import report_cycle, report_lockup
+from .deadlock import beyond_stalls_ns, report_cycle, report_lockup
 
 if TYPE_CHECKING:
     from ...context.locks import Lock
@@ -88,8 +88,11 @@ def poke(cpu: Cpu, spinner: Thread) -> None:
 
 
 async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
-    """Burn time until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`."""
-    began = me.cpu.clock
+    """Burn time until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`.
+
+    Whether that never ends is decided when the kernel would have told of a grace period that this holds up.
+    """
+    began, patience = me.cpu.clock, beyond_stalls_ns(me.cpu.system.config)
     while not done():
         cpu = me.cpu
         me.waiting_for = reason
@@ -97,7 +100,7 @@ async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
             await _stand_still(cpu, reason)
             continue
         await cpu.attend()
-        if not done() and report_lockup(me.cpu, me, began, reason):
+        if not done() and report_lockup(me.cpu, me, began, reason, patience):
             await _give_up(me.cpu)
     me.waiting_for = ""
 

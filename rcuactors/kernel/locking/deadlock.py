@@ -12,6 +12,7 @@ from ...marks import MACHINERY
 __trace__ = MACHINERY
 
 if TYPE_CHECKING:
+    from ...config import Config
     from ...context.locks import Lock
     from ...context.processor import Sleeper
     from ..cpu import Cpu
@@ -83,12 +84,18 @@ def report_cycle(cpu: Cpu, waiter: Sleeper, *, first: Callable[[], None] | None 
     return True
 
 
-def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int, what: str) -> bool:
-    """Report a CPU that has spun on `what` for as long as the kernel's watchdog waits.
+def beyond_stalls_ns(config: Config) -> int:
+    """How long the kernel itself may take to tell of a CPU that holds up a grace period (kernel/rcu/tree_stall.h)."""
+    seconds = max(3, min(300, config.rcu_cpu_stall_timeout)) + 5 * config.lockdep
+    return (seconds + 1) * 1_000_000_000
+
+
+def report_lockup(cpu: Cpu, spinner: Sleeper, began_ns: int, what: str, at_least_ns: int = 0) -> bool:
+    """Report a CPU that has spun on `what` for as long as the kernel's watchdog waits, or as long as is said.
 
     Ticks go on for ever, so the machine is never quiet.
     """
-    if cpu.clock - began_ns < _SOFT_LOCKUP_NS:
+    if cpu.clock - began_ns < max(_SOFT_LOCKUP_NS, at_least_ns):
         return False
     seconds = (cpu.clock - began_ns) // 1_000_000_000
     where = f"CPU#{cpu.cpu_id} stuck for {seconds}s on {what}!"

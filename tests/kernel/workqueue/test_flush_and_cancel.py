@@ -252,3 +252,17 @@ def test_nobody_who_takes_works_back_waits_for_ever(settings: dict[str, str]) ->
     for seed in (*range(25), 26, 37, 39, 137, 243, 284, 292, 324, 340):
         options = RunOptions(kernel="v6.1-stable", strategy="random", seed=seed)
         assert run(scenario()(script), options, **settings).outcome() == "clean", seed  # type: ignore[arg-type]
+
+
+def test_without_preemption_it_holds_up_the_grace_period_that_it_waits_for() -> None:
+    """Recorded of a4b on PREEMPT_NONE: cancel_work_sync() of an rcu_work; the stall is told before we are sure."""
+
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            pass
+
+        rwork = k.rcu_work(fn)
+        await k.queue_rcu_work(k.system_wq, rwork)
+        await k.cancel_work_sync(rwork.work)
+
+    assert outcome(script, PREEMPT="n", PROVE_LOCKING="n") == "rcu-stall, deadlock"
