@@ -95,9 +95,14 @@ class Interrupts(KernelBase):
         """hrtimer_start(HRTIMER_MODE_REL): only enqueues, legal under the scheduler's locks."""
         await self._system.hrtimers.hrtimer_start(self._cpu, timer, delay_ns)
 
-    def timer_setup(self, function: Action, *, name: str = "", inside: KObject | None = None) -> Timer:
-        """timer_setup(): a timer of the wheel, whose function runs in softirq context."""
-        timer = Timer(name or function.__name__, handler_of(function), site=site_of_function(function))
+    def timer_setup(
+        self, function: Action, *, name: str = "", irqsafe: bool = False, inside: KObject | None = None
+    ) -> Timer:
+        """timer_setup(): a timer of the wheel, whose function runs in softirq context.
+
+        `irqsafe` is TIMER_IRQSAFE: with interrupts off, so that it may be deleted synchronously in hardirq.
+        """
+        timer = Timer(name or function.__name__, handler_of(function), irqsafe, site=site_of_function(function))
         return self._member(inside, timer)
 
     async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:
