@@ -13,15 +13,20 @@ from ..kernel.completion import Completion, wait_for_completion
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..kernel.time.timeouts import msleep
 from ..kernel.wait import WaitQueueHead
+from ..mm.objects import KObject
 from .base import KernelBase, expect_kind, not_negative
 
 
 class WaitQueues(KernelBase):
     """DECLARE_WAIT_QUEUE_HEAD(), wait_event(), wake_up(), and sleeps that nobody calls hung."""
 
-    def wait_queue_head(self, name: str) -> WaitQueueHead:
-        """DECLARE_WAIT_QUEUE_HEAD()."""
-        return WaitQueueHead(self._system.lock_factory.make(f"({name}).lock", LockKind.SPINLOCK))
+    def wait_queue_head(self, name: str, *, inside: KObject | None = None) -> WaitQueueHead:
+        """DECLARE_WAIT_QUEUE_HEAD(), init_waitqueue_head(). `inside`: a member of an object."""
+        if inside is None:
+            return WaitQueueHead(self._system.lock_factory.make(f"({name}).lock", LockKind.SPINLOCK))
+        self._expect_object(inside)
+        lock = self._system.lock_factory.make(name, LockKind.SPINLOCK, address=inside.place_for_member())
+        return WaitQueueHead(self._member(inside, lock))
 
     async def wait_event(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
         """wait_event(): sleep, uninterruptibly, until it is so; looked at after every wake-up."""

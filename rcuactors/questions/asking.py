@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -36,7 +35,6 @@ _AFTERWARDS_MS: Final = 20
 """The recorded machines went on while somebody read what they had printed."""
 _PATIENCE_S: Final = 30
 """Beyond what the question itself takes: longer than any time-out of the recordings."""
-_UNKNOWN_WORD: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _SECONDS: Final = ("wait", "s", "ms")
 
 
@@ -165,8 +163,7 @@ class _Asked:
             await kernel.user_process(beside.name, beside.pages)
         task = await module.start(job_thr, self.question.verb.cpu, "q_main")
         # The writer of the module's file waits interruptibly: nobody calls it hung.
-        wait = getattr(kernel, "wait_for_completion_interruptible", kernel.wait_for_completion)
-        await wait(task.done)
+        await kernel.wait_for_completion_interruptible(task.done)
         self.ended = True
         await kernel.msleep(_AFTERWARDS_MS)
         self.machine.conductor.finish()
@@ -225,16 +222,11 @@ def ask(
             asked.machine.run(asked.main, "init")
     except NotExpressible as error:
         return asked.answer(not_expressible=str(error))
-    except TypeError as error:
-        found = _UNKNOWN_WORD.search(str(error))
-        if found is None:
-            return asked.answer(raised=f"TypeError: {error}")
-        return asked.answer(not_expressible=f"the API has no {found[1]}= there: {error}")
     except BadInput as error:
         return asked.answer(not_expressible=str(error))
     except KernelBug:
         # An oops: it stands on the console, and its thread does not go on.
         return asked.answer()
-    except (RcuactorsError, RuntimeError, AttributeError, AssertionError) as error:
+    except (RcuactorsError, RuntimeError, AttributeError, AssertionError, TypeError) as error:
         return asked.answer(raised=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
     return asked.answer()
