@@ -33,6 +33,7 @@ __trace__ = KERNEL
 _MAX_STEPS: Final = 500_000_000
 _AFTERWARDS_MS: Final = 20
 """The recorded machines went on while somebody read what they had printed."""
+_SMALL: Final = 64
 _PATIENCE_S: Final = 30
 """Beyond what the question itself takes: longer than any time-out of the recordings."""
 _SECONDS: Final = ("wait", "s", "ms")
@@ -153,6 +154,8 @@ class _Asked:
             """What release_task() leaves to RCU."""
 
         async def job_thr() -> None:
+            # A machine that runs has had small objects before: its CPU has some at hand.
+            await kernel.kfree(await kernel.kmalloc(_SMALL))
             await do(module)
             await kernel.call_rcu(delayed_put_task_struct)
 

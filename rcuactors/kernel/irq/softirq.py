@@ -334,6 +334,8 @@ class Softirqs:
     async def _serve(self, cpu: Cpu) -> None:
         """__do_softirq(): called and left with interrupts off, serves with interrupts on."""
         ctx = cpu.ctx
+        if cpu.left_on_irq_stack is not None:
+            cpu.left_on_irq_stack.stack_lost, cpu.left_on_irq_stack = True, None
         if cpu.told_preemption.on and not ctx.preempt_count:
             cpu.since.preemption_off(cpu)
         ctx.preempt_count += preempt.SOFTIRQ_OFFSET
