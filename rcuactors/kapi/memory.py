@@ -97,7 +97,7 @@ class Memory(KernelBase):
             (wrong_free.report_vfree if vmalloc else wrong_free.report_kfree)(self._cpu, p)
             return False
         if p.state:
-            if p.state == RETIRED and p.retired_from is not None:
+            if p.state == RETIRED and hasattr(p, "retired_from"):
                 self._machine.callbacks.freed_while_queued(self._cpu, p)
             return True
         origin = self._freed_from
