@@ -8,7 +8,7 @@ schedule_debug()).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
@@ -17,7 +17,7 @@ from . import preempt, splat
 from .memory import FREED, RETIRED
 from .splat import Ident, LockTracking, Scene, SleepCheck
 from .trace import call_trace, caller_site, scenario_line
-from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind
+from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind, exception_for
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
@@ -243,17 +243,23 @@ class Judge:
                 error = error or self._suspicious(cpu, ctx, message, place, trace)
         return error
 
+    def kernel_bug(self, cpu: Processor, condition: str, function: str) -> NoReturn:
+        """BUG_ON(): the condition has come true in a kernel function. Raises KernelBug."""
+        text = splat.kernel_bug(self.scene(cpu), function, call_trace())
+        title = f"kernel BUG at {function}: BUG_ON({condition})"
+        raise exception_for(self.report(cpu, ViolationKind.BAD_CONTEXT, title, text))
+
     def null_dereference(self, cpu: Processor, address: int) -> Violation:
         """The kernel reads from an address near 0; returns what was reported."""
         text = splat.null_dereference(self.scene(cpu), address, call_trace())
         return self.report(cpu, ViolationKind.NULL_DEREFERENCE, text.partition("\n")[0], text)
 
-    def rtmutex_deadlock(self, cpu: Processor, lock: Lock) -> None:
+    def rtmutex_deadlock(self, cpu: Processor) -> None:
         """rt_mutex_handle_deadlock(): a task waits for an rt_mutex that is its own."""
         self.warn(
             cpu,
             ViolationKind.RTMUTEX_DEADLOCK,
-            f"rtmutex deadlock detected: {lock.name}",
+            "rtmutex deadlock detected",
             "rt_mutex_handle_deadlock",
         )
 

@@ -14,6 +14,10 @@ SOFTIRQ_DISABLE_OFFSET: Final = 0x200
 HARDIRQ_OFFSET: Final = 0x10000
 NMI_OFFSET: Final = 0x100000
 
+ALL: Final = 0x7FFFFFFF
+BELOW_ZERO: Final = 0x40000000
+"""preempt_count() of x86: what has been taken off too often shows as a large number, in all fields at once."""
+
 PREEMPT_MASK: Final = 0xFF
 SOFTIRQ_MASK: Final = 0xFF00
 HARDIRQ_MASK: Final = 0xF0000

@@ -52,6 +52,7 @@ V6_1_STABLE: Final = Era(
             deboosting_needs_irq_work=True,
             deferral_ends_with_report=True,
             stall_names_online_cpus=True,
+            bh_between_callbacks=True,
         ),
         mm=MmRules(
             page_lists=TriedLock,

@@ -41,10 +41,20 @@ class Interrupts(KernelBase):
         await me.current.spend(self._system.costs.ipi_ns)
 
     def irq_work(
-        self, function: Action, *, hard: bool = False, name: str = "", inside: KObject | None = None
+        self,
+        function: Action,
+        *,
+        hard: bool = False,
+        lazy: bool = False,
+        name: str = "",
+        inside: KObject | None = None,
     ) -> IrqWork:
-        """init_irq_work(); `hard` is IRQ_WORK_HARD_IRQ: hardirq even on PREEMPT_RT."""
-        return self._member(inside, IrqWork(name or function.__name__, handler_of(function), hard=hard))
+        """init_irq_work(); `hard` is IRQ_WORK_HARD_IRQ: hardirq even on PREEMPT_RT.
+
+        `lazy` is IRQ_WORK_LAZY: on a CPU that has a tick it waits for that.
+        """
+        work = IrqWork(name or function.__name__, handler_of(function), hard=hard, lazy=lazy)
+        return self._member(inside, work)
 
     async def irq_work_queue(self, work: IrqWork) -> bool:
         """irq_work_queue(): run it on this CPU as soon as interrupts are on. False when it is pending already."""
@@ -95,9 +105,14 @@ class Interrupts(KernelBase):
         """hrtimer_start(HRTIMER_MODE_REL): only enqueues, legal under the scheduler's locks."""
         await self._system.hrtimers.hrtimer_start(self._cpu, timer, delay_ns)
 
-    def timer_setup(self, function: Action, *, name: str = "", inside: KObject | None = None) -> Timer:
-        """timer_setup(): a timer of the wheel, whose function runs in softirq context."""
-        timer = Timer(name or function.__name__, handler_of(function), site=site_of_function(function))
+    def timer_setup(
+        self, function: Action, *, name: str = "", irqsafe: bool = False, inside: KObject | None = None
+    ) -> Timer:
+        """timer_setup(): a timer of the wheel, whose function runs in softirq context.
+
+        `irqsafe` is TIMER_IRQSAFE: with interrupts off, so that it may be deleted synchronously in hardirq.
+        """
+        timer = Timer(name or function.__name__, handler_of(function), irqsafe, site=site_of_function(function))
         return self._member(inside, timer)
 
     async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:

@@ -10,9 +10,9 @@ import attrs
 
 from ..context.trace import caller_site
 from ..errors import BadInput
-from ..kernel.completion import Completion, complete, complete_all, wait_for_completion
+from ..kernel.completion import Completion, complete, complete_all, wait_for_completion, wait_for_completion_timeout
 from ..kernel.thread import Thread, ThreadState, Urgency
-from ..kernel.time.timeouts import burn, msleep, sleep_ns
+from ..kernel.time.timeouts import burn, msleep, schedule_timeout, schedule_timeout_uninterruptible, sleep_ns
 from ..mm.objects import KObject
 from ..spelling import no_such
 from .base import KernelBase, not_negative
@@ -195,6 +195,19 @@ class Threads(KernelBase):
         jiffies = -(-not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
         await msleep(self._system, self._thread, jiffies + 1)
 
+    async def schedule_timeout(self, jiffies: int) -> int:
+        """schedule_timeout(): sleep for at least that many jiffies, unless woken since set_current_state().
+
+        Returns how many were left. Who has not called that goes on at once.
+        """
+        jiffies = not_negative("schedule_timeout", jiffies)
+        return await schedule_timeout(self._system, self._thread, jiffies)
+
+    async def schedule_timeout_uninterruptible(self, jiffies: int) -> int:
+        """schedule_timeout_uninterruptible(): the same, set_current_state() included."""
+        jiffies = not_negative("schedule_timeout_uninterruptible", jiffies)
+        return await schedule_timeout_uninterruptible(self._system, self._thread, jiffies)
+
     async def cond_resched(self) -> None:
         """Give way to a thread that waits for this CPU, if there is one.
 
@@ -226,6 +239,11 @@ class Threads(KernelBase):
     async def wait_for_completion(self, completion: Completion) -> None:
         """wait_for_completion(): may sleep."""
         await wait_for_completion(self._system, self._thread, completion)
+
+    async def wait_for_completion_timeout(self, completion: Completion, jiffies: int) -> int:
+        """wait_for_completion_timeout(): the jiffies that were left, 1 or more; 0 when it was not completed."""
+        jiffies = not_negative("wait_for_completion_timeout", jiffies)
+        return await wait_for_completion_timeout(self._system, self._thread, completion, jiffies)
 
     def pr_info(self, text: str) -> None:
         """A line in the event stream."""

@@ -10,6 +10,7 @@ import attrs
 from ..context.locks import Lock
 from ..context.memory import Memory
 from .thread import ThreadState
+from .time.timeouts import schedule_timeout
 
 if TYPE_CHECKING:
     from .cpu import Cpu
@@ -37,8 +38,20 @@ class Completion:
     inside: Memory | None = None
 
 
+async def wait_for_completion_timeout(system: System, thread: Thread, completion: Completion, jiffies: int) -> int:
+    """wait_for_completion_timeout(): 0 when it was not completed in time, else how many jiffies were left."""
+    left = await _wait_for_common(system, thread, completion, jiffies)
+    assert left is not None
+    return left
+
+
 async def wait_for_completion(system: System, thread: Thread, completion: Completion) -> None:
-    """wait_for_completion(): might sleep, and says so.
+    """wait_for_completion(): for as long as it takes."""
+    await _wait_for_common(system, thread, completion, None)
+
+
+async def _wait_for_common(system: System, thread: Thread, completion: Completion, left: int | None) -> int | None:
+    """__wait_for_common(): might sleep, and says so. Waits for `left` jiffies at most, and returns what is left.
 
     Its queue is locked by raw_spin_lock_irq(), so that interrupts are on afterwards, whatever they were.
     """
@@ -46,20 +59,27 @@ async def wait_for_completion(system: System, thread: Thread, completion: Comple
     system.debug_objects.used(thread.cpu, completion)
     cpu, _ = thread.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
-    while not completion.done:
+    while not completion.done and left != 0:
         completion.waiters.append(thread)
         thread.prepare_to_sleep()
         await system.locks.raw_spin_unlock(cpu, completion.lock)
         await cpu.local_irq_enable()
-        if thread.state is ThreadState.SLEEPING:
+        if left is not None:
+            left = await schedule_timeout(system, thread, left)
+        elif thread.state is ThreadState.SLEEPING:
             await thread.sleep(completion.name)
         cpu, _ = thread.local_irq_save()
         system.debug_objects.used(cpu, completion)
         await system.locks.raw_spin_lock(cpu, completion.lock)
-    if completion.done != FOR_ALL:
-        completion.done -= 1
+        if thread in completion.waiters:
+            completion.waiters.remove(thread)
+    if completion.done:
+        left = max(left, 1) if left is not None else None
+        if completion.done != FOR_ALL:
+            completion.done -= 1
     await system.locks.raw_spin_unlock(cpu, completion.lock)
     await cpu.local_irq_enable()
+    return left
 
 
 async def complete(system: System, cpu: Cpu, completion: Completion) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import attrs
 
 from ..context import preempt
+from ..context.violation import ViolationKind
 from ..engine.probe import Access, Group
 from ..marks import Side, machinery, on_side
 from . import balance
@@ -27,6 +28,8 @@ class Cpu(SchedulingCpu):
     """One CPU. `current` is the thread that owns it; `ctx` is that thread's context."""
 
     softirq_pending: int = 0
+    threads_pending: int = 0
+    """PREEMPT_RT: what a thread of its own takes care of (pending_timer_softirq, rcu_data.rcu_cpu_has_work)."""
     softirq_ctrl: int = 0
     """PREEMPT_RT: softirq_ctrl.cnt, how deep bottom halves are disabled on this CPU."""
     ksoftirqd: Thread | None = None
@@ -143,9 +146,7 @@ class Cpu(SchedulingCpu):
         began = self.clock
         if self.told_interrupts.on:
             self._tell_interrupt_entered(nested=False)
-        if not ctx.preempt_count or self.in_idle_loop:
-            ctx.preempt_disabled_at = "irq_enter_rcu"
-        ctx.preempt_count += preempt.HARDIRQ_OFFSET
+        self._enter_hardirq()
         self.clock += costs.irq_entry_ns
         if threaded:
             await self.system.irq_threads.wake(self, message)
@@ -160,7 +161,7 @@ class Cpu(SchedulingCpu):
         ctx.hardirq_threadable, ctx.irq_config = outer
         if ctx.reader is not None:
             self.hooks.may_end_reader(self)
-        if self.softirq_pending and not preempt.in_interrupt(ctx.preempt_count):
+        if (self.softirq_pending or self.threads_pending) and not preempt.in_interrupt(ctx.preempt_count):
             await self.system.softirqs.irq_exit(self)
         if ctx.held and not preempt.in_hardirq(ctx.preempt_count):
             # What a handler has left behind is held with interrupts on from here.
@@ -171,10 +172,30 @@ class Cpu(SchedulingCpu):
         if ctx.reader is not None:
             self.hooks.may_end_reader(self)
 
+    def _enter_hardirq(self) -> None:
+        """preempt_count_add(HARDIRQ_OFFSET).
+
+        One below zero is carried over by that, and no field of it says that this is an interrupt. The first lock in
+        here, the tick's, has lockdep look at softirq_count() (check_flags()).
+        """
+        ctx = self.ctx
+        if not ctx.preempt_count or self.in_idle_loop:
+            ctx.preempt_disabled_at = "irq_enter_rcu"
+        ctx.preempt_count += preempt.HARDIRQ_OFFSET
+        if ctx.preempt_count > preempt.ALL:
+            ctx.preempt_count &= preempt.ALL
+            self.system.lockdep.check_softirq_flags(self, enabled=True)
+
     def _leave_hardirq(self, entered_with: int) -> None:
         """preempt_count_sub(HARDIRQ_OFFSET), which a handler may have taken off already."""
         ctx = self.ctx
-        if ctx.preempt_count & preempt.HARDIRQ_MASK:
+        if entered_with >= preempt.BELOW_ZERO:
+            # A kernel with DEBUG_PREEMPT takes nothing off what is too small.
+            if self.system.config.DEBUG_PREEMPT:
+                balance.report_underflow(self, preempt.HARDIRQ_OFFSET)
+            else:
+                ctx.preempt_count = ctx.preempt_count - preempt.HARDIRQ_OFFSET & preempt.ALL
+        elif ctx.preempt_count & preempt.HARDIRQ_MASK:
             ctx.preempt_count -= preempt.HARDIRQ_OFFSET
         else:
             balance.report_underflow(self, preempt.HARDIRQ_OFFSET)
@@ -273,8 +294,14 @@ class Cpu(SchedulingCpu):
             await self.point()
 
     def migrate_enable(self) -> None:
-        """migrate_enable(): the running thread may be moved again: at once, if it must not run here any more."""
+        """migrate_enable(): the running thread may be moved again: at once, if it must not run here any more.
+
+        Whoever has not disabled it is told, and nothing happens.
+        """
         thread, ctx = self.current, self.ctx
+        if not ctx.migrate_disabled:
+            self.judge.warn_on_once(self, ViolationKind.BAD_CONTEXT, "!p->migration_disabled", "migrate_enable")
+            return
         ctx.migrate_disabled -= 1
         if not ctx.migrate_disabled and not is_allowed(thread, self):
             self.resched_curr()

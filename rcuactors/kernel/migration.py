@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..context.processor import Processor
-from ..context.violation import ViolationKind
 from ..engine.decision import Alternatives, DecisionKind
 from ..errors import BadInput
 from .thread import Thread, ThreadState, Urgency
@@ -169,11 +168,7 @@ class Migration:
 
     async def migrate_enable(self, thread: Thread) -> None:
         """migrate_enable(): the outermost one moves the thread if its CPU is not allowed any more."""
-        cpu, ctx = thread.cpu, thread.ctx
-        if not ctx.migrate_disabled:
-            message = "WARN_ON_ONCE(!p->migration_disabled)"
-            cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "migrate_enable")
-            return
+        cpu = thread.cpu
         cpu.migrate_enable()
         if is_movable(thread) and not is_allowed(thread, cpu):
             await self._affine_move_current(thread)

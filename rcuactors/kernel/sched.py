@@ -47,6 +47,8 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    left_on_irq_stack: Thread | None = None
+    """A thread that was switched out in a hardirq handler."""
     told_switches: Group = attrs.field(init=False)
     switches: int = 0
     """rq->nr_switches: how often it went on with another thread."""
@@ -96,8 +98,22 @@ class SchedulingCpu(Processor):
             complaint = self.judge.scheduling_while_atomic(self, leaving.ctx)
             if complaint is not None:
                 raise complaint
+            if preempt.in_hardirq(leaving.ctx.preempt_count):
+                self._leave_handler(leaving)
             self.forget_preempt_count(leaving)
         call_hooks(self.conductor, self.hooks.on_switch, self._whole, leaving, preempted)
+
+    def _leave_handler(self, leaving: Thread) -> None:
+        """A hardirq handler gives up the CPU: lockdep takes whoever goes on there for one, and enables interrupts.
+
+        It is on the CPU's interrupt stack, on which softirqs begin at the top (do_softirq_own_stack(), on x86), but on
+        PREEMPT_RT.
+        """
+        system = self.system
+        if system.lockdep.on and not preempt.in_nmi(leaving.ctx.preempt_count):
+            system.lockdep.debug_locks_warn_on(self._whole, "lockdep_hardirq_context()", "lockdep_hardirqs_on_prepare")
+        if leaving is not self.idle_thread and not system.config.PREEMPT_RT:
+            self.left_on_irq_stack = leaving
 
     def forget_preempt_count(self, leaving: Thread) -> None:
         """schedule_debug(): preempt_count_set(PREEMPT_DISABLED), of which schedule() takes away its own part.

@@ -17,13 +17,15 @@ import enum
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
 from ..context.nursery import judge_foreign
 from ..context.processor import Sleeper
-from ..context.violation import KernelBug
+from ..context.trace import call_trace
+from ..context.violation import ORACLE, KernelBug, ViolationKind
+from ..engine.errors import RunOver
 from ..engine.strand import Strand
 from ..marks import machinery
 from .hooks import call_hooks
@@ -82,6 +84,8 @@ class Thread(Sleeper):
     """Who waits in set_cpus_allowed_ptr() until it has left a CPU that it must not run on any more."""
     interruptible: bool = False
     """Its sleep is TASK_INTERRUPTIBLE: nobody calls that hung, however long it is."""
+    stack_lost: bool = False
+    """It sleeps in a hardirq handler, and softirqs have used its stack since: it cannot go on."""
     switched_out: bool = False
     """It has called schedule() to sleep, and has not come back."""
     at_work: bool = False
@@ -172,6 +176,18 @@ class Thread(Sleeper):
             await cpu.schedule(rtlock=rtlock)
         self.switched_out = False
         self.waiting_for = ""
+        if self.stack_lost:
+            await self._crash()
+
+    async def _crash(self) -> NoReturn:
+        """What is to go on is garbage: so is what the kernel says from here, and the run ends."""
+        cpu = self.cpu
+        title = f"BUG: {self} slept in a hardirq handler, and softirqs have used its stack since"
+        text = "\n".join([title, *cpu.judge.stack(cpu, call_trace())])
+        cpu.judge.report(cpu, ViolationKind.BAD_CONTEXT, title, text, ORACLE)
+        cpu.conductor.finish()
+        await cpu.point()
+        raise RunOver
 
     # -- pinning -----------------------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ def _all() -> tuple[Context, ...]:
         Context("hardirq", "a device's interrupt handler that PREEMPT_RT does not thread", e.hardirq, _HARDIRQ),
         Context("hardirq_threadable", "one that PREEMPT_RT threads", e.hardirq_threadable, _HARDIRQ, _BH_OFF_RT),
         Context("hardirq_remote", "a device's interrupt handler, on another CPU", e.hardirq_remote, _HARDIRQ),
-        Context("rcu_callback", "a callback of call_rcu()", e.rcu_callback, _SOFTIRQ, _SOFTIRQ_RT),
+        Context("rcu_callback", "a callback of call_rcu()", e.rcu_callback, _SOFTIRQ, _BH_OFF_RT),
         Context("workqueue", "a work on system_wq", e.workqueue, _NOTHING_OFF),
         Context("nmi", "an NMI, in a thread that holds nothing", e.nmi, _NMI),
         Context("nmi_raw_spin", "an NMI, with a raw_spinlock_t held and interrupts off", e.nmi_raw_spin, _NMI),

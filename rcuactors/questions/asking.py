@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -10,7 +9,7 @@ import attrs
 
 from ..config import field_names
 from ..context.violation import KERNEL as BY_KERNEL
-from ..context.violation import Violation
+from ..context.violation import KernelBug, Violation
 from ..engine.actor import Message
 from ..engine.device import Device
 from ..engine.events import Event
@@ -25,15 +24,18 @@ from ..runs.run import patient_collector, setup_of
 from .command import Command
 from .kernels import MODELLED, AskedKernel
 from .module import Module, NotExpressible
+from .printk import Printk, about_console
 from .verbs import DO
 from .words import Question
 
 __trace__ = KERNEL
 
 _MAX_STEPS: Final = 500_000_000
+_AFTERWARDS_MS: Final = 20
+"""The recorded machines went on while somebody read what they had printed."""
+_SMALL: Final = 64
 _PATIENCE_S: Final = 30
 """Beyond what the question itself takes: longer than any time-out of the recordings."""
-_UNKNOWN_WORD: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _SECONDS: Final = ("wait", "s", "ms")
 
 
@@ -103,7 +105,9 @@ class _TimeLimit(Device):
 class _Asked:
     """One question's machine."""
 
-    def __init__(self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel) -> None:
+    def __init__(
+        self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel, *, live: bool
+    ) -> None:
         self.poison, self.rcu_normal = kernel.poison, kernel.rcu_normal
         self.command = command
         self.question = question = command.question
@@ -111,7 +115,7 @@ class _Asked:
         self._batches = _Batches()
         sinks = (self._batches,) if question.verb.name == "batch" else ()
         self.machine = Machine(setup_of(attrs.evolve(options, events=bool(sinks)), options.settings, sinks=sinks))
-        self.console: list[str] = []
+        self.console = Printk(self.machine, live=live)
         self.texts: list[str] = []
         self.ours: list[str] = []
         self.unread: list[str] = []
@@ -125,7 +129,7 @@ class _Asked:
         if violation.by != BY_KERNEL:
             self.ours.append(violation.title)
         elif is_kernels(violation.text):
-            self.console += violation.text.split("\n")
+            self.console.printk(violation.text.split("\n"))
         else:
             self.unread.append(violation.title)
 
@@ -136,7 +140,7 @@ class _Asked:
 
     def say(self, line: str) -> None:
         """A line for the console."""
-        self.console.append(line)
+        self.console.printk([line])
         self.texts.append(line)
 
     @machinery
@@ -146,8 +150,14 @@ class _Asked:
         module = Module(kernel, self.command, self)
         do = DO[self.question.verb.name]
 
+        async def delayed_put_task_struct() -> None:
+            """What release_task() leaves to RCU."""
+
         async def job_thr() -> None:
+            # A machine that runs has had small objects before: its CPU has some at hand.
+            await kernel.kfree(await kernel.kmalloc(_SMALL))
             await do(module)
+            await kernel.call_rcu(delayed_put_task_struct)
 
         running = self.machine.conductor.running
         assert isinstance(running, Cpu)
@@ -156,16 +166,16 @@ class _Asked:
             await kernel.user_process(beside.name, beside.pages)
         task = await module.start(job_thr, self.question.verb.cpu, "q_main")
         # The writer of the module's file waits interruptibly: nobody calls it hung.
-        wait = getattr(kernel, "wait_for_completion_interruptible", kernel.wait_for_completion)
-        await wait(task.done)
+        await kernel.wait_for_completion_interruptible(task.done)
         self.ended = True
+        await kernel.msleep(_AFTERWARDS_MS)
         self.machine.conductor.finish()
 
     def answer(self, *, not_expressible: str = "", raised: str = "") -> Answer:
         """What came of it."""
         return Answer(
             question=self.question,
-            entries=read_console(self.console),
+            entries=tuple(entry for entry in read_console(self.console.lines) if not about_console(entry)),
             ended=self.ended,
             ours=tuple(self.ours),
             unread=tuple(self.unread),
@@ -191,10 +201,16 @@ def options_for(kernel: AskedKernel, settings: Mapping[str, str]) -> RunOptions:
 
 
 def ask(
-    command: Command, kernel: AskedKernel, settings: Mapping[str, str] | None = None, *, limit_s: float | None = None
+    command: Command,
+    kernel: AskedKernel,
+    settings: Mapping[str, str] | None = None,
+    *,
+    limit_s: float | None = None,
+    live: bool = False,
 ) -> Answer:
     """Put the question to a fresh machine. `limit_s` is when it counts as not having come back, in virtual seconds.
 
+    With `live` the console is live: printing takes its locks.
     Raises BadInput for a setting with a wrong value.
     """
     question = command.question
@@ -203,19 +219,17 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted), limit, kernel)
+    asked = _Asked(command, options_for(kernel, wanted), limit, kernel, live=live)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")
     except NotExpressible as error:
         return asked.answer(not_expressible=str(error))
-    except TypeError as error:
-        found = _UNKNOWN_WORD.search(str(error))
-        if found is None:
-            return asked.answer(raised=f"TypeError: {error}")
-        return asked.answer(not_expressible=f"the API has no {found[1]}= there: {error}")
     except BadInput as error:
         return asked.answer(not_expressible=str(error))
-    except (RcuactorsError, RuntimeError, AttributeError, AssertionError) as error:
+    except KernelBug:
+        # An oops: it stands on the console, and its thread does not go on.
+        return asked.answer()
+    except (RcuactorsError, RuntimeError, AttributeError, AssertionError, TypeError) as error:
         return asked.answer(raised=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
     return asked.answer()

@@ -34,7 +34,8 @@ def pose(recording: Recording) -> Pair:
     if command is None:
         unread = Answer(question=parse_question("m v=exit"), not_expressible=recording.wrong)
         return Pair(recording=recording, answer=unread)
-    return compare(recording, ask(_shortened(command), KERNELS[recording.kernel], limit_s=recording.timeout_s))
+    kernel = KERNELS[recording.kernel]
+    return compare(recording, ask(_shortened(command), kernel, limit_s=recording.timeout_s, live=recording.live))
 
 
 def pose_all(recordings: Sequence[Recording], jobs: int = 1) -> Generator[Pair]:

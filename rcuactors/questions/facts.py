@@ -200,7 +200,7 @@ _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]
 
 LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "a3": "how many pages were had of a zone at its watermark",
+        "a3": "how many pages a zone at its watermark gave; whether a list lasts that did so in one of two tries",
         "a4b": "what flush_delayed_work() returned with its timer pending",
         "a4d": "how often; whether ever is compared",
         "a9": "how long, but for the order of magnitude in jiffies",
@@ -208,6 +208,7 @@ LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
         "batch": f"sizes of batches above {_BY_COUNT:,} callbacks, and of those that PREEMPT_RT's rcuc invokes",
         "f8": "how long, but for whether the reader was waited for",
         "f9": "after how many pages, and the gfp flags as a number",
+        "m": "whether a tick finds an RCU nesting below zero (rcu_sched_clock_irq())",
         "word": "when the works began, but for whether beside each other",
     }
 )

@@ -58,7 +58,7 @@ _A: Final[dict[str, str]] = {
     "PROVE_RAW_LOCK_NESTING": "y",
     "DEBUG_ATOMIC_SLEEP": "y",
     "DEBUG_PREEMPT": "y",
-    **dict.fromkeys((name for name in _CHECKS if name in field_names()), "y"),
+    **dict.fromkeys(_CHECKS, "y"),
 }
 _N: Final = {**_SIZE, "PREEMPT": "n", "PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 _K: Final = {**_SIZE, "PREEMPT": "y", "PROVE_LOCKING": "n", "DEBUG_ATOMIC_SLEEP": "y", "KASAN": "y"}

@@ -11,10 +11,10 @@ from typing import Any, Final, Protocol
 
 from ..context.splat import held_locks
 from ..kapi import Kernel
+from ..kernel.workqueue import WqFlags
 from ..marks import machinery
 from .command import Command
 
-_WQ_MEM_RECLAIM: Final = 1 << 3
 _POLL_US: Final = 10
 _PATIENT_NS: Final = 1_000_000
 """By as many microseconds it looks less often as it has waited for milliseconds."""
@@ -45,27 +45,12 @@ class NotExpressible(Exception):
     """The model has no words for the question. The message is the reason."""
 
 
-class Api:
-    """The kernel's API. A function that it has not is a reason why a question cannot be put."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return getattr(self._kernel, name)
-        except AttributeError:
-            if hasattr(type(self._kernel), name):
-                raise
-            raise NotExpressible(f"the API has no {name}()") from None
-
-
 class Module:
     """q.ko: one question on one machine."""
 
     def __init__(self, kernel: Kernel, command: Command, asked: Asked) -> None:
         self.kernel = kernel
-        self.k: Any = Api(kernel)
+        self.k = kernel
         self.command, self.question = command, command.question
         self.asked = asked
         self.runs = 0
@@ -75,6 +60,12 @@ class Module:
         self.mutex, self.mutex2 = kernel.mutex("q_mutex"), kernel.mutex("q_mutex2")
         self.rwsem = kernel.rwsem("q_rwsem")
         self.never = kernel.completion("q_never")
+
+    def api(self, name: str) -> Any:
+        """A function of the kernel's API that it may not have yet: then the question cannot be put."""
+        if not hasattr(type(self.k), name):
+            raise NotExpressible(f"the API has no {name}()")
+        return getattr(self.k, name)
 
     # -- the words of the question -----------------------------------------------------------------------------------
 
@@ -106,7 +97,7 @@ class Module:
     @cached_property
     def wqr(self) -> Any:
         """q_wqr: WQ_MEM_RECLAIM."""
-        return self.k.alloc_workqueue("q_wqr", _WQ_MEM_RECLAIM)
+        return self.k.alloc_workqueue("q_wqr", WqFlags.MEM_RECLAIM)
 
     @cached_property
     def wqo(self) -> Any:
@@ -171,7 +162,7 @@ class Module:
         if self.asked.rcu_normal or self.kernel.PREEMPT_RT:
             await self.kernel.synchronize_rcu()
         else:
-            await self.k.synchronize_rcu_expedited()
+            await self.api("synchronize_rcu_expedited")()
 
     # -- what it prints of a context ---------------------------------------------------------------------------------
 

@@ -16,13 +16,13 @@ from ..errors import BadInput
 from ..report.console import ConsoleReport, Entry, Said, read_console
 from .command import Command, parse_command
 from .kernels import KERNELS
+from .printk import about_console
 
 _FIELD: Final = re.compile(r"^# (?P<name>[a-z]+)[^:]*: (?P<value>.*)$")
 _MORE: Final = re.compile(r"^# ---")
 _TIMEOUT: Final = re.compile(r"TIMEOUT after ([\d.]+) s")
+_REPEATED: Final = re.compile(r"(\d+) run\(s\); key lines the same as in this one: (\d+)")
 _LIVE: Final = "live console"
-_CONSOLE_LOCKS: Final = frozenset({"&port_lock_key", "console_lock", "console_owner"})
-"""What a printk on a live console takes, and lockdep objects to: no part of the question."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +39,11 @@ class Recording:
     entries: tuple[Entry, ...]
     more: tuple[Said, ...] = ()
     ended: bool
+    live: bool = False
+    """The console was live: what was printed took its locks."""
     timeout_s: float | None = None
+    steady: bool = True
+    """Each time that the question was put to the kernel again it answered the same."""
 
     @property
     def group(self) -> str:
@@ -60,13 +64,6 @@ class Recording:
     def fatal(self) -> bool:
         """Whether a report ended the thread, or the machine."""
         return any(report.fatal for report in self.reports)
-
-
-def _about_console(entry: Entry) -> bool:
-    if not isinstance(entry, ConsoleReport):
-        return False
-    named = {entry.lock.name} if entry.lock is not None else set()
-    return bool((named | {lock.name for lock in entry.held or ()}) & _CONSOLE_LOCKS)
 
 
 def _sections(lines: list[str]) -> Iterator[list[str]]:
@@ -94,9 +91,11 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
         wrong = str(error)
     first, *others = [read_console(section) for section in _sections(lines)]
     status = header.get("status", "")
-    if _LIVE in status:
-        first = tuple(entry for entry in first if not _about_console(entry))
+    live = _LIVE in status
+    if live:
+        first = tuple(entry for entry in first if not about_console(entry))
     timeout = _TIMEOUT.search(status)
+    repeated = _REPEATED.search(header.get("repeated", ""))
     return Recording(
         kernel=kernel,
         name=name,
@@ -105,6 +104,8 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
         entries=first,
         more=tuple(entry for other in others for entry in other if isinstance(entry, Said)),
         ended=any(isinstance(entry, Said) and entry.text.startswith("END ") for entry in first),
+        live=live,
+        steady=repeated is None or repeated[1] == repeated[2],
         timeout_s=float(timeout[1]) if timeout is not None else None,
     )
 

@@ -113,7 +113,10 @@ class Callbacks:
         hooks = system.hooks
         hooks.on_tick.append(self.rcu_sched_clock_irq)
         hooks.keep_tick_if(self._needs_tick)
-        hooks.softirqs[Softirq.RCU] = self.rcu_core
+        if self._in_softirq:
+            hooks.softirqs[Softirq.RCU] = self.rcu_core
+        else:
+            system.softirqs.serve_in_own_thread("rcuc", (Softirq.RCU,), self.rcu_cpu_kthread)
         hooks.on_message[GpKthreadRan] = self._gp_kthread_ran
 
     def statistics(self) -> CallbackStatistics:
@@ -271,6 +274,14 @@ class Callbacks:
 
     # -- the softirq -------------------------------------------------------------------------------------------------
 
+    async def rcu_cpu_kthread(self, cpu: Cpu) -> None:
+        """rcu_cpu_kthread(), PREEMPT_RT's rcuc/N: one round of it."""
+        softirqs = self.system.softirqs
+        await softirqs.local_bh_disable(cpu.current)
+        softirqs.take_over(cpu, Softirq.RCU)
+        await self.rcu_core(cpu)
+        await softirqs.local_bh_enable(cpu)
+
     async def rcu_core(self, cpu: Cpu) -> None:
         """rcu_core(), the softirq: report quiescent states, give callbacks their grace period, invoke those ready."""
         rdp, quiescent = self.data[cpu.cpu_id], self._quiescent
@@ -300,6 +311,7 @@ class Callbacks:
         system, mine = self.system, rdp.cblist
         limit = max(rdp.blimit, mine.n_cbs() >> _DIVISOR)
         until = cpu.clock + RESCHED_NS if self._in_softirq and limit > _LONG_BATCH else None
+        between = self._between_in_thread if self.rules.bh_between_callbacks and not self._in_softirq else None
         done = mine.extract_done()
         count = 0
         while done:
@@ -314,6 +326,8 @@ class Callbacks:
             await head.function(cpu)
             if system.lockdep.on:
                 system.lockdep.release(cpu, self.callback_map)
+            if between is not None:
+                await between(cpu)
             if cpu.clock >= system.conductor.horizon:
                 await cpu.point()
             if self._is_enough(cpu, count, limit, until):
@@ -323,6 +337,13 @@ class Callbacks:
         if system.events.on:
             system.emit(cpu, "rcu_batch_end", f"{self._machine.name} CBs-invoked={count} idle=....")
         self._worked_down(rdp)
+
+    async def _between_in_thread(self, cpu: Cpu) -> None:
+        """Between two callbacks of rcuc/N bottom halves are on: cond_resched() asks whether it may sleep."""
+        softirqs = self.system.softirqs
+        await softirqs.local_bh_enable(cpu)
+        cpu.judge.might_sleep(cpu)
+        await softirqs.local_bh_disable(cpu.current)
 
     def _is_enough(self, cpu: Cpu, count: int, limit: int, until: int | None) -> bool:
         """The limit counts where somebody else wants the CPU. A thread (PREEMPT_RT) goes on, and may be preempted."""

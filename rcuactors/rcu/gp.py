@@ -4,7 +4,9 @@ Every CPU must be seen outside of read-side sections once. Busy CPUs take note o
 report from the softirq of a later one (quiescent.py, callbacks.py); idle ones are found by the forced-quiescent-state
 scans, whose times the timer wheel rounds up. Readers that were switched out are waited for by name (nodes.py).
 rcu_gp_init(), rcu_gp_fqs() and rcu_gp_cleanup() are its steps. The kernel's machine is a thread on some CPU; here it
-has a line of time of its own, and the CPU on which it would have run hears that it did (docs, assumptions).
+has a line of time of its own, and the CPU on which it would have run hears that it did (docs, assumptions). On
+PREEMPT_RT it is a thread of the lowest real-time priority, which no idle CPU attracts: it stays where it was, unless
+another real-time thread runs there, and begins when what runs there may be preempted.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import attrs
 
 from ..engine.device import Device
 from ..engine.probe import Access, Probe
+from ..kernel.thread import Urgency
 from ..kernel.time.timer import wheel_expiry
 from ..marks import machinery
 from . import seq as gp_seq
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from ..engine.actor import Message
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .data import RcuData
     from .probes import RcuProbes
 
@@ -90,6 +94,12 @@ class GracePeriodMachine(Device):
         """jiffies_to_sched_qs (adjust_jiffies_till_sched_qs())."""
         self._next_scan: int | None = None
         self._host: Cpu | None = None
+        self._real_time = config.PREEMPT_RT
+        self._kept_off: Cpu | None = None
+        """Where it was woken and cannot begin yet."""
+        self._force = False
+        if self._real_time:
+            system.hooks.on_switch.append(self._switched)
         costs = system.costs
         self._till_runs_ns = (
             costs.irq_entry_ns + costs.tick_ns + costs.softirq_ns + costs.wake_up_ns + costs.context_switch_ns
@@ -145,7 +155,41 @@ class GracePeriodMachine(Device):
         """rcu_gp_kthread(): wait for requests, reports and the time of the next scan, for ever."""
         while True:
             message = await self._system.conductor.receive(self, self._next_scan)
-            self._run(message)
+            if not self._real_time or self._gets_its_cpu(message):
+                self._run(message)
+
+    # -- on PREEMPT_RT -----------------------------------------------------------------------------------------------
+
+    def _gets_its_cpu(self, message: Message | None) -> bool:
+        """Whether it preempts what runs where it was put; if not, it waits for the scheduler there."""
+        host = self._host
+        if message is not None:
+            assert isinstance(message, GpKthreadWoken)
+            self._host = host = self._select_task_rq_rt(message.cpu)
+        if host is None or host.idle or host.ctx.preemptible():
+            return True
+        self._kept_off = host
+        self._force |= message is None or message.force
+        self._next_scan = None
+        host.resched_curr()
+        host.kick()
+        return False
+
+    def _select_task_rq_rt(self, waker: Cpu) -> Cpu:
+        """select_task_rq_rt() (kernel/sched/rt.c): where it was, unless a thread runs there that it cannot preempt."""
+        host = self._host or waker
+        if host.current.urgency < Urgency.HIGH:
+            return host
+        return min(self._system.cpus.values(), key=lambda cpu: (cpu.current.urgency, cpu is not host, cpu.cpu_id))
+
+    def _switched(self, cpu: Cpu, _leaving: Thread, _preempted: bool) -> None:
+        """The CPU on which it waits calls the scheduler, which takes it first."""
+        if cpu is self._kept_off:
+            self._kept_off, force, self._force = None, self._force, False
+            woken = GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, force=force)
+            self._system.conductor.post(self, woken)
+
+    # -- its steps ---------------------------------------------------------------------------------------------------
 
     def _run(self, message: Message | None) -> None:
         node, before = self.node, self.gp_seq
@@ -153,7 +197,8 @@ class GracePeriodMachine(Device):
             self._access(node, Access.WRITE)
         if message is not None:
             assert isinstance(message, GpKthreadWoken)
-            self._host = self._where_it_runs(message.cpu)
+            if not self._real_time:
+                self._host = self._where_it_runs(message.cpu)
         # rcu_gp_fqs_loop(): a grace period that is over is not scanned for.
         if self.in_progress and not node.all_quiescent() and (message is None or message.force):
             self._force_quiescent_states()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..context import preempt
+from ..context.violation import ViolationKind
 from ..kernel.irq.irq_work import IrqWork
 from ..kernel.irq.softirq import Softirq
 from ..marks import machinery
@@ -90,7 +91,7 @@ class QuiescentStates:
             self.rcu_qs(cpu)
             self.rdp(cpu).rcu_urgent_qs = False
             return
-        if thread.ctx.rcu_nesting and not thread.rcu_blocked:
+        if thread.ctx.rcu_nesting > 0 and not thread.rcu_blocked:
             thread.rcu_blocked = True
             self.machine.node.ctxt_queue(cpu, thread)
         else:
@@ -180,14 +181,17 @@ class QuiescentStates:
 
     def _preemptible_tick(self, cpu: Cpu, rdp: RcuData) -> None:
         ctx, thread = cpu.ctx, cpu.current
-        if ctx.rcu_nesting or ctx.preempt_count & _NO_PREEMPTION:
+        nesting = ctx.rcu_nesting
+        if nesting > 0 or ctx.preempt_count & _NO_PREEMPTION:
             if self.need_deferred_qs(thread):
                 cpu.resched_curr()
             waited_for = rdp.core_needs_qs and rdp.cpu_no_qs
-            if ctx.rcu_nesting and waited_for and self._is_old(cpu):
+            if nesting > 0 and waited_for and self._is_old(cpu):
                 thread.rcu_need_qs = True
         elif self.need_deferred_qs(thread):
             self.deferred_qs(cpu, thread)
+        elif nesting:
+            cpu.judge.warn_on_once(cpu, ViolationKind.BAD_UNLOCK, "rcu_preempt_depth()", "rcu_sched_clock_irq")
         else:
             self.rcu_qs(cpu)
 

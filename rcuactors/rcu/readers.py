@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context import preempt
+from ..context import preempt, splat
 from ..context.locks import RECURSIVE_READ, MapSpec
-from ..context.trace import caller_site, suspended_trace
-from ..context.violation import ViolationKind
+from ..context.trace import call_trace, caller_site, suspended_trace
+from ..context.violation import ORACLE, ViolationKind
 from ..context.waittype import WaitType
 from ..kernel.thread import ThreadState
 from ..marks import inline, machinery
@@ -151,14 +151,27 @@ class ReadSide:
 
     def _unnest(self, cpu: Cpu) -> None:
         ctx = cpu.ctx
-        if not self._close(cpu, self.rcu):
-            return
         ctx.rcu_nesting -= 1
+        if ctx.rcu_nesting < 0:
+            self._underflow(cpu)
+        closed = self._close(cpu, self.rcu)
         if not self._preemptible:
             self.system.locks.allow_preemption(cpu)
         elif not ctx.rcu_nesting and (cpu.current.rcu_blocked or cpu.current.rcu_need_qs):
             self.quiescent.rcu_read_unlock_special(cpu)
-        self.book.leaves(cpu)
+        if closed:
+            self.book.leaves(cpu)
+
+    def _underflow(self, cpu: Cpu) -> None:
+        """The nesting is negative: __rcu_read_unlock() says so with PROVE_LOCKING, before lockdep is told of the end.
+
+        In a task it stays so, and whoever looks finds it: the tick, might_sleep(). Without preemption nobody counts,
+        and without PROVE_LOCKING nobody says anything yet (kernel/rcu/tree_plugin.h of v6.1).
+        """
+        if not self._preemptible:
+            cpu.ctx.rcu_nesting = 0
+        elif self.system.config.lockdep:
+            self.system.judge.warn_on_once(cpu, ViolationKind.BAD_UNLOCK, "rrln < 0", "__rcu_read_unlock")
 
     def _open(self, cpu: Cpu, flavour: Lock, *, named: bool = True) -> None:
         site = caller_site()
@@ -182,13 +195,15 @@ class ReadSide:
         return True
 
     def _report_imbalance(self, cpu: Cpu, flavour: Lock) -> None:
-        """By lockdep if it is on, else by the WARN_ON_ONCE() of __rcu_read_unlock()."""
-        if self.system.lockdep.on:
-            self.system.lockdep.release(cpu, flavour)
-            return
-        function = flavour.name.replace("lock", "unlock")
-        message = f"{function}() without {flavour.name}()"
-        self.system.judge.warn(cpu, ViolationKind.BAD_UNLOCK, message, "__rcu_read_unlock")
+        """By lockdep if it is on; a kernel without PROVE_LOCKING has nobody who would notice here."""
+        judge, lockdep = self.system.judge, self.system.lockdep
+        if lockdep.on:
+            lockdep.release(cpu, flavour)
+        elif not (lockdep.built and self._preemptible and flavour is self.rcu):
+            function = flavour.name.replace("lock", "unlock")
+            message = f"{function}() without {flavour.name}()"
+            text = splat.warning(judge.scene(cpu), message, function, call_trace())
+            judge.report(cpu, ViolationKind.BAD_UNLOCK, f"BUG: {message}", text, ORACLE)
 
     def exit_rcu(self, cpu: Cpu) -> None:
         """exit_rcu(): a task that ends in a reader ends the reader with it."""
@@ -201,7 +216,7 @@ class ReadSide:
     def note_context_switch(self, cpu: Cpu, thread: Thread, preempted: bool) -> None:
         """rcu_note_context_switch(): a reader may be preempted, but must not give up its CPU itself."""
         if not preempted:
-            if self._preemptible and thread.ctx.rcu_nesting:
+            if self._preemptible and thread.ctx.rcu_nesting > 0:
                 self._complain(cpu, thread)
             self.book.gives_up_cpu(thread)
         self.quiescent.switched(cpu, thread)

@@ -18,6 +18,9 @@ class RcuRules:
     deferral_ends_with_report: bool = False
     """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
     its handler made room for the next, which its own end might queue."""
+    bh_between_callbacks: bool = False
+    """A thread that invokes callbacks has bottom halves on between two of them (rcu_do_batch(), where it is not in a
+    softirq), as 6.1.192 was seen to do; before, only those of offloaded CPUs."""
     stall_names_online_cpus: bool = False
     """Stall reports end in " ncpus=2)" (kernel/rcu/tree_stall.h)."""
     double_freed_cb_warns: bool = True

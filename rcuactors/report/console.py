@@ -21,6 +21,8 @@ _RELEASED: Final = re.compile(r"is trying to release lock \((?P<name>.+)\) at:$"
 _CONTEXT: Final = re.compile(r"^context-\{(\d+:\d+)\}")
 _HOLDER: Final = re.compile(r"^(?:\d+ locks? held by|no locks held by) (?P<who>.+?)[:.]$")
 _HELD: Final = re.compile(r"^ #\d+: +[0-9a-f]+ \((?P<name>.+)\)\{(?P<usage>[^}]*)\}-\{(?P<waits>\d+:\d+)\}")
+_BROKEN: Final = re.compile(r"^ #\d+: +[0-9a-f]+ \($")
+"""The same cut in two: print_lock_name() is several printk(), and another CPU's came between."""
 _CUT: Final = re.compile(r"^-+\[ cut here \]-+$")
 _WARNING: Final = re.compile(r"^WARNING: CPU: \d+ PID: \d+ at (?:[^ +]+:\d+ )?(?P<function>[\w.]+)")
 _CLONE: Final = re.compile(r"\.(?:part|constprop|isra|cold|localalias)\b.*$")
@@ -211,8 +213,24 @@ def _begun(line: str) -> _Reading | None:
 
 
 def _unstamped(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        yield _STAMP.sub("", line.rstrip("\r\n"))
+    """The lines without their times. What another CPU has said in the middle of a held lock comes behind the list."""
+    broken, between = "", list[str]()
+    for stamped in lines:
+        line = _STAMP.sub("", stamped.rstrip("\r\n"))
+        if _BROKEN.match(line):
+            broken = line
+        elif broken and _SAID.match(line):
+            between.append(line)
+        elif broken:
+            yield broken + line
+            broken = ""
+        elif between and not _HELD.match(line):
+            yield from between
+            between = []
+            yield line
+        else:
+            yield line
+    yield from between
 
 
 @attrs.define

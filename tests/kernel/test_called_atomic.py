@@ -230,3 +230,29 @@ def test_msleep_goes_on_when_somebody_else_wakes_it() -> None:
 
     assert kinds(script, A) == []
     assert slept[0] >= 20_000_000
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_who_sleeps_in_a_hardirq_handler_loses_its_stack(hard: bool) -> None:
+    """Recorded of msleep() in an irq_work, with lockdep: a warning of the next thread's, and the machine hangs.
+
+    On PREEMPT_RT softirqs have no stack of their own, and it comes back.
+    """
+
+    async def script(k: Kernel) -> None:
+        async def handler() -> None:
+            await k.msleep(2)
+
+        await k.irq_work_queue(k.irq_work(handler, hard=hard))
+        k.pr_info("back")
+
+    found = asked(script, A).violations
+    assert [violation.title.split(": ")[1].split("/")[0] for violation in found] == [
+        "scheduling while atomic",
+        "DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())",
+        "script",
+    ]
+    assert [violation.by for violation in found] == ["kernel", "kernel", "oracle"]
+    assert found[-1].title.endswith("slept in a hardirq handler, and softirqs have used its stack since")
+    if hard:
+        assert kinds(script, R) == ["scheduling-while-atomic", "bad-context"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rcuactors import Kernel, run, scenario
+from tests.recorded import A, R, kinds
 
 
 def test_complete_before_and_after_the_wait() -> None:
@@ -131,3 +134,42 @@ def test_two_mutexes_in_two_orders() -> None:
         assert f"{waits} on A" in text
         assert "ab/" in text
         assert "ba/" in text
+
+
+@pytest.mark.parametrize("rt", ["n", "y"])
+def test_a_wait_that_is_limited(rt: str) -> None:
+    """What is returned is 0, or the jiffies that were left; who has given up is no waiter any more."""
+
+    async def script(k: Kernel) -> None:
+        done = k.completion()
+        began = k.jiffies
+        assert await k.wait_for_completion_timeout(done, 5) == 0
+        assert 5 <= k.jiffies - began <= 7
+
+        async def later() -> None:
+            await k.msleep(20)
+            await k.complete(done)
+
+        await k.kthread_run(later, cpu=1)
+        left = await k.wait_for_completion_timeout(done, 100)
+        assert 80 < left < 100
+        # Nobody else has had what was completed, and nobody waits.
+        assert await k.wait_for_completion_timeout(done, 1) == 0
+        await k.complete(done)
+        assert await k.wait_for_completion_timeout(done, 0) == 1
+        await k.complete_all(done)
+        assert await k.wait_for_completion_timeout(done, 3) == 3
+        await k.wait_for_completion(done)
+
+    assert run(scenario()(script), HZ="250", PREEMPT_RT=rt).clean
+
+
+def test_it_says_that_it_might_sleep_and_leaves_interrupts_on() -> None:
+    """Recorded of m v=waitirq on 6.1.192."""
+
+    async def script(k: Kernel) -> None:
+        k.local_irq_disable()
+        assert await k.wait_for_completion_timeout(k.completion(), 2) == 0
+        assert not k.irqs_disabled()
+
+    assert kinds(script, A) == kinds(script, R) == ["sleeping-function"]

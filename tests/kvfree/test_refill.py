@@ -74,7 +74,7 @@ def test_on_rt_the_timer_expires_in_a_softirq_thread() -> None:
     _, events = watched(script, PREEMPT_RT="y")
     (expire,) = [event for event in events if event.name == "hrtimer_expire_entry" and "schedule_page" in event.text]
     assert expire.flags[2] == "s"
-    assert expire.comm.startswith("ksoftirqd/")
+    assert expire.comm.startswith("ktimers/")
 
 
 @pytest.mark.parametrize("context", ["irq_disable", "raw_spin_irqsave", "hardirq"])

@@ -27,6 +27,7 @@ SAMPLE = (
     "A/A3-ok-many",
     "A/F9-nowarn",
     "A/A6-underpre",
+    "R/A6-enaonly",
     "A/A7-raw",
     "R/A7-rec",
     "A/A10-mutex",
@@ -40,7 +41,10 @@ SAMPLE = (
     "R/F5-inc-timer",
     "A/FL-spin-heldfree",
     "K/FL-krcu-held",
+    "A/M-deref-protected",
     "A/M-sync-in-reader",
+    "R/M-rec-mutex",
+    "R/M-spin-unbalanced",
     "R/M-exit-mutex",
     "N/M-sleep-in-reader",
 )
@@ -66,6 +70,17 @@ def test_a_sample_agrees(name: str, recordings: dict[str, Recording]) -> None:
     pair = pose(recordings[name])
     assert pair.not_expressible == ""
     assert [str(found) for found in pair.differences] == []
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_on_a_live_console_printing_in_hardirq_is_the_end_of_lockdep(live: bool) -> None:
+    """Of a6 v=hardirq lockdep says more where nobody has printed before."""
+    answer = ask(parse_command("a6 v=hardirq"), find_kernel("A"), live=live)
+    kinds = [report.kind for report in answer.reports]
+    assert kinds[:2] == ["WARNING in __local_bh_disable_ip()", "WARNING in __local_bh_enable_ip()"]
+    assert ("WARNING: DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())" in kinds) == (not live)
+    assert kinds[-1] == "kernel BUG"
+    assert not answer.ended
 
 
 @pytest.mark.campaign

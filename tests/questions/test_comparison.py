@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from rcuactors.questions.asking import Answer
 from rcuactors.questions.comparison import Comparison, compare
 from rcuactors.questions.facts import LEFT_OUT
@@ -100,6 +102,26 @@ def test_a_kernel_that_answered_now_this_and_now_that(recorded: Recorded, answer
     assert differences(kernel, answered("a4e", waited)) == []
     assert differences(kernel, answered("a4e", not_waited)) == []
     assert differences(recorded("a4e", waited + "q: END a4e\n"), answered("a4e", not_waited))[0][0] == "measured"
+
+
+def test_what_hangs_on_the_instant_of_a_tick_is_not_compared(recorded: Recorded, answered: Answered) -> None:
+    warning = "WARNING: CPU: 1 PID: 46 at {}+0x1/0x2\n"
+    end = "q: END m v=rcuunbal\n"
+    first, tick = warning.format("__rcu_read_unlock"), warning.format("rcu_sched_clock_irq")
+    for kernel, model in ((first + tick, first), (first, first + tick)):
+        assert differences(recorded("m v=rcuunbal", kernel + end), answered("m v=rcuunbal", model)) == []
+    assert differences(recorded("m v=rcuunbal", first + tick + end), answered("m v=rcuunbal", tick))
+
+
+@pytest.mark.parametrize(("same", "found"), [(1, []), (2, ["reports", "measured"])])
+def test_a_list_that_ran_out_in_one_of_two_tries(
+    same: int, found: list[str], recorded: Recorded, answered: Answered
+) -> None:
+    words = "a3 v=ok reps=60"
+    header = f"# repeated: 2 run(s); key lines the same as in this one: {same}\n"
+    console = f"{header}[ BUG: Invalid wait context ]\nq: A3 got 60 of 60, debug_locks=0\nq: END {words}\n"
+    lasted = answered(words, "q: A3 got 60 of 60, debug_locks=1\n")
+    assert [what for what, _, _ in differences(recorded(words, console), lasted)] == found
 
 
 def test_the_oracle_is_listed_apart(recorded: Recorded, answered: Answered) -> None:

@@ -13,6 +13,26 @@ MS = 1_000_000
 CONFIGS = [{}, {"PREEMPT_RT": "y"}, {"PREEMPT": "n"}]
 
 
+def test_on_rt_a_callback_that_leaks_preemption_stops_rcuc_and_with_it_the_softirqs() -> None:
+    """Recorded of f5 v=rcu op=leakpre: rcuc/N keeps the CPU's lock, and timers of that CPU come no more."""
+
+    async def script(k: Kernel) -> None:
+        async def leaks() -> None:
+            k.preempt_disable()
+
+        await k.call_rcu(leaks)
+        await k.rcu_barrier()
+        await k.msleep(100)
+
+    options = RunOptions(kernel="v6.1-stable", settings={"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"})
+    titles = [violation.title for violation in run(scenario()(script), options).violations]
+    assert titles[0].startswith("BUG: sleeping function called from invalid context")
+    assert titles[1].startswith("BUG: scheduling while atomic: rcuc/0/")
+    assert titles[1].endswith("/0x00000002")
+    assert titles[2] == "WARNING: Voluntary context switch within RCU read-side critical section!"
+    assert any(title.startswith("DEADLOCK") for title in titles[3:])
+
+
 @pytest.mark.parametrize("settings", CONFIGS)
 def test_callbacks_come_in_order_in_softirq_after_a_grace_period(settings: dict[str, str]) -> None:
     order: list[int] = []
@@ -20,7 +40,9 @@ def test_callbacks_come_in_order_in_softirq_after_a_grace_period(settings: dict[
     async def script(k: Kernel) -> None:
         def callback(number: int):
             async def fn() -> None:
-                assert k.in_serving_softirq()
+                # rcuc/N has bottom halves off, and serves no softirq.
+                assert k.in_serving_softirq() == ("PREEMPT_RT" not in settings)
+                assert k.in_softirq()
                 assert k.machine.gp.completed >= 1
                 order.append(number)
 

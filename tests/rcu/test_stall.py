@@ -94,6 +94,13 @@ def test_a_cpu_without_ticks_is_told_of_by_another_one_two_jiffies_later() -> No
     assert lines[3] == "NMI backtrace for cpu 1"
 
 
+@pytest.mark.parametrize("how", ["preempt_disable", "local_irq_disable"])
+def test_on_rt_a_grace_period_that_cannot_begin_is_no_stall(how: str) -> None:
+    """Recorded of f8 v=preempt: the kthread was put behind a reader whom it cannot preempt."""
+    assert stalled(how, PREEMPT_RT="y") == []
+    assert len(stalled("spin", PREEMPT_RT="y")) == 1
+
+
 def test_a_sleeping_reader_is_in_the_list_as_well() -> None:
     (text,) = stalled("sleep")
     assert "(CPUs 0-1): P21/1:b..l\n" in text

@@ -97,6 +97,24 @@ def test_a_held_list_behind_a_line_of_the_module_is_that_lines() -> None:
     assert read_console(["q: pid 46 q_main", "no locks held by q_main/46."]) == (Said("pid 46 q_main", ()),)
 
 
+def test_a_held_lock_may_be_cut_in_two_by_another_cpu() -> None:
+    """print_lock_name() prints piece by piece; recorded of a6 v=enaonly on PREEMPT_RT."""
+    report, said = read_console(
+        [
+            "[    9.419541] BUG: sleeping function called from invalid context at include/linux/cgroup-defs.h:771",
+            "[    9.419773] 2 locks held by q_main/58:",
+            "[    9.419822]  #0: ff1100000f71b3d8 (",
+            "[    9.420386] q: END a6 v=enaonly ",
+            "[    9.421563] (softirq_ctrl.lock)){+.+.}-{3:3}, at: __local_bh_disable_ip+0xea/0x1e0",
+            "[    9.421838]  #1: ffffffff81c17e40 (rcu_read_lock){....}-{1:3}, at: rt_spin_lock+0x7c/0xf0",
+            "[    9.422104] CPU: 1 PID: 58 Comm: q_main Tainted: G        W  O       6.1.192-rt64 #2 ",
+        ]
+    )
+    assert isinstance(report, ConsoleReport)
+    assert [lock.name for lock in report.held or ()] == ["(softirq_ctrl.lock)", "rcu_read_lock"]
+    assert said == Said("END a6 v=enaonly")
+
+
 @pytest.mark.parametrize(("text", "kind"), KINDS.items(), ids=KINDS.values())
 def test_kinds(text: str, kind: str) -> None:
     assert the_report(text).kind == kind

@@ -83,6 +83,9 @@ def context_code(ctx: Context) -> int:
     if count & preempt.HARDIRQ_MASK:
         code |= IN_HARDIRQ
         if preempt.in_nmi(count):
+            if count >= preempt.BELOW_ZERO:
+                # It is no handler: lockdep has books of its own.
+                return code & IRQS_OFF
             code |= IN_NMI
         if ctx.hardirq_threadable or ctx.irq_config:
             code |= THREADABLE

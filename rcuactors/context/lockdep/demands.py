@@ -28,7 +28,8 @@ def warn_on_once(lockdep: Lockdep, cpu: Processor, condition: str, function: str
 def assert_irqs_enabled(lockdep: Lockdep, cpu: Processor, function: str) -> None:
     """lockdep_assert_irqs_enabled(): interrupt handlers have them off."""
     ctx = cpu.ctx
-    if ctx.irqs_disabled or preempt.in_hardirq(ctx.preempt_count):
+    in_handler = preempt.in_hardirq(ctx.preempt_count) and ctx.preempt_count < preempt.BELOW_ZERO
+    if ctx.irqs_disabled or in_handler:
         warn_on_once(lockdep, cpu, "debug_locks && !hardirqs_enabled", function)
 
 

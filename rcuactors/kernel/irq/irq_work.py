@@ -34,6 +34,8 @@ class IrqWork:
     name: str
     function: Handler
     hard: bool = False
+    lazy: bool = False
+    """IRQ_WORK_LAZY: the next tick will do, if there is one."""
     pending: bool = False
     busy: bool = False
     spinners: list[Thread] = attrs.field(factory=list)
@@ -47,6 +49,7 @@ class _Lists:
 
     raised: deque[IrqWork] = attrs.field(factory=deque)
     lazy: deque[IrqWork] = attrs.field(factory=deque)
+    """What is lazy, and on PREEMPT_RT all that the thread runs."""
     thread: Thread | None = None
 
 
@@ -58,6 +61,8 @@ class IrqWorks:
         self._threaded = system.config.PREEMPT_RT
         self._lists = PerCpu(lambda _: _Lists(), system.masks)
         self._in_reader = system.rules.irq_work_in_reader
+        self.for_the_tick = False
+        """Somewhere something lazy may wait for a tick."""
 
     async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:
         """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
@@ -81,10 +86,13 @@ class IrqWorks:
         """__irq_work_queue_local(): whether that has raised the interrupt."""
         work.pending = work.busy = True
         lists = self._lists[cpu.cpu_id]
-        queue = lists.lazy if self._threaded and not work.hard else lists.raised
+        queue = lists.lazy if work.lazy or (self._threaded and not work.hard) else lists.raised
         queue.append(work)
         cpu.clock += self._system.costs.ipi_ns
         if len(queue) > 1:
+            return False
+        if work.lazy and not cpu.idle:
+            self.for_the_tick = True
             return False
         irq = HardIrq(
             sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self._irq_work_run, entry="sysvec_irq_work"
@@ -110,7 +118,22 @@ class IrqWorks:
         """irq_work_run(), in hardirq."""
         lists = self._lists[cpu.cpu_id]
         await self._run_list(cpu, lists.raised)
-        if lists.lazy:
+        await self._run_lazy(cpu, lists)
+
+    async def irq_work_tick(self, cpu: Cpu) -> None:
+        """irq_work_tick(): what is lazy."""
+        lists = self._lists.get(cpu.cpu_id)
+        if lists is not None and lists.lazy:
+            await self._run_lazy(cpu, lists)
+
+    async def _run_lazy(self, cpu: Cpu, lists: _Lists) -> None:
+        """The second list, in hardirq; on PREEMPT_RT wake_irq_workd()."""
+        if not self._threaded and not cpu.ctx.irqs_disabled:
+            # The second list is looked at, too, and empty as it is.
+            cpu.judge.kernel_bug(cpu, "!irqs_disabled()", "irq_work_run_list")
+        if not self._threaded:
+            await self._run_list(cpu, lists.lazy)
+        elif lists.lazy:
             if lists.thread is None:
                 lists.thread = self._system.create_thread(
                     cpu, f"irq_work/{cpu.cpu_id}", lambda: self._irq_workd(cpu), urgency=Urgency.HIGH, service=True

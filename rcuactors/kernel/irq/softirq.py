@@ -2,7 +2,9 @@
 
 raise_softirq() sets them, __do_softirq() serves them, local_bh_disable() keeps that off.
 
-On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread.
+On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread: that of timers is
+ktimers/N, of the lowest real-time priority (run_timersd() of 6.1-rt), and RCU's core is no softirq there but what
+rcuc/N does (rcu/callbacks.py). The rest is ksoftirqd's, a thread like any other.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
 does not show the softirq; `Context.softirq_thread` does here. The first local_bh_disable() of a preemptible thread
@@ -14,16 +16,16 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ...context import preempt
+from ...context import preempt, splat
 from ...context.lockdep.demands import assert_irqs_enabled
 from ...context.locks import RECURSIVE_READ, Lock, LockKind, MapSpec
-from ...context.trace import caller_site
-from ...context.violation import ViolationKind
+from ...context.trace import call_trace, caller_site
+from ...context.violation import ORACLE, ViolationKind
 from ...context.waittype import WaitType
 from ...marks import inline, stands_for
 from .. import balance
@@ -61,7 +63,7 @@ class SoftirqStatistics:
 
     * `served` (times by vector): its function was called (/proc/softirqs, all CPUs together).
     * `pending` (CPUs): with a softirq that was raised and not served.
-    * `ksoftirqd_wakeups` (times): a thread was woken to serve them.
+    * `ksoftirqd_wakeups` (times): a thread was woken to serve them, PREEMPT_RT's ktimers and rcuc included.
     * `tasklets` (tasklets): that wait.
     """
 
@@ -69,6 +71,16 @@ class SoftirqStatistics:
     pending: int
     ksoftirqd_wakeups: int
     tasklets: int
+
+
+@attrs.frozen(eq=False)
+class _OwnThread:
+    """A thread of each CPU that PREEMPT_RT has for some vectors: how its name begins, and one round of what it does."""
+
+    name: str
+    vectors: int
+    round: Callable[[Cpu], Awaitable[None]]
+    threads: dict[int, Thread] = attrs.field(factory=dict)
 
 
 class Softirqs:
@@ -82,6 +94,10 @@ class Softirqs:
         """TASKLET_STATE_SCHED, on whichever CPU."""
         self._served: Counter[int] = Counter()
         self._wakeups = 0
+        self._own_threads: list[_OwnThread] = []
+        self._in_own_threads = 0
+        if self._threaded:
+            self.serve_in_own_thread("ktimers", (Softirq.TIMER, Softirq.HRTIMER), self._run_timersd)
         self._traced = system.config.lockdep
         """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
         make = system.lock_factory.make
@@ -95,18 +111,37 @@ class Softirqs:
         served = {Softirq(vector).name: count for vector, count in sorted(self._served.items())}
         return SoftirqStatistics(
             served=served,
-            pending=sum(bool(cpu.softirq_pending) for cpu in self._system.cpus.values()),
+            pending=sum(bool(cpu.softirq_pending or cpu.threads_pending) for cpu in self._system.cpus.values()),
             ksoftirqd_wakeups=self._wakeups,
             tasklets=sum(len(waiting) for waiting in self._tasklets.values()),
         )
 
     def raise_irqoff(self, cpu: Cpu, vector: Softirq) -> None:
         """Set the bit, from a context on whose way out it is looked at (a hardirq handler)."""
-        cpu.softirq_pending |= 1 << vector
+        if self._in_own_threads & 1 << vector:
+            cpu.threads_pending |= 1 << vector
+        else:
+            cpu.softirq_pending |= 1 << vector
+
+    def serve_in_own_thread(
+        self, name: str, vectors: Iterable[Softirq], one_round: Callable[[Cpu], Awaitable[None]]
+    ) -> None:
+        """From now on a thread of its own does what these vectors are raised for; the round begins with `take_over`."""
+        bits = sum(1 << vector for vector in vectors)
+        self._own_threads.append(_OwnThread(name, bits, one_round))
+        self._in_own_threads |= bits
+
+    @staticmethod
+    def take_over(cpu: Cpu, *vectors: Softirq) -> int:
+        """What of these is raised, which is the caller's from now on."""
+        bits = sum(1 << vector for vector in vectors)
+        raised = cpu.threads_pending & bits
+        cpu.threads_pending ^= raised
+        return raised
 
     async def raise_softirq(self, cpu: Cpu, vector: Softirq) -> None:
         """raise_softirq(): set the bit; outside of interrupts ksoftirqd has to see to it."""
-        cpu.softirq_pending |= 1 << vector
+        self.raise_irqoff(cpu, vector)
         if not preempt.in_interrupt(cpu.ctx.preempt_count) and not cpu.softirq_ctrl:
             await self._wake(cpu)
 
@@ -138,14 +173,11 @@ class Softirqs:
         """irq_exit(): with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
         if not self._threaded:
             await self._serve(cpu)
-        elif cpu.softirq_ctrl <= 0 or self._sleeps_in_a_handler(cpu):
+            return
+        if cpu.softirq_pending and not cpu.softirq_ctrl:
             await self._wake(cpu)
-
-    def _sleeps_in_a_handler(self, cpu: Cpu) -> bool:
-        """Timers wake their thread whatever it waits for (wake_timersd() of 6.1-rt): its msleep() has to begin anew."""
-        timers = cpu.softirq_pending & (1 << Softirq.TIMER | 1 << Softirq.HRTIMER)
-        thread = cpu.ksoftirqd
-        return bool(timers) and thread is not None and thread.ctx.softirq_thread
+        if cpu.threads_pending:
+            await self._wake_own_threads(cpu)
 
     # -- bottom halves off and on ------------------------------------------------------------------------------------
 
@@ -217,15 +249,20 @@ class Softirqs:
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "in_hardirq()", function)
 
     def _underflow(self, cpu: Cpu) -> None:
-        """__preempt_count_sub() looks at nothing: bottom halves count as off from here on, and lockdep notices."""
+        """__preempt_count_sub() looks at nothing: everything counts as off from here on, NMIs included.
+
+        Lockdep does not notice until an interrupt has carried the count over (`Cpu.hardirq`).
+        """
         count = cpu.ctx.preempt_count
-        left = count - preempt.SOFTIRQ_DISABLE_OFFSET & preempt.SOFTIRQ_MASK
-        cpu.ctx.preempt_count = count & ~preempt.SOFTIRQ_MASK | left
-        lockdep = self._system.lockdep
-        if lockdep.on and self._system.config.DEBUG_LOCKDEP:
-            lockdep.check_softirq_flags(cpu, enabled=True)
-        else:
-            balance.report_underflow(cpu, preempt.SOFTIRQ_DISABLE_OFFSET)
+        cpu.ctx.preempt_count = count - preempt.SOFTIRQ_DISABLE_OFFSET & preempt.ALL
+        if cpu.ctx.preempt_forgotten >= preempt.SOFTIRQ_DISABLE_OFFSET:
+            # It was schedule() that wiped out the rest, and has said so.
+            cpu.ctx.preempt_forgotten -= preempt.SOFTIRQ_DISABLE_OFFSET
+        elif not (self._system.lockdep.built and self._system.config.DEBUG_LOCKDEP):
+            condition = "softirq_count() < SOFTIRQ_DISABLE_OFFSET"
+            text = splat.warning(cpu.judge.scene(cpu), condition, _ENABLE, call_trace())
+            title = f"BUG: local_bh_enable() without local_bh_disable(): {condition}"
+            cpu.judge.report(cpu, ViolationKind.BAD_CONTEXT, title, text, ORACLE)
 
     @property
     def _local_bh(self) -> Lock:
@@ -298,6 +335,8 @@ class Softirqs:
     async def _serve(self, cpu: Cpu) -> None:
         """__do_softirq(): called and left with interrupts off, serves with interrupts on."""
         ctx = cpu.ctx
+        if cpu.left_on_irq_stack is not None:
+            cpu.left_on_irq_stack.stack_lost, cpu.left_on_irq_stack = True, None
         if cpu.told_preemption.on and not ctx.preempt_count:
             cpu.since.preemption_off(cpu)
         ctx.preempt_count += preempt.SOFTIRQ_OFFSET
@@ -347,12 +386,51 @@ class Softirqs:
     async def _wake(self, cpu: Cpu) -> None:
         self._wakeups += 1
         if cpu.ksoftirqd is None:
-            urgency = Urgency.REALTIME if self._threaded else Urgency.NORMAL
             name = f"ksoftirqd/{cpu.cpu_id}"
-            cpu.ksoftirqd = self._system.create_thread(
-                cpu, name, lambda: self._run_ksoftirqd(cpu), urgency=urgency, service=True
-            )
+            cpu.ksoftirqd = self._system.create_thread(cpu, name, lambda: self._run_ksoftirqd(cpu), service=True)
         await cpu.wake_up_process(cpu.ksoftirqd)
+
+    async def _wake_own_threads(self, cpu: Cpu) -> None:
+        """wake_timersd() and its kin: whatever the thread sleeps in, so that an msleep() of a handler begins anew."""
+        for own in self._own_threads:
+            if cpu.threads_pending & own.vectors:
+                thread = own.threads.get(cpu.cpu_id) or self._create_own_thread(cpu, own)
+                if thread.state is ThreadState.SLEEPING:
+                    self._wakeups += 1
+                    await cpu.wake_up_process(thread)
+
+    def _create_own_thread(self, cpu: Cpu, own: _OwnThread) -> Thread:
+        async def smpboot_thread_fn() -> None:
+            thread = cpu.current
+            while True:
+                if not cpu.threads_pending & own.vectors:
+                    await thread.sleep(own.name)
+                    continue
+                await own.round(cpu)
+                if cpu.attention:
+                    await cpu.point()
+
+        name = f"{own.name}/{cpu.cpu_id}"
+        thread = self._system.create_thread(cpu, name, smpboot_thread_fn, urgency=Urgency.HIGH, service=True)
+        own.threads[cpu.cpu_id] = thread
+        return thread
+
+    async def _run_timersd(self, cpu: Cpu) -> None:
+        """run_timersd(): the softirqs of timers, and what else is pending."""
+        await self._rt_disable(cpu)
+        flags = cpu.local_irq_save("run_timersd")
+        cpu.softirq_pending |= self.take_over(cpu, Softirq.TIMER, Softirq.HRTIMER)
+        await self._serve_in_thread(cpu)
+        if cpu.softirq_pending:
+            await self._wake(cpu)
+        await self._ksoftirqd_run_end(cpu, flags)
+
+    async def _ksoftirqd_run_end(self, cpu: Cpu, flags: bool) -> None:
+        """ksoftirqd_run_end()."""
+        await cpu.local_irq_restore(flags)
+        if self._system.lockdep.on:
+            self._system.lockdep.release(cpu, self._local_bh)
+        await self._rt_enable(cpu, unlock=True)
 
     async def _run_ksoftirqd(self, cpu: Cpu) -> None:
         """run_ksoftirqd()."""
@@ -365,10 +443,7 @@ class Softirqs:
                 await self._rt_disable(cpu)
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve_in_thread(cpu)
-                await cpu.local_irq_restore(flags)
-                if self._system.lockdep.on:
-                    self._system.lockdep.release(cpu, self._local_bh)
-                await self._rt_enable(cpu, unlock=True)
+                await self._ksoftirqd_run_end(cpu, flags)
             else:
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve(cpu)

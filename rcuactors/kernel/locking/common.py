@@ -120,5 +120,5 @@ class LockOperations:
         return cpu
 
     def _unpin(self, cpu: Cpu) -> None:
-        self.rcu_leave(cpu)
         cpu.migrate_enable()
+        self.rcu_leave(cpu)

@@ -88,7 +88,10 @@ def poke(cpu: Cpu, spinner: Thread) -> None:
 
 
 async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
-    """Burn time until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`."""
+    """Burn time until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`.
+
+    Whether that never ends is decided when the kernel would have told of a grace period that this holds up.
+    """
     began = me.cpu.clock
     while not done():
         cpu = me.cpu
@@ -175,6 +178,6 @@ def _detects_deadlock(cpu: Cpu, lock: Lock) -> bool:
 
 async def _rt_mutex_handle_deadlock(me: Thread, lock: Lock) -> None:
     """rt_mutex_handle_deadlock(): say so, and never come back."""
-    me.cpu.judge.rtmutex_deadlock(me.cpu, lock)
+    me.cpu.judge.rtmutex_deadlock(me.cpu)
     while True:
         await me.sleep(f"sleeps for ever on {lock.name}, which it holds")

@@ -100,8 +100,11 @@ class SleepingLocks(LockOperations):
                 cpu = await self._slowpath(thread, lock)
             else:
                 self._pass_on(cpu, lock)
-        elif lock.readers:
-            self._not_held_so(cpu, lock)
+        else:
+            if lock.readers:
+                self._not_held_so(cpu, lock)
+            if pinned:
+                cpu = await self._leave_section(thread, lock)
         if cpu.attention:
             await cpu.point()
 
@@ -184,5 +187,8 @@ class SleepingLocks(LockOperations):
                 await self._slowpath(thread, lock)
             else:
                 self._pass_on(cpu, lock)
-        elif lock.owner is thread:
-            self._not_held_so(cpu, lock)
+        else:
+            if lock.owner is thread:
+                self._not_held_so(cpu, lock)
+            if pinned:
+                cpu = await self._leave_section(thread, lock)

@@ -71,6 +71,8 @@ class Ticks:
             system.softirqs.raise_irqoff(cpu, Softirq.TIMER)
         for hook in cpu.hooks.on_tick:
             hook(cpu)
+        if system.irq_works.for_the_tick:
+            await system.irq_works.irq_work_tick(cpu)
         if cpu.idle:
             return (
                 None

@@ -21,11 +21,17 @@ async def msleep(system: System, thread: Thread, jiffies: int) -> None:
     """msleep(): for at least that many jiffies, whoever wakes it meanwhile."""
     left = jiffies
     while left > 0:
-        left = await schedule_timeout(system, thread, left)
+        left = await schedule_timeout_uninterruptible(system, thread, left)
+
+
+async def schedule_timeout_uninterruptible(system: System, thread: Thread, jiffies: int) -> int:
+    """schedule_timeout_uninterruptible(): the same for who has not said yet that a wake-up counts."""
+    thread.prepare_to_sleep()
+    return await schedule_timeout(system, thread, jiffies)
 
 
 async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> int:
-    """schedule_timeout_uninterruptible(): off the CPU for at least that many jiffies, unless it is woken.
+    """schedule_timeout(): off the CPU for at least that many jiffies, unless it is woken, or was since it prepared.
 
     Returns how many are left then.
     """
@@ -34,11 +40,11 @@ async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> int:
         await on.wake_up_process(thread)
 
     if thread is thread.cpu.idle_thread:
+        thread.set_running()
         await _spin_in_idle(thread, jiffies * system.config.jiffy_ns)
         return 0
     timer = Timer("process_timeout", process_timeout, key="(&timer.timer)")
     expires = thread.cpu.clock // system.config.jiffy_ns + jiffies
-    thread.prepare_to_sleep()
     await system.timers.mod_timer(thread.cpu, timer, jiffies)
     if thread.state is ThreadState.SLEEPING:
         await thread.sleep(f"a timeout of {jiffies} jiffies")

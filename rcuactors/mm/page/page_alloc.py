@@ -14,7 +14,7 @@ import attrs
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
-from ...kernel.time.timeouts import schedule_timeout
+from ...kernel.time.timeouts import schedule_timeout_uninterruptible
 from ..gfp import Gfp, gfp_text, has, may_block
 from ..kswapd import MAX_RECLAIM_RETRIES
 from ..reclaim import Reclaim
@@ -197,7 +197,7 @@ class PageAllocator:
                 break
             retries = 0 if progress else retries + 1
             if retries <= MAX_RECLAIM_RETRIES:
-                await schedule_timeout(self._system, thread, 1)
+                await schedule_timeout_uninterruptible(self._system, thread, 1)
             elif gfp & Gfp.RETRY_MAYFAIL:
                 break
             elif await self.reclaim.out_of_memory(thread, gfp):

@@ -128,7 +128,7 @@ async def _until_it_fails(q: Module, pages: _Pages, gfp: Gfp) -> int:
 
 async def _order(q: Module, gfp: Gfp) -> Any:
     """__get_free_pages() of that order; order 0 is a page."""
-    return await (q.k.get_free_page(gfp) if not q.arg("order") else q.k.get_free_pages(gfp, q.arg("order")))
+    return await (q.k.get_free_page(gfp) if not q.arg("order") else q.api("get_free_pages")(gfp, q.arg("order")))
 
 
 async def do_f9(q: Module) -> None:

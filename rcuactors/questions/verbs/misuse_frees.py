@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from ..module import Module, NotExpressible
 
@@ -45,11 +45,13 @@ async def _vfreetwice(q: Module) -> None:
 
 
 async def _kfreestr(q: Module) -> None:
-    await q.k.kfree("hello")
+    text: Any = "hello"
+    await q.k.kfree(text)
 
 
 async def _kfreebad(q: Module) -> None:
-    await q.k.kfree(0x1234)
+    number: Any = 0x1234
+    await q.k.kfree(number)
 
 
 async def _no_arithmetic(_q: Module) -> None:

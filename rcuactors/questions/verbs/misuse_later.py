@@ -138,7 +138,7 @@ async def _destroy(q: Module) -> None:
 
     wq = k.alloc_workqueue("q_tmp")
     await k.queue_delayed_work(wq, k.delayed_work(w_count, name="c_dw"), 20)
-    await k.destroy_workqueue(wq)
+    await q.api("destroy_workqueue")(wq)
     q.say("destroyed")
     await k.msleep(300)
 

@@ -162,8 +162,8 @@ async def _reinit(_q: Module, _o: Any) -> None:
 
 
 async def _addtwice(q: Module, o: Any) -> None:
-    await q.k.add_timer(o.t, _fifth(q))
-    await q.k.add_timer(o.t, _fifth(q))
+    await q.api("add_timer")(o.t, _fifth(q))
+    await q.api("add_timer")(o.t, _fifth(q))
 
 
 async def _uninit(_q: Module, _o: Any) -> None:

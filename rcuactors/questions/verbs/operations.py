@@ -241,8 +241,7 @@ async def _in_irq_work(q: Module, f2_op: Body) -> None:
     async def c_iw() -> None:
         await f2_op()
 
-    words = {"iwhard": {"hard": True}, "iwlazy": {"lazy": True}}.get(q.v, {})
-    await q.k.irq_work_queue(q.k.irq_work(c_iw, **words))
+    await q.k.irq_work_queue(q.k.irq_work(c_iw, hard=q.v == "iwhard", lazy=q.v == "iwlazy"))
 
 
 async def _in_work(q: Module, f2_op: Body) -> None:

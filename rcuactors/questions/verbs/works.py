@@ -421,8 +421,15 @@ async def do_wcpu(q: Module) -> None:
 async def do_word(q: Module) -> None:
     """Six works of one queue, queued at once."""
     k, said, how = q.k, list[str](), q.question.word("how")
-    queues = {"ord": lambda: q.wqo, "unb": lambda: k.system_unbound_wq, "hi": lambda: k.system_highpri_wq}
-    wq = queues.get(q.question.word("wq"), lambda: q.wq)()
+    match q.question.word("wq"):
+        case "ord":
+            wq = q.wqo
+        case "unb":
+            wq = k.system_unbound_wq
+        case "hi":
+            wq = k.system_highpri_wq
+        case _:
+            wq = q.wq
 
     def numbered(number: int) -> Any:
         async def w_ord() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import Kernel
+from rcuactors import Kernel, KernelBug
 from tests.recorded import A, N, R, asked, kinds
 
 ENABLE = "WARNING: WARN_ON({}) at __local_bh_enable_ip"
@@ -96,13 +96,29 @@ def test_in_hardirq_disabling_is_wrong_already(kernel: dict[str, str]) -> None:
             await k.local_bh_disable()
             await k.local_bh_enable()
 
-        await k.irq_work_queue(k.irq_work(handler, hard=True))
+        await k.hrtimer_start(k.hrtimer(handler, hard=True), 1000)
+        await k.msleep(1)
 
     found = titles(script, kernel)
     disable = "WARNING: WARN_ON(in_hardirq()) at __local_bh_disable_ip"
     assert found[:3] == [disable, ENABLE.format("in_hardirq()"), IRQS_OFF]
     # Turning them on in a handler is something that lockdep does not survive.
     assert found[3:] == ([] if kernel is R else ["WARNING: DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())"])
+
+
+def test_an_irq_work_that_enables_interrupts_is_the_end() -> None:
+    """Recorded of a6 v=hardirq: irq_work_run() looks at its second list with interrupts on. PREEMPT_RT does not ask."""
+
+    async def script(k: Kernel) -> None:
+        async def handler() -> None:
+            await k.local_bh_disable()
+            await k.local_bh_enable()
+
+        await k.irq_work_queue(k.irq_work(handler, hard=True))
+
+    with pytest.raises(KernelBug, match=r"^-+\[ cut here \]-+\nkernel BUG at irq_work_run_list!\n"):
+        asked(script, A)
+    assert titles(script, R)[-1] == IRQS_OFF
 
 
 def test_without_lockdep_enabling_is() -> None:
@@ -170,7 +186,12 @@ def test_on_rt_a_lock_is_let_go_of_that_was_never_taken() -> None:
         await k.local_irq_enable()
         await k.local_bh_enable()
 
-    assert kinds(script, R) == ["bad-unlock"]
+    assert kinds(script, R) == ["bad-unlock", "bad-context", "sleeping-function"]
+    assert titles(script, R)[:3] == [
+        "WARNING: WARN_ON(rrln < 0) at __rcu_read_unlock",
+        "WARNING: bad unlock balance detected: rcu_read_lock",
+        "WARNING: WARN_ON(!p->migration_disabled) at migrate_enable",
+    ]
     assert kinds(script, A) == []
 
 
@@ -247,27 +268,50 @@ def test_one_too_many_counts_as_off_from_then_on() -> None:
     async def script(k: Kernel) -> None:
         async def unbalanced() -> None:
             await k.local_bh_enable()
+            assert k.preempt_count() == 0x7FFFFE00
+            await k.udelay(10_000)
             assert k.in_softirq()
             assert not k.preemptible()
+            counts.append(k.preempt_count())
 
         await k.kthread_join(await k.kthread_run(unbalanced, cpu=1))
 
+    # The tick carries the count over, and takes nothing off where the kernel looks (DEBUG_PREEMPT).
+    counts: list[int] = []
     assert kinds(script, A) == ["bad-context", "sleeping-function", "scheduling-while-atomic"]
     assert titles(script, A)[0] == "WARNING: DEBUG_LOCKS_WARN_ON(current->softirqs_enabled)"
     assert titles(script, A)[-1].endswith("/0x0000fe01")
+    assert set(counts) == {0xFE00}
 
 
-def test_on_rt_lockdep_says_so_and_who_serves_softirqs_stays_in_a_reader() -> None:
+def test_without_checks_only_the_thread_s_end_tells() -> None:
     async def script(k: Kernel) -> None:
-        async def tasklet() -> None:
+        async def unbalanced() -> None:
+            await k.local_bh_enable()
+            await k.udelay(10_000)
+            assert k.preempt_count() == 0x7FFFFE00
+
+        await k.kthread_join(await k.kthread_run(unbalanced, cpu=1))
+
+    found = asked(script, N).violations
+    assert [violation.by for violation in found] == ["oracle", "kernel"]
+    assert found[1].title.startswith("BUG: scheduling while atomic: unbalanced/")
+    assert found[1].title.endswith("/0x7ffffe00")
+
+
+def test_on_rt_lockdep_says_so_and_who_takes_the_lock_next_stays_in_a_reader() -> None:
+    """Recorded of a6 v=unbal: rcuc/N takes the CPU's lock, and counts up to 0 at its end."""
+
+    async def script(k: Kernel) -> None:
+        async def callback() -> None:
             pass
 
         async def unbalanced() -> None:
             await k.local_bh_enable()
 
         await k.kthread_join(await k.kthread_run(unbalanced, cpu=0))
-        await k.tasklet_schedule(tasklet)
-        await k.usleep_range(1000, 1000)
+        await k.call_rcu(callback)
+        await k.usleep_range(20_000, 20_000)
 
     found = titles(script, R)
     assert found[0] == "WARNING: bad unlock balance detected: local_bh"

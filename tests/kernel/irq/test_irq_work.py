@@ -171,3 +171,46 @@ def test_the_report_says_what_turned_interrupts_off() -> None:
     (violation,) = run(scenario()(script), DEBUG_ATOMIC_SLEEP="y").violations
     assert "hardirqs last disabled at:\n sysvec_irq_work\n" in violation.text
     assert "Preemption disabled at:\n irq_work_queue\n" in violation.text
+
+
+@pytest.mark.parametrize(("settings", "comm"), [({}, "script"), (RT, "irq_work/0")])
+def test_what_is_lazy_waits_for_the_tick(settings: dict[str, str], comm: str) -> None:
+    """IRQ_WORK_LAZY on a CPU that has one: no interrupt is raised, and irq_work_tick() takes it along."""
+    sink = ListSink()
+
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            ran.append(k.jiffies)
+            k.pr_info("lazy")
+
+        work = k.irq_work(fn, lazy=True)
+        jiffy = k.jiffies
+        assert await k.irq_work_queue(work)
+        assert not await k.irq_work_queue(work)
+        await k.udelay(10)
+        assert not ran
+        await k.udelay(10_000)
+        assert ran == [jiffy + 1]
+        await k.irq_work_sync(work)
+
+    ran: list[int] = []
+    assert run(scenario()(script), RunOptions(sinks=(sink,), settings=settings)).clean
+    assert [event.comm for event in sink.events if event.text == "lazy"] == [comm]
+
+
+def test_what_is_lazy_does_not_wait_on_an_idle_cpu() -> None:
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            ran.append(k.now)
+
+        async def irq() -> None:
+            queued.append(k.now)
+            await k.irq_work_queue(k.irq_work(fn, lazy=True))
+
+        await k.raise_irq(irq, cpu=1)
+        await k.msleep(50)
+
+    ran: list[int] = []
+    queued: list[int] = []
+    assert run(scenario()(script)).clean
+    assert ran[0] - queued[0] < 100_000

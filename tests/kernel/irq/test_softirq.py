@@ -266,6 +266,50 @@ def test_on_rt_the_thread_leaves_it_to_ksoftirqd_if_it_is_not_preemptible() -> N
     assert comms(sink, "tasklet") == ["ksoftirqd/0"]
 
 
+def test_on_rt_timers_preempt_and_tasklets_wait_for_their_turn() -> None:
+    """Recorded of a10 v=tasklet: ksoftirqd is a thread like any other, ktimers/N a real-time one."""
+    sink = ListSink()
+    seen: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        async def tasklet() -> None:
+            k.pr_info("tasklet")
+            seen.append(1)
+
+        async def timer() -> None:
+            k.pr_info("timer")
+            seen.append(2)
+
+        await k.tasklet_schedule(tasklet)
+        await k.udelay(100)
+        assert not seen
+        await k.msleep(1)
+        await k.mod_timer(k.timer_setup(timer), 1)
+        await k.udelay(20_000)
+        assert seen == [1, 2]
+
+    assert run(scenario()(script), RunOptions(sinks=(sink,), settings=RT)).clean
+    assert comms(sink, "tasklet") == ["ksoftirqd/0"]
+    assert comms(sink, "timer") == ["ktimers/0"]
+
+
+def test_on_rt_a_timer_is_not_served_by_whoever_enables_bottom_halves() -> None:
+    sink = ListSink()
+
+    async def script(k: Kernel) -> None:
+        async def timer() -> None:
+            k.pr_info("timer")
+
+        await k.mod_timer(k.timer_setup(timer), 1)
+        await k.local_bh_disable()
+        await k.udelay(20_000)
+        await k.local_bh_enable()
+        await k.msleep(1)
+
+    assert run(scenario()(script), RunOptions(sinks=(sink,), settings=RT)).clean
+    assert comms(sink, "timer") == ["ktimers/0"]
+
+
 @pytest.mark.parametrize("where", ["tasklet", "timer", "hrtimer", "bottom halves off"])
 def test_on_rt_who_sleeps_there_sleeps_in_a_reader(where: str) -> None:
     """Recorded on a 6.1 PREEMPT_RT kernel for softirq_tasklet, softirq_timer and hrtimer_soft."""

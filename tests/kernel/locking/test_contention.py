@@ -297,7 +297,7 @@ def test_without_rt_it_is_a_cycle(kind: str, in_hardirq: bool) -> None:
 @pytest.mark.parametrize("kind", ["mutex", "rt_mutex"])
 def test_an_rt_mutex_detects_its_own_deadlock_and_sleeps_for_ever(kind: str) -> None:
     titles = [violation.title for violation in taken_twice(kind, in_hardirq=True, PREEMPT_RT="y").violations]
-    assert titles[0] == "WARNING: rtmutex deadlock detected: L"
+    assert titles[0] == "WARNING: rtmutex deadlock detected"
     assert titles[1].startswith("BUG: scheduling while atomic")
     assert titles[2].startswith("DEADLOCK: nothing can run")
     assert len(titles) == 3

@@ -225,3 +225,18 @@ def test_rt_spin_unlock_leaves_its_section_before_it_lets_go(kernel: str, rt: st
         assert "which was given to kvfree_rcu() and which no reader keeps any more" in result.violations[0].text
         assert result.violations[0].by == "oracle"
     assert run(script, options, keep="y").clean
+
+
+def test_a_wait_queue_in_freed_memory() -> None:
+    """Its lock lies where it does (fl v=wq)."""
+
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+        head = k.wait_queue_head("&o->wq", inside=p)
+        await k.wake_up(head)
+        await k.kfree(p)
+        await k.wake_up(head)
+
+    result = run(scenario()(script))
+    assert result.outcome() == "use-after-free"
+    assert "&o->wq" in result.violations[0].title

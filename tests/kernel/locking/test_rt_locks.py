@@ -121,5 +121,23 @@ def test_so_does_that_of_an_unlock() -> None:
     async def script(k: Kernel) -> None:
         await k.spin_unlock(k.spinlock("lock"))
 
-    (report,) = reports(script)
-    assert report.trace[0] == "rt_spin_unlock"
+    assert reports(script)[0].trace[0] == "rt_spin_unlock"
+
+
+@pytest.mark.parametrize(("let_go", "kind"), [("spin_unlock", "spinlock"), ("read_unlock", "rwlock")])
+def test_an_unlock_too_many_takes_back_more_than_the_lock(let_go: str, kind: str) -> None:
+    """rt_spin_unlock() of 6.1.192 (m v=spinunbal): lockdep, migrate_enable(), __rcu_read_unlock(), in its order."""
+
+    async def script(k: Kernel) -> None:
+        async def unbalanced() -> None:
+            await getattr(k, let_go)(getattr(k, kind)("lock"))
+
+        await k.kthread_join(await k.kthread_run(unbalanced, cpu=1))
+
+    titles = [report.title.rpartition(" at ")[0] or report.title for report in reports(script, DEBUG_ATOMIC_SLEEP="y")]
+    assert titles == [
+        "WARNING: bad unlock balance detected: lock",
+        "WARNING: WARN_ON(!p->migration_disabled)",
+        "WARNING: WARN_ON(rrln < 0)",
+        "BUG: sleeping function called from invalid context",
+    ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcuactors import BadInput, Kernel, run, scenario
+from rcuactors import BadInput, Kernel, RunOptions, run, scenario
 from rcuactors.kernel.time.timer import wheel_expiry
 
 MS = 1_000_000
@@ -184,3 +184,49 @@ def test_a_delay_is_a_whole_number() -> None:
 
     with pytest.raises(BadInput, match=r"mod_timer\(-1\)"):
         run(scenario()(script))
+
+
+def test_schedule_timeout_returns_what_is_left_of_it() -> None:
+    async def script(k: Kernel) -> None:
+        began = k.jiffies
+        assert await k.schedule_timeout_uninterruptible(3) == 0
+        assert 3 <= k.jiffies - began <= 5
+
+        async def sleeper() -> None:
+            left.append(await k.schedule_timeout_uninterruptible(100))
+
+        task = await k.kthread_run(sleeper, cpu=1)
+        await k.msleep(20)
+        assert await k.wake_up_process(task)
+        await k.kthread_join(task)
+        k.set_current_state("TASK_UNINTERRUPTIBLE")
+        assert await k.schedule_timeout(2) == 0
+        # Without that it goes on at once.
+        assert await k.schedule_timeout(2) == 2
+
+    left: list[int] = []
+    assert run(scenario()(script), HZ="250").clean
+    assert 85 < left[0] < 100
+
+
+@pytest.mark.parametrize("rt", ["n", "y"])
+def test_an_irqsafe_timer_runs_with_interrupts_off(rt: str) -> None:
+    """Recorded of f5 v=timerirqsafe op=dump: in the softirq, or ktimers/N, all the same."""
+
+    async def script(k: Kernel) -> None:
+        async def handler() -> None:
+            seen.append((k.irqs_disabled(), k.in_serving_softirq(), k.in_hardirq()))
+
+        async def deletes() -> None:
+            # Of a plain timer that is a WARN_ON() in hardirq.
+            assert not await k.timer_delete_sync(timer)
+
+        timer = k.timer_setup(handler, irqsafe=True)
+        await k.mod_timer(timer, 1)
+        await k.msleep(20)
+        await k.raise_irq(deletes)
+        await k.udelay(100)
+
+    seen: list[tuple[bool, bool, bool]] = []
+    assert run(scenario()(script), RunOptions(kernel="v6.1-stable"), PREEMPT_RT=rt).clean
+    assert seen == [(True, True, False)]

@@ -272,3 +272,17 @@ def test_before_workqueue_init_a_flush_only_warns_and_a_cancel_does_not_flush(ke
         "WARNING: WARN_ON(!wq_online) at __flush_work",
         "WARNING: WARN_ON(!wq_online) at __flush_workqueue",
     ]
+
+
+def test_without_preemption_it_holds_up_the_grace_period_that_it_waits_for() -> None:
+    """Recorded of a4b on PREEMPT_NONE: cancel_work_sync() of an rcu_work; the stall is told before we are sure."""
+
+    async def script(k: Kernel) -> None:
+        async def fn() -> None:
+            pass
+
+        rwork = k.rcu_work(fn)
+        await k.queue_rcu_work(k.system_wq, rwork)
+        await k.cancel_work_sync(rwork.work)
+
+    assert outcome(script, PREEMPT="n", PROVE_LOCKING="n") == "rcu-stall, deadlock"

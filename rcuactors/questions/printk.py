@@ -1,0 +1,62 @@
+"""printk() of the kernels that were asked: what it costs to say something.
+
+It is heard nowhere but on the question's console. In an NMI, or what looks like one, it leaves the rest to an irq_work
+(vprintk() in kernel/printk/printk_safe.c). On a live console it takes the locks of the console and of the serial port;
+that one is a spinlock_t, to which lockdep objects in hardirq and under a raw lock, and is off from there
+(serial8250_console_write()). With the console quiet, as most questions were put, it takes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from ..context import preempt
+from ..context.locks import LockKind
+from ..kernel.cpu import Cpu
+from ..kernel.irq.irq_work import IrqWork
+from ..machine import Machine
+from ..report.console import ConsoleReport, Entry
+
+PORT_LOCK: Final = "&port_lock_key"
+CONSOLE_LOCKS: Final = frozenset({PORT_LOCK, "console_lock", "console_owner"})
+"""What a printk on a live console takes."""
+
+
+def about_console(entry: Entry) -> bool:
+    """Whether it is a report of what printing itself has done, which is no part of a question."""
+    if not isinstance(entry, ConsoleReport):
+        return False
+    named = {entry.lock.name} if entry.lock is not None else set()
+    return bool((named | {lock.name for lock in entry.held or ()}) & CONSOLE_LOCKS)
+
+
+async def _wake_up_klogd_work_func(_cpu: Cpu) -> None:
+    """wake_up_klogd_work_func(): nobody reads the log."""
+
+
+class Printk:
+    """The console of one machine."""
+
+    def __init__(self, machine: Machine, *, live: bool) -> None:
+        self.lines: list[str] = []
+        self._machine = machine
+        self._port_lock = machine.system.lock_factory.make(PORT_LOCK, LockKind.SPINLOCK)
+        self._live = live and not machine.setup.config.PREEMPT_RT
+        self._wake_up_klogd = IrqWork("wake_up_klogd_work_func", _wake_up_klogd_work_func)
+
+    def printk(self, lines: Iterable[str]) -> None:
+        """Lines on the console."""
+        self.lines += lines
+        cpu = self._machine.this_cpu
+        if preempt.in_nmi(cpu.ctx.preempt_count):
+            self._machine.system.irq_works.irq_work_queue_irqoff(cpu, self._wake_up_klogd)
+        elif self._live:
+            self._serial8250_console_write(cpu)
+
+    def _serial8250_console_write(self, cpu: Cpu) -> None:
+        lockdep = self._machine.system.lockdep
+        if lockdep.on:
+            lockdep.acquire(cpu, self._port_lock, site="serial8250_console_write")
+        if lockdep.on:
+            lockdep.release(cpu, self._port_lock)
