@@ -248,6 +248,11 @@ class Judge:
         text = splat.null_dereference(self.scene(cpu), address, call_trace())
         return self.report(cpu, ViolationKind.NULL_DEREFERENCE, text.partition("\n")[0], text)
 
+    def kernel_bug(self, cpu: Processor, condition: str, function: str) -> Violation:
+        """BUG_ON(): the kernel prints the place, not the condition, which the title here has."""
+        text = splat.kernel_bug(self.scene(cpu), function, call_trace())
+        return self.report(cpu, ViolationKind.BAD_CONTEXT, f"kernel BUG: BUG_ON({condition}) at {function}", text)
+
     def rtmutex_deadlock(self, cpu: Processor, lock: Lock) -> None:
         """rt_mutex_handle_deadlock(): a task waits for an rt_mutex that is its own."""
         self.warn(

@@ -167,6 +167,19 @@ def warning(scene: Scene, message: str, function: str, trace: Sequence[str]) -> 
     )
 
 
+def kernel_bug(scene: Scene, function: str, trace: Sequence[str]) -> str:
+    """A BUG() (lib/bug.c, report_bug(); arch/x86/kernel/dumpstack.c, __die())."""
+    return "\n".join(
+        [
+            "------------[ cut here ]------------",
+            f"kernel BUG at {function}!",
+            "invalid opcode: 0000 [#1] SMP NOPTI",
+            *stack(scene, trace),
+            f"RIP: 0010:{function}",
+        ]
+    )
+
+
 def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
     """A page fault of the kernel at an address near 0 (arch/x86/mm/fault.c, show_fault_oops())."""
     where = trace[0] if trace else "?"

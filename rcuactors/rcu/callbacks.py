@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..engine.actor import Message
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .data import RcuData
     from .gp import GracePeriodMachine
     from .quiescent import QuiescentStates
@@ -108,6 +109,7 @@ class Callbacks:
             option=lambda config: config.DEBUG_OBJECTS_RCU_HEAD,
             active=lambda head: head.queued,
             active_state=1,
+            static=True,
         )
         system.debug_objects.register(RcuHead, self.descr)
         hooks = system.hooks
@@ -233,6 +235,8 @@ class Callbacks:
         """
         system = self.system
         system.debug_objects.used(cpu, head)
+        if not head.queued and head.inside is not None:
+            system.debug_objects.activate_static(cpu, head)
         if not head.queued and (head.inside is None or head.inside.state != RETIRED):
             return False
         if self.queued_twice(
@@ -262,10 +266,12 @@ class Callbacks:
         judge.report(cpu, ViolationKind.DOUBLE_FREE, title, text, KERNEL if warns else ORACLE)
         return watched
 
-    def freed_while_queued(self, cpu: Cpu, memory: Memory) -> None:
-        """An object is freed that kvfree_rcu() has not freed yet: its rcu_head is active."""
+    async def freed_while_queued(self, thread: Thread, memory: Memory) -> None:
+        """An object is freed that kvfree_rcu() has not freed yet: its rcu_head is active, until that has freed it."""
         head = RcuHead(rcu_leak_callback, "rcu_head", inside=memory)
-        self.system.debug_objects.print_object(cpu, self.descr, head, "free", "active", free=True)
+        debug_objects = self.system.debug_objects
+        debug_objects.print_object(thread.cpu, self.descr, head, "free", "active", free=True)
+        await debug_objects.repeat(thread, self.descr, head, lambda: memory.state != RETIRED)
 
     # -- the softirq -------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,8 @@ class RcuHead:
     seq: int | None = None
     queued: bool = False
     inside: Memory | None = None
+    known: bool = False
+    """Debug objects track it."""
 
 
 @attrs.define(eq=False)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..kernel.workqueue.flush import flush_work
+from .callbacks import rcu_leak_callback
+from .data import RcuHead
 from .rcu_barrier import rcu_barrier
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class RcuWork:
     """struct rcu_work: a work that is queued when a grace period has passed."""
 
     work: Work
+    rcu: RcuHead = attrs.field(factory=lambda: RcuHead(rcu_leak_callback, "rcu_work_rcufn"))
 
 
 @attrs.frozen(eq=False)
@@ -44,7 +47,7 @@ class RcuWorks:
             await self.workqueues.queue_work_irqoff(on, workqueue, rwork.work)
             await on.local_irq_restore(flags)
 
-        await self.callbacks.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn")
+        await self.callbacks.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn", rwork.rcu)
         return True
 
     async def flush_rcu_work(self, thread: Thread, rwork: RcuWork) -> bool:

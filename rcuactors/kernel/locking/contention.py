@@ -11,7 +11,7 @@ A lock is handed to its first waiter; spinners queue with the others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from ...context.locks import LockKind
 from ...engine.errors import RunOver
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from ...context.processor import Sleeper
     from ..cpu import Cpu
     from ..thread import Thread
+
+
+_LOOK_NS: Final = 1000
+_PATIENCE: Final = 10
+"""poll() looks once more when it has waited longer by a thousandth."""
 
 
 @machinery
@@ -51,7 +56,7 @@ async def sleep_on(me: Thread, lock: Lock, *, rtlock: bool) -> None:
         await _rt_mutex_handle_deadlock(me, lock)
     # The kernel says nothing of the cycle; but it does complain about this switch, if it has to.
     if report_cycle(cpu, me, first=lambda: cpu.note_switch(me, preempted=rtlock)):
-        await _give_up(cpu)
+        await give_up(cpu)
     while me in lock.waiters:
         await me.sleep(f"sleeps on {lock.name}", rtlock=rtlock)
     me.blocked_on = outer
@@ -98,7 +103,18 @@ async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
             continue
         await cpu.attend()
         if not done() and report_lockup(me.cpu, me, began, reason):
-            await _give_up(me.cpu)
+            await give_up(me.cpu)
+    me.waiting_for = ""
+
+
+async def poll(me: Thread, done: Callable[[], bool], reason: str) -> None:
+    """The same where nobody pokes: it looks again and again, the longer it takes the more rarely."""
+    began = me.cpu.clock
+    while not done():
+        me.waiting_for = reason
+        await me.cpu_relax(max(_LOOK_NS, (me.cpu.clock - began) >> _PATIENCE))
+        if report_lockup(me.cpu, me, began, reason):
+            await give_up(me.cpu)
     me.waiting_for = ""
 
 
@@ -112,7 +128,7 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
     lock.waiters.append(me)
     while me in lock.waiters:
         if report_cycle(cpu, me) or (cpu.clock > began and report_lockup(cpu, me, began, lock.name)):
-            await _give_up(cpu)
+            await give_up(cpu)
         if cpu.can_serve():
             # What the handler holds it lets go before we spin on: meanwhile nobody waits for us to get this lock.
             me.blocked_on, me.spins = outer
@@ -133,7 +149,7 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
     return True
 
 
-async def _give_up(cpu: Cpu) -> NoReturn:
+async def give_up(cpu: Cpu) -> NoReturn:
     """What was reported never ends: the run does, at this CPU's time."""
     cpu.conductor.finish()
     await cpu.point()

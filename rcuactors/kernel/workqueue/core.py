@@ -11,7 +11,7 @@ process_one_work() holds the lockdep maps of the workqueue and of the work, and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -80,8 +80,8 @@ class Workqueues:
                 name="work_struct",
                 option=lambda config: config.DEBUG_OBJECTS_WORK,
                 active=lambda work: work.queued(),
-                hint=lambda work: work.name,
-                fixup_free=self._work_fixup_free,
+                hint=lambda work: "0x0" if work.zeroed else work.name,
+                stop=self._work_fixup_free,
             ),
         )
 
@@ -149,7 +149,7 @@ class Workqueues:
     async def queue_work(self, cpu: Cpu, workqueue: Workqueue, work: Work, *, on: Cpu | None = None) -> bool:
         """queue_work(), or queue_work_on() a CPU's pool; False when the work is pending already."""
         if work.inside is not None:
-            self._system.debug_objects.used(cpu, work, "activate")
+            self._system.debug_objects.used(cpu, work)
         flags = cpu.local_irq_save()
         fresh = not work.pending
         if fresh:
@@ -168,6 +168,9 @@ class Workqueues:
             return
         pool = self._pool_for(cpu, workqueue, work, on)
         await system.locks.raw_spin_lock(cpu, pool.lock)
+        if work.inside is not None and not self._debug_work_activate(cpu, work):
+            await system.locks.raw_spin_unlock(cpu, pool.lock)
+            return
         workqueue.in_flight[workqueue.color] += 1
         pool.insert(Queued(work, workqueue, workqueue.color), cpu.clock)
         self.poke_grabbers(cpu, work)
@@ -182,6 +185,18 @@ class Workqueues:
             )
         await self._wake_up_worker(cpu, pool)
         await system.locks.raw_spin_unlock(cpu, pool.lock)
+
+    def _debug_work_activate(self, cpu: Cpu, work: Work) -> bool:
+        """debug_work_activate(), and WARN_ON(!list_empty(&work->entry)) as the version has it, before or after.
+
+        The entry of a work that nobody has initialised is no empty list: it is not queued, though it stays pending.
+        """
+        first = self._system.rules.activates_work_first
+        if first or not work.zeroed:
+            self._system.debug_objects.tell(cpu, work, "activate")
+        if work.zeroed:
+            cpu.judge.warn_on(cpu, ViolationKind.DEBUG_OBJECTS, "!list_empty(&work->entry)", "__queue_work")
+        return not work.zeroed
 
     async def _wake_up_worker(self, cpu: Cpu, pool: Pool) -> None:
         """Under the pool's lock: wake_up_worker(), if it needs one more (need_more_worker())."""
@@ -241,6 +256,9 @@ class Workqueues:
     ) -> None:
         """__queue_delayed_work(), with the pending bit ours."""
         dwork.workqueue = workqueue
+        if dwork.work.zeroed:
+            for condition in ("timer->function != delayed_work_timer_fn", "!list_empty(&work->entry)"):
+                cpu.judge.warn_on_once(cpu, ViolationKind.DEBUG_OBJECTS, condition, "__queue_delayed_work")
         if delay_jiffies == 0:
             await self.queue_work_irqoff(cpu, workqueue, dwork.work, on=on)
         else:
@@ -313,7 +331,7 @@ class Workqueues:
             if worker in pool.idle:
                 pool.idle.remove(worker)
             worker.busy = True
-            entry = self._assign(worker, cpu.clock)
+            entry = await self._assign(worker, cpu)
             if pool.cpu is None and entry is not None:
                 await self._wake_up_worker(cpu, pool)
             await system.locks.raw_spin_unlock(cpu, pool.lock)
@@ -322,18 +340,22 @@ class Workqueues:
                 await self._process_one_work(worker, entry)
 
     @staticmethod
-    def _assign(worker: Worker, now: int) -> Queued | None:
+    async def _assign(worker: Worker, cpu: Cpu) -> Queued | None:
         """Under pool->lock: the worker's next work; None when it had to be left to the worker that still runs it.
 
         The first half of process_one_work(); assign_work() since v6.3.
         """
-        worker.pool.watchdog_ns = now
+        worker.pool.watchdog_ns = cpu.clock
         entry = (worker.scheduled or worker.pool.worklist).popleft()
         work = entry.work
         other = worker.pool.executing(work)
         if other is not None:
             other.scheduled.append(entry)
             return None
+        if work.lost:
+            # get_work_pwq() is NULL, and pwq->wq is read: with pool->lock held, which nobody lets go of any more.
+            cpu.judge.null_dereference(cpu, _PWQ_WQ)
+            await contention.give_up(cpu)
         work.pending = False
         worker.current, worker.entry = work, entry
         worker.flushers, work.flushers = work.flushers, []
@@ -371,6 +393,10 @@ class Workqueues:
         for done in (*flushers, *entry.workqueue.done(entry.color)):
             await complete(system, thread.cpu, done)
         await thread.cond_resched()
+
+
+_PWQ_WQ: Final = 8
+"""Offset of pool_workqueue->wq."""
 
 
 async def _unset(_cpu: Cpu) -> None:

@@ -35,6 +35,9 @@ async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *,
     system = workqueues.system
     if work.inside is not None:
         system.debug_objects.used(thread.cpu, work)
+    if work.zeroed:
+        thread.cpu.judge.warn_on(thread.cpu, ViolationKind.DEBUG_OBJECTS, "!work->func", "__flush_work")
+        return False
     if not from_cancel or system.rules.cancel_tells_lockdep:
         _touch(workqueues, thread.cpu, work.lockdep_map(system.lock_factory), "__flush_work")
     done = await _start_flush_work(workqueues, thread, work, from_cancel=from_cancel)
@@ -61,6 +64,7 @@ async def _start_flush_work(
     done = None
     if target is not None:
         check_flush_dependency(workqueues, cpu, target, work.func)
+        system.debug_objects.init_on_stack(cpu, type(work))
         done = system.new_completion(f"flush of {work.name}")
         # Behind the queued one, which its worker takes over; else behind the one that runs.
         (work.flushers if found is not None else worker.flushers if worker is not None else []).append(done)
