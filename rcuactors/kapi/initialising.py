@@ -45,13 +45,13 @@ class Initialising(KernelBase):
         if isinstance(member, DelayedWork):
             await self.reinit(member.work)
             await debug_objects.init(thread, member.timer)
-            member.timer.zeroed = False
+            member.timer.init()
         elif isinstance(member, Work):
             await debug_objects.init(thread, member)
             member.init()
         elif isinstance(member, Timer | Hrtimer):
             await debug_objects.init(thread, member)
             if isinstance(member, Timer):
-                member.zeroed = False
+                member.init()
         else:
             raise BadInput(f"reinit({member!r}): takes a timer, an hrtimer, a work or a delayed work")

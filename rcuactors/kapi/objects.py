@@ -146,7 +146,7 @@ def zero_members(values: Iterable[Any]) -> None:
         elif isinstance(value, RcuWork):
             zero_members((value.work,))
         elif isinstance(value, Timer | Work):
-            value.known, value.zeroed = False, True
+            value.zero()
 
 
 async def _no_object() -> None:

@@ -75,6 +75,14 @@ class Timer:
     zeroed: bool = False
     """Nobody has initialised it: all its bytes are 0."""
 
+    def init(self) -> None:
+        """do_init_timer()."""
+        self.zeroed = False
+
+    def zero(self) -> None:
+        """It is as kzalloc() leaves it."""
+        self.known, self.zeroed = False, True
+
     @property
     def pending(self) -> bool:
         """timer_pending()."""

@@ -74,6 +74,10 @@ class Work:
         """INIT_WORK(), of one that may have been initialised before."""
         self.lost, self.pending, self.zeroed = self.queued(), False, False
 
+    def zero(self) -> None:
+        """It is as kzalloc() leaves it."""
+        self.known, self.zeroed = False, True
+
     def queued(self) -> bool:
         """It is on the list of a pool or of a worker, or waits behind max_active."""
         return (self.pending or self.lost) and self.pool is not None and self.pool.find(self) is not None

@@ -325,7 +325,9 @@ def test_on_rt_who_sleeps_there_sleeps_in_a_reader(where: str) -> None:
         await k.usleep_range(20_000, 20_000)
 
     assert run(scenario()(script), **RT).kinds == {ViolationKind.VOLUNTARY_SWITCH}
-    assert run(scenario()(script)).kinds == {ViolationKind.SCHEDULING_WHILE_ATOMIC}
+    # schedule() has wiped out the preempt_count, which the softirq's end notices, and so does a timer's.
+    leak = set() if where == "bottom halves off" else {ViolationKind.BAD_CONTEXT}
+    assert run(scenario()(script)).kinds == {ViolationKind.SCHEDULING_WHILE_ATOMIC} | leak
 
 
 def test_a_report_says_what_turned_bottom_halves_off() -> None:
