@@ -169,7 +169,24 @@ class Judge:
         trace = call_trace()
         title = f"BUG: KASAN: use-after-free in {trace[0]}" if kasan else f"BUG: use-after-free: use of {said}"
         text = splat.use_after_free(self.scene(cpu), title, f"use of {said}", memory.history(), trace)
-        self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text, by=KERNEL if kasan else ORACLE)
+        violation = self._violation(cpu, ViolationKind.USE_AFTER_FREE, title, text, by=KERNEL if kasan else ORACLE)
+        if kasan:
+            self.lockdep_unreliable()
+        self.reporter.report(violation)
+
+    def lockdep_unreliable(self) -> None:
+        """add_taint(TAINT_BAD_PAGE, LOCKDEP_NOW_UNRELIABLE): "Disabling lock debugging due to kernel taint".
+
+        So do KASAN (end_report()) and the slab allocator (object_err()) with what they report of memory.
+        """
+        self.debug_locks = self.debug_locks and self.config.lockdep_keep_going
+
+    def general_protection_fault(self, cpu: Processor, memory: Memory, said: str) -> None:
+        """Something in `memory` is taken for a pointer, and is none: in an interrupt that is the end of the machine."""
+        text = splat.general_protection(self.scene(cpu), call_trace())
+        title = text.partition("\n")[0]
+        text = "\n".join([text, f"{said} in {memory}", *memory.history()])
+        self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text)
 
     # -- the scheduler's and RCU's checks ----------------------------------------------------------------------------
 

@@ -8,7 +8,10 @@ always does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 LIVE: Final = 0
 RETIRED: Final = 1
@@ -24,6 +27,10 @@ class Memory(Protocol):
 
     def add(self, member: Any) -> None:
         """Something lies in it from now on."""
+        ...
+
+    def is_overwritten(self, member: Any, config: Config) -> bool:
+        """Free, and what was in the member's place is not any more."""
         ...
 
     def history(self) -> Sequence[str]:

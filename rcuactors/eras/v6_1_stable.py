@@ -49,6 +49,7 @@ V6_1_STABLE: Final = Era(
         rcu=RcuRules(
             double_freed_cb="rcu: call_rcu()",
             double_freed_cb_warns=False,
+            segments_are_counted=True,
             one_cpu_needs_no_grace_period=False,
             deboosting_needs_irq_work=True,
             deferral_ends_with_report=True,

@@ -15,6 +15,7 @@ from ..context import preempt
 from ..context.memory import LIVE
 
 if TYPE_CHECKING:
+    from ..config import Config
     from .cpu import Cpu
     from .thread import Thread
 
@@ -68,6 +69,10 @@ class StackFrame:
     def add(self, member: Any) -> None:
         """Something lies in it from now on."""
         self.members.append(member)
+
+    def is_overwritten(self, _member: Any, _config: Config) -> bool:
+        """What else may be on the stack by then is not modelled."""
+        return False
 
     def history(self) -> list[str]:
         """Where it is."""

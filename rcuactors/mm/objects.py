@@ -13,6 +13,7 @@ from ..kernel.debugobjects import Member
 from ..marks import machinery
 
 if TYPE_CHECKING:
+    from ..config import Config
     from ..kernel.thread import Thread
 
 PAGE_SIZE: Final = 4096
@@ -84,6 +85,14 @@ class KObject:
         if self.members is None:
             self.members = []
         self.members.append(member)
+
+    def is_overwritten(self, member: Member, config: Config) -> bool:
+        """Free, and what was in the member's place is not any more.
+
+        KASAN keeps what is free, and has in its first two words who freed it, and the way to the next
+        (mm/kasan/kasan.h, struct kasan_free_meta). SLUB's own pointer to the next one is in the middle.
+        """
+        return self.state == FREED and config.KASAN and self.members is not None and self.members[0] is member
 
     def history(self) -> list[str]:
         """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""

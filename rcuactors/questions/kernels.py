@@ -68,7 +68,7 @@ KERNELS: Final[Mapping[str, AskedKernel]] = MappingProxyType(
         kernel.name: kernel
         for kernel in (
             AskedKernel("A", "PREEMPT=y with lockdep and every other check", _A, costs=_SLOW),
-            AskedKernel("AP", "A, booted with slub_debug=FZPU", _A, poison=True, costs=_SLOW),
+            AskedKernel("AP", "A, booted with slub_debug=FZPU", {**_A, "slub_debug": "y"}, poison=True, costs=_SLOW),
             AskedKernel("R", "PREEMPT_RT=y with lockdep and every other check", {**_A, "PREEMPT_RT": "y"}),
             AskedKernel("N", "PREEMPT=n without lockdep", _N, costs=_EMULATED),
             AskedKernel("K", "PREEMPT=y with KASAN, without lockdep", _K, costs=_EMULATED),
