@@ -8,7 +8,7 @@ schedule_debug()).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
@@ -17,7 +17,7 @@ from . import preempt, splat
 from .memory import FREED, RETIRED
 from .splat import Ident, LockTracking, Scene, SleepCheck
 from .trace import call_trace, caller_site, scenario_line
-from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind
+from .violation import KERNEL, ORACLE, KernelBug, Reporter, Violation, ViolationKind, exception_for
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .processor import Processor
 
+_SHADOW = 0xDFFFFC0000000000
+"""KASAN_SHADOW_OFFSET: of eight bytes of memory one tells which may be used."""
 _ONE_SECOND_NS = 1_000_000_000
 
 
@@ -260,15 +262,23 @@ class Judge:
                 error = error or self._suspicious(cpu, ctx, message, place, trace)
         return error
 
-    def null_dereference(self, cpu: Processor, address: int) -> Violation:
-        """The kernel reads from an address near 0; returns what was reported."""
-        text = splat.null_dereference(self.scene(cpu), address, call_trace())
-        return self.report(cpu, ViolationKind.NULL_DEREFERENCE, text.partition("\n")[0], text)
-
-    def kernel_bug(self, cpu: Processor, condition: str, function: str) -> Violation:
-        """BUG_ON(): the kernel prints the place, not the condition, which the title here has."""
+    def kernel_bug(self, cpu: Processor, condition: str, function: str) -> NoReturn:
+        """BUG_ON(): the condition has come true in a kernel function. Raises KernelBug."""
         text = splat.kernel_bug(self.scene(cpu), function, call_trace())
-        return self.report(cpu, ViolationKind.BAD_CONTEXT, f"kernel BUG: BUG_ON({condition}) at {function}", text)
+        title = f"kernel BUG at {function}: BUG_ON({condition})"
+        raise exception_for(self.report(cpu, ViolationKind.BAD_CONTEXT, title, text))
+
+    def null_dereference(self, cpu: Processor, address: int, *, call: bool = False) -> Violation:
+        """The kernel reads from an address near 0, or `call`s it; returns what was reported.
+
+        With KASAN it is the read of the address's shadow that faults (CONFIG_KASAN_INLINE).
+        """
+        if self.config.KASAN and not call:
+            text = splat.general_protection(self.scene(cpu), call_trace(), _SHADOW + (address >> 3))
+            text = f"{text}\nKASAN: null-ptr-deref in range [{address & ~7:#018x}-{address | 7:#018x}]"
+        else:
+            text = splat.null_dereference(self.scene(cpu), address, call_trace())
+        return self.report(cpu, ViolationKind.NULL_DEREFERENCE, text.partition("\n")[0], text)
 
     def rtmutex_deadlock(self, cpu: Processor, lock: Lock) -> None:
         """rt_mutex_handle_deadlock(): a task waits for an rt_mutex that is its own."""

@@ -168,7 +168,7 @@ def warning(scene: Scene, message: str, function: str, trace: Sequence[str]) -> 
 
 
 def kernel_bug(scene: Scene, function: str, trace: Sequence[str]) -> str:
-    """A BUG() (lib/bug.c, report_bug(); arch/x86/kernel/dumpstack.c, __die())."""
+    """BUG() (lib/bug.c, report_bug()); then arch/x86/kernel/traps.c."""
     return "\n".join(
         [
             "------------[ cut here ]------------",
@@ -196,11 +196,12 @@ def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
     )
 
 
-def general_protection(scene: Scene, trace: Sequence[str]) -> str:
+def general_protection(scene: Scene, trace: Sequence[str], address: int | None = None) -> str:
     """A call or access through what is no pointer (arch/x86/kernel/traps.c, exc_general_protection())."""
+    at = f" {address:#x}" if address is not None else ""
     return "\n".join(
         [
-            "general protection fault, probably for non-canonical address: 0000 [#1] SMP NOPTI",
+            f"general protection fault, probably for non-canonical address{at}: 0000 [#1] SMP NOPTI",
             *stack(scene, trace),
             f"RIP: 0010:{trace[0] if trace else '?'}",
         ]

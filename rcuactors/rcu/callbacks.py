@@ -69,7 +69,7 @@ async def rcu_leak_callback(_cpu: Cpu) -> None:
 
 async def _no_function(cpu: Cpu) -> None:
     """What is called instead of a callback's function when kvfree_rcu() has left the rcu_head's offset there."""
-    cpu.judge.null_dereference(cpu, 0)
+    cpu.judge.null_dereference(cpu, 0, call=True)
     await contention.give_up(cpu)
 
 
@@ -344,7 +344,9 @@ class Callbacks:
                 system.lockdep.release(cpu, self.callback_map)
             if cpu.clock >= system.conductor.horizon:
                 await cpu.point()
-            if self._is_enough(cpu, count, limit, until):
+            if self._in_softirq and not cpu.ctx.preempt_count & preempt.SOFTIRQ_OFFSET:
+                await self._let_softirqs_in(cpu)
+            elif self._is_enough(cpu, count, limit, until):
                 break
         mine.insert_done(extracted, done)
         self.invoked += count
@@ -353,6 +355,16 @@ class Callbacks:
         self._worked_down(rdp)
         if len(mine.heads) != mine.n_cbs() or mine.stale:
             self._check_counts(cpu, mine)
+
+    async def _let_softirqs_in(self, cpu: Cpu) -> None:
+        """What rcu_do_batch() does after each callback when it is in no softirq.
+
+        It is in one here; but a callback that has slept has lost that (schedule_debug()), and bottom halves are enabled
+        that nobody has disabled.
+        """
+        softirqs = self.system.softirqs
+        await softirqs.local_bh_enable(cpu)
+        await softirqs.local_bh_disable(cpu.current)
 
     async def _may_be_invoked(self, cpu: Cpu, head: RcuHead) -> bool:
         """The head of an object is looked at; in one that is free there may be something else in its place."""

@@ -108,7 +108,10 @@ async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
 
 
 async def poll(me: Thread, done: Callable[[], bool], reason: str) -> None:
-    """The same where nobody pokes: it looks again and again, the longer it takes the more rarely."""
+    """The same where nobody pokes: it looks again and again, the longer it takes the more rarely.
+
+    Who has spun for longer than a jiffy gives way to whom an interrupt has woken here meanwhile.
+    """
     began = me.cpu.clock
     while not done():
         me.waiting_for = reason
@@ -116,6 +119,10 @@ async def poll(me: Thread, done: Callable[[], bool], reason: str) -> None:
         if report_lockup(me.cpu, me, began, reason):
             await give_up(me.cpu)
     me.waiting_for = ""
+    cpu = me.cpu
+    if cpu.clock - began >= cpu.system.config.jiffy_ns and cpu.runqueue.best() is not None:
+        cpu.resched_curr()
+        await me.point()
 
 
 async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:

@@ -17,7 +17,7 @@ from ...context import preempt
 from ...context.lockdep.demands import warn_on_once
 from ...context.locks import Lock, LockKind
 from ...context.memory import Memory
-from ...context.violation import ViolationKind, exception_for
+from ...context.violation import ViolationKind
 from ...marks import machinery, stands_for
 from .. import balance
 from ..debugobjects import Descr
@@ -176,7 +176,7 @@ class Timers:
         """add_timer(), or add_timer_on(): the same for one that is not pending."""
         if timer.pending:
             if self._system.rules.add_timer_bugs:
-                raise exception_for(cpu.judge.kernel_bug(cpu, "timer_pending(timer)", "add_timer"))
+                cpu.judge.kernel_bug(cpu, "timer_pending(timer)", "add_timer")
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "timer_pending(timer)", "add_timer")
             return
         await self._mod_timer(cpu, timer, delay_jiffies, on=on or cpu)
@@ -188,7 +188,7 @@ class Timers:
             system.debug_objects.used(cpu, timer, "assert_init")
             if timer.zeroed:
                 if system.rules.add_timer_bugs:
-                    raise exception_for(cpu.judge.kernel_bug(cpu, "!timer->function", "__mod_timer"))
+                    cpu.judge.kernel_bug(cpu, "!timer->function", "__mod_timer")
                 return
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
