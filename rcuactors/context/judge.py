@@ -183,9 +183,9 @@ class Judge:
         """
         self.debug_locks = self.debug_locks and self.config.lockdep_keep_going
 
-    def general_protection_fault(self, cpu: Processor, memory: Memory, said: str) -> None:
+    def general_protection_fault(self, cpu: Processor, memory: Memory, said: str, address: int | None = None) -> None:
         """Something in `memory` is taken for a pointer, and is none: in an interrupt that is the end of the machine."""
-        text = splat.general_protection(self.scene(cpu), call_trace())
+        text = splat.general_protection(self.scene(cpu), call_trace(), address)
         title = text.partition("\n")[0]
         text = "\n".join([text, f"{said} in {memory}", *memory.history()])
         self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text)

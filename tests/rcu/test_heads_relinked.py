@@ -1,4 +1,4 @@
-"""What becomes of lists of rcu_heads when one is queued twice, or lies in freed memory (rcu/data.py, kvfree/drain.py)."""
+"""What becomes of lists of rcu_heads when one is queued twice, or is in freed memory (rcu/data.py, kvfree/drain.py)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import attrs
 
 from ...context.locks import RECURSIVE_READ, WRITE, Lock, LockKind
 from ...context.trace import caller_site
-from . import contention
+from . import contention, poison
 from .common import LockOperations
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ class SleepingLocks(LockOperations):
         nest: Lock | None = None,
         then_might_sleep: bool = False,
     ) -> None:
-        self._touch(thread.cpu, lock)
+        if lock.inside is not None:
+            self._touch(thread.cpu, lock)
+            if poison.is_poisoned(thread.cpu, lock.inside):
+                await poison.lock(thread.cpu, lock.inside, lock.lock_class.kind)
         if self.lockdep.on:
             self.lockdep.acquire(thread.cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
         if then_might_sleep:
@@ -119,7 +122,7 @@ class SleepingLocks(LockOperations):
     def _sleeping_trylock(self, cpu: Cpu, lock: Lock, site: str) -> bool:
         cpu.clock += self.uncontended_ns
         self._touch(cpu, lock)
-        if lock.owner is not None or lock.readers:
+        if poison.is_poisoned(cpu, lock.inside) or lock.owner is not None or lock.readers:
             return False
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, trylock=True, site=site)

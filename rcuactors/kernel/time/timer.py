@@ -21,7 +21,7 @@ from ...context.violation import ViolationKind
 from ...marks import machinery, stands_for
 from .. import balance
 from ..debugobjects import Descr
-from ..locking import contention
+from ..locking import contention, poison
 from ..percpu import PerCpu
 
 if TYPE_CHECKING:
@@ -249,6 +249,9 @@ class Timers:
         handler. On PREEMPT_RT it sleeps on the base's expiry lock while the handler runs.
         """
         system, cpu = self._system, thread.cpu
+        if timer.inside is not None and system.lockdep.on and poison.is_poisoned(cpu, timer.inside):
+            system.debug_objects.used(cpu, timer)
+            await poison.lockdep_map(cpu, timer.inside, "__timer_delete_sync")
         self._take_map(cpu, timer, "__timer_delete_sync")
         if preempt.in_hardirq(cpu.ctx.preempt_count) and not timer.irqsafe:
             condition = "in_hardirq() && !(timer->flags & TIMER_IRQSAFE)"

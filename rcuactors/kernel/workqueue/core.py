@@ -22,7 +22,7 @@ from ...marks import stands_for
 from ..balance import check_work
 from ..completion import complete
 from ..debugobjects import Descr
-from ..locking import contention
+from ..locking import contention, poison
 from ..messages import WorkerSleeping, WorkQueued
 from ..percpu import PerCpu
 from ..thread import Thread, ThreadState, Urgency
@@ -150,6 +150,9 @@ class Workqueues:
         """queue_work(), or queue_work_on() a CPU's pool; False when the work is pending already."""
         if work.inside is not None:
             self._system.debug_objects.used(cpu, work)
+            if poison.is_poisoned(cpu, work.inside):
+                # WORK_STRUCT_PENDING is one of its bits.
+                return False
         flags = cpu.local_irq_save()
         fresh = not work.pending
         if fresh:
@@ -242,6 +245,8 @@ class Workqueues:
         """queue_delayed_work(): a zero delay queues at once, any other takes the timer base's lock only."""
         if dwork.work.inside is not None:
             self._system.debug_objects.used(cpu, dwork.work)
+            if poison.is_poisoned(cpu, dwork.work.inside):
+                return False
         flags = cpu.local_irq_save()
         fresh = not dwork.work.pending
         if fresh:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...context.violation import ViolationKind
 from ...marks import machinery, stands_for
 from ..completion import wait_for_completion
+from ..locking import poison
 from .workqueue import WqFlags
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *,
     system = workqueues.system
     if work.inside is not None:
         system.debug_objects.used(thread.cpu, work)
+        if poison.is_poisoned(thread.cpu, work.inside):
+            if system.lockdep.on:
+                await poison.lockdep_map(thread.cpu, work.inside, "__flush_work")
+            # get_work_pool() finds no pool of that number.
+            return False
     if work.zeroed:
         thread.cpu.judge.warn_on(thread.cpu, ViolationKind.DEBUG_OBJECTS, "!work->func", "__flush_work")
         return False

@@ -239,25 +239,21 @@ async def _afterfree(q: Module, o: Any) -> None:
 
 async def _queuefree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await q.k.queue_work(q.wq, o.w)
 
 
 async def _rcufree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await _call_rcu(q, o)
 
 
 async def _delfree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await q.k.timer_delete_sync(o.t)
 
 
 async def _cancelfree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await q.k.cancel_work_sync(o.w)
 
 
