@@ -22,9 +22,10 @@ from .context.waittype import WaitNumbers
 from .designs import make_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
-from .engine.conductor import Conductor, ConductorStatistics, Host
+from .engine.conductor import Conductor
 from .engine.errors import RunOver
 from .engine.events import Event, EventStream, Sink
+from .engine.host import ConductorStatistics, Host
 from .engine.line import DEFAULT_MAX_STEPS
 from .engine.probe import EngineProbes, Probe
 from .eras import Era
@@ -190,7 +191,7 @@ class Machine:
         )
 
     def _reporter(self) -> Reporter:
-        reported = Probe[[Violation]](self.conductor.ended_by)
+        reported: Probe[[Violation]] = Probe(self.conductor.ended_by)
         reported.listen(self._emit_violation)
         return Reporter(panic_on_warn=self.setup.config.panic_on_warn, reported=reported)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 
 class LockKind(enum.Enum):
     """The type in C."""
+
+    # As WaitType's: locks are made by the dozen in each run.
+    __hash__ = object.__hash__
 
     RAW_SPINLOCK = "raw_spinlock_t"
     SPINLOCK = "spinlock_t"
@@ -66,8 +68,11 @@ class LockClass:
     """struct lock_class: the locks that are one to lockdep.
 
     `usage_mask` has the bits of lockdep/usage.py, `traces` where each was first set; `after` and `before` are the edges
-    of the dependency graph. A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an
-    acquisition with check=0 does in the kernel.
+    of the dependency graph. `below` are the classes that edges lead to, over whatever others; `usage_below` has the
+    bits of this class and of all those, `usage_above` of it and of all from which edges lead here.
+
+    A class with `check` off (the RCU maps) takes part in the wait-context rule only, as an acquisition with check=0
+    does in the kernel.
     """
 
     name: str
@@ -80,9 +85,12 @@ class LockClass:
     per_cpu: bool = False
     """LD_LOCK_PERCPU: a local_lock cannot be contended by an interrupt of another CPU."""
     usage_mask: int = 0
+    usage_above: int = 0
+    usage_below: int = 0
     traces: dict[int, KeptTrace] = attrs.field(factory=dict)
     after: dict[LockClass, Edge] = attrs.field(factory=dict)
     before: dict[LockClass, Edge] = attrs.field(factory=dict)
+    below: set[LockClass] = attrs.field(factory=set)
 
     @property
     def shown(self) -> str:
@@ -100,7 +108,7 @@ class Lock:
     lock_class: LockClass
     address: int
     owner: Sleeper | None = None
-    waiters: deque[Sleeper] = attrs.field(factory=deque)
+    waiters: list[Sleeper] = attrs.field(factory=list)
     readers: list[Sleeper] = attrs.field(factory=list)
     waiting_readers: list[Sleeper] = attrs.field(factory=list)
     classes: dict[int, LockClass] = attrs.field(factory=dict)
@@ -132,11 +140,11 @@ class Lock:
         if self.waiters[0] not in self.waiting_readers:
             if self.readers:
                 return []
-            self.owner = self.waiters.popleft()
+            self.owner = self.waiters.pop(0)
             return [self.owner]
         granted: list[Sleeper] = []
         while self.waiters and self.waiters[0] in self.waiting_readers:
-            reader = self.waiters.popleft()
+            reader = self.waiters.pop(0)
             self.waiting_readers.remove(reader)
             self.readers.append(reader)
             granted.append(reader)
@@ -205,7 +213,16 @@ class LockFactory:
         if found is None:
             base = lock.lock_class
             found = attrs.evolve(
-                base, key=self._new_key(), subclass=subclass, usage_mask=0, traces={}, after={}, before={}
+                base,
+                key=self._new_key(),
+                subclass=subclass,
+                usage_mask=0,
+                usage_above=0,
+                usage_below=0,
+                traces={},
+                after={},
+                before={},
+                below=set(),
             )
             lock.classes[subclass] = found
         return found

@@ -126,21 +126,23 @@ def _line_at(code: CodeType, position: int) -> int:
 
 @attrs.frozen(eq=False)
 class KeptTrace:
-    """A call trace that is kept in case that somebody asks for it: where it went through, and no text yet."""
+    """A call trace that is kept in case that somebody asks for it: where it went through, and no text yet.
 
-    _looks: list[_Look] = attrs.field(factory=list)
-    _positions: list[int] = attrs.field(factory=list)
+    Each look is followed by the position in that code, so that there is one list to keep, and none of pairs.
+    """
+
+    _places: list[Any] = attrs.field(factory=list)
 
     def lines(self) -> list[str]:
         """As `call_trace` would have told it then."""
-        return [site_of((look.code, position)) for look, position in zip(self._looks, self._positions, strict=True)]
+        places = self._places
+        return [site_of((look.code, position)) for look, position in zip(places[::2], places[1::2], strict=True)]
 
 
 def keep_trace() -> KeptTrace:
     """The caller's call trace, to be read later or never."""
     at: FrameType | None = sys._getframe(1)
-    looks: list[_Look] = []
-    positions: list[int] = []
+    places: list[Any] = []
     while at is not None:
         code = at.f_code
         look = _looks.get(id(code)) or _look_at(code, at.f_globals)
@@ -148,10 +150,10 @@ def keep_trace() -> KeptTrace:
         if kind is _BOTTOM:
             break
         if kind is not _HIDDEN:
-            looks.append(look)
-            positions.append(at.f_lasti)
+            places.append(look)
+            places.append(at.f_lasti)
         at = at.f_back
-    return KeptTrace(looks, positions)
+    return KeptTrace(places)
 
 
 def call_trace(start: FrameType | None = None) -> list[str]:

@@ -14,6 +14,9 @@ import attrs
 class WaitType(enum.Enum):
     """enum lockdep_wait_type: what taking a lock may have to wait for."""
 
+    # There is one object of each member. Enum's own hash is a function in Python, and numbers are looked up by these.
+    __hash__ = object.__hash__
+
     INV = "not checked"
     FREE = "wait free: RCU"
     SPIN = "spin: raw_spinlock_t"

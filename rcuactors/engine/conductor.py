@@ -15,63 +15,22 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-import attrs
-import outcome
 import trio
-from trio.lowlevel import current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import reschedule
 
 from ..errors import NothingLeft
 from .actor import Actor, Message
 from .choice import Outcome, Strategy
 from .errors import RunOver
+from .host import ConductorStatistics, Host
 from .line import BLOCKED, DEFAULT_MAX_STEPS, Line
 from .outside import Alarm, Outside
+from .parking import GO_ON, PARK, run_in_place
 from .probe import Access, EngineProbes
 from .strand import Body, Gate, Strand, strand_main
 
 _LONG_ALONE: Final = 100
 """How often an actor elects itself before Trio gets a turn all the same, for Ctrl-C and timeouts in real time."""
-
-
-@attrs.frozen(kw_only=True)
-class ConductorStatistics:
-    """The conductor.
-
-    * `now_ns` (ns): virtual time of who was elected last.
-    * `steps` (steps): points at which it was asked, and microseconds that its busiest actor was busy.
-    * `decisions` (decisions): asked of the strategy.
-    * `hand_overs` (times): the baton went to another strand.
-    * `strands` (strands): that live.
-    * `strands_made` (strands): since the run began.
-    """
-
-    now_ns: int
-    steps: int
-    decisions: int
-    hand_overs: int
-    strands: int
-    strands_made: int
-
-
-def _nothing() -> None:
-    """Nobody has anything to say."""
-
-
-def _unknown() -> str:
-    return ""
-
-
-@attrs.frozen(kw_only=True)
-class Host:
-    """Whose run it is: what the conductor asks of the machine.
-
-    `on_quiescent` is called when nobody can go on and no timer is armed, after which the run is over; `on_over` when it
-    is over, before anything unwinds. `verdict` tells the strategy what the machine found.
-    """
-
-    on_quiescent: Callable[[], None] = _nothing
-    on_over: Callable[[], None] = _nothing
-    verdict: Callable[[], str] = _unknown
 
 
 class Conductor(Line):
@@ -88,10 +47,10 @@ class Conductor(Line):
         self.hand_overs = 0
         self.cut_short = False
         self._host = host or Host()
-        # One object for ever: strands recognise the conductor's own suspension by it.
-        self.abort: Callable[[object], trio.lowlevel.Abort] = lambda _raise_cancel: trio.lowlevel.Abort.FAILED
         self._seed = seed
         self._alone = 0
+        self._following: Strand | None = None
+        """Who is next after a strand that ran in place."""
         self._strands: dict[int, Strand] = {}
         self._strands_made = 0
         self._paths: dict[str, int] = {}
@@ -173,7 +132,7 @@ class Conductor(Line):
         return RunOver()
 
     def _dismiss(self) -> None:
-        """Wake every parked strand with `RunOver`, so that its coroutine unwinds whatever Trio's cancellation does.
+        """Wake every parked strand to a run that is over, so that it unwinds whatever Trio's cancellation does.
 
         Trio chooses the order in which they unwind; it is no part of the run, so nobody has the baton and nobody
         listens.
@@ -188,7 +147,7 @@ class Conductor(Line):
         for strand in self._strands.values():
             if strand.parked and strand.task is not None:
                 strand.parked = False
-                trio.lowlevel.reschedule(strand.task, outcome.Error(RunOver()))
+                reschedule(strand.task, GO_ON)
 
     def _remember(self, error: Exception) -> None:
         """Something went wrong after the end: that is what the run is remembered for, unless it had failed before."""
@@ -211,10 +170,11 @@ class Conductor(Line):
 
     # -- strands -----------------------------------------------------------------------------------------------------
 
-    def new_strand(self, name: str, *, label: str = "", root: bool = False) -> Strand:
+    def new_strand(self, name: str, *, label: str = "", root: bool = False, machinery: bool = False) -> Strand:
         """Make a strand; its order is the order of making.
 
         Its path is told by who makes it, and by the label, which is the name unless given. A `root` has no maker.
+        `machinery` runs nobody's code but the model's.
         """
         label = label or name
         maker = None if root or self.running is None else self.running.strand
@@ -222,7 +182,7 @@ class Conductor(Line):
         number = self._paths[path] = self._paths.get(path, -1) + 1
         if maker is not None or number:
             path = f"{path}.{number}"
-        strand = Strand(name, self._strands_made, path)
+        strand = Strand(name, self._strands_made, path, machinery)
         self._strands[strand.order] = strand
         self._strands_made += 1
         return strand
@@ -270,7 +230,7 @@ class Conductor(Line):
         if strand.parked:
             strand.parked = False
             assert strand.task is not None
-            reschedule(strand.task)
+            reschedule(strand.task, GO_ON)
         else:
             strand.granted = True
             if strand.start is not None:
@@ -281,7 +241,9 @@ class Conductor(Line):
         if self.over:
             raise RunOver
         strand.parked = True
-        await trio.lowlevel.wait_task_rescheduled(self.abort)
+        await PARK
+        if self.over:
+            raise RunOver
 
     # -- what an actor may do ----------------------------------------------------------------------------------------
 
@@ -313,7 +275,7 @@ class Conductor(Line):
             if unseen or self.goes_on(actor):
                 return
         strand = actor.strand
-        if current_task() is not strand.task:
+        if not strand.on_stage:
             raise _in_the_place_of(strand)
         self.stop(actor)
         elected = await self._elect_after_settling() if self.outside.strands else self.elect()
@@ -327,7 +289,7 @@ class Conductor(Line):
     async def block(self, actor: Actor, reason: str, *, listening: bool, until: int | None = None) -> None:
         """Stand in no line until put back: by a message if the actor listens, by `enqueue`, or at time `until`."""
         strand = actor.strand
-        if current_task() is not strand.task:
+        if not strand.on_stage:
             raise _in_the_place_of(strand)
         actor.listening = listening
         actor.waiting_for = reason
@@ -352,7 +314,7 @@ class Conductor(Line):
     async def switch_strand(self, actor: Actor, following: Strand) -> None:
         """The actor goes on with another strand; the calling one parks until it is made the actor's strand again."""
         leaving = actor.strand
-        if current_task() is not leaving.task:
+        if not leaving.on_stage:
             raise _in_the_place_of(leaving)
         actor.strand = following
         self.enqueue(actor, actor.clock, paused=True)
@@ -370,18 +332,55 @@ class Conductor(Line):
             following = await self._next_strand(elected)
         else:
             following = elected.strand
+            if following.machinery and following.parked and not strand.machinery:
+                following = await self._run_in_place(following)
+                self.hand_overs += following is strand
         if following is strand:
             self._alone += 1
             if self._alone >= _LONG_ALONE:
                 await self._breathe()
             return
-        if following is not None:
+        if strand.in_place:
+            self._following = following
+        elif following is not None:
             self._grant(following)
         # As in park(), which would be one call more at each hand-over.
         if self.over:
             raise RunOver
         strand.parked = True
-        await wait_task_rescheduled(self.abort)
+        await PARK
+        if self.over:
+            raise RunOver
+
+    async def _run_in_place(self, following: Strand) -> Strand | None:
+        """Run a parked strand of machinery, and others that follow it, in the caller's task; who is next then.
+
+        Raises RunOver when that ends the run.
+        """
+        for _ in range(_LONG_ALONE):
+            self.hand_overs += 1
+            following.parked, following.in_place = False, True
+            try:
+                ended = await run_in_place(following)
+            except BaseException as error:
+                self._lost_in_place(following, error)
+                raise RunOver from None
+            finally:
+                following.in_place = False
+            if ended:
+                return following
+            after = self._following
+            if after is None or not (after.machinery and after.parked):
+                return after
+            following = after
+        return following
+
+    def _lost_in_place(self, strand: Strand, error: BaseException) -> None:
+        """A strand that ran in place has failed, or was told that the run is over: its own task has only to end."""
+        if not isinstance(error, RunOver):
+            self.finish(error)
+        assert strand.task is not None
+        reschedule(strand.task, GO_ON)
 
     async def _breathe(self) -> None:
         """Nobody else has had the baton for long: let Trio look around."""

@@ -96,7 +96,7 @@ class Outside:
             return self._base
         conductor = self._conductor
         running = conductor.running
-        if running is not None and trio.lowlevel.current_task() is running.strand.task:
+        if running is not None and running.strand.on_stage:
             return self._seconds(running.clock)
         # Not the halt: who runs is not disturbed before he comes to a point.
         conductor.limit = min(conductor.limit, conductor.now)

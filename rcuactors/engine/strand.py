@@ -1,7 +1,7 @@
 """Strands: Trio tasks that move only while they hold the baton.
 
 A strand's coroutine is driven by hand, so that every suspension is seen at the await that made it. The conductor's
-own suspension is recognised by its abort function and passed on to Trio. Any other one, a `trio.sleep`, an
+own suspension (`parking`) is passed on to Trio. Any other one, a `trio.sleep`, an
 `Event.wait`, a channel, is *foreign*: the gate is told before (and may have an exception raised at that very await),
 the baton is given up, Trio's wait runs its course, and the strand queues for the baton before it goes on (`outside`).
 Facts about Trio's traps: they are three messages, all answered by an `outcome.Outcome`.
@@ -20,6 +20,7 @@ import trio
 from ..errors import BadInput
 from ..marks import BOTTOM, Side
 from .errors import RunOver
+from .parking import PARKED
 
 __trace__ = BOTTOM
 __side__ = Side.NOBODY
@@ -51,12 +52,17 @@ class Strand:
     """One Trio task under the conductor.
 
     `order` is the stable number by which strands that return together are sorted. `path` says who created it, and as
-    the how manieth of that label: unlike name and order it is the same in every schedule.
+    the how manieth of that label: unlike name and order it is the same in every schedule. `machinery`: it runs nobody's
+    code but the model's own and never waits for Trio, so that others may run it in place; `in_place` says that one
+    does. `on_stage`: it is the one that moves; while Trio moves anybody else, no strand is.
     """
 
     name: str
     order: int
     path: str
+    machinery: bool = False
+    in_place: bool = False
+    on_stage: bool = False
     task: trio.lowlevel.Task | None = None
     start: Callable[[], None] | None = None
     granted: bool = False
@@ -98,14 +104,17 @@ def _drive(
     """Run the coroutine to its end, judging each suspension."""
     answer: object = None
     over: RunOver | None = None
-    abort, outside = conductor.abort, conductor.outside
-    while True:
+    outside = conductor.outside
+    while strand.coroutine is not None:
+        strand.on_stage = True
         try:
             trap = coroutine.throw(over) if over is not None else coroutine.send(answer)
         except StopIteration:
             return
+        finally:
+            strand.on_stage = False
         over = None
-        if getattr(trap, "abort_func", None) is abort or outside.settling or conductor.over:
+        if trap is PARKED or outside.settling or conductor.over:
             answer = yield trap
             continue
         if _waits_for_a_thread(trap):

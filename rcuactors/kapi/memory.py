@@ -100,7 +100,7 @@ class Memory(KernelBase):
 
     async def _queued(self, p: KObject) -> None:
         """debug_check_no_obj_freed() of an object that is kvfree_rcu()'s."""
-        if p.state == RETIRED and p.retired_from is not None:
+        if p.state == RETIRED and hasattr(p, "retired_from"):
             await self._machine.callbacks.freed_while_queued(self._thread, p)
 
     def _freeable(self, p: object, caller: FrameType, *, vmalloc: bool) -> bool:

@@ -19,6 +19,7 @@ import attrs
 from ..context.trace import Origin, caller_site, origin_of
 from ..engine.probe import Access
 from ..errors import BadInput
+from ..kernel.thread import Thread
 from ..kernel.time.timer import Timer
 from ..kernel.workqueue import DelayedWork, Work
 from ..machine import Machine
@@ -252,7 +253,12 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         if what.__class__ is not int or gfp.__class__ is not Gfp:
             # The test here, since it is made often.
             return self._kmalloc("kmalloc", what, gfp, origin_of(_getframe(1)))
-        return self._machine.slab.kmalloc(self._thread, what, gfp)
+        try:
+            # As in _thread, which would be one call more.
+            thread: Thread = self._conductor.running.current  # type: ignore[union-attr]  # who has no thread has no such field
+        except AttributeError:
+            thread = self._thread
+        return self._machine.slab.kmalloc(thread, what, gfp)
 
     def kmalloc_array(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """kmalloc() of `n` times `size` bytes; None where the product overflows. Raises BadInput as kmalloc()."""

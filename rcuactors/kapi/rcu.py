@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from sys import _getframe
-from types import FrameType
 from typing import Any, TypeVar
 
 from ..context.memory import LIVE
 from ..context.trace import Origin, caller_site, origin_of
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
+from ..kernel.thread import Thread
 from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
 from ..rcu.data import RcuHead
@@ -29,7 +29,7 @@ async def _nothing() -> None:
 class Rcu(KernelBase):
     """Read-side sections, grace periods, kvfree_rcu() (include/linux/rcupdate.h)."""
 
-    _retired_from: Origin | None = None
+    _retired_from: Origin = origin_of(_getframe())
 
     def rcu_read_lock(self) -> None:
         """Enter a read-side section; nests, never waits."""
@@ -148,25 +148,27 @@ class Rcu(KernelBase):
         called from any context but NMI. Without it, the one-argument form, for objects that have no rcu_head: it may
         sleep. NULL is ignored. Raises TypeError for anything that is no object.
         """
-        return self._kvfree_rcu(p, rhf, _getframe(1))
-
-    def _kvfree_rcu(self, p: KObject | None, rhf: str | None, caller: FrameType) -> Coroutine[Any, Any, None]:
-        if p is None:
-            return _nothing()
         if not isinstance(p, KObject):
+            if p is None:
+                return _nothing()
             raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
         if p.members and rhf is not None and self._queued_by_call_rcu(p, rhf):
             return _nothing()
         if p.state == LIVE:
-            origin = self._retired_from
-            if origin is None or origin[0] is not caller.f_code or origin[1] != caller.f_lasti:
+            caller, origin = _getframe(1), self._retired_from
+            if origin[1] != caller.f_lasti or origin[0] is not caller.f_code:
                 # One tuple for a loop's million calls.
                 origin = self._retired_from = origin_of(caller)
             p.retired_from = origin
-        running = self._conductor.running
-        # As in _thread, which would be one call more.
-        thread = running.current if isinstance(running, Cpu) else self._thread
+        try:
+            # As in _thread, which would be one call more.
+            thread: Thread = self._conductor.running.current  # type: ignore[union-attr]  # who has no thread has no such field
+        except AttributeError:
+            thread = self._thread
         return self._machine.kvfree.kvfree_call_rcu(thread, p, head=rhf is not None)
+
+    kfree_rcu = kvfree_rcu
+    """The same by its older name."""
 
     def _queued_by_call_rcu(self, p: KObject, rhf: str) -> bool:
         """The object's rcu_head waits for its callback: that is told. Whether debug objects drop the second queueing.
@@ -179,10 +181,6 @@ class Rcu(KernelBase):
         first = next(iter(getattr(p, "values", ())), "") == rhf
         message = f"kvfree_call_rcu(): Double-freed call. rcu_head {p.address:016x}"
         return self._machine.callbacks.queued_twice(self._cpu, head, message, seen=first)
-
-    def kfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
-        """The same by its older name."""
-        return self._kvfree_rcu(p, rhf, _getframe(1))
 
     async def call_rcu(
         self, head: RcuHead | Action, function: Callable[..., Awaitable[None]] | None = None, *, name: str = ""

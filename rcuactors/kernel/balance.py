@@ -59,16 +59,15 @@ def check_interrupts_off(cpu: Cpu, line: str) -> None:
         cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "__handle_irq_event_percpu")
 
 
-def check_softirq(cpu: Cpu, number: int, name: str, entered_with: int) -> None:
-    """A softirq's handler has returned."""
+def report_softirq(cpu: Cpu, number: int, name: str, entered_with: int) -> None:
+    """A softirq's handler has returned with another preempt_count."""
     count = cpu.ctx.preempt_count
-    if count != entered_with:
-        cpu.ctx.preempt_count, cpu.ctx.irqs_forgotten = entered_with, 0
-        report(
-            cpu,
-            f"softirq: huh, entered softirq {number} {name} with preempt_count {entered_with:08x}, "
-            f"exited with {count:08x}?",
-        )
+    cpu.ctx.preempt_count, cpu.ctx.irqs_forgotten = entered_with, 0
+    report(
+        cpu,
+        f"softirq: huh, entered softirq {number} {name} with preempt_count {entered_with:08x}, "
+        f"exited with {count:08x}?",
+    )
 
 
 def check_timer(cpu: Cpu, name: str, entered_with: int) -> None:

@@ -91,6 +91,8 @@ class CostModel:
     def changed(self) -> dict[str, int]:
         """The figures that are not the default's."""
         default = STANDARD
+        if self == default:
+            return {}
         return {
             field.name: getattr(self, field.name)
             for field in attrs.fields(CostModel)

@@ -168,7 +168,7 @@ class System:
         self._started = True
         self.nursery.open()
         for device in self._devices:
-            device.strand = self.conductor.new_strand(device.name)
+            device.strand = self.conductor.new_strand(device.name, machinery=True)
             self.conductor.spawn(device.strand, device.main, device)
             self.conductor.enqueue(device, 0)
         for cpu in self.cpus.values():

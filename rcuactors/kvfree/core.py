@@ -204,7 +204,9 @@ class KvfreeRcu:
         if told:
             self.probes.call_entered(thread, item, head)
         cpu, ctx = thread.cpu, thread.ctx
-        self._calls[ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 | (not head)] += 1
+        off = ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread
+        code = ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 if off else 0
+        self._calls[code | (not head)] += 1
         if self.system.events.on:
             self._trace_call(cpu, item, head=head)
         if not head:
@@ -219,7 +221,7 @@ class KvfreeRcu:
         conductor = self._conductor
         if (
             blocks
-            and len(blocks[-1].records) < self._capacity
+            and len(records := blocks[-1].records) < self._capacity
             and krcp.count < krcp.settled
             and krcp.monitor_work.work.pending
             and krcp.lock.owner is None
@@ -231,12 +233,11 @@ class KvfreeRcu:
             # lock held: one step.
             if told:
                 self._tell_step(cpu, krcp)
-            else:
-                cpu.clock += self._append_ns
-            self._retired(item, cpu.clock)
-            blocks[-1].records.append(item)
+            cpu.clock = clock = cpu.clock + self._append_ns
+            self._retired(item, clock)
+            records.append(item)
             krcp.count += 1
-            if cpu.clock >= conductor.horizon:
+            if clock >= conductor.horizon:
                 await cpu.point()
         else:
             await self._queue_or_free(thread, item, head=head)
@@ -250,15 +251,15 @@ class KvfreeRcu:
             await self._free_in_line(thread, item)
 
     def _tell_step(self, cpu: Cpu, krcp: Krc) -> None:
-        """What somebody who listens hears of a call that is one step, which passes its time."""
-        since = self.system.since
-        lock_ns = self.system.costs.lock_ns
+        """What somebody who listens hears of a call that is one step, each thing at its time."""
+        since, began = self.system.since, cpu.clock
         since.irqs_off(cpu, nested=cpu.ctx.irqs_disabled)
-        cpu.clock += lock_ns
+        cpu.clock = began + self.system.costs.lock_ns
         since.lock_taken(cpu, krcp.lock, 0)
-        cpu.clock += self._append_ns - lock_ns
+        cpu.clock = began + self._append_ns
         since.lock_let_go(cpu, krcp.lock, cpu.current)
         since.irqs_on(cpu, nested=cpu.ctx.irqs_disabled)
+        cpu.clock = began
 
     def _debug_rcu_head_queue(self, cpu: Cpu, item: KObject) -> bool:
         """debug_rcu_head_queue(): with DEBUG_OBJECTS_RCU_HEAD an object that is queued is not queued again."""

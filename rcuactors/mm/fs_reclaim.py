@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..context.locks import MapSpec
 from ..context.waittype import WaitType
-from .gfp import Gfp, may_block
+from .gfp import Gfp, has, may_block
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 FS_RECLAIM_MAP: Final = MapSpec("fs_reclaim", WaitType.INV, check=True)
 
-_NEEDED: Final = Gfp.DIRECT_RECLAIM | Gfp.FS
+_NEEDED: Final = int(Gfp.DIRECT_RECLAIM | Gfp.FS)
 
 
 def may_reclaim_into_fs(gfp: Gfp) -> bool:
     """__need_reclaim(): the request may reclaim directly, and call into file systems."""
-    return gfp & _NEEDED == _NEEDED
+    return has(gfp, _NEEDED)
 
 
 class FsReclaim:

@@ -81,6 +81,14 @@ def gfp_text(gfp: Gfp) -> str:
     return gfp_names(gfp) or "none"
 
 
+def has(gfp: Gfp, bits: int) -> bool:
+    """All of these bits are set. By numbers, since an operation on flags makes a new flag, which each request paid."""
+    return int.__and__(gfp, bits) == bits
+
+
+_DIRECT_RECLAIM: Final = int(Gfp.DIRECT_RECLAIM)
+
+
 def may_block(gfp: Gfp) -> bool:
     """gfpflags_allow_blocking()."""
-    return bool(gfp & Gfp.DIRECT_RECLAIM)
+    return has(gfp, _DIRECT_RECLAIM)

@@ -60,9 +60,10 @@ class KObject:
     origin: Origin
     state: int = 0
     members: list[Member] | None = None
-    freed_by: FreeRecord | str = ""
-    freed_from: Origin | None = None
-    retired_from: Origin | None = None
+    # What has not happened to it is not written down: most objects are made and freed by the million.
+    freed_by: FreeRecord | str = attrs.field(init=False)
+    freed_from: Origin = attrs.field(init=False)
+    retired_from: Origin = attrs.field(init=False)
     retired_serial: int = attrs.field(init=False)
     retired_ns: int = attrs.field(init=False)
 
@@ -97,15 +98,22 @@ class KObject:
     def history(self) -> list[str]:
         """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""
         lines = [f"object allocated at {self.allocated_at}"]
-        if self.state == RETIRED or self.retired_from is not None:
-            where = f"{site_of(self.retired_from)}, " if self.retired_from is not None else ""
+        retired_at, freed_at = self._place("retired_from"), self._place("freed_from")
+        if self.state == RETIRED or retired_at:
+            where = f"{retired_at}, " if retired_at else ""
             lines.append(f"retired at {where}{self.retired_ns} ns")
-        if isinstance(self.freed_by, FreeRecord):
-            lines += self.freed_by.lines()
-        elif self.freed_by:
-            where = f" at {site_of(self.freed_from)}" if self.freed_from is not None else ""
-            lines.append(f"freed by {self.freed_by}(){where}")
+        freed_by = getattr(self, "freed_by", "")
+        if isinstance(freed_by, FreeRecord):
+            lines += freed_by.lines()
+        elif freed_by:
+            where = f" at {freed_at}" if freed_at else ""
+            lines.append(f"freed by {freed_by}(){where}")
         return lines
+
+    def _place(self, name: str) -> str:
+        """A place of its history; empty where that has not happened."""
+        origin = getattr(self, name, None)
+        return site_of(origin) if origin is not None else ""
 
 
 @attrs.define(eq=False, repr=False)

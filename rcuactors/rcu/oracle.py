@@ -247,7 +247,7 @@ class Oracle:
         """Objects are being given back. Returns those that may really be (the others were free already)."""
         self.note_peak()
         oldest = next(iter(self._open), _NO_READER)
-        live, kept = self.live, self._kept
+        live, kept, readers = self.live, self._kept, oldest is not _NO_READER
         good: list[T] = []
         freed_by = how if self._record is None else self._record(how)
         size = 0
@@ -255,9 +255,7 @@ class Oracle:
             if item.state == FREED:
                 self._double_free(item, how)
                 continue
-            if oldest is not _NO_READER and (
-                item.address in kept or (item.state == RETIRED and oldest <= item.retired_serial)
-            ):
+            if readers and (item.address in kept or (item.state == RETIRED and oldest <= item.retired_serial)):
                 self._judge_free(item, how)
             item.state, item.freed_by = FREED, freed_by
             size += item.size

@@ -11,7 +11,8 @@ import trio
 from rcuactors import VirtualClock
 from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Strategy, Timed
-from rcuactors.engine.conductor import Conductor, Host
+from rcuactors.engine.conductor import Conductor
+from rcuactors.engine.host import Host
 from rcuactors.engine.line import DEFAULT_MAX_STEPS
 from rcuactors.engine.strand import Strand
 
@@ -22,10 +23,12 @@ Body = Callable[["Player"], Awaitable[None]]
 class Player(Actor):
     """An actor with one strand, which is its own gate.
 
+    `machinery`: others may run it in place.
     `objection` is raised where it first suspends outside. The method named by `fails_in` raises LookupError.
     """
 
     rig: Rig
+    machinery: bool = False
     objection: BaseException | None = None
     fails_in: str = ""
 
@@ -71,8 +74,8 @@ class Rig:
         self.log: list[tuple[str, object]] = []
         self.players: list[tuple[Player, Body]] = []
 
-    def player(self, name: str, body: Body, *, clock: int = 0) -> Player:
-        player = Player(name=name, index=len(self.players), clock=clock, rig=self)
+    def player(self, name: str, body: Body, *, clock: int = 0, machinery: bool = False) -> Player:
+        player = Player(name=name, index=len(self.players), clock=clock, rig=self, machinery=machinery)
         self.players.append((player, body))
         return player
 
@@ -85,7 +88,7 @@ class Rig:
 
     def set_up(self) -> None:
         for player, body in self.players:
-            player.strand = self.conductor.new_strand(player.name)
+            player.strand = self.conductor.new_strand(player.name, machinery=player.machinery)
             self.conductor.spawn(player.strand, lambda body=body, player=player: body(player), player)
             self.conductor.enqueue(player, player.clock)
 

@@ -12,9 +12,10 @@ import trio
 from rcuactors import BadInput, StepBoundExceeded, VirtualClock
 from rcuactors.engine.actor import Message
 from rcuactors.engine.choice import Outcome, Strategy, Timed, Wrapper
-from rcuactors.engine.conductor import Conductor, Host
+from rcuactors.engine.conductor import Conductor
 from rcuactors.engine.decision import Decision
 from rcuactors.engine.errors import RunOver
+from rcuactors.engine.host import Host
 from rcuactors.engine.orders import Anyone
 
 RigClass = Any

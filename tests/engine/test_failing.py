@@ -16,8 +16,8 @@ import trio
 
 from rcuactors import GFP_ATOMIC, Kernel, KernelBug, RunOptions, VirtualClock, run, scenario
 from rcuactors.engine.choice import Outcome, Strategy
-from rcuactors.engine.conductor import Host
 from rcuactors.engine.decision import HOLD_UP, Decision
+from rcuactors.engine.host import Host
 from rcuactors.engine.orders import Anyone, ByClock
 
 RigClass = Any

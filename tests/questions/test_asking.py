@@ -147,4 +147,5 @@ def test_what_the_model_has_no_words_for_is_told() -> None:
     assert answer.not_expressible == "SRCU is not modelled"
     throttled = ask(parse_command("f8 v=pre s=2"), find_kernel("A"))
     assert "throttled" in throttled.not_expressible
-    assert ask(parse_command("fl v=spin"), find_kernel("AP")).not_expressible.startswith("what a CPU makes of poison")
+    spoilt = ask(parse_command("fl v=wr"), find_kernel("AP"))
+    assert spoilt.not_expressible == "the slab allocator does not look at the poison of what it gives out"

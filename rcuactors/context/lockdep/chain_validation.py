@@ -15,25 +15,21 @@ from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass, LockFactory
 from ..processor import Processor
 from ..trace import KeptTrace, call_trace, keep_trace
 from ..violation import ViolationKind
-from ..waittype import WaitNumbers
+from ..waittype import WaitNumbers, WaitType
 from . import texts
 from .chains import (
-    BH_OFF,
     CODES,
-    IN_HARDIRQ,
     IN_NMI,
-    IN_SOFTIRQ,
     IRQ_CONTEXT,
-    IRQS_OFF,
     NESTED,
     ChainNode,
 )
-from .graph import add_edge, dependency
+from .graph import add_edge, add_usage, dependency
 from .order import check_deadlock, check_noncircular
 from .rules import LockdepRules
 from .usage import IN_NMI as IN_NMI_BIT
-from .usage import USED, USED_READ, Inversion, StateConflict, check_irq_usage, mark_lock_irq, usage_bit
-from .wait_context import allowed, limit_with, task_wait_context
+from .usage import USED, USED_READ, Inversion, StateConflict, check_irq_usage, mark_lock_irq, mere_use_of, usage_of
+from .wait_context import allowed, held_in, limit_with, task_wait_context
 
 
 class ChainValidation:
@@ -54,6 +50,8 @@ class ChainValidation:
         self._root: dict[int, ChainNode] = {}
         self._validated: set[tuple[int, ...]] = set()
         """Chains by their classes alone, where readers make no other chain."""
+        self._trace: KeptTrace | None = None
+        """Of the acquisition that is being judged, once something of it is remembered."""
 
     def debug_locks_warn_on(self, cpu: Processor, condition: str, function: str) -> None:
         """DEBUG_LOCKS_WARN_ON(): heard while debug_locks is on, which this ends, also in a kernel without lockdep."""
@@ -80,7 +78,8 @@ class ChainValidation:
         if not self._factory.made(lock):
             raise BadInput(f"lock {lock.name}: made by another machine; each run has to make its own")
         parent = ctx.held[-1].node if ctx.held else None
-        limit, overridden = limit_with(parent, lock_class, code & IRQ_CONTEXT, self._numbers)
+        held = held_in(code & IRQ_CONTEXT, parent)
+        limit, overridden = limit_with(held, lock_class, self._numbers)
         node = ChainNode(lock_class, code, limit, overridden, site)
         if code & IN_NMI:
             self._verify_lock_unused(cpu, lock, node, site)
@@ -89,16 +88,23 @@ class ChainValidation:
         (parent.children if parent is not None else self._root)[lock_class.key * CODES + code] = node
         if parent is not None and self._counted(parent, node):
             return node
-        self._check_wait_context(cpu, lock, node, parent, site)
-        trace = keep_trace()
-        if lock_class.check:
-            self._mark_usage(cpu, lock, node, site, trace)
-        self._mark_lock(cpu, lock, lock_class, node.read, USED_READ if node.read else USED, site, trace)
+        self._check_wait_context(cpu, lock, node, held, site)
+        self._trace = None
+        mask, bits = usage_of(code) if lock_class.check else mere_use_of(code)
+        if mask & ~lock_class.usage_mask:
+            for bit in bits:
+                self._mark_lock(cpu, lock, lock_class, node.read, bit, site)
         if nest is not None:
             self._check_nest_lock(cpu, lock, lock_class, site, nest)
         if lock_class.check and not node.trylock and self.on:
-            self._validate_chain(cpu, lock, node, site, nest, trace)
+            self._validate_chain(cpu, lock, node, site, nest)
         return node
+
+    def _kept_trace(self) -> KeptTrace:
+        """Where it is acquired: kept once, and only if somebody wants it, since most chains say nothing new."""
+        if self._trace is None:
+            self._trace = keep_trace()
+        return self._trace
 
     @staticmethod
     def _counted(below: ChainNode, node: ChainNode) -> bool:
@@ -123,16 +129,15 @@ class ChainValidation:
         self._judge.report_of_lockdep(cpu, kind, title, text)
 
     def _check_wait_context(
-        self, cpu: Processor, lock: Lock, node: ChainNode, parent: ChainNode | None, site: str
+        self, cpu: Processor, lock: Lock, node: ChainNode, held: ChainNode | None, site: str
     ) -> None:
         """check_wait_context()."""
         lock_class, numbers = node.lock_class, self._numbers
-        outer = numbers.of(lock_class.outer or lock_class.inner)
-        if node.trylock or not numbers.of(lock_class.inner):
+        if node.trylock or lock_class.inner is WaitType.INV:
             return
         if not cpu.ctx.held and not self._rules.first_lock_is_checked:
             return
-        if outer > allowed(parent, node.code, node.irq_context, numbers):
+        if numbers.of(lock_class.outer or lock_class.inner) > allowed(held, node.code, numbers):
             limit = task_wait_context(node.code, numbers)
             text = texts.print_lock_invalid_wait_context(
                 self._judge.scene(cpu), lock_class, lock, site, limit, call_trace()
@@ -148,36 +153,17 @@ class ChainValidation:
         title = f"WARNING: Nested lock was not taken: {lock_class.shown} without {nest.name}"
         self._report(cpu, ViolationKind.NEST_LOCK_NOT_HELD, title, text)
 
-    def _mark_usage(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, trace: KeptTrace) -> None:
-        """mark_usage()."""
-        read, code = bool(node.read), node.code
-        bits: list[int] = []
-        if not node.trylock:
-            bits += [usage_bit(0, enabled=False, read=read)] if code & IN_HARDIRQ else []
-            bits += [usage_bit(1, enabled=False, read=read)] if code & IN_SOFTIRQ else []
-        if not code & IRQS_OFF:
-            bits.append(usage_bit(0, enabled=True, read=read))
-            if not code & (BH_OFF | IN_SOFTIRQ):
-                bits.append(usage_bit(1, enabled=True, read=read))
-        known = node.lock_class.usage_mask
-        for bit in bits:
-            if not known >> bit & 1:
-                self._mark_lock(cpu, lock, node.lock_class, node.read, bit, site, trace)
-
-    def _mark_lock(
-        self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str, trace: KeptTrace
-    ) -> None:
+    def _mark_lock(self, cpu: Processor, lock: Lock, lock_class: LockClass, read: int, bit: int, site: str) -> None:
         """mark_lock()."""
         if not self.on or lock_class.usage_mask >> bit & 1:
             return
-        lock_class.usage_mask |= 1 << bit
-        lock_class.traces[bit] = trace
+        add_usage(lock_class, bit, self._kept_trace())
         if bit >= USED:
             return
         conflict = mark_lock_irq(lock_class, bit, read, self._rules)
         if conflict is None:
             return
-        scene, lines = self._judge.scene(cpu), trace.lines()
+        scene, lines = self._judge.scene(cpu), self._kept_trace().lines()
         if isinstance(conflict, StateConflict):
             text = texts.print_usage_bug(scene, lock, lock_class, site, conflict, lines)
             title = f"WARNING: inconsistent lock state: {lock_class.shown}"
@@ -187,9 +173,7 @@ class ChainValidation:
             title = f"WARNING: possible irq lock inversion dependency detected: {lock_class.shown}"
             self._report(cpu, ViolationKind.IRQ_LOCK_INVERSION, title, text)
 
-    def _validate_chain(
-        self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None, trace: KeptTrace
-    ) -> None:
+    def _validate_chain(self, cpu: Processor, lock: Lock, node: ChainNode, site: str, nest: Lock | None) -> None:
         """validate_chain(): recursion, then the edges from what is held in this irq context."""
         stack, rules = cpu.ctx.held, self._rules
         if not (rules.chains_tell_readers or self._lookup_chain_cache_add(stack, node)):
@@ -197,7 +181,7 @@ class ChainValidation:
         same, done = check_deadlock(stack, node.lock_class, node.read, nest, rules)
         if same is not None:
             scene = self._judge.scene(cpu)
-            text = texts.print_deadlock_bug(scene, lock, node.lock_class, site, same, trace.lines())
+            text = texts.print_deadlock_bug(scene, lock, node.lock_class, site, same, self._kept_trace().lines())
             title = f"WARNING: possible recursive locking detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.RECURSIVE_LOCKING, title, text)
             return
@@ -207,7 +191,7 @@ class ChainValidation:
             if held.node.irq_context != node.irq_context or not self.on:
                 return
             if held.lock_class.check and (rules.readers_are_dependencies or held.node.read != RECURSIVE_READ):
-                self._check_prev_add(cpu, held, lock, node, site, trace)
+                self._check_prev_add(cpu, held, lock, node, site)
                 # One that was waited for has its own edges to those further out.
                 if not held.node.trylock:
                     return
@@ -225,9 +209,7 @@ class ChainValidation:
         self._validated.add(chain)
         return True
 
-    def _check_prev_add(
-        self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str, trace: KeptTrace
-    ) -> None:
+    def _check_prev_add(self, cpu: Processor, held: HeldLock, lock: Lock, node: ChainNode, site: str) -> None:
         """check_prev_add(): may `node` be taken under a held lock? If so, remember."""
         outer, rules = held.node, self._rules
         # Where no recursive reader is in the graph, every path counts, as one of writers does.
@@ -235,15 +217,17 @@ class ChainValidation:
         ends = (outer.lock_class, ways[0], node.lock_class, ways[1])
         found = check_noncircular(*ends)
         if found is not None:
-            text = texts.print_circular_bug(self._judge.scene(cpu), held, lock, node, site, found, trace.lines())
+            lines = self._kept_trace().lines()
+            text = texts.print_circular_bug(self._judge.scene(cpu), held, lock, node, site, found, lines)
             title = f"WARNING: possible circular locking dependency detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.CIRCULAR_LOCKING, title, text)
             return
         unsafe = check_irq_usage(*ends, rules)
         if unsafe is not None:
-            text = texts.print_bad_irq_dependency(self._judge.scene(cpu), held, lock, node, site, unsafe, trace.lines())
+            lines = self._kept_trace().lines()
+            text = texts.print_bad_irq_dependency(self._judge.scene(cpu), held, lock, node, site, unsafe, lines)
             title = f"WARNING: {texts.unsafe_order_name(unsafe)} lock order detected: {node.lock_class.shown}"
             self._report(cpu, ViolationKind.UNSAFE_LOCK_ORDER, title, text)
             return
         if rules.readers_are_dependencies or node.read != RECURSIVE_READ:
-            add_edge(outer.lock_class, node.lock_class, dependency(*ways), trace)
+            add_edge(outer.lock_class, node.lock_class, dependency(*ways), self._kept_trace)

@@ -30,6 +30,11 @@ CODES: Final = 1024
 IRQ_CONTEXT: Final = IN_SOFTIRQ | IN_HARDIRQ | IN_NMI
 
 
+def task_irq_context(code: int) -> int:
+    """task_irq_context(): in which kind of interrupt, if in any."""
+    return code & IRQ_CONTEXT
+
+
 @attrs.define(eq=False)
 class ChainNode:
     """One chain, by its last lock. `code` is the way in which that one was taken.
@@ -47,20 +52,18 @@ class ChainNode:
     """The record of the last time that it was gone through."""
     children: dict[int, ChainNode] = attrs.field(factory=dict)
 
-    @property
-    def irq_context(self) -> int:
-        """task_irq_context(): chains do not reach from one into another."""
-        return self.code & IRQ_CONTEXT
+    irq_context: int = attrs.field(init=False)
+    """Chains do not reach from one into another."""
+    read: int = attrs.field(init=False)
+    """WRITE, READ or RECURSIVE_READ."""
+    trylock: bool = attrs.field(init=False)
+    """It was not waited for."""
 
-    @property
-    def read(self) -> int:
-        """WRITE, READ or RECURSIVE_READ."""
-        return self.code >> READ_SHIFT & 3
-
-    @property
-    def trylock(self) -> bool:
-        """It was not waited for."""
-        return bool(self.code & TRYLOCK)
+    def __attrs_post_init__(self) -> None:
+        # All in the code, but each is asked for several times when a chain is judged.
+        self.irq_context = task_irq_context(self.code)
+        self.read = self.code >> READ_SHIFT & 3
+        self.trylock = bool(self.code & TRYLOCK)
 
 
 def context_code(ctx: Context) -> int:

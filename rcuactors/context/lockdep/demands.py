@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .. import preempt
 from ..trace import caller_site, keep_trace
 from ..violation import ViolationKind
+from .graph import add_usage
 from .usage import USED, usage_bit
 
 if TYPE_CHECKING:
@@ -53,5 +54,4 @@ def used_before(lock: Lock) -> None:
     lock_class, trace = lock.lock_class, keep_trace()
     for bit in (usage_bit(0, enabled=True, read=False), usage_bit(1, enabled=True, read=False), USED):
         if not lock_class.usage_mask >> bit & 1:
-            lock_class.usage_mask |= 1 << bit
-            lock_class.traces[bit] = trace
+            add_usage(lock_class, bit, trace)

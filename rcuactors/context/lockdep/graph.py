@@ -5,6 +5,9 @@ or shared (S), the inner taken as a recursive reader (R) or not (N). Two edges i
 block each other unless the first ends in R and the second begins in S: readers of that kind do not wait for one
 another. Such paths are called strong; only they count (Documentation/locking/lockdep-design.rst, recursive read
 locks).
+
+Most searches find nothing. What a class can reach over paths of any kind, and which usage bits are there, is kept with
+it, so that a search is only made where that does not say already that there is nothing to find.
 """
 
 from __future__ import annotations
@@ -69,13 +72,55 @@ class Step:
         return mask & ~READS if self.weak else mask
 
 
-def add_edge(outer: LockClass, inner: LockClass, kind: int, trace: KeptTrace) -> None:
-    """add_lock_to_list(): remember a dependency."""
+def add_edge(outer: LockClass, inner: LockClass, kind: int, trace: Callable[[], KeptTrace]) -> None:
+    """add_lock_to_list(): remember a dependency, and if it is new where it was seen."""
     known = outer.after.get(inner)
     if known is not None:
         known.kinds |= kind
         return
-    outer.after[inner] = inner.before[outer] = Edge(outer, inner, kind, trace)
+    outer.after[inner] = inner.before[outer] = Edge(outer, inner, kind, trace())
+    if inner not in outer.below:
+        _reach(outer, {inner, *inner.below})
+    _add_usage_above(outer, inner.usage_below)
+    _add_usage_below(inner, outer.usage_above)
+
+
+def add_usage(lock_class: LockClass, bit: int, trace: KeptTrace) -> None:
+    """Remember that a class was used in this way."""
+    lock_class.usage_mask |= 1 << bit
+    lock_class.traces[bit] = trace
+    _add_usage_above(lock_class, 1 << bit)
+    _add_usage_below(lock_class, 1 << bit)
+
+
+def _reach(lock_class: LockClass, gained: set[LockClass]) -> None:
+    """Edges lead from a class to these as well, and so they do from all those above it."""
+    above = [lock_class]
+    while above:
+        at = above.pop()
+        if not gained <= at.below:
+            at.below |= gained
+            above += at.before
+
+
+def _add_usage_above(lock_class: LockClass, bits: int) -> None:
+    """A class, and all those above it, have these bits below them."""
+    above = [lock_class]
+    while above:
+        at = above.pop()
+        if bits & ~at.usage_below:
+            at.usage_below |= bits
+            above += at.before
+
+
+def _add_usage_below(lock_class: LockClass, bits: int) -> None:
+    """A class, and all those below it, have these bits above them."""
+    below = [lock_class]
+    while below:
+        at = below.pop()
+        if bits & ~at.usage_above:
+            at.usage_above |= bits
+            below += at.after
 
 
 def _next(step: Step, *, forwards: bool) -> list[Step]:

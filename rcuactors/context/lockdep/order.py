@@ -36,6 +36,8 @@ def check_deadlock(
 
 def check_noncircular(outer: LockClass, outer_read: int, inner: LockClass, inner_read: int) -> Step | None:
     """check_noncircular(): the path from `inner` to `outer`, if taking `inner` under `outer` closes a strong circle."""
+    if outer not in inner.below and outer is not inner:
+        return None
     return search(
         Step(inner, inner_read == RECURSIVE_READ),
         lambda step: step.lock_class is outer and (outer_read == WRITE or not step.weak),

@@ -11,11 +11,13 @@ it that is. Each conflict is found when its last half is seen: a usage bit that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..locks import RECURSIVE_READ, WRITE, LockClass, LockKind
+from .chains import BH_OFF, IN_HARDIRQ, IN_SOFTIRQ, IRQS_OFF, READ_SHIFT, TRYLOCK
 from .graph import READS, Step, search
 
 if TYPE_CHECKING:
@@ -40,6 +42,29 @@ WRITES: Final = 0b0101_0101
 def usage_bit(state: int, *, enabled: bool, read: bool) -> int:
     """The number of a bit; `state` 0 is hardirq, 1 softirq."""
     return state * 4 + enabled * ENABLED_BIT + read
+
+
+@cache
+def mere_use_of(code: int) -> tuple[int, tuple[int, ...]]:
+    """A mask, and the numbers of its bits: what any acquisition leaves, taken in the way `code` (chains.py)."""
+    bit = USED_READ if code >> READ_SHIFT & 3 else USED
+    return 1 << bit, (bit,)
+
+
+@cache
+def usage_of(code: int) -> tuple[int, tuple[int, ...]]:
+    """mark_usage(): the same with what it says of interrupts, in the order in which that is looked at."""
+    read = bool(code >> READ_SHIFT & 3)
+    bits: list[int] = []
+    if not code & TRYLOCK:
+        bits += [usage_bit(0, enabled=False, read=read)] if code & IN_HARDIRQ else []
+        bits += [usage_bit(1, enabled=False, read=read)] if code & IN_SOFTIRQ else []
+    if not code & IRQS_OFF:
+        bits.append(usage_bit(0, enabled=True, read=read))
+        if not code & (BH_OFF | IN_SOFTIRQ):
+            bits.append(usage_bit(1, enabled=True, read=read))
+    mere, last = mere_use_of(code)
+    return mere | sum(1 << bit for bit in bits), (*bits, *last)
 
 
 def bit_name(bit: int) -> str:
@@ -129,14 +154,16 @@ class UnsafeOrder:
 
 def mark_lock_irq(lock_class: LockClass, bit: int, read: int, rules: LockdepRules) -> StateConflict | Inversion | None:
     """mark_lock_irq(): what is wrong once the class has this new usage bit."""
+    opposite = (bit ^ ENABLED_BIT) & ~READ_BIT
+    forwards = not bit & ENABLED_BIT
+    if not (lock_class.usage_below if forwards else lock_class.usage_above) & 3 << opposite:
+        return None
     skip = _skip_of(rules)
     if not rules.readers_are_dependencies:
         return _mark_lock_irq_of_old(lock_class, bit, skip)
-    opposite = (bit ^ ENABLED_BIT) & ~READ_BIT
     for other in (opposite,) if bit & READ_BIT else (opposite, opposite | READ_BIT):
         if lock_class.usage_mask >> other & 1:
             return StateConflict(other, bit)
-    forwards = not bit & ENABLED_BIT
     mask = 3 << opposite
     start = Step(lock_class, read == RECURSIVE_READ if forwards else read != WRITE)
     found = search(start, lambda step: bool(step.usable() & mask), forwards=forwards, skip=skip)
@@ -176,8 +203,10 @@ def check_irq_usage(
 
     Until v5.9 exclusive_mask() knew no unsafe readers.
     """
-    skip = _skip_of(rules)
     unsafe_ways = ENABLED_IRQ if rules.readers_are_dependencies else ENABLED_IRQ & WRITES
+    if not exclusive_mask(outer.usage_above & USED_IN_IRQ) & unsafe_ways & inner.usage_below:
+        return None
+    skip = _skip_of(rules)
     above = Step(outer, outer_read != WRITE)
     safe_bits = 0
 

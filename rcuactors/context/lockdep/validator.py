@@ -9,10 +9,10 @@ import attrs
 
 from ..context import Context
 from ..held import HeldLock
-from ..locks import RECURSIVE_READ, Lock, LockClass
+from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass
 from ..preempt import SOFTIRQ_OFFSET
 from ..processor import Processor
-from ..trace import KeptTrace, call_trace, caller_site, keep_trace, site_of_unlock
+from ..trace import KeptTrace, call_trace, caller_site, site_of_unlock
 from ..violation import ViolationKind
 from . import texts
 from .chain_validation import ChainValidation
@@ -28,7 +28,8 @@ from .chains import (
     TRYLOCK,
     context_code,
 )
-from .usage import USED, usage_bit
+from .graph import add_usage
+from .usage import ENABLED_BIT, USED, usage_bit
 
 
 @attrs.frozen(kw_only=True)
@@ -197,10 +198,12 @@ class Lockdep(ChainValidation):
     def _mark_held(self, cpu: Processor, state: int) -> None:
         """mark_held_locks()."""
         for held in list(cpu.ctx.held):
-            lock_class, read = held.lock_class, held.node.read
-            bit = usage_bit(state, enabled=True, read=bool(read))
+            node = held.node
+            lock_class, read = node.lock_class, node.read
+            bit = state * 4 + ENABLED_BIT + (read != WRITE)
             if lock_class.check and not lock_class.usage_mask >> bit & 1:
-                self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site, keep_trace())
+                self._trace = None
+                self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site)
 
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
@@ -230,5 +233,4 @@ class Lockdep(ChainValidation):
         lock_class = lock.lock_class
         bits = [USED, *((usage_bit(0, enabled=True, read=False), usage_bit(1, enabled=True, read=False)) * irqs_on)]
         for bit in bits if self.built else ():
-            lock_class.usage_mask |= 1 << bit
-            lock_class.traces.setdefault(bit, KeptTrace())
+            add_usage(lock_class, bit, lock_class.traces.get(bit, KeptTrace()))

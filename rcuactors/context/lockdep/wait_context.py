@@ -19,24 +19,20 @@ def task_wait_context(code: int, numbers: WaitNumbers) -> int:
     return numbers.of(WaitType.CONFIG if code & IN_SOFTIRQ else WaitType.MAX)
 
 
-def _same_context(parent: ChainNode | None, irq_context: int) -> ChainNode | None:
+def held_in(irq_context: int, parent: ChainNode | None) -> ChainNode | None:
+    """The chain of what is held in this irq context: none where the innermost lock is another one's."""
     return parent if parent is not None and parent.irq_context == irq_context else None
 
 
-def allowed(parent: ChainNode | None, code: int, irq_context: int, numbers: WaitNumbers) -> int:
+def allowed(held: ChainNode | None, code: int, numbers: WaitNumbers) -> int:
     """check_wait_context(): the strictest of the context and of what is held in it."""
-    limit = task_wait_context(code, numbers)
-    held = _same_context(parent, irq_context)
     if held is None:
-        return limit
-    return held.limit if held.overridden else min(limit, held.limit)
+        return task_wait_context(code, numbers)
+    return held.limit if held.overridden else min(task_wait_context(code, numbers), held.limit)
 
 
-def limit_with(
-    parent: ChainNode | None, lock_class: LockClass, irq_context: int, numbers: WaitNumbers
-) -> tuple[int, bool]:
-    """(limit, overridden) once this lock is held as well."""
-    held = _same_context(parent, irq_context)
+def limit_with(held: ChainNode | None, lock_class: LockClass, numbers: WaitNumbers) -> tuple[int, bool]:
+    """(limit, overridden) once this lock is held as well, under `held` of its irq context."""
     inner = numbers.of(lock_class.inner)
     if lock_class.kind is LockKind.OVERRIDE:
         return inner, True

@@ -344,7 +344,8 @@ class Softirqs:
                 count = cpu.ctx.preempt_count
                 self._served[vector] += 1
                 await handler(cpu)
-                balance.check_softirq(cpu, vector, Softirq(vector).name, count)
+                if cpu.ctx.preempt_count != count:
+                    balance.report_softirq(cpu, vector, Softirq(vector).name, count)
 
     async def _serve_in_thread(self, cpu: Cpu) -> None:
         """handle_softirqs() of PREEMPT_RT, by whoever has disabled bottom halves."""

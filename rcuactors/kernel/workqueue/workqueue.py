@@ -33,6 +33,10 @@ class WqFlags(enum.IntFlag):
 
 NO_FLAGS: Final = WqFlags(0)
 
+_HIGHPRI: Final = int(WqFlags.HIGHPRI)
+_UNBOUND: Final = int(WqFlags.UNBOUND)
+"""As numbers: an operation on flags makes a new flag, which is looked for at each work that is queued."""
+
 
 @attrs.define(eq=False)
 class Pwq:
@@ -60,12 +64,12 @@ class Workqueue:
     @property
     def highpri(self) -> bool:
         """WQ_HIGHPRI."""
-        return bool(self.flags & WqFlags.HIGHPRI)
+        return self.flags._value_ & _HIGHPRI != 0
 
     @property
     def unbound(self) -> bool:
         """WQ_UNBOUND."""
-        return bool(self.flags & WqFlags.UNBOUND)
+        return self.flags._value_ & _UNBOUND != 0
 
     def lockdep_map(self, factory: LockFactory) -> Lock:
         """wq->lockdep_map: of a class of its own (wq_init_lockdep())."""

@@ -15,7 +15,7 @@ from ...context.trace import call_trace
 from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
 from ...kernel.time.timeouts import schedule_timeout
-from ..gfp import Gfp, gfp_text, may_block
+from ..gfp import Gfp, gfp_text, has, may_block
 from ..kswapd import MAX_RECLAIM_RETRIES
 from ..reclaim import Reclaim
 from .hooks import page_hooks
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _NO_WATERMARKS: Final = -1
 """ALLOC_NO_WATERMARKS: there is nothing that the zone must keep."""
+
+_ZERO: Final = int(Gfp.ZERO)
 
 ALLOCATION_FAILS: Final = DecisionKind("allocation fails")
 """Whether a page allocation fails (lib/fault-inject.c)."""
@@ -108,7 +110,7 @@ class PageAllocator:
         """post_alloc_hook(); a kernel without hooks only clears the page, if asked to."""
         for hook in self.hooks:
             await hook.post_alloc_hook(thread, gfp, route)
-        if gfp & Gfp.ZERO:
+        if has(gfp, _ZERO):
             thread.cpu.clock += self._system.costs.page_zero_ns
 
     async def free_page(self, thread: Thread, pfn: int) -> None:

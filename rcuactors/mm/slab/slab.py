@@ -221,8 +221,8 @@ class SlabAllocator(ABC):
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
             # Else it would find nothing; this saves the call.
             self._pages.might_alloc(cpu, gfp)
-        cpu.clock += self._kmalloc_ns
-        if cpu.clock >= self._conductor.horizon:
+        cpu.clock = clock = cpu.clock + self._kmalloc_ns
+        if clock >= self._conductor.horizon:
             await cpu.point()
             cpu = thread.cpu
         mine = cache.cpus.get(cpu.cpu_id)
