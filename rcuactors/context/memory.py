@@ -8,10 +8,7 @@ always does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-if TYPE_CHECKING:
-    from ..config import Config
+from typing import Any, Final, Protocol
 
 LIVE: Final = 0
 RETIRED: Final = 1
@@ -29,8 +26,8 @@ class Memory(Protocol):
         """Something lies in it from now on."""
         ...
 
-    def is_overwritten(self, member: Any, config: Config) -> bool:
-        """Free, and what was in the member's place is not any more."""
+    def is_overwritten(self, member: Any, since_ns: int) -> bool:
+        """It was freed since then, and what was in the member's place is not there any more."""
         ...
 
     def history(self) -> Sequence[str]:

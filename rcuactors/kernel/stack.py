@@ -15,7 +15,6 @@ from ..context import preempt
 from ..context.memory import LIVE
 
 if TYPE_CHECKING:
-    from ..config import Config
     from .cpu import Cpu
     from .thread import Thread
 
@@ -70,7 +69,7 @@ class StackFrame:
         """Something lies in it from now on."""
         self.members.append(member)
 
-    def is_overwritten(self, _member: Any, _config: Config) -> bool:
+    def is_overwritten(self, _member: Any, _since_ns: int) -> bool:
         """What else may be on the stack by then is not modelled."""
         return False
 

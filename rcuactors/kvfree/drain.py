@@ -139,7 +139,7 @@ class Drain:
         if self._kvfree.system.config.KASAN:
             cpu.judge.used(cpu, item, "the rcu_head")
         head = item.members[0] if item.members else None
-        if not isinstance(head, RcuHead) or not item.is_overwritten(head, self._kvfree.system.config):
+        if not isinstance(head, RcuHead) or not item.is_overwritten(head, item.retired_ns):
             return False
         condition = "!__is_kvfree_rcu_offset(offset)"
         cpu.judge.warn_on_once(cpu, ViolationKind.DOUBLE_FREE, condition, "kfree_rcu_work")

@@ -204,7 +204,7 @@ class Callbacks:
             return
         else:
             where = self._list_of(head) if head.queued else None
-            head.function, head.name = function, name
+            head.function, head.name, head.queued_ns = function, name, cpu.clock
         head.queued = True
         flags = cpu.local_irq_save()
         rdp = self.data[cpu.cpu_id]
@@ -370,7 +370,7 @@ class Callbacks:
         """The head of an object is looked at; in one that is free there may be something else in its place."""
         memory = head.inside
         self.system.debug_objects.used(cpu, head)
-        if memory is not None and memory.is_overwritten(head, self.system.config):
+        if memory is not None and memory.is_overwritten(head, head.queued_ns):
             cpu.judge.general_protection_fault(cpu, memory, f"the function of {head.name}")
             await contention.give_up(cpu)
         return True

@@ -39,6 +39,7 @@ class RcuHead:
     name: str
     seq: int | None = None
     queued: bool = False
+    queued_ns: int = 0
     inside: Memory | None = None
     known: bool = False
     """Debug objects track it."""

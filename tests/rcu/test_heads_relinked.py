@@ -124,6 +124,24 @@ def test_kasan_writes_where_the_first_words_of_a_freed_object_were() -> None:
     assert told(in_freed("call_rcu", first=False), KASAN="y")[0] == ["BUG: KASAN: use-after-free in rcu_core"]
 
 
+def test_what_is_queued_when_it_is_free_is_written_after_that() -> None:
+    ran: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def callback(_p: Any) -> None:
+            ran.append("callback")
+
+        p = await k.kzalloc(k.struct("foo", rcu=k.rcu_head))
+        await k.kfree(p)
+        await k.udelay(1)
+        await k.call_rcu(p.rcu, callback)
+        await k.msleep(100)
+
+    said, _ = told(script, KASAN="y")
+    assert {title.rpartition(" in ")[0] for title in said} == {"BUG: KASAN: use-after-free"}
+    assert ran == ["callback"]
+
+
 @pytest.mark.parametrize("how", ["kfree", "kfree_rcu"])
 def test_so_kfree_rcu_work_does_not_free_it_once_more(how: str) -> None:
     said, _ = told(in_freed(how, first=True), KASAN="y")

@@ -1,8 +1,9 @@
 """What becomes of who uses freed memory that slub_debug=P has filled with 0x6b (mm/slub.c, include/linux/poison.h).
 
 A lock is not where it was. Kernels that debug spinlocks look for the lock's magic number first, and fault when they
-print its owner (kernel/locking/spinlock_debug.c, spin_bug()); one that debugs mutexes faults behind its warning; the
-locks of the others are taken, and wait for nobody. What a lockdep map was is noticed when it is let go of, and then its
+print its owner (kernel/locking/spinlock_debug.c, spin_bug()); one that debugs mutexes faults behind its warning; in the
+others, and when lockdep is off, the waiter looks for whom it would have to wait behind, and finds a CPU that does not
+exist (kernel/locking/qspinlock.c, decode_tail()). What a lockdep map was is noticed when it is let go of, and then its
 name is no string (kernel/locking/lockdep.c, print_unlock_imbalance_bug()). A trylock finds it taken. All of it as
 recorded on a 6.1 kernel with lockdep; without lockdep, and of rwlocks, as the code reads.
 """
@@ -27,6 +28,8 @@ POISON: Final = 0x6B6B6B6B6B6B6B6B
 """POISON_FREE, eight times."""
 _COMM: Final = 0x7D0
 """Offset of task_struct->comm on that kernel."""
+_NODES: Final = 0x2B740
+"""A per-CPU address that belongs to no CPU, of that kernel."""
 _FLAGS: Final = 0x31
 _KIND: Final = ViolationKind.USE_AFTER_FREE
 
@@ -52,7 +55,9 @@ async def lock(cpu: Cpu, memory: Memory, kind: LockKind) -> None:
         cpu.judge.report_of_lockdep(cpu, _KIND, title, text)
         if what == "spinlock":
             await fault(cpu, memory, POISON + _COMM)
-    await spin_for_ever(cpu, f"a {what} in freed memory")
+    text = splat.page_fault(cpu.judge.scene(cpu), _NODES, call_trace())
+    cpu.judge.report(cpu, _KIND, text.partition("\n")[0], f"{text}\nthe queue of a {what} in {memory}")
+    await contention.give_up(cpu)
 
 
 @machinery

@@ -91,7 +91,11 @@ class SleepingLocks(LockOperations):
         if thread.cpu.clock >= thread.cpu.conductor.horizon:
             await thread.cpu.point()
         cpu = thread.cpu
-        self._touch(cpu, lock)
+        if lock.inside is not None:
+            self._touch(cpu, lock)
+            if lock.lock_class.kind is LockKind.MUTEX and poison.is_poisoned(cpu, lock.inside):
+                # It seems to have waiters, whose list has a raw_spinlock_t.
+                await poison.lock(cpu, lock.inside, LockKind.RAW_SPINLOCK)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.owner is not None:
