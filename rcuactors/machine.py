@@ -366,11 +366,13 @@ class Machine:
         config = self.setup.config
         if touches_freed and kind is ViolationKind.DOUBLE_FREE and config.slub_debug and not config.KASAN:
             # object_err() in free_consistency_checks(); the cache's name stands before that.
+            self.judge.lockdep_unreliable()
             self._report(kind, "BUG kmalloc (Not tainted): Object already free", [title, *lines])
             return
         if not touches_freed or not config.KASAN or not isinstance(self.conductor.running, Cpu):
             self._report(kind, title, lines, by=ORACLE)
             return
+        self.judge.lockdep_unreliable()
         what = "use-after-free" if kind is ViolationKind.USE_AFTER_FREE else self.setup.era.rules.mm.kasan_double_free
         self._report(kind, f"BUG: KASAN: {what} in {call_trace()[0]}", [title.removeprefix("BUG: "), *lines])
 

@@ -23,9 +23,11 @@ from .waittype import WaitNumbers
 if TYPE_CHECKING:
     from .context import Context
     from .locks import Lock
-    from .memory import Memory
+    from .memory import Memory, Used
     from .processor import Processor
 
+_SHADOW = 0xDFFFFC0000000000
+"""KASAN_SHADOW_OFFSET: of eight bytes of memory one tells which may be used."""
 _ONE_SECOND_NS = 1_000_000_000
 
 
@@ -149,14 +151,14 @@ class Judge:
 
     # -- memory ------------------------------------------------------------------------------------------------------
 
-    def used(self, cpu: Processor, memory: Memory, what: str) -> None:
+    def used(self, cpu: Processor, memory: Used, what: str) -> None:
         """Something that lies in `memory` is used, or the memory itself: reported when that is free."""
         if memory.state == FREED:
             self._use_after_free(cpu, memory, f"{what} in {memory} after it was freed", kasan=self.config.KASAN)
         elif memory.state == RETIRED:
             self.used_while_retired(cpu, memory, f"{what} in {memory}")
 
-    def used_while_retired(self, cpu: Processor, memory: Memory, what: str) -> None:
+    def used_while_retired(self, cpu: Processor, memory: Used, what: str) -> None:
         """The same of what was given to kvfree_rcu(): nobody but a reader may, when it is freed is chance."""
         ctx = cpu.ctx
         off = ctx.preempt_count or ctx.spinning_locks or ctx.irqs_disabled or ctx.softirq_disable_cnt
@@ -164,12 +166,29 @@ class Judge:
             said = f"{what}, which was given to kvfree_rcu() and which no reader keeps any more"
             self._use_after_free(cpu, memory, said, kasan=False)
 
-    def _use_after_free(self, cpu: Processor, memory: Memory, said: str, *, kasan: bool) -> None:
+    def _use_after_free(self, cpu: Processor, memory: Used, said: str, *, kasan: bool) -> None:
         """kasan_report(), with KASAN: then the title is the kernel's. Without it the kernel is silent."""
         trace = call_trace()
         title = f"BUG: KASAN: use-after-free in {trace[0]}" if kasan else f"BUG: use-after-free: use of {said}"
         text = splat.use_after_free(self.scene(cpu), title, f"use of {said}", memory.history(), trace)
-        self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text, by=KERNEL if kasan else ORACLE)
+        violation = self._violation(cpu, ViolationKind.USE_AFTER_FREE, title, text, by=KERNEL if kasan else ORACLE)
+        if kasan:
+            self.lockdep_unreliable()
+        self.reporter.report(violation)
+
+    def lockdep_unreliable(self) -> None:
+        """add_taint(TAINT_BAD_PAGE, LOCKDEP_NOW_UNRELIABLE): "Disabling lock debugging due to kernel taint".
+
+        So do KASAN (end_report()) and the slab allocator (object_err()) with what they report of memory.
+        """
+        self.debug_locks = self.debug_locks and self.config.lockdep_keep_going
+
+    def general_protection_fault(self, cpu: Processor, memory: Memory, said: str, address: int | None = None) -> None:
+        """Something in `memory` is taken for a pointer, and is none: in an interrupt that is the end of the machine."""
+        text = splat.general_protection(self.scene(cpu), call_trace(), address)
+        title = text.partition("\n")[0]
+        text = "\n".join([text, f"{said} in {memory}", *memory.history()])
+        self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text)
 
     # -- the scheduler's and RCU's checks ----------------------------------------------------------------------------
 
@@ -249,9 +268,16 @@ class Judge:
         title = f"kernel BUG at {function}: BUG_ON({condition})"
         raise exception_for(self.report(cpu, ViolationKind.BAD_CONTEXT, title, text))
 
-    def null_dereference(self, cpu: Processor, address: int) -> Violation:
-        """The kernel reads from an address near 0; returns what was reported."""
-        text = splat.null_dereference(self.scene(cpu), address, call_trace())
+    def null_dereference(self, cpu: Processor, address: int, *, call: bool = False) -> Violation:
+        """The kernel reads from an address near 0, or `call`s it; returns what was reported.
+
+        With KASAN it is the read of the address's shadow that faults (CONFIG_KASAN_INLINE).
+        """
+        if self.config.KASAN and not call:
+            text = splat.general_protection(self.scene(cpu), call_trace(), _SHADOW + (address >> 3))
+            text = f"{text}\nKASAN: null-ptr-deref in range [{address & ~7:#018x}-{address | 7:#018x}]"
+        else:
+            text = splat.null_dereference(self.scene(cpu), address, call_trace())
         return self.report(cpu, ViolationKind.NULL_DEREFERENCE, text.partition("\n")[0], text)
 
     def rtmutex_deadlock(self, cpu: Processor) -> None:

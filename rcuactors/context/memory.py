@@ -16,18 +16,27 @@ RETIRED: Final = 1
 FREED: Final = 2
 
 
-class Memory(Protocol):
-    """An object, as far as its members know it; those of the memory floor are such."""
+class Used(Protocol):
+    """What can be used after it was freed."""
 
     state: int
-    size: int
-
-    def add(self, member: Any) -> None:
-        """Something lies in it from now on."""
-        ...
 
     def history(self) -> Sequence[str]:
         """Lines of a report: who allocated it, who gave it up, who freed it."""
         ...
 
     def __str__(self) -> str: ...
+
+
+class Memory(Used, Protocol):
+    """An object, as far as its members know it; those of the memory floor are such."""
+
+    size: int
+
+    def add(self, member: Any) -> None:
+        """Something lies in it from now on."""
+        ...
+
+    def is_overwritten(self, member: Any, since_ns: int) -> bool:
+        """It was freed since then, and what was in the member's place is not there any more."""
+        ...

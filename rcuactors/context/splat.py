@@ -196,6 +196,18 @@ def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
     )
 
 
+def general_protection(scene: Scene, trace: Sequence[str], address: int | None = None) -> str:
+    """A call or access through what is no pointer (arch/x86/kernel/traps.c, exc_general_protection())."""
+    at = f" {address:#x}" if address is not None else ""
+    return "\n".join(
+        [
+            f"general protection fault, probably for non-canonical address{at}: 0000 [#1] SMP NOPTI",
+            *stack(scene, trace),
+            f"RIP: 0010:{trace[0] if trace else '?'}",
+        ]
+    )
+
+
 def use_after_free(scene: Scene, title: str, said: str, history: Sequence[str], trace: Sequence[str]) -> str:
     """print_report() (mm/kasan/report.c): what, who, and the life of the object."""
     return "\n".join(

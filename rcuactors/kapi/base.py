@@ -6,17 +6,21 @@ Each function asks anew which CPU that is: between two calls its thread may have
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
 from ..kernel.debugobjects import Member
+from ..kernel.stack import StackFrame
 from ..kernel.thread import Thread
 from ..machine import Machine
 from ..mm.objects import KObject
 
 Action = Callable[[], Awaitable[None]]
 """A scenario's function that runs elsewhere: a handler, a work, a callback."""
+
+Inside: TypeAlias = KObject | StackFrame
+"""What something can be a member of: an object, or a function's variables."""
 
 
 def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
@@ -58,17 +62,19 @@ class KernelBase:
         self._conductor = machine.conductor
         self._locks = machine.system.locks
 
-    def _member(self, inside: KObject | None, member: M) -> M:
-        """Put it into the object, if there is one. Raises BadInput for anything else."""
+    def _member(self, inside: Inside | None, member: M, *, on_stack: bool = False) -> M:
+        """Put it into the object or frame, if there is one. Raises BadInput for anything else."""
         if inside is not None:
             self._expect_object(inside)
-            self._system.debug_objects.put_in(inside, member)
+            self._system.debug_objects.put_in(self._cpu, inside, member, on_stack=on_stack)
+        elif on_stack:
+            raise BadInput("on_stack=True: needs inside=, a function's frame from stack_frame()")
         return member
 
     @staticmethod
     def _expect_object(inside: object) -> None:
-        if not isinstance(inside, KObject):
-            raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc() or kvmalloc() returned")
+        if not isinstance(inside, KObject | StackFrame):
+            raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc(), kvmalloc() or stack_frame() returned")
 
     @property
     def machine(self) -> Machine:

@@ -8,15 +8,15 @@ from ..kernel.irq.irq_work import IrqWork
 from ..kernel.messages import HardIrq, Nmi
 from ..kernel.time.hrtimer import Hrtimer
 from ..kernel.time.timer import Timer
-from ..mm.objects import KObject
-from .base import Action, KernelBase, expect_kind, handler_of, not_negative, site_of_function
+from .base import Action, Inside, KernelBase, expect_kind, handler_of, not_negative, site_of_function
 
 
 class Interrupts(KernelBase):
     """How a scenario gets into interrupt context, now or when a timer expires.
 
     `inside` makes what is initialised a member of an object from kmalloc() or vmalloc(). Freeing that while it is
-    active is reported, and so is everything that is done with it when the object is free.
+    active is reported, and so is everything that is done with it when the object is free. In a function's variables,
+    from stack_frame(), it has to be initialised with `on_stack`: timer_setup_on_stack(), hrtimer_init_on_stack().
     """
 
     async def raise_irq(
@@ -47,7 +47,7 @@ class Interrupts(KernelBase):
         hard: bool = False,
         lazy: bool = False,
         name: str = "",
-        inside: KObject | None = None,
+        inside: Inside | None = None,
     ) -> IrqWork:
         """init_irq_work(); `hard` is IRQ_WORK_HARD_IRQ: hardirq even on PREEMPT_RT.
 
@@ -85,7 +85,8 @@ class Interrupts(KernelBase):
         hard: bool = False,
         soft: bool = False,
         name: str = "",
-        inside: KObject | None = None,
+        inside: Inside | None = None,
+        on_stack: bool = False,
     ) -> Hrtimer:
         """hrtimer_init(); the timer does not repeat.
 
@@ -99,21 +100,33 @@ class Interrupts(KernelBase):
             await function()
             return None
 
-        return self._member(inside, Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft))
+        timer = Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft)
+        return self._member(inside, timer, on_stack=on_stack)
 
     async def hrtimer_start(self, timer: Hrtimer, delay_ns: int) -> None:
         """hrtimer_start(HRTIMER_MODE_REL): only enqueues, legal under the scheduler's locks."""
         await self._system.hrtimers.hrtimer_start(self._cpu, timer, delay_ns)
 
     def timer_setup(
-        self, function: Action, *, name: str = "", irqsafe: bool = False, inside: KObject | None = None
+        self,
+        function: Action,
+        *,
+        name: str = "",
+        irqsafe: bool = False,
+        inside: Inside | None = None,
+        on_stack: bool = False,
     ) -> Timer:
         """timer_setup(): a timer of the wheel, whose function runs in softirq context.
 
         `irqsafe` is TIMER_IRQSAFE: with interrupts off, so that it may be deleted synchronously in hardirq.
         """
         timer = Timer(name or function.__name__, handler_of(function), irqsafe, site=site_of_function(function))
-        return self._member(inside, timer)
+        return self._member(inside, timer, on_stack=on_stack)
+
+    async def add_timer(self, timer: Timer, delay_jiffies: int) -> None:
+        """add_timer(): as mod_timer(), for one that is not pending; of one that is the kernel complains."""
+        expect_kind("add_timer", timer, Timer, "a timer")
+        await self._system.timers.add_timer(self._cpu, timer, not_negative("add_timer", delay_jiffies))
 
     async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:
         """mod_timer(): have it expire in `delay_jiffies` or later, on this CPU. Whether it was pending."""

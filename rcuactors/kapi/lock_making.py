@@ -8,8 +8,7 @@ from ..context.locks import MAX_SUBCLASSES, Lock, LockKind
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
 from ..kernel.percpu import PerCpu
-from ..mm.objects import KObject
-from .base import KernelBase
+from .base import Inside, KernelBase
 
 
 @attrs.frozen(eq=False)
@@ -58,22 +57,22 @@ class LockMaking(KernelBase):
     the object is free.
     """
 
-    def _make(self, name: str, kind: LockKind, inside: KObject | None) -> Lock:
+    def _make(self, name: str, kind: LockKind, inside: Inside | None) -> Lock:
         if inside is None:
             return self._system.lock_factory.make(name, kind)
         self._expect_object(inside)
         lock = self._system.lock_factory.make(name, kind, address=inside.place_for_member())
         return self._member(inside, lock)
 
-    def raw_spinlock(self, name: str, *, inside: KObject | None = None) -> Lock:
+    def raw_spinlock(self, name: str, *, inside: Inside | None = None) -> Lock:
         """DEFINE_RAW_SPINLOCK(name)."""
         return self._make(name, LockKind.RAW_SPINLOCK, inside)
 
-    def spinlock(self, name: str, *, inside: KObject | None = None) -> Lock:
+    def spinlock(self, name: str, *, inside: Inside | None = None) -> Lock:
         """DEFINE_SPINLOCK(name)."""
         return self._make(name, LockKind.SPINLOCK, inside)
 
-    def rwlock(self, name: str, *, inside: KObject | None = None) -> Lock:
+    def rwlock(self, name: str, *, inside: Inside | None = None) -> Lock:
         """DEFINE_RWLOCK(name)."""
         return self._make(name, LockKind.RWLOCK, inside)
 
@@ -85,15 +84,15 @@ class LockMaking(KernelBase):
             name, PerCpu(lambda cpu: make(name, LockKind.LOCAL_LOCK) if cpu else first, self._system.masks)
         )
 
-    def mutex(self, name: str, *, inside: KObject | None = None) -> Lock:
+    def mutex(self, name: str, *, inside: Inside | None = None) -> Lock:
         """DEFINE_MUTEX(name)."""
         return self._make(name, LockKind.MUTEX, inside)
 
-    def rwsem(self, name: str, *, inside: KObject | None = None) -> Lock:
+    def rwsem(self, name: str, *, inside: Inside | None = None) -> Lock:
         """DECLARE_RWSEM(name)."""
         return self._make(name, LockKind.RWSEM, inside)
 
-    def rt_mutex(self, name: str, *, inside: KObject | None = None) -> Lock:
+    def rt_mutex(self, name: str, *, inside: Inside | None = None) -> Lock:
         """DEFINE_RT_MUTEX(name)."""
         return self._make(name, LockKind.RT_MUTEX, inside)
 

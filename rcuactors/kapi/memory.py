@@ -56,12 +56,17 @@ class Memory(KernelBase):
     async def kfree(self, p: KObject | None) -> None:
         """Free at once."""
         if p is not None and self._freeable(p, _getframe(1), vmalloc=False):
+            if p.state:
+                await self._queued(p)
             await self._machine.slab.kfree(self._thread, p)
 
     async def kfree_bulk(self, pointers: Sequence[KObject]) -> None:
         """Free many objects from kmalloc() at once, in one pass."""
         caller = _getframe(1)
         good = [p for p in pointers if self._freeable(p, caller, vmalloc=False)]
+        for p in good:
+            if p.state:
+                await self._queued(p)
         await self._machine.slab.kfree_bulk(self._thread, good)
 
     def vmalloc(self, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
@@ -79,6 +84,7 @@ class Memory(KernelBase):
     async def vfree(self, p: KObject | None) -> None:
         """Free at once; may sleep, and defers itself in interrupts."""
         if p is not None and self._freeable(p, _getframe(1), vmalloc=True):
+            await self._queued(p)
             await self._machine.vmalloc.vfree(self._thread, p)
 
     def kvmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
@@ -89,7 +95,13 @@ class Memory(KernelBase):
     async def kvfree(self, p: KObject | None) -> None:
         """Free at once, whichever it is."""
         if p is not None and self._freeable(p, _getframe(1), vmalloc=isinstance(p, VmallocArea)):
+            await self._queued(p)
             await self._machine.kvfree.kvfree(self._thread, p)
+
+    async def _queued(self, p: KObject) -> None:
+        """debug_check_no_obj_freed() of an object that is kvfree_rcu()'s."""
+        if p.state == RETIRED and hasattr(p, "retired_from"):
+            await self._machine.callbacks.freed_while_queued(self._thread, p)
 
     def _freeable(self, p: object, caller: FrameType, *, vmalloc: bool) -> bool:
         """A free of what may be freed so. What may not is reported, and stays."""
@@ -97,8 +109,6 @@ class Memory(KernelBase):
             (wrong_free.report_vfree if vmalloc else wrong_free.report_kfree)(self._cpu, p)
             return False
         if p.state:
-            if p.state == RETIRED and hasattr(p, "retired_from"):
-                self._machine.callbacks.freed_while_queued(self._cpu, p)
             return True
         origin = self._freed_from
         if origin is None or origin[0] is not caller.f_code or origin[1] != caller.f_lasti:

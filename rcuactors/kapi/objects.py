@@ -10,7 +10,7 @@ include/linux/rcupdate.h, include/linux/compiler.h, include/linux/container_of.h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from sys import _getframe
 from typing import Any, ClassVar, Final, overload
 
@@ -20,6 +20,8 @@ from ..context.trace import Origin, caller_site, origin_of
 from ..engine.probe import Access
 from ..errors import BadInput
 from ..kernel.thread import Thread
+from ..kernel.time.timer import Timer
+from ..kernel.workqueue import DelayedWork, Work
 from ..machine import Machine
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
@@ -27,6 +29,8 @@ from ..mm.slab import kmem_cache
 from ..mm.slab.slab import SIZES, Cache
 from ..rcu.callbacks import rcu_leak_callback
 from ..rcu.data import RcuHead
+from ..rcu.rcu_work import RcuWork
+from .base import Inside
 from .interrupts import Interrupts
 from .locking import Locking
 from .memory import Memory, check_gfp, checked
@@ -135,6 +139,17 @@ def _array_size(what: str, count: int, size: int) -> int | None:
     return count * size if count * size <= _SIZE_MAX else None
 
 
+def zero_members(values: Iterable[Any]) -> None:
+    """Of these fields' values, what nobody has initialised: zeroes."""
+    for value in values:
+        if isinstance(value, DelayedWork):
+            zero_members((value.work, value.timer))
+        elif isinstance(value, RcuWork):
+            zero_members((value.work,))
+        elif isinstance(value, Timer | Work):
+            value.zero()
+
+
 async def _no_object() -> None:
     """NULL."""
 
@@ -186,36 +201,46 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         """A struct delayed_work, as INIT_DELAYED_WORK() leaves it."""
         return MemberType(lambda p, _: self.delayed_work(_on(p, function), inside=p))
 
-    def rcu_work_struct(self, function: OnObject) -> MemberType:
-        """A struct rcu_work, as INIT_RCU_WORK() leaves it."""
-        return MemberType(lambda p, _: self.rcu_work(_on(p, function), inside=p))
-
     def irq_work_struct(self, function: OnObject, *, hard: bool = False) -> MemberType:
         """A struct irq_work, as init_irq_work() leaves it."""
         return MemberType(lambda p, _: self.irq_work(_on(p, function), hard=hard, inside=p))
 
-    def rcu_head(self, name: str = "rcu_head", *, inside: KObject | None = None) -> RcuHead:
-        """A struct rcu_head, for call_rcu(); as a member of an object it is used with it."""
-        return self._member(inside, RcuHead(rcu_leak_callback, name))
+    def rcu_work_struct(self, function: OnObject) -> MemberType:
+        """A struct rcu_work, as INIT_RCU_WORK() leaves it."""
+        return MemberType(lambda p, _: self.rcu_work(_on(p, function), name=function.__name__, inside=p))
+
+    def rcu_head(self, name: str = "rcu_head", *, inside: Inside | None = None, on_stack: bool = False) -> RcuHead:
+        """A struct rcu_head, for call_rcu(); as a member of an object it is used with it.
+
+        It needs no initialising, but with `on_stack` (init_rcu_head_on_stack()) where it is on a stack.
+        """
+        return self._member(inside, RcuHead(rcu_leak_callback, name), on_stack=on_stack)
 
     # -- allocating --
 
-    async def _alloc(self, struct: StructType, gfp: Gfp, origin: Origin) -> Any:
+    async def _alloc(self, struct: StructType, gfp: Gfp, origin: Origin, *, init: bool = True) -> Any:
         p = await self._machine.slab.kmalloc(self._thread, struct.size, gfp, make=struct.layout)
         if p is not None:
             assert isinstance(p, StructObject)
             p.origin = origin
             struct.init(p)
+            if not init:
+                zero_members(p.values.values())
         return p
 
     @overload
-    def kzalloc(self, what: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]: ...
+    def kzalloc(
+        self, what: int, gfp: Gfp = GFP_KERNEL, *, init: bool = True
+    ) -> Coroutine[Any, Any, KObject | None]: ...
     @overload
-    def kzalloc(self, what: StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]: ...
-    def kzalloc(self, what: int | StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
-        """kmalloc() of cleared memory: the same here, where a new object's fields have their first values."""
+    def kzalloc(self, what: StructType, gfp: Gfp = GFP_KERNEL, *, init: bool = True) -> Coroutine[Any, Any, Any]: ...
+    def kzalloc(self, what: int | StructType, gfp: Gfp = GFP_KERNEL, *, init: bool = True) -> Coroutine[Any, Any, Any]:
+        """kmalloc() of cleared memory: the same here, where a new object's fields have their first values.
+
+        Without `init` nobody has initialised the timers and works in it, which are all zeroes then.
+        """
         checked_gfp = gfp | Gfp.ZERO if gfp.__class__ is Gfp else gfp
-        return self._kmalloc("kzalloc", what, checked_gfp, origin_of(_getframe(1)))
+        return self._kmalloc("kzalloc", what, checked_gfp, origin_of(_getframe(1)), init=init)
 
     @overload
     def kmalloc(self, what: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]: ...
@@ -246,14 +271,16 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         total = _array_size("kcalloc", n, size)
         return self.kzalloc(total, gfp) if total is not None else _no_object()
 
-    def _kmalloc(self, name: str, what: int | StructType, gfp: Gfp, origin: Origin) -> Coroutine[Any, Any, Any]:
+    def _kmalloc(
+        self, name: str, what: int | StructType, gfp: Gfp, origin: Origin, *, init: bool = True
+    ) -> Coroutine[Any, Any, Any]:
         if not isinstance(what, StructType):
             checked(name, what, gfp)
             return self._machine.slab.kmalloc(self._thread, what, gfp)
         check_gfp(name, gfp)
         if what.size > SIZES[-1]:
             raise BadInput(f"{name}(struct {what.name}): {what.size} bytes are more than a page")
-        return self._alloc(what, gfp, origin)
+        return self._alloc(what, gfp, origin, init=init)
 
     # -- caches --
 
@@ -289,6 +316,7 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         self._use_cache(cache)
         if not self._freeable(p, _getframe(1), vmalloc=False):
             return
+        await self._queued(p)
         if kmem_cache.cache_of(p) is not cache.cache:
             kmem_cache.report_wrong_cache(self._cpu, cache.cache, p)
         await self._machine.slab.kfree(self._thread, p, "kmem_cache_free")

@@ -13,9 +13,8 @@ from ..errors import BadInput
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion, wait_for_completion_timeout
 from ..kernel.thread import Thread, ThreadState, Urgency
 from ..kernel.time.timeouts import burn, msleep, schedule_timeout, schedule_timeout_uninterruptible, sleep_ns
-from ..mm.objects import KObject
 from ..spelling import no_such
-from .base import KernelBase, not_negative
+from .base import Inside, KernelBase, not_negative
 
 TaskState = Literal["TASK_RUNNING", "TASK_UNINTERRUPTIBLE"]
 TASK_STATES = get_args(TaskState)
@@ -224,7 +223,7 @@ class Threads(KernelBase):
 
     # -- completions --
 
-    def completion(self, name: str = "completion", *, inside: KObject | None = None) -> Completion:
+    def completion(self, name: str = "completion", *, inside: Inside | None = None) -> Completion:
         """DECLARE_COMPLETION(): nobody has completed it yet. Reports show its name. `inside`: a member of an object."""
         return self._member(inside, self._system.new_completion(name))
 

@@ -13,21 +13,16 @@ from ..kernel.completion import Completion, wait_for_completion
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..kernel.time.timeouts import msleep
 from ..kernel.wait import WaitQueueHead
-from ..mm.objects import KObject
-from .base import KernelBase, expect_kind, not_negative
+from .base import Inside, expect_kind, not_negative
+from .lock_making import LockMaking
 
 
-class WaitQueues(KernelBase):
+class WaitQueues(LockMaking):
     """DECLARE_WAIT_QUEUE_HEAD(), wait_event(), wake_up(), and sleeps that nobody calls hung."""
 
-    def wait_queue_head(self, name: str, *, inside: KObject | None = None) -> WaitQueueHead:
-        """DECLARE_WAIT_QUEUE_HEAD(); with `inside` init_waitqueue_head() of one in an object, whose lock lies there."""
-        make = self._system.lock_factory.make
-        if inside is None:
-            return WaitQueueHead(make(f"({name}).lock", LockKind.SPINLOCK))
-        self._expect_object(inside)
-        lock = make(name, LockKind.SPINLOCK, address=inside.place_for_member())
-        return WaitQueueHead(self._member(inside, lock))
+    def wait_queue_head(self, name: str, *, inside: Inside | None = None) -> WaitQueueHead:
+        """DECLARE_WAIT_QUEUE_HEAD(); with `inside` init_waitqueue_head() of one in an object."""
+        return WaitQueueHead(self._make(name if inside is not None else f"({name}).lock", LockKind.SPINLOCK, inside))
 
     async def wait_event(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
         """wait_event(): sleep, uninterruptibly, until it is so; looked at after every wake-up."""

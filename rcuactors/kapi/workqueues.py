@@ -11,9 +11,8 @@ from ..kernel.workqueue import cancel as cancelling
 from ..kernel.workqueue import destroy as destruction
 from ..kernel.workqueue import flush as flushing
 from ..kernel.workqueue.workqueue import NO_FLAGS
-from ..mm.objects import KObject
 from ..rcu.rcu_work import RcuWork
-from .base import Action, KernelBase, expect_kind, handler_of, not_negative, site_of_function
+from .base import Action, Inside, KernelBase, expect_kind, handler_of, not_negative, site_of_function
 
 WQ_UNBOUND: Final = WqFlags.UNBOUND
 WQ_HIGHPRI: Final = WqFlags.HIGHPRI
@@ -35,7 +34,8 @@ def _work(what: str, work: object) -> Work:
 class WorkqueueMaking(KernelBase):
     """Workqueues: the system's, and one's own; works.
 
-    `inside` makes a work a member of an object from kmalloc() or vmalloc(), as with timers.
+    `inside` makes a work a member of an object from kmalloc() or vmalloc(), or of a function's frame, as with timers;
+    `on_stack` is INIT_WORK_ONSTACK() and its like.
     """
 
     @property
@@ -66,31 +66,33 @@ class WorkqueueMaking(KernelBase):
         """alloc_ordered_workqueue(): one work at a time, in the order in which they were queued."""
         return self.alloc_workqueue(name, WqFlags(flags) | WqFlags.UNBOUND | WqFlags.ORDERED, 1)
 
-    def work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> Work:
+    def work(self, function: Action, *, name: str = "", inside: Inside | None = None, on_stack: bool = False) -> Work:
         """INIT_WORK(): a work that runs the function on a worker."""
         work = Work(name or function.__name__, handler_of(function), site=site_of_function(function))
-        return self._member(inside, work)
+        return self._member(inside, work, on_stack=on_stack)
 
     def declare_work(self, function: Action, *, name: str = "") -> Work:
         """DECLARE_WORK(): the same, a static one; lockdep knows it by its bare name."""
         name = name or function.__name__
         return Work(name, handler_of(function), key=name, site=site_of_function(function))
 
-    def delayed_work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> DelayedWork:
+    def delayed_work(
+        self, function: Action, *, name: str = "", inside: Inside | None = None, on_stack: bool = False
+    ) -> DelayedWork:
         """INIT_DELAYED_WORK(): a work, and the timer that queues it."""
         name, site = name or function.__name__, site_of_function(function)
         dwork = self._machine.workqueues.new_delayed_work(name, handler_of(function), site)
-        self._member(inside, dwork.work)
-        self._member(inside, dwork.timer)
+        self._member(inside, dwork.work, on_stack=on_stack)
+        self._member(inside, dwork.timer, on_stack=on_stack)
         return dwork
 
-    def rcu_work(self, function: Action, *, name: str = "", inside: KObject | None = None) -> RcuWork:
+    def rcu_work(self, function: Action, *, name: str = "", inside: Inside | None = None) -> RcuWork:
         """INIT_RCU_WORK(): a work that is queued when a grace period has passed."""
         name = name or function.__name__
         key = f"(work_completion)(&(&{name})->work)"
         rwork = RcuWork(Work(name, handler_of(function), key=key, site=site_of_function(function)))
-        self._member(inside, rwork.work)
         self._member(inside, rwork.rcu)
+        self._member(inside, rwork.work)
         return rwork
 
 

@@ -16,7 +16,6 @@ from ..context.violation import ViolationKind
 from ..marks import machinery
 
 if TYPE_CHECKING:
-    from ..context.context import Context
     from .cpu import Cpu
 
 
@@ -52,11 +51,6 @@ def check_bogus_irq_restore(cpu: Cpu) -> None:
         cpu.judge.warn_once(cpu, ViolationKind.BAD_CONTEXT, message, "warn_bogus_irq_restore")
 
 
-def _was_told(ctx: Context) -> bool:
-    """The count is gone because schedule() has wiped it out, and has said so."""
-    return ctx.preempt_forgotten > 0 and ctx.preempt_count <= preempt.PREEMPT_OFFSET
-
-
 def check_interrupts_off(cpu: Cpu, line: str) -> None:
     """A device's handler has returned."""
     if not cpu.ctx.irqs_disabled:
@@ -67,22 +61,20 @@ def check_interrupts_off(cpu: Cpu, line: str) -> None:
 
 def report_softirq(cpu: Cpu, number: int, name: str, entered_with: int) -> None:
     """A softirq's handler has returned with another preempt_count."""
-    count, told = cpu.ctx.preempt_count, _was_told(cpu.ctx)
+    count = cpu.ctx.preempt_count
     cpu.ctx.preempt_count, cpu.ctx.irqs_forgotten = entered_with, 0
-    if not told:
-        report(
-            cpu,
-            f"softirq: huh, entered softirq {number} {name} with preempt_count {entered_with:08x}, "
-            f"exited with {count:08x}?",
-        )
+    report(
+        cpu,
+        f"softirq: huh, entered softirq {number} {name} with preempt_count {entered_with:08x}, "
+        f"exited with {count:08x}?",
+    )
 
 
 def check_timer(cpu: Cpu, name: str, entered_with: int) -> None:
     """A timer's function has returned."""
-    count, told = cpu.ctx.preempt_count, _was_told(cpu.ctx)
+    count = cpu.ctx.preempt_count
     if count != entered_with:
         cpu.ctx.preempt_count = entered_with
-    if count != entered_with and not told:
         message = f"timer: {name} preempt leak: {entered_with:08x} -> {count:08x}"
         cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "call_timer_fn")
 

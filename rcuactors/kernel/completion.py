@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context.locks import Lock
+from ..context.locks import Lock, LockKind
 from ..context.memory import Memory
+from ..marks import machinery
+from .locking import poison
 from .thread import ThreadState
 from .time.timeouts import schedule_timeout
 
@@ -45,6 +47,15 @@ async def wait_for_completion_timeout(system: System, thread: Thread, completion
     return left
 
 
+@machinery
+async def _use(system: System, cpu: Cpu, completion: Completion) -> None:
+    """It is used: it begins with the lock of its queue."""
+    if completion.inside is not None:
+        system.debug_objects.used(cpu, completion)
+        if poison.is_poisoned(cpu, completion.inside):
+            await poison.lock(cpu, completion.inside, LockKind.RAW_SPINLOCK)
+
+
 async def wait_for_completion(system: System, thread: Thread, completion: Completion) -> None:
     """wait_for_completion(): for as long as it takes."""
     await _wait_for_common(system, thread, completion, None)
@@ -56,7 +67,7 @@ async def _wait_for_common(system: System, thread: Thread, completion: Completio
     Its queue is locked by raw_spin_lock_irq(), so that interrupts are on afterwards, whatever they were.
     """
     thread.cpu.judge.might_sleep(thread.cpu)
-    system.debug_objects.used(thread.cpu, completion)
+    await _use(system, thread.cpu, completion)
     cpu, _ = thread.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     while not completion.done and left != 0:
@@ -69,7 +80,7 @@ async def _wait_for_common(system: System, thread: Thread, completion: Completio
         elif thread.state is ThreadState.SLEEPING:
             await thread.sleep(completion.name)
         cpu, _ = thread.local_irq_save()
-        system.debug_objects.used(cpu, completion)
+        await _use(system, cpu, completion)
         await system.locks.raw_spin_lock(cpu, completion.lock)
         if thread in completion.waiters:
             completion.waiters.remove(thread)
@@ -84,7 +95,7 @@ async def _wait_for_common(system: System, thread: Thread, completion: Completio
 
 async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete(): wake one waiter, under the queue's lock."""
-    system.debug_objects.used(cpu, completion)
+    await _use(system, cpu, completion)
     flags = cpu.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     if completion.done != FOR_ALL:
@@ -97,7 +108,7 @@ async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
 
 async def complete_all(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete_all(): wake every waiter, and let every later one through."""
-    system.debug_objects.used(cpu, completion)
+    await _use(system, cpu, completion)
     flags = cpu.local_irq_save()
     await system.locks.raw_spin_lock(cpu, completion.lock)
     completion.done = FOR_ALL

@@ -6,27 +6,36 @@ puts it right then (fixup_free()): the timer is deleted, the work cancelled, and
 options it says nothing and does nothing, and what was active goes on in freed memory; the oracle tells of it.
 
 A use of a member whose object is free is a use of freed memory (`used()`); with debug objects the kernel knows it, too:
-the tracked state went with the object ("not available").
+the tracked state went with the object ("not available"). So it knows what nobody has initialised, and puts that right
+as well (fixup_assert_init()): such a timer calls stub_timer(). What is initialised while it is active is told and
+stopped first (fixup_init()); and what is initialised is looked at for where it lies (debug_object_is_on_stack()): what
+lies on the stack of the running thread has to be initialised as such, and nothing else (stack.py).
+
+Looked up in lib/debugobjects.c of the mainline at 03c601927b67, whose lookup_object_or_alloc() 6.1.192 has, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
 from ..config import Config
 from ..context import splat
-from ..context.memory import FREED, Memory
+from ..context.memory import Memory
 from ..context.trace import call_trace
 from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..marks import MACHINERY
+from .locking import contention
+from .stack import StackFrame, on_task_stack, stack_of
 
 __trace__ = MACHINERY
 
 if TYPE_CHECKING:
     from .cpu import Cpu
+    from .rules import KernelRules
     from .thread import Thread
 
 _PRINTED: Final = 5
@@ -44,12 +53,20 @@ class Member(Protocol):
         ...
 
 
+class Tracked(Member, Protocol):
+    """A member of a kind that debug objects watch. `known`: its state is tracked."""
+
+    known: bool
+
+
 @attrs.frozen(kw_only=True)
 class Descr:
     """struct debug_obj_descr. `option` turns the kernel's look on; `active_state` is what reports say of it.
 
     `hint` is what the kernel would call: the function's name for timers and works, nothing for an rcu_head.
-    `fixup_free` is None when there is nothing that could put it right.
+    `stop` makes it inactive, as fixup_free() and fixup_init() do; None where there is nothing that could put it right.
+    `stub` is fixup_assert_init(): makes of something that nobody has initialised what does no harm. `static` says that
+    whatever is not known counts as a static one, which needs no initialising (is_static_object()).
     """
 
     name: str
@@ -57,15 +74,23 @@ class Descr:
     active: Callable[[Any], bool]
     hint: Callable[[Any], str] = lambda _: "0x0"
     active_state: int = 0
-    fixup_free: Callable[[Thread, Any], Awaitable[None]] | None = None
+    stop: Callable[[Thread, Any], Awaitable[None]] | None = None
+    stub: Callable[[Any], None] | None = None
+    static: bool = False
+
+
+def _inactive(descr: Descr, member: Member) -> bool:
+    return not descr.active(member)
 
 
 class DebugObjects:
     """The tracker of one machine."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, rules: KernelRules) -> None:
         """`members_exist` is set with the first member: until then no object need be looked through."""
         self._config = config
+        self._warns_in = rules.on_stack_warns_in
+        self._stack_printed = 0
         self._descrs: dict[type, Descr] = {}
         self._printed = 0
         self._going: list[Memory] = []
@@ -75,11 +100,35 @@ class DebugObjects:
         """From now on members of this type are of that kind."""
         self._descrs[kind] = descr
 
-    def put_in(self, memory: Memory, member: Member) -> None:
-        """Make something a member of an object."""
+    def put_in(self, cpu: Cpu, memory: Memory, member: Member, *, on_stack: bool = False) -> None:
+        """Make something a member of an object, or of a function's frame; `on_stack`: initialised as such."""
         self.members_exist = True
         member.inside = memory
         memory.add(member)
+        descr = self._descrs.get(type(member))
+        if descr is not None and (on_stack or not descr.static):
+            member.known = True  # type: ignore[attr-defined]  # each kind that has a description has it
+            self._is_on_stack(cpu, descr, memory, on_stack=on_stack)
+
+    # -- where it lies -----------------------------------------------------------------------------------------------
+
+    def init_on_stack(self, cpu: Cpu, kind: type) -> None:
+        """debug_object_init_on_stack() of what a kernel function has among its variables."""
+        if not on_task_stack(cpu):
+            self._is_on_stack(cpu, self._descrs[kind], None, on_stack=True)
+
+    def _is_on_stack(self, cpu: Cpu, descr: Descr, memory: Memory | None, *, on_stack: bool) -> None:
+        """debug_object_is_on_stack(); of a kernel function's variable `memory` is None, and it is on no thread's."""
+        there = isinstance(memory, StackFrame) and memory.of_task is cpu.current
+        if there == on_stack or not descr.option(self._config) or self._stack_printed >= _PRINTED:
+            return
+        self._stack_printed += 1
+        said = "is on stack {}, but NOT annotated" if there else "is NOT on stack {}, but annotated"
+        title = f"ODEBUG: object {memory or ''}".rstrip() + f" {said.format(f'{stack_of(cpu.current):016x}')}."
+        text = f"{title}\n{splat.warning(cpu.judge.scene(cpu), '', self._warns_in, call_trace())}"
+        cpu.judge.report(cpu, ViolationKind.DEBUG_OBJECTS, title, text)
+
+    # -- what it says ------------------------------------------------------------------------------------------------
 
     def _kernel_looks(self, descr: Descr) -> bool:
         return descr.option(self._config) and self._printed < _PRINTED
@@ -102,31 +151,80 @@ class DebugObjects:
         title = f"WARNING: {message}" if kernel else f"BUG: {what} {state}: {descr.name} {member.name}"
         cpu.judge.report(cpu, kind, title, text, KERNEL if kernel else ORACLE)
 
+    async def init(self, thread: Thread, member: Tracked) -> None:
+        """debug_object_init() of something that was initialised before: it must not be active."""
+        descr = self._descrs[type(member)]
+        if descr.active(member):
+            self.print_object(thread.cpu, descr, member, "init", "active")
+            if descr.option(self._config) and descr.stop is not None:
+                await descr.stop(thread, member)
+        member.known = True
+
     async def debug_check_no_obj_freed(self, thread: Thread, members: list[Member]) -> None:
-        """debug_check_no_obj_freed(): what is active in an object that goes is told, and put right."""
+        """debug_check_no_obj_freed(): what is active in an object that goes is told, and put right.
+
+        Where nothing could do that, it is looked at again and again, until it is active no more.
+        """
         for member in list(members):
             descr = self._descrs.get(type(member))
-            if descr is None or not descr.active(member):
+            if descr is None:
                 continue
-            fixes = self._config.DEBUG_OBJECTS_FREE and descr.option(self._config)
+            looks = self._config.DEBUG_OBJECTS_FREE and descr.option(self._config)
+            if descr.active(member):
+                self.print_object(thread.cpu, descr, member, "free", "active", free=True)
+                if looks and descr.stop is not None:
+                    await self._put_right(thread, descr.stop, member)
+                else:
+                    await self.repeat(thread, descr, member, partial(_inactive, descr, member))
+            if looks:
+                member.known = False  # type: ignore[attr-defined]  # each kind that has a description has it
+
+    async def _put_right(self, thread: Thread, stop: Callable[[Thread, Any], Awaitable[None]], member: Member) -> None:
+        """The fixup: that uses the member is nobody's use of what goes."""
+        memory = member.inside
+        if memory is not None:
+            self._going.append(memory)
+        await stop(thread, member)
+        if memory is not None:
+            self._going.remove(memory)
+
+    def frame_goes(self, cpu: Cpu, frame: StackFrame) -> None:
+        """A function returns. The kernel does not look at what is active among its variables."""
+        for member in frame.members:
+            descr = self._descrs.get(type(member))
+            if descr is not None and descr.active(member):
+                title = f"BUG: free active: {descr.name} {member.name} in {frame}"
+                text = "\n".join([title, *frame.history()])
+                cpu.judge.report(cpu, ViolationKind.FREE_ACTIVE, title, text, ORACLE)
+
+    async def repeat(self, thread: Thread, descr: Descr, member: Member, done: Callable[[], bool]) -> None:
+        """The loop of debug_check_no_obj_freed() around what it cannot put right, from its second turn on."""
+        if not (self._config.DEBUG_OBJECTS_FREE and descr.option(self._config)):
+            return
+        while self._kernel_looks(descr) and not done():
             self.print_object(thread.cpu, descr, member, "free", "active", free=True)
-            if fixes and descr.fixup_free is not None and member.inside is not None:
-                self._going.append(member.inside)
-                await descr.fixup_free(thread, member)
-                self._going.remove(member.inside)
+        await contention.poll(thread, done, f"{descr.name} {member.name} to be inactive")
 
     def used(self, cpu: Cpu, member: Member, what: str = "") -> None:
         """A member is used. `what` is how debug objects call that, where they look: `assert_init`, `activate`."""
+        if what:
+            self.tell(cpu, member, what)
         memory = member.inside
-        if memory is None or memory in self._going:
+        if memory is not None and memory not in self._going:
+            cpu.judge.used(cpu, memory, member.name)
+
+    def activate_static(self, cpu: Cpu, member: Tracked) -> None:
+        """debug_object_activate() of what needs no initialising: the first time it is looked at where it lies."""
+        if not member.known and member.inside is not None:
+            member.known = True
+            self._is_on_stack(cpu, self._descrs[type(member)], member.inside, on_stack=False)
+
+    def tell(self, cpu: Cpu, member: Any, what: str) -> None:
+        """Debug objects hear that it is used: of what they do not know they say so, and make something of it."""
+        descr = self._descrs[type(member)]
+        if member.known or not descr.option(self._config):
             return
-        descr = self._descrs.get(type(member))
-        if (
-            memory.state == FREED
-            and what
-            and descr is not None
-            and descr.option(self._config)
-            and self._config.DEBUG_OBJECTS_FREE
-        ):
-            self.print_object(cpu, descr, member, what, "not available")
-        cpu.judge.used(cpu, memory, member.name)
+        self.print_object(cpu, descr, member, what, "not available")
+        if descr.stub is not None:
+            descr.stub(member)
+            member.known = True

@@ -28,6 +28,14 @@ class KernelRules:
     exit_takes_locks: bool = False
     """do_exit() begins with &sighand->siglock (synchronize_group_exit()), and perf_event_exit_task() takes a mutex: as
     6.1.192 was seen to do. For older kernels nobody has looked at the mutex."""
+    on_stack_warns_in: str = "__debug_object_init"
+    """The function that says where debug objects lie (lookup_object_or_alloc() since commit 63a759694eed)."""
+    add_timer_bugs: bool = True
+    """add_timer() of a pending timer and mod_timer() of one without a function are a BUG(); later kernels warn of the
+    first and ignore the second (commits 82ed6f7ef58f and d02e382cef06, which 6.1.192 has)."""
+    activates_work_first: bool = True
+    """__queue_work() tells debug objects of the work before it looks at it; later kernels do so in insert_work()
+    (commit d812796eb390)."""
     cancel_tells_lockdep: bool = False
     """cancel_work_sync() and its kin take the work's lockdep map as flush_work() does; before, __flush_work() left it
     out for them (commit c0feea594e05, merged for v6.0 in September 2022, and into the stable trees of that time:

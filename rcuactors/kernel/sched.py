@@ -116,14 +116,10 @@ class SchedulingCpu(Processor):
             self.left_on_irq_stack = leaving
 
     def forget_preempt_count(self, leaving: Thread) -> None:
-        """schedule_debug(): preempt_count_set(PREEMPT_DISABLED), of which schedule() takes away its own part.
-
-        The idle thread's is never 0: its loop calls __schedule() with the one that it has.
-        """
+        """schedule_debug(): preempt_count_set(PREEMPT_DISABLED), of which schedule() takes away its own part."""
         ctx = leaving.ctx
-        left = self.system.locks.preempt_offset if leaving is self.idle_thread else 0
-        count, ctx.preempt_count = ctx.preempt_count, left
-        if self._whole.told_preemption.on and not left:
+        count, ctx.preempt_count = ctx.preempt_count, 0
+        if self._whole.told_preemption.on:
             self._whole.since.preemption_on(self._whole)
         ctx.preempt_forgotten, ctx.irqs_forgotten = count, count & preempt.INTERRUPT_MASK
         if count & preempt.SOFTIRQ_MASK:

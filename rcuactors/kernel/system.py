@@ -105,7 +105,7 @@ class System:
         self.lock_factory = LockFactory()
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
-        self.debug_objects = DebugObjects(config)
+        self.debug_objects = DebugObjects(config, rules)
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)

@@ -321,6 +321,8 @@ class KvfreeRcu:
                 queued = head
                 if head:
                     krcp.head.append(item)
+                    if item.members:
+                        self.callbacks.overwrite(item.members)
                     self.figures.fallbacks_list += 1
                     cpu.clock += costs.list_push_ns
         if queued:

@@ -6,7 +6,11 @@ import operator
 from typing import TYPE_CHECKING
 
 from ..context.locks import RECURSIVE_READ
+from ..context.memory import FREED
+from ..context.violation import ViolationKind
+from ..marks import inline
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
+from ..rcu.data import RcuHead
 from . import invariants
 from .figures import DrainStatistics
 from .krc import CHANNELS, SLAB, Batch, Block, Krc, objects_in, take_batch
@@ -107,11 +111,14 @@ class Drain:
         if not kept:
             await kvfree.pages.free_page(cpu.current, page)
 
+    @inline
     async def _free_list(self, cpu: Cpu, head: list[KObject]) -> None:
         kvfree, system = self._kvfree, self._kvfree.system
         while head:
             item = head.pop()
             cpu.clock += system.costs.list_walk_ns
+            if item.state == FREED and self._is_lost(cpu, item):
+                break
             if system.events.on:
                 system.emit(
                     cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address + 16:x} func=16"
@@ -122,3 +129,18 @@ class Drain:
             kvfree.figures.list_freed += 1
             kvfree.figures.latencies.add(cpu.clock - item.retired_ns)
             await cpu.current.cond_resched()
+
+    def _is_lost(self, cpu: Cpu, item: KObject) -> bool:
+        """The list leads to an object that is free: whether its rcu_head is not there any more, nor the way on.
+
+        Then its offset is none, which is told, and it is not freed once more. What does not see that it is free frees
+        it, which is told as well.
+        """
+        if self._kvfree.system.config.KASAN:
+            cpu.judge.used(cpu, item, "the rcu_head")
+        head = item.members[0] if item.members else None
+        if not isinstance(head, RcuHead) or not item.is_overwritten(head, item.retired_ns):
+            return False
+        condition = "!__is_kvfree_rcu_offset(offset)"
+        cpu.judge.warn_on_once(cpu, ViolationKind.DOUBLE_FREE, condition, "kfree_rcu_work")
+        return True

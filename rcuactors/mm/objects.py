@@ -86,6 +86,16 @@ class KObject:
             self.members = []
         self.members.append(member)
 
+    def is_overwritten(self, member: Member, since_ns: int) -> bool:
+        """It was freed since then, and what was in the member's place is not there any more.
+
+        KASAN keeps what is free, and has in its first two words who freed it, and the way to the next
+        (mm/kasan/kasan.h, struct kasan_free_meta). SLUB's own pointer to the next one is in the middle.
+        """
+        if self.state != FREED or not isinstance(self.freed_by, FreeRecord) or self.freed_by.time_ns <= since_ns:
+            return False
+        return self.members is not None and self.members[0] is member
+
     def history(self) -> list[str]:
         """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""
         lines = [f"object allocated at {self.allocated_at}"]

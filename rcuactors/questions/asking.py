@@ -15,6 +15,7 @@ from ..engine.device import Device
 from ..engine.events import Event
 from ..errors import BadInput, RcuactorsError
 from ..kapi import Kernel
+from ..kernel.costs import cost_model
 from ..kernel.cpu import Cpu
 from ..machine import Machine
 from ..marks import KERNEL, machinery
@@ -197,7 +198,9 @@ def _limit_s(question: Question) -> float:
 def options_for(kernel: AskedKernel, settings: Mapping[str, str]) -> RunOptions:
     """How the question is run: the kernel's settings, and those on top. Raises BadInput."""
     chosen = {name: value for name, value in kernel.settings.items() if name in field_names()}
-    return RunOptions(kernel=MODELLED, settings={**chosen, **settings}, max_steps=_MAX_STEPS)
+    return RunOptions(
+        kernel=MODELLED, settings={**chosen, **settings}, costs=cost_model(kernel.costs), max_steps=_MAX_STEPS
+    )
 
 
 def ask(

@@ -28,6 +28,8 @@ class AskedKernel:
     """slub_debug=P: freed memory is overwritten, and whoever reads it acts on 0x6b."""
     rcu_normal: bool = False
     """rcu_normal=1: nobody gets an expedited grace period."""
+    costs: Mapping[str, int] = attrs.field(factory=dict)
+    """Nanoseconds by name (kernel/costs.py) that the recordings show to be others than those of a bare machine."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -60,6 +62,10 @@ _A: Final[dict[str, str]] = {
     "DEBUG_PREEMPT": "y",
     **dict.fromkeys(_CHECKS, "y"),
 }
+_SLOW: Final = {"call_rcu_ns": 10_000, "callback_ns": 10_000}
+"""Emulated in software, with lockdep and debug objects: 20,000 call_rcu() took 200 ms, and 300 callbacks 3 ms."""
+_EMULATED: Final = {"call_rcu_ns": 500, "callback_ns": 1_000}
+"""The same without lockdep and debug objects; an estimate."""
 _N: Final = {**_SIZE, "PREEMPT": "n", "PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 _K: Final = {**_SIZE, "PREEMPT": "y", "PROVE_LOCKING": "n", "DEBUG_ATOMIC_SLEEP": "y", "KASAN": "y"}
 
@@ -67,19 +73,20 @@ KERNELS: Final[Mapping[str, AskedKernel]] = MappingProxyType(
     {
         kernel.name: kernel
         for kernel in (
-            AskedKernel("A", "PREEMPT=y with lockdep and every other check", _A),
-            AskedKernel("AP", "A, booted with slub_debug=FZPU", _A, poison=True),
+            AskedKernel("A", "PREEMPT=y with lockdep and every other check", _A, costs=_SLOW),
+            AskedKernel("AP", "A, booted with slub_debug=FZPU", {**_A, "slub_debug": "y"}, poison=True, costs=_SLOW),
             AskedKernel("R", "PREEMPT_RT=y with lockdep and every other check", {**_A, "PREEMPT_RT": "y"}),
-            AskedKernel("N", "PREEMPT=n without lockdep", _N),
-            AskedKernel("K", "PREEMPT=y with KASAN, without lockdep", _K),
-            AskedKernel("A1", "A with one CPU", {**_A, "nr_cpus": "1"}),
-            AskedKernel("N1", "N with one CPU", {**_N, "nr_cpus": "1"}),
-            AskedKernel("Aexp", "A with rcu_expedited=1", {**_A, "rcu_expedited": "y"}),
-            AskedKernel("Anormal", "A with rcu_normal=1", _A, rcu_normal=True),
+            AskedKernel("N", "PREEMPT=n without lockdep", _N, costs=_EMULATED),
+            AskedKernel("K", "PREEMPT=y with KASAN, without lockdep", _K, costs=_EMULATED),
+            AskedKernel("A1", "A with one CPU", {**_A, "nr_cpus": "1"}, costs=_SLOW),
+            AskedKernel("N1", "N with one CPU", {**_N, "nr_cpus": "1"}, costs=_EMULATED),
+            AskedKernel("Aexp", "A with rcu_expedited=1", {**_A, "rcu_expedited": "y"}, costs=_SLOW),
+            AskedKernel("Anormal", "A with rcu_normal=1", _A, rcu_normal=True, costs=_SLOW),
             AskedKernel(
                 "Afqs10",
                 "A with jiffies_till_first_fqs=10 and jiffies_till_next_fqs=10",
                 {**_A, "jiffies_till_first_fqs": "10", "jiffies_till_next_fqs": "10"},
+                costs=_SLOW,
             ),
         )
     }

@@ -189,9 +189,9 @@ class Module:
             self.asked.say(line)
 
     def touched(self) -> None:
-        """Freed memory is used here. Raises NotExpressible where that reads poison."""
+        """Freed memory is written here. Raises NotExpressible where that spoils poison."""
         if self.asked.poison:
-            raise NotExpressible("what a CPU makes of poison in freed memory is not modelled")
+            raise NotExpressible("the slab allocator does not look at the poison of what it gives out")
 
 
 def returned(value: object, function: str) -> int:

@@ -20,16 +20,18 @@ from ..context.memory import RETIRED, Memory
 from ..context.trace import call_trace
 from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..context.waittype import WaitType
-from ..kernel.debugobjects import Descr
+from ..kernel.debugobjects import Descr, Member
 from ..kernel.irq.softirq import Softirq
+from ..kernel.locking import contention
 from . import seq as gp_seq
-from .data import BLIMIT, Callback, RcuHead
+from .data import BLIMIT, Callback, CallbackList, RcuHead
 from .messages import GpKthreadRan
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
+    from ..kernel.thread import Thread
     from .data import RcuData
     from .gp import GracePeriodMachine
     from .quiescent import QuiescentStates
@@ -63,6 +65,12 @@ class SchedulerActive(enum.IntEnum):
 
 async def rcu_leak_callback(_cpu: Cpu) -> None:
     """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
+
+
+async def _no_function(cpu: Cpu) -> None:
+    """What is called instead of a callback's function when kvfree_rcu() has left the rcu_head's offset there."""
+    cpu.judge.null_dereference(cpu, 0, call=True)
+    await contention.give_up(cpu)
 
 
 @attrs.frozen(kw_only=True)
@@ -108,6 +116,7 @@ class Callbacks:
             option=lambda config: config.DEBUG_OBJECTS_RCU_HEAD,
             active=lambda head: head.queued,
             active_state=1,
+            static=True,
         )
         system.debug_objects.register(RcuHead, self.descr)
         hooks = system.hooks
@@ -191,18 +200,23 @@ class Callbacks:
 
     async def call_rcu(self, cpu: Cpu, function: Callback, name: str, head: RcuHead | None = None) -> None:
         """call_rcu(): queue a callback: interrupts off for a moment, no lock. Legal in any context but NMI."""
+        where = None
         if head is None:
             head = RcuHead(function, name)
         elif self._debug_rcu_head_queue(cpu, head):
             return
         else:
-            head.function, head.name, head.seq = function, name, None
+            where = self._list_of(head) if head.queued else None
+            head.function, head.name, head.queued_ns = function, name, cpu.clock
         head.queued = True
         flags = cpu.local_irq_save()
         rdp = self.data[cpu.cpu_id]
         mine = rdp.cblist
-        mine.heads.append(head)
-        mine.unassigned += 1
+        if where is mine:
+            mine.enqueue_again(head)
+        else:
+            head.seq = None
+            mine.enqueue(head)
         cpu.clock += self.system.costs.call_rcu_ns
         if self.system.events.on:
             self.system.emit(cpu, "rcu_callback", f"{self._machine.name} rhp={name} func={name} {mine.n_cbs()}")
@@ -232,12 +246,14 @@ class Callbacks:
         """debug_rcu_head_queue() and what call_rcu() does when it fails: whether the head is queued already.
 
         With DEBUG_OBJECTS_RCU_HEAD the second call is dropped, and the callback of the first is never invoked
-        (rcu_leak_callback()). Without it the head is put behind all others; the model leaves it where it is.
+        (rcu_leak_callback()). Without it the head is put behind all others, and the list is not what it was.
         """
         system = self.system
         retired = head.inside is not None and head.inside.state == RETIRED
         if not retired:
             system.debug_objects.used(cpu, head)
+        if not head.queued and head.inside is not None:
+            system.debug_objects.activate_static(cpu, head)
         if not head.queued and not retired:
             return False
         if self.queued_twice(
@@ -247,7 +263,12 @@ class Callbacks:
             warns=self.rules.double_freed_cb_warns,
         ):
             head.function = rcu_leak_callback
-        return True
+            return True
+        return False
+
+    def _list_of(self, head: RcuHead) -> CallbackList | None:
+        """The list that a queued one is in."""
+        return next((rdp.cblist for rdp in self.data.values() if head in rdp.cblist.heads), None)
 
     def queued_twice(self, cpu: Cpu, head: RcuHead, message: str, *, seen: bool = True, warns: bool = True) -> bool:
         """An rcu_head is queued that is queued already: told as debug objects do, with what the caller then says.
@@ -259,7 +280,7 @@ class Callbacks:
         if watched:
             debug_objects.print_object(cpu, self.descr, head, "activate", "active")
             debug_objects.print_object(cpu, self.descr, head, "active_state", "active")
-        text = splat.warning(judge.scene(cpu), message, "call_rcu", call_trace())
+        text = splat.warning(judge.scene(cpu), message, message.partition("()")[0].split()[-1], call_trace())
         if head.inside is not None:
             text += "\n" + "\n".join(head.inside.history())
         warns &= watched
@@ -267,10 +288,19 @@ class Callbacks:
         judge.report(cpu, ViolationKind.DOUBLE_FREE, title, text, KERNEL if warns else ORACLE)
         return watched
 
-    def freed_while_queued(self, cpu: Cpu, memory: Memory) -> None:
-        """An object is freed that kvfree_rcu() has not freed yet: its rcu_head is active."""
+    @staticmethod
+    def overwrite(members: list[Member]) -> None:
+        """kvfree_rcu() puts an object on its list, by its rcu_head: whose that was, it is not any more."""
+        for head in members:
+            if isinstance(head, RcuHead) and head.queued:
+                head.function = _no_function
+
+    async def freed_while_queued(self, thread: Thread, memory: Memory) -> None:
+        """An object is freed that kvfree_rcu() has not freed yet: its rcu_head is active, until that has freed it."""
         head = RcuHead(rcu_leak_callback, "rcu_head", inside=memory)
-        self.system.debug_objects.print_object(cpu, self.descr, head, "free", "active", free=True)
+        debug_objects = self.system.debug_objects
+        debug_objects.print_object(thread.cpu, self.descr, head, "free", "active", free=True)
+        await debug_objects.repeat(thread, self.descr, head, lambda: memory.state != RETIRED)
 
     # -- the softirq -------------------------------------------------------------------------------------------------
 
@@ -313,30 +343,71 @@ class Callbacks:
         until = cpu.clock + RESCHED_NS if self._in_softirq and limit > _LONG_BATCH else None
         between = self._between_in_thread if self.rules.bh_between_callbacks and not self._in_softirq else None
         done = mine.extract_done()
-        count = 0
+        count, extracted = 0, len(done)
         while done:
             head = done.popleft()
             count += 1
             cpu.clock += system.costs.callback_ns
-            if head.inside is not None:
-                system.debug_objects.used(cpu, head)
-            head.queued = False
-            if system.lockdep.on:
-                system.lockdep.acquire(cpu, self.callback_map, read=RECURSIVE_READ, site="rcu_do_batch")
-            await head.function(cpu)
-            if system.lockdep.on:
-                system.lockdep.release(cpu, self.callback_map)
+            if head.inside is not None and not await self._may_be_invoked(cpu, head):
+                continue
+            await self._invoke(cpu, head)
             if between is not None:
                 await between(cpu)
             if cpu.clock >= system.conductor.horizon:
                 await cpu.point()
-            if self._is_enough(cpu, count, limit, until):
+            if self._in_softirq and not cpu.ctx.preempt_count & preempt.SOFTIRQ_OFFSET:
+                await self._let_softirqs_in(cpu)
+            elif self._is_enough(cpu, count, limit, until):
                 break
-        mine.insert_done(done)
+        mine.insert_done(extracted, done)
         self.invoked += count
         if system.events.on:
             system.emit(cpu, "rcu_batch_end", f"{self._machine.name} CBs-invoked={count} idle=....")
         self._worked_down(rdp)
+        if len(mine.heads) != mine.n_cbs() or mine.stale:
+            self._check_counts(cpu, mine)
+
+    async def _invoke(self, cpu: Cpu, head: RcuHead) -> None:
+        lockdep = self.system.lockdep
+        head.queued = False
+        if lockdep.on:
+            lockdep.acquire(cpu, self.callback_map, read=RECURSIVE_READ, site="rcu_do_batch")
+        await head.function(cpu)
+        if lockdep.on:
+            lockdep.release(cpu, self.callback_map)
+
+    async def _let_softirqs_in(self, cpu: Cpu) -> None:
+        """What rcu_do_batch() does after each callback when it is in no softirq.
+
+        It is in one here; but a callback that has slept has lost that (schedule_debug()), and bottom halves are enabled
+        that nobody has disabled.
+        """
+        softirqs = self.system.softirqs
+        await softirqs.local_bh_enable(cpu)
+        await softirqs.local_bh_disable(cpu.current)
+
+    async def _may_be_invoked(self, cpu: Cpu, head: RcuHead) -> bool:
+        """The head of an object is looked at; in one that is free there may be something else in its place."""
+        memory = head.inside
+        self.system.debug_objects.used(cpu, head)
+        if memory is not None and memory.is_overwritten(head, head.queued_ns):
+            cpu.judge.general_protection_fault(cpu, memory, f"the function of {head.name}")
+            await contention.give_up(cpu)
+        return True
+
+    def _check_counts(self, cpu: Cpu, mine: CallbackList) -> None:
+        """The end of rcu_do_batch(): what is counted must be there, or an rcu_head was queued twice.
+
+        A batch that has interrupted another one counts what that one has not finished.
+        """
+        count, empty = mine.n_cbs(), mine.empty()
+        segments = len(mine.heads)
+        wrong = [(not count and not empty, "count == 0 && !empty"), (bool(count) and empty, "count != 0 && empty")]
+        if self.rules.segments_are_counted:
+            wrong.append((not empty and not segments, "!empty && rcu_segcblist_n_segment_cbs(&rdp->cblist) == 0"))
+        for found, condition in wrong:
+            if found:
+                cpu.judge.warn_on_once(cpu, ViolationKind.DOUBLE_FREE, condition, "rcu_core")
 
     async def _between_in_thread(self, cpu: Cpu) -> None:
         """Between two callbacks of rcuc/N bottom halves are on: cond_resched() asks whether it may sleep."""

@@ -39,7 +39,10 @@ class RcuHead:
     name: str
     seq: int | None = None
     queued: bool = False
+    queued_ns: int = 0
     inside: Memory | None = None
+    known: bool = False
+    """Debug objects track it."""
 
 
 @attrs.define(eq=False)
@@ -54,10 +57,39 @@ class CallbackList:
     done_seq: int = gp_seq.INITIAL
     being_invoked: int = 0
     """Those of rcu_do_batch(), which has taken them from the list: rcu_barrier() has to wait for them, too."""
+    lost: int = 0
+    """Counted, and not in the list any more, since an rcu_head was queued twice."""
+    looped: RcuHead | None = None
+    """The last one, which was queued once more, and whose `next` is itself."""
+    stale: bool = False
+    """That one is still the list's first, though it was invoked."""
 
     def n_cbs(self) -> int:
         """rcu_segcblist_n_cbs()."""
-        return len(self.heads) + self.being_invoked
+        return len(self.heads) + self.being_invoked + self.lost
+
+    def empty(self) -> bool:
+        """rcu_segcblist_empty()."""
+        return not self.heads and not self.stale
+
+    def enqueue(self, head: RcuHead) -> None:
+        """rcu_segcblist_enqueue(): without a grace period of its own so far."""
+        self.heads.append(head)
+        self.unassigned += 1
+        self.stale = False
+
+    def enqueue_again(self, head: RcuHead) -> None:
+        """The same of one that is in this list: its `next` is set to NULL, and so the list ends with it.
+
+        What was behind it is lost. If that is nothing, the end of the list points to itself.
+        """
+        last = self.heads[-1]
+        if last is head:
+            self.looped = head
+        while self.heads[-1] is not head:
+            self.lost += 1
+            self.unassigned -= self.heads.pop().seq is None
+        self.lost += 1
 
     def entrain(self, head: RcuHead) -> None:
         """rcu_segcblist_entrain(): right behind the last callback, with the same grace period."""
@@ -86,12 +118,14 @@ class CallbackList:
         done: deque[RcuHead] = deque()
         while self.ready():
             done.append(self.heads.popleft())
-        self.being_invoked = len(done)
+        self.being_invoked += len(done)
+        if self.looped is not None and self.looped in done:
+            self.looped, self.stale = None, not self.heads
         return done
 
-    def insert_done(self, rest: deque[RcuHead]) -> None:
-        """rcu_segcblist_insert_done_cbs(): the batch was cut short."""
-        self.being_invoked = 0
+    def insert_done(self, extracted: int, rest: deque[RcuHead]) -> None:
+        """rcu_segcblist_insert_done_cbs(), if the batch was cut short; the others do not count any more."""
+        self.being_invoked -= extracted
         self.heads.extendleft(reversed(rest))
 
 

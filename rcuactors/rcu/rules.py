@@ -9,6 +9,9 @@ import attrs
 class RcuRules:
     """One version's. The defaults are v5.9's."""
 
+    segments_are_counted: bool = False
+    """struct rcu_segcblist counts the callbacks of each segment, and rcu_do_batch() looks at that (commit
+    ae5c2341ed39, v5.12)."""
     one_cpu_needs_no_grace_period: bool = True
     """Without preemption synchronize_rcu() returns at once on a machine of one CPU (rcu_blocking_is_gp()). From v6.1 on
     it waits as soon as the scheduler runs ("rcu: Disable run-time single-CPU grace-period optimization")."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..kernel.completion import complete, wait_for_completion
 from .callbacks import SchedulerActive
+from .data import RcuHead
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -38,6 +39,7 @@ async def synchronize_rcu(callbacks: Callbacks, thread: Thread) -> None:
         cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu() in RCU read-side critical section")
     if rcu_blocking_is_gp(callbacks, cpu):
         return
+    system.debug_objects.init_on_stack(cpu, RcuHead)
     done = system.new_completion("synchronize_rcu()")
     await callbacks.call_rcu(cpu, lambda on: complete(system, on, done), "wakeme_after_rcu")
     await wait_for_completion(system, thread, done)

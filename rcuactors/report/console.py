@@ -107,6 +107,8 @@ _HEADS: Final = (
     _head(r"^BUG: using (smp_processor_id|__this_cpu_\w+)\(\) in preemptible", "CPU number in preemptible code"),
     _head(r"^BUG: spinlock (bad magic|lockup suspected|recursion|wrong CPU|wrong owner|already unlocked)",
           lambda found: f"spinlock {found[1]}"),
+    _head(r"^BUG: rwlock (bad magic|lockup|recursion|wrong CPU|wrong owner|cpu recursion)",
+          lambda found: f"rwlock {found[1]}"),
     _head(r"^BUG: KASAN: ([\w-]+)", lambda found: f"KASAN: {found[1]}"),
     _head(r"^BUG [\w-]+ \(.*\): (.+)", lambda found: f"slab: {found[1]}"),
     _head(r"^BUG: unable to handle page fault", "page fault", fatal=True),

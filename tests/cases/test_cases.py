@@ -48,7 +48,8 @@ def test_what_the_model_says_where_it_differs(case: Case) -> None:
 def test_what_differs_on_v5_11_is_a_rule_of_its_lockdep_and_agrees_behind_it() -> None:
     (case,) = (case for case in DIFFERING if case.scenario == "c18_mutex_in_softirq")
     later = attrs.evolve(case, kernel="v6.1-stable")
-    assert outcome(later, fixed=False) == case.kinds
+    # The softirq ends with another preempt_count than it began with, since schedule() has wiped it out.
+    assert outcome(later, fixed=False) == f"{case.kinds}, bad-context"
     assert outcome(later, fixed=True) == "clean"
 
 

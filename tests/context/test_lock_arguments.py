@@ -55,5 +55,7 @@ def test_what_is_no_lock(rcu_lab: RcuLab, wrong: Any) -> None:
     for body, what in ((takes, "a lock"), (nests, "the nest lock"), (inits, "a lock")):
         with pytest.raises(BadInput, match=rf"{wrong!r} is no lock: {what} comes from k\.spinlock\(\)"):
             rcu_lab.run(body)
-    with pytest.raises(BadInput, match=r"inside=.*: needs what kmalloc\(\), vmalloc\(\) or kvmalloc\(\) returned"):
+    with pytest.raises(
+        BadInput, match=r"inside=.*: needs what kmalloc\(\), vmalloc\(\), kvmalloc\(\) or stack_frame\(\) returned"
+    ):
         rcu_lab.run(contains)

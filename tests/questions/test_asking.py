@@ -23,7 +23,10 @@ SAMPLE = (
     "N/A8-none",
     "A/A9-idle",
     "A1/A9-cb",
+    "A/B-100-idle",
     "A/B-1000-busy",
+    "A/B-1000-idle",
+    "A/B-20000-idle",
     "A/A3-ok-many",
     "A/F9-nowarn",
     "A/A6-underpre",
@@ -40,8 +43,17 @@ SAMPLE = (
     "A/F5-spin-hrhard",
     "R/F5-inc-timer",
     "A/FL-spin-heldfree",
+    "A/F5-msleep-timer",
     "K/FL-krcu-held",
     "A/M-deref-protected",
+    "A/OD-reinit-work",
+    "A/OD-stack-rcu",
+    "A/OD-uninit-work",
+    "A/OD-timer-after-free",
+    "AP/OD-krcu-kfree",
+    "K/OD-krcu2",
+    "K/OD-rcu-kfree",
+    "K/OD-rcu2",
     "A/M-sync-in-reader",
     "R/M-rec-mutex",
     "R/M-spin-unbalanced",
@@ -150,4 +162,5 @@ def test_what_the_model_has_no_words_for_is_told() -> None:
     assert answer.not_expressible == "SRCU is not modelled"
     throttled = ask(parse_command("f8 v=pre s=2"), find_kernel("A"))
     assert "throttled" in throttled.not_expressible
-    assert ask(parse_command("fl v=spin"), find_kernel("AP")).not_expressible.startswith("what a CPU makes of poison")
+    spoilt = ask(parse_command("fl v=wr"), find_kernel("AP"))
+    assert spoilt.not_expressible == "the slab allocator does not look at the poison of what it gives out"

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _MAX_RESTARTS: Final = 10
 """MAX_SOFTIRQ_RESTART."""
+_MAX_TIME_MS: Final = 2
+"""MAX_SOFTIRQ_TIME: no further round from this many milliseconds on, in jiffies."""
 
 _DISABLE: Final = "__local_bh_disable_ip"
 _ENABLE: Final = "__local_bh_enable_ip"
@@ -89,6 +91,7 @@ class Softirqs:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threaded = system.config.PREEMPT_RT
+        self._max_jiffies = -(-_MAX_TIME_MS * system.config.HZ // 1000)
         self._tasklets: PerCpu[list[Handler]] = PerCpu(lambda _: [], system.masks)
         self._scheduled: set[object] = set()
         """TASKLET_STATE_SCHED, on whichever CPU."""
@@ -350,11 +353,13 @@ class Softirqs:
             await self._wake(cpu)
 
     async def _serve_pending(self, cpu: Cpu) -> None:
-        ctx = cpu.ctx
-        for _ in range(_MAX_RESTARTS):
-            pending, cpu.softirq_pending = cpu.softirq_pending, 0
-            if not pending:
+        """Round after round, unless somebody wants the CPU, or they take too long: the rest is ksoftirqd's."""
+        ctx, began = cpu.ctx, cpu.clock
+        for rounds in range(_MAX_RESTARTS):
+            pending = cpu.softirq_pending
+            if not pending or (rounds and self._is_enough(cpu, began)):
                 break
+            cpu.softirq_pending = 0
             cpu.clock += self._system.costs.softirq_ns
             if cpu.told_irqs.on:
                 cpu.since.irqs_on(cpu, nested=False)
@@ -367,6 +372,11 @@ class Softirqs:
             ctx.irqs_disabled = True
             if cpu.told_irqs.on:
                 cpu.since.irqs_off(cpu, nested=False)
+
+    def _is_enough(self, cpu: Cpu, began: int) -> bool:
+        """time_before(jiffies, end) && !need_resched(), the other way round."""
+        jiffy = self._system.config.jiffy_ns
+        return cpu.need_resched or cpu.clock // jiffy >= began // jiffy + self._max_jiffies
 
     async def _call_handlers(self, cpu: Cpu, pending: int) -> None:
         for vector, handler in sorted(cpu.hooks.softirqs.items()):

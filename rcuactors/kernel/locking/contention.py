@@ -11,7 +11,7 @@ A lock is handed to its first waiter; spinners queue with the others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from ...context.locks import LockKind
 from ...engine.errors import RunOver
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from ...context.processor import Sleeper
     from ..cpu import Cpu
     from ..thread import Thread
+
+
+_LOOK_NS: Final = 1000
+_PATIENCE: Final = 10
+"""poll() looks once more when it has waited longer by a thousandth."""
 
 
 @machinery
@@ -103,6 +108,24 @@ async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
         if not done() and report_lockup(me.cpu, me, began, reason):
             await give_up(me.cpu)
     me.waiting_for = ""
+
+
+async def poll(me: Thread, done: Callable[[], bool], reason: str) -> None:
+    """The same where nobody pokes: it looks again and again, the longer it takes the more rarely.
+
+    Who has spun for longer than a jiffy gives way to whom an interrupt has woken here meanwhile.
+    """
+    began = me.cpu.clock
+    while not done():
+        me.waiting_for = reason
+        await me.cpu_relax(max(_LOOK_NS, (me.cpu.clock - began) >> _PATIENCE))
+        if report_lockup(me.cpu, me, began, reason):
+            await give_up(me.cpu)
+    me.waiting_for = ""
+    cpu = me.cpu
+    if cpu.clock - began >= cpu.system.config.jiffy_ns and cpu.runqueue.best() is not None:
+        cpu.resched_curr()
+        await me.point()
 
 
 async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:

@@ -15,7 +15,7 @@ from ...context import preempt
 from ...context.locks import READ, RECURSIVE_READ, Lock
 from ...context.trace import caller_site
 from ...marks import machinery, stands_for
-from . import contention
+from . import contention, poison
 from .spinning import SpinningLocks
 
 if TYPE_CHECKING:
@@ -91,7 +91,10 @@ class Locks(SpinningLocks):
             if self.told_preemption.on and self.preempt_offset:
                 self.since.preemption_off(cpu)
         ctx.preempt_count += self.preempt_offset
-        self._touch(cpu, lock)
+        if lock.inside is not None:
+            self._touch(cpu, lock)
+            if poison.is_poisoned(cpu, lock.inside):
+                await poison.lock(cpu, lock.inside, lock.lock_class.kind)
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, read=self.lockdep.mode_of_read_lock(mode), site=site)
         await self._share(thread, lock, mode, lambda: contention.spin(cpu, lock))
@@ -133,7 +136,7 @@ class Locks(SpinningLocks):
         """read_trylock(), rt_read_trylock()."""
         cpu.clock += self.uncontended_ns
         self._touch(cpu, lock)
-        if not self._may_share(lock, RECURSIVE_READ):
+        if poison.is_poisoned(cpu, lock.inside) or not self._may_share(lock, RECURSIVE_READ):
             return False
         site, mode = caller_site(), self._read_mode(cpu)
         if not self.rt:
@@ -177,7 +180,7 @@ class Locks(SpinningLocks):
         """down_read_trylock()."""
         cpu.clock += self.uncontended_ns
         self._touch(cpu, lock)
-        if not self._may_share(lock, READ):
+        if poison.is_poisoned(cpu, lock.inside) or not self._may_share(lock, READ):
             return False
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, read=READ, trylock=True, site=caller_site())

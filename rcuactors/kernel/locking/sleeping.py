@@ -13,7 +13,7 @@ import attrs
 
 from ...context.locks import RECURSIVE_READ, WRITE, Lock, LockKind
 from ...context.trace import caller_site
-from . import contention
+from . import contention, poison
 from .common import LockOperations
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ class SleepingLocks(LockOperations):
         nest: Lock | None = None,
         then_might_sleep: bool = False,
     ) -> None:
-        self._touch(thread.cpu, lock)
+        if lock.inside is not None:
+            self._touch(thread.cpu, lock)
+            if poison.is_poisoned(thread.cpu, lock.inside):
+                await poison.lock(thread.cpu, lock.inside, lock.lock_class.kind)
         if self.lockdep.on:
             self.lockdep.acquire(thread.cpu, lock, read=read, subclass=subclass, nest=nest, site=site)
         if then_might_sleep:
@@ -88,25 +91,30 @@ class SleepingLocks(LockOperations):
         if thread.cpu.clock >= thread.cpu.conductor.horizon:
             await thread.cpu.point()
         cpu = thread.cpu
-        self._touch(cpu, lock)
+        if lock.inside is not None:
+            self._touch(cpu, lock)
+            if lock.lock_class.kind is LockKind.MUTEX and poison.is_poisoned(cpu, lock.inside):
+                # It seems to have waiters, whose list has a raw_spinlock_t.
+                await poison.lock(cpu, lock.inside, LockKind.RAW_SPINLOCK)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
-        if lock.owner is not None:
-            if self.told.on:
-                self.since.lock_let_go(cpu, lock, lock.owner)
-            if pinned:
-                cpu = await self._leave_section(thread, lock)
-            if lock.inside is not None and lock.waiters and not self.rt:
-                cpu = await self._slowpath(thread, lock)
-            else:
-                self._pass_on(cpu, lock)
-        else:
-            if lock.readers:
-                self._not_held_so(cpu, lock)
-            if pinned:
-                cpu = await self._leave_section(thread, lock)
+        held = lock.owner is not None
+        if self.told.on and lock.owner is not None:
+            self.since.lock_let_go(cpu, lock, lock.owner)
+        if not held and lock.readers:
+            self._not_held_so(cpu, lock)
+        if pinned:
+            cpu = await self._leave_section(thread, lock)
+        if held:
+            cpu = await self._let_go(thread, lock)
         if cpu.attention:
             await cpu.point()
+
+    async def _let_go(self, thread: Thread, lock: Lock) -> Cpu:
+        if lock.inside is not None and lock.waiters and not self.rt:
+            return await self._slowpath(thread, lock)
+        self._pass_on(thread.cpu, lock)
+        return thread.cpu
 
     async def _slowpath(self, thread: Thread, lock: Lock) -> Cpu:
         """A contended mutex_unlock(), up_write() or up_read(): it is let go first, then its queue is seen to.
@@ -141,7 +149,7 @@ class SleepingLocks(LockOperations):
     def _sleeping_trylock(self, cpu: Cpu, lock: Lock, site: str) -> bool:
         cpu.clock += self.uncontended_ns
         self._touch(cpu, lock)
-        if lock.owner is not None or lock.readers:
+        if poison.is_poisoned(cpu, lock.inside) or lock.owner is not None or lock.readers:
             return False
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, trylock=True, site=site)

@@ -15,7 +15,7 @@ import attrs
 from ...context.locks import Lock
 from ...context.trace import caller_site
 from ...marks import machinery, stands_for
-from . import contention
+from . import contention, poison
 from .sleeping import SleepingLocks
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class SpinningLocks(SleepingLocks):
         ctx.preempt_count += self.preempt_offset
         if lock.inside is not None:
             self._touch(cpu, lock)
+            if poison.is_poisoned(cpu, lock.inside):
+                await poison.lock(cpu, lock.inside, lock.lock_class.kind)
         if self.lockdep.on:
             self.lockdep.acquire(cpu, lock, subclass=subclass, nest=nest, site=site)
         asked_at = cpu.clock
@@ -86,6 +88,8 @@ class SpinningLocks(SleepingLocks):
         cpu.clock += self.uncontended_ns
         if lock.inside is not None:
             self._touch(cpu, lock)
+            if poison.is_poisoned(cpu, lock.inside):
+                return False
         if lock.owner is not None or lock.readers:
             return False
         site = site or caller_site()

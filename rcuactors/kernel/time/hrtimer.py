@@ -47,6 +47,8 @@ class Hrtimer:
     ticket: int = 0
     expires_ns: int = 0
     inside: Memory | None = None
+    known: bool = True
+    """Debug objects track it."""
     cpu_id: int = -1
 
     def identity(self) -> str:
@@ -111,7 +113,7 @@ class Hrtimers:
                 option=lambda config: config.DEBUG_OBJECTS_TIMERS,
                 active=self._active,
                 hint=lambda timer: timer.name,
-                fixup_free=self._hrtimer_fixup_free,
+                stop=self._hrtimer_fixup_free,
             ),
         )
 
@@ -140,7 +142,7 @@ class Hrtimers:
         """hrtimer_start(HRTIMER_MODE_REL) on this CPU; a timer that is queued moves."""
         system, base = self._system, self.base(cpu)
         if timer.inside is not None:
-            system.debug_objects.used(cpu, timer, "assert_init")
+            system.debug_objects.used(cpu, timer, "activate")
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         self.enqueue(cpu, timer, cpu.clock + delay_ns, late_ns=system.lateness.late_by(timer))
@@ -269,7 +271,7 @@ class Hrtimers:
                 cpu, "hrtimer_expire_entry", f"hrtimer={timer.name} function={timer.name} now={cpu.clock}"
             )
         if timer.inside is not None:
-            self._system.debug_objects.used(cpu, timer)
+            self._system.debug_objects.used(cpu, timer, "deactivate")
         base = self.base(cpu)
         base.running.append(timer)
         again = await timer.function(cpu)

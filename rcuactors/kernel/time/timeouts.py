@@ -39,6 +39,7 @@ async def schedule_timeout(system: System, thread: Thread, jiffies: int) -> int:
     async def process_timeout(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
+    system.debug_objects.init_on_stack(thread.cpu, Timer)
     if thread is thread.cpu.idle_thread:
         thread.set_running()
         await _spin_in_idle(thread, jiffies * system.config.jiffy_ns)
@@ -62,6 +63,7 @@ async def sleep_ns(system: System, thread: Thread, delay_ns: int) -> None:
     async def hrtimer_wakeup(on: Cpu) -> None:
         await on.wake_up_process(thread)
 
+    system.debug_objects.init_on_stack(thread.cpu, Hrtimer)
     if thread is thread.cpu.idle_thread:
         await _spin_in_idle(thread, delay_ns)
         return

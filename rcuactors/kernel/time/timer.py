@@ -21,7 +21,7 @@ from ...context.violation import ViolationKind
 from ...marks import machinery, stands_for
 from .. import balance
 from ..debugobjects import Descr
-from ..locking import contention
+from ..locking import contention, poison
 from ..percpu import PerCpu
 
 if TYPE_CHECKING:
@@ -70,6 +70,18 @@ class Timer:
     cpu_id: int = -1
     expires: int = 0
     inside: Memory | None = None
+    known: bool = True
+    """Debug objects track it."""
+    zeroed: bool = False
+    """Nobody has initialised it: all its bytes are 0."""
+
+    def init(self) -> None:
+        """do_init_timer()."""
+        self.zeroed = False
+
+    def zero(self) -> None:
+        """It is as kzalloc() leaves it."""
+        self.known, self.zeroed = False, True
 
     @property
     def pending(self) -> bool:
@@ -134,13 +146,14 @@ class Timers:
                 name="timer_list",
                 option=lambda config: config.DEBUG_OBJECTS_TIMERS,
                 active=lambda timer: timer.pending,
-                hint=lambda timer: timer.name,
-                fixup_free=self._timer_fixup_free,
+                hint=lambda timer: "0x0" if timer.zeroed else timer.name,
+                stop=self._timer_fixup_free,
+                stub=_stub,
             ),
         )
 
     async def _timer_fixup_free(self, thread: Thread, timer: Timer) -> None:
-        """timer_fixup_free()."""
+        """timer_fixup_free(), timer_fixup_init()."""
         await self.timer_delete_sync(thread, timer)
 
     def _new_base(self, _cpu_id: int) -> _Base:
@@ -161,6 +174,11 @@ class Timers:
 
     async def add_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu | None = None) -> None:
         """add_timer(), or add_timer_on(): the same for one that is not pending."""
+        if timer.pending:
+            if self._system.rules.add_timer_bugs:
+                cpu.judge.kernel_bug(cpu, "timer_pending(timer)", "add_timer")
+            cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "timer_pending(timer)", "add_timer")
+            return
         await self._mod_timer(cpu, timer, delay_jiffies, on=on or cpu)
 
     async def _mod_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu) -> None:
@@ -168,6 +186,10 @@ class Timers:
         system, base = self._system, self._bases[on.cpu_id]
         if timer.inside is not None:
             system.debug_objects.used(cpu, timer, "assert_init")
+            if timer.zeroed:
+                if system.rules.add_timer_bugs:
+                    cpu.judge.kernel_bug(cpu, "!timer->function", "__mod_timer")
+                return
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         now = cpu.clock // self._jiffy_ns
@@ -227,6 +249,9 @@ class Timers:
         handler. On PREEMPT_RT it sleeps on the base's expiry lock while the handler runs.
         """
         system, cpu = self._system, thread.cpu
+        if timer.inside is not None and system.lockdep.on and poison.is_poisoned(cpu, timer.inside):
+            system.debug_objects.used(cpu, timer)
+            await poison.lockdep_map(cpu, timer.inside, "__timer_delete_sync")
         self._take_map(cpu, timer, "__timer_delete_sync")
         if preempt.in_hardirq(cpu.ctx.preempt_count) and not timer.irqsafe:
             condition = "in_hardirq() && !(timer->flags & TIMER_IRQSAFE)"
@@ -336,3 +361,14 @@ class Timers:
         if lockdep.on and timer.lockdep_map is not None:
             lockdep.release(cpu, timer.lockdep_map)
         balance.check_timer(cpu, getattr(timer.site, "co_name", timer.name), count)
+
+
+async def stub_timer(cpu: Cpu) -> None:
+    """stub_timer(): what a timer calls that nobody has initialised, when debug objects have noticed."""
+    cpu.judge.warn_on(cpu, ViolationKind.DEBUG_OBJECTS, "1", "stub_timer")
+
+
+def _stub(timer: Timer) -> None:
+    """timer_fixup_assert_init(): timer_setup(timer, stub_timer, 0)."""
+    timer.name, timer.function, timer.key, timer.site = "stub_timer", stub_timer, "(timer)", None
+    timer.lockdep_map, timer.irqsafe, timer.zeroed = None, False, False

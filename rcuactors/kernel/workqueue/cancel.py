@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...marks import stands_for
 from ..completion import complete, wait_for_completion
-from ..locking import contention
+from ..locking import contention, poison
 from .flush import flush_work_from
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ async def _grab(workqueues: Workqueues, thread: Thread, work: Work, dwork: Delay
     """The loop around it: what came of it in the end, and, unless that is -ENOENT, where interrupts are off now."""
     if work.inside is not None:
         workqueues.system.debug_objects.used(thread.cpu, work)
+        if poison.is_poisoned(thread.cpu, work.inside):
+            # Pending, and on no list.
+            await poison.spin_for_ever(thread.cpu, f"{work.name} in freed memory to be on a list")
     while True:
         cpu, flags = thread.local_irq_save()
         taken = await _try_to_grab_pending(workqueues, cpu, work, dwork)

@@ -23,7 +23,7 @@ from ...errors import BadInput
 from ...marks import stands_for
 from ..completion import complete
 from ..debugobjects import Descr
-from ..locking import contention
+from ..locking import contention, poison
 from ..messages import WorkerSleeping
 from ..percpu import PerCpu
 from ..thread import Thread, ThreadState, Urgency
@@ -85,8 +85,8 @@ class Workqueues:
                 name="work_struct",
                 option=lambda config: config.DEBUG_OBJECTS_WORK,
                 active=lambda work: work.queued(),
-                hint=lambda work: work.name,
-                fixup_free=self._work_fixup_free,
+                hint=lambda work: "0x0" if work.zeroed else work.name,
+                stop=self._work_fixup_free,
             ),
         )
 
@@ -163,7 +163,10 @@ class Workqueues:
     async def queue_work(self, cpu: Cpu, workqueue: Workqueue, work: Work, *, on: Cpu | None = None) -> bool:
         """queue_work(), or queue_work_on() a CPU's pool; False when the work is pending already."""
         if work.inside is not None:
-            self._system.debug_objects.used(cpu, work, "activate")
+            self._system.debug_objects.used(cpu, work)
+            if poison.is_poisoned(cpu, work.inside):
+                # WORK_STRUCT_PENDING is one of its bits.
+                return False
         flags = cpu.local_irq_save()
         fresh = not work.pending
         if fresh:
@@ -186,6 +189,9 @@ class Workqueues:
             return
         pool = self._pool_for(cpu, workqueue, work, on)
         await system.locks.raw_spin_lock(cpu, pool.lock)
+        if work.inside is not None and not self._debug_work_activate(cpu, work):
+            await system.locks.raw_spin_unlock(cpu, pool.lock)
+            return
         workqueue.in_flight[workqueue.color] += 1
         pool.insert(Queued(work, workqueue, workqueue.color), cpu.clock)
         self.poke_grabbers(cpu, work)
@@ -200,6 +206,18 @@ class Workqueues:
             )
         await self.wake_up_worker(cpu, pool)
         await system.locks.raw_spin_unlock(cpu, pool.lock)
+
+    def _debug_work_activate(self, cpu: Cpu, work: Work) -> bool:
+        """debug_work_activate(), and WARN_ON(!list_empty(&work->entry)) as the version has it, before or after.
+
+        The entry of a work that nobody has initialised is no empty list: it is not queued, though it stays pending.
+        """
+        first = self._system.rules.activates_work_first
+        if first or not work.zeroed:
+            self._system.debug_objects.tell(cpu, work, "activate")
+        if work.zeroed:
+            cpu.judge.warn_on(cpu, ViolationKind.DEBUG_OBJECTS, "!list_empty(&work->entry)", "__queue_work")
+        return not work.zeroed
 
     async def wake_up_worker(self, cpu: Cpu, pool: Pool) -> None:
         """Under the pool's lock: wake_up_worker(), if it needs one more (need_more_worker()).
@@ -245,6 +263,8 @@ class Workqueues:
         """queue_delayed_work(): a zero delay queues at once, any other takes the timer base's lock only."""
         if dwork.work.inside is not None:
             self._system.debug_objects.used(cpu, dwork.work)
+            if poison.is_poisoned(cpu, dwork.work.inside):
+                return False
         flags = cpu.local_irq_save()
         fresh = not dwork.work.pending
         if fresh:
@@ -259,6 +279,9 @@ class Workqueues:
     ) -> None:
         """__queue_delayed_work(), with the pending bit ours."""
         dwork.workqueue = workqueue
+        if dwork.work.zeroed:
+            for condition in ("timer->function != delayed_work_timer_fn", "!list_empty(&work->entry)"):
+                cpu.judge.warn_on_once(cpu, ViolationKind.DEBUG_OBJECTS, condition, "__queue_delayed_work")
         if delay_jiffies == 0:
             await self.queue_work_irqoff(cpu, workqueue, dwork.work, on=on)
         else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...context.violation import ViolationKind
 from ...marks import machinery, stands_for
 from ..completion import wait_for_completion
+from ..locking import poison
 from .workqueue import WqFlags
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *,
         return False
     if work.inside is not None:
         system.debug_objects.used(thread.cpu, work)
+        if poison.is_poisoned(thread.cpu, work.inside):
+            if system.lockdep.on:
+                await poison.lockdep_map(thread.cpu, work.inside, "__flush_work")
+            # get_work_pool() finds no pool of that number.
+            return False
+    if work.zeroed:
+        thread.cpu.judge.warn_on(thread.cpu, ViolationKind.DEBUG_OBJECTS, "!work->func", "__flush_work")
+        return False
     if not from_cancel or system.rules.cancel_tells_lockdep:
         _touch(workqueues, thread.cpu, work.lockdep_map(system.lock_factory), "__flush_work")
     done = await _start_flush_work(workqueues, thread, work, from_cancel=from_cancel)
@@ -72,6 +81,7 @@ async def _start_flush_work(
     done = None
     if target is not None:
         check_flush_dependency(workqueues, cpu, target, work.func)
+        system.debug_objects.init_on_stack(cpu, type(work))
         done = system.new_completion(f"flush of {work.name}")
         # Behind the queued one, which its worker takes over; else behind the one that runs.
         (work.flushers if found is not None else worker.flushers if worker is not None else []).append(done)

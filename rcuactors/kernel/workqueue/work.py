@@ -51,6 +51,12 @@ class Work:
     grabbers: list[Thread] = attrs.field(factory=list)
     """Threads that spin in try_to_grab_pending() until it is on a list, or has run."""
     inside: Memory | None = None
+    known: bool = True
+    """Debug objects track it."""
+    zeroed: bool = False
+    """Nobody has initialised it: all its bytes are 0."""
+    lost: bool = False
+    """It was initialised while it was on a list: nothing in it says of which workqueue it is."""
     _map: Lock | None = None
 
     @property
@@ -64,9 +70,17 @@ class Work:
             self._map = factory.make(self.key, LockKind.MAP, key=self.site or self.function)
         return self._map
 
+    def init(self) -> None:
+        """INIT_WORK(), of one that may have been initialised before."""
+        self.lost, self.pending, self.zeroed = self.queued(), False, False
+
+    def zero(self) -> None:
+        """It is as kzalloc() leaves it."""
+        self.known, self.zeroed = False, True
+
     def queued(self) -> bool:
         """It is on the list of a pool or of a worker, or waits behind max_active."""
-        return self.pending and self.pool is not None and self.pool.find(self) is not None
+        return (self.pending or self.lost) and self.pool is not None and self.pool.find(self) is not None
 
 
 @attrs.define(eq=False)

@@ -7,11 +7,12 @@ unless there is no memory to make it of.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...marks import machinery, stands_for
 from ..balance import check_work
 from ..completion import complete
+from ..locking import contention
 from ..thread import ThreadState
 from .manager import manage_workers
 from .pool import Worker
@@ -20,6 +21,9 @@ from .work import Queued
 if TYPE_CHECKING:
     from ..cpu import Cpu
     from .core import Workqueues
+
+_PWQ_WQ: Final = 8
+"""Offset of pool_workqueue->wq."""
 
 
 async def worker_thread(workqueues: Workqueues, worker: Worker) -> None:
@@ -79,6 +83,10 @@ async def take_work(workqueues: Workqueues, worker: Worker, cpu: Cpu, entry: Que
     if other is not None:
         other.scheduled.append(entry)
         return cpu
+    if work.lost:
+        # get_work_pwq() is NULL, and pwq->wq is read: with pool->lock held, which nobody lets go of any more.
+        cpu.judge.null_dereference(cpu, _PWQ_WQ)
+        await contention.give_up(cpu)
     work.pending = False
     worker.current, worker.entry = work, entry
     worker.flushers, work.flushers = work.flushers, []

@@ -7,6 +7,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
+from ...kernel.locking.poison import POISON
 from ..module import Module
 
 Act = Callable[[Module, "_Locks"], Awaitable[None]]
@@ -80,7 +81,6 @@ async def _fl_spin(q: Module, o: _Locks) -> None:
         await _free(q, o)
     else:
         await _free(q, o)
-        q.touched()
         await k.spin_lock(o.s)
     await k.spin_unlock(o.s)
 
@@ -93,21 +93,18 @@ async def _fl_mutex(q: Module, o: _Locks) -> None:
         q.say("freed while held")
     else:
         await _free(q, o)
-        q.touched()
         await k.mutex_lock(o.m)
     await k.mutex_unlock(o.m)
 
 
 async def _fl_raw(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     flags = await q.k.raw_spin_lock_irqsave(o.rs)
     await q.k.raw_spin_unlock_irqrestore(o.rs, flags)
 
 
 async def _fl_try(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     got = q.k.spin_trylock(o.s)
     q.say(f"trylock {int(got)}")
     if got:
@@ -116,33 +113,28 @@ async def _fl_try(q: Module, o: _Locks) -> None:
 
 async def _fl_rwsem(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     await q.k.down_read(o.rw)
     await q.k.up_read(o.rw)
 
 
 async def _fl_rwlock(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     await q.k.read_lock(o.rl)
     await q.k.read_unlock(o.rl)
 
 
 async def _fl_compl(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     await q.k.complete(o.c)
 
 
 async def _fl_wait(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     await q.k.wait_for_completion(o.c)
 
 
 async def _fl_wq(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     await q.k.wake_up(o.wq)
 
 
@@ -164,9 +156,8 @@ async def _krcuheldm(q: Module, o: _Locks) -> None:
 
 async def _rd(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
     q.k.deref(o.p)
-    q.say("read 0")
+    q.say(f"read {POISON if q.asked.poison else 0:x}")
 
 
 async def _wr(q: Module, o: _Locks) -> None:

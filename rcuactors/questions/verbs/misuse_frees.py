@@ -17,7 +17,6 @@ Act = Callable[[Module], Awaitable[None]]
 async def _dblfree(q: Module) -> None:
     p = await q.k.kmalloc(1024)
     await q.k.kfree(p)
-    q.touched()
     await q.k.kfree(p)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..module import Module, NotExpressible
+from ..module import Module
 from .works import w_where
 
 Act = Callable[[Module, Any], Awaitable[None]]
@@ -16,8 +16,11 @@ _SIZE: Final = 1024
 _BEHIND_MS: Final = 7000
 
 
-async def mk(q: Module, work: OnObject | None = None) -> Any:
-    """mk(): a struct obj with everything in it initialised; `work` is its work's function, if it has another."""
+async def mk(q: Module, work: OnObject | None = None, *, init: bool = True) -> Any:
+    """mk(): a struct obj with everything in it initialised; `work` is its work's function, if it has another.
+
+    Without `init` it is as kzalloc() leaves it.
+    """
     k = q.k
 
     async def o_t(_o: Any) -> None:
@@ -34,8 +37,9 @@ async def mk(q: Module, work: OnObject | None = None) -> Any:
         "w": k.work_struct(work or o_w),
         "dw": k.delayed_work_struct(o_w),
         "h": k.hrtimer_list(o_h),
+        "rwk": k.rcu_work_struct(o_w),
     }
-    return await k.kzalloc(k.struct("o", _SIZE, rh=k.rcu_head, **members))
+    return await k.kzalloc(k.struct("o", _SIZE, rh=k.rcu_head, **members), init=init)
 
 
 async def _call_rcu(q: Module, o: Any) -> None:
@@ -157,8 +161,21 @@ async def _krcuwork(q: Module, o: Any) -> None:
 # -- od: initialised twice, or never -----------------------------------------------------------------------------------
 
 
-async def _reinit(_q: Module, _o: Any) -> None:
-    raise NotExpressible("a member of an object is initialised with it, and never again")
+async def _reinit(q: Module, o: Any) -> None:
+    await q.k.mod_timer(o.t, _fifth(q))
+    await q.k.reinit(o.t)
+
+
+async def _reinitw(q: Module, o: Any) -> None:
+    await q.k.queue_delayed_work(q.wq, o.dw, _fifth(q))
+    await q.k.reinit(o.dw)
+
+
+async def _reinitwork(q: Module, o: Any) -> None:
+    q.k.preempt_disable()
+    await q.k.queue_work(q.wq, o.w)
+    await q.k.reinit(o.w)
+    await q.k.preempt_enable()
 
 
 async def _addtwice(q: Module, o: Any) -> None:
@@ -166,12 +183,50 @@ async def _addtwice(q: Module, o: Any) -> None:
     await q.api("add_timer")(o.t, _fifth(q))
 
 
-async def _uninit(_q: Module, _o: Any) -> None:
-    raise NotExpressible("a timer or a work that nobody initialised is not modelled")
+async def _uninit(q: Module, _o: Any) -> None:
+    b = await mk(q, init=False)
+    await q.k.mod_timer(b.t, 2)
 
 
-async def _stack(_q: Module, _o: Any) -> None:
-    raise NotExpressible("the stack as a place for timers, works and rcu_heads is not modelled")
+async def _uninitw(q: Module, _o: Any) -> None:
+    b = await mk(q, init=False)
+    await q.k.queue_work(q.wq, b.w)
+
+
+async def _stack(q: Module, _o: Any) -> None:
+    k = q.k
+
+    async def o_t() -> None:
+        q.say("timer function runs")
+
+    async with k.stack_frame("on_stack") as frame:
+        timer = k.timer_setup(o_t, inside=frame)
+        await k.mod_timer(timer, 1)
+        await k.msleep(1)
+        await k.timer_delete_sync(timer)
+
+
+async def _stackrh(q: Module, _o: Any) -> None:
+    k = q.k
+
+    async def o_cb(_o: Any) -> None:
+        q.say("rcu callback runs")
+
+    async with k.stack_frame("on_stack_rh") as frame:
+        await k.call_rcu(k.rcu_head("rh", inside=frame), o_cb)
+        await k.rcu_barrier()
+
+
+async def _stackw(q: Module, _o: Any) -> None:
+    k = q.k
+
+    async def o_w() -> None:
+        q.say("work function runs")
+
+    async with k.stack_frame("on_stack_w") as frame:
+        work = k.work(o_w, inside=frame)
+        await k.queue_work(q.wq, work)
+        await k.flush_work(work)
 
 
 # -- od: used after the free -------------------------------------------------------------------------------------------
@@ -184,25 +239,21 @@ async def _afterfree(q: Module, o: Any) -> None:
 
 async def _queuefree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await q.k.queue_work(q.wq, o.w)
 
 
 async def _rcufree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await _call_rcu(q, o)
 
 
 async def _delfree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await q.k.timer_delete_sync(o.t)
 
 
 async def _cancelfree(q: Module, o: Any) -> None:
     await q.k.kfree(o)
-    q.touched()
     await q.k.cancel_work_sync(o.w)
 
 
@@ -221,14 +272,14 @@ _OD: Final[Mapping[str, Act]] = MappingProxyType(
         "krcutimer": _krcutimer,
         "krcuwork": _krcuwork,
         "reinit": _reinit,
-        "reinitw": _reinit,
-        "reinitwork": _reinit,
+        "reinitw": _reinitw,
+        "reinitwork": _reinitwork,
         "addtwice": _addtwice,
         "uninit": _uninit,
-        "uninitw": _uninit,
+        "uninitw": _uninitw,
         "stack": _stack,
-        "stackrh": _stack,
-        "stackw": _stack,
+        "stackrh": _stackrh,
+        "stackw": _stackw,
         "afterfree": _afterfree,
         "queuefree": _queuefree,
         "rcufree": _rcufree,
