@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..thread import Thread
-from ..time.timeouts import schedule_timeout
+from ..time.timeouts import schedule_timeout_uninterruptible
 from ..time.timer import Timer
 from .pool import Pool, Worker
 from .rescuer import attached, send_mayday
@@ -62,7 +62,7 @@ async def _maybe_create_worker(workqueues: Workqueues, worker: Worker) -> None:
         await system.timers.mod_timer(thread.cpu, timer, mayday_initial_timeout(hz))
         while await create_worker(workqueues, worker) is None and pool.needs_help():
             with thread.interruptibly():
-                await schedule_timeout(system, thread, hz)
+                await schedule_timeout_uninterruptible(system, thread, hz)
             if not pool.needs_help():
                 break
         await system.timers.timer_delete_sync(thread, timer)
