@@ -164,8 +164,8 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         `k.completion`, `k.wait_queue_head` or `k.rcu_head` is a member of that type, initialised with the object; so
         is one from `k.timer_list()`, `k.hrtimer_list()`, `k.work_struct()`, `k.delayed_work_struct()`,
         `k.rcu_work_struct()` or `k.irq_work_struct()`, which take the function that is to be called with the object.
-        `size` is that of the struct in bytes, by default
-        eight a field. Raises BadInput for a field that an object has already, such as `state`.
+        `size` is that of the struct in bytes, by default eight a field. Raises BadInput for a field that an object has
+        already, such as `state`.
         """
         taken = [field for field in fields if hasattr(StructObject, field)]
         if taken:
