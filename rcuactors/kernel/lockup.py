@@ -62,8 +62,8 @@ class LockupDetectors:
         self._system = system
         self._soft, self._hard = system.config.SOFTLOCKUP_DETECTOR, system.config.HARDLOCKUP_DETECTOR
         self._watched: dict[int, _Watched] = {}
-        # Long enough for each to have had its say.
-        self.gives_up_ns = (28 if self._soft or self._hard else 2 * _THRESH) * _SECOND_NS
+        # Long enough for each to have had its say, and for RCU's, 21 s after a grace period began.
+        self.gives_up_ns = 28 * _SECOND_NS
         if self._soft:
             system.hooks.on_new_cpu.append(self._new_cpu)
 
