@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from ..context.locks import LockKind
+from ..context.locks import Lock, LockKind
 from .completion import Completion, complete, wait_for_completion
 from .thread import Thread, ThreadState
 
@@ -29,12 +30,12 @@ KTHREADD_PID: Final = 2
 class KernelMemory(Protocol):
     """What a new thread is made of; the memory floor has it. All of it with GFP_KERNEL, in the caller's context."""
 
-    async def kmalloc(self, thread: Thread, size: int, /) -> Any:
-        """kmalloc(): something to give back, or None."""
+    async def alloc(self, thread: Thread, size: int, /) -> Any:
+        """Something to give back, or None."""
         ...
 
-    async def kfree(self, thread: Thread, block: Any, /) -> None:
-        """kfree()."""
+    async def free(self, thread: Thread, block: Any, /) -> None:
+        """Give it back."""
         ...
 
     async def dup_task_struct(self, thread: Thread, /) -> bool:
@@ -57,11 +58,14 @@ class Kthreadd:
     def __init__(self, system: System) -> None:
         self._system = system
         self._list: deque[_Request] = deque()
-        self._lock = system.lock_factory.make("kthread_create_lock", LockKind.SPINLOCK)
         self._memory: KernelMemory | None = None
         self._thread: Thread | None = None
         self.created = 0
         self.failed = 0
+
+    @cached_property
+    def _lock(self) -> Lock:
+        return self._system.lock_factory.make("kthread_create_lock", LockKind.SPINLOCK)
 
     def takes_memory_from(self, memory: KernelMemory) -> None:
         """Where it allocates."""
@@ -77,7 +81,7 @@ class Kthreadd:
     async def kthread_create_on_node(self, thread: Thread, make: Callable[[], Thread]) -> Thread | None:
         """kthread_create_on_node(): the new thread, asleep; None is -ENOMEM. May sleep."""
         system, memory = self._system, self.memory
-        create = await memory.kmalloc(thread, 64)
+        create = await memory.alloc(thread, 64)
         if create is None:
             self.failed += 1
             return None
@@ -89,7 +93,7 @@ class Kthreadd:
         # wait_for_completion_killable(): nobody is killed here, and khungtaskd does not call it hung.
         with thread.interruptibly():
             await wait_for_completion(system, thread, request.done)
-        await memory.kfree(thread, create)
+        await memory.free(thread, create)
         return request.result
 
     def _kthreadd_task(self, thread: Thread) -> Thread:

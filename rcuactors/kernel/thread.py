@@ -148,7 +148,7 @@ class Thread(Sleeper):
         self.interruptible = False
 
     def reclaims(self, memalloc: bool) -> None:
-        """memalloc_noreclaim_save() and _restore(): PF_MEMALLOC."""
+        """It reclaims memory from now on, or no longer (PF_MEMALLOC)."""
         self.memalloc = memalloc
 
     @contextmanager

@@ -31,17 +31,17 @@ class ThreadMemory:
     slab: SlabAllocator
     pages: PageAllocator
 
-    async def kmalloc(self, thread: Thread, size: int) -> KObject | None:
-        """kmalloc(size, GFP_KERNEL)."""
+    async def alloc(self, thread: Thread, size: int) -> KObject | None:
+        """With kmalloc(size, GFP_KERNEL)."""
         return await self.slab.kmalloc_own(thread, size, GFP_KERNEL)
 
-    async def kfree(self, thread: Thread, block: KObject) -> None:
-        """kfree()."""
+    async def free(self, thread: Thread, block: KObject) -> None:
+        """Give it back."""
         await self.slab.kfree_own(thread, block)
 
     async def dup_task_struct(self, thread: Thread) -> bool:
         """dup_task_struct(): all or nothing."""
-        task = await self.kmalloc(thread, SIZES[-1])
+        task = await self.alloc(thread, SIZES[-1])
         if task is None:
             return False
         stack: list[int] = []
@@ -50,7 +50,7 @@ class ThreadMemory:
             if pfn is None:
                 for taken in stack:
                     await self.pages.free_page(thread, taken)
-                await self.kfree(thread, task)
+                await self.free(thread, task)
                 return False
             stack.append(pfn)
         return True

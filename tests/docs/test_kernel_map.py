@@ -38,7 +38,7 @@ TERMS = {
     "rt_spin_lock()": "kernel/locking/spinning.py",
     "mutex_lock()": "kernel/locking/sleeping.py",
     "__queue_work()": "kernel/workqueue/core.py",
-    "process_one_work()": "kernel/workqueue/core.py",
+    "process_one_work()": "kernel/workqueue/worker.py",
     "mark_lock()": "context/lockdep/chain_validation.py",
     "check_wait_context()": "context/lockdep/wait_context.py",
     "check_noncircular()": "context/lockdep/order.py",

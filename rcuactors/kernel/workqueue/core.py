@@ -11,12 +11,13 @@ process_one_work() holds the lockdep maps of the workqueue and of the work, and 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
 
 from ...context import preempt
-from ...context.locks import LockKind
+from ...context.locks import Lock, LockKind
 from ...context.memory import FREED
 from ...context.violation import ViolationKind
 from ...errors import BadInput
@@ -71,9 +72,6 @@ class Workqueues:
         self.system_highpri_wq = Workqueue("events_highpri", WqFlags.HIGHPRI)
         self.system_long_wq = Workqueue("events_long")
         self.system_unbound_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512)
-        self.mayday_lock = system.lock_factory.make("wq_mayday_lock", LockKind.RAW_SPINLOCK)
-        self.pool_mutex = system.lock_factory.make("wq_pool_mutex", LockKind.MUTEX)
-        self.attach_mutex = system.lock_factory.make("wq_pool_attach_mutex", LockKind.MUTEX)
         self._waker = Waker(system, self.first_idle_worker, index=system.next_actor_index())
         system.add_device(self._waker)
         system.hooks.on_switch.append(self._worker_sleeping)
@@ -110,6 +108,21 @@ class Workqueues:
     def system(self) -> System:
         """The machine's floor."""
         return self._system
+
+    @cached_property
+    def mayday_lock(self) -> Lock:
+        """wq_mayday_lock."""
+        return self._system.lock_factory.make("wq_mayday_lock", LockKind.RAW_SPINLOCK)
+
+    @cached_property
+    def pool_mutex(self) -> Lock:
+        """wq_pool_mutex."""
+        return self._system.lock_factory.make("wq_pool_mutex", LockKind.MUTEX)
+
+    @cached_property
+    def attach_mutex(self) -> Lock:
+        """wq_pool_attach_mutex."""
+        return self._system.lock_factory.make("wq_pool_attach_mutex", LockKind.MUTEX)
 
     @property
     def online(self) -> bool:

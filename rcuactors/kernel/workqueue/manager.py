@@ -76,7 +76,7 @@ async def create_worker(workqueues: Workqueues, manager: Worker) -> Worker | Non
     """create_worker(): a new kworker of the pool, idle; None when there was no memory for it. May sleep."""
     system, pool, thread = workqueues.system, manager.pool, manager.thread
     memory = system.kthreadd.memory
-    block = await memory.kmalloc(thread, 256)
+    block = await memory.alloc(thread, 256)
     if block is None:
         return None
     where = pool.cpu or workqueues.idle_cpu(thread.cpu)
@@ -87,7 +87,7 @@ async def create_worker(workqueues: Workqueues, manager: Worker) -> Worker | Non
         return made[0].thread
 
     if await system.kthreadd.kthread_create_on_node(thread, make) is None:
-        await memory.kfree(thread, block)
+        await memory.free(thread, block)
         return None
     worker = made[0]
     await attached(workqueues, thread, worker)

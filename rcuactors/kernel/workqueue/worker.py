@@ -50,7 +50,7 @@ async def worker_thread(workqueues: Workqueues, worker: Worker) -> None:
             await thread.sleep("work")
 
 
-@stands_for("worker_thread")
+@machinery
 async def _work(workqueues: Workqueues, worker: Worker, cpu: Cpu) -> Cpu:
     """Its loop: works off the list while keep_working(); under the pool's lock, also afterwards. The CPU by then."""
     pool = worker.pool
