@@ -51,9 +51,13 @@ class ReaderBook:
         self.system.hooks.readers_end_by(self.look)
         self.oracle.is_told_who_frees(self._running)
 
-    def enters(self, cpu: Cpu, site: str) -> None:
-        """A section opens that leaves no trace in the context: its end is told by `leaves`."""
-        reader = self.begins(cpu, site)
+    def enters(self, cpu: Cpu, site: str, *, named: bool = True) -> None:
+        """A section opens that leaves no trace in the context: its end is told by `leaves`.
+
+        Not `named` is a spinlock_t of PREEMPT_RT, that of its local_bh_disable() and so of its softirqs included.
+        """
+        reader = self._reader_here(cpu.ctx) or self._open(cpu, site)
+        reader.named |= named
         reader.depth += 1
 
     def begins(self, cpu: Cpu, site: str) -> Reader:

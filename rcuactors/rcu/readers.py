@@ -136,18 +136,18 @@ class ReadSide:
         await cpu.preempt_enable()
 
     def _enter_rt_lock(self, cpu: Cpu) -> None:
-        """What rt_spin_lock() does once it has the lock; in its price."""
-        self._nest(cpu)
+        """What rt_spin_lock() does once it has the lock; in its price. A lock is no reader by name."""
+        self._nest(cpu, named=False)
 
     def _leave_rt_lock(self, cpu: Cpu) -> None:
         self._unnest(cpu)
 
-    def _nest(self, cpu: Cpu) -> None:
+    def _nest(self, cpu: Cpu, *, named: bool = True) -> None:
         ctx = cpu.ctx
         ctx.rcu_nesting += 1
         if not self._preemptible:
             cpu.preempt_disable(caller_site())
-        self._open(cpu, self.rcu)
+        self._open(cpu, self.rcu, named=named)
 
     def _unnest(self, cpu: Cpu) -> None:
         ctx = cpu.ctx
@@ -160,11 +160,11 @@ class ReadSide:
             self.quiescent.rcu_read_unlock_special(cpu)
         self.book.leaves(cpu)
 
-    def _open(self, cpu: Cpu, flavour: Lock) -> None:
+    def _open(self, cpu: Cpu, flavour: Lock, *, named: bool = True) -> None:
         site = caller_site()
         if self.system.lockdep.on:
             self.system.lockdep.acquire(cpu, flavour, read=RECURSIVE_READ, site=site)
-        self.book.enters(cpu, site)
+        self.book.enters(cpu, site, named=named)
         self._sections.setdefault(_key(cpu), []).append(flavour)
 
     def _close(self, cpu: Cpu, flavour: Lock) -> bool:
