@@ -29,6 +29,7 @@ from rcuactors.kvfree.krc import Batch
 from rcuactors.rcu.nodes import RcuNode
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import find_scenarios
+from tests.cases.table import read_cases
 from tests.cli.conftest import call_cli
 from tests.kvfree.test_upstream_bugs import new_memory_after_an_old_grace_period
 
@@ -50,6 +51,14 @@ def test_the_short_form_finds_nothing_that_is_not_known(kernel: str) -> None:
     tally = tally_of(Plan(kernels=(kernel,)), 0, SHORT // len(ERAS))
     assert tally.in_order, "\n".join(tally_lines(tally))
     assert tally.runs == tally.by_kernel[kernel] == SHORT // len(ERAS)
+
+
+def test_mended_the_public_reports_are_clean_on_every_version_and_build() -> None:
+    """tests/cases, of which not every scenario looks at what an allocation returns."""
+    mended = tuple(dict.fromkeys(str(case.path) for case in read_cases()))
+    plan = Plan(scenarios=mended, settings={"fixed": "y", "fail_page_alloc": "0"})
+    tally = tally_of(plan, 0, SHORT)
+    assert tally.in_order, "\n".join(tally_lines(tally))
 
 
 @pytest.mark.campaign

@@ -419,3 +419,32 @@ def test_a_softirq_that_bottom_halves_held_up_may_free_what_was_used_meanwhile(o
 
     found = run(scenario()(script), **KERNELS[kernel]).outcome()
     assert found == ("clean" if outer == "nothing" else "use-after-free")
+
+
+@pytest.mark.parametrize("rt", ["n", "y"])
+@pytest.mark.parametrize("where", ["softirq", "lock"])
+def test_what_was_used_in_a_handler_or_under_a_lock_may_be_freed_before_its_end(where: str, rt: str) -> None:
+    """On PREEMPT_RT, too, where a spinlock_t, and so a softirq, is a read-side section: that is none by name."""
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        p, lock, done = await k.kmalloc(64), k.spinlock("lock"), k.completion("done")
+
+        async def uses() -> None:
+            k.deref(p)
+            await k.complete(done)
+            await k.udelay(100)
+
+        async def other() -> None:
+            if where == "softirq":
+                await k.tasklet_schedule(uses)
+            else:
+                await k.spin_lock(lock)
+                await uses()
+                await k.spin_unlock(lock)
+
+        await k.kthread_run(other, cpu=1)
+        await k.wait_for_completion(done)
+        await k.kfree(p)
+
+    assert run(script, PREEMPT_RT=rt).clean
