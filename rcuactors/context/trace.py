@@ -63,6 +63,10 @@ _looks: Final[dict[int, _Look]] = {}
 """By id() of the code object, which a look keeps alive: hashing one costs more than all the rest here."""
 
 
+_shown: Final[dict[int, _Look | None]] = {}
+"""The same without those that are hidden, which most are: None, so that nothing else is to be asked of them."""
+
+
 def _kind_of(code: CodeType, mark: Mark | None, function: FunctionMark | None) -> _Kind:
     if code.co_filename.startswith(_WAITS):
         return _HIDDEN
@@ -90,7 +94,14 @@ def _look_at(code: CodeType, names: Mapping[str, Any]) -> _Look:
             locking=mark is Mark.LOCKING,
             inline=function is not None and function.inline,
         )
+        _shown[id(code)] = look if kind is not _HIDDEN else None
     return look
+
+
+def _shown_at(frame: FrameType) -> _Look | None:
+    """The look of a frame of a function that is seen for the first time."""
+    look = _look_at(frame.f_code, frame.f_globals)
+    return look if look.kind is not _HIDDEN else None
 
 
 def _text(look: _Look, line: int) -> str:
@@ -143,13 +154,15 @@ def keep_trace() -> KeptTrace:
     """The caller's call trace, to be read later or never."""
     at: FrameType | None = sys._getframe(1)
     places: list[Any] = []
+    shown = _shown
     while at is not None:
-        code = at.f_code
-        look = _looks.get(id(code)) or _look_at(code, at.f_globals)
-        kind = look.kind
-        if kind is _BOTTOM:
-            break
-        if kind is not _HIDDEN:
+        try:
+            look = shown[id(at.f_code)]
+        except KeyError:
+            look = _shown_at(at)
+        if look is not None:
+            if look.kind is _BOTTOM:
+                break
             places.append(look)
             places.append(at.f_lasti)
         at = at.f_back
@@ -200,14 +213,17 @@ def caller_site() -> str:
 
 
 def _site_from(at: FrameType | None) -> str:
+    shown = _shown
     while at is not None:
-        code = at.f_code
-        look = _looks.get(id(code)) or _look_at(code, at.f_globals)
-        kind = look.kind
-        if kind is _BOTTOM:
-            break
-        if kind is not _HIDDEN and not look.inline:
-            return f"{look.place}{at.f_lineno})" if look.place else look.name
+        try:
+            look = shown[id(at.f_code)]
+        except KeyError:
+            look = _shown_at(at)
+        if look is not None:
+            if look.kind is _BOTTOM:
+                break
+            if not look.inline:
+                return f"{look.place}{at.f_lineno})" if look.place else look.name
         at = at.f_back
     return "swapper"
 

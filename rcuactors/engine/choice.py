@@ -93,13 +93,13 @@ class Timed(Strategy):
     name = "timed"
 
     def __init__(self) -> None:
-        self._rng = random.Random(0)
+        self._draw = random.Random(0).random
 
     def start_run(self, seed: int) -> bool:
         """Seed the draws."""
-        self._rng = random.Random(seed)
+        self._draw = random.Random(seed).random
         return True
 
     def choose(self, decision: Decision) -> int:
         """Draw as nature would."""
-        return decision.nature(self._rng.random())
+        return decision.nature(self._draw())

@@ -238,22 +238,24 @@ class Race(NextActor):
     def __init__(self, order: Anyone) -> None:
         self._order = order
 
-    def ask_of(self, count: int, now: int) -> Race:
-        """The same object, made ready for one point."""
-        order = self._order
-        current = order.current
+    def ask(self, count: int, now: int, current: Actor | None, waiting: Actor | None, line: Line) -> Actor:
+        """Ask who goes next at one point; the same object is made ready for each."""
         self.count, self.now = count, now
-        self.yields = current is not None and current.yields
+        self.time = NOT_OFFERED if waiting is None else count - 1
         if current is None:
-            self.current = NOT_OFFERED
-            self.time = NOT_OFFERED if order.waiting is None else count - 1
-        elif current.yields:
-            self.current = count - 1
-            self.time = NOT_OFFERED if order.waiting is None else count - 2
-        else:
-            self.current = 0
-            self.time = NOT_OFFERED if order.waiting is None else count - 1
-        return self
+            self.current, self.yields = NOT_OFFERED, False
+            picked = line.choose(self)
+            return waiting if picked == self.time and waiting is not None else self._order.ready[picked]
+        if current.yields:
+            self.current, self.yields = count - 1, True
+            if waiting is not None:
+                self.time = count - 2
+            return self.actor(line.choose(self))
+        self.current, self.yields = 0, False
+        picked = line.choose(self)
+        if not picked:
+            return current
+        return waiting if picked == self.time and waiting is not None else self._order.ready[picked - 1]
 
     def actor(self, index: int) -> Actor:
         """The engine's side of an option. Raises IndexError where there is none."""

@@ -121,6 +121,7 @@ class Anyone:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._fairness = line.fairness
         self.queue = _Queue()
         self._decision = Race(self)
         self.ready: list[Actor] = []
@@ -150,29 +151,34 @@ class Anyone:
 
     def elect(self) -> Actor | None:
         """The strategy's choice among all, as far as fairness leaves it one."""
-        line, ready, current, now = self._line, self.ready, self.current, self._line.now
+        line, ready, current, fairness = self._line, self.ready, self.current, self._fairness
+        now, due = line.now, FOREVER
+        actor: Actor
+        waiting: Actor | None = None
         entries = self.queue.entries
-        while entries and entries[0][3].ticket != entries[0][2]:
+        while entries:
+            due, _, ticket, waiting = entries[0]
+            if waiting.ticket == ticket:
+                break
             heappop(entries)
-        due = entries[0][0] if entries else FOREVER
-        fairness = line.fairness
+            due, waiting = FOREVER, None
         # Where no time has passed since it was counted, counting would find nothing.
         left = fairness.rest if now == fairness.counted else fairness.count(now, 0 if ready else due)
-        self.waiting = None
         count = len(ready) if current is None else len(ready) + 1
-        if due <= now or due <= now + left or (not count and due != FOREVER):
-            self.waiting = entries[0][3]
-            count += 1
-        if count > 1:
-            if left > 0:
-                decision = self._decision
-                actor = decision.actor(line.choose(decision.ask_of(count, now)))
+        if waiting is not None:
+            if due <= now + left or due <= now or not count:
+                count += 1
             else:
-                actor = self._longest_held()
-        elif count:
-            actor = ready[0] if ready else current or self.waiting  # type: ignore[assignment]
-        else:
+                waiting = None
+        self.waiting = waiting
+        if count == 1:
+            actor = ready[0] if ready else current or waiting  # type: ignore[assignment]
+        elif not count:
             return None
+        elif left > 0:
+            actor = self._decision.ask(count, now, current, waiting, line)
+        else:
+            actor = self._longest_held()
         if actor is current:
             self.current = None
         else:

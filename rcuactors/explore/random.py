@@ -31,7 +31,7 @@ class Random(Timed):
 
     def choose(self, decision: Decision) -> int:
         """Draw: among actors and time by these weights, anything else as nature would."""
-        uniform, time = self._rng.random(), decision.time
+        uniform, time = self._draw(), decision.time
         if time < 0 or decision.kind is not NEXT_ACTOR:
             return decision.nature(uniform)
         actors, present = decision.count - 1, self.present
