@@ -129,6 +129,9 @@ def _or(values: set[str]) -> str:
     return " or ".join(sorted(values))
 
 
+_BY_CHANCE_THERE: Final = "the kernel answered in two ways: pages have no migrate types here"
+
+
 def _runs_out_by_chance(recording: Recording) -> bool:
     """Whether a CPU's list lasts depends on how many of its pages are of the migrate type that is asked for.
 
@@ -145,7 +148,7 @@ def compare(recording: Recording, answer: Answer) -> Pair:
     if answer.not_expressible:
         return Pair(recording=recording, answer=answer)
     if _runs_out_by_chance(recording):
-        return Pair(recording=recording, answer=answer)
+        return Pair(recording=recording, answer=attrs.evolve(answer, not_expressible=_BY_CHANCE_THERE))
     if answer.raised:
         raised = Difference(what="the run", kernel="went on", model=f"raised {answer.raised}")
         return Pair(recording=recording, answer=answer, differences=(raised,))

@@ -200,7 +200,7 @@ _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]
 
 LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "a3": "how many pages a zone at its watermark gave; whether a list lasts that did so in one of two tries",
+        "a3": "how many pages a zone at its watermark gave",
         "a4b": "what flush_delayed_work() returned with its timer pending",
         "a4d": "how often; whether ever is compared",
         "a9": "how long, but for the order of magnitude in jiffies",

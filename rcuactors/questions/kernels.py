@@ -44,7 +44,8 @@ _SIZE: Final = {
     "SOFTLOCKUP_DETECTOR": "n",
     "HARDLOCKUP_DETECTOR": "n",
 }
-"""256 MB, of which the zone manages what its recorded watermarks tell. None had a lockup detector."""
+"""256 MB, of which the zone manages what its recorded watermarks tell. A says that it has the soft-lockup detector; an
+emulated CPU has no counter that could look for hard ones."""
 _CHECKS: Final = (
     "DEBUG_IRQFLAGS",
     "DEBUG_LOCKDEP",
@@ -60,6 +61,7 @@ _A: Final[dict[str, str]] = {
     "PROVE_RAW_LOCK_NESTING": "y",
     "DEBUG_ATOMIC_SLEEP": "y",
     "DEBUG_PREEMPT": "y",
+    "SOFTLOCKUP_DETECTOR": "y",
     **dict.fromkeys(_CHECKS, "y"),
 }
 _SLOW: Final = {"call_rcu_ns": 10_000, "callback_ns": 10_000}
