@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...marks import stands_for
 from ..thread import ThreadState
 from .hrtimer import Hrtimer
 from .timer import Timer
@@ -86,8 +87,9 @@ async def _spin_in_idle(thread: Thread, duration_ns: int) -> None:
     ctx.irqs_disabled = flags
 
 
+@stands_for("delay_tsc")
 async def burn(thread: Thread, duration_ns: int) -> None:
-    """udelay(): until the clock has moved on by so much, on whichever CPU.
+    """udelay() (arch/x86/lib/delay.c): until the clock has moved on by so much, on whichever CPU.
 
     What interrupts it meanwhile counts, as with a TSC. Busy microseconds are steps, everywhere; but this is one
     hand-over however long it lasts, and kernels speak of lockups and stalls after half a minute of it: a step is ten.
