@@ -60,8 +60,8 @@ class Config:
     watchdog_thresh: int = _number(
         30, 0, 1_000_000, "how long that is (workqueue.watchdog_thresh), in seconds; 0: never"
     )
-    SOFTLOCKUP_DETECTOR: bool = _kconfig(True, "a CPU on which nothing else can run for more than 20 s is reported")
-    HARDLOCKUP_DETECTOR: bool = _kconfig(True, "a CPU that takes no interrupt for 10 s is reported")
+    SOFTLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU on which nothing else can run for more than 20 s is reported")
+    HARDLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU that takes no interrupt for 10 s is reported")
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)

@@ -64,7 +64,7 @@ class LockupDetectors:
         self._watched: dict[int, _Watched] = {}
         # Long enough for each to have had its say, and for the RCU stall that a CPU makes which spins for ever.
         stall_s = max(3, min(300, system.config.rcu_cpu_stall_timeout)) + 5 * system.config.lockdep
-        self.gives_up_ns = (max(stall_s, 2 * _THRESH) + 2 * _THRESH) * _SECOND_NS
+        self.gives_up_ns = (max(stall_s, 2 * _THRESH) + 8) * _SECOND_NS
         if self._soft:
             system.hooks.on_new_cpu.append(self._new_cpu)
 

@@ -42,11 +42,8 @@ _SIZE: Final = {
     "pcp_batch": "15",
     "nr_cpus": "2",
     "HZ": "250",
-    "SOFTLOCKUP_DETECTOR": "n",
-    "HARDLOCKUP_DETECTOR": "n",
 }
-"""The recorded machines' batch and CPUs; little memory, so that page lists are short and soon run dry. Lockups were
-told by nobody there."""
+"""The recorded machines' batch and CPUs; little memory, so that page lists are short and soon run dry."""
 _NO_CHECKS: Final = {"PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(

@@ -41,11 +41,8 @@ _SIZE: Final = {
     "HZ": "250",
     "nr_cpus": "2",
     "mem": "226576K",
-    "SOFTLOCKUP_DETECTOR": "n",
-    "HARDLOCKUP_DETECTOR": "n",
 }
-"""256 MB, of which the zone manages what its recorded watermarks tell. A says that it has the soft-lockup detector; an
-emulated CPU has no counter that could look for hard ones."""
+"""256 MB, of which the zone manages what its recorded watermarks tell."""
 _CHECKS: Final = (
     "DEBUG_IRQFLAGS",
     "DEBUG_LOCKDEP",

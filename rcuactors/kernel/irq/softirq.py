@@ -30,7 +30,8 @@ from ...context.waittype import WaitType
 from ...marks import inline, stands_for
 from .. import balance
 from ..percpu import PerCpu
-from ..thread import ThreadState, Urgency
+from ..thread import ThreadState
+from .own_threads import OwnThread
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
@@ -75,16 +76,6 @@ class SoftirqStatistics:
     tasklets: int
 
 
-@attrs.frozen(eq=False)
-class _OwnThread:
-    """A thread of each CPU that PREEMPT_RT has for some vectors: how its name begins, and one round of what it does."""
-
-    name: str
-    vectors: int
-    round: Callable[[Cpu], Awaitable[None]]
-    threads: dict[int, Thread] = attrs.field(factory=dict)
-
-
 class Softirqs:
     """The softirq machinery of all CPUs."""
 
@@ -97,7 +88,7 @@ class Softirqs:
         """TASKLET_STATE_SCHED, on whichever CPU."""
         self._served: Counter[int] = Counter()
         self._wakeups = 0
-        self._own_threads: list[_OwnThread] = []
+        self._own_threads: list[OwnThread] = []
         self._in_own_threads = 0
         if self._threaded:
             self.serve_in_own_thread("ktimers", (Softirq.TIMER, Softirq.HRTIMER), self._run_timersd)
@@ -131,7 +122,7 @@ class Softirqs:
     ) -> None:
         """From now on a thread of its own does what these vectors are raised for; the round begins with `take_over`."""
         bits = sum(1 << vector for vector in vectors)
-        self._own_threads.append(_OwnThread(name, bits, one_round))
+        self._own_threads.append(OwnThread(name, bits, one_round))
         self._in_own_threads |= bits
 
     @staticmethod
@@ -404,26 +395,10 @@ class Softirqs:
         """wake_timersd() and its kin: whatever the thread sleeps in, so that an msleep() of a handler begins anew."""
         for own in self._own_threads:
             if cpu.threads_pending & own.vectors:
-                thread = own.threads.get(cpu.cpu_id) or self._create_own_thread(cpu, own)
+                thread = own.of(cpu, self._system)
                 if thread.state is ThreadState.SLEEPING:
                     self._wakeups += 1
                     await cpu.wake_up_process(thread)
-
-    def _create_own_thread(self, cpu: Cpu, own: _OwnThread) -> Thread:
-        async def smpboot_thread_fn() -> None:
-            thread = cpu.current
-            while True:
-                if not cpu.threads_pending & own.vectors:
-                    await thread.sleep(own.name)
-                    continue
-                await own.round(cpu)
-                if cpu.attention:
-                    await cpu.point()
-
-        name = f"{own.name}/{cpu.cpu_id}"
-        thread = self._system.create_thread(cpu, name, smpboot_thread_fn, urgency=Urgency.HIGH, service=True)
-        own.threads[cpu.cpu_id] = thread
-        return thread
 
     async def _run_timersd(self, cpu: Cpu) -> None:
         """run_timersd(): the softirqs of timers, and what else is pending."""

@@ -67,7 +67,7 @@ def test_a_lock_that_was_given_to_who_cannot_run_is_told_as_such() -> None:
         await k.udelay(100)
         await k.spin_unlock(spin)
 
-    found = run(scenario()(script), **RT)
+    found = run(scenario()(script), **RT, HARDLOCKUP_DETECTOR="y")
     assert found.outcome().endswith("hard-lockup, deadlock")
     assert found.violations[-1].text.splitlines()[:3] == [
         "DEADLOCK: CPU#1 stuck for 29s on RAW! [spins:22]",

@@ -73,7 +73,7 @@ def test_reclaim_that_waits_for_a_work_needs_a_rescuer(kernel: str, rt: str) -> 
     assert titles[0] == (
         "WARNING: workqueue: PF_MEMALLOC task 21(kswapd0) is flushing !WQ_MEM_RECLAIM writeback:w_write"
     )
-    assert titles[1].startswith("BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 30s!")
+    assert titles[1].startswith("BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for ")
     assert " manager: " in found.violations[1].text
     assert "    pending: w_write" in found.violations[1].text
     hung = [title for title in titles if title.startswith("INFO: task ")]
