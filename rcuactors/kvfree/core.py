@@ -34,6 +34,7 @@ from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
 
 if TYPE_CHECKING:
+    from ..context.context import Context
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
@@ -227,7 +228,7 @@ class KvfreeRcu:
             and krcp.lock.owner is None
             and item.state == LIVE
             and conductor.horizon >= 0
-            and self._lockdep.knows(ctx, krcp.lock)
+            and ((krcp.validated and not (off or ctx.held or ctx.softirq_disable_cnt)) or self._may_be_taken(krcp, ctx))
         ):
             # The lock is free, the block has room, and there is no point in between at which anybody could see the
             # lock held: one step.
@@ -243,6 +244,13 @@ class KvfreeRcu:
             await self._queue_or_free(thread, item, head=head)
         if told:
             self.probes.call_left(thread, item, head)
+
+    def _may_be_taken(self, krcp: Krc, ctx: Context) -> bool:
+        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered."""
+        known = self._lockdep.knows(ctx, krcp.lock)
+        if not (ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread or ctx.held or ctx.softirq_disable_cnt):
+            krcp.validated = known
+        return known
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:
         if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):

@@ -72,6 +72,8 @@ class Krc:
     settled: int = 0
     """The arming part's word to who queues: while the monitor's work is pending, nothing about its timer changes with
     an object that is queued when `count` is below this."""
+    validated: bool = False
+    """Lockdep knows what it is to take the lock in a thread that has nothing disabled and holds nothing."""
     slots: list[Any] = attrs.field(factory=list)
     """What each part knows of this CPU: only its `Slot` looks there."""
 
