@@ -90,7 +90,7 @@ class LockClass:
     traces: dict[int, KeptTrace] = attrs.field(factory=dict)
     after: dict[LockClass, Edge] = attrs.field(factory=dict)
     before: dict[LockClass, Edge] = attrs.field(factory=dict)
-    below: set[LockClass] = attrs.field(factory=set)
+    below: frozenset[LockClass] = frozenset()
 
     @property
     def shown(self) -> str:
@@ -222,7 +222,7 @@ class LockFactory:
                 traces={},
                 after={},
                 before={},
-                below=set(),
+                below=frozenset(),
             )
             lock.classes[subclass] = found
         return found

@@ -80,7 +80,7 @@ def add_edge(outer: LockClass, inner: LockClass, kind: int, trace: Callable[[], 
         return
     outer.after[inner] = inner.before[outer] = Edge(outer, inner, kind, trace())
     if inner not in outer.below:
-        _reach(outer, {inner, *inner.below})
+        _reach(outer, inner.below | {inner})
     _add_usage_above(outer, inner.usage_below)
     _add_usage_below(inner, outer.usage_above)
 
@@ -93,13 +93,13 @@ def add_usage(lock_class: LockClass, bit: int, trace: KeptTrace) -> None:
     _add_usage_below(lock_class, 1 << bit)
 
 
-def _reach(lock_class: LockClass, gained: set[LockClass]) -> None:
+def _reach(lock_class: LockClass, gained: frozenset[LockClass]) -> None:
     """Edges lead from a class to these as well, and so they do from all those above it."""
     above = [lock_class]
     while above:
         at = above.pop()
         if not gained <= at.below:
-            at.below |= gained
+            at.below = gained | at.below
             above += at.before
 
 
