@@ -96,7 +96,7 @@ def test_a_call_that_is_never_served_is_a_lockup() -> None:
         await k.udelay(50)
         await k.smp_call_function_single(1, k.cpu_relax)
 
-    result = run(scenario()(script), RunOptions(settings={"PROVE_LOCKING": "n"}))
+    result = run(scenario()(script), RunOptions(settings={"PROVE_LOCKING": "n", "HARDLOCKUP_DETECTOR": "y"}))
     assert result.outcome() == "hard-lockup, deadlock"
     assert "smp_call_function_single() on CPU 1" in result.violations[-1].text
     assert "smp_call_function_single() on CPU 0" in result.violations[-1].text
