@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import click
@@ -19,14 +18,12 @@ from ..questions.kernels import DEFAULT_KERNEL, KERNELS, find_kernel
 from ..questions.recording import Recording, read_recordings
 from ..questions.text import answer_lines, comparison_lines
 from ..spelling import no_such
-from .common import whole_number
+from .common import jobs_option
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .screen import with_error
 from .session import collect
 from .watching import PATIENCE_S
-
-_MOST_JOBS: Final = 256
 
 
 @click.command("ask", cls=ProgramCommand)
@@ -37,13 +34,7 @@ _MOST_JOBS: Final = 256
 @click.option("--against", metavar="DIR", help="Recordings of real kernels: a folder for each kernel.")
 @click.option("--only", metavar="TEXT", help="With --all: only questions whose KERNEL/NAME has this in it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-@click.option(
-    "--jobs",
-    callback=whole_number(1, _MOST_JOBS),
-    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
-    metavar="NUMBER",
-    help="Processes to use (default: one for each CPU).",
-)
+@jobs_option
 def ask_command(
     question: str | None,
     kernel: str | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Final
 
@@ -17,14 +16,13 @@ from ..config import split_setting
 from ..eras import ERAS, find_era
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED
 from ..userfiles.designs import as_design
-from .common import whole_number
+from .common import jobs_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand, complain
 from .screen import with_error
 from .session import collect, quiet_stdout
 from .watching import PATIENCE_S
 
-_MOST_JOBS: Final = 256
 _MOST_RUNS: Final = 10_000_000
 _TOLD_EVERY: Final = 1000
 
@@ -80,13 +78,7 @@ _TOLD_EVERY: Final = 1000
     metavar="NUMBER",
     help="End a run that takes more steps.",
 )
-@click.option(
-    "--jobs",
-    callback=whole_number(1, _MOST_JOBS),
-    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
-    metavar="NUMBER",
-    help="Processes to use (default: one for each CPU).",
-)
+@jobs_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error how far it is, and what is news at once.")
 def campaign_command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -32,6 +33,18 @@ def whole_number(low: int, high: int) -> Callable[[click.Context, click.Paramete
         return int(text)
 
     return convert
+
+
+_MOST_JOBS: Final = 256
+
+jobs_option: Final = click.option(
+    "--jobs",
+    callback=whole_number(1, _MOST_JOBS),
+    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
+    metavar="NUMBER",
+    help="Processes to use (default: one for each CPU).",
+)
+"""Of every command that works over processes."""
 
 
 _OPTIONS: Final = (

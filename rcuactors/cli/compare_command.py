@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,14 +28,13 @@ from ..explore import Random
 from ..lab.jobs import do_all, in_this_process
 from ..spelling import no_such, plural
 from ..userfiles import find_scenarios
-from .common import whole_number
+from .common import jobs_option, whole_number
 from .output import print_json, print_lines
 from .program import Interrupted, ProgramCommand, complain
 from .screen import with_error
 from .session import collect
 from .whole_file import OutputError, WholeFile
 
-_MOST_JOBS: Final = 256
 _MOST_SEEDS: Final = 10_000
 _PATIENCE_S: Final = 3.0
 """After Ctrl-C a run in this process has so long to end."""
@@ -61,13 +59,7 @@ _LARGEST_SEED: Final = (1 << 63) - 1
     metavar="NAME=VALUE",
     help="A configuration name, or a parameter of the scenarios; repeatable.",
 )
-@click.option(
-    "--jobs",
-    callback=whole_number(1, _MOST_JOBS),
-    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
-    metavar="NUMBER",
-    help="Processes to use (default: one for each CPU).",
-)
+@jobs_option
 @click.option(
     "--seeds",
     callback=lambda ctx, param, text: whole_number(1, _MOST_SEEDS)(ctx, param, text) if text is not None else None,

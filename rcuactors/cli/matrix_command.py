@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -33,7 +32,7 @@ from ..lock_matrix.recording import MatrixRecording, read_matrix
 from ..lock_matrix.rig import Outcome
 from ..lock_matrix.text import cell_json, comparison_lines, full_report_lines, report_lines, table_lines
 from ..spelling import counted, no_such
-from .common import whole_number
+from .common import jobs_option
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .screen import with_error
@@ -42,7 +41,6 @@ from .watching import PATIENCE_S
 from .whole_file import OutputError, WholeFile
 
 _COLUMNS: Final = ("context", "op", "variant", "verdict", "title")
-_MOST_JOBS: Final = 256
 _LEAST_MEMORY: Final = 16 << 20
 _SHOWN_IN_A_LINE: Final = 3
 
@@ -73,13 +71,7 @@ class _Plan:
 @click.option("--against", metavar="FILE", help="Compare with a recorded matrix.")
 @click.option("--csv", "csv_file", metavar="FILE", help=f"Write the columns {', '.join(_COLUMNS)}.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-@click.option(
-    "--jobs",
-    callback=whole_number(1, _MOST_JOBS),
-    default=str(min(os.cpu_count() or 1, _MOST_JOBS)),
-    metavar="NUMBER",
-    help="Processes to use (default: one for each CPU).",
-)
+@jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Print the report of each cell in full.")
 def matrix_command(
     kernel: str,
