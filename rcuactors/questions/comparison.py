@@ -17,8 +17,8 @@ from .asking import Answer
 from .facts import LEFT_OUT, SIZES, facts_of
 from .recording import Recording
 
-_BY_CHANCE: Final = frozenset({"WARNING in rcu_sched_clock_irq()"})
-"""What only a tick says that falls into the microseconds in which a thread is as it should not be."""
+_BY_CHANCE: Final = {"m": "WARNING in rcu_sched_clock_irq()"}
+"""By verb: what only a tick says that falls into the microseconds in which a thread is as it should not be."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,11 +66,11 @@ class Pair:
         }
 
 
-def _firsts(reports: Iterable[ConsoleReport]) -> dict[str, ConsoleReport]:
+def _firsts(reports: Iterable[ConsoleReport], verb: str) -> dict[str, ConsoleReport]:
     """The first report of each kind that is compared, in their order; none after one that is fatal."""
     found: dict[str, ConsoleReport] = {}
     for report in reports:
-        if report.kind not in _BY_CHANCE:
+        if report.kind != _BY_CHANCE.get(verb):
             found.setdefault(report.kind, report)
         if report.fatal:
             break
@@ -98,7 +98,9 @@ def _in_report(kernel: ConsoleReport, model: ConsoleReport) -> Iterator[Differen
 def _in_reports(recording: Recording, answer: Answer) -> Iterator[Difference]:
     for title in dict.fromkeys(answer.unread):
         yield Difference(what="a report that is not compared", kernel="unknown", model=title)
-    kernel, model = _firsts(recording.reports), _firsts(answer.reports)
+    assert recording.command is not None
+    verb = recording.command.question.verb.name
+    kernel, model = _firsts(recording.reports, verb), _firsts(answer.reports, verb)
     if list(kernel) != list(model):
         yield Difference(what="reports", kernel="; ".join(kernel) or "none", model="; ".join(model) or "none")
     for kind in kernel:
