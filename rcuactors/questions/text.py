@@ -75,4 +75,5 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     counted = (
         f"{comparison.agreeing} agree, {len(comparison.differing)} differ, {len(comparison.apart)} not expressible"
     )
-    return [*lines, "", f"{plural(len(comparison.pairs), 'question')}: {counted}"]
+    not_run = f", and {comparison.missing} not asked" if comparison.missing else ""
+    return [*lines, "", f"{plural(len(comparison.pairs), 'question')}: {counted}{not_run}"]

@@ -134,6 +134,8 @@ def test_the_oracle_is_listed_apart(recorded: Recorded, answered: Answered) -> N
     assert pair.as_json()["only_ours"] == ["use after free: &o->s"]
     lines = comparison_lines(Comparison((pair,)))
     assert lines[-1] == "1 question: 1 agree, 0 differ, 0 not expressible"
+    cut_short = comparison_lines(Comparison((pair,), missing=3))
+    assert cut_short[-1] == "1 question: 1 agree, 0 differ, 0 not expressible, and 3 not asked"
     assert "    use after free: &o->s" in "\n".join(lines)
 
 
