@@ -21,11 +21,32 @@ from .era import Era
 from .known import KnownBug
 from .v5_9 import V5_9
 from .v5_11 import V5_11
+from .v6_1_0 import V6_1_0
 from .v6_1_stable import V6_1_STABLE
+from .v6_6 import V6_6
+from .v6_12 import V6_12
+from .v6_12_0 import V6_12_0
+from .v6_18 import V6_18
+from .v7_3 import V7_3
 
-__all__ = ["DEFAULT_ERA", "ERAS", "V5_9", "V5_11", "V6_1_STABLE", "Era", "KnownBug", "find_era"]
+__all__ = [
+    "DEFAULT_ERA",
+    "ERAS",
+    "V5_9",
+    "V5_11",
+    "V6_1_0",
+    "V6_1_STABLE",
+    "V6_6",
+    "V6_12",
+    "V6_12_0",
+    "V6_18",
+    "V7_3",
+    "Era",
+    "KnownBug",
+    "find_era",
+]
 
-ERAS: Final = {era.name: era for era in (V5_9, V5_11, V6_1_STABLE)}
+ERAS: Final = {era.name: era for era in (V5_9, V5_11, V6_1_0, V6_1_STABLE, V6_6, V6_12_0, V6_12, V6_18, V7_3)}
 DEFAULT_ERA: Final = V5_11.name
 
 

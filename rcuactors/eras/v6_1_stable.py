@@ -1,7 +1,6 @@
 """v6.1-stable: v6.1.192, a stable release that carries the backport of commit 5da7cb193db3.
 
-Sources: kernel/rcu/tree.c, kernel/locking/lockdep.c, kernel/irq_work.c and mm/ at v6.1.192. v6.1.0 of the mainline
-differs in its batches, which still go by channel (tests/kvfree/test_composed.py puts it together).
+Sources: kernel/rcu/tree.c, kernel/locking/lockdep.c, kernel/irq_work.c and mm/ at v6.1.192; what was recorded on it.
 """
 
 from __future__ import annotations
@@ -10,74 +9,14 @@ from typing import Final
 
 import attrs
 
-from ..kernel.rules import KernelRules
-from ..kvfree.parts.arming import PendingTimer
 from ..kvfree.parts.batching import whole_batch
-from ..kvfree.parts.one_argument import ALLOCATES
-from ..kvfree.parts.refill import RefillRules
-from ..kvfree.parts.shrinker import cache_and_queue_shrinker
-from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
-from ..mm.page.page_lists import TriedLock
-from ..mm.page.watermarks import alloc_reserves
-from ..mm.rules import MmRules
-from ..mm.slab.slub_locallock import LocalLockSlub
-from ..mm.vmalloc import failed_to_allocate
-from ..rcu.rules import RcuRules
 from .era import Era
-from .v5_11 import V5_11
+from .v6_1_0 import V6_1_0
 
 V6_1_STABLE: Final = Era(
     name="v6.1-stable",
     release="6.1.192",
     about="drains after 5 s, or at once when a block's worth waits; locked page lists; 5da7cb193db3 is in it",
     design="hrtimer-work",
-    rules=attrs.evolve(
-        V5_11.rules,
-        kernel=KernelRules(
-            irq_work_in_reader=True,
-            one_cpu_allowed_is_bound=False,
-            debug_irqflags=True,
-            exit_notes_preempt_count=False,
-            exit_warns_of_irqs=True,
-            exit_takes_locks=True,
-            on_stack_warns_in="lookup_object_or_alloc",
-            add_timer_bugs=False,
-            activates_work_first=False,
-            cancel_tells_lockdep=True,
-            soft_lockup_is_told_once=False,
-            inactive_works="inactive",
-        ),
-        lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
-        rcu=RcuRules(
-            double_freed_cb="rcu: call_rcu()",
-            double_freed_cb_warns=False,
-            segments_are_counted=True,
-            one_cpu_needs_no_grace_period=False,
-            deboosting_needs_irq_work=True,
-            deferral_ends_with_report=True,
-            stall_names_online_cpus=True,
-            bh_between_callbacks=True,
-        ),
-        mm=MmRules(
-            page_lists=TriedLock,
-            reserves=alloc_reserves,
-            vmalloc_failure=failed_to_allocate,
-            slab=LocalLockSlub,
-            kasan_double_free="double-free",
-            cache_has_objects=" when called from",
-        ),
-        kvfree=attrs.evolve(
-            V5_11.rules.kvfree,
-            drain_ms=5000,
-            arming=PendingTimer,
-            batching=whole_batch,
-            refill=RefillRules(
-                gfp=GFP_KERNEL | Gfp.NORETRY | Gfp.NOMEMALLOC | GFP_NOWARN,
-                ends_at_failure=True,
-                starts_at_cached=False,
-            ),
-            one_argument=ALLOCATES,
-            shrinker=cache_and_queue_shrinker,
-        ),
-    ),
+    rules=attrs.evolve(V6_1_0.rules, kvfree=attrs.evolve(V6_1_0.rules.kvfree, batching=whole_batch)),
 )

@@ -1,0 +1,19 @@
+"""v6.12: v6.12.117, a stable release.
+
+Sources: kernel/rcu/tree.c, kernel/workqueue.c and mm/ at v6.12.117, and what was recorded on it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .era import Era
+from .v6_12_0 import V6_12_0
+
+V6_12: Final = Era(
+    name="v6.12",
+    release="6.12.117",
+    about="a stable release, the one recorded: kvfree_rcu_reclaim, cookies from rcu_state",
+    design="hrtimer-work",
+    rules=V6_12_0.rules,
+)

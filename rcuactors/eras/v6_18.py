@@ -1,0 +1,19 @@
+"""v6.18: the mainline's 6.18.
+
+Sources: mm/slab_common.c, mm/slub.c, kernel/rcu/tree.c at v6.18.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .era import Era
+from .v6_12 import V6_12
+
+V6_18: Final = Era(
+    name="v6.18",
+    release="6.18.0",
+    about="the first sheaves; lazy preemption",
+    design="hrtimer-work",
+    rules=V6_12.rules,
+)

@@ -1,0 +1,25 @@
+"""v6.6: the mainline's 6.6.
+
+Sources: kernel/rcu/tree.c, kernel/workqueue.c and mm/ at v6.6.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from ..kvfree.parts.counting import exact
+from .era import Era
+from .v6_1_stable import V6_1_STABLE
+
+V6_6: Final = Era(
+    name="v6.6",
+    release="6.6.0",
+    about="a grace-period snapshot for each block and list; nothing asked for when the cache is off",
+    design="hrtimer-work",
+    rules=attrs.evolve(
+        V6_1_STABLE.rules,
+        kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
+    ),
+)

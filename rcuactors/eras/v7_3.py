@@ -1,0 +1,19 @@
+"""v7.3: the mainline at commit 3bc999d944b3, merged for 7.3.
+
+Sources: mm/slab_common.c and mm/slub.c there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .era import Era
+from .v6_18 import V6_18
+
+V7_3: Final = Era(
+    name="v7.3",
+    release="7.3.0-rc0",
+    about="a slab of sheaves; kfree_rcu_nolock()",
+    design="hrtimer-work",
+    rules=V6_18.rules,
+)
