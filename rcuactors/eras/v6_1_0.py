@@ -57,6 +57,8 @@ V6_1_0: Final = Era(
             deferral_ends_with_report=True,
             stall_names_online_cpus=True,
             bh_between_callbacks=True,
+            exp_handler_sees_preempt_count=True,
+            exp_stall_timeout=True,
         ),
         mm=MmRules(
             page_lists=TriedLock,

@@ -20,6 +20,7 @@ V6_6: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_1_STABLE.rules,
+        rcu=attrs.evolve(V6_1_STABLE.rules.rcu, blocking_might_sleep=True),
         kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
     ),
 )

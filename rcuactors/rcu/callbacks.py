@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
     from .data import RcuData
+    from .expedited import ExpeditedGracePeriods
     from .gp import GracePeriodMachine
     from .quiescent import QuiescentStates
     from .readers import ReadSide
@@ -96,6 +97,7 @@ class Callbacks:
         machine: GracePeriodMachine,
         readers: ReadSide,
         stalls: StallDetector,
+        expedited: ExpeditedGracePeriods,
         *,
         rules: RcuRules,
         scheduler_active: SchedulerActive,
@@ -107,6 +109,7 @@ class Callbacks:
         self._stalls = stalls
         self.readers = readers
         self.data = machine.data
+        self.expedited = expedited
         self.scheduler_active = scheduler_active
         self.callback_map = system.lock_factory.make_map(RCU_CALLBACK_MAP)
         self.invoked = 0
@@ -143,8 +146,9 @@ class Callbacks:
         return self._machine.name
 
     def rcu_set_runtime_mode(self) -> None:
-        """rcu_set_runtime_mode(): the end of early boot (kernel/rcu/update.c)."""
+        """rcu_set_runtime_mode(): the end of early boot, and here of all of it (kernel/rcu/update.c)."""
         self.scheduler_active = SchedulerActive.RUNNING
+        self.expedited.rcu_end_inkernel_boot()
 
     # -- what a CPU learns of grace periods --------------------------------------------------------------------------
 
@@ -319,7 +323,7 @@ class Callbacks:
         rdp.softirqs += 1
         if not cpu.ctx.preempt_count & preempt.PREEMPT_MASK:
             quiescent.deferred_qs(cpu, cpu.current)
-        elif quiescent.need_deferred_qs(cpu.current):
+        elif quiescent.need_deferred_qs(cpu, cpu.current):
             cpu.resched_curr()
         self._check_quiescent_state(cpu, rdp)
         if not self._machine.in_progress:

@@ -80,6 +80,7 @@ class GracePeriodMachine(Device):
         config = system.config
         self.data = RcuDatas(system.masks)
         self.gp_seq = gp_seq.INITIAL
+        self.expedited_sequence = 0
         self.node = RcuNode(self._wake, self._access, gp_seq.INITIAL)
         self.completed = 0
         self.n_force_qs = 0
@@ -121,6 +122,14 @@ class GracePeriodMachine(Device):
     def in_progress(self) -> bool:
         """rcu_gp_in_progress()."""
         return gp_seq.in_progress(self.gp_seq)
+
+    def rcu_exp_gp_seq_start(self) -> None:
+        """rcu_exp_gp_seq_start(): an expedited one begins."""
+        self.expedited_sequence = gp_seq.start(self.expedited_sequence)
+
+    def rcu_exp_gp_seq_end(self) -> None:
+        """rcu_exp_gp_seq_end()."""
+        self.expedited_sequence = gp_seq.end(self.expedited_sequence)
 
     def jiffies(self, clock: int) -> int:
         """What jiffies are at that time."""

@@ -36,6 +36,11 @@ def snap(seq: int) -> int:
     return (seq + 2 * PHASE_MASK + 1) & ~PHASE_MASK
 
 
+def ctr(seq: int) -> int:
+    """rcu_seq_ctr(): the number of the grace period."""
+    return seq >> 2
+
+
 def done(seq: int, snapshot: int) -> bool:
     """rcu_seq_done(), without the wrap-around of 64-bit counters, which no run reaches."""
     return seq >= snapshot
