@@ -56,10 +56,12 @@ from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
+from .rcu.gp_workqueue import GpWorkqueue
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
 from .rcu.readers import ReadSide, ReadSideStatistics
+from .rcu.srcu import Srcu
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
 
@@ -148,17 +150,19 @@ class Machine:
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
+        gp_wq = GpWorkqueue(self.workqueues)
         self.callbacks = Callbacks(
             self.system,
             self.gp,
             self.readers,
             self.stalls,
-            expedited_of(self.gp, self.readers.quiescent, self.stalls, self.workqueues),
+            expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq),
             rules=rules.rcu,
             scheduler_active=active,
         )
         if not setup.early_boot:
             self.callbacks.expedited.rcu_end_inkernel_boot()
+        self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))

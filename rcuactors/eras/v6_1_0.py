@@ -59,6 +59,8 @@ V6_1_0: Final = Era(
             bh_between_callbacks=True,
             exp_handler_sees_preempt_count=True,
             exp_stall_timeout=True,
+            srcu_callbacks_on_boot_cpu=True,
+            srcu_looks_less_often=True,
         ),
         mm=MmRules(
             page_lists=TriedLock,

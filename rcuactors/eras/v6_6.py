@@ -20,7 +20,9 @@ V6_6: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_1_STABLE.rules,
-        rcu=attrs.evolve(V6_1_STABLE.rules.rcu, blocking_might_sleep=True),
+        rcu=attrs.evolve(
+            V6_1_STABLE.rules.rcu, blocking_might_sleep=True, srcu_usage="ssp->srcu_sup", srcu_is_in_the_graph=True
+        ),
         kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
     ),
 )

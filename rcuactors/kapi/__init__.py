@@ -13,10 +13,11 @@ from .initialising import Initialising
 from .objects import Objects
 from .percpu import PerCpuVariables
 from .shrinkers import Shrinkers
+from .srcu import SleepableRcu
 from .wait_queues import WaitQueues
 
 
-class Kernel(Objects, Initialising, PerCpuVariables, Contexts, WaitQueues, Shrinkers):
+class Kernel(Objects, Initialising, PerCpuVariables, Contexts, WaitQueues, Shrinkers, SleepableRcu):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise
