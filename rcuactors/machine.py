@@ -149,19 +149,8 @@ class Machine:
         self.book = ReaderBook(self.system, self.oracle)
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
-        active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
         gp_wq = GpWorkqueue(self.workqueues)
-        self.callbacks = Callbacks(
-            self.system,
-            self.gp,
-            self.readers,
-            self.stalls,
-            expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq),
-            rules=rules.rcu,
-            scheduler_active=active,
-        )
-        if not setup.early_boot:
-            self.callbacks.expedited.rcu_end_inkernel_boot()
+        self.callbacks = self._new_callbacks(rules, gp_wq)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
@@ -182,6 +171,21 @@ class Machine:
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
+
+    def _new_callbacks(self, rules: EraRules, gp_wq: GpWorkqueue) -> Callbacks:
+        booting = self.setup.early_boot
+        expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
+        if not booting:
+            expedited.rcu_end_inkernel_boot()
+        return Callbacks(
+            self.system,
+            self.gp,
+            self.readers,
+            self.stalls,
+            expedited,
+            rules=rules.rcu,
+            scheduler_active=SchedulerActive.INACTIVE if booting else SchedulerActive.RUNNING,
+        )
 
     def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
