@@ -15,17 +15,22 @@ import attrs
 
 from .builds import USUAL_BUILDS
 from .config import field_names
+from .eras import ERAS
 from .errors import BadInput
 from .spelling import no_such
 
 Body = Callable[..., Awaitable[None]]
 
+_DIRECT: Final = "v5.9 direct"
+
 KERNELS: Final[dict[str, tuple[str, str | None]]] = {
     "v5.9": ("v5.9", None),
-    "v5.9 direct": ("v5.9", "direct"),
-    "v5.11": ("v5.11", None),
+    _DIRECT: ("v5.9", "direct"),
+    **{version: (version, None) for version in ERAS if version != "v5.9"},
 }
-"""The kernels that every scenario is held to, v5.9 also without its PREEMPT_RT exemption: label -> (kernel, design)."""
+"""The kernels that every scenario is held to: every version, v5.9 also without its PREEMPT_RT exemption.
+
+label -> (kernel, design)."""
 
 RUN_WORDS: Final = (
     "kernel",
@@ -49,7 +54,8 @@ class Scenario:
     """What to run, and what is expected of it.
 
     `parameters` are the body's keyword arguments with their defaults. `settings` are the configuration that it needs,
-    by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs.
+    by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs. `expect` has a row for
+    each kernel from the first one on of which something was said.
     """
 
     name: str
@@ -118,13 +124,21 @@ def _parameters_of(name: str, body: Body) -> dict[str, Any]:
 
 
 def _checked(name: str, expect: Expectation) -> Expectation:
+    """The expectation for all versions: one that is not named is as the one before it."""
     for label, row in expect.items():
         if label not in KERNELS:
             raise no_such(f"scenario {name}: expectation for", label, KERNELS)
         for build in row:
             if build not in USUAL_BUILDS:
                 raise no_such(f"scenario {name}: expectation for {label},", build, USUAL_BUILDS)
-    return expect
+    whole: dict[str, Mapping[str, str]] = {}
+    before: Mapping[str, str] | None = None
+    for label in KERNELS:
+        row = expect.get(label, None if label == _DIRECT else before)
+        if row is not None:
+            whole[label] = row
+            before = before if label == _DIRECT else row
+    return whole
 
 
 def check_names(names: Collection[str], parameters: Collection[str], of: str, *, option: str = "") -> None:
