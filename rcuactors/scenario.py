@@ -134,10 +134,11 @@ def _checked(name: str, expect: Expectation) -> Expectation:
     whole: dict[str, Mapping[str, str]] = {}
     before: Mapping[str, str] | None = None
     for label in KERNELS:
-        row = expect.get(label, None if label == _DIRECT else before)
+        row = expect.get(label)
+        if label != _DIRECT:
+            row = before = row or before
         if row is not None:
             whole[label] = row
-            before = before if label == _DIRECT else row
     return whole
 
 

@@ -12,9 +12,9 @@ import enum
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -108,9 +108,9 @@ def value_text(value: Any) -> str:
 
 
 @cache
-def _docstrings(of: type) -> dict[str, str]:
+def _docstrings(of: Hashable) -> dict[str, str]:
     """The docstrings below the fields of a class, in one line each."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(of))).body
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(cast("type", of)))).body
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}
     name = ""
