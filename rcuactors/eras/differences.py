@@ -76,8 +76,9 @@ def differences(one: Era, other: Era) -> list[Difference]:
 
 
 def _rules(prefix: str, rules: Any) -> Iterator[Rule]:
-    documented = _docstrings(type(rules))
-    for field in attrs.fields(type(rules)):
+    kind: Any = type(rules)
+    documented = _docstrings(kind)
+    for field in attrs.fields(kind):
         if field.name.startswith("_"):
             continue
         value, name = getattr(rules, field.name), f"{prefix}{field.name}"
