@@ -56,6 +56,7 @@ from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.oracle import Oracle, OracleStatistics
+from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
 from .rcu.readers import ReadSide, ReadSideStatistics
@@ -150,6 +151,7 @@ class Machine:
         self.callbacks = Callbacks(
             self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
         )
+        self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))

@@ -142,6 +142,10 @@ class Callbacks:
         """rcu_state.name, as tracepoints print it."""
         return self._machine.name
 
+    def early_boot_grace_period(self) -> None:
+        """The machine has had one that took no time (`GracePeriodMachine.early_boot_grace_period`)."""
+        self._machine.early_boot_grace_period()
+
     def rcu_set_runtime_mode(self) -> None:
         """rcu_set_runtime_mode(): the end of early boot (kernel/rcu/update.c)."""
         self.scheduler_active = SchedulerActive.RUNNING

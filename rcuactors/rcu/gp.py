@@ -24,6 +24,7 @@ from . import seq as gp_seq
 from .data import RcuDatas
 from .messages import GpKthreadRan, GpKthreadWoken
 from .nodes import RcuNode
+from .sequences import PolledSequences
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
@@ -80,7 +81,8 @@ class GracePeriodMachine(Device):
         config = system.config
         self.data = RcuDatas(system.masks)
         self.gp_seq = gp_seq.INITIAL
-        self.node = RcuNode(self._wake, self._access, gp_seq.INITIAL)
+        self.sequences = PolledSequences()
+        self.node = RcuNode(self._wake, self._access, gp_seq.INITIAL, gp_seq.INITIAL)
         self.completed = 0
         self.n_force_qs = 0
         self.n_force_qs_gpstart = 0
@@ -147,6 +149,17 @@ class GracePeriodMachine(Device):
     def _wake(self, cpu: Cpu) -> None:
         """rcu_gp_kthread_wake()."""
         self._system.conductor.post(self, GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
+
+    def early_boot_grace_period(self) -> None:
+        """synchronize_rcu() where its caller is a grace period (rcu_blocking_is_gp()): for those who poll it counts.
+
+        rcu_scheduler_starting() has the nodes follow; here they do at once.
+        """
+        self.sequences.normal_begins()
+        self.sequences.normal_ends()
+        node = self.node
+        self.gp_seq += gp_seq.PHASE_MASK + 1
+        node.gp_seq = node.gp_seq_needed = self.gp_seq
 
     # -- the kthread -------------------------------------------------------------------------------------------------
 
@@ -222,9 +235,11 @@ class GracePeriodMachine(Device):
         self.gp_seq = gp_seq.start(self.gp_seq)
         self.clock += system.costs.gp_init_ns
         self._emit("start")
+        self.sequences.normal_begins()
         node.gp_tasks = dict(node.blkd_tasks)
         node.qsmask = dict(sorted(system.cpus.items()))
         node.untouched = len(node.qsmask) < system.config.nr_cpus
+        node.gp_seq = self.gp_seq
         self.gp_start = self.jiffies(self.clock)
         self.n_force_qs_gpstart = self.n_force_qs
         for rdp in self.data.values():
@@ -275,7 +290,8 @@ class GracePeriodMachine(Device):
     def _end(self) -> None:
         """rcu_gp_cleanup()."""
         self.clock += self._system.costs.gp_cleanup_ns
-        self.gp_seq = gp_seq.end(self.gp_seq)
+        self.sequences.normal_ends()
+        self.node.gp_seq = self.gp_seq = gp_seq.end(self.gp_seq)
         self.completed += 1
         self._next_scan = None
         self._emit("end")

@@ -28,12 +28,14 @@ __trace__ = MACHINERY
 class RcuNode:
     """struct rcu_node.
 
-    `gp_seq_needed` is the furthest grace period that anybody has asked for. `untouched` says that CPUs which nothing
-    has touched so far are waited for, too: they idle, which the next scan sees.
+    `gp_seq` is the grace period as this node has it, `gp_seq_needed` the furthest that anybody has asked for.
+    `untouched` says that CPUs which nothing has touched so far are waited for, too: they idle, and the next scan sees
+    that.
     """
 
     wake_gp_kthread: Callable[[Cpu], None]
     _access: Probe[[object, Access]]
+    gp_seq: int
     gp_seq_needed: int
     qsmask: dict[int, Cpu] = attrs.field(factory=dict)
     untouched: bool = False

@@ -38,6 +38,8 @@ async def synchronize_rcu(callbacks: Callbacks, thread: Thread) -> None:
     if callbacks.readers.in_any_section(cpu):
         cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu() in RCU read-side critical section")
     if rcu_blocking_is_gp(callbacks, cpu):
+        if callbacks.rules.early_boot_counts:
+            callbacks.early_boot_grace_period()
         return
     system.debug_objects.init_on_stack(cpu, RcuHead)
     done = system.new_completion("synchronize_rcu()")
