@@ -59,6 +59,8 @@ V6_1_0: Final = Era(
             bh_between_callbacks=True,
             polled_functions=True,
             early_boot_counts=True,
+            incoming_cpu_warns=True,
+            dying_says_it_wrong=False,
         ),
         mm=MmRules(
             page_lists=TriedLock,

@@ -55,7 +55,7 @@ class PolledGracePeriods:
     def get_state_synchronize_rcu(self) -> int:
         """get_state_synchronize_rcu(): the one-word cookie of now. Legal anywhere; asks for no grace period."""
         machine = self.machine
-        machine.looked_at()
+        machine.watched()
         seen = machine.sequences.gp_seq_polled if self.rules.polled_functions else machine.gp_seq
         return gp_seq.ulong(gp_seq.snap(seen))
 
@@ -63,8 +63,8 @@ class PolledGracePeriods:
     def get_state_synchronize_rcu_full(self) -> RcuGpOldstate:
         """get_state_synchronize_rcu_full(): the full one."""
         machine = self.machine
-        machine.looked_at()
-        seen = machine.node.gp_seq if self.rules.cookies_from_root else machine.gp_seq
+        machine.watched()
+        seen = machine.root.gp_seq if self.rules.cookies_from_root else machine.gp_seq
         return RcuGpOldstate(
             gp_seq.ulong(gp_seq.snap(seen)), gp_seq.ulong(gp_seq.snap(machine.sequences.expedited_sequence))
         )
@@ -94,7 +94,7 @@ class PolledGracePeriods:
     def poll_state_synchronize_rcu(self, oldstate: int) -> bool:
         """poll_state_synchronize_rcu(): whether a full grace period has passed since the cookie was taken."""
         machine = self.machine
-        machine.looked_at()
+        machine.watched()
         if not self.rules.polled_functions:
             return gp_seq.done(machine.gp_seq, oldstate)
         return oldstate == gp_seq.GET_STATE_COMPLETED or self._done(machine.sequences.gp_seq_polled, oldstate)
@@ -103,10 +103,10 @@ class PolledGracePeriods:
     def poll_state_synchronize_rcu_full(self, oldstate: RcuGpOldstate) -> bool:
         """poll_state_synchronize_rcu_full(): a normal one or an expedited one."""
         machine = self.machine
-        machine.looked_at()
+        machine.watched()
         return (
             oldstate.rgos_norm == gp_seq.GET_STATE_COMPLETED
-            or self._done(machine.node.gp_seq, oldstate.rgos_norm)
+            or self._done(machine.root.gp_seq, oldstate.rgos_norm)
             or oldstate.rgos_exp == gp_seq.GET_STATE_COMPLETED
             or self._done(machine.sequences.expedited_sequence, oldstate.rgos_exp)
         )

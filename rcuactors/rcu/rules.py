@@ -43,6 +43,12 @@ class RcuRules:
     85aad7cc4178 3 * 3 + 1, for the root may lag now; in v6.18 two grace periods, 8."""
     start_poll_wants_irqs: bool = True
     """start_poll_synchronize_rcu_common() demands that interrupts be on; not in v6.18."""
+    incoming_cpu_warns: bool = False
+    """A grace period that waits for a CPU which only now comes is a WARN_ON_ONCE() (rcu_cpu_starting(), v5.11)."""
+    cpu_starting: str = "rcu_cpu_starting"
+    """What that function is called: since v6.7 rcutree_report_cpu_starting()."""
+    dying_says_it_wrong: bool = True
+    """rcutree_dying_cpu() traces "cpuofl-bgp" of a CPU that nobody waits for, and "cpuofl" of another; not in v6.1."""
     early_boot_counts: bool = False
     """A grace period that is none, of early boot (rcu_blocking_is_gp()), advances the counters all the same, for those
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
