@@ -17,5 +17,23 @@ V6_12_0: Final = Era(
     release="6.12.0",
     about="the barrier; monitor and batches on system_unbound_wq; cookies from the root node",
     design="hrtimer-work",
-    rules=attrs.evolve(V6_6.rules, rcu=attrs.evolve(V6_6.rules.rcu, cpu_starting="rcutree_report_cpu_starting")),
+    rules=attrs.evolve(
+        V6_6.rules,
+        kernel=attrs.evolve(
+            V6_6.rules.kernel,
+        ),
+        lockdep=attrs.evolve(
+            V6_6.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_6.rules.rcu,
+            cpu_starting="rcutree_report_cpu_starting",
+        ),
+        mm=attrs.evolve(
+            V6_6.rules.mm,
+        ),
+        kvfree=attrs.evolve(
+            V6_6.rules.kvfree,
+        ),
+    ),
 )

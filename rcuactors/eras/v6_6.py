@@ -20,6 +20,22 @@ V6_6: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_1_STABLE.rules,
-        kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
+        kernel=attrs.evolve(
+            V6_1_STABLE.rules.kernel,
+        ),
+        lockdep=attrs.evolve(
+            V6_1_STABLE.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_1_STABLE.rules.rcu,
+        ),
+        mm=attrs.evolve(
+            V6_1_STABLE.rules.mm,
+        ),
+        kvfree=attrs.evolve(
+            V6_1_STABLE.rules.kvfree,
+            block_capacity=507,
+            counting=exact,
+        ),
     ),
 )
