@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
+from ..mm.gfp import GFP_V6_12
+from ..mm.page.list_sizes import TunedHigh
 from .era import Era
 from .v6_6 import V6_6
 
@@ -15,5 +19,8 @@ V6_12_0: Final = Era(
     release="6.12.0",
     about="the barrier; monitor and batches on system_unbound_wq; cookies from the root node",
     design="hrtimer-work",
-    rules=V6_6.rules,
+    rules=attrs.evolve(
+        V6_6.rules,
+        mm=attrs.evolve(V6_6.rules.mm, list_sizes=TunedHigh, drains_in_parts=True, gfp=GFP_V6_12),
+    ),
 )
