@@ -266,7 +266,8 @@ def test_a_waiting_one_argument_caller_does_not_hold_up_the_others_of_its_cpu() 
     one = [call(index * MS, one_argument=True, pid=1) for index in range(4)]
     two = [call(index * MS + 500 * US, pid=2) for index in range(4)]
     arrivals = Arrivals()
-    result = replay(recording(*one, *two), RunOptions(settings={"rcu_min_cached_objs": "0"}, sinks=(arrivals,)))
+    options = RunOptions(kernel="v5.11", settings={"rcu_min_cached_objs": "0"}, sinks=(arrivals,))
+    result = replay(recording(*one, *two), options)
     assert result.max_lag_ns > 10 * MS
     early = sorted(time for time, _ in arrivals.seen)[:5]
     assert early[-1] - early[0] < 4 * MS
@@ -405,7 +406,7 @@ def test_any_calls_replay_clean_and_all_objects_are_freed(
 
 def test_a_replay_that_did_not_end_well_has_its_result() -> None:
     what = recording(*(call(index * 100 * MS, context="preempt_off", one_argument=True) for index in range(12)))
-    cut = Replay(what, RunOptions(settings={"rcu_min_cached_objs": "0"}, max_steps=300))
+    cut = Replay(what, RunOptions(kernel="v5.11", settings={"rcu_min_cached_objs": "0"}, max_steps=300))
     with pytest.raises(StepBoundExceeded):
         cut.run()
     so_far = cut.result()
