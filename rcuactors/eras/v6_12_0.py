@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+from ..mm.gfp import GFP_V6_12
+from ..mm.page.list_sizes import TunedHigh
 from .era import Era
 from .v6_6 import V6_6
 
@@ -31,6 +33,9 @@ V6_12_0: Final = Era(
         ),
         mm=attrs.evolve(
             V6_6.rules.mm,
+            gfp=GFP_V6_12,
+            drains_in_parts=True,
+            list_sizes=TunedHigh,
         ),
         kvfree=attrs.evolve(
             V6_6.rules.kvfree,

@@ -32,6 +32,7 @@ V6_18: Final = Era(
         ),
         mm=attrs.evolve(
             V6_12.rules.mm,
+            nolock=True,
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ..kvfree.parts.counting import exact
+from ..mm.gfp import GFP_V6_3
 from .era import Era
 from .v6_1_stable import V6_1_STABLE
 
@@ -31,6 +32,7 @@ V6_6: Final = Era(
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
+            gfp=GFP_V6_3,
         ),
         kvfree=attrs.evolve(
             V6_1_STABLE.rules.kvfree,

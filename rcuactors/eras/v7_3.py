@@ -30,6 +30,7 @@ V7_3: Final = Era(
         ),
         mm=attrs.evolve(
             V6_18.rules.mm,
+            frees_in_batches=True,
         ),
         kvfree=attrs.evolve(
             V6_18.rules.kvfree,

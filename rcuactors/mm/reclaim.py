@@ -15,7 +15,7 @@ import attrs
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 from .fs_reclaim import FsReclaim
-from .gfp import GFP_KERNEL, Gfp, gfp_names
+from .gfp import GFP_KERNEL, Gfp
 from .kswapd import Kswapd
 
 if TYPE_CHECKING:
@@ -196,7 +196,8 @@ class Reclaim:
             if victim is None
             else f"Out of memory: Killed process {victim.name}"
         )
-        head = f"{ctx.comm} invoked oom-killer: gfp_mask=0x{int(gfp):x}({gfp_names(gfp)}), order=0, oom_score_adj=0"
+        flags = f"gfp_mask=0x{int(gfp):x}({self._allocator.gfp.names(gfp)})"
+        head = f"{ctx.comm} invoked oom-killer: {flags}, order=0, oom_score_adj=0"
         text = "\n".join([head, *cpu.judge.stack(cpu, call_trace()), outcome])
         cpu.judge.report(cpu, ViolationKind.OUT_OF_MEMORY, head, text)
         if victim is None:
