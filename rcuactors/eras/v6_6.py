@@ -20,6 +20,13 @@ V6_6: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_1_STABLE.rules,
+        kernel=attrs.evolve(
+            V6_1_STABLE.rules.kernel,
+            destroying_is_told=True,
+            cpu_intensive_by_itself=True,
+            rescuer_name="kworker/R-{}",
+            woken_preempts_spinner=False,
+        ),
         kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
     ),
 )

@@ -218,3 +218,53 @@ class Workqueues(Queueing):
         """cancel_delayed_work_sync(): the same as cancel_work_sync() with its timer."""
         expect_kind("cancel_delayed_work_sync", dwork, DelayedWork, "a delayed work")
         return await cancelling.cancel_work_sync(self._machine.workqueues, self._thread, dwork.work, dwork)
+
+    # -- disabling: v6.10 and later --
+
+    async def disable_work(self, work: Work) -> bool:
+        """disable_work(): cancel_work(), and nothing queues it until enable_work() was called as often.
+
+        Whether it was pending. Raises BadInput where the version has none.
+        """
+        self._expect_disabling("disable_work")
+        work = _work("disable_work", work)
+        return await cancelling.cancel_work(self._machine.workqueues, self._thread, work, disable=True)
+
+    async def disable_work_sync(self, work: Work) -> bool:
+        """disable_work_sync(): the same, and it does not run afterwards. Raises as disable_work()."""
+        self._expect_disabling("disable_work_sync")
+        work = _work("disable_work_sync", work)
+        return await cancelling.disable_work_sync(self._machine.workqueues, self._thread, work)
+
+    async def enable_work(self, work: Work) -> bool:
+        """enable_work(): take back one disable_work(); whether it can be queued now. Raises as disable_work()."""
+        self._expect_disabling("enable_work")
+        return await cancelling.enable_work(self._machine.workqueues, self._thread, _work("enable_work", work))
+
+    async def enable_and_queue_work(self, workqueue: Workqueue, work: Work) -> bool:
+        """enable_and_queue_work(): enable_work(), and queue it if it can be. Whether it could. Raises as it does."""
+        if not await self.enable_work(work):
+            return False
+        await self.queue_work(workqueue, work)
+        return True
+
+    async def disable_delayed_work(self, dwork: DelayedWork) -> bool:
+        """disable_delayed_work(): disable_work() with its timer. Raises as that does."""
+        self._expect_disabling("disable_delayed_work")
+        expect_kind("disable_delayed_work", dwork, DelayedWork, "a delayed work")
+        return await cancelling.cancel_work(self._machine.workqueues, self._thread, dwork.work, dwork, disable=True)
+
+    async def disable_delayed_work_sync(self, dwork: DelayedWork) -> bool:
+        """disable_delayed_work_sync(): disable_work_sync() with its timer. Raises as disable_work()."""
+        self._expect_disabling("disable_delayed_work_sync")
+        expect_kind("disable_delayed_work_sync", dwork, DelayedWork, "a delayed work")
+        return await cancelling.disable_work_sync(self._machine.workqueues, self._thread, dwork.work, dwork)
+
+    async def enable_delayed_work(self, dwork: DelayedWork) -> bool:
+        """enable_delayed_work(): enable_work(). Raises as that does."""
+        self._expect_disabling("enable_delayed_work")
+        expect_kind("enable_delayed_work", dwork, DelayedWork, "a delayed work")
+        return await cancelling.enable_work(self._machine.workqueues, self._thread, dwork.work)
+
+    def _expect_disabling(self, function: str) -> None:
+        self._expect_version(function, has=self._system.rules.cancel_disables_work, since="v6.10")

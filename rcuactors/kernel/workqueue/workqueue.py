@@ -57,6 +57,8 @@ class Workqueue:
     max_active: int = DEFAULT_ACTIVE
     draining: int = 0
     """__WQ_DRAINING: only its own works may queue on it."""
+    destroying: bool = False
+    """__WQ_DESTROYING."""
     color: int = 0
     in_flight: Counter[int] = attrs.field(factory=Counter)
     """Works that were queued and have not run to their end, by colour."""
