@@ -22,7 +22,7 @@ V6_12: Final = Era(
         kernel=attrs.evolve(
             V6_12_0.rules.kernel,
             cancel_checks_dependency=False,
-            workqueues_of_one_name=True,
+            has_percpu_wq=True,
         ),
     ),
 )

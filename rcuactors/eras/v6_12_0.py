@@ -27,6 +27,7 @@ V6_12_0: Final = Era(
             workers_at_boot=3,
             bh_pools=True,
             fair_server=True,
+            consoles_tell_lockdep=False,
             msleep_adds_jiffy=False,
             timers_have_own_thread=False,
         ),

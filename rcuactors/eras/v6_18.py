@@ -19,6 +19,6 @@ V6_18: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_12.rules,
-        kernel=attrs.evolve(V6_12.rules.kernel, timers_have_own_thread=True),
+        kernel=attrs.evolve(V6_12.rules.kernel, timers_have_own_thread=True, schedules_on_percpu_wq=True),
     ),
 )

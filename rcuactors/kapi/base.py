@@ -79,7 +79,7 @@ class KernelBase:
     def _expect_version(self, function: str, *, has: bool, since: str) -> None:
         """Raises BadInput where the version has no such function."""
         if not has:
-            raise BadInput(f"{function}(): this version has none; it came with {since}")
+            raise BadInput(f"{function}: this version has none; it came with {since}")
 
     @property
     def machine(self) -> Machine:

@@ -157,7 +157,7 @@ class Interrupts(KernelBase):
         return await self._system.timers.timer_delete_sync(self._thread, timer, shutdown=True)
 
     def _expect_shutdown(self, function: str) -> None:
-        self._expect_version(function, has=self._system.rules.timers_shut_down, since="v6.2, and stable 6.1")
+        self._expect_version(f"{function}()", has=self._system.rules.timers_shut_down, since="v6.2, and stable 6.1")
 
     async def try_to_del_timer_sync(self, timer: Timer) -> int:
         """try_to_del_timer_sync(): 1 if it was pending, 0 if not, -1 while its function runs."""

@@ -58,6 +58,18 @@ class WorkqueueMaking(KernelBase):
         """The workqueue whose workers are bound to no CPU."""
         return self._machine.workqueues.system_unbound_wq
 
+    @property
+    def system_percpu_wq(self) -> Workqueue:
+        """What is to take the place of system_wq. Raises BadInput where the version has none."""
+        self._expect_version("system_percpu_wq", has=self._system.rules.has_percpu_wq, since="v6.17, and stable 6.12")
+        return self._machine.workqueues.system_percpu_wq
+
+    @property
+    def system_dfl_wq(self) -> Workqueue:
+        """What is to take the place of system_unbound_wq. Raises BadInput where the version has none."""
+        self._expect_version("system_dfl_wq", has=self._system.rules.has_percpu_wq, since="v6.17, and stable 6.12")
+        return self._machine.workqueues.system_dfl_wq
+
     def alloc_workqueue(self, name: str, flags: WqFlags = NO_FLAGS, max_active: int = 0) -> Workqueue:
         """alloc_workqueue(): `flags` of WQ_UNBOUND, WQ_HIGHPRI, WQ_MEM_RECLAIM; a `max_active` of 0 is 256."""
         return self._machine.workqueues.alloc_workqueue(name, WqFlags(flags), max_active)
@@ -109,8 +121,8 @@ class Queueing(WorkqueueMaking):
         return await self._machine.workqueues.queue_work(self._cpu, workqueue, _work("queue_work_on", work), on=on)
 
     async def schedule_work(self, work: Work) -> bool:
-        """schedule_work(): queue_work() on system_wq."""
-        return await self.queue_work(self.system_wq, work)
+        """schedule_work(): queue_work() on system_wq, from v6.18 on on system_percpu_wq."""
+        return await self.queue_work(self._machine.workqueues.scheduled_on, work)
 
     async def queue_delayed_work(self, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
         """queue_delayed_work(): queue it in `delay_jiffies` or later. False when it is pending already."""
@@ -124,8 +136,8 @@ class Queueing(WorkqueueMaking):
         return await self._queue_delayed("queue_delayed_work_on", workqueue, dwork, delay_jiffies, on)
 
     async def schedule_delayed_work(self, dwork: DelayedWork, delay_jiffies: int) -> bool:
-        """schedule_delayed_work(): queue_delayed_work() on system_wq."""
-        return await self.queue_delayed_work(self.system_wq, dwork, delay_jiffies)
+        """schedule_delayed_work(): queue_delayed_work() on the workqueue that schedule_work() uses."""
+        return await self.queue_delayed_work(self._machine.workqueues.scheduled_on, dwork, delay_jiffies)
 
     async def _queue_delayed(
         self, what: str, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, on: Cpu | None
@@ -267,4 +279,4 @@ class Workqueues(Queueing):
         return await cancelling.enable_work(self._machine.workqueues, self._thread, dwork.work)
 
     def _expect_disabling(self, function: str) -> None:
-        self._expect_version(function, has=self._system.rules.cancel_disables_work, since="v6.10")
+        self._expect_version(f"{function}()", has=self._system.rules.cancel_disables_work, since="v6.10")

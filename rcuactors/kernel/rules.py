@@ -68,15 +68,22 @@ class KernelRules:
     rescuer_name: str = "{}"
     """A rescuer's comm: its workqueue's name, later after "kworker/R-" (commit b6a46f7263bd of v6.6)."""
     workers_at_boot: int = 2
-    """How many workers a CPU's pool has when a scenario begins. Three are what lockups of 6.12.117 show, and most of
-    6.1.192's, which a machine that has not slept in a work yet would not have."""
+    """How many workers a CPU's pool of normal priority has when a scenario begins. Three are what lockups of 6.12.117
+    show, and most of 6.1.192's, which a machine that has not slept in a work yet would not have."""
     bh_pools: bool = False
     """Every CPU has two more pools, those of BH workqueues, which the numbers of the others come after (commit
     4cb1ef64609f of v6.9)."""
-    workqueues_of_one_name: bool = False
-    """There are system_percpu_wq and system_dfl_wq, each with the name of another that is older: who uses system_wq is
-    then "(wq_completion)events#2" to lockdep (kernel/workqueue.c, workqueue_init_early(): 6.12.94 and 6.18, not 6.12.0;
-    that the new ones had been used first is what 6.12.117 was seen to do)."""
+    has_percpu_wq: bool = False
+    """There are system_percpu_wq and system_dfl_wq beside system_wq and system_unbound_wq, each of the same name. So
+    lockdep tells them apart by a number, whoever is used first having none: that the new ones were, 6.12.117 has shown
+    (workqueue_init_early(); commit 128ea9f6ccfb of v6.17: 6.12.94 has it, 6.12.0 has not)."""
+    schedules_on_percpu_wq: bool = False
+    """schedule_work() and schedule_delayed_work() use system_percpu_wq (include/linux/workqueue.h: 6.18.44 does, and
+    6.12.94 still uses system_wq)."""
+    consoles_tell_lockdep: bool = True
+    """A printk() on a live console takes the serial port's lock under lockdep's eyes, which objects in hardirq and
+    under a raw lock; not since printk_legacy_allow_spinlock_enter() (kernel/printk/printk.c: 6.12.0 has it, 6.6.80 has
+    not)."""
     woken_preempts_spinner: bool = True
     """Who has spun for a turn gives way to an equal that is woken (CFS, wakeup_preempt_entity()); EEVDF lets it go on
     until its turn is over (commit 147f3efaa241 of v6.6; RUN_TO_PARITY)."""

@@ -68,11 +68,16 @@ class Workqueues:
         self._highpri_pools = PerCpu(lambda cpu_id: self._new_pool(system.cpu(cpu_id), highpri=True), system.masks)
         self._unbound_pools: dict[bool, Pool] = {}
         self._pools_of_cpu = 4 if system.rules.bh_pools else 2
+        self._at_boot = {False: system.rules.workers_at_boot, True: 2}
         self._by_thread: dict[int, Worker] = {}
-        self.system_wq = Workqueue("events")
+        both = int(system.rules.has_percpu_wq)
+        self.system_wq = Workqueue("events", namesakes=both)
         self.system_highpri_wq = Workqueue("events_highpri", WqFlags.HIGHPRI)
         self.system_long_wq = Workqueue("events_long")
-        self.system_unbound_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512)
+        self.system_unbound_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512, namesakes=both)
+        self.system_percpu_wq = Workqueue("events") if both else self.system_wq
+        self.system_dfl_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512) if both else self.system_unbound_wq
+        self.scheduled_on = self.system_percpu_wq if system.rules.schedules_on_percpu_wq else self.system_wq
         self._waker = Waker(system, self.first_idle_worker, index=system.next_actor_index())
         system.add_device(self._waker)
         system.hooks.on_switch.append(self._worker_sleeping)
@@ -142,7 +147,8 @@ class Workqueues:
 
     def of_system(self) -> tuple[Workqueue, ...]:
         """Those that boot has made (workqueue_init_early())."""
-        return (self.system_wq, self.system_highpri_wq, self.system_long_wq, self.system_unbound_wq)
+        old = (self.system_wq, self.system_highpri_wq, self.system_long_wq, self.system_unbound_wq)
+        return (*old, self.system_percpu_wq, self.system_dfl_wq) if self._system.rules.has_percpu_wq else old
 
     def pools(self) -> list[Pool]:
         """Those that something has touched."""
@@ -160,6 +166,10 @@ class Workqueues:
             self._boot_worker(pool, self._system.migration.select_idle_sibling(cpu))
         return pool
 
+    def highpri_is_new(self) -> None:
+        """Nobody has used the high-priority pools since boot: each has its first worker only."""
+        self._at_boot[True] = 1
+
     def _new_pool(self, cpu: Cpu, *, highpri: bool) -> Pool:
         # Those of BH workqueues come first (bh_worker_pools).
         first = self._pools_of_cpu * cpu.cpu_id + self._pools_of_cpu - 2
@@ -170,7 +180,7 @@ class Workqueues:
 
     def _make_pool(self, number: int, cpu: Cpu | None, *, highpri: bool) -> Pool:
         lock = self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK)
-        return Pool(number, cpu, highpri, lock, spare=self._system.rules.workers_at_boot - 1)
+        return Pool(number, cpu, highpri, lock, spare=self._at_boot[highpri] - 1)
 
     # -- queueing ----------------------------------------------------------------------------------------------------
 
@@ -380,7 +390,7 @@ class Workqueues:
     async def _wq_worker_tick(self, cpu: Cpu) -> None:
         """wq_worker_tick(), in the tick's interrupt: a work that hogs its CPU counts for no concurrency any more."""
         worker, system = self._by_thread.get(cpu.current.pid), self._system
-        if worker is None or worker.current is None or not worker.counts or worker.sleeping:
+        if worker is None or worker.current is None or not worker.counts or worker.asleep:
             return
         if worker.ran_ns(cpu) < system.config.cpu_intensive_thresh_us * 1_000:
             return

@@ -81,10 +81,14 @@ class Worker:
         return self.busy and not self.cpu_intensive and self.pool.cpu is not None
 
     @property
+    def asleep(self) -> bool:
+        """It has been heard of going to sleep, and has not been woken."""
+        return self.sleeping and self.thread.state is not ThreadState.RUNNABLE
+
+    @property
     def running(self) -> bool:
         """It counts for nr_running."""
-        asleep = self.sleeping and self.thread.state is not ThreadState.RUNNABLE
-        return self.busy and not (asleep or self.cpu_intensive)
+        return self.busy and not (self.asleep or self.cpu_intensive)
 
     def begins(self, now: int) -> None:
         """worker->current_at: from here on its work's time on the CPU is counted."""

@@ -55,6 +55,8 @@ class Workqueue:
     name: str
     flags: WqFlags = NO_FLAGS
     max_active: int = DEFAULT_ACTIVE
+    namesakes: int = 0
+    """Workqueues of the same name that lockdep has heard of before (count_matching_names())."""
     draining: int = 0
     """__WQ_DRAINING: only its own works may queue on it."""
     destroying: bool = False
@@ -87,7 +89,8 @@ class Workqueue:
     def lockdep_map(self, factory: LockFactory) -> Lock:
         """wq->lockdep_map: of a class of its own (wq_init_lockdep())."""
         if self._map is None:
-            self._map = factory.make(f"(wq_completion){self.name}", LockKind.MAP, key=self)
+            number = f"#{self.namesakes + 1}" if self.namesakes else ""
+            self._map = factory.make(f"(wq_completion){self.name}{number}", LockKind.MAP, key=self)
         return self._map
 
     def mutex(self, factory: LockFactory) -> Lock:
