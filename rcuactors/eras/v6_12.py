@@ -21,6 +21,8 @@ V6_12: Final = Era(
         V6_12_0.rules,
         kernel=attrs.evolve(
             V6_12_0.rules.kernel,
+            has_percpu_wq=True,
+            cancel_checks_dependency=False,
         ),
         lockdep=attrs.evolve(
             V6_12_0.rules.lockdep,

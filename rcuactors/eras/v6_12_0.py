@@ -23,6 +23,15 @@ V6_12_0: Final = Era(
         V6_6.rules,
         kernel=attrs.evolve(
             V6_6.rules.kernel,
+            timers_have_own_thread=False,
+            msleep_adds_jiffy=False,
+            consoles_tell_lockdep=False,
+            fair_server=True,
+            bh_pools=True,
+            workers_at_boot=3,
+            cancel_disables_work=True,
+            leaks_are_compared=True,
+            idle_work_tells_lockdep=False,
         ),
         lockdep=attrs.evolve(
             V6_6.rules.lockdep,

@@ -21,6 +21,8 @@ V6_18: Final = Era(
         V6_12.rules,
         kernel=attrs.evolve(
             V6_12.rules.kernel,
+            schedules_on_percpu_wq=True,
+            timers_have_own_thread=True,
         ),
         lockdep=attrs.evolve(
             V6_12.rules.lockdep,

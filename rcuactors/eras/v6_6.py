@@ -23,6 +23,10 @@ V6_6: Final = Era(
         V6_1_STABLE.rules,
         kernel=attrs.evolve(
             V6_1_STABLE.rules.kernel,
+            woken_preempts_spinner=False,
+            rescuer_name="kworker/R-{}",
+            cpu_intensive_by_itself=True,
+            destroying_is_told=True,
         ),
         lockdep=attrs.evolve(
             V6_1_STABLE.rules.lockdep,
