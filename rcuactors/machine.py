@@ -55,6 +55,7 @@ from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
+from .rcu.hotplug import RcuHotplug
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
@@ -150,6 +151,7 @@ class Machine:
         self.callbacks = Callbacks(
             self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
         )
+        RcuHotplug(self.callbacks)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from .era import Era
 from .v6_12_0 import V6_12_0
 
@@ -15,5 +17,5 @@ V6_12: Final = Era(
     release="6.12.117",
     about="a stable release, the one recorded: kvfree_rcu_reclaim, cookies from rcu_state",
     design="hrtimer-work",
-    rules=V6_12_0.rules,
+    rules=attrs.evolve(V6_12_0.rules, kernel=attrs.evolve(V6_12_0.rules.kernel, offline_hrtimers_move=True)),
 )

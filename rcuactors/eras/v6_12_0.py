@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from .era import Era
 from .v6_6 import V6_6
 
@@ -15,5 +17,12 @@ V6_12_0: Final = Era(
     release="6.12.0",
     about="the barrier; monitor and batches on system_unbound_wq; cookies from the root node",
     design="hrtimer-work",
-    rules=V6_6.rules,
+    rules=attrs.evolve(
+        V6_6.rules,
+        kernel=attrs.evolve(
+            V6_6.rules.kernel,
+            hrtimers_leave_dying_cpus=True,
+            offline_hrtimers_are_told=True,
+        ),
+    ),
 )

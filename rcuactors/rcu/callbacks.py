@@ -242,6 +242,20 @@ class Callbacks:
         rdp.n_force_qs_snap = machine.n_force_qs
         rdp.qlen_last_fqs_check = rdp.cblist.n_cbs()
 
+    async def take_over(self, thread: Thread, cpu_id: int) -> None:
+        """rcutree_migrate_callbacks(), rcu_segcblist_merge(): a dead CPU's, behind this one's own."""
+        old = self.data.get(cpu_id)
+        if old is None or not old.cblist.heads:
+            return
+        cpu, flags = thread.local_irq_save()
+        mine, theirs = self.data[cpu.cpu_id].cblist, old.cblist
+        for head in theirs.heads:
+            head.seq = None
+            mine.enqueue(head)
+        theirs.heads.clear()
+        theirs.unassigned = 0
+        await cpu.local_irq_restore(flags)
+
     def _debug_rcu_head_queue(self, cpu: Cpu, head: RcuHead) -> bool:
         """debug_rcu_head_queue() and what call_rcu() does when it fails: whether the head is queued already.
 
