@@ -17,5 +17,13 @@ V6_12_0: Final = Era(
     release="6.12.0",
     about="the barrier; monitor and batches on system_unbound_wq; cookies from the root node",
     design="hrtimer-work",
-    rules=attrs.evolve(V6_6.rules, rcu=attrs.evolve(V6_6.rules.rcu, cpu_starting="rcutree_report_cpu_starting")),
+    rules=attrs.evolve(
+        V6_6.rules,
+        rcu=attrs.evolve(V6_6.rules.rcu, cpu_starting="rcutree_report_cpu_starting"),
+        kernel=attrs.evolve(
+            V6_6.rules.kernel,
+            hrtimers_leave_dying_cpus=True,
+            offline_hrtimers_are_told=True,
+        ),
+    ),
 )

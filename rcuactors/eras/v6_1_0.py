@@ -46,6 +46,7 @@ V6_1_0: Final = Era(
             cancel_tells_lockdep=True,
             soft_lockup_is_told_once=False,
             inactive_works="inactive",
+            pushes_tasks_off_dying_cpus=True,
         ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(

@@ -18,5 +18,14 @@ V6_1_STABLE: Final = Era(
     release="6.1.192",
     about="drains after 5 s, or at once when a block's worth waits; locked page lists; 5da7cb193db3 is in it",
     design="hrtimer-work",
-    rules=attrs.evolve(V6_1_0.rules, kvfree=attrs.evolve(V6_1_0.rules.kvfree, batching=whole_batch)),
+    rules=attrs.evolve(
+        V6_1_0.rules,
+        kernel=attrs.evolve(
+            V6_1_0.rules.kernel,
+            hrtimers_leave_dying_cpus=True,
+            offline_hrtimers_are_told=True,
+            offline_hrtimers_move=True,
+        ),
+        kvfree=attrs.evolve(V6_1_0.rules.kvfree, batching=whole_batch),
+    ),
 )

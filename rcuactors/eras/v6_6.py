@@ -20,6 +20,12 @@ V6_6: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_1_STABLE.rules,
+        kernel=attrs.evolve(
+            V6_1_STABLE.rules.kernel,
+            hrtimers_leave_dying_cpus=False,
+            offline_hrtimers_are_told=False,
+            offline_hrtimers_move=False,
+        ),
         kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
     ),
 )

@@ -14,6 +14,7 @@ import attrs
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
+from ...kernel.hotplug.states import CpuhpState
 from ...kernel.time.timeouts import schedule_timeout_uninterruptible
 from ..gfp import Gfp, gfp_text, has, may_block
 from ..kswapd import MAX_RECLAIM_RETRIES
@@ -57,6 +58,7 @@ class PageAllocator:
     def __init__(self, system: System, rules: MmRules) -> None:
         self._system = system
         self.zone = ZoneWithLists(system, rules)
+        system.hotplug.setup_state(CpuhpState.PAGE_ALLOC, "mm/page_alloc:pcp", teardown=self.zone.page_alloc_cpu_dead)
         self.reclaim = Reclaim(system, self.zone, self)
         self.warnings = AllocationWarnings(self.zone)
         self._reserves = rules.reserves

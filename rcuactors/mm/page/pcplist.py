@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.probe import Access
 from .no_locks import Route
+from .page_lists import PageList
 from .zone import Zone
 
 if TYPE_CHECKING:
@@ -62,9 +63,18 @@ class ZoneWithLists(Zone):
             await self.free_pcppages_bulk(cpu, pages, guard.to_free(pages, limit, self.batch))
         await guard.leave(cpu, pages, flags)
 
+    async def page_alloc_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
+        """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone."""
+        pages = self._lists.get(cpu_id)
+        if pages is not None:
+            await self._drain_pages(thread, pages)
+
     async def drain_local_pages(self, thread: Thread) -> None:
         """drain_local_pages(): the whole list back to the zone."""
-        pages, guard = self.list_of(thread.cpu), self.guard
+        await self._drain_pages(thread, self.list_of(thread.cpu))
+
+    async def _drain_pages(self, thread: Thread, pages: PageList) -> None:
+        guard = self.guard
         cpu, flags = await guard.enter_drain(thread, pages)
         if pages.pages:
             await self.free_pcppages_bulk(cpu, pages, len(pages.pages))

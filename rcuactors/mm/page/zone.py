@@ -91,7 +91,7 @@ class Zone:
         self.reclaim_active = False
         self._fresh = 1
         self._returned: list[int] = []
-        self._lists = PerCpu(lambda _: guard.new(), system.masks, goes=self._page_alloc_cpu_dead)
+        self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self.free = self.managed
         self._set_aside = 0
         self.in_use: set[int] = set()
@@ -119,13 +119,6 @@ class Zone:
             refills=self.refills,
             drains=self.drains,
         )
-
-    def _page_alloc_cpu_dead(self, _cpu_id: int, pages: PageList) -> None:
-        """page_alloc_cpu_dead(): drain_pages(), all that a CPU's list holds goes back to the zone."""
-        self._returned += pages.pages
-        self.free += len(pages.pages)
-        self.drains += bool(pages.pages)
-        pages.pages.clear()
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 
