@@ -12,8 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..hotplug.states import CpuhpState
+from .flush import flush_work
+from .work import Work
 
 if TYPE_CHECKING:
+    from ..cpu import Cpu
+    from ..hotplug.cpuhp import OnCpu
     from ..thread import Thread
     from .core import Workqueues
     from .pool import Pool, Worker
@@ -24,6 +28,7 @@ class WorkqueueHotplug:
 
     def __init__(self, workqueues: Workqueues) -> None:
         self._workqueues = workqueues
+        workqueues.system.hotplug.works_by(self.work_on_cpu)
         setup_state = workqueues.system.hotplug.setup_state
         setup_state(CpuhpState.WORKQUEUE_PREP, "workqueue:prepare", startup=self.workqueue_prepare_cpu)
         setup_state(
@@ -32,6 +37,18 @@ class WorkqueueHotplug:
             startup=self.workqueue_online_cpu,
             teardown=self.workqueue_offline_cpu,
         )
+
+    async def work_on_cpu(self, thread: Thread, cpu: Cpu, function: OnCpu) -> int:
+        """work_on_cpu(): what a function returns that a worker of that CPU runs. Sleeps."""
+        results: list[int] = []
+
+        async def work_for_cpu_fn(on: Cpu) -> None:
+            results.append(await function(on.current))
+
+        work = Work("work_for_cpu_fn", work_for_cpu_fn, key="(work_completion)(&wfc.work)", site=WorkqueueHotplug)
+        await self._workqueues.queue_work(thread.cpu, self._workqueues.system_wq, work, on=cpu)
+        await flush_work(self._workqueues, thread, work)
+        return results[0]
 
     def _pools_of(self, cpu_id: int) -> list[Pool]:
         """for_each_cpu_worker_pool(), those that anything has touched."""
