@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..hotplug.states import CpuhpState
+from ..thread import ThreadState
 from .flush import flush_work
 from .work import Work
 
@@ -56,10 +57,16 @@ class WorkqueueHotplug:
         return [pool for pool in pools if pool.cpu is not None and pool.cpu.cpu_id == cpu_id]
 
     async def workqueue_prepare_cpu(self, thread: Thread, cpu_id: int) -> None:
-        """workqueue_prepare_cpu(): a pool that never had a worker gets one."""
+        """workqueue_prepare_cpu(): a pool that never had a worker gets one, which starts on what waits there."""
+        locks = self._workqueues.system.locks
         for pool in self._pools_of(cpu_id):
             if not pool.workers:
                 self._workqueues.first_worker(pool, thread.cpu)
+                cpu, flags = thread.local_irq_save()
+                await locks.raw_spin_lock(cpu, pool.lock)
+                await self._workqueues.wake_up_worker(cpu, pool)
+                await locks.raw_spin_unlock(cpu, pool.lock)
+                await cpu.local_irq_restore(flags)
 
     async def workqueue_offline_cpu(self, thread: Thread, cpu_id: int) -> None:
         """workqueue_offline_cpu(), on the CPU that goes: unbind_workers()."""
@@ -105,5 +112,9 @@ class WorkqueueHotplug:
     async def _rebind(self, me: Thread, worker: Worker, cpu_id: int) -> None:
         thread = worker.thread
         thread.per_cpu = worker.rescue_wq is None
-        await self._workqueues.system.migration.set_cpus_allowed_ptr(me, thread, frozenset({cpu_id}))
+        system = self._workqueues.system
+        await system.migration.set_cpus_allowed_ptr(me, thread, frozenset({cpu_id}))
+        if thread.state is ThreadState.SLEEPING:
+            # Where it will be woken.
+            system.migration.set_task_cpu(thread, system.cpu(cpu_id))
         thread.bound = worker.rescue_wq is None

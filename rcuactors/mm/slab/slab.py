@@ -191,7 +191,7 @@ class SlabAllocator(ABC):
         for slab in slabs.values():
             await self._pages.free_page(thread, slab.pfn)
 
-    async def flush_cpu_slab(self, thread: Thread, cache: Cache, cpu_id: int) -> None:
+    async def flush_cpu_slab(self, _thread: Thread, cache: Cache, cpu_id: int) -> None:
         """__flush_cpu_slab() of a dead CPU: nothing to do in a version whose CPUs have no slabs."""
         assert cache.cpus[cpu_id].slab is None
 
