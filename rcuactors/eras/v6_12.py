@@ -17,5 +17,9 @@ V6_12: Final = Era(
     release="6.12.117",
     about="a stable release, the one recorded: kvfree_rcu_reclaim, cookies from rcu_state",
     design="hrtimer-work",
-    rules=attrs.evolve(V6_12_0.rules, kernel=attrs.evolve(V6_12_0.rules.kernel, offline_hrtimers_move=True)),
+    rules=attrs.evolve(
+        V6_12_0.rules,
+        kernel=attrs.evolve(V6_12_0.rules.kernel, offline_hrtimers_move=True),
+        rcu=attrs.evolve(V6_12_0.rules.rcu, cookies_from_root=False, done_exact_guard=10),
+    ),
 )

@@ -19,6 +19,7 @@ V6_12_0: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_6.rules,
+        rcu=attrs.evolve(V6_6.rules.rcu, cpu_starting="rcutree_report_cpu_starting"),
         kernel=attrs.evolve(
             V6_6.rules.kernel,
             hrtimers_leave_dying_cpus=True,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from .era import Era
 from .v6_12 import V6_12
 
@@ -15,5 +17,5 @@ V6_18: Final = Era(
     release="6.18.0",
     about="the first sheaves; lazy preemption",
     design="hrtimer-work",
-    rules=V6_12.rules,
+    rules=attrs.evolve(V6_12.rules, rcu=attrs.evolve(V6_12.rules.rcu, done_exact_guard=8, start_poll_wants_irqs=False)),
 )

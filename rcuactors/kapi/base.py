@@ -62,6 +62,11 @@ class KernelBase:
         self._conductor = machine.conductor
         self._locks = machine.system.locks
 
+    def _since(self, function: str, has: bool, version: str) -> None:
+        """Raises BadInput, one clear line, for a function that this kernel does not have; `version` is one that has."""
+        if not has:
+            raise BadInput(f"{function}(): {self._machine.setup.era.name} has no such function; {version} has")
+
     def _member(self, inside: Inside | None, member: M, *, on_stack: bool = False) -> M:
         """Put it into the object or frame, if there is one. Raises BadInput for anything else."""
         if inside is not None:
