@@ -19,6 +19,7 @@ import attrs
 
 from ...context.locks import Lock, LockKind, MapSpec
 from ...context.waittype import WaitType
+from ...marks import stands_for
 from ..completion import complete, wait_for_completion
 from .cpus_lock import CpusLock
 from .dying import Dying
@@ -188,6 +189,7 @@ class CpuHotplug:
 
     # -- down --------------------------------------------------------------------------------------------------------
 
+    @stands_for("cpu_down_maps_locked")
     async def _cpu_down_maps_locked(self, thread: Thread, cpu_id: int) -> int:
         """cpu_down_maps_locked(): here, or in the version that has it so on the first other CPU."""
         system = self._system
@@ -198,6 +200,7 @@ class CpuHotplug:
             return EBUSY
         return await self._work_on_cpu(thread, system.cpu(other), lambda worker: self._cpu_down(worker, cpu_id))
 
+    @stands_for("_cpu_down")
     async def _cpu_down(self, thread: Thread, cpu_id: int) -> int:
         """_cpu_down()."""
         if len(self._system.masks.online()) == 1:
@@ -219,6 +222,7 @@ class CpuHotplug:
         await self._down(thread, cpu_id, CpuhpState.BRINGUP_CPU, CpuhpState.OFFLINE)
         self.ap(cpu_id).state = CpuhpState.OFFLINE
 
+    @stands_for("takedown_cpu")
     async def _takedown_cpu(self, thread: Thread, cpu: Cpu) -> None:
         """takedown_cpu(): the CPU does the rest of its own part, with everybody else standing still, and is dead."""
         done = self._system.new_completion(f"CPU {cpu.cpu_id} to be dead")
@@ -238,6 +242,7 @@ class CpuHotplug:
 
     # -- up ----------------------------------------------------------------------------------------------------------
 
+    @stands_for("_cpu_up")
     async def _cpu_up(self, thread: Thread, cpu_id: int) -> int:
         """_cpu_up()."""
         ap = self.ap(cpu_id)
@@ -280,6 +285,7 @@ class CpuHotplug:
 
     # -- cpuhp/N -----------------------------------------------------------------------------------------------------
 
+    @stands_for("cpuhp_kick_ap_work")
     async def _kick_ap_work(self, thread: Thread, cpu_id: int, target: CpuhpState) -> int:
         """cpuhp_kick_ap_work(): have the CPU's thread go to that state, and wait for it."""
         system, ap = self._system, self.ap(cpu_id)
@@ -305,6 +311,7 @@ class CpuHotplug:
         comm = f"cpuhp/{cpu.cpu_id}"
         return self._system.create_thread(cpu, comm, lambda: self._cpuhp_thread(cpu), service=True, per_cpu=True)
 
+    @stands_for("smpboot_thread_fn")
     async def _cpuhp_thread(self, cpu: Cpu) -> None:
         """smpboot_thread_fn() around cpuhp_thread_fun()."""
         ap = self.ap(cpu.cpu_id)
@@ -319,6 +326,7 @@ class CpuHotplug:
             assert ap.done is not None
             await complete(self._system, cpu, ap.done)
 
+    @stands_for("cpuhp_thread_fun")
     async def _cpuhp_thread_fun(self, thread: Thread, cpu_id: int, ap: _Ap) -> int:
         """Callback by callback; one that fails has those undone that were called before it."""
         up = ap.target > ap.state
@@ -332,6 +340,7 @@ class CpuHotplug:
         ap.state = ap.target
         return 0
 
+    @stands_for("cpuhp_invoke_callback")
     async def _invoke(self, thread: Thread, cpu_id: int, step: Step, *, up: bool) -> int:
         """cpuhp_invoke_callback(), with what lockdep knows its caller to hold."""
         callback = step.startup if up else step.teardown
