@@ -22,6 +22,7 @@ V6_1_STABLE: Final = Era(
         V6_1_0.rules,
         kernel=attrs.evolve(
             V6_1_0.rules.kernel,
+            cpu_down_runs_elsewhere=True,
             hrtimers_leave_dying_cpus=True,
             offline_hrtimers_are_told=True,
             offline_hrtimers_move=True,

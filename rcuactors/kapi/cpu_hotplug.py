@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 CpuCallback = Callable[[int], Awaitable[int | None]]
 """A scenario's callback: told the number of the CPU; what it returns is 0, None, or a negative errno."""
 
-DynamicState = Literal["CPUHP_BP_PREPARE_DYN", "CPUHP_AP_ONLINE_DYN"]
+StateName = Literal["CPUHP_BP_PREPARE_DYN", "CPUHP_AP_PERF_X86_STARTING", "CPUHP_AP_ONLINE_DYN"]
 _STATES: Final = {
     "CPUHP_BP_PREPARE_DYN": CpuhpState.BP_PREPARE_DYN,
+    "CPUHP_AP_PERF_X86_STARTING": CpuhpState.AP_PERF_X86_STARTING,
     "CPUHP_AP_ONLINE_DYN": CpuhpState.AP_ONLINE_DYN,
 }
 
@@ -95,7 +96,7 @@ class CpuHotplugs(KernelBase):
 
     async def cpuhp_setup_state_nocalls(
         self,
-        state: DynamicState,
+        state: StateName,
         name: str,
         *,
         startup: CpuCallback | None = None,
@@ -104,10 +105,12 @@ class CpuHotplugs(KernelBase):
         """cpuhp_setup_state_nocalls(): functions that are called for CPUs that come and go from now on.
 
         CPUHP_AP_ONLINE_DYN: on the CPU itself, when it has come and before it goes. CPUHP_BP_PREPARE_DYN: by whoever
-        brings it up or takes it down, before it comes and when it is gone. Raises BadInput for another state.
+        brings it up or takes it down, before it comes and when it is gone. CPUHP_AP_PERF_X86_STARTING, or any other of
+        those that drivers have there: on the CPU with interrupts off, before it is online and when it is no more.
+        Raises BadInput for another state.
         """
         if state not in _STATES:
-            raise no_such("cpuhp_setup_state_nocalls():", str(state), get_args(DynamicState))
+            raise no_such("cpuhp_setup_state_nocalls():", str(state), get_args(StateName))
         hotplug = self._system.hotplug
         async with self.cpus_read_locked():
             step = hotplug.setup_state(

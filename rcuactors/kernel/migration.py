@@ -94,11 +94,13 @@ class Migration:
         return here if not picked else system.cpu(targets[picked - 1])
 
     def _active(self, thread: Thread) -> Collection[int]:
-        """The active ones of those that it may run on."""
+        """The active ones of those that it may run on; who belongs to a CPU is there before others are."""
         active, allowed = self._system.masks.active, thread.cpus_allowed
         if allowed is None:
             return active
-        return allowed if active is self._system.masks.possible else allowed.intersection(active)
+        if thread.per_cpu or active is self._system.masks.possible:
+            return allowed
+        return allowed.intersection(active)
 
     def _fallback(self, thread: Thread) -> Cpu:
         """select_fallback_rq(): the first of those allowed; when they are all gone, it may run anywhere from now on."""

@@ -47,6 +47,9 @@ class KernelRules:
     """A CPU that goes pushes threads away from when it is inactive, and waits until they have gone (balance_push(),
     sched_cpu_wait_empty(), commit 1cf12e08bc4d, merged for v5.11); before, they ran on until it died
     (migrate_tasks())."""
+    cpu_down_runs_elsewhere: bool = False
+    """cpu_down() is done by a work on the first other CPU (work_on_cpu(), commit 2b8272ff4a70, merged for v6.6, in
+    6.1-stable), so that it cannot run on the CPU that goes."""
     hrtimers_leave_dying_cpus: bool = False
     """A CPU that goes sends its hrtimers away itself, with interrupts off (hrtimers_cpu_dying(), commit 5c0930ccaad5,
     merged for v6.7, in 6.1-stable); before, they were fetched from the dead CPU, late (hrtimers_dead_cpu())."""

@@ -11,7 +11,7 @@ cpuhp_state-down: so a callback that waits for whoever waits in cpus_read_lock()
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ import attrs
 
 from ...context.locks import Lock, LockKind, MapSpec
 from ...context.waittype import WaitType
+from ...marks import stands_for
 from ..completion import complete, wait_for_completion
 from .cpus_lock import CpusLock
 from .dying import Dying
@@ -53,6 +54,12 @@ if TYPE_CHECKING:
 
         async def rcutree_migrate_callbacks(self, thread: Thread, cpu_id: int, /) -> None:
             """rcutree_migrate_callbacks(): those of a dead CPU go to the one that runs this."""
+
+
+OnCpu = Callable[["Thread"], Awaitable[int]]
+"""What a worker of a CPU is to do: told its thread; it returns 0 or a negative errno."""
+WorkOnCpu = Callable[["Thread", "Cpu", OnCpu], Awaitable[int]]
+"""work_on_cpu()."""
 
 
 @attrs.define(eq=False)
@@ -100,6 +107,7 @@ class CpuHotplug:
         self._sched = SchedHotplug(system)
         self._stop_machine = StopMachine(system)
         self._dying = Dying(system, self._teardown_atomic, self._startup_atomic)
+        self._work_on_cpu: WorkOnCpu | None = None
         self.downs = 0
         self.ups = 0
 
@@ -111,6 +119,10 @@ class CpuHotplug:
     def rcu_is(self, rcu: RcuOfCpus) -> None:
         """The machine has RCU."""
         self.rcu = rcu
+
+    def works_by(self, work_on_cpu: WorkOnCpu) -> None:
+        """Who has works run on a CPU."""
+        self._work_on_cpu = work_on_cpu
 
     def setup_state(
         self, state: CpuhpState, name: str, *, startup: Callback | None = None, teardown: Callback | None = None
@@ -160,7 +172,7 @@ class CpuHotplug:
         if cpu_id == 0:
             return EPERM
         await locks.mutex_lock(thread, self._add_remove_lock)
-        result = await self._cpu_down(thread, cpu_id)
+        result = await self._cpu_down_maps_locked(thread, cpu_id)
         await locks.mutex_unlock(thread, self._add_remove_lock)
         return result
 
@@ -177,6 +189,18 @@ class CpuHotplug:
 
     # -- down --------------------------------------------------------------------------------------------------------
 
+    @stands_for("cpu_down_maps_locked")
+    async def _cpu_down_maps_locked(self, thread: Thread, cpu_id: int) -> int:
+        """cpu_down_maps_locked(): here, or in the version that has it so on the first other CPU."""
+        system = self._system
+        if not system.rules.cpu_down_runs_elsewhere or self._work_on_cpu is None:
+            return await self._cpu_down(thread, cpu_id)
+        other = next((other for other in system.masks.online() if other != cpu_id), None)
+        if other is None:
+            return EBUSY
+        return await self._work_on_cpu(thread, system.cpu(other), lambda worker: self._cpu_down(worker, cpu_id))
+
+    @stands_for("_cpu_down")
     async def _cpu_down(self, thread: Thread, cpu_id: int) -> int:
         """_cpu_down()."""
         if len(self._system.masks.online()) == 1:
@@ -187,13 +211,18 @@ class CpuHotplug:
         if ap.state > CpuhpState.TEARDOWN_CPU:
             result = await self._kick_ap_work(thread, cpu_id, CpuhpState.TEARDOWN_CPU)
         if not result and ap.state is not CpuhpState.OFFLINE:
-            await self._takedown_cpu(thread, self._system.cpu(cpu_id))
-            await self._down(thread, cpu_id, CpuhpState.BRINGUP_CPU, CpuhpState.OFFLINE)
-            ap.state = CpuhpState.OFFLINE
+            await self._die(thread, cpu_id)
             self.downs += 1
         await self.cpus.cpus_write_unlock(thread)
         return result
 
+    async def _die(self, thread: Thread, cpu_id: int) -> None:
+        """cpuhp_down_callbacks() from TEARDOWN_CPU on."""
+        await self._takedown_cpu(thread, self._system.cpu(cpu_id))
+        await self._down(thread, cpu_id, CpuhpState.BRINGUP_CPU, CpuhpState.OFFLINE)
+        self.ap(cpu_id).state = CpuhpState.OFFLINE
+
+    @stands_for("takedown_cpu")
     async def _takedown_cpu(self, thread: Thread, cpu: Cpu) -> None:
         """takedown_cpu(): the CPU does the rest of its own part, with everybody else standing still, and is dead."""
         done = self._system.new_completion(f"CPU {cpu.cpu_id} to be dead")
@@ -213,19 +242,34 @@ class CpuHotplug:
 
     # -- up ----------------------------------------------------------------------------------------------------------
 
+    @stands_for("_cpu_up")
     async def _cpu_up(self, thread: Thread, cpu_id: int) -> int:
         """_cpu_up()."""
         ap = self.ap(cpu_id)
         if ap.state is CpuhpState.ONLINE:
             return 0
-        for _, step in self._steps.coming(CpuhpState.OFFLINE, CpuhpState.BRINGUP_CPU):
-            if step.startup is not None:
-                await step.startup(thread, cpu_id)
+        result = await self._prepare(thread, cpu_id)
+        if result:
+            return result
         await self._bringup_cpu(thread, self._system.cpu(cpu_id))
         ap.state = CpuhpState.AP_ONLINE_IDLE
         result = await self._kick_ap_work(thread, cpu_id, CpuhpState.ONLINE)
+        if result:
+            await self._die(thread, cpu_id)
         self.ups += not result
         return result
+
+    async def _prepare(self, thread: Thread, cpu_id: int) -> int:
+        """cpuhp_up_callbacks() below BRINGUP_CPU."""
+        way = self._steps.coming(CpuhpState.OFFLINE, CpuhpState.BRINGUP_CPU)
+        for at, (_, step) in enumerate(way):
+            result = await step.startup(thread, cpu_id) or 0 if step.startup is not None else 0
+            if result:
+                for _, done in reversed(way[:at]):
+                    if done.teardown is not None:
+                        await done.teardown(thread, cpu_id)
+                return result
+        return 0
 
     async def _bringup_cpu(self, thread: Thread, cpu: Cpu) -> None:
         """bringup_cpu(), bringup_wait_for_ap_online()."""
@@ -241,6 +285,7 @@ class CpuHotplug:
 
     # -- cpuhp/N -----------------------------------------------------------------------------------------------------
 
+    @stands_for("cpuhp_kick_ap_work")
     async def _kick_ap_work(self, thread: Thread, cpu_id: int, target: CpuhpState) -> int:
         """cpuhp_kick_ap_work(): have the CPU's thread go to that state, and wait for it."""
         system, ap = self._system, self.ap(cpu_id)
@@ -266,6 +311,7 @@ class CpuHotplug:
         comm = f"cpuhp/{cpu.cpu_id}"
         return self._system.create_thread(cpu, comm, lambda: self._cpuhp_thread(cpu), service=True, per_cpu=True)
 
+    @stands_for("smpboot_thread_fn")
     async def _cpuhp_thread(self, cpu: Cpu) -> None:
         """smpboot_thread_fn() around cpuhp_thread_fun()."""
         ap = self.ap(cpu.cpu_id)
@@ -280,6 +326,7 @@ class CpuHotplug:
             assert ap.done is not None
             await complete(self._system, cpu, ap.done)
 
+    @stands_for("cpuhp_thread_fun")
     async def _cpuhp_thread_fun(self, thread: Thread, cpu_id: int, ap: _Ap) -> int:
         """Callback by callback; one that fails has those undone that were called before it."""
         up = ap.target > ap.state
@@ -293,6 +340,7 @@ class CpuHotplug:
         ap.state = ap.target
         return 0
 
+    @stands_for("cpuhp_invoke_callback")
     async def _invoke(self, thread: Thread, cpu_id: int, step: Step, *, up: bool) -> int:
         """cpuhp_invoke_callback(), with what lockdep knows its caller to hold."""
         callback = step.startup if up else step.teardown

@@ -23,6 +23,7 @@ class SmpbootThreads:
     def __init__(self, system: System) -> None:
         self._system = system
         self._threads: dict[int, list[tuple[Thread, str]]] = {}
+        self._parked: set[int] = set()
 
     def set_up(self) -> None:
         """Every version has them."""
@@ -36,7 +37,11 @@ class SmpbootThreads:
     def smpboot_register(self, thread: Thread, rests_in: str) -> None:
         """__smpboot_create_thread(): it is one of its CPU's; `rests_in` is what it waits for when it has nothing."""
         thread.per_cpu = True
-        self._threads.setdefault(thread.cpu.cpu_id, []).append((thread, rests_in))
+        cpu_id = thread.cpu.cpu_id
+        self._threads.setdefault(cpu_id, []).append((thread, rests_in))
+        if cpu_id in self._parked or not thread.cpu.online:
+            # The kernel has it since boot, and has parked it.
+            thread.state = ThreadState.PARKED
 
     async def smpboot_park_threads(self, me: Thread, cpu_id: int) -> None:
         """smpboot_park_threads(): the last one first."""
@@ -45,9 +50,11 @@ class SmpbootThreads:
                 await schedule_timeout_uninterruptible(self._system, me, 1)
             thread.state = ThreadState.PARKED
             thread.sleeps += 1
+        self._parked.add(cpu_id)
 
     async def smpboot_unpark_threads(self, me: Thread, cpu_id: int) -> None:
         """smpboot_unpark_threads(): each looks whether there is something to do."""
+        self._parked.discard(cpu_id)
         for thread, _ in self._threads.get(cpu_id, []):
             thread.state = ThreadState.SLEEPING
             await me.cpu.wake_up_process(thread)

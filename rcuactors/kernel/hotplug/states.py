@@ -43,6 +43,8 @@ class CpuhpState(enum.IntEnum):
     AP_OFFLINE = enum.auto()
     AP_SCHED_STARTING = enum.auto()
     AP_RCUTREE_DYING = enum.auto()
+    AP_PERF_X86_STARTING = enum.auto()
+    """One of those that drivers have of their own here, where interrupts are off; perf is not modelled."""
     AP_SMPCFD_DYING = enum.auto()
     AP_HRTIMERS_DYING = enum.auto()
     """Since commit 5c0930ccaad5."""

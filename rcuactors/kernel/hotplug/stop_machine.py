@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...context.locks import Lock, LockKind
+from ...marks import stands_for
 from ..completion import complete, wait_for_completion
 from ..locking import contention
 from ..thread import Urgency
@@ -103,6 +104,7 @@ class StopMachine:
             found = self._stoppers[cpu.cpu_id] = _Stopper(thread)
         return found
 
+    @stands_for("cpu_stopper_thread")
     async def _cpu_stopper_thread(self, cpu: Cpu) -> None:
         """cpu_stopper_thread()."""
         stopper = self._stoppers[cpu.cpu_id]
@@ -114,6 +116,7 @@ class StopMachine:
             await self._multi_cpu_stop(cpu, stopper.works.popleft())
             await cpu.preempt_enable()
 
+    @stands_for("multi_cpu_stop")
     async def _multi_cpu_stop(self, cpu: Cpu, stop: _MultiStop) -> None:
         """multi_cpu_stop()."""
         flags = cpu.ctx.irqs_disabled

@@ -12,8 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..hotplug.states import CpuhpState
+from ..thread import ThreadState
+from .flush import flush_work
+from .work import Work
 
 if TYPE_CHECKING:
+    from ..cpu import Cpu
+    from ..hotplug.cpuhp import OnCpu
     from ..thread import Thread
     from .core import Workqueues
     from .pool import Pool, Worker
@@ -24,6 +29,7 @@ class WorkqueueHotplug:
 
     def __init__(self, workqueues: Workqueues) -> None:
         self._workqueues = workqueues
+        workqueues.system.hotplug.works_by(self.work_on_cpu)
         setup_state = workqueues.system.hotplug.setup_state
         setup_state(CpuhpState.WORKQUEUE_PREP, "workqueue:prepare", startup=self.workqueue_prepare_cpu)
         setup_state(
@@ -33,16 +39,34 @@ class WorkqueueHotplug:
             teardown=self.workqueue_offline_cpu,
         )
 
+    async def work_on_cpu(self, thread: Thread, cpu: Cpu, function: OnCpu) -> int:
+        """work_on_cpu(): what a function returns that a worker of that CPU runs. Sleeps."""
+        results: list[int] = []
+
+        async def work_for_cpu_fn(on: Cpu) -> None:
+            results.append(await function(on.current))
+
+        work = Work("work_for_cpu_fn", work_for_cpu_fn, key="(work_completion)(&wfc.work)", site=WorkqueueHotplug)
+        await self._workqueues.queue_work(thread.cpu, self._workqueues.system_wq, work, on=cpu)
+        await flush_work(self._workqueues, thread, work)
+        return results[0]
+
     def _pools_of(self, cpu_id: int) -> list[Pool]:
         """for_each_cpu_worker_pool(), those that anything has touched."""
         pools = self._workqueues.pools()
         return [pool for pool in pools if pool.cpu is not None and pool.cpu.cpu_id == cpu_id]
 
     async def workqueue_prepare_cpu(self, thread: Thread, cpu_id: int) -> None:
-        """workqueue_prepare_cpu(): a pool that never had a worker gets one."""
+        """workqueue_prepare_cpu(): a pool that never had a worker gets one, which starts on what waits there."""
+        locks = self._workqueues.system.locks
         for pool in self._pools_of(cpu_id):
             if not pool.workers:
                 self._workqueues.first_worker(pool, thread.cpu)
+                cpu, flags = thread.local_irq_save()
+                await locks.raw_spin_lock(cpu, pool.lock)
+                await self._workqueues.wake_up_worker(cpu, pool)
+                await locks.raw_spin_unlock(cpu, pool.lock)
+                await cpu.local_irq_restore(flags)
 
     async def workqueue_offline_cpu(self, thread: Thread, cpu_id: int) -> None:
         """workqueue_offline_cpu(), on the CPU that goes: unbind_workers()."""
@@ -88,5 +112,9 @@ class WorkqueueHotplug:
     async def _rebind(self, me: Thread, worker: Worker, cpu_id: int) -> None:
         thread = worker.thread
         thread.per_cpu = worker.rescue_wq is None
-        await self._workqueues.system.migration.set_cpus_allowed_ptr(me, thread, frozenset({cpu_id}))
+        system = self._workqueues.system
+        await system.migration.set_cpus_allowed_ptr(me, thread, frozenset({cpu_id}))
+        if thread.state is ThreadState.SLEEPING:
+            # Where it will be woken.
+            system.migration.set_task_cpu(thread, system.cpu(cpu_id))
         thread.bound = worker.rescue_wq is None
