@@ -54,6 +54,7 @@ from .mm.slab.slab import SlabStatistics
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
+from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.hotplug import RcuHotplug
 from .rcu.oracle import Oracle, OracleStatistics
@@ -155,8 +156,16 @@ class Machine:
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
         active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
         self.callbacks = Callbacks(
-            self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
+            self.system,
+            self.gp,
+            self.readers,
+            self.stalls,
+            expedited_of(self.gp, self.readers.quiescent, self.stalls, self.workqueues),
+            rules=rules.rcu,
+            scheduler_active=active,
         )
+        if not setup.early_boot:
+            self.callbacks.expedited.rcu_end_inkernel_boot()
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.pages = PageAllocator(self.system, rules.mm)

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
 from .v6_6 import V6_6
 
@@ -19,7 +20,7 @@ V6_12_0: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_6.rules,
-        rcu=attrs.evolve(V6_6.rules.rcu, cpu_starting="rcutree_report_cpu_starting"),
+        rcu=attrs.evolve(V6_6.rules.rcu, cpu_starting="rcutree_report_cpu_starting", expedited_driver=OnKthreadWorker),
         kernel=attrs.evolve(
             V6_6.rules.kernel,
             hrtimers_leave_dying_cpus=True,

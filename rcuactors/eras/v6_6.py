@@ -26,6 +26,7 @@ V6_6: Final = Era(
             offline_hrtimers_are_told=False,
             offline_hrtimers_move=False,
         ),
+        rcu=attrs.evolve(V6_1_STABLE.rules.rcu, blocking_might_sleep=True),
         kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
     ),
 )

@@ -17,7 +17,7 @@ import enum
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
 
@@ -33,6 +33,10 @@ from .hooks import call_hooks
 if TYPE_CHECKING:
     from ..context.locks import Lock
     from .cpu import Cpu
+
+
+NEED_QS: Final = 1
+EXP_HINT: Final = 2
 
 
 class Urgency(enum.IntEnum):
@@ -106,8 +110,9 @@ class Thread(Sleeper):
     """Threads that spin because this one owns a mutex and runs (mutex_spin_on_owner())."""
     rcu_blocked: bool = False
     """rcu_read_unlock_special.b.blocked: switched out inside an RCU reader, and waited for by name."""
-    rcu_need_qs: bool = False
-    """rcu_read_unlock_special.b.need_qs: the end of its reader is a quiescent state that a grace period lacks."""
+    rcu_need_qs: int = 0
+    """rcu_read_unlock_special: `NEED_QS`, that the end of its reader is a quiescent state which a grace period lacks
+    (b.need_qs), and `EXP_HINT`, that an expedited one may lack it (b.exp_hint)."""
 
     # -- points, where it may be moved -------------------------------------------------------------------------------
 
