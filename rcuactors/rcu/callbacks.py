@@ -24,7 +24,7 @@ from ..kernel.debugobjects import Descr, Member
 from ..kernel.irq.softirq import Softirq
 from ..kernel.locking import contention
 from . import seq as gp_seq
-from .data import BLIMIT, Callback, CallbackList, RcuHead
+from .data import BLIMIT, Callback, CallbackList, RcuHead, rcu_leak_callback
 from .messages import GpKthreadRan
 
 if TYPE_CHECKING:
@@ -62,10 +62,6 @@ class SchedulerActive(enum.IntEnum):
     INACTIVE = 0
     INIT = 1
     RUNNING = 2
-
-
-async def rcu_leak_callback(_cpu: Cpu) -> None:
-    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
 
 
 async def _no_function(cpu: Cpu) -> None:

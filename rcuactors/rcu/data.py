@@ -46,6 +46,10 @@ class RcuHead:
     """Debug objects track it."""
 
 
+async def rcu_leak_callback(_cpu: Cpu) -> None:
+    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
+
+
 @attrs.define(eq=False)
 class CallbackList:
     """struct rcu_segcblist of one CPU: the heads in order; those with `seq` None have no grace period yet.

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..kernel.workqueue.flush import flush_work
-from .callbacks import rcu_leak_callback
-from .data import RcuHead
+from .data import RcuHead, rcu_leak_callback
 from .rcu_barrier import rcu_barrier
 
 if TYPE_CHECKING:
