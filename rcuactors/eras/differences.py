@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import attrs
 
-from ..mm.gfp import Gfp, gfp_text
+from ..mm.gfp import GFP_V5_9, Gfp
 from .era import Era
 
 _COMMIT: Final = re.compile(r"\b[0-9a-f]{12}\b")
@@ -97,7 +97,7 @@ def value_text(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, Gfp):
-        return gfp_text(value)
+        return f"{GFP_V5_9.text(value)} (0x{int(value):x})"
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, str):

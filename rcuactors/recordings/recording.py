@@ -16,8 +16,10 @@ from typing import Final
 
 import attrs
 
-from .calls import Call, Statements, parse_call, settle_kinds
+from .calls import Call, Deed, Statements, arguments_of, parse_call, settle_kinds
+from .forms import BY_OFFSET, Form, form_of, form_of_call
 from .ftrace import TraceLine, parse_line
+from .krc import KrcAddresses, KrcState, parse_addresses, parse_state
 from .observed import Observed, Tally
 from .source import bad, read_lines
 
@@ -106,11 +108,22 @@ class Recording:
     truncated: bool
     path: str = attrs.field(default="", eq=False)
     """Where it was read, from the root; '' if it does not come out of a file."""
+    form: Form = BY_OFFSET
+    """How its calls were read."""
+    deeds: tuple[Deed, ...] = ()
+    """What the script did beside freeing, from BEGIN on."""
+    addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
+    """Where each CPU's timers and works are, in recordings with real addresses."""
+    states: tuple[KrcState, ...] = ()
+    """Snapshots of struct kfree_rcu_cpu, from BEGIN on, in the order of time."""
 
 
-def read_recording(path: str | os.PathLike[str]) -> Recording:
-    """Read a recording, plain or gzipped. BadInput if there is nothing in it that could be replayed."""
-    reader = _Reader()
+def read_recording(path: str | os.PathLike[str], kernel: str = "") -> Recording:
+    """Read a recording, plain or gzipped. BadInput if there is nothing in it that could be replayed.
+
+    `kernel`, a release such as "6.12", is believed of a file that neither says which kernel it is of nor shows it.
+    """
+    reader = _Reader(form_of(kernel) or BY_OFFSET)
     for number, line in enumerate(read_lines(path), start=1):
         reader.feed(number, line)
     if reader.first_ns is None:
@@ -123,12 +136,17 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
 
 @attrs.define
 class _Reader:
-    """The state between two lines of one file."""
+    """The state between two lines of one file. `default` is the form of a file that does not show one."""
 
+    _default: Form
+    _form: Form | None = None
     _header: dict[str, str] = attrs.field(factory=dict)
     _params: dict[str, str] = attrs.field(factory=dict)
     _statements: Statements = attrs.field(factory=Statements)
-    _tally: Tally = attrs.field(factory=Tally)
+    _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
+    _states: list[KrcState] = attrs.field(factory=list)
+    _deeds: list[Deed] = attrs.field(factory=list)
+    _tally: Tally = attrs.field(init=False)
     calls: list[Call] = attrs.field(factory=list)
     calls_before_begin: int = 0
     first_ns: int | None = None
@@ -138,6 +156,9 @@ class _Reader:
     _unknown_lines: int = 0
     _unknown: list[UnknownLine] = attrs.field(factory=list)
     _truncated: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._tally = Tally(self._addresses)
 
     def feed(self, number: int, line: str) -> None:
         """Take in one line."""
@@ -172,6 +193,10 @@ class _Reader:
             unknown_lines=self._unknown_lines,
             unknown_examples=tuple(self._unknown),
             truncated=self._truncated,
+            form=self._form or self._default,
+            deeds=tuple(self._deeds),
+            addresses=self._addresses,
+            states=tuple(self._states),
         )
 
     def _comment(self, line: str) -> None:
@@ -179,10 +204,13 @@ class _Reader:
             self._header[match[1]] = match[2]
             if match[1] == "params":
                 self._params = _parameters(match[2])
+            elif match[1] == "kernel":
+                self._form = form_of(match[2])
         elif (match := _WORKLOAD.match(line)) is not None:
             self._header["run"] = match[1]
         elif line.startswith("# Linux "):  # what `uname -a` says, in workload files
             self._header["kernel"] = line.removeprefix("# ")
+            self._form = form_of(line)
         elif line.startswith("# console="):  # and their kernel command line
             self._params = _parameters(line.removeprefix("# "))
         elif (match := _BUFFER.match(line)) is not None:
@@ -202,15 +230,44 @@ class _Reader:
         if not _is_known(line.event):
             return False
         if line.event == "runp":
-            self._statements.note(line)
-        elif line.event == "kvt_write" and line.text.startswith("BEGIN"):
-            self._begin(line)
+            self._done(self._statements.note(line))
+        elif line.event == "kvt_write":
+            return self._mark(line)
+        elif line.event == "state":
+            return self._state(line)
         else:
+            if line.event == "synchronize_rcu":
+                self._done(self._statements.waited(line))
             self._tally.count(line)
         return True
 
+    def _done(self, deed: Deed | None) -> None:
+        if deed is not None:
+            self._deeds.append(deed)
+
+    def _mark(self, line: TraceLine) -> bool:
+        if line.text.startswith("BEGIN"):
+            self._begin(line)
+        elif line.text.startswith("KRCADDR"):
+            addresses = parse_addresses(line.text)
+            if addresses is None:
+                return False
+            self._addresses[addresses.cpu] = addresses
+        return True
+
+    def _state(self, line: TraceLine) -> bool:
+        """A snapshot; other texts there are the rig's own."""
+        if not line.text.startswith("KRC "):
+            return True
+        state = parse_state(line)
+        if state is not None:
+            self._states.append(state)
+        return state is not None
+
     def _call(self, line: TraceLine) -> bool:
-        call = parse_call(line, self._statements.of(line.pid))
+        if self._form is None and (arguments := arguments_of(line)) is not None:
+            self._form = form_of_call(*arguments)
+        call = parse_call(line, self._statements.of(line.pid), self._form or self._default)
         if call is None:
             return False
         self.calls.append(call)
@@ -223,7 +280,9 @@ class _Reader:
             self._begin_ns = line.time_ns
             self.calls_before_begin = len(self.calls)
             self.calls.clear()
-            self._tally = Tally()
+            self._deeds.clear()
+            self._states.clear()
+            self._tally = Tally(self._addresses)
 
 
 def _is_known(event: str) -> bool:
