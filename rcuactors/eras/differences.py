@@ -97,7 +97,7 @@ def value_text(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, Gfp):
-        return f"{GFP_V5_9.text(value)} (0x{int(value):x})"
+        return GFP_V5_9.text(value)
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, str):

@@ -29,7 +29,7 @@ _STATE: Final = re.compile(
 
 @attrs.frozen
 class KrcAddresses:
-    """One CPU's: of what is where in its struct kfree_rcu_cpu. `block_capacity` is what the rig read out of the kernel."""
+    """Where one CPU's timers and works are. `block_capacity` is what the rig read out of the kernel."""
 
     cpu: int
     monitor_work: int

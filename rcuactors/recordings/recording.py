@@ -128,7 +128,7 @@ def read_recording(path: str | os.PathLike[str], kernel: str = "") -> Recording:
         reader.feed(number, line)
     if reader.first_ns is None:
         raise bad(path, "holds no line of ftrace text (COMM-PID [CPU] FLAGS TIME: EVENT: TEXT)")
-    if not reader.calls:
+    if not reader.calls and not reader.deeds:
         where = " after the BEGIN mark" if reader.calls_before_begin else ""
         raise bad(path, f"holds no kvfree_call_rcu line{where}: nothing to replay")
     return attrs.evolve(reader.recording(PurePath(os.fsdecode(path)).name), path=str(Path(os.fsdecode(path)).resolve()))
@@ -145,7 +145,7 @@ class _Reader:
     _statements: Statements = attrs.field(factory=Statements)
     _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
     _states: list[KrcState] = attrs.field(factory=list)
-    _deeds: list[Deed] = attrs.field(factory=list)
+    deeds: list[Deed] = attrs.field(factory=list)
     _tally: Tally = attrs.field(init=False)
     calls: list[Call] = attrs.field(factory=list)
     calls_before_begin: int = 0
@@ -194,7 +194,7 @@ class _Reader:
             unknown_examples=tuple(self._unknown),
             truncated=self._truncated,
             form=self._form or self._default,
-            deeds=tuple(self._deeds),
+            deeds=tuple(self.deeds),
             addresses=self._addresses,
             states=tuple(self._states),
         )
@@ -243,7 +243,7 @@ class _Reader:
 
     def _done(self, deed: Deed | None) -> None:
         if deed is not None:
-            self._deeds.append(deed)
+            self.deeds.append(deed)
 
     def _mark(self, line: TraceLine) -> bool:
         if line.text.startswith("BEGIN"):
@@ -280,7 +280,7 @@ class _Reader:
             self._begin_ns = line.time_ns
             self.calls_before_begin = len(self.calls)
             self.calls.clear()
-            self._deeds.clear()
+            self.deeds.clear()
             self._states.clear()
             self._tally = Tally(self._addresses)
 
