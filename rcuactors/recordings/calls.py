@@ -96,6 +96,10 @@ class Statements:
         words = self.of(line.pid)
         return _deed(line, ("synchronize_rcu",)) if words and words[0] in _LOOPS else None
 
+    def ends(self, line: TraceLine) -> bool:
+        """Whether a `runp` line is the end of what its task is running."""
+        return line.text.startswith("STMTEND") and line.pid in self._running
+
     def of(self, pid: int) -> tuple[str, ...]:
         """The words of the statement that a task is running, none if it runs none."""
         return self._running.get(pid, ())
@@ -132,6 +136,13 @@ def parse_call(line: TraceLine, statement: tuple[str, ...], form: Form) -> Call 
         match[3] or "",
         offset,
     )
+
+
+def stated_context(statement: tuple[str, ...]) -> str:
+    """The context that a statement says it frees in; process where it says none."""
+    stated = {**_STATED_CONTEXTS, "preemptoff": "preempt_off", "irqoff": "irqs_off"}
+    stated |= {word: word for word in _INTERRUPTS}
+    return next((stated[word] for word in statement if word in stated), "process")
 
 
 def settle_kinds(calls: Iterable[Call]) -> tuple[Call, ...]:

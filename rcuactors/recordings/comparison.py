@@ -79,12 +79,13 @@ class ReplayResult:
     def compared(self) -> tuple[Compared, ...]:
         """The figures that both have, the channels of the freed objects first."""
         seen, counters = self.recording.observed, self.result.counters
+        objects = seen.rcu_visible and seen.objects_visible
         freed = {
             "bulk": (sum(seen.bulk_sizes), counters.bulk_objects),
-            "vmalloc": (seen.vmalloc_freed if seen.rcu_visible else None, counters.vmalloc_freed),
-            "list": (seen.list_freed if seen.rcu_visible else None, counters.list_freed),
+            "vmalloc": (seen.vmalloc_freed if objects else None, counters.vmalloc_freed),
+            "list": (seen.list_freed if objects else None, counters.list_freed),
             # A caller that waits leaves no event, but the page that it could not get does.
-            "inline": (seen.caller_pages_failed if seen.rcu_visible else None, counters.inline_freed),
+            "inline": (seen.caller_pages_failed if objects else None, counters.inline_freed),
         }
         total = sum(real or 0 for real, _ in freed.values())
         rows = [Compared(f"freed_{name}", f"objects freed, {name}", *both) for name, both in freed.items()]
@@ -97,7 +98,7 @@ class ReplayResult:
             Compared(
                 "not_freed",
                 "objects not seen freed",
-                len(self.recording.calls) - total if seen.rcu_visible else None,
+                len(self.recording.calls) - total if objects else None,
                 self.calls - sum(machine for _, machine in freed.values()),
             ),
             Compared("bulk_frees", "bulk frees", len(seen.bulk_sizes), sum(counters.bulk_frees.values())),
@@ -121,7 +122,11 @@ class ReplayResult:
     def _freed_by(self, freer: Freer) -> tuple[int | None, int]:
         """Objects in blocks and on lists that one of them has freed."""
         seen, machine = self.recording.observed, self.witness
-        real = None if seen.blocks is None else _objects(seen.blocks, freer) + seen.list_freed_by.get(freer, 0)
+        real = (
+            None
+            if seen.blocks is None or not seen.objects_visible
+            else _objects(seen.blocks, freer) + seen.list_freed_by.get(freer, 0)
+        )
         return real, _objects(machine.blocks, freer) + machine.list_freed_by[freer]
 
     def sequences(self) -> tuple[Sequences, ...]:

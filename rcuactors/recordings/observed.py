@@ -65,6 +65,8 @@ class Observed:
     caller_pages_allocated: int
     caller_pages_failed: int
     rcu_visible: bool
+    objects_visible: bool = True
+    """The per-object events were on; without them (a recording with "lightevents") the two per-object counts are 0."""
     blocks: tuple[FreedBlock, ...] | None = None
     list_freed_by: dict[Freer | None, int] = attrs.field(factory=dict)
     monitor_runs_by_shrinker: int = 0
@@ -117,6 +119,10 @@ class Tally:
             **{f"{function}_ret": self._left for function in ENTRIES},
         }
 
+    def begun(self) -> None:
+        """Calls begin that are not told one by one: grace periods count from here."""
+        self._called = True
+
     def queued(self, call: Call) -> None:
         """Take in one call: grace periods count from the first, and an object is known when it is freed."""
         self._called = True
@@ -129,8 +135,8 @@ class Tally:
         if handler is not None:
             handler(line)
 
-    def total(self) -> Observed:
-        """The counts so far."""
+    def total(self, *, objects_visible: bool = True) -> Observed:
+        """The counts so far. `objects_visible`: calls and frees of single objects were recorded."""
         events, derived = self._events, self._derived
         started, ended = self._periods_at_last_free or self._periods
         prefix = "callback" if self._tracepoints else "probe"
@@ -152,6 +158,7 @@ class Tally:
             caller_pages_allocated=derived["caller_pages"],
             caller_pages_failed=derived["caller_pages_failed"],
             rcu_visible=self._tracepoints or self._probes,
+            objects_visible=objects_visible,
             list_freed_by=dict(self._list_freed_by),
             monitor_runs_by_shrinker=derived["monitor_by_shrinker"],
             queued_on=dict(sorted(self._queued_on.items())),

@@ -21,6 +21,7 @@ from .forms import BY_OFFSET, Form, form_of, form_of_call
 from .ftrace import TraceLine, parse_line
 from .krc import KrcAddresses, KrcState, parse_addresses, parse_state
 from .observed import Observed, Tally
+from .scripted import calls_are_scripted, frees, scripted_calls
 from .source import bad, read_lines
 
 _EXAMPLES: Final = 5
@@ -145,6 +146,8 @@ class _Reader:
     _statements: Statements = attrs.field(factory=Statements)
     _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
     _states: list[KrcState] = attrs.field(factory=list)
+    _begun: dict[int, TraceLine] = attrs.field(factory=dict)
+    """The last mark of each task's script, where that has to tell of the calls."""
     deeds: list[Deed] = attrs.field(factory=list)
     _tally: Tally = attrs.field(init=False)
     calls: list[Call] = attrs.field(factory=list)
@@ -178,6 +181,7 @@ class _Reader:
 
     def recording(self, file_name: str) -> Recording:
         """Everything that was read."""
+        scripted = calls_are_scripted(self._header.get("pre", ""))
         return Recording(
             name=self._header.get("run") or file_name.removesuffix(".gz").removesuffix(".txt"),
             script=self._header.get("script", ""),
@@ -187,9 +191,9 @@ class _Reader:
             nr_cpus=self._nr_cpus,
             begin_ns=next((time for time in (self._begin_ns, self.first_ns) if time is not None), 0),
             end_ns=self._last_ns,
-            calls=settle_kinds(self.calls),
+            calls=tuple(self.calls) if scripted else settle_kinds(self.calls),
             calls_before_begin=self.calls_before_begin,
-            observed=self._tally.total(),
+            observed=self._tally.total(objects_visible=not scripted),
             unknown_lines=self._unknown_lines,
             unknown_examples=tuple(self._unknown),
             truncated=self._truncated,
@@ -230,7 +234,12 @@ class _Reader:
         if not _is_known(line.event):
             return False
         if line.event == "runp":
+            scripted = calls_are_scripted(self._header.get("pre", ""))
+            if scripted:
+                self._scripted(line)
             self._done(self._statements.note(line))
+            if scripted and frees(self._statements.of(line.pid)):
+                self._tally.begun()
         elif line.event == "kvt_write":
             return self._mark(line)
         elif line.event == "state":
@@ -240,6 +249,15 @@ class _Reader:
                 self._done(self._statements.waited(line))
             self._tally.count(line)
         return True
+
+    def _scripted(self, line: TraceLine) -> None:
+        """The calls of a statement that ends here; they were not recorded one by one."""
+        if self._statements.ends(line) and (begin := self._begun.get(line.pid)) is not None:
+            statement = self._statements.of(line.pid)
+            for call in scripted_calls(begin, line.time_ns, statement, len(self.calls)):
+                self.calls.append(call)
+                self._tally.queued(call)
+        self._begun[line.pid] = line
 
     def _done(self, deed: Deed | None) -> None:
         if deed is not None:
