@@ -55,7 +55,9 @@ from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
+from .rcu.hotplug import RcuHotplug
 from .rcu.oracle import Oracle, OracleStatistics
+from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
 from .rcu.readers import ReadSide, ReadSideStatistics
@@ -141,7 +143,12 @@ class Machine:
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = self._new_oracle()
-        self.gp = GracePeriodMachine(self.system, index=self.system.next_actor_index(), probes=self.oracle.probes)
+        self.gp = GracePeriodMachine(
+            self.system,
+            index=self.system.next_actor_index(),
+            probes=self.oracle.probes,
+            spawned=not setup.early_boot,
+        )
         self.system.add_device(self.gp)
         self.book = ReaderBook(self.system, self.oracle)
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
@@ -150,6 +157,8 @@ class Machine:
         self.callbacks = Callbacks(
             self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
         )
+        self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
+        self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
@@ -351,7 +360,7 @@ class Machine:
 
     async def scheduler_running(self, cpu: Cpu) -> None:
         """rcu_scheduler_active becomes RUNNING, and what waited for that is armed."""
-        self.callbacks.rcu_set_runtime_mode()
+        self.callbacks.rcu_set_runtime_mode(cpu)
         self.judge.booted()
         self.pages.reclaim.fs_reclaim.kernel_init_freeable(cpu)
         await self.kvfree.kfree_rcu_scheduler_running(cpu)

@@ -25,6 +25,7 @@ V5_11: Final = Era(
         lockdep=attrs.evolve(
             V5_9.rules.lockdep, read_lock_may_queue=True, readers_are_dependencies=True, chains_tell_readers=True
         ),
+        rcu=attrs.evolve(V5_9.rules.rcu, incoming_cpu_warns=True),
         kvfree=attrs.evolve(
             V5_9.rules.kvfree,
             min_cached_objs=5,

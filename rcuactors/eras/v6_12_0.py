@@ -21,6 +21,33 @@ V6_12_0: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_6.rules,
-        mm=attrs.evolve(V6_6.rules.mm, list_sizes=TunedHigh, drains_in_parts=True, gfp=GFP_V6_12),
+        kernel=attrs.evolve(
+            V6_6.rules.kernel,
+            timers_have_own_thread=False,
+            msleep_adds_jiffy=False,
+            consoles_tell_lockdep=False,
+            fair_server=True,
+            bh_pools=True,
+            workers_at_boot=3,
+            cancel_disables_work=True,
+            leaks_are_compared=True,
+            idle_work_tells_lockdep=False,
+        ),
+        lockdep=attrs.evolve(
+            V6_6.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_6.rules.rcu,
+            cpu_starting="rcutree_report_cpu_starting",
+        ),
+        mm=attrs.evolve(
+            V6_6.rules.mm,
+            gfp=GFP_V6_12,
+            drains_in_parts=True,
+            list_sizes=TunedHigh,
+        ),
+        kvfree=attrs.evolve(
+            V6_6.rules.kvfree,
+        ),
     ),
 )

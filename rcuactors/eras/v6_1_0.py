@@ -58,6 +58,10 @@ V6_1_0: Final = Era(
             deferral_ends_with_report=True,
             stall_names_online_cpus=True,
             bh_between_callbacks=True,
+            polled_functions=True,
+            early_boot_counts=True,
+            incoming_cpu_warns=True,
+            dying_says_it_wrong=False,
         ),
         mm=MmRules(
             page_lists=TriedLockIrqsave,

@@ -22,6 +22,10 @@ V6_1_STABLE: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_1_0.rules,
+        kernel=attrs.evolve(
+            V6_1_0.rules.kernel,
+            timers_shut_down=True,
+        ),
         mm=attrs.evolve(
             V6_1_0.rules.mm,
             page_lists=TriedLock,

@@ -21,7 +21,27 @@ V6_6: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_1_STABLE.rules,
-        mm=attrs.evolve(V6_1_STABLE.rules.mm, gfp=GFP_V6_3),
-        kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
+        kernel=attrs.evolve(
+            V6_1_STABLE.rules.kernel,
+            woken_preempts_spinner=False,
+            rescuer_name="kworker/R-{}",
+            cpu_intensive_by_itself=True,
+            destroying_is_told=True,
+        ),
+        lockdep=attrs.evolve(
+            V6_1_STABLE.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_1_STABLE.rules.rcu,
+        ),
+        mm=attrs.evolve(
+            V6_1_STABLE.rules.mm,
+            gfp=GFP_V6_3,
+        ),
+        kvfree=attrs.evolve(
+            V6_1_STABLE.rules.kvfree,
+            block_capacity=507,
+            counting=exact,
+        ),
     ),
 )

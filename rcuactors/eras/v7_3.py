@@ -17,5 +17,23 @@ V7_3: Final = Era(
     release="7.3.0-rc0",
     about="a slab of sheaves; kfree_rcu_nolock()",
     design="hrtimer-work",
-    rules=attrs.evolve(V6_18.rules, mm=attrs.evolve(V6_18.rules.mm, frees_in_batches=True)),
+    rules=attrs.evolve(
+        V6_18.rules,
+        kernel=attrs.evolve(
+            V6_18.rules.kernel,
+        ),
+        lockdep=attrs.evolve(
+            V6_18.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_18.rules.rcu,
+        ),
+        mm=attrs.evolve(
+            V6_18.rules.mm,
+            frees_in_batches=True,
+        ),
+        kvfree=attrs.evolve(
+            V6_18.rules.kvfree,
+        ),
+    ),
 )

@@ -192,7 +192,7 @@ class Threads(KernelBase):
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""
         jiffies = -(-not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
-        await msleep(self._system, self._thread, jiffies + 1)
+        await msleep(self._system, self._thread, jiffies)
 
     async def schedule_timeout(self, jiffies: int) -> int:
         """schedule_timeout(): sleep for at least that many jiffies, unless woken since set_current_state().

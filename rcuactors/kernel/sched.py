@@ -50,6 +50,8 @@ class SchedulingCpu(Processor):
     left_on_irq_stack: Thread | None = None
     """A thread that was switched out in a hardirq handler."""
     told_switches: Group = attrs.field(init=False)
+    switched_ns: int = 0
+    """When it last went on with another thread."""
     switches: int = 0
     """rq->nr_switches: how often it went on with another thread."""
 
@@ -207,6 +209,7 @@ class SchedulingCpu(Processor):
         following.passed_over_at = 0
         # It may come from a CPU that is further on.
         self.clock = max(self.clock, following.not_before)
+        self.switched_ns = self.clock
         if self.told_switches.on:
             self.conductor.probes.access(self.runqueue, Access.WRITE)
             self.system.probes.switched(self._whole, leaving, following, preempted)

@@ -29,6 +29,7 @@ SYSCTLS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "/proc/sys/kernel/hung_task_timeout_secs": "hung_task_timeout_secs",
         "/sys/module/workqueue/parameters/watchdog_thresh": "watchdog_thresh",
+        "/sys/module/workqueue/parameters/cpu_intensive_thresh_us": "cpu_intensive_thresh_us",
         "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout": "rcu_cpu_stall_timeout",
         "/proc/sys/kernel/sched_rt_runtime_us": "sched_rt_runtime_us",
     }

@@ -1,4 +1,4 @@
-"""The kernels that the questions were put to, as configurations of v6.1-stable.
+"""The kernels that the questions were put to, as configurations of a version.
 
 They are machines that somebody once booted, so they are no builds (builds.py); each has the name of its folder.
 """
@@ -15,6 +15,7 @@ from ..config import field_names
 from ..spelling import no_such
 
 MODELLED: Final = "v6.1-stable"
+"""The version that is asked unless another is chosen."""
 
 
 @attrs.frozen

@@ -107,6 +107,7 @@ class Callbacks:
         self._stalls = stalls
         self.readers = readers
         self.data = machine.data
+        self.early_boot_grace_period = machine.early_boot_grace_period
         self.scheduler_active = scheduler_active
         self.callback_map = system.lock_factory.make_map(RCU_CALLBACK_MAP)
         self.invoked = 0
@@ -142,9 +143,10 @@ class Callbacks:
         """rcu_state.name, as tracepoints print it."""
         return self._machine.name
 
-    def rcu_set_runtime_mode(self) -> None:
-        """rcu_set_runtime_mode(): the end of early boot (kernel/rcu/update.c)."""
+    def rcu_set_runtime_mode(self, cpu: Cpu) -> None:
+        """rcu_set_runtime_mode(): the end of early boot (kernel/rcu/update.c); the kthread is there by now."""
         self.scheduler_active = SchedulerActive.RUNNING
+        self._machine.rcu_spawn_gp_kthread(cpu)
 
     # -- what a CPU learns of grace periods --------------------------------------------------------------------------
 
@@ -156,16 +158,17 @@ class Callbacks:
 
     def _note_gp_changes(self, cpu: Cpu, rdp: RcuData) -> None:
         """note_gp_changes(): the end of one that was in progress, the beginning of a new one."""
-        node, now, before = self._machine.node, self._machine.gp_seq, rdp.gp_seq
+        node, before = rdp.mynode, rdp.gp_seq
+        now = node.gp_seq
         if before == now:
             return
-        if before < now & ~gp_seq.PHASE_MASK:
+        if gp_seq.completed_gp(before, now):
             rdp.cblist.done_seq = now
             rdp.core_needs_qs = False
         elif rdp.core_needs_qs:
             rdp.core_needs_qs = cpu.cpu_id in node.qsmask
         self._accelerate(cpu, rdp)
-        if (before + gp_seq.PHASE_MASK) & ~gp_seq.PHASE_MASK < now:
+        if gp_seq.new_gp(before, now):
             rdp.cpu_no_qs = rdp.core_needs_qs = cpu.cpu_id in node.qsmask
             rdp.ticks_this_gp, rdp.softirq_snap = 0, rdp.softirqs
         rdp.gp_seq = now
@@ -175,6 +178,15 @@ class Callbacks:
         wanted = gp_seq.snap(self._machine.gp_seq)
         if rdp.cblist.accelerate(wanted):
             self._machine.rcu_start_this_gp(cpu, wanted)
+
+    def migrate(self, cpu: Cpu, dead: int) -> None:
+        """What rcutree_migrate_callbacks() does to the lists: what is ready stays so, the rest begins to wait anew."""
+        rdp, theirs = self.data[cpu.cpu_id], self.data[dead].cblist
+        if not theirs.n_cbs():
+            return
+        rdp.cblist.done_seq = theirs.done_seq = rdp.mynode.gp_seq
+        rdp.cblist.merge(theirs)
+        self._accelerate(cpu, rdp)
 
     def _needs_tick(self, cpu: Cpu) -> bool:
         """rcu_needs_cpu(): an idle CPU with callbacks keeps its tick."""
@@ -189,7 +201,7 @@ class Callbacks:
         machine.looked_at()
         in_progress = machine.in_progress
         if (
-            rdp.gp_seq != machine.gp_seq
+            rdp.gp_seq != rdp.mynode.gp_seq
             or (in_progress and rdp.core_needs_qs and not rdp.cpu_no_qs)
             or (not in_progress and rdp.cblist.unassigned)
             or rdp.cblist.ready()
@@ -334,7 +346,7 @@ class Callbacks:
         self._note_gp_changes(cpu, rdp)
         if rdp.core_needs_qs and not rdp.cpu_no_qs:
             rdp.core_needs_qs = False
-            self._machine.node.report_qs(cpu)
+            self._machine.tree.report_qs(rdp.mynode, cpu)
 
     async def _rcu_do_batch(self, cpu: Cpu, rdp: RcuData) -> None:
         """rcu_do_batch()."""

@@ -93,7 +93,7 @@ class QuiescentStates:
             return
         if thread.ctx.rcu_nesting > 0 and not thread.rcu_blocked:
             thread.rcu_blocked = True
-            self.machine.node.ctxt_queue(cpu, thread)
+            self.machine.tree.ctxt_queue(self.rdp(cpu).mynode, cpu, thread)
         else:
             self.deferred_qs(cpu, thread)
         self.rcu_qs(cpu)
@@ -124,7 +124,7 @@ class QuiescentStates:
             self.rcu_qs(cpu)
         if thread.rcu_blocked:
             thread.rcu_blocked = False
-            self.machine.node.unblock(cpu, thread)
+            self.machine.tree.unblock(cpu, thread)
 
     @machinery
     def rcu_read_unlock_special(self, cpu: Cpu) -> None:

@@ -18,14 +18,14 @@ def rcu_blocking_is_gp(callbacks: Callbacks, cpu: Cpu) -> bool:
     """rcu_blocking_is_gp(): whether the caller, who may sleep, is a grace period by itself.
 
     It is before the scheduler runs, on the one CPU that there is; in older versions later, too, in a kernel without
-    preemption that has only one CPU. Only where it might be one is it asked here whether sleeping is legal.
+    preemption that has only one CPU online. Only where it might be one is it asked here whether sleeping is legal.
     """
     config, inactive = callbacks.system.config, callbacks.scheduler_active is SchedulerActive.INACTIVE
     if callbacks.rules.one_cpu_needs_no_grace_period:
         if config.preemptible_kernel:
             return inactive
         cpu.judge.might_sleep(cpu)
-        return inactive or config.nr_cpus == 1
+        return inactive or len(callbacks.system.masks.online()) == 1
     if not inactive:
         return False
     cpu.judge.might_sleep(cpu)
@@ -38,6 +38,8 @@ async def synchronize_rcu(callbacks: Callbacks, thread: Thread) -> None:
     if callbacks.readers.in_any_section(cpu):
         cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu() in RCU read-side critical section")
     if rcu_blocking_is_gp(callbacks, cpu):
+        if callbacks.rules.early_boot_counts:
+            callbacks.early_boot_grace_period()
         return
     system.debug_objects.init_on_stack(cpu, RcuHead)
     done = system.new_completion("synchronize_rcu()")

@@ -73,6 +73,8 @@ class Ticks:
             hook(cpu)
         if system.irq_works.for_the_tick:
             await system.irq_works.irq_work_tick(cpu)
+        if cpu.hooks.worker_tick is not None:
+            await cpu.hooks.worker_tick(cpu)
         if cpu.idle:
             return (
                 None
