@@ -206,6 +206,8 @@ class Timers:
         heappush(base.queue, (timer.expires + late, timer.ticket, timer))
         cpu.clock += system.costs.timer_arm_ns
         self.started += 1
+        if system.probes.timer_started.on:
+            system.probes.timer_started(timer, delay_jiffies)
         if system.events.on:
             system.emit(
                 cpu,

@@ -233,6 +233,8 @@ class Workqueues:
         pool.insert(Queued(work, workqueue, workqueue.color), cpu.clock)
         self.poke_grabbers(cpu, work)
         cpu.clock += system.costs.queue_work_ns
+        if system.probes.work_queued.on:
+            system.probes.work_queued(work, workqueue)
         if system.events.on:
             asked, where = on.cpu_id if on is not None else system.config.nr_cpus, pool.cpu
             system.emit(
