@@ -43,6 +43,6 @@ class OwnThread:
                     await cpu.point()
 
         name = f"{self.name}/{cpu.cpu_id}"
-        thread = system.create_thread(cpu, name, smpboot_thread_fn, urgency=Urgency.HIGH, service=True)
+        thread = system.create_thread(cpu, name, smpboot_thread_fn, urgency=Urgency.HIGH, fair=False, service=True)
         self._threads[cpu.cpu_id] = thread
         return thread
