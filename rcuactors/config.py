@@ -68,6 +68,12 @@ class Config:
     )
     SOFTLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU on which nothing else can run for more than 20 s is reported")
     HARDLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU that takes no interrupt for 10 s is reported")
+    fair_server_runtime: int = _number(
+        50_000_000,
+        0,
+        1_000_000_000,
+        "how much of a second a real-time thread leaves to the others (v6.12 and later), in nanoseconds; 0: nothing",
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     maxcpus: int = _number(0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0: all")

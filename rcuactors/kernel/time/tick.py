@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..irq.softirq import Softirq
 from ..percpu import PerCpu
+from ..sched import gives_way
 from .hrtimer import Hrtimer
 
 if TYPE_CHECKING:
@@ -87,7 +88,6 @@ class Ticks:
                 if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu)
                 else self._next_boundary(cpu.clock)
             )
-        best = cpu.runqueue.best()
-        if best is not None and best.urgency >= cpu.current.urgency:
+        if gives_way(cpu.current, cpu.runqueue.best(), preempted=True):
             cpu.resched_curr()
         return self._next_boundary(cpu.clock)
