@@ -56,6 +56,7 @@ from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
+from .rcu.gp_workqueue import GpWorkqueue
 from .rcu.hotplug import RcuHotplug
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.polled import PolledGracePeriods
@@ -63,6 +64,7 @@ from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.rules import RcuRules
+from .rcu.srcu import Srcu
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
 
@@ -149,9 +151,11 @@ class Machine:
         self.book = ReaderBook(self.system, self.oracle)
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
-        self.callbacks = self._new_callbacks(rules.rcu)
+        gp_wq = GpWorkqueue(self.workqueues)
+        self.callbacks = self._new_callbacks(rules.rcu, gp_wq)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
+        self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
@@ -184,9 +188,9 @@ class Machine:
         self.system.add_device(machine)
         return machine
 
-    def _new_callbacks(self, rules: RcuRules) -> Callbacks:
+    def _new_callbacks(self, rules: RcuRules, gp_wq: GpWorkqueue) -> Callbacks:
         early_boot = self.setup.early_boot
-        expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, self.workqueues)
+        expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
         if not early_boot:
             expedited.rcu_end_inkernel_boot()
         return Callbacks(

@@ -36,6 +36,8 @@ V6_6: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
+            srcu_is_in_the_graph=True,
+            srcu_usage="ssp->srcu_sup",
             blocking_might_sleep=True,
         ),
         mm=attrs.evolve(
