@@ -31,12 +31,17 @@ V6_6: Final = Era(
         lockdep=attrs.evolve(
             V6_1_STABLE.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_1_STABLE.rules.splat,
+            odebug_address=True,
+        ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
             gfp=GFP_V6_3,
+            vfree_removes_area=True,
         ),
         kvfree=attrs.evolve(
             V6_1_STABLE.rules.kvfree,
