@@ -141,9 +141,10 @@ class Machine:
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
-        self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
+        ident = Ident(setup.era.release, words=rules.splat, preemption=config.preempt_model)
+        self.judge = Judge(config, ident, self.reporter, numbers, booting=setup.early_boot)
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = self._new_oracle()
@@ -159,7 +160,7 @@ class Machine:
         self.pages = PageAllocator(self.system, rules.mm)
         self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
-        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
+        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm)
         self.kvfree = KvfreeRcu(
             system=self.system,
             workqueues=self.workqueues,
@@ -395,7 +396,9 @@ class Machine:
         if touches_freed and kind is ViolationKind.DOUBLE_FREE and config.slub_debug and not config.KASAN:
             # object_err() in free_consistency_checks(); the cache's name stands before that.
             self.judge.lockdep_unreliable()
-            self._report(kind, "BUG kmalloc (Not tainted): Object already free", [title, *lines])
+            self._report(kind, f"BUG kmalloc ({self.judge.ident.tainted}): Object already free", [title, *lines])
+            if self.setup.era.rules.mm.object_err_warns and isinstance(self.conductor.running, Cpu):
+                self.judge.warn_on(self.conductor.running, kind, "1", "object_err")
             return
         if not touches_freed or not config.KASAN or not isinstance(self.conductor.running, Cpu):
             self._report(kind, title, lines, by=ORACLE)

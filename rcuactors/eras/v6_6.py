@@ -34,6 +34,10 @@ V6_6: Final = Era(
         lockdep=attrs.evolve(
             V6_1_STABLE.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_1_STABLE.rules.splat,
+            odebug_address=True,
+        ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
             srcu_is_in_the_graph=True,
@@ -43,6 +47,7 @@ V6_6: Final = Era(
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
             gfp=GFP_V6_3,
+            vfree_removes_area=True,
         ),
         kvfree=attrs.evolve(
             V6_1_STABLE.rules.kvfree,
