@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from .era import Era
 from .v6_12_0 import V6_12_0
 
@@ -15,5 +17,28 @@ V6_12: Final = Era(
     release="6.12.117",
     about="a stable release, the one recorded: kvfree_rcu_reclaim, cookies from rcu_state",
     design="hrtimer-work",
-    rules=V6_12_0.rules,
+    rules=attrs.evolve(
+        V6_12_0.rules,
+        kernel=attrs.evolve(
+            V6_12_0.rules.kernel,
+            offline_hrtimers_move=True,
+            has_percpu_wq=True,
+            cancel_checks_dependency=False,
+        ),
+        lockdep=attrs.evolve(
+            V6_12_0.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_12_0.rules.rcu,
+            cookies_from_root=False,
+            done_exact_guard=10,
+        ),
+        mm=attrs.evolve(
+            V6_12_0.rules.mm,
+            object_err_warns=True,
+        ),
+        kvfree=attrs.evolve(
+            V6_12_0.rules.kvfree,
+        ),
+    ),
 )

@@ -189,7 +189,7 @@ class ExpeditedGracePeriods:
                 quiescent.append(cpu)
             else:
                 asked.append((cpu, self._rdp(cpu).idle_entries))
-        node.wait_for_readers(self.machine.node.blkd_tasks)
+        node.wait_for_readers(self.machine.tree.switched_out())
         for cpu, idle_entries in asked:
             if self._rdp(cpu).idle_entries != idle_entries or not await self._interrupt(thread, cpu):
                 quiescent.append(cpu)

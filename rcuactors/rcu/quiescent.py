@@ -103,7 +103,7 @@ class QuiescentStates:
         rdp = self.rdp(cpu)
         if thread.ctx.rcu_nesting > 0 and not thread.rcu_blocked:
             thread.rcu_blocked = True
-            self.machine.node.ctxt_queue(cpu, thread)
+            self.machine.tree.ctxt_queue(rdp.mynode, cpu, thread)
             self.expedited.ctxt_queue(cpu, rdp, thread)
         else:
             self.deferred_qs(cpu, thread)
@@ -140,7 +140,7 @@ class QuiescentStates:
             self.expedited.report(cpu, rdp)
         if thread.rcu_blocked:
             thread.rcu_blocked = False
-            self.machine.node.unblock(cpu, thread)
+            self.machine.tree.unblock(cpu, thread)
             self.expedited.unblock(cpu, thread)
 
     @machinery

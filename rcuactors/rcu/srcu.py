@@ -26,8 +26,8 @@ from ..kernel.percpu import PerCpu
 from ..kernel.workqueue.flush import flush_delayed_work, flush_work
 from ..marks import inline
 from . import seq as gp_seq
-from .callbacks import SchedulerActive, rcu_leak_callback
-from .data import Callback, RcuHead
+from .callbacks import SchedulerActive
+from .data import Callback, RcuHead, rcu_leak_callback
 from .srcu_gp import SrcuGracePeriods
 from .srcu_struct import IDLE, SrcuData, SrcuStruct
 

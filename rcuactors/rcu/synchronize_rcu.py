@@ -22,7 +22,7 @@ def rcu_blocking_is_gp(callbacks: Callbacks, cpu: Cpu) -> bool:
     """rcu_blocking_is_gp(): whether the caller, who may sleep, is a grace period by itself.
 
     It is before the scheduler runs, on the one CPU that there is; in older versions later, too, in a kernel without
-    preemption that has only one CPU. Only where it might be one is it asked here whether sleeping is legal.
+    preemption that has only one CPU online. Only where it might be one is it asked here whether sleeping is legal.
     """
     if callbacks.rules.blocking_might_sleep:
         return _is_early(callbacks, cpu)
@@ -31,7 +31,7 @@ def rcu_blocking_is_gp(callbacks: Callbacks, cpu: Cpu) -> bool:
         if config.preemptible_kernel:
             return inactive
         cpu.judge.might_sleep(cpu)
-        return inactive or config.nr_cpus == 1
+        return inactive or len(callbacks.system.masks.online()) == 1
     if not inactive:
         return False
     cpu.judge.might_sleep(cpu)
@@ -52,6 +52,8 @@ async def synchronize_rcu(callbacks: Callbacks, thread: Thread) -> None:
     if callbacks.readers.in_any_section(cpu):
         cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu() in RCU read-side critical section")
     if rcu_blocking_is_gp(callbacks, cpu):
+        if callbacks.rules.early_boot_counts:
+            callbacks.machine.early_boot_grace_period()
         return
     if callbacks.expedited.rcu_gp_is_expedited():
         await synchronize_rcu_expedited(callbacks, thread)
@@ -65,6 +67,8 @@ async def synchronize_rcu_expedited(callbacks: Callbacks, thread: Thread) -> Non
     if callbacks.readers.in_any_section(cpu):
         cpu.judge.suspicious_rcu(cpu, "Illegal synchronize_rcu_expedited() in RCU read-side critical section")
     if rcu_blocking_is_gp(callbacks, cpu):
+        if callbacks.rules.early_boot_counts:
+            callbacks.machine.early_boot_expedited()
         return
     if callbacks.expedited.rcu_gp_is_normal():
         await synchronize_rcu_normal(callbacks, thread)

@@ -20,7 +20,7 @@ from rcuactors.rcu.exp_nodes import ExpeditedNode
 from rcuactors.rcu.expedited import ExpeditedGracePeriods
 
 from .regions import region
-from .test_grace_periods import Torture
+from .torture import Torture
 
 MS = 1_000_000
 KERNELS: dict[str, dict[str, str]] = {"plain": {}, "none": {"PREEMPT": "n"}}
