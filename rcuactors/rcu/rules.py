@@ -77,3 +77,5 @@ class RcuRules:
     srcu_looks_less_often: bool = False
     """Who waits for readers of an srcu_struct looks a jiffy later for each that it has waited, up to ten
     (srcu_get_delay(), kernel/rcu/srcutree.c: at v6.1, not at v5.11); before, after each jiffy, or at once."""
+    unlock_tells_lockdep_first: bool = False
+    """rcu_read_unlock() tells lockdep of its end before it counts (include/linux/rcupdate.h: at v6.12, not at v6.6)."""
