@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.locks import LockKind
 from .era import Era
 from .v6_18 import V6_18
 
@@ -31,6 +32,8 @@ V7_3: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_18.rules.rcu,
+            srcu_lock_kind=LockKind.RAW_SPINLOCK,
+            srcu_queues_by_irq_work=True,
         ),
         mm=attrs.evolve(
             V6_18.rules.mm,

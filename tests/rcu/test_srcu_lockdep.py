@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import attrs
 import pytest
 
 from rcuactors import Kernel, KernelBug, ViolationKind
+from rcuactors.eras import ERAS, find_era
 from rcuactors.rcu.srcu_struct import SrcuStruct
 
 from .test_srcu import ran
@@ -126,3 +129,44 @@ def test_cleanup_warns_of_a_reader_and_of_a_callback() -> None:
     said = "WARNING: WARN_ON({}) at cleanup_srcu_struct"
     assert kinds_of(reads, "v6.12") == [said.format("srcu_readers_active(ssp)")]
     assert kinds_of(waits, "v6.12") == [said.format("rcu_segcblist_n_cbs(&sdp->srcu_cblist)")]
+
+
+# -- call_srcu() with the scheduler's lock held ------------------------------------------------------------------------
+
+
+async def _under_the_scheduler_s_lock(k: Kernel, ssp: SrcuStruct) -> None:
+    async def callback() -> None:
+        pass
+
+    # Once an expedited one has queued its work at once, it is known what call_srcu() may come to.
+    await k.msleep(1)
+    await k.synchronize_srcu_expedited(ssp)
+    flags = await k.raw_spin_lock_irqsave(k.this_rq_lock())
+    await k.call_srcu(ssp, callback)
+    await k.raw_spin_unlock_irqrestore(k.this_rq_lock(), flags)
+    await k.srcu_barrier(ssp)
+
+
+def composed(monkeypatch: pytest.MonkeyPatch, base: str, **rcu: Any) -> str:
+    """A version like `base` but for these rules of RCU."""
+    era = find_era(base)
+    rules = attrs.evolve(era.rules, rcu=attrs.evolve(era.rules.rcu, **rcu))
+    neighbour = attrs.evolve(era, name=f"{base}+{'+'.join(rcu)}", rules=rules)
+    monkeypatch.setitem(ERAS, neighbour.name, neighbour)
+    return neighbour.name
+
+
+def test_7c405fb3279b_the_work_is_queued_behind_an_irq_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the locks raw, but the work queued under them: srcu's lock, pool->lock, pi_lock, rq->lock, srcu's lock."""
+    before = composed(monkeypatch, "v7.3", srcu_queues_by_irq_work=False)
+    assert first_of(_under_the_scheduler_s_lock, before).startswith("WARNING: possible circular locking dependency")
+    assert kinds_of(_under_the_scheduler_s_lock, "v7.3") == []
+
+
+def test_before_its_locks_were_raw_it_is_an_invalid_wait_context_there() -> None:
+    async def script(k: Kernel) -> None:
+        await _under_the_scheduler_s_lock(k, k.srcu_struct("q_srcu"))
+
+    first = ran(script, "v6.12", PROVE_RAW_LOCK_NESTING="y").violations[0]
+    assert first.kind is ViolationKind.INVALID_WAIT_CONTEXT
+    assert ran(script, "v7.3", PROVE_RAW_LOCK_NESTING="y", PREEMPT_RT="y").violations == ()
