@@ -24,8 +24,8 @@ from ..kernel.thread import ThreadState
 from ..kernel.time.timeouts import msleep
 from ..kernel.time.timer import Timer
 from . import seq as gp_seq
-from .callbacks import QHIMARK, Callbacks, CallbackStatistics, SchedulerActive
-from .data import Callback, RcuHead
+from .callbacks import QHIMARK, Callbacks, SchedulerActive
+from .data import Callback, CallbackStatistics, RcuHead
 from .nocb_data import NocbData, NocbGroup, Wake
 from .rcu_barrier import rcu_barrier
 

@@ -209,3 +209,54 @@ def test_only_where_they_are_offloaded() -> None:
     for version, nocbs in (("v6.12", "n"), ("v6.1-stable", "y")):
         with pytest.raises(ValueError, match="rcu_nocb_cpu_deoffload"):
             ran(script, version, rcu_nocbs=nocbs)
+
+
+async def _barrier_beside_deoffloading(k: Kernel) -> None:
+    """The barrier that de-offloading begins with wakes an urgent thread between its callback and the count.
+
+    That has the thread park, and meanwhile somebody on another CPU calls rcu_barrier().
+    """
+    nocb = k.machine.callbacks.nocb(2)  # type: ignore[attr-defined]  # there, with rcu_nocbs=y
+
+    async def callback() -> None:
+        pass
+
+    async def tick() -> None:
+        if k.raw_smp_processor_id() == 2:
+            await k.call_rcu(callback)
+            await k.hrtimer_start(timer, 200_000)
+
+    timer = k.hrtimer(tick)
+
+    async def starter() -> None:
+        await k.hrtimer_start(timer, 200_000)
+
+    async def barrier() -> None:
+        while not nocb.should_park:
+            await k.udelay(1)
+        await k.rcu_barrier()
+
+    async def deoffload() -> None:
+        await k.rcu_nocb_cpu_deoffload(2)
+
+    # Lazy ones wait in the bypass for the barrier, those behind the last grace period of cpu_down().
+    await k.kthread_join(await k.kthread_run(starter, cpu=2))
+    await k.msleep(20)
+    await k.rcu_barrier()
+    await k.machine.system.migration.set_cpus_allowed_ptr(k.machine.current, nocb.thread, frozenset({0}))
+    await k.cpu_down(2)
+    assert nocb.n_cbs()
+    other = await k.kthread_run(barrier, cpu=1)
+    await k.kthread_join(await k.kthread_run(deoffload, cpu=0, urgent=True))
+    await k.kthread_join(other)
+
+
+@pytest.mark.parametrize(("version", "found"), [("v6.12.0", True), ("v6.12", False)])
+def test_2996980e20b7_a_barrier_that_comes_in_between_is_not_lost(version: str, found: bool) -> None:
+    """On v6.12.0 the thread parks with rcu_barrier()'s callback in its list, and nobody ever invokes that."""
+    settings_ = {"nr_cpus": "3", "rcu_nocbs": "y", "RCU_LAZY": "y", "PROVE_LOCKING": "n"}
+    result = run(scenario()(_barrier_beside_deoffloading), RunOptions(kernel=version, settings=settings_))
+    titles = [violation.title for violation in result.violations]
+    lost = "WARNING: WARN_ON(rcu_segcblist_n_cbs(&rdp->cblist)) at rcu_nocb_rdp_deoffload"
+    assert (lost in titles) is found
+    assert any(title.startswith("DEADLOCK") for title in titles) is found
