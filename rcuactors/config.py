@@ -60,8 +60,20 @@ class Config:
     watchdog_thresh: int = _number(
         30, 0, 1_000_000, "how long that is (workqueue.watchdog_thresh), in seconds; 0: never"
     )
+    cpu_intensive_thresh_us: int = _number(
+        10_000,
+        0,
+        1_000_000,
+        "how long a work may run before its pool starts the next one (v6.6 and later), in microseconds; 0: for ever",
+    )
     SOFTLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU on which nothing else can run for more than 20 s is reported")
     HARDLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU that takes no interrupt for 10 s is reported")
+    fair_server_runtime: int = _number(
+        50_000_000,
+        0,
+        1_000_000_000,
+        "how much of a second a real-time thread leaves to the others (v6.12 and later), in nanoseconds; 0: nothing",
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
     maxcpus: int = _number(0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0: all")

@@ -167,7 +167,8 @@ class Machine:
             rules=rules.kvfree,
             source=source,
         )
-        self.pages.reclaim.register_shrinker(rules.kvfree.shrinker(self.kvfree))
+        self.kvfree_shrinker = rules.kvfree.shrinker(self.kvfree)
+        self.pages.reclaim.register_shrinker(self.kvfree_shrinker)
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()

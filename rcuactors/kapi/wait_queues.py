@@ -49,4 +49,4 @@ class WaitQueues(LockMaking):
         jiffies = -(-not_negative("msleep_interruptible", milliseconds) * self._system.config.HZ // 1000)
         thread = self._thread
         with thread.interruptibly():
-            await msleep(self._system, thread, jiffies + 1)
+            await msleep(self._system, thread, jiffies)

@@ -78,6 +78,8 @@ class Thread(Sleeper):
     queued: bool = False
     service: bool = False
     """A thread of the machine itself (a worker, kswapd): it may wait for ever without being stuck."""
+    fair: bool = True
+    """Of CFS, or EEVDF: no real-time thread."""
     bound: bool = True
     """PF_NO_SETAFFINITY, and one CPU allowed: it never leaves its CPU, unless that goes."""
     per_cpu: bool = False
@@ -284,6 +286,10 @@ class RunQueue:
             if queue:
                 return queue[0]
         return None
+
+    def best_fair(self) -> Thread | None:
+        """Who would run next of those that are not real-time."""
+        return next((thread for queue in self._queues.values() for thread in queue if thread.fair), None)
 
     def equals(self) -> list[Thread]:
         """Those that are as urgent as the one that would run next, that one first."""

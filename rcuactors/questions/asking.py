@@ -122,6 +122,8 @@ class _Asked:
         self.unread: list[str] = []
         self.ended = False
         self.machine.probes.violation.listen(self._reported)
+        # As the time shows that the first of their works takes to begin.
+        self.machine.workqueues.highpri_is_new()
         self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
         self.machine.system.add_device(self._limit)
 
