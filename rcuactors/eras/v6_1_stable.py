@@ -31,6 +31,10 @@ V6_1_STABLE: Final = Era(
             page_lists=TriedLock,
             reserves=alloc_reserves,
         ),
-        kvfree=attrs.evolve(V6_1_0.rules.kvfree, batching=whole_batch),
+        kvfree=attrs.evolve(
+            V6_1_0.rules.kvfree,
+            batching=whole_batch,
+            one_argument_names=frozenset({"kvfree_rcu", "kvfree_rcu_mightsleep"}),
+        ),
     ),
 )
