@@ -23,6 +23,7 @@ V6_12: Final = Era(
         V6_12_0.rules,
         kernel=attrs.evolve(
             V6_12_0.rules.kernel,
+            offline_hrtimers_move=True,
             has_percpu_wq=True,
             cancel_checks_dependency=False,
         ),
@@ -36,6 +37,7 @@ V6_12: Final = Era(
         ),
         mm=attrs.evolve(
             V6_12_0.rules.mm,
+            object_err_warns=True,
         ),
         kvfree=attrs.evolve(
             V6_12_0.rules.kvfree,

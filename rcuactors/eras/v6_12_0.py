@@ -9,11 +9,13 @@ from typing import Final
 
 import attrs
 
+from ..context.splat_rules import TAINTS_V6_12
 from ..kvfree.parts.barrier import kvfree_rcu_barrier
 from ..kvfree.parts.snapshots import ONE_BATCH
 from ..kvfree.parts.workqueue import system_unbound_wq
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
+from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
 from .v6_6 import V6_6
 
@@ -26,6 +28,8 @@ V6_12_0: Final = Era(
         V6_6.rules,
         kernel=attrs.evolve(
             V6_6.rules.kernel,
+            offline_hrtimers_are_told=True,
+            hrtimers_leave_dying_cpus=True,
             timers_have_own_thread=False,
             msleep_adds_jiffy=False,
             consoles_tell_lockdep=False,
@@ -39,8 +43,15 @@ V6_12_0: Final = Era(
         lockdep=attrs.evolve(
             V6_6.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_6.rules.splat,
+            uid=True,
+            taints=TAINTS_V6_12,
+            oops_prefix=True,
+        ),
         rcu=attrs.evolve(
             V6_6.rules.rcu,
+            expedited_driver=OnKthreadWorker,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.splat_rules import TAINTS_V6_18
 from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
 from .era import Era
 from .v6_12 import V6_12
@@ -27,6 +28,11 @@ V6_18: Final = Era(
         ),
         lockdep=attrs.evolve(
             V6_12.rules.lockdep,
+        ),
+        splat=attrs.evolve(
+            V6_12.rules.splat,
+            taints=TAINTS_V6_18,
+            preemption=True,
         ),
         rcu=attrs.evolve(
             V6_12.rules.rcu,

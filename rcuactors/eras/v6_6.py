@@ -26,6 +26,9 @@ V6_6: Final = Era(
         V6_1_STABLE.rules,
         kernel=attrs.evolve(
             V6_1_STABLE.rules.kernel,
+            offline_hrtimers_move=False,
+            offline_hrtimers_are_told=False,
+            hrtimers_leave_dying_cpus=False,
             woken_preempts_spinner=False,
             rescuer_name="kworker/R-{}",
             cpu_intensive_by_itself=True,
@@ -34,12 +37,20 @@ V6_6: Final = Era(
         lockdep=attrs.evolve(
             V6_1_STABLE.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_1_STABLE.rules.splat,
+            odebug_address=True,
+        ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
+            srcu_is_in_the_graph=True,
+            srcu_usage="ssp->srcu_sup",
+            blocking_might_sleep=True,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
             gfp=GFP_V6_3,
+            vfree_removes_area=True,
         ),
         kvfree=attrs.evolve(
             V6_1_STABLE.rules.kvfree,
@@ -49,7 +60,7 @@ V6_6: Final = Era(
             draining=GOES_ON,
             refill=attrs.evolve(V6_1_STABLE.rules.kvfree.refill, starts_at_cached=True, asks_without_cache=False),
             one_argument=ALLOCATES_FOR_ITS_OWN,
-            one_argument_names=frozenset({"kvfree_rcu_mightsleep"}),
+            one_argument_by_macro=False,
             shrinker=cache_if_any_and_queue_shrinker,
         ),
     ),

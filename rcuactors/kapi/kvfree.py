@@ -15,8 +15,8 @@ from ..spelling import no_such
 from .rcu import Rcu, nothing
 
 _HAS: Final[dict[str, Callable[[KvfreeRules], bool]]] = {
-    "kvfree_rcu_mightsleep": lambda rules: "kvfree_rcu_mightsleep" in rules.one_argument_names,
-    "kfree_rcu_mightsleep": lambda rules: "kvfree_rcu_mightsleep" in rules.one_argument_names,
+    "kvfree_rcu_mightsleep": lambda rules: rules.says_mightsleep,
+    "kfree_rcu_mightsleep": lambda rules: rules.says_mightsleep,
     "kvfree_rcu_barrier": lambda rules: rules.barrier is not None,
 }
 

@@ -70,7 +70,7 @@ class Drain:
         await cpu.local_irq_restore(flags)
         await self._free_blocks(thread, krcp, blocks)
         if head and not self._is_early(thread.cpu, head_gp_snap, head, "head_gp_snap", "kfree_rcu_work"):
-            await self._free_list(thread, head)
+            await self._free_list(thread, krcp, head)
 
     async def kvfree_rcu_drain_ready(self, thread: Thread, krcp: Krc) -> None:
         """kvfree_rcu_drain_ready(): free here and now what the cookies say is ready, of what is still queued.
@@ -94,7 +94,7 @@ class Drain:
         await cpu.local_irq_restore(flags)
         await self._free_blocks(thread, krcp, blocks)
         if head:
-            await self._free_list(thread, head)
+            await self._free_list(thread, krcp, head)
 
     async def _free_blocks(self, thread: Thread, krcp: Krc, blocks: list[list[Block]]) -> None:
         """The newest first, of each channel."""
@@ -102,7 +102,7 @@ class Drain:
             while blocks[channel]:
                 block = blocks[channel].pop()
                 if not self._is_early(thread.cpu, block.gp_snap, block.records, "bnode->gp_snap", "kvfree_rcu_bulk"):
-                    await self._free_block(thread, block, channel)
+                    await self._free_block(thread, krcp, block, channel)
                 await self._recycle(thread, krcp, block.page)
                 await thread.cond_resched()
 
@@ -130,9 +130,11 @@ class Drain:
         if kvfree.system.lockdep.on:
             kvfree.system.lockdep.release(cpu, kvfree.callbacks.callback_map)
 
-    async def _free_block(self, thread: Thread, block: Block, channel: int) -> None:
+    async def _free_block(self, thread: Thread, krcp: Krc, block: Block, channel: int) -> None:
         kvfree, system, records = self._kvfree, self._kvfree.system, block.records
         figures, cpu = kvfree.figures, thread.cpu
+        if kvfree.probes.block_freed.on:
+            kvfree.probes.block_freed(krcp, channel != SLAB, len(records))
         if channel == SLAB:
             figures.note_bulk(len(records))
             if system.events.on:
@@ -168,7 +170,7 @@ class Drain:
             await kvfree.pages.free_page(thread, page)
 
     @inline
-    async def _free_list(self, thread: Thread, head: list[KObject]) -> None:
+    async def _free_list(self, thread: Thread, krcp: Krc, head: list[KObject]) -> None:
         """Last in, first out."""
         kvfree, system = self._kvfree, self._kvfree.system
         while head:
@@ -176,6 +178,8 @@ class Drain:
             cpu.clock += system.costs.list_walk_ns
             if item.state == FREED and self._is_lost(cpu, item):
                 break
+            if kvfree.probes.listed_freed.on:
+                kvfree.probes.listed_freed(krcp, item)
             if system.events.on:
                 text = f"{self._flavour} rhp=0x{item.address + 16:x} func=16"
                 system.emit(cpu, "rcu_invoke_kvfree_callback", text)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 import attrs
 
 from ..context.lockdep.rules import LockdepRules
+from ..context.splat_rules import SplatRules
 from ..errors import BadInput
 from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
@@ -100,9 +101,10 @@ class KvfreeRules:
     """The monitor frees by itself what is ready, and how it goes on; None: it only starts batches."""
     barrier: Barrier | None = None
     """kvfree_rcu_barrier(); None: there is none."""
-    one_argument_names: frozenset[str] = frozenset({"kvfree_rcu"})
-    """How the one-argument form is spelled. From v6.4 on kvfree_rcu_mightsleep(), too, which stable 6.1 has as well;
-    the old spelling is gone with commit 7e3f926bf453 (v6.4)."""
+    says_mightsleep: bool = False
+    """The one-argument form has a name of its own, kvfree_rcu_mightsleep(): from v6.4 on, and in stable 6.1."""
+    one_argument_by_macro: bool = True
+    """The macro of the two-argument form takes one argument, too: until commit 7e3f926bf453 (v6.4)."""
     flavour: str = ""
     """What its events begin with; "" for RCU's own name (rcu_state.name)."""
 
@@ -121,6 +123,7 @@ class EraRules:
     rcu: RcuRules
     mm: MmRules
     kvfree: KvfreeRules
+    splat: SplatRules = attrs.field(factory=SplatRules)
 
 
 def rules_with(source: PageSource, rules: EraRules) -> EraRules:
