@@ -169,6 +169,7 @@ class Machine:
             slab=self.slab,
             vmalloc=self.vmalloc,
             oracle=self.oracle,
+            polled=self.polled,
             rules=rules.kvfree,
             source=source,
         )

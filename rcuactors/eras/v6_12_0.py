@@ -10,6 +10,9 @@ from typing import Final
 import attrs
 
 from ..context.splat_rules import TAINTS_V6_12
+from ..kvfree.parts.barrier import kvfree_rcu_barrier
+from ..kvfree.parts.snapshots import ONE_BATCH
+from ..kvfree.parts.workqueue import system_unbound_wq
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
 from ..rcu.exp_drivers import OnKthreadWorker
@@ -59,6 +62,9 @@ V6_12_0: Final = Era(
         ),
         kvfree=attrs.evolve(
             V6_6.rules.kvfree,
+            draining=ONE_BATCH,
+            workqueue=system_unbound_wq,
+            barrier=kvfree_rcu_barrier,
         ),
     ),
 )

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ..context.splat_rules import TAINTS_V6_18
+from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
 from .era import Era
 from .v6_12 import V6_12
 
@@ -44,6 +45,8 @@ V6_18: Final = Era(
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,
+            flavour="slab",
+            shrinker=slab_kvfree_rcu_shrinker,
         ),
     ),
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from .contexts import Contexts
 from .cpu_hotplug import CpuHotplugs
 from .initialising import Initialising
+from .kvfree import VersionedKvfreeRcu
 from .objects import Objects
 from .percpu import PerCpuVariables
 from .polled import PolledRcu
@@ -20,7 +21,16 @@ from .wait_queues import WaitQueues
 
 
 class Kernel(
-    Objects, Initialising, PerCpuVariables, Contexts, WaitQueues, Shrinkers, PolledRcu, CpuHotplugs, SleepableRcu
+    Objects,
+    Initialising,
+    PerCpuVariables,
+    Contexts,
+    WaitQueues,
+    Shrinkers,
+    PolledRcu,
+    VersionedKvfreeRcu,
+    CpuHotplugs,
+    SleepableRcu,
 ):
     """One machine's kernel, as code that runs on it sees it.
 
