@@ -76,6 +76,7 @@ class Config:
     )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
+    maxcpus: int = _number(0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0: all")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
     pcp_batch: int = _number(
         0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"
@@ -88,6 +89,10 @@ class Config:
         -1, -1, 1_000_000, "jiffies from the start of a grace period to its first scan for idle CPUs; -1: by HZ"
     )
     jiffies_till_next_fqs: int = _number(-1, -1, 1_000_000, "jiffies from one such scan to the next; -1: by HZ")
+    rcu_fanout: int = _number(64, 2, 64, "nodes below one of the rcu_node tree (CONFIG_RCU_FANOUT)")
+    rcu_fanout_leaf: int = _number(16, 2, 64, "CPUs of one of its leaves (rcutree.rcu_fanout_leaf)")
+    rcu_expedited: bool = _kconfig(False, "booted with rcupdate.rcu_expedited: synchronize_rcu() is an expedited one")
+    rcu_normal: bool = _kconfig(False, "booted with rcupdate.rcu_normal: nobody gets an expedited grace period")
     rcu_cpu_stall_timeout: int = _number(
         21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
     )
@@ -128,9 +133,18 @@ class Config:
         if self.preempt_voluntary and (self.PREEMPT_RT or not self.PREEMPT):
             wrong = "PREEMPT_RT=y" if self.PREEMPT_RT else "PREEMPT=n"
             raise BadInput(f"preempt_voluntary=y with {wrong}: needs a kernel with PREEMPT=y and PREEMPT_RT=n")
-
+        self._check_fanout()
         if self.DEBUG_PREEMPT and not self.preemptible_kernel:
             raise BadInput("DEBUG_PREEMPT=y with PREEMPT=n: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
+
+    def _check_fanout(self) -> None:
+        """The rcu_node tree has four levels at most (include/linux/rcu_node_tree.h)."""
+        held = self.rcu_fanout_leaf * self.rcu_fanout**3
+        if self.nr_cpus > held:
+            raise BadInput(
+                f"rcu_fanout={self.rcu_fanout} and rcu_fanout_leaf={self.rcu_fanout_leaf} with nr_cpus={self.nr_cpus}: "
+                f"a tree of four levels has room for {held} CPUs"
+            )
 
     @property
     def preemptible_kernel(self) -> bool:

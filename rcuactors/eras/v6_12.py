@@ -21,8 +21,23 @@ V6_12: Final = Era(
         V6_12_0.rules,
         kernel=attrs.evolve(
             V6_12_0.rules.kernel,
-            cancel_checks_dependency=False,
+            offline_hrtimers_move=True,
             has_percpu_wq=True,
+            cancel_checks_dependency=False,
+        ),
+        lockdep=attrs.evolve(
+            V6_12_0.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_12_0.rules.rcu,
+            cookies_from_root=False,
+            done_exact_guard=10,
+        ),
+        mm=attrs.evolve(
+            V6_12_0.rules.mm,
+        ),
+        kvfree=attrs.evolve(
+            V6_12_0.rules.kvfree,
         ),
     ),
 )

@@ -19,6 +19,25 @@ V6_18: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_12.rules,
-        kernel=attrs.evolve(V6_12.rules.kernel, timers_have_own_thread=True, schedules_on_percpu_wq=True),
+        kernel=attrs.evolve(
+            V6_12.rules.kernel,
+            schedules_on_percpu_wq=True,
+            timers_have_own_thread=True,
+        ),
+        lockdep=attrs.evolve(
+            V6_12.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_12.rules.rcu,
+            done_exact_guard=8,
+            start_poll_wants_irqs=False,
+        ),
+        mm=attrs.evolve(
+            V6_12.rules.mm,
+            nolock=True,
+        ),
+        kvfree=attrs.evolve(
+            V6_12.rules.kvfree,
+        ),
     ),
 )

@@ -16,8 +16,9 @@ from ..kvfree.parts.one_argument import ALLOCATES
 from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import cache_and_queue_shrinker
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
-from ..mm.page.page_lists import TriedLock
-from ..mm.page.watermarks import alloc_reserves
+from ..mm.page.list_sizes import DoublingFrees
+from ..mm.page.page_lists import TriedLockIrqsave
+from ..mm.page.watermarks import alloc_harder_in_task
 from ..mm.rules import MmRules
 from ..mm.slab.slub_locallock import LocalLockSlub
 from ..mm.vmalloc import failed_to_allocate
@@ -46,6 +47,7 @@ V6_1_0: Final = Era(
             cancel_tells_lockdep=True,
             soft_lockup_is_told_once=False,
             inactive_works="inactive",
+            pushes_tasks_off_dying_cpus=True,
         ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(
@@ -57,10 +59,17 @@ V6_1_0: Final = Era(
             deferral_ends_with_report=True,
             stall_names_online_cpus=True,
             bh_between_callbacks=True,
+            polled_functions=True,
+            early_boot_counts=True,
+            incoming_cpu_warns=True,
+            dying_says_it_wrong=False,
+            exp_handler_sees_preempt_count=True,
+            exp_stall_timeout=True,
         ),
         mm=MmRules(
-            page_lists=TriedLock,
-            reserves=alloc_reserves,
+            page_lists=TriedLockIrqsave,
+            list_sizes=DoublingFrees,
+            reserves=alloc_harder_in_task,
             vmalloc_failure=failed_to_allocate,
             slab=LocalLockSlub,
             kasan_double_free="double-free",

@@ -62,6 +62,11 @@ class KernelBase:
         self._conductor = machine.conductor
         self._locks = machine.system.locks
 
+    def _since(self, function: str, has: bool, version: str) -> None:
+        """Raises BadInput, one clear line, for a function that this kernel does not have; `version` is one that has."""
+        if not has:
+            raise BadInput(f"{function}(): {self._machine.setup.era.name} has no such function; {version} has")
+
     def _member(self, inside: Inside | None, member: M, *, on_stack: bool = False) -> M:
         """Put it into the object or frame, if there is one. Raises BadInput for anything else."""
         if inside is not None:
@@ -95,6 +100,13 @@ class KernelBase:
         running = self._conductor.running
         # The same as behind it, for a call less.
         return running if isinstance(running, Cpu) else self._machine.this_cpu
+
+    def _online_cpu(self, what: str, cpu_id: int) -> Cpu:
+        """The CPU of that number. Raises BadInput when the machine has no such CPU, or that is offline."""
+        cpu = self._system.cpu(cpu_id)
+        if not cpu.online:
+            raise BadInput(f"{what}(cpu={cpu_id}): CPU {cpu_id} is offline")
+        return cpu
 
     @property
     def _thread(self) -> Thread:

@@ -55,6 +55,7 @@ class CostModel:
     rcu_read_ns: int = _cost(2, "rcu_read_lock() or rcu_read_unlock()")
     call_rcu_ns: int = _cost(25, "enqueue a callback")
     callback_ns: int = _cost(70, "invoke a callback, its cache miss included")
+    poll_state_ns: int = _cost(10, "take or ask a cookie of a polled grace period: two loads and a full barrier")
     gp_init_ns: int = _cost(2_000, "initialise a grace period")
     gp_cleanup_ns: int = _cost(2_000, "clean up after a grace period")
     fqs_ns: int = _cost(1_500, "one forced-quiescent-state scan")

@@ -57,6 +57,10 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    online: bool = True
+    """cpu_online()."""
+    active: bool = True
+    """cpu_active(): threads that belong to no CPU may be put on it."""
     left_on_irq_stack: Thread | None = None
     """A thread that was switched out in a hardirq handler."""
     told_switches: Group = attrs.field(init=False)
@@ -304,6 +308,8 @@ class SchedulingCpu(Processor):
                 await cpu.attend()
             if self.runqueue.best() is not None:
                 await self.schedule()
+            elif not self.online:
+                await self.system.hotplug.idle_dead(cpu)
             elif not self.mailbox.waiting:
                 self.system.ticks.stop(cpu)
                 for hook in self.hooks.on_idle:

@@ -13,6 +13,8 @@ import attrs
 
 from ..context.locks import LockKind
 from ..errors import BadInput
+from .gfp import GFP_V5_9, GfpWords
+from .page.list_sizes import ListSizes, ZoneFlags, ZoneSizes
 from .page.no_locks import NoLocks
 from .page.page_lists import PageLists
 
@@ -31,7 +33,17 @@ class MmRules:
     """One version's parts."""
 
     page_lists: Callable[[System], PageLists]
-    """What guards the CPUs' page lists, and how long they get."""
+    """What guards the CPUs' page lists."""
+    list_sizes: Callable[[ZoneSizes, ZoneFlags], ListSizes]
+    """How long they get, and how many pages are moved at a time."""
+    drains_in_parts: bool = False
+    """A list is drained in parts of 2^CONFIG_PCP_BATCH_SCALE_MAX batches, the lock let go of in between (v6.11)."""
+    frees_in_batches: bool = False
+    """A list that is too long is shortened batch by batch, the lock let go of in between (v6.19)."""
+    gfp: GfpWords = GFP_V5_9
+    """What GFP_ATOMIC and GFP_NOWAIT are."""
+    nolock: bool = False
+    """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
     reserves: Callable[[Thread, Gfp, int], int]
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]

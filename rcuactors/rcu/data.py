@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.irq.irq_work import IrqWork
     from ..kernel.percpu import CpuMasks
+    from .nodes import RcuNode
 
 BLIMIT: Final = 10
 """DEFAULT_RCU_BLIMIT: callbacks invoked in one go, unless the queue is long."""
@@ -43,6 +44,10 @@ class RcuHead:
     inside: Memory | None = None
     known: bool = False
     """Debug objects track it."""
+
+
+async def rcu_leak_callback(_cpu: Cpu) -> None:
+    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
 
 
 @attrs.define(eq=False)
@@ -123,6 +128,20 @@ class CallbackList:
             self.looped, self.stale = None, not self.heads
         return done
 
+    def merge(self, others: CallbackList) -> None:
+        """rcu_segcblist_merge(): what is ready before all that is here, the rest behind it, without a grace period."""
+        ready: deque[RcuHead] = deque()
+        while others.ready():
+            ready.append(others.heads.popleft())
+        self.heads.extendleft(reversed(ready))
+        for head in others.heads:
+            head.seq = None
+            self.enqueue(head)
+        self.lost += others.lost
+        self.stale = self.stale and not self.heads
+        others.heads.clear()
+        others.unassigned = others.lost = 0
+
     def insert_done(self, extracted: int, rest: deque[RcuHead]) -> None:
         """rcu_segcblist_insert_done_cbs(), if the batch was cut short; the others do not count any more."""
         self.being_invoked -= extracted
@@ -133,12 +152,16 @@ class CallbackList:
 class RcuData:
     """struct rcu_data of one CPU."""
 
+    mynode: RcuNode
+    """The leaf that serves this CPU."""
     cblist: CallbackList = attrs.field(factory=CallbackList)
     blimit: int = BLIMIT
     qlen_last_fqs_check: int = 0
     n_force_qs_snap: int = 0
     gp_seq: int = gp_seq.INITIAL
     cpu_no_qs: bool = False
+    exp_no_qs: bool = False
+    """cpu_no_qs.b.exp: an expedited grace period has asked, and is not answered."""
     core_needs_qs: bool = False
     rcu_urgent_qs: bool = False
     """It has been waited for so long that a tick is to reschedule, and cond_resched() to count."""
@@ -160,8 +183,8 @@ class RcuData:
 class RcuDatas(PerCpu[RcuData]):
     """DEFINE_PER_CPU(struct rcu_data, rcu_data)."""
 
-    def __init__(self, masks: CpuMasks) -> None:
-        super().__init__(lambda _: RcuData(), masks)
+    def __init__(self, masks: CpuMasks, mynode: Callable[[int], RcuNode]) -> None:
+        super().__init__(lambda cpu_id: RcuData(mynode(cpu_id)), masks)
 
     def total_cbs(self) -> int:
         """Callbacks of all CPUs (rcu_get_n_cbs_cpu())."""

@@ -3,7 +3,12 @@
 Every CPU must be seen outside of read-side sections once. Busy CPUs take note of a grace period at their next tick, and
 report from the softirq of a later one (quiescent.py, callbacks.py); idle ones are found by the forced-quiescent-state
 scans, whose times the timer wheel rounds up. Readers that were switched out are waited for by name (nodes.py).
-rcu_gp_init(), rcu_gp_fqs() and rcu_gp_cleanup() are its steps. The kernel's machine is a thread on some CPU; here it
+rcu_gp_init(), rcu_gp_fqs() and rcu_gp_cleanup() are its steps.
+
+The first and the last of them go through the nodes one by one, and through counters that are never all advanced at
+once: rcu_state.gp_seq first at the start and last at the end. Those are points, between which others act, where
+somebody could tell: who polls a counter, a CPU that comes or goes, a tree of several levels. Elsewhere nobody can, and
+all of it is one step. The kernel's machine is a thread on some CPU; here it
 has a line of time of its own, and the CPU on which it would have run hears that it did (docs, assumptions). On
 PREEMPT_RT it is a thread of the lowest real-time priority, which no idle CPU attracts: it stays where it was, unless
 another real-time thread runs there, and begins when what runs there may be preempted.
@@ -22,8 +27,10 @@ from ..kernel.time.timer import wheel_expiry
 from ..marks import machinery
 from . import seq as gp_seq
 from .data import RcuDatas
+from .geometry import is_set_by_hand, rcu_init_geometry
 from .messages import GpKthreadRan, GpKthreadWoken
-from .nodes import RcuNode
+from .nodes import RcuTree
+from .sequences import PolledSequences
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
     from .data import RcuData
+    from .nodes import RcuNode
     from .probes import RcuProbes
 
 _PID: Final = 14
@@ -72,15 +80,23 @@ def _till_scan(given: int, system: System, *, at_least: int) -> int:
 class GracePeriodMachine(Device):
     """struct rcu_state, and its kthread."""
 
-    def __init__(self, system: System, *, index: int, probes: RcuProbes) -> None:
+    def __init__(self, system: System, *, index: int, probes: RcuProbes, spawned: bool = True) -> None:
+        """`spawned`: the kthread is there already, which in early boot it is not."""
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
         self._system = system
         self._probes = probes
         self._access = system.conductor.probes.access
         config = system.config
-        self.data = RcuDatas(system.masks)
+        offline = frozenset(system.masks.possible).difference(system.masks.online())
+        self.tree = RcuTree(rcu_init_geometry(config), system.cpus, self._wake, self._access, offline=offline)
+        self.data = RcuDatas(system.masks, self.tree.mynode)
         self.gp_seq = gp_seq.INITIAL
-        self.node = RcuNode(self._wake, self._access, gp_seq.INITIAL)
+        self.sequences = PolledSequences()
+        self._watched = is_set_by_hand(config)
+        """Somebody could tell the steps of a start or an end apart."""
+        self._init_wanted = False
+        """RCU_GP_FLAG_INIT."""
+        self._spawned = spawned
         self.completed = 0
         self.n_force_qs = 0
         self.n_force_qs_gpstart = 0
@@ -112,8 +128,8 @@ class GracePeriodMachine(Device):
             gp_seq=self.gp_seq,
             completed=self.completed,
             in_progress=self.in_progress,
-            cpus_waited_for=len(self.node.qsmask),
-            readers_waited_for=len(self.node.gp_tasks),
+            cpus_waited_for=len(self.tree.waited_for()),
+            readers_waited_for=len(self.tree.readers_waited_for()),
             scans=self.n_force_qs,
         )
 
@@ -122,22 +138,59 @@ class GracePeriodMachine(Device):
         """rcu_gp_in_progress()."""
         return gp_seq.in_progress(self.gp_seq)
 
+    @property
+    def expedited_sequence(self) -> int:
+        """rcu_state.expedited_sequence."""
+        return self.sequences.expedited_sequence
+
+    def rcu_exp_gp_seq_start(self) -> None:
+        """rcu_exp_gp_seq_start(): an expedited one begins."""
+        self._written()
+        self.sequences.expedited_begins()
+
+    def rcu_exp_gp_seq_end(self) -> None:
+        """rcu_exp_gp_seq_end()."""
+        self._written()
+        self.sequences.expedited_ends()
+
     def jiffies(self, clock: int) -> int:
         """What jiffies are at that time."""
         return clock // self._system.config.jiffy_ns
+
+    @property
+    def root(self) -> RcuNode:
+        """rcu_get_root()."""
+        return self.tree.root
 
     # -- what CPUs want of it ----------------------------------------------------------------------------------------
 
     @machinery
     def rcu_start_this_gp(self, cpu: Cpu, wanted: int) -> None:
-        """rcu_start_this_gp(): ask for the grace period that ends at `wanted`; a present one begins it as it ends."""
-        if wanted <= self.node.gp_seq_needed:
-            return
-        self.node.gp_seq_needed = wanted
-        if self._access.on:
-            self._access(self.node, Access.WRITE)
+        """rcu_start_this_gp(): ask for the grace period that ends at `wanted`; a present one begins it as it ends.
+
+        From the CPU's leaf to the root, unless it has been asked for on the way, or its end will look there.
+        """
+        leaf = node = self.data[cpu.cpu_id].mynode
+        while True:
+            known = gp_seq.cmp_ge(node.gp_seq_needed, wanted) or gp_seq.started(node.gp_seq, wanted)
+            if known or (node is not leaf and gp_seq.in_progress(node.gp_seq)):
+                break
+            node.gp_seq_needed = wanted
+            self._written()
+            if gp_seq.in_progress(node.gp_seq):
+                break
+            if node.parent is None:
+                self._begin_wanted(cpu)
+                break
+            node = node.parent
+        if not gp_seq.cmp_ge(wanted, node.gp_seq_needed):
+            leaf.gp_seq_needed = node.gp_seq_needed
+
+    def _begin_wanted(self, cpu: Cpu) -> None:
         if not self.in_progress:
-            self._wake(cpu)
+            self._init_wanted = True
+            if self._spawned:
+                self._wake(cpu)
 
     @machinery
     def rcu_force_quiescent_state(self, cpu: Cpu) -> None:
@@ -148,6 +201,29 @@ class GracePeriodMachine(Device):
         """rcu_gp_kthread_wake()."""
         self._system.conductor.post(self, GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
 
+    def early_boot_grace_period(self) -> None:
+        """synchronize_rcu() where its caller is a grace period (rcu_blocking_is_gp()): for those who poll it counts.
+
+        rcu_scheduler_starting() has the other nodes follow; here they do at once.
+        """
+        self.sequences.normal_begins()
+        self.sequences.normal_ends()
+        self.gp_seq += gp_seq.PHASE_MASK + 1
+        for node in self.tree.breadth_first():
+            node.gp_seq = node.gp_seq_needed = self.gp_seq
+        self.tree.all_begun(self.gp_seq)
+
+    def early_boot_expedited(self) -> None:
+        """The same of synchronize_rcu_expedited()."""
+        self.sequences.expedited_begins()
+        self.sequences.expedited_ends()
+
+    def rcu_spawn_gp_kthread(self, cpu: Cpu) -> None:
+        """rcu_spawn_gp_kthread(): early boot is over, and what was asked for meanwhile begins."""
+        self._spawned = True
+        if self._init_wanted:
+            self._wake(cpu)
+
     # -- the kthread -------------------------------------------------------------------------------------------------
 
     @machinery
@@ -156,7 +232,7 @@ class GracePeriodMachine(Device):
         while True:
             message = await self._system.conductor.receive(self, self._next_scan)
             if not self._real_time or self._gets_its_cpu(message):
-                self._run(message)
+                await self._run(message)
 
     # -- on PREEMPT_RT -----------------------------------------------------------------------------------------------
 
@@ -178,9 +254,13 @@ class GracePeriodMachine(Device):
     def _select_task_rq_rt(self, waker: Cpu) -> Cpu:
         """select_task_rq_rt() (kernel/sched/rt.c): where it was, unless a thread runs there that it cannot preempt."""
         host = self._host or waker
-        if host.current.urgency < Urgency.HIGH:
+        if host.current.urgency < Urgency.HIGH and self._online(host):
             return host
-        return min(self._system.cpus.values(), key=lambda cpu: (cpu.current.urgency, cpu is not host, cpu.cpu_id))
+        online = filter(self._online, self._system.cpus.values())
+        return min(online, key=lambda cpu: (cpu.current.urgency, cpu is not host, cpu.cpu_id))
+
+    def _online(self, cpu: Cpu) -> bool:
+        return self.tree.is_online(cpu.cpu_id)
 
     def _switched(self, cpu: Cpu, _leaving: Thread, _preempted: bool) -> None:
         """The CPU on which it waits calls the scheduler, which takes it first."""
@@ -191,46 +271,66 @@ class GracePeriodMachine(Device):
 
     # -- its steps ---------------------------------------------------------------------------------------------------
 
-    def _run(self, message: Message | None) -> None:
-        node, before = self.node, self.gp_seq
-        if self._access.on:
-            self._access(node, Access.WRITE)
+    async def _run(self, message: Message | None) -> None:
+        tree, before = self.tree, self.gp_seq
+        self._written()
         if message is not None:
             assert isinstance(message, GpKthreadWoken)
             if not self._real_time:
                 self._host = self._where_it_runs(message.cpu)
         # rcu_gp_fqs_loop(): a grace period that is over is not scanned for.
-        if self.in_progress and not node.all_quiescent() and (message is None or message.force):
+        if self.in_progress and not tree.all_quiescent() and (message is None or message.force):
             self._force_quiescent_states()
-        if self.in_progress and node.all_quiescent():
-            self._end()
-        if not self.in_progress and node.gp_seq_needed > self.gp_seq:
-            self._start()
+        if self.in_progress and tree.all_quiescent():
+            await self._end()
+        if not self.in_progress and self._init_wanted:
+            await self._start()
         if self.gp_seq != before and self._host is not None:
             message = GpKthreadRan(sender=self.name, time_ns=self.clock)
             self._system.conductor.post(self._host, message)
 
     def _where_it_runs(self, waker: Cpu) -> Cpu:
         """select_idle_sibling(): where it was woken if nothing else runs there, else on an idle CPU if there is one."""
-        if waker.idle:
+        if waker.idle and self._online(waker):
             return waker
-        return next((cpu for _, cpu in sorted(self._system.cpus.items()) if cpu.idle), waker)
+        return next((cpu for _, cpu in sorted(self._system.cpus.items()) if cpu.idle and self._online(cpu)), waker)
 
-    def _start(self) -> None:
-        """rcu_gp_init()."""
-        system, node = self._system, self.node
+    async def _start(self) -> None:
+        """rcu_gp_init(): rcu_state's counter; which CPUs are there, leaf by leaf; whom to wait for, the root first."""
+        tree = self.tree
+        leaves = tree.leaves()
+        each = self._spend(self._system.costs.gp_init_ns, 1 + len(leaves) + sum(map(len, tree.levels)))
+        self._init_wanted = False
         self.gp_seq = gp_seq.start(self.gp_seq)
-        self.clock += system.costs.gp_init_ns
         self._emit("start")
-        node.gp_tasks = dict(node.blkd_tasks)
-        node.qsmask = dict(sorted(system.cpus.items()))
-        node.untouched = len(node.qsmask) < system.config.nr_cpus
+        self.sequences.normal_begins()
+        await self._step(0)
+        for leaf in leaves:
+            leaf.scan_hotplug()
+            await self._step(each)
+        for node in tree.breadth_first():
+            tree.begin(node, self.gp_seq)
+            await self._step(each)
+        tree.all_begun(self.gp_seq)
         self.gp_start = self.jiffies(self.clock)
         self.n_force_qs_gpstart = self.n_force_qs
         for rdp in self.data.values():
             rdp.idle_entries_snap = None
         self._tell(self._probes.gp_started)
         self._scan_in(self.till_first_fqs)
+
+    def _spend(self, ns: int, steps: int) -> int:
+        """What takes so long in all begins; where it is one step all of it passes now. What each step takes, else."""
+        each = ns // steps if self._watched else 0
+        self.clock += each if self._watched else ns
+        return each
+
+    async def _step(self, ns: int) -> None:
+        """Others may see what was done so far, where anybody could tell."""
+        if self._watched:
+            self.clock += ns
+            await self._system.conductor.pause(self)
+            self._written()
 
     def _scan_in(self, jiffies: int) -> None:
         """swait_event_idle_timeout_exclusive()."""
@@ -242,18 +342,18 @@ class GracePeriodMachine(Device):
 
     def _force_quiescent_states(self) -> None:
         """rcu_gp_fqs(): those that idle, or have idled since the first look, are quiescent; the others are urged."""
-        node = self.node
+        tree = self.tree
         self.clock += self._system.costs.fqs_ns
         self.n_force_qs += 1
         self._emit("fqsstart")
-        node.untouched = False
-        for cpu in list(node.qsmask.values()):
+        tree.untouched = False
+        for cpu in tree.waited_for():
             rdp = self.data[cpu.cpu_id]
             first = rdp.idle_entries_snap is None
             if cpu.in_idle_loop or not (first or rdp.idle_entries == rdp.idle_entries_snap):
                 # As rcu_disable_urgency_upon_qs() has it: nobody waits for it any more.
                 rdp.rcu_urgent_qs = False
-                del node.qsmask[cpu.cpu_id]
+                tree.found_quiescent(rdp.mynode, cpu.cpu_id)
             elif first:
                 rdp.idle_entries_snap = rdp.idle_entries
             else:
@@ -272,10 +372,18 @@ class GracePeriodMachine(Device):
             cpu.resched_curr()
             cpu.kick()
 
-    def _end(self) -> None:
-        """rcu_gp_cleanup()."""
-        self.clock += self._system.costs.gp_cleanup_ns
-        self.gp_seq = gp_seq.end(self.gp_seq)
+    async def _end(self) -> None:
+        """rcu_gp_cleanup(): each node's counter, the root's first; rcu_state's last."""
+        tree, after = self.tree, gp_seq.end(self.gp_seq)
+        each = self._spend(self._system.costs.gp_cleanup_ns, 1 + sum(map(len, tree.levels)))
+        self.sequences.normal_ends()
+        await self._step(0)
+        for node in tree.breadth_first():
+            self._init_wanted |= tree.end(node, after)
+            await self._step(each)
+        tree.all_begun(after)
+        self.gp_seq = after
+        self._init_wanted |= not gp_seq.cmp_ge(after, self.root.gp_seq_needed)
         self.completed += 1
         self._next_scan = None
         self._emit("end")
@@ -288,7 +396,24 @@ class GracePeriodMachine(Device):
     def looked_at(self) -> None:
         """A CPU reads what the kthread and others write (rcu_state.gp_seq, rcu_node)."""
         if self._access.on:
-            self._access(self.node, Access.READ)
+            self._access(self.root, Access.READ)
+
+    def _written(self) -> None:
+        if self._access.on:
+            self._access(self.root, Access.WRITE)
+
+    def watched(self) -> None:
+        """Somebody reads a counter that others than the kthread's own are compared with, or CPUs come and go.
+
+        From here on the steps of a start and of an end are points.
+        """
+        self._watched = True
+        self.looked_at()
+
+    def emit_at(self, cpu: Cpu, seq: int, what: str) -> None:
+        """The same of what a CPU does to a grace period, or it to the CPU."""
+        if self._system.events.on:
+            self._system.emit(cpu, "rcu_grace_period", f"{self.name} {seq} {what}")
 
     def _emit(self, what: str) -> None:
         if self._system.events.on:

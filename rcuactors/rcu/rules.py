@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from .exp_drivers import ExpeditedDriver, OnWorkqueue
+
 
 @attrs.frozen(kw_only=True)
 class RcuRules:
@@ -31,3 +33,36 @@ class RcuRules:
     double_freed_cb: str = "__call_rcu()"
     """How the kernel begins to tell of a second call_rcu() of a head, with debug objects: a WARN_ONCE() in
     __call_rcu(), from v5.12 on a pr_err() with what the head lies in (commit b4b7914a6a73), recorded on 6.1.192."""
+    polled_functions: bool = False
+    """There are poll_state_synchronize_rcu() (commit 7abb18bd7567, v5.13) and what belongs to it, the full form
+    included (91a967fd6934, v6.1), and a one-word cookie is of gp_seq_polled. Before, get_state_synchronize_rcu() and
+    cond_synchronize_rcu(), which are all that there is, go by rcu_state.gp_seq."""
+    cookies_from_root: bool = True
+    """A full cookie is taken of the root rcu_node's gp_seq; since commit 85aad7cc4178 (in stable 6.12, and in v6.18) of
+    rcu_state.gp_seq, which says earlier that a grace period has begun."""
+    done_exact_guard: int = 7
+    """How far a counter may be behind a cookie and not have wrapped (rcu_seq_done_exact()): 2 * 3 + 1; since commit
+    85aad7cc4178 3 * 3 + 1, for the root may lag now; in v6.18 two grace periods, 8."""
+    start_poll_wants_irqs: bool = True
+    """start_poll_synchronize_rcu_common() demands that interrupts be on; not in v6.18."""
+    incoming_cpu_warns: bool = False
+    """A grace period that waits for a CPU which only now comes is a WARN_ON_ONCE() (rcu_cpu_starting(), v5.11)."""
+    cpu_starting: str = "rcu_cpu_starting"
+    """What that function is called: since v6.7 rcutree_report_cpu_starting()."""
+    dying_says_it_wrong: bool = True
+    """rcutree_dying_cpu() traces "cpuofl-bgp" of a CPU that nobody waits for, and "cpuofl" of another; not in v6.1."""
+    early_boot_counts: bool = False
+    """A grace period that is none, of early boot (rcu_blocking_is_gp()), advances the counters all the same, for those
+    who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
+    expedited_driver: type[ExpeditedDriver] = OnWorkqueue
+    """Who drives an expedited grace period: a work, or a thread of its own (exp_drivers.py)."""
+    exp_handler_sees_preempt_count: bool = False
+    """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
+    preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,
+    not so at v5.11)."""
+    exp_stall_timeout: bool = False
+    """An expedited stall is told after a time of its own (rcu_exp_jiffies_till_stall_check(), kernel/rcu/tree_stall.h:
+    at v6.1, not at v5.11)."""
+    blocking_might_sleep: bool = False
+    """synchronize_rcu() says first that it might sleep (rcu_blocking_is_gp(), kernel/rcu/tree.c: at v6.6, not at v6.1);
+    before, what it waits in does."""

@@ -15,7 +15,7 @@ import attrs
 from ..context import splat
 from ..context.trace import call_trace, suspended_trace
 from ..context.violation import ViolationKind
-from ..kernel.thread import ThreadState
+from ..kernel.thread import NEED_QS, ThreadState
 from ..marks import machinery
 from .gp import stall_timeout_jiffies
 
@@ -67,7 +67,7 @@ class StallDetector:
             self._about, self._due, self._reports = machine.gp_seq, machine.gp_start + timeout, 0
         if now < self._due:
             return
-        itself = cpu.cpu_id in machine.node.qsmask
+        itself = cpu.cpu_id in machine.data[cpu.cpu_id].mynode.qsmask
         if not itself and now < self._due + _RAT_DELAY:
             return
         self._due = now + 3 * timeout + 3
@@ -86,7 +86,7 @@ class StallDetector:
             lines += cpu.judge.stack(cpu, call_trace())
         else:
             title = f"rcu: INFO: {name} detected stalls on CPUs/tasks:"
-            lines = [self._cpu_line(waited_for) for waited_for in self.machine.node.qsmask.values()]
+            lines = [self._cpu_line(waited_for) for waited_for in self.machine.tree.waited_for()]
             lines += self._task_lines()
             by = f"detected by {cpu.cpu_id}, t={waited} jiffies, g={gp_seq}, q={queued}"
             lines += [f"\t({by}{online})", *self._stacks(cpu)]
@@ -106,20 +106,21 @@ class StallDetector:
         )
 
     def _task_lines(self) -> list[str]:
-        """rcu_print_task_stall(): of who runs just the number (check_slow_task())."""
-        tasks = self.machine.node.gp_tasks.values()
-        if not tasks:
-            return []
-        where = f"level-0 rcu_node (CPUs 0-{self.system.config.nr_cpus - 1})"
-        return [f"rcu: \tTasks blocked on {where}:{''.join(_task_text(thread) for thread in tasks)}"]
+        """rcu_print_task_stall(), of each leaf: of who runs just the number (check_slow_task())."""
+        return [
+            f"rcu: \tTasks blocked on level-{leaf.level} rcu_node (CPUs {leaf.grplo}-{leaf.grphi}):"
+            f"{''.join(_task_text(thread) for thread in leaf.gp_tasks.values())}"
+            for leaf in self.machine.tree.leaves()
+            if leaf.gp_tasks
+        ]
 
     def _stacks(self, cpu: Cpu) -> list[str]:
         """rcu_dump_cpu_stacks(), rcu_print_detail_task_stall_rnp()."""
         lines: list[str] = []
-        for target in self.machine.node.qsmask.values():
+        for target in self.machine.tree.waited_for():
             trace = suspended_trace(target.current.strand.coroutine)
             lines += [f"NMI backtrace for cpu {target.cpu_id}", *splat.stack(cpu.judge.scene(target), trace)]
-        for thread in self.machine.node.gp_tasks.values():
+        for thread in self.machine.tree.readers_waited_for():
             trace = call_trace() if thread is cpu.current else suspended_trace(thread.strand.coroutine)
             lines += [_sched_show_task(thread), "Call Trace:", *(f" {line}" for line in trace)]
         return lines
@@ -128,7 +129,7 @@ class StallDetector:
 def _task_text(thread: Thread) -> str:
     if thread.cpu.current is thread:
         return f" P{thread.pid}"
-    need_qs = "q" if thread.rcu_need_qs else "."
+    need_qs = "q" if thread.rcu_need_qs & NEED_QS else "."
     return f" P{thread.pid}/{thread.ctx.rcu_nesting}:{'b' if thread.rcu_blocked else '.'}{need_qs}.l"
 
 

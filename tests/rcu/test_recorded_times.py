@@ -112,7 +112,7 @@ def test_who_was_preempted_and_unlocks_in_a_hardirqs_shadow_is_told_by_the_softi
 
     async def script(k: Kernel) -> None:
         seen: list[int] = []
-        node = k.machine.gp.node
+        node = k.machine.gp.root
 
         async def reader() -> None:
             k.rcu_read_lock()
@@ -150,7 +150,7 @@ def test_on_rt_the_end_of_a_boosted_reader_with_interrupts_off_queues_an_irq_wor
             await k.local_irq_enable()
             await k.udelay(10)
             assert not rdp.defer_qs_iw_pending
-            assert not k.machine.gp.node.blkd_tasks
+            assert not k.machine.gp.root.blkd_tasks
 
         await k.kthread_join(await k.kthread_run(reader, cpu=0))
 

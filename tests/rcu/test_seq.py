@@ -64,3 +64,63 @@ def test_between_a_snapshot_and_its_being_done_lies_a_whole_grace_period(now: in
         else:
             now, started_since = seq.start(now), True
         assert seq.done(now, wanted) == (whole >= 1)
+
+
+# -- the wrap ----------------------------------------------------------------------------------------------------------
+
+_TOP = 1 << 64
+
+words = st.integers(0, _TOP - 1)
+
+
+@given(words, words)
+def test_what_is_compared_is_the_difference_in_64_bits(a: int, b: int) -> None:
+    """ULONG_CMP_GE(): ULONG_MAX / 2 >= a - b."""
+    assert seq.cmp_ge(a, b) is ((a - b) % _TOP <= _TOP // 2 - 1)
+    assert seq.cmp_ge(a - _TOP, b) is seq.cmp_ge(a, b - _TOP) is seq.cmp_ge(a, b)
+
+
+@given(st.integers(0, 1000).map(lambda number: number * 4))
+def test_a_snapshot_from_before_the_wrap_is_done_behind_it(after: int) -> None:
+    wanted = seq.ulong(seq.snap(seq.INITIAL))
+    assert wanted == _TOP - 1196
+    assert seq.done(after, wanted)
+    assert seq.done_exact(after, wanted, 7)
+
+
+def test_one_that_is_older_than_half_of_all_numbers_is_never_done_unless_that_is_exact() -> None:
+    """A cookie that was kept while the counter went more than half way round."""
+    wanted = seq.ulong(seq.snap(seq.INITIAL))
+    now = wanted + (_TOP >> 1) + 4
+    assert not seq.done(now, wanted)
+    assert seq.done_exact(now, wanted, 7)
+
+
+@pytest.mark.parametrize(("guard", "wrong"), [(7, True), (10, False), (8, False)])
+def test_a_counter_that_lags_is_not_taken_for_one_that_has_wrapped(guard: int, wrong: bool) -> None:
+    """Commit 85aad7cc4178: a cookie of rcu_state.gp_seq in the first moment is two periods ahead of the root's."""
+    root = 40
+    wanted = seq.snap(seq.start(root))
+    assert wanted == root + 8
+    assert seq.done_exact(root, wanted, guard) is wrong
+
+
+@given(idle)
+def test_what_a_snapshot_names_the_end_of_begins_one_period_before(now: int) -> None:
+    wanted = seq.snap(now)
+    assert not seq.started(now, wanted)
+    assert seq.started(seq.start(now), wanted)
+    running = seq.start(now)
+    assert not seq.started(running, seq.snap(running))
+
+
+@given(idle)
+def test_what_has_ended_or_begun_between_two_values(now: int) -> None:
+    running = seq.start(now)
+    after = seq.end(running)
+    assert seq.new_gp(now, running)
+    assert not seq.completed_gp(now, running)
+    assert seq.completed_gp(running, after)
+    assert not seq.new_gp(running, after)
+    assert seq.completed_gp(now, seq.start(after))
+    assert seq.new_gp(running, seq.start(after))

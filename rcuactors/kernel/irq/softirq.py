@@ -30,6 +30,7 @@ from ...context.violation import ORACLE, ViolationKind
 from ...context.waittype import WaitType
 from ...marks import inline, stands_for
 from .. import balance
+from ..hotplug.states import CpuhpState
 from ..percpu import PerCpu
 from ..thread import ThreadState
 from .own_threads import OwnThread
@@ -100,6 +101,7 @@ class Softirqs:
             lambda _: make("(softirq_ctrl.lock)", LockKind.LOCAL_LOCK), system.masks
         )
         self._bh_lock_map: Lock | None = None
+        system.hotplug.setup_state(CpuhpState.SOFTIRQ_DEAD, "softirq:dead", teardown=self.takeover_tasklets)
 
     def statistics(self) -> SoftirqStatistics:
         """Their figures, as they are now."""
@@ -163,6 +165,17 @@ class Softirqs:
         scheduled, self._tasklets[cpu.cpu_id] = self._tasklets[cpu.cpu_id], []
         for function in scheduled:
             await function(cpu)
+
+    async def takeover_tasklets(self, thread: Thread, cpu_id: int) -> None:
+        """takeover_tasklets(): those of a dead CPU are this one's from now on."""
+        waiting = self._tasklets.get(cpu_id)
+        if not waiting:
+            return
+        cpu, flags = thread.local_irq_save()
+        self._tasklets[cpu.cpu_id] += waiting
+        waiting.clear()
+        await self.raise_softirq(cpu, Softirq.TASKLET)
+        await cpu.local_irq_restore(flags)
 
     async def irq_exit(self, cpu: Cpu) -> None:
         """irq_exit(): with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
@@ -390,6 +403,7 @@ class Softirqs:
         if cpu.ksoftirqd is None:
             name = f"ksoftirqd/{cpu.cpu_id}"
             cpu.ksoftirqd = self._system.create_thread(cpu, name, lambda: self._run_ksoftirqd(cpu), service=True)
+            self._system.hotplug.smpboot.smpboot_register(cpu.ksoftirqd, "softirqs")
         await cpu.wake_up_process(cpu.ksoftirqd)
 
     async def _wake_own_threads(self, cpu: Cpu) -> None:

@@ -56,6 +56,12 @@ class Ticks:
         if not timer.ticket or timer.expires_ns != expiry:
             system.hrtimers.enqueue(cpu, timer, expiry)
 
+    def cancel(self, cpu: Cpu) -> None:
+        """tick_cancel_sched_timer(): the CPU goes."""
+        timer = self._timers.get(cpu.cpu_id)
+        if timer is not None and timer.ticket:
+            self._system.hrtimers.cancel(cpu, timer)
+
     async def _tick(self, cpu: Cpu) -> int | None:
         """tick_sched_timer(), update_process_times()."""
         system = self._system

@@ -25,6 +25,7 @@ from ...marks import Side, on_side
 from ..gfp import GFP_KERNEL, Gfp
 from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, members_go
 from ..page.no_locks import Route
+from .hotplug import SlabHotplug
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -114,6 +115,7 @@ class SlabAllocator(ABC):
         self._conductor = system.conductor
         self._kmalloc_ns = system.costs.kmalloc_ns
         self.sheaves = rules.sheaves(system, self) if rules.sheaves is not None else None
+        SlabHotplug(system, self)
         self._origin: Origin = origin_of(_getframe())
 
     @abstractmethod
@@ -188,6 +190,10 @@ class SlabAllocator(ABC):
         self._own.remove(cache)
         for slab in slabs.values():
             await self._pages.free_page(thread, slab.pfn)
+
+    async def flush_cpu_slab(self, _thread: Thread, cache: Cache, cpu_id: int) -> None:
+        """__flush_cpu_slab() of a dead CPU: nothing to do in a version whose CPUs have no slabs."""
+        assert cache.cpus[cpu_id].slab is None
 
     def caches(self) -> list[Cache]:
         """Those that were used so far, by size."""

@@ -86,6 +86,20 @@ class IrqOffSlub(SlabAllocator):
         await self._unlock_list(cpu, cache, flags)
         return slab
 
+    async def flush_cpu_slab(self, thread: Thread, cache: Cache, cpu_id: int) -> None:
+        """__flush_cpu_slab(): the slab is retired; one that is full nobody has, until something is freed into it."""
+        mine = cache.cpus[cpu_id]
+        slab, mine.slab, mine.free = mine.slab, None, []
+        if slab is None:
+            return
+        slab.frozen = False
+        if slab.free:
+            cpu, flags = await self._lock_list(thread, cache)
+            self._list_partial(slab)
+            await self._unlock_list(cpu, cache, flags)
+            if not slab.in_use:
+                await self._discard(thread, slab)
+
     async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
         empty: list[Slab] = []
         for slab, group in groupby(items, _home):

@@ -20,7 +20,7 @@ class _Times:
 async def _sync(q: Module, t: _Times) -> None:
     t.began = q.us()
     if q.has("exp"):
-        await q.synchronize_rcu_expedited()
+        await q.k.synchronize_rcu_expedited()
     else:
         await q.k.synchronize_rcu()
     t.returned = q.us()
@@ -222,7 +222,7 @@ async def _one_wait(q: Module) -> int:
             await k.wait_for_completion(done)
             return come[0] - at
         case "exp":
-            await q.synchronize_rcu_expedited()
+            await q.k.synchronize_rcu_expedited()
         case "barrier":
             await k.rcu_barrier()
         case _:
