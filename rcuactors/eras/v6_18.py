@@ -24,6 +24,7 @@ V6_18: Final = Era(
         kernel=attrs.evolve(
             V6_12.rules.kernel,
             schedules_on_percpu_wq=True,
+            bh_lock_is_optional=True,
             timers_have_own_thread=True,
         ),
         lockdep=attrs.evolve(
