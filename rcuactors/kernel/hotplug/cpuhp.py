@@ -23,6 +23,7 @@ from ...marks import stands_for
 from ..completion import complete, wait_for_completion
 from .cpus_lock import CpusLock
 from .dying import Dying
+from .onoff import OnOff
 from .sched import SchedHotplug
 from .smpboot import SmpbootThreads
 from .states import EBUSY, EPERM, Callback, CpuhpState, Step, Steps
@@ -97,13 +98,14 @@ class NoRcu:
 class CpuHotplug:
     """CPU hotplug of one machine."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, *, by_decision: bool = False) -> None:
         self._system = system
         self._steps = Steps()
         self._aps: dict[int, _Ap] = {}
         self.rcu: RcuOfCpus = NoRcu()
         self.cpus = CpusLock(system)
         self.smpboot = SmpbootThreads(system)
+        self.on_off = OnOff(system, enabled=by_decision)
         self._sched = SchedHotplug(system)
         self._stop_machine = StopMachine(system)
         self._dying = Dying(system, self._teardown_atomic, self._startup_atomic)
