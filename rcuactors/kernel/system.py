@@ -120,6 +120,10 @@ class System:
         self._devices: list[Device] = []
         self._started = False
         self.hotplug = CpuHotplug(self, by_decision=hotplug)
+        self._make_parts()
+
+    def _make_parts(self) -> None:
+        """What each CPU has of interrupts and timers, and who watches."""
         self.softirqs = Softirqs(self)
         self.irq_threads = IrqThreads(self)
         self.irq_works = IrqWorks(self)

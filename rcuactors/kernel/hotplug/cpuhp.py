@@ -79,20 +79,20 @@ class NoRcu:
     """A machine without RCU: nobody reads, and nobody waits."""
 
     async def synchronize_rcu(self, _thread: Thread, /) -> None:
-        """At once."""
+        """synchronize_rcu(): at once."""
 
     async def call_rcu(self, cpu: Cpu, function: Handler, _name: str, /) -> None:
-        """At once."""
+        """call_rcu(): at once."""
         await function(cpu)
 
     async def rcu_cpu_starting(self, _cpu: Cpu, /) -> None:
-        """Nothing."""
+        """rcu_cpu_starting(): nobody wants to know."""
 
     async def rcu_report_dead(self, _cpu: Cpu, /) -> None:
-        """Nothing."""
+        """rcu_report_dead(): nobody wants to know."""
 
     async def rcutree_migrate_callbacks(self, _thread: Thread, _cpu_id: int, /) -> None:
-        """Nothing."""
+        """rcutree_migrate_callbacks(): there are none."""
 
 
 class CpuHotplug:
