@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cache
 from typing import Any, Final
 
 import attrs
@@ -20,12 +21,8 @@ from .spelling import no_such
 
 Body = Callable[..., Awaitable[None]]
 
-KERNELS: Final[dict[str, tuple[str, str | None]]] = {
-    "v5.9": ("v5.9", None),
-    "v5.9 direct": ("v5.9", "direct"),
-    "v5.11": ("v5.11", None),
-}
-"""The kernels that every scenario is held to, v5.9 also without its PREEMPT_RT exemption: label -> (kernel, design)."""
+_DIRECT: Final = "v5.9 direct"
+
 
 RUN_WORDS: Final = (
     "kernel",
@@ -41,7 +38,7 @@ RUN_WORDS: Final = (
 """What a run is told besides settings and parameters, the fields of `runs.options.RunOptions`: no parameter's name."""
 
 Expectation = Mapping[str, Mapping[str, str]]
-"""label of KERNELS -> one of USUAL_BUILDS -> 'clean', or the kinds of violation in the order of their first report."""
+"""label of promised_kernels() -> one of USUAL_BUILDS -> 'clean', or the kinds in the order of their first report."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +46,8 @@ class Scenario:
     """What to run, and what is expected of it.
 
     `parameters` are the body's keyword arguments with their defaults. `settings` are the configuration that it needs,
-    by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs.
+    by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs. `expect` has a row for
+    each kernel from the first one on of which something was said.
     """
 
     name: str
@@ -117,14 +115,39 @@ def _parameters_of(name: str, body: Body) -> dict[str, Any]:
     return found
 
 
+@cache
+def promised_kernels() -> Mapping[str, tuple[str, str | None]]:
+    """The kernels that every scenario is held to: label -> (kernel, design).
+
+    Every version, and v5.9 also without its exemption for PREEMPT_RT.
+    """
+    from .eras import ERAS  # noqa: PLC0415 - the whole model; a help text is printed without it
+
+    kernels: dict[str, tuple[str, str | None]] = {}
+    for version in ERAS:
+        kernels[version] = (version, None)
+        if version == "v5.9":
+            kernels[_DIRECT] = (version, "direct")
+    return kernels
+
+
 def _checked(name: str, expect: Expectation) -> Expectation:
+    """The expectation for all versions: one that is not named is as the one before it."""
     for label, row in expect.items():
-        if label not in KERNELS:
-            raise no_such(f"scenario {name}: expectation for", label, KERNELS)
+        if label not in promised_kernels():
+            raise no_such(f"scenario {name}: expectation for", label, promised_kernels())
         for build in row:
             if build not in USUAL_BUILDS:
                 raise no_such(f"scenario {name}: expectation for {label},", build, USUAL_BUILDS)
-    return expect
+    whole: dict[str, Mapping[str, str]] = {}
+    before: Mapping[str, str] | None = None
+    for label in promised_kernels():
+        said = expect.get(label)
+        if label != _DIRECT:
+            said = before = said or before
+        if said is not None:
+            whole[label] = said
+    return whole
 
 
 def check_names(names: Collection[str], parameters: Collection[str], of: str, *, option: str = "") -> None:

@@ -183,11 +183,11 @@ def test_a_test_that_fails_shows_what_the_kernels_reported(tmp_path: Path, root:
     assert all(text.count("Captured kernel log ") == 1 for text in shown.values())
 
     first = shown["test_fails"]
-    assert "<Result of twice on v5.11, design hrtimer-work, seed 3: 1 reported: double-free>.clean" in first
-    assert first.index("\ntwice on v5.9, seed 0:\n[    0.00") < first.index("\ntwice on v5.11, seed 3:\n[    0.00")
+    assert "<Result of twice on v6.12, design hrtimer-work, seed 3: 1 reported: double-free>.clean" in first
+    assert first.index("\ntwice on v5.9, seed 0:\n[    0.00") < first.index("\ntwice on v6.12, seed 3:\n[    0.00")
     assert first.count("BUG: double free") == 2
     assert "  at fault: test_probe.py:7" in first.splitlines()
     late = shown["test_fails_late"]
-    assert "... 8 reports before these\ntwice on v5.11, seed 4:\n" in late
+    assert "... 8 reports before these\ntwice on v6.12, seed 4:\n" in late
     assert late.count("BUG: double free") == 10
-    assert "twice on v5.11, seed 7:" in shown["ERROR at teardown of test_fails_in_its_teardown"]
+    assert "twice on v6.12, seed 7:" in shown["ERROR at teardown of test_fails_in_its_teardown"]

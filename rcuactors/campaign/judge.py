@@ -14,7 +14,7 @@ from ..context.violation import KernelBug, Violation, ViolationKind
 from ..eras import KnownBug, find_era
 from ..errors import StepBoundExceeded
 from ..runs import Result, Run
-from ..scenario import KERNELS, Scenario
+from ..scenario import Scenario, promised_kernels
 from .plan import Part, Plan, draw, loaded
 
 _SHORT_OF_MEMORY: Final = (ViolationKind.OUT_OF_MEMORY, ViolationKind.PAGE_ALLOCATION_FAILURE)
@@ -149,6 +149,6 @@ def shown_everywhere(chosen: Scenario, build: str) -> frozenset[str]:
     has and more.
     """
     promised = build if build in USUAL_BUILDS else "prove"
-    rows = [chosen.expect.get(label, {}).get(promised, "clean") for label in KERNELS]
+    rows = [chosen.expect.get(label, {}).get(promised, "clean") for label in promised_kernels()]
     kinds = [frozenset(row.split(", ")) - {"clean"} for row in rows]
     return frozenset.intersection(*kinds)

@@ -9,12 +9,13 @@ import attrs
 import click
 
 from ..config import field_names, split_setting
+from ..eras import find_era
 from ..errors import BadInput
 from ..questions.asking import Answer, ask
 from ..questions.campaign import pose_all
 from ..questions.command import Command, parse_command
 from ..questions.comparison import Comparison, Pair
-from ..questions.kernels import DEFAULT_KERNEL, KERNELS, find_kernel
+from ..questions.kernels import DEFAULT_KERNEL, KERNELS, MODELLED, find_kernel
 from ..questions.recording import Recording, read_recordings
 from ..questions.text import answer_lines, comparison_lines
 from ..spelling import no_such
@@ -28,7 +29,13 @@ from .watching import PATIENCE_S
 
 @click.command("ask", cls=ProgramCommand)
 @click.argument("question", required=False)
-@click.option("--as", "kernel", metavar="|".join(KERNELS), help=f"The kernel to ask (default: {DEFAULT_KERNEL}).")
+@click.option("--kernel", "version", default=MODELLED, show_default=True, metavar="VERSION", help="The version to ask.")
+@click.option(
+    "--as",
+    "kernel",
+    metavar="|".join(KERNELS),
+    help=f"How it is configured (default: {DEFAULT_KERNEL}; with --all, every one that --against has).",
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A configuration name; repeatable.")
 @click.option("--all", "all_of_them", is_flag=True, help="Put every question of --against and compare.")
 @click.option("--against", metavar="DIR", help="Recordings of real kernels: a folder for each kernel.")
@@ -37,6 +44,7 @@ from .watching import PATIENCE_S
 @jobs_option
 def ask_command(
     question: str | None,
+    version: str,
     kernel: str | None,
     settings: tuple[str, ...],
     all_of_them: bool,
@@ -46,38 +54,41 @@ def ask_command(
     jobs: int,
 ) -> int:
     """Put a question of the recordings to the model, such as 'a1 v=irq order=first', or compare all of them."""
+    find_era(version)
     if all_of_them:
-        if question is not None or kernel is not None or settings:
-            raise BadInput("--all takes questions and kernels from --against: leave QUESTION, --as and --set out")
+        if question is not None or settings:
+            raise BadInput("--all takes questions and settings from --against: leave QUESTION and --set out")
         if against is None:
             raise BadInput("--all: needs --against DIR, the recordings")
-        return _compare(_chosen(read_recordings(against), only), jobs, as_json=as_json)
+        recordings = _chosen(_of_kernel(read_recordings(against), kernel), only)
+        return _compare(recordings, version, jobs, as_json=as_json)
     if question is None:
         raise BadInput("ask: needs a question, such as 'a1 v=irq order=first', or --all --against DIR")
     if against is not None or only is not None:
         raise BadInput("--against and --only: need --all")
-    return _ask(parse_command(question), kernel or DEFAULT_KERNEL, settings, as_json=as_json)
+    return _ask(parse_command(question), version, kernel or DEFAULT_KERNEL, settings, as_json=as_json)
 
 
-def _ask(command: Command, kernel: str, settings: Sequence[str], *, as_json: bool) -> int:
+def _ask(command: Command, version: str, kernel: str, settings: Sequence[str], *, as_json: bool) -> int:
     chosen = dict(split_setting(setting) for setting in settings)
     for name in chosen:
         if name not in field_names():
             raise no_such("--set", name, field_names(), wrong="no such name")
-    answer = ask(command, find_kernel(kernel), chosen)
+    answer = ask(command, find_kernel(kernel), chosen, version=version)
     if answer.not_expressible:
         raise BadInput(f"{command.question}: not expressible: {answer.not_expressible}")
     if as_json:
-        print_json(with_error(_document(answer, kernel), answer.raised or None))
+        print_json(with_error(_document(answer, version, kernel), answer.raised or None))
     else:
-        print_lines(answer_lines(answer, kernel))
+        print_lines(answer_lines(answer, kernel if version == MODELLED else f"{version}, {kernel}"))
     if answer.raised:
         raise BadInput(f"{command.question}: {answer.raised}")
     return 0
 
 
-def _document(answer: Answer, kernel: str) -> dict[str, Any]:
+def _document(answer: Answer, version: str, kernel: str) -> dict[str, Any]:
     return {
+        "version": version,
         "kernel": kernel,
         "question": str(answer.question),
         "came_back": answer.ended,
@@ -86,6 +97,16 @@ def _document(answer: Answer, kernel: str) -> dict[str, Any]:
         "only_ours": list(answer.ours),
         "text": answer.text,
     }
+
+
+def _of_kernel(recordings: Sequence[Recording], kernel: str | None) -> Sequence[Recording]:
+    if kernel is None:
+        return recordings
+    find_kernel(kernel)
+    chosen = [recording for recording in recordings if recording.kernel == kernel]
+    if not chosen:
+        raise BadInput(f"--as {kernel}: --against has no folder of that name")
+    return chosen
 
 
 def _chosen(recordings: Sequence[Recording], only: str | None) -> Sequence[Recording]:
@@ -97,10 +118,10 @@ def _chosen(recordings: Sequence[Recording], only: str | None) -> Sequence[Recor
     return chosen
 
 
-def _compare(recordings: Sequence[Recording], jobs: int, *, as_json: bool) -> int:
+def _compare(recordings: Sequence[Recording], version: str, jobs: int, *, as_json: bool) -> int:
     pairs: list[Pair] = []
     error = collect(
-        pose_all(recordings, jobs),
+        pose_all(recordings, jobs, version),
         pairs.append,
         patience_s=PATIENCE_S if jobs == 1 else 0,
         how_far=lambda: f"{len(pairs)} of {len(recordings)} questions",

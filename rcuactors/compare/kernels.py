@@ -13,7 +13,7 @@ import attrs
 
 from ..builds import BUILDS, USUAL_BUILDS, find_build
 from ..config import Config, with_settings
-from ..eras import DEFAULT_ERA, ERAS, find_era
+from ..eras import DEBATED_ERA, ERAS, find_era
 from ..spelling import no_such
 
 _UNCHECKED: Final = {"PROVE_LOCKING": "n", "PROVE_RAW_LOCK_NESTING": "n", "DEBUG_ATOMIC_SLEEP": "n"}
@@ -45,21 +45,21 @@ def find_kernels(names: Sequence[str], chosen: Mapping[str, str]) -> tuple[Compa
     found: dict[str, ComparedKernel] = {}
     for name in names:
         for version, build in _expand(name):
-            label = build if version == DEFAULT_ERA else f"{version}:{build}"
+            label = build if version == DEBATED_ERA else f"{version}:{build}"
             found[label] = ComparedKernel(label, version, build, {**BUILDS[build].settings, **chosen})
     return tuple(found.values())
 
 
 def _expand(name: str) -> list[tuple[str, str]]:
     if name in BUILDS:
-        return [(DEFAULT_ERA, name)]
+        return [(DEBATED_ERA, name)]
     version, colon, build = name.partition(":")
     if colon:
         find_build(build, f"--kernels {version}:")
     if version not in ERAS:
         there = (
-            f"there are {', '.join(BUILDS)} (on {DEFAULT_ERA}), the versions {', '.join(ERAS)}, and VERSION:BUILD, "
-            f"such as {DEFAULT_ERA}:rt"
+            f"there are {', '.join(BUILDS)} (on {DEBATED_ERA}), the versions {', '.join(ERAS)}, and VERSION:BUILD, "
+            f"such as {DEBATED_ERA}:rt"
         )
         raise no_such("--kernels", version, (*BUILDS, *ERAS), there=there)
     find_era(version)

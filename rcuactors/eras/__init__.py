@@ -30,6 +30,7 @@ from .v6_18 import V6_18
 from .v7_3 import V7_3
 
 __all__ = [
+    "DEBATED_ERA",
     "DEFAULT_ERA",
     "ERAS",
     "V5_9",
@@ -47,7 +48,10 @@ __all__ = [
 ]
 
 ERAS: Final = {era.name: era for era in (V5_9, V5_11, V6_1_0, V6_1_STABLE, V6_6, V6_12_0, V6_12, V6_18, V7_3)}
-DEFAULT_ERA: Final = V5_11.name
+DEFAULT_ERA: Final = V6_12.name
+"""The newest that recordings judge: what is run unless a version is named."""
+DEBATED_ERA: Final = V5_11.name
+"""What designs are compared on unless a version is named: where the debate was."""
 
 
 def find_era(name: str) -> Era:

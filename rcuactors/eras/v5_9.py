@@ -20,6 +20,7 @@ from ..kvfree.parts.shrinker import queue_shrinker
 from ..kvfree.parts.workqueue import system_wq
 from ..kvfree.rules import EraRules, KvfreeRules
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN
+from ..mm.page.list_sizes import SixBatches
 from ..mm.page.page_lists import InterruptsOff
 from ..mm.page.watermarks import alloc_harder
 from ..mm.rules import MmRules
@@ -54,7 +55,13 @@ V5_9: Final = Era(
         kernel=KernelRules(),
         lockdep=LockdepRules(),
         rcu=RcuRules(),
-        mm=MmRules(page_lists=InterruptsOff, reserves=alloc_harder, vmalloc_failure=allocated_of, slab=IrqOffSlub),
+        mm=MmRules(
+            page_lists=InterruptsOff,
+            list_sizes=SixBatches,
+            reserves=alloc_harder,
+            vmalloc_failure=allocated_of,
+            slab=IrqOffSlub,
+        ),
         kvfree=KvfreeRules(
             block_capacity=510,
             drain_ms=20,

@@ -19,7 +19,26 @@ V6_12: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_12_0.rules,
-        kernel=attrs.evolve(V6_12_0.rules.kernel, offline_hrtimers_move=True),
-        rcu=attrs.evolve(V6_12_0.rules.rcu, cookies_from_root=False, done_exact_guard=10),
+        kernel=attrs.evolve(
+            V6_12_0.rules.kernel,
+            offline_hrtimers_move=True,
+            has_percpu_wq=True,
+            cancel_checks_dependency=False,
+        ),
+        lockdep=attrs.evolve(
+            V6_12_0.rules.lockdep,
+        ),
+        rcu=attrs.evolve(
+            V6_12_0.rules.rcu,
+            cookies_from_root=False,
+            done_exact_guard=10,
+        ),
+        mm=attrs.evolve(
+            V6_12_0.rules.mm,
+            object_err_warns=True,
+        ),
+        kvfree=attrs.evolve(
+            V6_12_0.rules.kvfree,
+        ),
     ),
 )

@@ -9,6 +9,10 @@ from typing import Final
 
 import attrs
 
+from ..context.splat_rules import TAINTS_V6_12
+from ..mm.gfp import GFP_V6_12
+from ..mm.page.list_sizes import TunedHigh
+from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
 from .v6_6 import V6_6
 
@@ -19,11 +23,42 @@ V6_12_0: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V6_6.rules,
-        rcu=attrs.evolve(V6_6.rules.rcu, cpu_starting="rcutree_report_cpu_starting"),
         kernel=attrs.evolve(
             V6_6.rules.kernel,
-            hrtimers_leave_dying_cpus=True,
             offline_hrtimers_are_told=True,
+            hrtimers_leave_dying_cpus=True,
+            timers_have_own_thread=False,
+            msleep_adds_jiffy=False,
+            consoles_tell_lockdep=False,
+            fair_server=True,
+            bh_pools=True,
+            workers_at_boot=3,
+            cancel_disables_work=True,
+            leaks_are_compared=True,
+            idle_work_tells_lockdep=False,
+        ),
+        lockdep=attrs.evolve(
+            V6_6.rules.lockdep,
+        ),
+        splat=attrs.evolve(
+            V6_6.rules.splat,
+            uid=True,
+            taints=TAINTS_V6_12,
+            oops_prefix=True,
+        ),
+        rcu=attrs.evolve(
+            V6_6.rules.rcu,
+            expedited_driver=OnKthreadWorker,
+            cpu_starting="rcutree_report_cpu_starting",
+        ),
+        mm=attrs.evolve(
+            V6_6.rules.mm,
+            gfp=GFP_V6_12,
+            drains_in_parts=True,
+            list_sizes=TunedHigh,
+        ),
+        kvfree=attrs.evolve(
+            V6_6.rules.kvfree,
         ),
     ),
 )

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.splat_rules import TAINTS_V6_18
 from .era import Era
 from .v6_12 import V6_12
 
@@ -17,5 +18,32 @@ V6_18: Final = Era(
     release="6.18.0",
     about="the first sheaves; lazy preemption",
     design="hrtimer-work",
-    rules=attrs.evolve(V6_12.rules, rcu=attrs.evolve(V6_12.rules.rcu, done_exact_guard=8, start_poll_wants_irqs=False)),
+    rules=attrs.evolve(
+        V6_12.rules,
+        kernel=attrs.evolve(
+            V6_12.rules.kernel,
+            schedules_on_percpu_wq=True,
+            timers_have_own_thread=True,
+        ),
+        lockdep=attrs.evolve(
+            V6_12.rules.lockdep,
+        ),
+        splat=attrs.evolve(
+            V6_12.rules.splat,
+            taints=TAINTS_V6_18,
+            preemption=True,
+        ),
+        rcu=attrs.evolve(
+            V6_12.rules.rcu,
+            done_exact_guard=8,
+            start_poll_wants_irqs=False,
+        ),
+        mm=attrs.evolve(
+            V6_12.rules.mm,
+            nolock=True,
+        ),
+        kvfree=attrs.evolve(
+            V6_12.rules.kvfree,
+        ),
+    ),
 )

@@ -16,8 +16,9 @@ from ..kvfree.parts.one_argument import ALLOCATES
 from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import cache_and_queue_shrinker
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
-from ..mm.page.page_lists import TriedLock
-from ..mm.page.watermarks import alloc_reserves
+from ..mm.page.list_sizes import DoublingFrees
+from ..mm.page.page_lists import TriedLockIrqsave
+from ..mm.page.watermarks import alloc_harder_in_task
 from ..mm.rules import MmRules
 from ..mm.slab.slub_locallock import LocalLockSlub
 from ..mm.vmalloc import failed_to_allocate
@@ -62,10 +63,15 @@ V6_1_0: Final = Era(
             early_boot_counts=True,
             incoming_cpu_warns=True,
             dying_says_it_wrong=False,
+            exp_handler_sees_preempt_count=True,
+            exp_stall_timeout=True,
+            srcu_callbacks_on_boot_cpu=True,
+            srcu_looks_less_often=True,
         ),
         mm=MmRules(
-            page_lists=TriedLock,
-            reserves=alloc_reserves,
+            page_lists=TriedLockIrqsave,
+            list_sizes=DoublingFrees,
+            reserves=alloc_harder_in_task,
             vmalloc_failure=failed_to_allocate,
             slab=LocalLockSlub,
             kasan_double_free="double-free",

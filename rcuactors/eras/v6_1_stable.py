@@ -10,6 +10,8 @@ from typing import Final
 import attrs
 
 from ..kvfree.parts.batching import whole_batch
+from ..mm.page.page_lists import TriedLock
+from ..mm.page.watermarks import alloc_reserves
 from .era import Era
 from .v6_1_0 import V6_1_0
 
@@ -22,10 +24,16 @@ V6_1_STABLE: Final = Era(
         V6_1_0.rules,
         kernel=attrs.evolve(
             V6_1_0.rules.kernel,
-            cpu_down_runs_elsewhere=True,
-            hrtimers_leave_dying_cpus=True,
-            offline_hrtimers_are_told=True,
             offline_hrtimers_move=True,
+            offline_hrtimers_are_told=True,
+            hrtimers_leave_dying_cpus=True,
+            cpu_down_runs_elsewhere=True,
+            timers_shut_down=True,
+        ),
+        mm=attrs.evolve(
+            V6_1_0.rules.mm,
+            page_lists=TriedLock,
+            reserves=alloc_reserves,
         ),
         kvfree=attrs.evolve(V6_1_0.rules.kvfree, batching=whole_batch),
     ),

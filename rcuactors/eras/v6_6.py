@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ..kvfree.parts.counting import exact
+from ..mm.gfp import GFP_V6_3
 from .era import Era
 from .v6_1_stable import V6_1_STABLE
 
@@ -22,10 +23,36 @@ V6_6: Final = Era(
         V6_1_STABLE.rules,
         kernel=attrs.evolve(
             V6_1_STABLE.rules.kernel,
-            hrtimers_leave_dying_cpus=False,
-            offline_hrtimers_are_told=False,
             offline_hrtimers_move=False,
+            offline_hrtimers_are_told=False,
+            hrtimers_leave_dying_cpus=False,
+            woken_preempts_spinner=False,
+            rescuer_name="kworker/R-{}",
+            cpu_intensive_by_itself=True,
+            destroying_is_told=True,
         ),
-        kvfree=attrs.evolve(V6_1_STABLE.rules.kvfree, block_capacity=507, counting=exact),
+        lockdep=attrs.evolve(
+            V6_1_STABLE.rules.lockdep,
+        ),
+        splat=attrs.evolve(
+            V6_1_STABLE.rules.splat,
+            odebug_address=True,
+        ),
+        rcu=attrs.evolve(
+            V6_1_STABLE.rules.rcu,
+            srcu_is_in_the_graph=True,
+            srcu_usage="ssp->srcu_sup",
+            blocking_might_sleep=True,
+        ),
+        mm=attrs.evolve(
+            V6_1_STABLE.rules.mm,
+            gfp=GFP_V6_3,
+            vfree_removes_area=True,
+        ),
+        kvfree=attrs.evolve(
+            V6_1_STABLE.rules.kvfree,
+            block_capacity=507,
+            counting=exact,
+        ),
     ),
 )

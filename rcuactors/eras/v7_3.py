@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from .era import Era
 from .v6_18 import V6_18
 
@@ -15,5 +17,27 @@ V7_3: Final = Era(
     release="7.3.0-rc0",
     about="a slab of sheaves; kfree_rcu_nolock()",
     design="hrtimer-work",
-    rules=V6_18.rules,
+    rules=attrs.evolve(
+        V6_18.rules,
+        kernel=attrs.evolve(
+            V6_18.rules.kernel,
+        ),
+        lockdep=attrs.evolve(
+            V6_18.rules.lockdep,
+        ),
+        splat=attrs.evolve(
+            V6_18.rules.splat,
+            warning_place_first=True,
+        ),
+        rcu=attrs.evolve(
+            V6_18.rules.rcu,
+        ),
+        mm=attrs.evolve(
+            V6_18.rules.mm,
+            frees_in_batches=True,
+        ),
+        kvfree=attrs.evolve(
+            V6_18.rules.kvfree,
+        ),
+    ),
 )

@@ -81,6 +81,11 @@ class KernelBase:
         if not isinstance(inside, KObject | StackFrame):
             raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc(), kvmalloc() or stack_frame() returned")
 
+    def _expect_version(self, function: str, *, has: bool, since: str) -> None:
+        """Raises BadInput where the version has no such function."""
+        if not has:
+            raise BadInput(f"{function}: this version has none; it came with {since}")
+
     @property
     def machine(self) -> Machine:
         """What it all runs on: for tests and rigs, which look at what no kernel code sees.

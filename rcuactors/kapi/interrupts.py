@@ -143,6 +143,24 @@ class Interrupts(KernelBase):
         expect_kind("timer_delete_sync", timer, Timer, "a timer")
         return await self._system.timers.timer_delete_sync(self._thread, timer)
 
+    async def timer_shutdown(self, timer: Timer) -> bool:
+        """timer_shutdown(): timer_delete(), and nothing starts it again before timer_setup(). Whether it was pending.
+
+        Raises BadInput where the version has none.
+        """
+        expect_kind("timer_shutdown", timer, Timer, "a timer")
+        self._expect_shutdown("timer_shutdown")
+        return await self._system.timers.timer_shutdown(self._cpu, timer)
+
+    async def timer_shutdown_sync(self, timer: Timer) -> bool:
+        """timer_shutdown_sync(): the same of timer_delete_sync(). Raises as timer_shutdown()."""
+        expect_kind("timer_shutdown_sync", timer, Timer, "a timer")
+        self._expect_shutdown("timer_shutdown_sync")
+        return await self._system.timers.timer_delete_sync(self._thread, timer, shutdown=True)
+
+    def _expect_shutdown(self, function: str) -> None:
+        self._expect_version(f"{function}()", has=self._system.rules.timers_shut_down, since="v6.2, and stable 6.1")
+
     async def try_to_del_timer_sync(self, timer: Timer) -> int:
         """try_to_del_timer_sync(): 1 if it was pending, 0 if not, -1 while its function runs."""
         expect_kind("try_to_del_timer_sync", timer, Timer, "a timer")

@@ -15,6 +15,7 @@ from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm import wrong_free
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject, VmallocArea
+from ..mm.page.lockless import alloc_pages_nolock, free_pages_nolock
 from ..mm.reclaim import Process
 from ..mm.slab.slab import SIZES
 from .base import KernelBase
@@ -106,7 +107,10 @@ class Memory(KernelBase):
     def _freeable(self, p: object, caller: FrameType, *, vmalloc: bool) -> bool:
         """A free of what may be freed so. What may not is reported, and stays."""
         if not isinstance(p, KObject) or p.is_vmalloc != vmalloc:
-            (wrong_free.report_vfree if vmalloc else wrong_free.report_kfree)(self._cpu, p)
+            if vmalloc:
+                wrong_free.report_vfree(self._cpu, self._machine.setup.era.rules.mm, p)
+            else:
+                wrong_free.report_kfree(self._cpu, p)
             return False
         if p.state:
             return True
@@ -157,6 +161,29 @@ class Memory(KernelBase):
         """__free_pages(), free_pages(): give back what alloc_pages() gave. Raises BadInput as that."""
         _only_order_0("free_pages", order)
         await self.free_page(pfn)
+
+    async def alloc_pages_nolock(self) -> int | None:
+        """alloc_pages_nolock(): a zeroed page by trylocks only, from any context; None when a lock is taken.
+
+        Raises BadInput on a version that does not have it: it came with v6.15 (commit 97769a53f117).
+        """
+        self._has_nolock("alloc_pages_nolock")
+        pfn = await alloc_pages_nolock(self._machine.pages, self._cpu)
+        if pfn is not None:
+            self._machine.oracle.page_allocated(pfn, caller_site())
+        return pfn
+
+    async def free_pages_nolock(self, pfn: int | None) -> None:
+        """free_pages_nolock(): give a page back by its frame number, by trylocks only. Raises BadInput as that."""
+        self._has_nolock("free_pages_nolock")
+        if pfn is not None:
+            self._machine.oracle.page_freed(pfn)
+            await free_pages_nolock(self._machine.pages, self._cpu, pfn)
+
+    def _has_nolock(self, name: str) -> None:
+        era = self._machine.setup.era
+        if not era.rules.mm.nolock:
+            raise BadInput(f"{name}(): {era.name} does not have it, it came with v6.15")
 
     async def drain_local_pages(self) -> None:
         """Give this CPU's page list back to the zone."""

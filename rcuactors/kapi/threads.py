@@ -76,8 +76,8 @@ class Threads(KernelBase):
     ) -> Task:
         """Start a kernel thread on a CPU, to which it is bound then (default: on this one, and it may move).
 
-        `urgent` lets it preempt normal threads. When the CPU goes offline the thread goes on on another. Raises
-        BadInput for a CPU that is offline.
+        `urgent` lets it preempt normal threads: it is real-time (sched_set_fifo_low()). When the CPU goes offline the
+        thread goes on on another. Raises BadInput for a CPU that is offline.
         """
         me = self._cpu
         target = self._online_cpu("kthread_run", cpu) if cpu is not None else me
@@ -90,7 +90,7 @@ class Threads(KernelBase):
         urgency = Urgency.HIGH if urgent else Urgency.NORMAL
         comm = (name or function.__name__)[:15]
         bound = target.cpu_id == cpu and target.active
-        thread = self._system.create_thread(target, comm, body, urgency=urgency, bound=bound)
+        thread = self._system.create_thread(target, comm, body, urgency=urgency, fair=not urgent, bound=bound)
         await me.wake_up_process(thread)
         return Task(thread, done)
 
@@ -194,7 +194,7 @@ class Threads(KernelBase):
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""
         jiffies = -(-not_negative("msleep", milliseconds) * self._system.config.HZ // 1000)
-        await msleep(self._system, self._thread, jiffies + 1)
+        await msleep(self._system, self._thread, jiffies)
 
     async def schedule_timeout(self, jiffies: int) -> int:
         """schedule_timeout(): sleep for at least that many jiffies, unless woken since set_current_state().

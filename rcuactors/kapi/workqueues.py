@@ -58,6 +58,18 @@ class WorkqueueMaking(KernelBase):
         """The workqueue whose workers are bound to no CPU."""
         return self._machine.workqueues.system_unbound_wq
 
+    @property
+    def system_percpu_wq(self) -> Workqueue:
+        """What is to take the place of system_wq. Raises BadInput where the version has none."""
+        self._expect_version("system_percpu_wq", has=self._system.rules.has_percpu_wq, since="v6.17, and stable 6.12")
+        return self._machine.workqueues.system_percpu_wq
+
+    @property
+    def system_dfl_wq(self) -> Workqueue:
+        """What is to take the place of system_unbound_wq. Raises BadInput where the version has none."""
+        self._expect_version("system_dfl_wq", has=self._system.rules.has_percpu_wq, since="v6.17, and stable 6.12")
+        return self._machine.workqueues.system_dfl_wq
+
     def alloc_workqueue(self, name: str, flags: WqFlags = NO_FLAGS, max_active: int = 0) -> Workqueue:
         """alloc_workqueue(): `flags` of WQ_UNBOUND, WQ_HIGHPRI, WQ_MEM_RECLAIM; a `max_active` of 0 is 256."""
         return self._machine.workqueues.alloc_workqueue(name, WqFlags(flags), max_active)
@@ -109,8 +121,8 @@ class Queueing(WorkqueueMaking):
         return await self._machine.workqueues.queue_work(self._cpu, workqueue, _work("queue_work_on", work), on=on)
 
     async def schedule_work(self, work: Work) -> bool:
-        """schedule_work(): queue_work() on system_wq."""
-        return await self.queue_work(self.system_wq, work)
+        """schedule_work(): queue_work() on system_wq, from v6.18 on on system_percpu_wq."""
+        return await self.queue_work(self._machine.workqueues.scheduled_on, work)
 
     async def queue_delayed_work(self, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int) -> bool:
         """queue_delayed_work(): queue it in `delay_jiffies` or later. False when it is pending already."""
@@ -124,8 +136,8 @@ class Queueing(WorkqueueMaking):
         return await self._queue_delayed("queue_delayed_work_on", workqueue, dwork, delay_jiffies, on)
 
     async def schedule_delayed_work(self, dwork: DelayedWork, delay_jiffies: int) -> bool:
-        """schedule_delayed_work(): queue_delayed_work() on system_wq."""
-        return await self.queue_delayed_work(self.system_wq, dwork, delay_jiffies)
+        """schedule_delayed_work(): queue_delayed_work() on the workqueue that schedule_work() uses."""
+        return await self.queue_delayed_work(self._machine.workqueues.scheduled_on, dwork, delay_jiffies)
 
     async def _queue_delayed(
         self, what: str, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, on: Cpu | None
@@ -218,3 +230,53 @@ class Workqueues(Queueing):
         """cancel_delayed_work_sync(): the same as cancel_work_sync() with its timer."""
         expect_kind("cancel_delayed_work_sync", dwork, DelayedWork, "a delayed work")
         return await cancelling.cancel_work_sync(self._machine.workqueues, self._thread, dwork.work, dwork)
+
+    # -- disabling: v6.10 and later --
+
+    async def disable_work(self, work: Work) -> bool:
+        """disable_work(): cancel_work(), and nothing queues it until enable_work() was called as often.
+
+        Whether it was pending. Raises BadInput where the version has none.
+        """
+        self._expect_disabling("disable_work")
+        work = _work("disable_work", work)
+        return await cancelling.cancel_work(self._machine.workqueues, self._thread, work, disable=True)
+
+    async def disable_work_sync(self, work: Work) -> bool:
+        """disable_work_sync(): the same, and it does not run afterwards. Raises as disable_work()."""
+        self._expect_disabling("disable_work_sync")
+        work = _work("disable_work_sync", work)
+        return await cancelling.disable_work_sync(self._machine.workqueues, self._thread, work)
+
+    async def enable_work(self, work: Work) -> bool:
+        """enable_work(): take back one disable_work(); whether it can be queued now. Raises as disable_work()."""
+        self._expect_disabling("enable_work")
+        return await cancelling.enable_work(self._machine.workqueues, self._thread, _work("enable_work", work))
+
+    async def enable_and_queue_work(self, workqueue: Workqueue, work: Work) -> bool:
+        """enable_and_queue_work(): enable_work(), and queue it if it can be. Whether it could. Raises as it does."""
+        if not await self.enable_work(work):
+            return False
+        await self.queue_work(workqueue, work)
+        return True
+
+    async def disable_delayed_work(self, dwork: DelayedWork) -> bool:
+        """disable_delayed_work(): disable_work() with its timer. Raises as that does."""
+        self._expect_disabling("disable_delayed_work")
+        expect_kind("disable_delayed_work", dwork, DelayedWork, "a delayed work")
+        return await cancelling.cancel_work(self._machine.workqueues, self._thread, dwork.work, dwork, disable=True)
+
+    async def disable_delayed_work_sync(self, dwork: DelayedWork) -> bool:
+        """disable_delayed_work_sync(): disable_work_sync() with its timer. Raises as disable_work()."""
+        self._expect_disabling("disable_delayed_work_sync")
+        expect_kind("disable_delayed_work_sync", dwork, DelayedWork, "a delayed work")
+        return await cancelling.disable_work_sync(self._machine.workqueues, self._thread, dwork.work, dwork)
+
+    async def enable_delayed_work(self, dwork: DelayedWork) -> bool:
+        """enable_delayed_work(): enable_work(). Raises as that does."""
+        self._expect_disabling("enable_delayed_work")
+        expect_kind("enable_delayed_work", dwork, DelayedWork, "a delayed work")
+        return await cancelling.enable_work(self._machine.workqueues, self._thread, dwork.work)
+
+    def _expect_disabling(self, function: str) -> None:
+        self._expect_version(f"{function}()", has=self._system.rules.cancel_disables_work, since="v6.10")

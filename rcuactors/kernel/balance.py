@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..context import preempt, splat
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
@@ -79,14 +81,34 @@ def check_timer(cpu: Cpu, name: str, entered_with: int) -> None:
         cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "call_timer_fn")
 
 
-def check_work(cpu: Cpu, name: str) -> None:
+@attrs.frozen
+class Depths:
+    """lockdep_depth() and rcu_preempt_depth(): locks that are held, readers that are open."""
+
+    locks: int
+    readers: int
+
+    @classmethod
+    def of(cls, cpu: Cpu) -> Depths:
+        """Those of what runs here. Of locks it is 0 once lockdep is off; without preemption nobody counts readers."""
+        system = cpu.system
+        return cls(
+            len(cpu.ctx.held) if system.lockdep.on else 0,
+            cpu.ctx.rcu_nesting if system.config.preemptible_kernel else 0,
+        )
+
+
+def check_work(cpu: Cpu, name: str, before: Depths | None) -> None:
     """A work's function has returned.
 
-    What it has left behind is told again after every later work of this worker, until somebody takes it away.
+    What it has left behind is told again after every later work of this worker, until somebody takes it away; where it
+    is compared with what was there `before`, of locks and readers once.
     lockdep_depth() is 0 once lockdep is off: it does not hear any more that what it noted before is let go.
     """
     ctx = cpu.ctx
-    if ctx.preempt_count or (cpu.system.lockdep.on and ctx.held):
+    if before is not None:
+        _check_depths(cpu, name, before)
+    elif ctx.preempt_count or (cpu.system.lockdep.on and ctx.held):
         where = f"{ctx.comm}/0x{ctx.preempt_count:08x}/{ctx.pid}"
         title = f"BUG: workqueue leaked lock or atomic: {where}"
         report(cpu, title, f"     last function: {name}", *splat.show_held_locks(cpu.judge.scene(cpu)))
@@ -96,3 +118,18 @@ def check_work(cpu: Cpu, name: str) -> None:
         if ctx.held:
             cpu.system.lockdep.hardirqs_on(cpu)
         ctx.irqs_disabled = False
+
+
+@machinery
+def _check_depths(cpu: Cpu, name: str, before: Depths) -> None:
+    """The same of v6.9 and later."""
+    ctx, after = cpu.ctx, Depths.of(cpu)
+    if not ctx.preempt_count and after == before:
+        return
+    report(
+        cpu,
+        f"BUG: workqueue leaked atomic, lock or RCU: {ctx.comm}[{ctx.pid}]",
+        f"     preempt=0x{ctx.preempt_count:08x} lock={before.locks}->{after.locks} "
+        f"RCU={before.readers}->{after.readers} workfn={name}",
+        *splat.show_held_locks(cpu.judge.scene(cpu)),
+    )

@@ -58,6 +58,8 @@ class CpuHooks:
     """The running thread offers to give way."""
     on_tick: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """The scheduling-clock interrupt, in hardirq context."""
+    worker_tick: Callable[[Cpu], Awaitable[None]] | None = None
+    """wq_worker_tick(), in a kernel that has one, in the scheduling-clock interrupt."""
     on_idle: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """The CPU goes idle."""
     hints: list[Callable[[Cpu], str]] = attrs.field(factory=list)
@@ -72,6 +74,10 @@ class CpuHooks:
     """PREEMPT_RT: bottom halves are about to be on again, but for what serves the softirqs now in the same thread."""
     softirqs: dict[int, Callable[[Cpu], Awaitable[None]]] = attrs.field(factory=dict)
     """The handler of each softirq vector, in the order in which they are served."""
+
+    def worker_tick_by(self, look: Callable[[Cpu], Awaitable[None]]) -> None:
+        """What looks at each tick whether a worker hogs the CPU."""
+        self.worker_tick = look
 
     def keep_tick_if(self, needed: Callable[[Cpu], bool]) -> None:
         """What says whether an idle CPU keeps its tick."""

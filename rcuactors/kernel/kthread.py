@@ -98,7 +98,7 @@ class Kthreadd:
 
     def _kthreadd_task(self, thread: Thread) -> Thread:
         if self._thread is None:
-            cpu = thread.cpu
+            cpu = self._system.migration.select_idle_sibling(thread.cpu)
             self._thread = self._system.create_thread(
                 cpu, "kthreadd", self._kthreadd, service=True, bound=False, pid=KTHREADD_PID
             )

@@ -62,3 +62,54 @@ class KernelRules:
     inactive_works: str = "delayed"
     """How show_pwq() calls works that wait for max_active: "delayed" in v5.9 and v5.11, "inactive" in 6.1
     (kernel/workqueue.c)."""
+    idle_work_tells_lockdep: bool = True
+    """flush_work() and cancel_work_sync() take the work's lockdep map whether there is something to wait for or not;
+    later start_flush_work() takes it, of a work that is queued or runs, inside rcu_read_lock() (commit c35aea39d1e1 of
+    v6.9)."""
+    cancel_checks_dependency: bool = True
+    """cancel_work_sync() of a work of a workqueue without WQ_MEM_RECLAIM is told as a flush is; not since commit
+    de35994ecd2d of v6.13 (kernel/workqueue.c, check_flush_dependency(): in 6.6.80 and 6.12.94 too)."""
+    leaks_are_compared: bool = False
+    """process_one_work() compares what is held, and the depth of RCU readers, with what it was before the work, and
+    says "workqueue leaked atomic, lock or RCU" (commit c35aea39d1e1; v6.9)."""
+    cancel_disables_work: bool = False
+    """cancel_work_sync() disables the work until it is over, and there is disable_work() (commits 86898fa6b8cd and
+    f09b10b6f442 of v6.10). Before, it marked the work as being cancelled, and others waited for it."""
+    destroying_is_told: bool = False
+    """Whoever queues on a workqueue that is being destroyed, or was, is told by __queue_work(), and nothing is queued
+    (__WQ_DESTROYING; commit 33e3f0a3358b of v6.3)."""
+    cpu_intensive_by_itself: bool = False
+    """A work that runs for cpu_intensive_thresh_us without sleeping counts no longer for its pool's concurrency
+    (wq_worker_tick(); commit 616db8779b1e of v6.5)."""
+    rescuer_name: str = "{}"
+    """A rescuer's comm: its workqueue's name, later after "kworker/R-" (commit b6a46f7263bd of v6.6)."""
+    workers_at_boot: int = 2
+    """How many workers a CPU's pool of normal priority has when a scenario begins. Three are what lockups of 6.12.117
+    show, and most of 6.1.192's, which a machine that has not slept in a work yet would not have."""
+    bh_pools: bool = False
+    """Every CPU has two more pools, those of BH workqueues, which the numbers of the others come after (commit
+    4cb1ef64609f of v6.9)."""
+    has_percpu_wq: bool = False
+    """There are system_percpu_wq and system_dfl_wq beside system_wq and system_unbound_wq, each of the same name. So
+    lockdep tells them apart by a number, whoever is used first having none: that the new ones were, 6.12.117 has shown
+    (workqueue_init_early(); commit 128ea9f6ccfb of v6.17: 6.12.94 has it, 6.12.0 has not)."""
+    schedules_on_percpu_wq: bool = False
+    """schedule_work() and schedule_delayed_work() use system_percpu_wq (include/linux/workqueue.h: 6.18.44 does, and
+    6.12.94 still uses system_wq)."""
+    consoles_tell_lockdep: bool = True
+    """A printk() on a live console takes the serial port's lock under lockdep's eyes, which objects in hardirq and
+    under a raw lock; not since printk_legacy_allow_spinlock_enter() (kernel/printk/printk.c: 6.12.0 has it, 6.6.80 has
+    not)."""
+    woken_preempts_spinner: bool = True
+    """Who has spun for a turn gives way to an equal that is woken (CFS, wakeup_preempt_entity()); EEVDF lets it go on
+    until its turn is over (commit 147f3efaa241 of v6.6; RUN_TO_PARITY)."""
+    fair_server: bool = False
+    """Threads that are not real-time get 50 ms of each second of a CPU that a real-time thread hogs (commits
+    557a6bfc662c and a110a81c52a9 of v6.12; kernel/sched/deadline.c, fair_server)."""
+    msleep_adds_jiffy: bool = True
+    """msleep() sleeps for a jiffy more than it is told; not since commit 4381b895f544 of v6.12."""
+    timers_shut_down: bool = False
+    """There is timer_shutdown() (kernel/time/timer.c, v6.2; 6.1.166 has it, 6.1.0 has not)."""
+    timers_have_own_thread: bool = True
+    """PREEMPT_RT: the softirqs of timers are for a real-time thread ktimers/N. So the patches of 6.1-rt have it, and
+    the mainline since commit 49a17639508c of v6.13; 6.12's ksoftirqd serves them (kernel/softirq.c)."""

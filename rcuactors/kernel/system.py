@@ -29,6 +29,7 @@ from .costs import CostModel
 from .cpu import Cpu
 from .debugobjects import DebugObjects
 from .exit import do_exit
+from .fair_server import FairServers
 from .hooks import CpuHooks, call_hooks
 from .hotplug.cpuhp import CpuHotplug
 from .hung_task import Watchdogs
@@ -133,6 +134,7 @@ class System:
         self.ticks = Ticks(self)
         self.watchdogs = Watchdogs(self)
         self.lockups = LockupDetectors(self)
+        self.fair_servers = FairServers(self)
         self.kthreadd = Kthreadd(self)
         self._connect_timers()
 
@@ -244,13 +246,16 @@ class System:
         *,
         urgency: Urgency = Urgency.NORMAL,
         service: bool = False,
+        fair: bool = True,
         bound: bool = True,
         per_cpu: bool = False,
         pid: int | None = None,
     ) -> Thread:
         """kthread_create_on_cpu(): a sleeping thread; wake it to start it. Unless `bound`, it may leave it.
 
-        `per_cpu`: it belongs to the CPU, and stays when that goes.
+        One that is urgent is real-time unless it is `fair`, as a worker of high priority is. `per_cpu`: it belongs to
+        the CPU, and stays when that goes.
+
         `pid` is that of a thread that the kernel has had since boot under a number that everybody knows.
         """
         if pid is None:
@@ -267,6 +272,7 @@ class System:
             pi_lock=self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK),
             state=ThreadState.SLEEPING,
             service=service,
+            fair=fair and urgency is not Urgency.REALTIME,
             bound=bound,
             per_cpu=per_cpu,
         )

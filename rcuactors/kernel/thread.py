@@ -17,7 +17,7 @@ import enum
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
 
@@ -33,6 +33,10 @@ from .hooks import call_hooks
 if TYPE_CHECKING:
     from ..context.locks import Lock
     from .cpu import Cpu
+
+
+NEED_QS: Final = 1
+EXP_HINT: Final = 2
 
 
 class Urgency(enum.IntEnum):
@@ -74,6 +78,8 @@ class Thread(Sleeper):
     queued: bool = False
     service: bool = False
     """A thread of the machine itself (a worker, kswapd): it may wait for ever without being stuck."""
+    fair: bool = True
+    """Of CFS, or EEVDF: no real-time thread."""
     bound: bool = True
     """PF_NO_SETAFFINITY, and one CPU allowed: it never leaves its CPU, unless that goes."""
     per_cpu: bool = False
@@ -106,8 +112,9 @@ class Thread(Sleeper):
     """Threads that spin because this one owns a mutex and runs (mutex_spin_on_owner())."""
     rcu_blocked: bool = False
     """rcu_read_unlock_special.b.blocked: switched out inside an RCU reader, and waited for by name."""
-    rcu_need_qs: bool = False
-    """rcu_read_unlock_special.b.need_qs: the end of its reader is a quiescent state that a grace period lacks."""
+    rcu_need_qs: int = 0
+    """rcu_read_unlock_special: `NEED_QS`, that the end of its reader is a quiescent state which a grace period lacks
+    (b.need_qs), and `EXP_HINT`, that an expedited one may lack it (b.exp_hint)."""
 
     # -- points, where it may be moved -------------------------------------------------------------------------------
 
@@ -279,6 +286,10 @@ class RunQueue:
             if queue:
                 return queue[0]
         return None
+
+    def best_fair(self) -> Thread | None:
+        """Who would run next of those that are not real-time."""
+        return next((thread for queue in self._queues.values() for thread in queue if thread.fair), None)
 
     def equals(self) -> list[Thread]:
         """Those that are as urgent as the one that would run next, that one first."""

@@ -92,7 +92,7 @@ class Kswapd:
         """balance_pgdat(): one round, with fs_reclaim held, to the high watermark or until nothing more can be had."""
         self._fs_reclaim.fs_reclaim_acquire(thread.cpu, "balance_pgdat")
         zone, reclaimed = self._zone, 0
-        zone.set_reclaim_active(True)
+        zone.flags.reclaim_active = True
         while not self._pgdat_balanced():
             got = await self._shrink_node(thread)
             if not got:
@@ -100,7 +100,7 @@ class Kswapd:
             reclaimed += got
         if not reclaimed:
             self.failures += 1
-        zone.set_reclaim_active(False)
+        zone.flags.reclaim_active = False
         self._fs_reclaim.fs_reclaim_release(thread.cpu)
 
     async def _kswapd_try_to_sleep(self, thread: Thread) -> None:

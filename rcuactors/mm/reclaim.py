@@ -15,7 +15,7 @@ import attrs
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
 from .fs_reclaim import FsReclaim
-from .gfp import GFP_KERNEL, Gfp, gfp_names
+from .gfp import GFP_KERNEL, Gfp
 from .kswapd import Kswapd
 
 if TYPE_CHECKING:
@@ -166,16 +166,30 @@ class Reclaim:
             thread.cpu.clock += self._system.costs.reclaim_page_ns
             await self._allocator.free_page(thread, self.user.file_pages.popleft())
 
-    async def _shrink_slab(self, thread: Thread, shrinker: Shrinker, priority: int) -> None:
-        """do_shrink_slab(), with the default of two seeks."""
+    async def drop_slab(self, thread: Thread) -> None:
+        """drop_slab(), `echo 2 > /proc/sys/vm/drop_caches`: until little comes of it, less each time (v6.1, v6.12)."""
+        shift = 0
+        while True:
+            freed = 0
+            for shrinker in tuple(self.shrinkers):
+                freed += await self._shrink_slab(thread, shrinker, 0)
+            if freed >> shift <= 1:
+                return
+            shift += 1
+
+    async def _shrink_slab(self, thread: Thread, shrinker: Shrinker, priority: int) -> int:
+        """do_shrink_slab(), with the default of two seeks; how many objects were let go."""
         thread.cpu.clock += self._system.costs.shrinker_ns
-        freeable = await shrinker.count(thread)
+        freeable, freed = await shrinker.count(thread), 0
         total = min((freeable >> priority) * 2, 2 * freeable)
         while total >= _SHRINK_BATCH or (total and total >= freeable):
             scanned = min(_SHRINK_BATCH, total)
-            if await shrinker.scan(thread, scanned) is None:
+            gone = await shrinker.scan(thread, scanned)
+            if gone is None:
                 break
+            freed += gone
             total -= scanned
+        return freed
 
     # -- the end of the rope -----------------------------------------------------------------------------------------
 
@@ -196,7 +210,8 @@ class Reclaim:
             if victim is None
             else f"Out of memory: Killed process {victim.name}"
         )
-        head = f"{ctx.comm} invoked oom-killer: gfp_mask=0x{int(gfp):x}({gfp_names(gfp)}), order=0, oom_score_adj=0"
+        flags = f"gfp_mask=0x{int(gfp):x}({self._allocator.gfp.names(gfp)})"
+        head = f"{ctx.comm} invoked oom-killer: {flags}, order=0, oom_score_adj=0"
         text = "\n".join([head, *cpu.judge.stack(cpu, call_trace()), outcome])
         cpu.judge.report(cpu, ViolationKind.OUT_OF_MEMORY, head, text)
         if victim is None:

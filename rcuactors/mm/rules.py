@@ -13,6 +13,8 @@ import attrs
 
 from ..context.locks import LockKind
 from ..errors import BadInput
+from .gfp import GFP_V5_9, GfpWords
+from .page.list_sizes import ListSizes, ZoneFlags, ZoneSizes
 from .page.no_locks import NoLocks
 from .page.page_lists import PageLists
 
@@ -31,7 +33,17 @@ class MmRules:
     """One version's parts."""
 
     page_lists: Callable[[System], PageLists]
-    """What guards the CPUs' page lists, and how long they get."""
+    """What guards the CPUs' page lists."""
+    list_sizes: Callable[[ZoneSizes, ZoneFlags], ListSizes]
+    """How long they get, and how many pages are moved at a time."""
+    drains_in_parts: bool = False
+    """A list is drained in parts of 2^CONFIG_PCP_BATCH_SCALE_MAX batches, the lock let go of in between (v6.11)."""
+    frees_in_batches: bool = False
+    """A list that is too long is shortened batch by batch, the lock let go of in between (v6.19)."""
+    gfp: GfpWords = GFP_V5_9
+    """What GFP_ATOMIC and GFP_NOWAIT are."""
+    nolock: bool = False
+    """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
     reserves: Callable[[Thread, Gfp, int], int]
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]
@@ -40,6 +52,12 @@ class MmRules:
     """How a CPU's slab is guarded."""
     kasan_double_free: str = "double-free or invalid-free"
     """What KASAN calls a second free (mm/kasan/report.c); one of the two words since v5.19."""
+    vfree_removes_area: bool = False
+    """vfree() asks remove_vm_area() for the area, which warns of an address that cannot be one, and then warns itself
+    that there is none (commit 79311c1fe017 of v6.3). Before, __vunmap() said the one or the other."""
+    object_err_warns: bool = False
+    """What the slab allocator finds wrong with an object is followed by a WARN() (object_err() in mm/slub.c: v6.15, and
+    stable kernels: 6.12.94 and 6.18.2 have it, 6.12.0 has not)."""
     cache_has_objects: str = ""
     """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
     zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)

@@ -109,7 +109,7 @@ class _Asked:
     def __init__(
         self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel, *, live: bool
     ) -> None:
-        self.poison, self.rcu_normal = kernel.poison, kernel.rcu_normal
+        self.poison = kernel.poison
         self.command = command
         self.question = question = command.question
         self.limit_ns = int(limit_s * 1_000_000_000)
@@ -122,6 +122,8 @@ class _Asked:
         self.unread: list[str] = []
         self.ended = False
         self.machine.probes.violation.listen(self._reported)
+        # As the time shows that the first of their works takes to begin.
+        self.machine.workqueues.highpri_is_new()
         self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
         self.machine.system.add_device(self._limit)
 
@@ -195,11 +197,11 @@ def _limit_s(question: Question) -> float:
     return _PATIENCE_S + 2 * sum(times)
 
 
-def options_for(kernel: AskedKernel, settings: Mapping[str, str]) -> RunOptions:
-    """How the question is run: the kernel's settings, and those on top. Raises BadInput."""
+def options_for(kernel: AskedKernel, settings: Mapping[str, str], version: str = MODELLED) -> RunOptions:
+    """How the question is run: on that version, with the kernel's settings, and those on top. Raises BadInput."""
     chosen = {name: value for name, value in kernel.settings.items() if name in field_names()}
     return RunOptions(
-        kernel=MODELLED, settings={**chosen, **settings}, costs=cost_model(kernel.costs), max_steps=_MAX_STEPS
+        kernel=version, settings={**chosen, **settings}, costs=cost_model(kernel.costs), max_steps=_MAX_STEPS
     )
 
 
@@ -208,13 +210,15 @@ def ask(
     kernel: AskedKernel,
     settings: Mapping[str, str] | None = None,
     *,
+    version: str = MODELLED,
     limit_s: float | None = None,
     live: bool = False,
 ) -> Answer:
-    """Put the question to a fresh machine. `limit_s` is when it counts as not having come back, in virtual seconds.
+    """Put the question to a fresh machine of that version.
 
-    With `live` the console is live: printing takes its locks.
-    Raises BadInput for a setting with a wrong value.
+    `limit_s` is when it counts as not having come back, in virtual seconds. With `live` the console is live: printing
+    takes its locks.
+    Raises BadInput for a setting with a wrong value, or a version that does not exist.
     """
     question = command.question
     wanted = {**command.settings, **(settings or {})}
@@ -222,7 +226,7 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted), limit, kernel, live=live)
+    asked = _Asked(command, options_for(kernel, wanted, version), limit, kernel, live=live)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Generator, Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ from ..lab.jobs import do_all
 from .asking import Answer, ask
 from .command import Command
 from .comparison import Pair, compare
-from .kernels import KERNELS
+from .kernels import KERNELS, MODELLED
 from .recording import Recording
 from .words import parse_question
 
@@ -28,21 +29,22 @@ def _shortened(command: Command) -> Command:
     return attrs.evolve(command, question=attrs.evolve(question, words=(*words, ("n", str(_TRIES)))))
 
 
-def pose(recording: Recording) -> Pair:
-    """Put a recorded question to the model and compare."""
+def pose(recording: Recording, version: str = MODELLED) -> Pair:
+    """Put a recorded question to the model, as that version, and compare."""
     command = recording.command
     if command is None:
         unread = Answer(question=parse_question("m v=exit"), not_expressible=recording.wrong)
         return Pair(recording=recording, answer=unread)
     kernel = KERNELS[recording.kernel]
-    return compare(recording, ask(_shortened(command), kernel, limit_s=recording.timeout_s, live=recording.live))
+    answer = ask(_shortened(command), kernel, version=version, limit_s=recording.timeout_s, live=recording.live)
+    return compare(recording, answer)
 
 
-def pose_all(recordings: Sequence[Recording], jobs: int = 1) -> Generator[Pair]:
-    """Put all of them, in their order."""
+def pose_all(recordings: Sequence[Recording], jobs: int = 1, version: str = MODELLED) -> Generator[Pair]:
+    """Put all of them to that version, in their order."""
     early: dict[int, Pair] = {}
     wanted = 0
-    with contextlib.closing(do_all(pose, recordings, jobs)) as answers:
+    with contextlib.closing(do_all(functools.partial(pose, version=version), recordings, jobs)) as answers:
         for number, pair in answers:
             early[number] = pair
             while wanted in early:

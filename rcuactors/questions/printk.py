@@ -3,7 +3,8 @@
 It is heard nowhere but on the question's console. In an NMI, or what looks like one, it leaves the rest to an irq_work
 (vprintk() in kernel/printk/printk_safe.c). On a live console it takes the locks of the console and of the serial port;
 that one is a spinlock_t, to which lockdep objects in hardirq and under a raw lock, and is off from there
-(serial8250_console_write()). With the console quiet, as most questions were put, it takes none.
+(serial8250_console_write()); v6.12 and later tell it that it may. With the console quiet, as most questions were put,
+it takes none.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Printk:
         self.lines: list[str] = []
         self._machine = machine
         self._port_lock = machine.system.lock_factory.make(PORT_LOCK, LockKind.SPINLOCK)
-        self._live = live and not machine.setup.config.PREEMPT_RT
+        told = machine.system.rules.consoles_tell_lockdep
+        self._live = live and told and not machine.setup.config.PREEMPT_RT
         self._wake_up_klogd = IrqWork("wake_up_klogd_work_func", _wake_up_klogd_work_func)
 
     def printk(self, lines: Iterable[str]) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..context.violation import ViolationKind
 from ..kernel.workqueue.flush import flush_work
-from .callbacks import rcu_leak_callback
-from .data import RcuHead
+from .data import RcuHead, rcu_leak_callback
 from .rcu_barrier import rcu_barrier
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ class RcuWorks:
         """queue_rcu_work(): pending already means False, and no new grace period."""
         self.workqueues.system.debug_objects.used(cpu, rwork.work)
         if rwork.work.pending:
+            return False
+        if rwork.work.disabled:
+            cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "clear_pending_if_disabled(work)", "queue_rcu_work")
             return False
         rwork.work.pending = True
 

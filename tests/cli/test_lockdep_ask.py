@@ -54,6 +54,21 @@ def test_a_question_as_a_document(call: Call) -> None:
     assert document["said"] == ["got it", "F2 done preempt_count 0 debug_locks 0"]
 
 
+def test_a_question_to_another_version(call: Call) -> None:
+    result = call("lockdep", "ask", "--kernel", "v5.11", "--as", "R", "f2 v=preempt op=spin")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "v5.11, R: f2 v=preempt op=spin"
+    document = json.loads(call("lockdep", "ask", "--kernel", "v5.11", "--json", "f2 v=raw op=spin").stdout)
+    assert (document["version"], document["kernel"]) == ("v5.11", "A")
+    assert "5.11.0 #1 Not tainted" in document["text"]
+
+
+def test_a_comparison_of_one_configuration_on_one_version(call: Call, folder: Callable[..., str]) -> None:
+    place = folder(one=("f2 v=preempt op=spin", RIGHT))
+    result = call("lockdep", "ask", "--kernel", "v5.11", "--as", "A", "--all", "--against", place, "--jobs", "1")
+    assert result.stdout.splitlines()[-1] == "1 question: 1 agree, 0 differ, 0 not expressible"
+
+
 def test_a_comparison_that_agrees(call: Call, folder: Callable[..., str]) -> None:
     place = folder(one=("f2 v=preempt op=spin", RIGHT))
     result = call("lockdep", "ask", "--all", "--against", place, "--jobs", "1")
@@ -62,13 +77,13 @@ def test_a_comparison_that_agrees(call: Call, folder: Callable[..., str]) -> Non
 
 
 def test_a_comparison_that_does_not(call: Call, folder: Callable[..., str]) -> None:
-    place = folder(one=("f2 v=preempt op=spin", RIGHT), two=("f2 v=preempt op=spin", WRONG), three=("m v=syncsrcu", ""))
+    place = folder(one=("f2 v=preempt op=spin", RIGHT), two=("f2 v=preempt op=spin", WRONG), three=("f9 v=vm", ""))
     result = call("lockdep", "ask", "--all", "--against", place, "--jobs", "2")
     assert result.exit_code == 1
     said = result.stdout
     assert said.splitlines()[-1] == "3 questions: 1 agree, 1 differ, 1 not expressible"
     assert "A/two: f2 v=preempt op=spin\n    measured\n        kernel: F2 done preempt_count 0 debug_locks 0\n" in said
-    assert "    1  SRCU is not modelled" in said
+    assert "    1  vmalloc(4294967296): needs" in said
     document = json.loads(call("lockdep", "ask", "--all", "--against", place, "--json", "--jobs", "1").stdout)
     verdicts = {question["question"]: question["verdict"] for question in document["questions"]}
     assert verdicts == {"one": "agrees", "two": "disagrees", "three": "not expressible"}
@@ -83,13 +98,14 @@ def test_a_comparison_that_does_not(call: Call, folder: Callable[..., str]) -> N
         ((), "needs a question, such as 'a1 v=irq order=first', or --all --against DIR"),
         (("a1 v=irqs",), "a1 v=irqs: did you mean irq?"),
         (("a11",), "question a11: did you mean a1?"),
+        (("a1", "--kernel", "v6.2"), "kernel v6.2: "),
         (("a1", "--as", "B"), "--as B: there are A, AP, R"),
         (("a1", "--set", "PREMPT=y"), "did you mean PREEMPT?"),
         (("a1", "--against", "x"), "--against and --only: need --all"),
         (("--all",), "--all: needs --against DIR"),
-        (("--all", "--against", "x", "a1"), "leave QUESTION, --as and --set out"),
+        (("--all", "--against", "x", "a1"), "leave QUESTION and --set out"),
         (("--all", "--against", "no_such_place"), "is no folder and no tar archive"),
-        (("m v=syncsrcu",), "m v=syncsrcu: not expressible: SRCU is not modelled"),
+        (("f9 v=vm",), "f9 v=vm: not expressible: vmalloc(4294967296)"),
     ],
 )
 def test_bad_input_is_one_line(one_line: OneLine, arguments: tuple[str, ...], said: str) -> None:
@@ -100,3 +116,5 @@ def test_only_what_is_there(one_line: OneLine, folder: Callable[..., str]) -> No
     place = folder(one=("f2 v=preempt op=spin", RIGHT))
     said = one_line("lockdep", "ask", "--all", "--against", place, "--only", "A/F5")
     assert said == "--only A/F5: none of the 1 recordings has that in its name"
+    said = one_line("lockdep", "ask", "--all", "--against", place, "--as", "R")
+    assert said == "--as R: --against has no folder of that name"

@@ -158,7 +158,7 @@ def test_the_configuration_is_told_by_the_name_by_as_or_by_set(call: Call, recor
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--kernel", "v1.0"), "kernel v1.0: there are"),
+        (("--kernel", "next"), "kernel next: there are v5.9, v5.11"),
         (("--as", "realtime"), "--as realtime: there are prove_raw, rt_bare, stock"),
         (("--as", "stok"), "--as stok: did you mean stock? there are"),
         (("--as", "rt"), "--as rt: did you mean rt_bare? there are"),

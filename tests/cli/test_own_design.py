@@ -59,7 +59,7 @@ def test_run_as_text(call: Call, design: Callable[..., str]) -> None:
         "run", "cold_cache_burst", "--design", design(), "--set", "PREEMPT_RT=y", "--set", "DEBUG_ATOMIC_SLEEP=y"
     )
     assert result.exit_code == 1
-    assert result.stdout.startswith("cold_cache_burst on v5.11, design mine, ")
+    assert result.stdout.startswith("cold_cache_burst on v6.12, design mine, ")
     assert "get_page (my design.py:11)" in result.stdout
 
 
@@ -75,7 +75,7 @@ def test_a_scenario_file_as_a_program(
     with spawn(scenario_file("tidy"), "--design", design()) as process:  # type: ignore[attr-defined]
         out, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "")
-    assert out.startswith("tidy on v5.11, design mine, ")
+    assert out.startswith("tidy on v6.12, design mine, ")
 
 
 def test_what_it_prints_stays_out_of_the_document(call: Call, design: Callable[..., str]) -> None:

@@ -82,7 +82,7 @@ def test_verbose_prints_every_report(call: Call, tmp_path: Path) -> None:
     text = "task-1 [000] ...1. {}.{}00000: kvfree_call_rcu: (kvfree_call_rcu) head=0x0 func=0xffff888000001000\n"
     file = tmp_path / "twelve.txt"
     file.write_text("".join(text.format(index // 10, index % 10) for index in range(12)), encoding="utf-8")
-    args = ("replay", str(file), "--set", "rcu_min_cached_objs=0")
+    args = ("replay", str(file), "--kernel", "v5.11", "--set", "rcu_min_cached_objs=0")
     short, full = call(*args).stdout, call(*args, "-v").stdout
     assert short.splitlines()[-1] == full.splitlines()[-1] == "12 violations: scheduling-while-atomic"
     assert short.count("\nBUG: scheduling while atomic") == 10

@@ -10,7 +10,7 @@ from rcuactors.builds import BUILDS
 from rcuactors.compare.designs import find_designs
 from rcuactors.compare.kernels import find_kernels
 from rcuactors.designs import DESIGNS
-from rcuactors.eras import DEFAULT_ERA
+from rcuactors.eras import DEBATED_ERA
 from rcuactors.errors import BadInput
 
 MINE = '''"""A design."""
@@ -33,13 +33,13 @@ class Mine:
 
 def test_builds_and_versions() -> None:
     assert [kernel.name for kernel in find_kernels(list(BUILDS), {})] == list(BUILDS)
-    named = find_kernels(["rt", "v5.9", "v5.9:rt", f"{DEFAULT_ERA}:plain"], {})
+    named = find_kernels(["rt", "v5.9", "v5.9:rt", f"{DEBATED_ERA}:plain"], {})
     assert [(kernel.name, kernel.version, kernel.build) for kernel in named] == [
-        ("rt", DEFAULT_ERA, "rt"),
+        ("rt", DEBATED_ERA, "rt"),
         ("v5.9:plain", "v5.9", "plain"),
         ("v5.9:prove", "v5.9", "prove"),
         ("v5.9:rt", "v5.9", "rt"),
-        ("plain", DEFAULT_ERA, "plain"),
+        ("plain", DEBATED_ERA, "plain"),
     ]
     assert named[0].config().PREEMPT_RT
     assert named[0].config().DEBUG_ATOMIC_SLEEP

@@ -17,7 +17,7 @@ from rcuactors.scenario import Scenario
 
 
 def run_watched(chosen: Scenario, design: str, **settings: str) -> tuple[Result, Watch]:
-    run = Run(chosen, RunOptions(design=design, settings=settings, events=False))
+    run = Run(chosen, RunOptions(kernel="v5.11", design=design, settings=settings, events=False))
     seen = watch(run.machine)
     return run.run(), seen
 
@@ -26,7 +26,7 @@ def run_watched(chosen: Scenario, design: str, **settings: str) -> tuple[Result,
 @pytest.mark.parametrize("rt", ["y", "n"])
 def test_to_be_watched_changes_nothing(load: str, rt: str) -> None:
     chosen, settings = WORKLOADS[load].scenario, {"PREEMPT_RT": rt}
-    plain = Run(chosen, RunOptions(design="hrtimer-work", settings=settings, events=False)).run()
+    plain = Run(chosen, RunOptions(kernel="v5.11", design="hrtimer-work", settings=settings, events=False)).run()
     watched, _ = run_watched(chosen, "hrtimer-work", **settings)
     assert watched == plain
 
@@ -209,7 +209,7 @@ class Tries(Direct):
 @pytest.mark.parametrize("held_ns", [300, 900])
 def test_a_lock_that_was_tried_is_held_from_then_on(monkeypatch: pytest.MonkeyPatch, held_ns: int) -> None:
     monkeypatch.setattr(Tries, "held_ns", held_ns)
-    run = Run(one_call, RunOptions(design=Tries(), events=False))
+    run = Run(one_call, RunOptions(kernel="v5.11", design=Tries(), events=False))
     seen = watch(run.machine)
     run.run()
     assert seen.raw_held_ns == held_ns

@@ -110,7 +110,7 @@ def first_report(rcu_lab: RcuLab, script: Script, start: str, **settings: object
         async with k.open_nursery() as nursery:
             await nursery.start_soon(script, k, cpu=1, name="nest_runner")
 
-    result = rcu_lab.run(main, **settings)
+    result = rcu_lab.run(main, **{"kernel": "v5.11", **settings})
     return next(violation.text for violation in result.violations if violation.title.startswith(start))
 
 

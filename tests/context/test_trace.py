@@ -97,7 +97,7 @@ def test_a_thread_that_ends_badly_is_told_of_by_do_exit(rcu_lab: RcuLab) -> None
     async def leaks(k: Kernel) -> None:
         k.preempt_disable()
 
-    (found,) = rcu_lab.run(leaks).violations
+    (found,) = rcu_lab.run(leaks, kernel="v5.11").violations
     assert found.trace == ("do_exit", "kthread")
     assert found.line == "do_exit"
 

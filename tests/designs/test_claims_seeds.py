@@ -39,7 +39,7 @@ def test_a_page_for_each_510_objects(blocks: int) -> None:
         for p in await _cold_objects(k, 510 * blocks):
             await k.kvfree_rcu(p, "rcu")
 
-    assert run(scenario()(script), RunOptions(design="direct")).counters["caller_pages"] == blocks
+    assert run(scenario()(script), RunOptions(design="direct"), kernel="v5.11").counters["caller_pages"] == blocks
 
 
 @functools.cache
@@ -85,7 +85,7 @@ def test_an_object_without_an_rcu_head_cannot_be_queued_without_a_block() -> Non
             await k.kvfree_rcu(p, field)
             times.append(k.now - before)
 
-    result = run(scenario()(script), RunOptions(design="lockless"))
+    result = run(scenario()(script), RunOptions(design="lockless"), kernel="v5.11")
     assert (result.counters["fallbacks_list"], result.counters["fallbacks_synchronize"]) == (1, 1)
     assert times[0] < 1_000
     assert times[1] > 1_000_000
@@ -107,7 +107,7 @@ def test_the_worker_is_asked_only_when_the_cache_is_empty() -> None:
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         asked.append(figures.refills_asked)
 
-    assert run(scenario()(script), RunOptions(design="hrtimer-work"), nr_cpus=1).clean
+    assert run(scenario()(script), RunOptions(design="hrtimer-work"), nr_cpus=1, kernel="v5.11").clean
     # Five pages hold that many; the next object finds none.
     assert asked == [1, 1, 2]
 
@@ -150,7 +150,7 @@ def test_the_exemption_means_cache_or_fallback_on_rt_only(settings: dict, pages:
             await k.kvfree_rcu(p, "rcu")
         await k.kvfree_rcu(without, None)
 
-    counters = run(scenario()(script), RunOptions(design="skip-on-rt"), **settings).counters
+    counters = run(scenario()(script), RunOptions(design="skip-on-rt"), **settings, kernel="v5.11").counters
     assert counters["caller_pages"] == pages
     assert (counters["fallbacks_list"], counters["fallbacks_synchronize"]) == ((0, 0) if pages else (510, 1))
 
@@ -170,7 +170,7 @@ def time_of_a_miss(design: str) -> int:
         await k.kvfree_rcu(second, "rcu")
         took.append(k.now - before)
 
-    result = run(scenario()(script), RunOptions(design=design), PROVE_LOCKING="n")
+    result = run(scenario()(script), RunOptions(kernel="v5.11", design=design), PROVE_LOCKING="n")
     assert result.counters["fallbacks_list"] == 2
     return took[0]
 

@@ -107,7 +107,7 @@ def test_a_design_of_ones_own() -> None:
         for p in objects:
             await k.kvfree_rcu(p, "rcu")
 
-    one = Run(scenario()(script), RunOptions(design=reserve))
+    one = Run(scenario()(script), RunOptions(design=reserve), kernel="v5.11")
     result = one.run()
     assert result.clean
     assert result.design == "reserve"

@@ -8,6 +8,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -19,13 +20,14 @@ from rcuactors.campaign.plan import VARIATIONS
 from rcuactors.config import describe_fields
 from rcuactors.engine.probe import Probe, ProbeSet
 from rcuactors.eras import ERAS
+from rcuactors.eras.differences import rules_of
 from rcuactors.kernel.costs import describe
 from rcuactors.machine import MachineProbes, MachineStatistics
 from rcuactors.mm.slab.sheaf import SheafStatistics
 from rcuactors.questions.kernels import KERNELS as ASKED_KERNELS
 from rcuactors.questions.words import VERBS
 from rcuactors.runs.counters import Counters
-from rcuactors.scenario import KERNELS
+from rcuactors.scenario import promised_kernels
 from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -112,6 +114,24 @@ def asked_kernels() -> str:
     return markdown(("kernel", "what it was", "settings here"), rows)
 
 
+FLOORS = ("kvfree", "rcu", "mm", "kernel", "lockdep")
+
+
+def changed(floor: str) -> str:
+    """The rules of a floor that any two versions have otherwise; a version's value where it is a new one."""
+    tables = [rules_of(era) for era in ERAS.values()]
+    rows = []
+    for name in dict.fromkeys(name for table in tables for name in table if name.startswith(f"{floor}.")):
+        had = [table.get(name) for table in tables]
+        if len({rule.value if rule else None for rule in had}) == 1:
+            continue
+        cells = [f"`{rule.value}`" if rule else "" for rule in had]
+        told = [cells[0], *(cell if cell != before else "" for before, cell in pairwise(cells))]
+        commits = dict.fromkeys(commit for rule in had if rule for commit in rule.commits)
+        rows.append((f"`{name.removeprefix(f'{floor}.')}`", *told, " ".join(commits)))
+    return markdown(("rule", *ERAS, "commits"), rows)
+
+
 def scenarios() -> str:
     rows = []
     for name in find_scenarios():
@@ -124,12 +144,20 @@ def scenarios() -> str:
 
 
 def outcomes() -> str:
-    head = ("scenario", *(f"{label}, {build}" for label in KERNELS for build in USUAL_BUILDS))
     rows = []
     for name in find_scenarios():
         expect = load_scenario(name).expect
-        rows.append((f"`{name}`", *(expect[label][build] for label in KERNELS for build in USUAL_BUILDS)))
-    return markdown(head, rows)
+        alike: list[list[str]] = []
+        for label in promised_kernels():
+            if alike and expect[label] == expect[alike[-1][0]]:
+                alike[-1].append(label)
+            else:
+                alike.append([label])
+        for labels in alike:
+            row = expect[labels[0]]
+            kernels = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
+            rows.append((f"`{name}`", kernels, *(row[build] for build in USUAL_BUILDS)))
+    return markdown(("scenario", "kernels", *USUAL_BUILDS), rows)
 
 
 def places(homes: Iterable[Any], head: str) -> str:
@@ -262,6 +290,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "builds": builds,
     "known-bugs": known_bugs,
+    **{f"changed-{floor}": partial(changed, floor) for floor in FLOORS},
     "variations": variations,
     "questions": questions,
     "asked-kernels": asked_kernels,

@@ -10,7 +10,7 @@ OFF = {"PROVE_LOCKING": "n"}
 
 
 def titles(script, **settings: str) -> list[str]:
-    return [violation.title for violation in run(scenario()(script), **settings).violations]
+    return [violation.title for violation in run(scenario()(script), **{"kernel": "v5.11", **settings}).violations]
 
 
 # -- threads -----------------------------------------------------------------------------------------------
@@ -24,7 +24,7 @@ def test_a_thread_that_ends_with_preemption_off() -> None:
 
         await k.kthread_join(await k.kthread_run(leaks, cpu=1))
 
-    result = run(scenario()(script))
+    result = run(scenario()(script), kernel="v5.11")
     assert [violation.title for violation in result.violations] == ["note: leaks[21] exited with preempt_count 2"]
     assert result.outcome() == "bad-context"
 
@@ -36,7 +36,9 @@ def test_the_scenarios_own_thread_ends_like_any_other() -> None:
     assert titles(script, DEBUG_ATOMIC_SLEEP="y") == [
         "BUG: sleeping function called from invalid context at exit_signals"
     ]
-    one = Run(scenario()(script), RunOptions(settings={"panic_on_warn": "y", "DEBUG_ATOMIC_SLEEP": "y"}))
+    one = Run(
+        scenario()(script), RunOptions(settings={"panic_on_warn": "y", "DEBUG_ATOMIC_SLEEP": "y"}), kernel="v5.11"
+    )
     with pytest.raises(KernelBug, match="called from invalid context at exit_signals"):
         one.run()
 

@@ -83,7 +83,6 @@ async def _nothing(_k: Kernel) -> AsyncIterator[None]:
         (_bottom_halves, None),
         (_migration, None),
         (_raw_lock, None),
-        (_one_cpu, None),
         (_nothing, 1),
     ],
 )

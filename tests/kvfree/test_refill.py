@@ -13,7 +13,7 @@ MS = 1_000_000
 
 def watched(script, **settings: str) -> tuple[Result, list[Event]]:
     sink = ListSink()
-    return run(scenario()(script), RunOptions(sinks=(sink,), settings=settings)), sink.events
+    return run(scenario()(script), RunOptions(kernel="v5.11", sinks=(sink,), settings=settings)), sink.events
 
 
 async def burst(k: Kernel, objects: list) -> None:
@@ -159,7 +159,9 @@ def test_a_page_that_fails_does_not_end_the_refill() -> None:
 
     cached: list[int] = []
     for seed in range(40):
-        result = run(scenario()(script), RunOptions(seed=seed), fail_page_alloc="30", rcu_min_cached_objs="10")
+        result = run(
+            scenario()(script), RunOptions(seed=seed), fail_page_alloc="30", rcu_min_cached_objs="10", kernel="v5.11"
+        )
         if result.counters["list_freed"]:
             assert result.counters["refill_pages"] == cached[-1]
             assert result.counters["refills_done"] == 1

@@ -78,7 +78,7 @@ def test_5da7cb193db3_new_memory_is_freed_after_an_old_grace_period(kernel: str,
 
 def test_5da7cb193db3_under_panic_on_warn_is_one_plain_exception() -> None:
     with pytest.raises(UseAfterFree) as caught:
-        run(scenario()(new_memory_after_an_old_grace_period), nr_cpus="3", panic_on_warn="y")
+        run(scenario()(new_memory_after_an_old_grace_period), nr_cpus="3", panic_on_warn="y", kernel="v5.11")
     assert isinstance(caught.value, KernelBug)
     assert caught.value.violation.kind is ViolationKind.USE_AFTER_FREE
 
@@ -266,7 +266,7 @@ def test_ee6ddf58475c_the_refill_worker_invokes_the_oom_killer() -> None:
         for pfn in pages:
             await k.free_page(pfn)
 
-    result = run(scenario()(script), mem="16M")
+    result = run(scenario()(script), mem="16M", kernel="v5.11")
     assert result.outcome() == "out-of-memory"
     text = result.violations[0].text
     assert "kworker/0:1H invoked oom-killer: gfp_mask=0x2cc0(GFP_KERNEL|__GFP_NOWARN), order=0" in text

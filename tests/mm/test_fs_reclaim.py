@@ -168,7 +168,7 @@ def test_kswapd_holds_it() -> None:
         await k.read_file(zone.free - zone.watermark_low)
         await k.free_page(await k.get_free_page(GFP_NOWAIT))
         await k.msleep(20)
-        assert not zone.reclaim_active
+        assert not zone.flags.reclaim_active
 
     held: list[tuple[str, list[str]]] = []
     assert run(scenario()(script), RunOptions(kernel="v6.1-stable"), mem="16M").clean

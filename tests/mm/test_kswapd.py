@@ -134,7 +134,7 @@ def test_kswapd_goes_on_until_the_high_watermark() -> None:
         page = await k.get_free_page(NOWAIT)
         await k.msleep(1)
         assert zone.free > zone.watermark_high
-        assert not zone.reclaim_active
+        assert not zone.flags.reclaim_active
         await k.free_page(page)
         while reclaim.user.file_pages:
             await k.free_page(reclaim.user.file_pages.popleft())

@@ -143,7 +143,13 @@ def test_waiting_callers_make_a_replay_late_and_are_freed_inline() -> None:
 
 def test_the_configuration_is_the_recorded_kernels() -> None:
     rt = read_recording(DATA / "kvfree-6.1-rt" / "d_rawspin_600_min0.txt.gz")
-    assert settings_of(rt) == {"nr_cpus": "3", "PREEMPT_RT": "y", "HZ": "250", "rcu_min_cached_objs": "0"}
+    assert settings_of(rt) == {
+        "nr_cpus": "3",
+        "PREEMPT_RT": "y",
+        "HZ": "250",
+        "rcu_min_cached_objs": "0",
+        "rcu_delay_page_cache_fill_msec": "5000",
+    }
     config = drive(evolve(rt, calls=rt.calls[:10])).result.config
     assert (config["nr_cpus"], config["PREEMPT_RT"], config["rcu_min_cached_objs"]) == ("3", "y", "0")
     workload = read_recording(DATA / "workload" / "B_rps.txt.gz")
@@ -266,7 +272,8 @@ def test_a_waiting_one_argument_caller_does_not_hold_up_the_others_of_its_cpu() 
     one = [call(index * MS, one_argument=True, pid=1) for index in range(4)]
     two = [call(index * MS + 500 * US, pid=2) for index in range(4)]
     arrivals = Arrivals()
-    result = replay(recording(*one, *two), RunOptions(settings={"rcu_min_cached_objs": "0"}, sinks=(arrivals,)))
+    options = RunOptions(kernel="v5.11", settings={"rcu_min_cached_objs": "0"}, sinks=(arrivals,))
+    result = replay(recording(*one, *two), options)
     assert result.max_lag_ns > 10 * MS
     early = sorted(time for time, _ in arrivals.seen)[:5]
     assert early[-1] - early[0] < 4 * MS
@@ -405,7 +412,7 @@ def test_any_calls_replay_clean_and_all_objects_are_freed(
 
 def test_a_replay_that_did_not_end_well_has_its_result() -> None:
     what = recording(*(call(index * 100 * MS, context="preempt_off", one_argument=True) for index in range(12)))
-    cut = Replay(what, RunOptions(settings={"rcu_min_cached_objs": "0"}, max_steps=300))
+    cut = Replay(what, RunOptions(kernel="v5.11", settings={"rcu_min_cached_objs": "0"}, max_steps=300))
     with pytest.raises(StepBoundExceeded):
         cut.run()
     so_far = cut.result()

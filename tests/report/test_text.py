@@ -14,7 +14,7 @@ Made = Callable[..., Result]
 
 
 def test_the_head_line_of_defaults(made: Made) -> None:
-    assert head_line(made()) == "made_up on v5.11, design hrtimer-work, strategy timed, seed 0"
+    assert head_line(made()) == "made_up on v6.12, design hrtimer-work, strategy timed, seed 0"
 
 
 @pytest.mark.parametrize(("kernel", "shown"), [("v5.11", {}), ("v5.9", {"rcu_min_cached_objs": "5"})])

@@ -136,7 +136,12 @@ class IrqWorks:
         elif lists.lazy:
             if lists.thread is None:
                 lists.thread = self._system.create_thread(
-                    cpu, f"irq_work/{cpu.cpu_id}", lambda: self._irq_workd(cpu), urgency=Urgency.HIGH, service=True
+                    cpu,
+                    f"irq_work/{cpu.cpu_id}",
+                    lambda: self._irq_workd(cpu),
+                    urgency=Urgency.HIGH,
+                    fair=False,
+                    service=True,
                 )
                 self._system.hotplug.smpboot.smpboot_register(lists.thread, "irq_work")
             await cpu.wake_up_process(lists.thread)

@@ -3,8 +3,9 @@
 raise_softirq() sets them, __do_softirq() serves them, local_bh_disable() keeps that off.
 
 On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread: that of timers is
-ktimers/N, of the lowest real-time priority (run_timersd() of 6.1-rt), and RCU's core is no softirq there but what
-rcuc/N does (rcu/callbacks.py). The rest is ksoftirqd's, a thread like any other.
+ktimers/N, of the lowest real-time priority (run_timersd() of 6.1-rt and of v6.13; 6.12 has none), and RCU's core is no
+softirq there but what rcuc/N does (rcu/callbacks.py). The rest is ksoftirqd's, a thread like any other; or of whoever
+has bottom halves on again first, rcuc/N for one.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
 does not show the softirq; `Context.softirq_thread` does here. The first local_bh_disable() of a preemptible thread
@@ -91,7 +92,7 @@ class Softirqs:
         self._wakeups = 0
         self._own_threads: list[OwnThread] = []
         self._in_own_threads = 0
-        if self._threaded:
+        if self._threaded and system.rules.timers_have_own_thread:
             self.serve_in_own_thread("ktimers", (Softirq.TIMER, Softirq.HRTIMER), self._run_timersd)
         self._traced = system.config.lockdep
         """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
@@ -447,4 +448,6 @@ class Softirqs:
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve(cpu)
                 await cpu.local_irq_restore(flags)
+            # Its cond_resched(), of which preemption leaves the question alone.
+            cpu.judge.might_sleep(cpu)
             assert thread.state is ThreadState.RUNNABLE

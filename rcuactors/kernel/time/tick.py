@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..irq.softirq import Softirq
 from ..percpu import PerCpu
+from ..sched import gives_way
 from .hrtimer import Hrtimer
 
 if TYPE_CHECKING:
@@ -79,13 +80,14 @@ class Ticks:
             hook(cpu)
         if system.irq_works.for_the_tick:
             await system.irq_works.irq_work_tick(cpu)
+        if cpu.hooks.worker_tick is not None:
+            await cpu.hooks.worker_tick(cpu)
         if cpu.idle:
             return (
                 None
                 if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu)
                 else self._next_boundary(cpu.clock)
             )
-        best = cpu.runqueue.best()
-        if best is not None and best.urgency >= cpu.current.urgency:
+        if gives_way(cpu.current, cpu.runqueue.best(), preempted=True):
             cpu.resched_curr()
         return self._next_boundary(cpu.clock)

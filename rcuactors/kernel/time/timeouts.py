@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 async def msleep(system: System, thread: Thread, jiffies: int) -> None:
-    """msleep(): for at least that many jiffies, whoever wakes it meanwhile."""
-    left = jiffies
+    """msleep(): for at least that many jiffies, as the version has it one more, whoever wakes it meanwhile."""
+    left = jiffies + system.rules.msleep_adds_jiffy
     while left > 0:
         left = await schedule_timeout_uninterruptible(system, thread, left)
 

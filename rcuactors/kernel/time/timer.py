@@ -76,9 +76,12 @@ class Timer:
     zeroed: bool = False
     """Nobody has initialised it: all its bytes are 0."""
 
+    shut: bool = False
+    """timer_shutdown() has taken its function away: nothing starts it any more."""
+
     def init(self) -> None:
         """do_init_timer()."""
-        self.zeroed = False
+        self.zeroed = self.shut = False
 
     def zero(self) -> None:
         """It is as kzalloc() leaves it."""
@@ -192,6 +195,8 @@ class Timers:
                 if system.rules.add_timer_bugs:
                     cpu.judge.kernel_bug(cpu, "!timer->function", "__mod_timer")
                 return
+        if timer.shut:
+            return
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         now = cpu.clock // self._jiffy_ns
@@ -201,6 +206,8 @@ class Timers:
         heappush(base.queue, (timer.expires + late, timer.ticket, timer))
         cpu.clock += system.costs.timer_arm_ns
         self.started += 1
+        if system.probes.timer_started.on:
+            system.probes.timer_started(timer, delay_jiffies)
         if system.events.on:
             system.emit(
                 cpu,
@@ -227,28 +234,40 @@ class Timers:
         await cpu.local_irq_restore(flags)
         return was_pending
 
-    async def try_to_del_timer_sync(self, cpu: Cpu, timer: Timer) -> int:
-        """try_to_del_timer_sync(): 1 if it was pending, 0 if not, -1 while its handler runs."""
+    async def timer_shutdown(self, cpu: Cpu, timer: Timer) -> bool:
+        """timer_shutdown(): the same, and nothing starts it again until it is initialised anew."""
+        was_pending = await self.timer_delete(cpu, timer)
+        timer.shut = True
+        return was_pending
+
+    async def try_to_del_timer_sync(self, cpu: Cpu, timer: Timer, *, shutdown: bool = False) -> int:
+        """try_to_del_timer_sync(): 1 if it was pending, 0 if not, -1 while its handler runs.
+
+        With `shutdown` nothing starts it again, unless it runs.
+        """
         if timer.inside is not None:
             self._system.debug_objects.used(cpu, timer, "assert_init")
         base = self._bases.get(timer.cpu_id)
         if base is None:
+            timer.shut |= shutdown
             return 0
         flags = cpu.local_irq_save()
         await self._system.locks.raw_spin_lock(cpu, base.lock)
         result = -1
         if base.running is not timer:
             result, timer.ticket = int(timer.pending), 0
+            timer.shut |= shutdown
         await self._system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
         return result
 
     @stands_for("__timer_delete_sync")
-    async def timer_delete_sync(self, thread: Thread, timer: Timer) -> bool:
+    async def timer_delete_sync(self, thread: Thread, timer: Timer, *, shutdown: bool = False) -> bool:
         """timer_delete_sync(), which was del_timer_sync(): not pending and not running afterwards.
 
-        Whether it was pending. Takes the timer's lockdep map first, so what is held here must not be wanted by the
-        handler. On PREEMPT_RT it sleeps on the base's expiry lock while the handler runs.
+        With `shutdown` it is timer_shutdown_sync(). Whether it was pending. Takes the timer's lockdep map first, so
+        what is held here must not be wanted by the handler. On PREEMPT_RT it sleeps on the base's expiry lock while
+        the handler runs.
         """
         system, cpu = self._system, thread.cpu
         if timer.inside is not None and system.lockdep.on and poison.is_poisoned(cpu, timer.inside):
@@ -262,7 +281,7 @@ class Timers:
             condition = "debug_locks && (preempt_count() != 0 || !hardirqs_enabled)"
             warn_on_once(system.lockdep, cpu, condition, "__timer_delete_sync")
         while True:
-            result = await self.try_to_del_timer_sync(thread.cpu, timer)
+            result = await self.try_to_del_timer_sync(thread.cpu, timer, shutdown=shutdown)
             if result >= 0:
                 return bool(result)
             await self._del_timer_wait_running(thread, timer)

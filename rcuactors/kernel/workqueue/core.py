@@ -68,14 +68,22 @@ class Workqueues:
         self._pools = PerCpu(lambda cpu_id: self._new_pool(system.cpu(cpu_id), highpri=False), system.masks)
         self._highpri_pools = PerCpu(lambda cpu_id: self._new_pool(system.cpu(cpu_id), highpri=True), system.masks)
         self._unbound_pools: dict[bool, Pool] = {}
+        self._pools_of_cpu = 4 if system.rules.bh_pools else 2
+        self._at_boot = {False: system.rules.workers_at_boot, True: 2}
         self._by_thread: dict[int, Worker] = {}
-        self.system_wq = Workqueue("events")
+        both = int(system.rules.has_percpu_wq)
+        self.system_wq = Workqueue("events", namesakes=both)
         self.system_highpri_wq = Workqueue("events_highpri", WqFlags.HIGHPRI)
         self.system_long_wq = Workqueue("events_long")
-        self.system_unbound_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512)
+        self.system_unbound_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512, namesakes=both)
+        self.system_percpu_wq = Workqueue("events") if both else self.system_wq
+        self.system_dfl_wq = Workqueue("events_unbound", WqFlags.UNBOUND, 512) if both else self.system_unbound_wq
+        self.scheduled_on = self.system_percpu_wq if system.rules.schedules_on_percpu_wq else self.system_wq
         self._waker = Waker(system, self.first_idle_worker, index=system.next_actor_index())
         system.add_device(self._waker)
         system.hooks.on_switch.append(self._worker_sleeping)
+        if system.rules.cpu_intensive_by_itself and system.config.cpu_intensive_thresh_us:
+            system.hooks.worker_tick_by(self._wq_worker_tick)
         self.watchdog = WorkqueueWatchdog(self)
         self.executed = 0
         WorkqueueHotplug(self)
@@ -141,7 +149,8 @@ class Workqueues:
 
     def of_system(self) -> tuple[Workqueue, ...]:
         """Those that boot has made (workqueue_init_early())."""
-        return (self.system_wq, self.system_highpri_wq, self.system_long_wq, self.system_unbound_wq)
+        old = (self.system_wq, self.system_highpri_wq, self.system_long_wq, self.system_unbound_wq)
+        return (*old, self.system_percpu_wq, self.system_dfl_wq) if self._system.rules.has_percpu_wq else old
 
     def pools(self) -> list[Pool]:
         """Those that something has touched."""
@@ -154,34 +163,36 @@ class Workqueues:
     def _unbound_pool(self, cpu: Cpu, *, highpri: bool) -> Pool:
         pool = self._unbound_pools.get(highpri)
         if pool is None:
-            number = 2 * self._system.config.nr_cpus + highpri
+            number = self._pools_of_cpu * self._system.config.nr_cpus + highpri
             pool = self._unbound_pools[highpri] = self._make_pool(number, None, highpri=highpri)
-            self._boot_worker(pool, self.idle_cpu(cpu))
+            self._boot_worker(pool, self._system.migration.select_idle_sibling(cpu))
         return pool
 
-    def idle_cpu(self, cpu: Cpu) -> Cpu:
-        """select_idle_sibling(): a CPU with nothing to do, if there is one: where an unbound worker begins."""
-        others = [self._system.cpu(cpu_id) for cpu_id in sorted(self._system.masks.online()) if cpu_id != cpu.cpu_id]
-        return next((other for other in others if other.idle), cpu)
+    def highpri_is_new(self) -> None:
+        """Nobody has used the high-priority pools since boot: each has its first worker only."""
+        self._at_boot[True] = 1
 
     def _new_pool(self, cpu: Cpu, *, highpri: bool) -> Pool:
-        pool = self._make_pool(2 * cpu.cpu_id + highpri, cpu, highpri=highpri)
+        # Those of BH workqueues come first (bh_worker_pools).
+        first = self._pools_of_cpu * cpu.cpu_id + self._pools_of_cpu - 2
+        pool = self._make_pool(first + highpri, cpu, highpri=highpri)
         if not self._system.masks.is_online(cpu.cpu_id):
             pool.counts = False
         if self._system.hotplug.was_online(cpu.cpu_id):
             # workqueue_init() has made every pool's first worker long before.
             self._boot_worker(pool, cpu)
         else:
-            pool.spare = False
+            pool.spare = 0
         return pool
 
     def first_worker(self, pool: Pool, cpu: Cpu) -> None:
         """create_worker() for a pool that has none yet, with the memory that there is when a CPU comes."""
         self._boot_worker(pool, cpu)
-        pool.spare = True
+        pool.spare = 1
 
     def _make_pool(self, number: int, cpu: Cpu | None, *, highpri: bool) -> Pool:
-        return Pool(number, cpu, highpri, self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK))
+        lock = self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK)
+        return Pool(number, cpu, highpri, lock, spare=self._at_boot[highpri] - 1)
 
     # -- queueing ----------------------------------------------------------------------------------------------------
 
@@ -193,7 +204,7 @@ class Workqueues:
                 # WORK_STRUCT_PENDING is one of its bits.
                 return False
         flags = cpu.local_irq_save()
-        fresh = not work.pending
+        fresh = not (work.pending or work.disabled)
         if fresh:
             work.pending = True
             await self.queue_work_irqoff(cpu, workqueue, work, on=on)
@@ -207,8 +218,9 @@ class Workqueues:
         if workqueue.state == FREED:
             # It stays pending: nobody will ever run it.
             cpu.judge.used(cpu, workqueue, f"queue_work({work.name})")
-            return
-        if workqueue.draining and not self._is_chained_work(cpu, workqueue):
+            if not system.rules.destroying_is_told:
+                return
+        if (workqueue.draining or workqueue.destroying) and not self._is_chained_work(cpu, workqueue):
             condition = "!is_chained_work(wq)"
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, condition, "__queue_work")
             return
@@ -221,6 +233,8 @@ class Workqueues:
         pool.insert(Queued(work, workqueue, workqueue.color), cpu.clock)
         self.poke_grabbers(cpu, work)
         cpu.clock += system.costs.queue_work_ns
+        if system.probes.work_queued.on:
+            system.probes.work_queued(work, workqueue)
         if system.events.on:
             asked, where = on.cpu_id if on is not None else system.config.nr_cpus, pool.cpu
             system.emit(
@@ -291,7 +305,7 @@ class Workqueues:
             if poison.is_poisoned(cpu, dwork.work.inside):
                 return False
         flags = cpu.local_irq_save()
-        fresh = not dwork.work.pending
+        fresh = not (dwork.work.pending or dwork.work.disabled)
         if fresh:
             dwork.work.pending = True
             await self.queue_delayed_work_irqoff(cpu, workqueue, dwork, delay_jiffies, on=on)
@@ -360,13 +374,13 @@ class Workqueues:
 
     def cpu_of(self, pool: Pool, cpu: Cpu) -> Cpu:
         """Where a new worker of the pool begins, for who is on that CPU."""
-        return pool.cpu if pool.counts and pool.cpu is not None else self.idle_cpu(cpu)
+        return pool.cpu if pool.counts and pool.cpu is not None else self._system.migration.select_idle_sibling(cpu)
 
     def first_idle_worker(self, pool: Pool) -> Worker | None:
         """first_idle_worker(): the one that has slept for the shortest time."""
         if not pool.idle and pool.spare:
-            pool.spare = False
-            self._boot_worker(pool, self.idle_cpu(pool.workers[-1].thread.cpu))
+            pool.spare -= 1
+            self._boot_worker(pool, self._system.migration.select_idle_sibling(pool.workers[-1].thread.cpu))
         return pool.idle[-1] if pool.idle else None
 
     async def process_scheduled_works(self, worker: Worker, cpu: Cpu) -> Cpu:
@@ -388,9 +402,24 @@ class Workqueues:
         if worker is None:
             return
         worker.sleeping = not preempted and thread.state is not ThreadState.RUNNABLE
-        if worker.sleeping and worker.busy and worker.pool.worklist and not worker.pool.anyone_running():
+        worker.off_cpu(cpu)
+        if worker.sleeping and worker.counts and worker.pool.worklist and not worker.pool.anyone_running():
             message = WorkerSleeping(sender=cpu.name, time_ns=cpu.clock, pool=worker.pool)
             self._system.conductor.post(self._waker, message)
+
+    @stands_for("wq_worker_tick")
+    async def _wq_worker_tick(self, cpu: Cpu) -> None:
+        """wq_worker_tick(), in the tick's interrupt: a work that hogs its CPU counts for no concurrency any more."""
+        worker, system = self._by_thread.get(cpu.current.pid), self._system
+        if worker is None or worker.current is None or not worker.counts or worker.asleep:
+            return
+        if worker.ran_ns(cpu) < system.config.cpu_intensive_thresh_us * 1_000:
+            return
+        pool = worker.pool
+        await system.locks.raw_spin_lock(cpu, pool.lock)
+        worker.cpu_intensive = True
+        await self.wake_up_worker(cpu, pool)
+        await system.locks.raw_spin_unlock(cpu, pool.lock)
 
 
 async def _unset(_cpu: Cpu) -> None:

@@ -8,7 +8,8 @@ every 100 up to 1,000.
 destroy_workqueue() drains, stops the rescuer, and looks whether somebody has queued in between: then it says so, shows
 what is there (WARN_ON(pwq_busy(pwq))) and leaves the workqueue as it is, without its rescuer. Timers and grace periods
 of works that were to be queued on it are not looked for. When they are over they use a workqueue that is gone, as does
-whoever else still has it. The kernel frees it after a grace period; nobody may count on that.
+whoever else still has it. The kernel frees it after a grace period; nobody may count on that. From v6.3 on it says so
+where it looks at the flags of what is gone: WARN_ON_ONCE() as for one that is being drained (__WQ_DESTROYING).
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ async def destroy_workqueue(workqueues: Workqueues, thread: Thread, workqueue: W
     system = workqueues.system
     locks, mutex = system.locks, workqueue.mutex(system.lock_factory)
     system.judge.used(thread.cpu, workqueue, "destroy_workqueue()")
+    if system.rules.destroying_is_told:
+        await locks.mutex_lock(thread, mutex)
+        workqueue.destroying = True
+        await locks.mutex_unlock(thread, mutex)
     await drain_workqueue(workqueues, thread, workqueue)
     await _stop_rescuer(workqueues, thread, workqueue)
     await locks.mutex_lock(thread, workqueues.pool_mutex)

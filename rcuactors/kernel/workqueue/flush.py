@@ -2,7 +2,7 @@
 
 flush_work() waits for what is queued or runs; it knows of no timer and no grace period. flush_delayed_work() queues at
 once what still waits for its timer. Each takes the lockdep map of the work, or of the workqueue, whether there is
-something to wait for or not.
+something to wait for or not; later versions take a work's only if there is (KernelRules.idle_work_tells_lockdep).
 """
 
 from __future__ import annotations
@@ -46,9 +46,15 @@ async def flush_work_from(workqueues: Workqueues, thread: Thread, work: Work, *,
     if work.zeroed:
         thread.cpu.judge.warn_on(thread.cpu, ViolationKind.DEBUG_OBJECTS, "!work->func", "__flush_work")
         return False
-    if not from_cancel or system.rules.cancel_tells_lockdep:
-        _touch(workqueues, thread.cpu, work.lockdep_map(system.lock_factory), "__flush_work")
-    done = await _start_flush_work(workqueues, thread, work, from_cancel=from_cancel)
+    if system.rules.idle_work_tells_lockdep:
+        if not from_cancel or system.rules.cancel_tells_lockdep:
+            _touch(workqueues, thread.cpu, work.lockdep_map(system.lock_factory), "__flush_work")
+        done = await _start_flush_work(workqueues, thread, work, from_cancel=from_cancel)
+    else:
+        thread.cpu.judge.might_sleep(thread.cpu)
+        system.locks.rcu_enter(thread.cpu)
+        done = await _start_flush_work(workqueues, thread, work, from_cancel=from_cancel)
+        system.locks.rcu_leave(thread.cpu)
     if done is None:
         return False
     await wait_for_completion(system, thread, done)
@@ -68,9 +74,13 @@ def _online(workqueues: Workqueues, cpu: Cpu, function: str) -> bool:
 async def _start_flush_work(
     workqueues: Workqueues, thread: Thread, work: Work, *, from_cancel: bool
 ) -> Completion | None:
-    """start_flush_work(): insert a barrier behind the work, if it is queued or runs."""
-    system = workqueues.system
-    thread.cpu.judge.might_sleep(thread.cpu)
+    """start_flush_work(): insert a barrier behind the work, if it is queued or runs.
+
+    Its rcu_read_lock(), without which the pool could go, is seen only where the work's map is taken inside it.
+    """
+    system, rules = workqueues.system, workqueues.system.rules
+    if rules.idle_work_tells_lockdep:
+        thread.cpu.judge.might_sleep(thread.cpu)
     pool = work.pool
     if pool is None:
         return None
@@ -80,13 +90,16 @@ async def _start_flush_work(
     target = found[1].workqueue if found is not None else worker.workqueue if worker is not None else None
     done = None
     if target is not None:
-        check_flush_dependency(workqueues, cpu, target, work.func)
+        if not from_cancel or rules.cancel_checks_dependency:
+            check_flush_dependency(workqueues, cpu, target, work.func)
         system.debug_objects.init_on_stack(cpu, type(work))
         done = system.new_completion(f"flush of {work.name}")
         # Behind the queued one, which its worker takes over; else behind the one that runs.
         (work.flushers if found is not None else worker.flushers if worker is not None else []).append(done)
     await system.locks.raw_spin_unlock(cpu, pool.lock)
     await cpu.local_irq_enable()
+    if target is not None and not rules.idle_work_tells_lockdep:
+        _touch(workqueues, thread.cpu, work.lockdep_map(system.lock_factory), "__flush_work")
     if target is not None and not from_cancel and (target.max_active == 1 or target.flags & WqFlags.MEM_RECLAIM):
         _touch(workqueues, thread.cpu, target.lockdep_map(system.lock_factory), "__flush_work")
     return done

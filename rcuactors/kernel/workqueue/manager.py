@@ -7,7 +7,8 @@ MAYDAY_INITIAL_TIMEOUT, and every MAYDAY_INTERVAL from then on, the rescuers of 
 are called (rescuer.py); the works of a workqueue without WQ_MEM_RECLAIM wait on.
 
 At boot every pool has got a worker, and that one has made a second when it first had something to do, long before a
-scenario begins: so a pool starts with two here (workqueue_init(); `Pool.spare`).
+scenario begins: so a pool starts with two here, or with what a version was seen to have (workqueue_init();
+KernelRules.workers_at_boot).
 """
 
 from __future__ import annotations

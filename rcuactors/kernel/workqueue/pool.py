@@ -41,6 +41,10 @@ class Worker:
     """It works, and counts for the pool's concurrency; a rescuer never does (WORKER_NOT_RUNNING)."""
     sleeping: bool = False
     """wq_worker_sleeping() has heard of its sleep."""
+    cpu_intensive: bool = False
+    """WORKER_CPU_INTENSIVE: its work has run for too long without sleeping (wq_worker_tick())."""
+    _ran_ns: int = 0
+    _since_ns: int = 0
     current: Work | None = None
     entry: Queued | None = None
     scheduled: deque[Queued] = attrs.field(factory=deque)
@@ -72,9 +76,31 @@ class Worker:
         return self.entry.workqueue if self.entry is not None else None
 
     @property
+    def counts(self) -> bool:
+        """Its pool's concurrency is managed, and it has part in that: not WORKER_NOT_RUNNING."""
+        return self.busy and not self.cpu_intensive and self.pool.cpu is not None
+
+    @property
+    def asleep(self) -> bool:
+        """It has been heard of going to sleep, and has not been woken."""
+        return self.sleeping and self.thread.state is not ThreadState.RUNNABLE
+
+    @property
     def running(self) -> bool:
         """It counts for nr_running."""
-        return self.busy and not (self.sleeping and self.thread.state is not ThreadState.RUNNABLE)
+        return self.busy and not (self.asleep or self.cpu_intensive)
+
+    def begins(self, now: int) -> None:
+        """worker->current_at: from here on its work's time on the CPU is counted."""
+        self._ran_ns, self._since_ns = 0, now
+
+    def off_cpu(self, cpu: Cpu) -> None:
+        """It gives the CPU up: what it has run till now. It begins anew after a sleep (wq_worker_running())."""
+        self._ran_ns, self._since_ns = 0 if self.sleeping else self.ran_ns(cpu), cpu.clock
+
+    def ran_ns(self, cpu: Cpu) -> int:
+        """How long it has run without sleeping; for the worker that runs here (sum_exec_runtime - current_at)."""
+        return self._ran_ns + cpu.clock - max(self._since_ns, cpu.switched_ns)
 
 
 @attrs.define(eq=False)
@@ -91,8 +117,8 @@ class Pool:
     pwqs: dict[Workqueue, Pwq] = attrs.field(factory=dict)
     counts: bool = attrs.field(default=attrs.Factory(lambda pool: pool.cpu is not None, takes_self=True))
     """Not POOL_DISASSOCIATED: it is bound to its CPU, and at most one of its workers runs at a time."""
-    spare: bool = True
-    """One more idle worker than `idle` has: the second that boot has left, whose thread is made when it is wanted."""
+    spare: int = 1
+    """So many more idle workers than `idle` has: those that boot has left, whose threads are made when wanted."""
     numbers: int = 0
     """Of its workers, so far."""
     manager: Worker | None = None
@@ -116,7 +142,7 @@ class Pool:
 
     def may_start_working(self) -> bool:
         """may_start_working(): somebody is idle, and could be woken."""
-        return bool(self.idle) or self.spare
+        return bool(self.idle or self.spare)
 
     def needs_help(self) -> bool:
         """need_to_create_worker(): there is work, nobody runs, and nobody could be woken."""

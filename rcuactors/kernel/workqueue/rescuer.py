@@ -3,8 +3,8 @@
 A workqueue with WQ_MEM_RECLAIM has one thread of its own, which needs no memory any more. When a pool cannot get a
 worker, its mayday timer calls the rescuers of the workqueues whose works wait there (manager.py). Each goes to that
 pool, takes all works of its own workqueue off the list and runs them, one after the other. So they run even when
-memory can only be had by their running. A rescuer is called as its workqueue is (init_rescuer() of v5.9 to v6.1), and
-counts for no concurrency.
+memory can only be had by their running. A rescuer is called as its workqueue is (init_rescuer() of v5.9 to v6.1), later
+after "kworker/R-", and counts for no concurrency.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def rescuer_of(workqueues: Workqueues, cpu: Cpu, workqueue: Workqueue) -> Worker
         rescuer: list[Worker] = []
         thread = workqueues.system.create_thread(
             cpu,
-            workqueue.name[:15],
+            workqueues.system.rules.rescuer_name.format(workqueue.name)[:15],
             lambda: _rescuer_thread(workqueues, rescuer[0], workqueue),
             urgency=Urgency.HIGH,
             service=True,

@@ -46,6 +46,8 @@ class Work:
     flushers: list[Completion] = attrs.field(factory=list)
     canceling: bool = False
     """WORK_OFFQ_CANCELING: cancel_work_sync() has it, and waits for the end of its function."""
+    disabled: int = 0
+    """WORK_OFFQ_DISABLE: how many have disabled it."""
     cancel_waiters: list[Completion] = attrs.field(factory=list)
     """Others who cancel it meanwhile (cancel_waitq)."""
     grabbers: list[Thread] = attrs.field(factory=list)
@@ -72,7 +74,7 @@ class Work:
 
     def init(self) -> None:
         """INIT_WORK(), of one that may have been initialised before."""
-        self.lost, self.pending, self.zeroed = self.queued(), False, False
+        self.lost, self.pending, self.zeroed, self.disabled = self.queued(), False, False, 0
 
     def zero(self) -> None:
         """It is as kzalloc() leaves it."""

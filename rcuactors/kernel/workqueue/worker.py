@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...marks import machinery, stands_for
-from ..balance import check_work
+from ..balance import Depths, check_work
 from ..completion import complete
 from ..locking import contention
 from ..thread import ThreadState
@@ -89,6 +89,7 @@ async def take_work(workqueues: Workqueues, worker: Worker, cpu: Cpu, entry: Que
         await contention.give_up(cpu)
     work.pending = False
     worker.current, worker.entry = work, entry
+    worker.begins(cpu.clock)
     worker.flushers, work.flushers = work.flushers, []
     if not pool.counts:
         # Unbound workers are not counted: as many as there are works.
@@ -98,6 +99,7 @@ async def take_work(workqueues: Workqueues, worker: Worker, cpu: Cpu, entry: Que
     await _process_one_work(workqueues, worker, entry)
     cpu, _ = worker.thread.local_irq_save()
     await system.locks.raw_spin_lock(cpu, pool.lock)
+    worker.cpu_intensive = False
     return cpu
 
 
@@ -111,6 +113,7 @@ async def _process_one_work(workqueues: Workqueues, worker: Worker, entry: Queue
     thread.in_work = f"{entry.workqueue.name} {work.name}"
     workqueues.poke_grabbers(cpu, work)
     lockdep, factory = system.lockdep, system.lock_factory
+    depths = Depths.of(cpu) if system.rules.leaks_are_compared else None
     maps = (entry.workqueue.lockdep_map(factory), work.lockdep_map(factory)) if lockdep.on else ()
     for held in maps:
         lockdep.acquire(cpu, held, site="process_one_work")
@@ -121,7 +124,7 @@ async def _process_one_work(workqueues: Workqueues, worker: Worker, entry: Queue
     for held in reversed(maps):
         if lockdep.on:
             lockdep.release(cpu, held)
-    check_work(cpu, work.func)
+    check_work(cpu, work.func, depths)
     work.runs += 1
     workqueues.executed += 1
     if system.events.on:

@@ -55,8 +55,12 @@ class Workqueue:
     name: str
     flags: WqFlags = NO_FLAGS
     max_active: int = DEFAULT_ACTIVE
+    namesakes: int = 0
+    """Workqueues of the same name that lockdep has heard of before (count_matching_names())."""
     draining: int = 0
     """__WQ_DRAINING: only its own works may queue on it."""
+    destroying: bool = False
+    """__WQ_DESTROYING."""
     color: int = 0
     in_flight: Counter[int] = attrs.field(factory=Counter)
     """Works that were queued and have not run to their end, by colour."""
@@ -85,7 +89,8 @@ class Workqueue:
     def lockdep_map(self, factory: LockFactory) -> Lock:
         """wq->lockdep_map: of a class of its own (wq_init_lockdep())."""
         if self._map is None:
-            self._map = factory.make(f"(wq_completion){self.name}", LockKind.MAP, key=self)
+            number = f"#{self.namesakes + 1}" if self.namesakes else ""
+            self._map = factory.make(f"(wq_completion){self.name}{number}", LockKind.MAP, key=self)
         return self._map
 
     def mutex(self, factory: LockFactory) -> Lock:

@@ -10,8 +10,10 @@ mm/page_alloc.c, post_alloc_hook() and free_pages_prepare(), which knows nothing
   stack that the depot has not seen may need memory: the page allocator is called again, when a page is freed, too,
   with GFP_NOWAIT then, else with what is left of the caller's flags: GFP_ATOMIC | GFP_KERNEL, so no other flag gets
   through. The depot takes more pages at once than the lists of order 0 give. Its pool_lock is raw. A nested request of
-  the same task is not recorded (current->in_page_owner). alloc_pages_nolock() has the depot try, and not allocate
-  [memory].
+  the same task is not recorded (current->in_page_owner). Since alloc_pages_nolock() (v6.15) a request without a reclaim
+  bit must not spin: the depot allocates nothing for it, and only tries its lock; and a page that is freed asks so
+  (lib/stackdepot.c, mm/page_owner.c, 6.18.44). A design that brings alloc_pages_nolock() to an older version brings
+  that for its own pages.
 
 A page that came out by a way without these hooks is as unmapped or poisoned as it was: `first_write()` finds out.
 """
@@ -23,8 +25,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 from ...context.locks import LockKind
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
-from ...kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
-from ..gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, Gfp
+from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
+from ..gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, RECLAIM, Gfp
 from ..objects import PAGE_OFFSET, PAGE_SIZE
 from .no_locks import Route
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
     from ...kernel.system import System
     from ...kernel.thread import Thread
+    from ..rules import MmRules
     from .page_alloc import PageAllocator
 
 _DEPOT_FLAGS: Final = GFP_ATOMIC | GFP_KERNEL
@@ -107,9 +110,10 @@ class PageOwner:
 
     complaint = ""
 
-    def __init__(self, system: System, pages: PageAllocator) -> None:
+    def __init__(self, system: System, pages: PageAllocator, rules: MmRules) -> None:
         self._system = system
         self._pages = pages
+        self._may_not_spin = rules.nolock
         self._lock = system.lock_factory.make("pool_lock", LockKind.RAW_SPINLOCK)
         self._in_page_owner: set[Thread] = set()
         self._stacks: set[tuple[str, ...]] = set()
@@ -120,8 +124,8 @@ class PageOwner:
         await self.save_stack(thread, gfp, can_alloc=route is not Route.TRY)
 
     async def free_pages_prepare(self, thread: Thread) -> None:
-        """Save the stack with GFP_NOWAIT | __GFP_NOWARN, whatever the caller's context."""
-        await self.save_stack(thread, GFP_NOWAIT | GFP_NOWARN, can_alloc=True)
+        """Save the stack, whatever the caller's context: with GFP_NOWAIT | __GFP_NOWARN, from v6.15 on the latter."""
+        await self.save_stack(thread, GFP_NOWARN if self._may_not_spin else GFP_NOWAIT | GFP_NOWARN, can_alloc=True)
 
     async def save_stack(self, thread: Thread, gfp: Gfp, *, can_alloc: bool) -> None:
         """The stack of who is here now."""
@@ -136,16 +140,24 @@ class PageOwner:
         """What the depot has is found without a lock; what is new always needs memory here."""
         if stack in self._stacks or not can_alloc:
             return
-        self.allocations += 1
-        page = await self._pages.get_free_page(thread, gfp & _DEPOT_FLAGS | GFP_NOWARN, Route.ZONE)
         locks = self._system.locks
-        cpu, flags = await spin_lock_irqsave(locks, thread, self._lock, "stack_depot_save")
+        page, allow_spin = None, not self._may_not_spin or bool(gfp & RECLAIM)
+        if allow_spin:
+            self.allocations += 1
+            page = await self._pages.get_free_page(thread, gfp & _DEPOT_FLAGS | GFP_NOWARN, Route.ZONE)
+            cpu, flags = await spin_lock_irqsave(locks, thread, self._lock, "stack_depot_save")
+        else:
+            cpu = thread.cpu
+            tried = await spin_trylock_irqsave(locks, cpu, self._lock, "stack_depot_save")
+            if tried is None:
+                return
+            flags = tried
         if page is not None:
             self._stacks.add(stack)
         await spin_unlock_irqrestore(locks, cpu, self._lock, flags)
 
 
-def page_hooks(system: System, pages: PageAllocator) -> tuple[PageHook, ...]:
+def page_hooks(system: System, pages: PageAllocator, rules: MmRules) -> tuple[PageHook, ...]:
     """Those that the configuration has, in the order of post_alloc_hook()."""
     config = system.config
     hooks: list[PageHook] = []
@@ -154,7 +166,7 @@ def page_hooks(system: System, pages: PageAllocator) -> tuple[PageHook, ...]:
     if config.KASAN:
         hooks.append(Kasan(system))
     if config.page_owner:
-        hooks.append(PageOwner(system, pages))
+        hooks.append(PageOwner(system, pages, rules))
     return tuple(hooks)
 
 

@@ -2,7 +2,9 @@
 
 * __rcu_alloc_page_lockless(): Rezki's and Zijlstra's function of September 2020 (seed 002), never merged. The first
   page of this CPU's list with interrupts off; no watermark, no zone->lock, no refill, no post_alloc_hook().
-* alloc_pages_nolock(): commit 97769a53f117, as try_alloc_pages(). An allocation whose every lock is only tried.
+* alloc_pages_nolock(): commit 97769a53f117 (v6.15), as try_alloc_pages(). An allocation whose every lock is only tried,
+  at the min watermark, without reserves; and free_pages_nolock(), which leaves a page to whoever next has the lock.
+  v6.18 and v7.3 have both (`nolock` of the rules); a design may bring the first to an older version.
 """
 
 from __future__ import annotations
@@ -43,3 +45,8 @@ async def alloc_pages_nolock(pages: PageAllocator, cpu: Cpu) -> int | None:
     if preempt.in_nmi(count) and pages.zone.list_of(cpu).lock is None:
         return None
     return await pages.get_free_page(cpu.current, GFP_NOLOCK, Route.TRY)
+
+
+async def free_pages_nolock(pages: PageAllocator, cpu: Cpu, pfn: int) -> None:
+    """free_pages_nolock(): give a page back by trylocks only."""
+    await pages.free_pages_nolock(cpu.current, pfn)

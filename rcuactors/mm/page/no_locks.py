@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ...context.violation import ViolationKind
-from ..gfp import RECLAIM, Gfp, gfp_text
+from ..gfp import GFP_V5_9, RECLAIM, Gfp, GfpWords
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -44,6 +44,8 @@ class NoLocks:
     flag: Gfp = _NO_FLAG
     at_entry: bool
     looks: int = 0
+    words: GfpWords = GFP_V5_9
+    """How the version prints flags."""
     _warned: bool = False
 
     def route(self, cpu: Cpu, gfp: Gfp) -> Route | None:
@@ -56,6 +58,6 @@ class NoLocks:
             return Route.LIST_ONLY
         if not self._warned:
             self._warned = True
-            message = f"page allocation: no locks, but reclaim: gfp_mask=0x{int(gfp):x}({gfp_text(gfp)})"
+            message = f"page allocation: no locks, but reclaim: gfp_mask=0x{int(gfp):x}({self.words.text(gfp)})"
             cpu.judge.warn(cpu, ViolationKind.BAD_GFP, message, "prepare_alloc_pages")
         return None

@@ -16,7 +16,7 @@ from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
 from ...kernel.hotplug.states import CpuhpState
 from ...kernel.time.timeouts import schedule_timeout_uninterruptible
-from ..gfp import Gfp, gfp_text, has, may_block
+from ..gfp import GFP_V5_9, Gfp, has, may_block
 from ..kswapd import MAX_RECLAIM_RETRIES
 from ..reclaim import Reclaim
 from .hooks import page_hooks
@@ -58,15 +58,17 @@ class PageAllocator:
     def __init__(self, system: System, rules: MmRules) -> None:
         self._system = system
         self.zone = ZoneWithLists(system, rules)
+        self.gfp = rules.gfp
+        self._gfp_of = None if rules.gfp is GFP_V5_9 else rules.gfp.of
         system.hotplug.setup_state(CpuhpState.PAGE_ALLOC, "mm/page_alloc:pcp", teardown=self.zone.page_alloc_cpu_dead)
         self.reclaim = Reclaim(system, self.zone, self)
-        self.warnings = AllocationWarnings(self.zone)
+        self.warnings = AllocationWarnings(self.zone, rules.gfp)
         self._reserves = rules.reserves
         self.might_alloc = self.reclaim.fs_reclaim.might_alloc
         self.failed = 0
         self.injected = 0
         self._inject = False
-        self.hooks = page_hooks(system, self)
+        self.hooks = page_hooks(system, self, rules)
         percent = system.config.fail_page_alloc
         self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
 
@@ -80,6 +82,8 @@ class PageAllocator:
 
     async def get_free_page(self, thread: Thread, gfp: Gfp, route: Route = Route.ANY) -> int | None:
         """__get_free_page(): a page frame number, or None."""
+        if self._gfp_of is not None:
+            gfp = self._gfp_of(gfp)
         self.might_alloc(thread.cpu, gfp)
         system, allowed = self._system, self._entry(thread.cpu, gfp, route)
         pfn = None
@@ -95,7 +99,7 @@ class PageAllocator:
                 if pfn is None
                 else f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x}"
             )
-            system.emit(thread.cpu, "mm_page_alloc", f"{shown} order=0 migratetype=0 gfp_flags={gfp_text(gfp)}")
+            system.emit(thread.cpu, "mm_page_alloc", f"{shown} order=0 migratetype=0 gfp_flags={self.gfp.text(gfp)}")
         return pfn
 
     def _entry(self, cpu: Cpu, gfp: Gfp, route: Route) -> Route | None:
@@ -117,17 +121,27 @@ class PageAllocator:
 
     async def free_page(self, thread: Thread, pfn: int) -> None:
         """free_page()."""
+        if await self._prepared_to_free(thread, pfn):
+            await self.zone.free_unref_page(thread, pfn)
+
+    async def free_pages_nolock(self, thread: Thread, pfn: int) -> None:
+        """free_pages_nolock(): by trylocks only."""
+        if await self._prepared_to_free(thread, pfn):
+            await self.zone.free_frozen_pages_nolock(thread, pfn)
+
+    async def _prepared_to_free(self, thread: Thread, pfn: int) -> bool:
+        """What comes before a page goes back; False for one that nobody has."""
         system, cpu = self._system, thread.cpu
         if system.events.on:
             system.emit(cpu, "mm_page_free", f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0")
         if pfn in self.zone.in_use:
             for hook in reversed(self.hooks):
                 await hook.free_pages_prepare(thread)
-            await self.zone.free_unref_page(thread, pfn)
-            return
+            return True
         title = f"BUG: Bad page state in process {cpu.ctx.comm}  pfn:{pfn:05x}"
         lines = [title, "page is freed, but not allocated", *cpu.judge.stack(cpu, call_trace())]
         cpu.judge.report(cpu, ViolationKind.DOUBLE_FREE, title, "\n".join(lines))
+        return False
 
     def _injected_failure(self, route: Route) -> bool:
         """should_fail_alloc_page(): the kernel's fault injection, a decision here. ALLOC_TRYLOCK leaves it out."""
@@ -151,9 +165,10 @@ class PageAllocator:
         """__alloc_pages(): get_page_from_freelist() at the low watermark, else the slow path."""
         zone, no_locks = self.zone, self.zone.no_locks
         if route in (Route.LIST_ONLY, Route.TRY):
-            # No slow path, all that it does needs locks; but its watermark.
-            return await self._try(thread, self._mark(thread, gfp), gfp, route)
-        if zone.zone_watermark_ok(zone.watermark_low):
+            # No slow path, all that it does needs locks; but its watermark. A trylock has the reserves of nobody.
+            mark = zone.watermark_min if route is Route.TRY else self._mark(thread, gfp)
+            return await self._try(thread, mark, gfp, route)
+        if zone.watermark_fast(zone.watermark_low):
             pfn = await self.rmqueue(thread, gfp, route)
             if pfn is not None:
                 return pfn
@@ -176,7 +191,7 @@ class PageAllocator:
 
     async def _try(self, thread: Thread, mark: int, gfp: Gfp, route: Route) -> int | None:
         """get_page_from_freelist(): of the one zone, at this watermark."""
-        return await self.rmqueue(thread, gfp, route) if self.zone.zone_watermark_ok(mark) else None
+        return await self.rmqueue(thread, gfp, route) if self.zone.watermark_fast(mark) else None
 
     async def alloc_pages_slowpath(self, thread: Thread, gfp: Gfp, route: Route) -> int | None:
         """__alloc_pages_slowpath(): a page, or None and a report (`nopage`)."""

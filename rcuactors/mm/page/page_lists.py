@@ -1,9 +1,11 @@
 """The per-CPU page lists, struct per_cpu_pages, and what guards them in which kernel (mm/page_alloc.c), order 0 only.
 
 v5.9 and v5.10 touch a CPU's list with interrupts off and no lock; on PREEMPT_RT under a local_lock instead, as the
-patches of that time have it (docs, assumptions). v6.1 gives each list a spinlock_t, leaves interrupts alone, pins the
-task and only ever tries the lock: when it is taken, by an interrupted user of the list or by a drain, the page comes
-from, or goes to, the zone itself. An era picks one of the two.
+patches of that time have it (docs, assumptions). v6.1.0 gives each list a spinlock_t, pins the task, and only ever
+tries the lock, with interrupts off as long as it is held (pcp_spin_trylock_irqsave()): when it is taken, by a drain,
+the page comes from, or goes to, the zone itself. Commit 574907741599 (v6.2, and stable 6.1) leaves interrupts alone: a
+user of the list that is interrupted may have the lock, too. An era picks one of the three; how long the lists get is
+list_sizes.py's.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from ...context.locks import Lock, LockKind
+from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
 from ...marks import MACHINERY
 
 __trace__ = MACHINERY
@@ -27,29 +30,19 @@ if TYPE_CHECKING:
 class PageList:
     """struct per_cpu_pages: the free pages of one CPU, most recently freed last.
 
-    `free_factor` doubles what is given back at a time while a CPU only frees.
+    What follows the lock belongs to the sizes (list_sizes.py): each version uses its own.
     """
 
     pages: list[int] = attrs.field(factory=list)
     lock: Lock | None = None
     free_factor: int = 0
-
-
-@attrs.frozen(kw_only=True)
-class ZoneSizes:
-    """What the limits of a list are made of, in pages.
-
-    `batchsize` is what zone_batchsize() says, 0 for a small zone, `batch` what is moved at a time, at least 1.
-    """
-
-    batchsize: int
-    batch: int
-    watermark_low: int
-    nr_cpus: int
+    alloc_factor: int = 0
+    free_count: int = 0
+    high: int = 0
 
 
 class PageLists(Protocol):
-    """How one kernel guards and sizes its lists."""
+    """How one kernel guards its lists."""
 
     buddy_fallback: bool
     """A request that the list could not serve goes to the zone itself."""
@@ -58,22 +51,6 @@ class PageLists(Protocol):
 
     def new(self) -> PageList:
         """The list of one CPU."""
-        ...
-
-    def high(self, sizes: ZoneSizes) -> int:
-        """pcp->high: how long a list may get."""
-        ...
-
-    def limit(self, high: int, batch: int, reclaim_active: bool) -> int:
-        """How long it may get now (nr_pcp_high())."""
-        ...
-
-    def note_allocation(self, pages: PageList) -> None:
-        """A page is taken off the list."""
-        ...
-
-    def to_free(self, pages: PageList, high: int, batch: int) -> int:
-        """How many pages to give back of a list that is too long (nr_pcp_free())."""
         ...
 
     async def try_enter(self, cpu: Cpu, pages: PageList) -> bool | None:
@@ -98,7 +75,7 @@ class PageLists(Protocol):
 
 
 class InterruptsOff:
-    """v5.9 and v5.10: interrupts off, or the local_lock of PREEMPT_RT. A list of six batches."""
+    """v5.9 and v5.10: interrupts off, or the local_lock of PREEMPT_RT."""
 
     buddy_fallback = False
 
@@ -110,24 +87,6 @@ class InterruptsOff:
         if not self._system.config.PREEMPT_RT:
             return PageList()
         return PageList(lock=self._system.lock_factory.make("pagesets.lock", LockKind.LOCAL_LOCK))
-
-    def high(self, sizes: ZoneSizes) -> int:
-        """pageset_set_batch() multiplies before 0 becomes 1.
-
-        So in a zone below 32 MB it is 0, and a page that is freed goes straight back to the zone (mm/page_alloc.c).
-        """
-        return 6 * sizes.batchsize
-
-    def limit(self, high: int, _batch: int, _reclaim_active: bool) -> int:
-        """Always the same."""
-        return high
-
-    def note_allocation(self, pages: PageList) -> None:
-        """Nothing to note."""
-
-    def to_free(self, _pages: PageList, _high: int, batch: int) -> int:
-        """One batch (free_unref_page_commit())."""
-        return batch
 
     async def try_enter(self, cpu: Cpu, pages: PageList) -> bool | None:
         """Never fails."""
@@ -162,7 +121,7 @@ class InterruptsOff:
 
 
 class TriedLock:
-    """v6.1: pcp->lock, tried with the task pinned (pcpu_spin_trylock()), interrupts as they are."""
+    """v6.2 and stable 6.1: pcp->lock, tried with the task pinned (pcpu_spin_trylock()), interrupts as they are."""
 
     buddy_fallback = True
 
@@ -172,27 +131,6 @@ class TriedLock:
     def new(self) -> PageList:
         """The list of one CPU."""
         return PageList(lock=self._system.lock_factory.make("&pcp->lock", LockKind.SPINLOCK))
-
-    def high(self, sizes: ZoneSizes) -> int:
-        """zone_highsize(): the low watermark shared out to the CPUs, at least four batches."""
-        return max(sizes.watermark_low // sizes.nr_cpus, 4 * sizes.batch)
-
-    def limit(self, high: int, batch: int, reclaim_active: bool) -> int:
-        """Four batches at most while kswapd works (ZONE_RECLAIM_ACTIVE)."""
-        return min(4 * batch, high) if reclaim_active else high
-
-    def note_allocation(self, pages: PageList) -> None:
-        """Halves the factor (rmqueue_pcplist())."""
-        pages.free_factor >>= 1
-
-    def to_free(self, pages: PageList, high: int, batch: int) -> int:
-        """Twice as many each time, from one batch to all but one."""
-        if high < batch:
-            return 1
-        most, wanted = high - batch, batch << pages.free_factor
-        if wanted < most:
-            pages.free_factor += 1
-        return max(batch, min(wanted, most))
 
     def _pin(self, cpu: Cpu) -> None:
         """pcpu_task_pin()."""
@@ -235,3 +173,32 @@ class TriedLock:
         """Unlock."""
         assert pages.lock is not None
         await self._system.locks.spin_unlock(cpu, pages.lock)
+
+
+class TriedLockIrqsave(TriedLock):
+    """v6.1.0: the same with interrupts off, but on PREEMPT_RT (pcpu_spin_trylock_irqsave())."""
+
+    async def try_enter(self, cpu: Cpu, pages: PageList) -> bool | None:
+        """Fails when the lock is taken."""
+        assert pages.lock is not None
+        self._pin(cpu)
+        flags = await spin_trylock_irqsave(self._system.locks, cpu, pages.lock, "rmqueue_pcplist")
+        if flags is None:
+            await self._unpin(cpu)
+        return flags
+
+    async def leave(self, cpu: Cpu, pages: PageList, flags: bool) -> None:
+        """Unlock, interrupts as they were, unpin."""
+        assert pages.lock is not None
+        await spin_unlock_irqrestore(self._system.locks, cpu, pages.lock, flags)
+        await self._unpin(cpu)
+
+    async def enter_drain(self, thread: Thread, pages: PageList) -> tuple[Cpu, bool]:
+        """spin_lock_irqsave(): waits."""
+        assert pages.lock is not None
+        return await spin_lock_irqsave(self._system.locks, thread, pages.lock, "drain_pages_zone")
+
+    async def leave_drain(self, cpu: Cpu, pages: PageList, flags: bool) -> None:
+        """spin_unlock_irqrestore()."""
+        assert pages.lock is not None
+        await spin_unlock_irqrestore(self._system.locks, cpu, pages.lock, flags)

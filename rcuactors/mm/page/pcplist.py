@@ -1,13 +1,14 @@
 """The CPUs' page lists in front of the zone (mm/page_alloc.c): rmqueue_pcplist(), free_unref_page(), drain_pages().
 
 A CPU's list is refilled from the zone in batches, and drained back in the same way. What guards the lists, and how
-long they may get, differs between versions (page_lists.py).
+long they may get, differs between versions (page_lists.py, list_sizes.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...context import preempt
 from ...engine.probe import Access
 from .no_locks import Route
 from .page_lists import PageList
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
     from ...kernel.thread import Thread
     from ..gfp import Gfp
+    from .page_lists import PageList
 
 
 class ZoneWithLists(Zone):
@@ -31,9 +33,9 @@ class ZoneWithLists(Zone):
             return None
         if self._access.on:
             self._access(pages, Access.WRITE)
-        guard.note_allocation(pages)
+        self.sizes.note_allocation(pages)
         if not pages.pages and self.may_lock(cpu, gfp, route):
-            await self.rmqueue_bulk(cpu, pages, self.batch, route)
+            await self.rmqueue_bulk(cpu, pages, self.sizes.to_allocate(pages), route)
         pfn = pages.pages.pop() if pages.pages else None
         costs = self._system.costs
         cpu.clock += costs.page_look_ns if pfn is None else costs.page_alloc_ns
@@ -46,10 +48,7 @@ class ZoneWithLists(Zone):
         """free_unref_page(): onto the CPU's list; some go to the zone when it is too long, this one if it is busy."""
         cpu = thread.cpu
         pages, guard = self.list_of(cpu), self.guard
-        self.in_use.remove(pfn)
-        self.freed += 1
-        if self.probes.page_given_back.on:
-            self.probes.page_given_back(pfn)
+        self._note_freed(pfn)
         flags = await guard.try_enter(cpu, pages)
         if flags is None:
             await self.free_one_page(thread, pfn)
@@ -58,10 +57,59 @@ class ZoneWithLists(Zone):
             self._access(pages, Access.WRITE)
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
-        limit = guard.limit(self.high, self.batch, self.reclaim_active)
+        limit = self.sizes.limit(pages)
         if len(pages.pages) >= limit:
-            await self.free_pcppages_bulk(cpu, pages, guard.to_free(pages, limit, self.batch))
+            left = await self._free_too_many(cpu, pages, self.sizes.to_free(pages, limit), flags)
+            if left is None:
+                return
+            flags = left
         await guard.leave(cpu, pages, flags)
+
+    async def _free_too_many(self, cpu: Cpu, pages: PageList, count: int, flags: bool) -> bool | None:
+        """What free_unref_page_commit() gives back to the zone; the flags to leave with, None if that is done.
+
+        From v6.19 on it gives back a batch at a time, and lets go of the list between two of them; somebody else may
+        have it then.
+        """
+        guard, at_a_time = self.guard, self.batch if self._frees_in_batches else count
+        left: bool | None = flags
+        while count > 0 and pages.pages and left is not None:
+            await self.free_pcppages_bulk(cpu, pages, min(count, at_a_time))
+            count -= at_a_time
+            if count > 0 and pages.pages:
+                await guard.leave(cpu, pages, left)
+                left = await guard.try_enter(cpu, pages)
+        if self.flags.below_high and self.zone_watermark_ok(self.watermark_high):
+            self.flags.below_high = False
+        return left
+
+    async def free_frozen_pages_nolock(self, thread: Thread, pfn: int) -> None:
+        """__free_frozen_pages() with FPI_TRYLOCK: onto the list, which is not shortened; else to the zone, or to wait.
+
+        On PREEMPT_RT nothing is tried in an NMI or a hardirq, as in alloc_pages_nolock().
+        """
+        cpu = thread.cpu
+        pages, guard, count = self.list_of(cpu), self.guard, cpu.ctx.preempt_count
+        self._note_freed(pfn)
+        if self._system.config.PREEMPT_RT and (preempt.in_nmi(count) or preempt.in_hardirq(count)):
+            self.add_page_to_zone_llist(pfn)
+            return
+        flags = await guard.enter_at_once(cpu, pages)
+        if flags is None:
+            await self.free_one_page(thread, pfn, Route.TRY)
+            return
+        if self._access.on:
+            self._access(pages, Access.WRITE)
+        pages.pages.append(pfn)
+        cpu.clock += self._system.costs.page_free_ns
+        self.sizes.note_free(pages)
+        await guard.leave(cpu, pages, flags)
+
+    def _note_freed(self, pfn: int) -> None:
+        self.in_use.remove(pfn)
+        self.freed += 1
+        if self.probes.page_given_back.on:
+            self.probes.page_given_back(pfn)
 
     async def page_alloc_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
         """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone."""
@@ -74,8 +122,12 @@ class ZoneWithLists(Zone):
         await self._drain_pages(thread, self.list_of(thread.cpu))
 
     async def _drain_pages(self, thread: Thread, pages: PageList) -> None:
+        """drain_pages_zone(): all of it; later versions do it in parts, and let go in between."""
         guard = self.guard
-        cpu, flags = await guard.enter_drain(thread, pages)
-        if pages.pages:
-            await self.free_pcppages_bulk(cpu, pages, len(pages.pages))
-        await guard.leave_drain(cpu, pages, flags)
+        left = True
+        while left:
+            cpu, flags = await guard.enter_drain(thread, pages)
+            if pages.pages:
+                await self.free_pcppages_bulk(cpu, pages, min(len(pages.pages), self._drains_at_most))
+            left = bool(pages.pages)
+            await guard.leave_drain(cpu, pages, flags)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
 from ...kernel.ratelimit import RatelimitState
-from ..gfp import Gfp, gfp_names
+from ..gfp import Gfp, GfpWords
 from ..objects import PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ _PAGE_KIB: Final = PAGE_SIZE // 1024
 class AllocationWarnings:
     """The reports of one machine, and their rate limit."""
 
-    def __init__(self, zone: Zone) -> None:
+    def __init__(self, zone: Zone, words: GfpWords) -> None:
         self._zone = zone
+        self._words = words
         self._nopage_rs = RatelimitState(_INTERVAL_NS, 1)
 
     def warn_alloc(self, cpu: Cpu, gfp: Gfp, message: str) -> None:
@@ -35,7 +36,7 @@ class AllocationWarnings:
         goes_out, suppressed = self._nopage_rs.ratelimit(cpu.clock)
         if not goes_out:
             return
-        title = f"{cpu.ctx.comm}: {message}, mode:0x{int(gfp):x}({gfp_names(gfp)}), nodemask=(null)"
+        title = f"{cpu.ctx.comm}: {message}, mode:0x{int(gfp):x}({self._words.names(gfp)}), nodemask=(null)"
         lines = [title, *cpu.judge.stack(cpu, call_trace()), *self._show_mem()]
         if suppressed:
             lines.insert(0, f"warn_alloc: {suppressed} callbacks suppressed")

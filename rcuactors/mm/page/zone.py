@@ -17,8 +17,9 @@ from ...kernel.percpu import PerCpu
 from ..gfp import Gfp
 from ..objects import PAGE_SIZE
 from ..probes import MmProbes
+from .list_sizes import PCP_BATCH_SCALE_MAX, ZoneFlags, ZoneSizes
 from .no_locks import Route
-from .page_lists import PageList, ZoneSizes
+from .page_lists import PageList
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -78,6 +79,8 @@ class Zone:
         self.lock = system.lock_factory.make("&zone->lock", rules.zone_lock)
         self.no_locks = rules.no_locks() if rules.no_locks is not None else None
         """What forbids the lock, in a kernel that has such a thing."""
+        if self.no_locks is not None:
+            self.no_locks.words = rules.gfp
         # min_free_kbytes = 4 * sqrt(lowmem_kbytes), at least 128 (init_per_zone_wmark_min())
         lowmem_kib = self.managed * PAGE_SIZE // 1024
         self.watermark_min = max(math.isqrt(lowmem_kib * 16), 128) * 1024 // PAGE_SIZE
@@ -85,13 +88,25 @@ class Zone:
         self.watermark_high = self.watermark_min + self.watermark_min // 2
         batchsize = config.pcp_batch or zone_batchsize(self.managed)
         self.batch = max(batchsize, 1)
-        self.high = guard.high(
-            ZoneSizes(batchsize=batchsize, batch=self.batch, watermark_low=self.watermark_low, nr_cpus=config.nr_cpus)
+        self.flags = ZoneFlags()
+        self.sizes = sizes = rules.list_sizes(
+            ZoneSizes(
+                batchsize=batchsize,
+                batch=self.batch,
+                watermark_low=self.watermark_low,
+                managed=self.managed,
+                nr_cpus=config.nr_cpus,
+            ),
+            self.flags,
         )
-        self.reclaim_active = False
+        self.high = sizes.high
+        self.watermark_fast = self._noted_watermark if sizes.notes_below_high else self.zone_watermark_ok
         self._fresh = 1
         self._returned: list[int] = []
         self._lists = PerCpu(lambda _: guard.new(), system.masks)
+        self._trylock_free_pages: list[int] = []
+        self._drains_at_most = self.batch << PCP_BATCH_SCALE_MAX if rules.drains_in_parts else self.managed
+        self._frees_in_batches = rules.frees_in_batches
         self.free = self.managed
         self._set_aside = 0
         self.in_use: set[int] = set()
@@ -110,7 +125,7 @@ class Zone:
         return ZoneStatistics(
             managed=self.managed,
             free=self.free,
-            listed=sum(len(pages.pages) for pages in self._lists.values()),
+            listed=sum(len(pages.pages) for pages in self._lists.values()) + len(self._trylock_free_pages),
             in_use=len(self.in_use),
             set_aside=self._set_aside,
             peak_in_use=self.peak_in_use,
@@ -138,9 +153,11 @@ class Zone:
         """zone_watermark_ok(): so many pages would stay free (order 0)."""
         return self.free > mark
 
-    def set_reclaim_active(self, active: bool) -> None:
-        """ZONE_RECLAIM_ACTIVE: kswapd is at work on the zone."""
-        self.reclaim_active = active
+    def _noted_watermark(self, mark: int) -> bool:
+        """get_page_from_freelist() of v6.7 and later: at the high watermark ZONE_BELOW_HIGH is noted, too."""
+        if self.free <= self.watermark_high:
+            self.flags.below_high = True
+        return self.free > mark
 
     def may_lock(self, cpu: Cpu, gfp: Gfp, route: Route) -> bool:
         """Whether a request for which the list has nothing may go on to the zone."""
@@ -211,13 +228,25 @@ class Zone:
         await self._unlock_irqrestore(cpu, flags)
         return pfn
 
-    async def free_one_page(self, thread: Thread, pfn: int) -> None:
-        """free_one_page(): one page straight to the zone."""
-        cpu, flags = await self._lock_irqsave(thread, "free_one_page")
-        self._returned.append(pfn)
-        self.free += 1
-        cpu.clock += self._system.costs.page_bulk_ns
+    async def free_one_page(self, thread: Thread, pfn: int, route: Route = Route.ANY) -> None:
+        """free_one_page(): one page straight to the zone, with those that wait; with TRY it may have to wait itself."""
+        locked = await self._lock_for(thread, route, "free_one_page")
+        if locked is None:
+            self.add_page_to_zone_llist(pfn)
+            return
+        cpu, flags = locked
+        freed = [pfn]
+        if self._trylock_free_pages and route is not Route.TRY:
+            freed += reversed(self._trylock_free_pages)
+            self._trylock_free_pages.clear()
+        self._returned += freed
+        self.free += len(freed)
+        cpu.clock += len(freed) * self._system.costs.page_bulk_ns
         await self._unlock_irqrestore(cpu, flags)
+
+    def add_page_to_zone_llist(self, pfn: int) -> None:
+        """add_page_to_zone_llist(): zone->trylock_free_pages, for who next frees a page with the lock (v6.15)."""
+        self._trylock_free_pages.append(pfn)
 
     def set_aside(self, count: int) -> None:
         """Before the machine runs: so many pages belong to somebody who will come for them, and to nobody else."""

@@ -409,7 +409,7 @@ def test_a_spinner_that_never_gets_its_lock_is_a_soft_lockup(rcu_lab: RcuLab) ->
             await nursery.start_soon(holder, cpu=0)
             await nursery.start_soon(spinner, cpu=1)
 
-    result = rcu_lab.run(script, PROVE_LOCKING=False, SOFTLOCKUP_DETECTOR=True)
+    result = rcu_lab.run(script, PROVE_LOCKING=False, SOFTLOCKUP_DETECTOR=True, kernel="v5.11")
     assert result.outcome() == "bad-context, soft-lockup, deadlock"
     assert result.violations[1].title == "watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [spinner:22]"
     assert result.violations[-1].title == "DEADLOCK: CPU#1 stuck for 29s on lock! [spinner:22]"

@@ -30,7 +30,7 @@ async def give_back(k: Kernel, pages: list[int]) -> None:
 
 
 def counters(script, **settings: str) -> dict[str, int]:
-    result = run(scenario()(script), RunOptions(settings={"mem": "16M", **settings}))
+    result = run(scenario()(script), RunOptions(kernel="v5.11", settings={"mem": "16M", **settings}))
     assert result.clean
     return result.counters
 

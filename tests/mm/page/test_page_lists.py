@@ -9,7 +9,6 @@ import pytest
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, RunOptions, run, scenario
 from rcuactors.context.lockdep.usage import get_usage_chars
 from rcuactors.context.locks import Lock
-from rcuactors.mm.page.page_lists import InterruptsOff, PageList, TriedLock, ZoneSizes
 
 V6_1 = RunOptions(kernel="v6.1-stable")
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
@@ -25,16 +24,6 @@ def list_lock(k: Kernel) -> Lock:
 
 
 @pytest.mark.parametrize(
-    ("batchsize", "low", "cpus", "old", "new"),
-    [(15, 640, 2, 90, 320), (63, 1280, 2, 378, 640), (63, 1280, 64, 378, 252), (1, 40, 4, 6, 10), (0, 40, 4, 0, 10)],
-)
-def test_how_long_a_list_may_get(batchsize: int, low: int, cpus: int, old: int, new: int) -> None:
-    sizes = ZoneSizes(batchsize=batchsize, batch=max(batchsize, 1), watermark_low=low, nr_cpus=cpus)
-    assert InterruptsOff(None).high(sizes) == old
-    assert TriedLock(None).high(sizes) == new
-
-
-@pytest.mark.parametrize(
     ("kernel", "mem", "kept"), [("v5.9", "16M", 0), ("v5.11", "16M", 0), ("v5.9", "32M", 1), ("v6.1-stable", "16M", 1)]
 )
 def test_below_32_mb_a_freed_page_goes_straight_back_before_v6_1(kernel: str, mem: str, kept: int) -> None:
@@ -46,22 +35,6 @@ def test_below_32_mb_a_freed_page_goes_straight_back_before_v6_1(kernel: str, me
         assert (k.pcp_count(), k.nr_free_pages() - free) == (kept, 1 - kept)
 
     assert run(scenario()(script), RunOptions(kernel=kernel), mem=mem).clean
-
-
-def test_v6_1_gives_back_twice_as_much_each_time_while_a_cpu_only_frees() -> None:
-    guard, pages = TriedLock(None), PageList()
-    assert [guard.to_free(pages, 320, 15) for _ in range(7)] == [15, 30, 60, 120, 240, 305, 305]
-    for _ in range(10):
-        guard.note_allocation(pages)
-    assert guard.to_free(pages, 320, 15) == 15
-    assert guard.to_free(pages, 10, 15) == 1
-    assert InterruptsOff(None).to_free(pages, 320, 15) == 15
-
-
-def test_v6_1_keeps_four_batches_while_kswapd_works() -> None:
-    guard = TriedLock(None)
-    assert (guard.limit(320, 15, False), guard.limit(320, 15, True), guard.limit(40, 15, True)) == (320, 60, 40)
-    assert InterruptsOff(None).limit(320, 15, True) == 320
 
 
 def test_a_refill_is_a_batch_as_on_the_recorded_kernel() -> None:
@@ -162,6 +135,69 @@ def test_interrupts_stay_as_they_are_and_the_task_is_pinned() -> None:
 
     assert run(scenario()(script), V6_1).clean
     assert run(scenario()(script), V6_1, PREEMPT_RT="y").clean
+
+
+@pytest.mark.parametrize(
+    ("kernel", "off"), [("v6.1.0", True), ("v6.1-stable", False), ("v6.12", False), ("v7.3", False)]
+)
+@pytest.mark.parametrize("rt", ["n", "y"])
+def test_only_v6_1_0_keeps_interrupts_off_while_it_has_the_list(kernel: str, off: bool, rt: str) -> None:
+    """Commit 574907741599: pcp_spin_trylock_irqsave() becomes pcp_spin_trylock(). On RT neither touches them."""
+
+    async def script(k: Kernel) -> None:
+        zone, seen = k.machine.pages.zone, []
+        bulk = zone.rmqueue_bulk
+
+        async def rmqueue_bulk(cpu, pages, count, route) -> int:
+            seen.append(cpu.ctx.irqs_disabled)
+            return await bulk(cpu, pages, count, route)
+
+        zone.rmqueue_bulk = rmqueue_bulk  # type: ignore[method-assign]
+        await k.drain_local_pages()
+        page = await k.get_free_page()
+        assert seen == [off and rt == "n"]
+        assert not k.machine.this_cpu.ctx.irqs_disabled
+        await k.free_page(page)
+        # A drain of another CPU has the lock: past it, and the flags are back.
+        await k.machine.system.locks.spin_lock(k.machine.current, list_lock(k))
+        await k.free_page(await k.get_free_page(GFP_NOWAIT))
+        await k.machine.system.locks.spin_unlock(k.machine.this_cpu, list_lock(k))
+        assert not k.machine.this_cpu.ctx.irqs_disabled
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), PREEMPT_RT=rt).clean
+
+
+def test_an_interrupt_finds_the_list_busy_where_it_can_come(run_in) -> None:
+    """v6.1.0 has interrupts off for the whole of it; from commit 574907741599 on the handler goes to the zone."""
+
+    def passes(kernel: str) -> int:
+        taken: list[int] = []
+
+        async def script(k: Kernel) -> None:
+            zone = k.machine.pages.zone
+            buddy, bulk = zone.rmqueue_buddy, zone.rmqueue_bulk
+
+            async def rmqueue_buddy(thread, route) -> int | None:
+                taken.append(1)
+                return await buddy(thread, route)
+
+            async def handler() -> None:
+                await k.free_page(await k.get_free_page(GFP_ATOMIC))
+
+            async def rmqueue_bulk(cpu, pages, count, route) -> int:
+                moved = await bulk(cpu, pages, count, route)
+                await k.raise_irq(handler)
+                return moved
+
+            zone.rmqueue_buddy = rmqueue_buddy  # type: ignore[method-assign]
+            zone.rmqueue_bulk = rmqueue_bulk  # type: ignore[method-assign]
+            await k.drain_local_pages()
+            await k.free_page(await k.get_free_page())
+
+        assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+        return len(taken)
+
+    assert (passes("v6.1.0"), passes("v6.1-stable"), passes("v6.12")) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("rt", ["n", "y"])

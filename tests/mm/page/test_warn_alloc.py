@@ -49,6 +49,28 @@ def test_in_the_kernels_words(kernel: str, gfp: Gfp, mode: str) -> None:
     assert any("Mem-Info:" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "nowait", "atomic"),
+    [
+        ("v6.6", "0x800(GFP_NOWAIT)", "0x820(GFP_ATOMIC)"),
+        ("v6.12.0", "", "0x820(GFP_ATOMIC)"),
+        ("v6.12", "", "0x820(GFP_ATOMIC)"),
+        ("v7.3", "", "0x820(GFP_ATOMIC)"),
+    ],
+)
+def test_gfp_nowait_becomes_silent_and_gfp_atomic_loses_a_bit(kernel: str, nowait: str, atomic: str) -> None:
+    """Commit 16f5dfbc851b; on 6.12.117 GFP_NOWAIT is 0x2800, GFP_ATOMIC 0x820."""
+
+    def mode(gfp: Gfp) -> str:
+        async def q_main(k: Kernel) -> None:
+            await empty(k, gfp)
+
+        result = run(make_scenario()(q_main), RunOptions(kernel=kernel), mem="16M")
+        return "".join(v.title.partition("mode:")[2].partition(",")[0] for v in result.violations)
+
+    assert (mode(GFP_NOWAIT), mode(GFP_ATOMIC)) == (nowait, atomic)
+
+
 @pytest.mark.parametrize("gfp", [GFP_NOWAIT, GFP_ATOMIC, GFP_KERNEL | Gfp.NORETRY])
 def test_nowarn_says_nothing(gfp: Gfp) -> None:
     async def script(k: Kernel) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp, Kernel, RunOptions, run, scenario
 from rcuactors.kernel.thread import Urgency
-from rcuactors.mm.page.watermarks import alloc_harder, alloc_reserves, no_watermarks
+from rcuactors.mm.page.watermarks import alloc_harder, alloc_harder_in_task, alloc_reserves, no_watermarks
 
 CASES = [
     # gfp, real-time task: v5.9's mark of 1000, v6.1-stable's
@@ -33,23 +33,30 @@ def test_of_a_task(gfp: Gfp, realtime: bool, old: int, new: int) -> None:
         thread = k.machine.current
         thread.urgency = Urgency.REALTIME if realtime else Urgency.NORMAL
         assert (alloc_harder(thread, gfp, 1000), alloc_reserves(thread, gfp, 1000)) == (old, new)
+        assert alloc_harder_in_task(thread, gfp, 1000) == old
 
     assert run(scenario()(body)).clean
 
 
 @pytest.mark.parametrize(
-    ("context", "old", "new"), [("process", 750, 500), ("bh_disable", 1000, 500), ("hardirq", 1000, 1000)]
+    ("context", "old", "v6_1_0", "new"),
+    [("process", 750, 750, 500), ("bh_disable", 1000, 750, 500), ("hardirq", 1000, 1000, 1000)],
 )
 def test_a_real_time_task_counts_outside_of_interrupts(
-    context: str, old: int, new: int, run_in: Callable[[Kernel, str, Callable[[], Awaitable[None]]], Awaitable[None]]
+    context: str,
+    old: int,
+    v6_1_0: int,
+    new: int,
+    run_in: Callable[[Kernel, str, Callable[[], Awaitable[None]]], Awaitable[None]],
 ) -> None:
-    """v5.9 says !in_interrupt(), which bottom halves off are too; v6.1-stable says in_task()."""
+    """v5.9 says !in_interrupt(), which bottom halves off are too; v6.1 says in_task()."""
 
     async def script(k: Kernel) -> None:
         async def look() -> None:
             thread = k.machine.current
             before, thread.urgency = thread.urgency, Urgency.REALTIME
-            assert (alloc_harder(thread, GFP_KERNEL, 1000), alloc_reserves(thread, GFP_KERNEL, 1000)) == (old, new)
+            rules = (alloc_harder, alloc_harder_in_task, alloc_reserves)
+            assert [rule(thread, GFP_KERNEL, 1000) for rule in rules] == [old, v6_1_0, new]
             thread.urgency = before
 
         await run_in(k, context, look)

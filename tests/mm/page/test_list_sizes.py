@@ -1,0 +1,184 @@
+"""How long a CPU's page list may get, and how many pages are moved, by version (rcuactors/mm/page/list_sizes.py)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from rcuactors import GFP_NOWAIT, Kernel, RunOptions, run, scenario
+from rcuactors.mm.page.list_sizes import DoublingFrees, SixBatches, TunedHigh, ZoneFlags, ZoneSizes
+from rcuactors.mm.page.page_lists import PageList
+
+
+def sizes(batchsize: int = 15, low: int = 640, managed: int = 65536, cpus: int = 2) -> ZoneSizes:
+    return ZoneSizes(batchsize=batchsize, batch=max(batchsize, 1), watermark_low=low, managed=managed, nr_cpus=cpus)
+
+
+def tuned(flags: ZoneFlags | None = None) -> tuple[TunedHigh, PageList]:
+    return TunedHigh(sizes(), flags or ZoneFlags()), PageList()
+
+
+@pytest.mark.parametrize(
+    ("batchsize", "low", "cpus", "old", "new"),
+    [(15, 640, 2, 90, 320), (63, 1280, 2, 378, 640), (63, 1280, 64, 378, 252), (1, 40, 4, 6, 10), (0, 40, 4, 0, 10)],
+)
+def test_how_long_a_list_may_get(batchsize: int, low: int, cpus: int, old: int, new: int) -> None:
+    of = sizes(batchsize, low, cpus=cpus)
+    assert SixBatches(of, ZoneFlags()).high == old
+    assert DoublingFrees(of, ZoneFlags()).high == new
+    later = TunedHigh(of, ZoneFlags())
+    assert (later.high, later.high_min, later.high_max) == (new, new, max(65536 // 8 // cpus, 4 * of.batch))
+
+
+def test_v6_1_gives_back_twice_as_much_each_time_while_a_cpu_only_frees() -> None:
+    guard, pages = DoublingFrees(sizes(), ZoneFlags()), PageList()
+    assert [guard.to_free(pages, 320) for _ in range(7)] == [15, 30, 60, 120, 240, 305, 305]
+    for _ in range(10):
+        guard.note_allocation(pages)
+    assert guard.to_free(pages, 320) == 15
+    assert guard.to_free(pages, 10) == 1
+    assert SixBatches(sizes(), ZoneFlags()).to_free(pages, 320) == 15
+
+
+def test_v6_1_keeps_four_batches_while_kswapd_works() -> None:
+    flags = ZoneFlags()
+    guard, short, pages = DoublingFrees(sizes(), flags), DoublingFrees(sizes(low=80), flags), PageList()
+    assert (guard.limit(pages), short.limit(pages)) == (320, 60)
+    flags.reclaim_active = True
+    assert (guard.limit(pages), short.limit(pages)) == (60, 60)
+    assert SixBatches(sizes(), flags).limit(pages) == 90
+
+
+# -- v6.7 and later ----------------------------------------------------------------------------------------------------
+
+
+def test_a_cpu_that_only_allocates_takes_twice_as_much_each_time() -> None:
+    """nr_pcp_alloc(): 15 << alloc_factor, at most 32 batches; pcp->high grows by as much, up to high_max."""
+    guard, pages = tuned()
+    taken = [guard.to_allocate(pages) for _ in range(8)]
+    assert taken == [15, 30, 60, 120, 240, 480, 480, 480]
+    assert pages.high == 320 + sum(taken)
+    for _ in range(20):
+        guard.to_allocate(pages)
+    assert pages.high == guard.high_max == 4096
+
+
+def test_a_page_that_is_freed_halves_the_factor() -> None:
+    guard, pages = tuned()
+    for _ in range(6):
+        guard.to_allocate(pages)
+    guard.note_free(pages)
+    assert (pages.alloc_factor, guard.to_allocate(pages)) == (2, 60)
+
+
+def test_the_list_does_not_grow_while_the_zone_is_short() -> None:
+    """ZONE_BELOW_HIGH: pcp->high stays, so a refill takes no more than there is room for."""
+    guard, pages = tuned(ZoneFlags(below_high=True))
+    assert [guard.to_allocate(pages) for _ in range(8)] == [15, 30, 60, 120, 240, 305, 305, 305]
+    assert pages.high == 320
+
+
+def test_a_cpu_that_only_frees_gives_back_as_many_as_it_freed_in_a_row() -> None:
+    guard, pages = tuned()
+    for pfn in range(320):
+        pages.pages.append(pfn)
+        limit = guard.limit(pages)
+    # 320 in a row: pcp->high grows to hold them and a batch.
+    assert (limit, pages.high, pages.free_count) == (320, 335, 320)
+    assert guard.to_free(pages, limit) == 305
+    guard.note_allocation(pages)
+    assert pages.free_count == 160
+    assert guard.to_free(pages, 320) == 160
+
+
+def test_pcp_high_shrinks_while_kswapd_works_and_while_the_zone_is_short() -> None:
+    flags = ZoneFlags()
+    guard, pages = tuned(flags)
+    for _ in range(12):
+        guard.to_allocate(pages)
+    before = pages.high
+    flags.reclaim_active = True
+    assert guard.limit(pages) == 60
+    assert pages.high == before - 15
+    flags.reclaim_active, flags.below_high = False, True
+    pages.pages = list(range(1000))
+    assert guard.limit(pages) == 1000
+    assert pages.high == before - 30
+
+
+# -- on a machine ------------------------------------------------------------------------------------------------------
+
+
+async def refills(k: Kernel, count: int) -> int:
+    """How often the list is refilled for so many pages, which are given back."""
+    await k.drain_local_pages()
+    before = k.machine.pages.zone.refills
+    pages = [await k.get_free_page(GFP_NOWAIT) for _ in range(count)]
+    needed = k.machine.pages.zone.refills - before
+    for pfn in pages:
+        await k.free_page(pfn)
+    return needed
+
+
+@pytest.mark.parametrize(("kernel", "needed"), [("v6.1-stable", 200), ("v6.6", 200), ("v6.12.0", 11), ("v7.3", 11)])
+def test_3000_pages_take_eleven_refills_where_they_scale(kernel: str, needed: int) -> None:
+    """15, 30, 60, 120, 240 and six times 480, where it was 15 each time."""
+
+    async def script(k: Kernel) -> None:
+        assert await refills(k, 3000) == needed
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), mem="256M").clean
+
+
+def test_a_request_below_the_high_watermark_notes_it_and_freeing_unnotes_it() -> None:
+    async def script(k: Kernel) -> None:
+        zone = k.machine.pages.zone
+        kept = []
+        while zone.free > zone.watermark_high - 100:
+            kept.append(await k.get_free_page(GFP_NOWAIT))
+        kept.append(await k.get_free_page(GFP_NOWAIT))
+        assert zone.flags.below_high
+        high = zone.list_of(k.machine.this_cpu).high
+        for pfn in kept:
+            await k.free_page(pfn)
+        assert not zone.flags.below_high
+        assert zone.list_of(k.machine.this_cpu).high != high
+
+    assert run(scenario()(script), RunOptions(kernel="v6.12"), mem="64M").clean
+
+
+@pytest.mark.parametrize(("kernel", "parts"), [("v6.6", 1), ("v6.12", 4)])
+def test_a_long_list_is_drained_in_parts(kernel: str, parts: int) -> None:
+    """Of 32 batches each (v6.11), the lock let go of in between."""
+
+    async def script(k: Kernel) -> None:
+        zone = k.machine.pages.zone
+        await k.drain_local_pages()
+        own = zone.list_of(k.machine.this_cpu)
+        zone.set_aside(3 * 480 + 1)
+        own.pages = zone.take_set_aside(3 * 480 + 1)
+        drains = zone.drains
+        await k.drain_local_pages()
+        assert (zone.drains - drains, k.pcp_count()) == (parts, 0)
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), mem="256M").clean
+
+
+@pytest.mark.parametrize(("kernel", "batch_by_batch"), [("v6.18", False), ("v7.3", True)])
+def test_from_v6_19_on_a_list_is_shortened_batch_by_batch(kernel: str, batch_by_batch: bool) -> None:
+    async def script(k: Kernel) -> None:
+        zone = k.machine.pages.zone
+        pages = [await k.get_free_page(GFP_NOWAIT) for _ in range(1200)]
+        await k.drain_local_pages()
+        zone.list_of(k.machine.this_cpu).high = 0
+        drains, free = zone.drains, zone.free
+        while zone.drains == drains:
+            await k.free_page(pages.pop())
+        freed = zone.free - free
+        assert freed == zone.high - zone.batch > 2 * zone.batch
+        assert zone.drains - drains == (math.ceil(freed / zone.batch) if batch_by_batch else 1)
+        for pfn in pages:
+            await k.free_page(pfn)
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), mem="256M").clean
