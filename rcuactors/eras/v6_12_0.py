@@ -10,10 +10,12 @@ from typing import Final
 import attrs
 
 from ..context.splat_rules import TAINTS_V6_12
+from ..context.violation import ViolationKind
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
+from .known import KnownBug
 from .v6_6 import V6_6
 
 V6_12_0: Final = Era(
@@ -59,6 +61,14 @@ V6_12_0: Final = Era(
         ),
         kvfree=attrs.evolve(
             V6_6.rules.kvfree,
+        ),
+    ),
+    known_bugs=(
+        KnownBug(
+            "53dac345395c",
+            ViolationKind.BAD_CONTEXT,
+            "enqueue_hrtimer",
+            "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
         ),
     ),
 )
