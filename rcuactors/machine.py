@@ -220,6 +220,7 @@ class Machine:
             on_hung=self._hung,
             migrate=config.migrate and is_open,
             latitude=config.latitude and is_open,
+            hotplug=config.hotplug and is_open,
         )
 
     def _reporter(self) -> Reporter:

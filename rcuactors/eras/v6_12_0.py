@@ -16,6 +16,8 @@ from ..kvfree.parts.workqueue import system_unbound_wq
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
 from ..rcu.exp_drivers import OnKthreadWorker
+from ..context.violation import ViolationKind
+from .known import KnownBug
 from .era import Era
 from .v6_6 import V6_6
 
