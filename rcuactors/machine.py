@@ -50,6 +50,7 @@ from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
+from .mm.slab.making import make_slab
 from .mm.slab.slab import SlabStatistics
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
@@ -60,6 +61,7 @@ from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
+from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
@@ -160,7 +162,9 @@ class Machine:
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.pages = PageAllocator(self.system, rules.mm)
-        self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
+        self.slab = make_slab(
+            self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
+        )
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
         self.kvfree = KvfreeRcu(

@@ -329,8 +329,13 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         machine = self._machine
         said = machine.setup.era.rules.mm.cache_has_objects
         said = f"{said} {caller_site()}" if said else ""
-        live = list(machine.oracle.live.values())
+        live = machine.oracle.live.values
         await kmem_cache.kmem_cache_destroy(machine.slab, self._thread, cache.cache, live, said)
+
+    async def kmem_cache_shrink(self, cache: KmemCache) -> bool:
+        """kmem_cache_shrink(): give back the cache's slabs without objects. Whether none is left. May sleep."""
+        self._use_cache(cache)
+        return await kmem_cache.kmem_cache_shrink(self._machine.slab, self._thread, cache.cache)
 
     def _use_cache(self, cache: KmemCache) -> None:
         if cache.cache.destroyed:

@@ -15,7 +15,7 @@ from ...context import preempt
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import KObject
-from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
+from .slab import MIN_PARTIAL, Cache, CpuSlab, Place, Slab, SlabAllocator
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -86,7 +86,22 @@ class IrqOffSlub(SlabAllocator):
         await self._unlock_list(cpu, cache, flags)
         return slab
 
-    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
+    async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
+        """flush_cpu_slab(): flush_slab(), with interrupts off."""
+        mine = self.cpu_slab(cpu, cache)
+        slab = mine.slab
+        if slab is None:
+            return
+        flags = cpu.local_irq_save("flush_cpu_slab")
+        slab.frozen = False
+        mine.slab, mine.free = None, []
+        if slab.free:
+            self._list_partial(slab)
+        await cpu.local_irq_restore(flags)
+        if slab.listed and not slab.in_use:
+            await self._discard(cpu.current, slab)
+
+    async def _give_back(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
         empty: list[Slab] = []
         for slab, group in groupby(items, _home):
             assert isinstance(slab, Slab)
