@@ -68,8 +68,15 @@ class Config:
     )
     SOFTLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU on which nothing else can run for more than 20 s is reported")
     HARDLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU that takes no interrupt for 10 s is reported")
+    fair_server_runtime: int = _number(
+        50_000_000,
+        0,
+        1_000_000_000,
+        "how much of a second a real-time thread leaves to the others (v6.12 and later), in nanoseconds; 0: nothing",
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
+    maxcpus: int = _number(0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0: all")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
     pcp_batch: int = _number(
         0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"
@@ -84,6 +91,8 @@ class Config:
     jiffies_till_next_fqs: int = _number(-1, -1, 1_000_000, "jiffies from one such scan to the next; -1: by HZ")
     rcu_fanout: int = _number(64, 2, 64, "nodes below one of the rcu_node tree (CONFIG_RCU_FANOUT)")
     rcu_fanout_leaf: int = _number(16, 2, 64, "CPUs of one of its leaves (rcutree.rcu_fanout_leaf)")
+    rcu_expedited: bool = _kconfig(False, "booted with rcupdate.rcu_expedited: synchronize_rcu() is an expedited one")
+    rcu_normal: bool = _kconfig(False, "booted with rcupdate.rcu_normal: nobody gets an expedited grace period")
     rcu_cpu_stall_timeout: int = _number(
         21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
     )

@@ -55,6 +55,7 @@ from .mm.slab.slab import SlabStatistics
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
+from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.hotplug import RcuHotplug
 from .rcu.oracle import Oracle, OracleStatistics
@@ -63,6 +64,7 @@ from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
 from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
+from .rcu.rules import RcuRules
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
 
@@ -145,20 +147,11 @@ class Machine:
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = self._new_oracle()
-        self.gp = GracePeriodMachine(
-            self.system,
-            index=self.system.next_actor_index(),
-            probes=self.oracle.probes,
-            spawned=not setup.early_boot,
-        )
-        self.system.add_device(self.gp)
+        self.gp = self._new_gp()
         self.book = ReaderBook(self.system, self.oracle)
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
-        active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(
-            self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
-        )
+        self.callbacks = self._new_callbacks(rules.rcu)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.pages = PageAllocator(self.system, rules.mm)
@@ -178,7 +171,8 @@ class Machine:
             rules=rules.kvfree,
             source=source,
         )
-        self.pages.reclaim.register_shrinker(rules.kvfree.shrinker(self.kvfree))
+        self.kvfree_shrinker = rules.kvfree.shrinker(self.kvfree)
+        self.pages.reclaim.register_shrinker(self.kvfree_shrinker)
         self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
@@ -187,6 +181,27 @@ class Machine:
         record = self._free_record if self.setup.config.KASAN else None
         probes = RcuProbes(self.conductor.ended_by)
         return Oracle(self._found, probes, self.conductor.probes.access, record=record)
+
+    def _new_gp(self) -> GracePeriodMachine:
+        index, spawned = self.system.next_actor_index(), not self.setup.early_boot
+        machine = GracePeriodMachine(self.system, index=index, probes=self.oracle.probes, spawned=spawned)
+        self.system.add_device(machine)
+        return machine
+
+    def _new_callbacks(self, rules: RcuRules) -> Callbacks:
+        early_boot = self.setup.early_boot
+        expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, self.workqueues)
+        if not early_boot:
+            expedited.rcu_end_inkernel_boot()
+        return Callbacks(
+            self.system,
+            self.gp,
+            self.readers,
+            self.stalls,
+            expedited,
+            rules=rules,
+            scheduler_active=SchedulerActive.INACTIVE if early_boot else SchedulerActive.RUNNING,
+        )
 
     def _new_system(self, rules: EraRules) -> System:
         """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""

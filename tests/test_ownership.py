@@ -54,7 +54,6 @@ ALLOWED = (
         frozenset({"kapi"}),
         frozenset({"origin", "retired_from", "freed_from"}),
     ),
-    Allowed("__set_current_state() is the thread's own", frozenset({"kapi"}), frozenset({"state"})),
     Allowed(
         "a design counts in the figures of kvfree_rcu() what it does in its place",
         frozenset({"designs", "templates"}),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..eras import find_era
 from ..recordings import read_recording
 from ..recordings.replay import Replay
 from .common import RunArguments, run_options, with_sinks
@@ -21,7 +22,7 @@ def replay_command(file: str, **options: Any) -> int:
     """Replay FILE, an ftrace recording (plain or gzipped), and compare the machine with the real kernel."""
     arguments = RunArguments(**options)
     run_options_ = arguments.options(parameters=(), of="a replay")
-    recording = read_recording(file)
+    recording = read_recording(file, find_era(run_options_.kernel).release)
     with open_session(arguments) as session:
         replay = Replay(recording, with_sinks(run_options_, session.sinks))
         error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)

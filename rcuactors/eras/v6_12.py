@@ -21,6 +21,7 @@ V6_12: Final = Era(
         V6_12_0.rules,
         kernel=attrs.evolve(
             V6_12_0.rules.kernel,
+            offline_hrtimers_move=True,
             has_percpu_wq=True,
             cancel_checks_dependency=False,
         ),

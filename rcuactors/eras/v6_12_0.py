@@ -11,6 +11,7 @@ import attrs
 
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
+from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
 from .v6_6 import V6_6
 
@@ -23,6 +24,8 @@ V6_12_0: Final = Era(
         V6_6.rules,
         kernel=attrs.evolve(
             V6_6.rules.kernel,
+            offline_hrtimers_are_told=True,
+            hrtimers_leave_dying_cpus=True,
             timers_have_own_thread=False,
             msleep_adds_jiffy=False,
             consoles_tell_lockdep=False,
@@ -38,6 +41,7 @@ V6_12_0: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_6.rules.rcu,
+            expedited_driver=OnKthreadWorker,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(

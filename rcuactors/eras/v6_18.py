@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
+from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
 from .v6_12 import V6_12
 
@@ -35,6 +37,15 @@ V6_18: Final = Era(
         mm=attrs.evolve(
             V6_12.rules.mm,
             nolock=True,
+            slab=LocalLockSheafSlub,
+            sheaves=SheafRules(
+                every_cache=False,
+                on_rt=SheavesOnRt.PASSED_BY,
+                override_map=False,
+                flush_takes_lock=False,
+                unused_goes_to_barn=True,
+            ),
+            kmalloc_nolock=NolockContexts.NOT_IN_IRQ,
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,

@@ -23,6 +23,9 @@ V6_6: Final = Era(
         V6_1_STABLE.rules,
         kernel=attrs.evolve(
             V6_1_STABLE.rules.kernel,
+            offline_hrtimers_move=False,
+            offline_hrtimers_are_told=False,
+            hrtimers_leave_dying_cpus=False,
             woken_preempts_spinner=False,
             rescuer_name="kworker/R-{}",
             cpu_intensive_by_itself=True,
@@ -33,6 +36,7 @@ V6_6: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
+            blocking_might_sleep=True,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,

@@ -9,6 +9,7 @@ configuration, and judged there.
 from __future__ import annotations
 
 from .contexts import Contexts
+from .cpu_hotplug import CpuHotplugs
 from .initialising import Initialising
 from .objects import Objects
 from .percpu import PerCpuVariables
@@ -17,7 +18,7 @@ from .shrinkers import Shrinkers
 from .wait_queues import WaitQueues
 
 
-class Kernel(Objects, Initialising, PerCpuVariables, Contexts, WaitQueues, Shrinkers, PolledRcu):
+class Kernel(Objects, Initialising, PerCpuVariables, Contexts, WaitQueues, Shrinkers, PolledRcu, CpuHotplugs):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise

@@ -27,8 +27,7 @@ from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
 from ..mm.slab import kmem_cache
 from ..mm.slab.slab import SIZES, Cache
-from ..rcu.callbacks import rcu_leak_callback
-from ..rcu.data import RcuHead
+from ..rcu.data import RcuHead, rcu_leak_callback
 from ..rcu.rcu_work import RcuWork
 from .base import Inside
 from .interrupts import Interrupts

@@ -16,7 +16,7 @@ from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
 from ..rcu.data import RcuHead
 from ..rcu.rcu_barrier import rcu_barrier
-from ..rcu.synchronize_rcu import synchronize_rcu
+from ..rcu.synchronize_rcu import synchronize_rcu, synchronize_rcu_expedited
 from .base import Action, KernelBase, handler_of
 
 Pointer = TypeVar("Pointer", bound=KObject | None)
@@ -208,6 +208,20 @@ class Rcu(KernelBase):
     async def synchronize_rcu(self) -> None:
         """Sleep until a grace period has passed."""
         await synchronize_rcu(self._machine.callbacks, self._thread)
+
+    async def synchronize_rcu_expedited(self) -> None:
+        """The same by interrupting the other CPUs: a matter of microseconds, unless somebody reads."""
+        await synchronize_rcu_expedited(self._machine.callbacks, self._thread)
+
+    def rcu_expedite_gp(self) -> None:
+        """synchronize_rcu() is an expedited one, until rcu_unexpedite_gp() has been called as often."""
+        self._machine.callbacks.expedited.rcu_expedite_gp()
+
+    def rcu_unexpedite_gp(self) -> None:
+        """Take that back. Raises BadInput where nobody has said it."""
+        if not self._machine.callbacks.expedited.nesting:
+            raise BadInput("rcu_unexpedite_gp(): there is no rcu_expedite_gp() that this takes back")
+        self._machine.callbacks.expedited.rcu_unexpedite_gp()
 
     async def rcu_barrier(self) -> None:
         """Sleep until every call_rcu() callback queued so far was invoked. It does not wait for kvfree_rcu()."""

@@ -35,6 +35,10 @@ class Shrinkers(KernelBase):
         self._machine.pages.reclaim.register_shrinker(shrinker)
         return shrinker
 
+    async def drop_slab(self) -> None:
+        """`echo 2 > /proc/sys/vm/drop_caches`: all shrinkers, kvfree_rcu()'s too, are asked for what they have."""
+        await self._machine.pages.reclaim.drop_slab(self._thread)
+
     def unregister_shrinker(self, shrinker: Shrinker) -> None:
         """unregister_shrinker(). Raises BadInput for one that is not registered."""
         if shrinker not in self._machine.pages.reclaim.shrinkers:

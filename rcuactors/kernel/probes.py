@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..context.processor import Sleeper
     from .cpu import Cpu
     from .thread import Thread
+    from .time.timer import Timer
+    from .workqueue.work import Work
+    from .workqueue.workqueue import Workqueue
 
 __trace__ = MACHINERY
 
@@ -53,6 +56,10 @@ class KernelProbes(ProbeSet):
     """(cpu, thread) A thread is runnable again, on that CPU's run queue."""
     migrated: Probe[[Thread, Cpu, Cpu]] = probe()
     """(thread, source, target) A thread that does not run belongs to another CPU from now on."""
+    timer_started: Probe[[Timer, int]] = probe()
+    """(timer, delay_jiffies) A timer was put into a base, to expire in so many jiffies or later."""
+    work_queued: Probe[[Work, Workqueue]] = probe()
+    """(work, workqueue) A work was put on its pool's list."""
 
 
 @attrs.define(eq=False)

@@ -21,8 +21,8 @@ from ..mm.objects import KObject
 from ..mm.page.page_alloc import PageAllocator
 from ..mm.slab.slab import SlabAllocator
 from ..mm.vmalloc import Vmalloc
-from ..rcu.callbacks import Callbacks, SchedulerActive, rcu_leak_callback
-from ..rcu.data import RcuHead
+from ..rcu.callbacks import Callbacks, SchedulerActive
+from ..rcu.data import RcuHead, rcu_leak_callback
 from ..rcu.oracle import Oracle
 from ..rcu.rcu_work import RcuWork, RcuWorks
 from ..rcu.synchronize_rcu import synchronize_rcu

@@ -58,7 +58,7 @@ class Drain:
             while blocks[channel]:
                 await self._free_block(cpu, krcp, blocks[channel].pop(), channel)
                 await cpu.current.cond_resched()
-        await self._free_list(cpu, head)
+        await self._free_list(cpu, krcp, head)
 
     def _enter_callback(self, cpu: Cpu) -> None:
         """rcu_lock_acquire(&rcu_callback_map)."""
@@ -75,6 +75,8 @@ class Drain:
     async def _free_block(self, cpu: Cpu, krcp: Krc, block: Block, channel: int) -> None:
         kvfree, system, records = self._kvfree, self._kvfree.system, block.records
         figures = kvfree.figures
+        if kvfree.probes.block_freed.on:
+            kvfree.probes.block_freed(krcp, channel != SLAB, len(records))
         if channel == SLAB:
             figures.note_bulk(len(records))
             if system.events.on:
@@ -112,13 +114,15 @@ class Drain:
             await kvfree.pages.free_page(cpu.current, page)
 
     @inline
-    async def _free_list(self, cpu: Cpu, head: list[KObject]) -> None:
+    async def _free_list(self, cpu: Cpu, krcp: Krc, head: list[KObject]) -> None:
         kvfree, system = self._kvfree, self._kvfree.system
         while head:
             item = head.pop()
             cpu.clock += system.costs.list_walk_ns
             if item.state == FREED and self._is_lost(cpu, item):
                 break
+            if kvfree.probes.listed_freed.on:
+                kvfree.probes.listed_freed(krcp, item)
             if system.events.on:
                 system.emit(
                     cpu, "rcu_invoke_kvfree_callback", f"{kvfree.callbacks.flavour} rhp=0x{item.address + 16:x} func=16"

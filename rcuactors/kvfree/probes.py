@@ -11,6 +11,7 @@ from ..engine.probe import Group, Probe, ProbeSet, group, probe
 if TYPE_CHECKING:
     from ..kernel.thread import Thread
     from ..mm.objects import KObject
+    from .krc import Krc
 
 
 @attrs.define(eq=False)
@@ -23,3 +24,7 @@ class KvfreeProbes(ProbeSet):
     """(thread, object, head) kvfree_call_rcu() is called; head: with an rcu_head, the two-argument form."""
     call_left: Probe[[Thread, KObject, bool]] = probe("told")
     """(thread, object, head) It comes back: the object is queued, or freed already."""
+    block_freed: Probe[[Krc, bool, int]] = probe()
+    """(krcp, vmalloc, nr_records) A block of pointers is freed, by whoever runs: kvfree_rcu_bulk()."""
+    listed_freed: Probe[[Krc, KObject]] = probe()
+    """(krcp, object) An object of the rcu_head list is freed, by whoever runs."""

@@ -69,7 +69,9 @@ class GfpWords:
     """What GFP_ATOMIC and GFP_NOWAIT are in a version."""
 
     atomic: Gfp
+    """GFP_ATOMIC: 0xa20 in v6.1, 0x820 in v6.6, which has no ___GFP_ATOMIC any more (include/linux/gfp_types.h)."""
     nowait: Gfp
+    """GFP_NOWAIT: 0x800 in v6.6, 0x2800 in v6.12, silent when it fails (commit 16f5dfbc851b)."""
 
     def of(self, gfp: Gfp) -> Gfp:
         """A request, which is written with the names, in this version's bits."""

@@ -166,16 +166,30 @@ class Reclaim:
             thread.cpu.clock += self._system.costs.reclaim_page_ns
             await self._allocator.free_page(thread, self.user.file_pages.popleft())
 
-    async def _shrink_slab(self, thread: Thread, shrinker: Shrinker, priority: int) -> None:
-        """do_shrink_slab(), with the default of two seeks."""
+    async def drop_slab(self, thread: Thread) -> None:
+        """drop_slab(), `echo 2 > /proc/sys/vm/drop_caches`: until little comes of it, less each time (v6.1, v6.12)."""
+        shift = 0
+        while True:
+            freed = 0
+            for shrinker in tuple(self.shrinkers):
+                freed += await self._shrink_slab(thread, shrinker, 0)
+            if freed >> shift <= 1:
+                return
+            shift += 1
+
+    async def _shrink_slab(self, thread: Thread, shrinker: Shrinker, priority: int) -> int:
+        """do_shrink_slab(), with the default of two seeks; how many objects were let go."""
         thread.cpu.clock += self._system.costs.shrinker_ns
-        freeable = await shrinker.count(thread)
+        freeable, freed = await shrinker.count(thread), 0
         total = min((freeable >> priority) * 2, 2 * freeable)
         while total >= _SHRINK_BATCH or (total and total >= freeable):
             scanned = min(_SHRINK_BATCH, total)
-            if await shrinker.scan(thread, scanned) is None:
+            gone = await shrinker.scan(thread, scanned)
+            if gone is None:
                 break
+            freed += gone
             total -= scanned
+        return freed
 
     # -- the end of the rope -----------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ import attrs
 from ..context.lockdep.demands import assert_irqs_enabled
 from ..marks import machinery
 from . import seq as gp_seq
-from .synchronize_rcu import synchronize_rcu
+from .synchronize_rcu import synchronize_rcu, synchronize_rcu_expedited
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -125,3 +125,13 @@ class PolledGracePeriods:
         """cond_synchronize_rcu_full()."""
         if not self.poll_state_synchronize_rcu_full(oldstate):
             await synchronize_rcu(self.callbacks, thread)
+
+    async def cond_synchronize_rcu_expedited(self, thread: Thread, oldstate: int) -> None:
+        """cond_synchronize_rcu_expedited()."""
+        if not self.poll_state_synchronize_rcu(oldstate):
+            await synchronize_rcu_expedited(self.callbacks, thread)
+
+    async def cond_synchronize_rcu_expedited_full(self, thread: Thread, oldstate: RcuGpOldstate) -> None:
+        """cond_synchronize_rcu_expedited_full()."""
+        if not self.poll_state_synchronize_rcu_full(oldstate):
+            await synchronize_rcu_expedited(self.callbacks, thread)

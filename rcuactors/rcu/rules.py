@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from .exp_drivers import ExpeditedDriver, OnWorkqueue
+
 
 @attrs.frozen(kw_only=True)
 class RcuRules:
@@ -52,3 +54,15 @@ class RcuRules:
     early_boot_counts: bool = False
     """A grace period that is none, of early boot (rcu_blocking_is_gp()), advances the counters all the same, for those
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
+    expedited_driver: type[ExpeditedDriver] = OnWorkqueue
+    """Who drives an expedited grace period: a work, or a thread of its own (exp_drivers.py)."""
+    exp_handler_sees_preempt_count: bool = False
+    """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
+    preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,
+    not so at v5.11)."""
+    exp_stall_timeout: bool = False
+    """An expedited stall is told after a time of its own (rcu_exp_jiffies_till_stall_check(), kernel/rcu/tree_stall.h:
+    at v6.1, not at v5.11)."""
+    blocking_might_sleep: bool = False
+    """synchronize_rcu() says first that it might sleep (rcu_blocking_is_gp(), kernel/rcu/tree.c: at v6.6, not at v6.1);
+    before, what it waits in does."""

@@ -1,10 +1,8 @@
 """One call of kvfree_call_rcu(), out of the kprobe on its entry.
 
-The probe prints the two arguments, and they must be read with care. `head` is NULL in the one-argument form;
-then `func` is the object. In the two-argument form `func` is the offset of the rcu_head inside the object up
-to 6.1, and the object itself on 6.12; offsets are below one page, so the value tells. What the flags cannot
+The probe prints the two arguments, which are read by the form of the recording (forms.py). What the flags cannot
 tell (a raw spinlock from any other way to switch interrupts off, an RCU reader from anybody) comes from the
-rig's own note of the statement that it runs.
+rig's own note of the statement that it runs. Of these statements some do other things than free: they are deeds.
 """
 
 from __future__ import annotations
@@ -15,13 +13,12 @@ from typing import Final
 
 import attrs
 
+from .forms import Form
 from .ftrace import TraceLine, context_of
 
 _CALL: Final = re.compile(r"\([^)]*\) head=(\S+) func=(\S+)(?: caller=([^\s+]+)\S*)?")
 _STATEMENT: Final = re.compile(r"STMT cpu=\d+ (.+)", re.ASCII)
 
-_OFFSETS: Final = 4096
-"""The kernel's bound for "this function pointer is really an offset"."""
 _PAGE: Final = 4096
 
 _VMALLOC_AREAS: Final = (
@@ -34,6 +31,9 @@ _FAR_ABOVE: Final = 1 << 40
 
 _STATED_CONTEXTS: Final = {"rawspin": "raw_lock", "burstr": "raw_lock", "rcuread": "rcu_read"}
 """Only these two cannot be seen in the flags. `burstr` is the burst under a raw spinlock."""
+_DONE_AT_ONCE: Final = frozenset({"barrier", "drop_slab", "shrink", "sync_expedited"})
+_LOOPS: Final = frozenset({"gploop", "synchronize_rcu"})
+"""Each of their calls is recorded, and made at its time: a loop of the machine's own would keep another time."""
 _INTERRUPTS: Final = frozenset({"softirq", "hardirq", "nmi"})
 
 
@@ -41,8 +41,8 @@ _INTERRUPTS: Final = frozenset({"softirq", "hardirq", "nmi"})
 class Call:
     """One kvfree_call_rcu().
 
-    `address` is the object itself, not its rcu_head. `kind` is slab or vmalloc. `caller` is '' where it was
-    not recorded.
+    `address` is the object itself, not its rcu_head, which is `offset` into it (0 in the one-argument form). `kind`
+    is slab or vmalloc. `caller` is '' where it was not recorded.
     """
 
     time_ns: int
@@ -55,6 +55,22 @@ class Call:
     kind: str
     address: int
     caller: str
+    offset: int = 0
+
+
+@attrs.frozen
+class Deed:
+    """What the rig's script did beside freeing: `what` is the statement's word, `number` its first number, or 0.
+
+    `synchronize_rcu` is one call, also where the statement is a loop of them.
+    """
+
+    time_ns: int
+    cpu: int
+    comm: str
+    pid: int
+    what: str
+    number: int = 0
 
 
 @attrs.define
@@ -63,30 +79,50 @@ class Statements:
 
     _running: dict[int, tuple[str, ...]] = attrs.field(factory=dict, init=False)
 
-    def note(self, line: TraceLine) -> None:
-        """Take in one `runp` line. Statements that free nothing have no STMTEND: the next STMT ends them."""
+    def note(self, line: TraceLine) -> Deed | None:
+        """Take in one `runp` line. Statements that free nothing have no STMTEND: the next STMT ends them.
+
+        Returns what the statement does, if that is a deed, and is done when it begins.
+        """
         if (match := _STATEMENT.fullmatch(line.text)) is not None:
-            self._running[line.pid] = tuple(match[1].split())
-        elif line.text.startswith("STMTEND"):
+            words = self._running[line.pid] = tuple(match[1].split())
+            return _deed(line, words) if words and words[0] in _DONE_AT_ONCE else None
+        if line.text.startswith("STMTEND"):
             self._running.pop(line.pid, None)
+        return None
+
+    def waited(self, line: TraceLine) -> Deed | None:
+        """A call of synchronize_rcu(): a deed where the statement says so, else kvfree_rcu()'s own."""
+        words = self.of(line.pid)
+        return _deed(line, ("synchronize_rcu",)) if words and words[0] in _LOOPS else None
+
+    def ends(self, line: TraceLine) -> bool:
+        """Whether a `runp` line is the end of what its task is running."""
+        return line.text.startswith("STMTEND") and line.pid in self._running
 
     def of(self, pid: int) -> tuple[str, ...]:
         """The words of the statement that a task is running, none if it runs none."""
         return self._running.get(pid, ())
 
 
-def parse_call(line: TraceLine, statement: tuple[str, ...]) -> Call | None:
-    """The call that a kvfree_call_rcu line tells, or None if it is broken, as where a file is cut."""
+def arguments_of(line: TraceLine) -> tuple[int, int] | None:
+    """The two arguments that a kvfree_call_rcu line tells, or None if it is broken, as where a file is cut."""
     match = _CALL.fullmatch(line.text)
-    if match is None:
+    head, func = (None, None) if match is None else (_number(match[1]), _number(match[2]))
+    return None if head is None or func is None else (head, func)
+
+
+def parse_call(line: TraceLine, statement: tuple[str, ...], form: Form) -> Call | None:
+    """The call that a kvfree_call_rcu line tells, or None if it is broken, or none of that form."""
+    match, arguments = _CALL.fullmatch(line.text), arguments_of(line)
+    if match is None or arguments is None:
         return None
-    head, func = _number(match[1]), _number(match[2])
-    if head is None or func is None:
-        return None
-    address = func if head == 0 or func >= _OFFSETS else head - func
+    head, func = arguments
+    found = form.object_of(head, func)
     # A number that lost its last digits is no kernel address, or is an offset that no rcu_head can have.
-    if address >> 63 != 1 or address >> 64 or head % 8 or (head and func < _OFFSETS and func % 8):
+    if found is None or found[0] >> 63 != 1 or found[0] >> 64 or head % 8:
         return None
+    address, offset = found
     return Call(
         line.time_ns,
         line.cpu,
@@ -98,7 +134,15 @@ def parse_call(line: TraceLine, statement: tuple[str, ...]) -> Call | None:
         "vmalloc" if _in_vmalloc_area(address) or "vmalloc" in statement else "slab",
         address,
         match[3] or "",
+        offset,
     )
+
+
+def stated_context(statement: tuple[str, ...]) -> str:
+    """The context that a statement says it frees in; process where it says none."""
+    stated = {**_STATED_CONTEXTS, "preemptoff": "preempt_off", "irqoff": "irqs_off"}
+    stated |= {word: word for word in _INTERRUPTS}
+    return next((stated[word] for word in statement if word in stated), "process")
 
 
 def settle_kinds(calls: Iterable[Call]) -> tuple[Call, ...]:
@@ -111,6 +155,11 @@ def settle_kinds(calls: Iterable[Call]) -> tuple[Call, ...]:
         else call
         for call in calls
     )
+
+
+def _deed(line: TraceLine, words: tuple[str, ...]) -> Deed:
+    number = next((int(word) for word in words[1:] if word.isascii() and word.isdecimal()), 0)
+    return Deed(line.time_ns, line.cpu, line.comm, line.pid, words[0], number)
 
 
 def _context(flags: str, statement: tuple[str, ...]) -> str:

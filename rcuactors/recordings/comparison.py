@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, islice
 from textwrap import wrap
 from typing import Any, Final
@@ -11,10 +11,13 @@ import attrs
 
 from ..runs.result import Result
 from ..spelling import counted
+from .freers import FreedBlock, Freer, by_freer
 from .recording import Recording
+from .witness import Witness
 
 _MOST_SIZES: Final = 12
 _MOST_SPLATS: Final = 10
+_WORDS: Final = {Freer.WORK: "the work", Freer.MONITOR: "the monitor", Freer.SHRINKER: "the shrinker"}
 
 
 @attrs.frozen
@@ -27,13 +30,23 @@ class Compared:
     machine: int
 
 
+@attrs.frozen
+class Sequences:
+    """What both have in order, as words. `real` is None where the recorded kernel did not show it."""
+
+    name: str
+    title: str
+    real: tuple[str, ...] | None
+    machine: tuple[str, ...]
+
+
 @attrs.frozen(kw_only=True)
 class ReplayResult:
     """One replay.
 
-    `driven` counts the calls by (one-argument, context), `skip_reasons` those that were not made.
-    `max_lag_ns` is the most that a call came later than the recording has it. `version_note` is '' where the
-    modelled version is the recorded one.
+    `driven` counts the calls by (one-argument, context), `skip_reasons` those that were not made; `done` and `not_done`
+    what the script did beside, by the statement's word. `max_lag_ns` is the most that a call came later than the
+    recording has it. `version_note` is '' where the modelled version is the recorded one.
     """
 
     recording: Recording
@@ -42,6 +55,9 @@ class ReplayResult:
     skip_reasons: dict[str, int]
     max_lag_ns: int
     version_note: str
+    witness: Witness
+    done: dict[str, int]
+    not_done: dict[str, int]
 
     @property
     def skipped(self) -> int:
@@ -63,21 +79,26 @@ class ReplayResult:
     def compared(self) -> tuple[Compared, ...]:
         """The figures that both have, the channels of the freed objects first."""
         seen, counters = self.recording.observed, self.result.counters
+        objects = seen.rcu_visible and seen.objects_visible
         freed = {
             "bulk": (sum(seen.bulk_sizes), counters.bulk_objects),
-            "vmalloc": (seen.vmalloc_freed if seen.rcu_visible else None, counters.vmalloc_freed),
-            "list": (seen.list_freed if seen.rcu_visible else None, counters.list_freed),
+            "vmalloc": (seen.vmalloc_freed if objects else None, counters.vmalloc_freed),
+            "list": (seen.list_freed if objects else None, counters.list_freed),
             # A caller that waits leaves no event, but the page that it could not get does.
-            "inline": (seen.caller_pages_failed if seen.rcu_visible else None, counters.inline_freed),
+            "inline": (seen.caller_pages_failed if objects else None, counters.inline_freed),
         }
         total = sum(real or 0 for real, _ in freed.values())
         rows = [Compared(f"freed_{name}", f"objects freed, {name}", *both) for name, both in freed.items()]
         return (
             *rows,
+            *(
+                Compared(f"freed_by_{freer.name.lower()}", f"  freed by {_WORDS[freer]}", *self._freed_by(freer))
+                for freer in Freer
+            ),
             Compared(
                 "not_freed",
                 "objects not seen freed",
-                len(self.recording.calls) - total if seen.rcu_visible else None,
+                len(self.recording.calls) - total if objects else None,
                 self.calls - sum(machine for _, machine in freed.values()),
             ),
             Compared("bulk_frees", "bulk frees", len(seen.bulk_sizes), sum(counters.bulk_frees.values())),
@@ -98,6 +119,29 @@ class ReplayResult:
             ),
         )
 
+    def _freed_by(self, freer: Freer) -> tuple[int | None, int]:
+        """Objects in blocks and on lists that one of them has freed."""
+        seen, machine = self.recording.observed, self.witness
+        real = (
+            None
+            if seen.blocks is None or not seen.objects_visible
+            else _objects(seen.blocks, freer) + seen.list_freed_by.get(freer, 0)
+        )
+        return real, _objects(machine.blocks, freer) + machine.list_freed_by[freer]
+
+    def sequences(self) -> tuple[Sequences, ...]:
+        """What both have in order, or by name; where the recorded kernel did not tell of it, there is none."""
+        seen, machine = self.recording.observed, self.witness
+        found = [
+            Sequences("blocks", "blocks", _texts(seen.blocks), _words(machine.blocks)),
+            Sequences(
+                "monitor_delays", "monitor's delays", _texts(seen.monitor_delays), _words(machine.monitor_delays)
+            ),
+            Sequences("refill_delays", "refill's delays", _texts(seen.refill_delays), _words(machine.refill_delays)),
+            Sequences("queued_on", "works queued", _by_name(seen.queued_on), _by_name(machine.queued_on)),
+        ]
+        return tuple(found) if self.recording.addresses else ()
+
     def as_json(self) -> dict[str, Any]:
         """The replay as plain data."""
         recording = self.recording
@@ -116,6 +160,11 @@ class ReplayResult:
             "max_lag_ns": self.max_lag_ns,
             "version_note": self.version_note,
             "compared": {row.name: {"real": row.real, "machine": row.machine} for row in self.compared()},
+            "deeds": {"done": dict(self.done), "not_done": dict(self.not_done)},
+            "sequences": {
+                one.name: {"real": None if one.real is None else list(one.real), "machine": list(one.machine)}
+                for one in self.sequences()
+            },
             "bulk_sizes": {
                 "real": list(recording.observed.bulk_sizes),
                 "machine": list(self.result.counters.bulk_sizes_in_order),
@@ -176,13 +225,22 @@ class ReplayResult:
                 yield f"           {form.replace('_', '-')}: {contexts}"
         for reason, number in self.skip_reasons.items():
             yield f"           {counted(number, 'call')} not made: {reason}"
+        if self.done:
+            yield f"           beside: {', '.join(f'{what} {number}' for what, number in self.done.items())}"
+        for what, number in self.not_done.items():
+            yield f"           {what} {number} not done: {self.result.kernel} has no such thing"
 
     def _both_sides(self) -> Iterator[str]:
         yield f"{'':<26}{'real':>10}{'machine':>10}"
         for row in self.compared():
-            yield f"{row.title:<26}{'-' if row.real is None else row.real:>10}{row.machine:>10}"
+            if row.real is not None or not row.title.startswith(" "):
+                yield f"{row.title:<26}{'-' if row.real is None else row.real:>10}{row.machine:>10}"
         yield f"bulk sizes, real     {_shortened(self.recording.observed.bulk_sizes)}"
         yield f"bulk sizes, machine  {_shortened(self.result.counters.bulk_sizes_in_order)}"
+        for one in self.sequences():
+            if one.real is not None:
+                yield from _wrapped(f"{one.title}, real", one.real)
+                yield from _wrapped(f"{one.title}, machine", one.machine)
 
     def _splats(self, *, every: bool) -> Iterator[str]:
         shown = self.result.violations if every else self.result.violations[:_MOST_SPLATS]
@@ -193,6 +251,29 @@ class ReplayResult:
         if left:
             yield f"({left} more{'' if every else '; -v prints all that were kept'})"
             yield ""
+
+
+def _objects(blocks: Iterable[FreedBlock], freer: Freer) -> int:
+    return sum(by_freer(blocks, vmalloc=vmalloc)[freer] for vmalloc in (False, True))
+
+
+def _words(items: Iterable[object]) -> tuple[str, ...]:
+    return tuple(map(str, items))
+
+
+def _texts(items: Iterable[object] | None) -> tuple[str, ...] | None:
+    return None if items is None else _words(items)
+
+
+def _by_name(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def _wrapped(title: str, words: Iterable[str]) -> list[str]:
+    """A sequence in lines of its own: equal neighbours together."""
+    runs = [(word, sum(1 for _ in same)) for word, same in groupby(words)]
+    text = ", ".join(word if count == 1 else f"{word} x {count}" for word, count in runs) or "none"
+    return wrap(text, 100, initial_indent=f"{title:<27}", subsequent_indent=" " * 27)
 
 
 def _shortened(sizes: Iterable[int]) -> str:

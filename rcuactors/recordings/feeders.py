@@ -4,12 +4,16 @@ A feeder sleeps until shortly before a section begins, enters its context and bu
 also burns what lies between two calls of the section: the recorded caller kept its CPU there. Objects are
 allocated outside of the context: one by one in process context, else all of a section's before it is entered.
 A feeder that has fallen behind does not wait, and catches up as fast as the machine lets it.
+
+What the rig's script did beside freeing (`Deed`) is done by threads of their own, one for each task of the rig: it may
+wait for a grace period, and then holds up nobody's calls.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import attrs
@@ -17,7 +21,7 @@ import attrs
 from ..kapi import Kernel
 from ..marks import machinery
 from ..mm.objects import KObject
-from .calls import Call
+from .calls import Call, Deed
 from .sections import CONTEXTS, Feed, Section
 
 OBJECT_SIZE: Final = 64
@@ -37,18 +41,30 @@ _LEAD_PER_FEEDER_NS: Final = 20_000
 
 @attrs.define
 class Replayed:
-    """Calls made, by (one-argument, context); calls that could not be made; and how late the latest was."""
+    """Calls made, by (one-argument, context); calls that could not be made; and how late the latest was.
+
+    Deeds done, by their word, and those that this version does not know.
+    """
 
     driven: Counter[tuple[bool, str]] = attrs.field(factory=Counter)
     skipped: Counter[str] = attrs.field(factory=Counter)
+    done: Counter[str] = attrs.field(factory=Counter)
+    not_done: Counter[str] = attrs.field(factory=Counter)
     max_lag_ns: int = 0
 
 
-async def replay_calls(k: Kernel, feeds: tuple[Feed, ...], replayed: Replayed) -> None:
-    """Start a feeder for each feed, and wait for all of them."""
-    first_ns = min((feed.sections[0].calls[0].time_ns for feed in feeds), default=0)
-    shift_ns = k.now + _LEAD_NS + _LEAD_PER_FEEDER_NS * len(feeds) - first_ns
+async def replay_calls(k: Kernel, feeds: tuple[Feed, ...], replayed: Replayed, deeds: tuple[Deed, ...] = ()) -> None:
+    """Start a feeder for each feed, and a thread for each task with deeds, and wait for all of them."""
+    scripts: dict[tuple[int, int], list[Deed]] = {}
+    for deed in deeds:
+        scripts.setdefault((deed.cpu, deed.pid), []).append(deed)
+    times = [feed.sections[0].calls[0].time_ns for feed in feeds] + [one[0].time_ns for one in scripts.values()]
+    lead_ns = _LEAD_NS + _LEAD_PER_FEEDER_NS * (len(feeds) + len(scripts))
+    shift_ns = k.now + lead_ns - min(times, default=0)
     async with k.open_nursery() as nursery:
+        for (cpu, _), one in scripts.items():
+            script = _Script(k, one, replayed, shift_ns)
+            await nursery.start_soon(script.main, cpu=cpu, name=f"script/{cpu}")
         for feed in feeds:
             feeder = _Feeder(k, feed, replayed, shift_ns)
             name = f"feeder{'1' if feed.one_argument else '2'}/{feed.cpu}"
@@ -108,3 +124,46 @@ class _Feeder:
         left_us = (call.time_ns + self.shift_ns - self.k.now - _EARLY_NS) // 1000
         if left_us > 0:
             await self.k.usleep_range(left_us, left_us)
+
+
+@attrs.frozen
+class _Script:
+    """The deeds of one task of the rig."""
+
+    k: Kernel
+    deeds: list[Deed]
+    replayed: Replayed
+    shift_ns: int
+
+    @machinery
+    async def main(self) -> None:
+        """Do them one after the other, each at its time, or when the one before is done."""
+        for deed in self.deeds:
+            left_us = (deed.time_ns + self.shift_ns - self.k.now) // 1000
+            if left_us > 0:
+                await self.k.usleep_range(left_us, left_us)
+            do = self._ways().get(deed.what)
+            if do is None:
+                self.replayed.not_done[deed.what] += 1
+                continue
+            await do(deed)
+            self.replayed.done[deed.what] += 1
+
+    def _ways(self) -> dict[str, Callable[[Deed], Awaitable[None]]]:
+        return {
+            "synchronize_rcu": self._synchronize_rcu,
+            "shrink": self._shrink,
+            "drop_slab": self._drop_slab,
+        }
+
+    async def _synchronize_rcu(self, _deed: Deed) -> None:
+        await self.k.synchronize_rcu()
+
+    async def _drop_slab(self, _deed: Deed) -> None:
+        await self.k.drop_slab()
+
+    async def _shrink(self, deed: Deed) -> None:
+        """The rig calls the shrinker of kvfree_rcu() itself: once to count, once to scan so many."""
+        shrinker, thread = self.k.machine.kvfree_shrinker, self.k.machine.current
+        await shrinker.count(thread)
+        await shrinker.scan(thread, deed.number)

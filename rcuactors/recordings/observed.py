@@ -3,7 +3,8 @@
 These are the numbers that a replay is held against. Kernels differ in what they can tell: with RCU
 tracepoints every freed object is an event of its own; PREEMPT_RT (recorded without them) has kprobes on the
 freeing functions instead, which others call too, so only pointers that were queued before are counted there;
-a stock kernel shows neither.
+a stock kernel shows neither. Recordings with real addresses tell whose timer is started; those of 6.12 have a kprobe on
+each block and on each attempt to queue a batch.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from .calls import Call
+from .freers import ENTRIES, FreedBlock, Freer, Inside
 from .ftrace import TraceLine
+from .krc import KrcAddresses, whose_timers
 
 _RECORDS: Final = re.compile(r"nr_records=([0-9]{1,18})$", re.ASCII)
 _SIZE: Final = re.compile(r" s=(?:0x0|0|\(null\)) size=(?:0x)?([0-9]{1,18})$", re.ASCII)
@@ -24,6 +27,12 @@ _OFFSET: Final = re.compile(r" func=([0-9]{1,18})$", re.ASCII)
 _FREED: Final = re.compile(r" addr=0x([0-9a-f]{1,16})$", re.ASCII)
 _PAGE_GOT: Final = re.compile(r"\((fill_page_cache_func|kvfree_call_rcu)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII)
 """Others take pages by the same function while it is probed (page tables of vmalloc, a new process): these count."""
+_BLOCK: Final = re.compile(r" idx=([01]) nr=([0-9]{1,18})$", re.ASCII)
+_QUEUED_BATCH: Final = re.compile(r" ret=(?:0x)?([01])$", re.ASCII)
+_DELAY: Final = re.compile(r"timer=([0-9a-f]{16}) function=delayed_work_timer_fn .*\[timeout=([0-9]{1,18})\]", re.ASCII)
+_QUEUED_WORK: Final = re.compile(
+    r"function=(fill_page_cache_func|kfree_rcu_monitor|kfree_rcu_work) workqueue=(\S+) ", re.ASCII
+)
 
 
 @attrs.frozen
@@ -37,6 +46,9 @@ class Observed:
     Pages are those for blocks: all of them, and of these the ones that the caller took itself (one-argument
     form). For each page that a caller failed to get it waited for a grace period and freed its object itself,
     which left no event.
+
+    `blocks` are in the order in which they were freed, the delays (jiffies) in that in which the timers were started;
+    None where the recorded kernel does not tell. `queued_on` counts the works by `function@workqueue`.
     """
 
     refill_timer_starts: int
@@ -53,12 +65,23 @@ class Observed:
     caller_pages_allocated: int
     caller_pages_failed: int
     rcu_visible: bool
+    objects_visible: bool = True
+    """The per-object events were on; without them (a recording with "lightevents") the two per-object counts are 0."""
+    blocks: tuple[FreedBlock, ...] | None = None
+    list_freed_by: dict[Freer | None, int] = attrs.field(factory=dict)
+    monitor_runs_by_shrinker: int = 0
+    batches_queued: int | None = None
+    monitor_delays: tuple[int, ...] | None = None
+    refill_delays: tuple[int, ...] | None = None
+    queued_on: dict[str, int] = attrs.field(factory=dict)
 
 
 @attrs.define
 class Tally:
     """The running counts, fed line by line."""
 
+    _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
+    """Filled in by whoever reads the marks."""
     _handlers: dict[str, Callable[[TraceLine], None]] = attrs.field(init=False)
     _events: Counter[str] = attrs.field(factory=Counter, init=False)
     _derived: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -68,6 +91,11 @@ class Tally:
     _periods_at_last_free: tuple[int, int] | None = attrs.field(default=None, init=False)
     _bulk_by_tracepoint: list[int] = attrs.field(factory=list, init=False)
     _bulk_by_probe: list[int] = attrs.field(factory=list, init=False)
+    _inside: Inside = attrs.field(factory=Inside, init=False)
+    _blocks: list[FreedBlock] = attrs.field(factory=list, init=False)
+    _list_freed_by: Counter[Freer | None] = attrs.field(factory=Counter, init=False)
+    _delays: list[tuple[int, int]] = attrs.field(factory=list, init=False)
+    _queued_on: Counter[str] = attrs.field(factory=Counter, init=False)
     _tracepoints: bool = attrs.field(default=False, init=False)
     _probes: bool = attrs.field(default=False, init=False)
 
@@ -83,7 +111,17 @@ class Tally:
             "vfree": self._object_probe,
             "hrtimer_start": self._timer_start,
             "get_free_pages_ret": self._page_returned,
+            "kvfree_rcu_bulk": self._block,
+            "kvfree_rcu_queue_batch_ret": self._queue_batch,
+            "timer_start": self._delayed,
+            "workqueue_queue_work": self._queued_work,
+            **dict.fromkeys(ENTRIES, self._entered),
+            **{f"{function}_ret": self._left for function in ENTRIES},
         }
+
+    def begun(self) -> None:
+        """Calls begin that are not told one by one: grace periods count from here."""
+        self._called = True
 
     def queued(self, call: Call) -> None:
         """Take in one call: grace periods count from the first, and an object is known when it is freed."""
@@ -97,8 +135,8 @@ class Tally:
         if handler is not None:
             handler(line)
 
-    def total(self) -> Observed:
-        """The counts so far."""
+    def total(self, *, objects_visible: bool = True) -> Observed:
+        """The counts so far. `objects_visible`: calls and frees of single objects were recorded."""
         events, derived = self._events, self._derived
         started, ended = self._periods_at_last_free or self._periods
         prefix = "callback" if self._tracepoints else "probe"
@@ -120,7 +158,28 @@ class Tally:
             caller_pages_allocated=derived["caller_pages"],
             caller_pages_failed=derived["caller_pages_failed"],
             rcu_visible=self._tracepoints or self._probes,
+            objects_visible=objects_visible,
+            list_freed_by=dict(self._list_freed_by),
+            monitor_runs_by_shrinker=derived["monitor_by_shrinker"],
+            queued_on=dict(sorted(self._queued_on.items())),
+            **self._told_by_addresses(),
         )
+
+    def _told_by_addresses(self) -> dict[str, Any]:
+        """What only recordings with real addresses tell: there is nothing of it, or it is not known."""
+        if not self._addresses:
+            return {}
+        monitors, refills = whose_timers(self._addresses)
+        told: dict[str, Any] = {
+            "monitor_delays": tuple(delay for timer, delay in self._delays if timer in monitors),
+            "refill_delays": tuple(delay for timer, delay in self._delays if timer in refills),
+        }
+        # Kprobes of 6.12: a monitor run asks for a batch, and a freed block is one.
+        if "kvfree_rcu_queue_batch" in self._events or not self._events["kfree_rcu_monitor"]:
+            told["batches_queued"] = self._derived["batches_queued"]
+        if self._blocks or not self._bulk_by_tracepoint + self._bulk_by_probe:
+            told["blocks"] = tuple(self._blocks)
+        return told
 
     def _freed(self) -> None:
         self._periods_at_last_free = self._periods
@@ -159,6 +218,8 @@ class Tally:
         if (match := _OFFSET.search(line.text)) is not None:
             self._tracepoints = True
             self._derived["callback_vmalloc" if int(match[1]) == 0 else "callback_list"] += 1
+            if int(match[1]):
+                self._list_freed_by[self._inside.freer(line.pid)] += 1
             self._freed()
 
     def _object_probe(self, line: TraceLine) -> None:
@@ -168,6 +229,8 @@ class Tally:
         if match is not None and (address := int(match[1], 16)) in self._queued:
             self._queued.discard(address)
             self._derived["probe_list" if line.event == "kvfree" else "probe_vmalloc"] += 1
+            if line.event == "kvfree" and not self._tracepoints:
+                self._list_freed_by[self._inside.freer(line.pid)] += 1
             if not self._tracepoints:
                 self._freed()
 
@@ -181,3 +244,27 @@ class Tally:
             self._derived[outcome] += 1
             if match[1] == "kvfree_call_rcu":
                 self._derived[f"caller_{outcome}"] += 1
+
+    def _entered(self, line: TraceLine) -> None:
+        self._inside.entered(line.pid, line.event)
+        if line.event == "kfree_rcu_monitor" and self._inside.freer(line.pid) is Freer.SHRINKER:
+            self._derived["monitor_by_shrinker"] += 1
+
+    def _left(self, line: TraceLine) -> None:
+        self._inside.left(line.pid, line.event.removesuffix("_ret"))
+
+    def _block(self, line: TraceLine) -> None:
+        if (match := _BLOCK.search(line.text)) is not None:
+            self._blocks.append(FreedBlock(match[1] == "1", int(match[2]), self._inside.freer(line.pid)))
+
+    def _queue_batch(self, line: TraceLine) -> None:
+        if (match := _QUEUED_BATCH.search(line.text)) is not None:
+            self._derived["batches_queued"] += int(match[1])
+
+    def _delayed(self, line: TraceLine) -> None:
+        if (match := _DELAY.match(line.text)) is not None:
+            self._delays.append((int(match[1], 16), int(match[2])))
+
+    def _queued_work(self, line: TraceLine) -> None:
+        if (match := _QUEUED_WORK.search(line.text)) is not None:
+            self._queued_on[f"{match[1]}@{match[2]}"] += 1

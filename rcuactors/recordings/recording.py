@@ -16,9 +16,12 @@ from typing import Final
 
 import attrs
 
-from .calls import Call, Statements, parse_call, settle_kinds
+from .calls import Call, Deed, Statements, arguments_of, parse_call, settle_kinds
+from .forms import BY_OFFSET, Form, form_of, form_of_call
 from .ftrace import TraceLine, parse_line
+from .krc import KrcAddresses, KrcState, parse_addresses, parse_state
 from .observed import Observed, Tally
+from .scripted import calls_are_scripted, frees, scripted_calls
 from .source import bad, read_lines
 
 _EXAMPLES: Final = 5
@@ -106,16 +109,27 @@ class Recording:
     truncated: bool
     path: str = attrs.field(default="", eq=False)
     """Where it was read, from the root; '' if it does not come out of a file."""
+    form: Form = BY_OFFSET
+    """How its calls were read."""
+    deeds: tuple[Deed, ...] = ()
+    """What the script did beside freeing, from BEGIN on."""
+    addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
+    """Where each CPU's timers and works are, in recordings with real addresses."""
+    states: tuple[KrcState, ...] = ()
+    """Snapshots of struct kfree_rcu_cpu, from BEGIN on, in the order of time."""
 
 
-def read_recording(path: str | os.PathLike[str]) -> Recording:
-    """Read a recording, plain or gzipped. BadInput if there is nothing in it that could be replayed."""
-    reader = _Reader()
+def read_recording(path: str | os.PathLike[str], kernel: str = "") -> Recording:
+    """Read a recording, plain or gzipped. BadInput if there is nothing in it that could be replayed.
+
+    `kernel`, a release such as "6.12", is believed of a file that neither says which kernel it is of nor shows it.
+    """
+    reader = _Reader(form_of(kernel) or BY_OFFSET)
     for number, line in enumerate(read_lines(path), start=1):
         reader.feed(number, line)
     if reader.first_ns is None:
         raise bad(path, "holds no line of ftrace text (COMM-PID [CPU] FLAGS TIME: EVENT: TEXT)")
-    if not reader.calls:
+    if not reader.calls and not reader.deeds:
         where = " after the BEGIN mark" if reader.calls_before_begin else ""
         raise bad(path, f"holds no kvfree_call_rcu line{where}: nothing to replay")
     return attrs.evolve(reader.recording(PurePath(os.fsdecode(path)).name), path=str(Path(os.fsdecode(path)).resolve()))
@@ -123,12 +137,19 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
 
 @attrs.define
 class _Reader:
-    """The state between two lines of one file."""
+    """The state between two lines of one file. `default` is the form of a file that does not show one."""
 
+    _default: Form
+    _form: Form | None = None
     _header: dict[str, str] = attrs.field(factory=dict)
     _params: dict[str, str] = attrs.field(factory=dict)
     _statements: Statements = attrs.field(factory=Statements)
-    _tally: Tally = attrs.field(factory=Tally)
+    _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
+    _states: list[KrcState] = attrs.field(factory=list)
+    _begun: dict[int, TraceLine] = attrs.field(factory=dict)
+    """The last mark of each task's script, where that has to tell of the calls."""
+    deeds: list[Deed] = attrs.field(factory=list)
+    _tally: Tally = attrs.field(init=False)
     calls: list[Call] = attrs.field(factory=list)
     calls_before_begin: int = 0
     first_ns: int | None = None
@@ -138,6 +159,9 @@ class _Reader:
     _unknown_lines: int = 0
     _unknown: list[UnknownLine] = attrs.field(factory=list)
     _truncated: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._tally = Tally(self._addresses)
 
     def feed(self, number: int, line: str) -> None:
         """Take in one line."""
@@ -157,6 +181,7 @@ class _Reader:
 
     def recording(self, file_name: str) -> Recording:
         """Everything that was read."""
+        scripted = calls_are_scripted(self._header.get("pre", ""))
         return Recording(
             name=self._header.get("run") or file_name.removesuffix(".gz").removesuffix(".txt"),
             script=self._header.get("script", ""),
@@ -166,12 +191,16 @@ class _Reader:
             nr_cpus=self._nr_cpus,
             begin_ns=next((time for time in (self._begin_ns, self.first_ns) if time is not None), 0),
             end_ns=self._last_ns,
-            calls=settle_kinds(self.calls),
+            calls=tuple(self.calls) if scripted else settle_kinds(self.calls),
             calls_before_begin=self.calls_before_begin,
-            observed=self._tally.total(),
+            observed=self._tally.total(objects_visible=not scripted),
             unknown_lines=self._unknown_lines,
             unknown_examples=tuple(self._unknown),
             truncated=self._truncated,
+            form=self._form or self._default,
+            deeds=tuple(self.deeds),
+            addresses=self._addresses,
+            states=tuple(self._states),
         )
 
     def _comment(self, line: str) -> None:
@@ -179,10 +208,13 @@ class _Reader:
             self._header[match[1]] = match[2]
             if match[1] == "params":
                 self._params = _parameters(match[2])
+            elif match[1] == "kernel":
+                self._form = form_of(match[2])
         elif (match := _WORKLOAD.match(line)) is not None:
             self._header["run"] = match[1]
         elif line.startswith("# Linux "):  # what `uname -a` says, in workload files
             self._header["kernel"] = line.removeprefix("# ")
+            self._form = form_of(line)
         elif line.startswith("# console="):  # and their kernel command line
             self._params = _parameters(line.removeprefix("# "))
         elif (match := _BUFFER.match(line)) is not None:
@@ -202,15 +234,58 @@ class _Reader:
         if not _is_known(line.event):
             return False
         if line.event == "runp":
-            self._statements.note(line)
-        elif line.event == "kvt_write" and line.text.startswith("BEGIN"):
-            self._begin(line)
+            scripted = calls_are_scripted(self._header.get("pre", ""))
+            if scripted:
+                self._scripted(line)
+            self._done(self._statements.note(line))
+            if scripted and frees(self._statements.of(line.pid)):
+                self._tally.begun()
+        elif line.event == "kvt_write":
+            return self._mark(line)
+        elif line.event == "state":
+            return self._state(line)
         else:
+            if line.event == "synchronize_rcu":
+                self._done(self._statements.waited(line))
             self._tally.count(line)
         return True
 
+    def _scripted(self, line: TraceLine) -> None:
+        """The calls of a statement that ends here; they were not recorded one by one."""
+        if self._statements.ends(line) and (begin := self._begun.get(line.pid)) is not None:
+            statement = self._statements.of(line.pid)
+            for call in scripted_calls(begin, line.time_ns, statement, len(self.calls)):
+                self.calls.append(call)
+                self._tally.queued(call)
+        self._begun[line.pid] = line
+
+    def _done(self, deed: Deed | None) -> None:
+        if deed is not None:
+            self.deeds.append(deed)
+
+    def _mark(self, line: TraceLine) -> bool:
+        if line.text.startswith("BEGIN"):
+            self._begin(line)
+        elif line.text.startswith("KRCADDR"):
+            addresses = parse_addresses(line.text)
+            if addresses is None:
+                return False
+            self._addresses[addresses.cpu] = addresses
+        return True
+
+    def _state(self, line: TraceLine) -> bool:
+        """A snapshot; other texts there are the rig's own."""
+        if not line.text.startswith("KRC "):
+            return True
+        state = parse_state(line)
+        if state is not None:
+            self._states.append(state)
+        return state is not None
+
     def _call(self, line: TraceLine) -> bool:
-        call = parse_call(line, self._statements.of(line.pid))
+        if self._form is None and (arguments := arguments_of(line)) is not None:
+            self._form = form_of_call(*arguments)
+        call = parse_call(line, self._statements.of(line.pid), self._form or self._default)
         if call is None:
             return False
         self.calls.append(call)
@@ -223,7 +298,9 @@ class _Reader:
             self._begin_ns = line.time_ns
             self.calls_before_begin = len(self.calls)
             self.calls.clear()
-            self._tally = Tally()
+            self.deeds.clear()
+            self._states.clear()
+            self._tally = Tally(self._addresses)
 
 
 def _is_known(event: str) -> bool:

@@ -1,7 +1,7 @@
 """Replay: the calls of a recording, made again on a machine.
 
 The recording says who called, where and when; the machine says what follows. Its configuration is the
-recorded kernel's as far as the recording tells it (CPUs, PREEMPT_RT, HZ, rcu_min_cached_objs) and the user
+recorded kernel's as far as the recording tells it (CPUs, PREEMPT_RT, HZ, parameters of rcutree) and the user
 does not say otherwise. The version is the one that the user chose: where it is not the recorded one, the
 report says so.
 """
@@ -23,15 +23,15 @@ from ..runs import Run, RunOptions, RunSpec
 from ..scenario import Body, Scenario
 from .comparison import ReplayResult
 from .feeders import Replayed, replay_calls
+from .forms import release_of
 from .recording import Recording, read_recording
 from .sections import feeds_of
+from .witness import Witness
 
-_RELEASE: Final = re.compile(r"\b([0-9]{1,2})\.([0-9]{1,3})\b", re.ASCII)
 _HZ: Final = re.compile(r"\bHZ=(100|250|300|1000)\b", re.ASCII)
 _RT: Final = re.compile(r"PREEMPT_RT\b|\bPREEMPT RT\b")
-_MIN_CACHED: Final = "rcutree.rcu_min_cached_objs"
-
-_MOST_CACHED: Final = 4096
+_PARAMETERS: Final = {"rcu_min_cached_objs": 4096, "rcu_delay_page_cache_fill_msec": 100_000}
+"""Of rcutree, and the most that is taken for one."""
 _FIVE_SECONDS: Final = (6, 1)
 """The oldest recorded version that drains after 5 s instead of 20 ms."""
 
@@ -46,8 +46,9 @@ async def _replay_file(k: Kernel, recording: str = "", digest: str = "") -> None
     now = _digest_of(recording)
     if now != digest:
         raise BadInput(f"recording {recording}: was changed since (digest {now[:12]}, was {digest[:12]})")
-    feeds, skipped = feeds_of(read_recording(recording))
-    await replay_calls(k, feeds, Replayed(skipped=skipped))
+    what = read_recording(recording, k.machine.setup.era.release)
+    feeds, skipped = feeds_of(what)
+    await replay_calls(k, feeds, Replayed(skipped=skipped), what.deeds)
 
 
 REPLAY_OF_A_FILE: Final = _scenario(
@@ -78,14 +79,16 @@ class Replay:
         replayed = Replayed(skipped=skipped)
 
         async def _body(k: Kernel) -> None:
-            await replay_calls(k, feeds, replayed)
+            await replay_calls(k, feeds, replayed, recording.deeds)
 
         about = f"the calls of the recording {recording.name}"
         scenario = _scenario(about, _body, settings_of(recording), parameters={})
         self.recording = recording
         self._run = Run(scenario, options, **words)
         self._replayed = replayed
-        _check_cpus(self.machine.setup.config, max((feed.cpu for feed in feeds), default=0))
+        self._witness = Witness(self.machine)
+        used = [feed.cpu for feed in feeds] + [deed.cpu for deed in recording.deeds]
+        _check_cpus(self.machine.setup.config, max(used, default=0))
 
     @property
     def machine(self) -> Machine:
@@ -115,6 +118,9 @@ class Replay:
             driven=dict(sorted(self._replayed.driven.items())),
             skip_reasons=dict(sorted(self._replayed.skipped.items())),
             max_lag_ns=self._replayed.max_lag_ns,
+            done=dict(sorted(self._replayed.done.items())),
+            not_done=dict(sorted(self._replayed.not_done.items())),
+            witness=self._witness,
             version_note=version_note(self.recording, self.machine),
         )
 
@@ -131,20 +137,18 @@ def settings_of(recording: Recording) -> dict[str, str]:
         settings["PREEMPT_RT"] = "y"
     if (match := _HZ.search(recording.kernel)) is not None:
         settings["HZ"] = match[1]
-    cached = recording.params.get(_MIN_CACHED, "")
-    if cached.isascii() and cached.isdecimal() and int(cached) <= _MOST_CACHED:
-        settings["rcu_min_cached_objs"] = cached
+    for name, most in _PARAMETERS.items():
+        value = recording.params.get(f"rcutree.{name}", "")
+        if value.isascii() and value.isdecimal() and int(value) <= most:
+            settings[name] = value
     return settings
 
 
 def version_note(recording: Recording, machine: Machine) -> str:
     """How the modelled version differs from the recorded one, '' if it is the same one."""
     era = machine.setup.era
-    match = _RELEASE.search(recording.kernel)
-    recorded = (int(match[1]), int(match[2])) if match is not None else None
-    modelled = _RELEASE.search(era.release)
-    assert modelled is not None
-    if recorded == (int(modelled[1]), int(modelled[2])):
+    recorded = release_of(recording.kernel)
+    if recorded == release_of(era.release):
         return ""
     drain_ms = machine.kvfree.arming.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
     theirs = f"Linux {recorded[0]}.{recorded[1]}" if recorded is not None else "an unknown version"

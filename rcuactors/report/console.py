@@ -21,7 +21,7 @@ _RELEASED: Final = re.compile(r"is trying to release lock \((?P<name>.+)\) at:$"
 _CONTEXT: Final = re.compile(r"^context-\{(\d+:\d+)\}")
 _HOLDER: Final = re.compile(r"^(?:\d+ locks? held by|no locks held by) (?P<who>.+?)[:.]$")
 _HELD: Final = re.compile(r"^ #\d+: +[0-9a-f]+ \((?P<name>.+)\)\{(?P<usage>[^}]*)\}-\{(?P<waits>\d+:\d+)\}")
-_BROKEN: Final = re.compile(r"^ #\d+: +[0-9a-f]+ \($")
+_BROKEN: Final = re.compile(r"^ #\d+: +[0-9a-f]{8,16}(?: \()?$")
 """The same cut in two: print_lock_name() is several printk(), and another CPU's came between."""
 _CUT: Final = re.compile(r"^-+\[ cut here \]-+$")
 _WARNING: Final = re.compile(r"^WARNING: CPU: \d+ PID: \d+ at (?:[^ +]+:\d+ )?(?P<function>[\w.]+)")

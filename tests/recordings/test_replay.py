@@ -143,7 +143,13 @@ def test_waiting_callers_make_a_replay_late_and_are_freed_inline() -> None:
 
 def test_the_configuration_is_the_recorded_kernels() -> None:
     rt = read_recording(DATA / "kvfree-6.1-rt" / "d_rawspin_600_min0.txt.gz")
-    assert settings_of(rt) == {"nr_cpus": "3", "PREEMPT_RT": "y", "HZ": "250", "rcu_min_cached_objs": "0"}
+    assert settings_of(rt) == {
+        "nr_cpus": "3",
+        "PREEMPT_RT": "y",
+        "HZ": "250",
+        "rcu_min_cached_objs": "0",
+        "rcu_delay_page_cache_fill_msec": "5000",
+    }
     config = drive(evolve(rt, calls=rt.calls[:10])).result.config
     assert (config["nr_cpus"], config["PREEMPT_RT"], config["rcu_min_cached_objs"]) == ("3", "y", "0")
     workload = read_recording(DATA / "workload" / "B_rps.txt.gz")

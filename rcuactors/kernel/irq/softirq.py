@@ -3,8 +3,9 @@
 raise_softirq() sets them, __do_softirq() serves them, local_bh_disable() keeps that off.
 
 On the way out of an interrupt, in ksoftirqd when they keep coming, on PREEMPT_RT always in a thread: that of timers is
-ktimers/N, of the lowest real-time priority (run_timersd() of 6.1-rt), and RCU's core is no softirq there but what
-rcuc/N does (rcu/callbacks.py). The rest is ksoftirqd's, a thread like any other.
+ktimers/N, of the lowest real-time priority (run_timersd() of 6.1-rt and of v6.13; 6.12 has none), and RCU's core is no
+softirq there but what rcuc/N does (rcu/callbacks.py). The rest is ksoftirqd's, a thread like any other; or of whoever
+has bottom halves on again first, rcuc/N for one.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
 does not show the softirq; `Context.softirq_thread` does here. The first local_bh_disable() of a preemptible thread
@@ -29,6 +30,7 @@ from ...context.violation import ORACLE, ViolationKind
 from ...context.waittype import WaitType
 from ...marks import inline, stands_for
 from .. import balance
+from ..hotplug.states import CpuhpState
 from ..percpu import PerCpu
 from ..thread import ThreadState
 from .own_threads import OwnThread
@@ -90,7 +92,7 @@ class Softirqs:
         self._wakeups = 0
         self._own_threads: list[OwnThread] = []
         self._in_own_threads = 0
-        if self._threaded:
+        if self._threaded and system.rules.timers_have_own_thread:
             self.serve_in_own_thread("ktimers", (Softirq.TIMER, Softirq.HRTIMER), self._run_timersd)
         self._traced = system.config.lockdep
         """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
@@ -99,6 +101,7 @@ class Softirqs:
             lambda _: make("(softirq_ctrl.lock)", LockKind.LOCAL_LOCK), system.masks
         )
         self._bh_lock_map: Lock | None = None
+        system.hotplug.setup_state(CpuhpState.SOFTIRQ_DEAD, "softirq:dead", teardown=self.takeover_tasklets)
 
     def statistics(self) -> SoftirqStatistics:
         """Their figures, as they are now."""
@@ -162,6 +165,17 @@ class Softirqs:
         scheduled, self._tasklets[cpu.cpu_id] = self._tasklets[cpu.cpu_id], []
         for function in scheduled:
             await function(cpu)
+
+    async def takeover_tasklets(self, thread: Thread, cpu_id: int) -> None:
+        """takeover_tasklets(): those of a dead CPU are this one's from now on."""
+        waiting = self._tasklets.get(cpu_id)
+        if not waiting:
+            return
+        cpu, flags = thread.local_irq_save()
+        self._tasklets[cpu.cpu_id] += waiting
+        waiting.clear()
+        await self.raise_softirq(cpu, Softirq.TASKLET)
+        await cpu.local_irq_restore(flags)
 
     async def irq_exit(self, cpu: Cpu) -> None:
         """irq_exit(): with interrupts still off: serve, or on PREEMPT_RT wake the thread that does."""
@@ -389,6 +403,7 @@ class Softirqs:
         if cpu.ksoftirqd is None:
             name = f"ksoftirqd/{cpu.cpu_id}"
             cpu.ksoftirqd = self._system.create_thread(cpu, name, lambda: self._run_ksoftirqd(cpu), service=True)
+            self._system.hotplug.smpboot.smpboot_register(cpu.ksoftirqd, "softirqs")
         await cpu.wake_up_process(cpu.ksoftirqd)
 
     async def _wake_own_threads(self, cpu: Cpu) -> None:
@@ -433,4 +448,6 @@ class Softirqs:
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve(cpu)
                 await cpu.local_irq_restore(flags)
+            # Its cond_resched(), of which preemption leaves the question alone.
+            cpu.judge.might_sleep(cpu)
             assert thread.state is ThreadState.RUNNABLE

@@ -27,6 +27,7 @@ from ..gfp import GFP_KERNEL, Gfp
 from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, members_go
 from ..page.no_locks import Route
 from .deferred import DeferredList, DeferredPercpuWork
+from .hotplug import SlabHotplug
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -178,6 +179,7 @@ class SlabAllocator(ABC):
         self._deferred_objects: DeferredList[Place] = self.deferred.new_list(self._free_deferred)
         self.deferred_by_rcu: DeferredList[KObject] = self.deferred.new_list(self._hand_on)
         self._kvfree_call_rcu: Callable[[Cpu, KObject], Awaitable[None]] | None = None
+        SlabHotplug(system, self)
         self._origin: Origin = origin_of(_getframe())
 
     @abstractmethod
@@ -338,6 +340,10 @@ class SlabAllocator(ABC):
         self._own.remove(cache)
         for slab in slabs.values():
             await self._pages.free_page(thread, slab.pfn)
+
+    async def flush_cpu_slab(self, _thread: Thread, cache: Cache, cpu_id: int) -> None:
+        """__flush_cpu_slab() of a dead CPU: nothing to do in a version whose CPUs have no slabs."""
+        assert cache.cpus[cpu_id].slab is None
 
     def caches(self) -> list[Cache]:
         """Those that were used so far, by size."""

@@ -86,20 +86,24 @@ class IrqOffSlub(SlabAllocator):
         await self._unlock_list(cpu, cache, flags)
         return slab
 
-    async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
-        """flush_cpu_slab(): flush_slab(), with interrupts off."""
-        mine = self.cpu_slab(cpu, cache)
-        slab = mine.slab
+    async def flush_cpu_slab(self, thread: Thread, cache: Cache, cpu_id: int) -> None:
+        """__flush_cpu_slab(): the slab is retired; one that is full nobody has, until something is freed into it."""
+        mine = cache.cpus[cpu_id]
+        slab, mine.slab, mine.free = mine.slab, None, []
         if slab is None:
             return
-        flags = cpu.local_irq_save("flush_cpu_slab")
         slab.frozen = False
-        mine.slab, mine.free = None, []
         if slab.free:
+            cpu, flags = await self._lock_list(thread, cache)
             self._list_partial(slab)
-        await cpu.local_irq_restore(flags)
-        if slab.listed and not slab.in_use:
-            await self._discard(cpu.current, slab)
+            await self._unlock_list(cpu, cache, flags)
+            if not slab.in_use:
+                await self._discard(thread, slab)
+
+    async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
+        """flush_cpu_slab(), on the CPU itself."""
+        if cpu.cpu_id in cache.cpus:
+            await self.flush_cpu_slab(cpu.current, cache, cpu.cpu_id)
 
     async def _give_back(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
         empty: list[Slab] = []

@@ -209,6 +209,16 @@ class LocalLockSlub(SlabAllocator):
         else:
             slab.frozen = False
 
+    async def flush_cpu_slab(self, thread: Thread, cache: Cache, cpu_id: int) -> None:
+        """__flush_cpu_slab(): the CPU's slab and its partial ones; the CPU is dead, so no lock of its own is taken."""
+        mine = cache.cpus[cpu_id]
+        slab, free, partial = mine.slab, mine.free, mine.partial
+        mine.slab, mine.free, mine.partial = None, [], []
+        if slab is not None:
+            await self._deactivate_slab(thread, slab, free)
+        if partial:
+            await self._unfreeze_partials(thread, cache, partial)
+
     # -- freeing -----------------------------------------------------------------------------------------------------
 
     async def _give_back(self, thread: Thread, items: Sequence[KObject | Place]) -> None:

@@ -1,0 +1,135 @@
+"""What the rig says of struct kfree_rcu_cpu: where its timers and works are, and what it held.
+
+`KRCADDR` lines give the addresses of each CPU's monitor, refill and batches, in the recordings with real addresses: so
+every line about a timer or a work can be attributed. `state:` lines are snapshots, taken between two statements of the
+script without the lock. Older recordings have neither addresses nor the last five columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from .ftrace import TraceLine
+
+_ADDRESS: Final = re.compile(r"([a-z0-9_]+)=([0-9a-f]{1,16})(?= |$)", re.ASCII)
+_ADDRESSES: Final = re.compile(r"KRCADDR cpu=([0-9]{1,5}) (.*)", re.ASCII)
+_STATE: Final = re.compile(
+    r"KRC cpu=(?P<cpu>\d+) count=(?P<count>-?\d+) head=(?P<head>\d+) slab=(?P<slab>\d+)/(?P<slab_pages>\d+)pg "
+    r"vmal=(?P<vmalloc>\d+)/(?P<vmalloc_pages>\d+)pg cache=(?P<cached>-?\d+) wip=(?P<wip>\d+) backoff=(?P<backoff>\d+) "
+    r"mon_pending=(?P<pending>\d) krw0=\[s(\d+) v(\d+) h(\d+)\] krw1=\[s(\d+) v(\d+) h(\d+)\]"
+    r"(?: mon_left_ms=(?P<left_ms>-?\d+) pcw_pending=(?P<refill_pending>\d) pcw_left_ms=(?P<refill_left_ms>-?\d+)"
+    r" newest_blk=(?P<newest_slab>\d+)/(?P<newest_vmalloc>\d+))?",
+    re.ASCII,
+)
+
+
+@attrs.frozen
+class KrcAddresses:
+    """Where one CPU's timers and works are. `block_capacity` is what the rig read out of the kernel."""
+
+    cpu: int
+    monitor_work: int
+    monitor_timer: int
+    refill_work: int
+    refill_timer: int
+    refill_hrtimer: int
+    batch_works: tuple[int, int]
+    block_capacity: int
+
+
+@attrs.frozen(kw_only=True)
+class BatchState:
+    """What of a batch waits for its grace period: objects in slab blocks, in vmalloc blocks, on the list."""
+
+    slab: int
+    vmalloc: int
+    head: int
+
+
+@attrs.frozen(kw_only=True)
+class KrcState:
+    """A snapshot of one CPU's struct kfree_rcu_cpu.
+
+    Objects and blocks by channel, pages cached; `monitor_left_ms` and `refill_left_ms` are -1 where nothing is pending.
+    What follows `batches` is None where the recording does not have it.
+    """
+
+    time_ns: int
+    cpu: int
+    count: int
+    head: int
+    slab: int
+    slab_pages: int
+    vmalloc: int
+    vmalloc_pages: int
+    cached: int
+    work_in_progress: bool
+    backoff: bool
+    monitor_pending: bool
+    batches: tuple[BatchState, BatchState]
+    monitor_left_ms: int | None
+    refill_pending: bool | None
+    refill_left_ms: int | None
+    newest_blocks: tuple[int, int] | None
+
+
+def parse_addresses(text: str) -> KrcAddresses | None:
+    """A KRCADDR mark, or None if it is broken."""
+    match = _ADDRESSES.fullmatch(text)
+    if match is None:
+        return None
+    told = dict(_ADDRESS.findall(match[2]))
+    try:
+        return KrcAddresses(
+            cpu=int(match[1]),
+            monitor_work=int(told["monitor_work"], 16),
+            monitor_timer=int(told["monitor_timer"], 16),
+            refill_work=int(told["page_cache_work"], 16),
+            refill_timer=int(told["page_cache_timer"], 16),
+            refill_hrtimer=int(told["hrtimer"], 16),
+            batch_works=(int(told["krw0_work"], 16), int(told["krw1_work"], 16)),
+            block_capacity=int(told["block_capacity"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def parse_state(line: TraceLine) -> KrcState | None:
+    """A snapshot, or None if the line is broken."""
+    match = _STATE.fullmatch(line.text)
+    if match is None:
+        return None
+    told = match.groupdict()
+    waiting = [int(match[number]) for number in range(12, 18)]
+    later = told["left_ms"] is not None
+    return KrcState(
+        time_ns=line.time_ns,
+        cpu=int(told["cpu"]),
+        **{name: int(told[name]) for name in _NUMBERS},
+        work_in_progress=told["wip"] != "0",
+        backoff=told["backoff"] != "0",
+        monitor_pending=told["pending"] != "0",
+        batches=(_batch(waiting[:3]), _batch(waiting[3:])),
+        monitor_left_ms=int(told["left_ms"]) if later else None,
+        refill_pending=told["refill_pending"] != "0" if later else None,
+        refill_left_ms=int(told["refill_left_ms"]) if later else None,
+        newest_blocks=(int(told["newest_slab"]), int(told["newest_vmalloc"])) if later else None,
+    )
+
+
+_NUMBERS: Final = ("count", "head", "slab", "slab_pages", "vmalloc", "vmalloc_pages", "cached")
+
+
+def _batch(numbers: list[int]) -> BatchState:
+    slab, vmalloc, head = numbers
+    return BatchState(slab=slab, vmalloc=vmalloc, head=head)
+
+
+def whose_timers(addresses: Mapping[int, KrcAddresses]) -> tuple[frozenset[int], frozenset[int]]:
+    """The monitors' timers, and the refills'."""
+    of_all = addresses.values()
+    return frozenset(one.monitor_timer for one in of_all), frozenset(one.refill_timer for one in of_all)
