@@ -157,6 +157,15 @@ class Config:
         return self.preemptible_kernel and not self.preempt_voluntary
 
     @property
+    def preempt_model(self) -> str:
+        """preempt_model_str() of a kernel with PREEMPT_DYNAMIC (kernel/sched/core.c, 6.18.2)."""
+        if self.PREEMPT_RT:
+            return "PREEMPT_{RT,(full)}"
+        if not self.PREEMPT:
+            return "NONE"
+        return "PREEMPT(voluntary)" if self.preempt_voluntary else "PREEMPT(full)"
+
+    @property
     def preempt_count(self) -> bool:
         """CONFIG_PREEMPT_COUNT: preempt_disable() leaves a trace (include/linux/preempt.h).
 

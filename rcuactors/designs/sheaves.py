@@ -23,6 +23,6 @@ class Sheaves(HrtimerWork):
 
     def rules(self, era_rules: EraRules) -> EraRules:
         """The slab allocator has sheaves in every cache, and on PREEMPT_RT too."""
-        own = era_rules.mm.sheaves or SheafRules(come_first=False)
+        own = era_rules.mm.sheaves or SheafRules(come_first=False, waiting_is_told=True)
         sheaves = attrs.evolve(own, every_cache=True, on_rt=SheavesOnRt.TRIED, override_map=True)
         return attrs.evolve(era_rules, mm=attrs.evolve(era_rules.mm, sheaves=sheaves))

@@ -35,6 +35,7 @@ V6_12: Final = Era(
         ),
         mm=attrs.evolve(
             V6_12_0.rules.mm,
+            object_err_warns=True,
         ),
         kvfree=attrs.evolve(
             V6_12_0.rules.kvfree,

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.splat_rules import TAINTS_V6_12
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
 from ..rcu.exp_drivers import OnKthreadWorker
@@ -38,6 +39,12 @@ V6_12_0: Final = Era(
         ),
         lockdep=attrs.evolve(
             V6_6.rules.lockdep,
+        ),
+        splat=attrs.evolve(
+            V6_6.rules.splat,
+            uid=True,
+            taints=TAINTS_V6_12,
+            oops_prefix=True,
         ),
         rcu=attrs.evolve(
             V6_6.rules.rcu,

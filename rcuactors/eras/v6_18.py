@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.splat_rules import TAINTS_V6_18
 from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
 from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
@@ -28,6 +29,11 @@ V6_18: Final = Era(
         ),
         lockdep=attrs.evolve(
             V6_12.rules.lockdep,
+        ),
+        splat=attrs.evolve(
+            V6_12.rules.splat,
+            taints=TAINTS_V6_18,
+            preemption=True,
         ),
         rcu=attrs.evolve(
             V6_12.rules.rcu,

@@ -34,13 +34,20 @@ V6_6: Final = Era(
         lockdep=attrs.evolve(
             V6_1_STABLE.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_1_STABLE.rules.splat,
+            odebug_address=True,
+        ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
+            srcu_is_in_the_graph=True,
+            srcu_usage="ssp->srcu_sup",
             blocking_might_sleep=True,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
             gfp=GFP_V6_3,
+            vfree_removes_area=True,
         ),
         kvfree=attrs.evolve(
             V6_1_STABLE.rules.kvfree,

@@ -27,6 +27,10 @@ V7_3: Final = Era(
         lockdep=attrs.evolve(
             V6_18.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_18.rules.splat,
+            warning_place_first=True,
+        ),
         rcu=attrs.evolve(
             V6_18.rules.rcu,
         ),

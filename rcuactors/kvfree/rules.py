@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 import attrs
 
 from ..context.lockdep.rules import LockdepRules
+from ..context.splat_rules import SplatRules
 from ..errors import BadInput
 from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
@@ -104,6 +105,7 @@ class EraRules:
     rcu: RcuRules
     mm: MmRules
     kvfree: KvfreeRules
+    splat: SplatRules = attrs.field(factory=SplatRules)
 
 
 def rules_with(source: PageSource, rules: EraRules) -> EraRules:

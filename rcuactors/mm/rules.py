@@ -52,6 +52,12 @@ class MmRules:
     """How a CPU's slab is guarded."""
     kasan_double_free: str = "double-free or invalid-free"
     """What KASAN calls a second free (mm/kasan/report.c); one of the two words since v5.19."""
+    vfree_removes_area: bool = False
+    """vfree() asks remove_vm_area() for the area, which warns of an address that cannot be one, and then warns itself
+    that there is none (commit 79311c1fe017 of v6.3). Before, __vunmap() said the one or the other."""
+    object_err_warns: bool = False
+    """What the slab allocator finds wrong with an object is followed by a WARN() (object_err() in mm/slub.c: v6.15, and
+    stable kernels: 6.12.94 and 6.18.2 have it, 6.12.0 has not)."""
     cache_has_objects: str = ""
     """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
     objects_remaining: str = "Objects remaining in {} on __kmem_cache_shutdown()"

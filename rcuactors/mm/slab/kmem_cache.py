@@ -16,8 +16,8 @@ from ...context.trace import call_trace
 from ...context.violation import KERNEL, ORACLE, ViolationKind
 from ...marks import machinery
 from ..objects import KObject
+from .cache import Cache, Slab
 from .rules import DestroyWaits
-from .slab import Cache, Slab
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu

@@ -14,7 +14,7 @@ from .sheaf import MAX_FULL_SHEAVES, CacheSheaves, CpuSheaves, Sheaf, SheafLayer
 
 if TYPE_CHECKING:
     from ...kernel.thread import Thread
-    from .slab import Cache, Place
+    from .cache import Cache, Place
 
 PCS_BATCH_MAX: Final = 32
 """Objects of a main sheaf that are flushed at a time."""

@@ -20,17 +20,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...context.waittype import WaitType
+from .cache import Place, Slab
 from .pcs import flush_unused
 from .rules import SheavesOnRt
 from .sheaf import MAX_EMPTY_SHEAVES, MAX_FULL_SHEAVES, RcuForSheaves, Sheaf, SheafLayer
-from .slab import Place, Slab
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
     from ...kernel.thread import Thread
     from ..objects import KObject, LifetimeObserver
+    from .cache import Cache
     from .deferred import DeferredList
-    from .slab import Cache
 
 Note = Callable[[int, list["KObject"]], None]
 """Told when a sheaf's objects come out of their grace period: the time, and they."""

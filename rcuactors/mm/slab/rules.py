@@ -42,6 +42,9 @@ class SheafRules:
     come_first: bool = True
     """kmalloc() and kfree() go to the CPU's main sheaf before anything else; else only what kfree_rcu() has filled is
     given out, when the CPU's slab has nothing left: so the designs that are compared on older versions."""
+    waiting_is_told: bool = False
+    """What waits in a partly filled sheaf when the machine is idle is reported as never freed: so of a design that is
+    debated. Of a version's own it is known, and no fault of the scenario; `slab.sheaves.retired` counts it."""
     on_rt: SheavesOnRt = SheavesOnRt.TRIED
     """What becomes of kfree_rcu() on PREEMPT_RT."""
     override_map: bool = True

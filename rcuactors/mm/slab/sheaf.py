@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
     from ...kernel.system import System
     from ...kernel.thread import Thread
+    from .cache import Cache, Place
     from .rules import SheafRules
-    from .slab import Cache, Place, SlabAllocator
+    from .slab import SlabAllocator
 
 MAX_FULL_SHEAVES: Final = 10
 MAX_EMPTY_SHEAVES: Final = 10
@@ -144,6 +145,12 @@ class SheafLayer:
             full=sum(len(sheaves.barn.full) for sheaves in having),
             empty=sum(len(sheaves.barn.empty) for sheaves in having),
         )
+
+    def waiting(self) -> set[KObject]:
+        """Objects in sheaves that kfree_rcu() has not filled yet."""
+        having = [cache.sheaves for cache in self.slabs.caches() if cache.sheaves is not None]
+        collecting = [mine.rcu_free for sheaves in having for mine in sheaves.cpus.values()]
+        return {p for sheaf in collecting if sheaf is not None for p in sheaf.retired}
 
     def new_for(self, cache: Cache, capacity: int) -> None:
         """do_kmem_cache_create(): the sheaves of a new cache, if it has any; of `capacity` if that is not 0.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
     from ...kernel.thread import Thread
     from ...kernel.workqueue import Workqueue, Workqueues
-    from .slab import Cache, SlabAllocator
+    from .cache import Cache
+    from .slab import SlabAllocator
 
 
 class FlushWorks:

@@ -13,9 +13,7 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cached_property
 from sys import _getframe
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
-
-import attrs
+from typing import TYPE_CHECKING, Protocol
 
 from ...context.locks import Lock, LockKind
 from ...context.trace import Origin, origin_of
@@ -26,6 +24,7 @@ from ...marks import Side, on_side
 from ..gfp import GFP_KERNEL, Gfp
 from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, members_go
 from ..page.no_locks import Route
+from .cache import SIZES, Cache, CpuSlab, Place, Slab, SlabStatistics
 from .deferred import DeferredList, DeferredPercpuWork
 from .hotplug import SlabHotplug
 
@@ -36,90 +35,10 @@ if TYPE_CHECKING:
     from ..page.page_alloc import PageAllocator
     from ..rules import MmRules
     from .rcu_sheaf import RcuSheaves
-    from .sheaf import CacheSheaves, SheafLayer, SheafStatistics
+    from .sheaf import SheafLayer
     from .sheaf_flush import FlushWorks, SheafFlush
 
     AllocFromPcs = Callable[[Thread, "Cache", Gfp], Awaitable["Place | None"]]
-
-SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
-MIN_PARTIAL: Final = 5
-
-
-@attrs.define(eq=False)
-class Slab:
-    """One page of objects.
-
-    `free` are the addresses that are not given out, less those on the list of a CPU whose slab it is. A frozen slab is
-    a CPU's: its current one, or one on its list of partial ones. `listed`: on the cache's list of partial ones.
-    """
-
-    cache: Cache
-    pfn: int
-    free: list[int]
-    in_use: int = 0
-    frozen: bool = False
-    listed: bool = False
-
-
-class Place(NamedTuple):
-    """An object that is free, or about to be: where it lies."""
-
-    home: Slab
-    address: int
-
-
-@attrs.define(eq=False)
-class CpuSlab:
-    """struct kmem_cache_cpu. `lock` and the list of partial slabs, the newest last, are not in every version."""
-
-    slab: Slab | None = None
-    free: list[int] = attrs.field(factory=list)
-    lock: Lock | None = None
-    partial: list[Slab] = attrs.field(factory=list)
-
-
-@attrs.define(eq=False)
-class Cache:
-    """struct kmem_cache with its node. `partial` holds slabs with some, or all, of their objects free."""
-
-    name: str
-    size: int
-    list_lock: Lock
-    cpus: PerCpu[CpuSlab]
-    partial: dict[int, Slab] = attrs.field(factory=dict)
-    slabs: int = 0
-    sheaves: CacheSheaves | None = None
-    destroyed: bool = False
-    unlinked: bool = False
-    """kmem_cache_destroy() has been here: it has no name any more."""
-    _quarantine: list[KObject] | None = None
-    """What was freed since kasan_cache_shutdown(): KASAN keeps it in its quarantine."""
-
-    @property
-    def per_slab(self) -> int:
-        """Objects in a slab."""
-        return PAGE_SIZE // self.size
-
-    def used_by(self, cpu_id: int) -> bool:
-        """has_cpu_slab() or has_pcs_used()."""
-        mine = self.cpus.get(cpu_id)
-        if mine is not None and (mine.slab is not None or mine.partial):
-            return True
-        sheaves = self.sheaves.cpus.get(cpu_id) if self.sheaves is not None else None
-        return sheaves is not None and sheaves.used()
-
-    def kasan_cache_shutdown(self, *, quarantined: bool) -> None:
-        """kasan_cache_shutdown(): its objects leave the quarantine, if there is one; later ones stay in it."""
-        self._quarantine = [] if quarantined else None
-
-    def sheaf_object_freed(self, p: KObject) -> None:
-        """slab_free_hook() of one that waited in a sheaf."""
-        if self._quarantine is not None:
-            self._quarantine.append(p)
-
-    def quarantined(self) -> list[KObject]:
-        """What KASAN has of a cache that goes."""
-        return list(self._quarantine or ())
 
 
 class KvfreeBarriers(Protocol):
@@ -132,24 +51,6 @@ class KvfreeBarriers(Protocol):
     async def kvfree_rcu_barrier_on_cache(self, thread: Thread, cache: Cache) -> None:
         """kvfree_rcu_barrier_on_cache()."""
         ...
-
-
-@attrs.frozen(kw_only=True)
-class SlabStatistics:
-    """The slab caches.
-
-    * `caches` (caches): that were used.
-    * `slabs` (pages): that they have, a page each.
-    * `partial` (slabs): on the caches' lists of partial ones.
-    * `empty` (slabs): of these, with no object in use.
-    * `sheaves` (SheafStatistics): of designs that put sheaves before the slabs; else None.
-    """
-
-    caches: int
-    slabs: int
-    partial: int
-    empty: int
-    sheaves: SheafStatistics | None
 
 
 class SlabAllocator(ABC):
@@ -465,6 +366,12 @@ class SlabAllocator(ABC):
     async def _to_slabs(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
         await self._give_back(thread, items)
 
+    def waiting_in_sheaves(self) -> set[KObject]:
+        """What waits in partly filled sheaves that the version has of its own: nothing frees it until somebody asks."""
+        if self.sheaves is None or self.sheaves.rules.waiting_is_told:
+            return set()
+        return self.sheaves.waiting()
+
     # -- for callers that may have interrupted anything --------------------------------------------------------------
 
     async def nolock_alloc(self, _cpu: Cpu, _cache: Cache) -> tuple[bool, tuple[Slab, int] | None]:
@@ -474,6 +381,12 @@ class SlabAllocator(ABC):
     async def lock_cpu_slab(self, cpu: Cpu, _mine: CpuSlab) -> bool:
         """local_lock_irqsave() of what guards a CPU's slab: interrupts off, if there is no more; returns the flags."""
         return cpu.local_irq_save("local_lock_irqsave")
+
+    async def kfree_nolock(self, cpu: Cpu, item: KObject) -> None:
+        """kfree_nolock(): into a sheaf by trylocks where CPUs have no slabs; else it is put off."""
+        cpu.clock += self._system.costs.kfree_ns
+        for freed in self._observer.freed((item,), "kfree_nolock"):
+            await self.kfree_nolock_own(cpu, freed)
 
     async def kfree_nolock_own(self, cpu: Cpu, item: KObject | Place) -> None:
         """kfree_nolock(), of what the observer does not know: put off (defer_free())."""

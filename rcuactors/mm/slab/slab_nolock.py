@@ -21,8 +21,9 @@ from ...kernel.locking.irqsave import spin_trylock_irqsave, spin_unlock_irqresto
 from ..gfp import Gfp
 from ..objects import KObject
 from ..page.no_locks import Route
+from .cache import SIZES, Cache, CpuSlab, Slab
 from .rules import NolockContexts
-from .slab import SIZES, Cache, CpuSlab, Slab, SlabAllocator
+from .slab import SlabAllocator
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu

@@ -15,7 +15,8 @@ from ...context import preempt
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import KObject
-from .slab import MIN_PARTIAL, Cache, CpuSlab, Place, Slab, SlabAllocator
+from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
+from .slab import SlabAllocator
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu

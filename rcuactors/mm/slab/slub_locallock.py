@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import PAGE_SIZE, KObject, LifetimeObserver
-from .slab import MIN_PARTIAL, Cache, CpuSlab, Place, Slab, SlabAllocator
+from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
+from .slab import SlabAllocator
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu

@@ -19,8 +19,9 @@ from ...kernel.locking.irqsave import spin_trylock_irqsave, spin_unlock_irqresto
 from ..gfp import GFP_KERNEL, Gfp
 from ..objects import KObject
 from ..page.no_locks import Route
+from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
 from .pcs import alloc_from_pcs, free_to_pcs
-from .slab import MIN_PARTIAL, Cache, CpuSlab, Place, Slab, SlabAllocator
+from .slab import SlabAllocator
 from .slub_locallock import LocalLockSlub
 
 if TYPE_CHECKING:
@@ -216,6 +217,15 @@ class SheafSlub(_BehindSheaves):
         taken = self._from_new(slab)
         await spin_unlock_irqrestore(locks, cpu, cache.list_lock, flags)
         return taken
+
+    async def kfree_nolock_own(self, cpu: Cpu, item: KObject | Place) -> None:
+        """kfree_nolock(), behind the hooks: free_to_pcs() that must not spin, else defer_free()."""
+        slab = item.home
+        assert isinstance(slab, Slab)
+        layer, has_sheaves = self.sheaves, slab.cache.sheaves is not None
+        place = Place(slab, item.address)
+        if layer is None or not has_sheaves or not await free_to_pcs(layer, cpu.current, slab.cache, place, spin=False):
+            await super().kfree_nolock_own(cpu, place)
 
     # -- freeing -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from rcuactors import Kernel, Run, RunOptions, scenario
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.machine import Machine
 from rcuactors.mm.objects import KObject
+from rcuactors.mm.slab.deferred import DeferredPercpuWork
 from rcuactors.mm.slab.sheaf import (
     MAX_EMPTY_SHEAVES,
     MAX_FULL_SHEAVES,
@@ -16,7 +17,6 @@ from rcuactors.mm.slab.sheaf import (
     sheaf_bytes,
     sheaf_capacity,
 )
-from rcuactors.mm.slab.deferred import DeferredPercpuWork
 from rcuactors.mm.slab.slab_nolock import kmalloc_nolock
 
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
