@@ -173,6 +173,7 @@ class Machine:
             slab=self.slab,
             vmalloc=self.vmalloc,
             oracle=self.oracle,
+            polled=self.polled,
             rules=rules.kvfree,
             source=source,
         )

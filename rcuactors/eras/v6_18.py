@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ..context.splat_rules import TAINTS_V6_18
+from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
 from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
 from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
@@ -55,6 +56,8 @@ V6_18: Final = Era(
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,
+            flavour="slab",
+            shrinker=slab_kvfree_rcu_shrinker,
         ),
     ),
 )

@@ -15,6 +15,7 @@ from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
 from ..mm.slab import kmem_cache
 from ..mm.slab.cache import SIZES, Cache
+from ..mm.slab.rules import DestroyWaits
 from ..mm.slab.slab_nolock import kmalloc_nolock
 from .base import not_negative
 from .memory import checked
@@ -99,6 +100,17 @@ class Caches(Objects):
     def _use_cache(self, cache: KmemCache) -> None:
         if cache.cache.destroyed:
             kmem_cache.report_use_after_destroy(self._cpu, cache.cache)
+
+    async def kvfree_rcu_barrier_on_cache(self, cache: KmemCache) -> None:
+        """kvfree_rcu_barrier_on_cache(): sleep until what kvfree_rcu() has of this cache by now is freed.
+
+        Modules cannot call it (commit 648294a02bfc), kmem_cache_destroy() does. Raises BadInput on a version that has
+        no such function.
+        """
+        has = self._machine.slab.rules.destroy_waits is DestroyWaits.ON_CACHE
+        self._expect_version("kvfree_rcu_barrier_on_cache()", has=has, since="v7.0")
+        self._use_cache(cache)
+        await self._machine.kvfree.barriers.kvfree_rcu_barrier_on_cache(self._thread, cache.cache)
 
     # -- for any context ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from rcuactors.designs.reserve import Reserve
 from rcuactors.designs.sheaves import Sheaves
 from rcuactors.kvfree.rules import EraRules
 from rcuactors.mm.gfp import GFP_ATOMIC, GFP_NOWARN
+from tests.one_argument import one_argument
 
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
@@ -146,7 +147,7 @@ def test_the_guards_sleeping_caller_never_asks_the_oom_killer() -> None:
         pages = []
         while (page := await k.get_free_page(GFP_ATOMIC | GFP_NOWARN)) is not None:
             pages.append(page)
-        await k.kvfree_rcu(p, None)
+        await one_argument(k, p)
         for page in pages:
             await k.free_page(page)
 
@@ -168,7 +169,7 @@ def test_memory_is_required_to_free_memory(build: dict) -> None:
     async def script(k: Kernel) -> None:
         objects = await _cold_objects(k, 4)
         for p in objects:
-            await k.kvfree_rcu(p, None)
+            await one_argument(k, p)
 
     one = Run(scenario()(script), RunOptions(design="unlocked", settings=build))
     _let_every_page_fail(one)
@@ -196,7 +197,7 @@ def test_only_the_one_argument_form_gets_a_block() -> None:
         first, second = await _cold_objects(k, 2)
         await k.kvfree_rcu(first, "rcu")
         seen.append(one.machine.kvfree.figures.caller_pages)
-        await k.kvfree_rcu(second, None)
+        await one_argument(k, second)
         seen.append(one.machine.kvfree.figures.caller_pages)
 
     seen: list[int] = []
