@@ -15,6 +15,7 @@ from ..kvfree.parts.snapshots import ONE_BATCH
 from ..kvfree.parts.workqueue import system_unbound_wq
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
+from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from ..context.violation import ViolationKind
 from .known import KnownBug
@@ -61,6 +62,7 @@ V6_12_0: Final = Era(
             gfp=GFP_V6_12,
             drains_in_parts=True,
             list_sizes=TunedHigh,
+            destroy_waits=DestroyWaits.KVFREE_RCU_BARRIER,
         ),
         kvfree=attrs.evolve(
             V6_6.rules.kvfree,

@@ -8,6 +8,8 @@ by its rcu_head, and a one-argument caller waits for a grace period itself.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from ..context.memory import LIVE, RETIRED
@@ -28,6 +30,8 @@ from .figures import Figures, KvfreeStatistics
 from .krc import Krc, Slots, append, keep_page, open_block, take_cached_page
 from .krcs import Krcs, min_cached_objs
 from .monitor import Monitor
+from .nolock import KfreeRcuNolock
+from .parts.barrier import Barriers
 from .parts.refill import Refill
 from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
@@ -37,6 +41,11 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
+
+
+Take = Callable[["KvfreeRcu", "Thread", KObject, bool], Awaitable[bool]]
+
+_retired_ns = operator.attrgetter("retired_ns")
 
 
 class KvfreeRcu:
@@ -89,9 +98,31 @@ class KvfreeRcu:
         self._retired, self._told = oracle.retired, self.probes.told
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
-        self._take = self.extras.take
+        self.nolock = KfreeRcuNolock(self)
+        self.barriers = Barriers(self)
+        slab.barriers_are(self.barriers)
+        self._take = self._taken_before()
         if self.extras.attach is not None:
             self.extras.attach(self)
+
+    def _taken_before(self) -> Take | None:
+        """What may take an object before krcp->lock is looked at: the design, then the slab's sheaves."""
+        own, sheaves = self.extras.take, self.slab.rcu_sheaves
+        if sheaves is None:
+            return own
+        sheaves.noted_by(self._sheaf_freed)
+        kfree_rcu_sheaf = sheaves.kfree_rcu_sheaf
+
+        async def take(kvfree: KvfreeRcu, thread: Thread, item: KObject, head: bool) -> bool:
+            if own is not None and await own(kvfree, thread, item, head):
+                return True
+            return await kfree_rcu_sheaf(thread, item)
+
+        return take
+
+    def _sheaf_freed(self, now: int, items: list[KObject]) -> None:
+        self.figures.note_bulk(len(items))
+        self.figures.latencies.add_sorted(now, items, _retired_ns)
 
     def statistics(self) -> KvfreeStatistics:
         """Its figures and its parts', as they are now."""
