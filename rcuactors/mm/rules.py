@@ -49,7 +49,7 @@ class MmRules:
     vmalloc_failure: Callable[[int, int], str]
     """How vmalloc() words its failure: of so many bytes had and wanted."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
-    """How a CPU's slab is guarded."""
+    """How a CPU's slab is guarded (mm/slub.c)."""
     kasan_double_free: str = "double-free or invalid-free"
     """What KASAN calls a second free (mm/kasan/report.c); one of the two words since v5.19."""
     vfree_removes_area: bool = False
@@ -61,15 +61,15 @@ class MmRules:
     cache_has_objects: str = ""
     """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
     objects_remaining: str = "Objects remaining in {} on __kmem_cache_shutdown()"
-    """What is said first, with the cache's name, of a cache that is to go with objects in it."""
+    """What is said first, with the cache's name, of a cache that is to go with objects in it (mm/slub.c)."""
     destroy_waits: DestroyWaits = DestroyWaits.NOTHING
-    """What kmem_cache_destroy() waits for."""
+    """What kmem_cache_destroy() waits for (mm/slab_common.c)."""
     zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
     """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
     no_locks: Callable[[], NoLocks] | None = None
     """What forbids the allocator's locks, in a kernel that has such a thing."""
     sheaves: SheafRules | None = None
-    """Arrays of objects before the slabs."""
+    """Arrays of objects before the slabs (mm/slub.c, v6.18)."""
     kmalloc_nolock: NolockContexts | None = None
     """Where kmalloc_nolock() may be called, in a version that has it (commit af92793e52c3, v6.18)."""
     kfree_rcu_nolock: bool = False

@@ -57,6 +57,9 @@ def test_values_are_written_as_people_do(value: object, text: str) -> None:
 @pytest.mark.parametrize("versions", list(pairwise(ERAS.values())), ids=lambda pair: f"{pair[0].name} {pair[1].name}")
 def test_what_a_version_has_otherwise_says_where_it_was_read(versions: tuple[object, object]) -> None:
     for one in differences(*versions):  # type: ignore[arg-type]
+        if not one.before or not one.after:
+            # Of a group that only one of them has: that one's line tells.
+            continue
         assert SOURCE.search(one.about), f"{one.name}: {one.about!r} names no commit, file or version"
 
 
