@@ -19,7 +19,7 @@ class RcuRules:
     it waits as soon as the scheduler runs ("rcu: Disable run-time single-CPU grace-period optimization")."""
     deboosting_needs_irq_work: bool = False
     """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
-    has the scheduler look once they are on (rcu_read_unlock_special(), `expboost`)."""
+    has the scheduler look once they are on (kernel/rcu/tree_plugin.h, rcu_read_unlock_special(), `expboost`)."""
     deferral_ends_with_report: bool = False
     """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
     its handler made room for the next, which its own end might queue."""
@@ -29,7 +29,8 @@ class RcuRules:
     stall_names_online_cpus: bool = False
     """Stall reports end in " ncpus=2)" (kernel/rcu/tree_stall.h)."""
     double_freed_cb_warns: bool = True
-    """That is a WARN_ONCE(); else a line of the log (pr_err()), beside the warnings of debug objects."""
+    """A second call_rcu() of a head is a WARN_ONCE() (kernel/rcu/tree.c); else a line of the log (pr_err()), beside the
+    warnings of debug objects."""
     double_freed_cb: str = "__call_rcu()"
     """How the kernel begins to tell of a second call_rcu() of a head, with debug objects: a WARN_ONCE() in
     __call_rcu(), from v5.12 on a pr_err() with what the head lies in (commit b4b7914a6a73), recorded on 6.1.192."""
@@ -55,7 +56,7 @@ class RcuRules:
     """A grace period that is none, of early boot (rcu_blocking_is_gp()), advances the counters all the same, for those
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
     expedited_driver: type[ExpeditedDriver] = OnWorkqueue
-    """Who drives an expedited grace period: a work, or a thread of its own (exp_drivers.py)."""
+    """Who drives an expedited grace period: a work, or a thread of its own (kernel/rcu/tree_exp.h; exp_drivers.py)."""
     exp_handler_sees_preempt_count: bool = False
     """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
     preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,
@@ -66,3 +67,14 @@ class RcuRules:
     blocking_might_sleep: bool = False
     """synchronize_rcu() says first that it might sleep (rcu_blocking_is_gp(), kernel/rcu/tree.c: at v6.6, not at v6.1);
     before, what it waits in does."""
+    srcu_usage: str = "ssp"
+    """What holds an srcu_struct's locks, as lockdep names them: itself; from v6.4 on "ssp->srcu_sup"."""
+    srcu_is_in_the_graph: bool = False
+    """A reader of an srcu_struct is a dependency, and synchronize_srcu() is checked against it before anything else
+    (commit f0f44752f5f6, v6.4); before, nothing but that check knew of readers."""
+    srcu_callbacks_on_boot_cpu: bool = False
+    """Callbacks of an srcu_struct that is not contended are in the boot CPU's list (SRCU_SIZE_SMALL,
+    kernel/rcu/srcutree.c: at v6.1, not at v5.11)."""
+    srcu_looks_less_often: bool = False
+    """Who waits for readers of an srcu_struct looks a jiffy later for each that it has waited, up to ten
+    (srcu_get_delay(), kernel/rcu/srcutree.c: at v6.1, not at v5.11); before, after each jiffy, or at once."""
