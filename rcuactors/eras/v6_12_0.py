@@ -11,8 +11,12 @@ import attrs
 
 from ..context.splat_rules import TAINTS_V6_12
 from ..context.violation import ViolationKind
+from ..kvfree.parts.barrier import kvfree_rcu_barrier
+from ..kvfree.parts.snapshots import ONE_BATCH
+from ..kvfree.parts.workqueue import system_unbound_wq
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
+from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
 from .known import KnownBug
@@ -58,9 +62,13 @@ V6_12_0: Final = Era(
             gfp=GFP_V6_12,
             drains_in_parts=True,
             list_sizes=TunedHigh,
+            destroy_waits=DestroyWaits.KVFREE_RCU_BARRIER,
         ),
         kvfree=attrs.evolve(
             V6_6.rules.kvfree,
+            draining=ONE_BATCH,
+            workqueue=system_unbound_wq,
+            barrier=kvfree_rcu_barrier,
         ),
     ),
     known_bugs=(

@@ -134,7 +134,6 @@ class System:
         self.ticks = Ticks(self)
         self.watchdogs = Watchdogs(self)
         self.lockups = LockupDetectors(self)
-        self.fair_servers = FairServers(self)
         self.kthreadd = Kthreadd(self)
         self._connect_timers()
 
@@ -144,6 +143,7 @@ class System:
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+        FairServers(self).start()
 
     def _lock_operations(self) -> Locks:
         config = self.config
