@@ -34,6 +34,10 @@ class Config:
 
     PREEMPT: bool = _kconfig(True, "the kernel is preemptible (PREEMPT_RCU, PREEMPT_COUNT); n: PREEMPT_NONE")
     PREEMPT_RT: bool = _kconfig(False, "spinlock_t sleeps, softirqs are threaded; implies PREEMPT")
+    PREEMPT_RT_NEEDS_BH_LOCK: bool = _kconfig(
+        False,
+        "on PREEMPT_RT bottom halves off is a lock of the CPU: a choice from v6.18 on, before it is always so",
+    )
     preempt_voluntary: bool = _kconfig(
         False, "booted with preempt=voluntary: built as with PREEMPT, but a thread gives way at cond_resched() only"
     )
@@ -68,8 +72,15 @@ class Config:
     )
     SOFTLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU on which nothing else can run for more than 20 s is reported")
     HARDLOCKUP_DETECTOR: bool = _kconfig(False, "a CPU that takes no interrupt for 10 s is reported")
+    fair_server_runtime: int = _number(
+        50_000_000,
+        0,
+        1_000_000_000,
+        "how much of a second a real-time thread leaves to the others (v6.12 and later), in nanoseconds; 0: nothing",
+    )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
+    maxcpus: int = _number(0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0: all")
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
     pcp_batch: int = _number(
         0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"
@@ -84,6 +95,8 @@ class Config:
     jiffies_till_next_fqs: int = _number(-1, -1, 1_000_000, "jiffies from one such scan to the next; -1: by HZ")
     rcu_fanout: int = _number(64, 2, 64, "nodes below one of the rcu_node tree (CONFIG_RCU_FANOUT)")
     rcu_fanout_leaf: int = _number(16, 2, 64, "CPUs of one of its leaves (rcutree.rcu_fanout_leaf)")
+    rcu_expedited: bool = _kconfig(False, "booted with rcupdate.rcu_expedited: synchronize_rcu() is an expedited one")
+    rcu_normal: bool = _kconfig(False, "booted with rcupdate.rcu_normal: nobody gets an expedited grace period")
     rcu_cpu_stall_timeout: int = _number(
         21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
     )
@@ -110,6 +123,7 @@ class Config:
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
     )
+    hotplug: bool = _kconfig(False, "CPUs may go off- and online at any moment, with strategies that do not obey time")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator
@@ -146,6 +160,15 @@ class Config:
     def full_preemption(self) -> bool:
         """A thread is preempted wherever its preempt_count is 0 and interrupts are on (preempt_model_full())."""
         return self.preemptible_kernel and not self.preempt_voluntary
+
+    @property
+    def preempt_model(self) -> str:
+        """preempt_model_str() of a kernel with PREEMPT_DYNAMIC (kernel/sched/core.c, 6.18.2)."""
+        if self.PREEMPT_RT:
+            return "PREEMPT_{RT,(full)}"
+        if not self.PREEMPT:
+            return "NONE"
+        return "PREEMPT(voluntary)" if self.preempt_voluntary else "PREEMPT(full)"
 
     @property
     def preempt_count(self) -> bool:

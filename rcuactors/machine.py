@@ -50,17 +50,23 @@ from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
-from .mm.slab.slab import SlabStatistics
+from .mm.slab.cache import SlabStatistics
+from .mm.slab.making import make_slab
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
+from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
+from .rcu.gp_workqueue import GpWorkqueue
 from .rcu.hotplug import RcuHotplug
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
+from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
+from .rcu.rules import RcuRules
+from .rcu.srcu import Srcu
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
 
@@ -137,32 +143,28 @@ class Machine:
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
-        self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
+        ident = Ident(setup.era.release, words=rules.splat, preemption=config.preempt_model)
+        self.judge = Judge(config, ident, self.reporter, numbers, booting=setup.early_boot)
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = self._new_oracle()
-        self.gp = GracePeriodMachine(
-            self.system,
-            index=self.system.next_actor_index(),
-            probes=self.oracle.probes,
-            spawned=not setup.early_boot,
-        )
-        self.system.add_device(self.gp)
+        self.gp = self._new_gp()
         self.book = ReaderBook(self.system, self.oracle)
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
-        active = SchedulerActive.INACTIVE if setup.early_boot else SchedulerActive.RUNNING
-        self.callbacks = Callbacks(
-            self.system, self.gp, self.readers, self.stalls, rules=rules.rcu, scheduler_active=active
-        )
+        gp_wq = GpWorkqueue(self.workqueues)
+        self.callbacks = self._new_callbacks(rules.rcu, gp_wq)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
+        self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
-        self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
+        self.slab = make_slab(
+            self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
+        )
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
-        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
+        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm)
         self.kvfree = KvfreeRcu(
             system=self.system,
             workqueues=self.workqueues,
@@ -171,6 +173,7 @@ class Machine:
             slab=self.slab,
             vmalloc=self.vmalloc,
             oracle=self.oracle,
+            polled=self.polled,
             rules=rules.kvfree,
             source=source,
         )
@@ -184,6 +187,27 @@ class Machine:
         record = self._free_record if self.setup.config.KASAN else None
         probes = RcuProbes(self.conductor.ended_by)
         return Oracle(self._found, probes, self.conductor.probes.access, record=record)
+
+    def _new_gp(self) -> GracePeriodMachine:
+        index, spawned = self.system.next_actor_index(), not self.setup.early_boot
+        machine = GracePeriodMachine(self.system, index=index, probes=self.oracle.probes, spawned=spawned)
+        self.system.add_device(machine)
+        return machine
+
+    def _new_callbacks(self, rules: RcuRules, gp_wq: GpWorkqueue) -> Callbacks:
+        early_boot = self.setup.early_boot
+        expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
+        if not early_boot:
+            expedited.rcu_end_inkernel_boot()
+        return Callbacks(
+            self.system,
+            self.gp,
+            self.readers,
+            self.stalls,
+            expedited,
+            rules=rules,
+            scheduler_active=SchedulerActive.INACTIVE if early_boot else SchedulerActive.RUNNING,
+        )
 
     def _new_system(self, rules: EraRules) -> System:
         """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
@@ -200,6 +224,7 @@ class Machine:
             on_hung=self._hung,
             migrate=config.migrate and is_open,
             latitude=config.latitude and is_open,
+            hotplug=config.hotplug and is_open,
         )
 
     def _reporter(self) -> Reporter:
@@ -297,7 +322,8 @@ class Machine:
                 self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
             for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
                 self._hung_for_ever(thread)
-            self.oracle.end_of_run(machine_idle=not stuck and not locked)
+            waiting = self.slab.waiting_in_sheaves()
+            self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting)
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()
@@ -377,7 +403,9 @@ class Machine:
         if touches_freed and kind is ViolationKind.DOUBLE_FREE and config.slub_debug and not config.KASAN:
             # object_err() in free_consistency_checks(); the cache's name stands before that.
             self.judge.lockdep_unreliable()
-            self._report(kind, "BUG kmalloc (Not tainted): Object already free", [title, *lines])
+            self._report(kind, f"BUG kmalloc ({self.judge.ident.tainted}): Object already free", [title, *lines])
+            if self.setup.era.rules.mm.object_err_warns and isinstance(self.conductor.running, Cpu):
+                self.judge.warn_on(self.conductor.running, kind, "1", "object_err")
             return
         if not touches_freed or not config.KASAN or not isinstance(self.conductor.running, Cpu):
             self._report(kind, title, lines, by=ORACLE)

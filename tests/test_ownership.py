@@ -54,16 +54,10 @@ ALLOWED = (
         frozenset({"kapi"}),
         frozenset({"origin", "retired_from", "freed_from"}),
     ),
-    Allowed("__set_current_state() is the thread's own", frozenset({"kapi"}), frozenset({"state"})),
     Allowed(
         "a design counts in the figures of kvfree_rcu() what it does in its place",
         frozenset({"designs", "templates"}),
         frozenset({"caller_pages", "refill_pages", "refill_pages_refused"}),
-    ),
-    Allowed(
-        "__kfree_rcu_sheaf() is one half of mm/slub.c's sheaves, mm/slab/sheaf.py the other",
-        frozenset({"designs"}),
-        frozenset({"rcu_free", "spare", "retired"}),
     ),
     Allowed("a syntax tree's node, of Python's", frozenset({"userfiles"}), frozenset({"value"})),
 )

@@ -22,6 +22,7 @@ V5_11: Final = Era(
     design="hrtimer-work",
     rules=attrs.evolve(
         V5_9.rules,
+        kernel=attrs.evolve(V5_9.rules.kernel, pushes_tasks_off_dying_cpus=True),
         lockdep=attrs.evolve(
             V5_9.rules.lockdep, read_lock_may_queue=True, readers_are_dependencies=True, chains_tell_readers=True
         ),

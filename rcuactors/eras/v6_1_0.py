@@ -47,6 +47,7 @@ V6_1_0: Final = Era(
             cancel_tells_lockdep=True,
             soft_lockup_is_told_once=False,
             inactive_works="inactive",
+            pushes_tasks_off_dying_cpus=True,
         ),
         lockdep=attrs.evolve(V5_11.rules.lockdep, first_lock_is_checked=True, local_locks_are_per_cpu=True),
         rcu=RcuRules(
@@ -62,6 +63,10 @@ V6_1_0: Final = Era(
             early_boot_counts=True,
             incoming_cpu_warns=True,
             dying_says_it_wrong=False,
+            exp_handler_sees_preempt_count=True,
+            exp_stall_timeout=True,
+            srcu_callbacks_on_boot_cpu=True,
+            srcu_looks_less_often=True,
         ),
         mm=MmRules(
             page_lists=TriedLockIrqsave,

@@ -24,6 +24,10 @@ V6_1_STABLE: Final = Era(
         V6_1_0.rules,
         kernel=attrs.evolve(
             V6_1_0.rules.kernel,
+            offline_hrtimers_move=True,
+            offline_hrtimers_are_told=True,
+            hrtimers_leave_dying_cpus=True,
+            cpu_down_runs_elsewhere=True,
             timers_shut_down=True,
         ),
         mm=attrs.evolve(
@@ -31,6 +35,10 @@ V6_1_STABLE: Final = Era(
             page_lists=TriedLock,
             reserves=alloc_reserves,
         ),
-        kvfree=attrs.evolve(V6_1_0.rules.kvfree, batching=whole_batch),
+        kvfree=attrs.evolve(
+            V6_1_0.rules.kvfree,
+            batching=whole_batch,
+            says_mightsleep=True,
+        ),
     ),
 )

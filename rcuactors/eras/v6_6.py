@@ -10,6 +10,9 @@ from typing import Final
 import attrs
 
 from ..kvfree.parts.counting import exact
+from ..kvfree.parts.one_argument import ALLOCATES_FOR_ITS_OWN
+from ..kvfree.parts.shrinker import cache_if_any_and_queue_shrinker
+from ..kvfree.parts.snapshots import CHECKED, GOES_ON
 from ..mm.gfp import GFP_V6_3
 from .era import Era
 from .v6_1_stable import V6_1_STABLE
@@ -23,6 +26,9 @@ V6_6: Final = Era(
         V6_1_STABLE.rules,
         kernel=attrs.evolve(
             V6_1_STABLE.rules.kernel,
+            offline_hrtimers_move=False,
+            offline_hrtimers_are_told=False,
+            hrtimers_leave_dying_cpus=False,
             woken_preempts_spinner=False,
             rescuer_name="kworker/R-{}",
             cpu_intensive_by_itself=True,
@@ -31,17 +37,31 @@ V6_6: Final = Era(
         lockdep=attrs.evolve(
             V6_1_STABLE.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_1_STABLE.rules.splat,
+            odebug_address=True,
+        ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
+            srcu_is_in_the_graph=True,
+            srcu_usage="ssp->srcu_sup",
+            blocking_might_sleep=True,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
             gfp=GFP_V6_3,
+            vfree_removes_area=True,
         ),
         kvfree=attrs.evolve(
             V6_1_STABLE.rules.kvfree,
             block_capacity=507,
             counting=exact,
+            snapshots=CHECKED,
+            draining=GOES_ON,
+            refill=attrs.evolve(V6_1_STABLE.rules.kvfree.refill, starts_at_cached=True, asks_without_cache=False),
+            one_argument=ALLOCATES_FOR_ITS_OWN,
+            one_argument_by_macro=False,
+            shrinker=cache_if_any_and_queue_shrinker,
         ),
     ),
 )

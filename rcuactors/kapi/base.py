@@ -101,6 +101,18 @@ class KernelBase:
         # The same as behind it, for a call less.
         return running if isinstance(running, Cpu) else self._machine.this_cpu
 
+    def _online_cpu(self, what: str, cpu_id: int) -> Cpu:
+        """The CPU of that number. Raises BadInput when the machine has no such CPU, or that is offline.
+
+        Where CPUs go when a strategy decides so (`hotplug`), nobody can know: then it is the first active one.
+        """
+        cpu = self._system.cpu(cpu_id)
+        if not cpu.online and self._system.hotplug.on_off.enabled:
+            return self._system.cpu(min(self._system.masks.active))
+        if not cpu.online:
+            raise BadInput(f"{what}(cpu={cpu_id}): CPU {cpu_id} is offline")
+        return cpu
+
     @property
     def _thread(self) -> Thread:
         """The thread whose stack this runs on. Raises as `_cpu`."""

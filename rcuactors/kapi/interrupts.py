@@ -25,9 +25,9 @@ class Interrupts(KernelBase):
         """A device interrupts a CPU (default: this one), which serves it once its interrupts are on.
 
         `threadable` says that PREEMPT_RT would run the handler in a thread, which is what lockdep allows spinlock_t
-        for. Raises BadInput when the machine has no such CPU.
+        for. Raises BadInput when the machine has no such CPU, or that is offline: devices interrupt others then.
         """
-        target = self._system.cpu(cpu) if cpu is not None else self._cpu
+        target = self._online_cpu("raise_irq", cpu) if cpu is not None else self._cpu
         me = self._cpu
         irq = HardIrq(sender=me.name, time_ns=me.clock, line=line, handler=handler_of(handler), threadable=threadable)
         self._conductor.post(target, irq)
@@ -35,7 +35,7 @@ class Interrupts(KernelBase):
 
     async def raise_nmi(self, handler: Action, *, cpu: int | None = None) -> None:
         """A non-maskable interrupt: interrupts off do not keep it away. Raises BadInput as raise_irq()."""
-        target = self._system.cpu(cpu) if cpu is not None else self._cpu
+        target = self._online_cpu("raise_nmi", cpu) if cpu is not None else self._cpu
         me = self._cpu
         target.post_nmi(Nmi(sender=me.name, time_ns=me.clock, handler=handler_of(handler)))
         await me.current.spend(self._system.costs.ipi_ns)
@@ -64,13 +64,15 @@ class Interrupts(KernelBase):
         """irq_work_sync(): until its function has returned. May sleep."""
         await self._system.irq_works.irq_work_sync(self._thread, work)
 
-    async def smp_call_function_single(self, cpu: int, function: Action, *, wait: bool = True) -> None:
-        """Run a function on a CPU in hardirq; with `wait` spin until it has returned.
+    async def smp_call_function_single(self, cpu: int, function: Action, *, wait: bool = True) -> int:
+        """Run a function on a CPU in hardirq; with `wait` spin until it has returned. 0, or -ENXIO if that is offline.
 
-        Raises BadInput as raise_irq().
+        Raises BadInput when the machine has no such CPU.
         """
         target = self._system.cpu(cpu)
-        await self._system.cross_calls.smp_call_function_single(self._cpu, target, handler_of(function), wait=wait)
+        return await self._system.cross_calls.smp_call_function_single(
+            self._cpu, target, handler_of(function), wait=wait
+        )
 
     async def tasklet_schedule(self, function: Action) -> None:
         """Run a function once in softirq context on this CPU; not a second time while it waits to be run."""

@@ -64,6 +64,20 @@ class PolledRcu(KernelBase):
         self._looks()
         await self._machine.polled.cond_synchronize_rcu_full(self._thread, _full("cond_synchronize_rcu_full", rgosp))
 
+    async def cond_synchronize_rcu_expedited(self, oldstate: int) -> None:
+        """cond_synchronize_rcu_expedited(): the same, and what is waited for is an expedited one. From v6.1 on."""
+        self._has_polling("cond_synchronize_rcu_expedited")
+        self._looks()
+        cookie = _word("cond_synchronize_rcu_expedited", oldstate)
+        await self._machine.polled.cond_synchronize_rcu_expedited(self._thread, cookie)
+
+    async def cond_synchronize_rcu_expedited_full(self, rgosp: RcuGpOldstate) -> None:
+        """cond_synchronize_rcu_expedited_full()."""
+        self._has_polling("cond_synchronize_rcu_expedited_full")
+        self._looks()
+        cookie = _full("cond_synchronize_rcu_expedited_full", rgosp)
+        await self._machine.polled.cond_synchronize_rcu_expedited_full(self._thread, cookie)
+
     def get_completed_synchronize_rcu(self) -> int:
         """get_completed_synchronize_rcu(): a cookie whose grace period is over, for ever."""
         self._has_polling("get_completed_synchronize_rcu")

@@ -76,10 +76,11 @@ class Threads(KernelBase):
     ) -> Task:
         """Start a kernel thread on a CPU, to which it is bound then (default: on this one, and it may move).
 
-        `urgent` lets it preempt normal threads.
+        `urgent` lets it preempt normal threads: it is real-time (sched_set_fifo_low()). When the CPU goes offline the
+        thread goes on on another. Raises BadInput for a CPU that is offline.
         """
         me = self._cpu
-        target = self._system.cpu(cpu) if cpu is not None else me
+        target = self._online_cpu("kthread_run", cpu) if cpu is not None else me
         done = self._system.new_completion(f"the end of {name or function.__name__}")
 
         async def body() -> None:
@@ -88,7 +89,8 @@ class Threads(KernelBase):
 
         urgency = Urgency.HIGH if urgent else Urgency.NORMAL
         comm = (name or function.__name__)[:15]
-        thread = self._system.create_thread(target, comm, body, urgency=urgency, bound=cpu is not None)
+        bound = target.cpu_id == cpu and target.active
+        thread = self._system.create_thread(target, comm, body, urgency=urgency, fair=not urgent, bound=bound)
         await me.wake_up_process(thread)
         return Task(thread, done)
 

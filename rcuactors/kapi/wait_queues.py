@@ -10,7 +10,6 @@ from collections.abc import Callable
 from ..context.locks import LockKind
 from ..kernel import wait
 from ..kernel.completion import Completion, wait_for_completion
-from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..kernel.time.timeouts import msleep
 from ..kernel.wait import WaitQueueHead
 from .base import Inside, expect_kind, not_negative
@@ -27,16 +26,7 @@ class WaitQueues(LockMaking):
     async def wait_event(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
         """wait_event(): sleep, uninterruptibly, until it is so; looked at after every wake-up."""
         expect_kind("wait_event", head, WaitQueueHead, "a wait queue head")
-        self._cpu.judge.might_sleep(self._cpu)
-        if condition():
-            return
-        thread = self._thread
-        while True:
-            await wait.prepare_to_wait(self._system, thread, head)
-            if condition():
-                break
-            await wait.schedule(thread, "an event")
-        await wait.finish_wait(self._system, thread, head)
+        await wait.wait_event(self._system, self._thread, head, condition)
 
     async def wait_event_interruptible(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
         """wait_event_interruptible(): the same; no signal comes."""
@@ -46,10 +36,7 @@ class WaitQueues(LockMaking):
     async def wake_up(self, head: WaitQueueHead) -> None:
         """wake_up(): wake all who wait_event(), under the queue's lock."""
         expect_kind("wake_up", head, WaitQueueHead, "a wait queue head")
-        cpu, flags = await spin_lock_irqsave(self._locks, self._thread, head.lock, "__wake_up")
-        while head.waiters:
-            await cpu.wake_up_process(head.waiters.popleft())
-        await spin_unlock_irqrestore(self._locks, cpu, head.lock, flags)
+        await wait.wake_up_all(self._system, self._thread, head)
 
     async def wait_for_completion_interruptible(self, completion: Completion) -> None:
         """wait_for_completion_interruptible(): no signal comes."""

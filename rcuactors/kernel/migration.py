@@ -13,15 +13,16 @@ The idle thread never moves. A CPU that a thread comes to is at least as late as
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from ..context.processor import Processor
 from ..engine.decision import Alternatives, DecisionKind
 from ..errors import BadInput
 from .thread import Thread, ThreadState, Urgency
 
 if TYPE_CHECKING:
     from .cpu import Cpu
+    from .sched import SchedulingCpu
     from .system import System
 
 SELECT_CPU: Final = DecisionKind("which CPU a thread wakes on")
@@ -30,13 +31,13 @@ PULL: Final = DecisionKind("another CPU pulls a preempted thread")
 _STAYING: Final = 4
 """Nature's weight of staying, against 1 for each other CPU."""
 
-_PRIORITIES: Final = {Urgency.IDLE: 120, Urgency.NORMAL: 120, Urgency.HIGH: 100, Urgency.REALTIME: 49}
+_PRIORITIES: Final = {Urgency.IDLE: 120, Urgency.NORMAL: 120, Urgency.HIGH: 100, Urgency.REALTIME: 49, Urgency.STOP: 0}
 """task_struct.prio, as sched_migrate_task prints it."""
 
 
-def is_allowed(thread: Thread, cpu: Processor) -> bool:
-    """The thread may run there (cpus_mask)."""
-    return thread.cpus_allowed is None or cpu.cpu_id in thread.cpus_allowed
+def is_allowed(thread: Thread, cpu: SchedulingCpu) -> bool:
+    """is_cpu_allowed(): the thread may run there (cpus_mask), and who belongs to no CPU may run there at all."""
+    return (thread.cpus_allowed is None or cpu.cpu_id in thread.cpus_allowed) and (cpu.active or thread.per_cpu)
 
 
 def is_movable(thread: Thread) -> bool:
@@ -71,7 +72,7 @@ class Migration:
     def select_idle_sibling(self, cpu: Cpu) -> Cpu:
         """select_idle_sibling(): another CPU with nothing to do, if there is one: where a new unbound thread begins."""
         system = self._system
-        others = [system.cpu(cpu_id) for cpu_id in sorted(system.masks.online()) if cpu_id != cpu.cpu_id]
+        others = [system.cpu(cpu_id) for cpu_id in sorted(system.masks.active) if cpu_id != cpu.cpu_id]
         return next((other for other in others if other.idle), cpu)
 
     def balance(self, thread: Thread) -> Cpu:
@@ -88,7 +89,7 @@ class Migration:
         system, here = self._system, thread.cpu
         if not self.enabled:
             return here
-        allowed = thread.cpus_allowed or system.masks.possible
+        allowed = self._active(thread)
         known = [cpu_id for cpu_id in sorted(system.cpus) if cpu_id in allowed and cpu_id != here.cpu_id]
         untouched = next((cpu_id for cpu_id in sorted(allowed) if cpu_id not in system.cpus), None)
         targets = known if untouched is None else [*known, untouched]
@@ -98,10 +99,31 @@ class Migration:
         picked = system.conductor.choose(Alternatives(kind, options, (_STAYING,) + (1,) * len(targets)))
         return here if not picked else system.cpu(targets[picked - 1])
 
+    def _active(self, thread: Thread) -> Collection[int]:
+        """The active ones of those that it may run on; who belongs to a CPU is there before others are."""
+        active, allowed = self._system.masks.active, thread.cpus_allowed
+        if allowed is None:
+            return active
+        if thread.per_cpu or active is self._system.masks.possible:
+            return allowed
+        return allowed.intersection(active)
+
     def _fallback(self, thread: Thread) -> Cpu:
-        """select_fallback_rq(): the first of those allowed."""
-        assert thread.cpus_allowed
-        return self._system.cpu(min(thread.cpus_allowed))
+        """select_fallback_rq(): the first of those allowed; when they are all gone, it may run anywhere from now on."""
+        allowed = self._active(thread)
+        if not allowed:
+            thread.cpus_allowed = None
+            allowed = self._system.masks.active
+        return self._system.cpu(min(allowed))
+
+    def leave_cpu(self, thread: Thread) -> None:
+        """__migrate_task(): off a CPU that goes. It may wait on the run queue there, or sleep; it does not run."""
+        queued = thread.queued
+        if queued:
+            thread.cpu.runqueue.remove(thread)
+        self.set_task_cpu(thread, self._fallback(thread))
+        if queued:
+            thread.cpu.enqueue_thread(thread)
 
     def set_task_cpu(self, thread: Thread, target: Cpu) -> None:
         """set_task_cpu(): it neither runs nor waits on a run queue."""

@@ -43,6 +43,22 @@ class KernelRules:
     soft_lockup_is_told_once: bool = True
     """"BUG: soft lockup" is printed once, until the CPU has gone on (soft_watchdog_warn); later kernels print it again
     after another 20 s (watchdog_report_ts; kernel/watchdog.c: 5.9.4 and 5.11 have the one, 6.1.166 the other)."""
+    pushes_tasks_off_dying_cpus: bool = False
+    """A CPU that goes pushes threads away from when it is inactive, and waits until they have gone (balance_push(),
+    sched_cpu_wait_empty(), commit 1cf12e08bc4d, merged for v5.11); before, they ran on until it died
+    (migrate_tasks())."""
+    cpu_down_runs_elsewhere: bool = False
+    """cpu_down() is done by a work on the first other CPU (work_on_cpu(), commit 2b8272ff4a70, merged for v6.6, in
+    6.1-stable), so that it cannot run on the CPU that goes."""
+    hrtimers_leave_dying_cpus: bool = False
+    """A CPU that goes sends its hrtimers away itself, with interrupts off (hrtimers_cpu_dying(), commit 5c0930ccaad5,
+    merged for v6.7, in 6.1-stable); before, they were fetched from the dead CPU, late (hrtimers_dead_cpu())."""
+    offline_hrtimers_are_told: bool = False
+    """An hrtimer that is started on a CPU whose hrtimers have left is a WARN_ON_ONCE() in enqueue_hrtimer() (commit
+    dad6a09f3148, merged for v6.8, in 6.1-stable)."""
+    offline_hrtimers_move: bool = False
+    """Such a timer is queued on another CPU (commit 53dac345395c, merged for v6.14, in the stable trees of then:
+    6.1.166 and 6.12.94 have it, 6.6.80 and 6.12.0 have not)."""
     inactive_works: str = "delayed"
     """How show_pwq() calls works that wait for max_active: "delayed" in v5.9 and v5.11, "inactive" in 6.1
     (kernel/workqueue.c)."""
@@ -94,6 +110,9 @@ class KernelRules:
     """msleep() sleeps for a jiffy more than it is told; not since commit 4381b895f544 of v6.12."""
     timers_shut_down: bool = False
     """There is timer_shutdown() (kernel/time/timer.c, v6.2; 6.1.166 has it, 6.1.0 has not)."""
+    bh_lock_is_optional: bool = False
+    """PREEMPT_RT: bottom halves off is a lock of the CPU only with PREEMPT_RT_NEEDS_BH_LOCK (commit 3253cb49cbad of
+    v6.18)."""
     timers_have_own_thread: bool = True
     """PREEMPT_RT: the softirqs of timers are for a real-time thread ktimers/N. So the patches of 6.1-rt have it, and
     the mainline since commit 49a17639508c of v6.13; 6.12's ksoftirqd serves them (kernel/softirq.c)."""

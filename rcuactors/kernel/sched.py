@@ -33,6 +33,16 @@ _IN_ORDER: Final = 4
 """Nature's weight of the first in the run queue, against 1 for each other thread of its urgency."""
 
 
+def gives_way(running: Thread, best: Thread | None, *, preempted: bool) -> bool:
+    """Whether the first of the run queue takes the CPU from who runs: a more urgent one, or an equal in its turn.
+
+    Of real-time equals only who gives way by itself does: SCHED_FIFO has no turns.
+    """
+    if best is None or best.urgency is not running.urgency:
+        return best is not None and best.urgency > running.urgency
+    return best.fair or running.fair or not preempted
+
+
 @attrs.define(eq=False, kw_only=True)
 class SchedulingCpu(Processor):
     """struct rq, and what works on it. The rest of a CPU is built on this."""
@@ -47,9 +57,15 @@ class SchedulingCpu(Processor):
     """The idle thread runs, or an interrupt on its stack."""
     spinning: bool = False
     """What runs stands still until what it looks at has changed."""
+    online: bool = True
+    """cpu_online()."""
+    active: bool = True
+    """cpu_active(): threads that belong to no CPU may be put on it."""
     left_on_irq_stack: Thread | None = None
     """A thread that was switched out in a hardirq handler."""
     told_switches: Group = attrs.field(init=False)
+    fair_first: bool = False
+    """The fair server runs: threads that are not real-time go first (fair_server.py)."""
     switched_ns: int = 0
     """When it last went on with another thread."""
     switches: int = 0
@@ -88,6 +104,11 @@ class SchedulingCpu(Processor):
         """resched_curr(): the running thread is to call the scheduler as soon as it may."""
         self.need_resched = True
         self.attention = True
+
+    def serve_fair_first(self, first: bool) -> None:
+        """The fair server begins, or has used up its time."""
+        self.fair_first = first
+        self.resched_curr()
 
     @machinery
     def note_switch(self, leaving: Thread, *, preempted: bool) -> None:
@@ -138,7 +159,7 @@ class SchedulingCpu(Processor):
         if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
             best = self.runqueue.best()
             stays = is_allowed(leaving, self) or not is_movable(leaving)
-            if stays and (best is None or best.urgency < leaving.urgency):
+            if stays and not self.fair_first and not gives_way(leaving, best, preempted=preempt):
                 return
             self._put_back(leaving, first=preempt and best is not None and best.urgency > leaving.urgency)
         following = self._pick_next_task()
@@ -167,6 +188,10 @@ class SchedulingCpu(Processor):
         `latitude` it is a decision, for as long as fairness leaves it one.
         """
         queue = self.runqueue
+        fair = queue.best_fair() if self.fair_first else None
+        if fair is not None:
+            queue.remove(fair)
+            return fair
         thread = queue.take()
         if thread is None:
             return self.idle_thread
@@ -283,6 +308,8 @@ class SchedulingCpu(Processor):
                 await cpu.attend()
             if self.runqueue.best() is not None:
                 await self.schedule()
+            elif not self.online:
+                await self.system.hotplug.idle_dead(cpu)
             elif not self.mailbox.waiting:
                 self.system.ticks.stop(cpu)
                 for hook in self.hooks.on_idle:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .hotplug.states import ENXIO
 from .locking import contention
 from .messages import Handler, HardIrq
 
@@ -22,10 +23,16 @@ class CrossCalls:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    async def smp_call_function_single(self, cpu: Cpu, target: Cpu, function: Handler, *, wait: bool) -> None:
-        """smp_call_function_single(): run a function on a CPU; with `wait`, until it has returned."""
+    async def smp_call_function_single(self, cpu: Cpu, target: Cpu, function: Handler, *, wait: bool) -> int:
+        """smp_call_function_single(): run a function on a CPU; with `wait`, until it has returned.
+
+        0, or -ENXIO for a CPU that is not online.
+        """
         cpu.preempt_disable("smp_call_function_single")
-        if target is cpu:
+        result = 0
+        if not target.online:
+            result = ENXIO
+        elif target is cpu:
             flags = cpu.local_irq_save("smp_call_function_single")
             try:
                 await function(cpu)
@@ -36,6 +43,7 @@ class CrossCalls:
         else:
             await self._interrupt(cpu, target, function, wait=wait)
         await cpu.preempt_enable()
+        return result
 
     async def _interrupt(self, cpu: Cpu, target: Cpu, function: Handler, *, wait: bool) -> None:
         finished: list[bool] = []

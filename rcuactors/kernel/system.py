@@ -29,7 +29,9 @@ from .costs import CostModel
 from .cpu import Cpu
 from .debugobjects import DebugObjects
 from .exit import do_exit
+from .fair_server import FairServers
 from .hooks import CpuHooks, call_hooks
+from .hotplug.cpuhp import CpuHotplug
 from .hung_task import Watchdogs
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
@@ -91,6 +93,7 @@ class System:
         on_hung: Callable[[], None],
         migrate: bool = False,
         latitude: bool = False,
+        hotplug: bool = False,
     ) -> None:
         self.config = config
         self.rules = rules
@@ -101,7 +104,7 @@ class System:
         self.hooks = CpuHooks()
         self.probes = KernelProbes(conductor.ended_by)
         self.since = Since(self.probes, conductor.probes.access)
-        self.masks = CpuMasks(config.nr_cpus)
+        self.masks = CpuMasks(config.nr_cpus, config.maxcpus)
         self.lock_factory = LockFactory()
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
@@ -117,6 +120,11 @@ class System:
         self._actor_indices = itertools.count(1)
         self._devices: list[Device] = []
         self._started = False
+        self.hotplug = CpuHotplug(self, by_decision=hotplug)
+        self._make_parts()
+
+    def _make_parts(self) -> None:
+        """What each CPU has of interrupts and timers, and who watches."""
         self.softirqs = Softirqs(self)
         self.irq_threads = IrqThreads(self)
         self.irq_works = IrqWorks(self)
@@ -130,10 +138,12 @@ class System:
         self._connect_timers()
 
     def _connect_timers(self) -> None:
+        self.hotplug.set_up()
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+        FairServers(self).start()
 
     def _lock_operations(self) -> Locks:
         config = self.config
@@ -214,6 +224,8 @@ class System:
             hooks=self.hooks,
             since=self.since,
             runqueue=RunQueue(rq_lock),
+            online=self.masks.is_online(cpu_id),
+            active=cpu_id in self.masks.active,
         )
         idle.cpu = cpu
         cpu.idle_thread = idle
@@ -234,10 +246,15 @@ class System:
         *,
         urgency: Urgency = Urgency.NORMAL,
         service: bool = False,
+        fair: bool = True,
         bound: bool = True,
+        per_cpu: bool = False,
         pid: int | None = None,
     ) -> Thread:
         """kthread_create_on_cpu(): a sleeping thread; wake it to start it. Unless `bound`, it may leave it.
+
+        One that is urgent is real-time unless it is `fair`, as a worker of high priority is. `per_cpu`: it belongs to
+        the CPU, and stays when that goes.
 
         `pid` is that of a thread that the kernel has had since boot under a number that everybody knows.
         """
@@ -255,7 +272,9 @@ class System:
             pi_lock=self.lock_factory.make("&p->pi_lock", LockKind.RAW_SPINLOCK),
             state=ThreadState.SLEEPING,
             service=service,
+            fair=fair and urgency is not Urgency.REALTIME,
             bound=bound,
+            per_cpu=per_cpu,
         )
         thread.cpu = cpu
         self.threads.append(thread)

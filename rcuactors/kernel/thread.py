@@ -17,7 +17,7 @@ import enum
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from .cpu import Cpu
 
 
+NEED_QS: Final = 1
+EXP_HINT: Final = 2
+
+
 class Urgency(enum.IntEnum):
     """Who preempts whom."""
 
@@ -42,6 +46,8 @@ class Urgency(enum.IntEnum):
     NORMAL = 1
     HIGH = 2
     REALTIME = 3
+    STOP = 4
+    """The CPU's stopper (stop_sched_class): more urgent than anybody."""
 
 
 class ThreadState(enum.Enum):
@@ -50,6 +56,8 @@ class ThreadState(enum.Enum):
     RUNNABLE = "runnable"
     SLEEPING = "sleeping"
     OUTSIDE = "waiting outside the model"
+    PARKED = "parked"
+    """kthread_park(): its CPU goes; no wake-up counts."""
     DEAD = "dead"
 
 
@@ -70,8 +78,12 @@ class Thread(Sleeper):
     queued: bool = False
     service: bool = False
     """A thread of the machine itself (a worker, kswapd): it may wait for ever without being stuck."""
+    fair: bool = True
+    """Of CFS, or EEVDF: no real-time thread."""
     bound: bool = True
-    """PF_NO_SETAFFINITY, and one CPU allowed: it never leaves its CPU."""
+    """PF_NO_SETAFFINITY, and one CPU allowed: it never leaves its CPU, unless that goes."""
+    per_cpu: bool = False
+    """KTHREAD_IS_PER_CPU: it belongs to its CPU, and stays on it when others have to leave."""
     cpus_allowed: frozenset[int] | None = None
     """The CPUs that it may run on (cpus_mask); None: all."""
     not_before: int = 0
@@ -100,8 +112,9 @@ class Thread(Sleeper):
     """Threads that spin because this one owns a mutex and runs (mutex_spin_on_owner())."""
     rcu_blocked: bool = False
     """rcu_read_unlock_special.b.blocked: switched out inside an RCU reader, and waited for by name."""
-    rcu_need_qs: bool = False
-    """rcu_read_unlock_special.b.need_qs: the end of its reader is a quiescent state that a grace period lacks."""
+    rcu_need_qs: int = 0
+    """rcu_read_unlock_special: `NEED_QS`, that the end of its reader is a quiescent state which a grace period lacks
+    (b.need_qs), and `EXP_HINT`, that an expedited one may lack it (b.exp_hint)."""
 
     # -- points, where it may be moved -------------------------------------------------------------------------------
 
@@ -252,8 +265,13 @@ class RunQueue:
 
     lock: Lock
     _queues: dict[Urgency, deque[Thread]] = attrs.field(
-        factory=lambda: {urgency: deque() for urgency in sorted(Urgency, reverse=True)}
+        factory=lambda: {urgency: deque() for urgency in sorted(Urgency, reverse=True) if urgency is not Urgency.STOP}
     )
+
+    def has_stopper(self) -> None:
+        """The CPU has got a stopper: until then nobody can wait in its queue."""
+        if Urgency.STOP not in self._queues:
+            self._queues = {Urgency.STOP: deque(), **self._queues}
 
     def put(self, thread: Thread, *, first: bool = False) -> None:
         """Add a thread at the end of its queue, or, when it was preempted, at the front."""
@@ -268,6 +286,10 @@ class RunQueue:
             if queue:
                 return queue[0]
         return None
+
+    def best_fair(self) -> Thread | None:
+        """Who would run next of those that are not real-time."""
+        return next((thread for queue in self._queues.values() for thread in queue if thread.fair), None)
 
     def equals(self) -> list[Thread]:
         """Those that are as urgent as the one that would run next, that one first."""

@@ -7,6 +7,7 @@ on PREEMPT_RT. `waitqueue_active()` looks without the lock: whoever asks it firs
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -59,6 +60,27 @@ async def schedule(thread: Thread, reason: str) -> None:
     """schedule(), between the two: sleep, unless somebody has ended the wait already."""
     if thread.state is ThreadState.SLEEPING:
         await thread.sleep(reason)
+
+
+async def wait_event(system: System, thread: Thread, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
+    """wait_event(): sleep, uninterruptibly, until it is so; looked at after every wake-up."""
+    thread.cpu.judge.might_sleep(thread.cpu)
+    if condition():
+        return
+    while True:
+        await prepare_to_wait(system, thread, head)
+        if condition():
+            break
+        await schedule(thread, "an event")
+    await finish_wait(system, thread, head)
+
+
+async def wake_up_all(system: System, thread: Thread, head: WaitQueueHead) -> None:
+    """wake_up_all(): everybody who waits, under the queue's lock."""
+    cpu, flags = await spin_lock_irqsave(system.locks, thread, head.lock, "__wake_up")
+    while head.waiters:
+        await cpu.wake_up_process(head.waiters.popleft())
+    await spin_unlock_irqrestore(system.locks, cpu, head.lock, flags)
 
 
 @stands_for("__wake_up")

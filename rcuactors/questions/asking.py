@@ -109,7 +109,7 @@ class _Asked:
     def __init__(
         self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel, *, live: bool
     ) -> None:
-        self.poison, self.rcu_normal = kernel.poison, kernel.rcu_normal
+        self.poison = kernel.poison
         self.command = command
         self.question = question = command.question
         self.limit_ns = int(limit_s * 1_000_000_000)

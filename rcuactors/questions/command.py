@@ -4,7 +4,8 @@ A command is a line of shell, as the headers of the recordings have it:
 
     echo 5 > /proc/sys/kernel/hung_task_timeout_secs ; echo a4c v=never wait=25 > /proc/q
 
-The question's words alone are one, too.
+The question's words alone are one, too. Of a file that is only looked at nothing is heard here, and what is set for one
+CPU is so for all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..spelling import no_such
 from .words import Question, parse_question
 
 _ECHO: Final = re.compile(r"^echo (?P<text>.+?) > (?P<path>/\S+)$")
+_CAT: Final = re.compile(r"^cat /\S+$")
 _DD: Final = re.compile(r"^dd if=/dev/zero of=/dev/null bs=(?P<size>\d+)M count=\d+ & sleep \d+$")
 _ASK: Final = "/proc/q"
 _PAGES_IN_A_MEGABYTE: Final = 256
@@ -32,6 +34,8 @@ SYSCTLS: Final[Mapping[str, str]] = MappingProxyType(
         "/sys/module/workqueue/parameters/cpu_intensive_thresh_us": "cpu_intensive_thresh_us",
         "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout": "rcu_cpu_stall_timeout",
         "/proc/sys/kernel/sched_rt_runtime_us": "sched_rt_runtime_us",
+        "/sys/kernel/debug/sched/fair_server/cpu0/runtime": "fair_server_runtime",
+        "/sys/kernel/debug/sched/fair_server/cpu1/runtime": "fair_server_runtime",
     }
 )
 """What can be set before a question, and its name here: a configuration name but for the last one."""
@@ -74,6 +78,8 @@ def parse_command(text: str) -> Command:
     steps = [step.strip() for step in text.split(";")]
     for number, step in enumerate(steps, 1):
         echo, dd = _ECHO.match(step), _DD.match(step)
+        if _CAT.match(step):
+            continue
         if dd is not None:
             beside.append(Beside("dd", int(dd["size"]) * _PAGES_IN_A_MEGABYTE))
         elif echo is not None and echo["path"] != _ASK:

@@ -27,8 +27,6 @@ class AskedKernel:
     settings: Mapping[str, str]
     poison: bool = False
     """slub_debug=P: freed memory is overwritten, and whoever reads it acts on 0x6b."""
-    rcu_normal: bool = False
-    """rcu_normal=1: nobody gets an expedited grace period."""
     costs: Mapping[str, int] = attrs.field(factory=dict)
     """Nanoseconds by name (kernel/costs.py) that the recordings show to be others than those of a bare machine."""
 
@@ -81,7 +79,7 @@ KERNELS: Final[Mapping[str, AskedKernel]] = MappingProxyType(
             AskedKernel("A1", "A with one CPU", {**_A, "nr_cpus": "1"}, costs=_SLOW),
             AskedKernel("N1", "N with one CPU", {**_N, "nr_cpus": "1"}, costs=_EMULATED),
             AskedKernel("Aexp", "A with rcu_expedited=1", {**_A, "rcu_expedited": "y"}, costs=_SLOW),
-            AskedKernel("Anormal", "A with rcu_normal=1", _A, rcu_normal=True, costs=_SLOW),
+            AskedKernel("Anormal", "A with rcu_normal=1", {**_A, "rcu_normal": "y"}, costs=_SLOW),
             AskedKernel(
                 "Afqs10",
                 "A with jiffies_till_first_fqs=10 and jiffies_till_next_fqs=10",

@@ -30,10 +30,6 @@ class Asked(Protocol):
         """Whether freed memory is poisoned."""
 
     @property
-    def rcu_normal(self) -> bool:
-        """Whether the kernel was booted with rcu_normal=1."""
-
-    @property
     def batches(self) -> int:
         """How many runs of rcu_do_batch() have ended."""
 
@@ -104,6 +100,11 @@ class Module:
         """q_wqo: an ordered one."""
         return self.k.alloc_ordered_workqueue("q_wqo")
 
+    @cached_property
+    def srcu(self) -> Any:
+        """q_srcu."""
+        return self.k.srcu_struct("q_srcu")
+
     # -- what it is written with -------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
@@ -153,16 +154,6 @@ class Module:
         """Sleep: while (!...) msleep(1) in the module."""
         while not come():
             await self.kernel.msleep(1)
-
-    async def synchronize_rcu_expedited(self) -> None:
-        """synchronize_rcu_expedited(): with rcu_normal=1, and on PREEMPT_RT when it has booted, synchronize_rcu().
-
-        kernel/rcu/update.c: rcu_gp_is_normal(), rcu_normal_after_boot.
-        """
-        if self.asked.rcu_normal or self.kernel.PREEMPT_RT:
-            await self.kernel.synchronize_rcu()
-        else:
-            await self.api("synchronize_rcu_expedited")()
 
     # -- what it prints of a context ---------------------------------------------------------------------------------
 

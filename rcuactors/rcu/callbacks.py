@@ -24,7 +24,7 @@ from ..kernel.debugobjects import Descr, Member
 from ..kernel.irq.softirq import Softirq
 from ..kernel.locking import contention
 from . import seq as gp_seq
-from .data import BLIMIT, Callback, CallbackList, RcuHead
+from .data import BLIMIT, Callback, CallbackList, RcuHead, rcu_leak_callback
 from .messages import GpKthreadRan
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
     from .data import RcuData
+    from .expedited import ExpeditedGracePeriods
     from .gp import GracePeriodMachine
     from .quiescent import QuiescentStates
     from .readers import ReadSide
@@ -61,10 +62,6 @@ class SchedulerActive(enum.IntEnum):
     INACTIVE = 0
     INIT = 1
     RUNNING = 2
-
-
-async def rcu_leak_callback(_cpu: Cpu) -> None:
-    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
 
 
 async def _no_function(cpu: Cpu) -> None:
@@ -96,18 +93,19 @@ class Callbacks:
         machine: GracePeriodMachine,
         readers: ReadSide,
         stalls: StallDetector,
+        expedited: ExpeditedGracePeriods,
         *,
         rules: RcuRules,
         scheduler_active: SchedulerActive,
     ) -> None:
         self.system = system
         self.rules = rules
-        self._machine = machine
         self._quiescent: QuiescentStates = readers.quiescent
         self._stalls = stalls
         self.readers = readers
         self.data = machine.data
-        self.early_boot_grace_period = machine.early_boot_grace_period
+        self.machine = machine
+        self.expedited = expedited
         self.scheduler_active = scheduler_active
         self.callback_map = system.lock_factory.make_map(RCU_CALLBACK_MAP)
         self.invoked = 0
@@ -141,18 +139,19 @@ class Callbacks:
     @property
     def flavour(self) -> str:
         """rcu_state.name, as tracepoints print it."""
-        return self._machine.name
+        return self.machine.name
 
     def rcu_set_runtime_mode(self, cpu: Cpu) -> None:
-        """rcu_set_runtime_mode(): the end of early boot (kernel/rcu/update.c); the kthread is there by now."""
+        """rcu_set_runtime_mode(): the end of early boot, and here of all of it (kernel/rcu/update.c)."""
         self.scheduler_active = SchedulerActive.RUNNING
-        self._machine.rcu_spawn_gp_kthread(cpu)
+        self.machine.rcu_spawn_gp_kthread(cpu)
+        self.expedited.rcu_end_inkernel_boot()
 
     # -- what a CPU learns of grace periods --------------------------------------------------------------------------
 
     def _gp_kthread_ran(self, cpu: Cpu, _message: Message) -> None:
         """The kthread takes note for the CPU on which it runs, in rcu_gp_init() and rcu_gp_cleanup()."""
-        self._machine.looked_at()
+        self.machine.looked_at()
         self._note_gp_changes(cpu, self.data[cpu.cpu_id])
         self._quiescent.gp_kthread_ran(cpu)
 
@@ -175,9 +174,9 @@ class Callbacks:
 
     def _accelerate(self, cpu: Cpu, rdp: RcuData) -> None:
         """rcu_accelerate_cbs()."""
-        wanted = gp_seq.snap(self._machine.gp_seq)
+        wanted = gp_seq.snap(self.machine.gp_seq)
         if rdp.cblist.accelerate(wanted):
-            self._machine.rcu_start_this_gp(cpu, wanted)
+            self.machine.rcu_start_this_gp(cpu, wanted)
 
     def migrate(self, cpu: Cpu, dead: int) -> None:
         """What rcutree_migrate_callbacks() does to the lists: what is ready stays so, the rest begins to wait anew."""
@@ -197,7 +196,7 @@ class Callbacks:
         """rcu_sched_clock_irq(): raise the softirq if there is something for it to do (rcu_pending())."""
         self._quiescent.tick(cpu)
         self._stalls.check_cpu_stall(cpu)
-        machine, rdp = self._machine, self.data[cpu.cpu_id]
+        machine, rdp = self.machine, self.data[cpu.cpu_id]
         machine.looked_at()
         in_progress = machine.in_progress
         if (
@@ -231,7 +230,7 @@ class Callbacks:
             mine.enqueue(head)
         cpu.clock += self.system.costs.call_rcu_ns
         if self.system.events.on:
-            self.system.emit(cpu, "rcu_callback", f"{self._machine.name} rhp={name} func={name} {mine.n_cbs()}")
+            self.system.emit(cpu, "rcu_callback", f"{self.machine.name} rhp={name} func={name} {mine.n_cbs()}")
         # Where interrupts were off, nothing is hurried.
         if not flags and mine.n_cbs() > rdp.qlen_last_fqs_check + QHIMARK:
             self._hurry(cpu, rdp)
@@ -242,7 +241,7 @@ class Callbacks:
 
     def _hurry(self, cpu: Cpu, rdp: RcuData) -> None:
         """__call_rcu_core(): the queue has grown long: begin a grace period, or hurry the one in progress."""
-        machine = self._machine
+        machine = self.machine
         machine.looked_at()
         self._note_gp_changes(cpu, rdp)
         if not machine.in_progress:
@@ -327,14 +326,14 @@ class Callbacks:
     async def rcu_core(self, cpu: Cpu) -> None:
         """rcu_core(), the softirq: report quiescent states, give callbacks their grace period, invoke those ready."""
         rdp, quiescent = self.data[cpu.cpu_id], self._quiescent
-        self._machine.looked_at()
+        self.machine.looked_at()
         rdp.softirqs += 1
         if not cpu.ctx.preempt_count & preempt.PREEMPT_MASK:
             quiescent.deferred_qs(cpu, cpu.current)
-        elif quiescent.need_deferred_qs(cpu.current):
+        elif quiescent.need_deferred_qs(cpu, cpu.current):
             cpu.resched_curr()
         self._check_quiescent_state(cpu, rdp)
-        if not self._machine.in_progress:
+        if not self.machine.in_progress:
             self._accelerate(cpu, rdp)
         if rdp.cblist.ready():
             await self._rcu_do_batch(cpu, rdp)
@@ -346,7 +345,7 @@ class Callbacks:
         self._note_gp_changes(cpu, rdp)
         if rdp.core_needs_qs and not rdp.cpu_no_qs:
             rdp.core_needs_qs = False
-            self._machine.tree.report_qs(rdp.mynode, cpu)
+            self.machine.tree.report_qs(rdp.mynode, cpu)
 
     async def _rcu_do_batch(self, cpu: Cpu, rdp: RcuData) -> None:
         """rcu_do_batch()."""
@@ -374,7 +373,7 @@ class Callbacks:
         mine.insert_done(extracted, done)
         self.invoked += count
         if system.events.on:
-            system.emit(cpu, "rcu_batch_end", f"{self._machine.name} CBs-invoked={count} idle=....")
+            system.emit(cpu, "rcu_batch_end", f"{self.machine.name} CBs-invoked={count} idle=....")
         self._worked_down(rdp)
         if len(mine.heads) != mine.n_cbs() or mine.stale:
             self._check_counts(cpu, mine)

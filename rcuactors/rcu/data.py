@@ -46,6 +46,10 @@ class RcuHead:
     """Debug objects track it."""
 
 
+async def rcu_leak_callback(_cpu: Cpu) -> None:
+    """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""
+
+
 @attrs.define(eq=False)
 class CallbackList:
     """struct rcu_segcblist of one CPU: the heads in order; those with `seq` None have no grace period yet.
@@ -156,6 +160,8 @@ class RcuData:
     n_force_qs_snap: int = 0
     gp_seq: int = gp_seq.INITIAL
     cpu_no_qs: bool = False
+    exp_no_qs: bool = False
+    """cpu_no_qs.b.exp: an expedited grace period has asked, and is not answered."""
     core_needs_qs: bool = False
     rcu_urgent_qs: bool = False
     """It has been waited for so long that a tick is to reschedule, and cond_resched() to count."""

@@ -138,6 +138,21 @@ class GracePeriodMachine(Device):
         """rcu_gp_in_progress()."""
         return gp_seq.in_progress(self.gp_seq)
 
+    @property
+    def expedited_sequence(self) -> int:
+        """rcu_state.expedited_sequence."""
+        return self.sequences.expedited_sequence
+
+    def rcu_exp_gp_seq_start(self) -> None:
+        """rcu_exp_gp_seq_start(): an expedited one begins."""
+        self._written()
+        self.sequences.expedited_begins()
+
+    def rcu_exp_gp_seq_end(self) -> None:
+        """rcu_exp_gp_seq_end()."""
+        self._written()
+        self.sequences.expedited_ends()
+
     def jiffies(self, clock: int) -> int:
         """What jiffies are at that time."""
         return clock // self._system.config.jiffy_ns
@@ -161,8 +176,7 @@ class GracePeriodMachine(Device):
             if known or (node is not leaf and gp_seq.in_progress(node.gp_seq)):
                 break
             node.gp_seq_needed = wanted
-            if self._access.on:
-                self._access(self.root, Access.WRITE)
+            self._written()
             if gp_seq.in_progress(node.gp_seq):
                 break
             if node.parent is None:
@@ -198,6 +212,11 @@ class GracePeriodMachine(Device):
         for node in self.tree.breadth_first():
             node.gp_seq = node.gp_seq_needed = self.gp_seq
         self.tree.all_begun(self.gp_seq)
+
+    def early_boot_expedited(self) -> None:
+        """The same of synchronize_rcu_expedited()."""
+        self.sequences.expedited_begins()
+        self.sequences.expedited_ends()
 
     def rcu_spawn_gp_kthread(self, cpu: Cpu) -> None:
         """rcu_spawn_gp_kthread(): early boot is over, and what was asked for meanwhile begins."""
@@ -254,8 +273,7 @@ class GracePeriodMachine(Device):
 
     async def _run(self, message: Message | None) -> None:
         tree, before = self.tree, self.gp_seq
-        if self._access.on:
-            self._access(self.root, Access.WRITE)
+        self._written()
         if message is not None:
             assert isinstance(message, GpKthreadWoken)
             if not self._real_time:
@@ -312,8 +330,7 @@ class GracePeriodMachine(Device):
         if self._watched:
             self.clock += ns
             await self._system.conductor.pause(self)
-            if self._access.on:
-                self._access(self.root, Access.WRITE)
+            self._written()
 
     def _scan_in(self, jiffies: int) -> None:
         """swait_event_idle_timeout_exclusive()."""
@@ -380,6 +397,10 @@ class GracePeriodMachine(Device):
         """A CPU reads what the kthread and others write (rcu_state.gp_seq, rcu_node)."""
         if self._access.on:
             self._access(self.root, Access.READ)
+
+    def _written(self) -> None:
+        if self._access.on:
+            self._access(self.root, Access.WRITE)
 
     def watched(self) -> None:
         """Somebody reads a counter that others than the kthread's own are compared with, or CPUs come and go.

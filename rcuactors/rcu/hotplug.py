@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..context.violation import ViolationKind
+from ..kernel.hotplug.states import CpuhpState
 from .data import BLIMIT, Callback
 from .synchronize_rcu import synchronize_rcu
 
@@ -40,11 +41,17 @@ class RcuHotplug:
     quiescent: QuiescentStates
     rules: RcuRules
 
-    async def synchronize_rcu(self, thread: Thread) -> None:
+    def __attrs_post_init__(self) -> None:
+        hotplug = self.callbacks.system.hotplug
+        hotplug.rcu_is(self)
+        hotplug.setup_state(CpuhpState.RCUTREE_PREP, "RCU/tree:prepare", startup=self.rcutree_prepare_cpu)
+        hotplug.setup_state(CpuhpState.AP_RCUTREE_DYING, "RCU/tree:dying", teardown=self.rcutree_dying_cpu)
+
+    async def synchronize_rcu(self, thread: Thread, /) -> None:
         """synchronize_rcu(), which the scheduler calls once nobody is put on the CPU any more."""
         await synchronize_rcu(self.callbacks, thread)
 
-    async def call_rcu(self, cpu: Cpu, function: Callback, name: str) -> None:
+    async def call_rcu(self, cpu: Cpu, function: Callback, name: str, /) -> None:
         """call_rcu()."""
         await self.callbacks.call_rcu(cpu, function, name)
 
@@ -60,7 +67,7 @@ class RcuHotplug:
         rdp.cpu_no_qs, rdp.core_needs_qs = True, False
         machine.emit_at(thread.cpu, rdp.gp_seq, "cpuonl")
 
-    async def rcu_cpu_starting(self, cpu: Cpu) -> None:
+    async def rcu_cpu_starting(self, cpu: Cpu, /) -> None:
         """rcu_cpu_starting(): on the CPU itself, interrupts off; grace periods that begin from now on wait for it."""
         machine, tree = self.machine, self.machine.tree
         machine.watched()
@@ -80,7 +87,7 @@ class RcuHotplug:
         waited_for = (cpu_id in leaf.qsmask) is not self.rules.dying_says_it_wrong
         self.machine.emit_at(thread.cpu, leaf.gp_seq, "cpuofl-bgp" if waited_for else "cpuofl")
 
-    async def rcu_report_dead(self, cpu: Cpu) -> None:
+    async def rcu_report_dead(self, cpu: Cpu, /) -> None:
         """rcu_report_dead(): the CPU's idle thread, interrupts off, for the last time."""
         machine, tree = self.machine, self.machine.tree
         machine.watched()
@@ -91,6 +98,8 @@ class RcuHotplug:
             tree.report_qs(leaf, cpu)
         tree.goes(leaf, cpu)
 
-    async def rcutree_migrate_callbacks(self, thread: Thread, cpu_id: int) -> None:
+    async def rcutree_migrate_callbacks(self, thread: Thread, cpu_id: int, /) -> None:
         """rcutree_migrate_callbacks(): those of a dead CPU go to the one that runs this."""
-        self.callbacks.migrate(thread.cpu, cpu_id)
+        cpu, flags = thread.local_irq_save("rcutree_migrate_callbacks")
+        self.callbacks.migrate(cpu, cpu_id)
+        await cpu.local_irq_restore(flags)

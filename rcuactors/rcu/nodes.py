@@ -148,6 +148,10 @@ class RcuTree:
         """Who was switched out and is waited for."""
         return [thread for leaf in self.leaves() for thread in leaf.gp_tasks.values()]
 
+    def switched_out(self) -> dict[int, Thread]:
+        """Who was, in a reader that is not over: the blkd_tasks of all leaves."""
+        return {order: thread for leaf in self.leaves() for order, thread in leaf.blkd_tasks.items()}
+
     def all_quiescent(self) -> bool:
         """No CPU and no reader is waited for any more."""
         return self.root.quiescent() and not self.untouched

@@ -13,6 +13,7 @@ To take a cookie is one step, as are the looks here: a load or two behind a full
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -20,13 +21,14 @@ import attrs
 from ..context.lockdep.demands import assert_irqs_enabled
 from ..marks import machinery
 from . import seq as gp_seq
-from .synchronize_rcu import synchronize_rcu
+from .synchronize_rcu import synchronize_rcu, synchronize_rcu_expedited
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.thread import Thread
     from .callbacks import Callbacks
     from .gp import GracePeriodMachine
+    from .nodes import RcuNode
     from .rules import RcuRules
 
 
@@ -68,6 +70,23 @@ class PolledGracePeriods:
         return RcuGpOldstate(
             gp_seq.ulong(gp_seq.snap(seen)), gp_seq.ulong(gp_seq.snap(machine.sequences.expedited_sequence))
         )
+
+    def full_cookies(self) -> Callable[[], RcuGpOldstate]:
+        """get_state_synchronize_rcu_full() for who takes many: the same value again while no counter has moved."""
+        machine, sequences, root = self.machine, self.machine.sequences, self.machine.root
+        normal: GracePeriodMachine | RcuNode = root if self.rules.cookies_from_root else machine
+        seen, seen_exp, cookie = normal.gp_seq, sequences.expedited_sequence, COMPLETED
+
+        def take() -> RcuGpOldstate:
+            nonlocal seen, seen_exp, cookie
+            if cookie is COMPLETED or seen != normal.gp_seq or seen_exp != sequences.expedited_sequence:
+                seen, seen_exp = normal.gp_seq, sequences.expedited_sequence
+                cookie = self.get_state_synchronize_rcu_full()
+            else:
+                machine.looked_at()
+            return cookie
+
+        return take
 
     def start_poll_synchronize_rcu(self, cpu: Cpu) -> int:
         """start_poll_synchronize_rcu(): the same, and ask for the grace period."""
@@ -125,3 +144,13 @@ class PolledGracePeriods:
         """cond_synchronize_rcu_full()."""
         if not self.poll_state_synchronize_rcu_full(oldstate):
             await synchronize_rcu(self.callbacks, thread)
+
+    async def cond_synchronize_rcu_expedited(self, thread: Thread, oldstate: int) -> None:
+        """cond_synchronize_rcu_expedited()."""
+        if not self.poll_state_synchronize_rcu(oldstate):
+            await synchronize_rcu_expedited(self.callbacks, thread)
+
+    async def cond_synchronize_rcu_expedited_full(self, thread: Thread, oldstate: RcuGpOldstate) -> None:
+        """cond_synchronize_rcu_expedited_full()."""
+        if not self.poll_state_synchronize_rcu_full(oldstate):
+            await synchronize_rcu_expedited(self.callbacks, thread)

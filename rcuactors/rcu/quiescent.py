@@ -22,7 +22,9 @@ from ..context import preempt
 from ..context.violation import ViolationKind
 from ..kernel.irq.irq_work import IrqWork
 from ..kernel.irq.softirq import Softirq
+from ..kernel.thread import NEED_QS
 from ..marks import machinery
+from .exp_nodes import ExpeditedNode
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -42,12 +44,14 @@ class QuiescentStates:
     system: System
     machine: GracePeriodMachine
     rules: RcuRules
+    expedited: ExpeditedNode = attrs.field(init=False)
     _preemptible: bool = attrs.field(init=False)
     _softirq: bool = attrs.field(init=False)
     """use_softirq: off on PREEMPT_RT, where RCU's core runs in a thread."""
 
     def __attrs_post_init__(self) -> None:
         config, hooks = self.system.config, self.system.hooks
+        self.expedited = ExpeditedNode(self.system.conductor.probes.access)
         self._preemptible, self._softirq = config.preemptible_kernel, not config.PREEMPT_RT
         hooks.on_idle.append(self._idle_enter)
         if not self._preemptible:
@@ -59,13 +63,18 @@ class QuiescentStates:
 
     @machinery
     def rcu_qs(self, cpu: Cpu) -> None:
-        """rcu_qs(): the CPU is in a quiescent state."""
-        self.rdp(cpu).cpu_no_qs = False
+        """rcu_qs(): the CPU is in a quiescent state; without preemption that answers an expedited one, too."""
+        rdp = self.rdp(cpu)
+        rdp.cpu_no_qs = False
+        if rdp.exp_no_qs and not self._preemptible:
+            self.expedited.report(cpu, rdp)
 
     def _idle_enter(self, cpu: Cpu) -> None:
         """rcu_idle_enter(): from here on nobody need look at this CPU, which is what the next scan sees."""
         rdp = self.rdp(cpu)
         rdp.idle_entries += 1
+        if rdp.exp_no_qs:
+            self.expedited.report(cpu, rdp)
         if rdp.gp_kthread_ran:
             rdp.gp_kthread_ran = False
             self.rcu_qs(cpu)
@@ -91,12 +100,16 @@ class QuiescentStates:
             self.rcu_qs(cpu)
             self.rdp(cpu).rcu_urgent_qs = False
             return
+        rdp = self.rdp(cpu)
         if thread.ctx.rcu_nesting > 0 and not thread.rcu_blocked:
             thread.rcu_blocked = True
-            self.machine.tree.ctxt_queue(self.rdp(cpu).mynode, cpu, thread)
+            self.machine.tree.ctxt_queue(rdp.mynode, cpu, thread)
+            self.expedited.ctxt_queue(cpu, rdp, thread)
         else:
             self.deferred_qs(cpu, thread)
-        self.rcu_qs(cpu)
+        rdp.cpu_no_qs = False
+        if rdp.exp_no_qs:
+            self.expedited.report(cpu, rdp)
 
     @machinery
     def rcu_all_qs(self, cpu: Cpu) -> None:
@@ -108,23 +121,27 @@ class QuiescentStates:
 
     # -- the end of a reader that is waited for ----------------------------------------------------------------------
 
-    @staticmethod
-    def need_deferred_qs(thread: Thread) -> bool:
+    def need_deferred_qs(self, cpu: Cpu, thread: Thread) -> bool:
         """rcu_preempt_need_deferred_qs()."""
-        return (thread.rcu_blocked or thread.rcu_need_qs) and not thread.ctx.rcu_nesting
+        owed = thread.rcu_blocked or thread.rcu_need_qs or self.rdp(cpu).exp_no_qs
+        return bool(owed) and not thread.ctx.rcu_nesting
 
     @machinery
     def deferred_qs(self, cpu: Cpu, thread: Thread) -> None:
         """rcu_preempt_deferred_qs(), rcu_preempt_deferred_qs_irqrestore(): tell what was put off, if anything was."""
-        if not self.need_deferred_qs(thread):
+        if not self.need_deferred_qs(cpu, thread):
             return
-        self.rdp(cpu).defer_qs_iw_pending = False
-        if thread.rcu_need_qs:
-            thread.rcu_need_qs = False
+        rdp = self.rdp(cpu)
+        rdp.defer_qs_iw_pending = False
+        special, thread.rcu_need_qs = thread.rcu_need_qs, 0
+        if special & NEED_QS:
             self.rcu_qs(cpu)
+        if rdp.exp_no_qs:
+            self.expedited.report(cpu, rdp)
         if thread.rcu_blocked:
             thread.rcu_blocked = False
             self.machine.tree.unblock(cpu, thread)
+            self.expedited.unblock(cpu, thread)
 
     @machinery
     def rcu_read_unlock_special(self, cpu: Cpu) -> None:
@@ -134,12 +151,19 @@ class QuiescentStates:
             return
         if not ctx.irqs_disabled and not ctx.preempt_count & _NO_PREEMPTION:
             self.deferred_qs(cpu, thread)
-        elif self._softirq and preempt.in_hardirq(ctx.preempt_count):
+            return
+        expedited = self._needs_exp(cpu, thread)
+        if self._softirq and (preempt.in_hardirq(ctx.preempt_count) or (expedited and not ctx.irqs_disabled)):
             self.system.softirqs.raise_irqoff(cpu, Softirq.RCU)
-        else:
-            cpu.resched_curr()
-            if ctx.irqs_disabled and thread.rcu_blocked and self._boosts():
-                self._queue_irq_work(cpu)
+            return
+        cpu.resched_curr()
+        if ctx.irqs_disabled and (expedited or (thread.rcu_blocked and self._boosts())):
+            self._queue_irq_work(cpu)
+
+    def _needs_exp(self, cpu: Cpu, thread: Thread) -> bool:
+        """rcu_unlock_needs_exp_handling(): an expedited grace period waits for this reader, or may."""
+        expedited = self.expedited
+        return cpu.cpu_id in expedited.expmask or (thread.rcu_blocked and bool(expedited.exp_tasks))
 
     def _boosts(self) -> bool:
         """CONFIG_RCU_BOOST is PREEMPT_RT's: who was boosted is to be told soon that it is not any more."""
@@ -183,12 +207,12 @@ class QuiescentStates:
         ctx, thread = cpu.ctx, cpu.current
         nesting = ctx.rcu_nesting
         if nesting > 0 or ctx.preempt_count & _NO_PREEMPTION:
-            if self.need_deferred_qs(thread):
+            if self.need_deferred_qs(cpu, thread):
                 cpu.resched_curr()
             waited_for = rdp.core_needs_qs and rdp.cpu_no_qs
             if nesting > 0 and waited_for and self._is_old(cpu):
-                thread.rcu_need_qs = True
-        elif self.need_deferred_qs(thread):
+                thread.rcu_need_qs |= NEED_QS
+        elif self.need_deferred_qs(cpu, thread):
             self.deferred_qs(cpu, thread)
         elif nesting:
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_UNLOCK, "rcu_preempt_depth()", "rcu_sched_clock_irq")

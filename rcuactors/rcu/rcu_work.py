@@ -11,8 +11,7 @@ import attrs
 
 from ..context.violation import ViolationKind
 from ..kernel.workqueue.flush import flush_work
-from .callbacks import rcu_leak_callback
-from .data import RcuHead
+from .data import RcuHead, rcu_leak_callback
 from .rcu_barrier import rcu_barrier
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from .exp_drivers import ExpeditedDriver, OnWorkqueue
+
 
 @attrs.frozen(kw_only=True)
 class RcuRules:
@@ -52,3 +54,26 @@ class RcuRules:
     early_boot_counts: bool = False
     """A grace period that is none, of early boot (rcu_blocking_is_gp()), advances the counters all the same, for those
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
+    expedited_driver: type[ExpeditedDriver] = OnWorkqueue
+    """Who drives an expedited grace period: a work, or a thread of its own (exp_drivers.py)."""
+    exp_handler_sees_preempt_count: bool = False
+    """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
+    preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,
+    not so at v5.11)."""
+    exp_stall_timeout: bool = False
+    """An expedited stall is told after a time of its own (rcu_exp_jiffies_till_stall_check(), kernel/rcu/tree_stall.h:
+    at v6.1, not at v5.11)."""
+    blocking_might_sleep: bool = False
+    """synchronize_rcu() says first that it might sleep (rcu_blocking_is_gp(), kernel/rcu/tree.c: at v6.6, not at v6.1);
+    before, what it waits in does."""
+    srcu_usage: str = "ssp"
+    """What holds an srcu_struct's locks, as lockdep names them: itself; from v6.4 on "ssp->srcu_sup"."""
+    srcu_is_in_the_graph: bool = False
+    """A reader of an srcu_struct is a dependency, and synchronize_srcu() is checked against it before anything else
+    (commit f0f44752f5f6, v6.4); before, nothing but that check knew of readers."""
+    srcu_callbacks_on_boot_cpu: bool = False
+    """Callbacks of an srcu_struct that is not contended are in the boot CPU's list (SRCU_SIZE_SMALL,
+    kernel/rcu/srcutree.c: at v6.1, not at v5.11)."""
+    srcu_looks_less_often: bool = False
+    """Who waits for readers of an srcu_struct looks a jiffy later for each that it has waited, up to ten
+    (srcu_get_delay(), kernel/rcu/srcutree.c: at v6.1, not at v5.11); before, after each jiffy, or at once."""

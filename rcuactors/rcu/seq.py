@@ -59,6 +59,11 @@ def started(seq: int, snapshot: int) -> bool:
     return not cmp_ge((snapshot - 1) & ~PHASE_MASK, seq)
 
 
+def ctr(seq: int) -> int:
+    """rcu_seq_ctr(): the number of the grace period."""
+    return seq >> 2
+
+
 def done(seq: int, snapshot: int) -> bool:
     """rcu_seq_done(): it is over, unless the snapshot is older than half of all numbers."""
     return cmp_ge(seq, snapshot)

@@ -15,7 +15,7 @@ import attrs
 from ..context import splat
 from ..context.trace import call_trace, suspended_trace
 from ..context.violation import ViolationKind
-from ..kernel.thread import ThreadState
+from ..kernel.thread import NEED_QS, ThreadState
 from ..marks import machinery
 from .gp import stall_timeout_jiffies
 
@@ -129,7 +129,7 @@ class StallDetector:
 def _task_text(thread: Thread) -> str:
     if thread.cpu.current is thread:
         return f" P{thread.pid}"
-    need_qs = "q" if thread.rcu_need_qs else "."
+    need_qs = "q" if thread.rcu_need_qs & NEED_QS else "."
     return f" P{thread.pid}/{thread.ctx.rcu_nesting}:{'b' if thread.rcu_blocked else '.'}{need_qs}.l"
 
 

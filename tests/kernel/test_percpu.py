@@ -40,30 +40,32 @@ def test_possible_cpus_are_made() -> None:
     assert states.touched() == states.possible()
 
 
-def test_whoever_has_state_hears_of_cpus_that_go_and_come() -> None:
-    masks, heard = CpuMasks(3), list[tuple[str, int, str]]()
-    first = PerCpu(
-        lambda cpu_id: f"first{cpu_id}",
-        masks,
-        comes=lambda cpu_id, state: heard.append(("comes", cpu_id, state)),
-        goes=lambda cpu_id, state: heard.append(("goes", cpu_id, state)),
-    )
-    second = PerCpu(
-        lambda cpu_id: f"second{cpu_id}", masks, goes=lambda cpu_id, state: heard.append(("goes", cpu_id, state))
-    )
+def test_state_outlives_its_cpu() -> None:
+    masks = CpuMasks(3)
+    states = PerCpu(str, masks)
     for cpu_id in range(2):
-        assert (first[cpu_id], second[cpu_id]) == (f"first{cpu_id}", f"second{cpu_id}")
+        assert states[cpu_id] == str(cpu_id)
     masks.set_cpu_online(1, False)
     masks.set_cpu_online(1, False)
-    masks.set_cpu_online(2, False)
-    assert heard == [("goes", 1, "second1"), ("goes", 1, "first1")]
-    assert masks.online() == [0]
-    assert first.online() == [(0, "first0")]
-    assert first.touched() == [(0, "first0"), (1, "first1")]
-    heard.clear()
+    assert masks.online() == [0, 2]
+    assert states.online() == [(0, "0")]
+    assert states.touched() == [(0, "0"), (1, "1")]
     masks.set_cpu_online(1, True)
-    assert heard == [("comes", 1, "first1")]
-    assert masks.online() == [0, 1]
+    assert masks.online() == [0, 1, 2]
+    assert states.online() == states.touched()
+
+
+def test_threads_go_to_active_cpus() -> None:
+    masks = CpuMasks(3)
+    masks.set_cpu_active(1, False)
+    assert sorted(masks.active) == [0, 2]
+    masks.set_cpu_active(1, True)
+    assert masks.active is masks.possible
+
+
+def test_of_the_possible_cpus_some_are_brought_up_at_boot() -> None:
+    masks = CpuMasks(4, booted=2)
+    assert masks.online() == list(masks.active) == [0, 1]
 
 
 def test_no_cpu_beyond_those_that_there_can_be() -> None:

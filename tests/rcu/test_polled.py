@@ -185,6 +185,51 @@ def test_before_v6_1_early_boot_left_no_trace() -> None:
     assert run(boot(script), RunOptions(kernel="v5.11")).clean
 
 
+def test_an_expedited_one_of_early_boot_is_counted_too() -> None:
+    async def script(k: Kernel) -> None:
+        one, full = k.get_state_synchronize_rcu(), k.get_state_synchronize_rcu_full()
+        await k.synchronize_rcu_expedited()
+        assert k.poll_state_synchronize_rcu(one)
+        assert k.poll_state_synchronize_rcu_full(full)
+        assert k.machine.gp.gp_seq == seq.INITIAL
+        await k.rcu_scheduler_running()
+
+    assert run(boot(script), RunOptions(kernel="v6.12")).clean
+
+
+def test_a_grace_period_that_is_asked_for_in_early_boot_begins_when_its_kthread_is_there() -> None:
+    async def script(k: Kernel) -> None:
+        cookie = k.start_poll_synchronize_rcu()
+        await k.udelay(20_000)
+        assert not k.machine.gp.in_progress
+        assert not k.poll_state_synchronize_rcu(cookie)
+        await k.rcu_scheduler_running()
+        await k.msleep(100)
+        assert k.poll_state_synchronize_rcu(cookie)
+
+    assert run(boot(script), RunOptions(kernel="v6.12")).clean
+
+
+# -- expedited ones ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["v6.1-stable", "v6.12"])
+def test_an_expedited_grace_period_satisfies_both_forms(kernel: str) -> None:
+    async def script(k: Kernel) -> None:
+        gp = k.machine.gp
+        one, full = k.get_state_synchronize_rcu(), k.get_state_synchronize_rcu_full()
+        await k.cond_synchronize_rcu_expedited(one)
+        assert (gp.completed, gp.expedited_sequence) == (0, 4)
+        assert k.poll_state_synchronize_rcu(one)
+        assert k.poll_state_synchronize_rcu_full(full)
+        await k.cond_synchronize_rcu_expedited_full(full)
+        assert gp.expedited_sequence == 4
+        await k.cond_synchronize_rcu_expedited_full(k.get_state_synchronize_rcu_full())
+        assert (gp.completed, gp.expedited_sequence) == (0, 8)
+
+    assert run(script, RunOptions(kernel=kernel)).clean
+
+
 # -- gp_seq_polled -----------------------------------------------------------------------------------------------------
 
 

@@ -95,7 +95,7 @@ class IrqWorks:
             self.for_the_tick = True
             return False
         irq = HardIrq(
-            sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self._irq_work_run, entry="sysvec_irq_work"
+            sender=cpu.name, time_ns=cpu.clock, line="irq_work", handler=self.irq_work_run, entry="sysvec_irq_work"
         )
         self._system.conductor.post(cpu, irq)
         return True
@@ -114,8 +114,8 @@ class IrqWorks:
             thread.prepare_to_sleep()
             await thread.sleep(f"irq_work_sync() of {work.name}")
 
-    async def _irq_work_run(self, cpu: Cpu) -> None:
-        """irq_work_run(), in hardirq."""
+    async def irq_work_run(self, cpu: Cpu) -> None:
+        """irq_work_run(), in hardirq, and on a CPU that dies."""
         lists = self._lists[cpu.cpu_id]
         await self._run_list(cpu, lists.raised)
         await self._run_lazy(cpu, lists)
@@ -136,8 +136,14 @@ class IrqWorks:
         elif lists.lazy:
             if lists.thread is None:
                 lists.thread = self._system.create_thread(
-                    cpu, f"irq_work/{cpu.cpu_id}", lambda: self._irq_workd(cpu), urgency=Urgency.HIGH, service=True
+                    cpu,
+                    f"irq_work/{cpu.cpu_id}",
+                    lambda: self._irq_workd(cpu),
+                    urgency=Urgency.HIGH,
+                    fair=False,
+                    service=True,
                 )
+                self._system.hotplug.smpboot.smpboot_register(lists.thread, "irq_work")
             await cpu.wake_up_process(lists.thread)
 
     async def _irq_workd(self, cpu: Cpu) -> None:

@@ -63,5 +63,5 @@ class IrqThreads:
                     await thread.sleep("an interrupt")
 
         comm = f"irq/{name}"[:15]
-        thread = self._system.create_thread(cpu, comm, irq_thread, urgency=Urgency.REALTIME, service=True)
+        thread = self._system.create_thread(cpu, comm, irq_thread, urgency=Urgency.REALTIME, service=True, per_cpu=True)
         return _Line(thread, waiting)

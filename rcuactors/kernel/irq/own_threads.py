@@ -43,6 +43,7 @@ class OwnThread:
                     await cpu.point()
 
         name = f"{self.name}/{cpu.cpu_id}"
-        thread = system.create_thread(cpu, name, smpboot_thread_fn, urgency=Urgency.HIGH, service=True)
+        thread = system.create_thread(cpu, name, smpboot_thread_fn, urgency=Urgency.HIGH, fair=False, service=True)
+        system.hotplug.smpboot.smpboot_register(thread, self.name)
         self._threads[cpu.cpu_id] = thread
         return thread

@@ -18,9 +18,11 @@ import attrs
 
 from ...context.locks import Lock, LockKind
 from ...context.memory import Memory
+from ...context.violation import ViolationKind
 from ...engine.device import Device
-from ...marks import machinery
+from ...marks import machinery, stands_for
 from ..debugobjects import Descr
+from ..hotplug.states import CpuhpState
 from ..irq.softirq import Softirq
 from ..locking import contention
 from ..messages import HardIrq, HrtimerArmed, HrtimerCancelled
@@ -68,6 +70,8 @@ class _Base:
     queue: list[tuple[int, int, Hrtimer]] = attrs.field(factory=list)
     expired_soft: list[Hrtimer] = attrs.field(factory=list)
     programmed: int | None = None
+    online: bool = True
+    """Its CPU's clock event device works."""
     running: list[Hrtimer] = attrs.field(factory=list)
     """Those whose handler has been called and has not returned: one in hardirq, one in the softirq."""
     waiters: list[Thread] = attrs.field(factory=list)
@@ -116,6 +120,15 @@ class Hrtimers:
                 stop=self._hrtimer_fixup_free,
             ),
         )
+        setup_state, dying = system.hotplug.setup_state, system.rules.hrtimers_leave_dying_cpus
+        setup_state(
+            CpuhpState.HRTIMERS_PREPARE,
+            "hrtimers:prepare",
+            startup=self.hrtimers_prepare_cpu,
+            teardown=None if dying else self.hrtimers_dead_cpu,
+        )
+        if dying:
+            setup_state(CpuhpState.AP_HRTIMERS_DYING, "hrtimers:dying", teardown=self.hrtimers_cpu_dying)
 
     def _active(self, timer: Hrtimer) -> bool:
         return bool(timer.ticket) or any(timer in base.expired_soft for base in self._bases.values())
@@ -143,6 +156,9 @@ class Hrtimers:
         system, base = self._system, self.base(cpu)
         if timer.inside is not None:
             system.debug_objects.used(cpu, timer, "activate")
+        if not base.online:
+            await self._start_on_dying_cpu(cpu, timer, delay_ns)
+            return
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
         self.enqueue(cpu, timer, cpu.clock + delay_ns, late_ns=system.lateness.late_by(timer))
@@ -158,6 +174,28 @@ class Hrtimers:
             )
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
+
+    @stands_for("enqueue_hrtimer")
+    async def _start_on_dying_cpu(self, cpu: Cpu, timer: Hrtimer, delay_ns: int) -> None:
+        """The same on a CPU that is not online any more: what happens to the timer is the version's matter."""
+        system, rules = self._system, self._system.rules
+        target = self._first_active() if rules.offline_hrtimers_move else cpu
+        base = self.base(target)
+        flags = cpu.local_irq_save()
+        await system.locks.raw_spin_lock(cpu, base.lock)
+        if rules.offline_hrtimers_are_told and target is cpu:
+            cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "!base->cpu_base->online", "enqueue_hrtimer")
+        timer.expires_ns, timer.ticket, timer.cpu_id = cpu.clock + delay_ns, next(self._tickets), target.cpu_id
+        heappush(base.queue, (timer.expires_ns, timer.ticket, timer))
+        if target is not cpu:
+            self._reprogram(cpu, target)
+        self.started += 1
+        await system.locks.raw_spin_unlock(cpu, base.lock)
+        await cpu.local_irq_restore(flags)
+
+    def _first_active(self) -> Cpu:
+        """cpumask_any_and(cpu_active_mask, ...)."""
+        return self._system.cpu(min(self._system.masks.active))
 
     def enqueue(self, cpu: Cpu, timer: Hrtimer, expires_ns: int, *, late_ns: int = 0) -> None:
         """Queue a timer, without the lock: for the tick, which only its own CPU touches with interrupts off."""
@@ -226,6 +264,68 @@ class Hrtimers:
             conductor.post(self.device, HrtimerCancelled(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
         else:
             conductor.post(self.device, HrtimerArmed(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, expires_ns=expiry))
+
+    # -- CPUs that come and go ---------------------------------------------------------------------------------------
+
+    def tick_shutdown(self, cpu: Cpu) -> None:
+        """tick_shutdown(), tick_cancel_sched_timer(): the CPU's clock event device is dead from here on."""
+        self._system.ticks.cancel(cpu)
+        base = self.base(cpu)
+        base.online, base.programmed = False, None
+        self._system.conductor.post(self.device, HrtimerCancelled(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
+
+    async def hrtimers_prepare_cpu(self, _thread: Thread, cpu_id: int) -> None:
+        """hrtimers_prepare_cpu(): its queue is made anew; what was left in it nobody will ever find."""
+        base = self._bases.get(cpu_id)
+        if base is not None:
+            base.online = True
+            base.queue.clear()
+            base.expired_soft.clear()
+
+    async def hrtimers_cpu_dying(self, thread: Thread, _cpu_id: int) -> None:
+        """hrtimers_cpu_dying(), on the CPU that goes, with interrupts off: its timers are another CPU's."""
+        cpu, target = thread.cpu, self._first_active()
+        await self._migrate(cpu, self.base(cpu), target, first=self.base(cpu).lock)
+
+    async def hrtimers_dead_cpu(self, thread: Thread, cpu_id: int) -> None:
+        """hrtimers_dead_cpu(): those of a dead CPU are fetched to this one."""
+        base, softirqs = self._bases.get(cpu_id), self._system.softirqs
+        if base is None:
+            return
+        cpu = await softirqs.local_bh_disable(thread)
+        flags = cpu.local_irq_save("hrtimers_dead_cpu")
+        await self._migrate(cpu, base, cpu, first=self.base(cpu).lock)
+        await cpu.local_irq_restore(flags)
+        await softirqs.local_bh_enable(cpu)
+
+    async def _migrate(self, cpu: Cpu, old: _Base, target: Cpu, *, first: Lock) -> None:
+        """migrate_hrtimer_list() of all lists, under both locks."""
+        locks, new = self._system.locks, self.base(target)
+        second = new.lock if first is old.lock else old.lock
+        await locks.raw_spin_lock(cpu, first)
+        await locks.raw_spin_lock(cpu, second, subclass=1)
+        for entry in old.queue:
+            timer = entry[2]
+            if timer.ticket == entry[1]:
+                timer.cpu_id = target.cpu_id
+                heappush(new.queue, entry)
+        for timer in old.expired_soft:
+            timer.ticket, timer.cpu_id = next(self._tickets), target.cpu_id
+            heappush(new.queue, (timer.expires_ns, timer.ticket, timer))
+        old.queue.clear()
+        old.expired_soft.clear()
+        self._reprogram(cpu, target)
+        await locks.raw_spin_unlock(cpu, second)
+        await locks.raw_spin_unlock(cpu, first)
+
+    def _reprogram(self, cpu: Cpu, target: Cpu) -> None:
+        """retrigger_next_event(), which the target runs: its device is told what comes first now."""
+        base = self.base(target)
+        expiry = base.next_expiry()
+        if expiry is not None and expiry != base.programmed:
+            base.programmed = expiry
+            armed = HrtimerArmed(sender=cpu.name, time_ns=cpu.clock, cpu=target, expires_ns=expiry)
+            self._system.conductor.post(self.device, armed)
 
     async def interrupt(self, cpu: Cpu) -> None:
         """hrtimer_interrupt(): run what has expired, in hardirq, or leave it to the softirq."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..irq.softirq import Softirq
 from ..percpu import PerCpu
+from ..sched import gives_way
 from .hrtimer import Hrtimer
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class Ticks:
         if not timer.ticket or timer.expires_ns != expiry:
             system.hrtimers.enqueue(cpu, timer, expiry)
 
+    def cancel(self, cpu: Cpu) -> None:
+        """tick_cancel_sched_timer(): the CPU goes."""
+        timer = self._timers.get(cpu.cpu_id)
+        if timer is not None and timer.ticket:
+            self._system.hrtimers.cancel(cpu, timer)
+
     async def _tick(self, cpu: Cpu) -> int | None:
         """tick_sched_timer(), update_process_times()."""
         system = self._system
@@ -81,7 +88,6 @@ class Ticks:
                 if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu)
                 else self._next_boundary(cpu.clock)
             )
-        best = cpu.runqueue.best()
-        if best is not None and best.urgency >= cpu.current.urgency:
+        if gives_way(cpu.current, cpu.runqueue.best(), preempted=True):
             cpu.resched_curr()
         return self._next_boundary(cpu.clock)

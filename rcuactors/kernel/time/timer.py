@@ -21,6 +21,7 @@ from ...context.violation import ViolationKind
 from ...marks import machinery, stands_for
 from .. import balance
 from ..debugobjects import Descr
+from ..hotplug.states import CpuhpState
 from ..locking import contention, poison
 from ..percpu import PerCpu
 
@@ -154,6 +155,7 @@ class Timers:
                 stub=_stub,
             ),
         )
+        system.hotplug.setup_state(CpuhpState.TIMERS_PREPARE, "timers:prepare", teardown=self.timers_dead_cpu)
 
     async def _timer_fixup_free(self, thread: Thread, timer: Timer) -> None:
         """timer_fixup_free(), timer_fixup_init()."""
@@ -318,6 +320,25 @@ class Timers:
             make = self._system.lock_factory.make
             timer.lockdep_map = make(timer.key, LockKind.MAP, key=timer.site or timer.function)
         return timer.lockdep_map
+
+    async def timers_dead_cpu(self, thread: Thread, cpu_id: int) -> None:
+        """timers_dead_cpu(): those of a dead CPU are this one's from now on."""
+        old, locks = self._bases.get(cpu_id), self._system.locks
+        if old is None:
+            return
+        cpu, flags = thread.local_irq_save()
+        new = self._bases[cpu.cpu_id]
+        await locks.raw_spin_lock(cpu, new.lock)
+        await locks.raw_spin_lock(cpu, old.lock, subclass=1)
+        for entry in old.queue:
+            timer = entry[2]
+            if timer.ticket == entry[1]:
+                timer.cpu_id = cpu.cpu_id
+                heappush(new.queue, entry)
+        old.queue.clear()
+        await locks.raw_spin_unlock(cpu, old.lock)
+        await locks.raw_spin_unlock(cpu, new.lock)
+        await cpu.local_irq_restore(flags)
 
     def next_jiffy(self, cpu: Cpu) -> int | None:
         """When this CPU's next timer is due."""

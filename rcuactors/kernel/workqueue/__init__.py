@@ -12,6 +12,7 @@
 | flush.py | flush_work(), flush_workqueue() and their kin |
 | cancel.py | try_to_grab_pending(), mod_delayed_work(), cancel_work_sync() and its kin |
 | destroy.py | drain_workqueue(), destroy_workqueue() |
+| hotplug.py | unbind_workers(), rebind_workers() |
 | show.py, watchdog.py | show_all_workqueues(), "BUG: workqueue lockup" |
 """
 

@@ -30,6 +30,7 @@ from ..percpu import PerCpu
 from ..thread import Thread, ThreadState, Urgency
 from ..time.timer import Timer
 from .cancel import cancel_work_sync
+from .hotplug import WorkqueueHotplug
 from .pool import Pool, Waker, Worker
 from .watchdog import WorkqueueWatchdog
 from .work import DelayedWork, Function, Queued, Work
@@ -85,6 +86,7 @@ class Workqueues:
             system.hooks.worker_tick_by(self._wq_worker_tick)
         self.watchdog = WorkqueueWatchdog(self)
         self.executed = 0
+        WorkqueueHotplug(self)
         system.debug_objects.register(
             Work,
             Descr(
@@ -174,9 +176,19 @@ class Workqueues:
         # Those of BH workqueues come first (bh_worker_pools).
         first = self._pools_of_cpu * cpu.cpu_id + self._pools_of_cpu - 2
         pool = self._make_pool(first + highpri, cpu, highpri=highpri)
-        # workqueue_init() has made every pool's first worker long before.
-        self._boot_worker(pool, cpu)
+        if not self._system.masks.is_online(cpu.cpu_id):
+            pool.counts = False
+        if self._system.hotplug.was_online(cpu.cpu_id):
+            # workqueue_init() has made every pool's first worker long before.
+            self._boot_worker(pool, cpu)
+        else:
+            pool.spare = 0
         return pool
+
+    def first_worker(self, pool: Pool, cpu: Cpu) -> None:
+        """create_worker() for a pool that has none yet, with the memory that there is when a CPU comes."""
+        self._boot_worker(pool, cpu)
+        pool.spare = 0
 
     def _make_pool(self, number: int, cpu: Cpu | None, *, highpri: bool) -> Pool:
         lock = self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK)
@@ -305,7 +317,7 @@ class Workqueues:
         self, cpu: Cpu, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, *, on: Cpu | None = None
     ) -> None:
         """__queue_delayed_work(), with the pending bit ours."""
-        dwork.workqueue = workqueue
+        dwork.workqueue, dwork.on = workqueue, on
         if dwork.work.zeroed:
             for condition in ("timer->function != delayed_work_timer_fn", "!list_empty(&work->entry)"):
                 cpu.judge.warn_on_once(cpu, ViolationKind.DEBUG_OBJECTS, condition, "__queue_delayed_work")
@@ -322,7 +334,9 @@ class Workqueues:
 
         async def delayed_work_timer_fn(cpu: Cpu) -> None:
             assert dwork.workqueue is not None
-            await self.queue_work_irqoff(cpu, dwork.workqueue, dwork.work)
+            # dwork->cpu: its timer may have been moved, when that CPU went.
+            on = dwork.on if dwork.on is not cpu else None
+            await self.queue_work_irqoff(cpu, dwork.workqueue, dwork.work, on=on)
 
         dwork.timer.function = delayed_work_timer_fn
         return dwork
@@ -339,7 +353,8 @@ class Workqueues:
             lambda: worker_thread(self, holder[0]),
             urgency=Urgency.HIGH if pool.highpri else Urgency.NORMAL,
             service=True,
-            bound=pool.cpu is not None,
+            bound=pool.counts,
+            per_cpu=pool.counts,
         )
         worker = Worker(thread, pool)
         holder.append(worker)
@@ -352,10 +367,14 @@ class Workqueues:
 
     def _boot_worker(self, pool: Pool, cpu: Cpu) -> Worker:
         """One that boot has left, which needs no memory any more."""
-        worker = self.new_worker(pool, pool.cpu or cpu)
+        worker = self.new_worker(pool, pool.cpu if pool.counts and pool.cpu is not None else cpu)
         pool.workers.append(worker)
         pool.idle.append(worker)
         return worker
+
+    def cpu_of(self, pool: Pool, cpu: Cpu) -> Cpu:
+        """Where a new worker of the pool begins, for who is on that CPU."""
+        return pool.cpu if pool.counts and pool.cpu is not None else self._system.migration.select_idle_sibling(cpu)
 
     def first_idle_worker(self, pool: Pool) -> Worker | None:
         """first_idle_worker(): the one that has slept for the shortest time."""

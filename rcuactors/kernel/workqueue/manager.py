@@ -80,7 +80,7 @@ async def create_worker(workqueues: Workqueues, manager: Worker) -> Worker | Non
     block = await memory.alloc(thread, 256)
     if block is None:
         return None
-    where = pool.cpu or system.migration.select_idle_sibling(thread.cpu)
+    where = workqueues.cpu_of(pool, thread.cpu)
     made: list[Worker] = []
 
     def make() -> Thread:

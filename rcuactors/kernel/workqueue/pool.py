@@ -115,6 +115,8 @@ class Pool:
     idle: list[Worker] = attrs.field(factory=list)
     workers: list[Worker] = attrs.field(factory=list)
     pwqs: dict[Workqueue, Pwq] = attrs.field(factory=dict)
+    counts: bool = attrs.field(default=attrs.Factory(lambda pool: pool.cpu is not None, takes_self=True))
+    """Not POOL_DISASSOCIATED: it is bound to its CPU, and at most one of its workers runs at a time."""
     spare: int = 1
     """So many more idle workers than `idle` has: those that boot has left, whose threads are made when wanted."""
     numbers: int = 0
@@ -132,7 +134,7 @@ class Pool:
 
     def anyone_running(self) -> bool:
         """nr_running: a worker that will see to the list when it has done. Unbound workers are not counted."""
-        return self.cpu is not None and any(worker.running for worker in self.workers)
+        return self.counts and any(worker.running for worker in self.workers)
 
     def need_more_worker(self) -> bool:
         """need_more_worker(): there is work, and nobody runs."""
@@ -148,7 +150,7 @@ class Pool:
 
     def keep_working(self) -> bool:
         """keep_working(): for a worker that has done one. Not beside another that runs: this one goes to sleep."""
-        return bool(self.worklist) and (self.cpu is None or sum(worker.running for worker in self.workers) <= 1)
+        return bool(self.worklist) and (not self.counts or sum(worker.running for worker in self.workers) <= 1)
 
     def executing(self, work: Work) -> Worker | None:
         """find_worker_executing_work()."""
@@ -190,7 +192,7 @@ class Pool:
         """pr_cont_pool_info()."""
         cpus = f"{self.cpu.cpu_id}" if self.cpu is not None else f"0-{nr_cpus - 1}" if nr_cpus > 1 else "0"
         node = " node=0" if self.cpu is not None else ""
-        flags, nice = 0 if self.cpu is not None else 4, -20 if self.highpri else 0
+        flags, nice = 0 if self.counts else 4, -20 if self.highpri else 0
         return f"cpus={cpus}{node} flags=0x{flags:x} nice={nice}"
 
 

@@ -105,7 +105,8 @@ async def attached(workqueues: Workqueues, thread: Thread, worker: Worker) -> No
     system, pool = workqueues.system, worker.pool
     await system.locks.mutex_lock(thread, workqueues.attach_mutex)
     if worker.rescue_wq is not None:
-        cpus = frozenset({pool.cpu.cpu_id}) if pool.cpu is not None else frozenset(system.masks.possible)
+        bound = pool.cpu is not None and pool.counts
+        cpus = frozenset({pool.cpu.cpu_id}) if pool.cpu is not None and bound else frozenset(system.masks.possible)
         await system.migration.set_cpus_allowed_ptr(thread, worker.thread, cpus)
     pool.workers.append(worker)
     await system.locks.mutex_unlock(thread, workqueues.attach_mutex)

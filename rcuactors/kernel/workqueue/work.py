@@ -92,6 +92,8 @@ class DelayedWork:
     work: Work
     timer: Timer
     workqueue: Workqueue | None = None
+    on: Cpu | None = None
+    """The CPU that it was asked for; None: WORK_CPU_UNBOUND."""
 
 
 @attrs.define(eq=False)

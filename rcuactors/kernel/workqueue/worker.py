@@ -91,7 +91,7 @@ async def take_work(workqueues: Workqueues, worker: Worker, cpu: Cpu, entry: Que
     worker.current, worker.entry = work, entry
     worker.begins(cpu.clock)
     worker.flushers, work.flushers = work.flushers, []
-    if pool.cpu is None:
+    if not pool.counts:
         # Unbound workers are not counted: as many as there are works.
         await workqueues.wake_up_worker(cpu, pool)
     await system.locks.raw_spin_unlock(cpu, pool.lock)

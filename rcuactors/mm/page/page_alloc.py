@@ -14,6 +14,7 @@ import attrs
 from ...context.trace import call_trace
 from ...context.violation import ViolationKind
 from ...engine.decision import Alternatives, DecisionKind
+from ...kernel.hotplug.states import CpuhpState
 from ...kernel.time.timeouts import schedule_timeout_uninterruptible
 from ..gfp import GFP_V5_9, Gfp, has, may_block
 from ..kswapd import MAX_RECLAIM_RETRIES
@@ -59,6 +60,7 @@ class PageAllocator:
         self.zone = ZoneWithLists(system, rules)
         self.gfp = rules.gfp
         self._gfp_of = None if rules.gfp is GFP_V5_9 else rules.gfp.of
+        system.hotplug.setup_state(CpuhpState.PAGE_ALLOC, "mm/page_alloc:pcp", teardown=self.zone.page_alloc_cpu_dead)
         self.reclaim = Reclaim(system, self.zone, self)
         self.warnings = AllocationWarnings(self.zone, rules.gfp)
         self._reserves = rules.reserves

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...context import preempt
 from ...engine.probe import Access
 from .no_locks import Route
+from .page_lists import PageList
 from .zone import Zone
 
 if TYPE_CHECKING:
@@ -110,9 +111,19 @@ class ZoneWithLists(Zone):
         if self.probes.page_given_back.on:
             self.probes.page_given_back(pfn)
 
+    async def page_alloc_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
+        """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone."""
+        pages = self._lists.get(cpu_id)
+        if pages is not None:
+            await self._drain_pages(thread, pages)
+
     async def drain_local_pages(self, thread: Thread) -> None:
-        """drain_local_pages(): the whole list back to the zone; later ones do it in parts, and let go in between."""
-        pages, guard = self.list_of(thread.cpu), self.guard
+        """drain_local_pages(): the whole list back to the zone."""
+        await self._drain_pages(thread, self.list_of(thread.cpu))
+
+    async def _drain_pages(self, thread: Thread, pages: PageList) -> None:
+        """drain_pages_zone(): all of it; later versions do it in parts, and let go in between."""
+        guard = self.guard
         left = True
         while left:
             cpu, flags = await guard.enter_drain(thread, pages)

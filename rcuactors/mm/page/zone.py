@@ -103,7 +103,7 @@ class Zone:
         self.watermark_fast = self._noted_watermark if sizes.notes_below_high else self.zone_watermark_ok
         self._fresh = 1
         self._returned: list[int] = []
-        self._lists = PerCpu(lambda _: guard.new(), system.masks, goes=self._page_alloc_cpu_dead)
+        self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self._trylock_free_pages: list[int] = []
         self._elsewhere: list[int] = []
         self._drains_at_most = self.batch << PCP_BATCH_SCALE_MAX if rules.drains_in_parts else self.managed
@@ -135,16 +135,6 @@ class Zone:
             refills=self.refills,
             drains=self.drains,
         )
-
-    def _page_alloc_cpu_dead(self, _cpu_id: int, pages: PageList) -> None:
-        """page_alloc_cpu_dead(): drain_pages(), all that a CPU's list holds goes back to the zone."""
-        gone = pages.pages + self._elsewhere[len(self._elsewhere) - pages.others :]
-        del self._elsewhere[len(self._elsewhere) - pages.others :]
-        self._returned += gone
-        self.free += len(gone)
-        self.drains += bool(gone)
-        pages.pages.clear()
-        pages.others = 0
 
     # -- the buddy allocator's order-0 list, under zone->lock --------------------------------------------------------
 

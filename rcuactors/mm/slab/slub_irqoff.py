@@ -15,7 +15,8 @@ from ...context import preempt
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import KObject
-from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
+from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
+from .slab import SlabAllocator
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -86,7 +87,26 @@ class IrqOffSlub(SlabAllocator):
         await self._unlock_list(cpu, cache, flags)
         return slab
 
-    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
+    async def flush_cpu_slab(self, thread: Thread, cache: Cache, cpu_id: int) -> None:
+        """__flush_cpu_slab(): the slab is retired; one that is full nobody has, until something is freed into it."""
+        mine = cache.cpus[cpu_id]
+        slab, mine.slab, mine.free = mine.slab, None, []
+        if slab is None:
+            return
+        slab.frozen = False
+        if slab.free:
+            cpu, flags = await self._lock_list(thread, cache)
+            self._list_partial(slab)
+            await self._unlock_list(cpu, cache, flags)
+            if not slab.in_use:
+                await self._discard(thread, slab)
+
+    async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
+        """flush_cpu_slab(), on the CPU itself."""
+        if cpu.cpu_id in cache.cpus:
+            await self.flush_cpu_slab(cpu.current, cache, cpu.cpu_id)
+
+    async def _give_back(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
         empty: list[Slab] = []
         for slab, group in groupby(items, _home):
             assert isinstance(slab, Slab)

@@ -178,11 +178,11 @@ def test_a_cpu_that_goes_gives_its_list_back() -> None:
         await fill()
         await k.kthread_run(fill, cpu=1)
         await k.msleep(1)
-        zone, masks = k.machine.pages.zone, k.machine.system.masks
+        zone = k.machine.pages.zone
         before = zone.statistics()
         listed = len(zone.list_of(k.machine.system.cpu(1)).pages)
         assert 0 < listed < before.listed
-        masks.set_cpu_online(1, False)
+        await zone.page_alloc_cpu_dead(k.machine.current, 1)
         after = zone.statistics()
         assert (after.listed, after.free) == (before.listed - listed, before.free + listed)
         # They are the zone's, each of them once.

@@ -1,0 +1,145 @@
+"""Bugs of RCU that were found upstream, each by a schedule on which it happens; the fixed version is right on all.
+
+None is planted: the version's rule is modelled, and the bug is there because the rule is.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import attrs
+import pytest
+
+from rcuactors import Kernel, Result, RunOptions, ViolationKind, run
+from rcuactors.engine.choice import Timed
+from rcuactors.engine.decision import HOLD_UP, Decision
+from rcuactors.eras import ERAS
+from rcuactors.explore.record import Decisions, Record, Replay
+
+MS = 1_000_000
+
+
+class HeldUp(Timed):
+    """Time is obeyed, but for one moment: the grace-period kthread is held up at that point of its, for so long.
+
+    A point is where it has done one step and others may see that: of its points the first is the first of the run.
+    """
+
+    name = "held-up"
+    holds_up = True
+
+    def __init__(self, point: int, ns: int) -> None:
+        super().__init__()
+        self.point, self.ns = point, ns
+        self.points = 0
+
+    def choose(self, decision: Decision) -> int:
+        if decision.kind is not HOLD_UP or not decision.option(0).startswith("rcu_preempt "):
+            return 0
+        self.points += 1
+        return min(self.ns, decision.count - 1) if self.points == self.point else 0
+
+
+# -- 85aad7cc4178 ------------------------------------------------------------------------------------------------------
+
+
+async def a_cookie_between_two_counters(k: Kernel) -> None:
+    """85aad7cc4178 "Fix get_state_synchronize_rcu_full() GP-start detection".
+
+    A grace period begins: rcu_state.gp_seq says so, and the kthread has looked which CPUs there are. CPU 1 comes, and a
+    reader there takes the object; an updater takes that away from it, and a cookie. That should name the end of the
+    *next* grace period, since this one does not wait for CPU 1. The root node has not been set yet, and says that none
+    is in progress: the cookie of it names the end of this one.
+
+    CPU 2 asks for one grace period after the other, as traffic of call_rcu() does: cpu_up() itself waits for one, in
+    cpus_write_lock(), so the one in question has to begin right behind that.
+    """
+    done, shared = False, await k.kmalloc(64)
+    await k.cpu_down(1)
+    await k.msleep(60)
+
+    async def reads() -> None:
+        with k.rcu_reader():
+            p = k.rcu_dereference(shared)
+            await k.udelay(90_000)
+            k.deref(p)
+
+    async def asks() -> None:
+        while not done:
+            k.start_poll_synchronize_rcu()
+            await k.usleep_range(1000, 1000)
+
+    await k.kthread_run(asks, cpu=2)
+    await k.cpu_up(1)
+    await k.kthread_run(reads, cpu=1)
+    await k.udelay(100)
+    cookie = k.get_state_synchronize_rcu_full()
+    while not k.poll_state_synchronize_rcu_full(cookie):
+        await k.msleep(4)
+    done = True
+    await k.kfree(shared)
+
+
+def held_up_at(kernel: str, point: int) -> tuple[Result, Decisions]:
+    """That run, and the decisions of it: one, in which the kthread was held up for 40 ms."""
+    recorder = Record(HeldUp(point, 40 * MS))
+    options = RunOptions(kernel=kernel, strategy=recorder, settings={"nr_cpus": "3"})
+    result = run(a_cookie_between_two_counters, options)
+    assert recorder.decisions is not None
+    return result, recorder.decisions
+
+
+@cache
+def held_up_anywhere(kernel: str) -> tuple[tuple[Result, Decisions], ...]:
+    """All schedules with one such moment; the last of them has none any more."""
+    tried = [held_up_at(kernel, 1)]
+    while tried[-1][1].taken:
+        tried.append(held_up_at(kernel, len(tried) + 1))
+    assert len(tried) > 20
+    return tuple(tried)
+
+
+def behind_the_scan() -> int:
+    """The point at which it goes wrong: of all moments it is one."""
+    wrong = [number for number, (result, _) in enumerate(held_up_anywhere("v6.12.0"), 1) if not result.clean]
+    assert len(wrong) == 1
+    return wrong[0]
+
+
+FROM_ROOT = ["v6.1.0", "v6.1-stable", "v6.6", "v6.12.0"]
+FIXED = ["v6.12", "v6.18", "v7.3"]
+
+
+def test_which_versions_take_cookies_of_the_root() -> None:
+    polling = {name: era.rules.rcu for name, era in ERAS.items() if era.rules.rcu.polled_functions}
+    assert [name for name, rules in polling.items() if rules.cookies_from_root] == FROM_ROOT
+    assert [name for name, rules in polling.items() if not rules.cookies_from_root] == FIXED
+
+
+@pytest.mark.parametrize("kernel", FROM_ROOT)
+def test_a_cookie_of_the_root_node_frees_too_early_on_one_schedule(kernel: str) -> None:
+    """Its recording is one decision, and runs again."""
+    result, decisions = held_up_at(kernel, behind_the_scan())
+    assert result.kinds == {ViolationKind.USE_AFTER_FREE}
+    assert "reader reads/" in result.violations[0].text
+    assert [taken.option for taken in decisions.taken] == ["rcu_preempt for 40000000 ns"]
+    options = RunOptions(kernel=kernel, strategy=Replay(HeldUp(0, 0), decisions), settings={"nr_cpus": "3"})
+    assert run(a_cookie_between_two_counters, options).kinds == result.kinds
+
+
+@pytest.mark.parametrize("kernel", FIXED)
+def test_one_of_rcu_state_is_right_on_that_schedule(kernel: str) -> None:
+    assert held_up_at(kernel, behind_the_scan())[0].clean
+
+
+def test_and_on_all_others() -> None:
+    assert all(result.clean for result, _ in held_up_anywhere("v6.12"))
+
+
+@pytest.mark.parametrize(("guard", "kinds"), [(10, set()), (7, {ViolationKind.USE_AFTER_FREE})])
+def test_the_fix_is_that_one_rule(monkeypatch: pytest.MonkeyPatch, guard: int, kinds: set[ViolationKind]) -> None:
+    """v6.12.0 with cookies of rcu_state, as a neighbour: right, but for the guard that has to let the root lag."""
+    point, base = behind_the_scan(), ERAS["v6.12.0"]
+    rcu = attrs.evolve(base.rules.rcu, cookies_from_root=False, done_exact_guard=guard)
+    monkeypatch.setitem(ERAS, base.name, attrs.evolve(base, rules=attrs.evolve(base.rules, rcu=rcu)))
+    assert held_up_at(base.name, point)[0].kinds == kinds
