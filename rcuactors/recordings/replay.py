@@ -86,7 +86,7 @@ class Replay:
         self.recording = recording
         self._run = Run(scenario, options, **words)
         self._replayed = replayed
-        self._witness = Witness(self.machine)
+        self._witness = Witness(self.machine, recording, replayed)
         used = [feed.cpu for feed in feeds] + [deed.cpu for deed in recording.deeds]
         _check_cpus(self.machine.setup.config, max(used, default=0))
 
