@@ -123,6 +123,7 @@ class Config:
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
     )
+    hotplug: bool = _kconfig(False, "CPUs may go off- and online at any moment, with strategies that do not obey time")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator
@@ -159,6 +160,15 @@ class Config:
     def full_preemption(self) -> bool:
         """A thread is preempted wherever its preempt_count is 0 and interrupts are on (preempt_model_full())."""
         return self.preemptible_kernel and not self.preempt_voluntary
+
+    @property
+    def preempt_model(self) -> str:
+        """preempt_model_str() of a kernel with PREEMPT_DYNAMIC (kernel/sched/core.c, 6.18.2)."""
+        if self.PREEMPT_RT:
+            return "PREEMPT_{RT,(full)}"
+        if not self.PREEMPT:
+            return "NONE"
+        return "PREEMPT(voluntary)" if self.preempt_voluntary else "PREEMPT(full)"
 
     @property
     def preempt_count(self) -> bool:

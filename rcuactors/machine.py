@@ -50,19 +50,23 @@ from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
-from .mm.slab.slab import SlabStatistics
+from .mm.slab.cache import SlabStatistics
+from .mm.slab.making import make_slab
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
 from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
+from .rcu.gp_workqueue import GpWorkqueue
 from .rcu.hotplug import RcuHotplug
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
+from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.rules import RcuRules
+from .rcu.srcu import Srcu
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
 
@@ -139,9 +143,10 @@ class Machine:
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
         numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
-        self.judge = Judge(config, Ident(setup.era.release), self.reporter, numbers, booting=setup.early_boot)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
+        ident = Ident(setup.era.release, words=rules.splat, preemption=config.preempt_model)
+        self.judge = Judge(config, ident, self.reporter, numbers, booting=setup.early_boot)
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = self._new_oracle()
@@ -149,13 +154,17 @@ class Machine:
         self.book = ReaderBook(self.system, self.oracle)
         self.readers = ReadSide(self.system, QuiescentStates(self.system, self.gp, rules.rcu), self.book)
         self.stalls = StallDetector(self.system, self.gp, rules.rcu, self._hopeless)
-        self.callbacks = self._new_callbacks(rules.rcu)
+        gp_wq = GpWorkqueue(self.workqueues)
+        self.callbacks = self._new_callbacks(rules.rcu, gp_wq)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
+        self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
-        self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
+        self.slab = make_slab(
+            self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
+        )
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
-        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm.vmalloc_failure)
+        self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm)
         self.kvfree = KvfreeRcu(
             system=self.system,
             workqueues=self.workqueues,
@@ -164,6 +173,7 @@ class Machine:
             slab=self.slab,
             vmalloc=self.vmalloc,
             oracle=self.oracle,
+            polled=self.polled,
             rules=rules.kvfree,
             source=source,
         )
@@ -184,9 +194,9 @@ class Machine:
         self.system.add_device(machine)
         return machine
 
-    def _new_callbacks(self, rules: RcuRules) -> Callbacks:
+    def _new_callbacks(self, rules: RcuRules, gp_wq: GpWorkqueue) -> Callbacks:
         early_boot = self.setup.early_boot
-        expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, self.workqueues)
+        expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
         if not early_boot:
             expedited.rcu_end_inkernel_boot()
         return Callbacks(
@@ -214,6 +224,7 @@ class Machine:
             on_hung=self._hung,
             migrate=config.migrate and is_open,
             latitude=config.latitude and is_open,
+            hotplug=config.hotplug and is_open,
         )
 
     def _reporter(self) -> Reporter:
@@ -311,7 +322,8 @@ class Machine:
                 self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
             for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
                 self._hung_for_ever(thread)
-            self.oracle.end_of_run(machine_idle=not stuck and not locked)
+            waiting = self.slab.waiting_in_sheaves()
+            self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting)
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()
@@ -391,7 +403,9 @@ class Machine:
         if touches_freed and kind is ViolationKind.DOUBLE_FREE and config.slub_debug and not config.KASAN:
             # object_err() in free_consistency_checks(); the cache's name stands before that.
             self.judge.lockdep_unreliable()
-            self._report(kind, "BUG kmalloc (Not tainted): Object already free", [title, *lines])
+            self._report(kind, f"BUG kmalloc ({self.judge.ident.tainted}): Object already free", [title, *lines])
+            if self.setup.era.rules.mm.object_err_warns and isinstance(self.conductor.running, Cpu):
+                self.judge.warn_on(self.conductor.running, kind, "1", "object_err")
             return
         if not touches_freed or not config.KASAN or not isinstance(self.conductor.running, Cpu):
             self._report(kind, title, lines, by=ORACLE)

@@ -181,6 +181,7 @@ class Judge:
 
         So do KASAN (end_report()) and the slab allocator (object_err()) with what they report of memory.
         """
+        self.ident.taint("B")
         self.debug_locks = self.debug_locks and self.config.lockdep_keep_going
 
     def general_protection_fault(self, cpu: Processor, memory: Memory, said: str, address: int | None = None) -> None:

@@ -33,6 +33,11 @@ class Memory(Used, Protocol):
 
     size: int
 
+    @property
+    def address(self) -> int:
+        """Where it is."""
+        ...
+
     def add(self, member: Any) -> None:
         """Something lies in it from now on."""
         ...

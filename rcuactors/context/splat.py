@@ -15,6 +15,7 @@ import attrs
 
 from ..spelling import counted
 from .lockdep.usage import get_usage_chars
+from .splat_rules import SplatRules
 from .waittype import WaitNumbers
 
 if TYPE_CHECKING:
@@ -25,14 +26,29 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Ident:
-    """The kernel's name in a report: release, and the first word of its version."""
+    """The kernel's name in a report: release, and the first word of its version; how it words them, and its taints.
+
+    `preemption` is preempt_model_str().
+    """
 
     release: str
     version: str = "#1"
+    words: SplatRules = attrs.field(factory=SplatRules)
+    preemption: str = "PREEMPT(full)"
+    taints: set[str] = attrs.field(factory=set, eq=False)
+
+    @property
+    def tainted(self) -> str:
+        """print_tainted()."""
+        return self.words.taint_text(self.taints)
 
     def line(self) -> str:
         """`<release> <version> <taint text>`."""
-        return f"{self.release} {self.version} Not tainted"
+        return f"{self.release} {self.version} {self.tainted}"
+
+    def taint(self, flag: str) -> None:
+        """add_taint(), of those that reports may tell of: `W`, `B`, `D`, `L`."""
+        self.taints.add(flag)
 
 
 class LockTracking(enum.Enum):
@@ -97,8 +113,12 @@ def show_held_locks(scene: Scene) -> list[str]:
 def stack(scene: Scene, trace: Sequence[str]) -> list[str]:
     """dump_stack(): who and where."""
     ctx, ident = scene.ctx, scene.ident
-    head = f"CPU: {scene.cpu_id} PID: {ctx.pid} Comm: {ctx.comm} Not tainted {ident.release} {ident.version}"
-    return [head, "Call Trace:", *(f" {line}" for line in trace)]
+    words = ident.words
+    user = "UID: 0 " if words.uid else ""
+    head = f"CPU: {scene.cpu_id} {user}PID: {ctx.pid} Comm: {ctx.comm} {ident.tainted} {ident.release} {ident.version}"
+    if words.preemption:
+        head += f" {ident.preemption}"
+    return [head, *words.taint_names(ident.taints), "Call Trace:", *(f" {line}" for line in trace)]
 
 
 def _disabled_at(ctx: Context) -> list[str]:
@@ -110,18 +130,22 @@ def _disabled_at(ctx: Context) -> list[str]:
     return lines
 
 
+def _tainting(scene: Scene, flag: str, lines: list[str]) -> str:
+    """The kernel is tainted once it has said so."""
+    scene.ident.taint(flag)
+    return "\n".join(lines)
+
+
 def scheduling_while_atomic(scene: Scene, count: int, trace: Sequence[str]) -> str:
     """__schedule_bug(), with the preempt_count that it finds."""
-    ctx = scene.ctx
-    return "\n".join(
-        [
-            f"BUG: scheduling while atomic: {scene.who}/0x{count:08x}",
-            *show_held_locks(scene),
-            "Modules linked in:",
-            *_disabled_at(ctx),
-            *stack(scene, trace),
-        ]
-    )
+    lines = [
+        f"BUG: scheduling while atomic: {scene.who}/0x{count:08x}",
+        *show_held_locks(scene),
+        "Modules linked in:",
+        *_disabled_at(scene.ctx),
+        *stack(scene, trace),
+    ]
+    return _tainting(scene, "W", lines)
 
 
 @attrs.frozen(kw_only=True)
@@ -137,7 +161,9 @@ def sleeping_function(scene: Scene, check: SleepCheck, trace: Sequence[str]) -> 
     """__might_resched()."""
     ctx = scene.ctx
     depth = f"RCU nest depth: {ctx.rcu_nesting}, expected: {check.expected_rcu_depth}"
-    return "\n".join(
+    return _tainting(
+        scene,
+        "W",
         [
             f"BUG: sleeping function called from invalid context at {check.where}",
             (
@@ -149,41 +175,51 @@ def sleeping_function(scene: Scene, check: SleepCheck, trace: Sequence[str]) -> 
             *show_held_locks(scene),
             *_disabled_at(ctx),
             *stack(scene, trace),
-        ]
+        ],
     )
 
 
 def warning(scene: Scene, message: str, function: str, trace: Sequence[str]) -> str:
     """A WARN_ONCE() as __warn() prints it, with its message if it has one; `function` is where it stands."""
-    return "\n".join(
+    return _tainting(
+        scene,
+        "W",
         [
             "------------[ cut here ]------------",
             *([message] if message else []),
-            f"WARNING: CPU: {scene.cpu_id} PID: {scene.ctx.pid} at {function}",
+            (
+                f"WARNING: at {function}, CPU#{scene.cpu_id}: {scene.who}"
+                if scene.ident.words.warning_place_first
+                else f"WARNING: CPU: {scene.cpu_id} PID: {scene.ctx.pid} at {function}"
+            ),
             "Modules linked in:",
             *stack(scene, trace),
             "---[ end trace 0000000000000000 ]---",
-        ]
+        ],
     )
 
 
 def kernel_bug(scene: Scene, function: str, trace: Sequence[str]) -> str:
     """BUG() (lib/bug.c, report_bug()); then arch/x86/kernel/traps.c."""
-    return "\n".join(
+    return _tainting(
+        scene,
+        "D",
         [
             "------------[ cut here ]------------",
             f"kernel BUG at {function}!",
             "invalid opcode: 0000 [#1] SMP NOPTI",
             *stack(scene, trace),
             f"RIP: 0010:{function}",
-        ]
+        ],
     )
 
 
 def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
     """A page fault of the kernel at an address near 0 (arch/x86/mm/fault.c, show_fault_oops())."""
     where = trace[0] if trace else "?"
-    return "\n".join(
+    return _tainting(
+        scene,
+        "D",
         [
             f"BUG: kernel NULL pointer dereference, address: {address:016x}",
             "#PF: supervisor read access in kernel mode",
@@ -192,19 +228,22 @@ def null_dereference(scene: Scene, address: int, trace: Sequence[str]) -> str:
             "Oops: 0000 [#1] SMP NOPTI",
             *stack(scene, trace),
             f"RIP: 0010:{where}",
-        ]
+        ],
     )
 
 
 def general_protection(scene: Scene, trace: Sequence[str], address: int | None = None) -> str:
     """A call or access through what is no pointer (arch/x86/kernel/traps.c, exc_general_protection())."""
     at = f" {address:#x}" if address is not None else ""
-    return "\n".join(
+    oops = "Oops: " if scene.ident.words.oops_prefix else ""
+    return _tainting(
+        scene,
+        "D",
         [
-            f"general protection fault, probably for non-canonical address{at}: 0000 [#1] SMP NOPTI",
+            f"{oops}general protection fault, probably for non-canonical address{at}: 0000 [#1] SMP NOPTI",
             *stack(scene, trace),
             f"RIP: 0010:{trace[0] if trace else '?'}",
-        ]
+        ],
     )
 
 
@@ -226,7 +265,9 @@ def use_after_free(scene: Scene, title: str, said: str, history: Sequence[str], 
 
 def page_fault(scene: Scene, address: int, trace: Sequence[str]) -> str:
     """The same at an address at which nothing is mapped."""
-    return "\n".join(
+    return _tainting(
+        scene,
+        "D",
         [
             f"BUG: unable to handle page fault for address: {address:016x}",
             "#PF: supervisor read access in kernel mode",
@@ -235,7 +276,7 @@ def page_fault(scene: Scene, address: int, trace: Sequence[str]) -> str:
             "Oops: 0000 [#1] SMP NOPTI",
             *stack(scene, trace),
             f"RIP: 0010:{trace[0] if trace else '?'}",
-        ]
+        ],
     )
 
 

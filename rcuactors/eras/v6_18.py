@@ -9,6 +9,10 @@ from typing import Final
 
 import attrs
 
+from ..context.splat_rules import TAINTS_V6_18
+from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
+from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
+from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
 from .v6_12 import V6_12
 
@@ -28,6 +32,11 @@ V6_18: Final = Era(
         lockdep=attrs.evolve(
             V6_12.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_12.rules.splat,
+            taints=TAINTS_V6_18,
+            preemption=True,
+        ),
         rcu=attrs.evolve(
             V6_12.rules.rcu,
             done_exact_guard=8,
@@ -36,9 +45,20 @@ V6_18: Final = Era(
         mm=attrs.evolve(
             V6_12.rules.mm,
             nolock=True,
+            slab=LocalLockSheafSlub,
+            sheaves=SheafRules(
+                every_cache=False,
+                on_rt=SheavesOnRt.PASSED_BY,
+                override_map=False,
+                flush_takes_lock=False,
+                unused_goes_to_barn=True,
+            ),
+            kmalloc_nolock=NolockContexts.NOT_IN_IRQ,
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,
+            flavour="slab",
+            shrinker=slab_kvfree_rcu_shrinker,
         ),
     ),
 )

@@ -65,6 +65,8 @@ V6_1_0: Final = Era(
             dying_says_it_wrong=False,
             exp_handler_sees_preempt_count=True,
             exp_stall_timeout=True,
+            srcu_callbacks_on_boot_cpu=True,
+            srcu_looks_less_often=True,
         ),
         mm=MmRules(
             page_lists=TriedLockIrqsave,

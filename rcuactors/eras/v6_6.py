@@ -10,6 +10,9 @@ from typing import Final
 import attrs
 
 from ..kvfree.parts.counting import exact
+from ..kvfree.parts.one_argument import ALLOCATES_FOR_ITS_OWN
+from ..kvfree.parts.shrinker import cache_if_any_and_queue_shrinker
+from ..kvfree.parts.snapshots import CHECKED, GOES_ON
 from ..mm.gfp import GFP_V6_3
 from .era import Era
 from .v6_1_stable import V6_1_STABLE
@@ -34,18 +37,31 @@ V6_6: Final = Era(
         lockdep=attrs.evolve(
             V6_1_STABLE.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_1_STABLE.rules.splat,
+            odebug_address=True,
+        ),
         rcu=attrs.evolve(
             V6_1_STABLE.rules.rcu,
+            srcu_is_in_the_graph=True,
+            srcu_usage="ssp->srcu_sup",
             blocking_might_sleep=True,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
             gfp=GFP_V6_3,
+            vfree_removes_area=True,
         ),
         kvfree=attrs.evolve(
             V6_1_STABLE.rules.kvfree,
             block_capacity=507,
             counting=exact,
+            snapshots=CHECKED,
+            draining=GOES_ON,
+            refill=attrs.evolve(V6_1_STABLE.rules.kvfree.refill, starts_at_cached=True, asks_without_cache=False),
+            one_argument=ALLOCATES_FOR_ITS_OWN,
+            one_argument_by_macro=False,
+            shrinker=cache_if_any_and_queue_shrinker,
         ),
     ),
 )

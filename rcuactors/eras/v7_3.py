@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
+from ..mm.slab.slub_sheaves import SheafSlub
 from .era import Era
 from .v6_18 import V6_18
 
@@ -25,12 +27,21 @@ V7_3: Final = Era(
         lockdep=attrs.evolve(
             V6_18.rules.lockdep,
         ),
+        splat=attrs.evolve(
+            V6_18.rules.splat,
+            warning_place_first=True,
+        ),
         rcu=attrs.evolve(
             V6_18.rules.rcu,
         ),
         mm=attrs.evolve(
             V6_18.rules.mm,
             frees_in_batches=True,
+            slab=SheafSlub,
+            destroy_waits=DestroyWaits.ON_CACHE,
+            sheaves=SheafRules(),
+            kmalloc_nolock=NolockContexts.TRYLOCKS,
+            kfree_rcu_nolock=True,
         ),
         kvfree=attrs.evolve(
             V6_18.rules.kvfree,

@@ -8,17 +8,30 @@ configuration, and judged there.
 
 from __future__ import annotations
 
+from .caches import Caches
 from .contexts import Contexts
 from .cpu_hotplug import CpuHotplugs
 from .initialising import Initialising
-from .objects import Objects
+from .kvfree import VersionedKvfreeRcu
 from .percpu import PerCpuVariables
 from .polled import PolledRcu
 from .shrinkers import Shrinkers
+from .srcu import SleepableRcu
 from .wait_queues import WaitQueues
 
 
-class Kernel(Objects, Initialising, PerCpuVariables, Contexts, WaitQueues, Shrinkers, PolledRcu, CpuHotplugs):
+class Kernel(
+    Caches,
+    Initialising,
+    PerCpuVariables,
+    Contexts,
+    WaitQueues,
+    Shrinkers,
+    PolledRcu,
+    VersionedKvfreeRcu,
+    CpuHotplugs,
+    SleepableRcu,
+):
     """One machine's kernel, as code that runs on it sees it.
 
     Every method acts for whatever runs on the CPU that has the baton; where none has, those that need a CPU raise

@@ -17,7 +17,7 @@ from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject, VmallocArea
 from ..mm.page.lockless import alloc_pages_nolock, free_pages_nolock
 from ..mm.reclaim import Process
-from ..mm.slab.slab import SIZES
+from ..mm.slab.cache import SIZES
 from .base import KernelBase
 
 _OFFSET: Final = 0x10
@@ -107,7 +107,10 @@ class Memory(KernelBase):
     def _freeable(self, p: object, caller: FrameType, *, vmalloc: bool) -> bool:
         """A free of what may be freed so. What may not is reported, and stays."""
         if not isinstance(p, KObject) or p.is_vmalloc != vmalloc:
-            (wrong_free.report_vfree if vmalloc else wrong_free.report_kfree)(self._cpu, p)
+            if vmalloc:
+                wrong_free.report_vfree(self._cpu, self._machine.setup.era.rules.mm, p)
+            else:
+                wrong_free.report_kfree(self._cpu, p)
             return False
         if p.state:
             return True

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .rules import KernelRules
     from .thread import Thread
 
+_DATA: Final = 0xFFFFFFFF82A00000
 _PRINTED: Final = 5
 """debug_print_object() says so often that something is wrong, and then no more."""
 
@@ -77,6 +78,12 @@ class Descr:
     stop: Callable[[Thread, Any], Awaitable[None]] | None = None
     stub: Callable[[Any], None] | None = None
     static: bool = False
+
+
+def _address(member: Member) -> int:
+    """Where it lies: in which object, for what is a variable of the kernel that is its data."""
+    memory = member.inside
+    return memory.address if memory is not None else _DATA
 
 
 def _inactive(descr: Descr, member: Member) -> bool:
@@ -139,8 +146,10 @@ class DebugObjects:
         """debug_print_object(): a WARN(), as often as the kernel has it; what only we see is the oracle's."""
         kernel = self._kernel_looks(descr) and (self._config.DEBUG_OBJECTS_FREE or not free)
         self._printed += kernel
+        words = cpu.judge.ident.words
+        address = f"object: {_address(member):016x} " if words.odebug_address else ""
         message = (
-            f"ODEBUG: {what} {state} (active state {descr.active_state}) object type: {descr.name} "
+            f"ODEBUG: {what} {state} (active state {descr.active_state}) {address}object type: {descr.name} "
             f"hint: {descr.hint(member)}"
         )
         trace = call_trace()

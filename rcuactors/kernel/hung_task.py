@@ -113,7 +113,7 @@ class HungTasks:
         scene = judge.scene(thread.cpu, thread.ctx)
         lines = [
             f"INFO: task {thread.comm}:{thread.pid} blocked for more than {seconds} seconds.",
-            f"      Not tainted {scene.ident.release} {scene.ident.version}",
+            f"      {scene.ident.tainted} {scene.ident.release} {scene.ident.version}",
             '"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.',
             f"task:{thread.comm:<15} state:D stack:0     pid:{thread.pid:<5} ppid:2      flags:0x00004000",
             *([f"Workqueue: {thread.in_work}"] if thread.in_work else []),

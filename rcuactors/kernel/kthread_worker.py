@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
@@ -41,8 +42,11 @@ class KthreadWorker:
         self._name = name
         self._list: deque[KthreadWork] = deque()
         self._current: KthreadWork | None = None
-        self._lock: Lock = system.lock_factory.make("&worker->lock", LockKind.RAW_SPINLOCK)
         self._thread: Thread | None = None
+
+    @cached_property
+    def _lock(self) -> Lock:
+        return self._system.lock_factory.make("&worker->lock", LockKind.RAW_SPINLOCK)
 
     async def kthread_queue_work(self, cpu: Cpu, work: KthreadWork) -> bool:
         """kthread_queue_work(): False when it is on the list already."""

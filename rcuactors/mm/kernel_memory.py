@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from .gfp import GFP_KERNEL, Gfp
-from .slab.slab import SIZES
+from .slab.cache import SIZES
 
 if TYPE_CHECKING:
     from ..kernel.thread import Thread

@@ -6,7 +6,6 @@ vfree() may sleep, and defers itself to a work when it is called in an interrupt
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from sys import _getframe
 from typing import TYPE_CHECKING, cast
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
     from .page.page_alloc import PageAllocator
+    from .rules import MmRules
 
 _LARGEST = 1 << 30
 
@@ -68,13 +68,13 @@ class Vmalloc:
         pages: PageAllocator,
         observer: LifetimeObserver,
         workqueues: Workqueues,
-        failure: Callable[[int, int], str],
+        rules: MmRules,
     ) -> None:
         self._system = system
         self._pages = pages
         self._observer = observer
         self._workqueues = workqueues
-        self._failure = failure
+        self._rules = rules
         self._lock = system.lock_factory.make("vmap_area_lock", LockKind.SPINLOCK)
         self._next = VMALLOC_START
         self._areas = 0
@@ -103,7 +103,7 @@ class Vmalloc:
         for _ in range(count):
             pfn = await self._pages.get_free_page(thread, gfp | GFP_NOWARN)
             if pfn is None:
-                message = self._failure(len(frames) * PAGE_SIZE, (count + 1) * PAGE_SIZE)
+                message = self._rules.vmalloc_failure(len(frames) * PAGE_SIZE, (count + 1) * PAGE_SIZE)
                 self._pages.warnings.warn_alloc(thread.cpu, gfp, message)
                 for taken in frames:
                     await self._pages.free_page(thread, taken)
@@ -144,7 +144,7 @@ class Vmalloc:
         # Page tables are taken down without the lock.
         cpu.clock += system.costs.vfree_ns
         if item.state == FREED:
-            wrong_free.report_freed_area(cpu, item)
+            wrong_free.report_freed_area(cpu, self._rules, item)
             return
         await members_go(thread, item)
         for good in self._observer.freed((item,), "vfree"):

@@ -1,8 +1,8 @@
 """Freeing what was not allocated so, as the kernel meets it (mm/slab_common.c, mm/slub.c, mm/vmalloc.c).
 
 kfree() takes any address for one in the direct map and looks for its page: for one that is not, it reads where no page
-has a descriptor, and oopses. __vunmap() is warier: it warns and does nothing. Texts recorded on 6.1.192; those of v5.9
-and v5.11 are the same.
+has a descriptor, and oopses. __vunmap() is warier: it warns and does nothing. Texts recorded on 6.1.192 and 6.12.117;
+those of v5.9 and v5.11 are 6.1's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __trace__ = MACHINERY
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
+    from .rules import MmRules
 
 _VMEMMAP: Final = 0xFFFFEA0000000000
 _PAGE_DESCRIPTOR: Final = 64
@@ -44,18 +45,27 @@ def report_kfree(cpu: Cpu, p: object) -> None:
     cpu.judge.report(cpu, ViolationKind.WRONG_FREE, text.partition("\n")[0], f"{text}\n{_lines(p)}")
 
 
-def report_vfree(cpu: Cpu, p: object) -> None:
-    """What __vunmap() says of an address that is not page-aligned, or has no area."""
-    what = "bad address" if _address(p) % PAGE_SIZE else "nonexistent vm area"
-    _warn(cpu, ViolationKind.WRONG_FREE, what, p)
+def report_vfree(cpu: Cpu, rules: MmRules, p: object) -> None:
+    """What vfree() says of an address that is not page-aligned, or has no area."""
+    if not _address(p) % PAGE_SIZE:
+        _nonexistent(cpu, rules, ViolationKind.WRONG_FREE, p)
+        return
+    where = "remove_vm_area" if rules.vfree_removes_area else "__vunmap"
+    _warn(cpu, ViolationKind.WRONG_FREE, "bad address", where, p)
+    if rules.vfree_removes_area:
+        _nonexistent(cpu, rules, ViolationKind.WRONG_FREE, p)
 
 
-def report_freed_area(cpu: Cpu, area: KObject) -> None:
-    """What __vunmap() says of an area that was freed already."""
-    _warn(cpu, ViolationKind.DOUBLE_FREE, "nonexistent vm area", area)
+def report_freed_area(cpu: Cpu, rules: MmRules, area: KObject) -> None:
+    """What vfree() says of an area that was freed already."""
+    _nonexistent(cpu, rules, ViolationKind.DOUBLE_FREE, area)
 
 
-def _warn(cpu: Cpu, kind: ViolationKind, what: str, p: object) -> None:
+def _nonexistent(cpu: Cpu, rules: MmRules, kind: ViolationKind, p: object) -> None:
+    _warn(cpu, kind, "nonexistent vm area", "vfree" if rules.vfree_removes_area else "__vunmap", p)
+
+
+def _warn(cpu: Cpu, kind: ViolationKind, what: str, where: str, p: object) -> None:
     message = f"Trying to vfree() {what} ({_address(p):016x})"
-    text = splat.warning(cpu.judge.scene(cpu), message, "__vunmap", ["vfree", *call_trace()])
+    text = splat.warning(cpu.judge.scene(cpu), message, where, ["vfree", *call_trace()])
     cpu.judge.report(cpu, kind, f"WARNING: {message}", f"{text}\n{_lines(p)}")

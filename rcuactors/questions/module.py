@@ -100,6 +100,11 @@ class Module:
         """q_wqo: an ordered one."""
         return self.k.alloc_ordered_workqueue("q_wqo")
 
+    @cached_property
+    def srcu(self) -> Any:
+        """q_srcu."""
+        return self.k.srcu_struct("q_srcu")
+
     # -- what it is written with -------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:

@@ -8,14 +8,14 @@ needs RCU_EXPERT and is not modelled.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cached_property
 from typing import Protocol
 
 from ..kernel.cpu import Cpu
 from ..kernel.kthread_worker import KthreadWork, KthreadWorker
 from ..kernel.system import System
 from ..kernel.thread import Thread
-from ..kernel.workqueue import Work, Workqueue, Workqueues, WqFlags
+from ..kernel.workqueue import Work
+from .gp_workqueue import GpWorkqueue
 
 Drive = Callable[[Thread], Awaitable[None]]
 
@@ -23,7 +23,7 @@ Drive = Callable[[Thread], Awaitable[None]]
 class ExpeditedDriver(Protocol):
     """Runs what drives a grace period, in a thread of its own."""
 
-    def __init__(self, system: System, workqueues: Workqueues) -> None: ...
+    def __init__(self, system: System, wq: GpWorkqueue) -> None: ...
 
     async def drive(self, cpu: Cpu, drive: Drive) -> None:
         """synchronize_rcu_expedited_queue_work()."""
@@ -33,13 +33,8 @@ class ExpeditedDriver(Protocol):
 class OnWorkqueue:
     """A work on rcu_gp_wq, which has a rescuer."""
 
-    def __init__(self, system: System, workqueues: Workqueues) -> None:
-        self._system, self._workqueues = system, workqueues
-
-    @cached_property
-    def rcu_gp_wq(self) -> Workqueue:
-        """alloc_workqueue("rcu_gp", WQ_MEM_RECLAIM, 0) in rcu_init()."""
-        return self._workqueues.alloc_workqueue("rcu_gp", WqFlags.MEM_RECLAIM)
+    def __init__(self, system: System, wq: GpWorkqueue) -> None:
+        self._system, self._wq = system, wq
 
     async def drive(self, cpu: Cpu, drive: Drive) -> None:
         """INIT_WORK_ONSTACK(), queue_work()."""
@@ -49,13 +44,13 @@ class OnWorkqueue:
 
         self._system.debug_objects.init_on_stack(cpu, Work)
         work = Work("wait_rcu_exp_gp", wait_rcu_exp_gp, key="(work_completion)(&rew.rew_work)", site=OnWorkqueue)
-        await self._workqueues.queue_work(cpu, self.rcu_gp_wq, work)
+        await self._wq.workqueues.queue_work(cpu, self._wq.rcu_gp_wq, work)
 
 
 class OnKthreadWorker:
     """rcu_exp_gp_kworker's thread."""
 
-    def __init__(self, system: System, _workqueues: Workqueues) -> None:
+    def __init__(self, system: System, _wq: GpWorkqueue) -> None:
         self._rcu_exp_gp_kworker = KthreadWorker(system, "rcu_exp_gp_kthread_worker")
 
     async def drive(self, cpu: Cpu, drive: Drive) -> None:

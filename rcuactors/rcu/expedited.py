@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
-    from ..kernel.workqueue import Workqueues
     from .data import RcuData
     from .exp_drivers import ExpeditedDriver
     from .exp_nodes import ExpeditedNode
     from .gp import GracePeriodMachine
+    from .gp_workqueue import GpWorkqueue
     from .quiescent import QuiescentStates
     from .rules import RcuRules
     from .stall import StallDetector
@@ -41,12 +41,20 @@ _EXP_WQS: Final = 4
 _NO_PREEMPTION: Final = preempt.PREEMPT_MASK | preempt.SOFTIRQ_MASK
 
 
+@attrs.frozen
+class _Locks:
+    exp_mutex: Lock
+    exp_wake_mutex: Lock
+    exp_lock: Lock
+    exp_wq: tuple[WaitQueueHead, ...]
+
+
 def expedited_of(
-    machine: GracePeriodMachine, quiescent: QuiescentStates, stalls: StallDetector, workqueues: Workqueues
+    machine: GracePeriodMachine, quiescent: QuiescentStates, stalls: StallDetector, wq: GpWorkqueue
 ) -> ExpeditedGracePeriods:
     """Those of a machine, with what its version has drive them."""
     system, node, rules = quiescent.system, quiescent.expedited, quiescent.rules
-    driver = rules.expedited_driver(system, workqueues)
+    driver = rules.expedited_driver(system, wq)
     return ExpeditedGracePeriods(
         system, machine, node, rules, driver, ExpeditedStalls(machine, node, stalls.on_hopeless)
     )
@@ -62,10 +70,7 @@ class ExpeditedGracePeriods:
     rules: RcuRules
     _driver: ExpeditedDriver
     _stalls: ExpeditedStalls
-    _exp_mutex: Lock = attrs.field(init=False)
-    _exp_wake_mutex: Lock = attrs.field(init=False)
-    _exp_lock: Lock = attrs.field(init=False)
-    _exp_wq: tuple[WaitQueueHead, ...] = attrs.field(init=False)
+    _made: _Locks | None = None
     _exp_seq_rq: int = 0
     _rcu_normal: bool = attrs.field(init=False)
     nesting: int = 1
@@ -75,12 +80,20 @@ class ExpeditedGracePeriods:
 
     def __attrs_post_init__(self) -> None:
         self._rcu_normal = self.system.config.rcu_normal
-        make = self.system.lock_factory.make
-        self._exp_mutex = make("rcu_state.exp_mutex", LockKind.MUTEX)
-        self._exp_wake_mutex = make("rcu_state.exp_wake_mutex", LockKind.MUTEX)
-        self._exp_lock = make("&rnp->exp_lock", LockKind.SPINLOCK)
-        queues = (make(f"&rnp->exp_wq[{number}]", LockKind.SPINLOCK) for number in range(_EXP_WQS))
-        self._exp_wq = tuple(WaitQueueHead(lock) for lock in queues)
+
+    @property
+    def _locks(self) -> _Locks:
+        """Made when they are first wanted: most machines never do."""
+        if self._made is None:
+            make = self.system.lock_factory.make
+            queues = (make(f"&rnp->exp_wq[{number}]", LockKind.SPINLOCK) for number in range(_EXP_WQS))
+            self._made = _Locks(
+                make("rcu_state.exp_mutex", LockKind.MUTEX),
+                make("rcu_state.exp_wake_mutex", LockKind.MUTEX),
+                make("&rnp->exp_lock", LockKind.SPINLOCK),
+                tuple(WaitQueueHead(lock) for lock in queues),
+            )
+        return self._made
 
     # -- whether it is to be one (kernel/rcu/update.c) -----------------------------------------------------------------
 
@@ -122,14 +135,14 @@ class ExpeditedGracePeriods:
 
         await self._driver.drive(thread.cpu, rcu_exp_sel_wait_wake)
         await self._until_done(thread, wanted)
-        await system.locks.mutex_unlock(thread, self._exp_mutex)
+        await system.locks.mutex_unlock(thread, self._locks.exp_mutex)
 
     async def _until_done(self, thread: Thread, wanted: int) -> None:
         """wait_event(rnp->exp_wq[...], sync_exp_work_done(s))."""
         await wait_event(self.system, thread, self._queue_for(wanted), lambda: self._work_done(wanted))
 
     def _queue_for(self, wanted: int) -> WaitQueueHead:
-        return self._exp_wq[gp_seq.ctr(wanted) % _EXP_WQS]
+        return self._locks.exp_wq[gp_seq.ctr(wanted) % _EXP_WQS]
 
     def _work_done(self, wanted: int) -> bool:
         """sync_exp_work_done()."""
@@ -138,24 +151,24 @@ class ExpeditedGracePeriods:
     async def _exp_funnel_lock(self, thread: Thread, wanted: int) -> bool:
         """exp_funnel_lock(): True when somebody else's grace period will do, and has ended; else with exp_mutex."""
         system = self.system
-        if self._exp_seq_rq < wanted and system.locks.mutex_trylock(thread.cpu, self._exp_mutex):
+        if self._exp_seq_rq < wanted and system.locks.mutex_trylock(thread.cpu, self._locks.exp_mutex):
             return await self._may_begin(thread, wanted)
         if self._work_done(wanted):
             return True
-        cpu = await system.locks.spin_lock(thread, self._exp_lock)
+        cpu = await system.locks.spin_lock(thread, self._locks.exp_lock)
         if self._exp_seq_rq >= wanted:
-            await system.locks.spin_unlock(cpu, self._exp_lock)
+            await system.locks.spin_unlock(cpu, self._locks.exp_lock)
             await self._until_done(thread, wanted)
             return True
         self._exp_seq_rq = wanted
-        await system.locks.spin_unlock(cpu, self._exp_lock)
-        await system.locks.mutex_lock(thread, self._exp_mutex)
+        await system.locks.spin_unlock(cpu, self._locks.exp_lock)
+        await system.locks.mutex_lock(thread, self._locks.exp_mutex)
         return await self._may_begin(thread, wanted)
 
     async def _may_begin(self, thread: Thread, wanted: int) -> bool:
         """With exp_mutex: one begins, unless one that will do has ended meanwhile."""
         if self._work_done(wanted):
-            await self.system.locks.mutex_unlock(thread, self._exp_mutex)
+            await self.system.locks.mutex_unlock(thread, self._locks.exp_mutex)
             return True
         self.machine.rcu_exp_gp_seq_start()
         self._trace(thread.cpu, wanted, "start")
@@ -211,17 +224,17 @@ class ExpeditedGracePeriods:
     async def _wake(self, thread: Thread, wanted: int) -> None:
         """rcu_exp_wait_wake(), from the end of the wait on: the grace period ends, and who waits for it is woken."""
         system = self.system
-        await system.locks.mutex_lock(thread, self._exp_wake_mutex)
+        await system.locks.mutex_lock(thread, self._locks.exp_wake_mutex)
         await thread.spend(system.costs.gp_cleanup_ns)
         self.machine.rcu_exp_gp_seq_end()
         self.completed += 1
         self._trace(thread.cpu, wanted, "end")
-        cpu = await system.locks.spin_lock(thread, self._exp_lock)
+        cpu = await system.locks.spin_lock(thread, self._locks.exp_lock)
         self._exp_seq_rq = max(self._exp_seq_rq, wanted)
-        await system.locks.spin_unlock(cpu, self._exp_lock)
+        await system.locks.spin_unlock(cpu, self._locks.exp_lock)
         await wake_up_all(system, thread, self._queue_for(wanted))
         self._trace(thread.cpu, wanted, "endwake")
-        await system.locks.mutex_unlock(thread, self._exp_wake_mutex)
+        await system.locks.mutex_unlock(thread, self._locks.exp_wake_mutex)
 
     # -- who is interrupted ------------------------------------------------------------------------------------------
 

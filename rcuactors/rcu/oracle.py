@@ -10,7 +10,7 @@ frees, leaks at the end, and objects retired and never freed are told from the s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, Protocol, TypeVar
 
@@ -80,6 +80,8 @@ class Reader:
     outer: Reader | None = None
     depth: int = 0
     named: bool = False
+    domain: object = None
+    """The srcu_struct whose reader it is; None: RCU's."""
 
     def keeps(self, item: Tracked, freeing: Reader | None) -> bool:
         """It may need the object, which `freeing` gives back: if that is this one, it may know that it does not."""
@@ -133,6 +135,10 @@ class Oracle:
         self._who_frees: Callable[[], Reader | None] = _nobody
         self._serial = 0
         self._open: dict[int, Reader] = {}
+        self._srcu: dict[int, Reader] = {}
+        """Those of srcu_structs: nothing to what kvfree_rcu() frees."""
+        self._given: dict[int, tuple[Tracked, object, int]] = {}
+        """Objects that wait for a callback of call_srcu(), with the srcu_struct, and who had begun by then."""
         self._kept: Counter[int] = Counter()
         """Addresses that readers hold or have used, and how many of them."""
         self._pages: dict[int, str] = {}
@@ -153,7 +159,7 @@ class Oracle:
             bytes=self.live_bytes,
             peak_objects=self.peak_objects,
             peak_bytes=self.peak_bytes,
-            sections=len(self._open),
+            sections=len(self._open) + len(self._srcu),
             sections_entered=self._serial,
         )
 
@@ -168,9 +174,17 @@ class Oracle:
             self.probes.reader_entered(reader)
         return reader
 
+    def srcu_reader_enters(self, who: str, site: str, domain: object) -> Reader:
+        """A reader of an srcu_struct begins."""
+        self._serial += 1
+        reader = self._srcu[self._serial] = Reader(self._serial, who, site, named=True, domain=domain)
+        if self.probes.reader_entered.on:
+            self.probes.reader_entered(reader)
+        return reader
+
     def reader_leaves(self, reader: Reader) -> None:
         """It ends."""
-        if self._open.pop(reader.serial, None) is None:
+        if (self._open if reader.domain is None else self._srcu).pop(reader.serial, None) is None:
             return
         if self.probes.reader_left.on:
             self.probes.reader_left(reader)
@@ -200,6 +214,19 @@ class Oracle:
             if item.address not in where:
                 self._kept[item.address] += 1
             where[item.address] = item
+
+    def given_to_srcu(self, item: Tracked, domain: object) -> None:
+        """call_srcu() was called with a head in the object: readers of that srcu_struct may hold it until the end."""
+        if item.address not in self._given:
+            self._kept[item.address] += 1
+        self._given[item.address] = item, domain, self._serial
+
+    def srcu_callback_ran(self, item: Tracked) -> None:
+        """Its callback has run: who reads from here on cannot find it."""
+        if self._given.pop(item.address, None) is not None:
+            self._kept[item.address] -= 1
+            if not self._kept[item.address]:
+                del self._kept[item.address]
 
     def accessed(self, item: Tracked, access: Access) -> None:
         """A field of the object is read or written."""
@@ -247,7 +274,7 @@ class Oracle:
         """Objects are being given back. Returns those that may really be (the others were free already)."""
         self.note_peak()
         oldest = next(iter(self._open), _NO_READER)
-        live, kept, readers = self.live, self._kept, oldest is not _NO_READER
+        live, kept, readers = self.live, self._kept, oldest is not _NO_READER or bool(self._srcu)
         good: list[T] = []
         freed_by = how if self._record is None else self._record(how)
         size = 0
@@ -277,6 +304,12 @@ class Oracle:
             for reader in self._open.values()
             if (item.state == RETIRED and reader.serial <= item.retired_serial) or reader.keeps(item, freeing)
         ]
+        given, domain, serial = self._given.get(item.address, (None, None, 0))
+        holders += [
+            reader
+            for reader in self._srcu.values()
+            if reader.keeps(item, None) or (given is item and reader.domain is domain and reader.serial <= serial)
+        ]
         if holders:
             self._use_after_free(f"{item} freed by {how} under a reader that may hold it", item, holders)
 
@@ -298,10 +331,10 @@ class Oracle:
         title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
         self._report(ViolationKind.DOUBLE_FREE, title, [*item.history()])
 
-    def end_of_run(self, *, machine_idle: bool) -> None:
-        """What is left when nothing moves any more."""
+    def end_of_run(self, *, machine_idle: bool, waiting: Container[object] = ()) -> None:
+        """What is left when nothing moves any more. `waiting`: where it is known to be, and that nothing frees it."""
         self.note_peak()
-        lost = [item for item in self.live.values() if item.state == RETIRED]
+        lost = [item for item in self.live.values() if item.state == RETIRED and item not in waiting]
         leaked = [item for item in self.live.values() if item.state == LIVE]
         if lost and machine_idle:
             self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)

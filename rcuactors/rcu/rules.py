@@ -66,3 +66,14 @@ class RcuRules:
     blocking_might_sleep: bool = False
     """synchronize_rcu() says first that it might sleep (rcu_blocking_is_gp(), kernel/rcu/tree.c: at v6.6, not at v6.1);
     before, what it waits in does."""
+    srcu_usage: str = "ssp"
+    """What holds an srcu_struct's locks, as lockdep names them: itself; from v6.4 on "ssp->srcu_sup"."""
+    srcu_is_in_the_graph: bool = False
+    """A reader of an srcu_struct is a dependency, and synchronize_srcu() is checked against it before anything else
+    (commit f0f44752f5f6, v6.4); before, nothing but that check knew of readers."""
+    srcu_callbacks_on_boot_cpu: bool = False
+    """Callbacks of an srcu_struct that is not contended are in the boot CPU's list (SRCU_SIZE_SMALL,
+    kernel/rcu/srcutree.c: at v6.1, not at v5.11)."""
+    srcu_looks_less_often: bool = False
+    """Who waits for readers of an srcu_struct looks a jiffy later for each that it has waited, up to ten
+    (srcu_get_delay(), kernel/rcu/srcutree.c: at v6.1, not at v5.11); before, after each jiffy, or at once."""

@@ -24,7 +24,9 @@ _HELD: Final = re.compile(r"^ #\d+: +[0-9a-f]+ \((?P<name>.+)\)\{(?P<usage>[^}]*
 _BROKEN: Final = re.compile(r"^ #\d+: +[0-9a-f]{8,16}(?: \()?$")
 """The same cut in two: print_lock_name() is several printk(), and another CPU's came between."""
 _CUT: Final = re.compile(r"^-+\[ cut here \]-+$")
-_WARNING: Final = re.compile(r"^WARNING: CPU: \d+ PID: \d+ at (?:[^ +]+:\d+ )?(?P<function>[\w.]+)")
+_WARNING: Final = re.compile(
+    r"^WARNING: (?:CPU: \d+ PID: \d+ at (?:[^ +]+:\d+ )?|(?:[^ +]+:\d+ )?at )(?P<function>[\w.]+)"
+)
 _CLONE: Final = re.compile(r"\.(?:part|constprop|isra|cold|localalias)\b.*$")
 _ODEBUG: Final = re.compile(
     r"^ODEBUG: (?P<what>.+?) \(active state (?P<state>\d+)\) (?:object: \S+ )?object type: (?P<type>\w+)"
@@ -113,7 +115,7 @@ _HEADS: Final = (
     _head(r"^BUG [\w-]+ \(.*\): (.+)", lambda found: f"slab: {found[1]}"),
     _head(r"^BUG: unable to handle page fault", "page fault", fatal=True),
     _head(r"^BUG: kernel NULL pointer dereference", "NULL pointer dereference", fatal=True),
-    _head(r"^general protection fault", "general protection fault", fatal=True),
+    _head(r"^(?:Oops: )?general protection fault", "general protection fault", fatal=True),
     _head(f"^{_BUG_AT}", "kernel BUG", fatal=True),
     _head(r"^INFO: task (?P<comm>.+):(?P<pid>\d+) blocked for more than", "hung task"),
     _head(r"^rcu: INFO: \w+ (?:self-)?detected (?:expedited )?stalls? on", "RCU stall"),

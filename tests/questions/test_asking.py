@@ -158,8 +158,6 @@ def test_a_question_that_does_not_come_back() -> None:
 
 
 def test_what_the_model_has_no_words_for_is_told() -> None:
-    answer = ask(parse_command("m v=syncsrcu"), find_kernel("A"))
-    assert answer.not_expressible == "SRCU is not modelled"
     throttled = ask(parse_command("f8 v=pre s=2"), find_kernel("A"))
     assert "throttled" in throttled.not_expressible
     spoilt = ask(parse_command("fl v=wr"), find_kernel("AP"))

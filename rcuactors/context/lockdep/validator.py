@@ -117,6 +117,16 @@ class Lockdep(ChainValidation):
                 return
         self._push(cpu, lock, lock_class, code, site, nest)
 
+    def sync(self, cpu: Processor, lock: Lock, site: str) -> None:
+        """lock_sync(): as if it were taken by a writer and let go at once; it leaves no usage with interrupts on.
+
+        What is told of it is that it would wait for who waits for what is held (commit 2f1f043e7bea, v6.4).
+        """
+        if self.on:
+            self._push(cpu, lock, lock.lock_class, context_code(cpu.ctx) | IRQS_OFF, site)
+            if self.on:
+                cpu.ctx.held.pop()
+
     def mode_of_read_lock(self, mode: int) -> int:
         """rwlock_acquire_read(): how a reader of a rwlock_t is noted, which really waits as `mode` says."""
         return mode if self._rules.read_lock_may_queue else RECURSIVE_READ

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..module import Module, NotExpressible
+from ..module import Module
 from .misuse_frees import FREES
 from .misuse_later import LATER
 
@@ -130,8 +130,10 @@ async def _syncwork(q: Module) -> None:
     await k.flush_work(work)
 
 
-async def _syncsrcu(_q: Module) -> None:
-    raise NotExpressible("SRCU is not modelled")
+async def _syncsrcu(q: Module) -> None:
+    idx = q.k.srcu_read_lock(q.srcu)
+    await q.k.synchronize_srcu(q.srcu)
+    q.k.srcu_read_unlock(q.srcu, idx)
 
 
 # -- locks -------------------------------------------------------------------------------------------------------------
