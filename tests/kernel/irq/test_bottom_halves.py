@@ -1,4 +1,4 @@
-"""Bottom halves off and on, on PREEMPT_RT (rcuactors/kernel/irq/bottom_halves.py); test_softirq.py has what is common."""
+"""Bottom halves off and on, on PREEMPT_RT (rcuactors/kernel/irq/bottom_halves.py)."""
 
 from __future__ import annotations
 
