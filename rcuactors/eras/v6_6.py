@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.waittype import WaitType
 from ..kvfree.parts.counting import exact
 from ..mm.gfp import GFP_V6_3
 from .era import Era
@@ -23,6 +24,7 @@ V6_6: Final = Era(
         V6_1_STABLE.rules,
         kernel=attrs.evolve(
             V6_1_STABLE.rules.kernel,
+            debug_objects=attrs.evolve(V6_1_STABLE.rules.kernel.debug_objects, looks_away=WaitType.SLEEP),
             offline_hrtimers_move=False,
             offline_hrtimers_are_told=False,
             hrtimers_leave_dying_cpus=False,

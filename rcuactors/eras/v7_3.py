@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.waittype import WaitType
 from .era import Era
 from .v6_18 import V6_18
 
@@ -21,6 +22,7 @@ V7_3: Final = Era(
         V6_18.rules,
         kernel=attrs.evolve(
             V6_18.rules.kernel,
+            debug_objects=attrs.evolve(V6_18.rules.kernel.debug_objects, looks_away=WaitType.CONFIG),
         ),
         lockdep=attrs.evolve(
             V6_18.rules.lockdep,
@@ -34,6 +36,7 @@ V7_3: Final = Era(
         ),
         mm=attrs.evolve(
             V6_18.rules.mm,
+            debug_objects_wake_kswapd=True,
             frees_in_batches=True,
         ),
         kvfree=attrs.evolve(
