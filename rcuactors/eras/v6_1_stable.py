@@ -38,6 +38,10 @@ V6_1_STABLE: Final = Era(
             page_lists=TriedLock,
             reserves=alloc_reserves,
         ),
-        kvfree=attrs.evolve(V6_1_0.rules.kvfree, batching=whole_batch),
+        kvfree=attrs.evolve(
+            V6_1_0.rules.kvfree,
+            batching=whole_batch,
+            says_mightsleep=True,
+        ),
     ),
 )

@@ -10,6 +10,8 @@ from typing import Final
 import attrs
 
 from ..context.waittype import WaitType
+from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
+from ..mm.slab.slub_sheaves import SheafSlub
 from .era import Era
 from .v6_18 import V6_18
 
@@ -38,6 +40,11 @@ V7_3: Final = Era(
             V6_18.rules.mm,
             debug_objects_wake_kswapd=True,
             frees_in_batches=True,
+            slab=SheafSlub,
+            destroy_waits=DestroyWaits.ON_CACHE,
+            sheaves=SheafRules(),
+            kmalloc_nolock=NolockContexts.TRYLOCKS,
+            kfree_rcu_nolock=True,
         ),
         kvfree=attrs.evolve(
             V6_18.rules.kvfree,

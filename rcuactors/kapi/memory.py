@@ -17,7 +17,7 @@ from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject, VmallocArea
 from ..mm.page.lockless import alloc_pages_nolock, free_pages_nolock
 from ..mm.reclaim import Process
-from ..mm.slab.slab import SIZES
+from ..mm.slab.cache import SIZES
 from .base import KernelBase
 
 _OFFSET: Final = 0x10

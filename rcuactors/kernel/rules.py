@@ -113,6 +113,9 @@ class KernelRules:
     """msleep() sleeps for a jiffy more than it is told; not since commit 4381b895f544 of v6.12."""
     timers_shut_down: bool = False
     """There is timer_shutdown() (kernel/time/timer.c, v6.2; 6.1.166 has it, 6.1.0 has not)."""
+    bh_lock_is_optional: bool = False
+    """PREEMPT_RT: bottom halves off is a lock of the CPU only with PREEMPT_RT_NEEDS_BH_LOCK (commit 3253cb49cbad of
+    v6.18)."""
     timers_have_own_thread: bool = True
     """PREEMPT_RT: the softirqs of timers are for a real-time thread ktimers/N. So the patches of 6.1-rt have it, and
     the mainline since commit 49a17639508c of v6.13; 6.12's ksoftirqd serves them (kernel/softirq.c)."""

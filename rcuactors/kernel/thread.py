@@ -295,10 +295,6 @@ class RunQueue:
         """Those that are as urgent as the one that would run next, that one first."""
         return next((list(queue) for queue in self._queues.values() if queue), [])
 
-    def waiting(self) -> list[Thread]:
-        """All of them, in order."""
-        return [thread for queue in self._queues.values() for thread in queue]
-
     def length(self) -> int:
         """How many threads wait in it (rq->nr_running, less the one that runs)."""
         return sum(len(queue) for queue in self._queues.values())

@@ -147,9 +147,13 @@ class MonitorStatistics:
     """The monitor.
 
     * `runs` (times): kfree_rcu_monitor() ran.
+    * `drained` (times): of these, it found something ready and freed it by itself.
+    * `drained_objects` (objects): that it freed so.
     """
 
     runs: int
+    drained: int
+    drained_objects: int
 
 
 @attrs.frozen(kw_only=True)
@@ -164,6 +168,7 @@ class DrainStatistics:
     * `bulk_objects` (objects): freed by kfree_bulk().
     * `vmalloc_freed` (areas): of vmalloc memory freed from blocks.
     * `list_freed` (objects): freed from the rcu_head list.
+    * `leaked` (objects): not freed, since their grace period was not over.
     """
 
     busy: int
@@ -174,6 +179,7 @@ class DrainStatistics:
     bulk_objects: int
     vmalloc_freed: int
     list_freed: int
+    leaked: int
 
 
 @attrs.frozen(kw_only=True)
@@ -239,6 +245,10 @@ class Figures:
     fallbacks_list: int = 0
     fallbacks_synchronize: int = 0
     monitor_runs: int = 0
+    monitor_runs_for_nothing: int = 0
+    drained: int = 0
+    drained_objects: int = 0
+    leaked: int = 0
     work_runs: int = 0
     latencies: Latencies = attrs.field(factory=Latencies)
 

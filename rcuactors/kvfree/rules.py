@@ -1,8 +1,8 @@
 """What differs between kernel versions, as data and named parts, the protocols of kvfree_rcu()'s parts, and a design's.
 
 A version picks its rules; nothing in the flow asks for a version. They are frozen values: a design that changes one
-evolves it before the machine is built. Sources: kernel/rcu/tree.c at v5.9, at commit 56292e8609e3 (v5.11) and at
-v6.1.192.
+evolves it before the machine is built. Sources: kernel/rcu/tree.c at v5.9, at commit 56292e8609e3 (v5.11), at v6.1,
+v6.1.192, v6.6.80, v6.12 and v6.12.94, and mm/slab_common.c at v6.18.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
 from ..mm.rules import MmRules
 from ..rcu.rules import RcuRules
+from .parts.barrier import Barrier
 from .parts.one_argument import OneArgument
 from .parts.refill import RefillRules
+from .parts.snapshots import Draining, Snapshots
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -52,6 +54,10 @@ class Arming(Protocol):
 
     async def attempted(self, cpu: Cpu, krcp: Krc, *, stayed: bool) -> None:
         """Batches were started; `stayed`: after one of them at least, something was left."""
+        ...
+
+    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+        """The monitor has done what it could without krcp->lock, and something is left (Draining)."""
         ...
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
@@ -92,6 +98,18 @@ class KvfreeRules:
     workqueue: Callable[[Workqueues], Workqueue]
     """Where the monitor, the batches and a refill that was put off are queued."""
     shrinker: Callable[[KvfreeRcu], Shrinker]
+    snapshots: Snapshots | None = None
+    """Cookies of polled grace periods, a block's and a list's, and what is done with them; None: there are none."""
+    draining: Draining | None = None
+    """The monitor frees by itself what is ready, and how it goes on; None: it only starts batches."""
+    barrier: Barrier | None = None
+    """kvfree_rcu_barrier(); None: there is none."""
+    says_mightsleep: bool = False
+    """The one-argument form has a name of its own, kvfree_rcu_mightsleep(): from v6.4 on, and in stable 6.1."""
+    one_argument_by_macro: bool = True
+    """The macro of the two-argument form takes one argument, too: until commit 7e3f926bf453 (v6.4)."""
+    flavour: str = ""
+    """What its events begin with; "" for RCU's own name (rcu_state.name)."""
 
     @block_capacity.validator
     def _check_capacity(self, _attribute: object, capacity: int) -> None:

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Final, cast
 import attrs
 
 from .gfp import GFP_KERNEL, Gfp
-from .slab.slab import SIZES
+from .slab.cache import SIZES
 
 if TYPE_CHECKING:
     from ..kernel.thread import Thread
     from .objects import KObject
     from .page.page_alloc import PageAllocator
     from .rules import MmRules
-    from .slab.slab import Cache, SlabAllocator
+    from .slab.cache import Cache
+    from .slab.slab import SlabAllocator
 
 _STACK_PAGES: Final = 4
 """THREAD_SIZE of x86-64."""

@@ -17,13 +17,13 @@ from .gfp import GFP_ATOMIC, GFP_NOWARN, GFP_V5_9, Gfp, GfpWords
 from .page.list_sizes import ListSizes, ZoneFlags, ZoneSizes
 from .page.no_locks import NoLocks
 from .page.page_lists import PageLists
+from .slab.rules import DestroyWaits, NolockContexts, SheafRules
 
 if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
     from .objects import LifetimeObserver
     from .page.page_alloc import PageAllocator
-    from .slab.sheaf import SheafLayer
     from .slab.slab import SlabAllocator
 
 
@@ -64,12 +64,20 @@ class MmRules:
     stable kernels: 6.12.94 and 6.18.2 have it, 6.12.0 has not)."""
     cache_has_objects: str = ""
     """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
+    objects_remaining: str = "Objects remaining in {} on __kmem_cache_shutdown()"
+    """What is said first, with the cache's name, of a cache that is to go with objects in it."""
+    destroy_waits: DestroyWaits = DestroyWaits.NOTHING
+    """What kmem_cache_destroy() waits for."""
     zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
     """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
     no_locks: Callable[[], NoLocks] | None = None
     """What forbids the allocator's locks, in a kernel that has such a thing."""
-    sheaves: Callable[[System, SlabAllocator], SheafLayer] | None = None
-    """Arrays of objects between a CPU's slab and the slow path."""
+    sheaves: SheafRules | None = None
+    """Arrays of objects before the slabs."""
+    kmalloc_nolock: NolockContexts | None = None
+    """Where kmalloc_nolock() may be called, in a version that has it (commit af92793e52c3, v6.18)."""
+    kfree_rcu_nolock: bool = False
+    """kfree_rcu_nolock() is there (commit 3bc999d944b3, 7.3)."""
 
     @zone_lock.validator
     def _check_zone_lock(self, _attribute: object, kind: LockKind) -> None:

@@ -118,7 +118,10 @@ class _Feeder:
             return
         self.replayed.max_lag_ns = max(self.replayed.max_lag_ns, -left_ns)
         self.replayed.driven[call.one_argument, call.context] += 1
-        await self.k.kvfree_rcu(item, None if call.one_argument else "rcu")
+        if call.one_argument and self.k.has("kvfree_rcu_mightsleep"):
+            await self.k.kvfree_rcu_mightsleep(item)
+        else:
+            await self.k.kvfree_rcu(item, None if call.one_argument else "rcu")
 
     async def _sleep_until(self, call: Call) -> None:
         left_us = (call.time_ns + self.shift_ns - self.k.now - _EARLY_NS) // 1000

@@ -26,16 +26,16 @@ async def under_no_lock(k: Kernel, held: int = 0) -> None:
 
 @scenario()
 async def under_raw_lock(k: Kernel, objects: int = 40) -> None:
-    """A caller with a raw lock; then one that frees the same object twice."""
+    """A caller with a raw lock; then one that queues the same rcu_head twice."""
     lock, foo = k.raw_spinlock("lock"), k.struct("foo", rcu=k.rcu_head)
     some = [await k.kmalloc(foo) for _ in range(objects)]
     twice = await k.kmalloc(foo)
     await k.raw_spin_lock(lock)
     for p in some:
-        await k.kfree_rcu(p, "rcu")
+        await k.call_rcu(p.rcu, nothing)
     await k.raw_spin_unlock(lock)
-    await k.kfree_rcu(twice, "rcu")
-    await k.kfree_rcu(twice, "rcu")
+    await k.call_rcu(twice.rcu, nothing)
+    await k.call_rcu(twice.rcu, nothing)
 
 
 def titles(result: Result) -> list[str]:
@@ -78,7 +78,7 @@ def test_lockdep_looks_away_since_0cce06ba859a(kernel: str) -> None:
 
 @pytest.mark.parametrize("kernel", ["v6.1.0", "v6.1-stable", "v6.6", "v6.12", "v6.18", "v7.3"])
 def test_preempt_rt_runs_out_where_it_may_not_fill_the_pool(kernel: str) -> None:
-    """From then on a second kfree_rcu() of one object is news to nobody but us."""
+    """From then on a second call_rcu() of one rcu_head is news to nobody but us."""
     result = run(under_raw_lock, kernel=kernel, PREEMPT_RT="y", **ON, **LOW)
     assert titles(result)[0] == "ODEBUG: Out of memory. ODEBUG disabled"
     assert not any("ODEBUG: activate" in title for title in titles(result))

@@ -18,6 +18,7 @@ from rcuactors.eras import ERAS
 from rcuactors.explore.random import Random
 from rcuactors.kvfree.parts.batching import whole_batch
 from rcuactors.lab import contexts as lab
+from tests.one_argument import retire
 
 Compose = Callable[..., str]
 SETTINGS = {
@@ -53,7 +54,7 @@ class Program:
     async def give(self, objects: list[Any], rhf: str | None) -> None:
         for p in objects:
             self.calls += 1
-            await self.k.kvfree_rcu(p, rhf)
+            await retire(self.k, p, rhf)
 
     async def allocate(self, rng: random.Random) -> list[Any]:
         k, objects = self.k, []

@@ -52,7 +52,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
         await k.kthread_run(reader, cpu=1)
         await k.usleep_range(100, 100)
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        await k.machine.kvfree.monitor.kfree_rcu_monitor(k.machine.this_cpu, krcp)
+        await k.machine.kvfree.monitor.kfree_rcu_monitor(k.machine.current, krcp)
         for _ in range(3):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         await k.kvfree_rcu(await k.vmalloc(64), "rcu")

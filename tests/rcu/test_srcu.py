@@ -17,7 +17,7 @@ from rcuactors.eras import ERAS
 from rcuactors.explore.random import Random
 from rcuactors.rcu.srcu_struct import SCAN2, SrcuStruct
 
-from .test_grace_periods import burn
+from .torture import burn
 
 MS = 1_000_000
 

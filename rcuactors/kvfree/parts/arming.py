@@ -81,6 +81,10 @@ class TodoFlag:
         if stayed:
             await self._arm(cpu, krcp)
 
+    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+        """As when an object is queued. None of these versions has such a monitor."""
+        await self.queued(cpu, krcp)
+
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """Arm it, on its own CPU, where the rcu_head list holds something. These versions look at nothing else."""
         if krcp.head and not self.of(krcp).monitor_todo:
@@ -140,14 +144,20 @@ class PendingTimer:
         """schedule_delayed_monitor_work(): in a jiffy if a block's worth waits, else in KFREE_DRAIN_JIFFIES."""
         work, now = krcp.monitor_work, cpu.clock // self._kvfree.system.config.jiffy_ns
         pending = work.work.pending
-        delay = delay_wanted(krcp, self.of(krcp), self._timing, now, pending=pending)
+        mine = self.of(krcp)
+        before = mine.monitor_expires
+        delay = delay_wanted(krcp, mine, self._timing, now, pending=pending)
         if delay is None:
             return
+        settled, expires, mine.monitor_expires = krcp.settled, mine.monitor_expires, before
         workqueues = self._kvfree.workqueues
         if pending:
             await mod_delayed_work(workqueues, cpu.current, self._kvfree.workqueue, work, delay)
         else:
             await workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, work, delay)
+        # The pending bit was first, then the timer's time: who looks without krcp->lock, or while it is done without,
+        # may see the one and not yet the other (commit a23da88c6c80).
+        krcp.settled, mine.monitor_expires = settled, expires
 
     def due(self, _krcp: Krc) -> bool:
         """Whoever comes may try."""
@@ -157,6 +167,10 @@ class PendingTimer:
         """Once more when anything is left in the end."""
         if krcp.anything_queued():
             await self.schedule_delayed_monitor_work(cpu, krcp)
+
+    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+        """The same; with krcp->lock or without, by the version."""
+        await self.schedule_delayed_monitor_work(cpu, krcp)
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """Arm it where any channel holds something."""

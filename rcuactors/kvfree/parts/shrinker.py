@@ -53,6 +53,21 @@ def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 
     The cached pages, too (commit d0bfa8b3c411). Counting alone puts off every CPU's next refill.
     """
+    return _cache_and_queue(kvfree, "rcu-kfree", empties_no_cache=True)
+
+
+def cache_if_any_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
+    """The same since v6.5: with rcu_min_cached_objs=0 no lock is taken to empty a cache (commit 6b706e5603c4)."""
+    return _cache_and_queue(kvfree, "rcu-kfree", empties_no_cache=False)
+
+
+def slab_kvfree_rcu_shrinker(kvfree: KvfreeRcu) -> Shrinker:
+    """Since v6.15, when the file had moved: by another name (mm/slab_common.c, kvfree_rcu_init())."""
+    return _cache_and_queue(kvfree, "slab-kvfree-rcu", empties_no_cache=False)
+
+
+def _cache_and_queue(kvfree: KvfreeRcu, name: str, *, empties_no_cache: bool) -> Shrinker:
+    empties = empties_no_cache or kvfree.min_cached_objs > 0
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
         kvfree.refill.put_off()
@@ -62,15 +77,16 @@ def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
         freed = 0
         for krcp in kvfree.possible_krcs():
             count = krcp.count
-            count += await drain_page_cache(kvfree, thread, krcp)
-            await kvfree.monitor.kfree_rcu_monitor(thread.cpu, krcp)
+            if empties:
+                count += await drain_page_cache(kvfree, thread, krcp)
+            await kvfree.monitor.kfree_rcu_monitor(thread, krcp)
             nr_to_scan = nr_to_scan - count & _UNSIGNED_LONG
             freed += count
             if not nr_to_scan:
                 break
         return freed or None
 
-    return Shrinker("rcu-kfree", kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
+    return Shrinker(name, kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
 
 
 async def drain_page_cache(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> int:
