@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.waittype import WaitType
 from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
 from ..mm.slab.slub_sheaves import SheafSlub
 from .era import Era
@@ -23,6 +24,7 @@ V7_3: Final = Era(
         V6_18.rules,
         kernel=attrs.evolve(
             V6_18.rules.kernel,
+            debug_objects=attrs.evolve(V6_18.rules.kernel.debug_objects, looks_away=WaitType.CONFIG),
         ),
         lockdep=attrs.evolve(
             V6_18.rules.lockdep,
@@ -36,6 +38,7 @@ V7_3: Final = Era(
         ),
         mm=attrs.evolve(
             V6_18.rules.mm,
+            debug_objects_wake_kswapd=True,
             frees_in_batches=True,
             slab=SheafSlub,
             destroy_waits=DestroyWaits.ON_CACHE,
