@@ -56,6 +56,7 @@ V6_12_0: Final = Era(
         rcu=attrs.evolve(
             V6_6.rules.rcu,
             expedited_driver=OnKthreadWorker,
+            unlock_tells_lockdep_first=True,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(

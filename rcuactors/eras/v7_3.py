@@ -12,6 +12,7 @@ import attrs
 from ..context.waittype import WaitType
 from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
 from ..mm.slab.slub_sheaves import SheafSlub
+from ..context.locks import LockKind
 from .era import Era
 from .v6_18 import V6_18
 
@@ -35,6 +36,8 @@ V7_3: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_18.rules.rcu,
+            srcu_queues_by_irq_work=True,
+            srcu_lock_kind=LockKind.RAW_SPINLOCK,
         ),
         mm=attrs.evolve(
             V6_18.rules.mm,
