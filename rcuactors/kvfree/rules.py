@@ -84,6 +84,9 @@ class KvfreeRules:
     """Pages are cached at all, as many as rcu_min_cached_objs says; every version's are, not every design's."""
     boot_prefill: bool
     """kfree_rcu_batch_init() fills every CPU's cache: until commit 56292e8609e3."""
+    debug_under_lock: bool = False
+    """kvfree_call_rcu() tells debug objects with krcp->lock held, a raw lock (kernel/rcu/tree.c: 5.11 does so, 6.1.0
+    does so before it takes the lock)."""
     arming: Callable[[KvfreeRcu], Arming]
     batching: Callable[[Krc, Batch], int]
     """Moves what may be moved into a batch; how many objects that were."""

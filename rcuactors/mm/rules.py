@@ -13,7 +13,7 @@ import attrs
 
 from ..context.locks import LockKind
 from ..errors import BadInput
-from .gfp import GFP_V5_9, GfpWords
+from .gfp import GFP_ATOMIC, GFP_NOWARN, GFP_V5_9, Gfp, GfpWords
 from .page.list_sizes import ListSizes, ZoneFlags, ZoneSizes
 from .page.no_locks import NoLocks
 from .page.page_lists import PageLists
@@ -22,7 +22,6 @@ from .slab.rules import DestroyWaits, NolockContexts, SheafRules
 if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
-    from .gfp import Gfp
     from .objects import LifetimeObserver
     from .page.page_alloc import PageAllocator
     from .slab.slab import SlabAllocator
@@ -42,6 +41,11 @@ class MmRules:
     """A list that is too long is shortened batch by batch, the lock let go of in between (v6.19)."""
     gfp: GfpWords = GFP_V5_9
     """What GFP_ATOMIC and GFP_NOWAIT are."""
+    debug_objects_gfp: Gfp = GFP_ATOMIC | Gfp.NORETRY | GFP_NOWARN
+    """With what debug objects ask for memory (lib/debugobjects.c, fill_pool()): GFP_ATOMIC|__GFP_NORETRY|__GFP_NOWARN,
+    later __GFP_HIGH|__GFP_NOWARN, which does not wake kswapd (6.1.166 has it, 6.1.0 has not)."""
+    debug_objects_wake_kswapd: bool = False
+    """Preemptible callers wake it all the same (lib/debugobjects.c: 6.18.44 has it, 6.18.2 has not)."""
     nolock: bool = False
     """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
     reserves: Callable[[Thread, Gfp, int], int]

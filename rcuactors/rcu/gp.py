@@ -114,6 +114,8 @@ class GracePeriodMachine(Device):
         self._real_time = config.PREEMPT_RT
         self._kept_off: Cpu | None = None
         """Where it was woken and cannot begin yet."""
+        self._scan_then: int | None = None
+        """When it would have scanned next, had it not been woken."""
         self._force = False
         if self._real_time:
             system.hooks.on_switch.append(self._switched)
@@ -256,7 +258,8 @@ class GracePeriodMachine(Device):
             return True
         self._kept_off = host
         self._force |= message is None or message.force
-        self._next_scan = None
+        if self._next_scan is not None:
+            self._scan_then, self._next_scan = self._next_scan, None
         host.resched_curr()
         host.kick()
         return False
@@ -276,6 +279,10 @@ class GracePeriodMachine(Device):
         """The CPU on which it waits calls the scheduler, which takes it first."""
         if cpu is self._kept_off:
             self._kept_off, force, self._force = None, self._force, False
+            if not force:
+                # What woke it is no reason to scan: it goes on waiting for the time of that.
+                self._next_scan = self._scan_then
+            self._scan_then = None
             woken = GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, force=force)
             self._system.conductor.post(self, woken)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ..context.locks import LockKind
 from .exp_drivers import ExpeditedDriver, OnWorkqueue
 
 
@@ -78,3 +79,11 @@ class RcuRules:
     srcu_looks_less_often: bool = False
     """Who waits for readers of an srcu_struct looks a jiffy later for each that it has waited, up to ten
     (srcu_get_delay(), kernel/rcu/srcutree.c: at v6.1, not at v5.11); before, after each jiffy, or at once."""
+    unlock_tells_lockdep_first: bool = False
+    """rcu_read_unlock() tells lockdep of its end before it counts (include/linux/rcupdate.h: at v6.12, not at v6.6)."""
+    srcu_lock_kind: LockKind = LockKind.SPINLOCK
+    """SRCU's locks: raw ones in v7.3, so that call_srcu() may be called with preemption off on PREEMPT_RT, too ("srcu:
+    Use raw spinlocks", merged for v7.0)."""
+    srcu_queues_by_irq_work: bool = False
+    """call_srcu() leaves it to an irq_work to queue the work that drives a grace period, as its caller may hold the
+    scheduler's locks (commit 7c405fb3279b, merged for v7.0); before, it queued it with its own lock held."""
