@@ -37,6 +37,7 @@ V6_12_0: Final = Era(
             msleep_adds_jiffy=False,
             consoles_tell_lockdep=False,
             fair_server=True,
+            idle_state_is_told=True,
             bh_pools=True,
             workers_at_boot=3,
             cancel_disables_work=True,
@@ -55,6 +56,7 @@ V6_12_0: Final = Era(
         rcu=attrs.evolve(
             V6_6.rules.rcu,
             expedited_driver=OnKthreadWorker,
+            unlock_tells_lockdep_first=True,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(

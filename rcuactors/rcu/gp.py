@@ -89,6 +89,7 @@ class GracePeriodMachine(Device):
         config = system.config
         offline = frozenset(system.masks.possible).difference(system.masks.online())
         self.tree = RcuTree(rcu_init_geometry(config), system.cpus, self._wake, self._access, offline=offline)
+        system.hooks.on_new_cpu.append(self.tree.cpu_is_touched)
         self.data = RcuDatas(system.masks, self.tree.mynode)
         self.gp_seq = gp_seq.INITIAL
         self.sequences = PolledSequences()
@@ -233,8 +234,17 @@ class GracePeriodMachine(Device):
         """rcu_gp_kthread(): wait for requests, reports and the time of the next scan, for ever."""
         while True:
             message = await self._system.conductor.receive(self, self._next_scan)
+            if self._wakes_for_nothing(message):
+                continue
             if not self._real_time or self._gets_its_cpu(message):
                 await self._run(message)
+
+    def _wakes_for_nothing(self, message: Message | None) -> bool:
+        """Whoever asked for this grace period woke it when it had begun by itself: swait_event() goes on sleeping."""
+        if message is None or not self.in_progress or self.tree.all_quiescent():
+            return False
+        assert isinstance(message, GpKthreadWoken)
+        return not message.force
 
     # -- on PREEMPT_RT -----------------------------------------------------------------------------------------------
 
@@ -275,6 +285,12 @@ class GracePeriodMachine(Device):
             self._scan_then = None
             woken = GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, force=force)
             self._system.conductor.post(self, woken)
+
+    def leave_cpu(self, cpu: Cpu) -> None:
+        """The CPU goes: a thread that was there, or waits for the scheduler there, is on another one from now on."""
+        if cpu is self._host:
+            self._host = None
+        self._switched(cpu, cpu.current, False)
 
     # -- its steps ---------------------------------------------------------------------------------------------------
 
