@@ -27,6 +27,7 @@ V6_18: Final = Era(
             V6_12.rules.kernel,
             schedules_on_percpu_wq=True,
             bh_lock_is_optional=True,
+            tasks_tell_flags=True,
             timers_have_own_thread=True,
         ),
         lockdep=attrs.evolve(
