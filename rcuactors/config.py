@@ -112,6 +112,9 @@ class Config:
     DEBUG_OBJECTS_TIMERS: bool = _kconfig(False, "debug objects watch timers and hrtimers")
     DEBUG_OBJECTS_WORK: bool = _kconfig(False, "debug objects watch works")
     DEBUG_OBJECTS_RCU_HEAD: bool = _kconfig(False, "debug objects watch rcu_heads: a second call_rcu() is dropped")
+    debug_objects_pool: int = _number(
+        -1, -1, 1 << 20, "objects in debug objects' own pool when the run begins; -1: it is full (lib/debugobjects.c)"
+    )
     slub_debug: bool = _kconfig(
         False, "booted with slub_debug=FZPU: the slab allocator checks what it is given back, and tells who freed it"
     )

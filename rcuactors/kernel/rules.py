@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from .debugobjects_pool import PoolRules
+
 
 @attrs.frozen(kw_only=True)
 class KernelRules:
@@ -33,6 +35,7 @@ class KernelRules:
     add_timer_bugs: bool = True
     """add_timer() of a pending timer and mod_timer() of one without a function are a BUG(); later kernels warn of the
     first and ignore the second (commits 82ed6f7ef58f and d02e382cef06, which 6.1.192 has)."""
+    debug_objects: PoolRules = attrs.field(factory=PoolRules)
     activates_work_first: bool = True
     """__queue_work() tells debug objects of the work before it looks at it; later kernels do so in insert_work()
     (commit d812796eb390)."""

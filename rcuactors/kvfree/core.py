@@ -98,6 +98,7 @@ class KvfreeRcu:
         self._retired, self._told = oracle.retired, self.probes.told
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
+        self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
         self.nolock = KfreeRcuNolock(self)
         self.barriers = Barriers(self)
         slab.barriers_are(self.barriers)
@@ -232,13 +233,20 @@ class KvfreeRcu:
             self.probes.call_left(thread, item, head)
 
     def _may_be_taken(self, krcp: Krc, ctx: Context) -> bool:
-        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered."""
+        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered.
+
+        Not where debug objects have to hear of each call.
+        """
+        if self._tracks:
+            return False
         known = self._lockdep.knows(ctx, krcp.lock)
         if not (ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread or ctx.held or ctx.softirq_disable_cnt):
             krcp.validated = known
         return known
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:
+        if self._tracks and not self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
         if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):
             return
         if not await self._queue(thread, item, head=head):
@@ -257,7 +265,8 @@ class KvfreeRcu:
 
     def _debug_rcu_head_queue(self, cpu: Cpu, item: KObject) -> bool:
         """debug_rcu_head_queue(): with DEBUG_OBJECTS_RCU_HEAD an object that is queued is not queued again."""
-        if item.state != RETIRED or not self.system.config.DEBUG_OBJECTS_RCU_HEAD or item in self.unqueued:
+        watched = self.system.debug_objects.watches(self.callbacks.descr)
+        if item.state != RETIRED or not watched or item in self.unqueued:
             return False
         head = RcuHead(rcu_leak_callback, "rcu_head", inside=item)
         message = f"kvfree_call_rcu(): Double-freed call. rcu_head {item.address:016x}"
@@ -281,6 +290,12 @@ class KvfreeRcu:
         await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
 
+    async def _retire(self, thread: Thread, item: KObject) -> None:
+        """With krcp->lock held, where older versions tell debug objects."""
+        if self._tracks and self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
+        self._retired(item, thread.cpu.clock)
+
     async def queue_retired(self, thread: Thread, item: KObject) -> None:
         """For a design that took over an object of the two-argument form earlier: queue it now."""
         await self._queue(thread, item, head=True, retired=True)
@@ -294,7 +309,7 @@ class KvfreeRcu:
         cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
         cpu.clock += costs.kvfree_call_ns
         if not retired:
-            self._retired(item, cpu.clock)
+            await self._retire(thread, item)
         queued = True
         if append(krcp, item, self._capacity):
             cpu.clock += costs.kvfree_append_ns
