@@ -23,7 +23,7 @@ async def one_argument(k: Kernel, objects: int = 10) -> None:
     pointers = [await k.kmalloc(128) for _ in range(objects)]
     await k.cold_caches()
     for p in pointers:
-        await k.kvfree_rcu(p)
+        await (k.kvfree_rcu_mightsleep(p) if k.has("kvfree_rcu_mightsleep") else k.kvfree_rcu(p))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 EVERYWHERE = '''"""Calls of many kinds in contexts of many kinds."""
 
 from rcuactors import Kernel, scenario
+from tests.one_argument import one_argument
 
 
 @scenario()
@@ -30,7 +31,7 @@ async def everywhere(k: Kernel) -> None:
         pointers = [await k.kmalloc(64), await k.vmalloc(8192), await k.kmalloc(4096)]
         for p in pointers:
             if p is not None:
-                await k.kvfree_rcu(p)
+                await one_argument(k, p)
         await k.mutex_lock(mutex)
         await k.mutex_unlock(mutex)
         await k.down_read(sem)
@@ -43,7 +44,7 @@ async def everywhere(k: Kernel) -> None:
         for size in (64, 4096):
             p = await k.kmalloc(size)
             if p is not None:
-                await k.kvfree_rcu(p)
+                await one_argument(k, p)
 
     async def holder() -> None:
         await k.mutex_lock(mutex)

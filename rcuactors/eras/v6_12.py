@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+from ..kvfree.parts.snapshots import ONE_BATCH_LOCKED
+from ..kvfree.parts.workqueue import kvfree_rcu_reclaim
 from .era import Era
 from .v6_12_0 import V6_12_0
 
@@ -36,10 +38,13 @@ V6_12: Final = Era(
         ),
         mm=attrs.evolve(
             V6_12_0.rules.mm,
+            objects_remaining="Objects remaining on __kmem_cache_shutdown()",
             object_err_warns=True,
         ),
         kvfree=attrs.evolve(
             V6_12_0.rules.kvfree,
+            draining=ONE_BATCH_LOCKED,
+            workqueue=kvfree_rcu_reclaim,
         ),
     ),
 )

@@ -8,10 +8,11 @@ configuration, and judged there.
 
 from __future__ import annotations
 
+from .caches import Caches
 from .contexts import Contexts
 from .cpu_hotplug import CpuHotplugs
 from .initialising import Initialising
-from .objects import Objects
+from .kvfree import VersionedKvfreeRcu
 from .percpu import PerCpuVariables
 from .polled import PolledRcu
 from .shrinkers import Shrinkers
@@ -20,7 +21,16 @@ from .wait_queues import WaitQueues
 
 
 class Kernel(
-    Objects, Initialising, PerCpuVariables, Contexts, WaitQueues, Shrinkers, PolledRcu, CpuHotplugs, SleepableRcu
+    Caches,
+    Initialising,
+    PerCpuVariables,
+    Contexts,
+    WaitQueues,
+    Shrinkers,
+    PolledRcu,
+    VersionedKvfreeRcu,
+    CpuHotplugs,
+    SleepableRcu,
 ):
     """One machine's kernel, as code that runs on it sees it.
 

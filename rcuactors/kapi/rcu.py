@@ -39,7 +39,7 @@ def _callback_of(
     return _callback, name or called.__name__, head
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     """kvfree_rcu(NULL)."""
 
 
@@ -165,14 +165,17 @@ class Rcu(KernelBase):
 
         With the name of its rcu_head field (`rhf`) this is the two-argument form, which never sleeps and may be
         called from any context but NMI. Without it, the one-argument form, for objects that have no rcu_head: it may
-        sleep. NULL is ignored. Raises TypeError for anything that is no object.
+        sleep. NULL is ignored. Raises TypeError for anything that is no object, BadInput for the one-argument form
+        where that is spelled kvfree_rcu_mightsleep() only, since v6.4.
         """
+        if rhf is None:
+            self._expect_one_argument()
         if not isinstance(p, KObject):
             if p is None:
-                return _nothing()
+                return nothing()
             raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
         if p.members and rhf is not None and self._queued_by_call_rcu(p, rhf):
-            return _nothing()
+            return nothing()
         if p.state == LIVE:
             caller, origin = _getframe(1), self._retired_from
             if origin[1] != caller.f_lasti or origin[0] is not caller.f_code:
@@ -188,6 +191,13 @@ class Rcu(KernelBase):
 
     kfree_rcu = kvfree_rcu
     """The same by its older name."""
+
+    def _expect_one_argument(self) -> None:
+        if not self._machine.kvfree.rules.one_argument_by_macro:
+            name = self._machine.setup.era.name
+            raise BadInput(
+                f"kvfree_rcu(p): needs the name of its rcu_head on {name}; without one it is kvfree_rcu_mightsleep(p)"
+            )
 
     def _queued_by_call_rcu(self, p: KObject, rhf: str) -> bool:
         """The object's rcu_head waits for its callback: that is told. Whether debug objects drop the second queueing.

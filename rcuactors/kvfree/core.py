@@ -1,4 +1,4 @@
-"""kvfree_call_rcu() and what it keeps (kernel/rcu/tree.c, v5.9 to v6.1); boot: kfree_rcu_batch_init().
+"""kvfree_call_rcu() (kernel/rcu/tree.c, since v6.15 mm/slab_common.c); boot: kfree_rcu_batch_init().
 
 krc_this_cpu_lock() takes the CPU's state, and the caller's object goes into the newest block of its channel, under the
 CPU's raw krcp->lock. When a block is needed, the cache is asked, then the design; in some versions a one-argument
@@ -8,13 +8,12 @@ by its rcu_head, and a one-argument caller waits for a grace period itself.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ..context.locks import LockKind
 from ..context.memory import LIVE, RETIRED
-from ..errors import BadInput
-from ..kernel.percpu import PerCpu
-from ..kernel.workqueue import Work, Workqueues
+from ..kernel.workqueue import Workqueues
 from ..mm.objects import KObject
 from ..mm.page.page_alloc import PageAllocator
 from ..mm.slab.slab import SlabAllocator
@@ -22,13 +21,17 @@ from ..mm.vmalloc import Vmalloc
 from ..rcu.callbacks import Callbacks, SchedulerActive
 from ..rcu.data import RcuHead, rcu_leak_callback
 from ..rcu.oracle import Oracle
-from ..rcu.rcu_work import RcuWork, RcuWorks
+from ..rcu.polled import PolledGracePeriods
+from ..rcu.rcu_work import RcuWorks
 from ..rcu.synchronize_rcu import synchronize_rcu
 from . import invariants
 from .drain import Drain
 from .figures import Figures, KvfreeStatistics
-from .krc import N_BATCHES, Batch, Krc, Slots, append, keep_page, open_block, take_cached_page
+from .krc import Krc, Slots, append, keep_page, open_block, take_cached_page
+from .krcs import Krcs, min_cached_objs
 from .monitor import Monitor
+from .nolock import KfreeRcuNolock
+from .parts.barrier import Barriers
 from .parts.refill import Refill
 from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
@@ -38,6 +41,11 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
+
+
+Take = Callable[["KvfreeRcu", "Thread", KObject, bool], Awaitable[bool]]
+
+_retired_ns = operator.attrgetter("retired_ns")
 
 
 class KvfreeRcu:
@@ -53,6 +61,7 @@ class KvfreeRcu:
         slab: SlabAllocator,
         vmalloc: Vmalloc,
         oracle: Oracle,
+        polled: PolledGracePeriods,
         rules: KvfreeRules,
         source: PageSource,
     ) -> None:
@@ -61,37 +70,60 @@ class KvfreeRcu:
         self.callbacks = callbacks
         self.workqueue = rules.workqueue(workqueues)
         self.rcu_works = RcuWorks(callbacks, workqueues)
-        self.pages = pages
-        self.slab = slab
-        self.vmalloc = vmalloc
-        self.oracle = oracle
+        self.pages, self.slab, self.vmalloc = pages, slab, vmalloc
+        self.oracle, self.polled = oracle, polled
         self.rules = rules
+        self.takes_cookies = rules.snapshots is not None
+        self.unqueued: set[KObject] = set()
+        """Of those that are leaked, what debug objects believe to be queued no longer (Snapshots.unqueues_first)."""
         self.source = source
         self.figures = Figures()
         self.probes = KvfreeProbes(system.conductor.ended_by)
         system.probes.locks.reaches(self.probes.told)
         system.probes.irqs.reaches(self.probes.told)
         self.slots = Slots()
-        self.drain = Drain(self)
+        self.drain = Drain(self, polled)
         self.refill = Refill(self)
         self.arming = rules.arming(self)
         self.monitor = Monitor(self)
         self.initialized = False
-        self.min_cached_objs = _min_cached_objs(rules, system.config.rcu_min_cached_objs)
-        self._krcs: PerCpu[Krc] = PerCpu(self._new_krc, system.masks)
-        self._boot_pages = 0
+        self.min_cached_objs = min_cached_objs(rules, system.config.rcu_min_cached_objs)
+        self._krcs = Krcs(self)
         self._capacity = rules.block_capacity
         costs = system.costs
-        self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns
-        self._calls = self.figures.calls
-        self._conductor = system.conductor
-        self._lockdep = system.lockdep
+        self._cookie = polled.full_cookies() if self.takes_cookies else None
+        self._cookie_ns = costs.poll_state_ns if self.takes_cookies else 0
+        self._append_ns = costs.lock_ns + costs.kvfree_call_ns + costs.kvfree_append_ns + self._cookie_ns
+        self._calls, self._conductor, self._lockdep = self.figures.calls, system.conductor, system.lockdep
         self._retired, self._told = oracle.retired, self.probes.told
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
-        self._take = self.extras.take
+        self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
+        self.nolock = KfreeRcuNolock(self)
+        self.barriers = Barriers(self)
+        slab.barriers_are(self.barriers)
+        self._take = self._taken_before()
         if self.extras.attach is not None:
             self.extras.attach(self)
+
+    def _taken_before(self) -> Take | None:
+        """What may take an object before krcp->lock is looked at: the design, then the slab's sheaves."""
+        own, sheaves = self.extras.take, self.slab.rcu_sheaves
+        if sheaves is None:
+            return own
+        sheaves.noted_by(self._sheaf_freed)
+        kfree_rcu_sheaf = sheaves.kfree_rcu_sheaf
+
+        async def take(kvfree: KvfreeRcu, thread: Thread, item: KObject, head: bool) -> bool:
+            if own is not None and await own(kvfree, thread, item, head):
+                return True
+            return await kfree_rcu_sheaf(thread, item)
+
+        return take
+
+    def _sheaf_freed(self, now: int, items: list[KObject]) -> None:
+        self.figures.note_bulk(len(items))
+        self.figures.latencies.add_sorted(now, items, _retired_ns)
 
     def statistics(self) -> KvfreeStatistics:
         """Its figures and its parts', as they are now."""
@@ -111,6 +143,7 @@ class KvfreeRcu:
             arming=self.arming.statistics(),
             monitor=self.monitor.statistics(),
             drain=self.drain.statistics(),
+            waste=figures.waste(),
             latencies=figures.latencies.statistics(),
         )
 
@@ -118,28 +151,13 @@ class KvfreeRcu:
         krcp = self._krcs.get(cpu.cpu_id)
         return "a batch is pending" if krcp is not None and any(batch.busy() for batch in krcp.batches) else ""
 
-    # -- boot --------------------------------------------------------------------------------------------------------
+    # -- the CPUs' states, and boot ------------------------------------------------------------------------------------
 
     def batch_init(self) -> None:
         """kfree_rcu_batch_init(): from now on blocks are used. Older versions fill every CPU's cache here."""
         self.initialized = True
         if self.rules.boot_prefill:
-            # Taken for every possible CPU at once; a CPU finds its share when something first touches it.
-            config, zone = self.system.config, self.pages.zone
-            wanted = self.min_cached_objs * config.nr_cpus
-            if wanted > zone.free - zone.watermark_low:
-                raise BadInput(
-                    f"mem={config.mem}: too little for the {wanted} pages that kfree_rcu_batch_init() takes for "
-                    f"{config.nr_cpus} CPUs (nr_cpus, rcu_min_cached_objs)"
-                )
-            self._boot_pages = self.min_cached_objs
-            zone.set_aside(wanted)
-            for krcp in self._krcs.values():
-                self._prefill(krcp)
-
-    def _prefill(self, krcp: Krc) -> None:
-        krcp.cache = self.pages.zone.take_set_aside(self._boot_pages)
-        self.figures.refill_pages += len(krcp.cache)
+            self._krcs.prefill()
 
     def krc(self, cpu_id: int) -> Krc:
         """The CPU's state."""
@@ -149,40 +167,13 @@ class KvfreeRcu:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
         return [krcp for _, krcp in self._krcs.touched()]
 
+    def krcs_in_turn(self) -> Iterator[Krc]:
+        """The same for who sleeps at some: others may come meanwhile."""
+        return self._krcs.in_turn()
+
     def possible_krcs(self) -> list[Krc]:
         """The state of every possible CPU, in order, for who does something to each; those missing are made."""
         return [krcp for _, krcp in self._krcs.possible()]
-
-    def _new_krc(self, cpu_id: int) -> Krc:
-        drain, monitor = self.drain, self.monitor
-
-        async def _monitor(cpu: Cpu) -> None:
-            await monitor.kfree_rcu_monitor(cpu, krcp)
-
-        batches: list[Batch] = []
-        for index in range(N_BATCHES):
-
-            async def _batch_work(cpu: Cpu, which: int = index) -> None:
-                await drain.kfree_rcu_work(cpu, krcp, krcp.batches[which])
-
-            batches.append(Batch(RcuWork(Work("kfree_rcu_work", _batch_work))))
-
-        async def _page_work(cpu: Cpu) -> None:
-            await self.refill.fill_page_cache_func(cpu, krcp)
-
-        krcp = Krc(
-            cpu_id=cpu_id,
-            lock=self.system.lock_factory.make("krc.lock", LockKind.RAW_SPINLOCK),
-            monitor_work=self.workqueues.new_delayed_work("kfree_rcu_monitor", _monitor),
-            page_work=self.workqueues.new_delayed_work("fill_page_cache_func", _page_work),
-            batches=tuple(batches),
-            slots=self.slots.new(),
-        )
-        if self.extras.prepare is not None:
-            self.extras.prepare(self, krcp)
-        if self._boot_pages:
-            self._prefill(krcp)
-        return krcp
 
     async def kfree_rcu_scheduler_running(self, cpu: Cpu) -> None:
         """kfree_rcu_scheduler_running(): what was queued without a monitor gets one."""
@@ -212,11 +203,10 @@ class KvfreeRcu:
             self._trace_call(cpu, item, head=head)
         if not head:
             cpu.judge.might_sleep(cpu)
-        if self._take is not None:
-            if await self._take(self, thread, item, head):
-                self.probes.call_left(thread, item, head)
-                return
-            cpu = thread.cpu
+        if self._take is not None and await self._take(self, thread, item, head):
+            self.probes.call_left(thread, item, head)
+            return
+        cpu = thread.cpu
         krcp = self._krcs.get(cpu.cpu_id) or self.krc(cpu.cpu_id)
         blocks = krcp.blocks[item.is_vmalloc]
         conductor = self._conductor
@@ -238,6 +228,8 @@ class KvfreeRcu:
             self._retired(item, clock)
             records.append(item)
             krcp.count += 1
+            if self._cookie is not None:
+                blocks[-1].gp_snap = self._cookie()
             if clock >= conductor.horizon:
                 await cpu.point()
         else:
@@ -246,13 +238,20 @@ class KvfreeRcu:
             self.probes.call_left(thread, item, head)
 
     def _may_be_taken(self, krcp: Krc, ctx: Context) -> bool:
-        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered."""
+        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered.
+
+        Not where debug objects have to hear of each call.
+        """
+        if self._tracks:
+            return False
         known = self._lockdep.knows(ctx, krcp.lock)
         if not (ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread or ctx.held or ctx.softirq_disable_cnt):
             krcp.validated = known
         return known
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:
+        if self._tracks and not self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
         if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):
             return
         if not await self._queue(thread, item, head=head):
@@ -271,7 +270,8 @@ class KvfreeRcu:
 
     def _debug_rcu_head_queue(self, cpu: Cpu, item: KObject) -> bool:
         """debug_rcu_head_queue(): with DEBUG_OBJECTS_RCU_HEAD an object that is queued is not queued again."""
-        if item.state != RETIRED or not self.system.config.DEBUG_OBJECTS_RCU_HEAD:
+        watched = self.system.debug_objects.watches(self.callbacks.descr)
+        if item.state != RETIRED or not watched or item in self.unqueued:
             return False
         head = RcuHead(rcu_leak_callback, "rcu_head", inside=item)
         message = f"kvfree_call_rcu(): Double-freed call. rcu_head {item.address:016x}"
@@ -295,6 +295,12 @@ class KvfreeRcu:
         await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
 
+    async def _retire(self, thread: Thread, item: KObject) -> None:
+        """With krcp->lock held, where older versions tell debug objects."""
+        if self._tracks and self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
+        self._retired(item, thread.cpu.clock)
+
     async def queue_retired(self, thread: Thread, item: KObject) -> None:
         """For a design that took over an object of the two-argument form earlier: queue it now."""
         await self._queue(thread, item, head=True, retired=True)
@@ -308,31 +314,31 @@ class KvfreeRcu:
         cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
         cpu.clock += costs.kvfree_call_ns
         if not retired:
-            self._retired(item, cpu.clock)
+            await self._retire(thread, item)
         queued = True
         if append(krcp, item, self._capacity):
             cpu.clock += costs.kvfree_append_ns
+            self._snap_block(cpu, krcp, item)
         else:
             page = await self.kvfree_call_rcu_add_ptr_to_bulk(cpu, krcp)
             if page is None and self._asks_unlocked(head=head):
                 await self._krc_this_cpu_unlock(cpu, krcp, flags)
                 page = await self._get_page_unlocked(thread, head=head)
                 # Not necessarily the one that was left, by the version's rule; nor in the state it was left in.
-                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=krcp)
+                left = krcp
+                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=left)
                 self.figures.caller_pages += page is not None
+                self.figures.pages_for_another_cpu += page is not None and krcp is not left
             if page is not None:
                 open_block(krcp, page, item)
                 self.figures.blocks += 1
                 cpu.clock += costs.kvfree_append_ns
+                self._snap_block(cpu, krcp, item)
             else:
                 await self.source.missed(self, cpu, krcp)
                 queued = head
                 if head:
-                    krcp.head.append(item)
-                    if item.members:
-                        self.callbacks.overwrite(item.members)
-                    self.figures.fallbacks_list += 1
-                    cpu.clock += costs.list_push_ns
+                    self._link(cpu, krcp, item)
         if queued:
             krcp.count += 1
             if self.callbacks.scheduler_active is SchedulerActive.RUNNING:
@@ -341,6 +347,22 @@ class KvfreeRcu:
             invariants.check(self, krcp)
         await self._krc_this_cpu_unlock(cpu, krcp, flags)
         return queued
+
+    def _link(self, cpu: Cpu, krcp: Krc, item: KObject) -> None:
+        """By its rcu_head, to what else found no block."""
+        krcp.head.append(item)
+        if self.takes_cookies:
+            krcp.head_gp_snap = self.polled.get_state_synchronize_rcu()
+        if item.members:
+            self.callbacks.overwrite(item.members)
+        self.figures.fallbacks_list += 1
+        cpu.clock += self.system.costs.list_push_ns + self._cookie_ns
+
+    def _snap_block(self, cpu: Cpu, krcp: Krc, item: KObject) -> None:
+        """The cookie of the block that the object has come into, in versions that take them."""
+        if self._cookie is not None:
+            cpu.clock += self._cookie_ns
+            krcp.blocks[item.is_vmalloc][-1].gp_snap = self._cookie()
 
     def _asks_unlocked(self, *, head: bool) -> bool:
         """Somebody may have a page once krcp->lock is dropped."""
@@ -389,10 +411,3 @@ class KvfreeRcu:
         if invariants.checked and kept:
             invariants.check_cache(krcp, self.min_cached_objs)
         return kept
-
-
-def _min_cached_objs(rules: KvfreeRules, configured: int) -> int:
-    """How many pages a CPU's cache may hold: the user's number, else the version's; none where pages are not cached."""
-    if not rules.page_cache:
-        return 0
-    return rules.min_cached_objs if configured < 0 else configured

@@ -17,7 +17,9 @@ import attrs
 from ..context.locks import Lock
 from ..kernel.workqueue import DelayedWork
 from ..mm.objects import KObject
+from ..rcu.polled import COMPLETED, RcuGpOldstate
 from ..rcu.rcu_work import RcuWork
+from ..rcu.seq import GET_STATE_COMPLETED
 
 SLAB: Final = 0
 VMALLOC: Final = 1
@@ -34,6 +36,8 @@ class Block:
 
     page: int
     records: list[KObject] = attrs.field(factory=list)
+    gp_snap: RcuGpOldstate = COMPLETED
+    """Of when its newest object was put in, in versions that take cookies."""
 
 
 @attrs.define(eq=False)
@@ -46,6 +50,8 @@ class Batch:
     rcu_work: RcuWork
     blocks: list[list[Block]] = attrs.field(factory=lambda: [[], []])
     head: list[KObject] = attrs.field(factory=list)
+    head_free_gp_snap: RcuGpOldstate = COMPLETED
+    """Of when the list came here, in versions that take cookies."""
 
     def busy(self) -> bool:
         """need_wait_for_krwp_work(): any of the three channels waits for the grace period, or to be freed."""
@@ -66,6 +72,8 @@ class Krc:
     batches: tuple[Batch, ...]
     blocks: list[list[Block]] = attrs.field(factory=lambda: [[], []])
     head: list[KObject] = attrs.field(factory=list)
+    head_gp_snap: int = GET_STATE_COMPLETED
+    """Of when its newest object was linked, in versions that take cookies."""
     count: int = 0
     cache: list[int] = attrs.field(factory=list)
     """Cached pages: bkvcache, with nr_bkv_objs as its length."""
@@ -89,7 +97,9 @@ class Krc:
         """The same state once more, for a plain function to work on. The lock, the works and the objects are shared."""
         return attrs.evolve(
             self,
-            batches=tuple(Batch(batch.rcu_work, _copied(batch.blocks), list(batch.head)) for batch in self.batches),
+            batches=tuple(
+                attrs.evolve(batch, blocks=_copied(batch.blocks), head=list(batch.head)) for batch in self.batches
+            ),
             blocks=_copied(self.blocks),
             head=list(self.head),
             cache=list(self.cache),
@@ -98,7 +108,7 @@ class Krc:
 
 
 def _copied(channels: list[list[Block]]) -> list[list[Block]]:
-    return [[Block(block.page, list(block.records)) for block in blocks] for blocks in channels]
+    return [[attrs.evolve(block, records=list(block.records)) for block in blocks] for blocks in channels]
 
 
 def objects_in(channels: list[list[Block]]) -> int:
@@ -168,6 +178,17 @@ def take_cache(krcp: Krc) -> list[int]:
     """All cached pages, the oldest first."""
     pages, krcp.cache = krcp.cache, []
     return pages
+
+
+def take_ready_blocks(krcp: Krc, is_over: Callable[[RcuGpOldstate], bool]) -> list[list[Block]]:
+    """Of each channel the oldest blocks, up to the first whose grace period is not over."""
+    taken: list[list[Block]] = []
+    for channel in CHANNELS:
+        blocks = krcp.blocks[channel]
+        ready = next((at for at, block in enumerate(blocks) if not is_over(block.gp_snap)), len(blocks))
+        taken.append(blocks[:ready])
+        krcp.blocks[channel] = blocks[ready:]
+    return taken
 
 
 def take_batch(batch: Batch) -> tuple[list[list[Block]], list[KObject]]:

@@ -1,8 +1,8 @@
 """What differs between kernel versions, as data and named parts, the protocols of kvfree_rcu()'s parts, and a design's.
 
 A version picks its rules; nothing in the flow asks for a version. They are frozen values: a design that changes one
-evolves it before the machine is built. Sources: kernel/rcu/tree.c at v5.9, at commit 56292e8609e3 (v5.11) and at
-v6.1.192.
+evolves it before the machine is built. Sources: kernel/rcu/tree.c at v5.9, at commit 56292e8609e3 (v5.11), at v6.1,
+v6.1.192, v6.6.80, v6.12 and v6.12.94, and mm/slab_common.c at v6.18.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
 from ..mm.rules import MmRules
 from ..rcu.rules import RcuRules
+from .parts.barrier import Barrier
 from .parts.one_argument import OneArgument
 from .parts.refill import RefillRules
+from .parts.snapshots import Draining, Snapshots
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -54,6 +56,10 @@ class Arming(Protocol):
         """Batches were started; `stayed`: after one of them at least, something was left."""
         ...
 
+    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+        """The monitor has done what it could without krcp->lock, and something is left (Draining)."""
+        ...
+
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """From now on the monitor may be armed."""
         ...
@@ -65,17 +71,22 @@ class Arming(Protocol):
 
 @attrs.frozen(kw_only=True)
 class KvfreeRules:
-    """One version's constants and parts. `block_capacity` is KVFREE_BULK_MAX_ENTR with 4 KiB pages."""
+    """One version's constants and parts. Source: kernel/rcu/tree.c, since v6.14 mm/slab_common.c."""
 
     block_capacity: int = attrs.field()
+    """KVFREE_BULK_MAX_ENTR with 4 KiB pages: what struct kvfree_rcu_bulk_data (kernel/rcu/tree.c) leaves of a page. It
+    has a pointer and a number until v6.2; a list_head, a full cookie and a number in v6.6."""
     drain_ms: int
-    """KFREE_DRAIN_JIFFIES, in milliseconds."""
+    """KFREE_DRAIN_JIFFIES, in milliseconds: HZ / 50 before commit 51824b780b71, 5 * HZ since."""
     min_cached_objs: int
-    """Default of rcu_min_cached_objs."""
+    """Default of rcu_min_cached_objs: 2, and 5 since commit 56292e8609e3."""
     page_cache: bool = True
     """Pages are cached at all, as many as rcu_min_cached_objs says; every version's are, not every design's."""
     boot_prefill: bool
-    """kfree_rcu_batch_init() fills every CPU's cache."""
+    """kfree_rcu_batch_init() fills every CPU's cache: until commit 56292e8609e3."""
+    debug_under_lock: bool = False
+    """kvfree_call_rcu() tells debug objects with krcp->lock held, a raw lock (kernel/rcu/tree.c: 5.11 does so, 6.1.0
+    does so before it takes the lock)."""
     arming: Callable[[KvfreeRcu], Arming]
     batching: Callable[[Krc, Batch], int]
     """Moves what may be moved into a batch; how many objects that were."""
@@ -89,6 +100,21 @@ class KvfreeRules:
     workqueue: Callable[[Workqueues], Workqueue]
     """Where the monitor, the batches and a refill that was put off are queued."""
     shrinker: Callable[[KvfreeRcu], Shrinker]
+    snapshots: Snapshots | None = None
+    """Cookies of polled grace periods, a block's and a list's, and what is done with them; None: there are none (until
+    v6.3)."""
+    draining: Draining | None = None
+    """The monitor frees by itself what is ready (kvfree_rcu_drain_ready(), v6.3), and how it goes on; None: it only
+    starts batches."""
+    barrier: Barrier | None = None
+    """kvfree_rcu_barrier(); None: there is none."""
+    says_mightsleep: bool = False
+    """The one-argument form has a name of its own, kvfree_rcu_mightsleep(): from v6.4 on, and in stable 6.1."""
+    one_argument_by_macro: bool = True
+    """The macro of the two-argument form takes one argument, too: until commit 7e3f926bf453 (v6.4)."""
+    flavour: str = ""
+    """What its events begin with; "" for RCU's own name (rcu_state.name), as it was before the code moved to
+    mm/slab_common.c (commit bbe658d65802)."""
 
     @block_capacity.validator
     def _check_capacity(self, _attribute: object, capacity: int) -> None:

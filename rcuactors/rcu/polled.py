@@ -13,6 +13,7 @@ To take a cookie is one step, as are the looks here: a load or two behind a full
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..kernel.thread import Thread
     from .callbacks import Callbacks
     from .gp import GracePeriodMachine
+    from .nodes import RcuNode
     from .rules import RcuRules
 
 
@@ -68,6 +70,23 @@ class PolledGracePeriods:
         return RcuGpOldstate(
             gp_seq.ulong(gp_seq.snap(seen)), gp_seq.ulong(gp_seq.snap(machine.sequences.expedited_sequence))
         )
+
+    def full_cookies(self) -> Callable[[], RcuGpOldstate]:
+        """get_state_synchronize_rcu_full() for who takes many: the same value again while no counter has moved."""
+        machine, sequences, root = self.machine, self.machine.sequences, self.machine.root
+        normal: GracePeriodMachine | RcuNode = root if self.rules.cookies_from_root else machine
+        seen, seen_exp, cookie = normal.gp_seq, sequences.expedited_sequence, COMPLETED
+
+        def take() -> RcuGpOldstate:
+            nonlocal seen, seen_exp, cookie
+            if cookie is COMPLETED or seen != normal.gp_seq or seen_exp != sequences.expedited_sequence:
+                seen, seen_exp = normal.gp_seq, sequences.expedited_sequence
+                cookie = self.get_state_synchronize_rcu_full()
+            else:
+                machine.looked_at()
+            return cookie
+
+        return take
 
     def start_poll_synchronize_rcu(self, cpu: Cpu) -> int:
         """start_poll_synchronize_rcu(): the same, and ask for the grace period."""

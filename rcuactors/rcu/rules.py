@@ -20,7 +20,7 @@ class RcuRules:
     it waits as soon as the scheduler runs ("rcu: Disable run-time single-CPU grace-period optimization")."""
     deboosting_needs_irq_work: bool = False
     """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
-    has the scheduler look once they are on (rcu_read_unlock_special(), `expboost`)."""
+    has the scheduler look once they are on (kernel/rcu/tree_plugin.h, rcu_read_unlock_special(), `expboost`)."""
     deferral_ends_with_report: bool = False
     """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
     its handler made room for the next, which its own end might queue."""
@@ -30,7 +30,8 @@ class RcuRules:
     stall_names_online_cpus: bool = False
     """Stall reports end in " ncpus=2)" (kernel/rcu/tree_stall.h)."""
     double_freed_cb_warns: bool = True
-    """That is a WARN_ONCE(); else a line of the log (pr_err()), beside the warnings of debug objects."""
+    """A second call_rcu() of a head is a WARN_ONCE() (kernel/rcu/tree.c); else a line of the log (pr_err()), beside the
+    warnings of debug objects."""
     double_freed_cb: str = "__call_rcu()"
     """How the kernel begins to tell of a second call_rcu() of a head, with debug objects: a WARN_ONCE() in
     __call_rcu(), from v5.12 on a pr_err() with what the head lies in (commit b4b7914a6a73), recorded on 6.1.192."""
@@ -56,7 +57,7 @@ class RcuRules:
     """A grace period that is none, of early boot (rcu_blocking_is_gp()), advances the counters all the same, for those
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
     expedited_driver: type[ExpeditedDriver] = OnWorkqueue
-    """Who drives an expedited grace period: a work, or a thread of its own (exp_drivers.py)."""
+    """Who drives an expedited grace period: a work, or a thread of its own (kernel/rcu/tree_exp.h; exp_drivers.py)."""
     exp_handler_sees_preempt_count: bool = False
     """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
     preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,

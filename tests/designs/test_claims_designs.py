@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from rcuactors import Kernel, Run, RunOptions, run, scenario
 from rcuactors.designs.reserve import Reserve
 from rcuactors.designs.sheaves import Sheaves
+from rcuactors.kvfree.rules import EraRules
 from rcuactors.mm.gfp import GFP_ATOMIC, GFP_NOWARN
+from tests.one_argument import one_argument
 
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
@@ -144,7 +147,7 @@ def test_the_guards_sleeping_caller_never_asks_the_oom_killer() -> None:
         pages = []
         while (page := await k.get_free_page(GFP_ATOMIC | GFP_NOWARN)) is not None:
             pages.append(page)
-        await k.kvfree_rcu(p, None)
+        await one_argument(k, p)
         for page in pages:
             await k.free_page(page)
 
@@ -166,7 +169,7 @@ def test_memory_is_required_to_free_memory(build: dict) -> None:
     async def script(k: Kernel) -> None:
         objects = await _cold_objects(k, 4)
         for p in objects:
-            await k.kvfree_rcu(p, None)
+            await one_argument(k, p)
 
     one = Run(scenario()(script), RunOptions(design="unlocked", settings=build))
     _let_every_page_fail(one)
@@ -194,7 +197,7 @@ def test_only_the_one_argument_form_gets_a_block() -> None:
         first, second = await _cold_objects(k, 2)
         await k.kvfree_rcu(first, "rcu")
         seen.append(one.machine.kvfree.figures.caller_pages)
-        await k.kvfree_rcu(second, None)
+        await one_argument(k, second)
         seen.append(one.machine.kvfree.figures.caller_pages)
 
     seen: list[int] = []
@@ -305,8 +308,10 @@ def test_only_the_override_map_keeps_lockdep_quiet_about_the_barns_lock() -> Non
         name = "without-the-map"
         about = "sheaves as first merged"
 
-        async def kfree_rcu_sheaf(self, cpu, item, *, spin: bool, retired: bool = False) -> bool:
-            return await self._store(cpu, item.home.cache, item, spin=spin, retired=retired)
+        def rules(self, era_rules: EraRules) -> EraRules:
+            rules = super().rules(era_rules)
+            sheaves = attrs.evolve(rules.mm.sheaves, override_map=False)
+            return attrs.evolve(rules, mm=attrs.evolve(rules.mm, sheaves=sheaves))
 
     async def script(k: Kernel) -> None:
         objects = await _cold_objects(k, 60)
@@ -381,7 +386,7 @@ def test_on_preempt_rt_an_nmis_objects_are_put_off_to_a_thread() -> None:
         one = Run(scenario()(script), RunOptions(kernel="v6.1-stable", design="nolock-sheaves", settings=settings))
         assert one.run().clean
         threads.append({thread.ctx.comm for thread in one.machine.system.threads})
-        return one.machine.kvfree.source.deferred
+        return one.machine.kvfree.nolock.deferred
 
     threads: list[set[str]] = []
     assert deferred() == 0

@@ -17,6 +17,7 @@ from rcuactors.kernel.costs import CostModel
 from rcuactors.kvfree.rules import EraRules
 from rcuactors.mm.page.hooks import DebugPagealloc
 from rcuactors.mm.page.no_locks import NoLocks, Route
+from tests.one_argument import one_argument
 
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
@@ -148,7 +149,7 @@ def test_the_exemption_means_cache_or_fallback_on_rt_only(settings: dict, pages:
         await k.kvfree_rcu(with_head, "rcu")
         for p in [await k.kmalloc(64) for _ in range(509)]:
             await k.kvfree_rcu(p, "rcu")
-        await k.kvfree_rcu(without, None)
+        await one_argument(k, without)
 
     counters = run(scenario()(script), RunOptions(design="skip-on-rt"), **settings, kernel="v5.11").counters
     assert counters["caller_pages"] == pages

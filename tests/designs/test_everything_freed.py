@@ -11,6 +11,7 @@ from rcuactors import Kernel, Run, RunOptions, scenario
 from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.designs.reserve import Reserve
 from rcuactors.machine import Machine
+from tests.one_argument import one_argument, retire
 
 
 async def burst(k: Kernel) -> None:
@@ -27,9 +28,9 @@ async def mixture(k: Kernel) -> None:
 
     async def work() -> None:
         for index in range(120):
-            await k.kvfree_rcu(await k.kmalloc(64), None if index % 20 == 10 else "rcu")
+            await retire(k, await k.kmalloc(64), None if index % 20 == 10 else "rcu")
             if index % 4 == 0:
-                await k.kvfree_rcu(await k.vmalloc(8192), None if index % 40 == 0 else "rcu")
+                await retire(k, await k.vmalloc(8192), None if index % 40 == 0 else "rcu")
 
     async with k.open_nursery() as nursery:
         for cpu in range(2):
@@ -87,7 +88,7 @@ async def _blocks(k: Kernel, count: int, *, form: str | None = "rcu") -> None:
     """So many blocks' worth at once."""
     objects = [await k.kmalloc(64) for _ in range(510 * count)]
     for p in objects:
-        await k.kvfree_rcu(p, form)
+        await retire(k, p, form)
 
 
 def test_a_reserve_keeps_no_more_than_its_size() -> None:
@@ -141,7 +142,7 @@ def test_a_page_among_the_slab_blocks_is_given_back_as_a_page() -> None:
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
         k.machine.slab.try_lock = busy
-        await k.kvfree_rcu(p)
+        await one_argument(k, p)
 
     async def busy(_cpu, _mine) -> None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, Run, RunOptions, ViolationKind, run, scenario
+from tests.one_argument import one_argument
 
 boot = scenario(early_boot=True)
 
@@ -98,7 +99,7 @@ def test_the_one_argument_form_frees_at_once_while_there_is_one_context(kernel: 
     async def script(k: Kernel) -> None:
         p = await k.kmalloc(64)
         began = k.now
-        await k.kvfree_rcu(p)
+        await one_argument(k, p)
         assert k.now - began < 10_000
         assert p.state == 2
         await k.rcu_scheduler_running()

@@ -15,6 +15,7 @@ from rcuactors.kvfree.parts.batching import by_channel
 from rcuactors.kvfree.parts.one_argument import ALLOCATES, ALLOCATES_FOR_ITS_OWN, OneArgument
 from rcuactors.kvfree.parts.refill import RefillRules
 from rcuactors.mm.gfp import GFP_KERNEL
+from tests.one_argument import one_argument
 
 Compose = Callable[..., str]
 Drain = Callable[[Kernel, Any], Awaitable[None]]
@@ -158,7 +159,7 @@ def test_309a43165077_whose_block_it_is_for_which_a_caller_went_elsewhere(
 
         pages.get_free_page = get_free_page  # type: ignore[method-assign]
         assert k.smp_processor_id() == 0
-        await k.kvfree_rcu(p)
+        await one_argument(k, p)
         pages.get_free_page = get  # type: ignore[method-assign]
         assert [block.records for block in kvfree.krc(cpu_id).blocks[0]] == [[p]]
         assert not kvfree.krc(1 - cpu_id).blocks[0]

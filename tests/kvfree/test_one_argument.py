@@ -8,6 +8,7 @@ from rcuactors import GFP_NOWAIT, Kernel, RunOptions, run, scenario
 from rcuactors.engine.events import Event, ListSink
 from rcuactors.kvfree.krc import Krc
 from rcuactors.runs.result import Result
+from tests.one_argument import one_argument
 
 V6_1 = RunOptions(kernel="v6.1-stable")
 
@@ -30,7 +31,7 @@ def test_a_one_argument_caller_gets_its_page_itself(cached: str) -> None:
         objects = [await k.kmalloc(64) for _ in range(600)]
         await k.cold_caches()
         for p in objects:
-            await k.kvfree_rcu(p)
+            await one_argument(k, p)
 
     result, events = watched(script, rcu_min_cached_objs=cached)
     assert result.clean
@@ -46,7 +47,7 @@ def test_without_a_page_it_waits_for_a_grace_period_and_asks_for_a_refill() -> N
         k.machine.pages.inject_failures(False)
         p = await k.kmalloc(64)
         k.machine.pages.inject_failures(True)
-        await k.kvfree_rcu(p)
+        await one_argument(k, p)
         assert p.state == 2
 
     result, _ = watched(script, fail_page_alloc="100")
@@ -62,7 +63,7 @@ def test_it_says_that_it_may_sleep_before_anything_else() -> None:
         p = await k.kmalloc(64)
 
         async def handler() -> None:
-            await k.kvfree_rcu(p)
+            await one_argument(k, p)
 
         await k.raise_irq(handler)
 
@@ -93,7 +94,7 @@ def test_309a43165077_the_new_block_is_pushed_whatever_has_come_meanwhile() -> N
             return await get(*request)
 
         pages.get_free_page = get_free_page  # type: ignore[method-assign]
-        await k.kvfree_rcu(p)
+        await one_argument(k, p)
         assert [block.records for block in krc(k).blocks[0]] == [[q], [p]]
 
     result, _ = watched(script)

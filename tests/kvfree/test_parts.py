@@ -52,7 +52,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
         await k.kthread_run(reader, cpu=1)
         await k.usleep_range(100, 100)
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        await k.machine.kvfree.monitor.kfree_rcu_monitor(k.machine.this_cpu, krcp)
+        await k.machine.kvfree.monitor.kfree_rcu_monitor(k.machine.current, krcp)
         for _ in range(3):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         await k.kvfree_rcu(await k.vmalloc(64), "rcu")
@@ -71,7 +71,7 @@ def with_state(look: Callable[[Kernel, Krc, Any], None], kernel: str) -> None:
 KERNELS = pytest.mark.parametrize("kernel", list(ERAS))
 
 
-@KERNELS
+@pytest.mark.parametrize("kernel", [kernel for kernel in ERAS if kernel != "v7.3"])
 def test_each_plain_function_leaves_the_state_alone_of_which_it_got_a_copy(kernel: str) -> None:
     def look(k: Kernel, krcp: Krc, item: Any) -> None:
         steps: list[Callable[[Krc], Any]] = [

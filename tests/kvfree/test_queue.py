@@ -8,6 +8,7 @@ from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import Event, ListSink
 from rcuactors.mm.gfp import GFP_KERNEL
 from rcuactors.runs.result import Result
+from tests.one_argument import one_argument
 
 MS = 1_000_000
 
@@ -239,7 +240,7 @@ def test_kfree_of_a_queued_object_is_reported_when_the_queue_frees_it_again() ->
 
 def test_null_is_ignored() -> None:
     async def script(k: Kernel) -> None:
-        await k.kvfree_rcu(None)
+        await k.kvfree_rcu(None, "rcu")
         await k.kvfree_rcu(None, "rcu")
         await k.kfree_rcu(None, "rcu")
 
@@ -262,7 +263,7 @@ def test_the_one_argument_form_without_a_block_waits_a_grace_period(kernel: str)
         await k.cold_caches()
         p = await k.kmalloc(64)
         before = k.machine.gp.completed
-        await k.kvfree_rcu(p)
+        await one_argument(k, p)
         assert k.machine.gp.completed > before
         assert p.state == 2
 
@@ -278,7 +279,7 @@ def test_the_one_argument_form_with_a_block_does_not_wait() -> None:
         await warm(k)
         p = await k.kmalloc(64)
         began = k.now
-        await k.kvfree_rcu(p)
+        await one_argument(k, p)
         assert k.now - began < 1000
 
     result, _ = watched(script)
@@ -293,10 +294,10 @@ def test_the_one_argument_form_in_atomic_context_is_reported_even_with_a_block(w
         p = await k.kmalloc(64)
         if where == "reader":
             with k.rcu_reader():
-                await k.kvfree_rcu(p)
+                await one_argument(k, p)
         else:
             k.preempt_disable()
-            await k.kvfree_rcu(p)
+            await one_argument(k, p)
             await k.preempt_enable()
 
     assert watched(script, DEBUG_ATOMIC_SLEEP="y")[0].outcome() == "sleeping-function"

@@ -166,14 +166,14 @@ def test_5da7cb193db3_a_batch_that_waits_takes_nothing_more(settings: dict[str, 
         await k.kthread_run(early, cpu=1)
         await k.usleep_range(100, 100)
         await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-        await kvfree.monitor.kfree_rcu_monitor(cpu, krc(k))
+        await kvfree.monitor.kfree_rcu_monitor(cpu.current, krc(k))
         while not gp.gp_seq & 3:
             await k.msleep(1)
         await k.msleep(8)
         await k.kthread_run(late, cpu=2)
         await k.usleep_range(100, 100)
         await k.kvfree_rcu(shared, "rcu")
-        await kvfree.monitor.kfree_rcu_monitor(cpu, krc(k))
+        await kvfree.monitor.kfree_rcu_monitor(cpu.current, krc(k))
         first, second = krc(k).batches
         assert [bool(blocks) for blocks in first.blocks + second.blocks] == [True, False, False, True]
 
@@ -194,7 +194,7 @@ def test_with_both_batches_busy_the_monitor_tries_again_after_the_delay() -> Non
         await k.usleep_range(100, 100)
         for index in range(3):
             await burst(k, [await k.kmalloc(64)])
-            await monitor.kfree_rcu_monitor(cpu, krc(k))
+            await monitor.kfree_rcu_monitor(cpu.current, krc(k))
             assert krc(k).anything_queued() == (index == 2)
         assert krc(k).monitor_work.work.pending
         assert krc(k).count == 1

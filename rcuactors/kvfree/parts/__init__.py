@@ -8,6 +8,8 @@
 | refill.py | how the page cache is filled again |
 | one_argument.py | what a caller without an rcu_head does when there is no block |
 | recycling.py | whose cache a drained block's page goes to |
+| snapshots.py | cookies of grace periods; what the monitor does with those that are over |
+| barrier.py | what waits for all that is queued |
 | workqueue.py | where the monitor, the batches and a refill that was put off are queued |
 | shrinker.py | what reclaim can see, and what it can get |
 

@@ -81,6 +81,10 @@ class TodoFlag:
         if stayed:
             await self._arm(cpu, krcp)
 
+    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+        """As when an object is queued. None of these versions has such a monitor."""
+        await self.queued(cpu, krcp)
+
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """Arm it, on its own CPU, where the rcu_head list holds something. These versions look at nothing else."""
         if krcp.head and not self.of(krcp).monitor_todo:
@@ -157,6 +161,32 @@ class PendingTimer:
         """Once more when anything is left in the end."""
         if krcp.anything_queued():
             await self.schedule_delayed_monitor_work(cpu, krcp)
+
+    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+        """The same; with krcp->lock or without, by the version."""
+        if krcp.lock.owner is cpu.current or krcp.monitor_work.work.pending:
+            await self.schedule_delayed_monitor_work(cpu, krcp)
+        else:
+            await self._queue_unlocked(cpu, krcp)
+
+    async def _queue_unlocked(self, cpu: Cpu, krcp: Krc) -> None:
+        """The pending bit is set first, then timer.expires: who looks in between sees the time of last time.
+
+        Under krcp->lock nobody looks (commit a23da88c6c80). Who was misled believes that the timer comes soon, so what
+        it has concluded for those after it is forgotten here.
+        """
+        work, mine = krcp.monitor_work, self.of(krcp)
+        before, now = mine.monitor_expires, cpu.clock // self._kvfree.system.config.jiffy_ns
+        delay = delay_wanted(krcp, mine, self._timing, now, pending=False) or 0
+        expires, mine.monitor_expires = mine.monitor_expires, before
+        settled = krcp.settled
+        flags = cpu.local_irq_save()
+        if not (work.work.pending or work.work.disabled):
+            work.work.pending = True
+            await cpu.point()
+            krcp.settled, mine.monitor_expires = settled, expires
+            await self._kvfree.workqueues.queue_delayed_work_irqoff(cpu, self._kvfree.workqueue, work, delay)
+        await cpu.local_irq_restore(flags)
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """Arm it where any channel holds something."""

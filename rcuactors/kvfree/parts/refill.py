@@ -23,6 +23,7 @@ from ..figures import RefillStatistics
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
+    from ...kernel.thread import Thread
     from ..core import KvfreeRcu
     from ..krc import Krc
 
@@ -32,10 +33,13 @@ class RefillRules:
     """How the worker gets the cache's pages."""
 
     gfp: Gfp
+    """Flags of __get_free_page(): __GFP_NORETRY and __GFP_NOMEMALLOC among them since commit ee6ddf58475c."""
     ends_at_failure: bool
-    """A page that cannot be had ends the loop."""
+    """A page that cannot be had ends the loop: since commit ee6ddf58475c."""
     starts_at_cached: bool
     """The loop counts from the pages that are there (60888b77a06e, v6.5), not from none: fewer come for nothing."""
+    asks_without_cache: bool = True
+    """Asked for with rcu_min_cached_objs=0, too, when there is nothing to fill (until 021a5ff84743, v6.5)."""
 
 
 @attrs.define(eq=False)
@@ -90,9 +94,9 @@ class Refill:
 
     async def run_page_cache_worker(self, cpu: Cpu, krcp: Krc) -> None:
         """run_page_cache_worker(): ask for a refill unless one is on its way; under krcp->lock."""
-        if not self.begin(krcp):
-            return
         kvfree = self._kvfree
+        if not (kvfree.min_cached_objs or kvfree.rules.refill.asks_without_cache) or not self.begin(krcp):
+            return
         workqueues = kvfree.workqueues
         if self.of(krcp).backoff_page_cache_fill:
             config = kvfree.system.config
@@ -108,7 +112,7 @@ class Refill:
         timer = Hrtimer("schedule_page_work_fn", schedule_page_work_fn)
         await kvfree.system.hrtimers.hrtimer_start(cpu, timer, 0)
 
-    async def fill_page_cache_func(self, cpu: Cpu, krcp: Krc) -> None:
+    async def fill_page_cache_func(self, thread: Thread, krcp: Krc) -> None:
         """fill_page_cache_func(): up to rcu_min_cached_objs pages, one after a look of the shrinker.
 
         Each is put in under the lock.
@@ -116,26 +120,28 @@ class Refill:
         kvfree, mine, system = self._kvfree, self.of(krcp), self._kvfree.system
         locks, rules = system.locks, kvfree.rules.refill
         first = len(krcp.cache) if rules.starts_at_cached else 0
-        for _ in range(first, 1 if mine.backoff_page_cache_fill else kvfree.min_cached_objs):
-            page = await kvfree.pages.get_free_page(cpu.current, rules.gfp)
+        wanted = 1 if mine.backoff_page_cache_fill else kvfree.min_cached_objs
+        kvfree.figures.refills_for_nothing += first >= wanted
+        for _ in range(first, wanted):
+            page = await kvfree.pages.get_free_page(thread, rules.gfp)
             if page is None:
                 if rules.ends_at_failure:
                     break
                 continue
-            flags = cpu.local_irq_save("fill_page_cache_func")
+            cpu, flags = thread.local_irq_save("fill_page_cache_func")
             await locks.raw_spin_lock(cpu, krcp.lock)
             pushed = kvfree.put_cached_bnode(krcp, page)
             await locks.raw_spin_unlock(cpu, krcp.lock)
             await cpu.local_irq_restore(flags)
             if not pushed:
                 kvfree.figures.refill_pages_refused += 1
-                await kvfree.pages.free_page(cpu.current, page)
+                await kvfree.pages.free_page(thread, page)
                 break
             kvfree.figures.refill_pages += 1
         self.end(krcp)
         if mine.backoff_page_cache_fill:
             # Two variables, one after the other: a request in between is put off once more.
-            await cpu.point()
+            await thread.point()
             mine.backoff_page_cache_fill = False
         if system.events.on:
-            system.emit(cpu, "fill_page_cache_func", f"cpu={krcp.cpu_id} cached={len(krcp.cache)}")
+            system.emit(thread.cpu, "fill_page_cache_func", f"cpu={krcp.cpu_id} cached={len(krcp.cache)}")

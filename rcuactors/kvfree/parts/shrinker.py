@@ -27,7 +27,7 @@ def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     """
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
-        return sum(krcp.count for krcp in kvfree.all_krcs())
+        return counted(kvfree)
 
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         locks = kvfree.system.locks
@@ -53,29 +53,53 @@ def cache_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
 
     The cached pages, too (commit d0bfa8b3c411). Counting alone puts off every CPU's next refill.
     """
+    return _cache_and_queue(kvfree, "rcu-kfree", empties_no_cache=True)
+
+
+def cache_if_any_and_queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
+    """The same since v6.5: with rcu_min_cached_objs=0 no lock is taken to empty a cache (commit 6b706e5603c4)."""
+    return _cache_and_queue(kvfree, "rcu-kfree", empties_no_cache=False)
+
+
+def slab_kvfree_rcu_shrinker(kvfree: KvfreeRcu) -> Shrinker:
+    """Since v6.15, when the file had moved: by another name (mm/slab_common.c, kvfree_rcu_init())."""
+    return _cache_and_queue(kvfree, "slab-kvfree-rcu", empties_no_cache=False)
+
+
+def _cache_and_queue(kvfree: KvfreeRcu, name: str, *, empties_no_cache: bool) -> Shrinker:
+    empties = empties_no_cache or kvfree.min_cached_objs > 0
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
         kvfree.refill.put_off()
-        return sum(krcp.count + len(krcp.cache) for krcp in kvfree.all_krcs())
+        return counted(kvfree) + sum(len(krcp.cache) for krcp in kvfree.all_krcs())
 
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         freed = 0
         for krcp in kvfree.possible_krcs():
             count = krcp.count
-            count += await drain_page_cache(kvfree, thread, krcp)
-            await kvfree.monitor.kfree_rcu_monitor(thread.cpu, krcp)
+            if empties:
+                count += await drain_page_cache(kvfree, thread, krcp)
+            await kvfree.monitor.kfree_rcu_monitor(thread, krcp)
             nr_to_scan = nr_to_scan - count & _UNSIGNED_LONG
             freed += count
             if not nr_to_scan:
                 break
         return freed or None
 
-    return Shrinker("rcu-kfree", kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
+    return Shrinker(name, kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
+
+
+def counted(kvfree: KvfreeRcu) -> int:
+    """What the CPUs' counts say, which may be less than what they have queued."""
+    krcs = kvfree.all_krcs()
+    kvfree.figures.counts_too_low += any(krcp.count < krcp.queued() for krcp in krcs)
+    return sum(krcp.count for krcp in krcs)
 
 
 async def drain_page_cache(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> int:
     """drain_page_cache(): give a CPU's cached pages back; how many there were."""
     locks = kvfree.system.locks
+    kvfree.figures.no_caches_emptied += not kvfree.min_cached_objs
     cpu, flags = thread.local_irq_save("drain_page_cache")
     await locks.raw_spin_lock(cpu, krcp.lock)
     pages = take_cache(krcp)

@@ -89,14 +89,14 @@ async def _kmspin(q: Module) -> None:
 async def _kvrcu1spin(q: Module) -> None:
     p = await q.k.kmalloc(1024)
     await q.k.spin_lock(q.spin)
-    await q.k.kvfree_rcu(p)
+    await (q.k.kvfree_rcu_mightsleep(p) if q.k.has("kvfree_rcu_mightsleep") else q.k.kvfree_rcu(p))
     await q.k.spin_unlock(q.spin)
 
 
 async def _kvrcu1reader(q: Module) -> None:
     p = await q.k.kmalloc(1024)
     q.k.rcu_read_lock()
-    await q.k.kvfree_rcu(p)
+    await (q.k.kvfree_rcu_mightsleep(p) if q.k.has("kvfree_rcu_mightsleep") else q.k.kvfree_rcu(p))
     q.k.rcu_read_unlock()
 
 

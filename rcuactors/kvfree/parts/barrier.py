@@ -1,0 +1,85 @@
+"""The barrier: kvfree_rcu_barrier(), since v6.12; before, nothing waits for what kvfree_rcu() has queued.
+
+Two rounds over all CPUs. The first gets everything that is queued into a batch, and where both of a CPU's batches are
+busy, waits for them and tries again. The second takes back the monitor, which may be freeing by itself, and waits for
+the batches. So it takes no lock for longer than a step, and others queue, arm and shrink meanwhile: a monitor that
+they have armed is taken back with the old one, and what the shrinker frees by itself is waited for by nobody.
+
+It knows nothing of a caller of the one-argument form who waits for a grace period itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...kernel.workqueue.cancel import cancel_work_sync
+
+if TYPE_CHECKING:
+    from ...kernel.thread import Thread
+    from ...mm.slab.cache import Cache
+    from ..core import KvfreeRcu
+    from ..krc import Krc
+
+Barrier = Callable[["KvfreeRcu", "Thread"], Awaitable[None]]
+
+
+async def kvfree_rcu_barrier(kvfree: KvfreeRcu, thread: Thread) -> None:
+    """kvfree_rcu_barrier(), v6.12: sleep until what was queued by now has been freed.
+
+    A CPU that nothing has touched has nothing to wait for; this one is looked at in any case.
+    """
+    kvfree.krc(thread.cpu.cpu_id)
+    for krcp in kvfree.krcs_in_turn():
+        if krcp.anything_queued():
+            await _queue(kvfree, thread, krcp)
+    for krcp in kvfree.krcs_in_turn():
+        await cancel_work_sync(kvfree.workqueues, thread, krcp.monitor_work.work, krcp.monitor_work)
+        await _flush(kvfree, thread, krcp)
+
+
+@attrs.frozen(eq=False)
+class Barriers:
+    """What a kernel with sheaves waits for besides, before that (mm/slab_common.c, v6.18 and later).
+
+    kvfree_rcu_barrier() flushes the sheaves of all caches; kvfree_rcu_barrier_on_cache() those of one, and waits for
+    all else that kvfree_rcu() was given: there is no narrower way. Both are what kmem_cache_destroy() calls.
+    """
+
+    kvfree: KvfreeRcu
+
+    async def kvfree_rcu_barrier(self, thread: Thread) -> None:
+        """kvfree_rcu_barrier()."""
+        flush = self.kvfree.slab.sheaf_flush
+        if flush is not None:
+            await flush.flush_all_rcu_sheaves(thread)
+        await self._rest(thread)
+
+    async def kvfree_rcu_barrier_on_cache(self, thread: Thread, cache: Cache) -> None:
+        """kvfree_rcu_barrier_on_cache() (commit 0f35040de593)."""
+        flush = self.kvfree.slab.sheaf_flush
+        if flush is not None:
+            await flush.barrier_on_cache(thread, cache)
+        await self._rest(thread)
+
+    async def _rest(self, thread: Thread) -> None:
+        barrier = self.kvfree.rules.barrier
+        assert barrier is not None, "a version without kvfree_rcu_barrier()"
+        await barrier(self.kvfree, thread)
+
+
+async def _queue(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> None:
+    """Until a batch has taken what is queued, or somebody else has."""
+    while True:
+        queued = await kvfree.monitor.kvfree_rcu_queue_batch(thread, krcp)
+        if queued or not krcp.anything_queued():
+            return
+        await _flush(kvfree, thread, krcp)
+
+
+async def _flush(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> None:
+    """flush_rcu_work() of each batch."""
+    for batch in krcp.batches:
+        await kvfree.rcu_works.flush_rcu_work(thread, batch.rcu_work)
