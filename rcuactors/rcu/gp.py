@@ -32,6 +32,7 @@ from .geometry import is_set_by_hand, rcu_init_geometry
 from .messages import GpKthreadRan, GpKthreadWoken
 from .nodes import RcuTree
 from .sequences import PolledSequences
+from .stall_timeout import stall_timeout_jiffies
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
@@ -447,13 +448,3 @@ class GracePeriodMachine(Device):
         if self._system.events.on:
             text = f"{self.name} {self.gp_seq} {what}"
             self._system.emit_device(self.name, _PID, self.clock, "rcu_grace_period", text)
-
-
-def stall_timeout_jiffies(system: System) -> int:
-    """rcu_jiffies_till_stall_check(): five seconds more under PROVE_RCU, which PROVE_LOCKING brings.
-
-    kernel/rcu/tree_stall.h, RCU_STALL_DELAY_DELTA.
-    """
-    config = system.config
-    seconds = max(3, min(300, config.rcu_cpu_stall_timeout))
-    return (seconds + 5 * config.lockdep) * config.HZ
