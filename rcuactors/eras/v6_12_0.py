@@ -20,7 +20,7 @@ from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
 from .known import KnownBug
-from .v6_6 import V6_6
+from .v6_6 import COOKIE_OF_THE_ROOT_NODE, V6_6
 
 V6_12_0: Final = Era(
     name="v6.12.0",
@@ -82,5 +82,6 @@ V6_12_0: Final = Era(
             "enqueue_hrtimer",
             "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
         ),
+        COOKIE_OF_THE_ROOT_NODE,
     ),
 )
