@@ -54,7 +54,8 @@ from .mm.slab.cache import SlabStatistics
 from .mm.slab.making import make_slab
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
-from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
+from .rcu.callbacks import Callbacks, SchedulerActive
+from .rcu.data import CallbackStatistics
 from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.gp_workqueue import GpWorkqueue

@@ -24,7 +24,7 @@ from ..kernel.debugobjects import Descr, Member, Unnamed
 from ..kernel.irq.softirq import Softirq
 from ..kernel.locking import contention
 from . import seq as gp_seq
-from .data import BLIMIT, Callback, CallbackList, RcuHead, rcu_leak_callback
+from .data import BLIMIT, Callback, CallbackList, CallbackStatistics, RcuHead, rcu_leak_callback
 from .messages import GpKthreadRan
 
 if TYPE_CHECKING:
@@ -68,20 +68,6 @@ async def _no_function(cpu: Cpu) -> None:
     """What is called instead of a callback's function when kvfree_rcu() has left the rcu_head's offset there."""
     cpu.judge.null_dereference(cpu, 0, call=True)
     await contention.give_up(cpu)
-
-
-@attrs.frozen(kw_only=True)
-class CallbackStatistics:
-    """The callback lists of all CPUs.
-
-    * `waiting` (callbacks): queued and not invoked.
-    * `unassigned` (callbacks): of these, without a grace period of their own so far.
-    * `invoked` (callbacks): since boot, those of queue_rcu_work() and synchronize_rcu() included.
-    """
-
-    waiting: int
-    unassigned: int
-    invoked: int
 
 
 class Callbacks:

@@ -148,6 +148,20 @@ class CallbackList:
         self.heads.extendleft(reversed(rest))
 
 
+@attrs.frozen(kw_only=True)
+class CallbackStatistics:
+    """The callback lists of all CPUs.
+
+    * `waiting` (callbacks): queued and not invoked.
+    * `unassigned` (callbacks): of these, without a grace period of their own so far.
+    * `invoked` (callbacks): since boot, those of queue_rcu_work() and synchronize_rcu() included.
+    """
+
+    waiting: int
+    unassigned: int
+    invoked: int
+
+
 @attrs.define(eq=False)
 class RcuData:
     """struct rcu_data of one CPU."""
