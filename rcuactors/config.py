@@ -95,6 +95,12 @@ class Config:
     jiffies_till_next_fqs: int = _number(-1, -1, 1_000_000, "jiffies from one such scan to the next; -1: by HZ")
     rcu_fanout: int = _number(64, 2, 64, "nodes below one of the rcu_node tree (CONFIG_RCU_FANOUT)")
     rcu_fanout_leaf: int = _number(16, 2, 64, "CPUs of one of its leaves (rcutree.rcu_fanout_leaf)")
+    rcu_nocbs: bool = _kconfig(
+        False, "booted with rcu_nocbs=all: threads invoke the callbacks of all CPUs (RCU_NOCB_CPU)"
+    )
+    RCU_LAZY: bool = _kconfig(
+        False, "call_rcu() on such a CPU may wait ten seconds for company, call_rcu_hurry() not (v6.6 and later)"
+    )
     rcu_expedited: bool = _kconfig(False, "booted with rcupdate.rcu_expedited: synchronize_rcu() is an expedited one")
     rcu_normal: bool = _kconfig(False, "booted with rcupdate.rcu_normal: nobody gets an expedited grace period")
     rcu_cpu_stall_timeout: int = _number(

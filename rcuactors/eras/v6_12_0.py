@@ -59,6 +59,8 @@ V6_12_0: Final = Era(
             V6_6.rules.rcu,
             expedited_driver=OnKthreadWorker,
             unlock_tells_lockdep_first=True,
+            nocb_toggles_offline=True,
+            nocb_parks_with_callbacks=True,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(

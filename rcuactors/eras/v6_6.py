@@ -58,6 +58,7 @@ V6_6: Final = Era(
             srcu_is_in_the_graph=True,
             srcu_usage="ssp->srcu_sup",
             blocking_might_sleep=True,
+            lazy_callbacks=True,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
