@@ -219,18 +219,18 @@ def test_threads_that_move_do_everything_and_lose_nothing(
 
 
 @pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.12", "v7.3"])
+@pytest.mark.parametrize("kernel", ["v5.9", "v6.12", "v7.3"])
 def test_cpus_that_go_while_threads_do_everything_lose_nothing(looking: list[str], kernel: str, build: str) -> None:
     @scenario()
     async def stress(k: Kernel) -> None:
-        await everything(k, rounds=20, seed=1)
+        await everything(k, rounds=50, seed=1)
 
     run = go(stress, kernel, 1, migrate="y", hotplug="y", nr_cpus="3", mem="16M", **BUILDS[build])
     result = run.run()
     assert not looking
     assert [violation.text for violation in result.violations] == []
-    assert run.machine.system.hotplug.downs > 2
-    assert run.machine.system.hotplug.ups > 2
+    assert run.machine.system.hotplug.downs > 1
+    assert run.machine.system.hotplug.ups > 1
 
 
 def test_what_looks_would_see_a_cpu_that_was_left(looking: list[str]) -> None:
