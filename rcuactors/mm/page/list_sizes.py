@@ -192,7 +192,7 @@ class TunedHigh:
     def limit(self, pages: PageList) -> int:
         """pcp->high, which shrinks while the zone is short, and grows to hold what is freed in a row."""
         self.note_free(pages)
-        batch, flags, low, count = self._batch, self._flags, self.high_min, pages.count
+        batch, flags, low, count = self._batch, self._flags, self.high_min, len(pages.pages) + pages.others
         high = pages.high = self._clamped(pages.high)
         if not high:
             return 0
