@@ -60,7 +60,12 @@ class PageAllocator:
         self.zone = ZoneWithLists(system, rules)
         self.gfp = rules.gfp
         self._gfp_of = None if rules.gfp is GFP_V5_9 else rules.gfp.of
-        system.hotplug.setup_state(CpuhpState.PAGE_ALLOC, "mm/page_alloc:pcp", teardown=self.zone.page_alloc_cpu_dead)
+        system.hotplug.setup_state(
+            CpuhpState.PAGE_ALLOC,
+            "mm/page_alloc:pcp",
+            startup=self.zone.page_alloc_cpu_online if self.zone.sizes.shared_out else None,
+            teardown=self.zone.page_alloc_cpu_dead,
+        )
         self.reclaim = Reclaim(system, self.zone, self)
         self.warnings = AllocationWarnings(self.zone, rules.gfp)
         self._reserves = rules.reserves

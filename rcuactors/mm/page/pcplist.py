@@ -112,10 +112,18 @@ class ZoneWithLists(Zone):
         await guard.leave(cpu, pages, flags)
 
     async def page_alloc_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
-        """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone."""
+        """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone.
+
+        What the others' may hold grows by its share, in versions that share it out (zone_pcp_update(), v5.14).
+        """
         pages = self._lists.get(cpu_id)
         if pages is not None:
             await self._drain_pages(thread, pages)
+        self.sizes.share_out(len(self._system.masks.online()))
+
+    async def page_alloc_cpu_online(self, _thread: Thread, _cpu_id: int) -> None:
+        """page_alloc_cpu_online(): of a CPU that is about to come."""
+        self.sizes.share_out(len(self._system.masks.online()) + 1)
 
     async def drain_local_pages(self, thread: Thread) -> None:
         """drain_local_pages(): the whole list back to the zone."""
