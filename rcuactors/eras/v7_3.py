@@ -9,10 +9,10 @@ from typing import Final
 
 import attrs
 
+from ..context.locks import LockKind
 from ..context.waittype import WaitType
 from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
 from ..mm.slab.slub_sheaves import SheafSlub
-from ..context.locks import LockKind
 from .era import Era
 from .v6_18 import V6_18
 

@@ -110,7 +110,7 @@ class Threads(KernelBase):
         if state == "TASK_UNINTERRUPTIBLE":
             thread.prepare_to_sleep()
         else:
-            thread.state = ThreadState.RUNNABLE
+            thread.stay_awake()
 
     async def schedule(self) -> None:
         """schedule(): sleep until woken, if the state says so; else give way to who waits for this CPU."""

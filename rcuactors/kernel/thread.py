@@ -153,6 +153,10 @@ class Thread(Sleeper):
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
 
+    def stay_awake(self) -> None:
+        """__set_current_state(TASK_RUNNING)."""
+        self.state = ThreadState.RUNNABLE
+
     @contextmanager
     def interruptibly(self) -> Iterator[None]:
         """What it sleeps in is TASK_INTERRUPTIBLE; no signal comes."""

@@ -9,7 +9,7 @@ by its rcu_head, and a one-argument caller waits for a grace period itself.
 from __future__ import annotations
 
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..context.memory import LIVE, RETIRED
@@ -143,6 +143,7 @@ class KvfreeRcu:
             arming=self.arming.statistics(),
             monitor=self.monitor.statistics(),
             drain=self.drain.statistics(),
+            waste=figures.waste(),
             latencies=figures.latencies.statistics(),
         )
 
@@ -165,6 +166,10 @@ class KvfreeRcu:
     def all_krcs(self) -> list[Krc]:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
         return [krcp for _, krcp in self._krcs.touched()]
+
+    def krcs_in_turn(self) -> Iterator[Krc]:
+        """The same for who sleeps at some: others may come meanwhile."""
+        return self._krcs.in_turn()
 
     def possible_krcs(self) -> list[Krc]:
         """The state of every possible CPU, in order, for who does something to each; those missing are made."""
@@ -320,8 +325,10 @@ class KvfreeRcu:
                 await self._krc_this_cpu_unlock(cpu, krcp, flags)
                 page = await self._get_page_unlocked(thread, head=head)
                 # Not necessarily the one that was left, by the version's rule; nor in the state it was left in.
-                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=krcp)
+                left = krcp
+                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=left)
                 self.figures.caller_pages += page is not None
+                self.figures.pages_for_another_cpu += page is not None and krcp is not left
             if page is not None:
                 open_block(krcp, page, item)
                 self.figures.blocks += 1

@@ -31,6 +31,7 @@ def figure_rows(result: Result) -> list[Row]:
         ("grace periods", f"{counters.grace_periods:,}"),
         ("pages", _pages(counters)),
         ("reclaim", _reclaim(counters)),
+        ("waste", ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in result.waste.items())),
         ("migration", _migration(result)),
         ("latitude", _latitude(result)),
         ("hotplug", _hotplug(result)),

@@ -120,7 +120,9 @@ class Refill:
         kvfree, mine, system = self._kvfree, self.of(krcp), self._kvfree.system
         locks, rules = system.locks, kvfree.rules.refill
         first = len(krcp.cache) if rules.starts_at_cached else 0
-        for _ in range(first, 1 if mine.backoff_page_cache_fill else kvfree.min_cached_objs):
+        wanted = 1 if mine.backoff_page_cache_fill else kvfree.min_cached_objs
+        kvfree.figures.refills_for_nothing += first >= wanted
+        for _ in range(first, wanted):
             page = await kvfree.pages.get_free_page(thread, rules.gfp)
             if page is None:
                 if rules.ends_at_failure:
