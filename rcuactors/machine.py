@@ -44,7 +44,7 @@ from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
-from .mm.kernel_memory import ThreadMemory
+from .mm.kernel_memory import DebugObjectMemory, ThreadMemory
 from .mm.objects import FreeRecord
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
@@ -164,6 +164,7 @@ class Machine:
             self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
         )
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
+        self.system.debug_objects.takes_memory_from(self.system, DebugObjectMemory(self.slab, rules.mm))
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm)
         self.kvfree = KvfreeRcu(
             system=self.system,
@@ -224,6 +225,7 @@ class Machine:
             on_hung=self._hung,
             migrate=config.migrate and is_open,
             latitude=config.latitude and is_open,
+            hotplug=config.hotplug and is_open,
         )
 
     def _reporter(self) -> Reporter:

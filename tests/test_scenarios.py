@@ -26,6 +26,7 @@ SHIPPED = {
     "sheaf_cache",
     "call_rcu_from_raw",
     "cold_cache_burst",
+    "cpu_goes_offline",
     "flood",
     "hardirq_caller",
     "low_memory_fallback",

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ..context.splat_rules import TAINTS_V6_12
+from ..context.violation import ViolationKind
 from ..kvfree.parts.barrier import kvfree_rcu_barrier
 from ..kvfree.parts.snapshots import ONE_BATCH
 from ..kvfree.parts.workqueue import system_unbound_wq
@@ -18,6 +19,7 @@ from ..mm.page.list_sizes import TunedHigh
 from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
+from .known import KnownBug
 from .v6_6 import V6_6
 
 V6_12_0: Final = Era(
@@ -35,6 +37,9 @@ V6_12_0: Final = Era(
             msleep_adds_jiffy=False,
             consoles_tell_lockdep=False,
             fair_server=True,
+            pwq_shows_limit=False,
+            tasks_tell_tgid=True,
+            idle_state_is_told=True,
             bh_pools=True,
             workers_at_boot=3,
             cancel_disables_work=True,
@@ -53,6 +58,7 @@ V6_12_0: Final = Era(
         rcu=attrs.evolve(
             V6_6.rules.rcu,
             expedited_driver=OnKthreadWorker,
+            unlock_tells_lockdep_first=True,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(
@@ -67,6 +73,14 @@ V6_12_0: Final = Era(
             draining=ONE_BATCH,
             workqueue=system_unbound_wq,
             barrier=kvfree_rcu_barrier,
+        ),
+    ),
+    known_bugs=(
+        KnownBug(
+            "53dac345395c",
+            ViolationKind.BAD_CONTEXT,
+            "enqueue_hrtimer",
+            "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
         ),
     ),
 )

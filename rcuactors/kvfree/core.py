@@ -9,7 +9,7 @@ by its rcu_head, and a one-argument caller waits for a grace period itself.
 from __future__ import annotations
 
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..context.memory import LIVE, RETIRED
@@ -98,6 +98,7 @@ class KvfreeRcu:
         self._retired, self._told = oracle.retired, self.probes.told
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
+        self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
         self.nolock = KfreeRcuNolock(self)
         self.barriers = Barriers(self)
         slab.barriers_are(self.barriers)
@@ -142,6 +143,7 @@ class KvfreeRcu:
             arming=self.arming.statistics(),
             monitor=self.monitor.statistics(),
             drain=self.drain.statistics(),
+            waste=figures.waste(),
             latencies=figures.latencies.statistics(),
         )
 
@@ -164,6 +166,10 @@ class KvfreeRcu:
     def all_krcs(self) -> list[Krc]:
         """The state of every CPU that has any, in order (for_each_possible_cpu())."""
         return [krcp for _, krcp in self._krcs.touched()]
+
+    def krcs_in_turn(self) -> Iterator[Krc]:
+        """The same for who sleeps at some: others may come meanwhile."""
+        return self._krcs.in_turn()
 
     def possible_krcs(self) -> list[Krc]:
         """The state of every possible CPU, in order, for who does something to each; those missing are made."""
@@ -232,13 +238,20 @@ class KvfreeRcu:
             self.probes.call_left(thread, item, head)
 
     def _may_be_taken(self, krcp: Krc, ctx: Context) -> bool:
-        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered."""
+        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered.
+
+        Not where debug objects have to hear of each call.
+        """
+        if self._tracks:
+            return False
         known = self._lockdep.knows(ctx, krcp.lock)
         if not (ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread or ctx.held or ctx.softirq_disable_cnt):
             krcp.validated = known
         return known
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:
+        if self._tracks and not self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
         if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):
             return
         if not await self._queue(thread, item, head=head):
@@ -257,7 +270,8 @@ class KvfreeRcu:
 
     def _debug_rcu_head_queue(self, cpu: Cpu, item: KObject) -> bool:
         """debug_rcu_head_queue(): with DEBUG_OBJECTS_RCU_HEAD an object that is queued is not queued again."""
-        if item.state != RETIRED or not self.system.config.DEBUG_OBJECTS_RCU_HEAD or item in self.unqueued:
+        watched = self.system.debug_objects.watches(self.callbacks.descr)
+        if item.state != RETIRED or not watched or item in self.unqueued:
             return False
         head = RcuHead(rcu_leak_callback, "rcu_head", inside=item)
         message = f"kvfree_call_rcu(): Double-freed call. rcu_head {item.address:016x}"
@@ -281,6 +295,12 @@ class KvfreeRcu:
         await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
 
+    async def _retire(self, thread: Thread, item: KObject) -> None:
+        """With krcp->lock held, where older versions tell debug objects."""
+        if self._tracks and self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
+        self._retired(item, thread.cpu.clock)
+
     async def queue_retired(self, thread: Thread, item: KObject) -> None:
         """For a design that took over an object of the two-argument form earlier: queue it now."""
         await self._queue(thread, item, head=True, retired=True)
@@ -294,7 +314,7 @@ class KvfreeRcu:
         cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
         cpu.clock += costs.kvfree_call_ns
         if not retired:
-            self._retired(item, cpu.clock)
+            await self._retire(thread, item)
         queued = True
         if append(krcp, item, self._capacity):
             cpu.clock += costs.kvfree_append_ns
@@ -305,8 +325,10 @@ class KvfreeRcu:
                 await self._krc_this_cpu_unlock(cpu, krcp, flags)
                 page = await self._get_page_unlocked(thread, head=head)
                 # Not necessarily the one that was left, by the version's rule; nor in the state it was left in.
-                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=krcp)
+                left = krcp
+                cpu, krcp, flags = await self._krc_this_cpu_lock(thread, left=left)
                 self.figures.caller_pages += page is not None
+                self.figures.pages_for_another_cpu += page is not None and krcp is not left
             if page is not None:
                 open_block(krcp, page, item)
                 self.figures.blocks += 1

@@ -183,6 +183,27 @@ class DrainStatistics:
 
 
 @attrs.frozen(kw_only=True)
+class WasteStatistics:
+    """What was done for nothing, or told wrong. None of it harms anybody: it is no violation.
+
+    * `pages_refused` (pages): that a refill had taken and gave back, since the cache was full by then (60888b77a06e).
+    * `refills_for_nothing` (times): a refill woke a worker and there was nothing to fill (021a5ff84743, 60888b77a06e).
+    * `monitor_runs_for_nothing` (times): kfree_rcu_monitor() ran and nothing was queued.
+    * `no_caches_emptied` (times): the shrinker took the lock of a cache that is switched off (6b706e5603c4).
+    * `counts_too_low` (times): the shrinker was told of fewer objects than were queued (4c33464ae85e).
+    * `pages_for_another_cpu` (pages): that a caller got for one CPU's block and put where it had moved to meanwhile
+      (309a43165077).
+    """
+
+    pages_refused: int
+    refills_for_nothing: int
+    monitor_runs_for_nothing: int
+    no_caches_emptied: int
+    counts_too_low: int
+    pages_for_another_cpu: int
+
+
+@attrs.frozen(kw_only=True)
 class KvfreeStatistics:
     """kvfree_rcu() and its parts.
 
@@ -200,6 +221,7 @@ class KvfreeStatistics:
     * `arming` (ArmingStatistics): of the monitor.
     * `monitor` (MonitorStatistics): which starts batches.
     * `drain` (DrainStatistics): of batches.
+    * `waste` (WasteStatistics): what was done for nothing.
     * `latencies` (LatencyStatistics): from the call to the free.
     """
 
@@ -217,6 +239,7 @@ class KvfreeStatistics:
     arming: ArmingStatistics
     monitor: MonitorStatistics
     drain: DrainStatistics
+    waste: WasteStatistics
     latencies: LatencyStatistics
 
 
@@ -246,6 +269,10 @@ class Figures:
     fallbacks_synchronize: int = 0
     monitor_runs: int = 0
     monitor_runs_for_nothing: int = 0
+    refills_for_nothing: int = 0
+    no_caches_emptied: int = 0
+    counts_too_low: int = 0
+    pages_for_another_cpu: int = 0
     drained: int = 0
     drained_objects: int = 0
     leaked: int = 0
@@ -261,6 +288,17 @@ class Figures:
             row = table[key & 1]
             row[ctx.kind()] = row.get(ctx.kind(), 0) + calls
         return CallStatistics(two_argument=table[0], one_argument=table[1])
+
+    def waste(self) -> WasteStatistics:
+        """What was done for nothing."""
+        return WasteStatistics(
+            pages_refused=self.refill_pages_refused,
+            refills_for_nothing=self.refills_for_nothing,
+            monitor_runs_for_nothing=self.monitor_runs_for_nothing,
+            no_caches_emptied=self.no_caches_emptied,
+            counts_too_low=self.counts_too_low,
+            pages_for_another_cpu=self.pages_for_another_cpu,
+        )
 
     def note_bulk(self, size: int) -> None:
         """A kfree_bulk() of so many objects."""

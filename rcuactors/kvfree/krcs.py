@@ -5,6 +5,7 @@ A CPU's is made when something first touches it, with its works; so a machine of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..context.locks import LockKind
@@ -27,6 +28,13 @@ class Krcs(PerCpu[Krc]):
         super().__init__(self._new_krc, kvfree.system.masks)
         self._kvfree = kvfree
         self._boot_pages = 0
+
+    def in_turn(self) -> Iterator[Krc]:
+        """for_each_possible_cpu() for who sleeps at some: those touched, each looked for when its turn comes."""
+        last = -1
+        while (following := min((cpu_id for cpu_id in self if cpu_id > last), default=None)) is not None:
+            last = following
+            yield self[following]
 
     def prefill(self) -> None:
         """Fill every CPU's cache. Raises BadInput where there is too little memory for that."""

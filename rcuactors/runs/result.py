@@ -18,7 +18,9 @@ from .counters import Counters, counters_of
 class Result:
     """One run. Times are virtual nanoseconds; `counters` and `latency_ns` are described in docs/results.md.
 
-    `cut_short`: somebody cancelled it from outside, so that more might have come.
+    `waste`: what was done for nothing, or told wrong: how often, by the names of docs/results.md, without what never
+    happened. It has no part in the verdict. `cut_short`: somebody cancelled it from outside, so that more might have
+    come.
     """
 
     scenario: str
@@ -32,6 +34,7 @@ class Result:
     violations: tuple[Violation, ...]
     violation_count: int
     counters: Counters
+    waste: dict[str, int]
     latency_ns: dict[str, int | None]
     end_ns: int
     cut_short: bool
@@ -85,6 +88,7 @@ def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], even
         violations=tuple(machine.reporter.violations),
         violation_count=machine.reporter.count,
         counters=counters_of(machine),
+        waste={name: count for name, count in attrs.asdict(machine.kvfree.figures.waste()).items() if count},
         latency_ns=attrs.asdict(machine.kvfree.figures.latencies.statistics()),
         end_ns=machine.end_ns,
         cut_short=machine.conductor.cut_short,

@@ -23,6 +23,7 @@ from ...marks import stands_for
 from ..completion import complete, wait_for_completion
 from .cpus_lock import CpusLock
 from .dying import Dying
+from .onoff import OnOff
 from .sched import SchedHotplug
 from .smpboot import SmpbootThreads
 from .states import EBUSY, EPERM, Callback, CpuhpState, Step, Steps
@@ -71,6 +72,8 @@ class _Ap:
     target: CpuhpState = CpuhpState.ONLINE
     result: int = 0
     should_run: bool = False
+    single: tuple[Step, bool] | None = None
+    """One callback for cpuhp/N, and whether it is the startup: somebody sets up a state, or removes one."""
     done: Completion | None = None
 
 
@@ -78,32 +81,33 @@ class NoRcu:
     """A machine without RCU: nobody reads, and nobody waits."""
 
     async def synchronize_rcu(self, _thread: Thread, /) -> None:
-        """At once."""
+        """synchronize_rcu(): at once."""
 
     async def call_rcu(self, cpu: Cpu, function: Handler, _name: str, /) -> None:
-        """At once."""
+        """call_rcu(): at once."""
         await function(cpu)
 
     async def rcu_cpu_starting(self, _cpu: Cpu, /) -> None:
-        """Nothing."""
+        """rcu_cpu_starting(): nobody wants to know."""
 
     async def rcu_report_dead(self, _cpu: Cpu, /) -> None:
-        """Nothing."""
+        """rcu_report_dead(): nobody wants to know."""
 
     async def rcutree_migrate_callbacks(self, _thread: Thread, _cpu_id: int, /) -> None:
-        """Nothing."""
+        """rcutree_migrate_callbacks(): there are none."""
 
 
 class CpuHotplug:
     """CPU hotplug of one machine."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, *, by_decision: bool = False) -> None:
         self._system = system
         self._steps = Steps()
         self._aps: dict[int, _Ap] = {}
         self.rcu: RcuOfCpus = NoRcu()
         self.cpus = CpusLock(system)
         self.smpboot = SmpbootThreads(system)
+        self.on_off = OnOff(system, enabled=by_decision)
         self._sched = SchedHotplug(system)
         self._stop_machine = StopMachine(system)
         self._dying = Dying(system, self._teardown_atomic, self._startup_atomic)
@@ -131,6 +135,24 @@ class CpuHotplug:
         step = Step(name, startup, teardown)
         self._steps.add(state, step)
         return step
+
+    async def issue_calls(self, thread: Thread, state: CpuhpState, step: Step, *, up: bool) -> int:
+        """cpuhp_issue_call() for every CPU that is there; one that fails has those undone that went before it."""
+        online = self._system.masks.online()
+        for at, cpu_id in enumerate(online):
+            result = await self._issue_call(thread, cpu_id, state, step, up=up)
+            if result:
+                for done in reversed(online[:at]):
+                    await self._issue_call(thread, done, state, step, up=not up)
+                return result
+        return 0
+
+    async def _issue_call(self, thread: Thread, cpu_id: int, state: CpuhpState, step: Step, *, up: bool) -> int:
+        if state > CpuhpState.TEARDOWN_CPU:
+            self.ap(cpu_id).single = step, up
+            return await self._kick_ap_work(thread, cpu_id, CpuhpState.ONLINE)
+        callback = step.startup if up else step.teardown
+        return await callback(thread, cpu_id) or 0 if callback is not None else 0
 
     def remove_state(self, state: CpuhpState, step: Step) -> None:
         """cpuhp_remove_state_nocalls()."""
@@ -329,6 +351,9 @@ class CpuHotplug:
     @stands_for("cpuhp_thread_fun")
     async def _cpuhp_thread_fun(self, thread: Thread, cpu_id: int, ap: _Ap) -> int:
         """Callback by callback; one that fails has those undone that were called before it."""
+        if ap.single is not None:
+            (single, up), ap.single = ap.single, None
+            return await self._invoke(thread, cpu_id, single, up=up)
         up = ap.target > ap.state
         way = self._steps.coming(ap.state, ap.target) if up else self._steps.going(ap.state, ap.target)
         for at, (_, step) in enumerate(way):

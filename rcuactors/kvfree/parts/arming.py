@@ -144,20 +144,14 @@ class PendingTimer:
         """schedule_delayed_monitor_work(): in a jiffy if a block's worth waits, else in KFREE_DRAIN_JIFFIES."""
         work, now = krcp.monitor_work, cpu.clock // self._kvfree.system.config.jiffy_ns
         pending = work.work.pending
-        mine = self.of(krcp)
-        before = mine.monitor_expires
-        delay = delay_wanted(krcp, mine, self._timing, now, pending=pending)
+        delay = delay_wanted(krcp, self.of(krcp), self._timing, now, pending=pending)
         if delay is None:
             return
-        settled, expires, mine.monitor_expires = krcp.settled, mine.monitor_expires, before
         workqueues = self._kvfree.workqueues
         if pending:
             await mod_delayed_work(workqueues, cpu.current, self._kvfree.workqueue, work, delay)
         else:
             await workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, work, delay)
-        # The pending bit was first, then the timer's time: who looks without krcp->lock, or while it is done without,
-        # may see the one and not yet the other (commit a23da88c6c80).
-        krcp.settled, mine.monitor_expires = settled, expires
 
     def due(self, _krcp: Krc) -> bool:
         """Whoever comes may try."""
@@ -170,7 +164,29 @@ class PendingTimer:
 
     async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
         """The same; with krcp->lock or without, by the version."""
-        await self.schedule_delayed_monitor_work(cpu, krcp)
+        if krcp.lock.owner is cpu.current or krcp.monitor_work.work.pending:
+            await self.schedule_delayed_monitor_work(cpu, krcp)
+        else:
+            await self._queue_unlocked(cpu, krcp)
+
+    async def _queue_unlocked(self, cpu: Cpu, krcp: Krc) -> None:
+        """The pending bit is set first, then timer.expires: who looks in between sees the time of last time.
+
+        Under krcp->lock nobody looks (commit a23da88c6c80). Who was misled believes that the timer comes soon, so what
+        it has concluded for those after it is forgotten here.
+        """
+        work, mine = krcp.monitor_work, self.of(krcp)
+        before, now = mine.monitor_expires, cpu.clock // self._kvfree.system.config.jiffy_ns
+        delay = delay_wanted(krcp, mine, self._timing, now, pending=False) or 0
+        expires, mine.monitor_expires = mine.monitor_expires, before
+        settled = krcp.settled
+        flags = cpu.local_irq_save()
+        if not (work.work.pending or work.work.disabled):
+            work.work.pending = True
+            await cpu.point()
+            krcp.settled, mine.monitor_expires = settled, expires
+            await self._kvfree.workqueues.queue_delayed_work_irqoff(cpu, self._kvfree.workqueue, work, delay)
+        await cpu.local_irq_restore(flags)
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
         """Arm it where any channel holds something."""

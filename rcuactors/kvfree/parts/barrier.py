@@ -32,10 +32,10 @@ async def kvfree_rcu_barrier(kvfree: KvfreeRcu, thread: Thread) -> None:
     A CPU that nothing has touched has nothing to wait for; this one is looked at in any case.
     """
     kvfree.krc(thread.cpu.cpu_id)
-    for krcp in kvfree.all_krcs():
+    for krcp in kvfree.krcs_in_turn():
         if krcp.anything_queued():
             await _queue(kvfree, thread, krcp)
-    for krcp in kvfree.all_krcs():
+    for krcp in kvfree.krcs_in_turn():
         await cancel_work_sync(kvfree.workqueues, thread, krcp.monitor_work.work, krcp.monitor_work)
         await _flush(kvfree, thread, krcp)
 

@@ -33,8 +33,9 @@ class RefillRules:
     """How the worker gets the cache's pages."""
 
     gfp: Gfp
+    """Flags of __get_free_page(): __GFP_NORETRY and __GFP_NOMEMALLOC among them since commit ee6ddf58475c."""
     ends_at_failure: bool
-    """A page that cannot be had ends the loop."""
+    """A page that cannot be had ends the loop: since commit ee6ddf58475c."""
     starts_at_cached: bool
     """The loop counts from the pages that are there (60888b77a06e, v6.5), not from none: fewer come for nothing."""
     asks_without_cache: bool = True
@@ -119,7 +120,9 @@ class Refill:
         kvfree, mine, system = self._kvfree, self.of(krcp), self._kvfree.system
         locks, rules = system.locks, kvfree.rules.refill
         first = len(krcp.cache) if rules.starts_at_cached else 0
-        for _ in range(first, 1 if mine.backoff_page_cache_fill else kvfree.min_cached_objs):
+        wanted = 1 if mine.backoff_page_cache_fill else kvfree.min_cached_objs
+        kvfree.figures.refills_for_nothing += first >= wanted
+        for _ in range(first, wanted):
             page = await kvfree.pages.get_free_page(thread, rules.gfp)
             if page is None:
                 if rules.ends_at_failure:

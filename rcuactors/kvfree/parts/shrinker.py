@@ -27,7 +27,7 @@ def queue_shrinker(kvfree: KvfreeRcu) -> Shrinker:
     """
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
-        return sum(krcp.count for krcp in kvfree.all_krcs())
+        return counted(kvfree)
 
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         locks = kvfree.system.locks
@@ -71,7 +71,7 @@ def _cache_and_queue(kvfree: KvfreeRcu, name: str, *, empties_no_cache: bool) ->
 
     async def kfree_rcu_shrink_count(_thread: Thread) -> int:
         kvfree.refill.put_off()
-        return sum(krcp.count + len(krcp.cache) for krcp in kvfree.all_krcs())
+        return counted(kvfree) + sum(len(krcp.cache) for krcp in kvfree.all_krcs())
 
     async def kfree_rcu_shrink_scan(thread: Thread, nr_to_scan: int) -> int | None:
         freed = 0
@@ -89,9 +89,17 @@ def _cache_and_queue(kvfree: KvfreeRcu, name: str, *, empties_no_cache: bool) ->
     return Shrinker(name, kfree_rcu_shrink_count, kfree_rcu_shrink_scan)
 
 
+def counted(kvfree: KvfreeRcu) -> int:
+    """What the CPUs' counts say, which may be less than what they have queued."""
+    krcs = kvfree.all_krcs()
+    kvfree.figures.counts_too_low += any(krcp.count < krcp.queued() for krcp in krcs)
+    return sum(krcp.count for krcp in krcs)
+
+
 async def drain_page_cache(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> int:
     """drain_page_cache(): give a CPU's cached pages back; how many there were."""
     locks = kvfree.system.locks
+    kvfree.figures.no_caches_emptied += not kvfree.min_cached_objs
     cpu, flags = thread.local_irq_save("drain_page_cache")
     await locks.raw_spin_lock(cpu, krcp.lock)
     pages = take_cache(krcp)

@@ -46,7 +46,7 @@ class SheafRules:
     """What waits in a partly filled sheaf when the machine is idle is reported as never freed: so of a design that is
     debated. Of a version's own it is known, and no fault of the scenario; `slab.sheaves.retired` counts it."""
     on_rt: SheavesOnRt = SheavesOnRt.TRIED
-    """What becomes of kfree_rcu() on PREEMPT_RT."""
+    """What becomes of kfree_rcu() on PREEMPT_RT (mm/slab_common.c, kvfree_call_rcu())."""
     override_map: bool = True
     """Lockdep is told to let a spinlock_t pass in __kfree_rcu_sheaf() (commit f8b4cd2dad09)."""
     flush_takes_lock: bool = True

@@ -325,10 +325,10 @@ class SlabAllocator(ABC):
                 await members_go(thread, item)
         await self._give_back(thread, self._observer.freed(items, "kfree_bulk"))
 
-    async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp) -> KObject | None:
-        """For the allocator's own purposes: no object of anybody's, and the observer does not hear of it."""
+    async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp, cache: Cache | None = None) -> KObject | None:
+        """For the kernel's own purposes: no object of anybody's, and the observer does not hear of it."""
         cpu = thread.cpu
-        cache = self.cache_for(size)
+        cache = cache or self.cache_for(size)
         self._pages.might_alloc(cpu, gfp)
         cpu.clock += self._kmalloc_ns
         mine = self.cpu_slab(cpu, cache)
