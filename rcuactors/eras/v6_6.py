@@ -16,6 +16,7 @@ from ..kvfree.parts.shrinker import cache_if_any_and_queue_shrinker
 from ..kvfree.parts.snapshots import CHECKED, GOES_ON
 from ..mm.gfp import GFP_V6_3
 from .era import Era
+from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE
 from .v6_1_stable import V6_1_STABLE
 
 V6_6: Final = Era(
@@ -66,5 +67,9 @@ V6_6: Final = Era(
             one_argument_by_macro=False,
             shrinker=cache_if_any_and_queue_shrinker,
         ),
+    ),
+    known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        OBJECTS_REMAIN_IN_A_CACHE,
     ),
 )
