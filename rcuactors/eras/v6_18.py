@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.locks import LockKind
 from ..context.splat_rules import TAINTS_V6_18
 from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
 from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
@@ -48,6 +49,7 @@ V6_18: Final = Era(
         mm=attrs.evolve(
             V6_12.rules.mm,
             nolock=True,
+            linear_map_lock=LockKind.RAW_SPINLOCK,
             slab=LocalLockSheafSlub,
             sheaves=SheafRules(
                 every_cache=False,
