@@ -48,6 +48,8 @@ class MmRules:
     """Preemptible callers wake it all the same (lib/debugobjects.c: 6.18.44 has it, 6.18.2 has not)."""
     nolock: bool = False
     """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
+    linear_map_lock: LockKind = LockKind.SPINLOCK
+    """The type of linear_map_hash_lock, which debug_pagealloc takes: powerpc's (hash_utils.c), later a raw one."""
     reserves: Callable[[Thread, Gfp, int], int]
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]

@@ -65,7 +65,7 @@ class LocalLockSheafSlub(_BehindSheaves, LocalLockSlub):
         make: Callable[[int, int, object, Origin], KObject] = KObject,
         cache: Cache | None = None,
     ) -> Coroutine[Any, Any, KObject | None]:
-        """slab_alloc_node(): in a cache with sheaves these come before the CPU's slab."""
+        """kmalloc(), slab_alloc_node(): in a cache with sheaves these come before the CPU's slab."""
         if cache is None or cache.sheaves is None:
             return super().kmalloc(thread, size, gfp, make=make, cache=cache)
         return self._kmalloc_by_sheaf(thread, size, gfp, make, cache)
