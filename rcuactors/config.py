@@ -34,6 +34,10 @@ class Config:
 
     PREEMPT: bool = _kconfig(True, "the kernel is preemptible (PREEMPT_RCU, PREEMPT_COUNT); n: PREEMPT_NONE")
     PREEMPT_RT: bool = _kconfig(False, "spinlock_t sleeps, softirqs are threaded; implies PREEMPT")
+    PREEMPT_RT_NEEDS_BH_LOCK: bool = _kconfig(
+        False,
+        "on PREEMPT_RT bottom halves off is a lock of the CPU: a choice from v6.18 on, before it is always so",
+    )
     preempt_voluntary: bool = _kconfig(
         False, "booted with preempt=voluntary: built as with PREEMPT, but a thread gives way at cond_resched() only"
     )
@@ -108,6 +112,9 @@ class Config:
     DEBUG_OBJECTS_TIMERS: bool = _kconfig(False, "debug objects watch timers and hrtimers")
     DEBUG_OBJECTS_WORK: bool = _kconfig(False, "debug objects watch works")
     DEBUG_OBJECTS_RCU_HEAD: bool = _kconfig(False, "debug objects watch rcu_heads: a second call_rcu() is dropped")
+    debug_objects_pool: int = _number(
+        -1, -1, 1 << 20, "objects in debug objects' own pool when the run begins; -1: it is full (lib/debugobjects.c)"
+    )
     slub_debug: bool = _kconfig(
         False, "booted with slub_debug=FZPU: the slab allocator checks what it is given back, and tells who freed it"
     )
@@ -119,6 +126,7 @@ class Config:
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
     )
+    hotplug: bool = _kconfig(False, "CPUs may go off- and online at any moment, with strategies that do not obey time")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator

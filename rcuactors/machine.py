@@ -44,13 +44,14 @@ from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
-from .mm.kernel_memory import ThreadMemory
+from .mm.kernel_memory import DebugObjectMemory, ThreadMemory
 from .mm.objects import FreeRecord
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
 from .mm.reclaim import ReclaimStatistics
-from .mm.slab.slab import SlabStatistics
+from .mm.slab.cache import SlabStatistics
+from .mm.slab.making import make_slab
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
@@ -62,6 +63,7 @@ from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
 from .rcu.quiescent import QuiescentStates
+from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.rules import RcuRules
 from .rcu.srcu import Srcu
@@ -158,8 +160,11 @@ class Machine:
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
-        self.slab = rules.mm.slab(self.system, self.pages, self.oracle, rules.mm)
+        self.slab = make_slab(
+            self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
+        )
         self.system.kthreadd.takes_memory_from(ThreadMemory(self.slab, self.pages))
+        self.system.debug_objects.takes_memory_from(self.system, DebugObjectMemory(self.slab, rules.mm))
         self.vmalloc = Vmalloc(self.system, self.pages, self.oracle, self.workqueues, rules.mm)
         self.kvfree = KvfreeRcu(
             system=self.system,
@@ -220,6 +225,7 @@ class Machine:
             on_hung=self._hung,
             migrate=config.migrate and is_open,
             latitude=config.latitude and is_open,
+            hotplug=config.hotplug and is_open,
         )
 
     def _reporter(self) -> Reporter:
@@ -317,7 +323,8 @@ class Machine:
                 self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
             for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
                 self._hung_for_ever(thread)
-            self.oracle.end_of_run(machine_idle=not stuck and not locked)
+            waiting = self.slab.waiting_in_sheaves()
+            self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting)
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()

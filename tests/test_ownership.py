@@ -59,11 +59,6 @@ ALLOWED = (
         frozenset({"designs", "templates"}),
         frozenset({"caller_pages", "refill_pages", "refill_pages_refused"}),
     ),
-    Allowed(
-        "__kfree_rcu_sheaf() is one half of mm/slub.c's sheaves, mm/slab/sheaf.py the other",
-        frozenset({"designs"}),
-        frozenset({"rcu_free", "spare", "retired"}),
-    ),
     Allowed("a syntax tree's node, of Python's", frozenset({"userfiles"}), frozenset({"value"})),
 )
 

@@ -20,6 +20,7 @@ NAMES = sorted(find_scenarios())
 SHIPPED = {
     "call_rcu_from_raw",
     "cold_cache_burst",
+    "cpu_goes_offline",
     "flood",
     "hardirq_caller",
     "low_memory_fallback",

@@ -18,7 +18,7 @@ import attrs
 
 from ..kvfree.rules import EraRules
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
-from ..mm.slab.slab_nolock import DeferredWork, kmalloc_nolock
+from ..mm.slab.slab_nolock import kmalloc_nolock
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -53,12 +53,6 @@ class KmallocNolock:
         capacity = min(CAPACITY, era_rules.kvfree.block_capacity)
         return attrs.evolve(era_rules, kvfree=attrs.evolve(era_rules.kvfree, block_capacity=capacity, page_cache=False))
 
-    def attach(self, kvfree: KvfreeRcu) -> None:
-        """The list of blocks that are to be given back."""
-        self._freed: DeferredWork[KObject] = DeferredWork(
-            kvfree.system, "defer_free", lambda cpu, memory: kvfree.slab.kfree_own(cpu.current, memory)
-        )
-
     async def get_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc) -> int | None:
         """Whatever the caller's context."""
         memory = await kmalloc_nolock(kvfree.slab, cpu, BLOCK_BYTES)
@@ -70,9 +64,9 @@ class KmallocNolock:
     async def missed(self, kvfree: KvfreeRcu, cpu: Cpu, krcp: Krc) -> None:
         """There is no cache to refill."""
 
-    async def put_page(self, _kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc, page: int) -> bool:
+    async def put_page(self, kvfree: KvfreeRcu, cpu: Cpu, _krcp: Krc, page: int) -> bool:
         """kfree_nolock(); a page that v6.1 took for a caller of the one-argument form goes where it came from."""
         if not isinstance(page, SlabBlock):
             return False
-        await self._freed.add(cpu, page.memory)
+        await kvfree.slab.kfree_nolock_own(cpu, page.memory)
         return True

@@ -21,6 +21,8 @@ import attrs
 from ..mm.gfp import GFP_V5_9, Gfp
 from .era import Era
 
+_BY_NAME: Final = re.compile(r"^`(\w+)`:? (.*?)(?=^`\w+`|\Z)", re.DOTALL | re.MULTILINE)
+"""What a class's docstring says of a field."""
 _COMMIT: Final = re.compile(r"\b[0-9a-f]{12}\b")
 
 
@@ -82,12 +84,17 @@ def _rules(prefix: str, rules: Any) -> Iterator[Rule]:
         if field.name.startswith("_"):
             continue
         value, name = getattr(rules, field.name), f"{prefix}{field.name}"
-        if attrs.has(type(value)):
-            yield from _rules(f"{name}.", value)
-            continue
-        part = inspect.getdoc(value) or "" if callable(value) else ""
+        is_group = attrs.has(type(value))
+        part = inspect.getdoc(type(value) if is_group else value) or "" if is_group or callable(value) else ""
         about = "\n".join(text for text in (documented.get(field.name, ""), part) if text)
-        yield Rule(name=name, value=value_text(value), about=about)
+        if not prefix and is_group:
+            # A floor's.
+            yield from _rules(f"{name}.", value)
+        elif is_group:
+            yield Rule(name=name, value=type(value).__name__, about=about)
+            yield from _rules(f"{name}.", value)
+        else:
+            yield Rule(name=name, value=value_text(value), about=about)
 
 
 def value_text(value: Any) -> str:
@@ -110,10 +117,12 @@ def value_text(value: Any) -> str:
 
 @cache
 def _docstrings(of: Hashable) -> dict[str, str]:
-    """The docstrings below the fields of a class, in one line each."""
+    """The docstrings of the fields of a class, in one line each: below them, or what its own says of them by name."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(cast("type", of)))).body
     assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
+    found: dict[str, str] = {
+        part[1]: " ".join(part[2].split()) for part in _BY_NAME.finditer(ast.get_docstring(body) or "")
+    }
     name = ""
     for statement in body.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):

@@ -67,6 +67,7 @@ V5_9: Final = Era(
             drain_ms=20,
             min_cached_objs=2,
             boot_prefill=True,
+            debug_under_lock=True,
             arming=TodoFlag,
             batching=by_channel,
             counting=loose,

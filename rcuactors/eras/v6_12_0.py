@@ -10,13 +10,16 @@ from typing import Final
 import attrs
 
 from ..context.splat_rules import TAINTS_V6_12
+from ..context.violation import ViolationKind
 from ..kvfree.parts.barrier import kvfree_rcu_barrier
 from ..kvfree.parts.snapshots import ONE_BATCH
 from ..kvfree.parts.workqueue import system_unbound_wq
 from ..mm.gfp import GFP_V6_12
 from ..mm.page.list_sizes import TunedHigh
+from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
+from .known import KnownBug
 from .v6_6 import V6_6
 
 V6_12_0: Final = Era(
@@ -34,6 +37,7 @@ V6_12_0: Final = Era(
             msleep_adds_jiffy=False,
             consoles_tell_lockdep=False,
             fair_server=True,
+            idle_state_is_told=True,
             bh_pools=True,
             workers_at_boot=3,
             cancel_disables_work=True,
@@ -52,6 +56,7 @@ V6_12_0: Final = Era(
         rcu=attrs.evolve(
             V6_6.rules.rcu,
             expedited_driver=OnKthreadWorker,
+            unlock_tells_lockdep_first=True,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(
@@ -59,12 +64,21 @@ V6_12_0: Final = Era(
             gfp=GFP_V6_12,
             drains_in_parts=True,
             list_sizes=TunedHigh,
+            destroy_waits=DestroyWaits.KVFREE_RCU_BARRIER,
         ),
         kvfree=attrs.evolve(
             V6_6.rules.kvfree,
             draining=ONE_BATCH,
             workqueue=system_unbound_wq,
             barrier=kvfree_rcu_barrier,
+        ),
+    ),
+    known_bugs=(
+        KnownBug(
+            "53dac345395c",
+            ViolationKind.BAD_CONTEXT,
+            "enqueue_hrtimer",
+            "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
         ),
     ),
 )

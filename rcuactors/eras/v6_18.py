@@ -11,6 +11,8 @@ import attrs
 
 from ..context.splat_rules import TAINTS_V6_18
 from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
+from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
+from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
 from .v6_12 import V6_12
 
@@ -23,7 +25,9 @@ V6_18: Final = Era(
         V6_12.rules,
         kernel=attrs.evolve(
             V6_12.rules.kernel,
+            debug_objects=attrs.evolve(V6_12.rules.kernel.debug_objects, whole_batches=True, percpu_size=128),
             schedules_on_percpu_wq=True,
+            bh_lock_is_optional=True,
             timers_have_own_thread=True,
         ),
         lockdep=attrs.evolve(
@@ -42,6 +46,15 @@ V6_18: Final = Era(
         mm=attrs.evolve(
             V6_12.rules.mm,
             nolock=True,
+            slab=LocalLockSheafSlub,
+            sheaves=SheafRules(
+                every_cache=False,
+                on_rt=SheavesOnRt.PASSED_BY,
+                override_map=False,
+                flush_takes_lock=False,
+                unused_goes_to_barn=True,
+            ),
+            kmalloc_nolock=NolockContexts.NOT_IN_IRQ,
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,

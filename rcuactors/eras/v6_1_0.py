@@ -10,6 +10,7 @@ from typing import Final
 
 import attrs
 
+from ..kernel.debugobjects_pool import PoolRules
 from ..kernel.rules import KernelRules
 from ..kvfree.parts.arming import PendingTimer
 from ..kvfree.parts.one_argument import ALLOCATES
@@ -35,6 +36,7 @@ V6_1_0: Final = Era(
     rules=attrs.evolve(
         V5_11.rules,
         kernel=KernelRules(
+            debug_objects=PoolRules(rt_fills_preemptible_only=True),
             irq_work_in_reader=True,
             one_cpu_allowed_is_bound=False,
             debug_irqflags=True,
@@ -80,6 +82,7 @@ V6_1_0: Final = Era(
         kvfree=attrs.evolve(
             V5_11.rules.kvfree,
             drain_ms=5000,
+            debug_under_lock=False,
             arming=PendingTimer,
             refill=RefillRules(
                 gfp=GFP_KERNEL | Gfp.NORETRY | Gfp.NOMEMALLOC | GFP_NOWARN,

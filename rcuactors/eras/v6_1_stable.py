@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ..kvfree.parts.batching import whole_batch
+from ..mm.gfp import GFP_NOWARN, Gfp
 from ..mm.page.page_lists import TriedLock
 from ..mm.page.watermarks import alloc_reserves
 from .era import Era
@@ -29,9 +30,11 @@ V6_1_STABLE: Final = Era(
             hrtimers_leave_dying_cpus=True,
             cpu_down_runs_elsewhere=True,
             timers_shut_down=True,
+            debug_objects=attrs.evolve(V6_1_0.rules.kernel.debug_objects, activation_fills=True),
         ),
         mm=attrs.evolve(
             V6_1_0.rules.mm,
+            debug_objects_gfp=Gfp.HIGH | GFP_NOWARN,
             page_lists=TriedLock,
             reserves=alloc_reserves,
         ),

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.waittype import WaitType
 from ..kvfree.parts.counting import exact
 from ..kvfree.parts.one_argument import ALLOCATES_FOR_ITS_OWN
 from ..kvfree.parts.shrinker import cache_if_any_and_queue_shrinker
@@ -26,6 +27,7 @@ V6_6: Final = Era(
         V6_1_STABLE.rules,
         kernel=attrs.evolve(
             V6_1_STABLE.rules.kernel,
+            debug_objects=attrs.evolve(V6_1_STABLE.rules.kernel.debug_objects, looks_away=WaitType.SLEEP),
             offline_hrtimers_move=False,
             offline_hrtimers_are_told=False,
             hrtimers_leave_dying_cpus=False,

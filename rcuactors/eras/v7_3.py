@@ -9,6 +9,10 @@ from typing import Final
 
 import attrs
 
+from ..context.locks import LockKind
+from ..context.waittype import WaitType
+from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
+from ..mm.slab.slub_sheaves import SheafSlub
 from .era import Era
 from .v6_18 import V6_18
 
@@ -21,6 +25,7 @@ V7_3: Final = Era(
         V6_18.rules,
         kernel=attrs.evolve(
             V6_18.rules.kernel,
+            debug_objects=attrs.evolve(V6_18.rules.kernel.debug_objects, looks_away=WaitType.CONFIG),
         ),
         lockdep=attrs.evolve(
             V6_18.rules.lockdep,
@@ -31,10 +36,18 @@ V7_3: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_18.rules.rcu,
+            srcu_queues_by_irq_work=True,
+            srcu_lock_kind=LockKind.RAW_SPINLOCK,
         ),
         mm=attrs.evolve(
             V6_18.rules.mm,
+            debug_objects_wake_kswapd=True,
             frees_in_batches=True,
+            slab=SheafSlub,
+            destroy_waits=DestroyWaits.ON_CACHE,
+            sheaves=SheafRules(),
+            kmalloc_nolock=NolockContexts.TRYLOCKS,
+            kfree_rcu_nolock=True,
         ),
         kvfree=attrs.evolve(
             V6_18.rules.kvfree,

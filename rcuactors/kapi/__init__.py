@@ -8,11 +8,11 @@ configuration, and judged there.
 
 from __future__ import annotations
 
+from .caches import Caches
 from .contexts import Contexts
 from .cpu_hotplug import CpuHotplugs
 from .initialising import Initialising
 from .kvfree import VersionedKvfreeRcu
-from .objects import Objects
 from .percpu import PerCpuVariables
 from .polled import PolledRcu
 from .shrinkers import Shrinkers
@@ -21,7 +21,7 @@ from .wait_queues import WaitQueues
 
 
 class Kernel(
-    Objects,
+    Caches,
     Initialising,
     PerCpuVariables,
     Contexts,

@@ -102,8 +102,13 @@ class KernelBase:
         return running if isinstance(running, Cpu) else self._machine.this_cpu
 
     def _online_cpu(self, what: str, cpu_id: int) -> Cpu:
-        """The CPU of that number. Raises BadInput when the machine has no such CPU, or that is offline."""
+        """The CPU of that number. Raises BadInput when the machine has no such CPU, or that is offline.
+
+        Where CPUs go when a strategy decides so (`hotplug`), nobody can know: then it is the first active one.
+        """
         cpu = self._system.cpu(cpu_id)
+        if not cpu.online and self._system.hotplug.on_off.enabled:
+            return self._system.cpu(min(self._system.masks.active))
         if not cpu.online:
             raise BadInput(f"{what}(cpu={cpu_id}): CPU {cpu_id} is offline")
         return cpu

@@ -35,7 +35,7 @@ class CpuhpSetup:
     """What `k.cpuhp_setup_state()` has set up."""
 
     name: str
-    state: CpuhpState
+    place: CpuhpState
     step: Step
 
 
@@ -121,7 +121,7 @@ class CpuHotplugs(KernelBase):
     async def cpuhp_remove_state_nocalls(self, setup: CpuhpSetup) -> None:
         """cpuhp_remove_state_nocalls(): they are not called any more."""
         async with self.cpus_read_locked():
-            self._system.hotplug.remove_state(setup.state, setup.step)
+            self._system.hotplug.remove_state(setup.place, setup.step)
 
 
 def _as_callback(function: CpuCallback | None) -> Callback | None:

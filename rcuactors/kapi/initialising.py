@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..context.memory import FREED
 from ..errors import BadInput
 from ..kernel.stack import StackFrame, on_task_stack
 from ..kernel.time.hrtimer import Hrtimer
@@ -33,7 +32,7 @@ class Initialising(KernelBase):
         frame = StackFrame(function, cpu.current if on_task_stack(cpu) else None)
         yield frame
         self._system.debug_objects.frame_goes(self._cpu, frame)
-        frame.state = FREED
+        frame.goes()
 
     async def reinit(self, member: Initialised) -> None:
         """timer_setup(), hrtimer_init(), INIT_WORK() or INIT_DELAYED_WORK() of what was initialised before.

@@ -59,8 +59,7 @@ class VersionedKvfreeRcu(Rcu):
         It does not wait for a one-argument call that waits for a grace period itself. Raises BadInput where the kernel
         has no such function: there rcu_barrier() waits for callbacks, and nothing for this.
         """
-        barrier = self._machine.kvfree.rules.barrier
-        if barrier is None:
+        if self._machine.kvfree.rules.barrier is None:
             name = self._machine.setup.era.name
             raise BadInput(f"kvfree_rcu_barrier(): {name} has no such function; v6.12 has")
-        await barrier(self._machine.kvfree, self._thread)
+        await self._machine.kvfree.barriers.kvfree_rcu_barrier(self._thread)

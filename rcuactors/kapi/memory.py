@@ -17,7 +17,7 @@ from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject, VmallocArea
 from ..mm.page.lockless import alloc_pages_nolock, free_pages_nolock
 from ..mm.reclaim import Process
-from ..mm.slab.slab import SIZES
+from ..mm.slab.cache import SIZES
 from .base import KernelBase
 
 _OFFSET: Final = 0x10
@@ -202,7 +202,7 @@ class Memory(KernelBase):
 
     def pcp_count(self) -> int:
         """Pages in this CPU's list (pcp->count): so many can be had without the zone's lock."""
-        return len(self._machine.pages.zone.list_of(self._cpu).pages)
+        return self._machine.pages.zone.list_of(self._cpu).count
 
     def nr_free_pages(self) -> int:
         """Free pages of the zone, without the CPUs' lists."""

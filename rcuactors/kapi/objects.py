@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, overload
 
 import attrs
 
-from ..context.trace import Origin, caller_site, origin_of
+from ..context.trace import Origin, origin_of
 from ..engine.probe import Access
 from ..errors import BadInput
 from ..kernel.thread import Thread
@@ -25,8 +25,7 @@ from ..kernel.workqueue import DelayedWork, Work
 from ..machine import Machine
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
-from ..mm.slab import kmem_cache
-from ..mm.slab.slab import SIZES, Cache
+from ..mm.slab.cache import SIZES
 from ..rcu.data import RcuHead, rcu_leak_callback
 from ..rcu.rcu_work import RcuWork
 from .base import Inside
@@ -109,15 +108,6 @@ class StructType:
         for name, value in self.fields.items():
             made = value.make(p, f"&{self.name}->{name}") if isinstance(value, MemberType) else value
             p.values[name] = made
-
-
-@attrs.frozen(eq=False)
-class KmemCache:
-    """struct kmem_cache as a scenario has it: from kmem_cache_create()."""
-
-    cache: Cache
-    size: int
-    struct: StructType | None
 
 
 def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
@@ -280,60 +270,6 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         if what.size > SIZES[-1]:
             raise BadInput(f"{name}(struct {what.name}): {what.size} bytes are more than a page")
         return self._alloc(what, gfp, origin, init=init)
-
-    # -- caches --
-
-    def kmem_cache_create(self, name: str, what: int | StructType) -> KmemCache:
-        """kmem_cache_create(): a cache of objects of so many bytes, or of a struct type; at most one page each."""
-        struct = what if isinstance(what, StructType) else None
-        size = what.size if isinstance(what, StructType) else what
-        if not 1 <= size <= SIZES[-1]:
-            raise BadInput(f"kmem_cache_create({name!r}, {size}): needs 1 to {SIZES[-1]} bytes")
-        return KmemCache(self._machine.slab.kmem_cache_create(name, size), size, struct)
-
-    def kmem_cache_alloc(self, cache: KmemCache, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
-        """kmem_cache_alloc(): an object of the cache. One that fails is None, as NULL is returned there."""
-        origin = origin_of(_getframe(1))
-        return self._cache_alloc(cache, gfp, origin)
-
-    async def _cache_alloc(self, cache: KmemCache, gfp: Gfp, origin: Origin) -> Any:
-        self._use_cache(cache)
-        struct = cache.struct
-        make: Any = KObject if struct is None else struct.layout
-        p = await self._machine.slab.kmalloc(self._thread, cache.size, gfp, make=make, cache=cache.cache)
-        if p is not None:
-            p.origin = origin
-            if struct is not None:
-                assert isinstance(p, StructObject)
-                struct.init(p)
-        return p
-
-    async def kmem_cache_free(self, cache: KmemCache, p: KObject | None) -> None:
-        """kmem_cache_free(): an object of another cache is told, and goes back to where it came from."""
-        if p is None:
-            return
-        self._use_cache(cache)
-        if not self._freeable(p, _getframe(1), vmalloc=False):
-            return
-        await self._queued(p)
-        if kmem_cache.cache_of(p) is not cache.cache:
-            kmem_cache.report_wrong_cache(self._cpu, cache.cache, p)
-        await self._machine.slab.kfree(self._thread, p, "kmem_cache_free")
-
-    async def kmem_cache_destroy(self, cache: KmemCache) -> None:
-        """kmem_cache_destroy(): objects of it that are not freed are told, and then it stays. May sleep."""
-        self._use_cache(cache)
-        if cache.cache.destroyed:
-            return
-        machine = self._machine
-        said = machine.setup.era.rules.mm.cache_has_objects
-        said = f"{said} {caller_site()}" if said else ""
-        live = list(machine.oracle.live.values())
-        await kmem_cache.kmem_cache_destroy(machine.slab, self._thread, cache.cache, live, said)
-
-    def _use_cache(self, cache: KmemCache) -> None:
-        if cache.cache.destroyed:
-            kmem_cache.report_use_after_destroy(self._cpu, cache.cache)
 
     # -- pointers --
 

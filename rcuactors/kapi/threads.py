@@ -89,7 +89,8 @@ class Threads(KernelBase):
 
         urgency = Urgency.HIGH if urgent else Urgency.NORMAL
         comm = (name or function.__name__)[:15]
-        thread = self._system.create_thread(target, comm, body, urgency=urgency, fair=not urgent, bound=cpu is not None)
+        bound = target.cpu_id == cpu and target.active
+        thread = self._system.create_thread(target, comm, body, urgency=urgency, fair=not urgent, bound=bound)
         await me.wake_up_process(thread)
         return Task(thread, done)
 
@@ -109,7 +110,7 @@ class Threads(KernelBase):
         if state == "TASK_UNINTERRUPTIBLE":
             thread.prepare_to_sleep()
         else:
-            thread.state = ThreadState.RUNNABLE
+            thread.stay_awake()
 
     async def schedule(self) -> None:
         """schedule(): sleep until woken, if the state says so; else give way to who waits for this CPU."""

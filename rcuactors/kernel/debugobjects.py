@@ -28,6 +28,7 @@ from ..context.memory import Memory
 from ..context.trace import call_trace
 from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..marks import MACHINERY
+from .debugobjects_pool import ObjPool
 from .locking import contention
 from .stack import StackFrame, on_task_stack, stack_of
 
@@ -35,7 +36,9 @@ __trace__ = MACHINERY
 
 if TYPE_CHECKING:
     from .cpu import Cpu
+    from .debugobjects_pool import PoolMemory
     from .rules import KernelRules
+    from .system import System
     from .thread import Thread
 
 _DATA: Final = 0xFFFFFFFF82A00000
@@ -58,6 +61,21 @@ class Tracked(Member, Protocol):
     """A member of a kind that debug objects watch. `known`: its state is tracked."""
 
     known: bool
+
+
+class TrackedMemory(Memory, Protocol):
+    """An object, with what lies in it."""
+
+    members: list[Any] | None
+
+
+@attrs.define(eq=False)
+class Unnamed:
+    """What is tracked in an object whose members the scenario has not described."""
+
+    inside: Memory | None
+    name: str = "rcu_head"
+    known: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -96,12 +114,25 @@ class DebugObjects:
     def __init__(self, config: Config, rules: KernelRules) -> None:
         """`members_exist` is set with the first member: until then no object need be looked through."""
         self._config = config
+        self._rules = rules
+        self.pool: ObjPool | None = None
         self._warns_in = rules.on_stack_warns_in
         self._stack_printed = 0
         self._descrs: dict[type, Descr] = {}
         self._printed = 0
         self._going: list[Memory] = []
         self.members_exist = False
+
+    def takes_memory_from(self, system: System, memory: PoolMemory) -> None:
+        """debug_objects_mem_init(), in a kernel with debug objects. Raises BadInput for a pool that cannot be so."""
+        config = self._config
+        if config.DEBUG_OBJECTS_TIMERS or config.DEBUG_OBJECTS_WORK or config.DEBUG_OBJECTS_RCU_HEAD:
+            self.pool = ObjPool(system, self._rules.debug_objects, memory)
+            self.members_exist = True
+
+    def watches(self, descr: Descr) -> bool:
+        """The kernel tracks this kind, and has not switched that off (debug_objects_enabled)."""
+        return self.pool is not None and self.pool.enabled and descr.option(self._config)
 
     def register(self, kind: type, descr: Descr) -> None:
         """From now on members of this type are of that kind."""
@@ -114,8 +145,47 @@ class DebugObjects:
         memory.add(member)
         descr = self._descrs.get(type(member))
         if descr is not None and (on_stack or not descr.static):
-            member.known = True  # type: ignore[attr-defined]  # each kind that has a description has it
+            self._know(cpu, descr, member)
             self._is_on_stack(cpu, descr, memory, on_stack=on_stack)
+
+    def _know(self, cpu: Cpu, descr: Descr, member: Any) -> None:
+        """lookup_object_or_alloc()."""
+        if member.known:
+            return
+        member.known = True
+        if self.pool is not None and self.watches(descr):
+            memory = None if self._config.DEBUG_OBJECTS_FREE else member.inside
+            self.pool.alloc_object(cpu, (memory.address, member.name) if memory is not None else None)
+
+    def _forget(self, cpu: Cpu, descr: Descr, member: Any) -> None:
+        """free_object() of what was tracked."""
+        if member.known:
+            member.known = False
+            if self.pool is not None and descr.option(self._config):
+                self.pool.free_object(cpu)
+
+    # -- rcu_heads, whose first use is where tracking begins ----------------------------------------------------------
+
+    async def activates(self, thread: Thread, member: Tracked) -> None:
+        """debug_object_activate() of what needs no initialising, as far as it concerns the pool."""
+        descr = self._descrs[type(member)]
+        if self.pool is None or not self.watches(descr):
+            return
+        await self.pool.debug_objects_fill_pool(thread, tracked=member.known)
+        if not member.known and member.inside is None:
+            self._know(thread.cpu, descr, member)
+
+    async def activates_in(self, thread: Thread, memory: TrackedMemory, kind: type) -> None:
+        """The same of something of that kind in an object, of which nobody has said where in it it lies."""
+        if self.pool is None or not self.watches(descr := self._descrs[kind]):
+            return
+        known: Any = next((member for member in memory.members or () if isinstance(member, kind | Unnamed)), None)
+        tracked = known is not None and known.known
+        await self.pool.debug_objects_fill_pool(thread, tracked=tracked)
+        if known is None:
+            known = Unnamed(memory)
+            memory.add(known)
+        self._know(thread.cpu, descr, known)
 
     # -- where it lies -----------------------------------------------------------------------------------------------
 
@@ -127,7 +197,7 @@ class DebugObjects:
     def _is_on_stack(self, cpu: Cpu, descr: Descr, memory: Memory | None, *, on_stack: bool) -> None:
         """debug_object_is_on_stack(); of a kernel function's variable `memory` is None, and it is on no thread's."""
         there = isinstance(memory, StackFrame) and memory.of_task is cpu.current
-        if there == on_stack or not descr.option(self._config) or self._stack_printed >= _PRINTED:
+        if there == on_stack or not self.watches(descr) or self._stack_printed >= _PRINTED:
             return
         self._stack_printed += 1
         said = "is on stack {}, but NOT annotated" if there else "is NOT on stack {}, but annotated"
@@ -138,7 +208,7 @@ class DebugObjects:
     # -- what it says ------------------------------------------------------------------------------------------------
 
     def _kernel_looks(self, descr: Descr) -> bool:
-        return descr.option(self._config) and self._printed < _PRINTED
+        return self.watches(descr) and self._printed < _PRINTED
 
     def print_object(
         self, cpu: Cpu, descr: Descr, member: Member, what: str, state: str, *, free: bool = False
@@ -165,9 +235,11 @@ class DebugObjects:
         descr = self._descrs[type(member)]
         if descr.active(member):
             self.print_object(thread.cpu, descr, member, "init", "active")
-            if descr.option(self._config) and descr.stop is not None:
+            if self.watches(descr) and descr.stop is not None:
                 await descr.stop(thread, member)
-        member.known = True
+        if self.pool is not None:
+            await self.pool.debug_objects_fill_pool(thread)
+        self._know(thread.cpu, descr, member)
 
     async def debug_check_no_obj_freed(self, thread: Thread, members: list[Member]) -> None:
         """debug_check_no_obj_freed(): what is active in an object that goes is told, and put right.
@@ -178,7 +250,7 @@ class DebugObjects:
             descr = self._descrs.get(type(member))
             if descr is None:
                 continue
-            looks = self._config.DEBUG_OBJECTS_FREE and descr.option(self._config)
+            looks = self._config.DEBUG_OBJECTS_FREE and self.watches(descr)
             if descr.active(member):
                 self.print_object(thread.cpu, descr, member, "free", "active", free=True)
                 if looks and descr.stop is not None:
@@ -186,7 +258,7 @@ class DebugObjects:
                 else:
                     await self.repeat(thread, descr, member, partial(_inactive, descr, member))
             if looks:
-                member.known = False  # type: ignore[attr-defined]  # each kind that has a description has it
+                self._forget(thread.cpu, descr, member)
 
     async def _put_right(self, thread: Thread, stop: Callable[[Thread, Any], Awaitable[None]], member: Member) -> None:
         """The fixup: that uses the member is nobody's use of what goes."""
@@ -208,7 +280,7 @@ class DebugObjects:
 
     async def repeat(self, thread: Thread, descr: Descr, member: Member, done: Callable[[], bool]) -> None:
         """The loop of debug_check_no_obj_freed() around what it cannot put right, from its second turn on."""
-        if not (self._config.DEBUG_OBJECTS_FREE and descr.option(self._config)):
+        if not (self._config.DEBUG_OBJECTS_FREE and self.watches(descr)):
             return
         while self._kernel_looks(descr) and not done():
             self.print_object(thread.cpu, descr, member, "free", "active", free=True)
@@ -225,15 +297,15 @@ class DebugObjects:
     def activate_static(self, cpu: Cpu, member: Tracked) -> None:
         """debug_object_activate() of what needs no initialising: the first time it is looked at where it lies."""
         if not member.known and member.inside is not None:
-            member.known = True
+            self._know(cpu, self._descrs[type(member)], member)
             self._is_on_stack(cpu, self._descrs[type(member)], member.inside, on_stack=False)
 
     def tell(self, cpu: Cpu, member: Any, what: str) -> None:
         """Debug objects hear that it is used: of what they do not know they say so, and make something of it."""
         descr = self._descrs[type(member)]
-        if member.known or not descr.option(self._config):
+        if member.known or not self.watches(descr):
             return
         self.print_object(cpu, descr, member, what, "not available")
         if descr.stub is not None:
             descr.stub(member)
-            member.known = True
+            self._know(cpu, descr, member)

@@ -36,10 +36,14 @@ class FairServers:
     """Those of all CPUs, in a version that has them, unless their runtime is 0."""
 
     def __init__(self, system: System) -> None:
+        self._system = system
         self._runtime_ns = system.config.fair_server_runtime
         self._servers = PerCpu(lambda _: _Server(), system.masks)
-        if system.rules.fair_server and self._runtime_ns:
-            system.hooks.on_tick.append(self._tick)
+
+    def start(self) -> None:
+        """From now on ticks look whether one is due."""
+        if self._system.rules.fair_server and self._runtime_ns:
+            self._system.hooks.on_tick.append(self._tick)
 
     def _tick(self, cpu: Cpu) -> None:
         """update_curr_dl_se(), dl_server_timer(): as far as a tick sees it."""

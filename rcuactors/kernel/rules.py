@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from .debugobjects_pool import PoolRules
+
 
 @attrs.frozen(kw_only=True)
 class KernelRules:
@@ -33,6 +35,7 @@ class KernelRules:
     add_timer_bugs: bool = True
     """add_timer() of a pending timer and mod_timer() of one without a function are a BUG(); later kernels warn of the
     first and ignore the second (commits 82ed6f7ef58f and d02e382cef06, which 6.1.192 has)."""
+    debug_objects: PoolRules = attrs.field(factory=PoolRules)
     activates_work_first: bool = True
     """__queue_work() tells debug objects of the work before it looks at it; later kernels do so in insert_work()
     (commit d812796eb390)."""
@@ -103,6 +106,9 @@ class KernelRules:
     woken_preempts_spinner: bool = True
     """Who has spun for a turn gives way to an equal that is woken (CFS, wakeup_preempt_entity()); EEVDF lets it go on
     until its turn is over (commit 147f3efaa241 of v6.6; RUN_TO_PARITY)."""
+    idle_state_is_told: bool = False
+    """When a handler on the idle thread's stack has slept for a time, schedule_idle() finds that thread in the state of
+    a sleeper, and warns of it once. 6.12.117 was seen to, 6.1.192 not, though both look."""
     fair_server: bool = False
     """Threads that are not real-time get 50 ms of each second of a CPU that a real-time thread hogs (commits
     557a6bfc662c and a110a81c52a9 of v6.12; kernel/sched/deadline.c, fair_server)."""
@@ -110,6 +116,9 @@ class KernelRules:
     """msleep() sleeps for a jiffy more than it is told; not since commit 4381b895f544 of v6.12."""
     timers_shut_down: bool = False
     """There is timer_shutdown() (kernel/time/timer.c, v6.2; 6.1.166 has it, 6.1.0 has not)."""
+    bh_lock_is_optional: bool = False
+    """PREEMPT_RT: bottom halves off is a lock of the CPU only with PREEMPT_RT_NEEDS_BH_LOCK (commit 3253cb49cbad of
+    v6.18)."""
     timers_have_own_thread: bool = True
     """PREEMPT_RT: the softirqs of timers are for a real-time thread ktimers/N. So the patches of 6.1-rt have it, and
     the mainline since commit 49a17639508c of v6.13; 6.12's ksoftirqd serves them (kernel/softirq.c)."""

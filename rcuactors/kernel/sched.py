@@ -12,6 +12,7 @@ import attrs
 
 from ..context import preempt
 from ..context.processor import Processor
+from ..context.violation import ViolationKind
 from ..engine.decision import Alternatives, DecisionKind
 from ..engine.probe import Access, Group
 from ..marks import machinery
@@ -61,6 +62,8 @@ class SchedulingCpu(Processor):
     """cpu_online()."""
     active: bool = True
     """cpu_active(): threads that belong to no CPU may be put on it."""
+    slept_in_idle: bool = False
+    """A handler on the idle thread's stack has slept, and nobody has woken it: its state is not TASK_RUNNING."""
     left_on_irq_stack: Thread | None = None
     """A thread that was switched out in a hardirq handler."""
     told_switches: Group = attrs.field(init=False)
@@ -307,6 +310,7 @@ class SchedulingCpu(Processor):
             if self.attention:
                 await cpu.attend()
             if self.runqueue.best() is not None:
+                self._check_idle_state()
                 await self.schedule()
             elif not self.online:
                 await self.system.hotplug.idle_dead(cpu)
@@ -315,6 +319,12 @@ class SchedulingCpu(Processor):
                 for hook in self.hooks.on_idle:
                     hook(cpu)
                 await self.conductor.block(self, "nothing to do", listening=True)
+
+    def _check_idle_state(self) -> None:
+        """WARN_ON_ONCE(current->__state) of schedule_idle()."""
+        if self.slept_in_idle:
+            self.slept_in_idle = False
+            self.judge.warn_on_once(self._whole, ViolationKind.BAD_CONTEXT, "current->__state", "schedule_idle")
 
     def pick_next(self) -> None:
         """The current thread is gone from the CPU without a strand to park: let the next one have it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ..context import preempt
-from ..context.memory import LIVE
+from ..context.memory import FREED, LIVE
 
 if TYPE_CHECKING:
     from .cpu import Cpu
@@ -68,6 +68,10 @@ class StackFrame:
     def add(self, member: Any) -> None:
         """Something lies in it from now on."""
         self.members.append(member)
+
+    def goes(self) -> None:
+        """The function returns."""
+        self.state = FREED
 
     def is_overwritten(self, _member: Any, _since_ns: int) -> bool:
         """What else may be on the stack by then is not modelled."""

@@ -93,6 +93,7 @@ class System:
         on_hung: Callable[[], None],
         migrate: bool = False,
         latitude: bool = False,
+        hotplug: bool = False,
     ) -> None:
         self.config = config
         self.rules = rules
@@ -119,7 +120,11 @@ class System:
         self._actor_indices = itertools.count(1)
         self._devices: list[Device] = []
         self._started = False
-        self.hotplug = CpuHotplug(self)
+        self.hotplug = CpuHotplug(self, by_decision=hotplug)
+        self._make_parts()
+
+    def _make_parts(self) -> None:
+        """What each CPU has of interrupts and timers, and who watches."""
         self.softirqs = Softirqs(self)
         self.irq_threads = IrqThreads(self)
         self.irq_works = IrqWorks(self)
@@ -129,16 +134,16 @@ class System:
         self.ticks = Ticks(self)
         self.watchdogs = Watchdogs(self)
         self.lockups = LockupDetectors(self)
-        self.fair_servers = FairServers(self)
         self.kthreadd = Kthreadd(self)
-        self.hotplug.set_up()
         self._connect_timers()
 
     def _connect_timers(self) -> None:
+        self.hotplug.set_up()
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action
         self.hooks.softirqs[Softirq.HRTIMER] = self.hrtimers.run_softirq
+        FairServers(self).start()
 
     def _lock_operations(self) -> Locks:
         config = self.config

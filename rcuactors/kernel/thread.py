@@ -153,6 +153,10 @@ class Thread(Sleeper):
         self.state = ThreadState.SLEEPING
         self.sleeps += 1
 
+    def stay_awake(self) -> None:
+        """__set_current_state(TASK_RUNNING)."""
+        self.state = ThreadState.RUNNABLE
+
     @contextmanager
     def interruptibly(self) -> Iterator[None]:
         """What it sleeps in is TASK_INTERRUPTIBLE; no signal comes."""
@@ -294,10 +298,6 @@ class RunQueue:
     def equals(self) -> list[Thread]:
         """Those that are as urgent as the one that would run next, that one first."""
         return next((list(queue) for queue in self._queues.values() if queue), [])
-
-    def waiting(self) -> list[Thread]:
-        """All of them, in order."""
-        return [thread for queue in self._queues.values() for thread in queue]
 
     def length(self) -> int:
         """How many threads wait in it (rq->nr_running, less the one that runs)."""

@@ -8,7 +8,8 @@ by its rcu_head, and a one-argument caller waits for a grace period itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..context.memory import LIVE, RETIRED
@@ -29,6 +30,8 @@ from .figures import Figures, KvfreeStatistics
 from .krc import Krc, Slots, append, keep_page, open_block, take_cached_page
 from .krcs import Krcs, min_cached_objs
 from .monitor import Monitor
+from .nolock import KfreeRcuNolock
+from .parts.barrier import Barriers
 from .parts.refill import Refill
 from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
@@ -38,6 +41,11 @@ if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
+
+
+Take = Callable[["KvfreeRcu", "Thread", KObject, bool], Awaitable[bool]]
+
+_retired_ns = operator.attrgetter("retired_ns")
 
 
 class KvfreeRcu:
@@ -90,9 +98,32 @@ class KvfreeRcu:
         self._retired, self._told = oracle.retired, self.probes.told
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
-        self._take = self.extras.take
+        self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
+        self.nolock = KfreeRcuNolock(self)
+        self.barriers = Barriers(self)
+        slab.barriers_are(self.barriers)
+        self._take = self._taken_before()
         if self.extras.attach is not None:
             self.extras.attach(self)
+
+    def _taken_before(self) -> Take | None:
+        """What may take an object before krcp->lock is looked at: the design, then the slab's sheaves."""
+        own, sheaves = self.extras.take, self.slab.rcu_sheaves
+        if sheaves is None:
+            return own
+        sheaves.noted_by(self._sheaf_freed)
+        kfree_rcu_sheaf = sheaves.kfree_rcu_sheaf
+
+        async def take(kvfree: KvfreeRcu, thread: Thread, item: KObject, head: bool) -> bool:
+            if own is not None and await own(kvfree, thread, item, head):
+                return True
+            return await kfree_rcu_sheaf(thread, item)
+
+        return take
+
+    def _sheaf_freed(self, now: int, items: list[KObject]) -> None:
+        self.figures.note_bulk(len(items))
+        self.figures.latencies.add_sorted(now, items, _retired_ns)
 
     def statistics(self) -> KvfreeStatistics:
         """Its figures and its parts', as they are now."""
@@ -207,13 +238,20 @@ class KvfreeRcu:
             self.probes.call_left(thread, item, head)
 
     def _may_be_taken(self, krcp: Krc, ctx: Context) -> bool:
-        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered."""
+        """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered.
+
+        Not where debug objects have to hear of each call.
+        """
+        if self._tracks:
+            return False
         known = self._lockdep.knows(ctx, krcp.lock)
         if not (ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread or ctx.held or ctx.softirq_disable_cnt):
             krcp.validated = known
         return known
 
     async def _queue_or_free(self, thread: Thread, item: KObject, *, head: bool) -> None:
+        if self._tracks and not self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
         if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):
             return
         if not await self._queue(thread, item, head=head):
@@ -232,7 +270,8 @@ class KvfreeRcu:
 
     def _debug_rcu_head_queue(self, cpu: Cpu, item: KObject) -> bool:
         """debug_rcu_head_queue(): with DEBUG_OBJECTS_RCU_HEAD an object that is queued is not queued again."""
-        if item.state != RETIRED or not self.system.config.DEBUG_OBJECTS_RCU_HEAD or item in self.unqueued:
+        watched = self.system.debug_objects.watches(self.callbacks.descr)
+        if item.state != RETIRED or not watched or item in self.unqueued:
             return False
         head = RcuHead(rcu_leak_callback, "rcu_head", inside=item)
         message = f"kvfree_call_rcu(): Double-freed call. rcu_head {item.address:016x}"
@@ -256,6 +295,12 @@ class KvfreeRcu:
         await self.system.locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
 
+    async def _retire(self, thread: Thread, item: KObject) -> None:
+        """With krcp->lock held, where older versions tell debug objects."""
+        if self._tracks and self.rules.debug_under_lock:
+            await self.system.debug_objects.activates_in(thread, item, RcuHead)
+        self._retired(item, thread.cpu.clock)
+
     async def queue_retired(self, thread: Thread, item: KObject) -> None:
         """For a design that took over an object of the two-argument form earlier: queue it now."""
         await self._queue(thread, item, head=True, retired=True)
@@ -269,7 +314,7 @@ class KvfreeRcu:
         cpu, krcp, flags = await self._krc_this_cpu_lock(thread)
         cpu.clock += costs.kvfree_call_ns
         if not retired:
-            self._retired(item, cpu.clock)
+            await self._retire(thread, item)
         queued = True
         if append(krcp, item, self._capacity):
             cpu.clock += costs.kvfree_append_ns

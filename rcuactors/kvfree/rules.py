@@ -56,8 +56,8 @@ class Arming(Protocol):
         """Batches were started; `stayed`: after one of them at least, something was left."""
         ...
 
-    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
-        """The monitor has done what it could without krcp->lock, and something is left (Draining)."""
+    async def armed_again(self, cpu: Cpu, krcp: Krc, *, locked: bool) -> None:
+        """The monitor has done what it could, and something is left; with krcp->lock or without (Draining)."""
         ...
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:
@@ -71,17 +71,22 @@ class Arming(Protocol):
 
 @attrs.frozen(kw_only=True)
 class KvfreeRules:
-    """One version's constants and parts. `block_capacity` is KVFREE_BULK_MAX_ENTR with 4 KiB pages."""
+    """One version's constants and parts. Source: kernel/rcu/tree.c, since v6.14 mm/slab_common.c."""
 
     block_capacity: int = attrs.field()
+    """KVFREE_BULK_MAX_ENTR with 4 KiB pages: what struct kvfree_rcu_bulk_data (kernel/rcu/tree.c) leaves of a page. It
+    has a pointer and a number until v6.2; a list_head, a full cookie and a number in v6.6."""
     drain_ms: int
-    """KFREE_DRAIN_JIFFIES, in milliseconds."""
+    """KFREE_DRAIN_JIFFIES, in milliseconds: HZ / 50 before commit 51824b780b71, 5 * HZ since."""
     min_cached_objs: int
-    """Default of rcu_min_cached_objs."""
+    """Default of rcu_min_cached_objs: 2, and 5 since commit 56292e8609e3."""
     page_cache: bool = True
     """Pages are cached at all, as many as rcu_min_cached_objs says; every version's are, not every design's."""
     boot_prefill: bool
-    """kfree_rcu_batch_init() fills every CPU's cache."""
+    """kfree_rcu_batch_init() fills every CPU's cache: until commit 56292e8609e3."""
+    debug_under_lock: bool = False
+    """kvfree_call_rcu() tells debug objects with krcp->lock held, a raw lock (kernel/rcu/tree.c: 5.11 does so, 6.1.0
+    does so before it takes the lock)."""
     arming: Callable[[KvfreeRcu], Arming]
     batching: Callable[[Krc, Batch], int]
     """Moves what may be moved into a batch; how many objects that were."""
@@ -96,9 +101,11 @@ class KvfreeRules:
     """Where the monitor, the batches and a refill that was put off are queued."""
     shrinker: Callable[[KvfreeRcu], Shrinker]
     snapshots: Snapshots | None = None
-    """Cookies of polled grace periods, a block's and a list's, and what is done with them; None: there are none."""
+    """Cookies of polled grace periods, a block's and a list's, and what is done with them; None: there are none (until
+    v6.3)."""
     draining: Draining | None = None
-    """The monitor frees by itself what is ready, and how it goes on; None: it only starts batches."""
+    """The monitor frees by itself what is ready (kvfree_rcu_drain_ready(), v6.3), and how it goes on; None: it only
+    starts batches."""
     barrier: Barrier | None = None
     """kvfree_rcu_barrier(); None: there is none."""
     says_mightsleep: bool = False
@@ -106,7 +113,8 @@ class KvfreeRules:
     one_argument_by_macro: bool = True
     """The macro of the two-argument form takes one argument, too: until commit 7e3f926bf453 (v6.4)."""
     flavour: str = ""
-    """What its events begin with; "" for RCU's own name (rcu_state.name)."""
+    """What its events begin with; "" for RCU's own name (rcu_state.name), as it was before the code moved to
+    mm/slab_common.c (commit bbe658d65802)."""
 
     @block_capacity.validator
     def _check_capacity(self, _attribute: object, capacity: int) -> None:

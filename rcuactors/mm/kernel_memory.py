@@ -1,4 +1,7 @@
-"""What the kernel allocates for a new thread (kernel/fork.c, dup_task_struct()), out of slab and the page allocator.
+"""What the kernel allocates for itself, out of slab and the page allocator.
+
+For a new thread (kernel/fork.c, dup_task_struct()), and for debug objects (lib/debugobjects.c, fill_pool()), which have
+a cache of their own.
 
 A task_struct and a stack, both with GFP_KERNEL: so the caller may reclaim, and may get nothing. The task_struct here is
 of the largest size that slab has; a stack is four single pages (CONFIG_VMAP_STACK), since there is order 0 only. The
@@ -7,17 +10,19 @@ two stacks that a CPU keeps of threads that have ended are not modelled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
 from .gfp import GFP_KERNEL, Gfp
-from .slab.slab import SIZES
+from .slab.cache import SIZES
 
 if TYPE_CHECKING:
     from ..kernel.thread import Thread
     from .objects import KObject
     from .page.page_alloc import PageAllocator
+    from .rules import MmRules
+    from .slab.cache import Cache
     from .slab.slab import SlabAllocator
 
 _STACK_PAGES: Final = 4
@@ -54,3 +59,29 @@ class ThreadMemory:
                 return False
             stack.append(pfn)
         return True
+
+
+_DEBUG_OBJ: Final = 40
+"""sizeof(struct debug_obj) on 64 bits."""
+
+
+@attrs.define(eq=False)
+class DebugObjectMemory:
+    """kernel.debugobjects_pool.PoolMemory."""
+
+    slab: SlabAllocator
+    rules: MmRules
+    _cache: Cache | None = None
+
+    async def alloc(self, thread: Thread, *, preemptible: bool) -> KObject | None:
+        """kmem_cache_zalloc(obj_cache)."""
+        gfp = self.rules.debug_objects_gfp
+        if preemptible and self.rules.debug_objects_wake_kswapd:
+            gfp |= Gfp.KSWAPD_RECLAIM
+        if self._cache is None:
+            self._cache = self.slab.kmem_cache_create("debug_objects_cache", _DEBUG_OBJ)
+        return await self.slab.kmalloc_own(thread, _DEBUG_OBJ, gfp | Gfp.ZERO, self._cache)
+
+    async def free(self, thread: Thread, block: object) -> None:
+        """kmem_cache_free()."""
+        await self.slab.kfree_own(thread, cast("KObject", block))

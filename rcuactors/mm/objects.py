@@ -149,6 +149,9 @@ class LifetimeObserver(Protocol):
     def allocated(self, item: KObject) -> None:
         """An object was given out."""
 
+    def retired(self, item: KObject, now: int) -> None:
+        """An object was given to kfree_rcu()."""
+
     def freed(self, items: Iterable[KObject], how: str) -> list[KObject]:
         """Objects are given back; those that really were allocated are returned."""
         ...

@@ -13,18 +13,17 @@ import attrs
 
 from ..context.locks import LockKind
 from ..errors import BadInput
-from .gfp import GFP_V5_9, GfpWords
+from .gfp import GFP_ATOMIC, GFP_NOWARN, GFP_V5_9, Gfp, GfpWords
 from .page.list_sizes import ListSizes, ZoneFlags, ZoneSizes
 from .page.no_locks import NoLocks
 from .page.page_lists import PageLists
+from .slab.rules import DestroyWaits, NolockContexts, SheafRules
 
 if TYPE_CHECKING:
     from ..kernel.system import System
     from ..kernel.thread import Thread
-    from .gfp import Gfp
     from .objects import LifetimeObserver
     from .page.page_alloc import PageAllocator
-    from .slab.sheaf import SheafLayer
     from .slab.slab import SlabAllocator
 
 
@@ -42,6 +41,11 @@ class MmRules:
     """A list that is too long is shortened batch by batch, the lock let go of in between (v6.19)."""
     gfp: GfpWords = GFP_V5_9
     """What GFP_ATOMIC and GFP_NOWAIT are."""
+    debug_objects_gfp: Gfp = GFP_ATOMIC | Gfp.NORETRY | GFP_NOWARN
+    """With what debug objects ask for memory (lib/debugobjects.c, fill_pool()): GFP_ATOMIC|__GFP_NORETRY|__GFP_NOWARN,
+    later __GFP_HIGH|__GFP_NOWARN, which does not wake kswapd (6.1.166 has it, 6.1.0 has not)."""
+    debug_objects_wake_kswapd: bool = False
+    """Preemptible callers wake it all the same (lib/debugobjects.c: 6.18.44 has it, 6.18.2 has not)."""
     nolock: bool = False
     """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
     reserves: Callable[[Thread, Gfp, int], int]
@@ -49,7 +53,7 @@ class MmRules:
     vmalloc_failure: Callable[[int, int], str]
     """How vmalloc() words its failure: of so many bytes had and wanted."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
-    """How a CPU's slab is guarded."""
+    """How a CPU's slab is guarded (mm/slub.c)."""
     kasan_double_free: str = "double-free or invalid-free"
     """What KASAN calls a second free (mm/kasan/report.c); one of the two words since v5.19."""
     vfree_removes_area: bool = False
@@ -60,12 +64,20 @@ class MmRules:
     stable kernels: 6.12.94 and 6.18.2 have it, 6.12.0 has not)."""
     cache_has_objects: str = ""
     """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
+    objects_remaining: str = "Objects remaining in {} on __kmem_cache_shutdown()"
+    """What is said first, with the cache's name, of a cache that is to go with objects in it (mm/slub.c)."""
+    destroy_waits: DestroyWaits = DestroyWaits.NOTHING
+    """What kmem_cache_destroy() waits for (mm/slab_common.c)."""
     zone_lock: LockKind = attrs.field(default=LockKind.SPINLOCK)
     """The type of zone->lock: SPINLOCK or RAW_SPINLOCK."""
     no_locks: Callable[[], NoLocks] | None = None
     """What forbids the allocator's locks, in a kernel that has such a thing."""
-    sheaves: Callable[[System, SlabAllocator], SheafLayer] | None = None
-    """Arrays of objects between a CPU's slab and the slow path."""
+    sheaves: SheafRules | None = None
+    """Arrays of objects before the slabs (mm/slub.c, v6.18)."""
+    kmalloc_nolock: NolockContexts | None = None
+    """Where kmalloc_nolock() may be called, in a version that has it (commit af92793e52c3, v6.18)."""
+    kfree_rcu_nolock: bool = False
+    """kfree_rcu_nolock() is there (commit 3bc999d944b3, 7.3)."""
 
     @zone_lock.validator
     def _check_zone_lock(self, _attribute: object, kind: LockKind) -> None:

@@ -20,7 +20,7 @@ from ..context.memory import RETIRED, Memory
 from ..context.trace import call_trace
 from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..context.waittype import WaitType
-from ..kernel.debugobjects import Descr, Member
+from ..kernel.debugobjects import Descr, Member, Unnamed
 from ..kernel.irq.softirq import Softirq
 from ..kernel.locking import contention
 from . import seq as gp_seq
@@ -118,6 +118,8 @@ class Callbacks:
             static=True,
         )
         system.debug_objects.register(RcuHead, self.descr)
+        system.debug_objects.register(Unnamed, attrs.evolve(self.descr, active=lambda _: False))
+        self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
         hooks = system.hooks
         hooks.on_tick.append(self.rcu_sched_clock_irq)
         hooks.keep_tick_if(self._needs_tick)
@@ -212,6 +214,10 @@ class Callbacks:
     async def call_rcu(self, cpu: Cpu, function: Callback, name: str, head: RcuHead | None = None) -> None:
         """call_rcu(): queue a callback: interrupts off for a moment, no lock. Legal in any context but NMI."""
         where = None
+        if head is not None and self._tracks:
+            thread = cpu.current
+            await self.system.debug_objects.activates(thread, head)
+            cpu = thread.cpu
         if head is None:
             head = RcuHead(function, name)
         elif self._debug_rcu_head_queue(cpu, head):
@@ -287,7 +293,7 @@ class Callbacks:
         Whether they watch, and have `seen` it; if not, only the model knows. `warns`: what the caller says is a WARN().
         """
         debug_objects, judge = self.system.debug_objects, cpu.judge
-        watched = seen and self.descr.option(self.system.config)
+        watched = seen and debug_objects.watches(self.descr)
         if watched:
             debug_objects.print_object(cpu, self.descr, head, "activate", "active")
             debug_objects.print_object(cpu, self.descr, head, "active_state", "active")

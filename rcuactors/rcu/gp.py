@@ -89,6 +89,7 @@ class GracePeriodMachine(Device):
         config = system.config
         offline = frozenset(system.masks.possible).difference(system.masks.online())
         self.tree = RcuTree(rcu_init_geometry(config), system.cpus, self._wake, self._access, offline=offline)
+        system.hooks.on_new_cpu.append(self.tree.cpu_is_touched)
         self.data = RcuDatas(system.masks, self.tree.mynode)
         self.gp_seq = gp_seq.INITIAL
         self.sequences = PolledSequences()
@@ -113,6 +114,8 @@ class GracePeriodMachine(Device):
         self._real_time = config.PREEMPT_RT
         self._kept_off: Cpu | None = None
         """Where it was woken and cannot begin yet."""
+        self._scan_then: int | None = None
+        """When it would have scanned next, had it not been woken."""
         self._force = False
         if self._real_time:
             system.hooks.on_switch.append(self._switched)
@@ -231,8 +234,17 @@ class GracePeriodMachine(Device):
         """rcu_gp_kthread(): wait for requests, reports and the time of the next scan, for ever."""
         while True:
             message = await self._system.conductor.receive(self, self._next_scan)
+            if self._wakes_for_nothing(message):
+                continue
             if not self._real_time or self._gets_its_cpu(message):
                 await self._run(message)
+
+    def _wakes_for_nothing(self, message: Message | None) -> bool:
+        """Whoever asked for this grace period woke it when it had begun by itself: swait_event() goes on sleeping."""
+        if message is None or not self.in_progress or self.tree.all_quiescent():
+            return False
+        assert isinstance(message, GpKthreadWoken)
+        return not message.force
 
     # -- on PREEMPT_RT -----------------------------------------------------------------------------------------------
 
@@ -246,7 +258,8 @@ class GracePeriodMachine(Device):
             return True
         self._kept_off = host
         self._force |= message is None or message.force
-        self._next_scan = None
+        if self._next_scan is not None:
+            self._scan_then, self._next_scan = self._next_scan, None
         host.resched_curr()
         host.kick()
         return False
@@ -266,8 +279,18 @@ class GracePeriodMachine(Device):
         """The CPU on which it waits calls the scheduler, which takes it first."""
         if cpu is self._kept_off:
             self._kept_off, force, self._force = None, self._force, False
+            if not force:
+                # What woke it is no reason to scan: it goes on waiting for the time of that.
+                self._next_scan = self._scan_then
+            self._scan_then = None
             woken = GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu, force=force)
             self._system.conductor.post(self, woken)
+
+    def leave_cpu(self, cpu: Cpu) -> None:
+        """The CPU goes: a thread that was there, or waits for the scheduler there, is on another one from now on."""
+        if cpu is self._host:
+            self._host = None
+        self._switched(cpu, cpu.current, False)
 
     # -- its steps ---------------------------------------------------------------------------------------------------
 

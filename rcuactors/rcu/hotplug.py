@@ -97,6 +97,7 @@ class RcuHotplug:
             machine.data[cpu.cpu_id].rcu_urgent_qs = False
             tree.report_qs(leaf, cpu)
         tree.goes(leaf, cpu)
+        machine.leave_cpu(cpu)
 
     async def rcutree_migrate_callbacks(self, thread: Thread, cpu_id: int, /) -> None:
         """rcutree_migrate_callbacks(): those of a dead CPU go to the one that runs this."""

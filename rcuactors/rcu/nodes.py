@@ -106,6 +106,8 @@ class RcuTree:
         self._offline_unmade = len(offline)
         """Those of leaves that were not made."""
         self.root = self._node(0, 0)
+        for cpu in cpus.values():
+            self.cpu_is_touched(cpu)
 
     def _node(self, level: int, index: int) -> RcuNode:
         """One node, and those above it if they are missing (rcu_init_one())."""
@@ -127,6 +129,10 @@ class RcuTree:
         """rdp->mynode: the leaf that serves this CPU."""
         level = self.geometry.leaf_level
         return self._node(level, cpu_id // self.geometry.spread[level])
+
+    def cpu_is_touched(self, cpu: Cpu) -> None:
+        """It is waited for by name from now on, so its leaf has to be there."""
+        self.mynode(cpu.cpu_id)
 
     def breadth_first(self) -> Iterator[RcuNode]:
         """rcu_for_each_node_breadth_first(): those that are there, and others that are made meanwhile."""

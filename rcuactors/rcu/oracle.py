@@ -10,7 +10,7 @@ frees, leaks at the end, and objects retired and never freed are told from the s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, Protocol, TypeVar
 
@@ -331,10 +331,10 @@ class Oracle:
         title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
         self._report(ViolationKind.DOUBLE_FREE, title, [*item.history()])
 
-    def end_of_run(self, *, machine_idle: bool) -> None:
-        """What is left when nothing moves any more."""
+    def end_of_run(self, *, machine_idle: bool, waiting: Container[object] = ()) -> None:
+        """What is left when nothing moves any more. `waiting`: where it is known to be, and that nothing frees it."""
         self.note_peak()
-        lost = [item for item in self.live.values() if item.state == RETIRED]
+        lost = [item for item in self.live.values() if item.state == RETIRED and item not in waiting]
         leaked = [item for item in self.live.values() if item.state == LIVE]
         if lost and machine_idle:
             self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)

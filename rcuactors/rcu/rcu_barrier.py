@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
+
+import attrs
 
 from ..kernel.completion import complete, wait_for_completion
 from .data import RcuHead
 
 if TYPE_CHECKING:
+    from ..kernel.cpu import Cpu
     from ..kernel.thread import Thread
     from .callbacks import Callbacks
 
@@ -29,3 +33,18 @@ async def rcu_barrier(callbacks: Callbacks, thread: Thread) -> None:
             count += 1
     for _ in range(count):
         await wait_for_completion(system, thread, done)
+
+
+@attrs.frozen
+class RcuCalls:
+    """call_rcu() and rcu_barrier() of one machine, for who is told them and knows no more of RCU."""
+
+    callbacks: Callbacks
+
+    async def call_rcu(self, cpu: Cpu, function: Callable[[Cpu], Awaitable[None]], name: str) -> None:
+        """call_rcu()."""
+        await self.callbacks.call_rcu(cpu, function, name)
+
+    async def rcu_barrier(self, thread: Thread) -> None:
+        """rcu_barrier()."""
+        await rcu_barrier(self.callbacks, thread)

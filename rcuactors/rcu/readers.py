@@ -152,9 +152,7 @@ class ReadSide:
     def _unnest(self, cpu: Cpu) -> None:
         ctx = cpu.ctx
         ctx.rcu_nesting -= 1
-        if ctx.rcu_nesting < 0:
-            self._underflow(cpu)
-        closed = self._close(cpu, self.rcu)
+        closed = self._close(cpu, self.rcu) if ctx.rcu_nesting >= 0 else self._unbalanced(cpu)
         if not self._preemptible:
             self.system.locks.allow_preemption(cpu)
         elif not ctx.rcu_nesting and (cpu.current.rcu_blocked or cpu.current.rcu_need_qs):
@@ -162,8 +160,17 @@ class ReadSide:
         if closed:
             self.book.leaves(cpu)
 
+    def _unbalanced(self, cpu: Cpu) -> bool:
+        """The nesting is negative. Lockdep is told of the end first, or last, as the version has it."""
+        if self.quiescent.rules.unlock_tells_lockdep_first:
+            closed = self._close(cpu, self.rcu)
+            self._underflow(cpu)
+            return closed
+        self._underflow(cpu)
+        return self._close(cpu, self.rcu)
+
     def _underflow(self, cpu: Cpu) -> None:
-        """The nesting is negative: __rcu_read_unlock() says so with PROVE_LOCKING, before lockdep is told of the end.
+        """__rcu_read_unlock() says so with PROVE_LOCKING.
 
         In a task it stays so, and whoever looks finds it: the tick, might_sleep(). Without preemption nobody counts,
         and without PROVE_LOCKING nobody says anything yet (kernel/rcu/tree_plugin.h of v6.1).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ..context.locks import LockKind
 from .exp_drivers import ExpeditedDriver, OnWorkqueue
 
 
@@ -19,7 +20,7 @@ class RcuRules:
     it waits as soon as the scheduler runs ("rcu: Disable run-time single-CPU grace-period optimization")."""
     deboosting_needs_irq_work: bool = False
     """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
-    has the scheduler look once they are on (rcu_read_unlock_special(), `expboost`)."""
+    has the scheduler look once they are on (kernel/rcu/tree_plugin.h, rcu_read_unlock_special(), `expboost`)."""
     deferral_ends_with_report: bool = False
     """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
     its handler made room for the next, which its own end might queue."""
@@ -29,7 +30,8 @@ class RcuRules:
     stall_names_online_cpus: bool = False
     """Stall reports end in " ncpus=2)" (kernel/rcu/tree_stall.h)."""
     double_freed_cb_warns: bool = True
-    """That is a WARN_ONCE(); else a line of the log (pr_err()), beside the warnings of debug objects."""
+    """A second call_rcu() of a head is a WARN_ONCE() (kernel/rcu/tree.c); else a line of the log (pr_err()), beside the
+    warnings of debug objects."""
     double_freed_cb: str = "__call_rcu()"
     """How the kernel begins to tell of a second call_rcu() of a head, with debug objects: a WARN_ONCE() in
     __call_rcu(), from v5.12 on a pr_err() with what the head lies in (commit b4b7914a6a73), recorded on 6.1.192."""
@@ -55,7 +57,7 @@ class RcuRules:
     """A grace period that is none, of early boot (rcu_blocking_is_gp()), advances the counters all the same, for those
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
     expedited_driver: type[ExpeditedDriver] = OnWorkqueue
-    """Who drives an expedited grace period: a work, or a thread of its own (exp_drivers.py)."""
+    """Who drives an expedited grace period: a work, or a thread of its own (kernel/rcu/tree_exp.h; exp_drivers.py)."""
     exp_handler_sees_preempt_count: bool = False
     """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
     preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,
@@ -77,3 +79,11 @@ class RcuRules:
     srcu_looks_less_often: bool = False
     """Who waits for readers of an srcu_struct looks a jiffy later for each that it has waited, up to ten
     (srcu_get_delay(), kernel/rcu/srcutree.c: at v6.1, not at v5.11); before, after each jiffy, or at once."""
+    unlock_tells_lockdep_first: bool = False
+    """rcu_read_unlock() tells lockdep of its end before it counts (include/linux/rcupdate.h: at v6.12, not at v6.6)."""
+    srcu_lock_kind: LockKind = LockKind.SPINLOCK
+    """SRCU's locks: raw ones in v7.3, so that call_srcu() may be called with preemption off on PREEMPT_RT, too ("srcu:
+    Use raw spinlocks", merged for v7.0)."""
+    srcu_queues_by_irq_work: bool = False
+    """call_srcu() leaves it to an irq_work to queue the work that drives a grace period, as its caller may hold the
+    scheduler's locks (commit 7c405fb3279b, merged for v7.0); before, it queued it with its own lock held."""

@@ -21,6 +21,7 @@ from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
 from ..engine.probe import Access
 from ..kernel.completion import complete, wait_for_completion
+from ..kernel.irq.irq_work import IrqWork
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..kernel.percpu import PerCpu
 from ..kernel.workqueue.flush import flush_delayed_work, flush_work
@@ -66,7 +67,7 @@ class Srcu:
         ssp = SrcuStruct(
             name,
             self._dep_map(name, key),
-            factory.make(f"&ACCESS_PRIVATE({usage}, lock)", LockKind.SPINLOCK),
+            factory.make(f"&ACCESS_PRIVATE({usage}, lock)", self.callbacks.rules.srcu_lock_kind),
             factory.make(f"&{usage}->srcu_gp_mutex", LockKind.MUTEX),
             factory.make(f"&{usage}->srcu_cb_mutex", LockKind.MUTEX),
             factory.make(f"&{usage}->srcu_barrier_mutex", LockKind.MUTEX),
@@ -75,6 +76,10 @@ class Srcu:
         async def process_srcu(on: Cpu) -> None:
             await self.gp.process_srcu(on.current, ssp)
 
+        async def srcu_irq_work(on: Cpu) -> None:
+            await self.gp.queue_process_srcu(on, ssp)
+
+        ssp.irq_work = IrqWork("srcu_irq_work", srcu_irq_work)
         ssp.work = self.wq.workqueues.new_delayed_work(f"{usage}->work", process_srcu, SrcuGracePeriods)
         running = system.conductor.running
         ssp.last_gp_end_ns = running.clock if running is not None else 0
@@ -91,7 +96,8 @@ class Srcu:
         async def srcu_invoke_callbacks(on: Cpu) -> None:
             await self.gp.srcu_invoke_callbacks(on.current, ssp, ssp.sda[cpu_id])
 
-        lock = self.callbacks.system.lock_factory.make("&ACCESS_PRIVATE(sdp, lock)", LockKind.SPINLOCK)
+        kind = self.callbacks.rules.srcu_lock_kind
+        lock = self.callbacks.system.lock_factory.make("&ACCESS_PRIVATE(sdp, lock)", kind)
         work = self.wq.workqueues.new_delayed_work("sdp->work", srcu_invoke_callbacks, SrcuData)
         return SrcuData(cpu_id, lock, work)
 

@@ -59,9 +59,16 @@ class SrcuGracePeriods:
             ssp.gp_seq_needed_exp = max(ssp.gp_seq_needed_exp, wanted)
         if not gp_seq.done(ssp.gp_seq, wanted) and ssp.state == IDLE:
             self._start(cpu, ssp)
-            delay = min(self.delay(ssp, cpu.clock), 1)
-            await self.wq.workqueues.queue_delayed_work(cpu, self.wq.rcu_gp_wq, ssp.work, delay)
+            if self.rules.srcu_queues_by_irq_work:
+                system.irq_works.irq_work_queue_irqoff(cpu, ssp.irq_work)
+            else:
+                await self.queue_process_srcu(cpu, ssp)
         await spin_unlock_irqrestore(system.locks, cpu, ssp.lock, flags)
+
+    async def queue_process_srcu(self, cpu: Cpu, ssp: SrcuStruct) -> None:
+        """What begins a grace period queues: an expedited one's work at once, any other's after a jiffy."""
+        delay = min(self.delay(ssp, cpu.clock), 1)
+        await self.wq.workqueues.queue_delayed_work(cpu, self.wq.rcu_gp_wq, ssp.work, delay)
 
     def _start(self, cpu: Cpu, ssp: SrcuStruct) -> None:
         """srcu_gp_start()."""

@@ -17,6 +17,7 @@ from .data import CallbackList
 
 if TYPE_CHECKING:
     from ..kernel.completion import Completion
+    from ..kernel.irq.irq_work import IrqWork
     from ..kernel.workqueue import DelayedWork
 
 INITIAL: Final = 0
@@ -55,6 +56,8 @@ class SrcuStruct:
     barrier_mutex: Lock
     work: DelayedWork = attrs.field(init=False)
     """process_srcu()."""
+    irq_work: IrqWork = attrs.field(init=False)
+    """srcu_irq_work(), which queues that, where the version has it."""
     sda: PerCpu[SrcuData] = attrs.field(init=False)
     idx: int = 0
     gp_seq: int = INITIAL

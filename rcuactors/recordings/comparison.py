@@ -79,7 +79,7 @@ class ReplayResult:
     def compared(self) -> tuple[Compared, ...]:
         """The figures that both have, the channels of the freed objects first."""
         seen, counters = self.recording.observed, self.result.counters
-        objects = seen.rcu_visible and seen.objects_visible
+        objects, late = seen.rcu_visible and seen.objects_visible, self.witness.late
         freed = {
             "bulk": (sum(seen.bulk_sizes), counters.bulk_objects),
             "vmalloc": (seen.vmalloc_freed if objects else None, counters.vmalloc_freed),
@@ -106,16 +106,23 @@ class ReplayResult:
                 "refills_asked",
                 "refills asked (hrtimer)",
                 seen.refill_timer_starts,
-                counters.refills_asked,
+                counters.refills_asked - len(self.witness.refill_delays),
             ),
-            Compared("refill_runs", "refill work runs", seen.refill_work_runs, counters.refills_done),
-            Compared("monitor_runs", "monitor runs", seen.monitor_runs, counters.monitor_runs),
+            Compared(
+                "refill_runs",
+                "refill work runs",
+                seen.refill_work_runs,
+                counters.refills_done - late["fill_page_cache_func"],
+            ),
+            Compared(
+                "monitor_runs", "monitor runs", seen.monitor_runs, counters.monitor_runs - late["kfree_rcu_monitor"]
+            ),
             Compared("work_runs", "kfree_rcu_work runs", seen.reclaim_work_runs, counters.work_runs),
             Compared(
                 "grace_periods",
                 "grace periods",
                 seen.grace_periods_ended if seen.rcu_visible else None,
-                counters.grace_periods,
+                self.witness.grace_periods,
             ),
         )
 

@@ -43,13 +43,15 @@ _LEAD_PER_FEEDER_NS: Final = 20_000
 class Replayed:
     """Calls made, by (one-argument, context); calls that could not be made; and how late the latest was.
 
-    Deeds done, by their word, and those that this version does not know.
+    Deeds done, by their word, and those that this version does not know. `shift_ns` leads from the recording's time to
+    the machine's; None before the first feeder starts.
     """
 
     driven: Counter[tuple[bool, str]] = attrs.field(factory=Counter)
     skipped: Counter[str] = attrs.field(factory=Counter)
     done: Counter[str] = attrs.field(factory=Counter)
     not_done: Counter[str] = attrs.field(factory=Counter)
+    shift_ns: int | None = None
     max_lag_ns: int = 0
 
 
@@ -61,6 +63,7 @@ async def replay_calls(k: Kernel, feeds: tuple[Feed, ...], replayed: Replayed, d
     times = [feed.sections[0].calls[0].time_ns for feed in feeds] + [one[0].time_ns for one in scripts.values()]
     lead_ns = _LEAD_NS + _LEAD_PER_FEEDER_NS * (len(feeds) + len(scripts))
     shift_ns = k.now + lead_ns - min(times, default=0)
+    replayed.shift_ns = shift_ns
     async with k.open_nursery() as nursery:
         for (cpu, _), one in scripts.items():
             script = _Script(k, one, replayed, shift_ns)
@@ -153,11 +156,21 @@ class _Script:
             self.replayed.done[deed.what] += 1
 
     def _ways(self) -> dict[str, Callable[[Deed], Awaitable[None]]]:
-        return {
+        """How each is done, of those that the version has."""
+        ways: dict[str, Callable[[Deed], Awaitable[None]]] = {
             "synchronize_rcu": self._synchronize_rcu,
+            "sync_expedited": self._synchronize_rcu_expedited,
             "shrink": self._shrink,
             "drop_slab": self._drop_slab,
         }
+        has_barrier = self.k.machine.setup.era.rules.kvfree.barrier is not None
+        return ways | {"barrier": self._barrier} if has_barrier else ways
+
+    async def _barrier(self, _deed: Deed) -> None:
+        await self.k.kvfree_rcu_barrier()
+
+    async def _synchronize_rcu_expedited(self, _deed: Deed) -> None:
+        await self.k.synchronize_rcu_expedited()
 
     async def _synchronize_rcu(self, _deed: Deed) -> None:
         await self.k.synchronize_rcu()

@@ -34,6 +34,7 @@ _PARAMETERS: Final = {"rcu_min_cached_objs": 4096, "rcu_delay_page_cache_fill_ms
 """Of rcutree, and the most that is taken for one."""
 _FIVE_SECONDS: Final = (6, 1)
 """The oldest recorded version that drains after 5 s instead of 20 ms."""
+_LATE_DRAIN_MS: Final = 5_000
 
 
 def _scenario(about: str, body: Body, settings: dict[str, str], parameters: dict[str, str]) -> Scenario:
@@ -86,7 +87,7 @@ class Replay:
         self.recording = recording
         self._run = Run(scenario, options, **words)
         self._replayed = replayed
-        self._witness = Witness(self.machine)
+        self._witness = Witness(self.machine, recording, replayed)
         used = [feed.cpu for feed in feeds] + [deed.cpu for deed in recording.deeds]
         _check_cpus(self.machine.setup.config, max(used, default=0))
 
@@ -150,9 +151,15 @@ def version_note(recording: Recording, machine: Machine) -> str:
     recorded = release_of(recording.kernel)
     if recorded == release_of(era.release):
         return ""
-    drain_ms = machine.kvfree.arming.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
     theirs = f"Linux {recorded[0]}.{recorded[1]}" if recorded is not None else "an unknown version"
-    drain = ", the recorded one after 5 s" if recorded is not None and recorded >= _FIVE_SECONDS else ""
+    drain_ms = machine.kvfree.arming.delay_jiffies * machine.setup.config.jiffy_ns / 1_000_000
+    late = recorded is not None and recorded >= _FIVE_SECONDS
+    if late and drain_ms == _LATE_DRAIN_MS:
+        return (
+            f"The recording is of {theirs}, the machine models {era.name}: sizes of blocks, who frees, and how often, "
+            "may differ for that reason."
+        )
+    drain = ", the recorded one after 5 s" if late else ""
     return (
         f"The recording is of {theirs}, the machine models {era.name}, which drains {drain_ms:g} ms after "
         f"the first call{drain}: batches, grace periods and times differ for that reason."

@@ -34,6 +34,7 @@ def figure_rows(result: Result) -> list[Row]:
         ("waste", ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in result.waste.items())),
         ("migration", _migration(result)),
         ("latitude", _latitude(result)),
+        ("hotplug", _hotplug(result)),
         ("peak outstanding", f"{plural(counters.peak_objects, 'object')}, {size(counters.peak_bytes)}"),
         ("call to free", _latencies(result.latency_ns)),
         (
@@ -55,6 +56,12 @@ def _latitude(result: Result) -> str:
     """The same of threads that could go in another order, and of timers that could be late."""
     asked = result.config["latitude"] == "y" and result.strategy == Timed.name
     return f"none: strategy {Timed.name} leaves nothing open, --strategy random does" if asked else ""
+
+
+def _hotplug(result: Result) -> str:
+    """The same of CPUs that could go or come."""
+    asked = result.config["hotplug"] == "y" and result.strategy == Timed.name
+    return f"none: strategy {Timed.name} takes no CPU away, --strategy random does" if asked else ""
 
 
 def _call_rows(calls: CallStatistics) -> list[Row]:

@@ -25,7 +25,7 @@ from .pyfile import place_of
 
 if TYPE_CHECKING:
     from ..kvfree.core import KvfreeRcu
-    from ..mm.slab.slab import Slab
+    from ..mm.slab.cache import Slab
 
 Check = Callable[["KvfreeRcu", object], str]
 _DROPPED: Final = "__rcuactors_dropped__"

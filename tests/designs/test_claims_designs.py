@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from rcuactors import Kernel, Run, RunOptions, run, scenario
 from rcuactors.designs.reserve import Reserve
 from rcuactors.designs.sheaves import Sheaves
+from rcuactors.kvfree.rules import EraRules
 from rcuactors.mm.gfp import GFP_ATOMIC, GFP_NOWARN
 from tests.one_argument import one_argument
 
@@ -306,8 +308,10 @@ def test_only_the_override_map_keeps_lockdep_quiet_about_the_barns_lock() -> Non
         name = "without-the-map"
         about = "sheaves as first merged"
 
-        async def kfree_rcu_sheaf(self, cpu, item, *, spin: bool, retired: bool = False) -> bool:
-            return await self._store(cpu, item.home.cache, item, spin=spin, retired=retired)
+        def rules(self, era_rules: EraRules) -> EraRules:
+            rules = super().rules(era_rules)
+            sheaves = attrs.evolve(rules.mm.sheaves, override_map=False)
+            return attrs.evolve(rules, mm=attrs.evolve(rules.mm, sheaves=sheaves))
 
     async def script(k: Kernel) -> None:
         objects = await _cold_objects(k, 60)
@@ -382,7 +386,7 @@ def test_on_preempt_rt_an_nmis_objects_are_put_off_to_a_thread() -> None:
         one = Run(scenario()(script), RunOptions(kernel="v6.1-stable", design="nolock-sheaves", settings=settings))
         assert one.run().clean
         threads.append({thread.ctx.comm for thread in one.machine.system.threads})
-        return one.machine.kvfree.source.deferred
+        return one.machine.kvfree.nolock.deferred
 
     threads: list[set[str]] = []
     assert deferred() == 0

@@ -40,7 +40,11 @@ def differences(before: EraRules, after: EraRules) -> set[str]:
 @pytest.mark.parametrize("design", list(DESIGNS))
 def test_what_each_bundled_design_changes(design: str, kernel: str) -> None:
     rules = find_era(kernel).rules
-    assert differences(rules, rules_with(make_design(design), rules)) == CHANGING.get(design, set())
+    changed = CHANGING.get(design, set())
+    if rules.mm.sheaves is not None and rules.mm.sheaves.every_cache:
+        # That is what the version's own slab does.
+        changed = changed - {"mm.sheaves"}
+    assert differences(rules, rules_with(make_design(design), rules)) == changed
 
 
 def test_the_machine_is_built_by_them_and_the_version_stays_as_it_is() -> None:

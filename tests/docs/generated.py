@@ -114,7 +114,7 @@ def asked_kernels() -> str:
     return markdown(("kernel", "what it was", "settings here"), rows)
 
 
-FLOORS = ("kvfree", "rcu", "mm", "kernel", "lockdep")
+FLOORS = ("kvfree", "rcu", "mm", "kernel", "lockdep", "splat")
 
 
 def changed(floor: str) -> str:

@@ -136,10 +136,10 @@ async def put_off_into_an_old_grace_period(k: Kernel) -> None:
     the ordinary kvfree_rcu(). The monitor drops it into the waiting batch; that grace period is older than the section.
     """
     machine = k.machine
-    gp, kvfree = machine.gp, machine.kvfree
+    gp = machine.gp
     area, p = await k.vmalloc(64), await k.kmalloc(64)
     await warm(k)
-    sheaf_lock = kvfree.source.layer.of(k.machine.this_cpu, p.home.cache).lock
+    sheaf_lock = p.home.cache.sheaves.cpus[k.machine.this_cpu.cpu_id].lock
 
     async def early() -> None:
         with k.rcu_reader():
@@ -176,7 +176,7 @@ def test_5da7cb193db3_behind_kfree_rcu_nolock(kernel: str, fixed: bool, freed_ea
         RunOptions(kernel=kernel, design="nolock-sheaves", settings={"PREEMPT_RT": "y"}),
     )
     result = one.run()
-    assert one.machine.kvfree.source.deferred == 2
+    assert one.machine.kvfree.nolock.deferred == 2
     assert result.counters["bulk_objects"] == result.counters["vmalloc_freed"] == 1
     assert result.counters["grace_periods"] == (1 if freed_early else 2)
     assert result.outcome() == ("use-after-free" if freed_early else "clean")

@@ -13,6 +13,7 @@ from rcuactors.engine.events import ListSink
 from rcuactors.errors import BadInput
 from rcuactors.explore.random import Random
 from rcuactors.rcu.geometry import rcu_init_geometry
+from rcuactors.rcu.messages import GpKthreadWoken
 
 from .torture import KERNELS, tortured
 
@@ -226,6 +227,50 @@ def test_no_grace_period_ends_too_early_in_a_tree_that_is_set_step_by_step(
     one = tortured(seed, cpus, kernel, strategy, steps=4, shape="tall")
     assert one.result().kinds <= {ViolationKind.VOLUNTARY_SWITCH}
     assert one.machine.gp.completed > 0
+
+
+def test_a_reader_in_the_first_interrupt_of_a_cpu_is_waited_for() -> None:
+    """Its leaf is there from the moment at which the CPU is."""
+
+    async def script(k: Kernel) -> None:
+        shared = await k.kmalloc(64)
+
+        async def reads() -> None:
+            with k.rcu_reader():
+                p = k.rcu_dereference(shared)
+                await k.udelay(30_000)
+                k.deref(p)
+
+        await k.raise_irq(reads, cpu=3)
+        await k.udelay(10)
+        await k.synchronize_rcu()
+        await k.kfree(shared)
+
+    assert run(script, RunOptions(kernel="v5.11", settings={"nr_cpus": "4", **TALL})).clean
+
+
+def test_on_rt_a_wake_up_for_nothing_does_not_lose_the_next_scan() -> None:
+    """Whoever asked for a grace period wakes the kthread, which had begun it by itself and may not run just now."""
+
+    async def script(k: Kernel) -> None:
+        gp, cpu = k.machine.gp, k.machine.this_cpu
+
+        async def touches() -> None:
+            await k.udelay(10)
+
+        await k.kthread_run(touches, cpu=1)
+        await k.msleep(20)
+        cookie = k.start_poll_synchronize_rcu()
+        await k.udelay(50)
+        assert gp.in_progress
+        k.preempt_disable()
+        k.machine.conductor.post(gp, GpKthreadWoken(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
+        await k.udelay(1000)
+        await k.preempt_enable()
+        await k.msleep(200)
+        assert k.poll_state_synchronize_rcu(cookie)
+
+    assert run(script, RunOptions(kernel="v6.12", settings={"nr_cpus": "2", "PREEMPT_RT": "y"})).clean
 
 
 # -- CPUs that come and go, as RCU sees them ---------------------------------------------------------------------------

@@ -48,6 +48,10 @@ class Torture:
             await burn(k, plan.randrange(1, 5000))
             await k.preempt_enable()
 
+    def where(self, plan: random.Random) -> int:
+        """On which CPU an interrupt comes."""
+        return plan.randrange(self.cpus)
+
     async def read_on(self, plan: random.Random) -> None:
         """A reader that goes on after its unlock, because something else is off by then."""
         k, irqs = self.k, plan.random() < 0.5
@@ -83,7 +87,7 @@ class Torture:
         for _ in range(self.steps):
             if plan.random() < 0.15:
                 inner = random.Random(plan.getrandbits(30))
-                await k.raise_irq(lambda plan=inner: self.read(plan), cpu=plan.randrange(self.cpus))
+                await k.raise_irq(lambda plan=inner: self.read(plan), cpu=self.where(plan))
             else:
                 await self.read(plan)
             await k.cond_resched()

@@ -184,6 +184,8 @@ def test_another_version_is_told_and_the_same_one_is_not() -> None:
     assert "5 s" in note
     assert note in " ".join(" ".join(drive(real).lines()).split())
     assert drive(recording(call(0))).version_note == ""
+    same_drain = drive(real, "v6.12").version_note
+    assert same_drain.startswith("The recording is of Linux 6.1, the machine models v6.12: sizes of blocks")
     assert "5 s" not in drive(recording(call(0), kernel="Linux (none) 5.10.3")).version_note
     assert "unknown version" in drive(recording(call(0), kernel="")).version_note
 

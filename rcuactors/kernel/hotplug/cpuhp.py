@@ -23,6 +23,7 @@ from ...marks import stands_for
 from ..completion import complete, wait_for_completion
 from .cpus_lock import CpusLock
 from .dying import Dying
+from .onoff import OnOff
 from .sched import SchedHotplug
 from .smpboot import SmpbootThreads
 from .states import EBUSY, EPERM, Callback, CpuhpState, Step, Steps
@@ -78,32 +79,33 @@ class NoRcu:
     """A machine without RCU: nobody reads, and nobody waits."""
 
     async def synchronize_rcu(self, _thread: Thread, /) -> None:
-        """At once."""
+        """synchronize_rcu(): at once."""
 
     async def call_rcu(self, cpu: Cpu, function: Handler, _name: str, /) -> None:
-        """At once."""
+        """call_rcu(): at once."""
         await function(cpu)
 
     async def rcu_cpu_starting(self, _cpu: Cpu, /) -> None:
-        """Nothing."""
+        """rcu_cpu_starting(): nobody wants to know."""
 
     async def rcu_report_dead(self, _cpu: Cpu, /) -> None:
-        """Nothing."""
+        """rcu_report_dead(): nobody wants to know."""
 
     async def rcutree_migrate_callbacks(self, _thread: Thread, _cpu_id: int, /) -> None:
-        """Nothing."""
+        """rcutree_migrate_callbacks(): there are none."""
 
 
 class CpuHotplug:
     """CPU hotplug of one machine."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, *, by_decision: bool = False) -> None:
         self._system = system
         self._steps = Steps()
         self._aps: dict[int, _Ap] = {}
         self.rcu: RcuOfCpus = NoRcu()
         self.cpus = CpusLock(system)
         self.smpboot = SmpbootThreads(system)
+        self.on_off = OnOff(system, enabled=by_decision)
         self._sched = SchedHotplug(system)
         self._stop_machine = StopMachine(system)
         self._dying = Dying(system, self._teardown_atomic, self._startup_atomic)

@@ -8,9 +8,8 @@ softirq there but what rcuc/N does (rcu/callbacks.py). The rest is ksoftirqd's, 
 has bottom halves on again first, rcuc/N for one.
 
 On PREEMPT_RT (CONFIG_PREEMPT_RT's part of kernel/softirq.c) the serving thread is preemptible and its preempt_count
-does not show the softirq; `Context.softirq_thread` does here. The first local_bh_disable() of a preemptible thread
-takes the CPU's softirq_ctrl.lock, a local lock, and enters an RCU read-side section, and so does the thread that serves
-(__local_bh_disable_ip(), ksoftirqd_run_begin()): at most one of them runs on a CPU, and none may sleep of its own will.
+does not show the softirq; `Context.softirq_thread` does here. It serves with bottom halves off (ksoftirqd_run_begin());
+what that means there is in bottom_halves.py.
 """
 
 from __future__ import annotations
@@ -24,15 +23,14 @@ import attrs
 
 from ...context import preempt, splat
 from ...context.lockdep.demands import assert_irqs_enabled
-from ...context.locks import RECURSIVE_READ, Lock, LockKind, MapSpec
 from ...context.trace import call_trace, caller_site
 from ...context.violation import ORACLE, ViolationKind
-from ...context.waittype import WaitType
 from ...marks import inline, stands_for
 from .. import balance
 from ..hotplug.states import CpuhpState
 from ..percpu import PerCpu
 from ..thread import ThreadState
+from .bottom_halves import DISABLE, ENABLE, bottom_halves_of, warn_in_hardirq
 from .own_threads import OwnThread
 
 if TYPE_CHECKING:
@@ -45,12 +43,6 @@ _MAX_RESTARTS: Final = 10
 """MAX_SOFTIRQ_RESTART."""
 _MAX_TIME_MS: Final = 2
 """MAX_SOFTIRQ_TIME: no further round from this many milliseconds on, in jiffies."""
-
-_DISABLE: Final = "__local_bh_disable_ip"
-_ENABLE: Final = "__local_bh_enable_ip"
-
-_LOCAL_BH_MAP: Final = MapSpec("local_bh", WaitType.CONFIG, WaitType.FREE, check=True, per_cpu=True)
-"""bh_lock_map of PREEMPT_RT: bottom halves off is something that one may always do, and that limits what follows."""
 
 
 class Softirq(enum.IntEnum):
@@ -96,11 +88,7 @@ class Softirqs:
             self.serve_in_own_thread("ktimers", (Softirq.TIMER, Softirq.HRTIMER), self._run_timersd)
         self._traced = system.config.lockdep
         """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
-        make = system.lock_factory.make
-        self._ctrl_locks: PerCpu[Lock] = PerCpu(
-            lambda _: make("(softirq_ctrl.lock)", LockKind.LOCAL_LOCK), system.masks
-        )
-        self._bh_lock_map: Lock | None = None
+        self._bottom_halves = bottom_halves_of(system)
         system.hotplug.setup_state(CpuhpState.SOFTIRQ_DEAD, "softirq:dead", teardown=self.takeover_tasklets)
 
     def statistics(self) -> SoftirqStatistics:
@@ -197,11 +185,11 @@ class Softirqs:
         """
         cpu = thread.cpu
         if self._threaded:
-            await self._rt_disable(cpu)
+            await self._bottom_halves.disable(cpu)
             return cpu
         ctx = cpu.ctx
         if ctx.preempt_count >= preempt.HARDIRQ_OFFSET and self._traced:
-            self._warn_in_hardirq(cpu, _DISABLE)
+            warn_in_hardirq(cpu, DISABLE)
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = caller_site()
             if cpu.told_preemption.on:
@@ -245,16 +233,11 @@ class Softirqs:
         A kernel with TRACE_IRQFLAGS brackets it with local_irq_disable() and local_irq_enable(), whatever they were;
         another one serves the softirqs all the same, and leaves interrupts off.
         """
-        self._warn_in_hardirq(cpu, _ENABLE)
-        assert_irqs_enabled(self._system.lockdep, cpu, _ENABLE)
+        warn_in_hardirq(cpu, ENABLE)
+        assert_irqs_enabled(self._system.lockdep, cpu, ENABLE)
         await self._enable(cpu)
         if self._traced:
             await cpu.local_irq_enable()
-
-    def _warn_in_hardirq(self, cpu: Cpu, function: str) -> None:
-        """WARN_ON_ONCE(in_hardirq())."""
-        if preempt.in_hardirq(cpu.ctx.preempt_count):
-            cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "in_hardirq()", function)
 
     def _underflow(self, cpu: Cpu) -> None:
         """__preempt_count_sub() looks at nothing: everything counts as off from here on, NMIs included.
@@ -268,46 +251,21 @@ class Softirqs:
             cpu.ctx.preempt_forgotten -= preempt.SOFTIRQ_DISABLE_OFFSET
         elif not (self._system.lockdep.built and self._system.config.DEBUG_LOCKDEP):
             condition = "softirq_count() < SOFTIRQ_DISABLE_OFFSET"
-            text = splat.warning(cpu.judge.scene(cpu), condition, _ENABLE, call_trace())
+            text = splat.warning(cpu.judge.scene(cpu), condition, ENABLE, call_trace())
             title = f"BUG: local_bh_enable() without local_bh_disable(): {condition}"
             cpu.judge.report(cpu, ViolationKind.BAD_CONTEXT, title, text, ORACLE)
 
-    @property
-    def _local_bh(self) -> Lock:
-        """bh_lock_map, which only PREEMPT_RT has."""
-        if self._bh_lock_map is None:
-            self._bh_lock_map = self._system.lock_factory.make_map(_LOCAL_BH_MAP)
-        return self._bh_lock_map
-
     # -- the same on PREEMPT_RT --------------------------------------------------------------------------------------
-
-    @stands_for("__local_bh_disable_ip")
-    async def _rt_disable(self, cpu: Cpu) -> None:
-        """__local_bh_disable_ip() of PREEMPT_RT."""
-        ctx, system = cpu.ctx, self._system
-        self._warn_in_hardirq(cpu, _DISABLE)
-        if system.lockdep.on:
-            system.lockdep.acquire(cpu, self._local_bh, read=RECURSIVE_READ, site=_DISABLE)
-        if not ctx.softirq_disable_cnt:
-            if ctx.preemptible():
-                await system.locks.local_lock(cpu, self._ctrl_locks[cpu.cpu_id])
-                system.locks.rcu_enter(cpu)
-            elif cpu.softirq_ctrl:
-                # Somebody whom this has preempted has them off, and is not waited for.
-                system.lockdep.debug_locks_warn_on(cpu, "this_cpu_read(softirq_ctrl.cnt)", _DISABLE)
-        cpu.softirq_ctrl += 1
-        ctx.softirq_disable_cnt = cpu.softirq_ctrl
 
     @stands_for("__local_bh_enable_ip")
     async def _rt_enable_and_serve(self, cpu: Cpu) -> None:
         """__local_bh_enable_ip() of PREEMPT_RT: the outermost one serves what is pending, if it is preemptible."""
         ctx, system = cpu.ctx, self._system
         preempt_on = ctx.preemptible()
-        self._warn_in_hardirq(cpu, _ENABLE)
-        assert_irqs_enabled(system.lockdep, cpu, _ENABLE)
-        if system.lockdep.on:
-            system.lockdep.release(cpu, self._local_bh)
-        if cpu.softirq_ctrl == 1 and cpu.softirq_pending:
+        warn_in_hardirq(cpu, ENABLE)
+        assert_irqs_enabled(system.lockdep, cpu, ENABLE)
+        self._bottom_halves.release_map(cpu)
+        if self._bottom_halves.is_outermost(cpu) and cpu.softirq_pending:
             if preempt_on:
                 cpu.hooks.softirqs_follow(cpu)
                 flags = cpu.local_irq_save("do_softirq")
@@ -315,28 +273,7 @@ class Softirqs:
                 await cpu.local_irq_restore(flags)
             if cpu.softirq_pending:
                 await self._wake(cpu)
-        await self._rt_enable(cpu, unlock=preempt_on)
-
-    @stands_for("__local_bh_enable")
-    async def _rt_enable(self, cpu: Cpu, *, unlock: bool) -> None:
-        """__local_bh_enable() of PREEMPT_RT: with `unlock` the outermost one lets go of the CPU's lock.
-
-        Whether both ends do their half is up to them: who has become preemptible in between, or has ceased to be,
-        leaves a lock behind, or lets go of one that was never taken. Nothing keeps the count from falling below zero
-        either, after which whoever serves softirqs here takes the lock and never lets go.
-        """
-        ctx, system = cpu.ctx, self._system
-        if ctx.softirq_disable_cnt != cpu.softirq_ctrl:
-            condition = "current->softirq_disable_cnt != this_cpu_read(softirq_ctrl.cnt)"
-            system.lockdep.debug_locks_warn_on(cpu, condition, "__local_bh_enable")
-        outermost = ctx.softirq_disable_cnt == 1
-        cpu.softirq_ctrl -= 1
-        ctx.softirq_disable_cnt = cpu.softirq_ctrl
-        if outermost and ctx.held:
-            system.lockdep.softirqs_on(cpu)
-        if not cpu.softirq_ctrl and unlock:
-            system.locks.rcu_leave(cpu)
-            await system.locks.spin_unlock(cpu, self._ctrl_locks[cpu.cpu_id])
+        await self._bottom_halves.enable(cpu, unlock=preempt_on)
 
     # -- serving -----------------------------------------------------------------------------------------------------
 
@@ -417,7 +354,7 @@ class Softirqs:
 
     async def _run_timersd(self, cpu: Cpu) -> None:
         """run_timersd(): the softirqs of timers, and what else is pending."""
-        await self._rt_disable(cpu)
+        await self._bottom_halves.disable(cpu)
         flags = cpu.local_irq_save("run_timersd")
         cpu.softirq_pending |= self.take_over(cpu, Softirq.TIMER, Softirq.HRTIMER)
         await self._serve_in_thread(cpu)
@@ -428,9 +365,8 @@ class Softirqs:
     async def _ksoftirqd_run_end(self, cpu: Cpu, flags: bool) -> None:
         """ksoftirqd_run_end()."""
         await cpu.local_irq_restore(flags)
-        if self._system.lockdep.on:
-            self._system.lockdep.release(cpu, self._local_bh)
-        await self._rt_enable(cpu, unlock=True)
+        self._bottom_halves.release_map(cpu)
+        await self._bottom_halves.enable(cpu, unlock=True)
 
     async def _run_ksoftirqd(self, cpu: Cpu) -> None:
         """run_ksoftirqd()."""
@@ -440,7 +376,7 @@ class Softirqs:
                 await thread.sleep("softirqs")
                 continue
             if self._threaded:
-                await self._rt_disable(cpu)
+                await self._bottom_halves.disable(cpu)
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve_in_thread(cpu)
                 await self._ksoftirqd_run_end(cpu, flags)

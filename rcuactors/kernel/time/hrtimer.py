@@ -20,7 +20,7 @@ from ...context.locks import Lock, LockKind
 from ...context.memory import Memory
 from ...context.violation import ViolationKind
 from ...engine.device import Device
-from ...marks import machinery
+from ...marks import machinery, stands_for
 from ..debugobjects import Descr
 from ..hotplug.states import CpuhpState
 from ..irq.softirq import Softirq
@@ -175,6 +175,7 @@ class Hrtimers:
         await system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
 
+    @stands_for("enqueue_hrtimer")
     async def _start_on_dying_cpu(self, cpu: Cpu, timer: Hrtimer, delay_ns: int) -> None:
         """The same on a CPU that is not online any more: what happens to the timer is the version's matter."""
         system, rules = self._system, self._system.rules

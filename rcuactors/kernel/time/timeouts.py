@@ -85,6 +85,7 @@ async def _spin_in_idle(thread: Thread, duration_ns: int) -> None:
     flags, ctx.irqs_disabled = ctx.irqs_disabled, False
     await burn(thread, duration_ns)
     ctx.irqs_disabled = flags
+    cpu.slept_in_idle |= cpu.system.rules.idle_state_is_told
 
 
 @stands_for("delay_tsc")

@@ -188,7 +188,7 @@ class Workqueues:
     def first_worker(self, pool: Pool, cpu: Cpu) -> None:
         """create_worker() for a pool that has none yet, with the memory that there is when a CPU comes."""
         self._boot_worker(pool, cpu)
-        pool.spare = 1
+        pool.spare = 0
 
     def _make_pool(self, number: int, cpu: Cpu | None, *, highpri: bool) -> Pool:
         lock = self._system.lock_factory.make("&pool->lock", LockKind.RAW_SPINLOCK)

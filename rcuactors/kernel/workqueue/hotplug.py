@@ -19,6 +19,7 @@ from .work import Work
 if TYPE_CHECKING:
     from ..cpu import Cpu
     from ..hotplug.cpuhp import OnCpu
+    from ..system import System
     from ..thread import Thread
     from .core import Workqueues
     from .pool import Pool, Worker
@@ -77,18 +78,11 @@ class WorkqueueHotplug:
             await system.locks.raw_spin_lock(cpu, pool.lock)
             pool.counts = False
             for worker in pool.workers:
-                self._unbind(worker)
+                unbind_worker(worker)
             await workqueues.wake_up_worker(cpu, pool)
             await system.locks.raw_spin_unlock(cpu, pool.lock)
             await cpu.local_irq_restore(flags)
             await system.locks.mutex_unlock(thread, workqueues.attach_mutex)
-
-    @staticmethod
-    def _unbind(worker: Worker) -> None:
-        """unbind_worker(): it is allowed everywhere."""
-        if worker.rescue_wq is None:
-            worker.thread.bound = worker.thread.per_cpu = False
-        worker.thread.cpus_allowed = None
 
     async def workqueue_online_cpu(self, thread: Thread, cpu_id: int) -> None:
         """workqueue_online_cpu(): rebind_workers(): each is on its CPU when it next runs."""
@@ -97,7 +91,7 @@ class WorkqueueHotplug:
         for pool in self._pools_of(cpu_id):
             await system.locks.mutex_lock(thread, workqueues.attach_mutex)
             for worker in list(pool.workers):
-                await self._rebind(thread, worker, cpu_id)
+                await rebind_worker(system, thread, worker, cpu_id)
             cpu, flags = thread.local_irq_save()
             await system.locks.raw_spin_lock(cpu, pool.lock)
             pool.counts = True
@@ -109,12 +103,20 @@ class WorkqueueHotplug:
             await system.locks.mutex_unlock(thread, workqueues.attach_mutex)
         await system.locks.mutex_unlock(thread, workqueues.pool_mutex)
 
-    async def _rebind(self, me: Thread, worker: Worker, cpu_id: int) -> None:
-        thread = worker.thread
-        thread.per_cpu = worker.rescue_wq is None
-        system = self._workqueues.system
-        await system.migration.set_cpus_allowed_ptr(me, thread, frozenset({cpu_id}))
-        if thread.state is ThreadState.SLEEPING:
-            # Where it will be woken.
-            system.migration.set_task_cpu(thread, system.cpu(cpu_id))
-        thread.bound = worker.rescue_wq is None
+
+def unbind_worker(worker: Worker) -> None:
+    """unbind_worker(): it is allowed everywhere."""
+    if worker.rescue_wq is None:
+        worker.thread.bound = worker.thread.per_cpu = False
+    worker.thread.cpus_allowed = None
+
+
+async def rebind_worker(system: System, me: Thread, worker: Worker, cpu_id: int) -> None:
+    """What rebind_workers() does for each: it belongs to the CPU, and is there when it next runs."""
+    thread = worker.thread
+    thread.per_cpu = worker.rescue_wq is None
+    await system.migration.set_cpus_allowed_ptr(me, thread, frozenset({cpu_id}))
+    if thread.state is ThreadState.SLEEPING:
+        # Where it will be woken.
+        system.migration.set_task_cpu(thread, system.cpu(cpu_id))
+    thread.bound = worker.rescue_wq is None

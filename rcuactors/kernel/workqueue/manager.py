@@ -84,7 +84,8 @@ async def create_worker(workqueues: Workqueues, manager: Worker) -> Worker | Non
     made: list[Worker] = []
 
     def make() -> Thread:
-        made.append(workqueues.new_worker(pool, where))
+        # Its CPU may have come meanwhile.
+        made.append(workqueues.new_worker(pool, pool.cpu if pool.cpu is not None and pool.counts else where))
         return made[0].thread
 
     if await system.kthreadd.kthread_create_on_node(thread, make) is None:

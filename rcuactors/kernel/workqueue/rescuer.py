@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..thread import Thread, ThreadState, Urgency
+from .hotplug import rebind_worker, unbind_worker
 from .pool import Pool, Worker
 from .workqueue import Workqueue, WqFlags
 
@@ -108,5 +109,11 @@ async def attached(workqueues: Workqueues, thread: Thread, worker: Worker) -> No
         bound = pool.cpu is not None and pool.counts
         cpus = frozenset({pool.cpu.cpu_id}) if pool.cpu is not None and bound else frozenset(system.masks.possible)
         await system.migration.set_cpus_allowed_ptr(thread, worker.thread, cpus)
+    elif pool.cpu is not None and worker.thread.per_cpu is not pool.counts:
+        # Its CPU has come, or gone, since it was made.
+        if pool.counts:
+            await rebind_worker(system, thread, worker, pool.cpu.cpu_id)
+        else:
+            unbind_worker(worker)
     pool.workers.append(worker)
     await system.locks.mutex_unlock(thread, workqueues.attach_mutex)

@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ...kernel.workqueue.cancel import cancel_work_sync
 
 if TYPE_CHECKING:
     from ...kernel.thread import Thread
+    from ...mm.slab.cache import Cache
     from ..core import KvfreeRcu
     from ..krc import Krc
 
@@ -35,6 +38,36 @@ async def kvfree_rcu_barrier(kvfree: KvfreeRcu, thread: Thread) -> None:
     for krcp in kvfree.krcs_in_turn():
         await cancel_work_sync(kvfree.workqueues, thread, krcp.monitor_work.work, krcp.monitor_work)
         await _flush(kvfree, thread, krcp)
+
+
+@attrs.frozen(eq=False)
+class Barriers:
+    """What a kernel with sheaves waits for besides, before that (mm/slab_common.c, v6.18 and later).
+
+    kvfree_rcu_barrier() flushes the sheaves of all caches; kvfree_rcu_barrier_on_cache() those of one, and waits for
+    all else that kvfree_rcu() was given: there is no narrower way. Both are what kmem_cache_destroy() calls.
+    """
+
+    kvfree: KvfreeRcu
+
+    async def kvfree_rcu_barrier(self, thread: Thread) -> None:
+        """kvfree_rcu_barrier()."""
+        flush = self.kvfree.slab.sheaf_flush
+        if flush is not None:
+            await flush.flush_all_rcu_sheaves(thread)
+        await self._rest(thread)
+
+    async def kvfree_rcu_barrier_on_cache(self, thread: Thread, cache: Cache) -> None:
+        """kvfree_rcu_barrier_on_cache() (commit 0f35040de593)."""
+        flush = self.kvfree.slab.sheaf_flush
+        if flush is not None:
+            await flush.barrier_on_cache(thread, cache)
+        await self._rest(thread)
+
+    async def _rest(self, thread: Thread) -> None:
+        barrier = self.kvfree.rules.barrier
+        assert barrier is not None, "a version without kvfree_rcu_barrier()"
+        await barrier(self.kvfree, thread)
 
 
 async def _queue(kvfree: KvfreeRcu, thread: Thread, krcp: Krc) -> None:

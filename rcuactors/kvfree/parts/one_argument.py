@@ -32,7 +32,7 @@ class OneArgument:
     """One version's way.
 
     `allocates`: it asks the page allocator, with the refill's flags and krcp->lock dropped, and waits for a grace
-    period itself only if there is no page; else it waits at once.
+    period itself only if there is no page (add_ptr_to_bulk_krc_lock(), v5.13); else it waits at once.
     `lock_again`: whose lock anybody takes who has dropped it for a page, a design's too.
     """
 

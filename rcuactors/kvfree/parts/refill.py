@@ -33,8 +33,9 @@ class RefillRules:
     """How the worker gets the cache's pages."""
 
     gfp: Gfp
+    """Flags of __get_free_page(): __GFP_NORETRY and __GFP_NOMEMALLOC among them since commit ee6ddf58475c."""
     ends_at_failure: bool
-    """A page that cannot be had ends the loop."""
+    """A page that cannot be had ends the loop: since commit ee6ddf58475c."""
     starts_at_cached: bool
     """The loop counts from the pages that are there (60888b77a06e, v6.5), not from none: fewer come for nothing."""
     asks_without_cache: bool = True

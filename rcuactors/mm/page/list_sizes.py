@@ -177,7 +177,7 @@ class TunedHigh:
         batch = base << pages.alloc_factor
         if self.high_min != self.high_max and not self._flags.below_high:
             high = pages.high = min(high + batch, self.high_max)
-        most = max(high - len(pages.pages) - base, base)
+        most = max(high - pages.count - base, base)
         if batch <= most and pages.alloc_factor < PCP_BATCH_SCALE_MAX:
             pages.alloc_factor += 1
         batch = min(batch, most)
@@ -192,7 +192,7 @@ class TunedHigh:
     def limit(self, pages: PageList) -> int:
         """pcp->high, which shrinks while the zone is short, and grows to hold what is freed in a row."""
         self.note_free(pages)
-        batch, flags, low, count = self._batch, self._flags, self.high_min, len(pages.pages)
+        batch, flags, low, count = self._batch, self._flags, self.high_min, pages.count
         high = pages.high = self._clamped(pages.high)
         if not high:
             return 0

@@ -30,15 +30,22 @@ if TYPE_CHECKING:
 class PageList:
     """struct per_cpu_pages: the free pages of one CPU, most recently freed last.
 
-    What follows the lock belongs to the sizes (list_sizes.py): each version uses its own.
+    `others` are pages of other migrate types, on lists of their own: a request of the kernel's cannot have them, but
+    pcp->count has them. What follows the lock belongs to the sizes (list_sizes.py): each version uses its own.
     """
 
     pages: list[int] = attrs.field(factory=list)
+    others: int = 0
     lock: Lock | None = None
     free_factor: int = 0
     alloc_factor: int = 0
     free_count: int = 0
     high: int = 0
+
+    @property
+    def count(self) -> int:
+        """pcp->count."""
+        return len(self.pages) + self.others
 
 
 class PageLists(Protocol):

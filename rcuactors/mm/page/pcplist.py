@@ -58,7 +58,7 @@ class ZoneWithLists(Zone):
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
         limit = self.sizes.limit(pages)
-        if len(pages.pages) >= limit:
+        if pages.count >= limit:
             left = await self._free_too_many(cpu, pages, self.sizes.to_free(pages, limit), flags)
             if left is None:
                 return
@@ -73,10 +73,10 @@ class ZoneWithLists(Zone):
         """
         guard, at_a_time = self.guard, self.batch if self._frees_in_batches else count
         left: bool | None = flags
-        while count > 0 and pages.pages and left is not None:
+        while count > 0 and pages.count and left is not None:
             await self.free_pcppages_bulk(cpu, pages, min(count, at_a_time))
             count -= at_a_time
-            if count > 0 and pages.pages:
+            if count > 0 and pages.count:
                 await guard.leave(cpu, pages, left)
                 left = await guard.try_enter(cpu, pages)
         if self.flags.below_high and self.zone_watermark_ok(self.watermark_high):
@@ -127,7 +127,7 @@ class ZoneWithLists(Zone):
         left = True
         while left:
             cpu, flags = await guard.enter_drain(thread, pages)
-            if pages.pages:
-                await self.free_pcppages_bulk(cpu, pages, min(len(pages.pages), self._drains_at_most))
-            left = bool(pages.pages)
+            if pages.count:
+                await self.free_pcppages_bulk(cpu, pages, min(pages.count, self._drains_at_most))
+            left = bool(pages.count)
             await guard.leave_drain(cpu, pages, flags)

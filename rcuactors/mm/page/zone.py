@@ -105,6 +105,7 @@ class Zone:
         self._returned: list[int] = []
         self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self._trylock_free_pages: list[int] = []
+        self._elsewhere: list[int] = []
         self._drains_at_most = self.batch << PCP_BATCH_SCALE_MAX if rules.drains_in_parts else self.managed
         self._frees_in_batches = rules.frees_in_batches
         self.free = self.managed
@@ -125,7 +126,7 @@ class Zone:
         return ZoneStatistics(
             managed=self.managed,
             free=self.free,
-            listed=sum(len(pages.pages) for pages in self._lists.values()) + len(self._trylock_free_pages),
+            listed=sum(pages.count for pages in self._lists.values()) + len(self._trylock_free_pages),
             in_use=len(self.in_use),
             set_aside=self._set_aside,
             peak_in_use=self.peak_in_use,
@@ -202,13 +203,18 @@ class Zone:
         return moved
 
     async def free_pcppages_bulk(self, cpu: Cpu, pages: PageList, count: int) -> None:
-        """free_pcppages_bulk(): give the `count` coldest pages of the list back to the zone."""
+        """free_pcppages_bulk(): give the `count` coldest pages of the list back to the zone, or of other lists."""
         system = self._system
         _, flags = await self._lock_irqsave(cpu.current, "free_pcppages_bulk")
         cold, pages.pages[:count] = pages.pages[:count], []
         if system.events.on:
             for pfn in cold:
                 system.emit(cpu, "mm_page_pcpu_drain", f"page={_page(pfn)} pfn=0x{pfn:x} order=0 migratetype=0")
+        if pages.others and count > len(cold):
+            others = min(count - len(cold), pages.others)
+            cold = cold + self._elsewhere[-others:]
+            del self._elsewhere[-others:]
+            pages.others -= others
         self._returned += cold
         self.free += len(cold)
         cpu.clock += len(cold) * system.costs.page_bulk_ns
@@ -247,6 +253,12 @@ class Zone:
     def add_page_to_zone_llist(self, pfn: int) -> None:
         """add_page_to_zone_llist(): zone->trylock_free_pages, for who next frees a page with the lock (v6.15)."""
         self._trylock_free_pages.append(pfn)
+
+    def leave_on_lists(self, cpu: Cpu, count: int) -> None:
+        """User space has left so many pages of other migrate types on the CPU's lists."""
+        taken = [self._take() for _ in range(min(count, self.free))]
+        self._elsewhere += taken
+        self.list_of(cpu).others += len(taken)
 
     def set_aside(self, count: int) -> None:
         """Before the machine runs: so many pages belong to somebody who will come for them, and to nobody else."""

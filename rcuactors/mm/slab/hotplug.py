@@ -6,10 +6,8 @@ sheaves those, too.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...context.locks import Lock, LockKind
 from ...kernel.hotplug.states import CpuhpState
 
 if TYPE_CHECKING:
@@ -25,15 +23,13 @@ class SlabHotplug:
         self._system, self._slab = system, slab
         system.hotplug.setup_state(CpuhpState.SLUB_DEAD, "slub:dead", teardown=self.slub_cpu_dead)
 
-    @cached_property
-    def _slab_mutex(self) -> Lock:
-        return self._system.lock_factory.make("slab_mutex", LockKind.MUTEX)
-
     async def slub_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
         """slub_cpu_dead()."""
         locks = self._system.locks
-        await locks.mutex_lock(thread, self._slab_mutex)
+        await locks.mutex_lock(thread, self._slab.slab_mutex)
         for cache in self._slab.caches():
             if cpu_id in cache.cpus:
                 await self._slab.flush_cpu_slab(thread, cache, cpu_id)
-        await locks.mutex_unlock(thread, self._slab_mutex)
+            if self._slab.sheaf_flush is not None:
+                await self._slab.sheaf_flush.cpu_is_dead(thread, cache, cpu_id)
+        await locks.mutex_unlock(thread, self._slab.slab_mutex)

@@ -1,32 +1,36 @@
-"""Sheaves (mm/slub.c, v8 of autumn 2025): arrays of objects in front of the slabs of a cache.
+"""Sheaves (mm/slub.c, v6.18 and later): arrays of objects in front of the slabs of a cache.
 
-Each CPU has, under a local_trylock, a sheaf that its allocations are served from and one that kfree_rcu() fills; each
-cache has a barn, under a spinlock_t, with some full and some empty ones. A CPU's lock is only ever tried: who finds it
-taken, by what it has interrupted or, on PREEMPT_RT, preempted, goes another way.
+Each CPU has, under a local_trylock, a sheaf that its allocations are served from, perhaps a spare one, and one that
+kfree_rcu() fills; each cache has a barn, under a spinlock_t, with some full and some empty ones. In what allocates and
+frees a CPU's lock is only ever tried: who finds it taken, by what it has interrupted or, on PREEMPT_RT, preempted, goes
+another way. What is done with them is in pcs.py (kmalloc(), kfree()), rcu_sheaf.py (kfree_rcu()), sheaf_flush.py.
 
 The capacities are those of calculate_sheaf_capacity(), rounded up so that a sheaf fills a kmalloc() bucket; the 32
-bytes of its head are an assumption. Only what kfree_rcu() has to do with is modelled: kfree() goes to the slabs, and
-kmalloc() comes here only when the CPU's own slab has nothing left.
+bytes of its head are an assumption. What a CPU has first, its empty main sheaf, was made with the cache, and takes no
+memory here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
 from ...context.locks import Lock, LockKind
 from ...kernel.locking.irqsave import spin_lock_irqsave, spin_trylock_irqsave, spin_unlock_irqrestore
 from ...kernel.percpu import PerCpu
-from ..gfp import GFP_NOWAIT, GFP_NOWARN
+from ..gfp import GFP_NOWAIT, GFP_NOWARN, Gfp
 from ..objects import KObject
-from .slab import Cache, Slab, SlabAllocator
 from .slab_nolock import kmalloc_nolock, may_trylock
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
     from ...kernel.system import System
     from ...kernel.thread import Thread
+    from .cache import Cache, Place
+    from .rules import SheafRules
+    from .slab import SlabAllocator
 
 MAX_FULL_SHEAVES: Final = 10
 MAX_EMPTY_SHEAVES: Final = 10
@@ -35,14 +39,26 @@ _BYTES: Final = ((4096, 64), (1024, 128), (256, 256), (0, 512))
 """From this size of objects on, a sheaf takes so many bytes."""
 
 
-def sheaf_bytes(cache: Cache) -> int:
-    """What a sheaf of the cache takes."""
-    return next(taken for size, taken in _BYTES if cache.size >= size)
+def sheaf_bytes(size: int) -> int:
+    """What a sheaf of objects of that size takes."""
+    return next(taken for least, taken in _BYTES if size >= least)
 
 
-def sheaf_capacity(cache: Cache) -> int:
-    """Objects in a sheaf of the cache."""
-    return (sheaf_bytes(cache) - _HEAD_BYTES) // 8
+def sheaf_capacity(size: int) -> int:
+    """Objects of that size in a sheaf, if nobody has asked for another number."""
+    return (sheaf_bytes(size) - _HEAD_BYTES) // 8
+
+
+class RcuForSheaves(Protocol):
+    """What sheaves ask of RCU, which is a room of its own."""
+
+    async def call_rcu(self, cpu: Cpu, function: Callable[[Cpu], Awaitable[None]], name: str) -> None:
+        """call_rcu()."""
+        ...
+
+    async def rcu_barrier(self, thread: Thread) -> None:
+        """rcu_barrier()."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -50,9 +66,9 @@ class Sheaf:
     """struct slab_sheaf. `retired` wait for a grace period, `free` may be given out."""
 
     cache: Cache
-    memory: KObject
+    memory: KObject | None
     retired: list[KObject] = attrs.field(factory=list)
-    free: list[tuple[Slab, int]] = attrs.field(factory=list)
+    free: list[Place] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -60,9 +76,13 @@ class CpuSheaves:
     """struct slub_percpu_sheaves."""
 
     lock: Lock
-    main: Sheaf | None = None
+    main: Sheaf
     spare: Sheaf | None = None
     rcu_free: Sheaf | None = None
+
+    def used(self) -> bool:
+        """has_pcs_used()."""
+        return bool(self.main.free or self.spare is not None or self.rcu_free is not None)
 
 
 @attrs.define(eq=False)
@@ -72,6 +92,21 @@ class Barn:
     lock: Lock
     full: list[Sheaf] = attrs.field(factory=list)
     empty: list[Sheaf] = attrs.field(factory=list)
+
+
+@attrs.frozen(eq=False)
+class CacheSheaves:
+    """What a cache has of them; a `capacity` in objects."""
+
+    capacity: int
+    bytes: int
+    cpus: PerCpu[CpuSheaves]
+    barn: Barn
+
+    def all(self) -> list[Sheaf]:
+        """Every sheaf that objects can be given out from."""
+        of_cpus = [sheaf for mine in self.cpus.values() for sheaf in (mine.main, mine.spare) if sheaf is not None]
+        return [*of_cpus, *self.barn.full]
 
 
 @attrs.frozen(kw_only=True)
@@ -91,129 +126,153 @@ class SheafStatistics:
 
 
 class SheafLayer:
-    """The sheaves of all caches and CPUs."""
+    """The sheaves of all caches and CPUs: their locks, empty ones, and the barns."""
 
-    def __init__(self, system: System, slabs: SlabAllocator) -> None:
-        self._system = system
-        self._slabs = slabs
-        self._cpus: dict[int, PerCpu[CpuSheaves]] = {}
-        """By size of the cache's objects."""
-        self._barns: dict[int, Barn] = {}
+    def __init__(self, system: System, slabs: SlabAllocator, rules: SheafRules) -> None:
+        self.system, self.slabs, self.rules = system, slabs, rules
+        self.spins = not system.config.PREEMPT_RT
+        self.one_step = self.spins and rules.come_first
+        """To take the lock of a CPU's, or let go of it, is nothing that anybody could see."""
+        self._locks = system.locks
 
     def statistics(self) -> SheafStatistics:
         """Their figures, as they are now."""
-        of_cpus = [mine for sheaves in self._cpus.values() for mine in sheaves.values()]
-        barns = self._barns.values()
-        given_out_from = [sheaf for mine in of_cpus for sheaf in (mine.main, mine.spare) if sheaf is not None]
-        given_out_from += [sheaf for barn in barns for sheaf in barn.full]
+        having = [cache.sheaves for cache in self.slabs.caches() if cache.sheaves is not None]
+        collecting = [mine.rcu_free for sheaves in having for mine in sheaves.cpus.values()]
         return SheafStatistics(
-            retired=sum(len(mine.rcu_free.retired) for mine in of_cpus if mine.rcu_free is not None),
-            free=sum(len(sheaf.free) for sheaf in given_out_from),
-            full=sum(len(barn.full) for barn in barns),
-            empty=sum(len(barn.empty) for barn in barns),
+            retired=sum(len(sheaf.retired) for sheaf in collecting if sheaf is not None),
+            free=sum(len(sheaf.free) for sheaves in having for sheaf in sheaves.all()),
+            full=sum(len(sheaves.barn.full) for sheaves in having),
+            empty=sum(len(sheaves.barn.empty) for sheaves in having),
         )
 
-    def of(self, cpu: Cpu, cache: Cache) -> CpuSheaves:
-        """The CPU's, of that cache."""
-        sheaves = self._cpus.get(cache.size)
-        if sheaves is None:
-            make = self._system.lock_factory.make
-            sheaves = self._cpus[cache.size] = PerCpu(
-                lambda _: CpuSheaves(make("&pcs->lock", LockKind.LOCAL_LOCK)), self._system.masks
-            )
-        return sheaves[cpu.cpu_id]
+    def waiting(self) -> set[KObject]:
+        """Objects in sheaves that kfree_rcu() has not filled yet."""
+        having = [cache.sheaves for cache in self.slabs.caches() if cache.sheaves is not None]
+        collecting = [mine.rcu_free for sheaves in having for mine in sheaves.cpus.values()]
+        return {p for sheaf in collecting if sheaf is not None for p in sheaf.retired}
 
-    def barn(self, cache: Cache) -> Barn:
-        """The cache's."""
-        found = self._barns.get(cache.size)
-        if found is None:
-            found = self._barns[cache.size] = Barn(self._system.lock_factory.make("&barn->lock", LockKind.SPINLOCK))
-        return found
+    def new_for(self, cache: Cache, capacity: int) -> None:
+        """do_kmem_cache_create(): the sheaves of a new cache, if it has any; of `capacity` if that is not 0.
+
+        Caches that slub_debug looks after have none (SLAB_DEBUG_FLAGS).
+        """
+        if self.system.config.slub_debug or not (capacity or self.rules.every_cache):
+            return
+        make = self.system.lock_factory.make
+        cpus = PerCpu(
+            lambda _: CpuSheaves(make("&pcs->lock", LockKind.LOCAL_LOCK), Sheaf(cache, None)), self.system.masks
+        )
+        wanted = max(capacity, sheaf_capacity(cache.size)) if self.rules.every_cache else capacity
+        barn = Barn(make("&barn->lock", LockKind.SPINLOCK))
+        cache.sheaves = CacheSheaves(wanted, _HEAD_BYTES + 8 * wanted, cpus, barn)
+
+    # -- the lock of a CPU's ----------------------------------------------------------------------------------------
 
     def trylock(self, cpu: Cpu, mine: CpuSheaves) -> bool:
         """local_trylock()."""
-        return may_trylock(cpu) and self._system.locks.spin_trylock(cpu, mine.lock)
+        return may_trylock(cpu) and self._locks.spin_trylock(cpu, mine.lock)
+
+    async def lock(self, thread: Thread, sheaves: CacheSheaves) -> tuple[Cpu, CpuSheaves]:
+        """local_lock(): of the CPU that this runs on then. For tasks."""
+        cpu = thread.migrate_disable() if not self.spins else thread.preempt_disable("local_lock")
+        mine = sheaves.cpus[cpu.cpu_id]
+        # On PREEMPT_RT somebody may have it; elsewhere whoever had it has not been preempted.
+        cpu = await self._locks.spin_lock(thread, mine.lock)
+        if not self.spins:
+            cpu.migrate_enable()
+        else:
+            await cpu.preempt_enable()
+        return cpu, mine
 
     async def unlock(self, cpu: Cpu, mine: CpuSheaves) -> None:
         """local_unlock()."""
-        await self._system.locks.spin_unlock(cpu, mine.lock)
+        await self._locks.spin_unlock(cpu, mine.lock)
 
     # -- empty ones --------------------------------------------------------------------------------------------------
 
-    async def get_empty(self, cpu: Cpu, cache: Cache, *, spin: bool) -> Sheaf | None:
+    async def get_empty(self, cpu: Cpu, barn: Barn, *, spin: bool) -> Sheaf | None:
         """barn_get_empty_sheaf(), with the CPU's lock held."""
-        locks, barn = self._system.locks, self.barn(cache)
         if not barn.empty:
             return None
-        flags: bool | None
-        if spin:
-            _, flags = await spin_lock_irqsave(locks, cpu.current, barn.lock, "barn_get_empty_sheaf")
-        else:
-            flags = await spin_trylock_irqsave(locks, cpu, barn.lock, "barn_get_empty_sheaf")
+        flags = await self._lock_barn(cpu, barn, "barn_get_empty_sheaf", spin=spin)
         if flags is None:
             return None
         sheaf = barn.empty.pop() if barn.empty else None
-        await spin_unlock_irqrestore(locks, cpu, barn.lock, flags)
+        await spin_unlock_irqrestore(self._locks, cpu, barn.lock, flags)
         return sheaf
 
-    async def alloc_empty(self, thread: Thread, cache: Cache, *, spin: bool) -> Sheaf | None:
-        """alloc_empty_sheaf(): GFP_NOWAIT, or without a bit of __GFP_RECLAIM, which means by trylocks only."""
-        size = sheaf_bytes(cache)
+    async def _lock_barn(self, cpu: Cpu, barn: Barn, site: str, *, spin: bool) -> bool | None:
+        """The flags; None where the lock is only tried, and taken."""
         if spin:
-            memory = await self._slabs.kmalloc_own(thread, size, GFP_NOWAIT | GFP_NOWARN)
+            _, flags = await spin_lock_irqsave(self._locks, cpu.current, barn.lock, site)
+            return flags
+        return await spin_trylock_irqsave(self._locks, cpu, barn.lock, site)
+
+    async def alloc_empty(self, thread: Thread, cache: Cache, *, spin: bool, gfp: Gfp = GFP_NOWAIT) -> Sheaf | None:
+        """alloc_empty_sheaf(): or, where nobody must spin, without a bit of __GFP_RECLAIM: by trylocks only."""
+        assert cache.sheaves is not None
+        size = cache.sheaves.bytes
+        if spin:
+            memory = await self.slabs.kmalloc_own(thread, size, gfp | GFP_NOWARN)
         else:
-            memory = await kmalloc_nolock(self._slabs, thread.cpu, size)
+            memory = await kmalloc_nolock(self.slabs, thread.cpu, size)
         return None if memory is None else Sheaf(cache, memory)
 
+    async def free_empty(self, thread: Thread, sheaf: Sheaf) -> None:
+        """free_empty_sheaf()."""
+        if sheaf.memory is not None:
+            await self.slabs.kfree_own(thread, sheaf.memory)
+
     async def put_empty(self, thread: Thread, sheaf: Sheaf) -> None:
-        """barn_put_empty_sheaf(), or free_empty_sheaf() if there are enough."""
-        if not await self._put(thread, self.barn(sheaf.cache), sheaf, full=False):
-            await self._slabs.kfree_own(thread, sheaf.memory)
+        """barn_put_empty_sheaf(): who cares for the limit looks at it before."""
+        assert sheaf.cache.sheaves is not None
+        barn = sheaf.cache.sheaves.barn
+        cpu, flags = await spin_lock_irqsave(self._locks, thread, barn.lock, "barn_put_empty_sheaf")
+        barn.empty.append(sheaf)
+        await spin_unlock_irqrestore(self._locks, cpu, barn.lock, flags)
 
     # -- full ones ---------------------------------------------------------------------------------------------------
 
-    def has_room(self, cache: Cache) -> bool:
-        """The barn would take another full one, as far as can be seen without its lock."""
-        return len(self.barn(cache).full) < MAX_FULL_SHEAVES
-
     async def put_full(self, thread: Thread, sheaf: Sheaf) -> None:
-        """barn_put_full_sheaf()."""
-        await self._put(thread, self.barn(sheaf.cache), sheaf, full=True)
+        """barn_put_full_sheaf(): so here."""
+        assert sheaf.cache.sheaves is not None
+        barn = sheaf.cache.sheaves.barn
+        cpu, flags = await spin_lock_irqsave(self._locks, thread, barn.lock, "barn_put_full_sheaf")
+        barn.full.append(sheaf)
+        await spin_unlock_irqrestore(self._locks, cpu, barn.lock, flags)
 
-    async def _put(self, thread: Thread, barn: Barn, sheaf: Sheaf, *, full: bool) -> bool:
-        if not full and len(barn.empty) >= MAX_EMPTY_SHEAVES:
-            return False
-        locks = self._system.locks
-        cpu, flags = await spin_lock_irqsave(locks, thread, barn.lock, "barn_put_sheaf")
-        (barn.full if full else barn.empty).append(sheaf)
-        await spin_unlock_irqrestore(locks, cpu, barn.lock, flags)
-        return True
-
-    async def alloc(self, thread: Thread, cache: Cache) -> tuple[Slab, int] | None:
-        """alloc_from_pcs(): from the CPU's main sheaf; an empty one is exchanged for a full one out of the barn."""
-        cpu = thread.cpu
-        sheaves = self._cpus.get(cache.size)
-        mine = sheaves.get(cpu.cpu_id) if sheaves is not None else None
-        if mine is None or not (mine.main or self.barn(cache).full) or not self.trylock(cpu, mine):
-            return None
-        left: Sheaf | None = None
-        if mine.main is None or not mine.main.free:
-            full = await self._get_full(cpu, cache)
-            if full is not None:
-                left, mine.main = mine.main, full
-                if mine.spare is None:
-                    mine.spare, left = left, None
-        taken = mine.main.free.pop() if mine.main is not None and mine.main.free else None
-        await self.unlock(cpu, mine)
-        if left is not None:
-            await self.put_empty(thread, left)
-        return taken
-
-    async def _get_full(self, cpu: Cpu, cache: Cache) -> Sheaf | None:
-        locks, barn = self._system.locks, self.barn(cache)
+    async def replace_empty(self, cpu: Cpu, barn: Barn, empty: Sheaf, *, spin: bool = True) -> Sheaf | None:
+        """barn_replace_empty_sheaf(): a full one for an empty one; None if there is none."""
         if not barn.full:
             return None
-        _, flags = await spin_lock_irqsave(locks, cpu.current, barn.lock, "barn_replace_empty_sheaf")
-        sheaf = barn.full.pop() if barn.full else None
-        await spin_unlock_irqrestore(locks, cpu, barn.lock, flags)
-        return sheaf
+        flags = await self._lock_barn(cpu, barn, "barn_replace_empty_sheaf", spin=spin)
+        if flags is None:
+            return None
+        full = barn.full.pop() if barn.full else None
+        if full is not None:
+            barn.empty.append(empty)
+        await spin_unlock_irqrestore(self._locks, cpu, barn.lock, flags)
+        return full
+
+    async def replace_full(self, cpu: Cpu, barn: Barn, full: Sheaf, *, spin: bool) -> Sheaf | None:
+        """barn_replace_full_sheaf(): an empty one for a full one, if the barn has one, and room."""
+        if len(barn.full) >= MAX_FULL_SHEAVES or not barn.empty:
+            return None
+        flags = await self._lock_barn(cpu, barn, "barn_replace_full_sheaf", spin=spin)
+        if flags is None:
+            return None
+        empty = barn.empty.pop() if barn.empty else None
+        if empty is not None:
+            barn.full.append(full)
+        await spin_unlock_irqrestore(self._locks, cpu, barn.lock, flags)
+        return empty
+
+    async def shrink_barn(self, thread: Thread, barn: Barn) -> list[Sheaf]:
+        """barn_shrink(): all that is in it, for who frees that."""
+        cpu, flags = await spin_lock_irqsave(self._locks, thread, barn.lock, "barn_shrink")
+        taken = [*barn.full, *barn.empty]
+        barn.full.clear()
+        barn.empty.clear()
+        await spin_unlock_irqrestore(self._locks, cpu, barn.lock, flags)
+        return taken

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import cached_property
 from sys import _getframe
-from typing import TYPE_CHECKING, Final
-
-import attrs
+from typing import TYPE_CHECKING, Protocol
 
 from ...context.locks import Lock, LockKind
 from ...context.trace import Origin, origin_of
@@ -25,6 +24,8 @@ from ...marks import Side, on_side
 from ..gfp import GFP_KERNEL, Gfp
 from ..objects import PAGE_OFFSET, PAGE_SIZE, KObject, LifetimeObserver, members_go
 from ..page.no_locks import Route
+from .cache import SIZES, Cache, CpuSlab, Place, Slab, SlabStatistics
+from .deferred import DeferredList, DeferredPercpuWork
 from .hotplug import SlabHotplug
 
 if TYPE_CHECKING:
@@ -33,88 +34,52 @@ if TYPE_CHECKING:
     from ...kernel.thread import Thread
     from ..page.page_alloc import PageAllocator
     from ..rules import MmRules
-    from .sheaf import SheafStatistics
+    from .rcu_sheaf import RcuSheaves
+    from .sheaf import SheafLayer
+    from .sheaf_flush import FlushWorks, SheafFlush
 
-SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
-MIN_PARTIAL: Final = 5
-
-
-@attrs.define(eq=False)
-class Slab:
-    """One page of objects.
-
-    `free` are the addresses that are not given out, less those on the list of a CPU whose slab it is. A frozen slab is
-    a CPU's: its current one, or one on its list of partial ones. `listed`: on the cache's list of partial ones.
-    """
-
-    cache: Cache
-    pfn: int
-    free: list[int]
-    in_use: int = 0
-    frozen: bool = False
-    listed: bool = False
+    AllocFromPcs = Callable[[Thread, "Cache", Gfp], Awaitable["Place | None"]]
 
 
-@attrs.define(eq=False)
-class CpuSlab:
-    """struct kmem_cache_cpu. `lock` and the list of partial slabs, the newest last, are not in every version."""
+class KvfreeBarriers(Protocol):
+    """What kmem_cache_destroy() calls of kvfree_rcu(), which is a room above."""
 
-    slab: Slab | None = None
-    free: list[int] = attrs.field(factory=list)
-    lock: Lock | None = None
-    partial: list[Slab] = attrs.field(factory=list)
+    async def kvfree_rcu_barrier(self, thread: Thread) -> None:
+        """kvfree_rcu_barrier()."""
+        ...
 
-
-@attrs.define(eq=False)
-class Cache:
-    """struct kmem_cache with its node. `partial` holds slabs with some, or all, of their objects free."""
-
-    name: str
-    size: int
-    list_lock: Lock
-    cpus: PerCpu[CpuSlab]
-    partial: dict[int, Slab] = attrs.field(factory=dict)
-    slabs: int = 0
-    destroyed: bool = False
-
-    @property
-    def per_slab(self) -> int:
-        """Objects in a slab."""
-        return PAGE_SIZE // self.size
-
-
-@attrs.frozen(kw_only=True)
-class SlabStatistics:
-    """The slab caches.
-
-    * `caches` (caches): that were used.
-    * `slabs` (pages): that they have, a page each.
-    * `partial` (slabs): on the caches' lists of partial ones.
-    * `empty` (slabs): of these, with no object in use.
-    * `sheaves` (SheafStatistics): of designs that put sheaves before the slabs; else None.
-    """
-
-    caches: int
-    slabs: int
-    partial: int
-    empty: int
-    sheaves: SheafStatistics | None
+    async def kvfree_rcu_barrier_on_cache(self, thread: Thread, cache: Cache) -> None:
+        """kvfree_rcu_barrier_on_cache()."""
+        ...
 
 
 class SlabAllocator(ABC):
     """The kmalloc caches. `lockless`: the fast path is used (USE_LOCKLESS_FAST_PATH())."""
 
     lockless = True
+    cpu_slabs = True
+    """Each CPU has a slab of its own to allocate from."""
 
     def __init__(self, system: System, pages: PageAllocator, observer: LifetimeObserver, rules: MmRules) -> None:
         self._system = system
         self._pages = pages
         self._observer = observer
+        self.rules = rules
         self._caches: dict[int, Cache] = {}
         self._own: list[Cache] = []
         self._conductor = system.conductor
         self._kmalloc_ns = system.costs.kmalloc_ns
-        self.sheaves = rules.sheaves(system, self) if rules.sheaves is not None else None
+        self.sheaves: SheafLayer | None = None
+        self.rcu_sheaves: RcuSheaves | None = None
+        self.sheaf_flush: SheafFlush | None = None
+        self._alloc_from_pcs: AllocFromPcs | None = None
+        self.flush_works: FlushWorks
+        self.barriers: KvfreeBarriers | None = None
+        name = "deferred_percpu_work" if rules.kfree_rcu_nolock else "defer_free_objects"
+        self.deferred = DeferredPercpuWork(system, name)
+        self._deferred_objects: DeferredList[Place] = self.deferred.new_list(self._free_deferred)
+        self.deferred_by_rcu: DeferredList[KObject] = self.deferred.new_list(self._hand_on)
+        self._kvfree_call_rcu: Callable[[Cpu, KObject], Awaitable[None]] | None = None
         SlabHotplug(system, self)
         self._origin: Origin = origin_of(_getframe())
 
@@ -150,7 +115,7 @@ class SlabAllocator(ABC):
         """
 
     @abstractmethod
-    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
+    async def _give_back(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
         """do_slab_free() for each."""
 
     def cache_for(self, size: int) -> Cache:
@@ -168,15 +133,101 @@ class SlabAllocator(ABC):
             self._caches[size] = cache
         return cache
 
-    def _new_cache(self, name: str, size: int) -> Cache:
+    def _new_cache(self, name: str, size: int, sheaf_capacity: int = 0) -> Cache:
         lock = self._system.lock_factory.make("&n->list_lock", self._list_lock_kind())
-        return Cache(name, size, lock, PerCpu(self._new_cpu_slab, self._system.masks))
+        cache = Cache(name, size, lock, PerCpu(self._new_cpu_slab, self._system.masks))
+        if self.sheaves is not None:
+            self.sheaves.new_for(cache, sheaf_capacity)
+        return cache
 
-    def kmem_cache_create(self, name: str, size: int) -> Cache:
-        """kmem_cache_create(): a cache of objects of `size` bytes, at most a page, rounded up to words."""
-        cache = self._new_cache(name, -(-size // 8) * 8)
+    def kmem_cache_create(self, name: str, size: int, sheaf_capacity: int = 0) -> Cache:
+        """kmem_cache_create(): a cache of objects of `size` bytes, at most a page, rounded up to words.
+
+        In a version with sheaves it has some of `sheaf_capacity`, or of its own choice if that is 0.
+        """
+        cache = self._new_cache(name, -(-size // 8) * 8, sheaf_capacity)
         self._own.append(cache)
         return cache
+
+    # -- set up when the machine is put together ---------------------------------------------------------------------
+
+    @property
+    def system(self) -> System:
+        """The machine's floor."""
+        return self._system
+
+    @cached_property
+    def slab_mutex(self) -> Lock:
+        """slab_mutex."""
+        return self._system.lock_factory.make("slab_mutex", LockKind.MUTEX)
+
+    def flushes_by(self, works: FlushWorks) -> None:
+        """The works by which CPUs give back what they have of a cache."""
+        self.flush_works = works
+
+    def sheaves_are(
+        self, layer: SheafLayer, rcu_sheaves: RcuSheaves, flush: SheafFlush, alloc_from_pcs: AllocFromPcs
+    ) -> None:
+        """The version's sheaves."""
+        self.sheaves, self.rcu_sheaves, self.sheaf_flush = layer, rcu_sheaves, flush
+        self._alloc_from_pcs = alloc_from_pcs
+
+    def barriers_are(self, barriers: KvfreeBarriers) -> None:
+        """What kmem_cache_destroy() calls, in versions that do."""
+        self.barriers = barriers
+
+    def hands_on_to(self, kvfree_call_rcu: Callable[[Cpu, KObject], Awaitable[None]]) -> None:
+        """What is called for an object that kfree_rcu_nolock() could not take."""
+        self._kvfree_call_rcu = kvfree_call_rcu
+
+    async def _hand_on(self, cpu: Cpu, item: KObject) -> None:
+        assert self._kvfree_call_rcu is not None
+        await self._kvfree_call_rcu(cpu, item)
+
+    # -- caches that go ----------------------------------------------------------------------------------------------
+
+    async def kmem_cache_shutdown(
+        self, thread: Thread, cache: Cache, live: Callable[[], Iterable[object]]
+    ) -> list[KObject]:
+        """__kmem_cache_shutdown(): give the slabs back, or return what is left in them. `live`: what is allocated."""
+        if not self._system.judge.booting:
+            await self.flush_works.flush_all_cpus_locked(thread, cache)
+        if cache.sheaves is not None and self.sheaf_flush is not None:
+            await self.sheaf_flush.shutdown(thread, cache)
+        remaining = [p for p in live() if isinstance(p, KObject) and isinstance(p.home, Slab) and p.home.cache is cache]
+        remaining += cache.quarantined()
+        if cache.sheaves is not None:
+            # What a flush has left in a CPU's.
+            left = [place for sheaf in cache.sheaves.all() for place in sheaf.free]
+            remaining += [KObject(place.address, cache.size, place.home, self._origin) for place in left]
+        if not remaining:
+            await self.shutdown_cache(thread, cache)
+        return remaining
+
+    async def flush_this_cpu(self, cpu: Cpu, cache: Cache) -> None:
+        """flush_cpu_slab(), by a work: what this CPU has of the cache, its slabs and its sheaves."""
+        if cache.sheaves is not None and self.sheaf_flush is not None:
+            await self.sheaf_flush.pcs_flush_all(cpu, cache)
+        await self.flush_this_cpu_slab(cpu, cache)
+
+    async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
+        """flush_this_cpu_slab(): nothing to do in a version whose CPUs have no slabs."""
+        assert cache.cpus[cpu.cpu_id].slab is None
+
+    async def free_empty_slabs(self, thread: Thread, cache: Cache) -> None:
+        """__kmem_cache_do_shrink(): all slabs go that have no object in use, however few are left then."""
+        cpu, flags = await self._lock_list(thread, cache)
+        empty = [slab for slab in cache.partial.values() if not slab.in_use]
+        for slab in empty:
+            self._unlist(slab)
+        cache.slabs -= len(empty)
+        await self._unlock_list(cpu, cache, flags)
+        for slab in empty:
+            await self._pages.free_page(thread, slab.pfn)
+
+    async def deferred_work_barrier(self, thread: Thread) -> None:
+        """deferred_work_barrier(), defer_free_barrier() in v6.18: what was put off to an irq_work has been done."""
+        await self.deferred.barrier(thread)
 
     async def shutdown_cache(self, thread: Thread, cache: Cache) -> None:
         """shutdown_cache(): of a cache without objects; all its slabs go."""
@@ -236,7 +287,7 @@ class SlabAllocator(ABC):
             slab, address = mine.slab, mine.free.pop()
             slab.in_use += 1  # type: ignore[union-attr]  # who has a list has a slab
         else:
-            taken = await self.sheaves.alloc(thread, cache) if self.sheaves is not None else None
+            taken = await self.alloc_from_sheaf(thread, cache, gfp) if cache.sheaves is not None else None
             taken = taken or await self.slab_alloc_slow(thread, cache, gfp)
             if taken is None:
                 return None
@@ -272,10 +323,10 @@ class SlabAllocator(ABC):
                 await members_go(thread, item)
         await self._give_back(thread, self._observer.freed(items, "kfree_bulk"))
 
-    async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp) -> KObject | None:
-        """For the allocator's own purposes: no object of anybody's, and the observer does not hear of it."""
+    async def kmalloc_own(self, thread: Thread, size: int, gfp: Gfp, cache: Cache | None = None) -> KObject | None:
+        """For the kernel's own purposes: no object of anybody's, and the observer does not hear of it."""
         cpu = thread.cpu
-        cache = self.cache_for(size)
+        cache = cache or self.cache_for(size)
         self._pages.might_alloc(cpu, gfp)
         cpu.clock += self._kmalloc_ns
         mine = self.cpu_slab(cpu, cache)
@@ -289,6 +340,61 @@ class SlabAllocator(ABC):
         """Give it back."""
         thread.cpu.clock += self._system.costs.kfree_ns
         await self._give_back(thread, [item])
+
+    # -- sheaves, in versions that have them -------------------------------------------------------------------------
+
+    async def alloc_from_sheaf(self, thread: Thread, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
+        """alloc_from_pcs(), in a cache that has sheaves."""
+        assert self._alloc_from_pcs is not None
+        return await self._alloc_from_pcs(thread, cache, gfp)
+
+    async def refill_objects(self, thread: Thread, cache: Cache, gfp: Gfp, wanted: int) -> list[Place]:
+        """refill_objects(): so many objects out of the slabs, or as many as there is memory for."""
+        found: list[Place] = []
+        while len(found) < wanted:
+            taken = await self.slab_alloc_slow(thread, cache, gfp)
+            if taken is None:
+                break
+            found.append(Place(*taken))
+        return found
+
+    async def free_to_slabs(self, thread: Thread, places: Sequence[Place]) -> None:
+        """__kmem_cache_free_bulk(): to the slabs, past any sheaf."""
+        thread.cpu.clock += self._system.costs.kfree_bulk_object_ns * len(places)
+        await self._to_slabs(thread, places)
+
+    async def _to_slabs(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
+        await self._give_back(thread, items)
+
+    def waiting_in_sheaves(self) -> set[KObject]:
+        """What waits in partly filled sheaves that the version has of its own: nothing frees it until somebody asks."""
+        if self.sheaves is None or self.sheaves.rules.waiting_is_told:
+            return set()
+        return self.sheaves.waiting()
+
+    # -- for callers that may have interrupted anything --------------------------------------------------------------
+
+    async def nolock_alloc(self, _cpu: Cpu, _cache: Cache) -> tuple[bool, tuple[Slab, int] | None]:
+        """kmalloc_nolock() behind its tests, without CPU slabs: whether a larger cache may be tried, and the object."""
+        raise AssertionError("who has CPU slabs looks there first")
+
+    async def lock_cpu_slab(self, cpu: Cpu, _mine: CpuSlab) -> bool:
+        """local_lock_irqsave() of what guards a CPU's slab: interrupts off, if there is no more; returns the flags."""
+        return cpu.local_irq_save("local_lock_irqsave")
+
+    async def kfree_nolock(self, cpu: Cpu, item: KObject) -> None:
+        """kfree_nolock(): into a sheaf by trylocks where CPUs have no slabs; else it is put off."""
+        cpu.clock += self._system.costs.kfree_ns
+        for freed in self._observer.freed((item,), "kfree_nolock"):
+            await self.kfree_nolock_own(cpu, freed)
+
+    async def kfree_nolock_own(self, cpu: Cpu, item: KObject | Place) -> None:
+        """kfree_nolock(), of what the observer does not know: put off (defer_free())."""
+        await self._deferred_objects.add(cpu, Place(item.home, item.address))  # type: ignore[arg-type]  # a slab's
+
+    async def _free_deferred(self, cpu: Cpu, place: Place) -> None:
+        cpu.clock += self._system.costs.kfree_ns
+        await self._to_slabs(cpu.current, [place])
 
     # -- what the versions' parts have in common ---------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from ...context import preempt
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import KObject
-from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
+from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
+from .slab import SlabAllocator
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -100,7 +101,12 @@ class IrqOffSlub(SlabAllocator):
             if not slab.in_use:
                 await self._discard(thread, slab)
 
-    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
+    async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
+        """flush_cpu_slab(), on the CPU itself."""
+        if cpu.cpu_id in cache.cpus:
+            await self.flush_cpu_slab(cpu.current, cache, cpu.cpu_id)
+
+    async def _give_back(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
         empty: list[Slab] = []
         for slab, group in groupby(items, _home):
             assert isinstance(slab, Slab)

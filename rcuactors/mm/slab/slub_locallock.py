@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import PAGE_SIZE, KObject, LifetimeObserver
-from .slab import MIN_PARTIAL, Cache, CpuSlab, Slab, SlabAllocator
+from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
+from .slab import SlabAllocator
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -94,6 +95,10 @@ class LocalLockSlub(SlabAllocator):
         if self._system.lockdep.on:
             self._system.lockdep.release(cpu, mine.lock)
         await cpu.local_irq_restore(flags)
+
+    async def lock_cpu_slab(self, cpu: Cpu, mine: CpuSlab) -> bool:
+        """local_lock_cpu_slab()."""
+        return await self._lock(cpu, mine)
 
     def _pin(self, thread: Thread) -> Cpu:
         """slub_get_cpu_ptr()."""
@@ -185,6 +190,18 @@ class LocalLockSlub(SlabAllocator):
         await self._unlock_list(cpu, cache, flags)
         return first
 
+    async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
+        """flush_this_cpu_slab(): flush_slab() and unfreeze_partials(), in a task."""
+        thread, mine = cpu.current, self.cpu_slab(cpu, cache)
+        flags = await self._lock(cpu, mine)
+        slab, free, partial = mine.slab, mine.free, mine.partial
+        mine.slab, mine.free, mine.partial = None, [], []
+        await self.unlock(cpu, mine, flags)
+        if slab is not None:
+            await self._deactivate_slab(thread, slab, free)
+        if partial:
+            await self._unfreeze_partials(thread, cache, partial)
+
     async def _deactivate_slab(self, thread: Thread, slab: Slab, free: list[int]) -> None:
         """deactivate_slab(): the CPU's list back into the slab, and that onto the node's list, or away."""
         slab.free += free
@@ -205,7 +222,7 @@ class LocalLockSlub(SlabAllocator):
 
     # -- freeing -----------------------------------------------------------------------------------------------------
 
-    async def _give_back(self, thread: Thread, items: Sequence[KObject]) -> None:
+    async def _give_back(self, thread: Thread, items: Sequence[KObject | Place]) -> None:
         """do_slab_free() for each run of objects of one slab."""
         for slab, group in groupby(items, _home):
             assert isinstance(slab, Slab)

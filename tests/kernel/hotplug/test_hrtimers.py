@@ -36,12 +36,15 @@ def compose(monkeypatch: pytest.MonkeyPatch) -> Compose:
 
 
 async def refill_on_a_dying_cpu(k: Kernel) -> None:
-    """A driver's DYING callback frees by kvfree_rcu() on a cold cache, and the CPU comes back."""
+    """A driver's DYING callback frees by kvfree_rcu() on a cold cache, and the CPU comes back.
+
+    What vmalloc() gave goes to no sheaf, in any version.
+    """
 
     async def dying(_cpu: int) -> None:
         await k.kvfree_rcu(p, "rcu")
 
-    p = await k.kmalloc(64)
+    p = await k.vmalloc(64)
     await k.cold_caches()
     setup = await k.cpuhp_setup_state_nocalls("CPUHP_AP_PERF_X86_STARTING", "test:starting", teardown=dying)
     assert await k.cpu_down(1) == 0
@@ -51,7 +54,7 @@ async def refill_on_a_dying_cpu(k: Kernel) -> None:
 
     async def again() -> None:
         for _ in range(3):
-            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+            await k.kvfree_rcu(await k.vmalloc(64), "rcu")
             await k.msleep(20)
 
     await k.kthread_join(await k.kthread_run(again, cpu=1))

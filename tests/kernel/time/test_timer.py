@@ -230,3 +230,49 @@ def test_an_irqsafe_timer_runs_with_interrupts_off(rt: str) -> None:
     seen: list[tuple[bool, bool, bool]] = []
     assert run(scenario()(script), RunOptions(kernel="v6.1-stable"), PREEMPT_RT=rt).clean
     assert seen == [(True, True, False)]
+
+
+@pytest.mark.parametrize("kernel", ["v6.1-stable", "v6.12"])
+def test_a_timer_that_was_shut_down_is_started_by_nobody(kernel: str) -> None:
+    """timer_shutdown_sync() (v6.2, and stable 6.1)."""
+    ran: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        async def t_fn() -> None:
+            ran.append(k.now)
+
+        timer = k.timer_setup(t_fn)
+        await k.mod_timer(timer, 1)
+        assert await k.timer_shutdown_sync(timer)
+        assert not await k.mod_timer(timer, 1)
+        await k.msleep(20)
+        other = k.timer_setup(t_fn)
+        assert not await k.timer_shutdown(other)
+        await k.add_timer(other, 1)
+        await k.msleep(20)
+        assert not ran
+
+    assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+
+
+@pytest.mark.parametrize("kernel", ["v5.11", "v6.1.0"])
+def test_older_versions_have_no_shutdown(kernel: str) -> None:
+    async def script(k: Kernel) -> None:
+        async def t_fn() -> None:
+            pass
+
+        with pytest.raises(BadInput, match=r"^timer_shutdown_sync\(\): this version has none; it came with v6\.2"):
+            await k.timer_shutdown_sync(k.timer_setup(t_fn))
+
+    assert run(scenario()(script), RunOptions(kernel=kernel)).clean
+
+
+@pytest.mark.parametrize(("kernel", "jiffies"), [("v6.1-stable", 4), ("v6.6", 4), ("v6.12.0", 3), ("v6.12", 3)])
+def test_msleep_adds_a_jiffy_or_not(kernel: str, jiffies: int) -> None:
+    """Commit 4381b895f544. One more is the wheel's."""
+
+    async def script(k: Kernel) -> None:
+        await k.msleep(8)
+        assert k.now // 4_000_000 == jiffies
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), HZ=250).clean

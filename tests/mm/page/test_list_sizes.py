@@ -182,3 +182,25 @@ def test_from_v6_19_on_a_list_is_shortened_batch_by_batch(kernel: str, batch_by_
             await k.free_page(pfn)
 
     assert run(scenario()(script), RunOptions(kernel=kernel), mem="256M").clean
+
+
+def test_pages_of_other_migrate_types_count_and_go_back_when_the_own_list_is_empty() -> None:
+    """pcp->count is of all lists: so a CPU with many of the others gives back more; its own list is emptied first."""
+
+    async def script(k: Kernel) -> None:
+        zone, cpu = k.machine.pages.zone, k.machine.this_cpu
+        await k.drain_local_pages()
+        before = zone.statistics()
+        zone.leave_on_lists(cpu, zone.high - 1)
+        assert zone.statistics().free + zone.statistics().listed == before.free + before.listed
+        page = await k.get_free_page(GFP_NOWAIT)
+        own = zone.list_of(cpu)
+        listed, free = len(own.pages), zone.free
+        assert (k.pcp_count(), listed) == (zone.high - 1 + listed, 14)
+        # One more is too many: a batch goes, all that the own list has.
+        await k.free_page(page)
+        assert (len(own.pages), zone.free - free, own.others) == (0, 15, zone.high - 1)
+        await k.drain_local_pages()
+        assert (own.count, zone.statistics().free) == (0, before.free)
+
+    assert run(scenario()(script), RunOptions(kernel="v6.1-stable"), mem="256M").clean

@@ -63,10 +63,12 @@ def test_a_cache_that_goes_gives_all_its_pages_back(kernel: str) -> None:
             await some(cache)
         assert k.machine.statistics().slab.slabs > 0
         await k.kmem_cache_destroy(cache)
-        statistics = k.machine.statistics()
-        assert statistics.slab.slabs == 0
+        assert cache.cache.slabs == 0
+        # Where every cache has sheaves, these take memory of kmalloc()'s.
+        taken = k.machine.statistics().slab.slabs
+        assert taken <= (kernel == "v7.3")
         zone = k.machine.pages.zone
-        assert zone.free + sum(len(zone.list_of(k.machine.system.cpu(cpu)).pages) for cpu in (0, 1)) == before
+        assert zone.free + sum(len(zone.list_of(k.machine.system.cpu(cpu)).pages) for cpu in (0, 1)) == before - taken
 
     assert run(script, RunOptions(kernel=kernel)).clean
 

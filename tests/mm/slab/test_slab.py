@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcuactors import GFP_NOWAIT, BadInput, Kernel, Run, RunOptions, ViolationKind, run, scenario
-from rcuactors.mm.slab.slab import MIN_PARTIAL, SIZES
+from rcuactors.mm.slab.cache import MIN_PARTIAL, SIZES
 from rcuactors.mm.slab.slub_locallock import cpu_partial_slabs
 
 

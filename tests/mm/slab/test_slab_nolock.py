@@ -8,9 +8,16 @@ from rcuactors import Kernel, Run, RunOptions, scenario
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.machine import Machine
 from rcuactors.mm.objects import KObject
-from rcuactors.mm.slab.sheaf import MAX_EMPTY_SHEAVES, MAX_FULL_SHEAVES, SheafLayer, sheaf_bytes, sheaf_capacity
-from rcuactors.mm.slab.slab import Cache
-from rcuactors.mm.slab.slab_nolock import DeferredWork, kmalloc_nolock
+from rcuactors.mm.slab.deferred import DeferredPercpuWork
+from rcuactors.mm.slab.sheaf import (
+    MAX_EMPTY_SHEAVES,
+    MAX_FULL_SHEAVES,
+    CacheSheaves,
+    SheafLayer,
+    sheaf_bytes,
+    sheaf_capacity,
+)
+from rcuactors.mm.slab.slab_nolock import kmalloc_nolock
 
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
 
@@ -131,7 +138,7 @@ def test_deferred_work_runs_once_for_all_that_waits(settings: dict, kind: str) -
         async def function(cpu: Cpu, what: int) -> None:
             found.append((what, cpu.ctx.kind(), cpu.ctx.comm))
 
-        deferred = DeferredWork(machine.system, "later", function)
+        deferred = DeferredPercpuWork(machine.system, "later").new_list(function)
         flags = k.local_irq_save()
         for number in range(3):
             await deferred.add(_cpu(machine), number)
@@ -152,14 +159,19 @@ def test_deferred_work_runs_once_for_all_that_waits(settings: dict, kind: str) -
 
 @pytest.mark.parametrize(("size", "taken", "capacity"), [(64, 512, 60), (256, 256, 28), (1024, 128, 12), (4096, 64, 4)])
 def test_a_sheaf_fills_a_bucket(size: int, taken: int, capacity: int) -> None:
-    cache = Cache("kmalloc", size, None, None)  # type: ignore[arg-type]  # neither its lock nor CPUs are looked at
-    assert (sheaf_bytes(cache), sheaf_capacity(cache)) == (taken, capacity)
+    assert (sheaf_bytes(size), sheaf_capacity(size)) == (taken, capacity)
 
 
 def _layer(machine: Machine) -> SheafLayer:
     layer = machine.slab.sheaves
     assert isinstance(layer, SheafLayer)
     return layer
+
+
+def _sheaves(machine: Machine) -> CacheSheaves:
+    sheaves = machine.slab.cache_for(64).sheaves
+    assert sheaves is not None
+    return sheaves
 
 
 def test_what_comes_out_of_a_sheaf_is_allocated_again() -> None:
@@ -184,16 +196,12 @@ def test_a_barn_takes_so_many_full_sheaves_and_the_rest_goes_to_the_slabs() -> N
         for p in objects:
             await k.kvfree_rcu(p, "rcu")
         await k.msleep(100)
-        barn = _layer(machine).barn(machine.slab.cache_for(64))
+        barn = _sheaves(machine).barn
         found += [len(barn.full), len(barn.empty)]
 
     one, found = _machine(script, "sheaves")
     assert found == [MAX_FULL_SHEAVES, MAX_EMPTY_SHEAVES]
-    slabs = {
-        item_slab
-        for sheaf in _layer(one.machine).barn(one.machine.slab.cache_for(64)).full
-        for item_slab, _ in sheaf.free
-    }
+    slabs = {item_slab for sheaf in _sheaves(one.machine).barn.full for item_slab, _ in sheaf.free}
     assert sum(slab.in_use for slab in slabs) == 60 * MAX_FULL_SHEAVES
 
 
@@ -201,7 +209,7 @@ def test_who_finds_the_cpus_sheaves_taken_goes_the_other_way() -> None:
     async def script(k: Kernel, machine: Machine, found: list[int]) -> None:
         p = await k.kmalloc(64)
         cpu, layer = _cpu(machine), _layer(machine)
-        mine = layer.of(cpu, machine.slab.cache_for(64))
+        mine = _sheaves(machine).cpus[cpu.cpu_id]
         assert layer.trylock(cpu, mine)
         await k.kvfree_rcu(p, "rcu")
         found.append(machine.kvfree.figures.fallbacks_list)

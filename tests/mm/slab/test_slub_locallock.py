@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import GFP_ATOMIC, GFP_NOWAIT, Kernel, RunOptions, run, scenario
-from rcuactors.mm.slab.slab import MIN_PARTIAL, SIZES, Cache, CpuSlab
+from rcuactors.mm.slab.cache import MIN_PARTIAL, SIZES, Cache, CpuSlab
 from rcuactors.mm.slab.slub_locallock import cpu_partial_slabs
 
 V6_1 = RunOptions(kernel="v6.1-stable")
