@@ -42,11 +42,11 @@ async def cpu_goes_offline(k: Kernel, objects: int = 20, dying: bool = True) -> 
         await k.cold_caches()
 
     async def driver_dying(_cpu: int) -> None:
-        if dying:
-            await k.kvfree_rcu(last, "rcu")
+        while last:
+            await k.kvfree_rcu(last.pop(), "rcu")
 
     # Of a kind that has no block there yet.
-    last = await k.vmalloc(64)
+    last = [await k.vmalloc(64)] if dying else []
     setup = await k.cpuhp_setup_state_nocalls("CPUHP_AP_PERF_X86_STARTING", "driver:starting", teardown=driver_dying)
     async with k.open_nursery() as nursery:
         await nursery.start_soon(reader, cpu=1)
@@ -54,8 +54,6 @@ async def cpu_goes_offline(k: Kernel, objects: int = 20, dying: bool = True) -> 
         assert await k.cpu_down(1) == 0
         await k.msleep(20)
         assert await k.cpu_up(1) == 0
-    if not dying:
-        await k.vfree(last)
     await k.cpuhp_remove_state_nocalls(setup)
     await k.kthread_join(await k.kthread_run(frees, cpu=1))
 

@@ -37,6 +37,8 @@ V6_12_0: Final = Era(
             msleep_adds_jiffy=False,
             consoles_tell_lockdep=False,
             fair_server=True,
+            pwq_shows_limit=False,
+            tasks_tell_tgid=True,
             idle_state_is_told=True,
             bh_pools=True,
             workers_at_boot=3,
@@ -79,6 +81,12 @@ V6_12_0: Final = Era(
             ViolationKind.BAD_CONTEXT,
             "enqueue_hrtimer",
             "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
+        ),
+        KnownBug(
+            "dfd3df31c9db",
+            ViolationKind.FLUSH_DEPENDENCY,
+            "kvfree_rcu_barrier",
+            "the barrier flushes a work of system_unbound_wq for one that must run when memory is short",
         ),
     ),
 )

@@ -28,6 +28,7 @@ V6_18: Final = Era(
             debug_objects=attrs.evolve(V6_12.rules.kernel.debug_objects, whole_batches=True, percpu_size=128),
             schedules_on_percpu_wq=True,
             bh_lock_is_optional=True,
+            tasks_tell_flags=True,
             timers_have_own_thread=True,
         ),
         lockdep=attrs.evolve(

@@ -34,6 +34,7 @@ V6_6: Final = Era(
             woken_preempts_spinner=False,
             rescuer_name="kworker/R-{}",
             cpu_intensive_by_itself=True,
+            lockup_shows_running=True,
             destroying_is_told=True,
         ),
         lockdep=attrs.evolve(

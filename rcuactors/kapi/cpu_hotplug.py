@@ -59,6 +59,14 @@ class CpuHotplugs(KernelBase):
         """cpu_up(), as add_cpu() calls it: 0, also for a CPU that is there already, or a negative errno. Sleeps."""
         return await self._system.hotplug.cpu_up(self._thread, self._possible("cpu_up", cpu))
 
+    async def remove_cpu(self, cpu: int) -> int:
+        """remove_cpu(): the same, as drivers call it; 1 for a CPU that is gone already (device_offline())."""
+        return await self.cpu_down(cpu) if self.cpu_online(cpu) else 1
+
+    async def add_cpu(self, cpu: int) -> int:
+        """add_cpu(): cpu_up(), as drivers call it; 1 for a CPU that is there already (device_online())."""
+        return 1 if self.cpu_online(cpu) else await self.cpu_up(cpu)
+
     def cpu_online(self, cpu: int) -> bool:
         """cpu_online(): only who has cpus_read_lock() can rely on it."""
         return self._system.masks.is_online(self._possible("cpu_online", cpu))
@@ -117,6 +125,33 @@ class CpuHotplugs(KernelBase):
                 _STATES[state], name, startup=_as_callback(startup), teardown=_as_callback(teardown)
             )
         return CpuhpSetup(name, _STATES[state], step)
+
+    async def cpuhp_setup_state(
+        self,
+        state: StateName,
+        name: str,
+        *,
+        startup: CpuCallback | None = None,
+        teardown: CpuCallback | None = None,
+    ) -> CpuhpSetup | int:
+        """cpuhp_setup_state(): the same, and `startup` is called for each CPU that is there; or a negative errno.
+
+        Raises BadInput as cpuhp_setup_state_nocalls(), and for a state of CPUs that have their interrupts off.
+        """
+        if state == "CPUHP_AP_PERF_X86_STARTING":
+            raise BadInput(f"cpuhp_setup_state({state}): cpuhp_setup_state_nocalls() is there for that")
+        setup = await self.cpuhp_setup_state_nocalls(state, name, startup=startup, teardown=teardown)
+        async with self.cpus_read_locked():
+            result = await self._system.hotplug.issue_calls(self._thread, setup.place, setup.step, up=True)
+            if result:
+                self._system.hotplug.remove_state(setup.place, setup.step)
+        return result or setup
+
+    async def cpuhp_remove_state(self, setup: CpuhpSetup) -> None:
+        """cpuhp_remove_state(): they are not called any more, and `teardown` now, for each CPU that is there."""
+        async with self.cpus_read_locked():
+            await self._system.hotplug.issue_calls(self._thread, setup.place, setup.step, up=False)
+            self._system.hotplug.remove_state(setup.place, setup.step)
 
     async def cpuhp_remove_state_nocalls(self, setup: CpuhpSetup) -> None:
         """cpuhp_remove_state_nocalls(): they are not called any more."""

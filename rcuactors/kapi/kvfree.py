@@ -9,15 +9,18 @@ from typing import Any, Final
 from ..context.memory import LIVE
 from ..context.trace import origin_of
 from ..errors import BadInput
-from ..kvfree.rules import KvfreeRules
+from ..machine import Machine
 from ..mm.objects import KObject
 from ..spelling import no_such
 from .rcu import Rcu, nothing
 
-_HAS: Final[dict[str, Callable[[KvfreeRules], bool]]] = {
-    "kvfree_rcu_mightsleep": lambda rules: rules.says_mightsleep,
-    "kfree_rcu_mightsleep": lambda rules: rules.says_mightsleep,
-    "kvfree_rcu_barrier": lambda rules: rules.barrier is not None,
+_HAS: Final[dict[str, Callable[[Machine], bool]]] = {
+    "kvfree_rcu_mightsleep": lambda machine: machine.kvfree.rules.says_mightsleep,
+    "kfree_rcu_mightsleep": lambda machine: machine.kvfree.rules.says_mightsleep,
+    "kvfree_rcu_barrier": lambda machine: machine.kvfree.rules.barrier is not None,
+    "kfree_rcu_nolock": lambda machine: machine.slab.rules.kfree_rcu_nolock,
+    "kmalloc_nolock": lambda machine: machine.slab.rules.kmalloc_nolock is not None,
+    "sheaf_capacity": lambda machine: machine.slab.rules.sheaves is not None,
 }
 
 
@@ -25,7 +28,10 @@ class VersionedKvfreeRcu(Rcu):
     """kvfree_rcu_mightsleep(), kvfree_rcu_barrier() (include/linux/rcupdate.h, include/linux/slab.h)."""
 
     def has(self, function: str) -> bool:
-        """Whether this kernel has a function that some versions have and others have not, of those in this class.
+        """Whether this kernel has a function that some versions have and others have not.
+
+        Those are `kvfree_rcu_mightsleep`, `kfree_rcu_mightsleep`, `kvfree_rcu_barrier`, `kfree_rcu_nolock`,
+        `kmalloc_nolock`, and `sheaf_capacity` of kmem_cache_create().
 
         For scenarios that run on all of them:
         `await (k.kvfree_rcu_mightsleep(p) if k.has("kvfree_rcu_mightsleep") else k.kvfree_rcu(p))`. Raises BadInput
@@ -33,7 +39,7 @@ class VersionedKvfreeRcu(Rcu):
         """
         if function not in _HAS:
             raise no_such("function that only some versions have", function, _HAS)
-        return _HAS[function](self._machine.kvfree.rules)
+        return _HAS[function](self._machine)
 
     def kvfree_rcu_mightsleep(self, p: KObject | None) -> Coroutine[Any, Any, None]:
         """kvfree_rcu_mightsleep(): the one-argument form, for objects that have no rcu_head; it may sleep.

@@ -19,6 +19,7 @@ from ..context.splat import LockTracking
 from ..context.trace import suspended_trace
 from ..context.violation import ViolationKind
 from ..marks import MACHINERY
+from .show_task import sched_show_task
 from .thread import Thread, ThreadState
 
 if TYPE_CHECKING:
@@ -115,8 +116,7 @@ class HungTasks:
             f"INFO: task {thread.comm}:{thread.pid} blocked for more than {seconds} seconds.",
             f"      {scene.ident.tainted} {scene.ident.release} {scene.ident.version}",
             '"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.',
-            f"task:{thread.comm:<15} state:D stack:0     pid:{thread.pid:<5} ppid:2      flags:0x00004000",
-            *([f"Workqueue: {thread.in_work}"] if thread.in_work else []),
+            *sched_show_task(thread),
             "Call Trace:",
             *(f" {line}" for line in self.trace(thread)),
         ]

@@ -106,6 +106,16 @@ class KernelRules:
     woken_preempts_spinner: bool = True
     """Who has spun for a turn gives way to an equal that is woken (CFS, wakeup_preempt_entity()); EEVDF lets it go on
     until its turn is over (commit 147f3efaa241 of v6.6; RUN_TO_PARITY)."""
+    pwq_shows_limit: bool = True
+    """show_pwq() prints "active=1/256"; from v6.9 on the limit is no pwq's, and left out (kernel/workqueue.c, 6.6.80
+    and 6.12.0)."""
+    lockup_shows_running: bool = False
+    """"BUG: workqueue lockup" ends with the stacks of the stalled pools' workers that run (commit cd2440d66fec of
+    v6.4)."""
+    tasks_tell_tgid: bool = False
+    """sched_show_task() prints the thread group (6.12.0 does, 6.6.80 does not)."""
+    tasks_tell_flags: bool = False
+    """And the task's flags (6.18 does, 6.12.94 does not)."""
     idle_state_is_told: bool = False
     """When a handler on the idle thread's stack has slept for a time, schedule_idle() finds that thread in the state of
     a sleeper, and warns of it once. 6.12.117 was seen to, 6.1.192 not, though both look."""

@@ -107,9 +107,17 @@ class _Asked:
     """One question's machine."""
 
     def __init__(
-        self, command: Command, options: RunOptions, limit_s: float, kernel: AskedKernel, *, live: bool
+        self,
+        command: Command,
+        options: RunOptions,
+        limit_s: float,
+        kernel: AskedKernel,
+        *,
+        live: bool,
+        above_min: int | None,
     ) -> None:
         self.poison = kernel.poison
+        self.above_min = above_min
         self.command = command
         self.question = question = command.question
         self.limit_ns = int(limit_s * 1_000_000_000)
@@ -213,11 +221,13 @@ def ask(
     version: str = MODELLED,
     limit_s: float | None = None,
     live: bool = False,
+    above_min: int | None = None,
 ) -> Answer:
     """Put the question to a fresh machine of that version.
 
     `limit_s` is when it counts as not having come back, in virtual seconds. With `live` the console is live: printing
-    takes its locks.
+    takes its locks. `above_min` is how many pages above its min watermark the zone has once the question has emptied
+    it, where that is known: what a machine's CPUs have on their lists of other types, and give back then, is its past.
     Raises BadInput for a setting with a wrong value, or a version that does not exist.
     """
     question = command.question
@@ -226,7 +236,7 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted, version), limit, kernel, live=live)
+    asked = _Asked(command, options_for(kernel, wanted, version), limit, kernel, live=live, above_min=above_min)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")

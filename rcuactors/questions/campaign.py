@@ -36,7 +36,14 @@ def pose(recording: Recording, version: str = MODELLED) -> Pair:
         unread = Answer(question=parse_question("m v=exit"), not_expressible=recording.wrong)
         return Pair(recording=recording, answer=unread)
     kernel = KERNELS[recording.kernel]
-    answer = ask(_shortened(command), kernel, version=version, limit_s=recording.timeout_s, live=recording.live)
+    answer = ask(
+        _shortened(command),
+        kernel,
+        version=version,
+        limit_s=recording.timeout_s,
+        live=recording.live,
+        above_min=recording.above_min,
+    )
     return compare(recording, answer)
 
 

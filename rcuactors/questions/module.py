@@ -30,6 +30,10 @@ class Asked(Protocol):
         """Whether freed memory is poisoned."""
 
     @property
+    def above_min(self) -> int | None:
+        """How many pages above its min watermark the zone has when they are asked for, if that is known."""
+
+    @property
     def batches(self) -> int:
         """How many runs of rcu_do_batch() have ended."""
 

@@ -23,6 +23,7 @@ _MORE: Final = re.compile(r"^# ---")
 _TIMEOUT: Final = re.compile(r"TIMEOUT after ([\d.]+) s")
 _REPEATED: Final = re.compile(r"(\d+) run\(s\); key lines the same as in this one: (\d+)")
 _LIVE: Final = "live console"
+_BEFORE: Final = re.compile(r"before: zone \w+ free (\d+) min (\d+)")
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +60,12 @@ class Recording:
     def said(self) -> tuple[Said, ...]:
         """What the module printed."""
         return tuple(entry for entry in self.entries if isinstance(entry, Said))
+
+    @property
+    def above_min(self) -> int | None:
+        """a3: how many pages the zone had above its min watermark when it was asked, where the module says so."""
+        found = (_BEFORE.search(one.text) for one in self.said)
+        return next((int(zone[1]) - int(zone[2]) for zone in found if zone is not None), None)
 
     @property
     def fatal(self) -> bool:

@@ -15,7 +15,8 @@ import attrs
 from ..context import splat
 from ..context.trace import call_trace, suspended_trace
 from ..context.violation import ViolationKind
-from ..kernel.thread import NEED_QS, ThreadState
+from ..kernel.show_task import sched_show_task
+from ..kernel.thread import NEED_QS
 from ..marks import machinery
 from .gp import stall_timeout_jiffies
 
@@ -122,7 +123,7 @@ class StallDetector:
             lines += [f"NMI backtrace for cpu {target.cpu_id}", *splat.stack(cpu.judge.scene(target), trace)]
         for thread in self.machine.tree.readers_waited_for():
             trace = call_trace() if thread is cpu.current else suspended_trace(thread.strand.coroutine)
-            lines += [_sched_show_task(thread), "Call Trace:", *(f" {line}" for line in trace)]
+            lines += [sched_show_task(thread)[0], "Call Trace:", *(f" {line}" for line in trace)]
         return lines
 
 
@@ -131,10 +132,3 @@ def _task_text(thread: Thread) -> str:
         return f" P{thread.pid}"
     need_qs = "q" if thread.rcu_need_qs & NEED_QS else "."
     return f" P{thread.pid}/{thread.ctx.rcu_nesting}:{'b' if thread.rcu_blocked else '.'}{need_qs}.l"
-
-
-def _sched_show_task(thread: Thread) -> str:
-    """sched_show_task() (kernel/sched/core.c), its first line; a stack's depth and parents are not modelled."""
-    runs = thread.state is ThreadState.RUNNABLE
-    state = "R  running task    " if runs else "D"
-    return f"task:{thread.comm[:15]:15s} state:{state} stack:{0:<5d} pid:{thread.pid:<5d} ppid:{2:<6d} flags:0x00004000"

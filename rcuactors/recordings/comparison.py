@@ -106,7 +106,7 @@ class ReplayResult:
                 "refills_asked",
                 "refills asked (hrtimer)",
                 seen.refill_timer_starts,
-                counters.refills_asked - len(self.witness.refill_delays),
+                counters.refills_asked - self.witness.put_off,
             ),
             Compared(
                 "refill_runs",

@@ -41,6 +41,8 @@ class Witness:
         self.refill_delays: list[int] = []
         self.queued_on: Counter[str] = Counter()
         self.late: Counter[str] = Counter()
+        self.put_off = 0
+        """Refills that were asked for without the hrtimer, which queues on events_highpri."""
         probes = machine.probes
         probes.kvfree.block_freed.listen(self._block_freed)
         probes.kvfree.listed_freed.listen(self._listed_freed)
@@ -75,6 +77,7 @@ class Witness:
     def _work_queued(self, work: Work, workqueue: Workqueue) -> None:
         for krcp in self._machine.kvfree.all_krcs():
             rcu_works = [batch.rcu_work.work for batch in krcp.batches]
+            self.put_off += work is krcp.page_work.work and workqueue.name != "events_highpri"
             if work in (krcp.monitor_work.work, krcp.page_work.work, *rcu_works):
                 if self._is_over():
                     self.late[work.name] += 1

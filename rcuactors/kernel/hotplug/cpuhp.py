@@ -72,6 +72,8 @@ class _Ap:
     target: CpuhpState = CpuhpState.ONLINE
     result: int = 0
     should_run: bool = False
+    single: tuple[Step, bool] | None = None
+    """One callback for cpuhp/N, and whether it is the startup: somebody sets up a state, or removes one."""
     done: Completion | None = None
 
 
@@ -133,6 +135,24 @@ class CpuHotplug:
         step = Step(name, startup, teardown)
         self._steps.add(state, step)
         return step
+
+    async def issue_calls(self, thread: Thread, state: CpuhpState, step: Step, *, up: bool) -> int:
+        """cpuhp_issue_call() for every CPU that is there; one that fails has those undone that went before it."""
+        online = self._system.masks.online()
+        for at, cpu_id in enumerate(online):
+            result = await self._issue_call(thread, cpu_id, state, step, up=up)
+            if result:
+                for done in reversed(online[:at]):
+                    await self._issue_call(thread, done, state, step, up=not up)
+                return result
+        return 0
+
+    async def _issue_call(self, thread: Thread, cpu_id: int, state: CpuhpState, step: Step, *, up: bool) -> int:
+        if state > CpuhpState.TEARDOWN_CPU:
+            self.ap(cpu_id).single = step, up
+            return await self._kick_ap_work(thread, cpu_id, CpuhpState.ONLINE)
+        callback = step.startup if up else step.teardown
+        return await callback(thread, cpu_id) or 0 if callback is not None else 0
 
     def remove_state(self, state: CpuhpState, step: Step) -> None:
         """cpuhp_remove_state_nocalls()."""
@@ -331,6 +351,9 @@ class CpuHotplug:
     @stands_for("cpuhp_thread_fun")
     async def _cpuhp_thread_fun(self, thread: Thread, cpu_id: int, ap: _Ap) -> int:
         """Callback by callback; one that fails has those undone that were called before it."""
+        if ap.single is not None:
+            (single, up), ap.single = ap.single, None
+            return await self._invoke(thread, cpu_id, single, up=up)
         up = ap.target > ap.state
         way = self._steps.coming(ap.state, ap.target) if up else self._steps.going(ap.state, ap.target)
         for at, (_, step) in enumerate(way):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...context.violation import ViolationKind
 from ...marks import MACHINERY
-from .show import show_pool, show_workqueue
+from .show import show_cpu_pools_hogs, show_pool, show_workqueue
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
@@ -37,12 +37,12 @@ class WorkqueueWatchdog:
         for pool in self._workqueues.pools():
             late = now - pool.watchdog_ns
             if pool.worklist and late > self._thresh_ns:
-                lines = self.text(pool, cpu.clock)
+                lines = self.text(cpu, pool)
                 cpu.judge.report(cpu, ViolationKind.WORKQUEUE_LOCKUP, lines[0], "\n".join(lines))
 
-    def text(self, pool: Pool, now: int) -> list[str]:
+    def text(self, cpu: Cpu, pool: Pool) -> list[str]:
         """The report, and show_all_workqueues(), which was show_workqueue_state()."""
-        workqueues = self._workqueues
+        workqueues, now = self._workqueues, cpu.clock
         info = pool.info(workqueues.system.config.nr_cpus)
         seconds = (now - pool.watchdog_ns) // _SECOND_NS
         lines = [
@@ -55,4 +55,6 @@ class WorkqueueWatchdog:
         for each in pools:
             hung = (now - each.watchdog_ns) // _SECOND_NS if each.worklist else 0
             lines += show_pool(workqueues, each, hung)
+        if workqueues.system.rules.lockup_shows_running and pool.cpu is not None:
+            lines += show_cpu_pools_hogs(cpu, [pool])
         return lines

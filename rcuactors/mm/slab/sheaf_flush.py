@@ -105,9 +105,13 @@ class SheafFlush:
 
     async def shutdown(self, thread: Thread, cache: Cache) -> None:
         """The sheaves' part of __kmem_cache_shutdown(), behind flush_all_cpus_locked()."""
-        assert cache.sheaves is not None
         # Sheaves may be in flight.
         await self._rcu.rcu_barrier(thread)
+        await self.shrink_barn(thread, cache)
+
+    async def shrink_barn(self, thread: Thread, cache: Cache) -> None:
+        """barn_shrink()."""
+        assert cache.sheaves is not None
         for sheaf in await self._layer.shrink_barn(thread, cache.sheaves.barn):
             await flush_unused(self._layer, thread, sheaf)
             await self._layer.free_empty(thread, sheaf)

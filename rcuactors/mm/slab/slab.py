@@ -216,6 +216,8 @@ class SlabAllocator(ABC):
 
     async def free_empty_slabs(self, thread: Thread, cache: Cache) -> None:
         """__kmem_cache_do_shrink(): all slabs go that have no object in use, however few are left then."""
+        if cache.sheaves is not None and self.sheaf_flush is not None:
+            await self.sheaf_flush.shrink_barn(thread, cache)
         cpu, flags = await self._lock_list(thread, cache)
         empty = [slab for slab in cache.partial.values() if not slab.in_use]
         for slab in empty:

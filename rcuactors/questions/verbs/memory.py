@@ -42,7 +42,7 @@ class _Pages:
 
     async def put_pl(self, count: int) -> None:
         """put_pl(): give back so many."""
-        for _ in range(min(count, len(self._kept))):
+        for _ in range(max(0, min(count, len(self._kept)))):
             await self._q.k.free_page(self._kept.pop())
 
     async def put_all(self) -> None:
@@ -68,10 +68,21 @@ async def _prepare(q: Module, pages: _Pages) -> None:
         fill = Gfp.NOWARN | (Gfp.HIGH if q.has("high") else Gfp(0))
         while await pages.take(fill):
             pass
+        await _as_it_was(q, pages)
     else:
         for _ in range(_PAGES):
             await pages.take(GFP_KERNEL)
     await pages.put_pl(q.arg("free"))
+
+
+async def _as_it_was(q: Module, pages: _Pages) -> None:
+    """The zone has as many pages above its min watermark as it had when a real kernel was asked, or more."""
+    zone, above = q.kernel.machine.pages.zone, q.asked.above_min
+    if above is None or zone.free >= zone.watermark_min + above:
+        return
+    await q.k.drain_local_pages()
+    await pages.put_pl(zone.watermark_min + above - zone.free)
+    await q.k.drain_local_pages()
 
 
 async def _woken(q: Module, pages: _Pages, gfp: Gfp) -> None:

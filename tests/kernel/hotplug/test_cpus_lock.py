@@ -178,3 +178,35 @@ def test_a_startup_that_fails_leaves_the_cpu_away(rcu_lab: RcuLab, state: str) -
         assert k.online_cpus() == [0, 1]
 
     assert rcu_lab.run(main, nr_cpus=2).clean
+
+
+@pytest.mark.parametrize(
+    ("state", "runs_on"), [("CPUHP_AP_ONLINE_DYN", [0, 1, 2]), ("CPUHP_BP_PREPARE_DYN", [0, 0, 0])]
+)
+def test_a_state_is_set_up_for_the_cpus_that_are_there(rcu_lab: RcuLab, state: str, runs_on: list[int]) -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    async def main(k: Kernel) -> None:
+        async def startup(cpu: int) -> int:
+            seen.append(("up", cpu, k.raw_smp_processor_id()))
+            return -5 if fails and cpu == 2 else 0
+
+        async def teardown(cpu: int) -> None:
+            seen.append(("down", cpu, k.raw_smp_processor_id()))
+
+        fails = False
+        setup = await k.cpuhp_setup_state(state, "test", startup=startup, teardown=teardown)  # type: ignore[arg-type]
+        assert not isinstance(setup, int)
+        assert seen == [("up", cpu, on) for cpu, on in enumerate(runs_on)]
+        await k.cpuhp_remove_state(setup)
+        assert seen[3:] == [("down", cpu, on) for cpu, on in enumerate(runs_on)]
+        seen.clear()
+        fails = True
+        assert await k.cpuhp_setup_state(state, "test", startup=startup, teardown=teardown) == -5  # type: ignore[arg-type]
+        assert [entry[:2] for entry in seen] == [("up", 0), ("up", 1), ("up", 2), ("down", 1), ("down", 0)]
+        seen.clear()
+        assert (await k.remove_cpu(1), await k.remove_cpu(1)) == (0, 1)
+        assert (await k.add_cpu(1), await k.add_cpu(1)) == (0, 1)
+        assert not seen
+
+    assert rcu_lab.run(main, nr_cpus=3).clean

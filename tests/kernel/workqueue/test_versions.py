@@ -171,3 +171,39 @@ def test_a_work_that_hogs_its_cpu_under_a_spinlock_lets_the_next_one_go_first(ke
 
     assert run(scenario()(script), RunOptions(kernel=kernel, sinks=(sink,)), nr_cpus=2).clean
     assert order == (["second", "first"] if beside else ["first", "second"])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "pwq", "backtraces", "task"),
+    [
+        ("v6.1-stable", "active=2/256 refcnt=3", False, "pid:21    ppid:2"),
+        ("v6.6", "active=2/256 refcnt=3", True, "pid:21    ppid:2"),
+        ("v6.12.0", "active=2 refcnt=3", True, "pid:21    tgid:21    ppid:2"),
+        ("v6.18", "active=2 refcnt=3", True, "pid:21    tgid:21    ppid:2      task_flags:0x4208060 flags:"),
+    ],
+)
+def test_what_a_lockup_shows(kernel: str, pwq: str, backtraces: bool, task: str) -> None:
+    """Recorded of a4c v=spin with cpu_intensive_thresh_us=0 on 6.12.117; commit cd2440d66fec."""
+
+    async def script(k: Kernel) -> None:
+        async def w_spin() -> None:
+            await k.udelay(14_000_000)
+
+        async def w_count() -> None:
+            pass
+
+        for work in (k.work(w_spin), k.work(w_count)):
+            await k.queue_work_on(1, k.system_wq, work)
+        await k.msleep(15_000)
+
+    found = result(script, kernel, nr_cpus=2, watchdog_thresh=5, cpu_intensive_thresh_us=0)
+    (text,) = {violation.text for violation in found.violations if "workqueue lockup" in violation.title}
+    lines = text.splitlines()
+    assert any(line.endswith(pwq) for line in lines)
+    heading = "Showing backtraces of running workers in stalled CPU-bound worker pools:"
+    assert (heading in lines) is backtraces
+    if backtraces:
+        shown = lines[lines.index(heading) + 1 :]
+        assert task in shown[1]
+        assert shown[2] == "Workqueue: events w_spin"
+        assert any(line.startswith(" w_spin") for line in shown)
