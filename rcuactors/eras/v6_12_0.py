@@ -20,7 +20,7 @@ from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
 from .known import AN_NMI_CALLS_KFREE_RCU, FLUSHED_WITHOUT_RESCUER, KnownBug
-from .v6_6 import V6_6
+from .v6_6 import COOKIE_OF_THE_ROOT_NODE, V6_6
 
 V6_12_0: Final = Era(
     name="v6.12.0",
@@ -59,6 +59,8 @@ V6_12_0: Final = Era(
             V6_6.rules.rcu,
             expedited_driver=OnKthreadWorker,
             unlock_tells_lockdep_first=True,
+            nocb_toggles_offline=True,
+            nocb_parks_with_callbacks=True,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(
@@ -84,5 +86,6 @@ V6_12_0: Final = Era(
             "enqueue_hrtimer",
             "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
         ),
+        COOKIE_OF_THE_ROOT_NODE,
     ),
 )

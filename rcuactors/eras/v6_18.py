@@ -31,6 +31,7 @@ V6_18: Final = Era(
             schedules_on_percpu_wq=True,
             bh_lock_is_optional=True,
             tasks_tell_flags=True,
+            lazy_preemption=True,
             timers_have_own_thread=True,
         ),
         lockdep=attrs.evolve(
