@@ -78,6 +78,9 @@ class MmRules:
     """Arrays of objects before the slabs (mm/slub.c, v6.18)."""
     kmalloc_nolock: NolockContexts | None = None
     """Where kmalloc_nolock() may be called, in a version that has it (commit af92793e52c3, v6.18)."""
+    kmalloc_nolock_retries: bool = False
+    """It goes on for ever in a cache that slub_debug looks after, while n->list_lock is taken (mended before v6.18 by
+    commit c379b745e12a)."""
     kfree_rcu_nolock: bool = False
     """kfree_rcu_nolock() is there (commit 3bc999d944b3, 7.3)."""
 

@@ -211,8 +211,7 @@ class SheafSlub(_BehindSheaves):
         locks, cache = self._system.locks, slab.cache
         flags = await spin_trylock_irqsave(locks, cpu, cache.list_lock, "alloc_from_new_slab")
         if flags is None:
-            cache.slabs -= 1
-            await self._pages.free_pages_nolock(cpu.current, slab.pfn)
+            await self.discard_nolock(cpu, slab)
             return None
         taken = self._from_new(slab)
         await spin_unlock_irqrestore(locks, cpu, cache.list_lock, flags)
