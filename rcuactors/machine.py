@@ -60,6 +60,7 @@ from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.gp_workqueue import GpWorkqueue
 from .rcu.hotplug import RcuHotplug
+from .rcu.nocb import OffloadedCallbacks
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
@@ -201,7 +202,8 @@ class Machine:
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
         if not early_boot:
             expedited.rcu_end_inkernel_boot()
-        return Callbacks(
+        offloaded = self.setup.config.rcu_nocbs
+        callbacks = (OffloadedCallbacks if offloaded else Callbacks)(
             self.system,
             self.gp,
             self.readers,
@@ -210,6 +212,9 @@ class Machine:
             rules=rules,
             scheduler_active=SchedulerActive.INACTIVE if early_boot else SchedulerActive.RUNNING,
         )
+        if isinstance(callbacks, OffloadedCallbacks):
+            callbacks.boot()
+        return callbacks
 
     def _new_system(self, rules: EraRules) -> System:
         """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""

@@ -19,7 +19,7 @@ from ..mm.page.list_sizes import TunedHigh
 from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
-from .known import KnownBug
+from .known import AN_NMI_CALLS_KFREE_RCU, FLUSHED_WITHOUT_RESCUER, KnownBug
 from .v6_6 import COOKIE_OF_THE_ROOT_NODE, V6_6
 
 V6_12_0: Final = Era(
@@ -59,6 +59,8 @@ V6_12_0: Final = Era(
             V6_6.rules.rcu,
             expedited_driver=OnKthreadWorker,
             unlock_tells_lockdep_first=True,
+            nocb_toggles_offline=True,
+            nocb_parks_with_callbacks=True,
             cpu_starting="rcutree_report_cpu_starting",
         ),
         mm=attrs.evolve(
@@ -76,6 +78,8 @@ V6_12_0: Final = Era(
         ),
     ),
     known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        FLUSHED_WITHOUT_RESCUER,
         KnownBug(
             "53dac345395c",
             ViolationKind.BAD_CONTEXT,

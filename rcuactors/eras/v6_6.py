@@ -17,7 +17,7 @@ from ..kvfree.parts.shrinker import cache_if_any_and_queue_shrinker
 from ..kvfree.parts.snapshots import CHECKED, GOES_ON
 from ..mm.gfp import GFP_V6_3
 from .era import Era
-from .known import KnownBug
+from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, KnownBug
 from .v6_1_stable import V6_1_STABLE
 
 COOKIE_OF_THE_ROOT_NODE: Final = KnownBug(
@@ -58,6 +58,7 @@ V6_6: Final = Era(
             srcu_is_in_the_graph=True,
             srcu_usage="ssp->srcu_sup",
             blocking_might_sleep=True,
+            lazy_callbacks=True,
         ),
         mm=attrs.evolve(
             V6_1_STABLE.rules.mm,
@@ -76,5 +77,5 @@ V6_6: Final = Era(
             shrinker=cache_if_any_and_queue_shrinker,
         ),
     ),
-    known_bugs=(COOKIE_OF_THE_ROOT_NODE,),
+    known_bugs=(*AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, COOKIE_OF_THE_ROOT_NODE),
 )

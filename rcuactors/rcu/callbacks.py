@@ -10,6 +10,7 @@ rcu_barrier.py, and rcu_work.py for queue_rcu_work().
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -230,6 +231,13 @@ class Callbacks:
             # The tick was stopped when the CPU went idle: an interrupt handler's callback needs it again.
             self.system.ticks.stop(cpu)
         await cpu.local_irq_restore(flags)
+
+    call_rcu_hurry = call_rcu
+    """call_rcu_hurry(): the same, of one that may not wait; where there are lazy ones, see nocb.py."""
+
+    async def entrain_offloaded(self, _thread: Thread, _head: Callable[[], RcuHead]) -> int:
+        """What rcu_barrier() does about offloaded callbacks: how many it has to wait for."""
+        return 0
 
     def _hurry(self, cpu: Cpu, rdp: RcuData) -> None:
         """__call_rcu_core(): the queue has grown long: begin a grace period, or hurry the one in progress."""
