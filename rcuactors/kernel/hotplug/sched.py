@@ -15,7 +15,7 @@ from ...context.violation import ViolationKind
 from ...marks import machinery
 from ..migration import is_movable
 from ..thread import ThreadState
-from ..time.timeouts import schedule_timeout_uninterruptible
+from ..time.timeouts import sleep_ns
 from .states import CpuhpState
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class SchedHotplug:
     async def sched_cpu_wait_empty(self, thread: Thread, cpu_id: int) -> None:
         """sched_cpu_wait_empty(), balance_hotplug_wait(): until nobody is here but who belongs here.
 
-        Before there was that, whoever had migration off was waited for all the same (PREEMPT_RT's patches).
+        Before there was that, whoever had migration off was waited for all the same (PREEMPT_RT's patches). On
+        PREEMPT_RT the CPU's softirq threads are parked by then: who sleeps with migration off until a timer of this
+        CPU's wheel has expired is waited for in vain [analysis].
         """
         cpu = self._system.cpu(cpu_id)
         while True:
@@ -68,7 +70,7 @@ class SchedHotplug:
                 self._push(cpu)
             if not any((self._pushes and who.queued) or not is_movable(who) for who in self._of(cpu)):
                 return
-            await schedule_timeout_uninterruptible(self._system, thread, 1)
+            await sleep_ns(self._system, thread, self._system.config.jiffy_ns)
 
     async def sched_cpu_dying(self, thread: Thread, cpu_id: int) -> None:
         """sched_cpu_dying(), with interrupts off: who is still here leaves, those who sleep included.

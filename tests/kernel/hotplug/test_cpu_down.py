@@ -115,7 +115,7 @@ def test_who_has_migration_off_is_waited_for(rcu_lab: RcuLab, kernel: str, rt: s
     async def main(k: Kernel) -> None:
         async def stays() -> None:
             k.migrate_disable()
-            await k.msleep(100)
+            await k.usleep_range(100_000, 100_000)
             order.append(f"still on CPU {k.raw_smp_processor_id()}")
             await k.migrate_enable()
 
