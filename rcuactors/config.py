@@ -34,6 +34,11 @@ class Config:
 
     PREEMPT: bool = _kconfig(True, "the kernel is preemptible (PREEMPT_RCU, PREEMPT_COUNT); n: PREEMPT_NONE")
     PREEMPT_RT: bool = _kconfig(False, "spinlock_t sleeps, softirqs are threaded; implies PREEMPT")
+    PREEMPT_LAZY: bool = _kconfig(
+        False,
+        "a thread that is not real-time preempts another such one at a tick only (v6.18 and later, with PREEMPT or "
+        "PREEMPT_RT)",
+    )
     PREEMPT_RT_NEEDS_BH_LOCK: bool = _kconfig(
         False,
         "on PREEMPT_RT bottom halves off is a lock of the CPU: a choice from v6.18 on, before it is always so",
@@ -95,6 +100,12 @@ class Config:
     jiffies_till_next_fqs: int = _number(-1, -1, 1_000_000, "jiffies from one such scan to the next; -1: by HZ")
     rcu_fanout: int = _number(64, 2, 64, "nodes below one of the rcu_node tree (CONFIG_RCU_FANOUT)")
     rcu_fanout_leaf: int = _number(16, 2, 64, "CPUs of one of its leaves (rcutree.rcu_fanout_leaf)")
+    rcu_nocbs: bool = _kconfig(
+        False, "booted with rcu_nocbs=all: threads invoke the callbacks of all CPUs (RCU_NOCB_CPU)"
+    )
+    RCU_LAZY: bool = _kconfig(
+        False, "call_rcu() on such a CPU may wait ten seconds for company, call_rcu_hurry() not (v6.6 and later)"
+    )
     rcu_expedited: bool = _kconfig(False, "booted with rcupdate.rcu_expedited: synchronize_rcu() is an expedited one")
     rcu_normal: bool = _kconfig(False, "booted with rcupdate.rcu_normal: nobody gets an expedited grace period")
     rcu_cpu_stall_timeout: int = _number(
@@ -142,6 +153,9 @@ class Config:
             wrong = "PREEMPT_RT=y" if self.PREEMPT_RT else "PREEMPT=n"
             raise BadInput(f"preempt_voluntary=y with {wrong}: needs a kernel with PREEMPT=y and PREEMPT_RT=n")
         self._check_fanout()
+        if self.PREEMPT_LAZY and not self.full_preemption:
+            wrong = "preempt_voluntary=y" if self.preempt_voluntary else "PREEMPT=n"
+            raise BadInput(f"PREEMPT_LAZY=y with {wrong}: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
         if self.DEBUG_PREEMPT and not self.preemptible_kernel:
             raise BadInput("DEBUG_PREEMPT=y with PREEMPT=n: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
 

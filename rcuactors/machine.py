@@ -54,11 +54,13 @@ from .mm.slab.cache import SlabStatistics
 from .mm.slab.making import make_slab
 from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
-from .rcu.callbacks import Callbacks, CallbackStatistics, SchedulerActive
+from .rcu.callbacks import Callbacks, SchedulerActive
+from .rcu.data import CallbackStatistics
 from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.gp_workqueue import GpWorkqueue
 from .rcu.hotplug import RcuHotplug
+from .rcu.nocb import OffloadedCallbacks
 from .rcu.oracle import Oracle, OracleStatistics
 from .rcu.polled import PolledGracePeriods
 from .rcu.probes import RcuProbes
@@ -200,7 +202,8 @@ class Machine:
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
         if not early_boot:
             expedited.rcu_end_inkernel_boot()
-        return Callbacks(
+        offloaded = self.setup.config.rcu_nocbs
+        callbacks = (OffloadedCallbacks if offloaded else Callbacks)(
             self.system,
             self.gp,
             self.readers,
@@ -209,6 +212,9 @@ class Machine:
             rules=rules,
             scheduler_active=SchedulerActive.INACTIVE if early_boot else SchedulerActive.RUNNING,
         )
+        if isinstance(callbacks, OffloadedCallbacks):
+            callbacks.boot()
+        return callbacks
 
     def _new_system(self, rules: EraRules) -> System:
         """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""

@@ -14,12 +14,29 @@ from ..kernel.cpu import Cpu
 from ..kernel.thread import Thread
 from ..kvfree.krc import take_cache
 from ..mm.objects import KObject
-from ..rcu.data import RcuHead
+from ..rcu.data import Callback, RcuHead
+from ..rcu.nocb import OffloadedCallbacks
 from ..rcu.rcu_barrier import rcu_barrier
 from ..rcu.synchronize_rcu import synchronize_rcu, synchronize_rcu_expedited
 from .base import Action, KernelBase, handler_of
 
 Pointer = TypeVar("Pointer", bound=KObject | None)
+
+
+def _callback_of(
+    what: str, head: RcuHead | Action, function: Callable[..., Awaitable[None]] | None, name: str
+) -> tuple[Callback, str, RcuHead | None]:
+    """What is to be called, under which name, and the head that it was given with. Raises BadInput without function."""
+    if not isinstance(head, RcuHead):
+        return handler_of(head), name or head.__name__, None
+    if function is None:
+        raise BadInput(f"{what}(head, function): the function is missing")
+    called, inside = function, head.inside
+
+    async def _callback(_cpu: Cpu) -> None:
+        await (called() if inside is None else called(inside))
+
+    return _callback, name or called.__name__, head
 
 
 async def nothing() -> None:
@@ -202,18 +219,38 @@ class Rcu(KernelBase):
         call_rcu(function), or call_rcu(head, function) with an rcu_head: then the function is called with the object
         that the head is in, if it is in one.
         """
+        await self._machine.callbacks.call_rcu(self._cpu, *_callback_of("call_rcu", head, function, name))
+
+    async def call_rcu_hurry(
+        self, head: RcuHead | Action, function: Callable[..., Awaitable[None]] | None = None, *, name: str = ""
+    ) -> None:
+        """call_rcu() of one that must not wait for company (v6.6 and later): other than that where RCU_LAZY=y.
+
+        Raises BadInput on a version that has none.
+        """
         callbacks = self._machine.callbacks
-        if not isinstance(head, RcuHead):
-            await callbacks.call_rcu(self._cpu, handler_of(head), name or head.__name__)
-            return
-        if function is None:
-            raise BadInput("call_rcu(head, function): the function is missing")
-        called, inside = function, head.inside
+        if not callbacks.rules.lazy_callbacks:
+            raise BadInput("call_rcu_hurry(): is of v6.2 and later; this version has call_rcu()")
+        await callbacks.call_rcu_hurry(self._cpu, *_callback_of("call_rcu_hurry", head, function, name))
 
-        async def _callback(_cpu: Cpu) -> None:
-            await (called() if inside is None else called(inside))
+    async def rcu_nocb_cpu_deoffload(self, cpu: int) -> int:
+        """The callbacks of a CPU that is offline are the softirq's from now on; -EINVAL (-22) while it is online.
 
-        await callbacks.call_rcu(self._cpu, _callback, name or called.__name__, head)
+        Raises BadInput where callbacks are not offloaded (rcu_nocbs=n), or before v6.12.
+        """
+        return await self._offloaded("rcu_nocb_cpu_deoffload").rcu_nocb_cpu_deoffload(self._thread, cpu)
+
+    async def rcu_nocb_cpu_offload(self, cpu: int) -> int:
+        """The way back."""
+        return await self._offloaded("rcu_nocb_cpu_offload").rcu_nocb_cpu_offload(self._thread, cpu)
+
+    def _offloaded(self, what: str) -> OffloadedCallbacks:
+        callbacks = self._machine.callbacks
+        if not isinstance(callbacks, OffloadedCallbacks):
+            raise BadInput(f"{what}(): callbacks are not offloaded: set rcu_nocbs=y")
+        if not callbacks.rules.nocb_toggles_offline:
+            raise BadInput(f"{what}(): is modelled as v6.12 and later have it")
+        return callbacks
 
     async def synchronize_rcu(self) -> None:
         """Sleep until a grace period has passed."""

@@ -10,6 +10,7 @@ rcu_barrier.py, and rcu_work.py for queue_rcu_work().
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -24,7 +25,7 @@ from ..kernel.debugobjects import Descr, Member, Unnamed
 from ..kernel.irq.softirq import Softirq
 from ..kernel.locking import contention
 from . import seq as gp_seq
-from .data import BLIMIT, Callback, CallbackList, RcuHead, rcu_leak_callback
+from .data import BLIMIT, Callback, CallbackList, CallbackStatistics, RcuHead, rcu_leak_callback
 from .messages import GpKthreadRan
 
 if TYPE_CHECKING:
@@ -68,20 +69,6 @@ async def _no_function(cpu: Cpu) -> None:
     """What is called instead of a callback's function when kvfree_rcu() has left the rcu_head's offset there."""
     cpu.judge.null_dereference(cpu, 0, call=True)
     await contention.give_up(cpu)
-
-
-@attrs.frozen(kw_only=True)
-class CallbackStatistics:
-    """The callback lists of all CPUs.
-
-    * `waiting` (callbacks): queued and not invoked.
-    * `unassigned` (callbacks): of these, without a grace period of their own so far.
-    * `invoked` (callbacks): since boot, those of queue_rcu_work() and synchronize_rcu() included.
-    """
-
-    waiting: int
-    unassigned: int
-    invoked: int
 
 
 class Callbacks:
@@ -244,6 +231,13 @@ class Callbacks:
             # The tick was stopped when the CPU went idle: an interrupt handler's callback needs it again.
             self.system.ticks.stop(cpu)
         await cpu.local_irq_restore(flags)
+
+    call_rcu_hurry = call_rcu
+    """call_rcu_hurry(): the same, of one that may not wait; where there are lazy ones, see nocb.py."""
+
+    async def entrain_offloaded(self, _thread: Thread, _head: Callable[[], RcuHead]) -> int:
+        """What rcu_barrier() does about offloaded callbacks: how many it has to wait for."""
+        return 0
 
     def _hurry(self, cpu: Cpu, rdp: RcuData) -> None:
         """__call_rcu_core(): the queue has grown long: begin a grace period, or hurry the one in progress."""

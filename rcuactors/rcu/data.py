@@ -110,6 +110,15 @@ class CallbackList:
         """rcu_segcblist_ready_cbs()."""
         return bool(self.heads) and self.heads[0].seq is not None and gp_seq.done(self.done_seq, self.heads[0].seq)
 
+    def first_waited_for(self) -> int | None:
+        """rcu_segcblist_nextgp(): the grace period that the first of those wait for which are not ready."""
+        waiting = (head.seq for head in self.heads if head.seq is not None and not gp_seq.done(self.done_seq, head.seq))
+        return next(waiting, None)
+
+    def all_ready(self) -> bool:
+        """None of them waits for a grace period any more."""
+        return not self.heads or (self.heads[-1].seq is not None and gp_seq.done(self.done_seq, self.heads[-1].seq))
+
     def accelerate(self, wanted: int) -> bool:
         """rcu_segcblist_accelerate(): those without a grace period get one; whether there were any."""
         found = self.unassigned
@@ -146,6 +155,20 @@ class CallbackList:
         """rcu_segcblist_insert_done_cbs(), if the batch was cut short; the others do not count any more."""
         self.being_invoked -= extracted
         self.heads.extendleft(reversed(rest))
+
+
+@attrs.frozen(kw_only=True)
+class CallbackStatistics:
+    """The callback lists of all CPUs.
+
+    * `waiting` (callbacks): queued and not invoked.
+    * `unassigned` (callbacks): of these, without a grace period of their own so far.
+    * `invoked` (callbacks): since boot, those of queue_rcu_work() and synchronize_rcu() included.
+    """
+
+    waiting: int
+    unassigned: int
+    invoked: int
 
 
 @attrs.define(eq=False)

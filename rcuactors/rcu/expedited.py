@@ -196,13 +196,14 @@ class ExpeditedGracePeriods:
         node.report_all(quiescent)
 
     async def _interrupt(self, thread: Thread, target: Cpu) -> bool:
-        """The interrupt. False where the driver is on that CPU by now: it has switched to it."""
+        """The interrupt. False where the driver is on that CPU by now, and has switched to it, or it has gone."""
         cpu = thread.preempt_disable()
-        elsewhere = cpu is not target
-        if elsewhere:
-            await self.system.cross_calls.smp_call_function_single(cpu, target, self._rcu_exp_handler, wait=False)
+        reached = cpu is not target
+        if reached:
+            call = self.system.cross_calls.smp_call_function_single
+            reached = await call(cpu, target, self._rcu_exp_handler, wait=False) == 0
         await cpu.preempt_enable()
-        return elsewhere
+        return reached
 
     async def _wait(self, thread: Thread) -> None:
         """synchronize_rcu_expedited_wait(): until all have answered; a stall is told as often as it lasts so long."""

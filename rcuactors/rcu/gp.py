@@ -16,6 +16,7 @@ another real-time thread runs there, and begins when what runs there may be pree
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -109,6 +110,8 @@ class GracePeriodMachine(Device):
             self.till_first_fqs + 2 * self.till_next_fqs, config.HZ // 10 + config.nr_cpus // _JIFFIES_FQS_DIV
         )
         """jiffies_to_sched_qs (adjust_jiffies_till_sched_qs())."""
+        self.on_end: list[Callable[[int], None]] = []
+        """Who is to hear, with the time, that one has ended (rcu_nocb_gp_cleanup())."""
         self._next_scan: int | None = None
         self._host: Cpu | None = None
         self._real_time = config.PREEMPT_RT
@@ -408,6 +411,8 @@ class GracePeriodMachine(Device):
         self.gp_seq = after
         self._init_wanted |= not gp_seq.cmp_ge(after, self.root.gp_seq_needed)
         self.completed += 1
+        for wake in self.on_end:
+            wake(self.clock)
         self._next_scan = None
         self._emit("end")
         self._tell(self._probes.gp_ended)

@@ -31,6 +31,9 @@ async def rcu_barrier(callbacks: Callbacks, thread: Thread) -> None:
             if target.idle:
                 target.kick()
             count += 1
+    count += await callbacks.entrain_offloaded(
+        thread, lambda: RcuHead(lambda on: complete(system, on, done), "rcu_barrier_callback")
+    )
     for _ in range(count):
         await wait_for_completion(system, thread, done)
 

@@ -51,7 +51,7 @@ class RcuWorks:
             await self.workqueues.queue_work_irqoff(on, workqueue, rwork.work)
             await on.local_irq_restore(flags)
 
-        await self.callbacks.call_rcu(cpu, rcu_work_rcufn, "rcu_work_rcufn", rwork.rcu)
+        await self.callbacks.call_rcu_hurry(cpu, rcu_work_rcufn, "rcu_work_rcufn", rwork.rcu)
         return True
 
     async def flush_rcu_work(self, thread: Thread, rwork: RcuWork) -> bool:

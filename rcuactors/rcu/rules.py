@@ -87,3 +87,10 @@ class RcuRules:
     srcu_queues_by_irq_work: bool = False
     """call_srcu() leaves it to an irq_work to queue the work that drives a grace period, as its caller may hold the
     scheduler's locks (commit 7c405fb3279b, merged for v7.0); before, it queued it with its own lock held."""
+    lazy_callbacks: bool = False
+    """There is CONFIG_RCU_LAZY, and call_rcu_hurry() (commits 3cb278e73be5 and 7651d6b25086, v6.2)."""
+    nocb_toggles_offline: bool = False
+    """CPUs are (de-)offloaded while they are offline, behind an rcu_barrier() (commit 1fcb932c8b5c, v6.12)."""
+    nocb_parks_with_callbacks: bool = False
+    """A thread that invokes offloaded callbacks parks when it is told to, whatever it has: an rcu_barrier() that has
+    slipped in between its last callback and its count is never done (until commit 2996980e20b7)."""

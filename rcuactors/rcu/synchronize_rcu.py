@@ -81,5 +81,5 @@ async def synchronize_rcu_normal(callbacks: Callbacks, thread: Thread) -> None:
     cpu, system = thread.cpu, callbacks.system
     system.debug_objects.init_on_stack(cpu, RcuHead)
     done = system.new_completion("synchronize_rcu()")
-    await callbacks.call_rcu(cpu, lambda on: complete(system, on, done), "wakeme_after_rcu")
+    await callbacks.call_rcu_hurry(cpu, lambda on: complete(system, on, done), "wakeme_after_rcu")
     await wait_for_completion(system, thread, done)
