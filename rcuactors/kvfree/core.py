@@ -191,14 +191,14 @@ class KvfreeRcu:
         told = self._told.on
         if told:
             self.probes.call_entered(thread, item, head)
-        cpu, ctx = thread.cpu, thread.ctx
+        ctx = thread.ctx
         off = ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread
         code = ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 if off else 0
         self._calls[code | (not head)] += 1
         if self.system.events.on:
-            self._trace_call(cpu, item, head=head)
+            self._trace_call(thread.cpu, item, head=head)
         if not head:
-            cpu.judge.might_sleep(cpu)
+            thread.cpu.judge.might_sleep(thread.cpu)
         if self._take is not None and await self._take(self, thread, item, head):
             self.probes.call_left(thread, item, head)
             return

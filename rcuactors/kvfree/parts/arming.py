@@ -181,8 +181,7 @@ class PendingTimer:
         expires, mine.monitor_expires = mine.monitor_expires, before
         settled = krcp.settled
         flags = cpu.local_irq_save()
-        if not (work.work.pending or work.work.disabled):
-            work.work.pending = True
+        if work.work.set_pending():
             await cpu.point()
             krcp.settled, mine.monitor_expires = settled, expires
             await self._kvfree.workqueues.queue_delayed_work_irqoff(cpu, self._kvfree.workqueue, work, delay)
