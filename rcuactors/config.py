@@ -34,6 +34,11 @@ class Config:
 
     PREEMPT: bool = _kconfig(True, "the kernel is preemptible (PREEMPT_RCU, PREEMPT_COUNT); n: PREEMPT_NONE")
     PREEMPT_RT: bool = _kconfig(False, "spinlock_t sleeps, softirqs are threaded; implies PREEMPT")
+    PREEMPT_LAZY: bool = _kconfig(
+        False,
+        "a thread that is not real-time preempts another such one at a tick only (v6.18 and later, with PREEMPT or "
+        "PREEMPT_RT)",
+    )
     PREEMPT_RT_NEEDS_BH_LOCK: bool = _kconfig(
         False,
         "on PREEMPT_RT bottom halves off is a lock of the CPU: a choice from v6.18 on, before it is always so",
@@ -148,6 +153,9 @@ class Config:
             wrong = "PREEMPT_RT=y" if self.PREEMPT_RT else "PREEMPT=n"
             raise BadInput(f"preempt_voluntary=y with {wrong}: needs a kernel with PREEMPT=y and PREEMPT_RT=n")
         self._check_fanout()
+        if self.PREEMPT_LAZY and not self.full_preemption:
+            wrong = "preempt_voluntary=y" if self.preempt_voluntary else "PREEMPT=n"
+            raise BadInput(f"PREEMPT_LAZY=y with {wrong}: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
         if self.DEBUG_PREEMPT and not self.preemptible_kernel:
             raise BadInput("DEBUG_PREEMPT=y with PREEMPT=n: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
 

@@ -18,6 +18,16 @@ from rcuactors.userfiles import find_scenarios, load_scenario
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(find_scenarios())
 SHIPPED = {
+    "cache_destroy",
+    "kunit_kfree_rcu",
+    "kunit_nolock",
+    "kunit_wq_destroy",
+    "nmi_caller",
+    "sheaf_cache",
+    "barrier_while_freeing",
+    "module_unload",
+    "one_argument_migrates",
+    "shrinker_pressure",
     "call_rcu_from_raw",
     "cold_cache_burst",
     "cpu_goes_offline",

@@ -2,8 +2,7 @@
 
 A version that is much like another evolves its rules, so its file reads as what changed. Where a difference goes:
 
-* kvfree_rcu(): `kvfree/parts/`, a file for each difference, named in `KvfreeRules` (kvfree/rules.py). There is no
-  barrier in any of these versions (kvfree_rcu_barrier() is v6.12's): its file will stand beside them.
+* kvfree_rcu(): `kvfree/parts/`, a file for each difference, named in `KvfreeRules` (kvfree/rules.py).
 * the allocators: `MmRules` (mm/rules.py).
 * interrupts, threads, workqueues, timers: `KernelRules` (kernel/rules.py).
 * RCU: `RcuRules` (rcu/rules.py).

@@ -6,6 +6,8 @@ by campaigns of random runs (campaign/), which tell news from what is known.
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from ..context.violation import Violation, ViolationKind
@@ -41,3 +43,29 @@ def _freed_by(text: str) -> list[str]:
     """The call trace of who freed the memory that a report is about, if it has one."""
     lines = [line.strip() for line in text.partition("\n Freed by ")[2].splitlines()[1:]]
     return lines[: next((at for at, line in enumerate(lines) if line.startswith("CPU: ")), len(lines))]
+
+
+AN_NMI_CALLS_KFREE_RCU: Final = tuple(
+    KnownBug(
+        "3bc999d944b3",
+        kind,
+        "kvfree_call_rcu",
+        "kfree_rcu() in an NMI waits for krcp->lock, which the CPU may hold (7.3 has kfree_rcu_nolock())",
+        spoils=True,
+    )
+    for kind in (ViolationKind.INCONSISTENT_LOCK_STATE, ViolationKind.DEADLOCK)
+)
+
+OBJECTS_REMAIN_IN_A_CACHE: Final = KnownBug(
+    "6c6c47b063b5",
+    ViolationKind.LEAK,
+    "kmem_cache_destroy",
+    "a cache goes while kvfree_rcu() has objects of it, for which no barrier waits (v6.12 mends it)",
+)
+
+FLUSHED_WITHOUT_RESCUER: Final = KnownBug(
+    "dfd3df31c9db",
+    ViolationKind.FLUSH_DEPENDENCY,
+    "kvfree_rcu_barrier",
+    "kvfree_rcu_barrier(), called under memory reclaim, flushes works of system_unbound_wq, which has no rescuer",
+)

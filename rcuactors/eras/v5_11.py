@@ -12,7 +12,7 @@ import attrs
 from ..context.violation import ViolationKind
 from ..kvfree.parts.recycling import to_own_cpu
 from .era import Era
-from .known import KnownBug
+from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, KnownBug
 from .v5_9 import NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD, V5_9
 
 V5_11: Final = Era(
@@ -35,6 +35,8 @@ V5_11: Final = Era(
         ),
     ),
     known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        OBJECTS_REMAIN_IN_A_CACHE,
         KnownBug(
             "ee6ddf58475c",
             ViolationKind.OUT_OF_MEMORY,

@@ -19,8 +19,8 @@ from ..mm.page.list_sizes import TunedHigh
 from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
-from .known import KnownBug
-from .v6_6 import V6_6
+from .known import AN_NMI_CALLS_KFREE_RCU, FLUSHED_WITHOUT_RESCUER, KnownBug
+from .v6_6 import COOKIE_OF_THE_ROOT_NODE, V6_6
 
 V6_12_0: Final = Era(
     name="v6.12.0",
@@ -78,11 +78,14 @@ V6_12_0: Final = Era(
         ),
     ),
     known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        FLUSHED_WITHOUT_RESCUER,
         KnownBug(
             "53dac345395c",
             ViolationKind.BAD_CONTEXT,
             "enqueue_hrtimer",
             "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
         ),
+        COOKIE_OF_THE_ROOT_NODE,
     ),
 )

@@ -9,11 +9,13 @@ from typing import Final
 
 import attrs
 
+from ..context.locks import LockKind
 from ..context.splat_rules import TAINTS_V6_18
 from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
 from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
 from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
+from .known import AN_NMI_CALLS_KFREE_RCU
 from .v6_12 import V6_12
 
 V6_18: Final = Era(
@@ -29,6 +31,7 @@ V6_18: Final = Era(
             schedules_on_percpu_wq=True,
             bh_lock_is_optional=True,
             tasks_tell_flags=True,
+            lazy_preemption=True,
             timers_have_own_thread=True,
         ),
         lockdep=attrs.evolve(
@@ -47,6 +50,7 @@ V6_18: Final = Era(
         mm=attrs.evolve(
             V6_12.rules.mm,
             nolock=True,
+            linear_map_lock=LockKind.RAW_SPINLOCK,
             slab=LocalLockSheafSlub,
             sheaves=SheafRules(
                 every_cache=False,
@@ -63,4 +67,5 @@ V6_18: Final = Era(
             shrinker=slab_kvfree_rcu_shrinker,
         ),
     ),
+    known_bugs=(*AN_NMI_CALLS_KFREE_RCU,),
 )

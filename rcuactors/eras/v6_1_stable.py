@@ -14,6 +14,7 @@ from ..mm.gfp import GFP_NOWARN, Gfp
 from ..mm.page.page_lists import TriedLock
 from ..mm.page.watermarks import alloc_reserves
 from .era import Era
+from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE
 from .v6_1_0 import V6_1_0
 
 V6_1_STABLE: Final = Era(
@@ -43,5 +44,9 @@ V6_1_STABLE: Final = Era(
             batching=whole_batch,
             says_mightsleep=True,
         ),
+    ),
+    known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        OBJECTS_REMAIN_IN_A_CACHE,
     ),
 )

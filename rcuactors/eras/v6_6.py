@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
 from ..kvfree.parts.counting import exact
 from ..kvfree.parts.one_argument import ALLOCATES_FOR_ITS_OWN
@@ -16,7 +17,15 @@ from ..kvfree.parts.shrinker import cache_if_any_and_queue_shrinker
 from ..kvfree.parts.snapshots import CHECKED, GOES_ON
 from ..mm.gfp import GFP_V6_3
 from .era import Era
+from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, KnownBug
 from .v6_1_stable import V6_1_STABLE
+
+COOKIE_OF_THE_ROOT_NODE: Final = KnownBug(
+    "85aad7cc4178",
+    ViolationKind.USE_AFTER_FREE,
+    "kvfree_rcu_drain_ready",
+    "a cookie that is taken while a grace period begins is too old for the readers of a CPU that has just come",
+)
 
 V6_6: Final = Era(
     name="v6.6",
@@ -68,4 +77,5 @@ V6_6: Final = Era(
             shrinker=cache_if_any_and_queue_shrinker,
         ),
     ),
+    known_bugs=(*AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, COOKIE_OF_THE_ROOT_NODE),
 )

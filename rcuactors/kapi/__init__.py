@@ -13,6 +13,7 @@ from .contexts import Contexts
 from .cpu_hotplug import CpuHotplugs
 from .initialising import Initialising
 from .kvfree import VersionedKvfreeRcu
+from .modules import Modules
 from .percpu import PerCpuVariables
 from .polled import PolledRcu
 from .shrinkers import Shrinkers
@@ -29,6 +30,7 @@ class Kernel(
     Shrinkers,
     PolledRcu,
     VersionedKvfreeRcu,
+    Modules,
     CpuHotplugs,
     SleepableRcu,
 ):

@@ -72,7 +72,7 @@ class Migration:
     def select_idle_sibling(self, cpu: Cpu) -> Cpu:
         """select_idle_sibling(): another CPU with nothing to do, if there is one: where a new unbound thread begins."""
         system = self._system
-        others = [system.cpu(cpu_id) for cpu_id in sorted(system.masks.active) if cpu_id != cpu.cpu_id]
+        others = (system.cpu(cpu_id) for cpu_id in sorted(system.masks.active) if cpu_id != cpu.cpu_id)
         return next((other for other in others if other.idle), cpu)
 
     def balance(self, thread: Thread) -> Cpu:

@@ -119,6 +119,8 @@ class KernelRules:
     idle_state_is_told: bool = False
     """When a handler on the idle thread's stack has slept for a time, schedule_idle() finds that thread in the state of
     a sleeper, and warns of it once. 6.12.117 was seen to, 6.1.192 not, though both look."""
+    lazy_preemption: bool = False
+    """There is PREEMPT_LAZY (commit 7c70cb94d29c of v6.13)."""
     fair_server: bool = False
     """Threads that are not real-time get 50 ms of each second of a CPU that a real-time thread hogs (commits
     557a6bfc662c and a110a81c52a9 of v6.12; kernel/sched/deadline.c, fair_server)."""

@@ -67,6 +67,10 @@ class SchedulingCpu(Processor):
     left_on_irq_stack: Thread | None = None
     """A thread that was switched out in a hardirq handler."""
     told_switches: Group = attrs.field(init=False)
+    lazy: bool = False
+    """PREEMPT_LAZY."""
+    need_resched_lazy: bool = False
+    """TIF_NEED_RESCHED_LAZY: a thread that is not real-time is to give way to another such one, at the next tick."""
     fair_first: bool = False
     """The fair server runs: threads that are not real-time go first (fair_server.py)."""
     switched_ns: int = 0
@@ -99,14 +103,23 @@ class SchedulingCpu(Processor):
         if self.told_switches.on:
             self.conductor.probes.access(self.runqueue, Access.WRITE)
         running = self.current
-        if thread.urgency > running.urgency or running.state is not ThreadState.RUNNABLE:
+        if running.state is not ThreadState.RUNNABLE:
             self.resched_curr()
+        elif thread.urgency > running.urgency:
+            self.resched_for(thread)
         self._whole.kick()
 
     def resched_curr(self) -> None:
         """resched_curr(): the running thread is to call the scheduler as soon as it may."""
         self.need_resched = True
         self.attention = True
+
+    def resched_for(self, thread: Thread) -> None:
+        """resched_curr_lazy() where both are of CFS or EEVDF and the kernel is lazy, else resched_curr()."""
+        if self.lazy and thread.fair and self.current.fair and not self.idle:
+            self.need_resched_lazy = True
+        else:
+            self.resched_curr()
 
     def serve_fair_first(self, first: bool) -> None:
         """The fair server begins, or has used up its time."""
@@ -157,7 +170,7 @@ class SchedulingCpu(Processor):
         self.note_switch(leaving, preempted=preempt or rtlock)
         if leaving.ctx.irqs_disabled:
             self._finish_lock_switch(leaving)
-        self.need_resched = False
+        self.need_resched = self.need_resched_lazy = False
         # A preempted thread stays on the queue even if it was about to sleep.
         if (preempt or leaving.state is ThreadState.RUNNABLE) and leaving is not self.idle_thread:
             best = self.runqueue.best()

@@ -124,7 +124,10 @@ class System:
         self._make_parts()
 
     def _make_parts(self) -> None:
-        """What each CPU has of interrupts and timers, and who watches."""
+        """What each CPU has of interrupts and timers, and who watches. Raises BadInput for what the version has not."""
+        self._lazy = self.config.PREEMPT_LAZY
+        if self._lazy and not self.rules.lazy_preemption:
+            raise BadInput("PREEMPT_LAZY=y: this version has none; it came with v6.13")
         self.softirqs = Softirqs(self)
         self.irq_threads = IrqThreads(self)
         self.irq_works = IrqWorks(self)
@@ -224,6 +227,7 @@ class System:
             hooks=self.hooks,
             since=self.since,
             runqueue=RunQueue(rq_lock),
+            lazy=self._lazy,
             online=self.masks.is_online(cpu_id),
             active=cpu_id in self.masks.active,
         )

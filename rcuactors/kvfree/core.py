@@ -65,18 +65,15 @@ class KvfreeRcu:
         rules: KvfreeRules,
         source: PageSource,
     ) -> None:
-        self.system = system
-        self.workqueues = workqueues
-        self.callbacks = callbacks
+        self.system, self.workqueues, self.callbacks = system, workqueues, callbacks
         self.workqueue = rules.workqueue(workqueues)
         self.rcu_works = RcuWorks(callbacks, workqueues)
         self.pages, self.slab, self.vmalloc = pages, slab, vmalloc
         self.oracle, self.polled = oracle, polled
-        self.rules = rules
+        self.rules, self.source = rules, source
         self.takes_cookies = rules.snapshots is not None
         self.unqueued: set[KObject] = set()
         """Of those that are leaked, what debug objects believe to be queued no longer (Snapshots.unqueues_first)."""
-        self.source = source
         self.figures = Figures()
         self.probes = KvfreeProbes(system.conductor.ended_by)
         system.probes.locks.reaches(self.probes.told)
@@ -99,8 +96,7 @@ class KvfreeRcu:
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
         self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
-        self.nolock = KfreeRcuNolock(self)
-        self.barriers = Barriers(self)
+        self.nolock, self.barriers = KfreeRcuNolock(self), Barriers(self)
         slab.barriers_are(self.barriers)
         self._take = self._taken_before()
         if self.extras.attach is not None:
@@ -195,14 +191,14 @@ class KvfreeRcu:
         told = self._told.on
         if told:
             self.probes.call_entered(thread, item, head)
-        cpu, ctx = thread.cpu, thread.ctx
+        ctx = thread.ctx
         off = ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread
         code = ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 if off else 0
         self._calls[code | (not head)] += 1
         if self.system.events.on:
-            self._trace_call(cpu, item, head=head)
+            self._trace_call(thread.cpu, item, head=head)
         if not head:
-            cpu.judge.might_sleep(cpu)
+            thread.cpu.judge.might_sleep(thread.cpu)
         if self._take is not None and await self._take(self, thread, item, head):
             self.probes.call_left(thread, item, head)
             return

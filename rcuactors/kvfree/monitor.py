@@ -95,12 +95,12 @@ class Monitor:
         if not krcp.anything_queued():
             return
         if not draining.locked_again:
-            await self._arming.armed_again(thread.cpu, krcp)
+            await self._arming.armed_again(thread.cpu, krcp, locked=False)
             return
         locks = self._kvfree.system.locks
         cpu, flags = thread.local_irq_save("schedule_delayed_monitor_work")
         await locks.raw_spin_lock(cpu, krcp.lock)
-        await self._arming.armed_again(cpu, krcp)
+        await self._arming.armed_again(cpu, krcp, locked=True)
         await locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
 

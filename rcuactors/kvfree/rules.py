@@ -56,8 +56,8 @@ class Arming(Protocol):
         """Batches were started; `stayed`: after one of them at least, something was left."""
         ...
 
-    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
-        """The monitor has done what it could without krcp->lock, and something is left (Draining)."""
+    async def armed_again(self, cpu: Cpu, krcp: Krc, *, locked: bool) -> None:
+        """The monitor has done what it could, and something is left; with krcp->lock or without (Draining)."""
         ...
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:

@@ -11,6 +11,7 @@ __GFP_KSWAPD_RECLAIM by its own name, and nothing of the rest of GFP_KERNEL or G
 from __future__ import annotations
 
 import enum
+from functools import cache
 from typing import Final
 
 import attrs
@@ -88,25 +89,30 @@ class GfpWords:
         Of __def_gfpflag_names (include/trace/events/mmflags.h), in its order: each takes its bits away from what
         follows.
         """
-        words = (
-            (GFP_KERNEL, "GFP_KERNEL"),
-            (GFP_NOFS, "GFP_NOFS"),
-            (self.atomic, "GFP_ATOMIC"),
-            (GFP_NOIO, "GFP_NOIO"),
-            (self.nowait, "GFP_NOWAIT"),
-            *((flag, f"__GFP_{flag.name}") for flag in _BIT_NAMES),
-        )
-        names: list[str] = []
-        rest = int(gfp)
-        for mask, name in words:
-            if rest & mask == mask:
-                names.append(name)
-                rest &= ~mask
-        return "|".join(names)
+        return _names(self.atomic, self.nowait, gfp)
 
     def text(self, gfp: Gfp) -> str:
         """The flags as tracepoints have them (show_gfp_flags())."""
         return self.names(gfp) or "none"
+
+
+@cache
+def _names(atomic: Gfp, nowait: Gfp, gfp: Gfp) -> str:
+    words = (
+        (GFP_KERNEL, "GFP_KERNEL"),
+        (GFP_NOFS, "GFP_NOFS"),
+        (atomic, "GFP_ATOMIC"),
+        (GFP_NOIO, "GFP_NOIO"),
+        (nowait, "GFP_NOWAIT"),
+        *((flag, f"__GFP_{flag.name}") for flag in _BIT_NAMES),
+    )
+    names: list[str] = []
+    rest = int(gfp)
+    for mask, name in words:
+        if rest & mask == mask:
+            names.append(name)
+            rest &= ~mask
+    return "|".join(names)
 
 
 GFP_V5_9: Final = GfpWords(atomic=GFP_ATOMIC, nowait=GFP_NOWAIT)

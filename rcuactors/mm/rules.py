@@ -48,6 +48,8 @@ class MmRules:
     """Preemptible callers wake it all the same (lib/debugobjects.c: 6.18.44 has it, 6.18.2 has not)."""
     nolock: bool = False
     """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
+    linear_map_lock: LockKind = LockKind.SPINLOCK
+    """The type of linear_map_hash_lock, which debug_pagealloc takes: powerpc's (hash_utils.c), later a raw one."""
     reserves: Callable[[Thread, Gfp, int], int]
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]
@@ -76,6 +78,9 @@ class MmRules:
     """Arrays of objects before the slabs (mm/slub.c, v6.18)."""
     kmalloc_nolock: NolockContexts | None = None
     """Where kmalloc_nolock() may be called, in a version that has it (commit af92793e52c3, v6.18)."""
+    kmalloc_nolock_retries: bool = False
+    """It goes on for ever in a cache that slub_debug looks after, while n->list_lock is taken (mended before v6.18 by
+    commit c379b745e12a)."""
     kfree_rcu_nolock: bool = False
     """kfree_rcu_nolock() is there (commit 3bc999d944b3, 7.3)."""
 

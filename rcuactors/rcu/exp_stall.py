@@ -13,7 +13,7 @@ import attrs
 from ..context import splat
 from ..context.trace import call_trace, suspended_trace
 from ..context.violation import ViolationKind
-from .stall_timeout import stall_timeout_jiffies
+from .gp_times import stall_timeout_jiffies
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

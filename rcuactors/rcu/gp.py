@@ -29,10 +29,10 @@ from ..marks import machinery
 from . import seq as gp_seq
 from .data import RcuDatas
 from .geometry import is_set_by_hand, rcu_init_geometry
+from .gp_times import stall_timeout_jiffies, till_scan, till_sched_qs
 from .messages import GpKthreadRan, GpKthreadWoken
 from .nodes import RcuTree
 from .sequences import PolledSequences
-from .stall_timeout import stall_timeout_jiffies
 
 if TYPE_CHECKING:
     from ..engine.actor import Message
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from .probes import RcuProbes
 
 _PID: Final = 14
-_JIFFIES_FQS_DIV: Final = 256
-"""RCU_JIFFIES_FQS_DIV."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,17 +64,6 @@ class GracePeriodStatistics:
     cpus_waited_for: int
     readers_waited_for: int
     scans: int
-
-
-def _till_scan(given: int, system: System, *, at_least: int) -> int:
-    """jiffies_till_first_fqs, jiffies_till_next_fqs: as set, at most a second, or RCU_JIFFIES_TILL_FORCE_QS and more.
-
-    kernel/rcu/tree.c, param_set_first_fqs_jiffies(), rcu_init_geometry().
-    """
-    config = system.config
-    if given < 0:
-        return 1 + (config.HZ > 250) + (config.HZ > 500) + config.nr_cpus // _JIFFIES_FQS_DIV
-    return max(at_least, min(given, config.HZ))
 
 
 class GracePeriodMachine(Device):
@@ -105,11 +92,9 @@ class GracePeriodMachine(Device):
         self.n_force_qs_gpstart = 0
         self.gp_start = 0
         """In jiffies."""
-        self.till_first_fqs = _till_scan(config.jiffies_till_first_fqs, system, at_least=0)
-        self.till_next_fqs = _till_scan(config.jiffies_till_next_fqs, system, at_least=1)
-        self.till_sched_qs = max(
-            self.till_first_fqs + 2 * self.till_next_fqs, config.HZ // 10 + config.nr_cpus // _JIFFIES_FQS_DIV
-        )
+        self.till_first_fqs = till_scan(config.jiffies_till_first_fqs, system, at_least=0)
+        self.till_next_fqs = till_scan(config.jiffies_till_next_fqs, system, at_least=1)
+        self.till_sched_qs = till_sched_qs(self.till_first_fqs, self.till_next_fqs, system)
         """jiffies_to_sched_qs (adjust_jiffies_till_sched_qs())."""
         self.on_end: list[Callable[[int], None]] = []
         """Who is to hear, with the time, that one has ended (rcu_nocb_gp_cleanup())."""

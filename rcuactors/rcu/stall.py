@@ -18,7 +18,7 @@ from ..context.violation import ViolationKind
 from ..kernel.show_task import sched_show_task
 from ..kernel.thread import NEED_QS
 from ..marks import machinery
-from .stall_timeout import stall_timeout_jiffies
+from .gp_times import stall_timeout_jiffies
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu

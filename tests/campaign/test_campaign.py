@@ -26,7 +26,7 @@ from rcuactors.eras import ERAS, KnownBug, find_era
 from rcuactors.kvfree import drain
 from rcuactors.kvfree.drain import take_batch
 from rcuactors.kvfree.krc import Batch
-from rcuactors.rcu.nodes import RcuNode
+from rcuactors.rcu.nodes import RcuTree
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import find_scenarios
 from tests.cases.table import read_cases
@@ -273,7 +273,7 @@ def test_planted_grace_periods_that_wait_for_nobody_are_found(monkeypatch: pytes
     """On the version that drains at once when a block's worth waits; an early free on the others is 5da7cb193db3's."""
     plan = Plan(kernels=("v6.1-stable",), scenarios=("flood",), settings={"objects": "1500", "reader_us": "9000"})
     assert not found_with(plan, 12)
-    monkeypatch.setattr(RcuNode, "all_quiescent", lambda _self: True)
+    monkeypatch.setattr(RcuTree, "all_quiescent", lambda _self: True)
     assert "use-after-free" in found_with(plan, 12)
 
 

@@ -44,6 +44,13 @@ def test_that_nothing_is_left_open_is_said_where_it_was_asked_for(call: Call, sc
     assert "latitude " not in call(*asked, "--strategy", "random").stdout
 
 
+def test_that_no_cpu_will_go_is_said_where_it_was_asked_for(call: Call, scenario_file: ScenarioFile) -> None:
+    asked = ("run", scenario_file("tidy"), "--set", "hotplug=y")
+    said = "hotplug           none: strategy timed takes no CPU away, --strategy random does"
+    assert said in call(*asked).stdout.splitlines()
+    assert "hotplug " not in call(*asked, "--strategy", "random").stdout
+
+
 def test_the_head_line_names_what_was_set(call: Call, scenario_file: ScenarioFile) -> None:
     settings = ("--set", "HZ=1000", "--set", "objects=3", "--set", "careful=n", "--set", "CONFIG_PREEMPT_RT=y")
     result = call("run", scenario_file("tidy"), *settings, "--kernel", "v5.9", "--design", "direct", "--seed", "5")

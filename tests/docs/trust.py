@@ -13,7 +13,9 @@ from rcuactors.userfiles import load_scenario
 from tests.cases.table import Case, read_cases, read_differing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-QUESTIONS = ROOT / "tests" / "data" / "context-6.1"
+DATA = ROOT / "tests" / "data"
+ASKED = {"6.1.192": "context-6.1", "6.12.117": "context-6.12"}
+"""The kernels that were asked, and the folders of what they said."""
 
 Row = tuple[str, ...]
 Markdown = Callable[[Row, Iterable[Row]], str]
@@ -67,9 +69,9 @@ def lacking(markdown: Markdown) -> str:
 # -- questions that real kernels were asked ----------------------------------------------------------------------------
 
 
-def listed(name: str) -> dict[str, str]:
+def listed(folder: str, name: str) -> dict[str, str]:
     """KERNEL/QUESTION -> what stands behind it, of a file beside the recordings."""
-    lines = (QUESTIONS / name).read_text(encoding="utf-8").splitlines()
+    lines = (DATA / folder / name).read_text(encoding="utf-8").splitlines()
     cells = [line.partition("\t") for line in lines if line and not line.startswith("#")]
     return {question: rest for question, _, rest in cells}
 
@@ -79,31 +81,54 @@ def group(question: str) -> str:
     return question.partition("/")[2].partition("-")[0]
 
 
-def recorded() -> list[str]:
+def recorded(folder: str) -> list[str]:
     """KERNEL/QUESTION of every recording."""
-    with tarfile.open(QUESTIONS / "context-6.1.tar.xz") as archive:
+    with tarfile.open(DATA / folder / f"{folder}.tar.xz") as archive:
         found = [re.search(r"([^/]+/[^/]+)\.txt$", name) for name in archive.getnames()]
     return [match[1] for match in found if match]
 
 
-def asked(markdown: Markdown) -> str:
-    everything = Counter(map(group, recorded()))
-    wrong, apart = (Counter(map(group, listed(name))) for name in ("differing.txt", "not-expressible.tsv"))
-    rows = [
-        (name, str(count - wrong[name] - apart[name]), str(wrong[name]), str(apart[name]))
-        for name, count in sorted(everything.items())
-    ]
+def _standing(folder: str) -> dict[str, tuple[int, int, int]]:
+    """By group, and for all: how many agree, differ, cannot be put."""
+    everything = Counter(map(group, recorded(folder)))
+    wrong, apart = (Counter(map(group, listed(folder, name))) for name in ("differing.txt", "not-expressible.tsv"))
+    counts = {name: (every - wrong[name] - apart[name], wrong[name], apart[name]) for name, every in everything.items()}
     totals = (everything.total() - wrong.total() - apart.total(), wrong.total(), apart.total())
-    return markdown(("group", "agree", "differ", "not expressible"), [*rows, ("all", *map(str, totals))])
+    return {**dict(sorted(counts.items())), "all": totals}
+
+
+def asked(markdown: Markdown) -> str:
+    standing = {kernel: _standing(folder) for kernel, folder in ASKED.items()}
+    groups = sorted({name for found in standing.values() for name in found if name != "all"})
+    head = ("group", *(f"{kernel}: {word}" for kernel in ASKED for word in ("agree", "differ", "not expressible")))
+    rows = [
+        (
+            name,
+            *(
+                str(count) if name in found else ""
+                for found in standing.values()
+                for count in found.get(name, (0,) * 3)
+            ),
+        )
+        for name in [*groups, "all"]
+    ]
+    return markdown(head, rows)
 
 
 def asked_differing(markdown: Markdown) -> str:
-    by_group: dict[str, list[str]] = {}
-    for question in sorted(listed("differing.txt"), key=lambda question: (group(question), question)):
-        by_group.setdefault(group(question), []).append(question)
-    return markdown(("group", "questions that differ"), [(name, marks(found)) for name, found in by_group.items()])
+    rows = [
+        (kernel, name, marks(question for question in found if group(question) == name))
+        for kernel, folder in ASKED.items()
+        if (found := sorted(listed(folder, "differing.txt")))
+        for name in sorted(set(map(group, found)))
+    ]
+    return markdown(("kernel", "group", "questions that differ"), rows)
 
 
 def asked_reasons(markdown: Markdown) -> str:
-    reasons = Counter(listed("not-expressible.tsv").values())
-    return markdown(("questions", "why they cannot be put"), [(str(n), why) for why, n in reasons.most_common()])
+    rows = [
+        (kernel, str(n), why)
+        for kernel, folder in ASKED.items()
+        for why, n in Counter(listed(folder, "not-expressible.tsv").values()).most_common()
+    ]
+    return markdown(("kernel", "questions", "why they cannot be put"), rows)

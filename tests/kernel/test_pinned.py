@@ -19,6 +19,7 @@ from rcuactors.context.locks import Lock
 from rcuactors.eras import ERAS
 from rcuactors.explore import Random
 from rcuactors.kernel.cpu import Cpu
+from tests.one_argument import one_argument
 
 SCENARIOS = sorted(path.stem for path in Path("scenarios").resolve().glob("*.py"))
 LONG = ("cold_cache_burst", "flood")
@@ -108,7 +109,7 @@ class Busy:
         await self.k.kvfree_rcu(await self.k.kvmalloc(self.rng.choice([32, 256, 5000])), "rcu")
 
     async def do_one(self) -> None:
-        await self.k.kvfree_rcu(await self.k.kvmalloc(self.rng.choice([32, 5000])))
+        await one_argument(self.k, await self.k.kvmalloc(self.rng.choice([32, 5000])))
 
     async def do_under_mutex(self) -> None:
         await self.k.mutex_lock(self.mutex)
@@ -215,6 +216,21 @@ def test_threads_that_move_do_everything_and_lose_nothing(
     assert not looking
     assert [violation.text for violation in result.violations] == []
     assert run.machine.system.migration.moved > 5
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("kernel", ["v5.9", "v6.12", "v7.3"])
+def test_cpus_that_go_while_threads_do_everything_lose_nothing(looking: list[str], kernel: str, build: str) -> None:
+    @scenario()
+    async def stress(k: Kernel) -> None:
+        await everything(k, rounds=50, seed=1)
+
+    run = go(stress, kernel, 1, migrate="y", hotplug="y", nr_cpus="3", mem="16M", **BUILDS[build])
+    result = run.run()
+    assert not looking
+    assert [violation.text for violation in result.violations] == []
+    assert run.machine.system.hotplug.downs > 1
+    assert run.machine.system.hotplug.ups > 1
 
 
 def test_what_looks_would_see_a_cpu_that_was_left(looking: list[str]) -> None:

@@ -22,6 +22,13 @@ def archive(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def recordings_612(root: Path) -> dict[str, Recording]:
+    """The same of 6.12.117."""
+    folder = root / "tests" / "data" / "context-6.12" / "context-6.12.tar.xz"
+    return {f"{recording.kernel}/{recording.name}": recording for recording in read_recordings(str(folder))}
+
+
+@pytest.fixture(scope="session")
 def recordings(archive: Path) -> dict[str, Recording]:
     """The recordings by KERNEL/NAME."""
     return {f"{recording.kernel}/{recording.name}": recording for recording in read_recordings(str(archive))}

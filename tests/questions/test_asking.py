@@ -62,24 +62,51 @@ SAMPLE = (
 )
 
 
-@pytest.fixture(scope="module")
-def still_differing(root: Path) -> set[str]:
-    """Questions of which it is known that the model answers them otherwise."""
-    lines = (root / "tests" / "data" / "context-6.1" / "differing.txt").read_text().splitlines()
-    return {line for line in lines if line and not line.startswith("#")}
+SAMPLE_612 = (
+    # Told by its own words, or where 6.1 says something else.
+    "AP/M-dblfree",
+    "AP/OD-krcu-kfree",
+    "AP/FL-spin",
+    "AP/OD-del-after-free",
+    "A/M-vfree-slab",
+    "A/A3-low-pcp",
+    "A/X-A3-low-pcp-free30",
+    "A/OD-rcu2",
+    "A/F9-nowarn",
+    "A/F2-raw-spin",
+    "R/F2-raw-read",
+    "A/A4a-flush",
+)
+
+WHOSE = {"context-6.1": "v6.1-stable", "context-6.12": "v6.12"}
+"""Which version the recordings of a folder judge."""
 
 
-@pytest.fixture(scope="module")
-def not_expressible(root: Path) -> dict[str, str]:
-    """Questions that cannot be put, each with the reason."""
-    lines = (root / "tests" / "data" / "context-6.1" / "not-expressible.tsv").read_text().splitlines()
+def listed(root: Path, folder: str, name: str) -> dict[str, str]:
+    """Questions that stand in a list beside the recordings, each with what is said of it."""
+    lines = (root / "tests" / "data" / folder / name).read_text().splitlines()
     cells = [line.partition("\t") for line in lines if line and not line.startswith("#")]
-    return {name: reason for name, _, reason in cells}
+    return {question: reason for question, _, reason in cells}
+
+
+@pytest.fixture(scope="session")
+def all_recordings(
+    recordings: dict[str, Recording], recordings_612: dict[str, Recording]
+) -> dict[str, dict[str, Recording]]:
+    """The recordings by folder."""
+    return {"context-6.1": recordings, "context-6.12": recordings_612}
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_sample_agrees(name: str, recordings: dict[str, Recording]) -> None:
     pair = pose(recordings[name])
+    assert pair.not_expressible == ""
+    assert [str(found) for found in pair.differences] == []
+
+
+@pytest.mark.parametrize("name", SAMPLE_612)
+def test_a_sample_of_6_12_agrees(name: str, recordings_612: dict[str, Recording]) -> None:
+    pair = pose(recordings_612[name], "v6.12")
     assert pair.not_expressible == ""
     assert [str(found) for found in pair.differences] == []
 
@@ -96,22 +123,27 @@ def test_on_a_live_console_printing_in_hardirq_is_the_end_of_lockdep(live: bool)
 
 
 @pytest.mark.campaign
+@pytest.mark.parametrize("folder", list(WHOSE))
 def test_all_agree_but_those_known_to_differ(
-    recordings: dict[str, Recording], still_differing: set[str], not_expressible: dict[str, str]
+    root: Path, folder: str, all_recordings: dict[str, dict[str, Recording]]
 ) -> None:
-    pairs = {f"{pair.recording.kernel}/{pair.recording.name}": pair for pair in pose_all(list(recordings.values()))}
+    asked = pose_all(list(all_recordings[folder].values()), version=WHOSE[folder])
+    pairs = {f"{pair.recording.kernel}/{pair.recording.name}": pair for pair in asked}
+    still_differing = set(listed(root, folder, "differing.txt"))
     differing = {name: [str(found) for found in pair.differences] for name, pair in pairs.items() if pair.differences}
     assert {name: found for name, found in differing.items() if name not in still_differing} == {}
     assert still_differing - set(differing) == set(), "these agree now: take them out of differing.txt"
     apart = {name: pair.not_expressible for name, pair in pairs.items() if pair.not_expressible}
-    assert apart == not_expressible, "not-expressible.tsv lists them"
+    assert apart == listed(root, folder, "not-expressible.tsv"), "not-expressible.tsv lists them"
 
 
+@pytest.mark.parametrize("folder", list(WHOSE))
 def test_the_lists_name_recordings_and_none_of_them_twice(
-    recordings: dict[str, Recording], still_differing: set[str], not_expressible: dict[str, str]
+    root: Path, folder: str, all_recordings: dict[str, dict[str, Recording]]
 ) -> None:
-    assert still_differing | set(not_expressible) <= set(recordings)
-    assert still_differing & set(not_expressible) == set()
+    differing, apart = (set(listed(root, folder, name)) for name in ("differing.txt", "not-expressible.tsv"))
+    assert differing | apart <= set(all_recordings[folder])
+    assert differing & apart == set()
 
 
 @pytest.mark.campaign

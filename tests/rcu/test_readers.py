@@ -257,7 +257,7 @@ def test_each_flavour_is_left_by_its_own_function(inside: str, flavour: str, ker
         await k.synchronize_rcu()
 
     name = "rcu_read_lock" + ("" if flavour == "rcu" else f"_{flavour}")
-    result = run(scenario()(script), **kernel)
+    result = run(scenario()(script), RunOptions(kernel="v6.1-stable"), **kernel)
     titles = [violation.title for violation in result.violations]
     if flavour == "rcu" and kernel.get("PREEMPT") != "n":
         # Lockdep is told before __rcu_read_unlock() counts, as in v6.12; before, it was behind it.

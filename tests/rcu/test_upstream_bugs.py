@@ -43,7 +43,7 @@ class HeldUp(Timed):
 # -- 85aad7cc4178 ------------------------------------------------------------------------------------------------------
 
 
-async def a_cookie_between_two_counters(k: Kernel) -> None:
+async def a_cookie_between_two_counters(k: Kernel, kvfree: bool = False) -> None:
     """85aad7cc4178 "Fix get_state_synchronize_rcu_full() GP-start detection".
 
     A grace period begins: rcu_state.gp_seq says so, and the kthread has looked which CPUs there are. CPU 1 comes, and a
@@ -52,8 +52,13 @@ async def a_cookie_between_two_counters(k: Kernel) -> None:
     is in progress: the cookie of it names the end of this one.
 
     CPU 2 asks for one grace period after the other, as traffic of call_rcu() does: cpu_up() itself waits for one, in
-    cpus_write_lock(), so the one in question has to begin right behind that.
+    cpus_write_lock(), so the one in question has to begin right behind that. With `kvfree` the cookie is kvfree_rcu()'s
+    own, of the block that the object is in (its list has the other form), and who looks at it is kfree_rcu_monitor(),
+    which a shrinker has called.
     """
+    # From here on the steps of the kthread are points; and kvfree_rcu() has pages for its blocks.
+    k.get_state_synchronize_rcu()
+    await k.kvfree_rcu(await k.kmalloc(64), "rcu")
     done, shared = False, await k.kmalloc(64)
     await k.cpu_down(1)
     await k.msleep(60)
@@ -61,7 +66,7 @@ async def a_cookie_between_two_counters(k: Kernel) -> None:
     async def reads() -> None:
         with k.rcu_reader():
             p = k.rcu_dereference(shared)
-            await k.udelay(90_000)
+            await k.udelay(150_000 if kvfree else 90_000)
             k.deref(p)
 
     async def asks() -> None:
@@ -73,17 +78,23 @@ async def a_cookie_between_two_counters(k: Kernel) -> None:
     await k.cpu_up(1)
     await k.kthread_run(reads, cpu=1)
     await k.udelay(100)
-    cookie = k.get_state_synchronize_rcu_full()
-    while not k.poll_state_synchronize_rcu_full(cookie):
-        await k.msleep(4)
+    if kvfree:
+        await k.kvfree_rcu(shared, "rcu")
+        await k.msleep(80)
+        await k.drop_slab()
+    else:
+        cookie = k.get_state_synchronize_rcu_full()
+        while not k.poll_state_synchronize_rcu_full(cookie):
+            await k.msleep(4)
+        await k.kfree(shared)
     done = True
-    await k.kfree(shared)
 
 
-def held_up_at(kernel: str, point: int) -> tuple[Result, Decisions]:
+def held_up_at(kernel: str, point: int, *, kvfree: bool = False) -> tuple[Result, Decisions]:
     """That run, and the decisions of it: one, in which the kthread was held up for 40 ms."""
     recorder = Record(HeldUp(point, 40 * MS))
-    options = RunOptions(kernel=kernel, strategy=recorder, settings={"nr_cpus": "3"})
+    settings = {"nr_cpus": "3", "kvfree": "y" if kvfree else "n"}
+    options = RunOptions(kernel=kernel, strategy=recorder, settings=settings)
     result = run(a_cookie_between_two_counters, options)
     assert recorder.decisions is not None
     return result, recorder.decisions
@@ -143,3 +154,14 @@ def test_the_fix_is_that_one_rule(monkeypatch: pytest.MonkeyPatch, guard: int, k
     rcu = attrs.evolve(base.rules.rcu, cookies_from_root=False, done_exact_guard=guard)
     monkeypatch.setitem(ERAS, base.name, attrs.evolve(base, rules=attrs.evolve(base.rules, rcu=rcu)))
     assert held_up_at(base.name, point)[0].kinds == kinds
+
+
+@pytest.mark.parametrize(("kernel", "known"), [("v6.6", True), ("v6.12.0", True), ("v6.12", False), ("v6.18", False)])
+def test_so_kvfree_rcu_frees_in_its_monitor_what_a_reader_holds(kernel: str, known: bool) -> None:
+    """The versions that take cookies for it, and free by them at once; the list of known bugs has that."""
+    result, _ = held_up_at(kernel, behind_the_scan(), kvfree=True)
+    assert result.kinds == ({ViolationKind.USE_AFTER_FREE} if known else set())
+    bugs = [bug for bug in ERAS[kernel].known_bugs if bug.commit == "85aad7cc4178"]
+    assert bool(bugs) is known
+    for violation in result.violations[:1]:
+        assert bugs[0].explains(violation, "hrtimer-work")

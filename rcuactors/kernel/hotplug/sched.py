@@ -15,7 +15,7 @@ from ...context.violation import ViolationKind
 from ...marks import machinery
 from ..migration import is_movable
 from ..thread import ThreadState
-from ..time.timeouts import schedule_timeout_uninterruptible
+from ..time.timeouts import sleep_ns
 from .states import CpuhpState
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ class SchedHotplug:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._pushes = system.rules.pushes_tasks_off_dying_cpus or system.config.PREEMPT_RT
 
     def set_up(self) -> None:
         """Which the version has."""
         setup_state = self._system.hotplug.setup_state
         setup_state(CpuhpState.AP_SCHED_STARTING, "sched:starting", teardown=self.sched_cpu_dying)
-        if self._system.rules.pushes_tasks_off_dying_cpus:
-            setup_state(CpuhpState.AP_SCHED_WAIT_EMPTY, "sched:waitempty", teardown=self.sched_cpu_wait_empty)
+        setup_state(CpuhpState.AP_SCHED_WAIT_EMPTY, "sched:waitempty", teardown=self.sched_cpu_wait_empty)
         setup_state(
             CpuhpState.AP_ACTIVE, "sched:active", startup=self.sched_cpu_activate, teardown=self.sched_cpu_deactivate
         )
@@ -53,17 +53,24 @@ class SchedHotplug:
             # kthread_bind() was a mask of one CPU, which others would not see.
             if bound.bound and not bound.per_cpu:
                 bound.bound, bound.cpus_allowed = False, frozenset({cpu_id})
-        if system.rules.pushes_tasks_off_dying_cpus:
+        if self._pushes:
             self._push(cpu)
         await system.hotplug.rcu.synchronize_rcu(thread)
 
     async def sched_cpu_wait_empty(self, thread: Thread, cpu_id: int) -> None:
-        """sched_cpu_wait_empty(), balance_hotplug_wait(): until nobody is here but who belongs here."""
+        """sched_cpu_wait_empty(), balance_hotplug_wait(): until nobody is here but who belongs here.
+
+        Before there was that, whoever had migration off was waited for all the same (PREEMPT_RT's patches). On
+        PREEMPT_RT the CPU's softirq threads are parked by then: who sleeps with migration off until a timer of this
+        CPU's wheel has expired is waited for in vain [analysis].
+        """
         cpu = self._system.cpu(cpu_id)
-        self._push(cpu)
-        while any(who.queued or not is_movable(who) for who in self._of(cpu)):
-            await schedule_timeout_uninterruptible(self._system, thread, 1)
-            self._push(cpu)
+        while True:
+            if self._pushes:
+                self._push(cpu)
+            if not any((self._pushes and who.queued) or not is_movable(who) for who in self._of(cpu)):
+                return
+            await sleep_ns(self._system, thread, self._system.config.jiffy_ns)
 
     async def sched_cpu_dying(self, thread: Thread, cpu_id: int) -> None:
         """sched_cpu_dying(), with interrupts off: who is still here leaves, those who sleep included.
@@ -72,7 +79,7 @@ class SchedHotplug:
         """
         cpu = thread.cpu
         rest = self._of(cpu)
-        if self._system.rules.pushes_tasks_off_dying_cpus and any(who.queued for who in rest):
+        if self._pushes and any(who.queued for who in rest):
             cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, "Dying CPU not properly vacated!", "sched_cpu_dying")
         for who in rest:
             self._system.migration.leave_cpu(who)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..thread import ThreadState
-from ..time.timeouts import schedule_timeout_uninterruptible
+from ..time.timeouts import sleep_ns
 from .states import CpuhpState
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class SmpbootThreads:
         """smpboot_park_threads(): the last one first."""
         for thread, rests_in in reversed(self._threads.get(cpu_id, [])):
             while thread.state is not ThreadState.SLEEPING or thread.waiting_for != rests_in:
-                await schedule_timeout_uninterruptible(self._system, me, 1)
+                await sleep_ns(self._system, me, self._system.config.jiffy_ns)
             thread.state = ThreadState.PARKED
             thread.sleeps += 1
         self._parked.add(cpu_id)

@@ -384,6 +384,11 @@ class Softirqs:
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve(cpu)
                 await cpu.local_irq_restore(flags)
-            # Its cond_resched(), of which preemption leaves the question alone.
-            cpu.judge.might_sleep(cpu)
+            _cond_resched(cpu)
             assert thread.state is ThreadState.RUNNABLE
+
+
+@stands_for("run_ksoftirqd")
+def _cond_resched(cpu: Cpu) -> None:
+    """The cond_resched() at the end of run_ksoftirqd(), of which preemption leaves the question alone."""
+    cpu.judge.might_sleep(cpu)

@@ -88,6 +88,9 @@ class Ticks:
                 if system.timers.next_jiffy(cpu) is None and not cpu.hooks.keeps_tick(cpu)
                 else self._next_boundary(cpu.clock)
             )
-        if gives_way(cpu.current, cpu.runqueue.best(), preempted=True):
+        best = cpu.runqueue.best()
+        if cpu.need_resched_lazy:
             cpu.resched_curr()
+        elif best is not None and gives_way(cpu.current, best, preempted=True):
+            cpu.resched_for(best)
         return self._next_boundary(cpu.clock)

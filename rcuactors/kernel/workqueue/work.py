@@ -72,6 +72,12 @@ class Work:
             self._map = factory.make(self.key, LockKind.MAP, key=self.site or self.function)
         return self._map
 
+    def set_pending(self) -> bool:
+        """test_and_set_bit(WORK_STRUCT_PENDING_BIT), for one that is not disabled: whether the bit is the caller's."""
+        ours = not (self.pending or self.disabled)
+        self.pending = self.pending or ours
+        return ours
+
     def init(self) -> None:
         """INIT_WORK(), of one that may have been initialised before."""
         self.lost, self.pending, self.zeroed, self.disabled = self.queued(), False, False, 0

@@ -81,7 +81,7 @@ class TodoFlag:
         if stayed:
             await self._arm(cpu, krcp)
 
-    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+    async def armed_again(self, cpu: Cpu, krcp: Krc, *, locked: bool) -> None:  # noqa: ARG002
         """As when an object is queued. None of these versions has such a monitor."""
         await self.queued(cpu, krcp)
 
@@ -162,9 +162,9 @@ class PendingTimer:
         if krcp.anything_queued():
             await self.schedule_delayed_monitor_work(cpu, krcp)
 
-    async def armed_again(self, cpu: Cpu, krcp: Krc) -> None:
+    async def armed_again(self, cpu: Cpu, krcp: Krc, *, locked: bool) -> None:
         """The same; with krcp->lock or without, by the version."""
-        if krcp.lock.owner is cpu.current or krcp.monitor_work.work.pending:
+        if locked or krcp.monitor_work.work.pending:
             await self.schedule_delayed_monitor_work(cpu, krcp)
         else:
             await self._queue_unlocked(cpu, krcp)
@@ -181,8 +181,7 @@ class PendingTimer:
         expires, mine.monitor_expires = mine.monitor_expires, before
         settled = krcp.settled
         flags = cpu.local_irq_save()
-        if not (work.work.pending or work.work.disabled):
-            work.work.pending = True
+        if work.work.set_pending():
             await cpu.point()
             krcp.settled, mine.monitor_expires = settled, expires
             await self._kvfree.workqueues.queue_delayed_work_irqoff(cpu, self._kvfree.workqueue, work, delay)

@@ -20,7 +20,7 @@ A page that came out by a way without these hooks is as unmapped or poisoned as 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ...context.locks import LockKind
 from ...context.trace import call_trace
@@ -59,12 +59,10 @@ class DebugPagealloc:
     """debug_pagealloc_map_pages(), debug_pagealloc_unmap_pages()."""
 
     complaint = "BUG: unable to handle page fault for address: %s"
-    lock_kind: ClassVar = LockKind.SPINLOCK
-    """The architecture's choice."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, rules: MmRules) -> None:
         self._system = system
-        self._lock = system.lock_factory.make("linear_map_hash_lock", self.lock_kind)
+        self._lock = system.lock_factory.make("linear_map_hash_lock", rules.linear_map_lock)
 
     async def post_alloc_hook(self, thread: Thread, _gfp: Gfp, _route: Route) -> None:
         """post_alloc_hook(): map it."""
@@ -162,7 +160,7 @@ def page_hooks(system: System, pages: PageAllocator, rules: MmRules) -> tuple[Pa
     config = system.config
     hooks: list[PageHook] = []
     if config.debug_pagealloc:
-        hooks.append(DebugPagealloc(system))
+        hooks.append(DebugPagealloc(system, rules))
     if config.KASAN:
         hooks.append(Kasan(system))
     if config.page_owner:

@@ -58,10 +58,16 @@ class ListSizes(Protocol):
 
     notes_below_high: bool
     """Whether requests note ZONE_BELOW_HIGH (get_page_from_freelist())."""
+    shared_out: bool
+    """Whether the limits are shared out to the CPUs that are online (zone_pcp_update())."""
     high: int
     """pcp->high of a list that nothing has changed."""
 
     def __init__(self, sizes: ZoneSizes, flags: ZoneFlags) -> None: ...
+
+    def share_out(self, nr_cpus: int) -> None:
+        """zone_set_pageset_high_and_batch(): to so many CPUs, from now on."""
+        ...
 
     def note_allocation(self, pages: PageList) -> None:
         """rmqueue_pcplist(): a page is taken off the list."""
@@ -88,12 +94,16 @@ class SixBatches:
     """v5.9 and v5.11."""
 
     notes_below_high = False
+    shared_out = False
 
     def __init__(self, sizes: ZoneSizes, _flags: ZoneFlags) -> None:
         self._batch = sizes.batch
         # pageset_set_batch() multiplies before 0 becomes 1: so in a zone below 32 MB it is 0, and a page that is freed
         # goes straight back to the zone.
         self.high = 6 * sizes.batchsize
+
+    def share_out(self, nr_cpus: int) -> None:
+        """Nothing is: each list gets as much."""
 
     def note_allocation(self, pages: PageList) -> None:
         """Nothing to note."""
@@ -118,11 +128,17 @@ class DoublingFrees:
     """v6.1 and v6.6."""
 
     notes_below_high = False
+    shared_out = True
 
     def __init__(self, sizes: ZoneSizes, flags: ZoneFlags) -> None:
+        self._sizes = sizes
         self._batch = sizes.batch
         self._flags = flags
-        self.high = _highsize(sizes, sizes.watermark_low)
+        self.share_out(sizes.nr_cpus)
+
+    def share_out(self, nr_cpus: int) -> None:
+        """The low watermark."""
+        self.high = _highsize(self._sizes, self._sizes.watermark_low, nr_cpus)
 
     def note_allocation(self, pages: PageList) -> None:
         """Halves the factor (rmqueue_pcplist())."""
@@ -154,12 +170,19 @@ class TunedHigh:
     """v6.7 and later."""
 
     notes_below_high = True
+    shared_out = True
 
     def __init__(self, sizes: ZoneSizes, flags: ZoneFlags) -> None:
+        self._sizes = sizes
         self._batch = sizes.batch
         self._flags = flags
-        self.high = self.high_min = _highsize(sizes, sizes.watermark_low)
-        self.high_max = _highsize(sizes, sizes.managed // _MIN_PERCPU_PAGELIST_HIGH_FRACTION)
+        self.share_out(sizes.nr_cpus)
+
+    def share_out(self, nr_cpus: int) -> None:
+        """The low watermark, and an eighth of the zone. A list's own pcp->high is held to it when it is looked at."""
+        sizes = self._sizes
+        self.high = self.high_min = _highsize(sizes, sizes.watermark_low, nr_cpus)
+        self.high_max = _highsize(sizes, sizes.managed // _MIN_PERCPU_PAGELIST_HIGH_FRACTION, nr_cpus)
 
     def _clamped(self, high: int) -> int:
         return min(max(high, self.high_min), self.high_max)
@@ -192,7 +215,7 @@ class TunedHigh:
     def limit(self, pages: PageList) -> int:
         """pcp->high, which shrinks while the zone is short, and grows to hold what is freed in a row."""
         self.note_free(pages)
-        batch, flags, low, count = self._batch, self._flags, self.high_min, pages.count
+        batch, flags, low, count = self._batch, self._flags, self.high_min, len(pages.pages) + pages.others
         high = pages.high = self._clamped(pages.high)
         if not high:
             return 0
@@ -215,6 +238,6 @@ class TunedHigh:
         return 1 if limit < batch else min(max(pages.free_count, batch), limit - batch)
 
 
-def _highsize(sizes: ZoneSizes, pages: int) -> int:
+def _highsize(sizes: ZoneSizes, pages: int, nr_cpus: int) -> int:
     """zone_highsize(): so many pages shared out to the CPUs, at least four batches each."""
-    return max(pages // sizes.nr_cpus, 4 * sizes.batch)
+    return max(pages // nr_cpus, 4 * sizes.batch)

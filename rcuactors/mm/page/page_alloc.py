@@ -60,7 +60,12 @@ class PageAllocator:
         self.zone = ZoneWithLists(system, rules)
         self.gfp = rules.gfp
         self._gfp_of = None if rules.gfp is GFP_V5_9 else rules.gfp.of
-        system.hotplug.setup_state(CpuhpState.PAGE_ALLOC, "mm/page_alloc:pcp", teardown=self.zone.page_alloc_cpu_dead)
+        system.hotplug.setup_state(
+            CpuhpState.PAGE_ALLOC,
+            "mm/page_alloc:pcp",
+            startup=self.zone.page_alloc_cpu_online if self.zone.sizes.shared_out else None,
+            teardown=self.zone.page_alloc_cpu_dead,
+        )
         self.reclaim = Reclaim(system, self.zone, self)
         self.warnings = AllocationWarnings(self.zone, rules.gfp)
         self._reserves = rules.reserves
@@ -121,27 +126,37 @@ class PageAllocator:
 
     async def free_page(self, thread: Thread, pfn: int) -> None:
         """free_page()."""
-        if await self._prepared_to_free(thread, pfn):
-            await self.zone.free_unref_page(thread, pfn)
+        if pfn not in self.zone.in_use:
+            self._bad_page(thread.cpu, pfn)
+            return
+        if self._system.events.on:
+            self._tell_of_free(thread.cpu, pfn)
+        for hook in reversed(self.hooks):
+            await hook.free_pages_prepare(thread)
+        await self.zone.free_unref_page(thread, pfn)
 
     async def free_pages_nolock(self, thread: Thread, pfn: int) -> None:
         """free_pages_nolock(): by trylocks only."""
-        if await self._prepared_to_free(thread, pfn):
-            await self.zone.free_frozen_pages_nolock(thread, pfn)
+        if pfn not in self.zone.in_use:
+            self._bad_page(thread.cpu, pfn)
+            return
+        if self._system.events.on:
+            self._tell_of_free(thread.cpu, pfn)
+        for hook in reversed(self.hooks):
+            await hook.free_pages_prepare(thread)
+        await self.zone.free_frozen_pages_nolock(thread, pfn)
 
-    async def _prepared_to_free(self, thread: Thread, pfn: int) -> bool:
-        """What comes before a page goes back; False for one that nobody has."""
-        system, cpu = self._system, thread.cpu
-        if system.events.on:
-            system.emit(cpu, "mm_page_free", f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0")
-        if pfn in self.zone.in_use:
-            for hook in reversed(self.hooks):
-                await hook.free_pages_prepare(thread)
-            return True
+    def _tell_of_free(self, cpu: Cpu, pfn: int) -> None:
+        text = f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0"
+        self._system.emit(cpu, "mm_page_free", text)
+
+    def _bad_page(self, cpu: Cpu, pfn: int) -> None:
+        """Somebody frees a page that nobody has."""
+        if self._system.events.on:
+            self._tell_of_free(cpu, pfn)
         title = f"BUG: Bad page state in process {cpu.ctx.comm}  pfn:{pfn:05x}"
         lines = [title, "page is freed, but not allocated", *cpu.judge.stack(cpu, call_trace())]
         cpu.judge.report(cpu, ViolationKind.DOUBLE_FREE, title, "\n".join(lines))
-        return False
 
     def _injected_failure(self, route: Route) -> bool:
         """should_fail_alloc_page(): the kernel's fault injection, a decision here. ALLOC_TRYLOCK leaves it out."""

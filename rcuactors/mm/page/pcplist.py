@@ -48,7 +48,10 @@ class ZoneWithLists(Zone):
         """free_unref_page(): onto the CPU's list; some go to the zone when it is too long, this one if it is busy."""
         cpu = thread.cpu
         pages, guard = self.list_of(cpu), self.guard
-        self._note_freed(pfn)
+        self.in_use.remove(pfn)
+        self.freed += 1
+        if self.probes.page_given_back.on:
+            self.probes.page_given_back(pfn)
         flags = await guard.try_enter(cpu, pages)
         if flags is None:
             await self.free_one_page(thread, pfn)
@@ -58,7 +61,7 @@ class ZoneWithLists(Zone):
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
         limit = self.sizes.limit(pages)
-        if pages.count >= limit:
+        if len(pages.pages) + pages.others >= limit:
             left = await self._free_too_many(cpu, pages, self.sizes.to_free(pages, limit), flags)
             if left is None:
                 return
@@ -90,7 +93,10 @@ class ZoneWithLists(Zone):
         """
         cpu = thread.cpu
         pages, guard, count = self.list_of(cpu), self.guard, cpu.ctx.preempt_count
-        self._note_freed(pfn)
+        self.in_use.remove(pfn)
+        self.freed += 1
+        if self.probes.page_given_back.on:
+            self.probes.page_given_back(pfn)
         if self._system.config.PREEMPT_RT and (preempt.in_nmi(count) or preempt.in_hardirq(count)):
             self.add_page_to_zone_llist(pfn)
             return
@@ -105,17 +111,19 @@ class ZoneWithLists(Zone):
         self.sizes.note_free(pages)
         await guard.leave(cpu, pages, flags)
 
-    def _note_freed(self, pfn: int) -> None:
-        self.in_use.remove(pfn)
-        self.freed += 1
-        if self.probes.page_given_back.on:
-            self.probes.page_given_back(pfn)
-
     async def page_alloc_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
-        """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone."""
+        """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone.
+
+        What the others' may hold grows by its share, in versions that share it out (zone_pcp_update(), v5.14).
+        """
         pages = self._lists.get(cpu_id)
         if pages is not None:
             await self._drain_pages(thread, pages)
+        self.sizes.share_out(len(self._system.masks.online()))
+
+    async def page_alloc_cpu_online(self, _thread: Thread, _cpu_id: int) -> None:
+        """page_alloc_cpu_online(): of a CPU that is about to come."""
+        self.sizes.share_out(len(self._system.masks.online()) + 1)
 
     async def drain_local_pages(self, thread: Thread) -> None:
         """drain_local_pages(): the whole list back to the zone."""

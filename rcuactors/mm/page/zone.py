@@ -99,7 +99,6 @@ class Zone:
             ),
             self.flags,
         )
-        self.high = sizes.high
         self.watermark_fast = self._noted_watermark if sizes.notes_below_high else self.zone_watermark_ok
         self._fresh = 1
         self._returned: list[int] = []
@@ -116,6 +115,11 @@ class Zone:
         self.freed = 0
         self.refills = 0
         self.drains = 0
+
+    @property
+    def high(self) -> int:
+        """pcp->high of a list that nothing has changed."""
+        return self.sizes.high
 
     def list_of(self, cpu: Cpu) -> PageList:
         """The CPU's page list."""

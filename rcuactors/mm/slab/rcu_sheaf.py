@@ -54,7 +54,7 @@ class RcuSheaves:
         self.on_rt_passed_by = rt and layer.rules.on_rt is SheavesOnRt.PASSED_BY
         self._map = self._system.lock_factory.make_override("kfree_rcu_sheaf_map", inner=WaitType.CONFIG)
         self._maps = self.spins and layer.rules.override_map
-        self._full = full(self._call_rcu)
+        self._full = full(self._asks_for_grace_period)
         self._notes: list[Note] = []
 
     def noted_by(self, note: Note) -> None:
@@ -102,7 +102,7 @@ class RcuSheaves:
                 # It may have interrupted call_rcu() itself.
                 await self._full.add(cpu, sheaf)
             else:
-                await self._call_rcu(cpu, sheaf)
+                await self._asks_for_grace_period(cpu, sheaf)
         await layer.unlock(cpu, mine)
         return True
 
@@ -141,7 +141,7 @@ class RcuSheaves:
         elif sheaf.memory is not None:
             await self._layer.slabs.kfree_nolock_own(thread.cpu, sheaf.memory)
 
-    async def _call_rcu(self, cpu: Cpu, sheaf: Sheaf) -> None:
+    async def _asks_for_grace_period(self, cpu: Cpu, sheaf: Sheaf) -> None:
         await self._rcu.call_rcu(cpu, partial(self.rcu_free_sheaf, sheaf=sheaf), "rcu_free_sheaf")
 
     async def flush(self, cpu: Cpu, sheaf: Sheaf) -> None:

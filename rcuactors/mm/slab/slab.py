@@ -384,6 +384,11 @@ class SlabAllocator(ABC):
         """local_lock_irqsave() of what guards a CPU's slab: interrupts off, if there is no more; returns the flags."""
         return cpu.local_irq_save("local_lock_irqsave")
 
+    async def discard_nolock(self, cpu: Cpu, slab: Slab) -> None:
+        """A new slab that nothing was taken from goes back, by trylocks."""
+        slab.cache.slabs -= 1
+        await self._pages.free_pages_nolock(cpu.current, slab.pfn)
+
     async def kfree_nolock(self, cpu: Cpu, item: KObject) -> None:
         """kfree_nolock(): into a sheaf by trylocks where CPUs have no slabs; else it is put off."""
         cpu.clock += self._system.costs.kfree_ns

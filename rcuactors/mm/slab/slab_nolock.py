@@ -93,10 +93,28 @@ async def _take(slabs: SlabAllocator, cpu: Cpu, cache: Cache, mine: CpuSlab) -> 
         following = following or await slabs.new_slab(cpu.current, cache, _GFP, Route.TRY)
         if following is None:
             return None
+        if cpu.system.config.slub_debug and not await _debug_new_slab(slabs, cpu, following):
+            if slabs.rules.kmalloc_nolock_retries:
+                continue
+            return None
         slabs.load(mine, following)
     assert mine.slab is not None
     mine.slab.in_use += 1
     return mine.slab, mine.free.pop()
+
+
+async def _debug_new_slab(slabs: SlabAllocator, cpu: Cpu, slab: Slab) -> bool:
+    """alloc_single_from_new_slab(), with slub_debug: the slab is lost if n->list_lock is taken."""
+    if slab.in_use:
+        # A partial one.
+        return True
+    locks, cache = cpu.system.locks, slab.cache
+    flags = await spin_trylock_irqsave(locks, cpu, cache.list_lock, "alloc_single_from_new_slab")
+    if flags is not None:
+        await spin_unlock_irqrestore(locks, cpu, cache.list_lock, flags)
+        return True
+    await slabs.discard_nolock(cpu, slab)
+    return False
 
 
 async def _partial(cpu: Cpu, cache: Cache) -> Slab | None:

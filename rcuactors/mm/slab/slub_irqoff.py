@@ -102,7 +102,7 @@ class IrqOffSlub(SlabAllocator):
                 await self._discard(thread, slab)
 
     async def flush_this_cpu_slab(self, cpu: Cpu, cache: Cache) -> None:
-        """flush_cpu_slab(), on the CPU itself."""
+        """flush_this_cpu_slab(), which is flush_cpu_slab() on the CPU itself in these versions."""
         if cpu.cpu_id in cache.cpus:
             await self.flush_cpu_slab(cpu.current, cache, cpu.cpu_id)
 

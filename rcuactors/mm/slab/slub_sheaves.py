@@ -65,7 +65,7 @@ class LocalLockSheafSlub(_BehindSheaves, LocalLockSlub):
         make: Callable[[int, int, object, Origin], KObject] = KObject,
         cache: Cache | None = None,
     ) -> Coroutine[Any, Any, KObject | None]:
-        """slab_alloc_node(): in a cache with sheaves these come before the CPU's slab."""
+        """kmalloc(), slab_alloc_node(): in a cache with sheaves these come before the CPU's slab."""
         if cache is None or cache.sheaves is None:
             return super().kmalloc(thread, size, gfp, make=make, cache=cache)
         return self._kmalloc_by_sheaf(thread, size, gfp, make, cache)
@@ -211,8 +211,7 @@ class SheafSlub(_BehindSheaves):
         locks, cache = self._system.locks, slab.cache
         flags = await spin_trylock_irqsave(locks, cpu, cache.list_lock, "alloc_from_new_slab")
         if flags is None:
-            cache.slabs -= 1
-            await self._pages.free_pages_nolock(cpu.current, slab.pfn)
+            await self.discard_nolock(cpu, slab)
             return None
         taken = self._from_new(slab)
         await spin_unlock_irqrestore(locks, cpu, cache.list_lock, flags)

@@ -56,11 +56,12 @@ class _Pages:
 async def _prepare(q: Module, pages: _Pages) -> None:
     """The zone empty but for what is given back again, or as it is with 64 pages of 128 on this CPU's list.
 
-    On 6.12 it counts what user space has left on the CPUs' lists for other migrate types (_LEFT_ON_LISTS).
+    On 6.12 it counts what user space has left on the CPUs' lists for other migrate types (_LEFT_ON_LISTS): where a real
+    kernel's answer does not say what came of that.
     """
     machine = q.kernel.machine
     zone = machine.pages.zone
-    if zone.sizes.notes_below_high:
+    if zone.sizes.notes_below_high and (q.v != "low" or q.asked.above_min is None):
         here, elsewhere = _LEFT_ON_LISTS[machine.system.locks.rt]
         for cpu in machine.system.masks.online():
             zone.leave_on_lists(machine.system.cpu(cpu), here if cpu == q.k.smp_processor_id() else elsewhere)

@@ -107,13 +107,15 @@ def test_threads_go_on_elsewhere(rcu_lab: RcuLab, kernel: str, settings: dict[st
         assert cpus == sorted(cpus, reverse=True)
 
 
-def test_who_has_migration_off_is_waited_for(rcu_lab: RcuLab) -> None:
+@pytest.mark.parametrize("rt", ["n", "y"])
+@pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.12"])
+def test_who_has_migration_off_is_waited_for(rcu_lab: RcuLab, kernel: str, rt: str) -> None:
     order: list[str] = []
 
     async def main(k: Kernel) -> None:
         async def stays() -> None:
             k.migrate_disable()
-            await k.msleep(100)
+            await k.usleep_range(100_000, 100_000)
             order.append(f"still on CPU {k.raw_smp_processor_id()}")
             await k.migrate_enable()
 
@@ -123,7 +125,7 @@ def test_who_has_migration_off_is_waited_for(rcu_lab: RcuLab) -> None:
             assert await k.cpu_down(1) == 0
             order.append("gone")
 
-    assert rcu_lab.run(main, kernel="v5.11", nr_cpus=2).clean
+    assert rcu_lab.run(main, kernel=kernel, nr_cpus=2, PREEMPT_RT=rt).clean
     assert order == ["still on CPU 1", "gone"]
 
 

@@ -204,3 +204,21 @@ def test_pages_of_other_migrate_types_count_and_go_back_when_the_own_list_is_emp
         assert (own.count, zone.statistics().free) == (0, before.free)
 
     assert run(scenario()(script), RunOptions(kernel="v6.1-stable"), mem="256M").clean
+
+
+@pytest.mark.parametrize(("kernel", "shared_out"), [("v5.11", False), ("v6.1-stable", True), ("v6.12", True)])
+def test_a_cpu_that_goes_leaves_its_share_to_the_others(kernel: str, shared_out: bool) -> None:
+    """zone_pcp_update(), in page_alloc_cpu_dead() and page_alloc_cpu_online()."""
+
+    async def script(k: Kernel) -> None:
+        zone = k.machine.pages.zone
+        before = zone.high
+        await k.cpu_down(3)
+        await k.cpu_down(2)
+        assert zone.high == (zone.watermark_low // 2 if shared_out else before)
+        await k.cpu_up(2)
+        assert zone.high == (zone.watermark_low // 3 if shared_out else before)
+        await k.cpu_up(3)
+        assert zone.high == before
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), mem="512M", nr_cpus=4).clean

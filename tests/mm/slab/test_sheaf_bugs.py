@@ -11,6 +11,7 @@ import pytest
 from rcuactors import Kernel, Result, RunOptions, run, scenario
 from rcuactors.context.memory import FREED
 from rcuactors.eras import ERAS, find_era
+from rcuactors.errors import StepBoundExceeded
 from rcuactors.mm.slab.pcs import flush_main
 from rcuactors.mm.slab.rules import NolockContexts
 
@@ -220,3 +221,26 @@ def test_99a3e3a1cfc9_kmalloc_nolock_on_preempt_rt_with_preemption_off(neighbour
     assert ran(script, "v7.3", RT).clean
     assert ran(script, "v6.18").clean
     assert got == [True, False, True, True]
+
+
+def test_c379b745e12a_kmalloc_nolock_does_not_go_on_for_ever(neighbour: Neighbour) -> None:
+    """With slub_debug a new slab needs n->list_lock, which what the NMI has interrupted holds, and never lets go."""
+
+    async def script(k: Kernel) -> None:
+        # What the NMI asks for has no slab yet.
+        lock = k.machine.slab.cache_for(2048).list_lock
+
+        async def handler() -> None:
+            got.append(await k.kmalloc_nolock(2048) is not None)
+
+        flags = await k.spin_lock_irqsave(lock)
+        await k.raise_nmi(handler)
+        await k.ndelay(1)
+        await k.spin_unlock_irqrestore(lock, flags)
+
+    got: list[bool] = []
+    assert ran(script, "v6.18", {"slub_debug": "y"}).clean
+    assert got == [False]
+    looping = neighbour("v6.18", mm={"kmalloc_nolock_retries": True})
+    with pytest.raises(StepBoundExceeded):
+        run(scenario()(script), RunOptions(kernel=looping, settings={"slub_debug": "y"}, max_steps=2_000))
