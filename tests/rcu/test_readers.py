@@ -202,7 +202,7 @@ def test_what_may_be_taken_inside(flavour: str, inside: str, expected: str) -> N
 
 @pytest.mark.parametrize("kernel", ["v6.1-stable", "v6.12"])
 def test_a_nesting_below_zero_is_found_by_the_tick_and_at_the_end_of_the_thread(kernel: str) -> None:
-    """As 6.1.192 and 6.12.117 were asked (m v=rcuunbal): the WARN() of a tick comes if one falls there, here it does."""
+    """As 6.1.192 and 6.12.117 were asked (m v=rcuunbal): a tick warns, too, if one falls there; here it does."""
 
     async def script(k: Kernel) -> None:
         async def unbalanced() -> None:
