@@ -384,11 +384,11 @@ class Softirqs:
                 flags = cpu.local_irq_save("run_ksoftirqd")
                 await self._serve(cpu)
                 await cpu.local_irq_restore(flags)
-            _cond_resched(cpu)
+            _offers_to_give_way(cpu)
             assert thread.state is ThreadState.RUNNABLE
 
 
 @stands_for("run_ksoftirqd")
-def _cond_resched(cpu: Cpu) -> None:
+def _offers_to_give_way(cpu: Cpu) -> None:
     """The cond_resched() at the end of run_ksoftirqd(), of which preemption leaves the question alone."""
     cpu.judge.might_sleep(cpu)
