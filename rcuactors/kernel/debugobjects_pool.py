@@ -189,7 +189,7 @@ class ObjPool:
         if not mine:
             mine = self._take_batch()
         if not mine:
-            self._out_of_memory(cpu)
+            self._disable(cpu)
             return False
         self._percpu[cpu.cpu_id] = mine - 1
         if place is not None:
@@ -210,7 +210,7 @@ class ObjPool:
         self.free -= taken
         return taken
 
-    def _out_of_memory(self, cpu: Cpu) -> None:
+    def _disable(self, cpu: Cpu) -> None:
         if not self.enabled:
             return
         self.enabled = False
