@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .context.violation import KernelBug, Violation, ViolationKind
     from .engine.clock import VirtualClock
     from .kapi import Kernel
+    from .kapi.workqueues import WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND
     from .machine import Machine, Setup
     from .mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN, Gfp
     from .runs import Result, Run, RunOptions, RunSpec, run
@@ -38,6 +39,9 @@ __all__ = [
     "GFP_NOIO",
     "GFP_NOWAIT",
     "GFP_NOWARN",
+    "WQ_HIGHPRI",
+    "WQ_MEM_RECLAIM",
+    "WQ_UNBOUND",
     "BadInput",
     "Config",
     "Gfp",
@@ -66,6 +70,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "context.violation": ("KernelBug", "Violation", "ViolationKind"),
     "engine.clock": ("VirtualClock",),
     "kapi": ("Kernel",),
+    "kapi.workqueues": ("WQ_HIGHPRI", "WQ_MEM_RECLAIM", "WQ_UNBOUND"),
     "machine": ("Machine", "Setup"),
     "mm.gfp": ("GFP_ATOMIC", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO", "GFP_NOWAIT", "GFP_NOWARN", "Gfp"),
     "runs": ("Result", "Run", "RunOptions", "RunSpec", "run"),

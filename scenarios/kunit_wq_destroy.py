@@ -11,8 +11,7 @@ destroys it. Written for dfd3df31c9db.
 
 import random
 
-from rcuactors import Kernel, scenario, script
-from rcuactors.kapi.workqueues import WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND
+from rcuactors import WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND, Kernel, scenario, script
 
 LEAK = {"plain": "leak", "prove": "leak", "rt": "leak"}
 DEPENDS = {"plain": "flush-dependency", "prove": "flush-dependency", "rt": "flush-dependency"}

@@ -15,6 +15,7 @@ import attrs
 from ..context import splat
 from ..context.trace import call_trace
 from ..context.violation import ViolationKind
+from ..errors import BadInput
 from ..mm.objects import KObject
 from ..rcu.synchronize_rcu import synchronize_rcu
 from .base import not_negative
@@ -39,11 +40,15 @@ class Modules(Rcu):
     """load_module(), delete_module(), and code that lies in a module."""
 
     async def load_module(self, name: str, data: int = 4096) -> Module:
-        """load_module(): its static data has so many bytes. May sleep."""
+        """load_module(): its static data has so many bytes. May sleep.
+
+        Raises BadInput when there is no memory for it.
+        """
         not_negative("load_module(data=)", data)
         machine = self._machine
         area = await machine.vmalloc.vmalloc(self._thread, data or 1)
-        assert area is not None, "no memory for a module"
+        if area is None:
+            raise BadInput(f"load_module({name!r}): -ENOMEM, there is no memory for its {data or 1} bytes of data")
         return Module(name, area)
 
     def module_text(self, module: Module, function: Code) -> Code:

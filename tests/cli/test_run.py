@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,7 +143,7 @@ def test_verbose_prints_every_event_as_ftrace_does(call: Call, scenario_file: Sc
     quiet, verbose = call("run", path).stdout.splitlines(), call("run", path, "-v").stdout.splitlines()
     events = json.loads(call("run", path, "--json").stdout)["events"]
     assert verbose == [quiet[0], *verbose[1 : events + 1], *quiet[1:]]
-    assert all(" [000] " in line for line in verbose[1 : events + 1])
+    assert all(re.search(r" \[00[01]\] ", line) for line in verbose[1 : events + 1])
 
 
 def test_a_bundled_scenario_in_a_process_of_its_own(command: Command) -> None:

@@ -13,9 +13,9 @@ from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, BadInput, Gfp, Kernel,
 from rcuactors.context.locks import LockKind
 from rcuactors.designs.direct import Direct
 from rcuactors.designs.reserve import Reserve
+from rcuactors.eras import ERAS, find_era
 from rcuactors.kernel.costs import CostModel
 from rcuactors.kvfree.rules import EraRules
-from rcuactors.mm.page.hooks import DebugPagealloc
 from rcuactors.mm.page.no_locks import NoLocks, Route
 from tests.one_argument import one_argument
 
@@ -135,7 +135,7 @@ def test_gfp_nowait_wakes_kswapd_which_needs_the_schedulers_locks(design: str, c
         for page in pages:
             await k.free_page(page)
 
-    result = run(scenario()(script), RunOptions(design=design), mem="8M", PROVE_LOCKING="n")
+    result = run(scenario()(script), RunOptions(kernel="v5.11", design=design), mem="8M", PROVE_LOCKING="n")
     assert result.outcome() == ("clean" if clean else "deadlock")
     assert clean or "&rq->lock, held by itself" in result.violations[0].text
 
@@ -240,8 +240,11 @@ def test_the_mapping_lock_made_raw_would_do(kind: LockKind, monkeypatch: pytest.
         await k.kvfree_rcu(p, "rcu")
         await k.raw_spin_unlock(lock)
 
-    monkeypatch.setattr(DebugPagealloc, "lock_kind", kind)
-    one = Run(scenario()(script), RunOptions(design="no-locks-flag", settings={**PROVE, "debug_pagealloc": "y"}))
+    era = find_era("v5.11")
+    mm = attrs.evolve(era.rules.mm, linear_map_lock=kind)
+    monkeypatch.setitem(ERAS, era.name, attrs.evolve(era, rules=attrs.evolve(era.rules, mm=mm)))
+    settings = {**PROVE, "debug_pagealloc": "y"}
+    one = Run(scenario()(script), RunOptions(kernel=era.name, design="no-locks-flag", settings=settings))
     assert one.run().outcome() == ("clean" if kind is LockKind.RAW_SPINLOCK else "invalid-wait-context")
 
 

@@ -68,7 +68,7 @@ def test_a_thread_comes_back_from_a_wait_outside_on_another_cpu(rcu_lab: RcuLab)
         for _ in range(3):
             seen.append(k.smp_processor_id())
             await trio.sleep(0.001)
-        await k.kvfree_rcu(await k.kmalloc(64))
+        await k.kvfree_rcu_mightsleep(await k.kmalloc(64))
 
     result = rcu_lab.run(main, strategy=Mover(), migrate="y", nr_cpus=2)
     assert len(set(seen)) == 2

@@ -27,7 +27,7 @@ def test_who_can_be_moved_and_asks_where_it_is_is_reported(rcu_lab: RcuLab) -> N
     assert violation.kind is ViolationKind.PREEMPTIBLE_CPU_ID
     assert lines[0] == "BUG: using smp_processor_id() in preemptible [00000000] code: _asks/20"
     assert lines[1].startswith("caller is _asks (test_smp_processor_id.py:")
-    assert lines[2].startswith("CPU: 0 PID: 20 Comm: _asks")
+    assert lines[2].startswith("CPU: 0 UID: 0 PID: 20 Comm: _asks")
     assert any("check_preemption_disabled" in line for line in lines)
 
 

@@ -35,7 +35,7 @@ async def everything_at_once(k: Kernel, rounds: int = 6) -> None:
             await k.raw_spin_unlock(raw)
             await k.raise_irq(irq, cpu=(number + 1) % 4)
             await k.mutex_lock(mutex)
-            await k.kvfree_rcu(await k.vmalloc(8192))
+            await k.kvfree_rcu_mightsleep(await k.vmalloc(8192))
             await k.mutex_unlock(mutex)
             await trio.sleep_until(began + 0.005 * (turn + 1))
             with k.rcu_reader():

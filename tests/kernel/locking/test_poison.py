@@ -11,7 +11,7 @@ from rcuactors import Kernel, Result, run, scenario
 
 LOCKDEP = {"PROVE_LOCKING": "y", "slub_debug": "y"}
 BARE = {"PROVE_LOCKING": "n", "slub_debug": "y"}
-FAULT = "general protection fault, probably for non-canonical address 0x6b6b6b6b6b6b"
+FAULT = "Oops: general protection fault, probably for non-canonical address 0x6b6b6b6b6b6b"
 
 Use = Callable[[Kernel, Any], Awaitable[object]]
 
