@@ -26,14 +26,24 @@ from rcuactors.userfiles import find_scenarios, load_scenario
 
 DATA = Path(__file__).parent / "data"
 FILE = DATA / "determinism" / "digests.json"
-RECORDINGS = {path.name.removesuffix(".txt.gz"): path for path in sorted((DATA / "recordings").rglob("*.txt.gz"))}
+NEWER = "6.12/"
+RECORDINGS = {
+    f"{NEWER if '6.12' in path.parent.name else ''}{path.name.removesuffix('.txt.gz')}": path
+    for path in sorted((DATA / "recordings").rglob("*.txt.gz"))
+}
+"""By name, those of 6.12 apart: the same scripts ran there."""
 
 KERNELS = {
     "v5.9": ("v5.9", None),
     "v5.9 direct": ("v5.9", "direct"),
     "v5.11": ("v5.11", None),
     "v6.1-stable": ("v6.1-stable", None),
+    "v6.12": ("v6.12", None),
+    "v7.3": ("v7.3", None),
 }
+NEWER_KERNELS = ("v6.12", "v7.3")
+"""On these the usual builds, and the recordings of 6.12; on the others everything else."""
+USUAL_BUILDS = ("plain", "prove", "rt")
 BUILDS = {
     "plain": {},
     "unchecked": {"PROVE_LOCKING": "n"},
@@ -51,7 +61,7 @@ BUILDS = {
 }
 STRATEGIES = ("timed", "random")
 SEEDS = (0, 1, 2)
-SLOW = ("flood", "cold_cache_burst")
+SLOW = ("flood", "cold_cache_burst", "shrinker_pressure", "nmi_caller", "kunit_nolock")
 SHOWN = 16
 """Characters of a digest that are kept."""
 
@@ -61,9 +71,19 @@ Row = tuple[str, str, str]
 
 def rows() -> list[Row]:
     """Everything that is held to its digests."""
-    found = [(name, kernel, build) for name in find_scenarios() for kernel in KERNELS for build in BUILDS]
+    found = [
+        (name, kernel, build)
+        for name in find_scenarios()
+        for kernel in KERNELS
+        for build in (USUAL_BUILDS if kernel in NEWER_KERNELS else BUILDS)
+    ]
     own_designs = [label for label, (_, design) in KERNELS.items() if design is None]
-    return found + [(f"replay {name}", label, "as recorded") for name in RECORDINGS for label in own_designs]
+    return found + [
+        (f"replay {name}", label, "as recorded")
+        for name in RECORDINGS
+        for label in own_designs
+        if (label in NEWER_KERNELS) is name.startswith(NEWER)
+    ]
 
 
 def digest(row: Row, strategy: str, seed: int) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from rcuactors import KernelBug, Result, Run, RunOptions
 from rcuactors.context.violation import KERNEL, ORACLE, ViolationKind
+from rcuactors.eras import DEFAULT_ERA
 from rcuactors.userfiles import load_scenario
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -38,7 +39,7 @@ class Section:
         given = dict(zip(words[::2], words[1::2], strict=True))
         settings = [] if plain else [word for option, word in itertools.pairwise(words) if option == "--set"]
         (folder / file).write_text(self.code, encoding="utf-8")
-        options = RunOptions(kernel=given.get("--kernel", "v5.11"), design=given.get("--design"))
+        options = RunOptions(kernel=given.get("--kernel", DEFAULT_ERA), design=given.get("--design"))
         one = Run(load_scenario(folder / file), options, **dict(word.split("=") for word in settings))
         # An oops ends the run.
         with contextlib.suppress(KernelBug):
