@@ -62,26 +62,27 @@ class ZoneWithLists(Zone):
         cpu.clock += self._system.costs.page_free_ns
         limit = self.sizes.limit(pages)
         if len(pages.pages) + pages.others >= limit:
-            left = await self._free_too_many(cpu, pages, self.sizes.to_free(pages, limit), flags)
+            left = await self._free_too_many(thread, pages, self.sizes.to_free(pages, limit), flags)
             if left is None:
                 return
             flags = left
         await guard.leave(cpu, pages, flags)
 
-    async def _free_too_many(self, cpu: Cpu, pages: PageList, count: int, flags: bool) -> bool | None:
+    async def _free_too_many(self, thread: Thread, pages: PageList, count: int, flags: bool) -> bool | None:
         """What free_unref_page_commit() gives back to the zone; the flags to leave with, None if that is done.
 
         From v6.19 on it gives back a batch at a time, and lets go of the list between two of them; somebody else may
-        have it then.
+        have it then, or the thread may be on another CPU: then it leaves it at that.
         """
-        guard, at_a_time = self.guard, self.batch if self._frees_in_batches else count
+        cpu, guard = thread.cpu, self.guard
+        at_a_time = self.batch if self._frees_in_batches else count
         left: bool | None = flags
         while count > 0 and pages.count and left is not None:
             await self.free_pcppages_bulk(cpu, pages, min(count, at_a_time))
             count -= at_a_time
             if count > 0 and pages.count:
                 await guard.leave(cpu, pages, left)
-                left = await guard.try_enter(cpu, pages)
+                left = await guard.try_enter(cpu, pages) if thread.cpu is cpu else None
         if self.flags.below_high and self.zone_watermark_ok(self.watermark_high):
             self.flags.below_high = False
         return left

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from rcuactors import GFP_NOWAIT, Kernel, RunOptions, run, scenario
+from rcuactors import GFP_NOWAIT, Kernel, RunOptions, load_scenario, run, scenario
+from rcuactors.explore import make_strategy
 from rcuactors.mm.page.list_sizes import DoublingFrees, SixBatches, TunedHigh, ZoneFlags, ZoneSizes
 from rcuactors.mm.page.page_lists import PageList
 
@@ -222,3 +223,11 @@ def test_a_cpu_that_goes_leaves_its_share_to_the_others(kernel: str, shared_out:
         assert zone.high == before
 
     assert run(scenario()(script), RunOptions(kernel=kernel), mem="512M", nr_cpus=4).clean
+
+
+def test_who_moves_while_the_list_is_let_go_of_leaves_it_at_that() -> None:
+    """kswapd of v7.3 frees into a list that is too long, and is on another CPU behind a batch: found by a campaign."""
+    options = RunOptions(kernel="v7.3", strategy=make_strategy("random:present=64"), seed=258570571)
+    checks = dict.fromkeys(("DEBUG_ATOMIC_SLEEP", "DEBUG_PREEMPT", "DEBUG_LOCKDEP", "DEBUG_IRQFLAGS", "KASAN"), "y")
+    more = dict.fromkeys(("PROVE_RAW_LOCK_NESTING", "migrate", "DEBUG_OBJECTS_WORK", "debug_pagealloc"), "y")
+    assert run(load_scenario("shrinker_pressure"), options, **checks, **more, objects=2).clean
