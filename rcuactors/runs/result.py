@@ -88,7 +88,7 @@ def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], even
         violations=tuple(machine.reporter.violations),
         violation_count=machine.reporter.count,
         counters=counters_of(machine),
-        waste={name: count for name, count in attrs.asdict(machine.kvfree.figures.waste()).items() if count},
+        waste=_waste_of(machine),
         latency_ns=attrs.asdict(machine.kvfree.figures.latencies.statistics()),
         end_ns=machine.end_ns,
         cut_short=machine.conductor.cut_short,
@@ -96,3 +96,11 @@ def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], even
         events=events,
         digest=digest,
     )
+
+
+def _waste_of(machine: Machine) -> dict[str, int]:
+    """What happened of it; and the objects that are not freed, since their sheaf is not full: clean says less then."""
+    found: dict[str, int] = attrs.asdict(machine.kvfree.figures.waste())
+    sheaves = machine.slab.statistics().sheaves
+    found["objects_left_in_sheaves"] = sheaves.retired if sheaves is not None else 0
+    return {name: count for name, count in found.items() if count}

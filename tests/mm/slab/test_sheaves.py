@@ -187,3 +187,14 @@ def test_functions_that_a_version_does_not_have() -> None:
     ):
         with pytest.raises(BadInput, match=what):
             ran(script, kernel)
+
+
+def test_objects_that_wait_in_a_sheaf_at_the_end_are_named() -> None:
+    """Clean says no more than that nothing was wrong with what was done: on v7.3 these are not freed."""
+
+    async def script(k: Kernel) -> None:
+        for _ in range(20):
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+
+    assert run(scenario()(script), RunOptions(kernel="v7.3")).waste["objects_left_in_sheaves"] == 20
+    assert "objects_left_in_sheaves" not in run(scenario()(script), RunOptions(kernel="v6.12")).waste
