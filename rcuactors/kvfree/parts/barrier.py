@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ...kernel.workqueue.cancel import cancel_work_sync
-
 if TYPE_CHECKING:
     from ...kernel.thread import Thread
     from ...mm.slab.cache import Cache
@@ -36,7 +34,7 @@ async def kvfree_rcu_barrier(kvfree: KvfreeRcu, thread: Thread) -> None:
         if krcp.anything_queued():
             await _queue(kvfree, thread, krcp)
     for krcp in kvfree.krcs_in_turn():
-        await cancel_work_sync(kvfree.workqueues, thread, krcp.monitor_work.work, krcp.monitor_work)
+        await kvfree.outside.cancel_delayed_work_sync(thread, krcp.monitor_work)
         await _flush(kvfree, thread, krcp)
 
 
