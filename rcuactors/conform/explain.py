@@ -20,12 +20,14 @@ from .asks import Kind
 from .begin import set_state
 from .decisions import decision_of
 from .expected import Expected, Expecter, matches
+from .factors import GLOBAL, Factor, joined, taken_apart
 from .lines import Ctx, Line, Told, state_of
 from .operations import Driver, Operation
 from .periods import PeriodSteps
-from .registers import Registers, Saved
+from .registers import Registers
 from .snapshots import differs
 from .standins import Item, Place
+from .state import State
 
 if TYPE_CHECKING:
     from ..eras.era import Era
@@ -34,40 +36,7 @@ MOST_STATES: Final = 4000
 """As many at once are too many to decide anything."""
 
 _NEVER: Final = 1 << 62
-
-
-@attrs.define(eq=False)
-class State:
-    """One of the possible states. `saved` is None while it is loaded."""
-
-    saved: Saved | None
-    under_way: dict[Ctx, list[Operation]] = attrs.field(factory=dict)
-    started: dict[int, tuple[int, str]] = attrs.field(factory=dict)
-    """Works whose pending bit was cleared before the line that says that they run: that line, and whose."""
-    read: frozenset[int] = frozenset()
-    """Snapshots that were taken before they were printed: their lines."""
-    periods: int = 0
-    """How many of the steps of grace periods were made."""
-    jiffies: int = 0
-    """At least so many."""
-    told: dict[Ctx, tuple[str, Any]] = attrs.field(factory=dict)
-    """What a shrinker's function returned, until the script says so."""
-
-    def top(self, ctx: Ctx) -> Operation | None:
-        """What the context is in the middle of."""
-        stack = self.under_way.get(ctx)
-        return stack[-1] if stack else None
-
-    def key(self) -> tuple[Any, ...]:
-        """Equal for states that behave the same, but for what is known of jiffies."""
-        return (
-            self.saved,
-            tuple((ctx, tuple(op.key() for op in stack)) for ctx, stack in sorted(self.under_way.items()) if stack),
-            tuple(sorted(self.started.items())),
-            self.read,
-            self.periods,
-            tuple(sorted(self.told.items())),
-        )
+_NEVER_SHOWN: Final = 1
 
 
 @attrs.frozen
@@ -117,6 +86,9 @@ class Explainer:
         self._reads = sorted((self._avail(line), line.at) for line in told.lines if line.event == "state")
         self._active_starts: list[int] = []
         self._active_reads: list[int] = []
+        self.factors: list[Factor] = []
+        self._splits = True
+        self._scope: frozenset[int] = frozenset()
         self._trouble = dict(reversed(told.trouble))
 
     def _avail(self, line: Line) -> int:
@@ -126,9 +98,12 @@ class Explainer:
 
     def run(self, begin: int, end: int | None = None) -> Verdict:
         """From the line after `begin`, at which the place has been set to the first state."""
-        state = State(self.registers.save(), periods=self.period_steps.passed(begin, self.place.periods))
-        state.saved = self.registers.save()
-        states = [state]
+        passed = self.period_steps.passed(begin, self.place.periods)
+        saved = self.registers.save()
+        self._splits = not self.period_steps.steps
+        cpus = frozenset(range(len(self.place.krcs)))
+        apart = [frozenset({cpu_id}) for cpu_id in cpus] if self._splits else [cpus]
+        self.factors = [Factor(those, [State(saved, periods=passed)]) for those in apart]
         starts, reads = iter(self._starts), iter(self._reads)
         next_start, next_read = next(starts, (_NEVER, 0)), next(reads, (_NEVER, 0))
         for line in self.told.lines[begin + 1 : end]:
@@ -141,22 +116,27 @@ class Explainer:
                 if next_read[1] >= line.at:
                     self._active_reads.append(next_read[1])
                 next_read = next(reads, (_NEVER, 0))
-            states = self._line(states, line)
-            if not states:
+            if not self._line(line):
                 reasons = tuple(dict.fromkeys(self._reasons))
                 self.verdict.disagreement = Disagreement(line, reasons)
                 break
-            self.verdict.most_states = max(self.verdict.most_states, len(states))
+            most = max(len(factor.states) for factor in self.factors)
+            self.verdict.most_states = max(self.verdict.most_states, most)
         self.verdict.hidden_steps = self.driver.steps
         return self.verdict
 
-    def _line(self, states: list[State], line: Line) -> list[State]:
+    def _line(self, line: Line) -> bool:
         self._reasons = []
         if line.at in self._trouble:
             self._reasons.append(self._trouble[line.at])
-            return []
+            return False
+        owner = self._owner(line)
+        for factor in self.factors:
+            if factor is not owner and not self._look_away(factor, line):
+                return False
+        self._scope = owner.cpus
         explained: list[State] = []
-        for state in states:
+        for state in owner.states:
             for settled in self._others_have_ended(state, line):
                 explained += self._explain(settled, line)
         if line.at in self._active_starts:
@@ -166,7 +146,90 @@ class Explainer:
         kind = decision_of(line)
         if explained and kind:
             self.verdict.compared[kind] += 1
-        return self._distinct(explained)
+        owner.states = self._distinct(explained)
+        if len(owner.cpus) > 1 and self._splits and owner.states:
+            for state in owner.states:
+                self._make_whole(state)
+            apart = taken_apart(owner)
+            if len(apart) > 1:
+                self.factors = [factor for factor in self.factors if factor is not owner] + apart
+        return bool(owner.states)
+
+    def _look_away(self, factor: Factor, line: Line) -> bool:
+        """A line that is about others: it may say that what is hidden here has come to its end."""
+        left: list[State] = []
+        changed = False
+        self._scope = factor.cpus
+        for state in factor.states:
+            if not any(ctx == line.ctx or self._has_ended(state, ctx, line) for ctx in state.under_way):
+                left.append(state)
+                continue
+            changed = True
+            for settled in self._others_have_ended(state, line):
+                for after in self._passed(settled, line):
+                    if after.under_way.get(line.ctx):
+                        self._refuse(after, f"{after.under_way[line.ctx][-1].expects[:1]} was to come")
+                    else:
+                        left.append(after)
+        factor.states = self._distinct(left) if changed else left
+        return bool(left)
+
+    def _owner(self, line: Line) -> Factor:
+        """Which CPUs' states the line is about; those of several are joined."""
+        if len(self.factors) == 1:
+            return self.factors[0]
+        wanted: set[int] = set()
+        for factor in self.factors:
+            for state in factor.states:
+                op = state.top(line.ctx)
+                if op is not None and not op.done and not (op.hidden and op.kind == "call"):
+                    wanted |= factor.cpus
+                    break
+        whose, state_told = line.told.get("whose"), state_of(line)
+        if line.event == "kvfree_call_rcu" or (line.event in _IN_A_CALL and line.ctx[0] == "task"):
+            wanted.add(line.cpu)
+        elif line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
+            wanted.update(range(len(self.place.krcs)))
+        elif state_told is not None:
+            wanted.add(state_told.cpu)
+        elif isinstance(whose, tuple):
+            wanted.add(whose[0])
+        elif line.event in _ABOUT_ANY and not wanted:
+            wanted |= self._candidates_for(line)
+        if not wanted:
+            wanted.add(line.cpu)
+        these = [factor for factor in self.factors if factor.cpus & wanted]
+        if len(these) == 1:
+            return these[0]
+        for factor in these:
+            self._scope = factor.cpus
+            for state in factor.states:
+                self._make_whole(state)
+        made = joined(these)
+        self.factors = [factor for factor in self.factors if factor not in these] + [made]
+        return made
+
+    def _candidates_for(self, line: Line) -> set[int]:
+        """The CPUs that a line without an address may be about."""
+        found: set[int] = set()
+        for factor in self.factors:
+            self._scope = factor.cpus
+            for state in factor.states:
+                self._activate(state)
+                for cpu_id in factor.cpus:
+                    works = self.place.works[cpu_id]
+                    match line.event:
+                        case "hrtimer_expire_entry":
+                            may = works["page"].hrtimer
+                        case "timer_expire_entry":
+                            may = works[str(line.told["role"])].expires is not None
+                        case "workqueue_queue_work":
+                            may = any(works[f"krw{index}"].pending for index in (0, 1))
+                        case _:
+                            may = line.at in state.started or bool(self._may_start(state, line))
+                    if may:
+                        found.add(cpu_id)
+        return found
 
     def _distinct(self, states: list[State]) -> list[State]:
         if len(states) < 2:  # noqa: PLR2004
@@ -313,7 +376,7 @@ class Explainer:
                         yield after
         for at in self._active_reads:
             printed = state_of(self.told.lines[at])
-            if at not in state.read and printed is not None and _meet(printed.cpu, touched):
+            if at not in state.read and printed is not None and printed.cpu in self._scope and _meet(printed.cpu, touched):
                 after = self._fork(state)
                 if not self._reads_now(after, printed):
                     after.read |= {at}
@@ -354,6 +417,11 @@ class Explainer:
             again.jiffies = spare
             self.driver.step(later, state_cpu(later), spare * jiffy, self.at)
             return [state, again]
+        if op.kind == "page" and op.hidden and op.ask is not None and op.ask.kind is Kind.GOES_ON:
+            following = self._following(op)
+            if following is not None and following.event == "get_free_pages":
+                # It goes on to the next page: nothing is looked at in between.
+                return self._step(state, ctx)
         return [state]
 
     def _following(self, op: Operation) -> Line | None:
@@ -361,6 +429,10 @@ class Explainer:
         return self.told.lines[after] if after >= 0 else None
 
     # -- works ---------------------------------------------------------------------------------------------------------
+
+    def _works(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Those that are looked at now."""
+        return ((cpu_id, self.place.works[cpu_id]) for cpu_id in sorted(self._scope))
 
     def _may_start(self, state: State, line: Line) -> list[tuple[int, str]]:
         """Whose work a worker may be about to run."""
@@ -371,7 +443,7 @@ class Explainer:
         taken = set(state.started.values())
         return [
             (cpu_id, role)
-            for cpu_id, works in enumerate(self.place.works)
+            for cpu_id, works in self._works()
             for role, work in works.items()
             if work.queued
             and role.startswith(str(line.told["role"]))
@@ -469,7 +541,9 @@ class Explainer:
             op.answer = line.told["expires"]
             state.jiffies = max(state.jiffies, int(str(line.told["expires"])) - int(str(line.told["delay"])))
         elif wanted.event == "get_free_pages_ret":
-            op.answer = int(str(line.told["page"])) // 4096 or None
+            page = int(str(line.told["page"])) // 4096
+            # Of a page that no later line shows, nothing is known but that it is none of those that are shown.
+            op.answer = (page if self.told.pages.get(page, -1) > line.at else _NEVER_SHOWN) if page else None
         if op.ctx[0] == "task":
             op.cpu_id = line.cpu
         if op.done:
@@ -508,10 +582,10 @@ class Explainer:
             return self.place.kvfree.kvfree_call_rcu(cast("Any", self.place.thread), cast("Any", item), head=head)
 
         following = self.told.lines[line.after] if line.after >= 0 else None
-        keeps = following is None or following.event in _IN_A_CALL
+        keeps = following is not None and following.event in _IN_A_CALL
         for after in self._free_context(state, line):
             explained += self._push(
-                after, Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps)
+                after, Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps, whose=line.cpu)
             )
         return explained
 
@@ -529,7 +603,7 @@ class Explainer:
             whose = line.told.get("whose")
             candidates = [
                 cpu_id
-                for cpu_id, works in enumerate(self.place.works)
+                for cpu_id, works in self._works()
                 if works["page"].hrtimer and (whose is None or whose == (cpu_id, "page"))
             ]
             if not candidates:
@@ -540,7 +614,7 @@ class Explainer:
                 work.hrtimer = False
                 self.registers.touch(cpu_id)
                 handler, cpu = work.handler, self.place.cpus[line.cpu]
-                op = Operation("timer", line.ctx, _beginning(handler, cpu), line.at, line.cpu, irqs_off=True)
+                op = Operation("timer", line.ctx, _beginning(handler, cpu), line.at, line.cpu, irqs_off=True, whose=cpu_id)
                 explained += self._push(after, op)
         return explained
 
@@ -559,7 +633,7 @@ class Explainer:
             whose = line.told.get("whose")
             candidates = [
                 cpu_id
-                for cpu_id, works in enumerate(self.place.works)
+                for cpu_id, works in self._works()
                 if (due := works[role].expires) is not None and due <= now and (whose is None or whose == (cpu_id, role))
             ]
             if not candidates:
@@ -571,7 +645,7 @@ class Explainer:
                 self.registers.touch(cpu_id)
                 name = self._workqueue()
                 expects = self.expecter.only(Expected("workqueue_queue_work", cpu_id, (role, name)))
-                op = Operation("timer", line.ctx, _nothing, line.at, line.cpu, irqs_off=True, expects=expects, over=True)
+                op = Operation("timer", line.ctx, _nothing, line.at, line.cpu, True, expects=expects, over=True, whose=cpu_id)
                 after.under_way.setdefault(line.ctx, []).append(op)
                 explained.append(after)
         return explained
@@ -588,7 +662,7 @@ class Explainer:
         self._activate(state)
         whose, explained = line.told.get("whose"), []
         candidates = []
-        for cpu_id, works in enumerate(self.place.works):
+        for cpu_id, works in self._works():
             for role, work in works.items():
                 if not role.startswith("krw") or not work.pending or work.queued:
                     continue
@@ -655,6 +729,7 @@ class Explainer:
             ends_with=ends,
             work=whose,
             expects=entry,
+            whose=whose[0],
         )
 
     def _counts(self, state: State, line: Line) -> list[State]:
@@ -805,7 +880,7 @@ _PATIENT: Final = frozenset({"monitor", "page", "count", "scan", "barrier"})
 """These look at a CPU's state without its lock, too: whatever they do next may come any time before their next line."""
 
 _IN_A_CALL: Final = frozenset(
-    {"hrtimer_start", "timer_start", "get_free_pages", "get_free_pages_ret", "synchronize_rcu", "workqueue_queue_work", "vfree", "kvfree"}
+    {"", "hrtimer_start", "timer_start", "get_free_pages", "get_free_pages_ret", "synchronize_rcu", "workqueue_queue_work", "vfree", "kvfree"}
 )
 
 _OTHERS_TOO: Final = frozenset(
@@ -820,6 +895,11 @@ _OTHERS_TOO: Final = frozenset(
     }
 )
 """What others do as well, where it does not say that it is kvfree_rcu()'s."""
+
+_ABOUT_ANY: Final = frozenset(
+    {"hrtimer_expire_entry", "timer_expire_entry", "workqueue_queue_work", "workqueue_execute_start"}
+)
+"""Lines that say whose they are only by an address, which may be hashed."""
 
 _LOOKED_AT: Final = frozenset(
     {

@@ -197,6 +197,8 @@ class Told:
     """(at, jiffies), in order."""
     periods: list[tuple[int, int]] = attrs.field(factory=list)
     """(at of the start, at of the end) of whole grace periods."""
+    pages: dict[int, int] = attrs.field(factory=dict)
+    """The last line that shows a page by its address, by the page's frame number."""
     trouble: list[tuple[int, str]] = attrs.field(factory=list)
     """(at, what) a line that contradicts another."""
 
@@ -316,6 +318,7 @@ class _Reader:
             self.ends_early,
         )
         _attribute(told)
+        _see_pages(told)
         _know_jiffies(told)
         _know_periods(told)
         return told
@@ -368,6 +371,14 @@ def _know_jiffies(told: Told) -> None:
                 told.trouble.append((line.at, f"jiffies go back, from {told.known[-1][1]} to {now}"))
                 continue
             told.known.append((line.at, now))
+
+
+def _see_pages(told: Told) -> None:
+    for line in told.lines:
+        shown = {"free_pages": "address", "rcu_invoke_kfree_bulk_callback": "bulk", "kvfree_rcu_bulk": "page"}
+        address = line.told.get(shown.get(line.event, ""))
+        if isinstance(address, int):
+            told.pages[address // 4096] = line.at
 
 
 def _know_periods(told: Told) -> None:

@@ -47,8 +47,10 @@ class Operation:
     """Lines after its end."""
     work: tuple[int, str] | None = None
     """Whose work it is, if it is one's run."""
+    whose: int = -1
+    """The CPU whose state it is about, -1 for all."""
     keeps: bool = True
-    """It may have to be made again."""
+    """It may have to be made again from a step that has looked at the state: so what that was is kept."""
     expects: tuple[Expected, ...] = ()
     ask: Ask | None = None
     answer: Any = None
@@ -80,7 +82,7 @@ class Operation:
         """The CPU whose state its next step is about; -1 for any."""
         if self.ask is not None and self.ask.kind is Kind.LOCK:
             return self.ask.cpu_id
-        return -1
+        return self.work[0] if self.work is not None else -1
 
     def key(self) -> tuple[Any, ...]:
         """To compare it with its like in another state."""
@@ -112,8 +114,7 @@ class Driver:
             place.held, place.at = op.holds, op.at
             place.thread.cpu = place.cpus[cpu_id]
             place.thread.cpu.clock = clock
-            if op.keeps:
-                op.steps.append(Step(op.answer, kept if first else None, cpu_id, clock))
+            op.steps.append(Step(op.answer, kept if first else None, cpu_id, clock))
             first = False
             self.registers.touch(touched)
             try:
