@@ -220,9 +220,10 @@ class Explainer:
                     works = self.place.works[cpu_id]
                     match line.event:
                         case "hrtimer_expire_entry":
-                            may = works["page"].hrtimer
+                            may = works["page"].hrtimer and works["page"].base in (-1, line.cpu)
                         case "timer_expire_entry":
-                            may = works[str(line.told["role"])].expires is not None
+                            work = works[str(line.told["role"])]
+                            may = work.expires is not None and work.base in (-1, line.cpu)
                         case "workqueue_queue_work":
                             may = any(works[f"krw{index}"].pending for index in (0, 1))
                         case _:
@@ -446,6 +447,7 @@ class Explainer:
             for cpu_id, works in self._works()
             for role, work in works.items()
             if work.queued
+            and work.on in (-1, line.cpu)
             and role.startswith(str(line.told["role"]))
             and (whose is None or whose == (cpu_id, role))
             and (cpu_id, role) not in taken
@@ -539,7 +541,19 @@ class Explainer:
         op.expects, op.at = op.expects[1:], line.at
         if wanted.event == "timer_start":
             op.answer = line.told["expires"]
+            self._activate(state)
+            self.place.works[wanted.cpu_id][wanted.told[0]].base = int(str(line.told["base"]))
+            self.registers.touch(wanted.cpu_id)
             state.jiffies = max(state.jiffies, int(str(line.told["expires"])) - int(str(line.told["delay"])))
+        elif wanted.event == "hrtimer_start":
+            self._activate(state)
+            # A CPU that is not idle keeps what it starts (get_nohz_timer_target()).
+            self.place.works[wanted.cpu_id]["page"].base = line.cpu if line.raw.pid else -1
+            self.registers.touch(wanted.cpu_id)
+        elif wanted.event == "workqueue_queue_work":
+            self._activate(state)
+            self.place.works[wanted.cpu_id][wanted.told[0]].on = int(str(line.told["on"]))
+            self.registers.touch(wanted.cpu_id)
         elif wanted.event == "get_free_pages_ret":
             page = int(str(line.told["page"])) // 4096
             # Of a page that no later line shows, nothing is known but that it is none of those that are shown.
@@ -604,7 +618,7 @@ class Explainer:
             candidates = [
                 cpu_id
                 for cpu_id, works in self._works()
-                if works["page"].hrtimer and (whose is None or whose == (cpu_id, "page"))
+                if works["page"].hrtimer and works["page"].base in (-1, line.cpu) and (whose is None or whose == (cpu_id, "page"))
             ]
             if not candidates:
                 self._refuse(before, "no refill's hrtimer has been started")
@@ -634,7 +648,7 @@ class Explainer:
             candidates = [
                 cpu_id
                 for cpu_id, works in self._works()
-                if (due := works[role].expires) is not None and due <= now and (whose is None or whose == (cpu_id, role))
+                if (due := works[role].expires) is not None and due <= now and works[role].base in (-1, line.cpu) and (whose is None or whose == (cpu_id, role))
             ]
             if not candidates:
                 self._refuse(before, f"no {role} timer is due")
@@ -677,7 +691,8 @@ class Explainer:
             return self._refuse(state, "no batch waits for a grace period that has ended")
         for after, (cpu_id, role) in self._each(state, candidates):
             self._activate(after)
-            self.place.works[cpu_id][role].queued = True
+            work = self.place.works[cpu_id][role]
+            work.queued, work.on = True, int(str(line.told["on"]))
             self.registers.touch(cpu_id)
             explained.append(after)
         return explained

@@ -27,11 +27,11 @@ _WORKS: Final = {
     "kfree_rcu_work": "krw",
 }
 _TIMER: Final = re.compile(
-    r"timer=(\S+) function=delayed_work_timer_fn expires=(\d+) \[timeout=(\d+)\]", re.ASCII
+    r"timer=(\S+) function=delayed_work_timer_fn expires=(\d+) \[timeout=(\d+)\].* cpu=(\d+)", re.ASCII
 )
 _EXPIRED: Final = re.compile(r"timer=(\S+) function=(\S+) now=(\d+)", re.ASCII)
 _HRTIMER: Final = re.compile(r"hrtimer=(\S+) function=schedule_page_work_fn ", re.ASCII)
-_QUEUED: Final = re.compile(r"work struct=(\S+) function=(\S+) workqueue=(\S+) ", re.ASCII)
+_QUEUED: Final = re.compile(r"work struct=(\S+) function=(\S+) workqueue=(\S+) req_cpu=\d+ cpu=(-?\d+)", re.ASCII)
 _EXECUTED: Final = re.compile(r"work struct (\S+): function (\S+)", re.ASCII)
 _ADDR: Final = re.compile(r" addr=0x([0-9a-f]+)", re.ASCII)
 _PAGE: Final = re.compile(r"\((\w+)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII)
@@ -91,7 +91,7 @@ def _told(line: TraceLine) -> dict[str, object] | None:  # noqa: PLR0911, PLR091
     event, text = line.event, line.text
     if event == "timer_start":
         if (m := _TIMER.match(text)) is not None:
-            return {"timer": _pointer(m[1]), "expires": int(m[2]), "delay": int(m[3])}
+            return {"timer": _pointer(m[1]), "expires": int(m[2]), "delay": int(m[3]), "base": int(m[4])}
     elif event == "timer_expire_entry":
         if (m := _EXPIRED.match(text)) is not None:
             return {"timer": _pointer(m[1]), "function": m[2], "now": int(m[3])}
@@ -100,7 +100,7 @@ def _told(line: TraceLine) -> dict[str, object] | None:  # noqa: PLR0911, PLR091
             return {"timer": _pointer(m[1])}
     elif event == "workqueue_queue_work":
         if (m := _QUEUED.match(text)) is not None and m[2] in _WORKS:
-            return {"work": _pointer(m[1]), "role": _WORKS[m[2]], "workqueue": m[3]}
+            return {"work": _pointer(m[1]), "role": _WORKS[m[2]], "workqueue": m[3], "on": int(m[4])}
     elif event in ("workqueue_execute_start", "workqueue_execute_end"):
         if (m := _EXECUTED.match(text)) is not None and m[2] in _WORKS:
             return {"work": _pointer(m[1]), "role": _WORKS[m[2]]}

@@ -63,7 +63,11 @@ class Deferred:
     """When its timer is due, in jiffies; None where that does not run."""
     hrtimer: bool = False
     """The refill's hrtimer runs."""
+    base: int = -1
+    """The CPU that its timer or hrtimer will expire on, -1 for any."""
     queued: bool = False
+    on: int = -1
+    """The CPU whose worker will run it, -1 for any (an unbound workqueue)."""
     since: int = -1
     """The line after which its grace period was asked for."""
     asked: int = 0
@@ -83,7 +87,9 @@ class Deferred:
             self.disabled,
             self.expires,
             self.hrtimer,
+            self.base,
             self.queued,
+            self.on,
             self.since,
             self.asked,
             self.done,
@@ -96,7 +102,9 @@ class Deferred:
             self.disabled,
             self.expires,
             self.hrtimer,
+            self.base,
             self.queued,
+            self.on,
             self.since,
             self.asked,
             self.done,
