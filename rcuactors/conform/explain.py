@@ -314,7 +314,7 @@ class Explainer:
             if op is None or not op.hidden:
                 settled.append(state)
                 continue
-            first = list(self._others_first(state, ctx, op.touches()))
+            first = list(self._others_first(state, ctx, op.touches(), op.kind))
             if first or seen:
                 self._make_whole(state)
                 key = state.key()
@@ -358,8 +358,8 @@ class Explainer:
     def _number(self, at: int) -> int:
         return self.told.lines[at].number
 
-    def _others_first(self, state: State, ctx: Ctx, touched: int) -> Iterator[State]:
-        """States in which a hidden step of somebody else has come first."""
+    def _others_first(self, state: State, ctx: Ctx, touched: int, kind: str) -> Iterator[State]:
+        """States in which a hidden step of somebody else has come first, before one of an operation of some kind."""
         for other in list(state.under_way):
             op = state.top(other)
             if other == ctx or op is None or not op.hidden or not _meet(op.touches(), touched):
@@ -367,8 +367,9 @@ class Explainer:
             if self._kept_from(state, other, op):
                 continue
             yield from self._step(self._fork(state), other)
+        roles = _PENDING_SEEN_BY[kind]
         for at in self._active_starts:
-            if at not in state.started and at > self.at - 1:
+            if at not in state.started and self.told.lines[at].told["role"] in roles:
                 for whose in self._may_start(state, self.told.lines[at]):
                     if _meet(whose[0], touched):
                         after = self._fork(state)
@@ -382,12 +383,19 @@ class Explainer:
                 if not self._reads_now(after, printed):
                     after.read |= {at}
                     yield after
-        if self.period_steps.may_come(state.periods, self.at):
+        if self.period_steps.may_come(state.periods, self.at) and self._period_matters(state, kind):
             after = self._fork(state)
             self._activate(after)
             self.period_steps.make(after.periods, self.place.periods)
             after.periods += 1
             yield after
+
+    def _period_matters(self, state: State, kind: str) -> bool:
+        """Whether the next step of a grace period changes what such an operation sees."""
+        if kind != "call":
+            return kind in ("monitor", "scan", "barrier", "work")
+        self._activate(state)
+        return self.period_steps.changes_cookies(state.periods, self.place.kvfree, self.place.periods)
 
     def _step(self, state: State, ctx: Ctx) -> list[State]:
         """The next step of what the context is in the middle of."""
@@ -717,7 +725,7 @@ class Explainer:
     def _cleared_last(self, state: State, line: Line, whose: tuple[int, str]) -> list[State]:
         first = [
             after
-            for after in self._others_first(state, line.ctx, whose[0])
+            for after in self._others_first(state, line.ctx, whose[0], "start")
             if line.at not in after.started
         ]
         ready = []
@@ -837,7 +845,7 @@ class Explainer:
                 after.read -= {line.at}
                 explained.append(after)
                 continue
-            for last in [after, *(one for one in self._others_first(after, line.ctx, printed.cpu) if line.at not in one.read)]:
+            for last in [after, *(one for one in self._others_first(after, line.ctx, printed.cpu, "read") if line.at not in one.read)]:
                 why = self._reads_now(last, printed)
                 if why:
                     self._refuse(last, why)
@@ -890,6 +898,20 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
         name, _, value = word.partition("=")
         yield name, value
 
+
+_PENDING_SEEN_BY: Final[dict[str, frozenset[str]]] = {
+    "call": frozenset({"monitor"}),
+    "work": frozenset(),
+    "page": frozenset(),
+    "timer": frozenset({"page"}),
+    "monitor": frozenset({"krw", "monitor"}),
+    "scan": frozenset({"krw", "monitor"}),
+    "count": frozenset(),
+    "barrier": frozenset({"krw", "monitor"}),
+    "start": frozenset(),
+    "read": frozenset({"monitor", "page"}),
+}
+"""Of which works' pending bits an operation sees anything. (A snapshot is a kind of its own, as is the clearing.)"""
 
 _PATIENT: Final = frozenset({"monitor", "page", "count", "scan", "barrier"})
 """These look at a CPU's state without its lock, too: whatever they do next may come any time before their next line."""

@@ -42,7 +42,7 @@ _RHP: Final = re.compile(r" rhp=(\S+) func=(-?\d+)$", re.ASCII)
 _BLOCK: Final = re.compile(r" bnode=0x([0-9a-f]+) idx=([01]) nr=(\d+)$", re.ASCII)
 _KRCP: Final = re.compile(r" krcp=0x([0-9a-f]+)", re.ASCII)
 _RET: Final = re.compile(r" ret=(?:0x)?(-?[0-9a-f]+)$", re.ASCII)
-_GP: Final = re.compile(r"\S+ (-?\d+) (start|end|cpustart|cpuend)$", re.ASCII)
+_GP: Final = re.compile(r"\S+ (-?\d+) (start|end|cpustart|cpuend|newreq)$", re.ASCII)
 _SHRINK: Final = re.compile(r"SHRINK nr_to_scan=(\d+) count=(\d+) freed=(-?\d+)", re.ASCII)
 _ADDRESSES: Final = re.compile(r"KRCADDR cpu=(\d+) (.*)", re.ASCII)
 _ADDRESS: Final = re.compile(r"([a-z0-9_]+)=([0-9a-f]{1,16})(?= |$)", re.ASCII)
@@ -280,7 +280,7 @@ class _Reader:
         made = Line(at, number, ctx, line.cpu, line.flags[0] in "dD", line.event, line.text, line, told or {})
         if told is None:
             made.event = ""
-        if told is not None or line.event != "rcu_grace_period":
+        if line.event != "rcu_grace_period" or (told is not None and line.comm.startswith("rcu_")):
             before = made.before = self.last.get(ctx, -1)
             if before >= 0:
                 self.lines[before].after = at
@@ -326,7 +326,11 @@ class _Reader:
 
 def _attribute(told: Told) -> None:
     """Whose timers and works lines are about, where that can be told; what is somebody else's says nothing here."""
+    monitors = sorted((address, cpu_id) for address, (cpu_id, part) in told.addresses.items() if part == "monitor")
     for line in told.lines:
+        if isinstance(krcp := line.told.get("krcp"), int):
+            # The structure begins before the works that it holds.
+            line.told["cpu"] = next((cpu_id for address, cpu_id in monitors if address > krcp), -1)
         if line.event in ("timer_start", "timer_expire_entry"):
             pointer = line.told["timer"]
             if line.event == "timer_expire_entry" and not _is_ours(told, line):

@@ -9,13 +9,16 @@ between two lines of that thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..rcu import seq as gp_seq
 from .lines import Line, Told
 from .standins import GracePeriods
+
+if TYPE_CHECKING:
+    from ..kvfree.core import KvfreeRcu
 
 
 def _starts(periods: GracePeriods) -> None:
@@ -42,6 +45,10 @@ def _ends(periods: GracePeriods) -> None:
     periods.gp_seq = gp_seq.end(periods.gp_seq)
 
 
+def _cookies(kvfree: KvfreeRcu) -> tuple[object, object]:
+    return kvfree.polled.get_state_synchronize_rcu_full(), kvfree.polled.get_state_synchronize_rcu()
+
+
 @attrs.frozen
 class PeriodStep:
     """One. It lies after the line `since`, and before the line `until`."""
@@ -60,6 +67,7 @@ class PeriodSteps:
     def __init__(self, told: Told) -> None:
         self.steps: list[PeriodStep] = []
         self._first: int | None = None
+        self._asked = -1
         for line in told.lines:
             if line.event == "rcu_grace_period":
                 self._add(told, line)
@@ -68,7 +76,7 @@ class PeriodSteps:
     def none(cls) -> PeriodSteps:
         """For versions that do not poll."""
         made = cls.__new__(cls)
-        made.steps, made._first = [], None
+        made.steps, made._first, made._asked = [], None, -1
         return made
 
     def _add(self, told: Told, line: Line) -> None:
@@ -76,8 +84,12 @@ class PeriodSteps:
         if self._first is None and edge in ("start", "end"):
             self._first = seq - 1 if edge == "start" else seq
         after = line.after if line.after >= 0 else _FAR
-        if edge == "start":
-            self.steps.append(PeriodStep(line.before, line.at, _starts))
+        if edge == "newreq":
+            self._asked = line.at
+        elif edge == "start":
+            # Who asks for one does so, and tells it, under the root node's lock (rcu_start_this_gp()), which whoever
+            # begins it takes first.
+            self.steps.append(PeriodStep(max(line.before, self._asked), line.at, _starts))
             self.steps.append(PeriodStep(line.at, after, _starts_polled))
             self.steps.append(PeriodStep(line.at, after, _starts_root))
         elif edge == "end":
@@ -105,6 +117,15 @@ class PeriodSteps:
     def may_come(self, made: int, at: int) -> bool:
         """The next one can have come already, by the line that is looked at."""
         return made < len(self.steps) and self.steps[made].since < at
+
+    def changes_cookies(self, made: int, kvfree: KvfreeRcu, periods: GracePeriods) -> bool:
+        """The next one makes a difference to who takes a cookie after it; the counters are those of the state."""
+        before = periods.registers()
+        cookies = _cookies(kvfree)
+        self.make(made, periods)
+        changed = _cookies(kvfree) != cookies
+        periods.load(before)
+        return changed
 
     def must_have_come(self, made: int, at: int) -> bool:
         """The next one has come by the line."""
