@@ -64,7 +64,7 @@ def set_state(place: Place, printed: KrcState, jiffies: int) -> None:
     if printed.monitor_pending:
         monitor.asked = 1
         left = printed.monitor_left_ms
-        if left is not None and left >= 0:
+        if left is not None and left != -1:
             monitor.expires = jiffies + left * place.system.config.HZ // 1000
         elif left is not None:
             monitor.queued = True

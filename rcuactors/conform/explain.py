@@ -402,30 +402,38 @@ class Explainer:
         op = state.top(ctx)
         assert op is not None
         self._activate(state)
-        before = max(state.jiffies, self.told.jiffies_before(self.at))
-        following = self._following(op)
-        clock, spare = before, -1
-        if following is not None and following.event == "timer_start":
-            clock = int(str(following.told["expires"])) - int(str(following.told["delay"]))
-        elif op.ask is not None and op.ask.kind is Kind.LOCK:
-            due = self.place.works[op.ask.cpu_id]["monitor"].expires
-            if due is not None and before < due - 1 <= self.told.jiffies_after(self.at):
-                spare = due - 1
-        again = self._fork(state) if spare >= 0 else None
+        lowest = max(state.jiffies, self.told.jiffies_before(self.at - 1))
+        clock, spare = lowest, -1
+        starts = self._following(op)
+        if starts is not None and starts.event == "timer_start":
+            clock = int(str(starts.told["expires"])) - int(str(starts.told["delay"]))
+        else:
+            starts = None
+            if op.ask is not None and op.ask.kind is Kind.LOCK:
+                due = self.place.works[op.ask.cpu_id]["monitor"].expires
+                if due is not None and lowest < due - 1 <= self.told.jiffies_after(self.at):
+                    spare = due - 1
+        again = self._fork(state) if starts is not None or spare >= 0 else None
         if again is not None:
             self._activate(state)
         jiffy = self.place.system.config.jiffy_ns
-        complaint = self.driver.step(op, state_cpu(op), clock * jiffy, self.at)
+        complaint = self.driver.step(op, op.cpu_id, clock * jiffy, self.at)
         if complaint:
             return self._refuse(state, complaint)
         if again is not None and op.ask is not None and op.ask.kind is Kind.TIMER:
-            # Jiffies may have gone on since they were last known: a timer that is due sooner is not shortened.
+            if starts is not None:
+                # The line tells what jiffies were when it was written; the delay was added to them before that.
+                spare = int(str(starts.told["expires"])) - int(op.ask.told[1])
+                if spare == clock or not lowest <= spare <= clock:
+                    return [state]
             later = again.top(ctx)
             assert later is not None
             self._activate(again)
-            again.jiffies = spare
-            self.driver.step(later, state_cpu(later), spare * jiffy, self.at)
-            return [state, again]
+            if starts is None:
+                # Jiffies may have gone on since they were last known: a timer that is due sooner is not shortened.
+                again.jiffies = spare
+            self.driver.step(later, later.cpu_id, spare * jiffy, self.at)
+            return [again] if starts is not None else [state, again]
         if op.kind == "page" and op.hidden and op.ask is not None and op.ask.kind is Kind.GOES_ON:
             following = self._following(op)
             if following is not None and following.event == "get_free_pages":
@@ -521,13 +529,24 @@ class Explainer:
             if op.done:
                 self._end(after, line.ctx)
                 explained += self._consume(after, line)
-            elif (why := matches(op.expects[0], line)) and not self._is_others(op, line):
+            elif (why := matches(op.expects[0], line) or self._untimely(after, op, line)) and not self._is_others(op, line):
                 self._refuse(after, why)
             elif why:
                 explained.append(after)
             else:
                 explained += self._taken(after, op, line)
         return explained
+
+    def _untimely(self, state: State, op: Operation, line: Line) -> str:
+        """Why a timer's time is not that of its delay, from some moment on that was between the last line and this."""
+        if line.event != "timer_start":
+            return ""
+        delay, expires = int(op.expects[0].told[1]), int(str(line.told["expires"]))
+        now = expires - int(str(line.told["delay"]))
+        lowest = max(state.jiffies, self.told.jiffies_before(line.at - 1))
+        if lowest <= expires - delay <= now:
+            return ""
+        return f"a delay of {line.told['delay']} jiffies, but {op.expects[0]} was to come"
 
     def _is_others(self, op: Operation, line: Line) -> bool:
         """The line is what others do in such a context, too."""
@@ -873,11 +892,6 @@ class Explainer:
             self.period_steps.make(state.periods, self.place.periods)
             state.periods += 1
         return [state]
-
-
-def state_cpu(op: Operation) -> int:
-    """Where it runs."""
-    return op.cpu_id
 
 
 def _meet(one: int, other: int) -> bool:

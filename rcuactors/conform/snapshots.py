@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ..kvfree.krc import SLAB, VMALLOC, objects_in
 from ..recordings.krc import KrcState
 from .standins import Deferred, Place
+
+
+_NO_TIMER: Final = -1
+"""What the rig says where no timer runs. One that is late has less than nothing left, in whole jiffies."""
 
 
 def differs(place: Place, printed: KrcState, lowest: int, highest: int) -> tuple[str, int]:
@@ -51,8 +55,9 @@ def _left(
     """What is left of a timer: that tells what jiffies were."""
     if left_ms is None:
         return "", 0
-    if work.expires is None or left_ms < 0:
-        return ("" if work.expires is None and left_ms < 0 else f"{name} is {left_ms}, the timer {work.expires}"), 0
+    if work.expires is None or left_ms == _NO_TIMER:
+        agree = work.expires is None and left_ms == _NO_TIMER
+        return ("" if agree else f"{name} is {left_ms}, the timer {work.expires}"), 0
     hz = place.system.config.HZ
     jiffies = work.expires - left_ms * hz // 1000
     if not bounds[0] <= jiffies <= bounds[1]:
