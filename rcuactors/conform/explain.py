@@ -378,7 +378,12 @@ class Explainer:
                         yield after
         for at in self._active_reads:
             printed = state_of(self.told.lines[at])
-            if at not in state.read and printed is not None and printed.cpu in self._scope and _meet(printed.cpu, touched):
+            if (
+                at not in state.read
+                and printed is not None
+                and printed.cpu in self._scope
+                and _meet(printed.cpu, touched)
+            ):
                 after = self._fork(state)
                 if not self._reads_now(after, printed):
                     after.read |= {at}
@@ -514,7 +519,9 @@ class Explainer:
                 self.place.works[op.work[0]][op.work[1]].done += 1
                 self.registers.touch(op.work[0])
             elif op.kind in ("count", "scan"):
-                state.told[ctx] = (op.kind, op.returned) if op.kind == "count" else ("scan", (state.told.get(ctx), op.returned))
+                state.told[ctx] = (
+                    (op.kind, op.returned) if op.kind == "count" else ("scan", (state.told.get(ctx), op.returned))
+                )
         if stack is not None and not stack:
             del state.under_way[ctx]
 
@@ -529,7 +536,9 @@ class Explainer:
             if op.done:
                 self._end(after, line.ctx)
                 explained += self._consume(after, line)
-            elif (why := matches(op.expects[0], line) or self._untimely(after, op, line)) and not self._is_others(op, line):
+            elif (why := matches(op.expects[0], line) or self._untimely(after, op, line)) and not self._is_others(
+                op, line
+            ):
                 self._refuse(after, why)
             elif why:
                 explained.append(after)
@@ -550,8 +559,22 @@ class Explainer:
 
     def _is_others(self, op: Operation, line: Line) -> bool:
         """The line is what others do in such a context, too."""
-        if line.event in ("free_pages", "get_free_pages", "get_free_pages_ret", "vfree", "kvfree", "kmem_cache_free_bulk"):
-            return not any(one.event == line.event for one in op.expects[:1]) and op.kind not in ("work", "page", "scan", "monitor")
+        if line.event == "kvfree" and line.before >= 0 and self.told.lines[line.before].event == "vfree":
+            return True  # vfree() frees what it kept its pages in (mm/vmalloc.c)
+        if line.event in (
+            "free_pages",
+            "get_free_pages",
+            "get_free_pages_ret",
+            "vfree",
+            "kvfree",
+            "kmem_cache_free_bulk",
+        ):
+            return not any(one.event == line.event for one in op.expects[:1]) and op.kind not in (
+                "work",
+                "page",
+                "scan",
+                "monitor",
+            )
         return False
 
     def _unowned(self, state: State, line: Line) -> list[State]:
@@ -645,7 +668,9 @@ class Explainer:
             candidates = [
                 cpu_id
                 for cpu_id, works in self._works()
-                if works["page"].hrtimer and works["page"].base in (-1, line.cpu) and (whose is None or whose == (cpu_id, "page"))
+                if works["page"].hrtimer
+                and works["page"].base in (-1, line.cpu)
+                and (whose is None or whose == (cpu_id, "page"))
             ]
             if not candidates:
                 self._refuse(before, "no refill's hrtimer has been started")
@@ -655,7 +680,9 @@ class Explainer:
                 work.hrtimer = False
                 self.registers.touch(cpu_id)
                 handler, cpu = work.handler, self.place.cpus[line.cpu]
-                op = Operation("timer", line.ctx, _beginning(handler, cpu), line.at, line.cpu, irqs_off=True, whose=cpu_id)
+                op = Operation(
+                    "timer", line.ctx, _beginning(handler, cpu), line.at, line.cpu, irqs_off=True, whose=cpu_id
+                )
                 explained += self._push(after, op)
         return explained
 
@@ -675,7 +702,10 @@ class Explainer:
             candidates = [
                 cpu_id
                 for cpu_id, works in self._works()
-                if (due := works[role].expires) is not None and due <= now and works[role].base in (-1, line.cpu) and (whose is None or whose == (cpu_id, role))
+                if (due := works[role].expires) is not None
+                and due <= now
+                and works[role].base in (-1, line.cpu)
+                and (whose is None or whose == (cpu_id, role))
             ]
             if not candidates:
                 self._refuse(before, f"no {role} timer is due")
@@ -686,7 +716,9 @@ class Explainer:
                 self.registers.touch(cpu_id)
                 name = self._workqueue()
                 expects = self.expecter.only(Expected("workqueue_queue_work", cpu_id, (role, name)))
-                op = Operation("timer", line.ctx, _nothing, line.at, line.cpu, True, expects=expects, over=True, whose=cpu_id)
+                op = Operation(
+                    "timer", line.ctx, _nothing, line.at, line.cpu, True, expects=expects, over=True, whose=cpu_id
+                )
                 after.under_way.setdefault(line.ctx, []).append(op)
                 explained.append(after)
         return explained
@@ -743,9 +775,7 @@ class Explainer:
 
     def _cleared_last(self, state: State, line: Line, whose: tuple[int, str]) -> list[State]:
         first = [
-            after
-            for after in self._others_first(state, line.ctx, whose[0], "start")
-            if line.at not in after.started
+            after for after in self._others_first(state, line.ctx, whose[0], "start") if line.at not in after.started
         ]
         ready = []
         for after in [state, *first]:
@@ -775,7 +805,9 @@ class Explainer:
         )
 
     def _counts(self, state: State, line: Line) -> list[State]:
-        return self._begin_shrinking(state, line, "count", lambda: self.place.shrinker.count(cast("Any", self.place.thread)))
+        return self._begin_shrinking(
+            state, line, "count", lambda: self.place.shrinker.count(cast("Any", self.place.thread))
+        )
 
     def _scans(self, state: State, line: Line) -> list[State]:
         wanted = self._nr_to_scan(line)
@@ -783,9 +815,7 @@ class Explainer:
             state, line, "scan", lambda: self.place.shrinker.scan(cast("Any", self.place.thread), wanted)
         )
 
-    def _begin_shrinking(
-        self, state: State, line: Line, kind: str, begin: Callable[[], Any]
-    ) -> list[State]:
+    def _begin_shrinking(self, state: State, line: Line, kind: str, begin: Callable[[], Any]) -> list[State]:
         ends = self.expecter.only(Expected("shrink_scan_ret")) if kind == "scan" else ()
         explained: list[State] = []
         for after in self._free_context(state, line):
@@ -864,7 +894,10 @@ class Explainer:
                 after.read -= {line.at}
                 explained.append(after)
                 continue
-            for last in [after, *(one for one in self._others_first(after, line.ctx, printed.cpu, "read") if line.at not in one.read)]:
+            for last in [
+                after,
+                *(one for one in self._others_first(after, line.ctx, printed.cpu, "read") if line.at not in one.read),
+            ]:
                 why = self._reads_now(last, printed)
                 if why:
                     self._refuse(last, why)
@@ -931,7 +964,17 @@ _PATIENT: Final = frozenset({"monitor", "page", "count", "scan", "barrier"})
 """These look at a CPU's state without its lock, too: whatever they do next may come any time before their next line."""
 
 _IN_A_CALL: Final = frozenset(
-    {"", "hrtimer_start", "timer_start", "get_free_pages", "get_free_pages_ret", "synchronize_rcu", "workqueue_queue_work", "vfree", "kvfree"}
+    {
+        "",
+        "hrtimer_start",
+        "timer_start",
+        "get_free_pages",
+        "get_free_pages_ret",
+        "synchronize_rcu",
+        "workqueue_queue_work",
+        "vfree",
+        "kvfree",
+    }
 )
 
 _OTHERS_TOO: Final = frozenset(

@@ -82,9 +82,7 @@ def _of_cpu(factor: Factor, cpu_id: int) -> Factor:
         assert state.saved is not None
         mine = attrs.evolve(
             state,
-            under_way={
-                ctx: stack for ctx, stack in state.under_way.items() if stack and stack[-1].whose == cpu_id
-            },
+            under_way={ctx: stack for ctx, stack in state.under_way.items() if stack and stack[-1].whose == cpu_id},
             started={at: whose for at, whose in state.started.items() if whose[0] == cpu_id},
         )
         key = (state.saved[cpu_id], *mine.key()[1:])
@@ -95,6 +93,4 @@ def _of_cpu(factor: Factor, cpu_id: int) -> Factor:
 
 
 def _alone(state: State) -> State:
-    return attrs.evolve(
-        state, under_way={ctx: [op.copy() for op in stack] for ctx, stack in state.under_way.items()}
-    )
+    return attrs.evolve(state, under_way={ctx: [op.copy() for op in stack] for ctx, stack in state.under_way.items()})

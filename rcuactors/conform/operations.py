@@ -134,7 +134,9 @@ class Driver:
                 return ""
 
     def _emitted(self) -> tuple[Expected, ...]:
-        return tuple(self._expecter.of_event(name, text) for name, text in self.place.emitted if self._expecter.shows(name))
+        return tuple(
+            self._expecter.of_event(name, text) for name, text in self.place.emitted if self._expecter.shows(name)
+        )
 
     def _make_again(self, op: Operation) -> None:
         op.coroutine = op.begin()

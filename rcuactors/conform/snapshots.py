@@ -49,9 +49,7 @@ def differs(place: Place, printed: KrcState, lowest: int, highest: int) -> tuple
     return "", 0
 
 
-def _left(
-    place: Place, name: str, left_ms: int | None, work: Deferred, bounds: tuple[int, int]
-) -> tuple[str, int]:
+def _left(place: Place, name: str, left_ms: int | None, work: Deferred, bounds: tuple[int, int]) -> tuple[str, int]:
     """What is left of a timer: that tells what jiffies were."""
     if left_ms is None:
         return "", 0

@@ -453,9 +453,7 @@ class Place:
         """Functions whose being called is a line in some recordings say so."""
         kvfree: Any = self.kvfree
         kvfree.monitor.kfree_rcu_monitor = _marked(kvfree.monitor.kfree_rcu_monitor, "kfree_rcu_monitor")
-        kvfree.monitor.kvfree_rcu_queue_batch = _marked(
-            kvfree.monitor.kvfree_rcu_queue_batch, "kvfree_rcu_queue_batch"
-        )
+        kvfree.monitor.kvfree_rcu_queue_batch = _marked(kvfree.monitor.kvfree_rcu_queue_batch, "kvfree_rcu_queue_batch")
         free_block, free_list, free_one = kvfree.drain._free_block, kvfree.drain._free_list, kvfree.kvfree
 
         async def kvfree_rcu_bulk(thread: Any, krcp: Any, block: Any, channel: int) -> None:
