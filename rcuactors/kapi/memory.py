@@ -11,6 +11,7 @@ from ..context.memory import RETIRED
 from ..context.trace import Origin, caller_site, origin_of
 from ..context.violation import exception_for
 from ..errors import BadInput
+from ..kernel.locking import poison
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm import wrong_free
 from ..mm.gfp import GFP_KERNEL, Gfp
@@ -135,6 +136,10 @@ class Memory(KernelBase):
         if p.state == RETIRED:
             cpu.judge.used_while_retired(cpu, p, str(p))
         return p
+
+    def write_once(self, p: KObject | None) -> None:
+        """The same, and something is written there (WRITE_ONCE()): with slub_debug=y into the poison of a free one."""
+        poison.written(self._cpu, self.deref(p))
 
     # -- pages --
 
