@@ -56,6 +56,7 @@ from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.data import CallbackStatistics
+from .rcu.exp_polled import ExpeditedPolling
 from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.gp_workqueue import GpWorkqueue
@@ -159,6 +160,7 @@ class Machine:
         gp_wq = GpWorkqueue(self.workqueues)
         self.callbacks = self._new_callbacks(rules.rcu, gp_wq)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
+        self.exp_polled = ExpeditedPolling(self.polled, gp_wq)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)

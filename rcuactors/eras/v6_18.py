@@ -46,6 +46,7 @@ V6_18: Final = Era(
             V6_12.rules.rcu,
             done_exact_guard=8,
             start_poll_wants_irqs=False,
+            exp_tasks_at_reset=True,
         ),
         mm=attrs.evolve(
             V6_12.rules.mm,

@@ -135,6 +135,10 @@ class GracePeriodMachine(Device):
         """rcu_state.expedited_sequence."""
         return self.sequences.expedited_sequence
 
+    def expedited_endval(self) -> int:
+        """rcu_exp_gp_seq_endval(): the counter's value when the present one has ended."""
+        return gp_seq.end(self.sequences.expedited_sequence)
+
     def rcu_exp_gp_seq_start(self) -> None:
         """rcu_exp_gp_seq_start(): an expedited one begins."""
         self._written()

@@ -58,6 +58,12 @@ class RcuRules:
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
     expedited_driver: type[ExpeditedDriver] = OnWorkqueue
     """Who drives an expedited grace period: a work, or a thread of its own (kernel/rcu/tree_exp.h; exp_drivers.py)."""
+    exp_forgets_own_cpu: bool = True
+    """A CPU that is to be interrupted, and on which who drives the grace period has come to run meanwhile, is passed by
+    and never reported: the grace period does not end (commit 81f6d49cce2d, v5.17)."""
+    exp_tasks_at_reset: bool = False
+    """Readers that are switched out are waited for as soon as the CPUs are (sync_exp_reset_tree(), so in v6.18), not
+    when their leaf is looked through: a CPU that answered early could have ended it without them."""
     exp_handler_sees_preempt_count: bool = False
     """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
     preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,
