@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..marks import KERNEL
 from .calls import Call
-from .ftrace import TraceLine, context_of, format_line, parse_line
+from ..traces.ftrace import TraceLine, context_of, format_line, parse_line
 from .observed import Observed
 from .recording import Recording, UnknownLine, read_recording
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 import attrs
 
 from .calls import Call
-from .freers import ENTRIES, FreedBlock, Freer, Inside
-from .ftrace import TraceLine
-from .krc import KrcAddresses, whose_timers
+from ..traces.freers import ENTRIES, FreedBlock, Freer, Inside
+from ..traces.ftrace import TraceLine
+from ..traces.krc import KrcAddresses, whose_timers
 
 _RECORDS: Final = re.compile(r"nr_records=([0-9]{1,18})$", re.ASCII)
 _SIZE: Final = re.compile(r" s=(?:0x0|0|\(null\)) size=(?:0x)?([0-9]{1,18})$", re.ASCII)

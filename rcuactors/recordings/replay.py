@@ -23,7 +23,7 @@ from ..runs import Run, RunOptions, RunSpec
 from ..scenario import Body, Scenario
 from .comparison import ReplayResult
 from .feeders import Replayed, replay_calls
-from .forms import release_of
+from ..traces.forms import release_of
 from .recording import Recording, read_recording
 from .sections import feeds_of
 from .witness import Witness

@@ -8,7 +8,7 @@ import pytest
 
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.comparison import ReplayResult
-from rcuactors.recordings.freers import FreedBlock, Freer, Inside, by_freer, freer_of
+from rcuactors.traces.freers import FreedBlock, Freer, Inside, by_freer, freer_of
 from rcuactors.recordings.replay import replay
 from rcuactors.runs import RunOptions
 
