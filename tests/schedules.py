@@ -13,8 +13,9 @@ from typing import Final
 import attrs
 
 from rcuactors import Kernel, Result, RunOptions, run, scenario
-from rcuactors.engine.choice import Timed
+from rcuactors.engine.choice import Outcome, Strategy, Taken, Timed
 from rcuactors.engine.decision import HOLD_UP, Decision
+from rcuactors.explore.random import Random
 from rcuactors.explore.record import Decisions, Record, Replay
 
 MOST: Final = 400
@@ -103,3 +104,56 @@ def wrong_at(schedules: Iterable[Schedule], wrong: Callable[[Result], bool]) -> 
     for schedule in found:
         assert wrong(schedule.again())
     return found
+
+
+class Follow(Replay):
+    """Decides as was decided up to a point, and from there on has nothing special happen: on a neighbour, too."""
+
+    def __init__(self, recorded: Strategy, decisions: Decisions, until: int) -> None:
+        super().__init__(recorded, attrs.evolve(decisions, taken=decisions.taken[:until]))
+
+    def end_run(self, outcome: Outcome) -> None:
+        """The number of decisions is whatever it is; those that were taken must have been."""
+        if outcome.failure is None:
+            assert self._due() is None, "it came apart before"
+
+
+def follow(body: Body, kernel: str, order: Strategy, decisions: Decisions, until: int, **settings: str) -> Result:
+    """The run in which the first so many of the decisions are taken, in the election of `order`."""
+    strategy = Follow(order, decisions, until)
+    return run(scenario()(body), RunOptions(kernel=kernel, strategy=strategy, events=False, settings=settings))
+
+
+@attrs.frozen
+class Found:
+    """The shortest beginning of a random run after which nothing special need happen any more for it to go wrong."""
+
+    body: Body
+    kernel: str
+    settings: Mapping[str, str]
+    decisions: Decisions
+    until: int
+
+    @property
+    def taken(self) -> tuple[Taken, ...]:
+        """The decisions."""
+        return self.decisions.taken[: self.until]
+
+    def on(self, kernel: str) -> Result:
+        """The same decisions on another version, which has to be the same until then. Raises ReplayDiverged."""
+        return follow(self.body, kernel, Random(), self.decisions, self.until, **self.settings)
+
+
+def found_by_random(
+    body: Body, kernel: str, wrong: Callable[[Result], bool], seeds: Iterable[int], **settings: str
+) -> Found:
+    """The first of these random runs that goes wrong, cut down to its beginning."""
+    for seed in seeds:
+        record = Record(Random())
+        options = RunOptions(kernel=kernel, strategy=record, seed=seed, events=False, settings=settings)
+        if wrong(run(scenario()(body), options)):
+            assert record.decisions is not None
+            for until in range(len(record.decisions.taken) + 1):
+                if wrong(follow(body, kernel, Random(), record.decisions, until, **settings)):
+                    return Found(body, kernel, settings, record.decisions, until)
+    raise AssertionError(f"no run of {kernel} went wrong")

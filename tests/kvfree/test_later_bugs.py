@@ -1,7 +1,7 @@
 """Bugs that were found upstream in v6.1 and later, on the versions that have them and on those that have the fix.
 
-Nothing is planted: where the bug needs others to come at the wrong moment, the schedule is one that strategy random
-has found, recorded, and run again from its decisions.
+Nothing is planted: where the bug needs others to come at the wrong moment, the schedule is recorded decisions, and the
+version with the fix is right with them.
 """
 
 from __future__ import annotations
@@ -13,30 +13,13 @@ import pytest
 
 from rcuactors import GFP_ATOMIC, Kernel, Result, RunOptions, run, scenario
 from rcuactors.eras import find_era
-from rcuactors.explore.random import Random
-from rcuactors.explore.record import Record, Replay
-from tests.schedules import Body, Moment, Schedule, held_up_anywhere, wrong_at
+from rcuactors.kernel.migration import PULL
+from rcuactors.kvfree.parts.one_argument import ALLOCATES_FOR_ITS_OWN
+from tests.schedules import Body, Moment, Schedule, found_by_random, held_up_anywhere, wrong_at
 
 Compose = Callable[..., str]
 SLOW = {"nr_cpus": "3", "HZ": "1000", "jiffies_till_first_fqs": "600"}
 CACHE_OFF = {"rcu_min_cached_objs": "0"}
-
-
-def found_by_random(body: Body, kernel: str, wrong: Callable[[Result], bool], seeds: int, **settings: str) -> bool:
-    """Whether one of so many random runs goes wrong: if so, it does so again when its decisions are replayed."""
-    for seed in range(seeds):
-        record = Record(Random())
-        options = RunOptions(kernel=kernel, strategy=record, seed=seed, events=False, settings=settings)
-        result = run(scenario()(body), options)
-        assert result.clean
-        if wrong(result):
-            assert record.decisions is not None
-            again = RunOptions(
-                kernel=kernel, strategy=Replay(Random(), record.decisions), events=False, settings=settings
-            )
-            assert run(scenario()(body), again).waste == result.waste
-            return True
-    return False
 
 
 # -- waste: harms nobody, and is no violation --------------------------------------------------------------------------
@@ -114,15 +97,27 @@ async def one_argument_migrates(k: Kernel) -> None:
             await nursery.start_soon(urgent, cpu=cpu, urgent=True)
 
 
-def test_309a43165077_the_page_is_put_where_the_caller_has_come_to() -> None:
-    """B2: into the lists of another CPU, whose block has room. Since v6.5 it is for the one that was left."""
+def puts_a_page_elsewhere(result: Result) -> bool:
+    assert result.clean
+    return "pages_for_another_cpu" in result.waste
 
-    def wrong(result: Result) -> bool:
-        return "pages_for_another_cpu" in result.waste
 
-    body = one_argument_migrates
-    assert found_by_random(body, "v6.1-stable", wrong, 60, nr_cpus="2", migrate="y")
-    assert not found_by_random(body, "v6.6", wrong, 20, nr_cpus="2", migrate="y")
+@pytest.mark.parametrize(("kernel", "mended"), [("v6.1.0", None), ("v6.1-stable", "v6.6")])
+def test_309a43165077_the_page_is_put_where_the_caller_has_come_to(
+    kernel: str, mended: str | None, compose: Compose
+) -> None:
+    """B2: into the lists of another CPU, whose block has room. Since v6.5 it is for the one that was left.
+
+    The last decision that it takes moves the caller, which others had preempted. The same ones are right where the page
+    is for the one that was left.
+    """
+    settings = {"nr_cpus": "2", "migrate": "y"}
+    found = found_by_random(one_argument_migrates, kernel, puts_a_page_elsewhere, range(2, 10), **settings)
+    assert found.taken[-1].kind == PULL.name
+    assert found.on(kernel).waste["pages_for_another_cpu"] == 1
+    neighbour = compose(kernel, one_argument=ALLOCATES_FOR_ITS_OWN)
+    for fixed in (neighbour, mended or neighbour):
+        assert not puts_a_page_elsewhere(found.on(fixed))
 
 
 # -- the monitor comes late --------------------------------------------------------------------------------------------
