@@ -69,6 +69,7 @@ from .rcu.quiescent import QuiescentStates
 from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.rules import RcuRules
+from .rcu.sr_normal import SynchronizeRequests, wakes_from_gp
 from .rcu.srcu import Srcu
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
@@ -160,6 +161,8 @@ class Machine:
         gp_wq = GpWorkqueue(self.workqueues)
         self.callbacks = self._new_callbacks(rules.rcu, gp_wq)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
+        if wakes_from_gp(self.system, rules.rcu):
+            self.gp.requests = SynchronizeRequests(self.polled, self.workqueues)
         self.exp_polled = ExpeditedPolling(self.polled, gp_wq)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)

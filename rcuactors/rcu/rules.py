@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ..context.locks import LockKind
+from ..kernel.workqueue.workqueue import NO_FLAGS, WqFlags
 from .exp_drivers import ExpeditedDriver, OnWorkqueue
 
 
@@ -47,6 +48,17 @@ class RcuRules:
     85aad7cc4178 3 * 3 + 1, for the root may lag now; in v6.18 two grace periods, 8."""
     start_poll_wants_irqs: bool = True
     """start_poll_synchronize_rcu_common() demands that interrupts be on; not in v6.18."""
+    wakes_from_gp_up_to: int | None = None
+    """On how many CPUs the grace-period kthread itself wakes who waits in synchronize_rcu(), unless that is said at
+    boot (rcutree.rcu_normal_wake_from_gp; sr_normal.py); None: it never does. At v6.12 on none, in v6.18 on up to 16
+    (WAKE_FROM_GP_CPU_THRESHOLD), in v7.3 always."""
+    synchronize_rcu_flood: int = 0
+    """At so many callers at once later ones queue callbacks (RCU_SR_NORMAL_LATCH_THR, 64 in v7.3); 0: at none."""
+    full_cookies_prove_synchronize_rcu: bool = False
+    """Under PROVE_RCU each caller takes a full cookie ("rcu: Use _full() API to debug synchronize_rcu()", in v6.18).
+    A one-word cookie may miss a grace period that an expedited one overlaps, and the kernel warns for nothing."""
+    sync_wq: WqFlags = NO_FLAGS
+    """Of the workqueue sync_wq, besides WQ_MEM_RECLAIM: unbound in v6.18, not at v6.12."""
     incoming_cpu_warns: bool = False
     """A grace period that waits for a CPU which only now comes is a WARN_ON_ONCE() (rcu_cpu_starting(), v5.11)."""
     cpu_starting: str = "rcu_cpu_starting"
