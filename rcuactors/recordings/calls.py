@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from ..traces.forms import Form
-from ..traces.ftrace import TraceLine, context_of
+from ..traces.lines import TraceLine, context_of
 
 _CALL: Final = re.compile(r"\([^)]*\) head=(\S+) func=(\S+)(?: caller=([^\s+]+)\S*)?")
 _STATEMENT: Final = re.compile(r"STMT cpu=\d+ (.+)", re.ASCII)

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import attrs
 
-from .calls import Call
 from ..traces.freers import ENTRIES, FreedBlock, Freer, Inside
-from ..traces.ftrace import TraceLine
 from ..traces.krc import KrcAddresses, whose_timers
+from ..traces.lines import TraceLine
+from .calls import Call
 
 _RECORDS: Final = re.compile(r"nr_records=([0-9]{1,18})$", re.ASCII)
 _SIZE: Final = re.compile(r" s=(?:0x0|0|\(null\)) size=(?:0x)?([0-9]{1,18})$", re.ASCII)

@@ -16,13 +16,13 @@ from typing import Final
 
 import attrs
 
-from .calls import Call, Deed, Statements, arguments_of, parse_call, settle_kinds
 from ..traces.forms import BY_OFFSET, Form, form_of, form_of_call
-from ..traces.ftrace import TraceLine, parse_line
 from ..traces.krc import KrcAddresses, KrcState, parse_addresses, parse_state
+from ..traces.lines import TraceLine, parse_line
+from ..traces.source import bad, read_lines
+from .calls import Call, Deed, Statements, arguments_of, parse_call, settle_kinds
 from .observed import Observed, Tally
 from .scripted import calls_are_scripted, frees, scripted_calls
-from ..traces.source import bad, read_lines
 
 _EXAMPLES: Final = 5
 _EXAMPLE_LENGTH: Final = 120

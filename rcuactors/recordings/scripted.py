@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ..traces.lines import TraceLine
 from .calls import Call, stated_context
-from ..traces.ftrace import TraceLine
 
 _SWITCHED_OFF: Final = re.compile(r"echo 0 > \S*/kvfree_call_rcu/enable", re.ASCII)
 _FREES: Final = re.compile(r"(free[12]) (slab|vmalloc|mixed) ([0-9]{1,7})(?: \S+)?", re.ASCII)

@@ -8,9 +8,9 @@ import pytest
 
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.comparison import ReplayResult
-from rcuactors.traces.freers import FreedBlock, Freer, Inside, by_freer, freer_of
 from rcuactors.recordings.replay import replay
 from rcuactors.runs import RunOptions
+from rcuactors.traces.freers import FreedBlock, Freer, Inside, by_freer, freer_of
 
 DATA = Path(__file__).parents[1] / "data" / "recordings" / "kvfree-6.12"
 
