@@ -1,8 +1,8 @@
 """One call of kvfree_call_rcu(), out of the kprobe on its entry.
 
-The probe prints the two arguments, which are read by the form of the trace (forms.py). What the flags cannot tell (a raw
-spinlock from any other way to switch interrupts off, an RCU reader from anybody) comes from the rig's own note of the
-statement that it runs.
+The probe prints the two arguments, which are read by the form of the trace (forms.py). What the flags cannot tell (a
+raw spinlock from any other way to switch interrupts off, an RCU reader from anybody) comes from the rig's own note of
+the statement that it runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which function a probe stands on, by what it prints and by its name.
 
-ftrace text says it: `(kvfree_call_rcu+0x0/0x2e0)` at an entry, `(CALLER+0x45/0xf0 <- FUNCTION)` at a return. Other tools
-print the addresses without the names; then the name of the probe has to tell: the function's own, as `perf probe` and
-`trace-cmd` give it (`p_FUNCTION_0`, `FUNCTION__return`), or one that the rig gave it, or what the user says.
+ftrace text says it: `(kvfree_call_rcu+0x0/0x2e0)` at an entry, `(CALLER+0x45/0xf0 <- FUNCTION)` at a return. Other
+tools print the addresses without the names; then the name of the probe has to tell: the function's own, as `perf probe`
+and `trace-cmd` give it (`p_FUNCTION_0`, `FUNCTION__return`), or one that the rig gave it, or what the user says.
 """
 
 from __future__ import annotations

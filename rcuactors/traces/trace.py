@@ -1,9 +1,9 @@
 """A trace: its lines as a stream of items, in constant memory.
 
 Comments at the top say what was run (the rig's, or the kernel's own drawing of the columns); then come the events in
-the order of time. What is missing is told where it is missing: lost events, a buffer that was overwritten, a cut file, time
-that goes back. A file that holds two runs is refused where the second begins: nothing that is counted over both is true
-of either.
+the order of time. What is missing is told where it is missing: lost events, a buffer that was overwritten, a cut file,
+time that goes back. A file that holds two runs is refused where the second begins: nothing that is counted over both is
+true of either.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class _Reader:
         elif _PERF_LOST.fullmatch(line) is not None:
             yield _perf_lost(number, line, event.cpu)
         else:
-            self._doubtful = told
+            self._doubtful = attrs.evolve(told, text=line)
 
     def end(self, cut: Missing | None) -> Iterator[Item]:
         """What the end of the file tells."""
