@@ -55,6 +55,7 @@ ORDERED = (
     ("lab", "campaign"),
     ("lab", "report", "questions"),
     ("lab", "recordings"),
+    ("report", "traces"),
     ("traces", "recordings"),
     ("lab", "explore", "report", "compare"),
 )

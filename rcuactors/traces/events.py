@@ -1,14 +1,14 @@
 """What a trace tells, line by line: one class for each kind of event, gap and oddity.
 
-A trace is a stream of `Item`s. An `Event` is a line that the kernel wrote (what its own probe or tracepoint says, and on
-which CPU, in which task, under which flags); `Gap` says that something is missing between the line before and the one
-after, and nothing may be concluded across it; `Unknown` is a line that nobody here understands, `Broken` one that ought
-to be understood and is not.
+A trace is a stream of `Item`s. An `Event` is a line that the kernel wrote (what its own probe or tracepoint says, and
+on which CPU, in which task, under which flags); `Gap` says that something is missing between the line before and the
+one after, and nothing may be concluded across it; `Unknown` is a line that nobody here understands, `Broken` one that
+ought to be understood and is not.
 
 Probes are known by the function that they stand on, not by the name that somebody gave them: `Entered` and `Returned`
 carry the kernel's name of the function. Addresses are integers, or None where the kernel hid them (`(____ptrval____)`);
-hashed ones are integers like the real ones, equal for equal pointers: `Header.addresses` says which. `perf script` and some
-`trace-cmd report` print no flags: `flags` is then "" and `context` "unknown".
+hashed ones are integers like the real ones, equal for equal pointers: `Header.addresses` says which. `perf script` and
+some `trace-cmd report` print no flags: `flags` is then "" and `context` "unknown".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .krc import KrcAddresses, KrcState
 
 @attrs.frozen
 class Event:
-    """A line of the kernel's. `number` is that of the line, from 1 (0 for what is no line); `pid` the task's thread id."""
+    """A line of the kernel's. `number` is the line's, from 1 (0 for what is no line); `pid` the task's thread id."""
 
     time_ns: int
     cpu: int
@@ -62,7 +62,7 @@ class Entered(Event):
 
 @attrs.frozen
 class Returned(Event):
-    """A probe on a function's return: `to` the function that it returns to, '' where not told; `value` likewise None."""
+    """A probe on a function's return: `to` what function it returns to, '' where not told; `value` likewise None."""
 
     function: str
     to: str
@@ -130,9 +130,10 @@ class BulkFreed(Event):
 
 @attrs.frozen
 class ObjectCallback(Event):
-    """The tracepoint rcu_invoke_kvfree_callback. `offset` is that of the rcu_head in the object, 0 for a vmalloc block's.
+    """The tracepoint rcu_invoke_kvfree_callback.
 
-    `head` is the rcu_head, or for a vmalloc block the object.
+    `offset` is that of the rcu_head in the object, 0 for a vmalloc block's. `head` is the rcu_head, or for a vmalloc
+    block the object.
     """
 
     head: int | None
@@ -306,7 +307,7 @@ class Gap:
 
 @attrs.frozen
 class Unknown:
-    """A line that is no event (`event` is ''), or an event that nobody here understands."""
+    """A line that is no event (`event` is ''), or an event that nobody here understands. `text` is all of it."""
 
     number: int
     event: str
@@ -341,8 +342,8 @@ class Header:
 
     `script`, `pre` (commands before the run, such as fault injection) and `params` are the rig's; for workloads
     `params` is the whole kernel command line. A parameter without a value is ''. `kernel` is '' where it is not named.
-    `buffered` is (entries in the buffer, entries written). `text_format` is `ftrace`, `trace-cmd` or `perf`, '' before the
-    first event.
+    `buffered` is (entries in the buffer, entries written). `text_format` is `ftrace`, `trace-cmd` or `perf`, '' before
+    the first event.
     """
 
     name: str = ""
