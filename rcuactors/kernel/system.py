@@ -144,7 +144,6 @@ class System:
         self._connect_timers()
 
     def _connect_timers(self) -> None:
-        self.hotplug.set_up()
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action

@@ -89,7 +89,10 @@ class Softirqs:
         self._traced = system.config.lockdep
         """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
         self._bottom_halves = bottom_halves_of(system)
-        system.hotplug.setup_state(CpuhpState.SOFTIRQ_DEAD, "softirq:dead", teardown=self.takeover_tasklets)
+        system.hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        self._system.hotplug.setup_state(CpuhpState.SOFTIRQ_DEAD, "softirq:dead", teardown=self.takeover_tasklets)
 
     def statistics(self) -> SoftirqStatistics:
         """Their figures, as they are now."""

@@ -155,7 +155,10 @@ class Timers:
                 stub=_stub,
             ),
         )
-        system.hotplug.setup_state(CpuhpState.TIMERS_PREPARE, "timers:prepare", teardown=self.timers_dead_cpu)
+        system.hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        self._system.hotplug.setup_state(CpuhpState.TIMERS_PREPARE, "timers:prepare", teardown=self.timers_dead_cpu)
 
     async def _timer_fixup_free(self, thread: Thread, timer: Timer) -> None:
         """timer_fixup_free(), timer_fixup_init()."""
