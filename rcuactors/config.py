@@ -110,6 +110,9 @@ class Config:
     )
     rcu_expedited: bool = _kconfig(False, "booted with rcupdate.rcu_expedited: synchronize_rcu() is an expedited one")
     rcu_normal: bool = _kconfig(False, "booted with rcupdate.rcu_normal: nobody gets an expedited grace period")
+    rcu_normal_wake_from_gp: int = _number(
+        -1, -1, 1, "1: the grace-period kthread itself wakes who waits in synchronize_rcu(); -1: as the version has it"
+    )
     rcu_cpu_stall_timeout: int = _number(
         21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
     )

@@ -57,6 +57,7 @@ V6_12_0: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_6.rules.rcu,
+            wakes_from_gp_up_to=0,
             expedited_driver=OnKthreadWorker,
             unlock_tells_lockdep_first=True,
             nocb_toggles_offline=True,

@@ -21,7 +21,7 @@ from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..context.waittype import WaitType
 from ..kernel.debugobjects import Descr, Member, Unnamed
 from ..kernel.irq.softirq import Softirq
-from ..kernel.locking import contention
+from ..kernel.locking import contention, poison
 from . import seq as gp_seq
 from .data import BLIMIT, Callback, CallbackList, CallbackStatistics, RcuHead, rcu_leak_callback
 from .messages import GpKthreadRan
@@ -266,6 +266,7 @@ class Callbacks:
         retired = head.inside is not None and head.inside.state == RETIRED
         if not retired:
             system.debug_objects.used(cpu, head)
+        poison.written(cpu, head.inside)
         if not head.queued and head.inside is not None:
             system.debug_objects.activate_static(cpu, head)
         if not head.queued and not retired:

@@ -22,6 +22,7 @@ import attrs
 from ..engine.probe import Access
 from ..marks import MACHINERY
 from . import seq
+from .exp_nodes import ExpeditedNode
 
 if TYPE_CHECKING:
     from ..engine.probe import Probe
@@ -57,6 +58,7 @@ class RcuNode:
     """All its CPUs have gone, and readers are left that were switched out on them."""
     blkd_tasks: dict[int, Thread] = attrs.field(factory=dict)
     gp_tasks: dict[int, Thread] = attrs.field(factory=dict)
+    exp: ExpeditedNode = attrs.field(factory=ExpeditedNode)
 
     def quiescent(self) -> bool:
         """No CPU, no node and no reader (rcu_preempt_blocked_readers_cgp()) is waited for here any more."""
@@ -152,6 +154,14 @@ class RcuTree:
         """rcu_for_each_leaf_node()."""
         return self._alone or [leaf for _, leaf in sorted(self._leaves.items())]
 
+    def is_last_leaf(self, leaf: RcuNode) -> bool:
+        """rcu_is_last_leaf_node()."""
+        return leaf.grphi == self.geometry.nr_cpus - 1
+
+    def number(self, node: RcuNode) -> int:
+        """Its place in rcu_state.node[], where the root is the first."""
+        return sum(self.geometry.nodes[: node.level]) + node.grplo // self.geometry.stride(node.level)
+
     def waited_for(self) -> list[Cpu]:
         """Whose quiescent state is missing."""
         return [cpu for leaf in self.leaves() for cpu in leaf.qsmask.values()]
@@ -159,10 +169,6 @@ class RcuTree:
     def readers_waited_for(self) -> list[Thread]:
         """Who was switched out and is waited for."""
         return [thread for leaf in self.leaves() for thread in leaf.gp_tasks.values()]
-
-    def switched_out(self) -> dict[int, Thread]:
-        """Who was, in a reader that is not over: the blkd_tasks of all leaves."""
-        return {order: thread for leaf in self.leaves() for order, thread in leaf.blkd_tasks.items()}
 
     def all_quiescent(self) -> bool:
         """No CPU and no reader is waited for any more."""
@@ -280,6 +286,10 @@ class RcuTree:
         leaf.blkd_tasks[order] = thread
         if cpu.cpu_id in leaf.qsmask:
             leaf.gp_tasks[order] = thread
+
+    def blocked_node(self, thread: Thread) -> RcuNode | None:
+        """->rcu_blocked_node: the leaf on which it was switched out in a reader that is not over."""
+        return self._blocked_node.get(thread.strand.order)
 
     def unblock(self, cpu: Cpu, thread: Thread) -> None:
         """The end of rcu_preempt_deferred_qs_irqrestore(), rcu_report_unblock_qs_rnp().

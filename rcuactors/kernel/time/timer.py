@@ -198,6 +198,7 @@ class Timers:
                 if system.rules.add_timer_bugs:
                     cpu.judge.kernel_bug(cpu, "!timer->function", "__mod_timer")
                 return
+            poison.written(cpu, timer.inside)
         if timer.shut:
             return
         flags = cpu.local_irq_save()
