@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import GFP_ATOMIC, Kernel, RunOptions, run, scenario
+from rcuactors import Kernel, RunOptions, run, scenario
 from rcuactors.mm.gfp import GFP_KERNEL, Gfp
 from rcuactors.mm.reclaim import Shrinker
 
