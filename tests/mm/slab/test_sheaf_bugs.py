@@ -14,7 +14,7 @@ from rcuactors.eras import ERAS, find_era
 from rcuactors.errors import StepBoundExceeded
 from rcuactors.mm.slab.pcs import flush_main
 from rcuactors.mm.slab.rules import NolockContexts
-from tests.schedules import Body, Moment, held_up_anywhere
+from tests.schedules import Body, Moment, Schedule, held_up_anywhere
 
 Neighbour = Callable[..., str]
 PROVE = {"PROVE_RAW_LOCK_NESTING": "y"}
@@ -63,7 +63,54 @@ def test_b55b423e8518_the_barrier_on_a_cache_waits_for_the_sheaves_that_it_has_f
     assert ran(destroyed_with_a_sheaf_in_flight, without).clean, "__kmem_cache_shutdown() waits for the callbacks"
 
 
+async def barrier_while_a_cpu_goes(k: Kernel) -> None:
+    """An object lies in CPU 1's rcu_free sheaf. That CPU goes; meanwhile CPU 2 calls the barrier on its cache."""
+    cache = k.kmem_cache_create("foo", 64)
+    p = await k.kmem_cache_alloc(cache)
+
+    async def frees() -> None:
+        await k.kvfree_rcu(p, "rcu")
+
+    async def down() -> None:
+        await k.cpu_down(1)
+
+    async def barrier() -> None:
+        await k.msleep(60)
+        await k.kvfree_rcu_barrier_on_cache(cache)
+        freed.append(p.state == FREED)
+
+    await k.kthread_join(await k.kthread_run(frees, cpu=1))
+    for task in [await k.kthread_run(down, cpu=0), await k.kthread_run(barrier, cpu=2)]:
+        await k.kthread_join(task)
+    await k.msleep(50)
+    await k.kmem_cache_destroy(cache)
+
+
+freed: list[bool] = []
+
+
+def cpu_that_goes_held_up(kernel: str) -> list[Schedule]:
+    """For 200 ms, at each point of the thread that takes it down (stop_machine()): where the barrier comes back early.
+
+    Lockdep is off: it complains as soon as nobody holds off hotplug.
+    """
+    moment = Moment("migration/1", 1, 200_000_000)
+    schedules = held_up_anywhere(barrier_while_a_cpu_goes, kernel, moment, nr_cpus="3", PROVE_LOCKING="n")
+    return [schedule for schedule in schedules if not freed.pop()]
+
+
 def test_67ea9d353d0b_the_barrier_on_a_cache_holds_off_cpu_hotplug(neighbour: Neighbour) -> None:
+    """The CPU counts as online, its work does not run any more, and what it has in the sheaf is flushed later."""
+    early = cpu_that_goes_held_up(neighbour("v7.3", on_cache_reads_cpus=False))
+    assert early
+    (taken,) = early[0].decisions.taken
+    assert taken.option == "cpu1:migration/1 for 200000000 ns"
+    early[0].again()
+    assert not freed.pop()
+    assert not cpu_that_goes_held_up("v7.3")
+
+
+def test_67ea9d353d0b_lockdep_says_so_on_every_schedule(neighbour: Neighbour) -> None:
     async def script(k: Kernel) -> None:
         cache = k.kmem_cache_create("foo", 64)
         await k.kvfree_rcu(await k.kmem_cache_alloc(cache), "rcu")
