@@ -49,6 +49,7 @@ class Judged:
 
     A known bug that has `spoilt` the machine may have anything for its end: a deadlock, objects that nobody frees, no
     end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more.
+    `waste` is what was done for nothing, by the names of docs/results.md: it needs no look.
     """
 
     part: Part
@@ -60,6 +61,7 @@ class Judged:
     unseen: int
     bounded: bool
     steps: int
+    waste: dict[str, int] = attrs.field(factory=dict)
 
     @property
     def in_order(self) -> bool:
@@ -119,6 +121,7 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
         unseen=unseen,
         bounded=bounded,
         steps=result.steps,
+        waste=result.waste,
     )
 
 
