@@ -51,6 +51,7 @@ class Judged:
 
     A known bug that has `spoilt` the machine may have anything for its end: a deadlock, objects that nobody frees, no
     end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more.
+    `waste` is what was done for nothing, by the names of docs/results.md: it needs no look.
     """
 
     part: Part
@@ -63,6 +64,7 @@ class Judged:
     bounded: bool
     stood: str
     steps: int
+    waste: dict[str, int] = attrs.field(factory=dict)
 
     @property
     def in_order(self) -> bool:
@@ -133,6 +135,7 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
         bounded=bounded,
         stood=stood if bounded else "",
         steps=result.steps,
+        waste=result.waste,
     )
 
 

@@ -43,13 +43,31 @@ class Bounded:
     stood: str
 
 
+@attrs.define
+class Wasted:
+    """What was done for nothing: in how many runs, how often in all, and in which run most often."""
+
+    worst: Part
+    runs: int = 0
+    times: int = 0
+    most: int = 0
+
+    def add(self, part: Part, times: int) -> None:
+        """One run more."""
+        self.runs += 1
+        self.times += times
+        if times > self.most:
+            self.most, self.worst = times, part
+
+
 @attrs.define(eq=False)
 class Tally:
     """What came of a campaign's runs, from number `first` on, taken in their order.
 
     `known` is by version and bug, `own` by scenario and kind, `news` by version, design and what it is; `bounded` are
     the runs that the bound of steps ended; `behind` is what else came of such
-    bugs, by version and kind. `longest` is in steps, of those that came to their end.
+    bugs, by version and kind. `longest` is in steps, of those that came to their end. `waste` is by version and name:
+    nothing that needs to be looked at, and told only to who seeks it.
     """
 
     plan: Plan
@@ -67,6 +85,7 @@ class Tally:
     behind: dict[tuple[str, str], Met] = attrs.field(factory=dict)
     news: dict[tuple[str, str, News], Met] = attrs.field(factory=dict)
     bounded: list[Bounded] = attrs.field(factory=list)
+    waste: dict[tuple[str, str], Wasted] = attrs.field(factory=dict)
 
     def take(self, judged: Judged) -> None:
         """Count one run in."""
@@ -91,6 +110,8 @@ class Tally:
             self.news.setdefault((kernel, design, item), Met(part)).add(reports)
         if judged.bounded:
             self.bounded.append(Bounded(part, judged.spoilt, judged.stood))
+        for name, times in judged.waste.items():
+            self.waste.setdefault((kernel, name), Wasted(part)).add(part, times)
 
     @property
     def in_order(self) -> bool:
@@ -153,6 +174,32 @@ def tally_lines(tally: Tally) -> list[str]:
     lines += ["", "the scenarios' own doing:"] if tally.own else []
     lines += [f"  {scenario} {kind}: {_how_often(met)}" for (scenario, kind), met in _in_order(tally.own)]
     return [*lines, *_bounded_lines(tally), *_unseen_lines(tally), "", *_news_lines(tally)]
+
+
+def waste_lines(tally: Tally) -> list[str]:
+    """What was done for nothing, as text, by version and name: with the command that shows the most of it."""
+    lines = ["waste, which is no violation:" if tally.waste else "waste, which is no violation: none"]
+    for kernel in tally.plan.kernels:
+        for name, wasted in sorted((name, wasted) for (of, name), wasted in tally.waste.items() if of == kernel):
+            often = f"{wasted.times:,} in {plural(wasted.runs, 'run')}, at most {wasted.most:,} in one"
+            lines += [f"  {kernel} {name}: {often}", f"    {wasted.worst.command}"]
+    return lines
+
+
+def waste_as_json(tally: Tally) -> list[dict[str, Any]]:
+    """The same as plain data."""
+    return [
+        {
+            "kernel": kernel,
+            "name": name,
+            "runs": wasted.runs,
+            "times": wasted.times,
+            "most": wasted.most,
+            "worst": wasted.worst.number,
+            "command": wasted.worst.command,
+        }
+        for (kernel, name), wasted in tally.waste.items()
+    ]
 
 
 def _shares(what: str, counter: Counter[str]) -> str:
