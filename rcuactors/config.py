@@ -114,6 +114,9 @@ class Config:
     rcu_cpu_stall_timeout: int = _number(
         21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
     )
+    stat_interval: int = _number(
+        0, 0, 3600, "seconds between vmstat's looks at grown page lists (vm.stat_interval; 0: never, a kernel's is 1)"
+    )
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
     debug_pagealloc: bool = _kconfig(
         False, "pages are unmapped while they are free; (un)mapping takes a spinlock_t, as on powerpc with hash tables"

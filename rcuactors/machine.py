@@ -53,6 +53,7 @@ from .mm.reclaim import ReclaimStatistics
 from .mm.slab.cache import SlabStatistics
 from .mm.slab.making import make_slab
 from .mm.vmalloc import Vmalloc, VmallocStatistics
+from .mm.vmstat import start_shepherd
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.data import CallbackStatistics
@@ -167,6 +168,7 @@ class Machine:
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
+        start_shepherd(self.system, self.pages.zone, self.workqueues)
         self.slab = make_slab(
             self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
         )

@@ -46,6 +46,7 @@ V7_3: Final = Era(
             V6_18.rules.mm,
             debug_objects_wake_kswapd=True,
             frees_in_batches=True,
+            decays_in_batches=True,
             slab=SheafSlub,
             destroy_waits=DestroyWaits.ON_CACHE,
             sheaves=SheafRules(),

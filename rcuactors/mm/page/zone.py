@@ -8,6 +8,7 @@ everywhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -107,6 +108,9 @@ class Zone:
         self._elsewhere: list[int] = []
         self._drains_at_most = self.batch << PCP_BATCH_SCALE_MAX if rules.drains_in_parts else self.managed
         self._frees_in_batches = rules.frees_in_batches
+        self._decays_in_batches = rules.decays_in_batches
+        self.on_grown: Callable[[Cpu], None] | None = None
+        """Who is to hear that a CPU's list may have got longer than at least (vmstat.py), if anybody is."""
         self.free = self.managed
         self._set_aside = 0
         self.in_use: set[int] = set()
