@@ -69,6 +69,7 @@ V6_18: Final = Era(
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,
+            may_be_unbatched=True,
             flavour="slab",
             shrinker=slab_kvfree_rcu_shrinker,
         ),

@@ -35,6 +35,7 @@ from .parts.barrier import Barriers
 from .parts.refill import Refill
 from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
+from .unbatched import Unbatched
 
 if TYPE_CHECKING:
     from ..context.context import Context
@@ -96,6 +97,7 @@ class KvfreeRcu:
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
         self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
+        self.unbatched = Unbatched(self) if rules.may_be_unbatched and not system.config.KVFREE_RCU_BATCHED else None
         self.nolock, self.barriers = KfreeRcuNolock(self), Barriers(self)
         slab.barriers_are(self.barriers)
         self._take = self._taken_before()
@@ -103,8 +105,10 @@ class KvfreeRcu:
             self.extras.attach(self)
 
     def _taken_before(self) -> Take | None:
-        """What may take an object before krcp->lock is looked at: the design, then the slab's sheaves."""
+        """What may take an object before krcp->lock is looked at: design, then slab's sheaves; or all of them."""
         own, sheaves = self.extras.take, self.slab.rcu_sheaves
+        if self.unbatched is not None:
+            return self.unbatched.take
         if sheaves is None:
             return own
         sheaves.noted_by(self._sheaf_freed)
@@ -251,7 +255,7 @@ class KvfreeRcu:
         if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):
             return
         if not await self._queue(thread, item, head=head):
-            await self._free_in_line(thread, item)
+            await self.free_in_line(thread, item)
 
     def _tell_step(self, cpu: Cpu, krcp: Krc) -> None:
         """What somebody who listens hears of a call that is one step, each thing at its time."""
@@ -385,7 +389,7 @@ class KvfreeRcu:
         self.figures.cache_misses += 1
         return await self.source.get_page(self, cpu, krcp)
 
-    async def _free_in_line(self, thread: Thread, item: KObject) -> None:
+    async def free_in_line(self, thread: Thread, item: KObject) -> None:
         """The one-argument form without a block: wait for a grace period here and free."""
         figures = self.figures
         figures.fallbacks_synchronize += 1

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...kernel.workqueue.cancel import cancel_work_sync
+from ...rcu.rcu_barrier import rcu_barrier
 
 if TYPE_CHECKING:
     from ...kernel.thread import Thread
@@ -52,6 +53,9 @@ class Barriers:
 
     async def kvfree_rcu_barrier(self, thread: Thread) -> None:
         """kvfree_rcu_barrier()."""
+        if self.kvfree.unbatched is not None:
+            await self._without_batches(thread)
+            return
         flush = self.kvfree.slab.sheaf_flush
         if flush is not None:
             await flush.flush_all_rcu_sheaves(thread)
@@ -59,10 +63,19 @@ class Barriers:
 
     async def kvfree_rcu_barrier_on_cache(self, thread: Thread, cache: Cache) -> None:
         """kvfree_rcu_barrier_on_cache() (commit 0f35040de593)."""
+        if self.kvfree.unbatched is not None:
+            await self._without_batches(thread)
+            return
         flush = self.kvfree.slab.sheaf_flush
         if flush is not None:
             await flush.barrier_on_cache(thread, cache)
         await self._rest(thread)
+
+    async def _without_batches(self, thread: Thread) -> None:
+        """rcu_barrier(); where there is kfree_rcu_nolock(), behind deferred_work_barrier()."""
+        if self.kvfree.slab.rules.kfree_rcu_nolock:
+            await self.kvfree.slab.deferred_work_barrier(thread)
+        await rcu_barrier(self.kvfree.callbacks, thread)
 
     async def _rest(self, thread: Thread) -> None:
         barrier = self.kvfree.rules.barrier
