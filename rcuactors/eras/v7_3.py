@@ -1,6 +1,6 @@
 """v7.3: the mainline at commit 3bc999d944b3, merged for 7.3.
 
-Sources: mm/slab_common.c and mm/slub.c there.
+Sources: mm/slab_common.c and mm/slub.c there, or at e1d84f501551, shortly after; kernel/rcu/tree.c just before 7.3.
 """
 
 from __future__ import annotations

@@ -86,8 +86,7 @@ class KvfreeRcu:
         self.monitor = Monitor(self)
         self.initialized = False
         self.min_cached_objs = min_cached_objs(rules, system.config.rcu_min_cached_objs)
-        self._krcs = Krcs(self)
-        self._capacity = rules.block_capacity
+        self._krcs, self._capacity = Krcs(self), rules.block_capacity
         costs = system.costs
         self._cookie = polled.full_cookies() if self.takes_cookies else None
         self._cookie_ns = costs.poll_state_ns if self.takes_cookies else 0

@@ -41,6 +41,6 @@ class KfreeRcuNolock:
         """kvfree_call_rcu(), by the irq_work, of an object that is retired already."""
         sheaves, unbatched = self._kvfree.slab.rcu_sheaves, self._kvfree.unbatched
         if unbatched is not None:
-            await unbatched.call_rcu(cpu.current, item, retired=True)
+            await unbatched.queue(cpu.current, item, retired=True)
         elif sheaves is None or not await sheaves.kfree_rcu_sheaf(cpu.current, item, retired=True):
             await self._kvfree.queue_retired(cpu.current, item)

@@ -29,13 +29,13 @@ class Unbatched:
     async def take(self, kvfree: KvfreeRcu, thread: Thread, item: KObject, head: bool) -> bool:
         """kvfree_call_rcu(), whole: nothing is left to do."""
         if head:
-            await self.call_rcu(thread, item)
+            await self.queue(thread, item)
             return True
         kvfree.oracle.retired(item, thread.cpu.clock)
         await kvfree.free_in_line(thread, item)
         return True
 
-    async def call_rcu(self, thread: Thread, item: KObject, *, retired: bool = False) -> None:
+    async def queue(self, thread: Thread, item: KObject, *, retired: bool = False) -> None:
         """call_rcu(head, kvfree_rcu_cb). `retired`: somebody has said so."""
         head = self._heads.get(item)
         if head is None:
@@ -49,7 +49,7 @@ class Unbatched:
                 self._kvfree.oracle.retired(item, thread.cpu.clock)
         else:
             # A second time: its rcu_head is where it was.
-            head.inside = item
+            head.lies_in(item)
         await self._kvfree.callbacks.call_rcu(thread.cpu, head.function, head.name, head)
 
     async def _free(self, cpu: Cpu, item: KObject) -> None:

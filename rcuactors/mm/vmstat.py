@@ -1,20 +1,16 @@
 """The works that keep the counters of memory (mm/vmstat.c), for what they do to the CPUs' page lists.
 
 vmstat_shepherd() looks about once a second (vm.stat_interval) which CPUs have changed anything, and has vmstat_update()
-run there, a work on mm_percpu_wq that queues itself again as long as it finds something to do. From v6.7 on it takes an
-eighth of pcp->high away, and what is then too many of the list's pages (decay_pcp_high()). Counters are not modelled,
-so only CPUs whose list has grown have the work; with the others it would find nothing. The shepherd is a device here,
-which tells the CPU to queue it.
+run there, a work on mm_percpu_wq. From v6.7 on that takes an eighth of pcp->high away, and what is then too many of the
+list's pages (decay_pcp_high()). Counters are not modelled, so only CPUs whose list has grown have the work; with the
+others it would find nothing. The shepherd's timer is a deferrable one: an idle machine is left alone. Here the first
+tick behind a whole second has its CPU be the shepherd.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
-from ..engine.actor import Message
-from ..engine.device import Device
 from ..kernel.messages import HardIrq
 from ..kernel.percpu import PerCpu
 from ..kernel.workqueue import Work, WqFlags
@@ -29,54 +25,36 @@ if TYPE_CHECKING:
 __trace__ = MACHINERY
 
 
-@attrs.frozen(kw_only=True)
-class ListGrown(Message):
-    """pcp->high of that CPU's list is above what it is at least."""
-
-    cpu: Cpu
-
-
-class VmstatShepherd(Device):
+class Vmstat:
     """vmstat_shepherd(), every `interval` seconds while there is a list to look after."""
 
     def __init__(self, system: System, zone: ZoneWithLists, workqueues: Workqueues, *, interval: int) -> None:
-        super().__init__(name="vmstat_shepherd", index=system.next_actor_index())
-        self._system, self._zone, self._workqueues = system, zone, workqueues
+        self._zone, self._workqueues = zone, workqueues
         self._interval_ns = interval * 1_000_000_000
         self._grown: dict[int, Cpu] = {}
-        self._next: int | None = None
+        self._next = self._interval_ns
+        """round_jiffies_relative(): at whole seconds."""
         self._works = PerCpu(lambda _: Work("vmstat_update", self._vmstat_update), system.masks)
         self._mm_percpu_wq = workqueues.alloc_workqueue("mm_percpu_wq", WqFlags.MEM_RECLAIM)
-        zone.on_grown = self.grown
+        zone.tells_of_growth_to(self._has_grown)
+        self._system = system
+        system.hooks.on_tick.append(self._tick)
 
-    def grown(self, cpu: Cpu) -> None:
-        """A list has been made longer."""
-        if cpu.cpu_id not in self._grown:
-            self._system.conductor.post(self, ListGrown(sender=cpu.name, time_ns=cpu.clock, cpu=cpu))
+    def _has_grown(self, cpu: Cpu) -> None:
+        self._grown[cpu.cpu_id] = cpu
 
-    async def main(self) -> None:
-        """For ever."""
-        while True:
-            message = await self._system.conductor.receive(self, self._next)
-            if isinstance(message, ListGrown):
-                self._grown[message.cpu.cpu_id] = message.cpu
-                if self._next is None:
-                    # round_jiffies_relative(): at whole seconds.
-                    self._next = (self.clock // self._interval_ns + 1) * self._interval_ns
-            elif self._next is not None:
-                self._look()
-
-    def _look(self) -> None:
-        assert self._next is not None
-        for cpu in self._grown.values():
-            if cpu.online:
-                irq = HardIrq(sender=self.name, time_ns=self.clock, line="vmstat", handler=self._queue)
+    def _tick(self, cpu: Cpu) -> None:
+        if cpu.clock >= self._next:
+            self._next = (cpu.clock // self._interval_ns + 1) * self._interval_ns
+            if self._grown:
+                irq = HardIrq(sender=cpu.name, time_ns=cpu.clock, line="vmstat", handler=self._vmstat_shepherd)
                 self._system.conductor.post(cpu, irq)
-        self._next = self._next + self._interval_ns if self._grown else None
 
-    async def _queue(self, cpu: Cpu) -> None:
-        """queue_delayed_work_on()."""
-        await self._workqueues.queue_work(cpu, self._mm_percpu_wq, self._works[cpu.cpu_id], on=cpu)
+    async def _vmstat_shepherd(self, cpu: Cpu) -> None:
+        """vmstat_shepherd(): queue_delayed_work_on() each of them, without delay."""
+        for target in list(self._grown.values()):
+            if target.online:
+                await self._workqueues.queue_work(cpu, self._mm_percpu_wq, self._works[target.cpu_id], on=target)
 
     async def _vmstat_update(self, cpu: Cpu) -> None:
         """vmstat_update(), refresh_cpu_vm_stats()."""
@@ -88,4 +66,4 @@ def start_shepherd(system: System, zone: ZoneWithLists, workqueues: Workqueues) 
     """start_shepherd_timer(), where it is wanted."""
     interval = system.config.stat_interval
     if interval:
-        system.add_device(VmstatShepherd(system, zone, workqueues, interval=interval))
+        Vmstat(system, zone, workqueues, interval=interval)

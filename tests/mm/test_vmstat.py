@@ -53,10 +53,13 @@ def test_a_list_that_has_grown_loses_an_eighth_each_second(version: str) -> None
     for before, held, after in zip(seen.highs, seen.counts, seen.highs[1:], strict=False):
         assert after == max(held - 32 * batch, before - before // 8, low)
     assert all(count <= high for count, high in zip(seen.counts[1:], seen.highs[1:], strict=True))
-    # When nothing is left to do the works end, and with them the run.
-    mine = zone.list_of(one.machine.system.cpu(0))
-    assert mine.high == low
-    assert mine.count <= low
+
+
+def test_when_nothing_is_left_to_do_there_are_no_more_works() -> None:
+    seen, one = watched("v6.12", 40, stat_interval="1")
+    assert seen.highs[-1] == one.machine.pages.zone.sizes.high_min  # type: ignore[attr-defined]
+    assert seen.counts[-1] <= seen.highs[-1]
+    assert len(set(seen.highs[-10:])) == 1
 
 
 def test_it_gives_back_batch_by_batch_where_the_version_does() -> None:

@@ -135,7 +135,7 @@ def test_when_the_work_is_late_wait_heads_run_out_and_callers_wait_for_another_g
             used.append(self.heads_in_use)
             await super()._rcu_sr_normal_gp_cleanup_work(cpu)
 
-    monkeypatch.setattr("rcuactors.machine.SynchronizeRequests", Late)
+    monkeypatch.setattr("rcuactors.rcu.sr_normal.SynchronizeRequests", Late)
 
     async def script(k: Kernel) -> None:
         async def caller() -> None:

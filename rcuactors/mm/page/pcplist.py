@@ -36,8 +36,8 @@ class ZoneWithLists(Zone):
         self.sizes.note_allocation(pages)
         if not pages.pages and self.may_lock(cpu, gfp, route):
             await self.rmqueue_bulk(cpu, pages, self.sizes.to_allocate(pages), route)
-            if self.on_grown is not None and self.sizes.has_grown(pages):
-                self.on_grown(cpu)
+            if self._on_grown is not None and self.sizes.has_grown(pages):
+                self._on_grown(cpu)
         pfn = pages.pages.pop() if pages.pages else None
         costs = self._system.costs
         cpu.clock += costs.page_look_ns if pfn is None else costs.page_alloc_ns
@@ -63,8 +63,8 @@ class ZoneWithLists(Zone):
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
         limit = self.sizes.limit(pages)
-        if self.on_grown is not None and self.sizes.has_grown(pages):
-            self.on_grown(cpu)
+        if self._on_grown is not None and self.sizes.has_grown(pages):
+            self._on_grown(cpu)
         if len(pages.pages) + pages.others >= limit:
             left = await self._free_too_many(thread, pages, self.sizes.to_free(pages, limit), flags)
             if left is None:

@@ -109,7 +109,7 @@ class Zone:
         self._drains_at_most = self.batch << PCP_BATCH_SCALE_MAX if rules.drains_in_parts else self.managed
         self._frees_in_batches = rules.frees_in_batches
         self._decays_in_batches = rules.decays_in_batches
-        self.on_grown: Callable[[Cpu], None] | None = None
+        self._on_grown: Callable[[Cpu], None] | None = None
         """Who is to hear that a CPU's list may have got longer than at least (vmstat.py), if anybody is."""
         self.free = self.managed
         self._set_aside = 0
@@ -157,6 +157,10 @@ class Zone:
         cpu = thread.cpu
         flags = await spin_trylock_irqsave(self._system.locks, cpu, self.lock, site)
         return None if flags is None else (cpu, flags)
+
+    def tells_of_growth_to(self, hears: Callable[[Cpu], None]) -> None:
+        """Who is to hear of lists that have got longer than at least."""
+        self._on_grown = hears
 
     def zone_watermark_ok(self, mark: int) -> bool:
         """zone_watermark_ok(): so many pages would stay free (order 0)."""
