@@ -85,7 +85,9 @@ class Config:
     )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
-    maxcpus: int = _number(0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0: all")
+    maxcpus: int = _number(
+        0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0, or more than there are: all"
+    )
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
     pcp_batch: int = _number(
         0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"

@@ -335,7 +335,8 @@ class Machine:
             for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
                 self._hung_for_ever(thread)
             waiting = self.slab.waiting_in_sheaves()
-            self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting)
+            idle, cancelled = not stuck and not locked, self.kvfree.without_monitor()
+            self.oracle.end_of_run(machine_idle=idle, waiting=waiting, reasons=cancelled)
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()

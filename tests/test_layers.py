@@ -32,6 +32,7 @@ FLOORS = {
     "__init__": 6,
     "explore": 6,
     "recordings": 6,
+    "traces": 6,
     "report": 6,
     "selftest": 6,
     "lab": 6,
@@ -54,6 +55,8 @@ ORDERED = (
     ("lab", "campaign"),
     ("lab", "report", "questions"),
     ("lab", "recordings"),
+    ("report", "traces"),
+    ("traces", "recordings"),
     ("lab", "explore", "report", "compare"),
 )
 

@@ -77,8 +77,8 @@ class GracePeriodMachine(Device):
         self._probes = probes
         self._access = system.conductor.probes.access
         config = system.config
-        offline = frozenset(system.masks.possible).difference(system.masks.online())
-        self.tree = RcuTree(rcu_init_geometry(config), system.cpus, self._wake, self._access, offline=offline)
+        geometry, offline = rcu_init_geometry(config), system.masks.offline()
+        self.tree = RcuTree(geometry, system.cpus, self._wake, self._access, offline=offline)
         system.hooks.on_new_cpu.append(self.tree.cpu_is_touched)
         self.data = RcuDatas(system.masks, self.tree.mynode)
         self.gp_seq = gp_seq.INITIAL

@@ -105,7 +105,7 @@ class QuiescentStates:
             thread.rcu_blocked = True
             self.machine.tree.ctxt_queue(rdp.mynode, cpu, thread)
             self.expedited.ctxt_queue(cpu, rdp, thread)
-        else:
+        elif thread.rcu_blocked or thread.rcu_need_qs or rdp.exp_no_qs:
             self.deferred_qs(cpu, thread)
         rdp.cpu_no_qs = False
         if rdp.exp_no_qs:
@@ -123,8 +123,9 @@ class QuiescentStates:
 
     def need_deferred_qs(self, cpu: Cpu, thread: Thread) -> bool:
         """rcu_preempt_need_deferred_qs()."""
-        owed = thread.rcu_blocked or thread.rcu_need_qs or self.rdp(cpu).exp_no_qs
-        return bool(owed) and not thread.ctx.rcu_nesting
+        if thread.ctx.rcu_nesting:
+            return False
+        return bool(thread.rcu_blocked or thread.rcu_need_qs or self.machine.data[cpu.cpu_id].exp_no_qs)
 
     @machinery
     def deferred_qs(self, cpu: Cpu, thread: Thread) -> None:
