@@ -9,9 +9,10 @@
   it has freed in a row (pcp->free_count). While the zone is below its high watermark (ZONE_BELOW_HIGH) pcp->high
   shrinks, and lists are not made longer. Read in 6.12.0, 6.12.94 and 6.18.44, which are alike in this.
 
+  Every second an eighth of what it has grown to is taken away again (decay_pcp_high(), vmstat.py).
+
 Not modelled: that stable 6.1 and 6.6 give back 2^CONFIG_PCP_BATCH_SCALE_MAX batches at most, and drain a list in such
-parts (the backports of 52166607ecc9 and 55f77df7d715), as v6.12 does here; that vmstat's work, about once a second on
-each CPU, takes an eighth of pcp->high away (decay_pcp_high()).
+parts (the backports of 52166607ecc9 and 55f77df7d715), as v6.12 does here.
 """
 
 from __future__ import annotations
@@ -90,6 +91,14 @@ class ListSizes(Protocol):
         """nr_pcp_free(): how many pages to give back of a list that has reached its limit."""
         ...
 
+    def has_grown(self, pages: PageList) -> bool:
+        """pcp->high is above its minimum, so that it is to decay."""
+        ...
+
+    def decay(self, pages: PageList) -> int:
+        """decay_pcp_high(): pcp->high gets smaller; how many pages the list has beyond it then."""
+        ...
+
 
 class SixBatches:
     """v5.9 and v5.11."""
@@ -123,6 +132,14 @@ class SixBatches:
     def to_free(self, _pages: PageList, _limit: int) -> int:
         """One batch (free_unref_page_commit())."""
         return self._batch
+
+    def has_grown(self, _pages: PageList) -> bool:
+        """It never does."""
+        return False
+
+    def decay(self, _pages: PageList) -> int:
+        """Nothing does."""
+        return 0
 
 
 class _SharedOut(ABC):
@@ -174,6 +191,14 @@ class DoublingFrees(_SharedOut):
         if wanted < most:
             pages.free_factor += 1
         return max(batch, min(wanted, most))
+
+    def has_grown(self, _pages: PageList) -> bool:
+        """It never does."""
+        return False
+
+    def decay(self, _pages: PageList) -> int:
+        """Nothing does."""
+        return 0
 
 
 class TunedHigh(_SharedOut):
@@ -239,6 +264,17 @@ class TunedHigh(_SharedOut):
         """As many as were freed in a row, from one batch to all but one."""
         batch = self._batch
         return 1 if limit < batch else min(max(pages.free_count, batch), limit - batch)
+
+    def has_grown(self, pages: PageList) -> bool:
+        """What has not been looked at since the CPUs' shares changed counts as if it had."""
+        return pages.high > self.high_min
+
+    def decay(self, pages: PageList) -> int:
+        """By an eighth, unless that would leave too many pages to give back at once."""
+        if pages.high > self.high_min:
+            most = pages.count - (self._batch << PCP_BATCH_SCALE_MAX)
+            pages.high = max(most, pages.high - (pages.high >> 3), self.high_min)
+        return max(pages.count - pages.high, 0)
 
 
 def _highsize(sizes: ZoneSizes, pages: int, nr_cpus: int) -> int:
