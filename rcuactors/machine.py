@@ -56,6 +56,7 @@ from .mm.vmalloc import Vmalloc, VmallocStatistics
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.data import CallbackStatistics
+from .rcu.exp_polled import ExpeditedPolling
 from .rcu.expedited import expedited_of
 from .rcu.gp import GracePeriodMachine, GracePeriodStatistics
 from .rcu.gp_workqueue import GpWorkqueue
@@ -68,6 +69,7 @@ from .rcu.quiescent import QuiescentStates
 from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.rules import RcuRules
+from .rcu.sr_normal import SynchronizeRequests, wakes_from_gp
 from .rcu.srcu import Srcu
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
@@ -159,6 +161,9 @@ class Machine:
         gp_wq = GpWorkqueue(self.workqueues)
         self.callbacks = self._new_callbacks(rules.rcu, gp_wq)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
+        if wakes_from_gp(self.system, rules.rcu):
+            self.gp.requests = SynchronizeRequests(self.polled, self.workqueues)
+        self.exp_polled = ExpeditedPolling(self.polled, gp_wq)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
@@ -330,7 +335,8 @@ class Machine:
             for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
                 self._hung_for_ever(thread)
             waiting = self.slab.waiting_in_sheaves()
-            self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting)
+            idle, cancelled = not stuck and not locked, self.kvfree.without_monitor()
+            self.oracle.end_of_run(machine_idle=idle, waiting=waiting, reasons=cancelled)
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()

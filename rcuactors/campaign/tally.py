@@ -166,7 +166,7 @@ def _known_lines(tally: Tally) -> list[str]:
             met = tally.known.get((kernel, bug))
             only = f" (design {', '.join(bug.designs)})" if bug.designs else ""
             often = _how_often(met) if met is not None else "not met"
-            lines.append(f"  {kernel} {bug.commit} {bug.kind.value} in {bug.function}{only}: {often}")
+            lines.append(f"  {kernel} {bug.label} {bug.kind.value} in {bug.function}{only}: {often}")
     return lines
 
 

@@ -66,6 +66,7 @@ V6_1_0: Final = Era(
             early_boot_counts=True,
             incoming_cpu_warns=True,
             dying_says_it_wrong=False,
+            exp_forgets_own_cpu=False,
             exp_handler_sees_preempt_count=True,
             exp_stall_timeout=True,
             srcu_callbacks_on_boot_cpu=True,

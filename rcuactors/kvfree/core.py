@@ -171,6 +171,10 @@ class KvfreeRcu:
         """The state of every possible CPU, in order, for who does something to each; those missing are made."""
         return [krcp for _, krcp in self._krcs.possible()]
 
+    def without_monitor(self) -> list[tuple[list[KObject], list[str]]]:
+        """What is queued where somebody has taken the monitor back, and, as a report's lines, who that was."""
+        return [(krcp.all_queued(), krcp.cancelled.lines()) for krcp in self.all_krcs() if krcp.cancelled is not None]
+
     async def kfree_rcu_scheduler_running(self, cpu: Cpu) -> None:
         """kfree_rcu_scheduler_running(): what was queued without a monitor gets one."""
         thread = cpu.current

@@ -63,7 +63,7 @@ class MmRules:
     that there is none (commit 79311c1fe017 of v6.3). Before, __vunmap() said the one or the other."""
     object_err_warns: bool = False
     """What the slab allocator finds wrong with an object is followed by a WARN() (object_err() in mm/slub.c: v6.15, and
-    stable kernels: 6.12.94 and 6.18.2 have it, 6.12.0 has not)."""
+    stable kernels: 6.12.94 and 6.18.2 have it, 6.12.0 has not), and poison that was written to is "Object corrupt"."""
     cache_has_objects: str = ""
     """How kmem_cache_destroy() goes on after "Slab cache still has objects"; a WARN() with the caller since v5.16."""
     objects_remaining: str = "Objects remaining in {} on __kmem_cache_shutdown()"

@@ -60,12 +60,7 @@ class PageAllocator:
         self.zone = ZoneWithLists(system, rules)
         self.gfp = rules.gfp
         self._gfp_of = None if rules.gfp is GFP_V5_9 else rules.gfp.of
-        system.hotplug.setup_state(
-            CpuhpState.PAGE_ALLOC,
-            "mm/page_alloc:pcp",
-            startup=self.zone.page_alloc_cpu_online if self.zone.sizes.shared_out else None,
-            teardown=self.zone.page_alloc_cpu_dead,
-        )
+        system.hotplug.sets_up(self._page_alloc_init_cpuhp)
         self.reclaim = Reclaim(system, self.zone, self)
         self.warnings = AllocationWarnings(self.zone, rules.gfp)
         self._reserves = rules.reserves
@@ -76,6 +71,16 @@ class PageAllocator:
         self.hooks = page_hooks(system, self, rules)
         percent = system.config.fail_page_alloc
         self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
+
+    def _page_alloc_init_cpuhp(self) -> None:
+        """page_alloc_init_cpuhp(), in older versions page_alloc_init()."""
+        zone = self.zone
+        self._system.hotplug.setup_state(
+            CpuhpState.PAGE_ALLOC,
+            "mm/page_alloc:pcp",
+            startup=zone.page_alloc_cpu_online if zone.sizes.shared_out else None,
+            teardown=zone.page_alloc_cpu_dead,
+        )
 
     def statistics(self) -> PageAllocatorStatistics:
         """Its figures, as they are now."""

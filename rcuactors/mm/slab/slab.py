@@ -65,6 +65,7 @@ class SlabAllocator(ABC):
         self._pages = pages
         self._observer = observer
         self.rules = rules
+        self.debugged = system.config.slub_debug
         self._caches: dict[int, Cache] = {}
         self._own: list[Cache] = []
         self._conductor = system.conductor
