@@ -69,7 +69,7 @@ class Oddities:
     doubtful: Broken | Unknown | None = None
 
     def take(self, item: Item) -> None:
-        """Take in what is no event, and what comes after it: a line that is broken where the file is cut is no oddity."""
+        """Take in what is no event. A line that is broken where the file is cut is no oddity."""
         if isinstance(item, Gap):
             if item.missing is not Missing.CUT:
                 self.settle()
