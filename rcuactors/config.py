@@ -148,6 +148,9 @@ class Config:
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
     )
+    timer_migration: bool = _kconfig(
+        False, "idle CPUs leave timers that are not pinned to others, from v6.9 on, as soon as the kernel lets them"
+    )
     hotplug: bool = _kconfig(False, "CPUs may go off- and online at any moment, with strategies that do not obey time")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
