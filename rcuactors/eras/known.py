@@ -103,7 +103,12 @@ POOL_FILLED_IN_ATOMIC_CONTEXT: Final = tuple(
         kind,
         "fill_pool",
         "debug objects fill their pool where PREEMPT_RT's page allocator may not sleep (v5.15 mends it)",
-        spoils=True,
+        spoils=kind is ViolationKind.SCHEDULING_WHILE_ATOMIC,
     )
-    for kind in (ViolationKind.SLEEPING_FUNCTION, ViolationKind.SCHEDULING_WHILE_ATOMIC)
+    for kind in (
+        ViolationKind.SLEEPING_FUNCTION,
+        ViolationKind.SCHEDULING_WHILE_ATOMIC,
+        ViolationKind.INCONSISTENT_LOCK_STATE,
+        ViolationKind.UNSAFE_LOCK_ORDER,
+    )
 )
