@@ -89,3 +89,26 @@ MONITOR_TAKEN_BACK: Final = KnownBug(
     "the barrier takes back a monitor that a newer kvfree_rcu() has armed, whose objects wait for the CPU's next call",
     unmended=True,
 )
+
+POOL_FILLED_UNDER_RAW_LOCKS: Final = KnownBug(
+    "0cce06ba859a",
+    ViolationKind.INVALID_WAIT_CONTEXT,
+    "fill_pool",
+    "debug objects fill their pool by the page allocator, whatever is held (v6.4 has lockdep look away)",
+)
+
+POOL_FILLED_IN_ATOMIC_CONTEXT: Final = tuple(
+    KnownBug(
+        "4bedcc28469a",
+        kind,
+        "fill_pool",
+        "debug objects fill their pool where PREEMPT_RT's page allocator may not sleep (v5.15 mends it)",
+        spoils=kind is ViolationKind.SCHEDULING_WHILE_ATOMIC,
+    )
+    for kind in (
+        ViolationKind.SLEEPING_FUNCTION,
+        ViolationKind.SCHEDULING_WHILE_ATOMIC,
+        ViolationKind.INCONSISTENT_LOCK_STATE,
+        ViolationKind.UNSAFE_LOCK_ORDER,
+    )
+)
