@@ -40,6 +40,7 @@ V6_12: Final = Era(
         ),
         mm=attrs.evolve(
             V6_12_0.rules.mm,
+            decays_in_batches=True,
             objects_remaining="Objects remaining on __kmem_cache_shutdown()",
             object_err_warns=True,
         ),

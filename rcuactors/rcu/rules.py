@@ -55,7 +55,7 @@ class RcuRules:
     synchronize_rcu_flood: int = 0
     """At so many callers at once later ones queue callbacks (RCU_SR_NORMAL_LATCH_THR, 64 in v7.3); 0: at none."""
     full_cookies_prove_synchronize_rcu: bool = False
-    """Under PROVE_RCU each caller takes a full cookie ("rcu: Use _full() API to debug synchronize_rcu()", in v6.18).
+    """Under PROVE_RCU each caller takes a full cookie (commit 5a562b8b3f5d, "rcu: Use _full() API to debug").
     A one-word cookie may miss a grace period that an expedited one overlaps, and the kernel warns for nothing."""
     sync_wq: WqFlags = NO_FLAGS
     """Of the workqueue sync_wq, besides WQ_MEM_RECLAIM: unbound in v6.18, not at v6.12."""
