@@ -67,6 +67,8 @@ V6_12_0: Final = Era(
         mm=attrs.evolve(
             V6_6.rules.mm,
             gfp=GFP_V6_12,
+            alloc_pages="__alloc_pages_noprof",
+            vmalloc_range="__vmalloc_node_range_noprof",
             drains_in_parts=True,
             list_sizes=TunedHigh,
             destroy_waits=DestroyWaits.KVFREE_RCU_BARRIER,

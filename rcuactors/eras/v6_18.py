@@ -55,6 +55,7 @@ V6_18: Final = Era(
         mm=attrs.evolve(
             V6_12.rules.mm,
             decays_in_batches=False,
+            alloc_pages="__alloc_frozen_pages_noprof",
             nolock=True,
             linear_map_lock=LockKind.RAW_SPINLOCK,
             slab=LocalLockSheafSlub,

@@ -57,6 +57,14 @@ class MmRules:
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]
     """How vmalloc() words its failure: of so many bytes had and wanted."""
+    vmalloc_too_large: str = "vmalloc: allocation failure: {} bytes"
+    """What vmalloc() says of more bytes than there is memory."""
+    vmalloc_warns_of_nothing: bool = False
+    """Of no bytes, too, it says that; or it warns (WARN_ON_ONCE(!size), 6.1.0 has it and 5.11 has not)."""
+    alloc_pages: str = "__alloc_pages_nodemask"
+    """What warns of an order that does not exist (mm/page_alloc.c)."""
+    vmalloc_range: str = "__vmalloc_node_range"
+    """What vmalloc() is called in it (mm/vmalloc.c)."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
     """How a CPU's slab is guarded (mm/slub.c)."""
     kasan_double_free: str = "double-free or invalid-free"

@@ -17,6 +17,7 @@ parts (the backports of 52166607ecc9 and 55f77df7d715), as v6.12 does here.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -141,10 +142,9 @@ class SixBatches:
         return 0
 
 
-class DoublingFrees:
-    """v6.1 and v6.6."""
+class _SharedOut(ABC):
+    """The zone's are shared out to the CPUs that are there."""
 
-    notes_below_high = False
     shared_out = True
 
     def __init__(self, sizes: ZoneSizes, flags: ZoneFlags) -> None:
@@ -152,6 +152,16 @@ class DoublingFrees:
         self._batch = sizes.batch
         self._flags = flags
         self.share_out(sizes.nr_cpus)
+
+    @abstractmethod
+    def share_out(self, nr_cpus: int) -> None:
+        """To so many."""
+
+
+class DoublingFrees(_SharedOut):
+    """v6.1 and v6.6."""
+
+    notes_below_high = False
 
     def share_out(self, nr_cpus: int) -> None:
         """The low watermark."""
@@ -191,17 +201,10 @@ class DoublingFrees:
         return 0
 
 
-class TunedHigh:
+class TunedHigh(_SharedOut):
     """v6.7 and later."""
 
     notes_below_high = True
-    shared_out = True
-
-    def __init__(self, sizes: ZoneSizes, flags: ZoneFlags) -> None:
-        self._sizes = sizes
-        self._batch = sizes.batch
-        self._flags = flags
-        self.share_out(sizes.nr_cpus)
 
     def share_out(self, nr_cpus: int) -> None:
         """The low watermark, and an eighth of the zone. A list's own pcp->high is held to it when it is looked at."""
