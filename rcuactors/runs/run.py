@@ -20,8 +20,9 @@ from ..errors import BadInput
 from ..kapi import Kernel
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
-from ..userfiles.blame import blame_design
+from ..userfiles.blame import blame_call, blame_design
 from ..userfiles.designs import as_design
+from ..userfiles.dropped import DroppedCoroutines
 from .options import RunOptions, shown
 from .result import Result, collect
 from .spec import RunSpec
@@ -110,9 +111,10 @@ class Run:
     def run(self) -> Result:
         """Run under our own `trio.run` in virtual time.
 
-        Raises what the scenario raises, and the first KernelBug under panic_on_warn.
+        Raises what the scenario raises, and the first KernelBug under panic_on_warn; ScenarioError for a call of the
+        scenario's that was not right.
         """
-        with patient_collector():
+        with patient_collector(), self._nothing_dropped():
             trio.run(self._arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
 
@@ -121,14 +123,25 @@ class Run:
 
         Cancelled from outside, it is over at once, and `result()` has what was found until then.
         """
-        await self._arun()
+        with self._nothing_dropped():
+            await self._arun()
         return self.result()
+
+    @contextmanager
+    def _nothing_dropped(self) -> Iterator[None]:
+        """Raises ScenarioError at the end where a call was not awaited: what it was for has not been done."""
+        dropped = DroppedCoroutines()
+        with dropped.noticed():
+            yield
+        if dropped.error is not None:
+            self._note_reports(dropped.error)
+            raise dropped.error
 
     async def _arun(self) -> None:
         try:
             await self.machine.arun(self._main, self.scenario.name)
         except BaseException as error:
-            blamed = blame_design(error)
+            blamed = blame_call(blame_design(error))
             if isinstance(blamed, Exception):
                 self._note_reports(blamed)
             if blamed is not error:
