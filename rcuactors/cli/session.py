@@ -65,7 +65,7 @@ class Session:
             if isinstance(cause, ReaderGone):
                 raise cause from None
             if self.stopper.requested or isinstance(cause, KeyboardInterrupt):
-                ended = Interrupted("interrupted")
+                ended = Interrupted(self.stopper.said)
             elif isinstance(cause, OutputError):
                 ended = cause
             elif not isinstance(cause, KernelBug):

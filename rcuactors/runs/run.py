@@ -26,6 +26,7 @@ from ..userfiles.dropped import DroppedCoroutines
 from .options import RunOptions, shown
 from .result import Result, collect
 from .spec import RunSpec
+from .watchdog import WATCHDOG, ctrl_c_anywhere
 
 Script = Scenario | Body | RunSpec
 """What can be run: a scenario, an async function that takes the kernel, or a run as a value."""
@@ -115,7 +116,7 @@ class Run:
         scenario's that was not right.
         """
         with patient_collector(), self._nothing_dropped():
-            trio.run(self._arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+            trio.run(self._until_ctrl_c, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
 
     async def arun(self) -> Result:
@@ -137,9 +138,14 @@ class Run:
             self._note_reports(dropped.error)
             raise dropped.error
 
+    async def _until_ctrl_c(self) -> None:
+        with ctrl_c_anywhere():
+            await self._arun()
+
     async def _arun(self) -> None:
         try:
-            await self.machine.arun(self._main, self.scenario.name)
+            with WATCHDOG.watching(self.machine.conductor):
+                await self.machine.arun(self._main, self.scenario.name)
         except BaseException as error:
             blamed = blame_call(blame_design(error))
             if isinstance(blamed, Exception):
