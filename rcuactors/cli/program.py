@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 import attrs
 import click
 
-from ..errors import BadInput
+from ..errors import BadInput, text_of
 from ..spelling import no_such
 from .output import ReaderGone, silence, writing_stdout
 from .signals import HEARD
@@ -58,7 +58,7 @@ def _usage_text(error: click.ClickException) -> str:
 def _internal_error(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - a name out of a traceback, not a path to use
-    return f"internal error: {type(error).__name__}: {error} ({where})"
+    return f"internal error: {type(error).__name__}: {text_of(error)} ({where})"
 
 
 def exit_code_of(body: Callable[[], int]) -> int:
@@ -68,7 +68,7 @@ def exit_code_of(body: Callable[[], int]) -> int:
     except BadInput as error:
         # Where one `await` is missing, more coroutines may lie around than the one that was named.
         warnings.filterwarnings("ignore", r"coroutine '.*' was never awaited", RuntimeWarning)
-        complain(f"rcuactors: {error}")
+        complain(f"rcuactors: {text_of(error)}")
     except click.ClickException as error:
         complain(f"rcuactors: {_usage_text(error)}")
     except (Interrupted, click.Abort) as error:

@@ -16,14 +16,14 @@ from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
 from ..engine.events import DigestSink, Sink
 from ..eras import find_era
-from ..errors import BadInput
+from ..errors import BadInput, shown
 from ..kapi import Kernel
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
 from ..userfiles.blame import blame_call, blame_design
 from ..userfiles.designs import as_design
 from ..userfiles.dropped import DroppedCoroutines
-from .options import RunOptions, shown
+from .options import RunOptions
 from .result import Result, collect
 from .spec import RunSpec
 from .watchdog import WATCHDOG, ctrl_c_anywhere
