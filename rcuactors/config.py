@@ -85,12 +85,17 @@ class Config:
     )
     HZ: int = attrs.field(default=250, metadata={"about": "jiffies a second: 100, 250, 300 or 1000"})
     nr_cpus: int = _number(2, 1, 4096, "CPUs of the machine")
-    maxcpus: int = _number(0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0: all")
+    maxcpus: int = _number(
+        0, 0, 4096, "of these, how many are brought up at boot, from CPU 0 on; 0, or more than there are: all"
+    )
     mem: int = _number(512 << 20, 4 << 20, 1 << 40, "bytes of memory that the zone manages (suffix K, M, G)", size=True)
     pcp_batch: int = _number(
         0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"
     )
     rcu_min_cached_objs: int = _number(-1, -1, 4096, "pages that a CPU's cache may hold; -1: the version's default")
+    KVFREE_RCU_BATCHED: bool = _kconfig(
+        True, "n: kvfree_rcu() is call_rcu() of each object, as in a kernel with SLUB_TINY (v6.18 and later)"
+    )
     rcu_delay_page_cache_fill_msec: int = _number(
         5000, 0, 100_000, "how long a refill is put off when the shrinker has looked (v6.1 and later)"
     )
@@ -108,8 +113,14 @@ class Config:
     )
     rcu_expedited: bool = _kconfig(False, "booted with rcupdate.rcu_expedited: synchronize_rcu() is an expedited one")
     rcu_normal: bool = _kconfig(False, "booted with rcupdate.rcu_normal: nobody gets an expedited grace period")
+    rcu_normal_wake_from_gp: int = _number(
+        -1, -1, 1, "1: the grace-period kthread itself wakes who waits in synchronize_rcu(); -1: as the version has it"
+    )
     rcu_cpu_stall_timeout: int = _number(
         21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
+    )
+    stat_interval: int = _number(
+        0, 0, 3600, "seconds between vmstat's looks at grown page lists (vm.stat_interval; 0: never, a kernel's is 1)"
     )
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
     debug_pagealloc: bool = _kconfig(

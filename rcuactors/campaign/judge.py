@@ -13,8 +13,10 @@ from ..builds import USUAL_BUILDS
 from ..context.violation import KernelBug, Violation, ViolationKind
 from ..eras import KnownBug, find_era
 from ..errors import StepBoundExceeded
+from ..machine import Machine
 from ..runs import Result, Run
 from ..scenario import Scenario, promised_kernels
+from ..spelling import counted
 from .plan import Part, Plan, draw, loaded
 
 _SHORT_OF_MEMORY: Final = (ViolationKind.OUT_OF_MEMORY, ViolationKind.PAGE_ALLOCATION_FAILURE)
@@ -45,10 +47,11 @@ class Judged:
 
     `known` counts the reports that are a known bug, `own` by kind those that are the scenario's doing: what it shows on
     every kernel, and that there was no memory when it asked for some. `unseen` are reports beyond those that a run
-    keeps. `bounded`: the bound of steps ended it.
+    keeps. `bounded`: the bound of steps ended it, and `stood` says where its CPUs were then.
 
     A known bug that has `spoilt` the machine may have anything for its end: a deadlock, objects that nobody frees, no
     end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more.
+    `waste` is what was done for nothing, by the names of docs/results.md: it needs no look.
     """
 
     part: Part
@@ -59,7 +62,9 @@ class Judged:
     news: tuple[News, ...]
     unseen: int
     bounded: bool
+    stood: str
     steps: int
+    waste: dict[str, int] = attrs.field(factory=dict)
 
     @property
     def in_order(self) -> bool:
@@ -80,10 +85,20 @@ def try_part(plan: Plan, number: int) -> Judged:
         run.run()
     except Exception as error:
         raised = error
-    return judge(part, chosen, run.result(), raised)
+    return judge(part, chosen, run.result(), raised, stood=_stood(run.machine))
 
 
-def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None = None) -> Judged:
+def _stood(machine: Machine) -> str:
+    """Where each CPU is: what it runs, in which context, and what waits to interrupt it once more."""
+    said = []
+    for cpu in machine.system.cpus.values():
+        ctx, nmis = cpu.ctx, cpu.nmis_waiting()
+        waits = f", {counted(nmis, 'NMI')} waiting" if nmis else ""
+        said.append(f"CPU {cpu.cpu_id} in {ctx.comm}/{ctx.pid} ({ctx.kind()}{waits})")
+    return ", ".join(said)
+
+
+def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None = None, *, stood: str = "") -> Judged:
     """What each report of a run is."""
     bugs, own_kinds = find_era(result.kernel).known_bugs, shown_everywhere(chosen, part.build)
     known: Counter[KnownBug] = Counter()
@@ -118,7 +133,9 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
         news=tuple(news),
         unseen=unseen,
         bounded=bounded,
+        stood=stood if bounded else "",
         steps=result.steps,
+        waste=result.waste,
     )
 
 

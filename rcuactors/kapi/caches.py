@@ -81,7 +81,7 @@ class Caches(Objects):
         if p is None:
             return
         self._use_cache(cache)
-        if not self._freeable("kmem_cache_free", p, _getframe(1), vmalloc=False):
+        if not self._freeable(p, "kmem_cache_free", _getframe(1), vmalloc=False):
             return
         await self._queued(p)
         if kmem_cache.cache_of(p) is not cache.cache:
@@ -138,7 +138,7 @@ class Caches(Objects):
     async def kfree_nolock(self, p: KObject | None) -> None:
         """kfree_nolock(): what kmalloc_nolock() gave, at once or by an irq_work; in any context. BadInput as there."""
         self._expect_version("kfree_nolock()", has=self._machine.slab.rules.kmalloc_nolock is not None, since="v6.18")
-        if p is not None and self._freeable("kfree_nolock", p, _getframe(1), vmalloc=False):
+        if p is not None and self._freeable(p, "kfree_nolock", _getframe(1), vmalloc=False):
             await self._machine.slab.kfree_nolock(self._cpu, p)
 
     @checks_itself

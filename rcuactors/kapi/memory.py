@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from sys import _getframe
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from ..context.memory import RETIRED
 from ..context.trace import Origin, caller_site, origin_of
 from ..context.violation import exception_for
 from ..errors import BadInput, bad_value
+from ..kernel.locking import poison
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm import wrong_free
 from ..mm.gfp import GFP_KERNEL, Gfp
-from ..mm.objects import KObject, VmallocArea
+from ..mm.objects import PAGE_SIZE, KObject, VmallocArea
 from ..mm.page.lockless import alloc_pages_nolock, free_pages_nolock
 from ..mm.reclaim import Process
 from ..mm.slab.cache import SIZES
@@ -54,9 +55,9 @@ class Memory(KernelBase):
     _freed_from: Origin | None = None
 
     @checks_itself
-    async def kfree(self, p: KObject | None) -> None:
-        """Free at once."""
-        if p is not None and self._freeable("kfree", p, _getframe(1), vmalloc=False):
+    async def kfree(self, p: KObject | int | None) -> None:
+        """Free at once. An address, in place of an object, is one that was not allocated."""
+        if p is not None and self._freeable(p, "kfree", _getframe(1), vmalloc=False):
             if p.state:
                 await self._queued(p)
             await self._machine.slab.kfree(self._thread, p)
@@ -65,7 +66,7 @@ class Memory(KernelBase):
     async def kfree_bulk(self, pointers: Sequence[KObject]) -> None:
         """Free many objects from kmalloc() at once, in one pass."""
         caller = _getframe(1)
-        good = [p for p in pointers if self._freeable("kfree_bulk", p, caller, vmalloc=False)]
+        good = [p for p in pointers if self._freeable(p, "kfree_bulk", caller, vmalloc=False)]
         for p in good:
             if p.state:
                 await self._queued(p)
@@ -84,9 +85,14 @@ class Memory(KernelBase):
         return self.vmalloc(size, GFP_KERNEL | Gfp.ZERO)
 
     @checks_itself
-    async def vfree(self, p: KObject | None) -> None:
-        """Free at once; may sleep, and defers itself in interrupts."""
-        if p is not None and self._freeable("vfree", p, _getframe(1), vmalloc=True):
+    async def vfree(self, p: KObject | int | None) -> None:
+        """Free at once; may sleep, and defers itself in interrupts.
+
+        An address of a page in the middle of an area is as good as the area itself (__find_vmap_area()).
+        """
+        if isinstance(p, int) and not p % PAGE_SIZE:
+            p = self._around(p, vmalloc=True) or p
+        if p is not None and self._freeable(p, "vfree", _getframe(1), vmalloc=True):
             await self._queued(p)
             await self._machine.vmalloc.vfree(self._thread, p)
 
@@ -98,7 +104,7 @@ class Memory(KernelBase):
     @checks_itself
     async def kvfree(self, p: KObject | None) -> None:
         """Free at once, whichever it is."""
-        if p is not None and self._freeable("kvfree", p, _getframe(1), vmalloc=isinstance(p, VmallocArea)):
+        if p is not None and self._freeable(p, "kvfree", _getframe(1), vmalloc=isinstance(p, VmallocArea)):
             await self._queued(p)
             await self._machine.kvfree.kvfree(self._thread, p)
 
@@ -107,12 +113,20 @@ class Memory(KernelBase):
         if p.state == RETIRED and hasattr(p, "retired_from"):
             await self._machine.callbacks.freed_while_queued(self._thread, p)
 
-    def _freeable(self, how: str, p: object, caller: FrameType, *, vmalloc: bool) -> bool:
+    def _around(self, address: int, *, vmalloc: bool = False) -> KObject | None:
+        """The object, or area, that is allocated and has this address in it."""
+        live = [p for p in self._machine.oracle.live.values() if isinstance(p, KObject) and p.is_vmalloc == vmalloc]
+        return next((p for p in live if p.address <= address < p.address + p.size), None)
+
+    def _freeable(self, p: object, how: str, caller: FrameType, *, vmalloc: bool) -> TypeGuard[KObject]:
         """A free of what may be freed so. What may not is reported, and stays."""
         if not isinstance(p, KObject) or p.is_vmalloc != vmalloc:
             expect_await(how, p=p)
+            rules = self._machine.setup.era.rules.mm
             if vmalloc:
-                wrong_free.report_vfree(self._cpu, self._machine.setup.era.rules.mm, p)
+                wrong_free.report_vfree(self._cpu, rules, p)
+            elif isinstance(p, int) and (around := self._around(p)) is not None:
+                wrong_free.report_kfree_inside(self._cpu, rules, p, around)
             else:
                 wrong_free.report_kfree(self._cpu, p)
             return False
@@ -142,6 +156,10 @@ class Memory(KernelBase):
         if p.state == RETIRED:
             cpu.judge.used_while_retired(cpu, p, str(p))
         return p
+
+    def write_once(self, p: KObject | None) -> None:
+        """The same, and something is written there (WRITE_ONCE()): with slub_debug=y into the poison of a free one."""
+        poison.written(self._cpu, self.deref(p))
 
     # -- pages --
 

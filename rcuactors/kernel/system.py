@@ -19,6 +19,7 @@ from ..context.judge import Judge
 from ..context.lockdep.rules import LockdepRules
 from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
+from ..context.memory import Memory
 from ..context.nursery import ContextNursery
 from ..engine.conductor import Conductor
 from ..engine.device import Device
@@ -109,6 +110,8 @@ class System:
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
         self.debug_objects = DebugObjects(config, rules)
+        self.overwritten: dict[int, Memory] = {}
+        """What was free and full of poison when somebody wrote there (kernel/locking/poison.py), by address."""
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
@@ -141,7 +144,6 @@ class System:
         self._connect_timers()
 
     def _connect_timers(self) -> None:
-        self.hotplug.set_up()
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action

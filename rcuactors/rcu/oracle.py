@@ -331,13 +331,25 @@ class Oracle:
         title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
         self._report(ViolationKind.DOUBLE_FREE, title, [*item.history()])
 
-    def end_of_run(self, *, machine_idle: bool, waiting: Container[object] = ()) -> None:
-        """What is left when nothing moves any more. `waiting`: where it is known to be, and that nothing frees it."""
+    def end_of_run(
+        self,
+        *,
+        machine_idle: bool,
+        waiting: Container[object] = (),
+        reasons: Iterable[tuple[Container[object], Sequence[str]]] = (),
+    ) -> None:
+        """What is left when nothing moves any more.
+
+        `waiting`: where it is known to be, and that nothing frees it. `reasons`: what is known to be lost, and why.
+        """
         self.note_peak()
         lost = [item for item in self.live.values() if item.state == RETIRED and item not in waiting]
         leaked = [item for item in self.live.values() if item.state == LIVE]
-        if lost and machine_idle:
-            self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)
+        if machine_idle:
+            for which, why in reasons:
+                self._never_freed([item for item in lost if item in which], why)
+                lost = [item for item in lost if item not in which]
+            self._never_freed(lost)
         if self._pages:
             sites = Counter(self._pages.values())
             lines = [f"{count} allocated at {site}" for site, count in sites.items()]
@@ -346,9 +358,14 @@ class Oracle:
         if leaked:
             self._summarise(ViolationKind.LEAK, "allocated and never freed", leaked)
 
-    def _summarise(self, kind: ViolationKind, what: str, items: list[Tracked]) -> None:
+    def _never_freed(self, lost: list[Tracked], why: Sequence[str] = ()) -> None:
+        if lost:
+            what = "retired and never freed, though the machine is idle"
+            self._summarise(ViolationKind.NEVER_FREED, what, lost, why)
+
+    def _summarise(self, kind: ViolationKind, what: str, items: list[Tracked], why: Sequence[str] = ()) -> None:
         origins: dict[str, int] = {}
         for item in items:
             origins[item.allocated_at] = origins.get(item.allocated_at, 0) + 1
-        lines = [f"{count} allocated at {origin}" for origin, count in origins.items()]
+        lines = [*(f"{count} allocated at {origin}" for origin, count in origins.items()), *why]
         self._report(kind, f"BUG: {kind.value}: {counted(len(items), 'object')} {what}, first {items[0]}", lines)

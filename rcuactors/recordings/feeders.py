@@ -21,7 +21,8 @@ import attrs
 from ..kapi import Kernel
 from ..marks import machinery
 from ..mm.objects import KObject
-from .calls import Call, Deed
+from ..traces.events import Call
+from .calls import Deed
 from .sections import CONTEXTS, Feed, Section
 
 OBJECT_SIZE: Final = 64

@@ -82,7 +82,7 @@ def known_bugs() -> str:
         (
             era.name,
             ", ".join(f"`{design}`" for design in bug.designs) or "all",
-            f"`{bug.commit}`",
+            f"`{bug.commit}` brought it" if bug.unmended else f"`{bug.commit}`",
             f"[`{bug.kind.value}`](reports.md)",
             f"`{bug.function}()`",
             bug.what,

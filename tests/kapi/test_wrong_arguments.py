@@ -81,7 +81,17 @@ FREES: Final = ("kfree", "kfree_bulk", "vfree", "kvfree", "kfree_nolock", "kmem_
 ANY_NUMBER: Final = ("amount", "idx", "oldstate", "oldstate1", "oldstate2", "pfn")
 """Every number may be a cookie, or added; a page that was never allocated is reported as a double free."""
 
-TOO_MUCH_IS_NULL: Final = ("kmalloc_array", "kcalloc", "kmalloc_nolock")
+TOO_MUCH_IS_NULL: Final = (
+    "kmalloc",
+    "kzalloc",
+    "vmalloc",
+    "vzalloc",
+    "kvmalloc",
+    "kmalloc_array",
+    "kcalloc",
+    "kmalloc_nolock",
+)
+"""By the kernel's own rule, with a warning of its own."""
 
 RIGHT: Final = {
     "StateName": "CPUHP_AP_ONLINE_DYN",

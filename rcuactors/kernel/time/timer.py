@@ -155,7 +155,10 @@ class Timers:
                 stub=_stub,
             ),
         )
-        system.hotplug.setup_state(CpuhpState.TIMERS_PREPARE, "timers:prepare", teardown=self.timers_dead_cpu)
+        system.hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        self._system.hotplug.setup_state(CpuhpState.TIMERS_PREPARE, "timers:prepare", teardown=self.timers_dead_cpu)
 
     async def _timer_fixup_free(self, thread: Thread, timer: Timer) -> None:
         """timer_fixup_free(), timer_fixup_init()."""
@@ -195,6 +198,7 @@ class Timers:
                 if system.rules.add_timer_bugs:
                     cpu.judge.kernel_bug(cpu, "!timer->function", "__mod_timer")
                 return
+            poison.written(cpu, timer.inside)
         if timer.shut:
             return
         flags = cpu.local_irq_save()
