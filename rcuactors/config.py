@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from .errors import BadInput
+from .errors import BadInput, bad_value, shown
 from .spelling import no_such
 
 _TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
@@ -227,6 +227,17 @@ class Config:
 @lru_cache(maxsize=64)
 def _texts_of(config: Config) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, value_text(getattr(config, field.name))) for field in attrs.fields(Config))
+
+
+def settings_as_texts(given: object) -> dict[str, str]:
+    """Settings by name, as texts: given as numbers, texts, True and False. Raises BadInput for anything else."""
+    if not isinstance(given, Mapping):
+        raise bad_value(f"settings={shown(given)}", "values by name, such as {'HZ': 1000}")
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, bool | int | str):
+            where = f"{name if isinstance(name, str) else shown(name)}={shown(value)}"
+            raise bad_value(where, "a number, a text or True or False, by its name")
+    return {name: value_text(value) for name, value in given.items()}
 
 
 def value_text(value: object) -> str:
