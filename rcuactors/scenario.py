@@ -10,14 +10,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 
 from .builds import USUAL_BUILDS
-from .config import field_names
-from .errors import BadInput
-from .spelling import no_such
+from .config import field_names, settings_as_texts
+from .errors import BadInput, shown
+from .spelling import no_such, one_of
 
 Body = Callable[..., Awaitable[None]]
 
@@ -45,9 +45,10 @@ Expectation = Mapping[str, Mapping[str, str]]
 class Scenario:
     """What to run, and what is expected of it.
 
-    `parameters` are the body's keyword arguments with their defaults. `settings` are the configuration that it needs,
-    by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs. `expect` has a row for
-    each kernel from the first one on of which something was said.
+    `parameters` are the body's keyword arguments with their defaults; `choices` the values of those that can have no
+    others, which are annotated so: `exit: Literal["both", "none"] = "both"`. `settings` are the configuration that it
+    needs, by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs. `expect` has a
+    row for each kernel from the first one on of which something was said.
     """
 
     name: str
@@ -57,10 +58,14 @@ class Scenario:
     settings: dict[str, str]
     early_boot: bool
     expect: Expectation
+    choices: Mapping[str, tuple[Any, ...]] = attrs.field(factory=dict)
 
 
 def scenario(
-    *, expect: Expectation | None = None, settings: Mapping[str, str] | None = None, early_boot: bool = False
+    *,
+    expect: Expectation | None = None,
+    settings: Mapping[str, bool | int | str] | None = None,
+    early_boot: bool = False,
 ) -> Callable[[Body], Scenario]:
     """Make a scenario of an async function.
 
@@ -74,12 +79,14 @@ def scenario(
         if not inspect.iscoroutinefunction(body):
             raise BadInput(f"scenario {name}: needs an `async def` function")
         documented = inspect.getdoc(inspect.getmodule(body)) or inspect.getdoc(body) or ""
+        parameters = _parameters_of(name, body)
         return Scenario(
             name=name,
             about=documented.partition("\n")[0].removeprefix(f"{name}: "),
             body=body,
-            parameters=_parameters_of(name, body),
-            settings=dict(settings or {}),
+            parameters=parameters,
+            choices=_choices_of(name, body, parameters),
+            settings=_settings_of(name, settings or {}),
             early_boot=early_boot,
             expect=_checked(name, expect or {}),
         )
@@ -87,12 +94,19 @@ def scenario(
     return make
 
 
+def _settings_of(name: str, settings: Mapping[str, bool | int | str]) -> dict[str, str]:
+    try:
+        return settings_as_texts(settings)
+    except BadInput as error:
+        raise BadInput(f"scenario {name}: {error}") from None
+
+
 def as_scenario(script: Scenario | Body) -> Scenario:
     """A scenario as it is, or one made of an async function. Raises BadInput for anything else."""
     if isinstance(script, Scenario):
         return script
     if not callable(script):
-        raise BadInput(f"cannot run {script!r}: needs a scenario, or an async function that takes the kernel")
+        raise BadInput(f"cannot run {shown(script)}: needs a scenario, or an async function that takes the kernel")
     return scenario()(script)
 
 
@@ -113,6 +127,33 @@ def _parameters_of(name: str, body: Body) -> dict[str, Any]:
             )
         found[parameter.name] = parameter.default
     return found
+
+
+def _choices_of(name: str, body: Body, parameters: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    found: dict[str, tuple[Any, ...]] = {}
+    for parameter, default in parameters.items():
+        annotation = _evaluated(inspect.signature(body).parameters[parameter].annotation, body)
+        if get_origin(annotation) is Literal:
+            values = get_args(annotation)
+            if default not in values or any(type(value) is not type(default) for value in values):
+                raise BadInput(f"scenario {name}: parameter {parameter} has a default that is none of its values")
+            found[parameter] = values
+    return found
+
+
+def _evaluated(annotation: object, body: Body) -> object:
+    """An annotation that is a text, as all are with `from __future__ import annotations`, as what it says.
+
+    One with names that are there for the type checker only says nothing.
+    """
+    if not isinstance(annotation, str):
+        return annotation
+    # The others of that function are left alone: a kernel's may well be such a one.
+    alone = type("alone", (), {"__annotations__": {"it": annotation}})
+    try:
+        return get_type_hints(alone, globalns=getattr(body, "__globals__", {}))["it"]
+    except NameError:
+        return None
 
 
 @cache
@@ -169,7 +210,7 @@ def split_settings(chosen: Scenario, settings: Mapping[str, str]) -> tuple[dict[
     """Tell the configuration's names from the scenario's parameters.
 
     Returns the configuration's settings as text, and every parameter with its value. Raises BadInput for a name that
-    neither has, and for a parameter of the wrong type.
+    neither has, and for a parameter of the wrong type, or with a value that is none of its choices.
     """
     check_names(settings, chosen.parameters, chosen.name)
     config: dict[str, str] = {}
@@ -177,9 +218,15 @@ def split_settings(chosen: Scenario, settings: Mapping[str, str]) -> tuple[dict[
     for name, text in settings.items():
         if name in chosen.parameters:
             parameters[name] = _parse_parameter(name, text, chosen.parameters[name])
+            _check_choice(name, text, parameters[name], chosen.choices.get(name))
         else:
             config[name] = text
     return config, parameters
+
+
+def _check_choice(name: str, text: str, value: object, choices: tuple[Any, ...] | None) -> None:
+    if choices is not None and value not in choices:
+        raise BadInput(f"{name}={text}: needs {one_of(choices)}")
 
 
 _LONGEST_NUMBER: Final = 18

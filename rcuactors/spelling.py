@@ -30,6 +30,12 @@ def no_such(
     return BadInput(f"{subject}: {wrong}{'; ' if wrong else ''}{hint}{listed}")
 
 
+def one_of(words: Iterable[object]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *others, last = [str(word) for word in words]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def counted(count: int, singular: str, plural: str = "") -> str:
     """`1 lock`, `2 locks`, as the kernel writes numbers. `plural` is given where an `s` at the end will not do."""
     return f"{count} {singular if count == 1 else plural or f'{singular}s'}"

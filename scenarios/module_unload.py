@@ -11,7 +11,7 @@ kvfree_rcu_barrier() is a long sleep where there is none; only `rcu_barrier`; on
 * exit=none: both of it, as far as the version has it.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from rcuactors import Kernel, scenario, script
 
@@ -29,7 +29,11 @@ async def wait_for_kvfree_rcu(k: Kernel) -> None:
     # It does not look at what its allocations return.
     settings={"fail_page_alloc": "0"},
 )
-async def module_unload(k: Kernel, exit: str = "both", objects: int = 20) -> None:  # noqa: A002 - the module's exit
+async def module_unload(
+    k: Kernel,
+    exit: Literal["both", "rcu_barrier", "kvfree_rcu_barrier", "none"] = "both",  # noqa: A002 - the module's exit
+    objects: int = 20,
+) -> None:
     module = await k.load_module("drv")
     cache = k.kmem_cache_create("drv_cache", 64)
 

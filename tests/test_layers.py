@@ -32,6 +32,8 @@ FLOORS = {
     "__init__": 6,
     "explore": 6,
     "recordings": 6,
+    "traces": 6,
+    "describe": 6,
     "report": 6,
     "selftest": 6,
     "lab": 6,
@@ -54,6 +56,8 @@ ORDERED = (
     ("lab", "campaign"),
     ("lab", "report", "questions"),
     ("lab", "recordings"),
+    ("report", "traces", "describe"),
+    ("traces", "recordings"),
     ("lab", "explore", "report", "compare"),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from rcuactors import BadInput, Kernel, KernelBug, Run, RunOptions, run, scenario
@@ -86,6 +88,26 @@ def test_what_is_no_scenario() -> None:
     for body in (no_default, odd_default):
         with pytest.raises(BadInput, match="parameter objects needs a default"):
             scenario()(body)
+
+
+def test_a_parameter_of_a_few_values_takes_no_other() -> None:
+    """Annotations are texts here, and the kernel's need not be known when the scenario is made."""
+
+    @scenario()
+    async def stops(k: NotThereAtRunTime, how: Literal["soft", "hard"] = "soft", level: Literal[1, 5] = 1) -> None:  # type: ignore[name-defined] # noqa: F821
+        assert (how, level) == ("hard", 5)
+
+    assert stops.choices == {"how": ("soft", "hard"), "level": (1, 5)}
+    assert run(stops, how="hard", level=5).clean
+    for wrong, said in (("how", "how=3: needs soft or hard"), ("level", "level=3: needs 1 or 5")):
+        with pytest.raises(BadInput, match=f"^{said}$"):
+            run(stops, **{wrong: "3"})
+
+    async def odd(k: Kernel, how: Literal["soft", "hard"] = "firm") -> None:  # type: ignore[assignment]
+        pass
+
+    with pytest.raises(BadInput, match=r"^scenario odd: parameter how has a default that is none of its values$"):
+        scenario()(odd)
 
 
 @pytest.mark.parametrize("table", [{"v4.9": {"plain": "clean"}}, {"v5.11": {"fancy": "clean"}}])

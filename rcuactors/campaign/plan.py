@@ -177,7 +177,7 @@ def _settings(rng: random.Random, plan: Plan, scenario: Scenario, settled: dict[
         if departs and not taken and (variation.suits is None or variation.suits(settled)):
             settled[variation.name] = value
     for name, default in scenario.parameters.items():
-        if isinstance(default, int) and not isinstance(default, bool) and default > 0:
+        if isinstance(default, int) and name not in scenario.choices and not isinstance(default, bool) and default > 0:
             settled[name] = str(_about(rng, name, default))
     return settled | fixed
 

@@ -6,19 +6,25 @@ by campaigns of random runs (campaign/), which tell news from what is known.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import attrs
 
 from ..context.violation import Violation, ViolationKind
 
+_DONE: Final = re.compile("\n ?(?:Freed|Cancelled) by ")
+"""What such a trace begins with, in a report's lines."""
+
 
 @attrs.frozen
 class KnownBug:
     """One of them.
 
-    `commit` is the one that mends it. `function` is the kernel function in whose call the report is made, or, where
-    freed memory is used, the free was: it stands in that call trace. `designs` are those that have it, none for all.
+    `commit` is the one that mends it. Where no mend is known it is `unmended`, and `commit` is the one that brought it.
+    `function` is the kernel function in whose call the report is made, or, where freed memory is used, the free was,
+    or, where objects wait for ever, their monitor was taken back: it stands in that call trace. `designs` are those
+    that have it, none for all.
     When it `spoils` the machine, as who sleeps with a raw lock does, a deadlock may come of it, or objects that nobody
     frees.
     """
@@ -29,20 +35,26 @@ class KnownBug:
     what: str
     designs: tuple[str, ...] = ()
     spoils: bool = False
+    unmended: bool = False
+
+    @property
+    def label(self) -> str:
+        """The commit, as a list has it."""
+        return f"since {self.commit}" if self.unmended else self.commit
 
     def explains(self, violation: Violation, design: str) -> bool:
         """Whether that report, on a kernel with that design, is this bug."""
         return (
             violation.kind is self.kind
-            and (self.function in violation.trace or self.function in _freed_by(violation.text))
+            and (self.function in violation.trace or self.function in _done_by(violation.text))
             and (not self.designs or design in self.designs)
         )
 
 
-def _freed_by(text: str) -> list[str]:
-    """The call trace of who freed the memory that a report is about, if it has one."""
-    lines = [line.strip() for line in text.partition("\n Freed by ")[2].splitlines()[1:]]
-    return lines[: next((at for at, line in enumerate(lines) if line.startswith("CPU: ")), len(lines))]
+def _done_by(text: str) -> list[str]:
+    """The call trace of who freed the memory that a report is about, or took a monitor back, if it has one."""
+    lines = [line.strip() for line in _DONE.split(text, maxsplit=1)[-1].splitlines()[1:]] if _DONE.search(text) else []
+    return lines[: next((at for at, line in enumerate(lines) if not line or line.startswith("CPU: ")), len(lines))]
 
 
 AN_NMI_CALLS_KFREE_RCU: Final = tuple(
@@ -68,4 +80,35 @@ FLUSHED_WITHOUT_RESCUER: Final = KnownBug(
     ViolationKind.FLUSH_DEPENDENCY,
     "kvfree_rcu_barrier",
     "kvfree_rcu_barrier(), called under memory reclaim, flushes works of system_unbound_wq, which has no rescuer",
+)
+
+MONITOR_TAKEN_BACK: Final = KnownBug(
+    "2b55d6a42d14",
+    ViolationKind.NEVER_FREED,
+    "kvfree_rcu_barrier",
+    "the barrier takes back a monitor that a newer kvfree_rcu() has armed, whose objects wait for the CPU's next call",
+    unmended=True,
+)
+
+POOL_FILLED_UNDER_RAW_LOCKS: Final = KnownBug(
+    "0cce06ba859a",
+    ViolationKind.INVALID_WAIT_CONTEXT,
+    "fill_pool",
+    "debug objects fill their pool by the page allocator, whatever is held (v6.4 has lockdep look away)",
+)
+
+POOL_FILLED_IN_ATOMIC_CONTEXT: Final = tuple(
+    KnownBug(
+        "4bedcc28469a",
+        kind,
+        "fill_pool",
+        "debug objects fill their pool where PREEMPT_RT's page allocator may not sleep (v5.15 mends it)",
+        spoils=kind is ViolationKind.SCHEDULING_WHILE_ATOMIC,
+    )
+    for kind in (
+        ViolationKind.SLEEPING_FUNCTION,
+        ViolationKind.SCHEDULING_WHILE_ATOMIC,
+        ViolationKind.INCONSISTENT_LOCK_STATE,
+        ViolationKind.UNSAFE_LOCK_ORDER,
+    )
 )

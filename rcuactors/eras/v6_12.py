@@ -12,7 +12,7 @@ import attrs
 from ..kvfree.parts.snapshots import ONE_BATCH_LOCKED
 from ..kvfree.parts.workqueue import kvfree_rcu_reclaim
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU
+from .known import AN_NMI_CALLS_KFREE_RCU, MONITOR_TAKEN_BACK
 from .v6_12_0 import V6_12_0
 
 V6_12: Final = Era(
@@ -33,12 +33,14 @@ V6_12: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_12_0.rules.rcu,
+            deferral_ends_with_report=True,
             cookies_from_root=False,
             nocb_parks_with_callbacks=False,
             done_exact_guard=10,
         ),
         mm=attrs.evolve(
             V6_12_0.rules.mm,
+            decays_in_batches=True,
             objects_remaining="Objects remaining on __kmem_cache_shutdown()",
             object_err_warns=True,
         ),
@@ -48,5 +50,5 @@ V6_12: Final = Era(
             workqueue=kvfree_rcu_reclaim,
         ),
     ),
-    known_bugs=(*AN_NMI_CALLS_KFREE_RCU,),
+    known_bugs=(*AN_NMI_CALLS_KFREE_RCU, MONITOR_TAKEN_BACK),
 )

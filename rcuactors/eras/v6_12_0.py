@@ -19,7 +19,7 @@ from ..mm.page.list_sizes import TunedHigh
 from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, FLUSHED_WITHOUT_RESCUER, KnownBug
+from .known import AN_NMI_CALLS_KFREE_RCU, FLUSHED_WITHOUT_RESCUER, MONITOR_TAKEN_BACK, KnownBug
 from .v6_6 import COOKIE_OF_THE_ROOT_NODE, V6_6
 
 V6_12_0: Final = Era(
@@ -31,6 +31,7 @@ V6_12_0: Final = Era(
         V6_6.rules,
         kernel=attrs.evolve(
             V6_6.rules.kernel,
+            timer_migration=True,
             offline_hrtimers_are_told=True,
             hrtimers_leave_dying_cpus=True,
             timers_have_own_thread=False,
@@ -57,6 +58,7 @@ V6_12_0: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_6.rules.rcu,
+            wakes_from_gp_up_to=0,
             expedited_driver=OnKthreadWorker,
             unlock_tells_lockdep_first=True,
             nocb_toggles_offline=True,
@@ -66,6 +68,8 @@ V6_12_0: Final = Era(
         mm=attrs.evolve(
             V6_6.rules.mm,
             gfp=GFP_V6_12,
+            alloc_pages="__alloc_pages_noprof",
+            vmalloc_range="__vmalloc_node_range_noprof",
             drains_in_parts=True,
             list_sizes=TunedHigh,
             destroy_waits=DestroyWaits.KVFREE_RCU_BARRIER,
@@ -87,5 +91,6 @@ V6_12_0: Final = Era(
             "an hrtimer is started on a CPU whose hrtimers have left, and is lost",
         ),
         COOKIE_OF_THE_ROOT_NODE,
+        MONITOR_TAKEN_BACK,
     ),
 )

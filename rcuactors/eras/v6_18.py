@@ -11,11 +11,12 @@ import attrs
 
 from ..context.locks import LockKind
 from ..context.splat_rules import TAINTS_V6_18
+from ..kernel.workqueue import WqFlags
 from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
 from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
 from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU
+from .known import AN_NMI_CALLS_KFREE_RCU, MONITOR_TAKEN_BACK
 from .v6_12 import V6_12
 
 V6_18: Final = Era(
@@ -46,9 +47,15 @@ V6_18: Final = Era(
             V6_12.rules.rcu,
             done_exact_guard=8,
             start_poll_wants_irqs=False,
+            wakes_from_gp_up_to=16,
+            full_cookies_prove_synchronize_rcu=True,
+            sync_wq=WqFlags.UNBOUND,
+            exp_tasks_at_reset=True,
         ),
         mm=attrs.evolve(
             V6_12.rules.mm,
+            decays_in_batches=False,
+            alloc_pages="__alloc_frozen_pages_noprof",
             nolock=True,
             linear_map_lock=LockKind.RAW_SPINLOCK,
             slab=LocalLockSheafSlub,
@@ -63,9 +70,10 @@ V6_18: Final = Era(
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,
+            may_be_unbatched=True,
             flavour="slab",
             shrinker=slab_kvfree_rcu_shrinker,
         ),
     ),
-    known_bugs=(*AN_NMI_CALLS_KFREE_RCU,),
+    known_bugs=(*AN_NMI_CALLS_KFREE_RCU, MONITOR_TAKEN_BACK),
 )

@@ -40,6 +40,7 @@ V6_6: Final = Era(
             offline_hrtimers_move=False,
             offline_hrtimers_are_told=False,
             hrtimers_leave_dying_cpus=False,
+            syslog_line=2048,
             woken_preempts_spinner=False,
             rescuer_name="kworker/R-{}",
             cpu_intensive_by_itself=True,

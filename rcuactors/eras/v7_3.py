@@ -1,6 +1,6 @@
 """v7.3: the mainline at commit 3bc999d944b3, merged for 7.3.
 
-Sources: mm/slab_common.c and mm/slub.c there.
+Sources: mm/slab_common.c and mm/slub.c there, or at e1d84f501551, shortly after; kernel/rcu/tree.c just before 7.3.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from ..context.locks import LockKind
 from ..context.waittype import WaitType
 from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
 from ..mm.slab.slub_sheaves import SheafSlub
+from ..rcu.sr_normal import EVERY_MACHINE
 from .era import Era
+from .known import MONITOR_TAKEN_BACK
 from .v6_18 import V6_18
 
 V7_3: Final = Era(
@@ -36,6 +38,8 @@ V7_3: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_18.rules.rcu,
+            wakes_from_gp_up_to=EVERY_MACHINE,
+            synchronize_rcu_flood=64,
             srcu_queues_by_irq_work=True,
             srcu_lock_kind=LockKind.RAW_SPINLOCK,
         ),
@@ -43,6 +47,7 @@ V7_3: Final = Era(
             V6_18.rules.mm,
             debug_objects_wake_kswapd=True,
             frees_in_batches=True,
+            decays_in_batches=True,
             slab=SheafSlub,
             destroy_waits=DestroyWaits.ON_CACHE,
             sheaves=SheafRules(),
@@ -53,4 +58,5 @@ V7_3: Final = Era(
             V6_18.rules.kvfree,
         ),
     ),
+    known_bugs=(MONITOR_TAKEN_BACK,),
 )

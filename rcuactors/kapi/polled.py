@@ -41,6 +41,21 @@ class PolledRcu(KernelBase):
         self._looks()
         return self._machine.polled.start_poll_synchronize_rcu_full(self._cpu)
 
+    async def start_poll_synchronize_rcu_expedited(self) -> int:
+        """start_poll_synchronize_rcu_expedited(): an expedited grace period is asked for, if need be. From v6.1 on.
+
+        Legal anywhere but in an NMI: it takes a raw lock and queues a work.
+        """
+        self._has_polling("start_poll_synchronize_rcu_expedited")
+        self._looks()
+        return await self._machine.exp_polled.start_poll_synchronize_rcu_expedited(self._cpu)
+
+    async def start_poll_synchronize_rcu_expedited_full(self) -> RcuGpOldstate:
+        """start_poll_synchronize_rcu_expedited_full()."""
+        self._has_polling("start_poll_synchronize_rcu_expedited_full")
+        self._looks()
+        return await self._machine.exp_polled.start_poll_synchronize_rcu_expedited_full(self._cpu)
+
     def poll_state_synchronize_rcu(self, oldstate: int) -> bool:
         """poll_state_synchronize_rcu(): whether a full grace period has passed since that cookie was taken."""
         self._has_polling("poll_state_synchronize_rcu")

@@ -40,6 +40,10 @@ class CpuMasks:
         """for_each_online_cpu()."""
         return [cpu_id for cpu_id in self.possible if cpu_id not in self._offline]
 
+    def offline(self) -> frozenset[int]:
+        """The possible CPUs that are not online."""
+        return frozenset(self._offline)
+
     def is_online(self, cpu_id: int) -> bool:
         """cpu_online()."""
         return cpu_id not in self._offline

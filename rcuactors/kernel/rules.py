@@ -103,6 +103,9 @@ class KernelRules:
     """A printk() on a live console takes the serial port's lock under lockdep's eyes, which objects in hardirq and
     under a raw lock; not since printk_legacy_allow_spinlock_enter() (kernel/printk/printk.c: 6.12.0 has it, 6.6.80 has
     not)."""
+    syslog_line: int = 1024
+    """With so many bytes dmesg reads the log (kernel/printk/printk.c, syslog_print_all()): CONSOLE_LOG_MAX, and
+    PRINTK_MESSAGE_MAX, which is 2,048, since v6.3 (6.6.80 has it, 6.1.166 has not)."""
     woken_preempts_spinner: bool = True
     """Who has spun for a turn gives way to an equal that is woken (CFS, wakeup_preempt_entity()); EEVDF lets it go on
     until its turn is over (commit 147f3efaa241 of v6.6; RUN_TO_PARITY)."""
@@ -124,6 +127,8 @@ class KernelRules:
     fair_server: bool = False
     """Threads that are not real-time get 50 ms of each second of a CPU that a real-time thread hogs (commits
     557a6bfc662c and a110a81c52a9 of v6.12; kernel/sched/deadline.c, fair_server)."""
+    timer_migration: bool = False
+    """Timers of an idle CPU that are not pinned may be expired by another one (commit 7ee988770326 of v6.9)."""
     msleep_adds_jiffy: bool = True
     """msleep() sleeps for a jiffy more than it is told; not since commit 4381b895f544 of v6.12."""
     timers_shut_down: bool = False

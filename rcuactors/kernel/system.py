@@ -19,6 +19,7 @@ from ..context.judge import Judge
 from ..context.lockdep.rules import LockdepRules
 from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
+from ..context.memory import Memory
 from ..context.nursery import ContextNursery
 from ..engine.conductor import Conductor
 from ..engine.device import Device
@@ -109,6 +110,8 @@ class System:
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
         self.debug_objects = DebugObjects(config, rules)
+        self.overwritten: dict[int, Memory] = {}
+        """What was free and full of poison when somebody wrote there (kernel/locking/poison.py), by address."""
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
@@ -128,6 +131,8 @@ class System:
         self._lazy = self.config.PREEMPT_LAZY
         if self._lazy and not self.rules.lazy_preemption:
             raise BadInput("PREEMPT_LAZY=y: this version has none; it came with v6.13")
+        if self.config.timer_migration and not self.rules.timer_migration:
+            raise BadInput("timer_migration=y: this version's timers stay where they are; it came with v6.9")
         self.softirqs = Softirqs(self)
         self.irq_threads = IrqThreads(self)
         self.irq_works = IrqWorks(self)
@@ -141,7 +146,6 @@ class System:
         self._connect_timers()
 
     def _connect_timers(self) -> None:
-        self.hotplug.set_up()
         self.add_device(self.hrtimers.device)
         self.hooks.softirqs[Softirq.TIMER] = self.timers.run_softirq
         self.hooks.softirqs[Softirq.TASKLET] = self.softirqs.tasklet_action

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from ..context.locks import Lock
+from ..context.trace import KeptTrace
 from ..kernel.workqueue import DelayedWork
 from ..mm.objects import KObject
 from ..rcu.polled import COMPLETED, RcuGpOldstate
@@ -58,6 +59,24 @@ class Batch:
         return bool(self.blocks[SLAB] or self.blocks[VMALLOC] or self.head)
 
 
+@attrs.frozen
+class Cancelled:
+    """Who has taken the monitor back while something was queued, and from where."""
+
+    who: str
+    cpu_id: int
+    time_ns: int
+    how: str
+    trace: KeptTrace
+
+    def lines(self) -> list[str]:
+        """As a report has it."""
+        return [
+            f"Cancelled by task {self.who} on CPU {self.cpu_id} at {self.time_ns} ns, by {self.how}():",
+            *(f" {line}" for line in self.trace.lines()),
+        ]
+
+
 @attrs.define(eq=False)
 class Krc:
     """struct kfree_rcu_cpu: what one CPU has collected.
@@ -82,6 +101,8 @@ class Krc:
     an object that is queued when `count` is below this."""
     validated: bool = False
     """Lockdep knows what it is to take the lock in a thread that has nothing disabled and holds nothing."""
+    cancelled: Cancelled | None = None
+    """Who has left what is queued without a monitor, until that is armed anew."""
     slots: list[Any] = attrs.field(factory=list)
     """What each part knows of this CPU: only its `Slot` looks there."""
 
@@ -92,6 +113,10 @@ class Krc:
     def anything_queued(self) -> bool:
         """need_offload_krc(): any of the three channels holds something."""
         return bool(self.blocks[SLAB] or self.blocks[VMALLOC] or self.head)
+
+    def all_queued(self) -> list[KObject]:
+        """What is in blocks and on the list."""
+        return [*(item for blocks in self.blocks for block in blocks for item in block.records), *self.head]
 
     def copy(self) -> Krc:
         """The same state once more, for a plain function to work on. The lock, the works and the objects are shared."""

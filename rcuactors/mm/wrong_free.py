@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..context import splat
 from ..context.trace import call_trace
-from ..context.violation import ViolationKind
+from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..marks import MACHINERY
 from .objects import PAGE_OFFSET, PAGE_SIZE, KObject
 
@@ -43,6 +43,34 @@ def report_kfree(cpu: Cpu, p: object) -> None:
     descriptor = _VMEMMAP + ((_address(p) - PAGE_OFFSET) >> 12) * _PAGE_DESCRIPTOR + _COMPOUND_HEAD & _WORD
     text = splat.page_fault(cpu.judge.scene(cpu), descriptor, ["kfree", *call_trace()])
     cpu.judge.report(cpu, ViolationKind.WRONG_FREE, text.partition("\n")[0], f"{text}\n{_lines(p)}")
+
+
+def report_kfree_inside(cpu: Cpu, rules: MmRules, address: int, p: KObject) -> None:
+    """What kfree() does about an address in the middle of an object, which it takes for an object's.
+
+    KASAN tells (mm/kasan/common.c, nearest_obj()), slub_debug tells (mm/slub.c, check_valid_pointer()), and neither
+    frees it. Else it goes on the slab's list, and whoever gets it there shares it with the object: the model does not
+    give it out.
+    """
+    judge, config = cpu.judge, cpu.system.config
+    kind, said = ViolationKind.WRONG_FREE, f"{address - p.address} bytes inside {p}"
+    trace = ["kfree", *call_trace()]
+    if config.KASAN:
+        word = rules.kasan_double_free if "invalid-free" in rules.kasan_double_free else "invalid-free"
+        title = f"BUG: KASAN: {word} in kfree"
+    elif config.slub_debug:
+        cache = getattr(p.home, "cache", None)
+        name = cache.name if cache is not None else "kmalloc"
+        title = f"BUG {name} ({judge.ident.tainted}): Invalid object pointer 0x{address:016x}"
+    else:
+        title = f"BUG: invalid free: {address:016x} is {said}"
+    by = KERNEL if config.KASAN or config.slub_debug else ORACLE
+    text = "\n".join([title, said, *p.history(), *splat.stack(judge.scene(cpu), trace)])
+    judge.report(cpu, kind, title, text, by)
+    if by == KERNEL:
+        judge.lockdep_unreliable()
+    if config.slub_debug and not config.KASAN and rules.object_err_warns:
+        judge.warn_on(cpu, kind, "1", "__slab_err")
 
 
 def report_vfree(cpu: Cpu, rules: MmRules, p: object) -> None:

@@ -118,6 +118,7 @@ class _Asked:
     ) -> None:
         self.poison = kernel.poison
         self.above_min = above_min
+        self._live = live
         self.command = command
         self.question = question = command.question
         self.limit_ns = int(limit_s * 1_000_000_000)
@@ -180,7 +181,13 @@ class _Asked:
         await kernel.wait_for_completion_interruptible(task.done)
         self.ended = True
         await kernel.msleep(_AFTERWARDS_MS)
+        if not self._live:
+            await self._dmesg(kernel)
         self.machine.conductor.finish()
+
+    async def _dmesg(self, kernel: Kernel) -> None:
+        """syslog_print_all(): whoever reads the console's text afterwards allocates memory for a line of it."""
+        await kernel.kfree(await kernel.kmalloc(self.machine.system.rules.syslog_line))
 
     def answer(self, *, not_expressible: str = "", raised: str = "") -> Answer:
         """What came of it."""

@@ -48,8 +48,14 @@ def _plain(said: Iterable[Said]) -> Iterator[Fact]:
         key = _NUMBER.sub("#", text)
         seen[key] += 1
         yield (f"{key} [{seen[key]}]" if seen[key] > 1 else key), text
-        if one.held is not None:
+        if one.held is not None and not _hits_somebody(one.text):
             yield f"{key}: held", ", ".join(str(lock.name) for lock in one.held) or "nothing"
+
+
+def _hits_somebody(text: str) -> bool:
+    """A hardirq tells of the thread that it has hit, which is a matter of the instant."""
+    found = _COUNT.search(text)
+    return found is not None and bool(int(found["count"], 16) & HARDIRQ_MASK)
 
 
 def _without_thread(found: re.Match[str]) -> str:
@@ -110,8 +116,12 @@ def _stalled(said: Iterable[Said], question: Question) -> Iterator[Fact]:
             yield "F8 synchronize_rcu", "waited for the reader" if waited else "did not wait for it"
 
 
-def _batches(said: Iterable[Said]) -> Iterator[Fact]:
-    """batch: how many ran; and below the number at which the time counts, in runs of which sizes."""
+def _batches(said: Iterable[Said], question: Question) -> Iterator[Fact]:
+    """batch: how many ran; and below the number at which the time counts, in runs of which sizes.
+
+    With interrupts on ticks come while they are queued, and begin grace periods for those that are: where they cut is
+    the clock's matter, so that the runs that are left over are as long as it happens.
+    """
     sizes: list[int] = []
     total, by_thread = 0, False
     for one in said:
@@ -126,7 +136,8 @@ def _batches(said: Iterable[Said]) -> Iterator[Fact]:
         # PREEMPT_RT's rcuc: a thread's runs are no softirqs to count, and the module told them apart by time.
         return
     if sizes and total <= _BY_COUNT:
-        yield SIZES, ", ".join(str(size) for size in dict.fromkeys(sizes))
+        limits = [max(sizes)] if question.word("irqon") == "1" else dict.fromkeys(sizes)
+        yield SIZES, ", ".join(str(size) for size in limits)
     elif sizes:
         yield SIZES, "several runs" if len(sizes) > 1 else "one run"
 
@@ -191,7 +202,7 @@ _READERS: Final[Mapping[str, Callable[[Iterable[Said], Question], Iterator[Fact]
         "a10": lambda said, _: _without_counts(said, r"^msleep\(1\) .*"),
         "f8": _stalled,
         "f9": lambda said, _: _without_counts(said, r"(?<=after )\d+( pages)?", r"gfp 0x[0-9a-f]+"),
-        "batch": lambda said, _: _batches(said),
+        "batch": _batches,
         "word": _order,
     }
 )
@@ -205,7 +216,9 @@ LEFT_OUT: Final[Mapping[str, str]] = MappingProxyType(
         "a4d": "how often; whether ever is compared",
         "a9": "how long, but for the order of magnitude in jiffies",
         "a10": "what msleep(1) took",
-        "batch": f"sizes of batches above {_BY_COUNT:,} callbacks, and of those that PREEMPT_RT's rcuc invokes",
+        "batch": f"sizes of batches above {_BY_COUNT:,} callbacks, of those that PREEMPT_RT's rcuc invokes, and with "
+        "interrupts on of what a tick has cut off",
+        "f5": "what the thread that a hardirq hits holds (op=dump); whether a tick comes behind a callback that slept",
         "f8": "how long, but for whether the reader was waited for",
         "f9": "after how many pages, and the gfp flags as a number",
         "m": "whether a tick finds an RCU nesting below zero (rcu_sched_clock_irq())",

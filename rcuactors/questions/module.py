@@ -183,11 +183,6 @@ class Module:
         for line in held_locks(machine.judge.scene(cpu)):
             self.asked.say(line)
 
-    def touched(self) -> None:
-        """Freed memory is written here. Raises NotExpressible where that spoils poison."""
-        if self.asked.poison:
-            raise NotExpressible("the slab allocator does not look at the poison of what it gives out")
-
 
 def returned(value: object, function: str) -> int:
     """What a function returned, as %d prints it. Raises NotExpressible for one that returns nothing here."""

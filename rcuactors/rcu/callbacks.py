@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
-
-import attrs
+from typing import TYPE_CHECKING, Any, Final
 
 from ..context import preempt, splat
 from ..context.locks import RECURSIVE_READ, MapSpec
@@ -23,7 +21,7 @@ from ..context.violation import KERNEL, ORACLE, ViolationKind
 from ..context.waittype import WaitType
 from ..kernel.debugobjects import Descr, Member, Unnamed
 from ..kernel.irq.softirq import Softirq
-from ..kernel.locking import contention
+from ..kernel.locking import contention, poison
 from . import seq as gp_seq
 from .data import BLIMIT, Callback, CallbackList, CallbackStatistics, RcuHead, rcu_leak_callback
 from .messages import GpKthreadRan
@@ -71,6 +69,12 @@ async def _no_function(cpu: Cpu) -> None:
     await contention.give_up(cpu)
 
 
+def _rcu_head(active: Callable[[Any], bool]) -> Descr:
+    """rcuhead_debug_descr."""
+    option = lambda config: config.DEBUG_OBJECTS_RCU_HEAD  # noqa: E731
+    return Descr(name="rcu_head", option=option, active=active, active_state=1, static=True)
+
+
 class Callbacks:
     """The callback lists of all CPUs."""
 
@@ -97,15 +101,9 @@ class Callbacks:
         self.callback_map = system.lock_factory.make_map(RCU_CALLBACK_MAP)
         self.invoked = 0
         self._in_softirq = not system.config.PREEMPT_RT
-        self.descr = Descr(
-            name="rcu_head",
-            option=lambda config: config.DEBUG_OBJECTS_RCU_HEAD,
-            active=lambda head: head.queued,
-            active_state=1,
-            static=True,
-        )
+        self.descr = _rcu_head(active=lambda head: head.queued)
         system.debug_objects.register(RcuHead, self.descr)
-        system.debug_objects.register(Unnamed, attrs.evolve(self.descr, active=lambda _: False))
+        system.debug_objects.register(Unnamed, _rcu_head(active=lambda _: False))
         self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
         hooks = system.hooks
         hooks.on_tick.append(self.rcu_sched_clock_irq)
@@ -263,6 +261,7 @@ class Callbacks:
         retired = head.inside is not None and head.inside.state == RETIRED
         if not retired:
             system.debug_objects.used(cpu, head)
+        poison.written(cpu, head.inside)
         if not head.queued and head.inside is not None:
             system.debug_objects.activate_static(cpu, head)
         if not head.queued and not retired:

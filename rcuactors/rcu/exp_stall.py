@@ -18,8 +18,8 @@ from .gp_times import stall_timeout_jiffies
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
     from ..kernel.system import System
-    from .exp_nodes import ExpeditedNode
     from .gp import GracePeriodMachine
+    from .nodes import RcuNode
     from .rules import RcuRules
 
 
@@ -41,21 +41,21 @@ class ExpeditedStalls:
     """What tells of them. `on_hopeless` is called for one that was told before and is still there."""
 
     machine: GracePeriodMachine
-    node: ExpeditedNode
     _on_hopeless: Callable[[], None]
     _told_of: int = -1
 
     def report(self, cpu: Cpu, waited: int) -> None:
         """synchronize_rcu_expedited_stall(): it has lasted for so many jiffies, and is not over."""
-        machine, node = self.machine, self.node
-        tasks = "".join(f" P{thread.pid}" for thread in node.exp_tasks.values())
-        cpus = "".join(f" {number}-...{self._deferred(number)}" for number in node.expmask)
-        mask = sum(1 << number for number in node.expmask)
-        sequence, root = machine.expedited_sequence, f"{mask:#x}/{'T' if node.exp_tasks else '.'}"
-        head = f"rcu: INFO: {machine.name} detected expedited stalls on CPUs/tasks: {{{tasks}{cpus} }}"
-        lines = [f"{head} {waited} jiffies s: {sequence} root: {root}"]
-        lines.append("rcu: blocking rcu_node structures (internal RCU debug):")
-        for target in node.expmask.values():
+        machine, leaves = self.machine, self.machine.tree.leaves()
+        missing = [target for leaf in leaves for target in leaf.exp.expmask.values()]
+        listed = "".join(self._of_leaf(leaf) for leaf in leaves)
+        sequence, root = machine.expedited_sequence, machine.root
+        head = f"rcu: INFO: {machine.name} detected expedited stalls on CPUs/tasks: {{{listed} }}"
+        lines = [f"{head} {waited} jiffies s: {sequence} root: {_state(root)}"]
+        below = (node for node in machine.tree.breadth_first() if node is not root and not node.exp.done())
+        nodes = "".join(f" l={node.level}:{node.grplo}-{node.grphi}:{_state(node)}" for node in below)
+        lines.append(f"rcu: blocking rcu_node structures (internal RCU debug):{nodes}")
+        for target in missing:
             trace = call_trace() if target is cpu else suspended_trace(target.current.strand.coroutine)
             lines += [f"NMI backtrace for cpu {target.cpu_id}", *splat.stack(cpu.judge.scene(target), trace)]
         title = f"rcu: INFO: {machine.name} detected expedited stalls on CPUs/tasks:"
@@ -64,6 +64,16 @@ class ExpeditedStalls:
             self._on_hopeless()
         self._told_of = sequence
 
-    def _deferred(self, number: int) -> str:
-        """That the CPU owes its answer (`cpu_no_qs.b.exp`)."""
-        return "D" if self.machine.data[number].exp_no_qs else "."
+    def _of_leaf(self, leaf: RcuNode) -> str:
+        tasks = "".join(f" P{thread.pid}" for thread in leaf.exp.exp_tasks.values())
+        return tasks + "".join(f" {number}-{self._flags(cpu)}" for number, cpu in leaf.exp.expmask.items())
+
+    def _flags(self, cpu: Cpu) -> str:
+        """That it is offline, and that it owes its answer (`cpu_no_qs.b.exp`); two that have been online since boot."""
+        return f"{'.' if cpu.online else 'O'}..{'D' if self.machine.data[cpu.cpu_id].exp_no_qs else '.'}"
+
+
+def _state(node: RcuNode) -> str:
+    """->expmask, and whether there are ->exp_tasks."""
+    bits = [number - node.grplo for number in node.exp.expmask] or list(node.exp.kids)
+    return f"{sum(1 << bit for bit in bits):#x}/{'T' if node.exp.exp_tasks else '.'}"

@@ -1,8 +1,9 @@
 """synchronize_rcu_expedited() (kernel/rcu/tree_exp.h): a grace period by interrupting every CPU that is not idle.
 
 Whoever finds nobody at it takes rcu_state.exp_mutex, begins a grace period (expedited_sequence) and has a thread of
-the version's drive it: each CPU that neither idles nor is the driver's own gets an interrupt, rcu_exp_handler(), and
-answers there or later (exp_nodes.py). Whoever comes meanwhile and needs no later one waits for it (exp_funnel_lock()).
+the version's drive it: each CPU that neither idles nor is the driver's own gets an interrupt, rcu_exp_handler()
+(exp_select.py), and answers there or later (exp_nodes.py). Whoever comes meanwhile goes up the rcu_node tree, and waits
+at the first node by which somebody has gone who wants as much (exp_funnel_lock()).
 
 rcu_expedited makes every synchronize_rcu() such a one, as all are until boot has ended; rcu_normal, which PREEMPT_RT
 sets at the end of boot, makes it the other way round (kernel/rcu/update.c).
@@ -14,37 +15,35 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..context import preempt
 from ..context.locks import Lock, LockKind
-from ..kernel.thread import EXP_HINT
 from ..kernel.time.timeouts import schedule_timeout
 from ..kernel.wait import WaitQueueHead, wait_event, wake_up_all
-from ..marks import machinery
 from . import seq as gp_seq
+from .exp_select import ExpeditedSelection
 from .exp_stall import ExpeditedStalls, exp_stall_timeout
-from .quiescent import interrupted_idle
 
 if TYPE_CHECKING:
-    from ..kernel.cpu import Cpu
     from ..kernel.system import System
     from ..kernel.thread import Thread
-    from .data import RcuData
-    from .exp_drivers import ExpeditedDriver
-    from .exp_nodes import ExpeditedNode
+    from .exp_nodes import ExpeditedTree
     from .gp import GracePeriodMachine
     from .gp_workqueue import GpWorkqueue
+    from .nodes import RcuNode
     from .quiescent import QuiescentStates
     from .rules import RcuRules
     from .stall import StallDetector
 
 _EXP_WQS: Final = 4
-_NO_PREEMPTION: Final = preempt.PREEMPT_MASK | preempt.SOFTIRQ_MASK
 
 
 @attrs.frozen
 class _Locks:
     exp_mutex: Lock
     exp_wake_mutex: Lock
+
+
+@attrs.frozen
+class _NodeLocks:
     exp_lock: Lock
     exp_wq: tuple[WaitQueueHead, ...]
 
@@ -54,10 +53,8 @@ def expedited_of(
 ) -> ExpeditedGracePeriods:
     """Those of a machine, with what its version has drive them."""
     system, node, rules = quiescent.system, quiescent.expedited, quiescent.rules
-    driver = rules.expedited_driver(system, wq)
-    return ExpeditedGracePeriods(
-        system, machine, node, rules, driver, ExpeditedStalls(machine, node, stalls.on_hopeless)
-    )
+    selection = ExpeditedSelection(system, machine, node, rules, rules.expedited_driver(system, wq))
+    return ExpeditedGracePeriods(system, machine, node, rules, selection, ExpeditedStalls(machine, stalls.on_hopeless))
 
 
 @attrs.define(eq=False)
@@ -66,12 +63,12 @@ class ExpeditedGracePeriods:
 
     system: System
     machine: GracePeriodMachine
-    node: ExpeditedNode
+    node: ExpeditedTree
     rules: RcuRules
-    _driver: ExpeditedDriver
+    selection: ExpeditedSelection
     _stalls: ExpeditedStalls
     _made: _Locks | None = None
-    _exp_seq_rq: int = 0
+    _of_nodes: dict[RcuNode, _NodeLocks] = attrs.field(factory=dict)
     _rcu_normal: bool = attrs.field(init=False)
     nesting: int = 1
     """rcu_expedited_nesting: how often grace periods have been made expedited; boot is one."""
@@ -86,14 +83,20 @@ class ExpeditedGracePeriods:
         """Made when they are first wanted: most machines never do."""
         if self._made is None:
             make = self.system.lock_factory.make
-            queues = (make(f"&rnp->exp_wq[{number}]", LockKind.SPINLOCK) for number in range(_EXP_WQS))
-            self._made = _Locks(
-                make("rcu_state.exp_mutex", LockKind.MUTEX),
-                make("rcu_state.exp_wake_mutex", LockKind.MUTEX),
-                make("&rnp->exp_lock", LockKind.SPINLOCK),
-                tuple(WaitQueueHead(lock) for lock in queues),
-            )
+            mutexes = (make(f"rcu_state.{name}", LockKind.MUTEX) for name in ("exp_mutex", "exp_wake_mutex"))
+            self._made = _Locks(*mutexes)
+            self._of(self.machine.root)
         return self._made
+
+    def _of(self, node: RcuNode) -> _NodeLocks:
+        """The same of a node."""
+        locks = self._of_nodes.get(node)
+        if locks is None:
+            make = self.system.lock_factory.make
+            lock = make("&rnp->exp_lock", LockKind.SPINLOCK)
+            queues = (make(f"&rnp->exp_wq[{number}]", LockKind.SPINLOCK) for number in range(_EXP_WQS))
+            locks = self._of_nodes[node] = _NodeLocks(lock, tuple(WaitQueueHead(each) for each in queues))
+        return locks
 
     # -- whether it is to be one (kernel/rcu/update.c) -----------------------------------------------------------------
 
@@ -124,25 +127,25 @@ class ExpeditedGracePeriods:
         """synchronize_rcu_expedited(), behind its checks: sleep until an expedited grace period has passed."""
         system = self.system
         wanted = gp_seq.snap(self.machine.expedited_sequence)
-        self._trace(thread.cpu, wanted, "snap")
+        self.selection.trace(thread.cpu, "snap", wanted)
         if await self._exp_funnel_lock(thread, wanted):
             return
 
         async def rcu_exp_sel_wait_wake(driver: Thread) -> None:
-            await self._select_cpus(driver)
+            await self.selection.sync_rcu_exp_select_cpus(driver)
             await self._wait(driver)
             await self._wake(driver, wanted)
 
-        await self._driver.drive(thread.cpu, rcu_exp_sel_wait_wake)
-        await self._until_done(thread, wanted)
+        await self.selection.driver.drive(thread.cpu, rcu_exp_sel_wait_wake)
+        await self._until_done(thread, self.machine.root, wanted)
         await system.locks.mutex_unlock(thread, self._locks.exp_mutex)
 
-    async def _until_done(self, thread: Thread, wanted: int) -> None:
+    async def _until_done(self, thread: Thread, node: RcuNode, wanted: int) -> None:
         """wait_event(rnp->exp_wq[...], sync_exp_work_done(s))."""
-        await wait_event(self.system, thread, self._queue_for(wanted), lambda: self._work_done(wanted))
+        await wait_event(self.system, thread, self._queue_for(node, wanted), lambda: self._work_done(wanted))
 
-    def _queue_for(self, wanted: int) -> WaitQueueHead:
-        return self._locks.exp_wq[gp_seq.ctr(wanted) % _EXP_WQS]
+    def _queue_for(self, node: RcuNode, wanted: int) -> WaitQueueHead:
+        return self._of(node).exp_wq[gp_seq.ctr(wanted) % _EXP_WQS]
 
     def _work_done(self, wanted: int) -> bool:
         """sync_exp_work_done()."""
@@ -150,20 +153,31 @@ class ExpeditedGracePeriods:
 
     async def _exp_funnel_lock(self, thread: Thread, wanted: int) -> bool:
         """exp_funnel_lock(): True when somebody else's grace period will do, and has ended; else with exp_mutex."""
-        system = self.system
-        if self._exp_seq_rq < wanted and system.locks.mutex_trylock(thread.cpu, self._locks.exp_mutex):
+        locks, root = self.system.locks, self.machine.root
+        leaf = self.machine.data[thread.cpu.cpu_id].mynode
+        node: RcuNode | None = leaf
+        fresh = leaf.exp.exp_seq_rq < wanted and root.exp.exp_seq_rq < wanted
+        if fresh and locks.mutex_trylock(thread.cpu, self._locks.exp_mutex):
             return await self._may_begin(thread, wanted)
-        if self._work_done(wanted):
-            return True
-        cpu = await system.locks.spin_lock(thread, self._locks.exp_lock)
-        if self._exp_seq_rq >= wanted:
-            await system.locks.spin_unlock(cpu, self._locks.exp_lock)
-            await self._until_done(thread, wanted)
-            return True
-        self._exp_seq_rq = wanted
-        await system.locks.spin_unlock(cpu, self._locks.exp_lock)
-        await system.locks.mutex_lock(thread, self._locks.exp_mutex)
+        while node is not None:
+            if self._work_done(wanted):
+                return True
+            if not await self._goes_first(thread, node, wanted):
+                await self._until_done(thread, node, wanted)
+                return True
+            node = node.parent
+        await locks.mutex_lock(thread, self._locks.exp_mutex)
         return await self._may_begin(thread, wanted)
+
+    async def _goes_first(self, thread: Thread, node: RcuNode, wanted: int) -> bool:
+        """Nobody who wants as much has gone by way of that node, and it is noted that now somebody has."""
+        locks, lock = self.system.locks, self._of(node).exp_lock
+        cpu = await locks.spin_lock(thread, lock)
+        first = node.exp.exp_seq_rq < wanted
+        if first:
+            node.exp.exp_seq_rq = wanted
+        await locks.spin_unlock(cpu, lock)
+        return first
 
     async def _may_begin(self, thread: Thread, wanted: int) -> bool:
         """With exp_mutex: one begins, unless one that will do has ended meanwhile."""
@@ -171,39 +185,10 @@ class ExpeditedGracePeriods:
             await self.system.locks.mutex_unlock(thread, self._locks.exp_mutex)
             return True
         self.machine.rcu_exp_gp_seq_start()
-        self._trace(thread.cpu, wanted, "start")
+        self.selection.trace(thread.cpu, "start", wanted)
         return False
 
     # -- who drives it -----------------------------------------------------------------------------------------------
-
-    async def _select_cpus(self, thread: Thread) -> None:
-        """sync_rcu_exp_select_cpus(): those that idle, or are this one, have answered; the others are interrupted."""
-        node, system = self.node, self.system
-        node.begin(system.cpus)
-        await thread.spend(system.costs.gp_init_ns)
-        online = frozenset(system.masks.online())
-        quiescent: list[Cpu] = []
-        asked: list[tuple[Cpu, int]] = []
-        for cpu in node.expmask.values():
-            if cpu is thread.cpu or cpu.cpu_id not in online or cpu.in_idle_loop:
-                quiescent.append(cpu)
-            else:
-                asked.append((cpu, self._rdp(cpu).idle_entries))
-        node.wait_for_readers(self.machine.tree.switched_out())
-        for cpu, idle_entries in asked:
-            if self._rdp(cpu).idle_entries != idle_entries or not await self._interrupt(thread, cpu):
-                quiescent.append(cpu)
-        node.report_all(quiescent)
-
-    async def _interrupt(self, thread: Thread, target: Cpu) -> bool:
-        """The interrupt. False where the driver is on that CPU by now, and has switched to it, or it has gone."""
-        cpu = thread.preempt_disable()
-        reached = cpu is not target
-        if reached:
-            call = self.system.cross_calls.smp_call_function_single
-            reached = await call(cpu, target, self._rcu_exp_handler, wait=False) == 0
-        await cpu.preempt_enable()
-        return reached
 
     async def _wait(self, thread: Thread) -> None:
         """synchronize_rcu_expedited_wait(): until all have answered; a stall is told as often as it lasts so long."""
@@ -229,47 +214,10 @@ class ExpeditedGracePeriods:
         await thread.spend(system.costs.gp_cleanup_ns)
         self.machine.rcu_exp_gp_seq_end()
         self.completed += 1
-        self._trace(thread.cpu, wanted, "end")
-        cpu = await system.locks.spin_lock(thread, self._locks.exp_lock)
-        self._exp_seq_rq = max(self._exp_seq_rq, wanted)
-        await system.locks.spin_unlock(cpu, self._locks.exp_lock)
-        await wake_up_all(system, thread, self._queue_for(wanted))
-        self._trace(thread.cpu, wanted, "endwake")
+        self.selection.trace(thread.cpu, "end", wanted)
+        for node in self.machine.tree.breadth_first():
+            if node.exp.exp_seq_rq < wanted:
+                await self._goes_first(thread, node, wanted)
+            await wake_up_all(system, thread, self._queue_for(node, wanted))
+        self.selection.trace(thread.cpu, "endwake", wanted)
         await system.locks.mutex_unlock(thread, self._locks.exp_wake_mutex)
-
-    # -- who is interrupted ------------------------------------------------------------------------------------------
-
-    @machinery
-    async def _rcu_exp_handler(self, cpu: Cpu) -> None:
-        """rcu_exp_handler()."""
-        rdp = self._rdp(cpu)
-        if cpu.cpu_id not in self.node.expmask:
-            return
-        if not self.system.config.preemptible_kernel:
-            self._without_preemption(cpu, rdp)
-        elif cpu.ctx.rcu_nesting > 0:
-            rdp.exp_no_qs = True
-            cpu.current.rcu_need_qs |= EXP_HINT
-        elif not cpu.ctx.preempt_count & _NO_PREEMPTION or interrupted_idle(cpu):
-            self.node.report(cpu, rdp)
-        else:
-            rdp.exp_no_qs = True
-            cpu.resched_curr()
-
-    def _without_preemption(self, cpu: Cpu, rdp: RcuData) -> None:
-        """The same of a kernel without preemptible RCU, where every switch is a quiescent state."""
-        if rdp.exp_no_qs:
-            return
-        counted = self.rules.exp_handler_sees_preempt_count and self.system.config.preempt_count
-        if interrupted_idle(cpu) or (counted and not cpu.ctx.preempt_count & _NO_PREEMPTION):
-            self.node.report(cpu, rdp)
-            return
-        rdp.exp_no_qs = rdp.rcu_urgent_qs = True
-        cpu.resched_curr()
-
-    def _rdp(self, cpu: Cpu) -> RcuData:
-        return self.machine.data[cpu.cpu_id]
-
-    def _trace(self, cpu: Cpu, wanted: int, what: str) -> None:
-        if self.system.events.on:
-            self.system.emit(cpu, "rcu_exp_grace_period", f"{self.machine.name} {wanted} {what}")

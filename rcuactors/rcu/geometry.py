@@ -7,6 +7,7 @@ eight (rcu_init_levelspread(), rcu_fanout_exact=0). It is alike in all versions.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -29,9 +30,11 @@ class Geometry:
     spread: tuple[int, ...]
     """How many nodes below it one of that level has, or CPUs."""
 
-    @property
-    def leaf_level(self) -> int:
-        """That of the leaves, which is the root's, too, where one node does."""
+    leaf_level: int = attrs.field(init=False)
+    """That of the leaves, which is the root's, too, where one node does."""
+
+    @leaf_level.default
+    def _last_level(self) -> int:
         return len(self.nodes) - 1
 
     def stride(self, level: int) -> int:
@@ -54,13 +57,18 @@ def is_set_by_hand(config: Config) -> bool:
 
 def rcu_init_geometry(config: Config) -> Geometry:
     """rcu_init_geometry(), and rcu_init_levelspread()."""
-    capacity = [config.rcu_fanout_leaf]
-    while capacity[-1] < config.nr_cpus:
-        capacity.append(capacity[-1] * config.rcu_fanout)
-    nodes = [-(-config.nr_cpus // serves) for serves in reversed(capacity)]
+    return _geometry(config.nr_cpus, config.rcu_fanout, config.rcu_fanout_leaf)
+
+
+@cache
+def _geometry(nr_cpus: int, rcu_fanout: int, rcu_fanout_leaf: int) -> Geometry:
+    capacity = [rcu_fanout_leaf]
+    while capacity[-1] < nr_cpus:
+        capacity.append(capacity[-1] * rcu_fanout)
+    nodes = [-(-nr_cpus // serves) for serves in reversed(capacity)]
     spread: list[int] = []
-    below = config.nr_cpus
+    below = nr_cpus
     for count in reversed(nodes):
         spread.insert(0, -(-below // count))
         below = count
-    return Geometry(config.nr_cpus, tuple(nodes), tuple(spread))
+    return Geometry(nr_cpus, tuple(nodes), tuple(spread))

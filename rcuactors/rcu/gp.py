@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .data import RcuData
     from .nodes import RcuNode
     from .probes import RcuProbes
+    from .sr_normal import SynchronizeRequests
 
 _PID: Final = 14
 
@@ -76,8 +77,8 @@ class GracePeriodMachine(Device):
         self._probes = probes
         self._access = system.conductor.probes.access
         config = system.config
-        offline = frozenset(system.masks.possible).difference(system.masks.online())
-        self.tree = RcuTree(rcu_init_geometry(config), system.cpus, self._wake, self._access, offline=offline)
+        geometry, offline = rcu_init_geometry(config), system.masks.offline()
+        self.tree = RcuTree(geometry, system.cpus, self._wake, self._access, offline=offline)
         system.hooks.on_new_cpu.append(self.tree.cpu_is_touched)
         self.data = RcuDatas(system.masks, self.tree.mynode)
         self.gp_seq = gp_seq.INITIAL
@@ -96,6 +97,8 @@ class GracePeriodMachine(Device):
         self.till_next_fqs = till_scan(config.jiffies_till_next_fqs, system, at_least=1)
         self.till_sched_qs = till_sched_qs(self.till_first_fqs, self.till_next_fqs, system)
         """jiffies_to_sched_qs (adjust_jiffies_till_sched_qs())."""
+        self.requests: SynchronizeRequests | None = None
+        """Whom it wakes itself out of synchronize_rcu(), where it does."""
         self.on_end: list[Callable[[int], None]] = []
         """Who is to hear, with the time, that one has ended (rcu_nocb_gp_cleanup())."""
         self._next_scan: int | None = None
@@ -134,6 +137,10 @@ class GracePeriodMachine(Device):
     def expedited_sequence(self) -> int:
         """rcu_state.expedited_sequence."""
         return self.sequences.expedited_sequence
+
+    def expedited_endval(self) -> int:
+        """rcu_exp_gp_seq_endval(): the counter's value when the present one has ended."""
+        return gp_seq.end(self.sequences.expedited_sequence)
 
     def rcu_exp_gp_seq_start(self) -> None:
         """rcu_exp_gp_seq_start(): an expedited one begins."""
@@ -307,15 +314,21 @@ class GracePeriodMachine(Device):
             return waker
         return next((cpu for _, cpu in sorted(self._system.cpus.items()) if cpu.idle and self._online(cpu)), waker)
 
+    def _here(self) -> Cpu:
+        return self._host or self._system.cpu(0)
+
     async def _start(self) -> None:
         """rcu_gp_init(): rcu_state's counter; which CPUs are there, leaf by leaf; whom to wait for, the root first."""
         tree = self.tree
         leaves = tree.leaves()
         each = self._spend(self._system.costs.gp_init_ns, 1 + len(leaves) + sum(map(len, tree.levels)))
         self._init_wanted = False
+        again = self.requests is not None and self.requests.gp_init()
         self.gp_seq = gp_seq.start(self.gp_seq)
         self._emit("start")
         self.sequences.normal_begins()
+        if again:
+            self.rcu_start_this_gp(self._here(), gp_seq.snap(self.gp_seq))
         await self._step(0)
         for leaf in leaves:
             leaf.scan_hotplug()
@@ -399,6 +412,8 @@ class GracePeriodMachine(Device):
         self.completed += 1
         for wake in self.on_end:
             wake(self.clock)
+        if self.requests is not None:
+            self.requests.gp_cleanup(self.clock, self._here())
         self._next_scan = None
         self._emit("end")
         self._tell(self._probes.gp_ended)

@@ -1,4 +1,4 @@
-"""rcu_gp_wq (kernel/rcu/tree.c, rcu_init()): the workqueue of expedited grace periods and of SRCU's."""
+"""rcu_gp_wq (kernel/rcu/tree.c, rcu_init()): the workqueue of expedited grace periods and of SRCU's; rcu_par_gp_wq."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ class GpWorkqueue:
     def rcu_gp_wq(self) -> Workqueue:
         """alloc_workqueue("rcu_gp", WQ_MEM_RECLAIM, 0)."""
         return self.workqueues.alloc_workqueue("rcu_gp", WqFlags.MEM_RECLAIM)
+
+    @cached_property
+    def rcu_par_gp_wq(self) -> Workqueue:
+        """alloc_workqueue("rcu_par_gp", WQ_MEM_RECLAIM, 0): what leaves of the rcu_node tree are looked through on."""
+        return self.workqueues.alloc_workqueue("rcu_par_gp", WqFlags.MEM_RECLAIM)

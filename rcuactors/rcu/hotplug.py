@@ -44,6 +44,10 @@ class RcuHotplug:
     def __attrs_post_init__(self) -> None:
         hotplug = self.callbacks.system.hotplug
         hotplug.rcu_is(self)
+        hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        hotplug = self.callbacks.system.hotplug
         hotplug.setup_state(CpuhpState.RCUTREE_PREP, "RCU/tree:prepare", startup=self.rcutree_prepare_cpu)
         hotplug.setup_state(CpuhpState.AP_RCUTREE_DYING, "RCU/tree:dying", teardown=self.rcutree_dying_cpu)
 

@@ -22,6 +22,7 @@ import attrs
 from ..engine.probe import Access
 from ..marks import MACHINERY
 from . import seq
+from .exp_nodes import ExpeditedNode
 
 if TYPE_CHECKING:
     from ..engine.probe import Probe
@@ -57,6 +58,7 @@ class RcuNode:
     """All its CPUs have gone, and readers are left that were switched out on them."""
     blkd_tasks: dict[int, Thread] = attrs.field(factory=dict)
     gp_tasks: dict[int, Thread] = attrs.field(factory=dict)
+    exp: ExpeditedNode = attrs.field(factory=ExpeditedNode)
 
     def quiescent(self) -> bool:
         """No CPU, no node and no reader (rcu_preempt_blocked_readers_cgp()) is waited for here any more."""
@@ -98,6 +100,7 @@ class RcuTree:
         self.wake_gp_kthread = wake_gp_kthread
         self.untouched = False
         self.levels: list[dict[int, RcuNode]] = [{} for _ in geometry.nodes]
+        self._leaves, self._leaf_spread = self.levels[-1], geometry.spread[-1]
         self._cpus = cpus
         self._access = access
         self._blocked_node: dict[int, RcuNode] = {}
@@ -106,6 +109,8 @@ class RcuTree:
         self._offline_unmade = len(offline)
         """Those of leaves that were not made."""
         self.root = self._node(0, 0)
+        self._alone = [self.root] if geometry.nodes == (1,) else None
+        """The root, where it is the only node that there will be."""
         for cpu in cpus.values():
             self.cpu_is_touched(cpu)
 
@@ -127,8 +132,8 @@ class RcuTree:
 
     def mynode(self, cpu_id: int) -> RcuNode:
         """rdp->mynode: the leaf that serves this CPU."""
-        level = self.geometry.leaf_level
-        return self._node(level, cpu_id // self.geometry.spread[level])
+        index = cpu_id // self._leaf_spread
+        return self._leaves.get(index) or self._node(self.geometry.leaf_level, index)
 
     def cpu_is_touched(self, cpu: Cpu) -> None:
         """It is waited for by name from now on, so its leaf has to be there."""
@@ -136,6 +141,9 @@ class RcuTree:
 
     def breadth_first(self) -> Iterator[RcuNode]:
         """rcu_for_each_node_breadth_first(): those that are there, and others that are made meanwhile."""
+        return iter(self._alone) if self._alone is not None else self._breadth_first()
+
+    def _breadth_first(self) -> Iterator[RcuNode]:
         for level in self.levels:
             seen: set[int] = set()
             while new := sorted(level.keys() - seen):
@@ -144,7 +152,11 @@ class RcuTree:
 
     def leaves(self) -> list[RcuNode]:
         """rcu_for_each_leaf_node()."""
-        return [leaf for _, leaf in sorted(self.levels[-1].items())]
+        return self._alone or [leaf for _, leaf in sorted(self._leaves.items())]
+
+    def is_last_leaf(self, leaf: RcuNode) -> bool:
+        """rcu_is_last_leaf_node()."""
+        return leaf.grphi == self.geometry.nr_cpus - 1
 
     def waited_for(self) -> list[Cpu]:
         """Whose quiescent state is missing."""
@@ -153,10 +165,6 @@ class RcuTree:
     def readers_waited_for(self) -> list[Thread]:
         """Who was switched out and is waited for."""
         return [thread for leaf in self.leaves() for thread in leaf.gp_tasks.values()]
-
-    def switched_out(self) -> dict[int, Thread]:
-        """Who was, in a reader that is not over: the blkd_tasks of all leaves."""
-        return {order: thread for leaf in self.leaves() for order, thread in leaf.blkd_tasks.items()}
 
     def all_quiescent(self) -> bool:
         """No CPU and no reader is waited for any more."""
@@ -209,7 +217,7 @@ class RcuTree:
         return (cpus[cpu_id] for cpu_id in span if cpu_id in cpus and cpu_id not in offline)
 
     def _some_are_untouched(self) -> bool:
-        offline = [cpu_id for leaf in self.levels[-1].values() for cpu_id in leaf.offline]
+        offline = [cpu_id for leaf in self._leaves.values() for cpu_id in leaf.offline]
         touched_offline = sum(cpu_id in self._cpus for cpu_id in offline)
         online = self.geometry.nr_cpus - len(offline) - self._offline_unmade
         return len(self._cpus) - touched_offline < online
@@ -274,6 +282,10 @@ class RcuTree:
         leaf.blkd_tasks[order] = thread
         if cpu.cpu_id in leaf.qsmask:
             leaf.gp_tasks[order] = thread
+
+    def blocked_node(self, thread: Thread) -> RcuNode | None:
+        """->rcu_blocked_node: the leaf on which it was switched out in a reader that is not over."""
+        return self._blocked_node.get(thread.strand.order)
 
     def unblock(self, cpu: Cpu, thread: Thread) -> None:
         """The end of rcu_preempt_deferred_qs_irqrestore(), rcu_report_unblock_qs_rnp().

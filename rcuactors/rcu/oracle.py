@@ -37,6 +37,8 @@ class Tracked(Protocol):
     retired_serial: int
     retired_ns: int
     freed_by: Any
+    allocated_by: Any
+    retired_by: Any
 
     def history(self) -> Sequence[str]:
         """Who allocated, retired and freed it, as lines."""
@@ -125,8 +127,10 @@ class Oracle:
         *,
         record: Callable[[str], object] | None = None,
     ) -> None:
-        """`record` makes a note of who frees now, and how, if somebody wants to know."""
+        """`record` makes a note of who allocates, gives up or frees now, and how, if somebody wants to know."""
         self._record = record
+        if record is not None:
+            self._keep_tracks(record)
         self._report = report
         self.probes = probes if probes is not None else RcuProbes()
         self._access = access if access is not None else Probe()
@@ -242,6 +246,20 @@ class Oracle:
         if self._told.on:
             self.probes.object_allocated(item)
 
+    def _keep_tracks(self, record: Callable[[str], object]) -> None:
+        """Make a note, too, of who allocates an object and who gives it up: chosen once, for nobody else is to pay."""
+        allocated, retired = self.allocated, self.retired
+
+        def allocated_by(item: Tracked) -> None:
+            item.allocated_by = record("kmalloc")
+            allocated(item)
+
+        def retired_by(item: Tracked, now: int) -> None:
+            item.retired_by = record("kvfree_call_rcu")
+            retired(item, now)
+
+        self.allocated, self.retired = allocated_by, retired_by  # type: ignore[method-assign]
+
     def page_allocated(self, pfn: int, site: str) -> None:
         """A scenario has got a page."""
         self._pages[pfn] = site
@@ -331,13 +349,25 @@ class Oracle:
         title = f"BUG: double free: {item} given to kvfree_rcu() {when}"
         self._report(ViolationKind.DOUBLE_FREE, title, [*item.history()])
 
-    def end_of_run(self, *, machine_idle: bool, waiting: Container[object] = ()) -> None:
-        """What is left when nothing moves any more. `waiting`: where it is known to be, and that nothing frees it."""
+    def end_of_run(
+        self,
+        *,
+        machine_idle: bool,
+        waiting: Container[object] = (),
+        reasons: Iterable[tuple[Container[object], Sequence[str]]] = (),
+    ) -> None:
+        """What is left when nothing moves any more.
+
+        `waiting`: where it is known to be, and that nothing frees it. `reasons`: what is known to be lost, and why.
+        """
         self.note_peak()
         lost = [item for item in self.live.values() if item.state == RETIRED and item not in waiting]
         leaked = [item for item in self.live.values() if item.state == LIVE]
-        if lost and machine_idle:
-            self._summarise(ViolationKind.NEVER_FREED, "retired and never freed, though the machine is idle", lost)
+        if machine_idle:
+            for which, why in reasons:
+                self._never_freed([item for item in lost if item in which], why)
+                lost = [item for item in lost if item not in which]
+            self._never_freed(lost)
         if self._pages:
             sites = Counter(self._pages.values())
             lines = [f"{count} allocated at {site}" for site, count in sites.items()]
@@ -346,9 +376,14 @@ class Oracle:
         if leaked:
             self._summarise(ViolationKind.LEAK, "allocated and never freed", leaked)
 
-    def _summarise(self, kind: ViolationKind, what: str, items: list[Tracked]) -> None:
+    def _never_freed(self, lost: list[Tracked], why: Sequence[str] = ()) -> None:
+        if lost:
+            what = "retired and never freed, though the machine is idle"
+            self._summarise(ViolationKind.NEVER_FREED, what, lost, why)
+
+    def _summarise(self, kind: ViolationKind, what: str, items: list[Tracked], why: Sequence[str] = ()) -> None:
         origins: dict[str, int] = {}
         for item in items:
             origins[item.allocated_at] = origins.get(item.allocated_at, 0) + 1
-        lines = [f"{count} allocated at {origin}" for origin, count in origins.items()]
+        lines = [*(f"{count} allocated at {origin}" for origin, count in origins.items()), *why]
         self._report(kind, f"BUG: {kind.value}: {counted(len(items), 'object')} {what}, first {items[0]}", lines)

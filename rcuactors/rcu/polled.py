@@ -43,6 +43,15 @@ class RcuGpOldstate:
 COMPLETED: RcuGpOldstate = RcuGpOldstate(gp_seq.GET_STATE_COMPLETED, gp_seq.GET_STATE_COMPLETED)
 
 
+@machinery
+def start_poll_synchronize_rcu_common(machine: GracePeriodMachine, rules: RcuRules, cpu: Cpu) -> None:
+    """start_poll_synchronize_rcu_common(): interrupts have to be on, until v6.18."""
+    if rules.start_poll_wants_irqs:
+        assert_irqs_enabled(cpu.system.lockdep, cpu, "start_poll_synchronize_rcu_common")
+    cpu.clock += cpu.system.costs.lock_ns
+    machine.rcu_start_this_gp(cpu, gp_seq.snap(machine.gp_seq))
+
+
 @attrs.frozen(eq=False)
 class PolledGracePeriods:
     """The functions, for one machine. Words are given as unsigned longs, and taken as either."""
@@ -91,21 +100,14 @@ class PolledGracePeriods:
     def start_poll_synchronize_rcu(self, cpu: Cpu) -> int:
         """start_poll_synchronize_rcu(): the same, and ask for the grace period."""
         cookie = self.get_state_synchronize_rcu()
-        self._start_poll_synchronize_rcu_common(cpu)
+        start_poll_synchronize_rcu_common(self.machine, self.rules, cpu)
         return cookie
 
     def start_poll_synchronize_rcu_full(self, cpu: Cpu) -> RcuGpOldstate:
         """start_poll_synchronize_rcu_full()."""
         cookie = self.get_state_synchronize_rcu_full()
-        self._start_poll_synchronize_rcu_common(cpu)
+        start_poll_synchronize_rcu_common(self.machine, self.rules, cpu)
         return cookie
-
-    def _start_poll_synchronize_rcu_common(self, cpu: Cpu) -> None:
-        """start_poll_synchronize_rcu_common(): interrupts have to be on, until v6.18."""
-        if self.rules.start_poll_wants_irqs:
-            assert_irqs_enabled(cpu.system.lockdep, cpu, "start_poll_synchronize_rcu_common")
-        cpu.clock += cpu.system.costs.lock_ns
-        self.machine.rcu_start_this_gp(cpu, gp_seq.snap(self.machine.gp_seq))
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

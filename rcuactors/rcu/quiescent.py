@@ -24,7 +24,7 @@ from ..kernel.irq.irq_work import IrqWork
 from ..kernel.irq.softirq import Softirq
 from ..kernel.thread import NEED_QS
 from ..marks import machinery
-from .exp_nodes import ExpeditedNode
+from .exp_nodes import ExpeditedTree
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -44,14 +44,14 @@ class QuiescentStates:
     system: System
     machine: GracePeriodMachine
     rules: RcuRules
-    expedited: ExpeditedNode = attrs.field(init=False)
+    expedited: ExpeditedTree = attrs.field(init=False)
     _preemptible: bool = attrs.field(init=False)
     _softirq: bool = attrs.field(init=False)
     """use_softirq: off on PREEMPT_RT, where RCU's core runs in a thread."""
 
     def __attrs_post_init__(self) -> None:
         config, hooks = self.system.config, self.system.hooks
-        self.expedited = ExpeditedNode(self.system.conductor.probes.access)
+        self.expedited = ExpeditedTree(self.machine.tree, self.system.conductor.probes.access)
         self._preemptible, self._softirq = config.preemptible_kernel, not config.PREEMPT_RT
         hooks.on_idle.append(self._idle_enter)
         if not self._preemptible:
@@ -105,7 +105,7 @@ class QuiescentStates:
             thread.rcu_blocked = True
             self.machine.tree.ctxt_queue(rdp.mynode, cpu, thread)
             self.expedited.ctxt_queue(cpu, rdp, thread)
-        else:
+        elif thread.rcu_blocked or thread.rcu_need_qs or rdp.exp_no_qs:
             self.deferred_qs(cpu, thread)
         rdp.cpu_no_qs = False
         if rdp.exp_no_qs:
@@ -123,8 +123,9 @@ class QuiescentStates:
 
     def need_deferred_qs(self, cpu: Cpu, thread: Thread) -> bool:
         """rcu_preempt_need_deferred_qs()."""
-        owed = thread.rcu_blocked or thread.rcu_need_qs or self.rdp(cpu).exp_no_qs
-        return bool(owed) and not thread.ctx.rcu_nesting
+        if thread.ctx.rcu_nesting:
+            return False
+        return bool(thread.rcu_blocked or thread.rcu_need_qs or self.machine.data[cpu.cpu_id].exp_no_qs)
 
     @machinery
     def deferred_qs(self, cpu: Cpu, thread: Thread) -> None:
@@ -140,8 +141,10 @@ class QuiescentStates:
             self.expedited.report(cpu, rdp)
         if thread.rcu_blocked:
             thread.rcu_blocked = False
+            leaf = self.machine.tree.blocked_node(thread)
             self.machine.tree.unblock(cpu, thread)
-            self.expedited.unblock(cpu, thread)
+            if leaf is not None:
+                self.expedited.unblock(cpu, leaf, thread)
 
     @machinery
     def rcu_read_unlock_special(self, cpu: Cpu) -> None:
@@ -162,8 +165,10 @@ class QuiescentStates:
 
     def _needs_exp(self, cpu: Cpu, thread: Thread) -> bool:
         """rcu_unlock_needs_exp_handling(): an expedited grace period waits for this reader, or may."""
-        expedited = self.expedited
-        return cpu.cpu_id in expedited.expmask or (thread.rcu_blocked and bool(expedited.exp_tasks))
+        if cpu.cpu_id in self.rdp(cpu).mynode.exp.expmask:
+            return True
+        leaf = self.machine.tree.blocked_node(thread) if thread.rcu_blocked else None
+        return leaf is not None and bool(leaf.exp.exp_tasks)
 
     def _boosts(self) -> bool:
         """CONFIG_RCU_BOOST is PREEMPT_RT's: who was boosted is to be told soon that it is not any more."""

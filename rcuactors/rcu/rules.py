@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ..context.locks import LockKind
+from ..kernel.workqueue.workqueue import NO_FLAGS, WqFlags
 from .exp_drivers import ExpeditedDriver, OnWorkqueue
 
 
@@ -22,8 +23,8 @@ class RcuRules:
     """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
     has the scheduler look once they are on (kernel/rcu/tree_plugin.h, rcu_read_unlock_special(), `expboost`)."""
     deferral_ends_with_report: bool = False
-    """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
-    its handler made room for the next, which its own end might queue."""
+    """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716, in
+    v6.18, and in stable 6.12 by 6.12.94); before, its handler made room for the next, which its own end might queue."""
     bh_between_callbacks: bool = False
     """A thread that invokes callbacks has bottom halves on between two of them (rcu_do_batch(), where it is not in a
     softirq), as 6.1.192 was seen to do; before, only those of offloaded CPUs."""
@@ -47,6 +48,17 @@ class RcuRules:
     85aad7cc4178 3 * 3 + 1, for the root may lag now; in v6.18 two grace periods, 8."""
     start_poll_wants_irqs: bool = True
     """start_poll_synchronize_rcu_common() demands that interrupts be on; not in v6.18."""
+    wakes_from_gp_up_to: int | None = None
+    """On how many CPUs the grace-period kthread itself wakes who waits in synchronize_rcu(), unless that is said at
+    boot (rcutree.rcu_normal_wake_from_gp; sr_normal.py); None: it never does. At v6.12 on none, in v6.18 on up to 16
+    (WAKE_FROM_GP_CPU_THRESHOLD), in v7.3 always."""
+    synchronize_rcu_flood: int = 0
+    """At so many callers at once later ones queue callbacks (RCU_SR_NORMAL_LATCH_THR, 64 in v7.3); 0: at none."""
+    full_cookies_prove_synchronize_rcu: bool = False
+    """Under PROVE_RCU each caller takes a full cookie (commit 5a562b8b3f5d, "rcu: Use _full() API to debug").
+    A one-word cookie may miss a grace period that an expedited one overlaps, and the kernel warns for nothing."""
+    sync_wq: WqFlags = NO_FLAGS
+    """Of the workqueue sync_wq, besides WQ_MEM_RECLAIM: unbound in v6.18, not at v6.12."""
     incoming_cpu_warns: bool = False
     """A grace period that waits for a CPU which only now comes is a WARN_ON_ONCE() (rcu_cpu_starting(), v5.11)."""
     cpu_starting: str = "rcu_cpu_starting"
@@ -58,6 +70,12 @@ class RcuRules:
     who poll (v6.1, kernel/rcu/tree.c, synchronize_rcu())."""
     expedited_driver: type[ExpeditedDriver] = OnWorkqueue
     """Who drives an expedited grace period: a work, or a thread of its own (kernel/rcu/tree_exp.h; exp_drivers.py)."""
+    exp_forgets_own_cpu: bool = True
+    """A CPU that is to be interrupted, and on which who drives the grace period has come to run meanwhile, is passed by
+    and never reported: the grace period does not end (commit 81f6d49cce2d, v5.17)."""
+    exp_tasks_at_reset: bool = False
+    """Readers that are switched out are waited for as soon as the CPUs are (sync_exp_reset_tree(), so in v6.18), not
+    when their leaf is looked through: a CPU that answered early could have ended it without them."""
     exp_handler_sees_preempt_count: bool = False
     """Without preemptible RCU the interrupt of an expedited grace period is answered at once where it has found
     preemption and bottom halves on; before, on an idle CPU only (kernel/rcu/tree_exp.h, rcu_exp_handler(): so at v6.1,

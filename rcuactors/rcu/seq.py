@@ -85,3 +85,13 @@ def completed_gp(old: int, new: int) -> bool:
 def new_gp(old: int, new: int) -> bool:
     """rcu_seq_new_gp(): one has begun between the two."""
     return not cmp_ge((old + PHASE_MASK) & ~PHASE_MASK, new)
+
+
+def diff(new: int, old: int) -> int:
+    """rcu_seq_diff(): how many grace periods lie between the two, roughly; 1 where none has passed."""
+    if old == new:
+        return 0
+    rounded = (new & ~PHASE_MASK) - ((old + PHASE_MASK) & ~PHASE_MASK) + bool((new | old) & PHASE_MASK)
+    if cmp_ge(PHASE_MASK, rounded):
+        return 1
+    return (ulong(rounded - PHASE_MASK - 1) >> 2) + 2

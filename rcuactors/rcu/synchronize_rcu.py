@@ -1,7 +1,8 @@
-"""synchronize_rcu() (kernel/rcu/tree.c): sleep until a grace period has passed; a callback that wakes who waits.
+"""synchronize_rcu() (kernel/rcu/tree.c): sleep until a grace period has passed.
 
-Or an expedited one (expedited.py), where rcu_expedited has it so; synchronize_rcu_expedited() is the other way round,
-where rcu_normal does. Both say first who must not call them.
+What wakes who waits is a callback, or the grace-period kthread (sr_normal.py). Or it is an expedited one
+(expedited.py), where rcu_expedited has it so; synchronize_rcu_expedited() is the other way round, where rcu_normal
+does. Both say first who must not call them.
 """
 
 from __future__ import annotations
@@ -77,7 +78,11 @@ async def synchronize_rcu_expedited(callbacks: Callbacks, thread: Thread) -> Non
 
 
 async def synchronize_rcu_normal(callbacks: Callbacks, thread: Thread) -> None:
-    """synchronize_rcu_normal(), wait_rcu_gp()."""
+    """synchronize_rcu_normal(): wait_rcu_gp(), unless the grace-period kthread wakes its callers (sr_normal.py)."""
+    requests = callbacks.machine.requests
+    if requests is not None and not requests.latched:
+        await requests.wait(thread)
+        return
     cpu, system = thread.cpu, callbacks.system
     system.debug_objects.init_on_stack(cpu, RcuHead)
     done = system.new_completion("synchronize_rcu()")

@@ -9,8 +9,8 @@ reads; `replay` drives a machine with the calls.
 from __future__ import annotations
 
 from ..marks import KERNEL
-from .calls import Call
-from .ftrace import TraceLine, context_of, format_line, parse_line
+from ..traces.events import Call
+from ..traces.lines import TraceLine, context_of, format_line, parse_line
 from .observed import Observed
 from .recording import Recording, UnknownLine, read_recording
 

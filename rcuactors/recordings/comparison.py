@@ -11,7 +11,7 @@ import attrs
 
 from ..runs.result import Result
 from ..spelling import counted
-from .freers import FreedBlock, Freer, by_freer
+from ..traces.freers import FreedBlock, Freer, by_freer
 from .recording import Recording
 from .witness import Witness
 

@@ -9,30 +9,35 @@ each block and on each attempt to queue a batch.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
 
-from .calls import Call
-from .freers import ENTRIES, FreedBlock, Freer, Inside
-from .ftrace import TraceLine
-from .krc import KrcAddresses, whose_timers
-
-_RECORDS: Final = re.compile(r"nr_records=([0-9]{1,18})$", re.ASCII)
-_SIZE: Final = re.compile(r" s=(?:0x0|0|\(null\)) size=(?:0x)?([0-9]{1,18})$", re.ASCII)
-_OFFSET: Final = re.compile(r" func=([0-9]{1,18})$", re.ASCII)
-_FREED: Final = re.compile(r" addr=0x([0-9a-f]{1,16})$", re.ASCII)
-_PAGE_GOT: Final = re.compile(r"\((fill_page_cache_func|kvfree_call_rcu)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII)
-"""Others take pages by the same function while it is probed (page tables of vmalloc, a new process): these count."""
-_BLOCK: Final = re.compile(r" idx=([01]) nr=([0-9]{1,18})$", re.ASCII)
-_QUEUED_BATCH: Final = re.compile(r" ret=(?:0x)?([01])$", re.ASCII)
-_DELAY: Final = re.compile(r"timer=([0-9a-f]{16}) function=delayed_work_timer_fn .*\[timeout=([0-9]{1,18})\]", re.ASCII)
-_QUEUED_WORK: Final = re.compile(
-    r"function=(fill_page_cache_func|kfree_rcu_monitor|kfree_rcu_work) workqueue=(\S+) ", re.ASCII
+from ..traces.events import (
+    BlockFreed,
+    BulkCallback,
+    BulkFreed,
+    Call,
+    Entered,
+    Event,
+    GracePeriod,
+    HrtimerStarted,
+    ObjectCallback,
+    ObjectFreed,
+    PageAsked,
+    PageGot,
+    Returned,
+    TimerStarted,
+    WorkQueued,
 )
+from ..traces.freers import ENTRIES, FreedBlock, Freer, Inside
+from ..traces.krc import KrcAddresses, whose_timers
+
+_ASKERS: Final = frozenset({"fill_page_cache_func", "kvfree_call_rcu"})
+"""Others take pages by the same function while it is probed (page tables of vmalloc, a new process): these count."""
+_WORKS: Final = frozenset({"fill_page_cache_func", "kfree_rcu_monitor", "kfree_rcu_work"})
 
 
 @attrs.frozen
@@ -78,12 +83,13 @@ class Observed:
 
 @attrs.define
 class Tally:
-    """The running counts, fed line by line."""
+    """The running counts, fed event by event."""
 
     _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
     """Filled in by whoever reads the marks."""
-    _handlers: dict[str, Callable[[TraceLine], None]] = attrs.field(init=False)
+    _handlers: dict[type[Event], Callable[[Any], None]] = attrs.field(init=False)
     _events: Counter[str] = attrs.field(factory=Counter, init=False)
+    """Entries by the function."""
     _derived: Counter[str] = attrs.field(factory=Counter, init=False)
     _queued: set[int] = attrs.field(factory=set, init=False)
     _called: bool = attrs.field(default=False, init=False)
@@ -101,22 +107,19 @@ class Tally:
 
     def __attrs_post_init__(self) -> None:
         self._handlers = {
-            "rcu_grace_period": self._grace_period,
-            "rcu_gp_init": self._grace_period_probe,
-            "rcu_gp_cleanup": self._grace_period_probe,
-            "rcu_invoke_kfree_bulk_callback": self._bulk_callback,
-            "kmem_cache_free_bulk": self._bulk_probe,
-            "rcu_invoke_kvfree_callback": self._object_callback,
-            "kvfree": self._object_probe,
-            "vfree": self._object_probe,
-            "hrtimer_start": self._timer_start,
-            "get_free_pages_ret": self._page_returned,
-            "kvfree_rcu_bulk": self._block,
-            "kvfree_rcu_queue_batch_ret": self._queue_batch,
-            "timer_start": self._delayed,
-            "workqueue_queue_work": self._queued_work,
-            **dict.fromkeys(ENTRIES, self._entered),
-            **{f"{function}_ret": self._left for function in ENTRIES},
+            GracePeriod: self._grace_period,
+            BulkCallback: self._bulk_callback,
+            BulkFreed: self._bulk_probe,
+            ObjectCallback: self._object_callback,
+            ObjectFreed: self._object_probe,
+            HrtimerStarted: self._hrtimer_start,
+            PageAsked: self._page_asked,
+            PageGot: self._page_returned,
+            BlockFreed: self._block,
+            TimerStarted: self._delayed,
+            WorkQueued: self._queued_work,
+            Entered: self._entered,
+            Returned: self._left,
         }
 
     def begun(self) -> None:
@@ -128,12 +131,11 @@ class Tally:
         self._called = True
         self._queued.add(call.address)
 
-    def count(self, line: TraceLine) -> None:
-        """Take in any other line."""
-        self._events[line.event] += 1
-        handler = self._handlers.get(line.event)
+    def count(self, event: Event) -> None:
+        """Take in any other event."""
+        handler = self._handlers.get(type(event))
         if handler is not None:
-            handler(line)
+            handler(event)
 
     def total(self, *, objects_visible: bool = True) -> Observed:
         """The counts so far. `objects_visible`: calls and frees of single objects were recorded."""
@@ -142,7 +144,7 @@ class Tally:
         prefix = "callback" if self._tracepoints else "probe"
         # Without a probe on the return (workload) there is no telling failures from successes: every try is a
         # page.
-        pages = derived["pages"] if "get_free_pages_ret" in events else events["get_free_pages"]
+        pages = derived["pages"] if derived["pages_returned"] else derived["pages_asked"]
         return Observed(
             refill_timer_starts=derived["refill_timer"],
             refill_work_runs=events["fill_page_cache_func"],
@@ -184,87 +186,82 @@ class Tally:
     def _freed(self) -> None:
         self._periods_at_last_free = self._periods
 
-    def _grace_period(self, line: TraceLine) -> None:
-        self._tracepoints = True
-        # "start" and "end" are the whole system's; cpustart, cpuend and fqsstart are steps inside one.
-        if line.text.endswith((" start", " end")):
-            self._period_edge(started=line.text.endswith(" start"))
-
-    def _grace_period_probe(self, line: TraceLine) -> None:
-        self._probes = True
-        self._period_edge(started=line.event == "rcu_gp_init")
-
-    def _period_edge(self, *, started: bool) -> None:
-        if self._called:
-            starts, ends = self._periods
-            self._periods = (starts + 1, ends) if started else (starts, ends + 1)
-
-    def _bulk_callback(self, line: TraceLine) -> None:
-        if (match := _RECORDS.search(line.text)) is not None:
+    def _grace_period(self, event: GracePeriod) -> None:
+        if event.gp_seq is None:
+            self._probes = True
+        else:
             self._tracepoints = True
-            self._bulk_by_tracepoint.append(int(match[1]))
+        # "start" and "end" are the whole system's; cpustart, cpuend and fqsstart are steps inside one.
+        if self._called and event.step in ("start", "end"):
+            starts, ends = self._periods
+            self._periods = (starts + 1, ends) if event.step == "start" else (starts, ends + 1)
+
+    def _bulk_callback(self, event: BulkCallback) -> None:
+        self._tracepoints = True
+        self._bulk_by_tracepoint.append(event.nr_records)
+        self._freed()
+
+    def _bulk_probe(self, event: BulkFreed) -> None:
+        # A named cache is somebody else's bulk free; objects of unknown caches are kvfree_rcu's.
+        if event.cache == 0:
+            self._bulk_by_probe.append(event.size)
             self._freed()
 
-    def _bulk_probe(self, line: TraceLine) -> None:
-        # A named cache (s != 0) is somebody else's bulk free; objects of unknown caches are kvfree_rcu's.
-        if (match := _SIZE.search(line.text)) is not None:
-            self._bulk_by_probe.append(int(match[1]))
-            self._freed()
-
-    def _object_callback(self, line: TraceLine) -> None:
+    def _object_callback(self, event: ObjectCallback) -> None:
         # The tracepoint prints the offset of the rcu_head for an object of the list and 0 for one of a
         # vmalloc block. An rcu_head at offset 0 on the list would look the same; the recordings have none
         # that is not vmalloc.
-        if (match := _OFFSET.search(line.text)) is not None:
-            self._tracepoints = True
-            self._derived["callback_vmalloc" if int(match[1]) == 0 else "callback_list"] += 1
-            if int(match[1]):
-                self._list_freed_by[self._inside.freer(line.pid)] += 1
-            self._freed()
+        self._tracepoints = True
+        self._derived["callback_vmalloc" if event.offset == 0 else "callback_list"] += 1
+        if event.offset:
+            self._list_freed_by[self._inside.freer(event.pid)] += 1
+        self._freed()
 
-    def _object_probe(self, line: TraceLine) -> None:
+    def _object_probe(self, event: ObjectFreed) -> None:
         # kvfree() of a vmalloc object calls vfree() in turn: the first of the two takes the pointer out of
         # the set, so a vfree() that still finds it there came straight from a vmalloc block.
-        match = _FREED.search(line.text)
-        if match is not None and (address := int(match[1], 16)) in self._queued:
-            self._queued.discard(address)
-            self._derived["probe_list" if line.event == "kvfree" else "probe_vmalloc"] += 1
-            if line.event == "kvfree" and not self._tracepoints:
-                self._list_freed_by[self._inside.freer(line.pid)] += 1
+        if event.address in self._queued:
+            self._queued.discard(event.address)
+            self._derived["probe_list" if event.function == "kvfree" else "probe_vmalloc"] += 1
+            if event.function == "kvfree" and not self._tracepoints:
+                self._list_freed_by[self._inside.freer(event.pid)] += 1
             if not self._tracepoints:
                 self._freed()
 
-    def _timer_start(self, line: TraceLine) -> None:
-        if " function=schedule_page_work_fn " in line.text:
-            self._derived["refill_timer"] += 1
+    def _hrtimer_start(self, event: HrtimerStarted) -> None:
+        self._derived["refill_timer"] += event.function == "schedule_page_work_fn"
 
-    def _page_returned(self, line: TraceLine) -> None:
-        if (match := _PAGE_GOT.search(line.text)) is not None:
-            outcome = "pages" if int(match[2], 16) else "pages_failed"
+    def _page_asked(self, _event: PageAsked) -> None:
+        self._derived["pages_asked"] += 1
+
+    def _page_returned(self, event: PageGot) -> None:
+        self._derived["pages_returned"] += 1
+        if event.to in _ASKERS:
+            outcome = "pages" if event.page else "pages_failed"
             self._derived[outcome] += 1
-            if match[1] == "kvfree_call_rcu":
+            if event.to == "kvfree_call_rcu":
                 self._derived[f"caller_{outcome}"] += 1
 
-    def _entered(self, line: TraceLine) -> None:
-        self._inside.entered(line.pid, line.event)
-        if line.event == "kfree_rcu_monitor" and self._inside.freer(line.pid) is Freer.SHRINKER:
+    def _entered(self, event: Entered) -> None:
+        self._events[event.function] += 1
+        if event.function not in ENTRIES:
+            return
+        self._inside.entered(event.pid, event.function)
+        if event.function == "kfree_rcu_monitor" and self._inside.freer(event.pid) is Freer.SHRINKER:
             self._derived["monitor_by_shrinker"] += 1
 
-    def _left(self, line: TraceLine) -> None:
-        self._inside.left(line.pid, line.event.removesuffix("_ret"))
+    def _left(self, event: Returned) -> None:
+        self._inside.left(event.pid, event.function)
+        if event.function == "kvfree_rcu_queue_batch" and event.value:
+            self._derived["batches_queued"] += 1
 
-    def _block(self, line: TraceLine) -> None:
-        if (match := _BLOCK.search(line.text)) is not None:
-            self._blocks.append(FreedBlock(match[1] == "1", int(match[2]), self._inside.freer(line.pid)))
+    def _block(self, event: BlockFreed) -> None:
+        self._blocks.append(FreedBlock(event.channel == 1, event.nr_records, self._inside.freer(event.pid)))
 
-    def _queue_batch(self, line: TraceLine) -> None:
-        if (match := _QUEUED_BATCH.search(line.text)) is not None:
-            self._derived["batches_queued"] += int(match[1])
+    def _delayed(self, event: TimerStarted) -> None:
+        if event.function == "delayed_work_timer_fn" and event.timer is not None:
+            self._delays.append((event.timer, event.timeout))
 
-    def _delayed(self, line: TraceLine) -> None:
-        if (match := _DELAY.match(line.text)) is not None:
-            self._delays.append((int(match[1], 16), int(match[2])))
-
-    def _queued_work(self, line: TraceLine) -> None:
-        if (match := _QUEUED_WORK.search(line.text)) is not None:
-            self._queued_on[f"{match[1]}@{match[2]}"] += 1
+    def _queued_work(self, event: WorkQueued) -> None:
+        if event.function in _WORKS:
+            self._queued_on[f"{event.function}@{event.workqueue}"] += 1

@@ -21,9 +21,9 @@ from ..kapi import Kernel
 from ..machine import Machine
 from ..runs import Run, RunOptions, RunSpec
 from ..scenario import Body, Scenario
+from ..traces.forms import release_of
 from .comparison import ReplayResult
 from .feeders import Replayed, replay_calls
-from .forms import release_of
 from .recording import Recording, read_recording
 from .sections import feeds_of
 from .witness import Witness

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .calls import Call, stated_context
-from .ftrace import TraceLine
+from ..traces.calls import stated_context
+from ..traces.events import Call, Event
 
 _SWITCHED_OFF: Final = re.compile(r"echo 0 > \S*/kvfree_call_rcu/enable", re.ASCII)
 _FREES: Final = re.compile(r"(free[12]) (slab|vmalloc|mixed) ([0-9]{1,7})(?: \S+)?", re.ASCII)
@@ -34,7 +34,7 @@ def frees(statement: tuple[str, ...]) -> bool:
     return (_FREES.fullmatch(text) or _BURSTS.fullmatch(text)) is not None
 
 
-def scripted_calls(begin: TraceLine, end_ns: int, statement: tuple[str, ...], made: int) -> list[Call]:
+def scripted_calls(begin: Event, end_ns: int, statement: tuple[str, ...], made: int) -> list[Call]:
     """The calls of a statement that began with that mark; none for one that does not free. `made`: so many before."""
     text = " ".join(statement)
     if (free := _FREES.fullmatch(text)) is not None:

@@ -24,7 +24,7 @@ import attrs
 
 from ..lab import contexts as lab
 from ..lab.contexts import Context
-from .calls import Call
+from ..traces.events import Call
 from .recording import Recording
 
 BURST_GAP_NS: Final = 50_000

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..context.trace import call_trace
-from .freers import FreedBlock, Freer, freer_of
+from ..traces.freers import FreedBlock, Freer, freer_of
 
 if TYPE_CHECKING:
     from ..kernel.time.timer import Timer

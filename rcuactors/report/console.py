@@ -112,7 +112,7 @@ _HEADS: Final = (
     _head(r"^BUG: rwlock (bad magic|lockup|recursion|wrong CPU|wrong owner|cpu recursion)",
           lambda found: f"rwlock {found[1]}"),
     _head(r"^BUG: KASAN: ([\w-]+)", lambda found: f"KASAN: {found[1]}"),
-    _head(r"^BUG [\w-]+ \(.*\): (.+)", lambda found: f"slab: {found[1]}"),
+    _head(r"^BUG [\w-]+ \(.*\): (.+)", lambda found: f"slab: {_ADDRESS.sub('ADDRESS', found[1])}"),
     _head(r"^BUG: unable to handle page fault", "page fault", fatal=True),
     _head(r"^BUG: kernel NULL pointer dereference", "NULL pointer dereference", fatal=True),
     _head(r"^(?:Oops: )?general protection fault", "general protection fault", fatal=True),

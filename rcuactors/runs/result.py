@@ -5,13 +5,16 @@ As frozen data, and as dictionaries ready for JSON.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from ..context.violation import Violation, ViolationKind, outcome_of
+from ..kvfree.figures import WasteStatistics
 from ..machine import Machine
 from .counters import Counters, counters_of
+
+_WASTE: Final = tuple(field.name for field in attrs.fields(WasteStatistics))
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -100,7 +103,8 @@ def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], even
 
 def _waste_of(machine: Machine) -> dict[str, int]:
     """What happened of it; and the objects that are not freed, since their sheaf is not full: clean says less then."""
-    found: dict[str, int] = attrs.asdict(machine.kvfree.figures.waste())
-    sheaves = machine.slab.statistics().sheaves
-    found["objects_left_in_sheaves"] = sheaves.retired if sheaves is not None else 0
-    return {name: count for name, count in found.items() if count}
+    waste, sheaves = machine.kvfree.figures.waste(), machine.slab.sheaves
+    found = {name: count for name in _WASTE if (count := getattr(waste, name))}
+    if sheaves is not None and (left := sheaves.statistics().retired):
+        found["objects_left_in_sheaves"] = left
+    return found

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from rcuactors import BadInput, Kernel, RunOptions, ViolationKind, run, scenario
+from rcuactors import BadInput, Kernel, Result, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import ListSink
 from rcuactors.eras import ERAS
 from rcuactors.kernel.workqueue import WqFlags
+from rcuactors.kvfree.monitor import Monitor
 from tests.one_argument import one_argument
 
 Compose = Callable[..., str]
@@ -118,7 +119,7 @@ def test_it_may_sleep_and_says_so() -> None:
 
 
 def test_a_monitor_that_was_armed_meanwhile_is_taken_back_too() -> None:
-    """An open candidate: what was queued after the first round has no timer, until somebody queues or shrinks."""
+    """2b55d6a42d14: what was queued after the first round has no timer, until somebody queues or shrinks."""
 
     async def script(k: Kernel) -> None:
         kvfree = k.machine.kvfree
@@ -142,6 +143,48 @@ def test_a_monitor_that_was_armed_meanwhile_is_taken_back_too() -> None:
     result = run(scenario()(script), RunOptions(kernel="v6.12"), nr_cpus="2")
     assert result.clean
     assert (result.latency_ns["max"] or 0) > 20_000_000_000
+
+
+def a_late_object(kernel: str, *, late_ms: int = 1, again: bool = False) -> Result:
+    """CPU 1 gets it while the barrier, with nothing to start there, waits for CPU 0's batch."""
+
+    async def script(k: Kernel) -> None:
+        async def caller() -> None:
+            await k.msleep(late_ms)
+            await k.kvfree_rcu(await k.vmalloc(64), "rcu")
+            if again:
+                await k.msleep(500)
+                await k.kvfree_rcu(await k.vmalloc(64), "rcu")
+
+        await k.kvfree_rcu(await k.vmalloc(64), "rcu")
+        task = await k.kthread_run(caller, cpu=1)
+        await k.kvfree_rcu_barrier()
+        await k.kthread_join(task)
+
+    return run(scenario()(script), RunOptions(kernel=kernel), nr_cpus="2")
+
+
+@pytest.mark.parametrize("kernel", WITH_BARRIER)
+def test_2b55d6a42d14_an_object_without_a_monitor_is_told_with_who_has_taken_it_back(kernel: str) -> None:
+    (found,) = a_late_object(kernel).violations
+    assert found.kind is ViolationKind.NEVER_FREED
+    assert "by kvfree_rcu_barrier():" in found.text
+    assert [bug.commit for bug in ERAS[kernel].known_bugs if bug.explains(found, "hrtimer-work")] == ["2b55d6a42d14"]
+    # The next call on that CPU arms it anew; so does whoever comes after the barrier.
+    assert a_late_object(kernel, again=True).clean
+    assert a_late_object(kernel, late_ms=500).clean
+
+
+def test_and_one_that_is_lost_for_another_reason_is_not_that_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its monitor is armed anew by the second call, and then comes to nothing."""
+
+    async def nothing(*_args: object) -> None: ...
+
+    monkeypatch.setattr(Monitor, "kfree_rcu_monitor", nothing)
+    (found,) = a_late_object("v6.12", again=True).violations
+    assert found.kind is ViolationKind.NEVER_FREED
+    assert found.title.startswith("BUG: never-freed: 2 objects")
+    assert not [bug for bug in ERAS["v6.12"].known_bugs if bug.explains(found, "hrtimer-work")]
 
 
 @pytest.mark.parametrize("kernel", [name for name in ERAS if name not in WITH_BARRIER])

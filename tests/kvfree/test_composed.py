@@ -1,17 +1,18 @@
-"""Versions put together out of existing parts only: v6.1.0 of the mainline, and neighbours with one rule changed."""
+"""Versions put together out of existing parts only: neighbours of a version with one rule changed."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from rcuactors import GFP_ATOMIC, Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import ListSink
 from rcuactors.eras import find_era
 from rcuactors.kvfree.parts.arming import PendingTimer
-from rcuactors.kvfree.parts.batching import by_channel
+from rcuactors.kvfree.parts.batching import by_channel, whole_batch
 from rcuactors.kvfree.parts.one_argument import ALLOCATES, ALLOCATES_FOR_ITS_OWN, OneArgument
 from rcuactors.kvfree.parts.refill import RefillRules
 from rcuactors.mm.gfp import GFP_KERNEL
@@ -40,7 +41,7 @@ async def by_510_calls(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> Non
     objects = [await allocate() for _ in range(BLOCK)]
     for p in objects:
         await k.kvfree_rcu(p, "rcu")
-    await k.msleep(12)
+    await k.msleep(40)
 
 
 async def two_batches_under_one_grace_period(k: Kernel, drain: Drain) -> None:
@@ -76,27 +77,34 @@ async def two_batches_under_one_grace_period(k: Kernel, drain: Drain) -> None:
         await k.vfree(areas.pop())
 
 
-@pytest.fixture
-def v6_1_0(compose: Compose) -> str:
-    """Armed by the pending timer, batches by channel: what the mainline released (kernel-facts, 1.1 and B1)."""
-    return compose("v6.1-stable", "v6.1.0", batching=by_channel)
-
-
 @pytest.mark.parametrize("settings", [{}, {"PREEMPT_RT": "y"}])
 @pytest.mark.parametrize("drain", [by_the_shrinker, by_510_calls])
-def test_v6_1_0_has_5da7cb193db3_and_v6_1_stable_has_not(drain: Drain, settings: dict[str, str], v6_1_0: str) -> None:
+@pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.1.0"])
+def test_5da7cb193db3_by_the_shrinker_or_by_510_calls(
+    kernel: str, drain: Drain, settings: dict[str, str], compose: Compose
+) -> None:
+    """On the versions that have it, and on each with that commit's rule and nothing else."""
+
     async def script(k: Kernel) -> None:
         await two_batches_under_one_grace_period(k, drain)
 
-    bad = run(scenario()(script), RunOptions(kernel=v6_1_0), nr_cpus="3", **settings)
+    bad = run(scenario()(script), RunOptions(kernel=kernel), nr_cpus="3", **settings)
     assert bad.kinds == {ViolationKind.USE_AFTER_FREE}
     assert any("freed by vfree under a reader that may hold it" in found.title for found in bad.violations)
     assert all("reader late/" in found.text for found in bad.violations if "freed by" in found.title)
     assert bad.counters["grace_periods"] == 1
 
-    good = run(scenario()(script), RunOptions(kernel="v6.1-stable"), nr_cpus="3", **settings)
-    assert good.clean
-    assert good.counters["grace_periods"] == 2
+    for fixed in (compose(kernel, batching=whole_batch), "v6.1-stable"):
+        good = run(scenario()(script), RunOptions(kernel=fixed), nr_cpus="3", **settings)
+        assert good.clean
+        assert good.counters["grace_periods"] == 2
+
+
+def test_v6_1_0_is_v6_1_stable_but_for_the_backport() -> None:
+    """Armed by the pending timer, batches by channel: what the mainline released."""
+    v6_1_0, stable = find_era("v6.1.0").rules.kvfree, find_era("v6.1-stable").rules.kvfree
+    assert v6_1_0.batching is by_channel
+    assert attrs.evolve(v6_1_0, batching=whole_batch, says_mightsleep=True) == stable
 
 
 def test_parts_of_all_versions_go_together(compose: Compose) -> None:

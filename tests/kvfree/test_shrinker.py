@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.mm.gfp import GFP_KERNEL, Gfp
 from rcuactors.mm.reclaim import Shrinker
 
 KERNELS = ["v5.9", "v5.11"]
@@ -109,6 +110,46 @@ def test_the_armed_monitor_finds_nothing_to_do_and_a_new_call_uses_its_timer() -
     assert result.clean
     assert result.counters["bulk_objects"] + result.counters["list_freed"] == 15
     assert result.counters["work_runs"] >= 2
+
+
+async def memory_gets_short(k: Kernel) -> list[int]:
+    """What a CPU has cached before and while others take nearly all there is; and 1 and 6 s after a miss behind that.
+
+    Reclaim, kswapd's or their own, asks the shrinkers.
+    """
+    seen = []
+    await queue(k, 1)
+    await k.msleep(100)
+    seen.append(k.cached_pages())
+    pages, zone = [], k.machine.pages.zone
+    while zone.free > zone.watermark_min + 8 and (page := await k.get_free_page(GFP_KERNEL | Gfp.NORETRY)):
+        pages.append(page)
+    await k.msleep(1000)
+    seen.append(k.cached_pages())
+    for page in pages:
+        await k.free_page(page)
+    p = await k.kmalloc(64)
+    await k.cold_caches()
+    await k.kvfree_rcu(p, "rcu")
+    for ms in (1000, 5000):
+        await k.msleep(ms)
+        seen.append(k.cached_pages())
+    return seen
+
+
+@pytest.mark.parametrize(("kernel", "expected"), [("v5.11", [5, 5, 5, 5]), ("v6.1.0", [5, 0, 0, 1])])
+def test_d0bfa8b3c411_cached_pages_under_memory_pressure(kernel: str, expected: list[int]) -> None:
+    """B10: v5.11 keeps all of them, and refills at once.
+
+    Since that commit they are given back, and a refill waits for rcu_delay_page_cache_fill_msec, and gets one.
+    """
+
+    async def script(k: Kernel) -> None:
+        found.extend(await memory_gets_short(k))
+
+    found: list[int] = []
+    assert run(scenario()(script), RunOptions(kernel=kernel), mem="16M").clean
+    assert found == expected
 
 
 def test_v5_11_leaves_its_cached_pages_out_of_the_shrinkers_sight() -> None:

@@ -192,5 +192,12 @@ def test_a_question_that_does_not_come_back() -> None:
 def test_what_the_model_has_no_words_for_is_told() -> None:
     throttled = ask(parse_command("f8 v=pre s=2"), find_kernel("A"))
     assert "throttled" in throttled.not_expressible
-    spoilt = ask(parse_command("fl v=wr"), find_kernel("AP"))
-    assert spoilt.not_expressible == "the slab allocator does not look at the poison of what it gives out"
+
+
+@pytest.mark.parametrize(("version", "told"), [("v6.1-stable", []), ("v6.12", ["slab: Object corrupt"])])
+def test_whoever_reads_the_log_may_find_what_a_question_has_overwritten(version: str, told: list[str]) -> None:
+    """dmesg asks for 2,048 bytes since v6.3, which are in the slabs of struct obj, and for half of it before."""
+    answer = ask(parse_command("fl v=spin unl=1"), find_kernel("AP"), version=version)
+    assert [report.kind for report in answer.reports][1:2] == told
+    written = ask(parse_command("fl v=wr"), find_kernel("AP"), version=version)
+    assert [report.kind for report in written.reports][:1] == (told or ["slab: Poison overwritten"])

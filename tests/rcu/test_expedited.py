@@ -16,14 +16,16 @@ from rcuactors.explore.random import Random
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.thread import Thread
 from rcuactors.rcu.data import RcuData
-from rcuactors.rcu.exp_nodes import ExpeditedNode
-from rcuactors.rcu.expedited import ExpeditedGracePeriods
+from rcuactors.rcu.exp_nodes import ExpeditedTree
+from rcuactors.rcu.exp_select import ExpeditedSelection
+from rcuactors.rcu.nodes import RcuNode
 
 from .regions import region
 from .torture import Torture
 
 MS = 1_000_000
-KERNELS: dict[str, dict[str, str]] = {"plain": {}, "none": {"PREEMPT": "n"}}
+TALL = {"rcu_fanout": "2", "rcu_fanout_leaf": "2"}
+KERNELS: dict[str, dict[str, str]] = {"plain": {}, "none": {"PREEMPT": "n"}, "tall": TALL}
 
 
 def tortured(seed: int, cpus: int, kernel: str, strategy: str, version: str = "v6.12") -> Run:
@@ -45,10 +47,10 @@ def tortured(seed: int, cpus: int, kernel: str, strategy: str, version: str = "v
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 1 << 30),
-    cpus=st.integers(1, 3),
+    cpus=st.integers(1, 4),
     kernel=st.sampled_from(sorted(KERNELS)),
     strategy=st.sampled_from(["timed", "random"]),
-    version=st.sampled_from(["v5.11", "v6.1-stable", "v6.12"]),
+    version=st.sampled_from(["v5.11", "v6.1-stable", "v6.12", "v6.18"]),
 )
 def test_none_ends_before_the_readers_that_were_open_at_its_start(
     seed: int, cpus: int, kernel: str, strategy: str, version: str
@@ -71,13 +73,13 @@ def finds_use_after_free(kernel: str = "plain") -> bool:
     return False
 
 
-class ForgetsBlockedReaders(ExpeditedNode):
+class ForgetsBlockedReaders(ExpeditedTree):
     def ctxt_queue(self, cpu: Cpu, rdp: RcuData, thread: Thread) -> None:
         pass
 
 
-class ForgetsReadersBlockedBefore(ExpeditedNode):
-    def wait_for_readers(self, blocked: dict[int, Thread]) -> None:
+class ForgetsReadersBlockedBefore(ExpeditedTree):
+    def wait_for_readers(self, leaf: RcuNode) -> None:
         pass
 
 
@@ -124,20 +126,20 @@ def test_a_reader_that_is_switched_out_is_waited_for(hog_first: bool) -> None:
 
 @pytest.mark.parametrize(("node", "hog_first"), [(ForgetsBlockedReaders, False), (ForgetsReadersBlockedBefore, True)])
 def test_one_that_is_switched_out_and_forgotten_is_caught(
-    monkeypatch: pytest.MonkeyPatch, node: type[ExpeditedNode], hog_first: bool
+    monkeypatch: pytest.MonkeyPatch, node: type[ExpeditedTree], hog_first: bool
 ) -> None:
-    monkeypatch.setattr("rcuactors.rcu.quiescent.ExpeditedNode", node)
+    monkeypatch.setattr("rcuactors.rcu.quiescent.ExpeditedTree", node)
     assert preempted_reader(hog_first) == {ViolationKind.USE_AFTER_FREE}
 
 
-class AnswersAtOnce(ExpeditedGracePeriods):
+class AnswersAtOnce(ExpeditedSelection):
     async def _rcu_exp_handler(self, cpu: Cpu) -> None:
         self.node.report(cpu, self.machine.data[cpu.cpu_id])
 
 
 @pytest.mark.parametrize("kernel", sorted(KERNELS))
 def test_a_cpu_that_answers_in_the_middle_of_a_reader_is_caught(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
-    monkeypatch.setattr("rcuactors.rcu.expedited.ExpeditedGracePeriods", AnswersAtOnce)
+    monkeypatch.setattr("rcuactors.rcu.expedited.ExpeditedSelection", AnswersAtOnce)
     assert finds_use_after_free(kernel)
 
 

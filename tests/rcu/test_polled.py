@@ -135,9 +135,11 @@ def test_completed_cookies_are_done_at_once_and_for_ever() -> None:
 
 def test_a_cookie_of_the_other_form_is_refused_in_one_line() -> None:
     async def script(k: Kernel) -> None:
-        with pytest.raises(BadInput, match=r"^poll_state_synchronize_rcu\(RcuGpOldstate.*needs the number that"):
+        with pytest.raises(
+            BadInput, match=r"^poll_state_synchronize_rcu\(oldstate=RcuGpOldstate\): needs a whole number"
+        ):
             k.poll_state_synchronize_rcu(k.get_state_synchronize_rcu_full())  # type: ignore[arg-type]
-        with pytest.raises(BadInput, match=r"^poll_state_synchronize_rcu_full\(4\): needs what"):
+        with pytest.raises(BadInput, match=r"^poll_state_synchronize_rcu_full\(rgosp=4\): needs what"):
             k.poll_state_synchronize_rcu_full(4)  # type: ignore[arg-type]
 
     assert run(script, RunOptions(kernel="v6.12")).clean
@@ -260,3 +262,63 @@ def test_one_that_begins_while_another_is_counted_and_outlives_it_does_not_count
     polled.expedited_ends()
     assert not seq.done(polled.gp_seq_polled, within)
     assert polled.expedited_sequence == 8
+
+
+# -- polled expedited ones ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [{}, {"rcu_fanout": "2", "rcu_fanout_leaf": "2"}])
+@pytest.mark.parametrize("kernel", POLLING)
+def test_an_expedited_one_that_is_asked_for_comes_by_itself_and_soon(kernel: str, shape: dict[str, str]) -> None:
+    """start_poll_synchronize_rcu_expedited(): the leaf's work on rcu_gp_wq waits for it (sync_rcu_do_polled_gp())."""
+
+    async def script(k: Kernel) -> None:
+        async def asks() -> None:
+            began = k.now
+            one = await k.start_poll_synchronize_rcu_expedited()
+            full = await k.start_poll_synchronize_rcu_expedited_full()
+            while not (k.poll_state_synchronize_rcu(one) and k.poll_state_synchronize_rcu_full(full)):
+                await k.usleep_range(50, 51)
+            assert k.now - began < 1_000_000
+            await k.cond_synchronize_rcu_expedited(one)
+            await k.cond_synchronize_rcu_expedited_full(full)
+
+        for task in [await k.kthread_run(asks, cpu=cpu) for cpu in range(4)]:
+            await k.kthread_join(task)
+        assert k.machine.gp.completed == 0
+        assert 0 < k.machine.callbacks.expedited.completed <= 8
+
+    assert run(script, RunOptions(kernel=kernel, settings={"nr_cpus": "4", **shape})).clean
+
+
+def test_a_polled_expedited_one_waits_for_readers_and_is_asked_for_with_anything_off() -> None:
+    async def script(k: Kernel) -> None:
+        p = await k.kmalloc(64)
+
+        async def reader() -> None:
+            with k.rcu_reader():
+                q = k.rcu_dereference(p)
+                await k.udelay(3000)
+                k.deref(q)
+
+        task = await k.kthread_run(reader, cpu=1)
+        await k.udelay(100)
+        flags = k.local_irq_save()
+        one = await k.start_poll_synchronize_rcu_expedited()
+        await k.local_irq_restore(flags)
+        while not k.poll_state_synchronize_rcu(one):
+            await k.usleep_range(50, 51)
+        assert k.now > 3_000_000
+        await k.kfree(p)
+        await k.kthread_join(task)
+
+    settings = {"nr_cpus": "2", "PROVE_RAW_LOCK_NESTING": "y"}
+    assert run(script, RunOptions(kernel="v6.12", settings=settings)).clean
+
+
+def test_before_v6_1_there_were_none() -> None:
+    async def script(k: Kernel) -> None:
+        with pytest.raises(BadInput, match=r"start_poll_synchronize_rcu_expedited.*v6\.1"):
+            await k.start_poll_synchronize_rcu_expedited()
+
+    run(script, RunOptions(kernel="v5.11"))

@@ -8,9 +8,9 @@ import pytest
 
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.comparison import ReplayResult
-from rcuactors.recordings.freers import FreedBlock, Freer, Inside, by_freer, freer_of
 from rcuactors.recordings.replay import replay
 from rcuactors.runs import RunOptions
+from rcuactors.traces.freers import FreedBlock, Freer, Inside, by_freer, freer_of
 
 DATA = Path(__file__).parents[1] / "data" / "recordings" / "kvfree-6.12"
 
@@ -112,7 +112,7 @@ def test_the_report_and_the_document_have_both_sequences() -> None:
         ((), None),
         (("kfree_rcu_work",), Freer.WORK),
         (("kfree_rcu_monitor",), Freer.MONITOR),
-        (("shrink_scan", "kfree_rcu_monitor"), Freer.SHRINKER),
+        (("kfree_rcu_shrink_scan", "kfree_rcu_monitor"), Freer.SHRINKER),
         (("kfree_rcu_monitor", "kfree_rcu_shrink_scan", "do_shrink_slab"), Freer.SHRINKER),
     ],
 )
@@ -122,11 +122,11 @@ def test_who_frees_is_told_by_the_functions_that_it_is_in(functions: tuple[str, 
 
 def test_a_task_leaves_what_it_returned_from_and_what_was_not_recorded() -> None:
     inside = Inside()
-    inside.entered(7, "shrink_scan")
+    inside.entered(7, "kfree_rcu_shrink_scan")
     inside.entered(7, "kfree_rcu_monitor")
     assert inside.freer(7) is Freer.SHRINKER
     inside.left(7, "kfree_rcu_monitor")
-    inside.left(7, "shrink_scan")
+    inside.left(7, "kfree_rcu_shrink_scan")
     assert inside.freer(7) is inside.freer(8) is None
     # A kernel of which the return is not recorded: entered twice.
     inside.entered(7, "kfree_rcu_monitor")

@@ -102,7 +102,6 @@ class CpuHotplug:
 
     def __init__(self, system: System, *, by_decision: bool = False) -> None:
         self._system = system
-        self._steps = Steps()
         self._aps: dict[int, _Ap] = {}
         self.rcu: RcuOfCpus = NoRcu()
         self.cpus = CpusLock(system)
@@ -114,11 +113,21 @@ class CpuHotplug:
         self._work_on_cpu: WorkOnCpu | None = None
         self.downs = 0
         self.ups = 0
+        self._parts: list[Callable[[], None]] = [self._sched.set_up, self.smpboot.set_up, self._dying.set_up]
 
-    def set_up(self) -> None:
-        """The callbacks of this floor's own parts that have no better place."""
-        for part in (self._sched, self.smpboot, self._dying):
-            part.set_up()
+    def sets_up(self, part: Callable[[], None]) -> None:
+        """A part of the kernel sets up its states from boot on: by that function, which is called when one is needed.
+
+        Few machines see a CPU come or go.
+        """
+        self._parts.append(part)
+
+    @cached_property
+    def _steps(self) -> Steps:
+        self._steps = steps = Steps()
+        for part in self._parts:
+            part()
+        return steps
 
     def rcu_is(self, rcu: RcuOfCpus) -> None:
         """The machine has RCU."""

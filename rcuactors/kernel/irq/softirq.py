@@ -89,7 +89,10 @@ class Softirqs:
         self._traced = system.config.lockdep
         """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
         self._bottom_halves = bottom_halves_of(system)
-        system.hotplug.setup_state(CpuhpState.SOFTIRQ_DEAD, "softirq:dead", teardown=self.takeover_tasklets)
+        system.hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        self._system.hotplug.setup_state(CpuhpState.SOFTIRQ_DEAD, "softirq:dead", teardown=self.takeover_tasklets)
 
     def statistics(self) -> SoftirqStatistics:
         """Their figures, as they are now."""
@@ -188,8 +191,12 @@ class Softirqs:
             await self._bottom_halves.disable(cpu)
             return cpu
         ctx = cpu.ctx
-        if ctx.preempt_count >= preempt.HARDIRQ_OFFSET and self._traced:
-            warn_in_hardirq(cpu, DISABLE)
+        if ctx.preempt_count >= preempt.HARDIRQ_OFFSET:
+            if self._traced:
+                warn_in_hardirq(cpu, DISABLE)
+            if ctx.preempt_count + preempt.SOFTIRQ_DISABLE_OFFSET > preempt.ALL:
+                # Below zero, as an enable too many has left it; this one makes up for that.
+                ctx.preempt_count -= preempt.ALL + 1
         if not ctx.preempt_count:
             ctx.preempt_disabled_at = caller_site()
             if cpu.told_preemption.on:

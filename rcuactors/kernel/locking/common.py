@@ -15,7 +15,7 @@ from ...context import preempt
 from ...context.trace import call_trace
 from ...context.violation import ORACLE, ViolationKind
 from .. import balance
-from . import contention
+from . import contention, poison
 
 if TYPE_CHECKING:
     from ...context.judge import Judge
@@ -101,6 +101,12 @@ class LockOperations:
         """The lock is used: if it lies in an object, that must not be free."""
         if lock.inside is not None:
             self.judge.used(cpu, lock.inside, lock.name)
+
+    def _touch_unlocking(self, cpu: Cpu, lock: Lock) -> None:
+        """The lock is let go of, which writes where it lies."""
+        if lock.inside is not None:
+            self.judge.used(cpu, lock.inside, lock.name)
+            poison.written(cpu, lock.inside)
 
     def _not_held_so(self, cpu: Cpu, lock: Lock) -> None:
         """A lock is let go in a way in which nobody has it. Lockdep tells of one that is not held at all.

@@ -3,8 +3,10 @@
 A lock is not where it was. Kernels that debug spinlocks look for the lock's magic number first, and fault when they
 print its owner (kernel/locking/spinlock_debug.c, spin_bug()); one that debugs mutexes faults behind its warning; in the
 others, and when lockdep is off, the waiter looks for whom it would have to wait behind, and finds a CPU that does not
-exist (kernel/locking/qspinlock.c, decode_tail()). What a lockdep map was is noticed when it is let go of, and then its
-name is no string (kernel/locking/lockdep.c, print_unlock_imbalance_bug()). A trylock finds it taken. All of it as
+exist (kernel/locking/qspinlock.c, decode_tail()). So does who lets go of a lock that was freed while he had it, while
+lockdep is on; else he writes into the poison, and the allocator finds that when it gives the object out again. What a
+lockdep map was is noticed when it is let go of, and then its name is no string (kernel/locking/lockdep.c,
+print_unlock_imbalance_bug()). A trylock finds it taken. All of it as
 recorded on a 6.1 kernel with lockdep; without lockdep, and of rwlocks, as the code reads.
 """
 
@@ -39,6 +41,12 @@ def is_poisoned(cpu: Cpu, memory: Memory | None) -> bool:
     return memory is not None and memory.state == FREED and cpu.system.config.slub_debug
 
 
+def written(cpu: Cpu, memory: Memory | None) -> None:
+    """Somebody writes there, who may: what slub_debug then finds, when it gives the object out again."""
+    if memory is not None and is_poisoned(cpu, memory):
+        cpu.system.overwritten[memory.address] = memory
+
+
 @machinery
 async def lock(cpu: Cpu, memory: Memory, kind: LockKind) -> None:
     """Something of that kind is locked, in poison. Does not return."""
@@ -58,6 +66,15 @@ async def lock(cpu: Cpu, memory: Memory, kind: LockKind) -> None:
     text = splat.page_fault(cpu.judge.scene(cpu), _NODES, call_trace())
     cpu.judge.report(cpu, _KIND, text.partition("\n")[0], f"{text}\nthe queue of a {what} in {memory}")
     await contention.give_up(cpu)
+
+
+@machinery
+async def unlock_mutex(cpu: Cpu, memory: Memory) -> None:
+    """A mutex is let go of, in poison: it is another's, and has waiters, whose list has a lock. Does not return."""
+    lockdep = cpu.system.lockdep
+    if lockdep.on and not cpu.system.config.PREEMPT_RT:
+        lockdep.debug_locks_warn_on(cpu, "__owner_task(owner) != current", "__mutex_unlock_slowpath")
+    await lock(cpu, memory, LockKind.RAW_SPINLOCK)
 
 
 @machinery

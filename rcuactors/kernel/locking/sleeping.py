@@ -92,10 +92,9 @@ class SleepingLocks(LockOperations):
             await thread.cpu.point()
         cpu = thread.cpu
         if lock.inside is not None:
-            self._touch(cpu, lock)
+            self._touch_unlocking(cpu, lock)
             if lock.lock_class.kind is LockKind.MUTEX and poison.is_poisoned(cpu, lock.inside):
-                # It seems to have waiters, whose list has a raw_spinlock_t.
-                await poison.lock(cpu, lock.inside, LockKind.RAW_SPINLOCK)
+                await poison.unlock_mutex(cpu, lock.inside)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         held = lock.owner is not None
@@ -180,7 +179,7 @@ class SleepingLocks(LockOperations):
         if thread.cpu.clock >= thread.cpu.conductor.horizon:
             await thread.cpu.point()
         cpu = thread.cpu
-        self._touch(cpu, lock)
+        self._touch_unlocking(cpu, lock)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if thread in lock.readers:

@@ -60,10 +60,15 @@ class SpinningLocks(SleepingLocks):
             await cpu.point()
 
     @machinery
-    def raw_release(self, cpu: Cpu, lock: Lock) -> None:
-        """Let go of a lock and hand it to the first waiter; preemption stays as it is."""
+    def raw_release(self, cpu: Cpu, lock: Lock) -> bool:
+        """Let go of a lock and hand it to the first waiter; preemption stays as it is.
+
+        Returns whether it has been in poison with a kernel that debugs spinlocks, which then faults.
+        """
+        faults = False
         if lock.inside is not None:
-            self._touch(cpu, lock)
+            self._touch_unlocking(cpu, lock)
+            faults = self.lockdep.on and poison.is_poisoned(cpu, lock.inside)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         if lock.owner is not None:
@@ -72,13 +77,17 @@ class SpinningLocks(SleepingLocks):
             self._pass_on(cpu, lock)
         elif lock.readers:
             self._not_held_so(cpu, lock)
+        return faults
 
     async def raw_spin_unlock(self, cpu: Cpu, lock: Lock) -> None:
         """raw_spin_unlock(): let go, preemption on again."""
         if cpu.clock >= cpu.conductor.horizon:
             # The time spent under the lock must pass before others find it free.
             await cpu.point()
-        self.raw_release(cpu, lock)
+        if self.raw_release(cpu, lock):
+            # debug_spin_unlock(), debug_write_unlock(): no magic number where it should be.
+            assert lock.inside is not None
+            await poison.lock(cpu, lock.inside, lock.lock_class.kind)
         self.allow_preemption(cpu)
         if cpu.attention:
             await cpu.point()

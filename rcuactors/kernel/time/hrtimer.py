@@ -120,7 +120,10 @@ class Hrtimers:
                 stop=self._hrtimer_fixup_free,
             ),
         )
-        setup_state, dying = system.hotplug.setup_state, system.rules.hrtimers_leave_dying_cpus
+        system.hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        setup_state, dying = self._system.hotplug.setup_state, self._system.rules.hrtimers_leave_dying_cpus
         setup_state(
             CpuhpState.HRTIMERS_PREPARE,
             "hrtimers:prepare",

@@ -325,6 +325,9 @@ class Workqueues:
             await self.queue_work_irqoff(cpu, workqueue, dwork.work, on=on)
         else:
             await self._system.timers.add_timer(cpu, dwork.timer, delay_jiffies, on=on)
+            if dwork.work.grabbers:
+                # Pending, with no timer yet: they spin, and can take that back now.
+                self.poke_grabbers(cpu, dwork.work)
 
     def new_delayed_work(self, name: str, function: Function, site: object = None) -> DelayedWork:
         """INIT_DELAYED_WORK()."""

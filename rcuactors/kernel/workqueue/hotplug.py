@@ -31,7 +31,10 @@ class WorkqueueHotplug:
     def __init__(self, workqueues: Workqueues) -> None:
         self._workqueues = workqueues
         workqueues.system.hotplug.works_by(self.work_on_cpu)
-        setup_state = workqueues.system.hotplug.setup_state
+        workqueues.system.hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        setup_state = self._workqueues.system.hotplug.setup_state
         setup_state(CpuhpState.WORKQUEUE_PREP, "workqueue:prepare", startup=self.workqueue_prepare_cpu)
         setup_state(
             CpuhpState.AP_WORKQUEUE_ONLINE,

@@ -60,6 +60,7 @@ class TodoFlag:
         """schedule_delayed_work(&krcp->monitor_work, KFREE_DRAIN_JIFFIES)."""
         self.of(krcp).monitor_todo = True
         krcp.settled = _WHATEVER_COMES
+        krcp.cancelled = None
         workqueues = self._kvfree.workqueues
         await workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, krcp.monitor_work, self.delay_jiffies, on=on)
 
@@ -118,6 +119,7 @@ def delay_wanted(krcp: Krc, mine: Pending, timing: Timing, now: int, *, pending:
     if pending and delay >= mine.monitor_expires - now:
         return None
     mine.monitor_expires = now + delay
+    krcp.cancelled = None
     return delay
 
 

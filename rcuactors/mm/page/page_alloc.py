@@ -60,12 +60,7 @@ class PageAllocator:
         self.zone = ZoneWithLists(system, rules)
         self.gfp = rules.gfp
         self._gfp_of = None if rules.gfp is GFP_V5_9 else rules.gfp.of
-        system.hotplug.setup_state(
-            CpuhpState.PAGE_ALLOC,
-            "mm/page_alloc:pcp",
-            startup=self.zone.page_alloc_cpu_online if self.zone.sizes.shared_out else None,
-            teardown=self.zone.page_alloc_cpu_dead,
-        )
+        system.hotplug.sets_up(self._page_alloc_init_cpuhp)
         self.reclaim = Reclaim(system, self.zone, self)
         self.warnings = AllocationWarnings(self.zone, rules.gfp)
         self._reserves = rules.reserves
@@ -76,6 +71,16 @@ class PageAllocator:
         self.hooks = page_hooks(system, self, rules)
         percent = system.config.fail_page_alloc
         self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
+
+    def _page_alloc_init_cpuhp(self) -> None:
+        """page_alloc_init_cpuhp(), in older versions page_alloc_init()."""
+        zone = self.zone
+        self._system.hotplug.setup_state(
+            CpuhpState.PAGE_ALLOC,
+            "mm/page_alloc:pcp",
+            startup=zone.page_alloc_cpu_online if zone.sizes.shared_out else None,
+            teardown=zone.page_alloc_cpu_dead,
+        )
 
     def statistics(self) -> PageAllocatorStatistics:
         """Its figures, as they are now."""
@@ -126,25 +131,28 @@ class PageAllocator:
 
     async def free_page(self, thread: Thread, pfn: int) -> None:
         """free_page()."""
-        if pfn not in self.zone.in_use:
-            self._bad_page(thread.cpu, pfn)
+        if not self._free_pages_prepare(thread.cpu, pfn):
             return
-        if self._system.events.on:
-            self._tell_of_free(thread.cpu, pfn)
         for hook in reversed(self.hooks):
             await hook.free_pages_prepare(thread)
         await self.zone.free_unref_page(thread, pfn)
 
     async def free_pages_nolock(self, thread: Thread, pfn: int) -> None:
         """free_pages_nolock(): by trylocks only."""
-        if pfn not in self.zone.in_use:
-            self._bad_page(thread.cpu, pfn)
+        if not self._free_pages_prepare(thread.cpu, pfn):
             return
-        if self._system.events.on:
-            self._tell_of_free(thread.cpu, pfn)
         for hook in reversed(self.hooks):
             await hook.free_pages_prepare(thread)
         await self.zone.free_frozen_pages_nolock(thread, pfn)
+
+    def _free_pages_prepare(self, cpu: Cpu, pfn: int) -> bool:
+        """free_pages_prepare(), but for its hooks: whether somebody had the page."""
+        if pfn not in self.zone.in_use:
+            self._bad_page(cpu, pfn)
+            return False
+        if self._system.events.on:
+            self._tell_of_free(cpu, pfn)
+        return True
 
     def _tell_of_free(self, cpu: Cpu, pfn: int) -> None:
         text = f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0"

@@ -21,7 +21,10 @@ class SlabHotplug:
 
     def __init__(self, system: System, slab: SlabAllocator) -> None:
         self._system, self._slab = system, slab
-        system.hotplug.setup_state(CpuhpState.SLUB_DEAD, "slub:dead", teardown=self.slub_cpu_dead)
+        system.hotplug.sets_up(self._set_up)
+
+    def _set_up(self) -> None:
+        self._system.hotplug.setup_state(CpuhpState.SLUB_DEAD, "slub:dead", teardown=self.slub_cpu_dead)
 
     async def slub_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
         """slub_cpu_dead()."""

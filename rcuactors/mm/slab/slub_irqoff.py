@@ -15,6 +15,7 @@ from ...context import preempt
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import KObject
+from . import slub_debug
 from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
 from .slab import SlabAllocator
 
@@ -49,6 +50,8 @@ class IrqOffSlub(SlabAllocator):
 
     async def slab_alloc_slow(self, thread: Thread, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
         """___slab_alloc(): retire the CPU's slab, take over a partial one, or a fresh page."""
+        if self.debugged:
+            return await slub_debug.slab_alloc(self, thread, cache, gfp)
         mine = self.cpu_slab(thread.cpu, cache)
         if mine.slab is not None:
             # What is freed into it from now on is not this CPU's.

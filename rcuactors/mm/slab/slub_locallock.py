@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ...context.locks import LockKind
 from ..gfp import Gfp
 from ..objects import PAGE_SIZE, KObject, LifetimeObserver
+from . import slub_debug
 from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
 from .slab import SlabAllocator
 
@@ -115,6 +116,8 @@ class LocalLockSlub(SlabAllocator):
 
     async def slab_alloc_slow(self, thread: Thread, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
         """___slab_alloc(), with the task pinned but for the time in the page allocator."""
+        if self.debugged:
+            return await slub_debug.slab_alloc(self, thread, cache, gfp)
         cpu = self._pin(thread)
         mine = self.cpu_slab(cpu, cache)
         taken = await self._from_this_cpu(cpu, mine)
@@ -254,6 +257,10 @@ class LocalLockSlub(SlabAllocator):
 
     async def _slab_free(self, thread: Thread, slab: Slab, addresses: list[int]) -> None:
         """__slab_free(): into a slab that is not this CPU's own."""
+        if self.debugged:
+            if await slub_debug.free_to_partial_list(self, thread, slab, addresses):
+                await self._pages.free_page(thread, slab.pfn)
+            return
         was_full = not slab.free
         slab.free += addresses
         slab.in_use -= len(addresses)

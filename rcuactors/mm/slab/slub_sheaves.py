@@ -19,6 +19,7 @@ from ...kernel.locking.irqsave import spin_trylock_irqsave, spin_unlock_irqresto
 from ..gfp import GFP_KERNEL, Gfp
 from ..objects import KObject
 from ..page.no_locks import Route
+from . import slub_debug
 from .cache import MIN_PARTIAL, Cache, CpuSlab, Place, Slab
 from .pcs import alloc_from_pcs, free_to_pcs
 from .slab import SlabAllocator
@@ -122,6 +123,8 @@ class SheafSlub(_BehindSheaves):
 
     async def slab_alloc_slow(self, thread: Thread, cache: Cache, gfp: Gfp) -> tuple[Slab, int] | None:
         """___slab_alloc(): one object, out of a partial slab or a new one."""
+        if self.debugged:
+            return await slub_debug.slab_alloc(self, thread, cache, gfp)
         thread.cpu.clock += self._system.costs.kmalloc_slow_ns
         if cache.partial:
             cpu, flags = await self._lock_list(thread, cache)

@@ -12,7 +12,8 @@ from ..module import Module
 
 Act = Callable[[Module, "_Locks"], Awaitable[None]]
 
-_SIZE: Final = 1024
+_SIZE: Final = 1184
+"""sizeof(struct obj) with lockdep."""
 _BEHIND_MS: Final = 7000
 _MANY: Final = 600
 
@@ -162,8 +163,7 @@ async def _rd(q: Module, o: _Locks) -> None:
 
 async def _wr(q: Module, o: _Locks) -> None:
     await _free(q, o)
-    q.touched()
-    q.k.deref(o.p)
+    q.k.write_once(o.p)
     q.say("written")
     await q.k.msleep(100)
     for _ in range(_MANY):

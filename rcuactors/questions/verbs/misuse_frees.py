@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..module import Module, NotExpressible
+from ...mm.objects import VMALLOC_START
+from ..module import Module
 
 Act = Callable[[Module], Awaitable[None]]
+
+_STACK: Final = VMALLOC_START + 0x3F00
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
@@ -53,8 +56,19 @@ async def _kfreebad(q: Module) -> None:
     await q.k.kfree(number)
 
 
-async def _no_arithmetic(_q: Module) -> None:
-    raise NotExpressible("pointers into the middle of an object, and to the stack, are not modelled")
+async def _vfreemid(q: Module) -> None:
+    p = await q.k.vmalloc(8192)
+    await q.k.vfree(p.address + 4096 if p is not None else None)
+
+
+async def _kfreemid(q: Module) -> None:
+    p = await q.k.kmalloc(64)
+    await q.k.kfree(p.address + 16 if p is not None else None)
+
+
+async def _kfreestack(q: Module) -> None:
+    # CONFIG_VMAP_STACK: a kernel stack lies where vmalloc() has its areas.
+    await q.k.kfree(_STACK)
 
 
 async def _vfreeirq(q: Module) -> None:
@@ -106,11 +120,11 @@ FREES: Final[Mapping[str, Act]] = MappingProxyType(
         "dblpage": _dblpage,
         "kfreevm": _kfreevm,
         "vfreeslab": _vfreeslab,
-        "vfreemid": _no_arithmetic,
+        "vfreemid": _vfreemid,
         "vfreetwice": _vfreetwice,
         "kfreestr": _kfreestr,
-        "kfreemid": _no_arithmetic,
-        "kfreestack": _no_arithmetic,
+        "kfreemid": _kfreemid,
+        "kfreestack": _kfreestack,
         "kfreebad": _kfreebad,
         "vfreeirq": _vfreeirq,
         "vfreespin": _vfreespin,

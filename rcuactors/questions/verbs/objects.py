@@ -12,7 +12,8 @@ from .works import w_where
 Act = Callable[[Module, Any], Awaitable[None]]
 OnObject = Callable[[Any], Awaitable[None]]
 
-_SIZE: Final = 1024
+_SIZE: Final = 1184
+"""sizeof(struct obj) with lockdep."""
 _BEHIND_MS: Final = 7000
 
 

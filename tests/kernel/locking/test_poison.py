@@ -88,6 +88,38 @@ def test_so_it_is_when_lockdep_is_off_already() -> None:
     assert titles[1:] == ["BUG: unable to handle page fault for address: 000000000002b740"]
 
 
+def let_go(lock: str, held: str, **settings: str) -> list[str]:
+    """A lock is let go of that somebody else has freed meanwhile, as kfree_rcu() does: no lock of his is in there."""
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        async def frees() -> None:
+            await k.kfree(p)
+
+        p = await k.kmalloc(k.struct("foo", spin=k.spinlock, raw=k.raw_spinlock, rw=k.rwlock, mutex=k.mutex))
+        await getattr(k, lock)(getattr(p, held))
+        await k.kthread_run(frees, cpu=1)
+        await k.udelay(1000)
+        await getattr(k, lock.replace("lock", "unlock"))(getattr(p, held))
+
+    return [found.title for found in run(script, **settings).violations if found.by == "kernel"]
+
+
+@pytest.mark.parametrize(("lock", "held"), [("raw_spin_lock", "raw"), ("spin_lock", "spin")])
+def test_who_lets_go_of_a_spinlock_looks_for_its_magic_number(lock: str, held: str) -> None:
+    first, second = let_go(lock, held, **LOCKDEP)
+    assert first.startswith("BUG: spinlock bad magic on CPU#0, script/")
+    assert second.startswith(FAULT)
+    assert not let_go(lock, held, **BARE)
+
+
+def test_who_lets_go_of_a_mutex_is_not_its_owner() -> None:
+    assert let_go("mutex_lock", "mutex", **LOCKDEP) == [
+        "WARNING: DEBUG_LOCKS_WARN_ON(__owner_task(owner) != current)",
+        "BUG: unable to handle page fault for address: 000000000002b740",
+    ]
+
+
 def test_a_mutex_faults_in_either_kernel() -> None:
     said, came_back, _ = used(lambda k, p: k.mutex_lock(p.mutex), **LOCKDEP)
     assert said[0] == "WARNING: DEBUG_LOCKS_WARN_ON(lock->magic != lock)"

@@ -8,8 +8,8 @@ import pytest
 
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.calls import Deed
-from rcuactors.recordings.ftrace import TraceLine
-from rcuactors.recordings.krc import BatchState, parse_addresses, parse_state
+from rcuactors.traces.krc import BatchState, parse_addresses, parse_state
+from rcuactors.traces.lines import TraceLine
 
 DATA = Path(__file__).parents[1] / "data" / "recordings"
 

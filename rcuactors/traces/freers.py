@@ -25,17 +25,17 @@ class Freer(enum.Enum):
 
 _WORK: Final = "kfree_rcu_work"
 _MONITOR: Final = "kfree_rcu_monitor"
-_SCANS: Final = ("kfree_rcu_shrink_scan", "shrink_scan")
+_SCAN: Final = "kfree_rcu_shrink_scan"
 
-ENTRIES: Final = frozenset({_WORK, _MONITOR, "shrink_scan"})
-"""Kprobes of the rig; the returns are called after them, with `_ret`."""
+ENTRIES: Final = frozenset({_WORK, _MONITOR, _SCAN})
+"""The functions that tell."""
 
 
 def freer_of(trace: Container[str]) -> Freer | None:
     """Who frees, by the functions that a task is in."""
     if _WORK in trace:
         return Freer.WORK
-    if any(scan in trace for scan in _SCANS):
+    if _SCAN in trace:
         return Freer.SHRINKER
     return Freer.MONITOR if _MONITOR in trace else None
 

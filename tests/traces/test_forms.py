@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rcuactors.recordings import read_recording
-from rcuactors.recordings.forms import BY_OBJECT, BY_OFFSET, Form, form_of, form_of_call
+from rcuactors.traces.forms import BY_OBJECT, BY_OFFSET, Form, form_of, form_of_call
 
 HEAD, OBJECT, OFFSET = 0xFF1100000083E690, 0xFF1100000083E680, 0x10
 CALL = "kvt1-70 [001] ..... 10.5: kvfree_call_rcu: (kvfree_call_rcu+0x4/0x350) head=0x{:x} func=0x{:x}\n"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from typing import Final
 
 from ..errors import BadInput
@@ -22,23 +22,45 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _LONGEST_LINE: Final = 65_536
 """A file without line ends must not be read into memory whole. A real recording's longest line has 400 characters."""
 
+_PROGRESS_LINES: Final = 50_000
+
 
 def bad(path: str | os.PathLike[str], wrong: str) -> BadInput:
     """The error for a file, in one line: repr keeps a strange name from breaking it."""
     return BadInput(f"recording {os.fsdecode(path)!r}: {wrong}")
 
 
-def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The lines of a plain or gzipped text, without their line ends. Raises BadInput if it is none."""
+class CutShort(Exception):
+    """A file ends in the middle of a line, or of what gzip has packed: raised behind its last whole line.
+
+    Its argument is what there is of the line.
+    """
+
+
+def read_lines(path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
+    """The lines of a plain or gzipped text, without their line ends.
+
+    `progress` is told every so many lines how many were read, and how many bytes of the file. Raises BadInput if it is
+    none, and CutShort.
+    """
     with _complaints(path), open(path, "rb") as raw:  # noqa: PTH123 (one kind of path is as good as another)
         head = raw.peek(2)[:2]  # not read and seek: a pipe is welcome, too
         if not head:
             raise bad(path, "is empty")
         if head != _GZIP_MAGIC:
-            yield from _decoded(path, raw)
+            lines = _decoded(path, raw)
+            yield from lines if progress is None else _counted(lines, raw, progress)
         else:
             with gzip.GzipFile(fileobj=raw) as unpacked:
-                yield from _decoded(path, unpacked)
+                lines = _decoded(path, unpacked)
+                yield from lines if progress is None else _counted(lines, raw, progress)
+
+
+def _counted(lines: Iterator[str], raw: BufferedReader, progress: Callable[[int, int], None]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        yield line
+        if number % _PROGRESS_LINES == 0:
+            progress(number, raw.tell() if raw.seekable() else 0)
 
 
 @contextmanager
@@ -57,12 +79,24 @@ def _complaints(path: str | os.PathLike[str]) -> Iterator[None]:
         raise bad(path, f"cannot be read: {error}") from error
 
 
+def _next_line(stream: BufferedIOBase, *, seen: bool) -> bytes:
+    try:
+        return stream.readline(_LONGEST_LINE)
+    except EOFError:
+        if seen:
+            raise CutShort("") from None
+        raise
+
+
 def _decoded(path: str | os.PathLike[str], stream: BufferedIOBase) -> Iterator[str]:
     seen = False
-    while line := stream.readline(_LONGEST_LINE):
+    while line := _next_line(stream, seen=seen):
         # Text never holds NUL. Other odd bytes may stand in the name of a task, hence "replace".
         if b"\0" in line:
             raise bad(path, "holds binary data, expected ftrace text, plain or gzipped")
+        if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
+            # It may end in the middle of a number, and look like another one.
+            raise CutShort(line.decode("utf-8", "replace"))
         seen = True
         yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
     if not seen:

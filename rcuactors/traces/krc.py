@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from .ftrace import TraceLine
+from .lines import TraceLine
 
 _ADDRESS: Final = re.compile(r"([a-z0-9_]+)=([0-9a-f]{1,16})(?= |$)", re.ASCII)
 _ADDRESSES: Final = re.compile(r"KRCADDR cpu=([0-9]{1,5}) (.*)", re.ASCII)
@@ -75,6 +75,25 @@ class KrcState:
     refill_pending: bool | None
     refill_left_ms: int | None
     newest_blocks: tuple[int, int] | None
+
+    def contradiction(self) -> str:
+        """What cannot be true of one moment, in words; '' if it all can.
+
+        The rig reads under the lock what is counted here; whether timers are pending it reads without, so that they may
+        differ from one another.
+        """
+        if self.count != self.head + self.slab + self.vmalloc:
+            return f"count={self.count}, but head, slab and vmal are {self.head + self.slab + self.vmalloc} together"
+        for name, objects, pages in (
+            ("slab", self.slab, self.slab_pages),
+            ("vmal", self.vmalloc, self.vmalloc_pages),
+        ):
+            if bool(objects) != bool(pages) or pages > objects:
+                return f"{name}={objects}/{pages}pg: so many objects are not in so many blocks"
+        for objects, newest in zip((self.slab, self.vmalloc), self.newest_blocks or (), strict=False):
+            if newest > objects:
+                return f"newest_blk={newest} has more objects than its channel ({objects})"
+        return ""
 
 
 def parse_addresses(text: str) -> KrcAddresses | None:
