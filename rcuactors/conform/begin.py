@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..kvfree.krc import SLAB, VMALLOC, Block
-from ..recordings.krc import KrcState
+from ..traces import KrcState
 from .standins import Item, Place
 
 

@@ -12,7 +12,7 @@ KINDS: Final = {
     "timer_start": "timer started",
     "get_free_pages": "page asked for",
     "free_pages": "page given back",
-    "fill_page_cache_ret": "refill ended",
+    "fill_page_cache_func_ret": "refill ended",
     "kfree_rcu_monitor": "monitor",
     "kvfree_rcu_queue_batch_ret": "batch queued",
     "kvfree_rcu_bulk": "block freed",

@@ -26,7 +26,7 @@ _FIRST_RIG: Final = frozenset(
         "workqueue_queue_work",
         "workqueue_execute_end",
         "fill_page_cache_func",
-        "fill_page_cache_ret",
+        "fill_page_cache_func_ret",
         "get_free_pages",
         "get_free_pages_ret",
         "free_pages",
@@ -55,7 +55,7 @@ def shown_events(told: Told, *, later_kernel: bool) -> frozenset[str]:
     """Which events a recording would have, if they happened: by the marks of who recorded, and what its kernel shows."""
     seen = told.events
     shown: frozenset[str] = frozenset()
-    if "kvt_write" in seen:
+    if told.by_rig:
         shown |= _FIRST_RIG
         if told.addresses:
             shown |= _SECOND_RIG
@@ -63,7 +63,7 @@ def shown_events(told: Told, *, later_kernel: bool) -> frozenset[str]:
             shown |= _LATER_KERNEL
     else:
         shown |= seen & (_FIRST_RIG | _SECOND_RIG | _LATER_KERNEL)
-    if "rcu_gp_init" in seen or "rcu_gp_cleanup" in seen:
+    if any(line.event == "rcu_grace_period" and line.told["seq"] is None for line in told.lines):
         shown |= {"kvfree"}
     elif seen & (_TRACEPOINTS | {"rcu_grace_period"}):
         shown |= _TRACEPOINTS

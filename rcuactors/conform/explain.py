@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
-from ..recordings.calls import Call
-from ..recordings.krc import KrcState
+from ..traces import Call, KrcState
 from .asks import Kind
 from .begin import set_state
 from .decisions import decision_of
@@ -68,7 +67,7 @@ class Explainer:
 
     def __init__(self, told: Told, era: Era) -> None:
         self.told, self.era = told, era
-        self.params = dict(_parameters(told.header.get("params", "")))
+        self.params = told.header.params
         self.place = Place(era, self.params, max(told.nr_cpus, 1))
         self.registers = Registers(self.place)
         later = era.rules.kvfree.snapshots is not None
@@ -789,7 +788,7 @@ class Explainer:
         work = self.place.works[cpu_id][role]
         kind = "work" if role.startswith("krw") else role
         function = {"work": "kfree_rcu_work", "page": "fill_page_cache_func", "monitor": "kfree_rcu_monitor"}[kind]
-        returns = {"work": "kfree_rcu_work_ret", "page": "fill_page_cache_ret", "monitor": ""}[kind]
+        returns = {"work": "kfree_rcu_work_ret", "page": "fill_page_cache_func_ret", "monitor": ""}[kind]
         entry = () if kind == "monitor" else self.expecter.only(Expected(function))
         ends = self.expecter.only(*([Expected(returns)] if returns else []), Expected("workqueue_execute_end"))
         return Operation(
@@ -940,12 +939,6 @@ def _beginning(function: Any, *arguments: Any) -> Callable[[], Coroutine[Any, An
     return lambda: function(*arguments)
 
 
-def _parameters(text: str) -> Iterator[tuple[str, str]]:
-    for word in text.split():
-        name, _, value = word.partition("=")
-        yield name, value
-
-
 _PENDING_SEEN_BY: Final[dict[str, frozenset[str]]] = {
     "call": frozenset({"monitor"}),
     "work": frozenset(),
@@ -1001,7 +994,7 @@ _LOOKED_AT: Final = frozenset(
         "timer_start",
         "workqueue_execute_end",
         "fill_page_cache_func",
-        "fill_page_cache_ret",
+        "fill_page_cache_func_ret",
         "get_free_pages",
         "get_free_pages_ret",
         "free_pages",
@@ -1036,8 +1029,6 @@ _HANDLERS: Final[dict[str, Callable[[Explainer, State, Line], list[State]]]] = {
     "state": Explainer._snapshot,
     "synchronize_rcu": Explainer._synchronizes,
     "rcu_grace_period": Explainer._period,
-    "rcu_gp_init": Explainer._period,
-    "rcu_gp_cleanup": Explainer._period,
 }
 
 

@@ -9,40 +9,53 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
-from ..recordings.calls import parse_call
-from ..recordings.forms import BY_OFFSET, Form, form_of
-from ..recordings.ftrace import TraceLine, parse_line
-from ..recordings.krc import KrcState, parse_state
+from ..errors import BadInput
+from ..traces import (
+    AddressesTold,
+    BlockFreed,
+    Broken,
+    BulkCallback,
+    BulkFreed,
+    Call,
+    Entered,
+    Event,
+    Gap,
+    GracePeriod,
+    Header,
+    HrtimerExpired,
+    HrtimerStarted,
+    KrcState,
+    ListFreed,
+    Mark,
+    ObjectCallback,
+    ObjectFreed,
+    Other,
+    PageAsked,
+    PageFreed,
+    PageGot,
+    Returned,
+    Statement,
+    StateTold,
+    TimerExpired,
+    TimerStarted,
+    Trace,
+    WorkEnded,
+    WorkQueued,
+    WorkStarted,
+)
 
 Ctx = tuple[str, int]
+Facts = dict[str, object]
 
 _WORKS: Final = {
     "kfree_rcu_monitor": "monitor",
     "fill_page_cache_func": "page",
     "kfree_rcu_work": "krw",
 }
-_TIMER: Final = re.compile(
-    r"timer=(\S+) function=delayed_work_timer_fn expires=(\d+) \[timeout=(\d+)\].* cpu=(\d+)", re.ASCII
-)
-_EXPIRED: Final = re.compile(r"timer=(\S+) function=(\S+) now=(\d+)", re.ASCII)
-_HRTIMER: Final = re.compile(r"hrtimer=(\S+) function=schedule_page_work_fn ", re.ASCII)
-_QUEUED: Final = re.compile(r"work struct=(\S+) function=(\S+) workqueue=(\S+) req_cpu=\d+ cpu=(-?\d+)", re.ASCII)
-_EXECUTED: Final = re.compile(r"work struct (\S+): function (\S+)", re.ASCII)
-_ADDR: Final = re.compile(r" addr=0x([0-9a-f]+)", re.ASCII)
-_PAGE: Final = re.compile(r"\((\w+)\+.* ret=0x([0-9a-f]{1,16})$", re.ASCII)
-_GFP: Final = re.compile(r" gfp=0x([0-9a-f]+) order=(\d+)$", re.ASCII)
-_BULK: Final = re.compile(r" bulk=(\S+) nr_records=(?:0x)?(\d+)$", re.ASCII)
-_SIZE: Final = re.compile(r" s=(\S+) size=(\d+)$", re.ASCII)
-_RHP: Final = re.compile(r" rhp=(\S+) func=(-?\d+)$", re.ASCII)
-_BLOCK: Final = re.compile(r" bnode=0x([0-9a-f]+) idx=([01]) nr=(\d+)$", re.ASCII)
-_KRCP: Final = re.compile(r" krcp=0x([0-9a-f]+)", re.ASCII)
-_RET: Final = re.compile(r" ret=(?:0x)?(-?[0-9a-f]+)$", re.ASCII)
-_GP: Final = re.compile(r"\S+ (-?\d+) (start|end|cpustart|cpuend|newreq)$", re.ASCII)
 _SHRINK: Final = re.compile(r"SHRINK nr_to_scan=(\d+) count=(\d+) freed=(-?\d+)", re.ASCII)
 _ADDRESSES: Final = re.compile(r"KRCADDR cpu=(\d+) (.*)", re.ASCII)
 _ADDRESS: Final = re.compile(r"([a-z0-9_]+)=([0-9a-f]{1,16})(?= |$)", re.ASCII)
@@ -55,7 +68,10 @@ _PARTS: Final = {
     "krw0_work": "krw0",
     "krw1_work": "krw1",
 }
-_HASHED: Final = "(____ptrval____)"
+_NAMES: Final = {
+    "kfree_rcu_shrink_count": "shrink_count",
+    "kfree_rcu_shrink_scan": "shrink_scan",
+}
 
 
 @attrs.define(eq=False)
@@ -68,131 +84,125 @@ class Line:
     cpu: int
     irqs_off: bool
     event: str
-    text: str
-    raw: TraceLine
-    told: dict[str, object] = attrs.field(factory=dict)
+    raw: Event
+    told: Facts = attrs.field(factory=dict)
     before: int = -1
     """The line before it in its context, or -1."""
     after: int = -1
 
 
-def _pointer(text: str) -> int | None:
-    """A pointer, None where it is hashed."""
-    if text == _HASHED:
-        return None
-    try:
-        return int(text.removeprefix("0x"), 16)
-    except ValueError:
-        return None
-
-
-def _told(line: TraceLine) -> dict[str, object] | None:  # noqa: PLR0911, PLR0912, C901 - one branch an event
-    """What the line says to whoever compares; None where it says nothing about kvfree_rcu()."""
-    event, text = line.event, line.text
-    if event == "timer_start":
-        if (m := _TIMER.match(text)) is not None:
-            return {"timer": _pointer(m[1]), "expires": int(m[2]), "delay": int(m[3]), "base": int(m[4])}
-    elif event == "timer_expire_entry":
-        if (m := _EXPIRED.match(text)) is not None:
-            return {"timer": _pointer(m[1]), "function": m[2], "now": int(m[3])}
-    elif event in ("hrtimer_start", "hrtimer_expire_entry"):
-        if (m := _HRTIMER.match(text)) is not None:
-            return {"timer": _pointer(m[1])}
-    elif event == "workqueue_queue_work":
-        if (m := _QUEUED.match(text)) is not None and m[2] in _WORKS:
-            return {"work": _pointer(m[1]), "role": _WORKS[m[2]], "workqueue": m[3], "on": int(m[4])}
-    elif event in ("workqueue_execute_start", "workqueue_execute_end"):
-        if (m := _EXECUTED.match(text)) is not None and m[2] in _WORKS:
-            return {"work": _pointer(m[1]), "role": _WORKS[m[2]]}
-    elif event in ("free_pages", "vfree", "kvfree"):
-        if (m := _ADDR.search(text)) is not None:
-            return {"address": int(m[1], 16)}
-    elif event == "get_free_pages":
-        if (m := _GFP.search(text)) is not None:
-            return {"gfp": int(m[1], 16)}
-    elif event == "get_free_pages_ret":
-        if (m := _PAGE.search(text)) is not None:
-            return {"by": m[1], "page": int(m[2], 16)}
-    elif event == "rcu_invoke_kfree_bulk_callback":
-        if (m := _BULK.search(text)) is not None:
-            return {"bulk": _pointer(m[1]), "size": int(m[2])}
-    elif event == "kmem_cache_free_bulk":
-        if (m := _SIZE.search(text)) is not None and m[1] in ("0x0", "0", "(null)"):
-            return {"size": int(m[2])}
-    elif event == "rcu_invoke_kvfree_callback":
-        if (m := _RHP.search(text)) is not None:
-            return {"rhp": _pointer(m[1]), "offset": int(m[2])}
-    elif event == "kvfree_rcu_bulk":
-        if (m := _BLOCK.search(text)) is not None:
-            krcp = _KRCP.search(text)
-            return {"page": int(m[1], 16), "channel": int(m[2]), "size": int(m[3]), "krcp": krcp and int(krcp[1], 16)}
-    elif event == "kvfree_rcu_queue_batch":
-        if (m := _KRCP.search(text)) is not None:
-            return {"krcp": int(m[1], 16)}
-    elif event in ("kvfree_rcu_queue_batch_ret", "shrink_scan_ret"):
-        if (m := _RET.search(text)) is not None:
-            return {"returned": int(m[1], 16) if "0x" in m[0] else int(m[1])}
-    elif event == "rcu_grace_period":
-        if (m := _GP.search(text)) is not None:
-            return {"seq": int(m[1]), "edge": m[2]}
-    elif event in ("rcu_gp_init", "rcu_gp_cleanup"):
-        return {"seq": 0, "edge": "start" if event == "rcu_gp_init" else "end"}
-    elif event == "runp":
-        if (m := _SHRINK.search(text)) is not None:
-            return {"nr_to_scan": int(m[1]), "count": int(m[2]), "freed": int(m[3])}
-        return {"statement": text} if text.startswith("STMT") else None
-    elif event in _PLAIN:
-        return {}
+def _facts(event: Event) -> tuple[str, Facts] | None:  # noqa: PLR0911, PLR0912, C901 - one branch a class
+    """What kvfree_rcu()'s own lines say: the event, and what of it is compared; None for what is somebody else's."""
+    match event:
+        case Call():
+            return "kvfree_call_rcu", {"call": event}
+        case StateTold(state=state):
+            return "state", {"state": state}
+        case TimerStarted(function="delayed_work_timer_fn"):
+            return "timer_start", {
+                "timer": event.timer,
+                "expires": event.expires,
+                "delay": event.timeout,
+                "base": event.on_cpu,
+            }
+        case TimerExpired():
+            return "timer_expire_entry", {"timer": event.timer, "function": event.function, "now": event.now}
+        case HrtimerStarted(function="schedule_page_work_fn"):
+            return "hrtimer_start", {"timer": event.timer}
+        case HrtimerExpired(function="schedule_page_work_fn"):
+            return "hrtimer_expire_entry", {"timer": event.timer}
+        case WorkQueued(function=function) if function in _WORKS:
+            return "workqueue_queue_work", {
+                "work": event.work,
+                "role": _WORKS[function],
+                "workqueue": event.workqueue,
+                "on": event.on_cpu,
+            }
+        case WorkStarted(function=function) | WorkEnded(function=function) if function in _WORKS:
+            name = "workqueue_execute_start" if isinstance(event, WorkStarted) else "workqueue_execute_end"
+            return name, {"work": event.work, "role": _WORKS[function]}
+        case PageAsked():
+            return "get_free_pages", {"gfp": event.gfp}
+        case PageGot():
+            return "get_free_pages_ret", {"by": event.to, "page": event.page}
+        case PageFreed():
+            return "free_pages", {"address": event.page}
+        case ObjectFreed():
+            return event.function, {"address": event.address}
+        case BulkCallback():
+            return "rcu_invoke_kfree_bulk_callback", {"bulk": event.records, "size": event.nr_records}
+        case BulkFreed(cache=0):
+            return "kmem_cache_free_bulk", {"size": event.size}
+        case ObjectCallback():
+            return "rcu_invoke_kvfree_callback", {"rhp": event.head, "offset": event.offset}
+        case BlockFreed():
+            told: Facts = {"page": event.block, "channel": event.channel, "size": event.nr_records}
+            return "kvfree_rcu_bulk", {**told, "krcp": event.krcp}
+        case ListFreed():
+            return "kvfree_rcu_list", {"head": event.head}
+        case GracePeriod():
+            return _period(event)
+        case Entered(function="schedule_page_work_fn") | Returned(function="synchronize_rcu"):
+            return None
+        case Entered():
+            return _NAMES.get(event.function, event.function), {"krcp": event.argument}
+        case Returned():
+            return f"{_NAMES.get(event.function, event.function)}_ret", {"returned": event.value}
+        case Statement():
+            return "runp", {"statement": event.words}
+        case Mark():
+            return _mark(event)
     return None
 
 
-_PLAIN: Final = frozenset(
-    {
-        "fill_page_cache_func",
-        "fill_page_cache_ret",
-        "kfree_rcu_monitor",
-        "kfree_rcu_monitor_ret",
-        "kfree_rcu_work",
-        "kfree_rcu_work_ret",
-        "kvfree_rcu_list",
-        "kvfree_rcu_barrier",
-        "kvfree_rcu_barrier_ret",
-        "shrink_count",
-        "shrink_scan",
-        "synchronize_rcu",
-    }
-)
-"""Probes on functions of which their being called, or coming back, is all that is looked at."""
-
-_PREEMPTED_IN: Final = ("rcu_grace_period", "sched_", "rcu_")
-"""Events of whoever is on the CPU: a task that is switched out writes them in the middle of anything."""
+def _period(event: GracePeriod) -> tuple[str, Facts] | None:
+    if event.step not in ("start", "end", "cpustart", "cpuend", "newreq"):
+        return None
+    if event.step != "newreq" and not event.comm.startswith("rcu_"):
+        return None
+    return "rcu_grace_period", {"seq": event.gp_seq, "edge": event.step}
 
 
-def _context(line: TraceLine) -> Ctx:
+def _mark(event: Mark) -> tuple[str, Facts]:
+    match = _SHRINK.search(event.text)
+    if match is None:
+        return "mark", {}
+    return "runp", {"nr_to_scan": int(match[1]), "count": int(match[2]), "freed": int(match[3])}
+
+
+def _is_of_the_cpu(event: Event) -> bool:
+    """A task that is switched out writes such lines in the middle of anything."""
+    if isinstance(event, GracePeriod):
+        return not event.comm.startswith("rcu_")
+    return isinstance(event, Other) and event.event.startswith(("sched_", "rcu_"))
+
+
+def _context(event: Event) -> Ctx:
     """What the line was written in. On PREEMPT_RT (7 columns) softirqs are served by threads, which are contexts."""
-    wide = len(line.flags) == 7
-    mark = line.flags[3 if wide else 2]
-    if mark in "hHzZ":
-        return ("hardirq", line.cpu)
+    wide = len(event.flags) == 7  # noqa: PLR2004
+    mark = event.flags[3 if wide else 2 : 4 if wide else 3]
+    if mark and mark in "hHzZ":
+        return ("hardirq", event.cpu)
     if mark == "s" and not wide:
-        return ("softirq", line.cpu)
-    return ("idle", line.cpu) if line.pid == 0 else ("task", line.pid)
+        return ("softirq", event.cpu)
+    return ("idle", event.cpu) if event.pid == 0 else ("task", event.pid)
 
 
 @attrs.define(eq=False)
 class Told:
     """A recording as it is compared."""
 
-    header: dict[str, str]
+    header: Header
     lines: list[Line]
     addresses: dict[int, tuple[int, str]]
     """Whose a timer or a work is by its address: the CPU, and its part. Empty where addresses are hashed."""
-    form: Form
     events: frozenset[str]
     nr_cpus: int
     calls: int
     ends_early: str
     """Why it is looked at no further than its last line; "" if it is whole."""
+    by_rig: bool = False
+    """It says what the rig's script did: then it has all events that the rig asks for."""
     known: list[tuple[int, int]] = attrs.field(factory=list)
     """(at, jiffies), in order."""
     periods: list[tuple[int, int]] = attrs.field(factory=list)
@@ -218,104 +228,84 @@ class Told:
         return self.periods[where][1] if where < len(self.periods) else None
 
 
-def read(text: Iterable[str]) -> Told:
-    """Take in a recording."""
-    reader = _Reader()
-    for number, line in enumerate(text, start=1):
-        if not reader.feed(number, line):
-            break
-    return reader.finish()
+def read(trace: Trace, first: int = 0) -> Told:
+    """Take in a recording, up to where something is missing; from its line `first` on. Raises BadInput."""
+    reader = _Reader(first)
+    for item in trace:
+        if isinstance(item, Gap):
+            if reader.gap(item):
+                break
+        elif isinstance(item, Broken) and (match := _ADDRESSES.search(item.text)) is not None:
+            reader.addresses_of(int(match[1]), match[2])
+        elif isinstance(item, Event):
+            reader.feed(item)
+    if not reader.lines:
+        raise BadInput(f"recording {str(trace.path)!r}: holds no event from line {first} on")
+    return reader.finish(trace.header)
 
 
 @attrs.define(eq=False)
 class _Reader:
-    header: dict[str, str] = attrs.field(factory=dict)
+    first: int
     lines: list[Line] = attrs.field(factory=list)
     addresses: dict[int, tuple[int, str]] = attrs.field(factory=dict)
     events: set[str] = attrs.field(factory=set)
     last: dict[Ctx, int] = attrs.field(factory=dict)
-    statements: dict[int, tuple[str, ...]] = attrs.field(factory=dict)
     nr_cpus: int = 0
     calls: int = 0
     ends_early: str = ""
-    form: Form | None = None
-    last_ns: int = 0
 
-    def feed(self, number: int, text: str) -> bool:
-        """Take in one line; False at the end of what can be compared."""
-        if text.startswith("#"):
-            self._comment(text.rstrip("\n"))
-            return not self.ends_early
-        if text.startswith("CPU:") and "LOST" in text:
-            self.ends_early = f"line {number}: events were lost"
+    def gap(self, gap: Gap) -> bool:
+        """Something is missing; whether that is the end of what can be compared."""
+        if not self.lines:
             return False
-        parsed = parse_line(text)
-        if parsed is not None:
-            self._event(number, parsed)
+        cpu = f" of CPU {gap.cpu}" if gap.cpu is not None else ""
+        self.ends_early = f"line {gap.number}: {gap.missing.value}{cpu}"
         return True
 
-    def _comment(self, line: str) -> None:
-        if line.startswith("# TRUNCATED"):
-            self.ends_early = "the file was cut"
-        name, found, rest = line.removeprefix("# ").partition(": ")
-        if found and name in ("run", "script", "pre", "kernel", "params"):
-            self.header[name] = rest
-        elif line.startswith("# Linux "):
-            self.header["kernel"] = line.removeprefix("# ")
-        elif line.startswith("# console="):
-            self.header["params"] = line.removeprefix("# ")
-        elif line.startswith("# entries-in-buffer") and "#P:" in line:
-            self.nr_cpus = max(self.nr_cpus, int(line.rpartition("#P:")[2].split()[0]))
-        if "kernel" in self.header and self.form is None:
-            self.form = form_of(self.header["kernel"])
+    def addresses_of(self, cpu_id: int, text: str) -> None:
+        """Where a CPU's timers and works are."""
+        for name, address in _ADDRESS.findall(text):
+            if name in _PARTS:
+                self.addresses[int(address, 16)] = (cpu_id, _PARTS[name])
 
-    def _event(self, number: int, line: TraceLine) -> None:
-        at = len(self.lines)
-        self.nr_cpus = max(self.nr_cpus, line.cpu + 1)
-        self.events.add(line.event)
-        told = self._of(line)
-        ctx = _context(line)
-        if told is None and line.event.startswith(_PREEMPTED_IN):
+    def feed(self, event: Event) -> None:
+        """Take in one event."""
+        self.nr_cpus = max(self.nr_cpus, event.cpu + 1)
+        if isinstance(event, AddressesTold):
+            where = event.addresses
+            works = dict(zip(where.batch_works, ("krw0", "krw1"), strict=True))
+            works |= {where.monitor_work: "monitor", where.monitor_timer: "monitor", where.refill_work: "page"}
+            works |= {where.refill_timer: "page", where.refill_hrtimer: "page"}
+            self.addresses |= {address: (where.cpu, part) for address, part in works.items()}
+        if event.number < self.first:
             return
-        made = Line(at, number, ctx, line.cpu, line.flags[0] in "dD", line.event, line.text, line, told or {})
-        if told is None:
-            made.event = ""
-        if line.event != "rcu_grace_period" or (told is not None and line.comm.startswith("rcu_")):
+        facts = _facts(event)
+        if facts is None and _is_of_the_cpu(event):
+            return
+        name, told = facts or ("", {})
+        at, ctx = len(self.lines), _context(event)
+        self.calls += isinstance(event, Call)
+        self.events.add(name)
+        made = Line(at, event.number, ctx, event.cpu, event.flags[:1] in ("d", "D"), name, event, told)
+        if not _is_of_the_cpu(event):
             before = made.before = self.last.get(ctx, -1)
             if before >= 0:
                 self.lines[before].after = at
             self.last[ctx] = at
         self.lines.append(made)
 
-    def _of(self, line: TraceLine) -> dict[str, object] | None:
-        if line.event == "kvfree_call_rcu":
-            call = parse_call(line, self.statements.get(line.pid, ()), self.form or BY_OFFSET)
-            self.calls += call is not None
-            return None if call is None else {"call": call}
-        if line.event == "state":
-            state = parse_state(line) if line.text.startswith("KRC ") else None
-            return None if state is None else {"state": state}
-        if line.event == "kvt_write":
-            if (m := _ADDRESSES.fullmatch(line.text)) is not None:
-                for name, address in _ADDRESS.findall(m[2]):
-                    if name in _PARTS:
-                        self.addresses[int(address, 16)] = (int(m[1]), _PARTS[name])
-            return {}
-        if line.event == "runp" and line.text.startswith("STMT "):
-            self.statements[line.pid] = tuple(line.text.split()[2:])
-        return _told(line)
-
-    def finish(self) -> Told:
+    def finish(self, header: Header) -> Told:
         """All of it, with what is known from it as a whole."""
         told = Told(
-            self.header,
+            header,
             self.lines,
             self.addresses,
-            self.form or BY_OFFSET,
             frozenset(self.events),
-            self.nr_cpus,
+            max(self.nr_cpus, header.nr_cpus),
             self.calls,
             self.ends_early,
+            by_rig="state" in self.events or any(isinstance(line.raw, Statement) for line in self.lines),
         )
         _attribute(told)
         _see_pages(told)
@@ -389,9 +379,9 @@ def _know_periods(told: Told) -> None:
     began: tuple[int, int] | None = None
     ended: int | None = None
     for line in told.lines:
-        if line.event not in ("rcu_grace_period", "rcu_gp_init", "rcu_gp_cleanup"):
+        if line.event != "rcu_grace_period":
             continue
-        seq, edge = int(str(line.told["seq"])), line.told["edge"]
+        seq, edge = int(str(line.told["seq"] or 0)), line.told["edge"]
         if edge == "start":
             if began is not None:
                 told.trouble.append((line.at, "a grace period begins while one runs"))
@@ -405,7 +395,7 @@ def _know_periods(told: Told) -> None:
                 if seq != began[1]:
                     told.trouble.append((line.at, f"grace period {seq} ends, but {began[1]} had begun"))
                 # On PREEMPT_RT the probe is on the function that begins one: it has begun at some time until the next.
-                told.periods.append((line.at if line.event == "rcu_gp_cleanup" else began[0], line.at))
+                told.periods.append((line.at if line.told["seq"] is None else began[0], line.at))
             ended, began = seq, None
 
 

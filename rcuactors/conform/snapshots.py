@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..kvfree.krc import SLAB, VMALLOC, objects_in
-from ..recordings.krc import KrcState
+from ..traces import KrcState
 from .standins import Deferred, Place
 
 

@@ -381,7 +381,13 @@ class Place:
         self.system = self._system(params, nr_cpus)
         self.cpus = [Cpu(cpu_id, self, system=self.system, judge=Judge()) for cpu_id in range(nr_cpus)]
         context = SimpleNamespace(
-            preempt_count=0, irqs_disabled=False, softirq_thread=False, held=(), softirq_disable_cnt=0
+            comm="recorded",
+            pid=0,
+            preempt_count=0,
+            irqs_disabled=False,
+            softirq_thread=False,
+            held=(),
+            softirq_disable_cnt=0,
         )
         self.thread = Thread(self, self.cpus[0], context)
         self.periods = GracePeriods()
