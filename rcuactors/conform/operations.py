@@ -105,7 +105,8 @@ class Driver:
         place = self.place
         if op.coroutine is None:
             self._make_again(op)
-        kept = self.registers.save() if op.keeps else None
+        looks = op.kind not in _QUICK or (op.ask is not None and op.ask.kind is Kind.LOCK)
+        kept = self.registers.save() if op.keeps and looks else None
         touched = op.touches()
         first = True
         while True:
