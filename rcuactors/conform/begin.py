@@ -9,6 +9,7 @@ from typing import Any
 
 from ..kvfree.krc import SLAB, VMALLOC, Block
 from ..traces import KrcState
+from .lines import Line, Told, state_of
 from .standins import Item, Place
 
 
@@ -87,3 +88,33 @@ def _blocks(objects: int, pages: int, newest: int, capacity: int, *, is_vmalloc:
         blocks.append(Block(_UNKNOWN.page(), _UNKNOWN.items(size, is_vmalloc=is_vmalloc)))
         left -= size
     return blocks
+
+
+def first_states(told: Told, place: Place, after: int) -> int:
+    """Set a place to the first state of all CPUs that is told after a line; the line at which it is, -1 for none.
+
+    One after which nothing is known to be under way: later ones than the first have to be quiet.
+    """
+    seen: dict[int, Line] = {}
+    for line in told.lines[after + 1 :]:
+        printed = state_of(line)
+        if printed is None:
+            if line.event and after >= 0:
+                seen.clear()
+            continue
+        if after >= 0 and not _is_quiet(printed):
+            seen.clear()
+            continue
+        seen[printed.cpu] = line
+        if len(seen) == len(place.krcs):
+            for known in seen.values():
+                state = state_of(known)
+                assert state is not None
+                set_state(place, state, told.jiffies_before(known.at))
+            return line.at
+    return -1
+
+
+def _is_quiet(printed: KrcState) -> bool:
+    waiting = sum(batch.slab + batch.vmalloc + batch.head for batch in printed.batches)
+    return not (waiting or printed.work_in_progress or printed.monitor_pending or printed.refill_pending)

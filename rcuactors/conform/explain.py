@@ -16,7 +16,6 @@ import attrs
 
 from ..traces import Call, KrcState
 from .asks import Kind
-from .begin import set_state
 from .decisions import decision_of
 from .expected import Expected, Expecter, matches
 from .factors import GLOBAL, Factor, joined, taken_apart
@@ -97,6 +96,7 @@ class Explainer:
 
     def run(self, begin: int, end: int | None = None) -> Verdict:
         """From the line after `begin`, at which the place has been set to the first state."""
+        self.registers.touch(-1)
         passed = self.period_steps.passed(begin, self.place.periods)
         saved = self.registers.save()
         self._splits = not self.period_steps.steps
@@ -1030,17 +1030,3 @@ _HANDLERS: Final[dict[str, Callable[[Explainer, State, Line], list[State]]]] = {
     "synchronize_rcu": Explainer._synchronizes,
     "rcu_grace_period": Explainer._period,
 }
-
-
-def first_states(told: Told, place: Place) -> int:
-    """Set a place to the first state that the recording tells; the line from which on it is compared, -1 for none."""
-    seen: set[int] = set()
-    for line in told.lines:
-        printed = state_of(line)
-        if printed is None:
-            continue
-        set_state(place, printed, told.jiffies_before(line.at))
-        seen.add(printed.cpu)
-        if len(seen) == len(place.krcs):
-            return line.at
-    return -1
