@@ -156,7 +156,7 @@ def conform_told(told: Told, era: Era, *, name: str = "", keep_going: bool = Fal
         verdict = _run(explainer, begin)
         compared += verdict.compared
         steps, most = steps + verdict.hidden_steps, max(most, verdict.most_states)
-        undecided = verdict.undecided
+        undecided = verdict.undecided or told.broken
         if verdict.disagreement is None:
             break
         found.append(_found(told, verdict.disagreement))

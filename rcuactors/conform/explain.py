@@ -532,7 +532,9 @@ class Explainer:
         for after in self._settle(state, line.ctx):
             op = after.top(line.ctx)
             assert op is not None
-            if op.done:
+            if op.done and op.kind == "call" and line.event in ("timer_start", "hrtimer_start"):
+                self._refuse(after, f"the call at line {self._number(op.at)} starts no more timers")
+            elif op.done:
                 self._end(after, line.ctx)
                 explained += self._consume(after, line)
             elif (why := matches(op.expects[0], line) or self._untimely(after, op, line)) and not self._is_others(
@@ -610,7 +612,8 @@ class Explainer:
         if op.ctx[0] == "task":
             op.cpu_id = line.cpu
         if op.done:
-            self._end(state, line.ctx)
+            if op.kind != "call":
+                self._end(state, line.ctx)
             return [state]
         if op.expects or op.kind in _PATIENT or (op.ask is not None and op.ask.kind is Kind.GRACE_PERIOD):
             return [state]

@@ -31,6 +31,7 @@ from ..traces import (
     KrcState,
     ListFreed,
     Mark,
+    Missing,
     ObjectCallback,
     ObjectFreed,
     Other,
@@ -201,6 +202,8 @@ class Told:
     calls: int
     ends_early: str
     """Why it is looked at no further than its last line; "" if it is whole."""
+    broken: str = ""
+    """The line after those, where it does not say what such a line says."""
     by_rig: bool = False
     """It says what the rig's script did: then it has all events that the rig asks for."""
     known: list[tuple[int, int]] = attrs.field(factory=list)
@@ -235,8 +238,10 @@ def read(trace: Trace, first: int = 0) -> Told:
         if isinstance(item, Gap):
             if reader.gap(item):
                 break
-        elif isinstance(item, Broken) and (match := _ADDRESSES.search(item.text)) is not None:
-            reader.addresses_of(int(match[1]), match[2])
+        elif reader.broken:
+            break
+        elif isinstance(item, Broken):
+            reader.breaks(item)
         elif isinstance(item, Event):
             reader.feed(item)
     if not reader.lines:
@@ -254,9 +259,19 @@ class _Reader:
     nr_cpus: int = 0
     calls: int = 0
     ends_early: str = ""
+    broken: str = ""
+
+    def breaks(self, item: Broken) -> None:
+        """A line that does not say what it ought to say."""
+        if (match := _ADDRESSES.search(item.text)) is not None:
+            self.addresses_of(int(match[1]), match[2])
+        elif self.lines:
+            self.broken = f"line {item.number}: {item.event}: {item.wrong}"
 
     def gap(self, gap: Gap) -> bool:
         """Something is missing; whether that is the end of what can be compared."""
+        if gap.missing is Missing.CUT:
+            self.broken = ""  # its last line was cut in two
         if not self.lines:
             return False
         cpu = f" of CPU {gap.cpu}" if gap.cpu is not None else ""
@@ -305,6 +320,7 @@ class _Reader:
             max(self.nr_cpus, header.nr_cpus),
             self.calls,
             self.ends_early,
+            self.broken,
             by_rig="state" in self.events or any(isinstance(line.raw, Statement) for line in self.lines),
         )
         _attribute(told)
