@@ -92,20 +92,34 @@ class Line:
     after: int = -1
 
 
-def _facts(event: Event) -> tuple[str, Facts] | None:  # noqa: PLR0911, PLR0912, C901 - one branch a class
+def _facts(event: Event) -> tuple[str, Facts] | None:
     """What kvfree_rcu()'s own lines say: the event, and what of it is compared; None for what is somebody else's."""
     match event:
         case Call():
             return "kvfree_call_rcu", {"call": event}
         case StateTold(state=state):
             return "state", {"state": state}
+        case GracePeriod():
+            return _period(event)
+        case Entered(function="schedule_page_work_fn") | Returned(function="synchronize_rcu"):
+            return None
+        case Entered():
+            return _NAMES.get(event.function, event.function), {"krcp": event.argument}
+        case Returned():
+            return f"{_NAMES.get(event.function, event.function)}_ret", {"returned": event.value}
+        case Statement():
+            return "runp", {"statement": event.words}
+        case Mark():
+            return _mark(event)
+    return _facts_of_timer(event) or _facts_of_page(event) or _facts_of_object(event)
+
+
+def _facts_of_timer(event: Event) -> tuple[str, Facts] | None:
+    """Timers and works."""
+    match event:
         case TimerStarted(function="delayed_work_timer_fn"):
-            return "timer_start", {
-                "timer": event.timer,
-                "expires": event.expires,
-                "delay": event.timeout,
-                "base": event.on_cpu,
-            }
+            told: Facts = {"timer": event.timer, "expires": event.expires, "delay": event.timeout}
+            return "timer_start", {**told, "base": event.on_cpu}
         case TimerExpired():
             return "timer_expire_entry", {"timer": event.timer, "function": event.function, "now": event.now}
         case HrtimerStarted(function="schedule_page_work_fn"):
@@ -113,21 +127,29 @@ def _facts(event: Event) -> tuple[str, Facts] | None:  # noqa: PLR0911, PLR0912,
         case HrtimerExpired(function="schedule_page_work_fn"):
             return "hrtimer_expire_entry", {"timer": event.timer}
         case WorkQueued(function=function) if function in _WORKS:
-            return "workqueue_queue_work", {
-                "work": event.work,
-                "role": _WORKS[function],
-                "workqueue": event.workqueue,
-                "on": event.on_cpu,
-            }
+            told = {"work": event.work, "role": _WORKS[function]}
+            return "workqueue_queue_work", {**told, "workqueue": event.workqueue, "on": event.on_cpu}
         case WorkStarted(function=function) | WorkEnded(function=function) if function in _WORKS:
             name = "workqueue_execute_start" if isinstance(event, WorkStarted) else "workqueue_execute_end"
             return name, {"work": event.work, "role": _WORKS[function]}
+    return None
+
+
+def _facts_of_page(event: Event) -> tuple[str, Facts] | None:
+    """Pages, got and given back."""
+    match event:
         case PageAsked():
             return "get_free_pages", {"gfp": event.gfp}
         case PageGot():
             return "get_free_pages_ret", {"by": event.to, "page": event.page}
         case PageFreed():
             return "free_pages", {"address": event.page}
+    return None
+
+
+def _facts_of_object(event: Event) -> tuple[str, Facts] | None:
+    """Objects freed, one by one and by the block."""
+    match event:
         case ObjectFreed():
             return event.function, {"address": event.address}
         case BulkCallback():
@@ -141,18 +163,6 @@ def _facts(event: Event) -> tuple[str, Facts] | None:  # noqa: PLR0911, PLR0912,
             return "kvfree_rcu_bulk", {**told, "krcp": event.krcp}
         case ListFreed():
             return "kvfree_rcu_list", {"head": event.head}
-        case GracePeriod():
-            return _period(event)
-        case Entered(function="schedule_page_work_fn") | Returned(function="synchronize_rcu"):
-            return None
-        case Entered():
-            return _NAMES.get(event.function, event.function), {"krcp": event.argument}
-        case Returned():
-            return f"{_NAMES.get(event.function, event.function)}_ret", {"returned": event.value}
-        case Statement():
-            return "runp", {"statement": event.words}
-        case Mark():
-            return _mark(event)
     return None
 
 
@@ -180,7 +190,7 @@ def _is_of_the_cpu(event: Event) -> bool:
 
 def _context(event: Event) -> Ctx:
     """What the line was written in. On PREEMPT_RT (7 columns) softirqs are served by threads, which are contexts."""
-    wide = len(event.flags) == 7  # noqa: PLR2004
+    wide = len(event.flags) == 7
     mark = event.flags[3 if wide else 2 : 4 if wide else 3]
     if mark and mark in "hHzZ":
         return ("hardirq", event.cpu)
