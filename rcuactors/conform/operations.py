@@ -91,7 +91,7 @@ class Operation:
     @property
     def is_open(self) -> bool:
         """What it holds has to be looked at before it can be compared: it is further than its first lock."""
-        return not self.over and self.held is None and len(self.steps) > 1
+        return not self.over and self.held is None and len(self.steps) > (self.kind == "call")
 
     def key(self) -> tuple[Any, ...]:
         """To compare it with its like in another state."""
@@ -99,7 +99,7 @@ class Operation:
             return (self.kind, self.at, True, self.expects, self.returned)
         if self.is_open:
             self.held = held_by(self.coroutine)
-        return (self.kind, self.at, self.expects, self.answer, self.holds, self.held)
+        return (self.kind, self.at, bool(self.steps), self.expects, self.answer, self.holds, self.held)
 
 
 class Driver:
