@@ -1,4 +1,4 @@
-"""Wrong rules, each planted in the mechanism or in a version: what a judge has to find, and the recording that shows it.
+"""Wrong rules, each planted in the mechanism or in a version: what a judge has to find, and where it is seen.
 
 None of them touches the judge's own code.
 """
@@ -13,7 +13,7 @@ import pytest
 
 from rcuactors.eras import find_era
 from rcuactors.eras.era import Era
-from rcuactors.kvfree import core, drain, krc
+from rcuactors.kvfree import core, drain
 from rcuactors.kvfree.parts import arming, barrier, batching, one_argument, recycling, refill, shrinker, workqueue
 
 Plant = Callable[[pytest.MonkeyPatch, Era], Era]
@@ -187,34 +187,114 @@ WRONG: Final = (
     Wrong("a block takes one more", _OLD, kvfree_rule(block_capacity=511), "kvfree/d3_preemptoff_600_min5"),
     Wrong("a block takes one less", _OLD, kvfree_rule(block_capacity=509), "kvfree/d3_preemptoff_600_min5"),
     Wrong("v6.12: a block takes one more", _NEW, kvfree_rule(block_capacity=508), "kvfree-6.12/b_warm_507_min5"),
-    Wrong("the long delay is a jiffy longer", _OLD, kvfree_rule(drain_ms=5004), "?"),
+    Wrong("the long delay is a jiffy longer", _OLD, kvfree_rule(drain_ms=5004), "kvfree/e2_softirq_600_min0"),
     Wrong("the long delay is a jiffy shorter", _OLD, kvfree_rule(drain_ms=4996), "kvfree/a_cold_1_min5_rep1"),
-    Wrong("the short delay is two jiffies", _OLD, code(arming, "delay_wanted", _two_jiffies), "?"),
+    Wrong(
+        "the short delay is two jiffies", _OLD, code(arming, "delay_wanted", _two_jiffies), "kvfree/e_hardirq_600_min5"
+    ),
     Wrong("a timer is not shortened", _OLD, kvfree_rule(arming=NeverShortened), "kvfree/a_cold_512_min5"),
-    Wrong("no monitor for what stays", _OLD, kvfree_rule(arming=NeverArmedAgain), "?"),
+    Wrong(
+        "no monitor for what stays",
+        _OLD,
+        kvfree_rule(arming=NeverArmedAgain),
+        "kvfree-6.1-extra/f_burst600_back2back_12_min5",
+    ),
     Wrong("the count is not zeroed", _OLD, kvfree_rule(counting=lambda count, _: count), "kvfree/a_cold_512_min5"),
     Wrong("the list is not counted", _OLD, code(core.KvfreeRcu, "_link", _uncounted), "kvfree/a_cold_512_min5"),
-    Wrong("oldest block first", _OLD, code(drain.Drain, "_free_blocks", _oldest_block_first), "kvfree/d_rawspin_1100_min5"),
-    Wrong("oldest object first", _NEW, code(drain, "take_batch", _oldest_object_first), "?"),
+    Wrong(
+        "oldest block first", _OLD, code(drain.Drain, "_free_blocks", _oldest_block_first), "kvfree/d_rawspin_1100_min5"
+    ),
+    Wrong(
+        "oldest object first",
+        _NEW,
+        code(drain, "take_batch", _oldest_object_first),
+        "kvfree-6.12/h_dropslab_mid_300_min5_delay200",
+    ),
     Wrong("vmalloc before slab", _OLD, code(drain, "CHANNELS", lambda _: (1, 0)), "kvfree/c_mixed_512_min1"),
-    Wrong("a look of the shrinker is not noted", _OLD, code(refill.Refill, "put_off", lambda _: lambda self: None), "?"),
-    Wrong("a put-off refill stays put off", _OLD, code(refill.Refill, "fill_page_cache_func", _backoff_stays), "?"),
-    Wrong("refills are not counted as under way", _OLD, code(refill.Refill, "begin", _gate_open), "kvfree/a_cold_512_min5"),
-    Wrong("a full cache is not noticed", _OLD, code(core, "keep_page", _always_room), "?"),
+    Wrong(
+        "a look of the shrinker is not noted",
+        _OLD,
+        code(refill.Refill, "put_off", lambda _: lambda _self: None),
+        "kvfree-6.1-rt/h_shrink_ready_400_min5_delay200",
+    ),
+    Wrong(
+        "a put-off refill stays put off",
+        _OLD,
+        code(refill.Refill, "fill_page_cache_func", _backoff_stays),
+        "kvfree-6.1-rt/h_shrink128_warm_min5_delay200",
+    ),
+    Wrong(
+        "refills are not counted as under way", _OLD, code(refill.Refill, "begin", _gate_open), "kvfree/a_cold_512_min5"
+    ),
+    Wrong(
+        "a full cache is not noticed", _OLD, code(core, "keep_page", _always_room), "kvfree/g_single_vmalloc_600_min0"
+    ),
     Wrong("no page is kept", _OLD, code(core.KvfreeRcu, "put_cached_bnode", _never_kept), "kvfree/a_cold_512_min5"),
-    Wrong("v6.12: a page goes to whoever frees", _NEW, kvfree_rule(recycling=recycling.to_current_cpu), "?"),
-    Wrong("a busy batch is used", _OLD, kvfree_rule(batching=batching.by_channel), "?"),
-    Wrong("only one batch", _OLD, kvfree_rule(batching=_only_first_batch(batching.whole_batch)), "?"),
-    Wrong("the shrinker leaves the cache", _OLD, code(shrinker, "drain_page_cache", lambda _: _nothing_drained), "?"),
-    Wrong("one argument: no page is asked for", _OLD, kvfree_rule(one_argument=one_argument.WAITS), "kvfree/g_single_warm_1100_min5"),
-    Wrong("a refused page does not end a refill", _OLD, refill_rule(ends_at_failure=False), "?"),
-    Wrong("a refill counts from what is there", _OLD, refill_rule(starts_at_cached=True), "?"),
-    Wrong("v6.12: a refill counts from nothing", _NEW, refill_rule(starts_at_cached=False), "?"),
-    Wrong("v6.12: asked for without a cache", _NEW, refill_rule(asks_without_cache=True), "?"),
+    Wrong(
+        "v6.12: a page goes to whoever frees",
+        _NEW,
+        kvfree_rule(recycling=recycling.to_current_cpu),
+        "kvfree-6.12/c_mixed_2_min5",
+    ),
+    Wrong(
+        "a busy batch is used", _OLD, kvfree_rule(batching=batching.by_channel), "kvfree-6.1-rt/j_2cpu_mixed_burst_min5"
+    ),
+    Wrong(
+        "only one batch",
+        _OLD,
+        kvfree_rule(batching=_only_first_batch(batching.whole_batch)),
+        "kvfree-6.1-rt/a_cold_5000_min5_rep2",
+    ),
+    Wrong(
+        "the shrinker leaves the cache",
+        _OLD,
+        code(shrinker, "drain_page_cache", lambda _: _nothing_drained),
+        "kvfree-6.1-rt/h_shrink_ready_400_min5_delay200",
+    ),
+    Wrong(
+        "one argument: no page is asked for",
+        _OLD,
+        kvfree_rule(one_argument=one_argument.WAITS),
+        "kvfree/g_single_vmalloc_600_min0",
+    ),
+    Wrong(
+        "a refused page does not end a refill",
+        _OLD,
+        refill_rule(ends_at_failure=False),
+        "kvfree/i_failalloc_single_arg_5_min5",
+    ),
+    Wrong(
+        "a refill counts from what is there",
+        _OLD,
+        refill_rule(starts_at_cached=True),
+        "kvfree-6.1-rt/h_shrink_during_burst_min5_delay200",
+    ),
+    Wrong(
+        "v6.12: asked for without a cache", _NEW, refill_rule(asks_without_cache=True), "kvfree-6.12/d_rawspin_600_min0"
+    ),
     Wrong("an unbound workqueue", _OLD, kvfree_rule(workqueue=workqueue.system_unbound_wq), "kvfree/a_cold_512_min5"),
-    Wrong("v6.12: a block's cookie is not renewed", _NEW, code(core.KvfreeRcu, "_snap_block", _snapped_once), "?"),
-    Wrong("v6.12: ready blocks stay", _NEW, code(drain, "take_ready_blocks", lambda _: lambda *_a: [[], []]), "kvfree-6.12/l_ready_warm300_gp_min5"),
-    Wrong("v6.12: the list is asked of another counter", _NEW, code(core, "Drain", _polled_wrongly), "?"),
-    Wrong("v6.12: the barrier leaves the monitor", _NEW, kvfree_rule(barrier=_barrier_that_leaves_the_monitor), "?"),
+    Wrong(
+        "v6.12: a block's cookie is not renewed",
+        _NEW,
+        code(core.KvfreeRcu, "_snap_block", _snapped_once),
+        "kvfree-6.12/n_bg_gp_burst50_every100ms_40_min5",
+    ),
+    Wrong(
+        "v6.12: ready blocks stay",
+        _NEW,
+        code(drain, "take_ready_blocks", lambda _: lambda *_a: [[], []]),
+        "kvfree-6.12/l_ready_warm300_gp_min5",
+    ),
+    Wrong(
+        "v6.12: the list is asked of another counter",
+        _NEW,
+        code(core, "Drain", _polled_wrongly),
+        "kvfree-6.12/l_ready_warm300_gp_min5",
+    ),
+    Wrong(
+        "v6.12: the barrier leaves the monitor",
+        _NEW,
+        kvfree_rule(barrier=_barrier_that_leaves_the_monitor),
+        "kvfree-6.12/k_barrier_warm300_min5",
+    ),
 )
-assert krc  # what `drain` and `core` have by name is from there
