@@ -20,7 +20,8 @@ from ..traces import Trace
 from ..traces.forms import release_of
 from ..traces.trace import Progress
 from .begin import first_states
-from .explain import Disagreement, Explainer, TooMany, Verdict
+from .carried import TooMany
+from .explain import Disagreement, Explainer, Verdict
 from .lines import Line, Told, read
 
 AGREES: Final = 0
@@ -74,6 +75,7 @@ class Conformance:
     lines_read: int
     calls: int
     steps: int
+    """Hidden steps, in all orders that were tried."""
     most_states: int
 
     @property
@@ -94,7 +96,7 @@ class Conformance:
             said.append(f"{total + wrong} decisions compared, {total} agree")
             width = max((len(kind) for kind in self.compared), default=0)
             said += [f"  {kind:<{width}}  {number:>7,}" for kind, number in sorted(self.compared.items())]
-            said.append(f"{self.steps:,} steps, at most {self.most_states} states at once")
+            said.append(f"{self.steps:,} hidden steps, at most {self.most_states} states at once")
         if self.until:
             said.append(f"compared until {self.until}")
         for found in self.found:
@@ -115,7 +117,7 @@ class Conformance:
             "disagreements": [attrs.asdict(found) for found in self.found],
             "until": self.until,
             "calls": self.calls,
-            "steps": self.steps,
+            "hidden_steps": self.steps,
             "most_states": self.most_states,
         }
 
@@ -156,7 +158,7 @@ def conform_told(told: Told, era: Era, *, name: str = "", keep_going: bool = Fal
         verdict = _run(explainer, begin)
         compared += verdict.compared
         steps, most = steps + verdict.hidden_steps, max(most, verdict.most_states)
-        undecided = verdict.undecided
+        undecided = verdict.undecided or told.broken
         if verdict.disagreement is None:
             break
         found.append(_found(told, verdict.disagreement))

@@ -52,7 +52,7 @@ _TRACEPOINTS: Final = frozenset({"rcu_invoke_kfree_bulk_callback", "rcu_invoke_k
 
 
 def shown_events(told: Told, *, later_kernel: bool) -> frozenset[str]:
-    """Which events a recording would have, if they happened: by the marks of who recorded, and what its kernel shows."""
+    """Which events a recording would have, if they happened: by who recorded, and what its kernel shows."""
     seen = told.events
     shown: frozenset[str] = frozenset()
     if told.by_rig:
@@ -84,6 +84,17 @@ class Expected:
         return f"{self.event}{where}{': ' if told else ''}{told}"
 
 
+_LINES: Final = {
+    Kind.HRTIMER: "hrtimer_start",
+    Kind.TIMER: "timer_start",
+    Kind.FREE_PAGE: "free_pages",
+    Kind.BULK: "kmem_cache_free_bulk",
+    Kind.FREE: "vfree",
+    Kind.GRACE_PERIOD: "synchronize_rcu",
+}
+"""The line of an ask that is one."""
+
+
 class Expecter:
     """Turns asks into lines, for one recording."""
 
@@ -96,35 +107,25 @@ class Expecter:
         return event in self._shown
 
     def only(self, *wanted: Expected) -> tuple[Expected, ...]:
+        """Those of the lines that such a recording has."""
         return tuple(one for one in wanted if one.event in self._shown)
 
     def of_ask(self, ask: Ask, kind: str) -> tuple[Expected, ...]:
-        """The lines that an ask is, in their order."""
+        """The lines that an ask of an operation of some kind is, in their order."""
+        told = ask.told
         match ask.kind:
-            case Kind.HRTIMER:
-                return self.only(Expected("hrtimer_start", ask.cpu_id))
-            case Kind.TIMER:
-                return self.only(Expected("timer_start", ask.cpu_id, ask.told))
-            case Kind.QUEUE:
-                role, workqueue = ask.told
-                name = WORKQUEUES.get(workqueue, workqueue)
-                return self.only(Expected("workqueue_queue_work", ask.cpu_id, (role, name)))
             case Kind.PAGE:
                 by = "fill_page_cache_func" if kind == "page" else "kvfree_call_rcu"
                 return self.only(Expected("get_free_pages"), Expected("get_free_pages_ret", -1, (by,)))
-            case Kind.FREE_PAGE:
-                return self.only(Expected("free_pages", -1, ask.told))
-            case Kind.BULK:
-                return self.only(Expected("kmem_cache_free_bulk", -1, ask.told))
-            case Kind.FREE if ask.told[0].is_vmalloc:
-                return self.only(Expected("vfree", -1, ask.told))
+            case Kind.QUEUE:
+                return self.only(Expected("workqueue_queue_work", ask.cpu_id, (told[0], self.workqueue(told[1]))))
+            case Kind.FREE if not told[0].is_vmalloc:
+                return ()
             case Kind.ENTER:
-                return self.only(Expected(ask.told[0], ask.cpu_id, ask.told[1:]))
+                return self.only(Expected(told[0], ask.cpu_id, told[1:]))
             case Kind.RETURN:
-                return self.only(Expected(f"{ask.told[0]}_ret", ask.cpu_id, ask.told[1:]))
-            case Kind.GRACE_PERIOD:
-                return self.only(Expected("synchronize_rcu"))
-        return ()
+                return self.only(Expected(f"{told[0]}_ret", ask.cpu_id, told[1:]))
+        return self.only(Expected(_LINES[ask.kind], ask.cpu_id, told)) if ask.kind in _LINES else ()
 
     def of_event(self, name: str, text: str) -> Expected:
         """The line of an event that the mechanism tells itself."""
@@ -140,70 +141,114 @@ class Expecter:
         return WORKQUEUES.get(name, name)
 
 
-def matches(wanted: Expected, line: Line) -> str:  # noqa: PLR0911, PLR0912, C901 - one branch an event
+def matches(wanted: Expected, line: Line) -> str:
     """Why the line is not the one that was expected; "" if it is."""
     if wanted.event != line.event:
         return f"{wanted} was to come"
-    told = line.told
-    whose = told.get("whose")
+    whose = line.told.get("whose")
     if isinstance(whose, tuple) and wanted.cpu_id >= 0 and whose[0] != wanted.cpu_id:
         return f"of CPU {whose[0]}, but {wanted} was to come"
-    match wanted.event:
-        case "timer_start":
-            if isinstance(whose, tuple) and whose[1] != wanted.told[0]:
-                return f"{wanted} was to come"
-        case "workqueue_queue_work":
-            role, workqueue = wanted.told
-            if not role.startswith(str(told["role"])) or told["workqueue"] != workqueue:
-                return f"{wanted} was to come"
-            if isinstance(whose, tuple) and whose[1] != role:
-                return f"{wanted} was to come"
-        case "get_free_pages_ret":
-            if told["by"] != wanted.told[0]:
-                return f"{wanted} was to come"
-        case "free_pages":
-            page = wanted.told[0]
-            if page >= 0 and told["address"] != page * PAGE_SIZE:
-                return f"another page than {page * PAGE_SIZE:#x}"
-        case "kmem_cache_free_bulk":
-            if told["size"] != wanted.told[0]:
-                return f"{told['size']} objects, but {wanted.told[0]} are in the block"
-        case "rcu_invoke_kfree_bulk_callback":
-            page, size = wanted.told
-            bulk = told["bulk"]
-            if told["size"] != size:
-                return f"{told['size']} objects, but {size} are in the block"
-            if isinstance(bulk, int) and page >= 0 and bulk // PAGE_SIZE != page:
-                return f"another block than that in the page {page * PAGE_SIZE:#x}"
-        case "rcu_invoke_kvfree_callback":
-            return _other_object(wanted, line)
-        case "kvfree" | "vfree":
-            item = wanted.told[0]
-            if isinstance(item, Item) and item.address and told["address"] != item.address:
-                return f"another object than {item.address:#x}"
-        case "kvfree_rcu_bulk":
-            page, channel, size = wanted.told
-            if (told["channel"], told["size"]) != (channel, size):
-                return f"channel {told['channel']}, {told['size']} objects, but {channel}, {size} was to come"
-            if page >= 0 and told["page"] != page * PAGE_SIZE:
-                return f"another block than that in the page {page * PAGE_SIZE:#x}"
-        case "kvfree_rcu_queue_batch":
-            if told["cpu"] != wanted.cpu_id:
-                return f"of CPU {told['cpu']}, but {wanted} was to come"
-        case "kvfree_rcu_queue_batch_ret":
-            if bool(told["returned"]) != bool(wanted.told[0]):
-                return f"{told['returned']} is returned, not {int(wanted.told[0])}"
+    compare = _COMPARED.get(wanted.event)
+    return "" if compare is None else compare(wanted, line)
+
+
+def _timer(wanted: Expected, line: Line) -> str:
+    whose = line.told.get("whose")
+    return f"{wanted} was to come" if isinstance(whose, tuple) and whose[1] != wanted.told[0] else ""
+
+
+def _work(wanted: Expected, line: Line) -> str:
+    role, workqueue = wanted.told
+    whose = line.told.get("whose")
+    other = isinstance(whose, tuple) and whose[1] != role
+    if other or not role.startswith(str(line.told["role"])) or line.told["workqueue"] != workqueue:
+        return f"{wanted} was to come"
     return ""
 
 
-def _other_object(wanted: Expected, line: Line) -> str:
+def _asked_by(wanted: Expected, line: Line) -> str:
+    return f"{wanted} was to come" if line.told["by"] not in ("", wanted.told[0]) else ""
+
+
+def _page(wanted: Expected, line: Line) -> str:
+    page = wanted.told[0]
+    return f"another page than {page * PAGE_SIZE:#x}" if page >= 0 and line.told["address"] != page * PAGE_SIZE else ""
+
+
+def _size(wanted: Expected, line: Line) -> str:
+    size = line.told["size"]
+    return f"{size} objects, but {wanted.told[-1]} are in the block" if size != wanted.told[-1] else ""
+
+
+def _bulk(wanted: Expected, line: Line) -> str:
+    page, bulk = wanted.told[0], line.told["bulk"]
+    if isinstance(bulk, int) and bulk >> _REAL and page >= 0 and bulk // PAGE_SIZE != page:
+        return f"another block than that in the page {page * PAGE_SIZE:#x}"
+    return _size(wanted, line)
+
+
+def _block(wanted: Expected, line: Line) -> str:
+    page, channel, size = wanted.told
+    told = line.told
+    if (told["channel"], told["size"]) != (channel, size):
+        return f"channel {told['channel']}, {told['size']} objects, but {channel}, {size} was to come"
+    if page >= 0 and told["page"] != page * PAGE_SIZE:
+        return f"another block than that in the page {page * PAGE_SIZE:#x}"
+    return ""
+
+
+def _freed(wanted: Expected, line: Line) -> str:
+    item = wanted.told[0]
+    if isinstance(item, Item) and item.address and line.told["address"] != item.address:
+        return f"another object than {item.address:#x}"
+    return ""
+
+
+def _listed(wanted: Expected, line: Line) -> str:
+    item, head = wanted.told[0], line.told["head"]
+    if isinstance(item, Item) and item.address and head != item.address + item.offset:
+        return f"another object than {item.address:#x}"
+    return ""
+
+
+def _of_cpu(wanted: Expected, line: Line) -> str:
+    cpu = line.told["cpu"]
+    return f"of CPU {cpu}, but {wanted} was to come" if cpu != wanted.cpu_id else ""
+
+
+def _returned(wanted: Expected, line: Line) -> str:
+    value = line.told["returned"]
+    return f"{value} is returned, not {int(wanted.told[0])}" if bool(value) != bool(wanted.told[0]) else ""
+
+
+def _object(wanted: Expected, line: Line) -> str:
     address, offset = wanted.told
     real, real_offset = line.told["rhp"], int(str(line.told["offset"]))
     if bool(offset) != bool(real_offset):
-        return f"an object of {'a block' if offset else 'the list'}, but one of {'the list' if offset else 'a block'} was to come"
-    if offset:
-        address -= offset
-        if address <= 0:
-            return ""
-        return "" if not isinstance(real, int) or real - real_offset == address else f"another object than {address:#x}"
-    return "" if not isinstance(real, int) or not address or real == address else f"another object than {address:#x}"
+        wrong, right = ("a block", "the list") if offset else ("the list", "a block")
+        return f"an object of {wrong}, but one of {right} was to come"
+    address -= offset
+    if address <= 0 or not isinstance(real, int) or not real >> _REAL or real - real_offset == address:
+        return ""
+    return f"another object than {address:#x}"
+
+
+_REAL: Final = 63
+"""A kernel's address has this bit; what was hashed has not."""
+
+_COMPARED: Final = {
+    "timer_start": _timer,
+    "workqueue_queue_work": _work,
+    "get_free_pages_ret": _asked_by,
+    "free_pages": _page,
+    "kmem_cache_free_bulk": _size,
+    "rcu_invoke_kfree_bulk_callback": _bulk,
+    "rcu_invoke_kvfree_callback": _object,
+    "kvfree": _freed,
+    "vfree": _freed,
+    "kvfree_rcu_bulk": _block,
+    "kvfree_rcu_list": _listed,
+    "kvfree_rcu_queue_batch": _of_cpu,
+    "kvfree_rcu_queue_batch_ret": _returned,
+}
+"""What of a line is compared, by its event, beside whose it is."""

@@ -31,6 +31,7 @@ from ..traces import (
     KrcState,
     ListFreed,
     Mark,
+    Missing,
     ObjectCallback,
     ObjectFreed,
     Other,
@@ -91,20 +92,34 @@ class Line:
     after: int = -1
 
 
-def _facts(event: Event) -> tuple[str, Facts] | None:  # noqa: PLR0911, PLR0912, C901 - one branch a class
+def _facts(event: Event) -> tuple[str, Facts] | None:
     """What kvfree_rcu()'s own lines say: the event, and what of it is compared; None for what is somebody else's."""
     match event:
         case Call():
             return "kvfree_call_rcu", {"call": event}
         case StateTold(state=state):
             return "state", {"state": state}
+        case GracePeriod():
+            return _period(event)
+        case Entered(function="schedule_page_work_fn") | Returned(function="synchronize_rcu"):
+            return None
+        case Entered():
+            return _NAMES.get(event.function, event.function), {"krcp": event.argument}
+        case Returned():
+            return f"{_NAMES.get(event.function, event.function)}_ret", {"returned": event.value}
+        case Statement():
+            return "runp", {"statement": event.words}
+        case Mark():
+            return _mark(event)
+    return _facts_of_timer(event) or _facts_of_page(event) or _facts_of_object(event)
+
+
+def _facts_of_timer(event: Event) -> tuple[str, Facts] | None:
+    """Timers and works."""
+    match event:
         case TimerStarted(function="delayed_work_timer_fn"):
-            return "timer_start", {
-                "timer": event.timer,
-                "expires": event.expires,
-                "delay": event.timeout,
-                "base": event.on_cpu,
-            }
+            told: Facts = {"timer": event.timer, "expires": event.expires, "delay": event.timeout}
+            return "timer_start", {**told, "base": event.on_cpu}
         case TimerExpired():
             return "timer_expire_entry", {"timer": event.timer, "function": event.function, "now": event.now}
         case HrtimerStarted(function="schedule_page_work_fn"):
@@ -112,21 +127,29 @@ def _facts(event: Event) -> tuple[str, Facts] | None:  # noqa: PLR0911, PLR0912,
         case HrtimerExpired(function="schedule_page_work_fn"):
             return "hrtimer_expire_entry", {"timer": event.timer}
         case WorkQueued(function=function) if function in _WORKS:
-            return "workqueue_queue_work", {
-                "work": event.work,
-                "role": _WORKS[function],
-                "workqueue": event.workqueue,
-                "on": event.on_cpu,
-            }
+            told = {"work": event.work, "role": _WORKS[function]}
+            return "workqueue_queue_work", {**told, "workqueue": event.workqueue, "on": event.on_cpu}
         case WorkStarted(function=function) | WorkEnded(function=function) if function in _WORKS:
             name = "workqueue_execute_start" if isinstance(event, WorkStarted) else "workqueue_execute_end"
             return name, {"work": event.work, "role": _WORKS[function]}
+    return None
+
+
+def _facts_of_page(event: Event) -> tuple[str, Facts] | None:
+    """Pages, got and given back."""
+    match event:
         case PageAsked():
             return "get_free_pages", {"gfp": event.gfp}
         case PageGot():
             return "get_free_pages_ret", {"by": event.to, "page": event.page}
         case PageFreed():
             return "free_pages", {"address": event.page}
+    return None
+
+
+def _facts_of_object(event: Event) -> tuple[str, Facts] | None:
+    """Objects freed, one by one and by the block."""
+    match event:
         case ObjectFreed():
             return event.function, {"address": event.address}
         case BulkCallback():
@@ -140,18 +163,6 @@ def _facts(event: Event) -> tuple[str, Facts] | None:  # noqa: PLR0911, PLR0912,
             return "kvfree_rcu_bulk", {**told, "krcp": event.krcp}
         case ListFreed():
             return "kvfree_rcu_list", {"head": event.head}
-        case GracePeriod():
-            return _period(event)
-        case Entered(function="schedule_page_work_fn") | Returned(function="synchronize_rcu"):
-            return None
-        case Entered():
-            return _NAMES.get(event.function, event.function), {"krcp": event.argument}
-        case Returned():
-            return f"{_NAMES.get(event.function, event.function)}_ret", {"returned": event.value}
-        case Statement():
-            return "runp", {"statement": event.words}
-        case Mark():
-            return _mark(event)
     return None
 
 
@@ -179,7 +190,7 @@ def _is_of_the_cpu(event: Event) -> bool:
 
 def _context(event: Event) -> Ctx:
     """What the line was written in. On PREEMPT_RT (7 columns) softirqs are served by threads, which are contexts."""
-    wide = len(event.flags) == 7  # noqa: PLR2004
+    wide = len(event.flags) == 7
     mark = event.flags[3 if wide else 2 : 4 if wide else 3]
     if mark and mark in "hHzZ":
         return ("hardirq", event.cpu)
@@ -201,6 +212,8 @@ class Told:
     calls: int
     ends_early: str
     """Why it is looked at no further than its last line; "" if it is whole."""
+    broken: str = ""
+    """The line after those, where it does not say what such a line says."""
     by_rig: bool = False
     """It says what the rig's script did: then it has all events that the rig asks for."""
     known: list[tuple[int, int]] = attrs.field(factory=list)
@@ -235,8 +248,10 @@ def read(trace: Trace, first: int = 0) -> Told:
         if isinstance(item, Gap):
             if reader.gap(item):
                 break
-        elif isinstance(item, Broken) and (match := _ADDRESSES.search(item.text)) is not None:
-            reader.addresses_of(int(match[1]), match[2])
+        elif reader.broken:
+            break
+        elif isinstance(item, Broken):
+            reader.breaks(item)
         elif isinstance(item, Event):
             reader.feed(item)
     if not reader.lines:
@@ -254,9 +269,19 @@ class _Reader:
     nr_cpus: int = 0
     calls: int = 0
     ends_early: str = ""
+    broken: str = ""
+
+    def breaks(self, item: Broken) -> None:
+        """A line that does not say what it ought to say."""
+        if (match := _ADDRESSES.search(item.text)) is not None:
+            self.addresses_of(int(match[1]), match[2])
+        elif self.lines:
+            self.broken = f"line {item.number}: {item.event}: {item.wrong}"
 
     def gap(self, gap: Gap) -> bool:
         """Something is missing; whether that is the end of what can be compared."""
+        if gap.missing is Missing.CUT:
+            self.broken = ""  # its last line was cut in two
         if not self.lines:
             return False
         cpu = f" of CPU {gap.cpu}" if gap.cpu is not None else ""
@@ -305,6 +330,7 @@ class _Reader:
             max(self.nr_cpus, header.nr_cpus),
             self.calls,
             self.ends_early,
+            self.broken,
             by_rig="state" in self.events or any(isinstance(line.raw, Statement) for line in self.lines),
         )
         _attribute(told)

@@ -65,8 +65,7 @@ class Operation:
 
     def copy(self) -> Operation:
         """The same in another state."""
-        made = attrs.evolve(self, steps=list(self.steps), coroutine=None)
-        return made
+        return attrs.evolve(self, steps=list(self.steps), coroutine=None)
 
     @property
     def done(self) -> bool:
@@ -99,18 +98,19 @@ class Driver:
     def __init__(self, place: Place, registers: Registers, expecter: Expecter) -> None:
         self.place, self.registers, self._expecter = place, registers, expecter
         self.steps = 0
+        """Hidden ones that were made, each in every order that was tried."""
 
-    def step(self, op: Operation, cpu_id: int, clock: int, at: int) -> str:
+    def step(self, op: Operation, cpu_id: int, clock: int) -> str:
         """One step of an operation, on the state that is loaded. What it complains of, or ""."""
         place = self.place
         if op.coroutine is None:
-            self._make_again(op)
+            self.make_again(op)
         looks = op.kind not in _QUICK or (op.ask is not None and op.ask.kind is Kind.LOCK)
         kept = self.registers.save() if op.keeps and looks else None
         touched = op.touches()
         first = True
+        self.steps += op.ask is not None and op.ask.kind in HIDDEN
         while True:
-            self.steps += 1
             place.emitted.clear()
             place.held, place.at = op.holds, op.at
             place.thread.cpu = place.cpus[cpu_id]
@@ -139,7 +139,8 @@ class Driver:
             self._expecter.of_event(name, text) for name, text in self.place.emitted if self._expecter.shows(name)
         )
 
-    def _make_again(self, op: Operation) -> None:
+    def make_again(self, op: Operation) -> None:
+        """Run it again, as far as it has come."""
         op.coroutine = op.begin()
         if not op.steps:
             return

@@ -62,22 +62,16 @@ _FAR: Final = 1 << 62
 
 
 class PeriodSteps:
-    """All steps of a recording, in their order."""
+    """All steps of a recording, in their order; none for versions that do not poll."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: Told | None) -> None:
         self.steps: list[PeriodStep] = []
         self._first: int | None = None
         self._asked = -1
-        for line in told.lines:
+        for line in told.lines if told is not None else ():
+            assert told is not None
             if line.event == "rcu_grace_period":
                 self._add(told, line)
-
-    @classmethod
-    def none(cls) -> PeriodSteps:
-        """For versions that do not poll."""
-        made = cls.__new__(cls)
-        made.steps, made._first, made._asked = [], None, -1
-        return made
 
     def _add(self, told: Told, line: Line) -> None:
         edge, seq = line.told["edge"], int(str(line.told["seq"]))

@@ -68,8 +68,7 @@ class KvfreeRcu:
     ) -> None:
         self.system, self.workqueues, self.callbacks = system, workqueues, callbacks
         self.workqueue = rules.workqueue(workqueues)
-        self.rcu_works = RcuWorks(callbacks, workqueues)
-        self.outside = Outside(workqueues, callbacks)
+        self.rcu_works, self.outside = RcuWorks(callbacks, workqueues), Outside(workqueues, callbacks)
         self.pages, self.slab, self.vmalloc = pages, slab, vmalloc
         self.oracle, self.polled = oracle, polled
         self.rules, self.source = rules, source
