@@ -95,6 +95,7 @@ class Carried:
             state.periods,
             state.jiffies,
             dict(state.told),
+            state.trail,
         )
 
     def _refuse(self, _state: State, why: str) -> list[State]:

@@ -162,19 +162,20 @@ def main(words: Sequence[str]) -> int:
 
 
 def _good(folders: Sequence[Path], largest: int, jobs: int, log: Path | None) -> list[Path]:
-    """Those that agree as they are: the others are named. With a log that is looked up once."""
+    """Those that agree as they are: the others are named. With a log beside the other that is asked once."""
     paths = found_in(folders, largest)
+    notes = log.with_suffix(".plain") if log is not None else None
     known: dict[str, str] = {}
-    notes = log.with_suffix(".plain.json") if log is not None else None
     if notes is not None and notes.exists():
-        known = json.loads(notes.read_text())
+        known = dict(line.split("\t") for line in notes.read_text().splitlines())
     for path, verdict in agreeing([path for path in paths if str(path) not in known], jobs):
         known[str(path)] = verdict
-    if notes is not None:
-        notes.write_text(json.dumps(known, indent=1) + "\n")
+        if notes is not None:
+            with notes.open("a") as file:
+                file.write(f"{path}\t{verdict}\n")
     for path in paths:
         if known[str(path)] != "agrees":
-            print(f"left out, it {known[str(path)]} as it is: {path.parent.name}/{path.name}")
+            print(f"left out, it {known[str(path)]} as it is: {path.parent.name}/{path.name}", flush=True)
     return [path for path in paths if known[str(path)] == "agrees"]
 
 
