@@ -337,6 +337,7 @@ class _Reader:
         _see_pages(told)
         _know_jiffies(told)
         _know_periods(told)
+        _know_handlers(told)
         return told
 
 
@@ -349,9 +350,9 @@ def _attribute(told: Told) -> None:
             line.told["cpu"] = next((cpu_id for address, cpu_id in monitors if address > krcp), -1)
         if line.event in ("timer_start", "timer_expire_entry"):
             pointer = line.told["timer"]
-            if line.event == "timer_expire_entry" and not _is_ours(told, line):
-                line.event = ""
-            elif told.addresses and pointer is not None and pointer not in told.addresses:
+            if (line.event == "timer_expire_entry" and not _is_ours(told, line)) or (
+                told.addresses and pointer is not None and pointer not in told.addresses
+            ):
                 line.event = ""
         if line.event in _POINTING:
             pointer = line.told.get("timer", line.told.get("work"))
@@ -375,8 +376,8 @@ def _is_ours(told: Told, line: Line) -> bool:
     if line.told["function"] != "delayed_work_timer_fn" or line.after < 0:
         return False
     queued = told.lines[line.after]
-    if queued.event != "workqueue_queue_work":
-        return False
+    if queued.event != "workqueue_queue_work" or queued.told["role"] == "krw":
+        return False  # a batch's work has no timer
     line.told["role"] = queued.told["role"]
     return True
 
@@ -423,6 +424,15 @@ def _know_periods(told: Told) -> None:
                 # On PREEMPT_RT the probe is on the function that begins one: it has begun at some time until the next.
                 told.periods.append((line.at if line.told["seq"] is None else began[0], line.at))
             ended, began = seq, None
+
+
+def _know_handlers(told: Told) -> None:
+    """The refill's hrtimer runs its handler once each time. (Where that interrupts another probe there is no line.)"""
+    for line in told.lines:
+        if isinstance(line.raw, Entered) and line.raw.function == "schedule_page_work_fn":
+            before = told.lines[line.before] if line.before >= 0 else None
+            if before is not None and before.event != "hrtimer_expire_entry":
+                told.trouble.append((line.at, "schedule_page_work_fn() is called, and its hrtimer has not expired"))
 
 
 def state_of(line: Line) -> KrcState | None:

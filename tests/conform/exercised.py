@@ -1,7 +1,7 @@
 """How often recordings exercise each rule of kvfree_rcu(): counted while they are explained, and held as data.
 
-`python tests/conform/exercised.py --recordings FOLDER ... --data FILE [--largest BYTES] [--jobs N]` takes recordings, and
-counts in those that agree with every decision. A rule counts where it had a say on the way to the state that is left in
+`python tests/conform/exercised.py --recordings FOLDER ... --data FILE [--largest BYTES] [--jobs N]` takes recordings,
+and counts in those that agree with every decision. A rule counts where it had a say on the way to the state that is left in
 the end: one explanation of the recording, of several that may be. With a file that is there already, recordings that it
 has are not looked at again.
 """
@@ -32,8 +32,8 @@ from rcuactors.lab.jobs import do_all
 from rcuactors.traces import Trace
 
 sys.path.insert(0, str(Path(__file__).parent))
-from judged import LARGEST, found_in  # noqa: E402
-from rules_watched import Rule, every_rule  # noqa: E402
+from judged import LARGEST, found_in
+from rules_watched import Rule, every_rule
 
 VERSIONS: Final = {"6.1": "v6.1-stable", "6.12": "v6.12"}
 

@@ -1,7 +1,6 @@
 """Many recordings with one line changed, held against the model: what `conform` says of each, and what it has missed.
 
-`python tests/conform/judged.py --seed N --count 1000 --recordings FOLDER ... [--log FILE] [--largest BYTES] [--jobs N]`:
-each case follows from the seed and its number alone; with a log that is there already it goes on where that ends.
+`python tests/conform/judged.py --seed N --count 1000 --recordings FOLDER ... [--log FILE] [--largest BYTES]`: each case follows from the seed and its number alone; with a log that is there already it goes on where that ends.
 Only recordings that agree as they are, with every one of their decisions, are changed.
 """
 
@@ -25,9 +24,12 @@ from rcuactors.errors import BadInput
 from rcuactors.lab.jobs import do_all
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mutations import mutated  # noqa: E402
+from mutations import mutated
 
 VERDICTS: Final = ("agrees", "disagrees", "undecided")
+FOUND: Final = ("disagrees", "undecided", "bad input")
+"""Of one that agreed before it was changed."""
+
 LARGEST: Final = 30_000
 """In bytes, compressed: longer ones only take longer."""
 
@@ -47,6 +49,8 @@ def judged(text: str) -> tuple[str, int]:
             answer = conform(file.name)
         except BadInput:
             return "bad input", 0
+        except Exception as error:  # what must not be, and is told with the case
+            return f"crash {error!r}", 0
     return VERDICTS[answer.exit_code], answer.found[0].line if answer.found else 0
 
 
@@ -120,12 +124,14 @@ def told(answers: Sequence[dict[str, Any]]) -> list[str]:
     kinds: dict[str, Counter[str]] = {}
     for answer in answers:
         kinds.setdefault(answer["kind"], Counter())[answer["verdict"]] += 1
-    missed = [answer for answer in answers if answer["verdict"] == "agrees"]
+    missed = [answer for answer in answers if answer["verdict"] not in FOUND]
     lines = [f"{len(answers)} changed, {len(answers) - len(missed)} found"]
     for kind, verdicts in sorted(kinds.items()):
         lines.append(f"  {kind:<8} " + ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items())))
     for answer in missed:
-        lines.append(f"not found: case {answer['case']}, {answer['recording']}, line {answer['line']}, {answer['kind']}")
+        lines.append(
+            f"not found: case {answer['case']}, {answer['recording']}, line {answer['line']}, {answer['kind']}"
+        )
         lines += [f"  - {answer['before']}", f"  + {answer['after']}"]
     return lines
 
@@ -155,7 +161,7 @@ def main(words: Sequence[str]) -> int:
         if asked.log is not None:
             with asked.log.open("a") as file:
                 file.write(json.dumps(answer) + "\n")
-        if answer["verdict"] == "agrees":
+        if answer["verdict"] not in FOUND:
             print(json.dumps(answer), flush=True)
     print("\n".join(told(sorted(answers, key=lambda answer: answer["case"]))))
     return 0

@@ -1,8 +1,6 @@
 """The judge is judged: recordings with one of kvfree_rcu()'s own lines changed, which `conform` has to find.
 
-As a command it changes many, and lists those that were not found:
-`python tests/conform/mutations.py --seed N --count 1000 --recordings FOLDER [--log FILE]`. Each case follows from its
-seed and number alone; with a log that is there already, it goes on where that ends.
+`judged.py` beside it changes many, and asks.
 
 What a line is, and whose, is read here from its text and from the lines around it, not by what `conform` reads with.
 """
@@ -42,6 +40,16 @@ _OURS: Final = frozenset(
     }
 )
 _WORKS: Final = re.compile(r"function[= ](kfree_rcu_monitor|fill_page_cache_func|kfree_rcu_work)\b")
+_MARKS: Final = {
+    "workqueue_queue_work": _WORKS,
+    "workqueue_execute_start": _WORKS,
+    "workqueue_execute_end": _WORKS,
+    "state": re.compile("^KRC cpu="),
+    "hrtimer_start": re.compile("function=schedule_page_work_fn"),
+    "hrtimer_expire_entry": re.compile("function=schedule_page_work_fn"),
+    "kmem_cache_free_bulk": re.compile(" s=0x0 "),
+}
+"""By what lines of these events are kvfree_rcu()'s."""
 _TIMER: Final = re.compile(r"timer=(\S+) function=delayed_work_timer_fn")
 _ADDRESSES: Final = re.compile(r"(?:monitor|page_cache)_timer=([0-9a-f]+)")
 _ENTERS: Final = {
@@ -125,15 +133,10 @@ def _following(parsed: Sequence[_Parsed]) -> dict[int, _Parsed]:
 def _is_own(one: _Parsed, inside: str, last: _Parsed | None, after: _Parsed | None, timers: set[str]) -> bool:
     if one.event in _OURS:
         return True
-    if one.event.startswith("workqueue_"):
-        return _WORKS.search(one.text) is not None
+    mark = _MARKS.get(one.event)
+    if mark is not None:
+        return mark.search(one.text) is not None
     match one.event:
-        case "state":
-            return one.text.startswith("KRC cpu=")
-        case "hrtimer_start" | "hrtimer_expire_entry":
-            return "function=schedule_page_work_fn" in one.text
-        case "kmem_cache_free_bulk":
-            return " s=0x0 " in one.text
         case "get_free_pages":
             return after is not None and _is_got(after)
         case "get_free_pages_ret":
@@ -149,7 +152,10 @@ def _is_own(one: _Parsed, inside: str, last: _Parsed | None, after: _Parsed | No
 
 
 def _is_got(one: _Parsed) -> bool:
-    return one.event == "get_free_pages_ret" and re.match(r"\((kvfree_call_rcu|fill_page_cache_func)\+", one.text) is not None
+    return (
+        one.event == "get_free_pages_ret"
+        and re.match(r"\((kvfree_call_rcu|fill_page_cache_func)\+", one.text) is not None
+    )
 
 
 def _is_our_timer(one: _Parsed, last: _Parsed | None, after: _Parsed | None, timers: set[str]) -> bool:
@@ -182,7 +188,7 @@ def _state(line: str, rng: random.Random) -> str | None:
     begin = line.find("KRC cpu=")
     if begin < 0:
         return None
-    fields = [match for match in _FIELD.finditer(line, line.index(" ", begin + 4))]
+    fields = list(_FIELD.finditer(line, line.index(" ", begin + 4)))
     match = rng.choice(fields)
     name = line[: match.start()].rsplit(" ", 1)[-1]
     if name in ("wip=", "backoff=", "mon_pending=", "pcw_pending="):
@@ -198,7 +204,7 @@ def _delay(line: str, rng: random.Random) -> str | None:
     old = int(match[1])
     new = 1250 if old == 1 else 1
     changed = line[: match.start(1)] + str(new) + line[match.end(1) :]
-    if rng.random() < 0.5:  # noqa: PLR2004 - half of them
+    if rng.random() < 0.5:
         return changed
     return re.sub(r"expires=(\d+)", lambda m: f"expires={int(m[1]) - old + new}", changed, count=1)
 
