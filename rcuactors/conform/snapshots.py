@@ -38,7 +38,7 @@ def differs(place: Place, printed: KrcState, lowest: int, highest: int) -> tuple
     for name, real, ours in pairs:
         if real != ours:
             return f"CPU {printed.cpu}: {name} is {_text(real)}, not {_text(ours)}", 0
-    told = 0
+    now = 0
     for name, left, work in (
         ("mon_left_ms", printed.monitor_left_ms, works["monitor"]),
         ("pcw_left_ms", printed.refill_left_ms, works["page"]),
@@ -46,8 +46,8 @@ def differs(place: Place, printed: KrcState, lowest: int, highest: int) -> tuple
         why, jiffies = _left(place, name, left, work, (lowest, highest))
         if why:
             return f"CPU {printed.cpu}: {why}", 0
-        told = max(told, jiffies)
-    return "", told
+        now = max(now, jiffies)
+    return "", now
 
 
 def _left(place: Place, name: str, left_ms: int | None, work: Deferred, bounds: tuple[int, int]) -> tuple[str, int]:
