@@ -165,6 +165,9 @@ class HiddenSteps(Carried):
         """The next step of what the context is in the middle of."""
         op = state.top(ctx)
         assert op is not None
+        if op.looks_at_nothing:
+            self.driver.step(op, op.cpu_id, 0)
+            return [state]
         self._activate(state)
         starts = self._following(op)
         if starts is not None and starts.event != "timer_start":

@@ -81,7 +81,12 @@ class Operation:
         """The CPU whose state its next step is about; -1 for any."""
         if self.ask is not None and self.ask.kind is Kind.LOCK:
             return self.ask.cpu_id
-        return self.work[0] if self.work is not None else -1
+        return self.whose
+
+    @property
+    def looks_at_nothing(self) -> bool:
+        """A call, up to its first lock."""
+        return self.ask is None and self.kind == "call"
 
     def key(self) -> tuple[Any, ...]:
         """To compare it with its like in another state."""
@@ -107,7 +112,7 @@ class Driver:
             self.make_again(op)
         looks = op.kind not in _QUICK or (op.ask is not None and op.ask.kind is Kind.LOCK)
         kept = self.registers.save() if op.keeps and looks else None
-        touched = op.touches()
+        touched, blind = op.touches(), op.looks_at_nothing
         first = True
         self.steps += op.ask is not None and op.ask.kind in HIDDEN
         while True:
@@ -117,7 +122,8 @@ class Driver:
             place.thread.cpu.clock = clock
             op.steps.append(Step(op.answer, kept if first else None, cpu_id, clock))
             first = False
-            self.registers.touch(touched)
+            if not blind:
+                self.registers.touch(touched)
             try:
                 op.ask = op.coroutine.send(op.answer)
             except StopIteration as stop:
@@ -142,14 +148,15 @@ class Driver:
     def make_again(self, op: Operation) -> None:
         """Run it again, as far as it has come."""
         op.coroutine = op.begin()
-        if not op.steps:
-            return
-        place, now = self.place, self.registers.save()
+        place, now = self.place, None
         for step in op.steps:
             if step.saved is not None:
+                now = now if now is not None else self.registers.save()
                 self.registers.load(step.saved)
             place.thread.cpu = place.cpus[step.cpu_id]
             place.thread.cpu.clock = step.clock
-            self.registers.touch(-1)
+            if now is not None:
+                self.registers.touch(-1)
             op.coroutine.send(step.answer)
-        self.registers.load(now)
+        if now is not None:
+            self.registers.load(now)

@@ -5,22 +5,37 @@ States that are equal are one. What a coroutine that is in the middle of somethi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from ..kvfree.krc import Batch, Block, Krc
+from .stacks import Chain, Stack, chain_of
 from .standins import Deferred, Item, Place
 
 Saved = tuple[Any, ...]
 
 
 def _channels(blocks: list[list[Block]]) -> tuple[Any, ...]:
-    return tuple(tuple((b.page, b.gp_snap, tuple(b.records)) for b in channel) for channel in blocks)
+    return tuple(tuple([(b.page, b.gp_snap, _kept(b, "records")) for b in channel]) for channel in blocks)
+
+
+def _kept(owner: Any, name: str) -> Chain:
+    """A list's chain; a list of Python's own is replaced, so that it is looked through once."""
+    items = getattr(owner, name)
+    chain = chain_of(items)
+    if not isinstance(items, Stack):
+        setattr(owner, name, Stack(chain))
+    return chain
+
+
+def _stack(chain: Chain) -> list[Any]:
+    stack: Any = Stack(chain)
+    return cast("list[Any]", stack)
 
 
 def _blocks(saved: tuple[Any, ...]) -> list[list[Block]]:
-    return [[Block(page, list(records), snap) for page, snap, records in channel] for channel in saved]
+    return [[Block(page, _stack(records), snap) for page, snap, records in channel] for channel in saved]
 
 
 class Registers:
@@ -59,10 +74,10 @@ class Registers:
         return (
             krcp.count,
             tuple(krcp.cache),
-            tuple(krcp.head),
+            _kept(krcp, "head"),
             krcp.head_gp_snap,
             _channels(krcp.blocks),
-            tuple((_channels(b.blocks), tuple(b.head), b.head_free_gp_snap) for b in krcp.batches),
+            tuple((_channels(b.blocks), _kept(b, "head"), b.head_free_gp_snap) for b in krcp.batches),
             tuple(attrs.astuple(slot, recurse=False) for slot in krcp.slots),
             tuple(work.registers() for work in works.values()),
         )
@@ -70,10 +85,10 @@ class Registers:
     def _load(self, cpu_id: int, saved: Saved) -> None:
         krcp, works = self._place.krcs[cpu_id], self._place.works[cpu_id]
         count, cache, head, head_gp_snap, blocks, batches, slots, registers = saved
-        krcp.count, krcp.cache, krcp.head, krcp.head_gp_snap = count, list(cache), list(head), head_gp_snap
+        krcp.count, krcp.cache, krcp.head, krcp.head_gp_snap = count, list(cache), _stack(head), head_gp_snap
         krcp.blocks = _blocks(blocks)
         for batch, (waiting, listed, snap) in zip(krcp.batches, batches, strict=True):
-            batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), list(listed), snap
+            batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), _stack(listed), snap
         for slot, values in zip(krcp.slots, slots, strict=True):
             for field, value in zip(attrs.fields(type(slot)), values, strict=True):
                 setattr(slot, field.name, value)
@@ -98,12 +113,12 @@ def _value(value: Any) -> Any:
     """A variable as something to compare by; what all states share is left out."""
     if value is None or isinstance(value, (bool, int, str, Item)):
         return value
+    if isinstance(value, Stack):
+        return value.chain
     if isinstance(value, (list, tuple)):
-        if value and type(value[0]) is Item:
-            return hash(tuple(value))
         return tuple(_value(one) for one in value)
     if isinstance(value, Block):
-        return (value.page, value.gp_snap, hash(tuple(value.records)))
+        return (value.page, value.gp_snap, chain_of(value.records))
     if isinstance(value, Krc):
         return value.cpu_id
     if isinstance(value, (Batch, Deferred)):
