@@ -1,9 +1,9 @@
 """How often recordings exercise each rule of kvfree_rcu(): counted while they are explained, and held as data.
 
-`python tests/conform/exercised.py --recordings FOLDER ... --data FILE [--largest BYTES] [--jobs N]` takes recordings,
-and counts in those that agree with every decision. A rule counts where it had a say on the way to the state that is left in
-the end: one explanation of the recording, of several that may be. With a file that is there already, recordings that it
-has are not looked at again.
+`python tests/conform/exercised.py --recordings FOLDER ... [--log FILE] [--largest BYTES] [--jobs N]` takes
+recordings, and counts in those that agree with every decision. A rule counts where it had a say on the way to the state
+that is left in the end: that is one explanation of the recording, of several that may be. With a log that is there
+already, recordings that it has are not looked at again.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ from rcuactors.errors import BadInput
 from rcuactors.lab.jobs import do_all
 from rcuactors.traces import Trace
 
-sys.path.insert(0, str(Path(__file__).parent))
-from judged import LARGEST, found_in
-from rules_watched import Rule, every_rule
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.conform.judged import LARGEST, found_in
+from tests.conform.rules_watched import Rule, every_rule
+
+DATA: Final = Path(__file__).parents[1] / "data" / "conform" / "exercised.json"
 VERSIONS: Final = {"6.1": "v6.1-stable", "6.12": "v6.12"}
 
 
@@ -214,7 +217,7 @@ def main(words: Sequence[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=Path, action="append", required=True, metavar="FOLDER")
-    parser.add_argument("--data", type=Path, required=True, help="What the tables are made of.")
+    parser.add_argument("--data", type=Path, default=DATA, help="What the documentation's tables are made of.")
     parser.add_argument("--log", type=Path, help="One line a recording: those that it has are not looked at again.")
     parser.add_argument("--largest", type=int, default=LARGEST, metavar="BYTES")
     parser.add_argument("--jobs", type=int, default=1)

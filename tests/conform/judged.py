@@ -1,7 +1,8 @@
 """Many recordings with one line changed, held against the model: what `conform` says of each, and what it has missed.
 
-`python tests/conform/judged.py --seed N --count 1000 --recordings FOLDER ... [--log FILE] [--largest BYTES]`: each case follows from the seed and its number alone; with a log that is there already it goes on where that ends.
-Only recordings that agree as they are, with every one of their decisions, are changed.
+`python tests/conform/judged.py --seed N --count 1000 --recordings FOLDER ... [--log FILE] [--largest BYTES]`: each case
+follows from the seed and its number alone; with a log that is there already it goes on where that ends. Only recordings
+that agree as they are, with every one of their decisions, are changed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from rcuactors.conform import conform
 from rcuactors.errors import BadInput
 from rcuactors.lab.jobs import do_all
 
-sys.path.insert(0, str(Path(__file__).parent))
-from mutations import mutated
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.conform.mutations import KINDS, mutated
 
 VERDICTS: Final = ("agrees", "disagrees", "undecided")
 FOUND: Final = ("disagrees", "undecided", "bad input")
@@ -136,6 +139,27 @@ def told(answers: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
+UNEXPLAINED: Final = "not explained"
+
+
+def summed(answers: Sequence[dict[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
+    """By kind how many were changed and found; each that was not, with the reason that it was given `before`."""
+    reasons = {tuple(one[key] for key in _KEYS): one["why"] for one in before.get("missed", ())}
+    kinds = {kind: [0, 0] for kind in KINDS}
+    missed = []
+    for answer in answers:
+        found = answer["verdict"] in FOUND
+        kinds[answer["kind"]][0] += 1
+        kinds[answer["kind"]][1] += found
+        if not found:
+            key = tuple(answer[name] for name in _KEYS)
+            missed.append({**dict(zip(_KEYS, key, strict=True)), "why": reasons.get(key, UNEXPLAINED)})
+    return {"kinds": kinds, "missed": missed}
+
+
+_KEYS: Final = ("recording", "line", "kind", "event")
+
+
 def _logged(log: Path | None) -> list[dict[str, Any]]:
     if log is None or not log.exists():
         return []
@@ -149,6 +173,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--recordings", type=Path, action="append", required=True, metavar="FOLDER")
     parser.add_argument("--log", type=Path)
+    parser.add_argument("--data", type=Path, help="Where the documentation's table is made of it.")
     parser.add_argument("--largest", type=int, default=LARGEST, metavar="BYTES")
     parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args(words)
@@ -163,7 +188,11 @@ def main(words: Sequence[str]) -> int:
                 file.write(json.dumps(answer) + "\n")
         if answer["verdict"] not in FOUND:
             print(json.dumps(answer), flush=True)
-    print("\n".join(told(sorted(answers, key=lambda answer: answer["case"]))))
+    answers.sort(key=lambda answer: answer["case"])
+    print("\n".join(told(answers)))
+    if asked.data is not None:
+        before = json.loads(asked.data.read_text()) if asked.data.exists() else {}
+        asked.data.write_text(json.dumps(summed(answers, before), indent=1) + "\n")
     return 0
 
 
