@@ -65,9 +65,9 @@ class Carried:
         """All that it is compared by is known."""
         for stack in state.under_way.values():
             for op in stack:
-                if not op.over and op.held is None and op.steps:
-                    self._activate(state)
+                if op.is_open:
                     if op.coroutine is None:
+                        self._activate(state)
                         self.driver.make_again(op)
                     op.key()
         if state.saved is None:

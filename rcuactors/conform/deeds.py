@@ -152,6 +152,8 @@ class Deeds(HiddenSteps):
             if op.kind != "call":
                 self._end(state, line.ctx)
             return [state]
+        if not op.expects and op.ask is not None and op.ask.kind is Kind.ENTER:
+            return self._step(state, line.ctx)  # from its beginning to its first lock a function looks at nothing
         if op.expects or op.kind in _PATIENT or (op.ask is not None and op.ask.kind is Kind.GRACE_PERIOD):
             return [state]
         return self._step(state, line.ctx)

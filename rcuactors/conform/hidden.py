@@ -205,10 +205,10 @@ class HiddenSteps(Carried):
         return due - 1 if due is not None and lowest < due - 1 <= self.told.jiffies_after(self.at) else -1
 
     def _on_to_next_page(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
-        """A refill goes on from one page to the next without a look at anything."""
-        if op.kind == "page" and op.hidden and op.ask is not None and op.ask.kind is Kind.GOES_ON:
+        """A refill goes on from one page to the next, and a function to its end, without a look at anything."""
+        if op.kind in ("page", "monitor") and op.hidden and op.ask is not None and op.ask.kind is Kind.GOES_ON:
             following = self._following(op)
-            if following is not None and following.event == "get_free_pages":
+            if following is not None and following.event in ("get_free_pages", "kvfree_rcu_queue_batch_ret"):
                 return self._step(state, ctx)
         return [state]
 

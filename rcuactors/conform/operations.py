@@ -88,11 +88,16 @@ class Operation:
         """A call, up to its first lock."""
         return self.ask is None and self.kind == "call"
 
+    @property
+    def is_open(self) -> bool:
+        """What it holds has to be looked at before it can be compared: it is further than its first lock."""
+        return not self.over and self.held is None and len(self.steps) > 1
+
     def key(self) -> tuple[Any, ...]:
         """To compare it with its like in another state."""
         if self.over:
             return (self.kind, self.at, True, self.expects, self.returned)
-        if self.held is None and self.steps:
+        if self.is_open:
             self.held = held_by(self.coroutine)
         return (self.kind, self.at, self.expects, self.answer, self.holds, self.held)
 
