@@ -99,6 +99,8 @@ class Deeds(HiddenSteps):
         asked = self.told.lines[op.at]
         if line.event == "get_free_pages" and line.before == asked.at and asked.told.get("gfp") == line.told["gfp"]:
             return False  # who is given no answer does not ask again
+        if line.told.get("by") in ("fill_page_cache_func", "kvfree_call_rcu"):
+            return False
         if line.event in (
             "free_pages",
             "get_free_pages",

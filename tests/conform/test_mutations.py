@@ -152,6 +152,12 @@ def test_a_caller_that_asks_for_a_page_again_without_an_answer() -> None:
     assert verdict_of(changed(lines, asked, lines[asked], lines[asked])) == "disagrees"
 
 
+def test_a_page_that_is_refused_twice() -> None:
+    lines = lines_of("kvfree/i_failalloc_single_arg_5_min5")
+    refused = first(lines, "get_free_pages_ret: (kvfree_call_rcu", "ret=0x0")
+    assert verdict_of(changed(lines, refused, lines[refused], lines[refused])) == "disagrees"
+
+
 @pytest.mark.parametrize("by", [1, 2, 3])
 def test_what_is_left_of_a_timer_is_a_whole_number_of_jiffies(by: int) -> None:
     lines = lines_of("kvfree-6.1-rt/c_mixed_2_min5")
