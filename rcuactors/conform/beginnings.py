@@ -65,7 +65,7 @@ class Beginnings(Deeds):
                 cpu_id
                 for cpu_id, works in self._works()
                 if works["page"].hrtimer
-                and works["page"].base in (-1, line.cpu)
+                and (whose is not None or works["page"].base in (-1, line.cpu))
                 and (whose is None or whose == (cpu_id, "page"))
             ]
             if not candidates:

@@ -33,6 +33,10 @@ _PENDING_SEEN_BY: Final[dict[str, frozenset[str]]] = {
 """Of which works' pending bits an operation sees anything. (A snapshot is a kind of its own, as is the clearing.)"""
 
 
+_LEADS_TO: Final = frozenset({"get_free_pages", "kvfree_rcu_queue_batch_ret", "kfree_rcu_monitor_ret"})
+"""Lines before which a refill or a monitor that has let go of its lock has looked at nothing."""
+
+
 class HiddenSteps(Carried):
     """Makes them."""
 
@@ -208,7 +212,7 @@ class HiddenSteps(Carried):
         """A refill goes on from one page to the next, and a function to its end, without a look at anything."""
         if op.kind in ("page", "monitor") and op.hidden and op.ask is not None and op.ask.kind is Kind.GOES_ON:
             following = self._following(op)
-            if following is not None and following.event in ("get_free_pages", "kvfree_rcu_queue_batch_ret"):
+            if following is not None and following.event in _LEADS_TO:
                 return self._step(state, ctx)
         return [state]
 

@@ -22,6 +22,8 @@ Begin = Callable[[], Coroutine[Any, Any, Any]]
 _QUICK = frozenset({"call", "work", "timer"})
 """Between their lines these look at nothing without the lock: where it is let go of, they go on."""
 
+_LOOKS_FIRST = frozenset({"count", "scan", "barrier"})
+
 
 @attrs.define(eq=False)
 class Step:
@@ -90,8 +92,12 @@ class Operation:
 
     @property
     def is_open(self) -> bool:
-        """What it holds has to be looked at before it can be compared: it is further than its first lock."""
-        return not self.over and self.held is None and len(self.steps) > 1
+        """What it holds has to be looked at before it can be compared: it is further than its first lock.
+
+        Those that go through all CPUs look at their states before they take a lock (`count = krcp->count`).
+        """
+        looked = len(self.steps) > 1 or (self.steps and self.kind in _LOOKS_FIRST)
+        return not self.over and self.held is None and bool(looked)
 
     def key(self) -> tuple[Any, ...]:
         """To compare it with its like in another state."""
