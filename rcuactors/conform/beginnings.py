@@ -100,8 +100,8 @@ class Beginnings(Deeds):
                 for cpu_id, works in self._works()
                 if (due := works[role].expires) is not None
                 and due <= now
-                and (whose is not None or works[role].base in (-1, line.cpu))
-                and (whose is None or whose == (cpu_id, role))
+                # Where it is known whose it is, any CPU may run it for one that is idle (tmigr_handle_remote()).
+                and (works[role].base in (-1, line.cpu) if whose is None else whose == (cpu_id, role))
             ]
             if not candidates:
                 self._refuse(before, f"no {role} timer is due")

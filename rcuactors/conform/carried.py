@@ -12,8 +12,8 @@ from .expected import Expecter
 from .lines import Line, Told
 from .operations import Driver, Operation
 from .periods import PeriodSteps
+from .place import Place
 from .registers import Registers
-from .standins import Place
 from .state import State
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Carried:
             state.periods,
             state.jiffies,
             dict(state.told),
+            state.trail,
         )
 
     def _refuse(self, _state: State, why: str) -> list[State]:

@@ -96,6 +96,11 @@ class Deeds(HiddenSteps):
         """The line is what others do in such a context, too."""
         if line.event == "kvfree" and line.before >= 0 and self.told.lines[line.before].event == "vfree":
             return True  # vfree() frees what it kept its pages in (mm/vmalloc.c)
+        asked = self.told.lines[op.at]
+        if line.event == "get_free_pages" and line.before == asked.at and asked.told.get("gfp") == line.told["gfp"]:
+            return False  # who is given no answer does not ask again
+        if line.told.get("by") in ("fill_page_cache_func", "kvfree_call_rcu"):
+            return False
         if line.event in (
             "free_pages",
             "get_free_pages",

@@ -44,17 +44,26 @@ class HiddenSteps(Carried):
         """Whatever keeps this line's context from its CPU has come to its next line, or to its end."""
         states = [state]
         for ctx in list(state.under_way):
-            if ctx != line.ctx and self._has_ended(state, ctx, line):
-                states = [after for before in states for after in self._settle(before, ctx)]
+            if ctx == line.ctx or not self._has_ended(state, ctx, line):
+                continue
+            op = state.top(ctx)
+            if op is not None and op.expects:
+                return self._refuse(state, f"{op.expects[0]} was to come, and its CPU has gone on to something else")
+            states = [after for before in states for after in self._settle(before, ctx)]
         return states
 
     def _has_ended(self, state: State, ctx: Ctx, line: Line) -> bool:
+        """The line cannot have been written on that CPU before what the context is in the middle of is over."""
         op = state.top(ctx)
-        if op is None or op.cpu_id != line.cpu or not op.hidden:
+        if op is None or op.cpu_id != line.cpu or op.done:
             return False
         if ctx[0] == "hardirq" or (ctx[0] == "softirq" and line.ctx[0] in ("task", "idle")):
             return True
-        return op.irqs_off
+        if op.hidden:
+            return op.irqs_off
+        # A CPU does not idle while a worker of its own is about to end its work, which does not sleep.
+        ends = op.expects[0].event == "workqueue_execute_end"
+        return ends and line.raw.pid == 0 and self.told.lines[op.at].raw.comm.startswith(f"kworker/{line.cpu}:")
 
     def _settle(self, state: State, ctx: Ctx) -> list[State]:
         """The context's hidden steps, in every order with those of others that may come first."""

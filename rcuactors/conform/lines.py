@@ -337,6 +337,7 @@ class _Reader:
         _see_pages(told)
         _know_jiffies(told)
         _know_periods(told)
+        _know_handlers(told)
         return told
 
 
@@ -349,9 +350,9 @@ def _attribute(told: Told) -> None:
             line.told["cpu"] = next((cpu_id for address, cpu_id in monitors if address > krcp), -1)
         if line.event in ("timer_start", "timer_expire_entry"):
             pointer = line.told["timer"]
-            if line.event == "timer_expire_entry" and not _is_ours(told, line):
-                line.event = ""
-            elif told.addresses and pointer is not None and pointer not in told.addresses:
+            if (line.event == "timer_expire_entry" and not _is_ours(told, line)) or (
+                told.addresses and pointer is not None and pointer not in told.addresses
+            ):
                 line.event = ""
         if line.event in _POINTING:
             pointer = line.told.get("timer", line.told.get("work"))
@@ -375,8 +376,8 @@ def _is_ours(told: Told, line: Line) -> bool:
     if line.told["function"] != "delayed_work_timer_fn" or line.after < 0:
         return False
     queued = told.lines[line.after]
-    if queued.event != "workqueue_queue_work":
-        return False
+    if queued.event != "workqueue_queue_work" or queued.told["role"] == "krw":
+        return False  # a batch's work has no timer
     line.told["role"] = queued.told["role"]
     return True
 
@@ -404,9 +405,7 @@ def _see_pages(told: Told) -> None:
 def _know_periods(told: Told) -> None:
     began: tuple[int, int] | None = None
     ended: int | None = None
-    for line in told.lines:
-        if line.event != "rcu_grace_period":
-            continue
+    for line in (one for one in told.lines if one.event == "rcu_grace_period"):
         seq, edge = int(str(line.told["seq"] or 0)), line.told["edge"]
         if edge == "start":
             if began is not None:
@@ -423,6 +422,25 @@ def _know_periods(told: Told) -> None:
                 # On PREEMPT_RT the probe is on the function that begins one: it has begun at some time until the next.
                 told.periods.append((line.at if line.told["seq"] is None else began[0], line.at))
             ended, began = seq, None
+
+
+def _know_handlers(told: Told) -> None:
+    """A timer runs its handler once, and does at once what it is for.
+
+    The refill's hrtimer has no line for that where it interrupts another probe. A delayed work's timer queues the work
+    in any case (kernel/workqueue.c, delayed_work_timer_fn()).
+    """
+    for line in told.lines:
+        raw, before = line.raw, told.lines[line.before] if line.before >= 0 else None
+        if isinstance(raw, Entered) and raw.function == "schedule_page_work_fn":
+            if before is not None and before.event != "hrtimer_expire_entry":
+                told.trouble.append((line.at, "schedule_page_work_fn() is called, and its hrtimer has not expired"))
+        elif before is not None and told.by_rig and _expires(before) and not isinstance(raw, WorkQueued):
+            told.trouble.append((line.at, "a delayed work's timer has expired, and the work is not queued"))
+
+
+def _expires(line: Line) -> bool:
+    return isinstance(line.raw, TimerExpired) and line.raw.function == "delayed_work_timer_fn"
 
 
 def state_of(line: Line) -> KrcState | None:

@@ -14,8 +14,8 @@ import attrs
 from .asks import HIDDEN, Ask, Kind
 from .expected import Expected, Expecter
 from .lines import Ctx
+from .place import Complaint, Place
 from .registers import Registers, Saved, held_by
-from .standins import Complaint, Place
 
 Begin = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -25,7 +25,7 @@ _QUICK = frozenset({"call", "work", "timer"})
 
 @attrs.define(eq=False)
 class Step:
-    """One step that was made: what was answered, on which state (None: on what the step before left), where and when."""
+    """One step: what was answered, on which state (None: on what the step before left), where and when."""
 
     answer: Any
     saved: Saved | None

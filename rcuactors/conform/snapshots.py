@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ..kvfree.krc import SLAB, VMALLOC, objects_in
 from ..traces import KrcState
-from .standins import Deferred, Place
-
+from .place import Place
+from .standins import Deferred
 
 _NO_TIMER: Final = -1
 """What the rig says where no timer runs. One that is late has less than nothing left, in whole jiffies."""
@@ -39,14 +39,16 @@ def differs(place: Place, printed: KrcState, lowest: int, highest: int) -> tuple
     for name, real, ours in pairs:
         if real != ours:
             return f"CPU {printed.cpu}: {name} is {_text(real)}, not {_text(ours)}", 0
+    now = 0
     for name, left, work in (
         ("mon_left_ms", printed.monitor_left_ms, works["monitor"]),
         ("pcw_left_ms", printed.refill_left_ms, works["page"]),
     ):
         why, jiffies = _left(place, name, left, work, (lowest, highest))
-        if why or jiffies:
-            return (f"CPU {printed.cpu}: {why}" if why else ""), jiffies
-    return "", 0
+        if why:
+            return f"CPU {printed.cpu}: {why}", 0
+        now = max(now, jiffies)
+    return "", now
 
 
 def _left(place: Place, name: str, left_ms: int | None, work: Deferred, bounds: tuple[int, int]) -> tuple[str, int]:
@@ -57,6 +59,8 @@ def _left(place: Place, name: str, left_ms: int | None, work: Deferred, bounds: 
         agree = work.expires is None and left_ms == _NO_TIMER
         return ("" if agree else f"{name} is {left_ms}, the timer {work.expires}"), 0
     hz = place.system.config.HZ
+    if left_ms * hz % 1000:
+        return f"{name} is {left_ms}, which is no whole number of jiffies", 0
     jiffies = work.expires - left_ms * hz // 1000
     if not bounds[0] <= jiffies <= bounds[1]:
         return f"{name} is {left_ms}: jiffies {jiffies} are not from {bounds[0]} to {bounds[1]}", 0

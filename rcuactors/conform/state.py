@@ -27,6 +27,8 @@ class State:
     """At least so many."""
     told: dict[Ctx, tuple[str, Any]] = attrs.field(factory=dict)
     """What a shrinker's function returned, until the script says so."""
+    trail: Any = None
+    """How it came about, for somebody who wants to know; states are equal whatever it is."""
 
     def top(self, ctx: Ctx) -> Operation | None:
         """What the context is in the middle of."""
