@@ -35,7 +35,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.conform.judged import LARGEST, found_in
-from tests.conform.rules_watched import Rule, every_rule
+from tests.conform.rules_watched import every_rule
+from tests.conform.watched import Rule
 
 DATA: Final = Path(__file__).parents[1] / "data" / "conform" / "exercised.json"
 VERSIONS: Final = {"6.1": "v6.1-stable", "6.12": "v6.12"}
@@ -94,7 +95,10 @@ class Step:
 class WatchedDriver(Driver):
     """Tells what each operation came by in its last step."""
 
-    watch: Watch
+    def __init__(self, explainer: Explainer, watch: Watch) -> None:
+        super().__init__(explainer.place, explainer.registers, explainer.expecter)
+        self.watch = watch
+        self.came_by: dict[int, Counter[int]] = {}
 
     def step(self, op: Operation, cpu_id: int, clock: int) -> str:
         if op.coroutine is None:
@@ -105,18 +109,13 @@ class WatchedDriver(Driver):
         finally:
             self.came_by[id(op)] = self.watch.ends()
 
-    def __init__(self, plain: Driver, watch: Watch) -> None:
-        super().__init__(plain.place, plain.registers, plain._expecter)  # noqa: SLF001 - the same with a watch
-        self.watch = watch
-        self.came_by: dict[int, Counter[int]] = {}
-
 
 class WatchedExplainer(Explainer):
     """Knows of each state how it came about."""
 
     def __init__(self, told: Told, era: Era) -> None:
         super().__init__(told, era)
-        self.watched = self.driver = WatchedDriver(self.driver, Watch(era))
+        self.watched = self.driver = WatchedDriver(self, Watch(era))
 
     def _step(self, state: State, ctx: tuple[str, int]) -> list[State]:
         states = super()._step(state, ctx)

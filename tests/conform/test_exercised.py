@@ -11,7 +11,8 @@ import pytest
 from rcuactors.eras import ERAS
 from rcuactors.kvfree.rules import KvfreeRules
 from tests.conform.exercised import DATA, Watched, summed
-from tests.conform.rules_watched import KVFREE, Rule, every_rule, functions
+from tests.conform.rules_watched import every_rule
+from tests.conform.watched import KVFREE, Rule, functions
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from rcuactors.eras import ERAS
 from tests.conform.exercised import DATA
-from tests.conform.rules_watched import Rule, every_rule
+from tests.conform.rules_watched import every_rule
+from tests.conform.watched import Rule
 
 JUDGED = DATA.with_name("judged.json")
 
@@ -22,9 +23,14 @@ def _read(path: Path) -> dict[str, Any]:
     return made
 
 
+def _kernels() -> dict[str, Any]:
+    """Those of which a recording was compared to its end."""
+    return {kernel: made for kernel, made in _read(DATA).items() if made["recordings"].get("agrees")}
+
+
 def decisions(markdown: Markdown) -> str:
     """How many of each kind were compared, all of them with the same result, by kernel."""
-    kernels = _read(DATA)
+    kernels = _kernels()
     kinds = sorted({kind for made in kernels.values() for kind in made["decisions"]})
     rows = [
         (
@@ -43,7 +49,7 @@ def _number(number: int | None) -> str:
 
 def exercised(markdown: Markdown) -> str:
     """Of each rule that recordings exercise: how often, and in how many of them."""
-    kernels = _read(DATA)
+    kernels = _kernels()
     rows = [
         (part, rule.about, *(_often(rule, made) for made in kernels.values()))
         for part, rule in every_rule()
@@ -61,7 +67,7 @@ def _often(rule: Rule, made: dict[str, Any]) -> str:
 
 def untested(markdown: Markdown) -> str:
     """The rules that no recording exercises, and the versions that have them."""
-    kernels = _read(DATA)
+    kernels = _kernels()
     rows = []
     for part, rule in every_rule():
         if not any(rule.about in made["rules"] for made in kernels.values()):
