@@ -198,7 +198,7 @@ class Works:
         """INIT_DELAYED_WORK()."""
         return Deferred("monitor" if name == "kfree_rcu_monitor" else "page", function=function)
 
-    async def queue_delayed_work(self, cpu: Cpu, workqueue: str, dwork: Deferred, delay: int, **_named: Any) -> bool:
+    async def queue_delayed_work(self, _cpu: Cpu, workqueue: str, dwork: Deferred, delay: int, **_named: Any) -> bool:
         """queue_delayed_work(): the timer is a line; without delay the work is queued at once."""
         if dwork.pending or dwork.disabled:
             return False
@@ -206,7 +206,7 @@ class Works:
         await self.starts(workqueue, dwork, delay)
         return True
 
-    async def queue_delayed_work_irqoff(self, cpu: Cpu, workqueue: str, dwork: Deferred, delay: int) -> None:
+    async def queue_delayed_work_irqoff(self, _cpu: Cpu, workqueue: str, dwork: Deferred, delay: int) -> None:
         """__queue_delayed_work(), by whoever has the pending bit."""
         await self.starts(workqueue, dwork, delay)
 
@@ -233,7 +233,7 @@ class Works:
 class RecordedOutside(Outside):
     """What kvfree_rcu() sleeps or spins in."""
 
-    async def mod_delayed_work(self, cpu: Any, workqueue: Any, dwork: Any, delay: int) -> None:
+    async def mod_delayed_work(self, cpu: Any, workqueue: Any, dwork: Any, delay: int) -> None:  # noqa: ARG002
         """mod_delayed_work(): where it was is taken from there."""
         dwork.queued, dwork.expires, dwork.pending = False, None, True
         dwork.done += 1
