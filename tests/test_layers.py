@@ -33,6 +33,7 @@ FLOORS = {
     "explore": 6,
     "recordings": 6,
     "traces": 6,
+    "describe": 6,
     "report": 6,
     "selftest": 6,
     "lab": 6,
@@ -55,7 +56,7 @@ ORDERED = (
     ("lab", "campaign"),
     ("lab", "report", "questions"),
     ("lab", "recordings"),
-    ("report", "traces"),
+    ("report", "traces", "describe"),
     ("traces", "recordings"),
     ("lab", "explore", "report", "compare"),
 )

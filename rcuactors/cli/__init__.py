@@ -34,6 +34,11 @@ COMMANDS: Final = MappingProxyType(
             "Compare the designs: what the kernel says of each in every context, what it costs, and why it won "
             "or lost.",
         ),
+        "describe": Later(
+            ".describe_command",
+            "describe_command",
+            "Describe RECORDING, a trace of a real kernel: who calls, what becomes of it, and what it cannot tell.",
+        ),
         "replay": Later(
             ".replay_command",
             "replay_command",

@@ -39,6 +39,9 @@ class MmRules:
     """A list is drained in parts of 2^CONFIG_PCP_BATCH_SCALE_MAX batches, the lock let go of in between (v6.11)."""
     frees_in_batches: bool = False
     """A list that is too long is shortened batch by batch, the lock let go of in between (v6.19)."""
+    decays_in_batches: bool = False
+    """What vmstat's work takes off a list goes to the zone batch by batch, too (decay_pcp_high(): 6.12.94 and 6.18.44
+    have it, 6.12.0 and 6.18.2 have not)."""
     gfp: GfpWords = GFP_V5_9
     """What GFP_ATOMIC and GFP_NOWAIT are."""
     debug_objects_gfp: Gfp = GFP_ATOMIC | Gfp.NORETRY | GFP_NOWARN
