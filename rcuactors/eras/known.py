@@ -13,7 +13,7 @@ import attrs
 
 from ..context.violation import Violation, ViolationKind
 
-_DONE: Final = re.compile("\n (?:Freed|Cancelled) by ")
+_DONE: Final = re.compile("\n ?(?:Freed|Cancelled) by ")
 """What such a trace begins with, in a report's lines."""
 
 
@@ -54,7 +54,7 @@ class KnownBug:
 def _done_by(text: str) -> list[str]:
     """The call trace of who freed the memory that a report is about, or took a monitor back, if it has one."""
     lines = [line.strip() for line in _DONE.split(text, maxsplit=1)[-1].splitlines()[1:]] if _DONE.search(text) else []
-    return lines[: next((at for at, line in enumerate(lines) if line.startswith("CPU: ")), len(lines))]
+    return lines[: next((at for at, line in enumerate(lines) if not line or line.startswith("CPU: ")), len(lines))]
 
 
 AN_NMI_CALLS_KFREE_RCU: Final = tuple(

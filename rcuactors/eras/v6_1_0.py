@@ -63,7 +63,6 @@ V6_1_0: Final = Era(
             segments_are_counted=True,
             one_cpu_needs_no_grace_period=False,
             deboosting_needs_irq_work=True,
-            deferral_ends_with_report=True,
             stall_names_online_cpus=True,
             bh_between_callbacks=True,
             polled_functions=True,
