@@ -159,6 +159,7 @@ class System:
             judge=self.judge,
             uncontended_ns=self.costs.lock_ns,
             since=self.since,
+            rt_section_ends_last=self.rules.rt_section_ends_last,
         )
 
     def statistics(self) -> SystemStatistics:
