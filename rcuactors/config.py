@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from .errors import BadInput
+from .errors import BadInput, bad_value, shown
 from .spelling import no_such
 
 _TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
@@ -148,6 +148,9 @@ class Config:
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
     )
+    timer_migration: bool = _kconfig(
+        False, "idle CPUs leave timers that are not pinned to others, from v6.9 on, as soon as the kernel lets them"
+    )
     hotplug: bool = _kconfig(False, "CPUs may go off- and online at any moment, with strategies that do not obey time")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
@@ -224,6 +227,17 @@ class Config:
 @lru_cache(maxsize=64)
 def _texts_of(config: Config) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, value_text(getattr(config, field.name))) for field in attrs.fields(Config))
+
+
+def settings_as_texts(given: object) -> dict[str, str]:
+    """Settings by name, as texts: given as numbers, texts, True and False. Raises BadInput for anything else."""
+    if not isinstance(given, Mapping):
+        raise bad_value(f"settings={shown(given)}", "values by name, such as {'HZ': 1000}")
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, bool | int | str):
+            where = f"{name if isinstance(name, str) else shown(name)}={shown(value)}"
+            raise bad_value(where, "a number, a text or True or False, by its name")
+    return {name: value_text(value) for name, value in given.items()}
 
 
 def value_text(value: object) -> str:

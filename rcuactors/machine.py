@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from .config import Config
+from .context import splat
 from .context.judge import Judge
 from .context.lockdep.validator import LockdepStatistics
 from .context.splat import Ident
@@ -45,7 +46,7 @@ from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
 from .mm.kernel_memory import DebugObjectMemory, ThreadMemory
-from .mm.objects import FreeRecord
+from .mm.objects import KasanTrack
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
@@ -406,9 +407,9 @@ class Machine:
 
     # -- reports -----------------------------------------------------------------------------------------------------
 
-    def _free_record(self, how: str) -> FreeRecord:
+    def _free_record(self, how: str) -> KasanTrack:
         cpu = self.this_cpu
-        return FreeRecord(f"{cpu.ctx.comm}/{cpu.ctx.pid}", cpu.clock, cpu.cpu_id, how, keep_trace())
+        return KasanTrack(f"{cpu.ctx.comm}/{cpu.ctx.pid}", cpu.clock, cpu.cpu_id, how, keep_trace())
 
     def _found(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False) -> None:
         """What the oracle found; a kernel with KASAN sees it, too, when freed memory is touched."""
@@ -425,7 +426,9 @@ class Machine:
             return
         self.judge.lockdep_unreliable()
         what = "use-after-free" if kind is ViolationKind.USE_AFTER_FREE else self.setup.era.rules.mm.kasan_double_free
-        self._report(kind, f"BUG: KASAN: {what} in {call_trace()[0]}", [title.removeprefix("BUG: "), *lines])
+        cpu, trace, said = self.conductor.running, call_trace(), title.removeprefix("BUG: ")
+        title = f"BUG: KASAN: {what} in {trace[0]}"
+        self.judge.report(cpu, kind, title, splat.use_after_free(self.judge.scene(cpu), title, said, lines, trace))
 
     def _report(self, kind: ViolationKind, title: str, lines: list[str], by: str = KERNEL) -> None:
         running = self.conductor.running

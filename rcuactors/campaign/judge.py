@@ -50,7 +50,8 @@ class Judged:
     keeps. `bounded`: the bound of steps ended it, and `stood` says where its CPUs were then.
 
     A known bug that has `spoilt` the machine may have anything for its end: a deadlock, objects that nobody frees, no
-    end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more.
+    end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more, or that say
+    themselves that the kernel's state is wrong.
     `waste` is what was done for nothing, by the names of docs/results.md: it needs no look.
     """
 
@@ -115,7 +116,7 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
             freed.update(dict.fromkeys(_ADDRESS.findall(violation.title), bug))
         elif violation.kind.value in own_kinds or _asked_for_memory(violation):
             own[violation.kind.value] += 1
-        elif spoilt and not violation.trace:
+        elif spoilt and (not violation.trace or _shows_the_damage(violation)):
             behind[violation.kind.value] += 1
         else:
             news.append(_news_of(violation))
@@ -137,6 +138,11 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
         steps=result.steps,
         waste=result.waste,
     )
+
+
+def _shows_the_damage(violation: Violation) -> bool:
+    """Whether it says that the kernel's own state is wrong, or that somebody sleeps for ever."""
+    return violation.kind is ViolationKind.HUNG_TASK or "DEBUG_LOCKS_WARN_ON(" in violation.title
 
 
 def _freed_so(violation: Violation, freed: Mapping[str, KnownBug]) -> KnownBug | None:

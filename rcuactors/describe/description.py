@@ -45,7 +45,9 @@ class Description:
         said = []
         if not self.found.callers.total:
             before = " after the BEGIN mark" if self.found.calls_before_begin else ""
-            said.append(f"holds no kvfree_call_rcu line{before}: nobody's calls can be described")
+            named = self.trace.probe or "kvfree_call_rcu"
+            other = "" if self.trace.probe else " (--probe NAME says which event is the probe on it)"
+            said.append(f"holds no {named} line{before}: nobody's calls can be described{other}")
         said += [
             f"line {gap.number}: time goes back, {gap.text}: lines are out of order, or of two runs"
             for gap in odd.gaps

@@ -31,6 +31,7 @@ V6_12_0: Final = Era(
         V6_6.rules,
         kernel=attrs.evolve(
             V6_6.rules.kernel,
+            timer_migration=True,
             offline_hrtimers_are_told=True,
             hrtimers_leave_dying_cpus=True,
             timers_have_own_thread=False,

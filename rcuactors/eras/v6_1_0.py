@@ -25,7 +25,11 @@ from ..mm.slab.slub_locallock import LocalLockSlub
 from ..mm.vmalloc import failed_to_allocate
 from ..rcu.rules import RcuRules
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE
+from .known import (
+    AN_NMI_CALLS_KFREE_RCU,
+    OBJECTS_REMAIN_IN_A_CACHE,
+    POOL_FILLED_UNDER_RAW_LOCKS,
+)
 from .v5_9 import NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD
 from .v5_11 import V5_11
 
@@ -97,5 +101,10 @@ V6_1_0: Final = Era(
             shrinker=cache_and_queue_shrinker,
         ),
     ),
-    known_bugs=(NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD, *AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE),
+    known_bugs=(
+        NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD,
+        *AN_NMI_CALLS_KFREE_RCU,
+        OBJECTS_REMAIN_IN_A_CACHE,
+        POOL_FILLED_UNDER_RAW_LOCKS,
+    ),
 )

@@ -16,16 +16,17 @@ from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
 from ..engine.events import DigestSink, Sink
 from ..eras import find_era
-from ..errors import BadInput
+from ..errors import BadInput, shown
 from ..kapi import Kernel
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
 from ..userfiles.blame import blame_call, blame_design
 from ..userfiles.designs import as_design
 from ..userfiles.dropped import DroppedCoroutines
-from .options import RunOptions, shown
+from .options import RunOptions
 from .result import Result, collect
 from .spec import RunSpec
+from .watchdog import WATCHDOG, ctrl_c_anywhere
 
 Script = Scenario | Body | RunSpec
 """What can be run: a scenario, an async function that takes the kernel, or a run as a value."""
@@ -115,7 +116,7 @@ class Run:
         scenario's that was not right.
         """
         with patient_collector(), self._nothing_dropped():
-            trio.run(self._arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+            trio.run(self._until_ctrl_c, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
 
     async def arun(self) -> Result:
@@ -137,9 +138,14 @@ class Run:
             self._note_reports(dropped.error)
             raise dropped.error
 
+    async def _until_ctrl_c(self) -> None:
+        with ctrl_c_anywhere():
+            await self._arun()
+
     async def _arun(self) -> None:
         try:
-            await self.machine.arun(self._main, self.scenario.name)
+            with WATCHDOG.watching(self.machine.conductor):
+                await self.machine.arun(self._main, self.scenario.name)
         except BaseException as error:
             blamed = blame_call(blame_design(error))
             if isinstance(blamed, Exception):

@@ -66,6 +66,9 @@ class CallReader:
         found = (self.form or self.default).object_of(head, func)
         # A number that lost its last digits is no kernel address, or is an offset that no rcu_head can have.
         if found is None or found[0] >> 63 != 1 or found[0] >> 64 or head % 8:
+            shown = form_of_call(head, func)
+            if shown is not None and shown is not self.form and shown.object_of(head, func) is not None:
+                raise NoNumber(f"{match[1]}, {match[2]}: not as the kernel that the trace names has it")
             raise NoNumber(f"{match[1]}, {match[2]}: no object and its rcu_head")
         address, offset = found
         statement = self.statement_of(line.pid)

@@ -45,8 +45,8 @@ def probe_of(event: str, text: str) -> Probe | None:
         return Probe(_one_name(match[1]), returns=False) if int(match[2], 16) <= _PROLOGUE else None
     if (match := _AT_RETURN.match(text)) is not None and not match[2][0].isdigit() and match[1] != match[2]:
         function = match[2]
-        # An address of 16 digits is no function's name.
-        if re.fullmatch(r"[0-9a-f]{12,16}", function) is None:
+        # An address is no function's name.
+        if re.fullmatch(r"[0-9a-f]{8,16}", function) is None:
             return Probe(_one_name(function), returns=True)
     return _by_name(event) if text.startswith("(") else None
 

@@ -31,7 +31,10 @@ def bad(path: str | os.PathLike[str], wrong: str) -> BadInput:
 
 
 class CutShort(Exception):
-    """A gzip file ends in the middle: raised behind its last whole line."""
+    """A file ends in the middle of a line, or of what gzip has packed: raised behind its last whole line.
+
+    Its argument is what there is of the line.
+    """
 
 
 def read_lines(path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
@@ -81,7 +84,7 @@ def _next_line(stream: BufferedIOBase, *, seen: bool) -> bytes:
         return stream.readline(_LONGEST_LINE)
     except EOFError:
         if seen:
-            raise CutShort from None
+            raise CutShort("") from None
         raise
 
 
@@ -91,6 +94,9 @@ def _decoded(path: str | os.PathLike[str], stream: BufferedIOBase) -> Iterator[s
         # Text never holds NUL. Other odd bytes may stand in the name of a task, hence "replace".
         if b"\0" in line:
             raise bad(path, "holds binary data, expected ftrace text, plain or gzipped")
+        if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
+            # It may end in the middle of a number, and look like another one.
+            raise CutShort(line.decode("utf-8", "replace"))
         seen = True
         yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
     if not seen:

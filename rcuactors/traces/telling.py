@@ -163,7 +163,7 @@ class Teller:
 
     def tell(self, line: TraceLine, at: int) -> Told:
         """The event of a line, which is the `at`th of its file."""
-        if not line.flags and line.text.startswith(" "):  # padding, which tools without flags add
+        if line.text.startswith(" "):  # padding, which trace-cmd adds
             line = attrs.evolve(line, text=line.text.lstrip(" "))
         try:
             tell = self._tells[line.event]

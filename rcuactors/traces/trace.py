@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 
 from .calls import CallReader
-from .events import Broken, Event, Gap, Header, Item, Mark, Missing, Unknown
+from .events import Event, Gap, Header, Item, Mark, Missing, Unknown
 from .forms import BY_OFFSET, Form, form_of
 from .lines import Columns, is_stack, parse_any
 from .source import CutShort, bad, read_lines
@@ -87,16 +87,16 @@ class Trace:
         return str(Path(os.fsdecode(self.path)).resolve())
 
     def __iter__(self) -> Iterator[Item]:
-        reader = _Reader(self.path, CallReader(form_of(self.kernel) or BY_OFFSET), self.probe)
+        reader = _Reader(self.path, CallReader(form_of(self.kernel) or BY_OFFSET), _event_of(self.probe))
         self._header = reader.header
-        cut: Missing | None = None
+        rest: str | None = None
         try:
             for number, line in enumerate(read_lines(self.path, self.progress), start=1):
                 yield from reader.feed(number, line)
                 self._form = reader.calls.form
-        except CutShort:
-            cut = Missing.CUT
-        yield from reader.end(cut)
+        except CutShort as cut:
+            rest = str(cut)
+        yield from reader.end(rest)
 
 
 @attrs.define
@@ -112,8 +112,6 @@ class _Reader:
     _number: int = 0
     _last_ns: int = -1
     _cpu_of_last: int = 0
-    _doubtful: Unknown | Broken | None = None
-    """A line that may be the last one of a cut file: what comes next tells."""
     _begun: bool = False
     """An event was read."""
     _run_begun: bool = False
@@ -127,9 +125,6 @@ class _Reader:
         """Take in one line."""
         self._number = number
         found = parse_any(line) if not line.startswith("#") else None
-        if self._doubtful is not None and line.strip() and not line.startswith("# TRUNCATED"):
-            yield self._doubtful
-            self._doubtful = None
         if found is None:
             yield from self._no_event(number, line)
             return
@@ -149,16 +144,14 @@ class _Reader:
         elif _PERF_LOST.fullmatch(line) is not None:
             yield _perf_lost(number, line, event.cpu)
         else:
-            self._doubtful = attrs.evolve(told, text=line)
+            yield attrs.evolve(told, text=line)
 
-    def end(self, cut: Missing | None) -> Iterator[Item]:
-        """What the end of the file tells."""
+    def end(self, rest: str | None) -> Iterator[Item]:
+        """What the end of the file tells. `rest` is what there is of a line that it ends in, if it ends in one."""
         if not self._begun:
             raise self._not_a_trace()
-        if self._doubtful is not None:
-            yield self._doubtful
-        if not self._cut and (cut is not None or self._ends_in_a_cut_line()):
-            yield Gap(self._number + 1, Missing.CUT)
+        if rest is not None and not self._cut:
+            yield Gap(self._number + 1, Missing.CUT, text=rest)
 
     def _not_a_trace(self) -> Exception:
         """The error for a file that is something else."""
@@ -170,9 +163,6 @@ class _Reader:
 
     def _two_runs(self, number: int) -> Exception:
         return bad(self.path, f"line {number}: another run begins; two runs in one file cannot be told apart")
-
-    def _ends_in_a_cut_line(self) -> bool:
-        return self._doubtful is not None and self._doubtful.number == self._number
 
     def _first(self, *, by_perf: bool, flags: str) -> None:
         self._begun = True
@@ -202,7 +192,7 @@ class _Reader:
         elif not self._begun and (match := _CPUS.fullmatch(line.strip())) is not None:
             self.header.text_format, self.header.nr_cpus = "trace-cmd", min(int(match[1]), _TOO_MANY_CPUS)
         elif self._begun or _TRACE_CMD.fullmatch(line.strip()) is None:
-            self._doubtful = Unknown(number, "", line)
+            yield Unknown(number, "", line)
             if not self._begun and number > _HOPELESS:
                 raise self._not_a_trace()
 
@@ -212,8 +202,6 @@ class _Reader:
             return
         if line.startswith("# TRUNCATED"):
             self._cut = True
-            yield from () if self._doubtful is None else (self._doubtful,)
-            self._doubtful = None
             yield Gap(number, Missing.CUT, text=line)
             return
         if self._begun and line.startswith(("# run:", "# tracer:", "# realistic recording")):
@@ -246,6 +234,11 @@ class _Reader:
     def _kernel(self, text: str) -> None:
         self.header.kernel = text
         self.calls.form = form_of(text)
+
+
+def _event_of(probe: str) -> str:
+    """The event of a probe that may be named with its group, as in kprobes/NAME or probe:NAME."""
+    return probe.replace(":", "/").rpartition("/")[2]
 
 
 def _perf_lost(number: int, line: str, cpu: int | None) -> Gap:

@@ -36,7 +36,7 @@ def blame_scenario(chosen: Scenario, error: BaseException) -> BadInput:
     own = [entry for entry in frames if entry[0] == file][-1:]
     if isinstance(error, BadInput):
         # It names the function of ours that was given something wrong.
-        return BadInput(f"{error} ({place_of(own)})") if own else error
+        return BadInput(f"{text_of(error)} ({place_of(own)})") if own else error
     text = text_of(error)
     said = f": {text}" if text else ""
     where = place_of([*own, *frames[-1:]])
@@ -61,7 +61,7 @@ def blame_call(error: BaseException) -> BaseException:
     where = f" ({place})" if place else ""
     if isinstance(error, BadInput):
         own = isinstance(error, StepBoundExceeded | DesignError | ScenarioError)
-        return error if own else _scenario_error(f"{error}{where}", error)
+        return error if own else _scenario_error(f"{text_of(error)}{where}", error)
     if isinstance(error, TypeError | AttributeError) and at:
         slip = _slip(text_of(error), at[0])
         if slip:

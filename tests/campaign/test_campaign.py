@@ -301,12 +301,18 @@ def test_an_exception_is_news_and_an_oops_only_once() -> None:
 def test_what_comes_behind_a_bug_that_spoils_the_machine_is_no_news() -> None:
     chosen = loaded("raw_lock_caller")
     result = run(chosen, RunOptions(kernel="v5.9", design="direct"), **BUILDS["rt"].settings)
-    last = attrs.evolve(result.violations[-1], kind=ViolationKind.DEADLOCK, title="DEADLOCK", trace=(), text="")
-    for found, in_order in (((*result.violations, last), True), ((result.violations[0], last), False)):
-        changed = attrs.evolve(result, violations=found, violation_count=len(found))
-        judged = judge(part_of("v5.9", "direct", "rt"), chosen, changed)
-        assert judged.in_order is in_order
-        assert judged.behind == ({"deadlock": 1} if in_order else {})
+    one = result.violations[-1]
+    for last in (
+        attrs.evolve(one, kind=ViolationKind.DEADLOCK, title="DEADLOCK", trace=(), text=""),
+        attrs.evolve(
+            one, kind=ViolationKind.BAD_CONTEXT, title="WARNING: DEBUG_LOCKS_WARN_ON(x)", trace=("a",), text=""
+        ),
+    ):
+        for found, in_order in (((*result.violations, last), True), ((result.violations[0], last), False)):
+            changed = attrs.evolve(result, violations=found, violation_count=len(found))
+            judged = judge(part_of("v5.9", "direct", "rt"), chosen, changed)
+            assert judged.in_order is in_order
+            assert judged.behind == ({last.kind.value: 1} if in_order else {})
 
 
 # -- a campaign that finds bugs is tested by planting them ---------------------------------------------------
