@@ -110,6 +110,8 @@ ENTRIES: Final = frozenset(
 
 _GRACE_PERIOD_STEPS: Final = {"rcu_gp_init": "start", "rcu_gp_cleanup": "end"}
 
+_MOST_NAMES: Final = 1000
+
 Told = Event | Unknown | Broken
 _Tell = Callable[[TraceLine, int], Event | None]
 
@@ -186,7 +188,8 @@ class Teller:
             tell = self._call
         if tell is None and (probe := probe_of(line.event, line.text)) is not None:
             tell = self._of_probe(probe)
-        self._tells[line.event] = tell
+        if len(self._tells) < _MOST_NAMES:  # of a text that is no trace there are more
+            self._tells[line.event] = tell
         return tell
 
     def _of_probe(self, probe: Probe) -> _Tell | None:
