@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from .errors import BadInput
+from .errors import BadInput, bad_value, shown
 from .spelling import no_such
 
 _TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
@@ -93,6 +93,9 @@ class Config:
         0, 0, 4096, "pages moved between a pcplist and the zone at a time; 0: as zone_batchsize() has it"
     )
     rcu_min_cached_objs: int = _number(-1, -1, 4096, "pages that a CPU's cache may hold; -1: the version's default")
+    KVFREE_RCU_BATCHED: bool = _kconfig(
+        True, "n: kvfree_rcu() is call_rcu() of each object, as in a kernel with SLUB_TINY (v6.18 and later)"
+    )
     rcu_delay_page_cache_fill_msec: int = _number(
         5000, 0, 100_000, "how long a refill is put off when the shrinker has looked (v6.1 and later)"
     )
@@ -115,6 +118,9 @@ class Config:
     )
     rcu_cpu_stall_timeout: int = _number(
         21, 3, 300, "seconds until a grace period is said to stall; PROVE_LOCKING adds five"
+    )
+    stat_interval: int = _number(
+        0, 0, 3600, "seconds between vmstat's looks at grown page lists (vm.stat_interval; 0: never, a kernel's is 1)"
     )
     fail_page_alloc: int = _number(0, 0, 100, "percent of page allocations that fail (the kernel's fault injection)")
     debug_pagealloc: bool = _kconfig(
@@ -141,6 +147,9 @@ class Config:
         False,
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
+    )
+    timer_migration: bool = _kconfig(
+        False, "idle CPUs leave timers that are not pinned to others, from v6.9 on, as soon as the kernel lets them"
     )
     hotplug: bool = _kconfig(False, "CPUs may go off- and online at any moment, with strategies that do not obey time")
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
@@ -218,6 +227,17 @@ class Config:
 @lru_cache(maxsize=64)
 def _texts_of(config: Config) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, value_text(getattr(config, field.name))) for field in attrs.fields(Config))
+
+
+def settings_as_texts(given: object) -> dict[str, str]:
+    """Settings by name, as texts: given as numbers, texts, True and False. Raises BadInput for anything else."""
+    if not isinstance(given, Mapping):
+        raise bad_value(f"settings={shown(given)}", "values by name, such as {'HZ': 1000}")
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, bool | int | str):
+            where = f"{name if isinstance(name, str) else shown(name)}={shown(value)}"
+            raise bad_value(where, "a number, a text or True or False, by its name")
+    return {name: value_text(value) for name, value in given.items()}
 
 
 def value_text(value: object) -> str:

@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from .config import Config
+from .context import splat
 from .context.judge import Judge
 from .context.lockdep.validator import LockdepStatistics
 from .context.splat import Ident
@@ -45,7 +46,7 @@ from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
 from .mm.kernel_memory import DebugObjectMemory, ThreadMemory
-from .mm.objects import FreeRecord
+from .mm.objects import KasanTrack
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
 from .mm.page.zone import ZoneStatistics
 from .mm.probes import MmProbes
@@ -53,6 +54,7 @@ from .mm.reclaim import ReclaimStatistics
 from .mm.slab.cache import SlabStatistics
 from .mm.slab.making import make_slab
 from .mm.vmalloc import Vmalloc, VmallocStatistics
+from .mm.vmstat import start_shepherd
 from .rcu.book import ReaderBook
 from .rcu.callbacks import Callbacks, SchedulerActive
 from .rcu.data import CallbackStatistics
@@ -69,7 +71,7 @@ from .rcu.quiescent import QuiescentStates
 from .rcu.rcu_barrier import RcuCalls
 from .rcu.readers import ReadSide, ReadSideStatistics
 from .rcu.rules import RcuRules
-from .rcu.sr_normal import SynchronizeRequests, wakes_from_gp
+from .rcu.sr_normal import take_requests
 from .rcu.srcu import Srcu
 from .rcu.stall import StallDetector, StallStatistics
 from .spelling import counted
@@ -141,16 +143,16 @@ class Machine:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        config = setup.config
+        config, self.end_ns = setup.config, 0
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
-        numbers = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
         source = setup.design if setup.design is not None else make_design(setup.era.design)
         rules = rules_with(source, setup.era.rules)
         ident = Ident(setup.era.release, words=rules.splat, preemption=config.preempt_model)
-        self.judge = Judge(config, ident, self.reporter, numbers, booting=setup.early_boot)
+        waits = WaitNumbers(config.PROVE_RAW_LOCK_NESTING)
+        self.judge = Judge(config, ident, self.reporter, waits, booting=setup.early_boot)
         self.system = self._new_system(rules)
         self.workqueues = Workqueues(self.system)
         self.oracle = self._new_oracle()
@@ -161,12 +163,12 @@ class Machine:
         gp_wq = GpWorkqueue(self.workqueues)
         self.callbacks = self._new_callbacks(rules.rcu, gp_wq)
         self.polled = PolledGracePeriods(self.gp, self.callbacks, rules.rcu)
-        if wakes_from_gp(self.system, rules.rcu):
-            self.gp.requests = SynchronizeRequests(self.polled, self.workqueues)
+        take_requests(self.polled, self.workqueues)
         self.exp_polled = ExpeditedPolling(self.polled, gp_wq)
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
+        start_shepherd(self.system, self.pages.zone, self.workqueues)
         self.slab = make_slab(
             self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
         )
@@ -187,7 +189,6 @@ class Machine:
         )
         self.kvfree_shrinker = rules.kvfree.shrinker(self.kvfree)
         self.pages.reclaim.register_shrinker(self.kvfree_shrinker)
-        self.end_ns = 0
         if not setup.early_boot:
             self.kvfree.batch_init()
 
@@ -406,9 +407,9 @@ class Machine:
 
     # -- reports -----------------------------------------------------------------------------------------------------
 
-    def _free_record(self, how: str) -> FreeRecord:
+    def _free_record(self, how: str) -> KasanTrack:
         cpu = self.this_cpu
-        return FreeRecord(f"{cpu.ctx.comm}/{cpu.ctx.pid}", cpu.clock, cpu.cpu_id, how, keep_trace())
+        return KasanTrack(f"{cpu.ctx.comm}/{cpu.ctx.pid}", cpu.clock, cpu.cpu_id, how, keep_trace())
 
     def _found(self, kind: ViolationKind, title: str, lines: list[str], touches_freed: bool = False) -> None:
         """What the oracle found; a kernel with KASAN sees it, too, when freed memory is touched."""
@@ -425,7 +426,9 @@ class Machine:
             return
         self.judge.lockdep_unreliable()
         what = "use-after-free" if kind is ViolationKind.USE_AFTER_FREE else self.setup.era.rules.mm.kasan_double_free
-        self._report(kind, f"BUG: KASAN: {what} in {call_trace()[0]}", [title.removeprefix("BUG: "), *lines])
+        cpu, trace, said = self.conductor.running, call_trace(), title.removeprefix("BUG: ")
+        title = f"BUG: KASAN: {what} in {trace[0]}"
+        self.judge.report(cpu, kind, title, splat.use_after_free(self.judge.scene(cpu), title, said, lines, trace))
 
     def _report(self, kind: ViolationKind, title: str, lines: list[str], by: str = KERNEL) -> None:
         running = self.conductor.running

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 import attrs
 
 from .builds import USUAL_BUILDS
-from .config import field_names
-from .errors import BadInput
+from .config import field_names, settings_as_texts
+from .errors import BadInput, shown
 from .spelling import no_such, one_of
 
 Body = Callable[..., Awaitable[None]]
@@ -62,7 +62,10 @@ class Scenario:
 
 
 def scenario(
-    *, expect: Expectation | None = None, settings: Mapping[str, str] | None = None, early_boot: bool = False
+    *,
+    expect: Expectation | None = None,
+    settings: Mapping[str, bool | int | str] | None = None,
+    early_boot: bool = False,
 ) -> Callable[[Body], Scenario]:
     """Make a scenario of an async function.
 
@@ -83,7 +86,7 @@ def scenario(
             body=body,
             parameters=parameters,
             choices=_choices_of(name, body, parameters),
-            settings=dict(settings or {}),
+            settings=_settings_of(name, settings or {}),
             early_boot=early_boot,
             expect=_checked(name, expect or {}),
         )
@@ -91,12 +94,19 @@ def scenario(
     return make
 
 
+def _settings_of(name: str, settings: Mapping[str, bool | int | str]) -> dict[str, str]:
+    try:
+        return settings_as_texts(settings)
+    except BadInput as error:
+        raise BadInput(f"scenario {name}: {error}") from None
+
+
 def as_scenario(script: Scenario | Body) -> Scenario:
     """A scenario as it is, or one made of an async function. Raises BadInput for anything else."""
     if isinstance(script, Scenario):
         return script
     if not callable(script):
-        raise BadInput(f"cannot run {script!r}: needs a scenario, or an async function that takes the kernel")
+        raise BadInput(f"cannot run {shown(script)}: needs a scenario, or an async function that takes the kernel")
     return scenario()(script)
 
 

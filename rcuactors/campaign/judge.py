@@ -13,8 +13,10 @@ from ..builds import USUAL_BUILDS
 from ..context.violation import KernelBug, Violation, ViolationKind
 from ..eras import KnownBug, find_era
 from ..errors import StepBoundExceeded
+from ..machine import Machine
 from ..runs import Result, Run
 from ..scenario import Scenario, promised_kernels
+from ..spelling import counted
 from .plan import Part, Plan, draw, loaded
 
 _SHORT_OF_MEMORY: Final = (ViolationKind.OUT_OF_MEMORY, ViolationKind.PAGE_ALLOCATION_FAILURE)
@@ -45,10 +47,12 @@ class Judged:
 
     `known` counts the reports that are a known bug, `own` by kind those that are the scenario's doing: what it shows on
     every kernel, and that there was no memory when it asked for some. `unseen` are reports beyond those that a run
-    keeps. `bounded`: the bound of steps ended it.
+    keeps. `bounded`: the bound of steps ended it, and `stood` says where its CPUs were then.
 
     A known bug that has `spoilt` the machine may have anything for its end: a deadlock, objects that nobody frees, no
-    end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more.
+    end at all. `behind` counts such reports, by kind: those that were made when nothing ran any more, or that say
+    themselves that the kernel's state is wrong.
+    `waste` is what was done for nothing, by the names of docs/results.md: it needs no look.
     """
 
     part: Part
@@ -59,7 +63,9 @@ class Judged:
     news: tuple[News, ...]
     unseen: int
     bounded: bool
+    stood: str
     steps: int
+    waste: dict[str, int] = attrs.field(factory=dict)
 
     @property
     def in_order(self) -> bool:
@@ -80,10 +86,20 @@ def try_part(plan: Plan, number: int) -> Judged:
         run.run()
     except Exception as error:
         raised = error
-    return judge(part, chosen, run.result(), raised)
+    return judge(part, chosen, run.result(), raised, stood=_stood(run.machine))
 
 
-def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None = None) -> Judged:
+def _stood(machine: Machine) -> str:
+    """Where each CPU is: what it runs, in which context, and what waits to interrupt it once more."""
+    said = []
+    for cpu in machine.system.cpus.values():
+        ctx, nmis = cpu.ctx, cpu.nmis_waiting()
+        waits = f", {counted(nmis, 'NMI')} waiting" if nmis else ""
+        said.append(f"CPU {cpu.cpu_id} in {ctx.comm}/{ctx.pid} ({ctx.kind()}{waits})")
+    return ", ".join(said)
+
+
+def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None = None, *, stood: str = "") -> Judged:
     """What each report of a run is."""
     bugs, own_kinds = find_era(result.kernel).known_bugs, shown_everywhere(chosen, part.build)
     known: Counter[KnownBug] = Counter()
@@ -100,7 +116,7 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
             freed.update(dict.fromkeys(_ADDRESS.findall(violation.title), bug))
         elif violation.kind.value in own_kinds or _asked_for_memory(violation):
             own[violation.kind.value] += 1
-        elif spoilt and not violation.trace:
+        elif spoilt and (not violation.trace or _shows_the_damage(violation)):
             behind[violation.kind.value] += 1
         else:
             news.append(_news_of(violation))
@@ -118,8 +134,15 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
         news=tuple(news),
         unseen=unseen,
         bounded=bounded,
+        stood=stood if bounded else "",
         steps=result.steps,
+        waste=result.waste,
     )
+
+
+def _shows_the_damage(violation: Violation) -> bool:
+    """Whether it says that the kernel's own state is wrong, or that somebody sleeps for ever."""
+    return violation.kind is ViolationKind.HUNG_TASK or "DEBUG_LOCKS_WARN_ON(" in violation.title
 
 
 def _freed_so(violation: Violation, freed: Mapping[str, KnownBug]) -> KnownBug | None:

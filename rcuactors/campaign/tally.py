@@ -34,13 +34,40 @@ class Met:
         return {"runs": self.runs, "reports": self.reports, "first": self.first.number, "command": self.first.command}
 
 
+@attrs.frozen
+class Bounded:
+    """A run that the bound of steps ended, whether a known bug had spoilt it, and where its CPUs stood."""
+
+    part: Part
+    spoilt: bool
+    stood: str
+
+
+@attrs.define
+class Wasted:
+    """What was done for nothing: in how many runs, how often in all, and in which run most often."""
+
+    worst: Part
+    runs: int = 0
+    times: int = 0
+    most: int = 0
+
+    def add(self, part: Part, times: int) -> None:
+        """One run more."""
+        self.runs += 1
+        self.times += times
+        if times > self.most:
+            self.most, self.worst = times, part
+
+
 @attrs.define(eq=False)
 class Tally:
     """What came of a campaign's runs, from number `first` on, taken in their order.
 
     `known` is by version and bug, `own` by scenario and kind, `news` by version, design and what it is; `bounded` are
-    the runs that the bound of steps ended, with whether a known bug had spoilt them; `behind` is what else came of such
-    bugs, by version and kind. `longest` is in steps, of those that came to their end.
+    the runs that the bound of steps ended; `behind` is what else came of such
+    bugs, by version and kind. `longest` is in steps, of those that came to their end. `waste` is by version and name:
+    nothing that needs to be looked at, and told only to who seeks it.
     """
 
     plan: Plan
@@ -57,7 +84,8 @@ class Tally:
     own: dict[tuple[str, str], Met] = attrs.field(factory=dict)
     behind: dict[tuple[str, str], Met] = attrs.field(factory=dict)
     news: dict[tuple[str, str, News], Met] = attrs.field(factory=dict)
-    bounded: list[tuple[Part, bool]] = attrs.field(factory=list)
+    bounded: list[Bounded] = attrs.field(factory=list)
+    waste: dict[tuple[str, str], Wasted] = attrs.field(factory=dict)
 
     def take(self, judged: Judged) -> None:
         """Count one run in."""
@@ -81,7 +109,9 @@ class Tally:
         for item, reports in Counter(judged.news).items():
             self.news.setdefault((kernel, design, item), Met(part)).add(reports)
         if judged.bounded:
-            self.bounded.append((part, judged.spoilt))
+            self.bounded.append(Bounded(part, judged.spoilt, judged.stood))
+        for name, times in judged.waste.items():
+            self.waste.setdefault((kernel, name), Wasted(part)).add(part, times)
 
     @property
     def in_order(self) -> bool:
@@ -108,7 +138,8 @@ class Tally:
                 {"kernel": kernel, "kind": kind, **met.as_json()} for (kernel, kind), met in self.behind.items()
             ],
             "bounded": [
-                {"number": part.number, "command": part.command, "spoilt": spoilt} for part, spoilt in self.bounded
+                {"number": one.part.number, "command": one.part.command, "spoilt": one.spoilt, "stood": one.stood}
+                for one in self.bounded
             ],
             "unseen": self.unseen,
             "news": [
@@ -145,6 +176,32 @@ def tally_lines(tally: Tally) -> list[str]:
     return [*lines, *_bounded_lines(tally), *_unseen_lines(tally), "", *_news_lines(tally)]
 
 
+def waste_lines(tally: Tally) -> list[str]:
+    """What was done for nothing, as text, by version and name: with the command that shows the most of it."""
+    lines = ["waste, which is no violation:" if tally.waste else "waste, which is no violation: none"]
+    for kernel in tally.plan.kernels:
+        for name, wasted in sorted((name, wasted) for (of, name), wasted in tally.waste.items() if of == kernel):
+            often = f"{wasted.times:,} in {plural(wasted.runs, 'run')}, at most {wasted.most:,} in one"
+            lines += [f"  {kernel} {name}: {often}", f"    {wasted.worst.command}"]
+    return lines
+
+
+def waste_as_json(tally: Tally) -> list[dict[str, Any]]:
+    """The same as plain data."""
+    return [
+        {
+            "kernel": kernel,
+            "name": name,
+            "runs": wasted.runs,
+            "times": wasted.times,
+            "most": wasted.most,
+            "worst": wasted.worst.number,
+            "command": wasted.worst.command,
+        }
+        for (kernel, name), wasted in tally.waste.items()
+    ]
+
+
 def _shares(what: str, counter: Counter[str]) -> str:
     return f"  {what}: " + ", ".join(f"{name} {count:,}" for name, count in sorted(counter.items()))
 
@@ -175,9 +232,10 @@ def _bounded_lines(tally: Tally) -> list[str]:
         return ["", f"ended by the bound of {tally.plan.max_steps:,} steps: none"]
     lines = ["", f"ended by the bound of {tally.plan.max_steps:,} steps: {plural(len(tally.bounded), 'run')}"]
     # Those that count first.
-    for part, spoilt in sorted(tally.bounded, key=lambda item: (item[1], item[0].number))[:_SHOWN]:
-        lines.append(f"  number {part.number}, {'behind a known bug' if spoilt else 'for no known reason'}")
-        lines.append(f"    {part.command}")
+    for one in sorted(tally.bounded, key=lambda one: (one.spoilt, one.part.number))[:_SHOWN]:
+        why = "behind a known bug" if one.spoilt else "for no known reason"
+        lines.append(f"  number {one.part.number}, {why}: {one.stood}")
+        lines.append(f"    {one.part.command}")
     return [*lines, *_left_out(len(tally.bounded))]
 
 

@@ -11,10 +11,11 @@ from ..builds import BUILDS, find_build
 from ..campaign.judge import Judged
 from ..campaign.plan import STEPS, Plan
 from ..campaign.runner import run_campaign
-from ..campaign.tally import Tally, tally_lines
+from ..campaign.tally import Tally, tally_lines, waste_as_json, waste_lines
 from ..config import split_setting
 from ..eras import ERAS, find_era
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED
+from ..spelling import no_such
 from ..userfiles.designs import as_design
 from .common import jobs_option, whole_number
 from .output import print_json, print_lines
@@ -25,6 +26,15 @@ from .watching import PATIENCE_S
 
 _MOST_RUNS: Final = 10_000_000
 _TOLD_EVERY: Final = 1000
+
+SOUGHT: Final = ("waste",)
+"""What can be sought besides reports."""
+
+
+def _sought(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    if text is not None and text not in SOUGHT:
+        raise no_such("--seek", text, SOUGHT)
+    return text
 
 
 @click.command("campaign", cls=ProgramCommand)
@@ -78,6 +88,12 @@ _TOLD_EVERY: Final = 1000
     metavar="NUMBER",
     help="End a run that takes more steps.",
 )
+@click.option(
+    "--seek",
+    callback=_sought,
+    metavar="|".join(SOUGHT),
+    help="Tell of this, too: what was done for nothing, which is no violation and changes no exit code.",
+)
 @jobs_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell on standard error how far it is, and what is news at once.")
@@ -91,6 +107,7 @@ def campaign_command(
     designs: tuple[str, ...],
     settings: tuple[str, ...],
     max_steps: int,
+    seek: str | None,
     jobs: int,
     as_json: bool,
     verbose: bool,
@@ -113,9 +130,10 @@ def campaign_command(
             how_far=lambda: f"{tally.runs:,} of {runs:,} runs, {len(tally.news)} not known",
         )
     if as_json:
-        print_json(with_error(tally.as_json(), str(error) if error is not None else None))
+        document = tally.as_json() | ({"waste": waste_as_json(tally)} if seek else {})
+        print_json(with_error(document, str(error) if error is not None else None))
     else:
-        print_lines(tally_lines(tally))
+        print_lines(tally_lines(tally) + (["", *waste_lines(tally)] if seek else []))
     if error is not None:
         if tally.runs < runs:
             complain(f"rcuactors: campaign: --from {first + tally.runs} --runs {runs - tally.runs} goes on")

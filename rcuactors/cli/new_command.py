@@ -58,10 +58,18 @@ def _hides_a_module(name: str) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
+    ours = False
     try:
         with path.open("x", encoding="utf-8") as out:
+            ours = True
             out.write(text)
     except FileExistsError:
         raise BadInput(f"{path}: is there already; nothing was written") from None
-    except OSError as error:
+    except BaseException as error:
+        # A part of it would keep the next try from being made.
+        if ours:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise BadInput(f"{path}: cannot be written: {error.strerror}") from None

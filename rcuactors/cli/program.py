@@ -1,7 +1,7 @@
 """Commands that end as a program should: one line for whatever was wrong, an exit code, no traceback.
 
-Exit codes: 0 clean, 1 violations, 2 bad usage or bad input, 130 interrupted, 141 nobody reads the output any
-more (what SIGPIPE would have made of it).
+Exit codes: 0 clean, 1 violations, 2 bad usage or bad input, 130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP,
+141 nobody reads the output any more (what SIGPIPE would have made of it).
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from typing import Any, Final, NoReturn
 import attrs
 import click
 
-from ..errors import BadInput
+from ..errors import BadInput, text_of
 from ..spelling import no_such
 from .output import ReaderGone, silence, writing_stdout
+from .signals import HEARD
 
 EXIT_VIOLATIONS: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_INTERRUPTED: Final = 130
 EXIT_READER_GONE: Final = 141
+_SIGNALLED: Final = 128
+"""And the number of the signal, as a shell has it."""
 
 
 class Interrupted(Exception):
@@ -55,7 +58,7 @@ def _usage_text(error: click.ClickException) -> str:
 def _internal_error(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - a name out of a traceback, not a path to use
-    return f"internal error: {type(error).__name__}: {error} ({where})"
+    return f"internal error: {type(error).__name__}: {text_of(error)} ({where})"
 
 
 def exit_code_of(body: Callable[[], int]) -> int:
@@ -65,11 +68,11 @@ def exit_code_of(body: Callable[[], int]) -> int:
     except BadInput as error:
         # Where one `await` is missing, more coroutines may lie around than the one that was named.
         warnings.filterwarnings("ignore", r"coroutine '.*' was never awaited", RuntimeWarning)
-        complain(f"rcuactors: {error}")
+        complain(f"rcuactors: {text_of(error)}")
     except click.ClickException as error:
         complain(f"rcuactors: {_usage_text(error)}")
-    except (Interrupted, click.Abort):
-        complain("interrupted")
+    except (Interrupted, click.Abort) as error:
+        complain(str(error) or "interrupted")
         return EXIT_INTERRUPTED
     except ReaderGone:
         silence(sys.stdout)
@@ -92,7 +95,11 @@ class ProgramCommand(click.Command):
     ) -> NoReturn:
         """Parse, run, exit."""
         run = super().main
-        sys.exit(exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0)))
+        with HEARD.listening():
+            code = exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0))
+        # Once told to end, it may also find that there is nobody any more to read what it says.
+        told = HEARD.number and code in (EXIT_INTERRUPTED, EXIT_BAD_INPUT, EXIT_READER_GONE)
+        sys.exit(_SIGNALLED + HEARD.number if told else code)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; --help and --version print here."""

@@ -10,7 +10,6 @@ from ..runs import Run
 from ..scenario import Scenario
 from ..userfiles import load_scenario
 from ..userfiles.blame import blame_scenario
-from ..userfiles.dropped import DroppedCoroutines
 from .common import RunArguments, run_options, with_sinks
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .session import open_session, quiet_stdout
@@ -44,10 +43,8 @@ def run_scenario(chosen: Scenario, arguments: RunArguments) -> int:
     with open_session(arguments) as session:
         run = Run(chosen, with_sinks(options, session.sinks))
         session.screen.begin(run.result())
-        dropped = DroppedCoroutines()
-        with dropped.noticed():
-            error = session.attempt(run.run, run.machine.conductor, blame=lambda error: blame_scenario(chosen, error))
-    result, error = run.result(), error or dropped.error
+        error = session.attempt(run.run, run.machine.conductor, blame=lambda error: blame_scenario(chosen, error))
+    result = run.result()
     session.screen.end(result, error=str(error) if error is not None else None)
     if error is not None:
         raise error

@@ -65,7 +65,7 @@ class Session:
             if isinstance(cause, ReaderGone):
                 raise cause from None
             if self.stopper.requested or isinstance(cause, KeyboardInterrupt):
-                ended = Interrupted("interrupted")
+                ended = Interrupted(self.stopper.said)
             elif isinstance(cause, OutputError):
                 ended = cause
             elif not isinstance(cause, KernelBug):
@@ -119,5 +119,7 @@ def quiet_stdout(wanted: bool) -> contextlib.AbstractContextManager[object]:
 def first_cause(error: BaseException) -> BaseException:
     """Return the first plain exception in a nest of groups."""
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+        first = error.exceptions[0]
+        # One that was never raised by itself came from where the group did.
+        error = first if first.__traceback__ is not None else first.with_traceback(error.__traceback__)
     return error

@@ -1,6 +1,7 @@
 """A person who watches a run: Ctrl-C, and a progress bar once it takes longer than a second.
 
-Neither changes what the run does.
+Neither changes what the run does. SIGTERM (`kill`, `timeout`) and SIGHUP (the terminal is gone) end a command as Ctrl-C
+does; they differ in its exit code.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Final
 
 from ..engine.events import Event
+from ..runs.watchdog import standing_at
+from .signals import ENDING, HEARD
 
 PATIENCE_S: Final = 0.5
 _BAR_AFTER_S: Final = 1.0
@@ -21,7 +25,9 @@ _BAR_EVERY_S: Final = 0.2
 
 
 class Stopper:
-    """Ctrl-C. A sink, since a run can be ended in good order at an event; without any, it is ended anywhere.
+    """Ctrl-C, and what ends a command as that does.
+
+    A sink, since a run can be ended in good order at an event; without any, it is ended anywhere.
 
     A second Ctrl-C, or so many seconds, make the difference. An exception that ends it anywhere can be lost, in
     somebody's `__del__` for instance: who does many things asks for `requested` after each.
@@ -29,6 +35,7 @@ class Stopper:
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self.requested = False
+        self.place = ""
         self._patience_s = patience_s
         self._timer: threading.Timer | None = None
 
@@ -37,29 +44,40 @@ class Stopper:
         if self.requested:
             raise KeyboardInterrupt
 
-    def _handle(self, _signal: int, _frame: object) -> None:
+    @property
+    def said(self) -> str:
+        """What the program ends with."""
+        return f"interrupted at {self.place}, which gives way to nobody" if self.place else "interrupted"
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        HEARD.number = number if number != signal.SIGINT else HEARD.number
         if self.requested or not self._patience_s:
+            self.place = standing_at(frame)
             self.requested = True
             raise KeyboardInterrupt
         self.requested = True
-        self._timer = threading.Timer(self._patience_s, _thread.interrupt_main)
+        self._timer = threading.Timer(self._patience_s, _thread.interrupt_main, (number,))
         self._timer.daemon = True
         self._timer.start()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear Ctrl-C meanwhile, unless somebody else does, or it is ignored, or this is no main thread."""
-        ours = threading.current_thread() is threading.main_thread()
-        if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        """Hear it meanwhile, unless somebody else does, or it is ignored, or this is no main thread."""
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
-        signal.signal(signal.SIGINT, self._handle)
+        nobodys = (signal.default_int_handler, signal.SIG_DFL, HEARD.handler)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+        ours = {number: handler for number, handler in before.items() if handler in nobodys}
+        for number in ours:
+            signal.signal(number, self._handle)
         try:
             yield
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number, handler in ours.items():
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Final, Self, TextIO
 
 from ..errors import BadInput
+
+_OURS: Final = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
+_MOST_LINKS: Final = 40
+
+
+def _open_file_of(name: str) -> int | None:
+    """The open file of ours that a path stands for, such as /dev/stdout: opened anew it would be written over."""
+    path = os.path.abspath(name)  # noqa: PTH100 - what is asked for is the path as it is written
+    for _ in range(_MOST_LINKS):
+        found = _OURS.fullmatch(path)
+        if found:
+            return int(found[1])
+        if not os.path.islink(path):  # noqa: PTH114
+            return None
+        path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))  # noqa: PTH115, PTH118, PTH120
+    return None
 
 
 class OutputError(BadInput):
@@ -18,7 +35,8 @@ class WholeFile:
     """A file that an option names. A context manager, opened before there is anything to write.
 
     It is written under another name beside its own and gets that at the end: an older file stays until there is a
-    whole new one, and nothing is left behind of what was not finished. A device or a pipe is written as it is.
+    whole new one, and nothing is left behind of what was not finished. A device or a pipe is written as it is, also
+    where it is one of our own open files (/dev/stdout, a shell's `>(gzip)`).
     """
 
     def __init__(self, option: str, name: str, *, hint: str = "") -> None:
@@ -39,15 +57,16 @@ class WholeFile:
         if self._name in ("", "-"):
             raise self.bad(f"needs the name of a file{self._hint}")
         try:
-            self.path = Path(os.path.realpath(self._name))
+            ours = _open_file_of(self._name)
+            self.path = Path(self._name if ours is not None else os.path.realpath(self._name))
             if self.path.is_dir():
                 raise self.bad("is a directory; needs the name of a file")
             if self.path.exists() and not os.access(self.path, os.W_OK):
                 raise self.bad("cannot be written: Permission denied")
-            if not self.path.exists() or self.path.is_file():
+            if ours is None and (not self.path.exists() or self.path.is_file()):
                 self._temporary = self.path.with_name(f".{self.path.name[:200]}.{os.getpid()}.part")
-            target = self._temporary or self.path
-            self._out = target.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            target = self._temporary or self.path if ours is None else os.dup(ours)
+            self._out = open(target, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: PTH123
         except OutputError:
             raise
         except (OSError, ValueError) as error:  # a name with a NUL is a ValueError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ..context.violation import ViolationKind
-from ..errors import RcuactorsError
+from ..errors import RcuactorsError, text_of
 
 FATAL: Final = frozenset({ViolationKind.DEADLOCK, ViolationKind.NULL_DEREFERENCE, ViolationKind.RTMUTEX_DEADLOCK})
 """After these the machine, or the thread, does not go on."""
@@ -26,7 +26,8 @@ def title_of(first: str, ended: str, said: str) -> str:
 def raised_text(error: BaseException) -> str:
     """What was raised, and where, in one line."""
     if isinstance(error, RcuactorsError):
-        return " ".join(str(error).split())
+        return " ".join(text_of(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return " ".join(f"{type(error).__name__}{': ' if str(error) else ''}{error}{where}".split())
+    text = text_of(error)
+    return " ".join(f"{type(error).__name__}{': ' if text else ''}{text}{where}".split())

@@ -228,6 +228,11 @@ def _site_from(at: FrameType | None) -> str:
     return "swapper"
 
 
+def is_scenarios(frame: FrameType) -> bool:
+    """Whether it is a frame of a scenario's code, or a design's: neither the model's, nor Python's, nor Trio's."""
+    return _look_at(frame.f_code, frame.f_globals).kind is _Kind.SCENARIO
+
+
 def scenario_line(lines: Sequence[str]) -> str:
     """`file.py:line` of the innermost scenario frame of a trace, or the innermost function when there is none."""
     for line in lines:

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from ..engine.probe import Probe
-from ..errors import RcuactorsError
+from ..errors import RcuactorsError, bad_value, described
 
 
 class ViolationKind(enum.Enum):
@@ -93,6 +93,8 @@ class KernelBug(RcuactorsError):
     """The violation that ended a run under panic_on_warn. `violation` is the data; the message is the splat."""
 
     def __init__(self, violation: Violation) -> None:
+        if not isinstance(violation, Violation):
+            raise bad_value(f"{type(self).__name__}({described(violation)})", "a Violation: the kernel's own report")
         super().__init__(violation.text)
         self.violation = violation
 

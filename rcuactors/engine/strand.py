@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
@@ -136,6 +137,11 @@ def _drive(
             yield from outside.end(strand, gate, alarm).__await__()
         except RunOver as caught:
             over = caught
+
+
+def is_strands(frame: FrameType) -> bool:
+    """Whether it is the frame in which a strand's code is driven: what it has called belongs to a run."""
+    return frame.f_code is _drive.__code__
 
 
 async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conductor) -> None:

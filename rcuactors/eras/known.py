@@ -13,7 +13,7 @@ import attrs
 
 from ..context.violation import Violation, ViolationKind
 
-_DONE: Final = re.compile("\n (?:Freed|Cancelled) by ")
+_DONE: Final = re.compile("\n ?(?:Freed|Cancelled) by ")
 """What such a trace begins with, in a report's lines."""
 
 
@@ -54,7 +54,7 @@ class KnownBug:
 def _done_by(text: str) -> list[str]:
     """The call trace of who freed the memory that a report is about, or took a monitor back, if it has one."""
     lines = [line.strip() for line in _DONE.split(text, maxsplit=1)[-1].splitlines()[1:]] if _DONE.search(text) else []
-    return lines[: next((at for at, line in enumerate(lines) if line.startswith("CPU: ")), len(lines))]
+    return lines[: next((at for at, line in enumerate(lines) if not line or line.startswith("CPU: ")), len(lines))]
 
 
 AN_NMI_CALLS_KFREE_RCU: Final = tuple(
@@ -88,4 +88,27 @@ MONITOR_TAKEN_BACK: Final = KnownBug(
     "kvfree_rcu_barrier",
     "the barrier takes back a monitor that a newer kvfree_rcu() has armed, whose objects wait for the CPU's next call",
     unmended=True,
+)
+
+POOL_FILLED_UNDER_RAW_LOCKS: Final = KnownBug(
+    "0cce06ba859a",
+    ViolationKind.INVALID_WAIT_CONTEXT,
+    "fill_pool",
+    "debug objects fill their pool by the page allocator, whatever is held (v6.4 has lockdep look away)",
+)
+
+POOL_FILLED_IN_ATOMIC_CONTEXT: Final = tuple(
+    KnownBug(
+        "4bedcc28469a",
+        kind,
+        "fill_pool",
+        "debug objects fill their pool where PREEMPT_RT's page allocator may not sleep (v5.15 mends it)",
+        spoils=kind is ViolationKind.SCHEDULING_WHILE_ATOMIC,
+    )
+    for kind in (
+        ViolationKind.SLEEPING_FUNCTION,
+        ViolationKind.SCHEDULING_WHILE_ATOMIC,
+        ViolationKind.INCONSISTENT_LOCK_STATE,
+        ViolationKind.UNSAFE_LOCK_ORDER,
+    )
 )

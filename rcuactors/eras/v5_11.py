@@ -12,7 +12,13 @@ import attrs
 from ..context.violation import ViolationKind
 from ..kvfree.parts.recycling import to_own_cpu
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, KnownBug
+from .known import (
+    AN_NMI_CALLS_KFREE_RCU,
+    OBJECTS_REMAIN_IN_A_CACHE,
+    POOL_FILLED_IN_ATOMIC_CONTEXT,
+    POOL_FILLED_UNDER_RAW_LOCKS,
+    KnownBug,
+)
 from .v5_9 import NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD, V5_9
 
 V5_11: Final = Era(
@@ -37,6 +43,8 @@ V5_11: Final = Era(
     known_bugs=(
         *AN_NMI_CALLS_KFREE_RCU,
         OBJECTS_REMAIN_IN_A_CACHE,
+        POOL_FILLED_UNDER_RAW_LOCKS,
+        *POOL_FILLED_IN_ATOMIC_CONTEXT,
         KnownBug(
             "ee6ddf58475c",
             ViolationKind.OUT_OF_MEMORY,

@@ -28,7 +28,13 @@ from ..mm.slab.slub_irqoff import IrqOffSlub
 from ..mm.vmalloc import allocated_of
 from ..rcu.rules import RcuRules
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, KnownBug
+from .known import (
+    AN_NMI_CALLS_KFREE_RCU,
+    OBJECTS_REMAIN_IN_A_CACHE,
+    POOL_FILLED_IN_ATOMIC_CONTEXT,
+    POOL_FILLED_UNDER_RAW_LOCKS,
+    KnownBug,
+)
 
 NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD: Final = KnownBug(
     "5da7cb193db3",
@@ -81,6 +87,8 @@ V5_9: Final = Era(
     known_bugs=(
         *AN_NMI_CALLS_KFREE_RCU,
         OBJECTS_REMAIN_IN_A_CACHE,
+        POOL_FILLED_UNDER_RAW_LOCKS,
+        *POOL_FILLED_IN_ATOMIC_CONTEXT,
         KnownBug(
             "56292e8609e3",
             ViolationKind.INVALID_WAIT_CONTEXT,

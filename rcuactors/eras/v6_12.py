@@ -33,12 +33,14 @@ V6_12: Final = Era(
         ),
         rcu=attrs.evolve(
             V6_12_0.rules.rcu,
+            deferral_ends_with_report=True,
             cookies_from_root=False,
             nocb_parks_with_callbacks=False,
             done_exact_guard=10,
         ),
         mm=attrs.evolve(
             V6_12_0.rules.mm,
+            decays_in_batches=True,
             objects_remaining="Objects remaining on __kmem_cache_shutdown()",
             object_err_warns=True,
         ),

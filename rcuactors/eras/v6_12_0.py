@@ -31,6 +31,7 @@ V6_12_0: Final = Era(
         V6_6.rules,
         kernel=attrs.evolve(
             V6_6.rules.kernel,
+            timer_migration=True,
             offline_hrtimers_are_told=True,
             hrtimers_leave_dying_cpus=True,
             timers_have_own_thread=False,
@@ -67,6 +68,8 @@ V6_12_0: Final = Era(
         mm=attrs.evolve(
             V6_6.rules.mm,
             gfp=GFP_V6_12,
+            alloc_pages="__alloc_pages_noprof",
+            vmalloc_range="__vmalloc_node_range_noprof",
             drains_in_parts=True,
             list_sizes=TunedHigh,
             destroy_waits=DestroyWaits.KVFREE_RCU_BARRIER,

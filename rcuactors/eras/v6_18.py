@@ -54,6 +54,8 @@ V6_18: Final = Era(
         ),
         mm=attrs.evolve(
             V6_12.rules.mm,
+            decays_in_batches=False,
+            alloc_pages="__alloc_frozen_pages_noprof",
             nolock=True,
             linear_map_lock=LockKind.RAW_SPINLOCK,
             slab=LocalLockSheafSlub,
@@ -68,6 +70,7 @@ V6_18: Final = Era(
         ),
         kvfree=attrs.evolve(
             V6_12.rules.kvfree,
+            may_be_unbatched=True,
             flavour="slab",
             shrinker=slab_kvfree_rcu_shrinker,
         ),

@@ -25,7 +25,11 @@ from ..mm.slab.slub_locallock import LocalLockSlub
 from ..mm.vmalloc import failed_to_allocate
 from ..rcu.rules import RcuRules
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE
+from .known import (
+    AN_NMI_CALLS_KFREE_RCU,
+    OBJECTS_REMAIN_IN_A_CACHE,
+    POOL_FILLED_UNDER_RAW_LOCKS,
+)
 from .v5_9 import NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD
 from .v5_11 import V5_11
 
@@ -59,7 +63,6 @@ V6_1_0: Final = Era(
             segments_are_counted=True,
             one_cpu_needs_no_grace_period=False,
             deboosting_needs_irq_work=True,
-            deferral_ends_with_report=True,
             stall_names_online_cpus=True,
             bh_between_callbacks=True,
             polled_functions=True,
@@ -77,6 +80,9 @@ V6_1_0: Final = Era(
             list_sizes=DoublingFrees,
             reserves=alloc_harder_in_task,
             vmalloc_failure=failed_to_allocate,
+            vmalloc_too_large="vmalloc error: size {}, exceeds total pages",
+            vmalloc_warns_of_nothing=True,
+            alloc_pages="__alloc_pages",
             slab=LocalLockSlub,
             kasan_double_free="double-free",
             cache_has_objects=" when called from",
@@ -95,5 +101,10 @@ V6_1_0: Final = Era(
             shrinker=cache_and_queue_shrinker,
         ),
     ),
-    known_bugs=(NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD, *AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE),
+    known_bugs=(
+        NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD,
+        *AN_NMI_CALLS_KFREE_RCU,
+        OBJECTS_REMAIN_IN_A_CACHE,
+        POOL_FILLED_UNDER_RAW_LOCKS,
+    ),
 )

@@ -14,7 +14,11 @@ from ..mm.gfp import GFP_NOWARN, Gfp
 from ..mm.page.page_lists import TriedLock
 from ..mm.page.watermarks import alloc_reserves
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE
+from .known import (
+    AN_NMI_CALLS_KFREE_RCU,
+    OBJECTS_REMAIN_IN_A_CACHE,
+    POOL_FILLED_UNDER_RAW_LOCKS,
+)
 from .v6_1_0 import V6_1_0
 
 V6_1_STABLE: Final = Era(
@@ -48,5 +52,6 @@ V6_1_STABLE: Final = Era(
     known_bugs=(
         *AN_NMI_CALLS_KFREE_RCU,
         OBJECTS_REMAIN_IN_A_CACHE,
+        POOL_FILLED_UNDER_RAW_LOCKS,
     ),
 )

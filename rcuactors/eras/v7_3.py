@@ -1,6 +1,6 @@
 """v7.3: the mainline at commit 3bc999d944b3, merged for 7.3.
 
-Sources: mm/slab_common.c and mm/slub.c there.
+Sources: mm/slab_common.c and mm/slub.c there, or at e1d84f501551, shortly after; kernel/rcu/tree.c just before 7.3.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ V7_3: Final = Era(
             V6_18.rules.mm,
             debug_objects_wake_kswapd=True,
             frees_in_batches=True,
+            decays_in_batches=True,
             slab=SheafSlub,
             destroy_waits=DestroyWaits.ON_CACHE,
             sheaves=SheafRules(),

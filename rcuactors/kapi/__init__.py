@@ -4,10 +4,13 @@ The names are the kernel's, and so are the units, unless a name says otherwise (
 function is one step of this CPU that the others see as a whole. An `async` one is a point at which another CPU may
 act, an interrupt may arrive, time may pass; whether it also gives up this CPU is decided by the context and the
 configuration, and judged there.
+
+Each public function refuses what does not fit the annotations of its arguments (arguments.py).
 """
 
 from __future__ import annotations
 
+from .arguments import refusing_wrong_arguments
 from .caches import Caches
 from .contexts import Contexts
 from .cpu_hotplug import CpuHotplugs
@@ -21,6 +24,7 @@ from .srcu import SleepableRcu
 from .wait_queues import WaitQueues
 
 
+@refusing_wrong_arguments
 class Kernel(
     Caches,
     Initialising,

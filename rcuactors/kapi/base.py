@@ -5,19 +5,25 @@ Each function asks anew which CPU that is: between two calls its thread may have
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from pathlib import Path
+from types import CoroutineType
+from typing import Any, Final, TypeAlias, TypeVar
 
-from ..errors import BadInput
+from ..errors import BadInput, bad_value, described
 from ..kernel.cpu import Cpu
 from ..kernel.debugobjects import Member
 from ..kernel.stack import StackFrame
 from ..kernel.thread import Thread
 from ..machine import Machine
 from ..mm.objects import KObject
+from .arguments import expect_await
 
 Action = Callable[[], Awaitable[None]]
 """A scenario's function that runs elsewhere: a handler, a work, a callback."""
+
+T = TypeVar("T")
 
 Inside: TypeAlias = KObject | StackFrame
 """What something can be a member of: an object, or a function's variables."""
@@ -27,9 +33,39 @@ def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
     """A scenario's function as the machine calls handlers."""
 
     async def run_handler(_cpu: Cpu) -> None:
-        await action()
+        await begun(action)
 
     return run_handler
+
+
+def begun(function: Callable[..., Awaitable[T]], *arguments: Any) -> Awaitable[T]:
+    """What a scenario's function has for us to await. Raises BadInput for a plain one, and for one that takes others.
+
+    Whether it is a plain function cannot be told before: one that returns what can be awaited is as good.
+    """
+    try:
+        waits = function(*arguments)
+    except TypeError as error:
+        try:
+            inspect.signature(function).bind(*arguments)
+        except TypeError:
+            given = ", ".join(described(each) for each in arguments) or "without arguments"
+            raise bad_value(f"{_name_and_place(function)}, which is called {given}", "other arguments") from error
+        raise
+    if waits.__class__ is not CoroutineType and not isinstance(waits, Awaitable):
+        raise bad_value(f"{_name_and_place(function)}, a plain function", "to be `async def`")
+    return waits
+
+
+def _name_and_place(function: object) -> str:
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    name = f"{name_of(function)}()"
+    return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})" if code is not None else name
+
+
+def name_of(function: object) -> str:
+    """A function's own name; of what is called like one, that of its class."""
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def site_of_function(action: Action) -> object:
@@ -37,16 +73,16 @@ def site_of_function(action: Action) -> object:
     return getattr(action, "__code__", action)
 
 
-def expect_kind(what: str, handle: object, kind: type, described: str) -> None:
-    """Raises BadInput in one line for a handle of another kind."""
-    if not isinstance(handle, kind):
-        raise BadInput(f"{what}({handle.__class__.__name__}): takes {described}")
+LARGEST: Final = (1 << 63) - 1
+"""LONG_MAX."""
 
 
 def not_negative(what: str, value: int) -> int:
     """The value. Raises BadInput unless it is a whole number, 0 or more."""
-    if value.__class__ is not int or value < 0:
-        raise BadInput(f"{what}({value!r}): needs a whole number, 0 or more")
+    if value.__class__ is not int or not 0 <= value <= LARGEST:
+        expect_await(what, argument=value)
+        largest = f", at most {LARGEST}" if value.__class__ is int and value > 0 else ""
+        raise bad_value(f"{what}({described(value)})", f"a whole number, 0 or more{largest}")
     return value
 
 
@@ -73,13 +109,15 @@ class KernelBase:
             self._expect_object(inside)
             self._system.debug_objects.put_in(self._cpu, inside, member, on_stack=on_stack)
         elif on_stack:
-            raise BadInput("on_stack=True: needs inside=, a function's frame from stack_frame()")
+            raise bad_value("on_stack=True", "inside=, a function's frame from stack_frame()")
         return member
 
     @staticmethod
     def _expect_object(inside: object) -> None:
         if not isinstance(inside, KObject | StackFrame):
-            raise BadInput(f"inside={inside!r}: needs what kmalloc(), vmalloc(), kvmalloc() or stack_frame() returned")
+            raise bad_value(
+                f"inside={described(inside)}", "what kmalloc(), vmalloc(), kvmalloc() or stack_frame() returned"
+            )
 
     def _expect_version(self, function: str, *, has: bool, since: str) -> None:
         """Raises BadInput where the version has no such function."""

@@ -17,9 +17,11 @@ from ..mm.slab import kmem_cache
 from ..mm.slab.cache import SIZES, Cache
 from ..mm.slab.rules import DestroyWaits
 from ..mm.slab.slab_nolock import kmalloc_nolock
+from .arguments import WORDS, checks_itself, wrong_argument
 from .base import not_negative
-from .memory import checked
+from .memory import check_gfp, checked
 from .objects import Objects, StructObject, StructType
+from .rcu import expect_room_for_head
 
 
 @attrs.frozen(eq=False)
@@ -52,8 +54,11 @@ class Caches(Objects):
             raise BadInput(f"kmem_cache_create({name!r}, {size}): needs 1 to {SIZES[-1]} bytes")
         return KmemCache(self._machine.slab.kmem_cache_create(name, size, sheaf_capacity), size, struct)
 
+    @checks_itself
     def kmem_cache_alloc(self, cache: KmemCache, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
         """kmem_cache_alloc(): an object of the cache. One that fails is None, as NULL is returned there."""
+        _expect_cache("kmem_cache_alloc", cache)
+        check_gfp("kmem_cache_alloc", gfp)
         origin = origin_of(_getframe(1))
         return self._cache_alloc(cache, gfp, origin)
 
@@ -69,12 +74,14 @@ class Caches(Objects):
                 struct.init(p)
         return p
 
+    @checks_itself
     async def kmem_cache_free(self, cache: KmemCache, p: KObject | None) -> None:
         """kmem_cache_free(): an object of another cache is told, and goes back to where it came from."""
+        _expect_cache("kmem_cache_free", cache)
         if p is None:
             return
         self._use_cache(cache)
-        if not self._freeable(p, _getframe(1), vmalloc=False):
+        if not self._freeable(p, "kmem_cache_free", _getframe(1), vmalloc=False):
             return
         await self._queued(p)
         if kmem_cache.cache_of(p) is not cache.cache:
@@ -127,28 +134,36 @@ class Caches(Objects):
             self._machine.oracle.allocated(p)
         return p
 
+    @checks_itself
     async def kfree_nolock(self, p: KObject | None) -> None:
         """kfree_nolock(): what kmalloc_nolock() gave, at once or by an irq_work; in any context. BadInput as there."""
         self._expect_version("kfree_nolock()", has=self._machine.slab.rules.kmalloc_nolock is not None, since="v6.18")
-        if p is not None and self._freeable(p, _getframe(1), vmalloc=False):
+        if p is not None and self._freeable(p, "kfree_nolock", _getframe(1), vmalloc=False):
             await self._machine.slab.kfree_nolock(self._cpu, p)
 
+    @checks_itself
     def kfree_rcu_nolock(self, p: KObject | None, rhf: str) -> Coroutine[Any, Any, None]:
         """kfree_rcu_nolock(): kfree_rcu() with the name of the object's kvfree_rcu_head field, in any context.
 
-        NULL is ignored. Raises BadInput on a version that has no such function, TypeError for anything that is no
-        object.
+        NULL is ignored. Raises BadInput on a version that has no such function, for anything that is no object, and
+        for one that has no room for a head.
         """
         self._expect_version("kfree_rcu_nolock()", has=self._machine.slab.rules.kfree_rcu_nolock, since="v7.3")
         if rhf.__class__ is not str:
-            raise BadInput(f"kfree_rcu_nolock(p, {rhf!r}): needs the name of the object's kvfree_rcu_head")
+            raise wrong_argument("kfree_rcu_nolock", "rhf", rhf, "the name of the object's kvfree_rcu_head")
         if p is None:
             return _nothing()
         if not isinstance(p, KObject):
-            raise TypeError(f"kfree_rcu_nolock({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
+            raise wrong_argument("kfree_rcu_nolock", "p", p, WORDS[KObject.__name__])
+        expect_room_for_head("kfree_rcu_nolock", p)
         if p.state == LIVE:
             p.retired_from = origin_of(_getframe(1))
         return self._machine.kvfree.nolock.kfree_call_rcu_nolock(self._thread, p)
+
+
+def _expect_cache(what: str, cache: object) -> None:
+    if not isinstance(cache, KmemCache):
+        raise wrong_argument(what, "cache", cache, WORDS[KmemCache.__name__])
 
 
 async def _nothing() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ..context import preempt
 from ..context.lockdep import demands
 from ..context.trace import caller_site
+from .arguments import checks_itself
 from .base import KernelBase
+from .lock_making import expect_flags
 
 
 class Contexts(KernelBase):
@@ -30,8 +32,10 @@ class Contexts(KernelBase):
         self._machine.book.begins(cpu, site)
         return flags
 
+    @checks_itself
     async def local_irq_restore(self, flags: bool) -> None:
-        """Interrupts as the flags say."""
+        """Interrupts as the flags say. Raises BadInput for what is none."""
+        expect_flags("local_irq_restore", flags)
         await self._cpu.local_irq_restore(flags)
 
     def local_irq_disable(self) -> None:

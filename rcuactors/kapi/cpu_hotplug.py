@@ -11,7 +11,7 @@ import attrs
 from ..errors import BadInput
 from ..kernel.hotplug.states import CpuhpState
 from ..spelling import no_such
-from .base import KernelBase
+from .base import KernelBase, begun
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -164,6 +164,6 @@ def _as_callback(function: CpuCallback | None) -> Callback | None:
         return None
 
     async def callback(_thread: Thread, cpu_id: int) -> int | None:
-        return await function(cpu_id)
+        return await begun(function, cpu_id)
 
     return callback

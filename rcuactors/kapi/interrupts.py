@@ -8,7 +8,7 @@ from ..kernel.irq.irq_work import IrqWork
 from ..kernel.messages import HardIrq, Nmi
 from ..kernel.time.hrtimer import Hrtimer
 from ..kernel.time.timer import Timer
-from .base import Action, Inside, KernelBase, expect_kind, handler_of, not_negative, site_of_function
+from .base import Action, Inside, KernelBase, begun, handler_of, name_of, not_negative, site_of_function
 
 
 class Interrupts(KernelBase):
@@ -53,7 +53,7 @@ class Interrupts(KernelBase):
 
         `lazy` is IRQ_WORK_LAZY: on a CPU that has a tick it waits for that.
         """
-        work = IrqWork(name or function.__name__, handler_of(function), hard=hard, lazy=lazy)
+        work = IrqWork(name or name_of(function), handler_of(function), hard=hard, lazy=lazy)
         return self._member(inside, work)
 
     async def irq_work_queue(self, work: IrqWork) -> bool:
@@ -99,15 +99,15 @@ class Interrupts(KernelBase):
             raise BadInput("hrtimer(hard=True, soft=True): a timer expires in hardirq or in softirq, not in both")
 
         async def run_handler(_cpu: Cpu) -> int | None:
-            await function()
+            await begun(function)
             return None
 
-        timer = Hrtimer(name or function.__name__, run_handler, hard=hard, soft=soft)
+        timer = Hrtimer(name or name_of(function), run_handler, hard=hard, soft=soft)
         return self._member(inside, timer, on_stack=on_stack)
 
     async def hrtimer_start(self, timer: Hrtimer, delay_ns: int) -> None:
         """hrtimer_start(HRTIMER_MODE_REL): only enqueues, legal under the scheduler's locks."""
-        await self._system.hrtimers.hrtimer_start(self._cpu, timer, delay_ns)
+        await self._system.hrtimers.hrtimer_start(self._cpu, timer, not_negative("hrtimer_start", delay_ns))
 
     def timer_setup(
         self,
@@ -122,12 +122,11 @@ class Interrupts(KernelBase):
 
         `irqsafe` is TIMER_IRQSAFE: with interrupts off, so that it may be deleted synchronously in hardirq.
         """
-        timer = Timer(name or function.__name__, handler_of(function), irqsafe, site=site_of_function(function))
+        timer = Timer(name or name_of(function), handler_of(function), irqsafe, site=site_of_function(function))
         return self._member(inside, timer, on_stack=on_stack)
 
     async def add_timer(self, timer: Timer, delay_jiffies: int) -> None:
         """add_timer(): as mod_timer(), for one that is not pending; of one that is the kernel complains."""
-        expect_kind("add_timer", timer, Timer, "a timer")
         await self._system.timers.add_timer(self._cpu, timer, not_negative("add_timer", delay_jiffies))
 
     async def mod_timer(self, timer: Timer, delay_jiffies: int) -> bool:
@@ -140,7 +139,6 @@ class Interrupts(KernelBase):
 
     async def timer_delete_sync(self, timer: Timer) -> bool:
         """timer_delete_sync(), del_timer_sync(): not pending and not running afterwards. Whether it was pending."""
-        expect_kind("timer_delete_sync", timer, Timer, "a timer")
         return await self._system.timers.timer_delete_sync(self._thread, timer)
 
     async def timer_shutdown(self, timer: Timer) -> bool:
@@ -148,13 +146,11 @@ class Interrupts(KernelBase):
 
         Raises BadInput where the version has none.
         """
-        expect_kind("timer_shutdown", timer, Timer, "a timer")
         self._expect_shutdown("timer_shutdown")
         return await self._system.timers.timer_shutdown(self._cpu, timer)
 
     async def timer_shutdown_sync(self, timer: Timer) -> bool:
         """timer_shutdown_sync(): the same of timer_delete_sync(). Raises as timer_shutdown()."""
-        expect_kind("timer_shutdown_sync", timer, Timer, "a timer")
         self._expect_shutdown("timer_shutdown_sync")
         return await self._system.timers.timer_delete_sync(self._thread, timer, shutdown=True)
 
@@ -163,15 +159,12 @@ class Interrupts(KernelBase):
 
     async def try_to_del_timer_sync(self, timer: Timer) -> int:
         """try_to_del_timer_sync(): 1 if it was pending, 0 if not, -1 while its function runs."""
-        expect_kind("try_to_del_timer_sync", timer, Timer, "a timer")
         return await self._system.timers.try_to_del_timer_sync(self._cpu, timer)
 
     async def hrtimer_cancel(self, timer: Hrtimer) -> bool:
         """hrtimer_cancel(): not queued and not running afterwards. Whether it was queued."""
-        expect_kind("hrtimer_cancel", timer, Hrtimer, "an hrtimer")
         return await self._system.hrtimers.hrtimer_cancel(self._thread, timer)
 
     async def hrtimer_try_to_cancel(self, timer: Hrtimer) -> int:
         """hrtimer_try_to_cancel(): 1 if it was queued, 0 if it was not active, -1 while its function runs."""
-        expect_kind("hrtimer_try_to_cancel", timer, Hrtimer, "an hrtimer")
         return await self._system.hrtimers.hrtimer_try_to_cancel(self._cpu, timer)

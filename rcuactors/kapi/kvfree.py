@@ -12,6 +12,7 @@ from ..errors import BadInput
 from ..machine import Machine
 from ..mm.objects import KObject
 from ..spelling import no_such
+from .arguments import WORDS, checks_itself, wrong_argument
 from .rcu import Rcu, nothing
 
 _HAS: Final[dict[str, Callable[[Machine], bool]]] = {
@@ -41,17 +42,18 @@ class VersionedKvfreeRcu(Rcu):
             raise no_such("function that only some versions have", function, _HAS)
         return _HAS[function](self._machine)
 
+    @checks_itself
     def kvfree_rcu_mightsleep(self, p: KObject | None) -> Coroutine[Any, Any, None]:
         """kvfree_rcu_mightsleep(): the one-argument form, for objects that have no rcu_head; it may sleep.
 
         From v6.4 on (commit 7e3f926bf453), and in stable 6.1; before that kvfree_rcu(p). NULL is ignored. Raises
-        BadInput where the kernel has no such function, TypeError for anything that is no object.
+        BadInput where the kernel has no such function, and for anything that is no object.
         """
         self._since("kvfree_rcu_mightsleep", self.has("kvfree_rcu_mightsleep"), "v6.6")
         if p is None:
             return nothing()
         if not isinstance(p, KObject):
-            raise TypeError(f"kvfree_rcu_mightsleep({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
+            raise wrong_argument("kvfree_rcu_mightsleep", "p", p, WORDS[KObject.__name__])
         if p.state == LIVE:
             p.retired_from = origin_of(_getframe(1))
         return self._machine.kvfree.kvfree_call_rcu(self._thread, p, head=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ..context.trace import caller_site
+from .arguments import checks_itself
 from .base import KernelBase
-from .lock_making import LocalLock, of_this_cpu
+from .lock_making import LocalLock, expect_flags, of_this_cpu
 
 
+@checks_itself
 class LocalLocks(KernelBase):
     """local_lock_t. Every function takes this CPU's, and raises BadInput for a lock of another type."""
 
@@ -34,6 +36,7 @@ class LocalLocks(KernelBase):
 
     async def local_unlock_irqrestore(self, lock: LocalLock, flags: bool) -> None:
         """Let go of this CPU's, interrupts as they were."""
+        expect_flags("local_unlock_irqrestore", flags)
         cpu = self._cpu
         mine = of_this_cpu(lock, cpu)
         if self._locks.rt:

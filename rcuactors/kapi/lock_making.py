@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 
 from ..context.locks import MAX_SUBCLASSES, Lock, LockKind
-from ..errors import BadInput
+from ..errors import BadInput, described
 from ..kernel.cpu import Cpu
 from ..kernel.percpu import PerCpu
+from .arguments import checks_itself, expect_await, wrong_argument
 from .base import Inside, KernelBase
 
 
@@ -23,14 +24,17 @@ def of_this_cpu(lock: LocalLock, cpu: Cpu) -> Lock:
     """The CPU's own. Raises BadInput for any other lock."""
     if isinstance(lock, LocalLock):
         return lock.of[cpu.cpu_id]
-    what = f"lock {lock.name} is a {lock.lock_class.kind.value}" if isinstance(lock, Lock) else f"{lock!r} is no lock"
+    expect_await("local_lock", lock=lock)
+    known = isinstance(lock, Lock)
+    what = f"lock {lock.name} is a {lock.lock_class.kind.value}" if known else f"{described(lock)} is no lock"
     raise BadInput(f"{what}; this function takes a local_lock_t")
 
 
 def is_lock(lock: object, what: str = "a lock") -> None:
     """Raises BadInput for what is none."""
     if not isinstance(lock, Lock):
-        raise BadInput(f"{lock!r} is no lock: {what} comes from k.spinlock(), k.mutex() and the like")
+        expect_await("lock", lock=lock)
+        raise BadInput(f"{described(lock)} is no lock: {what} comes from k.spinlock(), k.mutex() and the like")
 
 
 def expect(lock: Lock | LocalLock, *kinds: LockKind) -> None:
@@ -45,8 +49,17 @@ def expect(lock: Lock | LocalLock, *kinds: LockKind) -> None:
 
 def expect_subclass(lock: Lock, subclass: int) -> None:
     """Raises BadInput unless lockdep has such a subclass."""
+    expect_await("subclass", subclass=subclass)
     if subclass.__class__ is not int or not 0 <= subclass < MAX_SUBCLASSES:
-        raise BadInput(f"lock {lock.name}: subclass {subclass!r} needs to be a whole number from 0 to 7")
+        raise BadInput(f"lock {lock.name}: subclass {described(subclass)} needs to be a whole number from 0 to 7")
+
+
+def expect_flags(what: str, flags: bool) -> None:
+    """Raises BadInput for what no *_irqsave() returned."""
+    if flags.__class__ is not bool:
+        raise wrong_argument(
+            what, "flags", flags, f"what {what.replace('unlock', 'lock').replace('restore', 'save')}() returned"
+        )
 
 
 class LockMaking(KernelBase):
@@ -96,6 +109,7 @@ class LockMaking(KernelBase):
         """DEFINE_RT_MUTEX(name)."""
         return self._make(name, LockKind.RT_MUTEX, inside)
 
+    @checks_itself
     def lock_init(self, lock: Lock) -> None:
         """spin_lock_init(), mutex_init() and the like on a lock that exists: reported if it is held."""
         is_lock(lock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..context.lockdep import demands
 from ..context.locks import Lock, LockKind
+from .arguments import checks_itself
 from .base import KernelBase
 from .local_locks import LocalLocks
 from .lock_making import LocalLock, LockMaking, expect, expect_subclass, is_lock
@@ -14,6 +15,7 @@ from .read_write_locks import ReadWriteLocks
 from .spin_locks import SpinLocks
 
 
+@checks_itself
 class Mutexes(KernelBase):
     """mutex and rt_mutex. Every function raises BadInput for a lock of another type."""
 
@@ -54,6 +56,7 @@ class Mutexes(KernelBase):
         return self._locks.mutex_trylock(self._cpu, lock)
 
 
+@checks_itself
 class LockQuestions(KernelBase):
     """What can be asked about a lock, and demanded (include/linux/lockdep.h, spinlock.h, mutex.h)."""
 
@@ -87,13 +90,13 @@ class LockQuestions(KernelBase):
         """lockdep_assert_held(): a warning unless whatever runs here holds it, in a kernel with lockdep."""
         demands.assert_held(self._system.lockdep, self._cpu, self._instance(lock), "lockdep_is_held(l)")
 
-    def lockdep_assert_held_write(self, lock: Lock) -> None:
+    def lockdep_assert_held_write(self, lock: Lock | LocalLock) -> None:
         """lockdep_assert_held_write(): the same, and exclusively."""
         demands.assert_held(
             self._system.lockdep, self._cpu, self._instance(lock), "lockdep_is_held_type(l, 0)", read=False
         )
 
-    def lockdep_assert_held_read(self, lock: Lock) -> None:
+    def lockdep_assert_held_read(self, lock: Lock | LocalLock) -> None:
         """lockdep_assert_held_read(): the same, and shared."""
         demands.assert_held(
             self._system.lockdep, self._cpu, self._instance(lock), "lockdep_is_held_type(l, 1)", read=True

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeGuard
 from ..context.memory import RETIRED
 from ..context.trace import Origin, caller_site, origin_of
 from ..context.violation import exception_for
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..kernel.locking import poison
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm import wrong_free
@@ -19,7 +19,8 @@ from ..mm.objects import PAGE_SIZE, KObject, VmallocArea
 from ..mm.page.lockless import alloc_pages_nolock, free_pages_nolock
 from ..mm.reclaim import Process
 from ..mm.slab.cache import SIZES
-from .base import KernelBase
+from .arguments import WORDS, checks_itself, expect_await, wrong_argument
+from .base import KernelBase, not_negative
 
 _OFFSET: Final = 0x10
 """Of the member that is read through a pointer: that of seed 003's oops."""
@@ -28,21 +29,19 @@ _OFFSET: Final = 0x10
 def checked(what: str, size: int, gfp: Gfp) -> None:
     """Raises BadInput unless the size is a whole number and the flags are gfp flags."""
     if size.__class__ is not int:
-        raise BadInput(f"{what}({size!r}): the size needs to be a whole number")
+        raise wrong_argument(what, "size", size, WORDS["int"])
     check_gfp(what, gfp)
 
 
 def check_gfp(what: str, gfp: Gfp) -> None:
     """Raises BadInput unless the flags are gfp flags."""
     if gfp.__class__ is not Gfp:
-        raise BadInput(
-            f"{what}: the flags need to be gfp flags, such as GFP_KERNEL or GFP_NOWAIT | GFP_NOWARN: {gfp!r}"
-        )
+        raise wrong_argument(what, "gfp", gfp, WORDS["Gfp"])
 
 
 def _only_order_0(what: str, order: int) -> None:
-    if order.__class__ is not int or order:
-        raise BadInput(f"{what}(order={order!r}): the model has single pages only, which are of order 0")
+    if order:
+        raise bad_value(f"{what}(order={order})", "0: the model has single pages only, which are of that order")
 
 
 class Memory(KernelBase):
@@ -55,17 +54,19 @@ class Memory(KernelBase):
 
     _freed_from: Origin | None = None
 
+    @checks_itself
     async def kfree(self, p: KObject | int | None) -> None:
         """Free at once. An address, in place of an object, is one that was not allocated."""
-        if p is not None and self._freeable(p, _getframe(1), vmalloc=False):
+        if p is not None and self._freeable(p, "kfree", _getframe(1), vmalloc=False):
             if p.state:
                 await self._queued(p)
             await self._machine.slab.kfree(self._thread, p)
 
+    @checks_itself
     async def kfree_bulk(self, pointers: Sequence[KObject]) -> None:
         """Free many objects from kmalloc() at once, in one pass."""
         caller = _getframe(1)
-        good = [p for p in pointers if self._freeable(p, caller, vmalloc=False)]
+        good = [p for p in pointers if self._freeable(p, "kfree_bulk", caller, vmalloc=False)]
         for p in good:
             if p.state:
                 await self._queued(p)
@@ -83,6 +84,7 @@ class Memory(KernelBase):
         """vmalloc(), cleared."""
         return self.vmalloc(size, GFP_KERNEL | Gfp.ZERO)
 
+    @checks_itself
     async def vfree(self, p: KObject | int | None) -> None:
         """Free at once; may sleep, and defers itself in interrupts.
 
@@ -90,7 +92,7 @@ class Memory(KernelBase):
         """
         if isinstance(p, int) and not p % PAGE_SIZE:
             p = self._around(p, vmalloc=True) or p
-        if p is not None and self._freeable(p, _getframe(1), vmalloc=True):
+        if p is not None and self._freeable(p, "vfree", _getframe(1), vmalloc=True):
             await self._queued(p)
             await self._machine.vmalloc.vfree(self._thread, p)
 
@@ -99,9 +101,10 @@ class Memory(KernelBase):
         small = size <= SIZES[-1]
         return self._machine.slab.kmalloc(self._thread, size) if small else self.vmalloc(size)
 
+    @checks_itself
     async def kvfree(self, p: KObject | None) -> None:
         """Free at once, whichever it is."""
-        if p is not None and self._freeable(p, _getframe(1), vmalloc=isinstance(p, VmallocArea)):
+        if p is not None and self._freeable(p, "kvfree", _getframe(1), vmalloc=isinstance(p, VmallocArea)):
             await self._queued(p)
             await self._machine.kvfree.kvfree(self._thread, p)
 
@@ -115,9 +118,10 @@ class Memory(KernelBase):
         live = [p for p in self._machine.oracle.live.values() if isinstance(p, KObject) and p.is_vmalloc == vmalloc]
         return next((p for p in live if p.address <= address < p.address + p.size), None)
 
-    def _freeable(self, p: object, caller: FrameType, *, vmalloc: bool) -> TypeGuard[KObject]:
+    def _freeable(self, p: object, how: str, caller: FrameType, *, vmalloc: bool) -> TypeGuard[KObject]:
         """A free of what may be freed so. What may not is reported, and stays."""
         if not isinstance(p, KObject) or p.is_vmalloc != vmalloc:
+            expect_await(how, p=p)
             rules = self._machine.setup.era.rules.mm
             if vmalloc:
                 wrong_free.report_vfree(self._cpu, rules, p)
@@ -135,6 +139,7 @@ class Memory(KernelBase):
         p.freed_from = origin
         return True
 
+    @checks_itself
     def deref(self, p: KObject | None) -> KObject:
         """Use a pointer that one has.
 
@@ -145,6 +150,8 @@ class Memory(KernelBase):
         cpu = self._cpu
         if p is None:
             raise exception_for(cpu.judge.null_dereference(cpu, _OFFSET))
+        if not isinstance(p, KObject):
+            raise wrong_argument("deref", "p", p, WORDS[KObject.__name__])
         self._machine.book.used(cpu, p)
         if p.state == RETIRED:
             cpu.judge.used_while_retired(cpu, p, str(p))
@@ -158,7 +165,7 @@ class Memory(KernelBase):
 
     async def get_free_page(self, gfp: Gfp = GFP_KERNEL) -> int | None:
         """__get_free_page(): a page, by its frame number. One that is never freed is a leak."""
-        check_gfp("get_free_page()", gfp)
+        check_gfp("get_free_page", gfp)
         pfn = await self._machine.pages.get_free_page(self._thread, gfp)
         if pfn is not None:
             self._machine.oracle.page_allocated(pfn, caller_site())
@@ -238,7 +245,7 @@ class Memory(KernelBase):
         Returns how many were had.
         """
         user = self._machine.pages.reclaim.user
-        for got in range(pages):
+        for got in range(not_negative("read_file", pages)):
             pfn = await self._machine.pages.get_free_page(self._thread, GFP_KERNEL)
             if pfn is None:
                 return got
@@ -250,6 +257,7 @@ class Memory(KernelBase):
 
         Returns how many pages it has in the end.
         """
+        not_negative("user_process", pages)
         process = Process(name)
         self._machine.pages.reclaim.user.processes.append(process)
         for _ in range(pages):

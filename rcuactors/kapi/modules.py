@@ -18,7 +18,7 @@ from ..context.violation import ViolationKind
 from ..errors import BadInput
 from ..mm.objects import KObject
 from ..rcu.synchronize_rcu import synchronize_rcu
-from .base import not_negative
+from .base import begun, name_of, not_negative
 from .rcu import Rcu
 
 _TEXT: Final = 0xFFFFFFFFC0000000
@@ -56,14 +56,14 @@ class Modules(Rcu):
 
         That is reported as a use after free, and the function does not run.
         """
-        name = getattr(function, "__name__", "function")
+        name = name_of(function)
 
         @wraps(function)
         async def in_module(*arguments: Any) -> Any:
             if module.gone:
                 self._fault(module, name)
                 return None
-            return await function(*arguments)
+            return await begun(function, *arguments)
 
         return in_module
 
@@ -76,7 +76,7 @@ class Modules(Rcu):
     async def delete_module(self, module: Module, exit_function: Code | None = None) -> None:
         """delete_module(): its exit function, if it has one, then free_module(): code and data are gone. May sleep."""
         if exit_function is not None:
-            await exit_function()
+            await begun(exit_function)
         await synchronize_rcu(self._machine.callbacks, self._thread)
         module.gone = True
         await self._machine.vmalloc.vfree(self._thread, module.data)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from sys import _getframe
+from types import CoroutineType
 from typing import Any, ClassVar, Final, overload
 
 import attrs
 
 from ..context.trace import Origin, origin_of
 from ..engine.probe import Access
-from ..errors import BadInput
+from ..errors import BadInput, bad_value, described
 from ..kernel.thread import Thread
 from ..kernel.time.timer import Timer
 from ..kernel.workqueue import DelayedWork, Work
@@ -28,7 +29,9 @@ from ..mm.objects import KObject
 from ..mm.slab.cache import SIZES
 from ..rcu.data import RcuHead, rcu_leak_callback
 from ..rcu.rcu_work import RcuWork
-from .base import Inside
+from ..spelling import no_such
+from .arguments import WORDS, checks_itself, expect_await, wrong_argument
+from .base import Inside, begun, name_of, not_negative
 from .interrupts import Interrupts
 from .locking import Locking
 from .memory import Memory, check_gfp, checked
@@ -84,6 +87,8 @@ class _Field:
     def __set__(self, p: StructObject, value: Any) -> None:
         if self._member:
             raise BadInput(f"{p.struct}.{self._name} is no value: it was initialised with the object, and stays")
+        if value.__class__ is CoroutineType:
+            raise wrong_argument(p.struct, self._name, value, "a value")
         self._use(p, Access.WRITE)
         p.values[self._name] = value
 
@@ -112,9 +117,9 @@ class StructType:
 
 def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
     async def _handler() -> None:
-        await function(p)
+        await begun(function, p)
 
-    _handler.__name__ = function.__name__
+    _handler.__name__ = name_of(function)
     return _handler
 
 
@@ -124,7 +129,8 @@ _SIZE_MAX: Final = (1 << 64) - 1
 def _array_size(what: str, count: int, size: int) -> int | None:
     """check_mul_overflow(); None when the product is more than a size_t holds."""
     if count.__class__ is not int or size.__class__ is not int or count < 0 or size < 0:
-        raise BadInput(f"{what}({count!r}, {size!r}): needs two whole numbers, 0 or more")
+        expect_await(what, n=count, size=size)
+        raise bad_value(f"{what}({described(count)}, {described(size)})", "two whole numbers, 0 or more")
     return count * size if count * size <= _SIZE_MAX else None
 
 
@@ -156,6 +162,7 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         `size` is that of the struct in bytes, by default eight a field. Raises BadInput for a field that an object has
         already, such as `state`.
         """
+        not_negative(f"struct {name}: size=", size)
         taken = [field for field in fields if hasattr(StructObject, field)]
         if taken:
             raise BadInput(f"struct {name}: {taken[0]!r} is a name of the model's own; call the field something else")
@@ -196,7 +203,7 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
 
     def rcu_work_struct(self, function: OnObject) -> MemberType:
         """A struct rcu_work, as INIT_RCU_WORK() leaves it."""
-        return MemberType(lambda p, _: self.rcu_work(_on(p, function), name=function.__name__, inside=p))
+        return MemberType(lambda p, _: self.rcu_work(_on(p, function), name=name_of(function), inside=p))
 
     def rcu_head(self, name: str = "rcu_head", *, inside: Inside | None = None, on_stack: bool = False) -> RcuHead:
         """A struct rcu_head, for call_rcu(); as a member of an object it is used with it.
@@ -223,18 +230,22 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     ) -> Coroutine[Any, Any, KObject | None]: ...
     @overload
     def kzalloc(self, what: StructType, gfp: Gfp = GFP_KERNEL, *, init: bool = True) -> Coroutine[Any, Any, Any]: ...
+    @checks_itself
     def kzalloc(self, what: int | StructType, gfp: Gfp = GFP_KERNEL, *, init: bool = True) -> Coroutine[Any, Any, Any]:
         """kmalloc() of cleared memory: the same here, where a new object's fields have their first values.
 
         Without `init` nobody has initialised the timers and works in it, which are all zeroes then.
         """
-        checked_gfp = gfp | Gfp.ZERO if gfp.__class__ is Gfp else gfp
-        return self._kmalloc("kzalloc", what, checked_gfp, origin_of(_getframe(1)), init=init)
+        check_gfp("kzalloc", gfp)
+        if init.__class__ is not bool:
+            raise wrong_argument("kzalloc", "init", init, WORDS["bool"])
+        return self._kmalloc("kzalloc", what, gfp | Gfp.ZERO, origin_of(_getframe(1)), init=init)
 
     @overload
     def kmalloc(self, what: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]: ...
     @overload
     def kmalloc(self, what: StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]: ...
+    @checks_itself
     def kmalloc(self, what: int | StructType, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, Any]:
         """An object of so many bytes, or of a struct type; at most one page. Raises BadInput for a size out of range.
 
@@ -250,11 +261,13 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
             thread = self._thread
         return self._machine.slab.kmalloc(thread, what, gfp)
 
+    @checks_itself
     def kmalloc_array(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """kmalloc() of `n` times `size` bytes; None where the product overflows. Raises BadInput as kmalloc()."""
         total = _array_size("kmalloc_array", n, size)
         return self.kmalloc(total, gfp) if total is not None else _no_object()
 
+    @checks_itself
     def kcalloc(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """kmalloc_array(), cleared."""
         total = _array_size("kcalloc", n, size)
@@ -311,9 +324,9 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     @staticmethod
     def _expect_field(p: object, field: str) -> None:
         if not isinstance(p, StructObject):
-            raise BadInput(f"{p!r} has no fields: needs an object of a type from k.struct()")
+            raise wrong_argument("a field", "of", p, "an object of a type from k.struct()")
         if field not in p.values:
-            raise BadInput(f"struct {p.struct} has no field {field!r}; it has {', '.join(p.values)}")
+            raise no_such(f"struct {p.struct}: field", str(field), p.values)
 
     # -- lists: an object with a field `next` is a head, an entry, or both --
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from sys import _getframe
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..context.memory import LIVE, RETIRED
 from ..context.trace import Origin, caller_site, origin_of
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..kernel.cpu import Cpu
 from ..kernel.thread import Thread
 from ..kvfree.krc import take_cache
@@ -18,7 +18,8 @@ from ..rcu.data import Callback, RcuHead
 from ..rcu.nocb import OffloadedCallbacks
 from ..rcu.rcu_barrier import rcu_barrier
 from ..rcu.synchronize_rcu import synchronize_rcu, synchronize_rcu_expedited
-from .base import Action, KernelBase, handler_of
+from .arguments import WORDS, checks_itself, wrong_argument
+from .base import Action, KernelBase, begun, handler_of, name_of
 
 Pointer = TypeVar("Pointer", bound=KObject | None)
 
@@ -28,15 +29,30 @@ def _callback_of(
 ) -> tuple[Callback, str, RcuHead | None]:
     """What is to be called, under which name, and the head that it was given with. Raises BadInput without function."""
     if not isinstance(head, RcuHead):
-        return handler_of(head), name or head.__name__, None
+        return handler_of(head), name or name_of(head), None
     if function is None:
         raise BadInput(f"{what}(head, function): the function is missing")
     called, inside = function, head.inside
 
     async def _callback(_cpu: Cpu) -> None:
-        await (called() if inside is None else called(inside))
+        await (begun(called) if inside is None else begun(called, inside))
 
-    return _callback, name or called.__name__, head
+    return _callback, name or name_of(called), head
+
+
+RCU_HEAD_BYTES: Final = 16
+"""sizeof(struct rcu_head), of struct kvfree_rcu_head as well."""
+
+
+def expect_room_for_head(what: str, p: KObject) -> None:
+    """Raises BadInput for an object that is too small to have an rcu_head in it; a struct's size is in fields."""
+    if p.size < RCU_HEAD_BYTES and not hasattr(p, "values"):
+        raise bad_value(f"{what}({p}, ...)", f"an object with an rcu_head in it, which has {RCU_HEAD_BYTES} bytes")
+
+
+def _expect_condition(what: str, c: bool) -> None:
+    if c.__class__ is not bool:
+        raise wrong_argument(what, "c", c, WORDS["bool"])
 
 
 async def nothing() -> None:
@@ -82,6 +98,7 @@ class Rcu(KernelBase):
 
     # -- pointers --
 
+    @checks_itself
     def rcu_dereference(self, p: Pointer) -> Pointer:
         """Take an RCU-protected pointer; lockdep wants rcu_read_lock() held, though any region is a reader.
 
@@ -90,41 +107,54 @@ class Rcu(KernelBase):
         """
         return self.rcu_dereference_check(p, False)
 
+    @checks_itself
     def rcu_dereference_check(self, p: Pointer, c: bool) -> Pointer:
         """The same where `c` may stand for rcu_read_lock(): lockdep_is_held(), a reference that is held."""
+        _expect_condition("rcu_dereference_check", c)
         readers, cpu = self._machine.readers, self._cpu
         readers.check_dereference(cpu, c or readers.rcu_read_lock_held(cpu), "rcu_dereference_check")
         return self._dereferenced(cpu, p)
 
+    @checks_itself
     def rcu_dereference_bh(self, p: Pointer) -> Pointer:
         """The same with bottom halves off, or interrupts, for readers by rcu_read_lock_bh()."""
         return self.rcu_dereference_bh_check(p, False)
 
+    @checks_itself
     def rcu_dereference_bh_check(self, p: Pointer, c: bool) -> Pointer:
         """The same where `c` may stand for that."""
+        _expect_condition("rcu_dereference_bh_check", c)
         readers, cpu = self._machine.readers, self._cpu
         readers.check_dereference(cpu, c or readers.rcu_read_lock_bh_held(cpu), "rcu_dereference_check")
         return self._dereferenced(cpu, p)
 
+    @checks_itself
     def rcu_dereference_sched(self, p: Pointer) -> Pointer:
         """The same where nobody can preempt, for readers by rcu_read_lock_sched() or preempt_disable()."""
         return self.rcu_dereference_sched_check(p, False)
 
+    @checks_itself
     def rcu_dereference_sched_check(self, p: Pointer, c: bool) -> Pointer:
         """The same where `c` may stand for that."""
+        _expect_condition("rcu_dereference_sched_check", c)
         readers, cpu = self._machine.readers, self._cpu
         readers.check_dereference(cpu, c or readers.rcu_read_lock_sched_held(cpu), "rcu_dereference_check")
         return self._dereferenced(cpu, p)
 
+    @checks_itself
     def rcu_dereference_raw(self, p: Pointer) -> Pointer:
         """The same without a question: for code that serves readers of all flavours."""
         return self._dereferenced(self._cpu, p)
 
+    @checks_itself
     def rcu_dereference_protected(self, p: Pointer, c: bool) -> Pointer:
         """For updaters: `c` says what keeps others from changing the pointer. It makes nobody a holder."""
+        _expect_condition("rcu_dereference_protected", c)
         cpu = self._cpu
         self._machine.readers.check_dereference(cpu, c, "rcu_dereference_protected")
         if p is not None:
+            if not isinstance(p, KObject):
+                raise wrong_argument("rcu_dereference_protected", "p", p, WORDS[KObject.__name__])
             self._machine.oracle.dereferenced(None, p)
         return p
 
@@ -134,6 +164,8 @@ class Rcu(KernelBase):
 
     def _dereferenced(self, cpu: Cpu, p: Pointer) -> Pointer:
         if p is not None:
+            if not isinstance(p, KObject):
+                raise wrong_argument("rcu_dereference", "p", p, WORDS[KObject.__name__])
             self._machine.book.dereferenced(cpu, p, caller_site())
             if p.state == RETIRED:
                 cpu.judge.used_while_retired(cpu, p, str(p))
@@ -160,20 +192,25 @@ class Rcu(KernelBase):
         """debug_lockdep_rcu_enabled()."""
         return self._system.config.lockdep and self._cpu.judge.debug_locks
 
+    @checks_itself
     def kvfree_rcu(self, p: KObject | None, rhf: str | None = None) -> Coroutine[Any, Any, None]:
         """Free memory from kmalloc() or vmalloc() after a grace period.
 
         With the name of its rcu_head field (`rhf`) this is the two-argument form, which never sleeps and may be
         called from any context but NMI. Without it, the one-argument form, for objects that have no rcu_head: it may
-        sleep. NULL is ignored. Raises TypeError for anything that is no object, BadInput for the one-argument form
-        where that is spelled kvfree_rcu_mightsleep() only, since v6.4.
+        sleep. NULL is ignored. Raises BadInput for anything that is no object, for one that has no room for an
+        rcu_head, and for the one-argument form where that is spelled kvfree_rcu_mightsleep() only, since v6.4.
         """
         if rhf is None:
             self._expect_one_argument()
+        elif rhf.__class__ is not str:
+            raise wrong_argument("kvfree_rcu", "rhf", rhf, "the name of the object's rcu_head")
         if not isinstance(p, KObject):
             if p is None:
                 return nothing()
-            raise TypeError(f"kvfree_rcu({p!r}): needs what kmalloc(), vmalloc() or kvmalloc() returned")
+            raise wrong_argument("kvfree_rcu", "p", p, WORDS[KObject.__name__])
+        if p.size < RCU_HEAD_BYTES and rhf is not None:
+            expect_room_for_head("kvfree_rcu", p)
         if p.members and rhf is not None and self._queued_by_call_rcu(p, rhf):
             return nothing()
         if p.state == LIVE:

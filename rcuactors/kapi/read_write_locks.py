@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ..context.locks import Lock, LockKind
 from ..context.trace import caller_site
+from .arguments import checks_itself
 from .base import KernelBase
-from .lock_making import expect
+from .lock_making import expect, expect_flags
 
 
+@checks_itself
 class ReadWriteLocks(KernelBase):
     """rwlock_t and rw_semaphore: many readers, or one writer.
 
@@ -45,6 +47,7 @@ class ReadWriteLocks(KernelBase):
     async def read_unlock_irqrestore(self, lock: Lock, flags: bool) -> None:
         """Let go, interrupts as they were."""
         expect(lock, LockKind.RWLOCK)
+        expect_flags("read_unlock_irqrestore", flags)
         await self._locks.read_unlock(self._cpu, lock)
         if not self._locks.rt:
             await self._cpu.local_irq_restore(flags)
@@ -59,6 +62,7 @@ class ReadWriteLocks(KernelBase):
     async def write_unlock_irqrestore(self, lock: Lock, flags: bool) -> None:
         """Let go, interrupts as they were."""
         expect(lock, LockKind.RWLOCK)
+        expect_flags("write_unlock_irqrestore", flags)
         await self._locks.write_unlock(self._cpu, lock)
         if not self._locks.rt:
             await self._cpu.local_irq_restore(flags)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from ..errors import BadInput
 from ..kernel.thread import Thread
 from ..mm.reclaim import Shrinker
-from .base import KernelBase
+from .base import KernelBase, begun
 
 
 class Shrinkers(KernelBase):
@@ -26,10 +26,10 @@ class Shrinkers(KernelBase):
         """
 
         async def count(_thread: Thread) -> int:
-            return await count_objects()
+            return await begun(count_objects)
 
         async def scan(_thread: Thread, nr_to_scan: int) -> int | None:
-            return await scan_objects(nr_to_scan)
+            return await begun(scan_objects, nr_to_scan)
 
         shrinker = Shrinker(name, count, scan)
         self._machine.pages.reclaim.register_shrinker(shrinker)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from ..context.locks import Lock, LockKind
 from ..context.trace import caller_site
 from ..kernel.locking.irqsave import spin_trylock_irqsave
+from .arguments import checks_itself
 from .base import KernelBase
-from .lock_making import expect, expect_subclass, is_lock
+from .lock_making import expect, expect_flags, expect_subclass, is_lock
 
 
+@checks_itself
 class SpinLocks(KernelBase):
     """raw_spinlock_t, spinlock_t.
 
@@ -45,6 +47,7 @@ class SpinLocks(KernelBase):
     async def raw_spin_unlock_irqrestore(self, lock: Lock, flags: bool) -> None:
         """Let go, interrupts as they were."""
         expect(lock, LockKind.RAW_SPINLOCK)
+        expect_flags("raw_spin_unlock_irqrestore", flags)
         cpu = self._cpu
         await self._locks.raw_spin_unlock(cpu, lock)
         await cpu.local_irq_restore(flags)
@@ -118,6 +121,7 @@ class SpinLocks(KernelBase):
     async def spin_unlock_irqrestore(self, lock: Lock, flags: bool) -> None:
         """Let go, interrupts as they were."""
         expect(lock, LockKind.SPINLOCK)
+        expect_flags("spin_unlock_irqrestore", flags)
         cpu = self._cpu
         await self._locks.spin_unlock(cpu, lock)
         if not self._locks.rt:

@@ -11,7 +11,7 @@ from ..kernel.cpu import Cpu
 from ..mm.objects import KObject
 from ..rcu.data import RcuHead
 from ..rcu.srcu_struct import SrcuStruct
-from .base import Action, expect_kind, handler_of
+from .base import Action, begun, handler_of, name_of
 from .rcu import Pointer, Rcu
 
 
@@ -28,17 +28,15 @@ class SleepableRcu(Rcu):
 
     async def cleanup_srcu_struct(self, ssp: SrcuStruct) -> None:
         """It is not needed any more. The kernel warns where somebody reads, or waits for a callback, and keeps it."""
-        await self._machine.srcu.cleanup_srcu_struct(self._thread, self._ssp("cleanup_srcu_struct", ssp))
+        await self._machine.srcu.cleanup_srcu_struct(self._thread, ssp)
 
     def srcu_read_lock(self, ssp: SrcuStruct) -> int:
         """Enter a reader of that srcu_struct, and get what srcu_read_unlock() needs; it may sleep inside."""
-        return self._machine.srcu.srcu_read_lock(self._cpu, self._ssp("srcu_read_lock", ssp))
+        return self._machine.srcu.srcu_read_lock(self._cpu, ssp)
 
     def srcu_read_unlock(self, ssp: SrcuStruct, idx: int) -> None:
         """Leave it."""
-        if idx.__class__ is not int:
-            raise BadInput(f"srcu_read_unlock({ssp}, {idx!r}): needs what srcu_read_lock() returned")
-        self._machine.srcu.srcu_read_unlock(self._cpu, self._ssp("srcu_read_unlock", ssp), idx)
+        self._machine.srcu.srcu_read_unlock(self._cpu, ssp, idx)
 
     @contextmanager
     def srcu_reader(self, ssp: SrcuStruct) -> Iterator[None]:
@@ -59,7 +57,7 @@ class SleepableRcu(Rcu):
     def srcu_dereference_check(self, p: Pointer, ssp: SrcuStruct, c: bool) -> Pointer:
         """The same where `c` may stand for that."""
         cpu, srcu = self._cpu, self._machine.srcu
-        held = c or srcu.srcu_read_lock_held(cpu, self._ssp("srcu_dereference", ssp))
+        held = c or srcu.srcu_read_lock_held(cpu, ssp)
         self._machine.readers.check_dereference(cpu, held, "rcu_dereference_check")
         if p is not None:
             self._machine.oracle.dereferenced(srcu.reader_of(cpu, ssp), p)
@@ -79,38 +77,32 @@ class SleepableRcu(Rcu):
         function is called with the object that the head is in, if it is in one.
         """
         srcu, thread = self._machine.srcu, self._thread
-        self._ssp("call_srcu", ssp)
         if not isinstance(head, RcuHead):
             handler = handler_of(head)
-            await srcu.call_srcu(thread, ssp, handler, RcuHead(handler, name or head.__name__))
+            await srcu.call_srcu(thread, ssp, handler, RcuHead(handler, name or name_of(head)))
             return
         if function is None:
             raise BadInput("call_srcu(ssp, head, function): the function is missing")
         called, inside, oracle = function, head.inside, self._machine.oracle
 
         async def _callback(_cpu: Cpu) -> None:
-            await (called() if inside is None else called(inside))
+            await (begun(called) if inside is None else begun(called, inside))
             if isinstance(inside, KObject):
                 oracle.srcu_callback_ran(inside)
 
         if isinstance(inside, KObject) and not head.queued:
             oracle.given_to_srcu(inside, ssp)
-        head.name = name or called.__name__
+        head.name = name or name_of(called)
         await srcu.call_srcu(thread, ssp, _callback, head)
 
     async def synchronize_srcu(self, ssp: SrcuStruct) -> None:
         """Sleep until all that read now have ended."""
-        await self._machine.srcu.synchronize_srcu(self._thread, self._ssp("synchronize_srcu", ssp))
+        await self._machine.srcu.synchronize_srcu(self._thread, ssp)
 
     async def synchronize_srcu_expedited(self, ssp: SrcuStruct) -> None:
         """The same in a hurry."""
-        await self._machine.srcu.synchronize_srcu_expedited(self._thread, self._ssp("synchronize_srcu_expedited", ssp))
+        await self._machine.srcu.synchronize_srcu_expedited(self._thread, ssp)
 
     async def srcu_barrier(self, ssp: SrcuStruct) -> None:
         """Sleep until every callback of call_srcu() queued so far was called."""
-        await self._machine.srcu.srcu_barrier(self._thread, self._ssp("srcu_barrier", ssp))
-
-    @staticmethod
-    def _ssp(what: str, ssp: SrcuStruct) -> SrcuStruct:
-        expect_kind(what, ssp, SrcuStruct, "an srcu_struct")
-        return ssp
+        await self._machine.srcu.srcu_barrier(self._thread, ssp)

@@ -9,12 +9,13 @@ from typing import Any, Literal, get_args
 import attrs
 
 from ..context.trace import caller_site
-from ..errors import BadInput
+from ..errors import bad_value
 from ..kernel.completion import Completion, complete, complete_all, wait_for_completion, wait_for_completion_timeout
 from ..kernel.thread import Thread, ThreadState, Urgency
 from ..kernel.time.timeouts import burn, msleep, schedule_timeout, schedule_timeout_uninterruptible, sleep_ns
 from ..spelling import no_such
-from .base import Inside, KernelBase, not_negative
+from .arguments import checks_itself, wrong_argument
+from .base import Inside, KernelBase, begun, name_of, not_negative
 
 TaskState = Literal["TASK_RUNNING", "TASK_UNINTERRUPTIBLE"]
 TASK_STATES = get_args(TaskState)
@@ -81,14 +82,14 @@ class Threads(KernelBase):
         """
         me = self._cpu
         target = self._online_cpu("kthread_run", cpu) if cpu is not None else me
-        done = self._system.new_completion(f"the end of {name or function.__name__}")
+        done = self._system.new_completion(f"the end of {name or name_of(function)}")
 
         async def body() -> None:
-            await function(*args)
+            await begun(function, *args)
             await complete_all(self._system, self._cpu, done)
 
         urgency = Urgency.HIGH if urgent else Urgency.NORMAL
-        comm = (name or function.__name__)[:15]
+        comm = (name or name_of(function))[:15]
         bound = target.cpu_id == cpu and target.active
         thread = self._system.create_thread(target, comm, body, urgency=urgency, fair=not urgent, bound=bound)
         await me.wake_up_process(thread)
@@ -129,6 +130,8 @@ class Threads(KernelBase):
         BadInput for no CPU at all, for one that the machine has not, and for a thread that is bound (started with
         `cpu=`).
         """
+        if not isinstance(cpus, Iterable):
+            raise wrong_argument("set_cpus_allowed", "cpus", cpus, "numbers of CPUs, such as [0, 1]")
         me = self._thread
         thread = me if task is None else task.thread
         await self._system.migration.set_cpus_allowed_ptr(me, thread, frozenset(cpus))
@@ -176,10 +179,12 @@ class Threads(KernelBase):
         """Jiffies since boot."""
         return self._cpu.clock // self._system.config.jiffy_ns
 
+    @checks_itself
     async def udelay(self, microseconds: int) -> None:
         """Burn time without giving up the CPU; interrupts are served meanwhile, if they are on."""
         await burn(self._thread, not_negative("udelay", microseconds) * 1000)
 
+    @checks_itself
     async def ndelay(self, nanoseconds: int) -> None:
         """udelay(), in nanoseconds."""
         await burn(self._thread, not_negative("ndelay", nanoseconds))
@@ -187,9 +192,9 @@ class Threads(KernelBase):
     async def usleep_range(self, low_us: int, high_us: int) -> None:
         """Sleep for `low_us` microseconds, or a little longer. Raises BadInput when `high_us` is smaller."""
         self._cpu.judge.might_sleep(self._cpu)
-        if high_us < low_us:
-            raise BadInput(f"usleep_range({low_us}, {high_us}): the second number must not be smaller")
-        await sleep_ns(self._system, self._thread, not_negative("usleep_range", low_us) * 1000)
+        if not_negative("usleep_range", high_us) < not_negative("usleep_range", low_us):
+            raise bad_value(f"usleep_range({low_us}, {high_us})", "a second number that is not smaller than the first")
+        await sleep_ns(self._system, self._thread, low_us * 1000)
 
     async def msleep(self, milliseconds: int) -> None:
         """Sleep for at least that many milliseconds, in jiffies."""

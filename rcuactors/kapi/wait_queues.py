@@ -12,7 +12,7 @@ from ..kernel import wait
 from ..kernel.completion import Completion, wait_for_completion
 from ..kernel.time.timeouts import msleep
 from ..kernel.wait import WaitQueueHead
-from .base import Inside, expect_kind, not_negative
+from .base import Inside, not_negative
 from .lock_making import LockMaking
 
 
@@ -25,7 +25,6 @@ class WaitQueues(LockMaking):
 
     async def wait_event(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
         """wait_event(): sleep, uninterruptibly, until it is so; looked at after every wake-up."""
-        expect_kind("wait_event", head, WaitQueueHead, "a wait queue head")
         await wait.wait_event(self._system, self._thread, head, condition)
 
     async def wait_event_interruptible(self, head: WaitQueueHead, condition: Callable[[], bool]) -> None:
@@ -35,7 +34,6 @@ class WaitQueues(LockMaking):
 
     async def wake_up(self, head: WaitQueueHead) -> None:
         """wake_up(): wake all who wait_event(), under the queue's lock."""
-        expect_kind("wake_up", head, WaitQueueHead, "a wait queue head")
         await wait.wake_up_all(self._system, self._thread, head)
 
     async def wait_for_completion_interruptible(self, completion: Completion) -> None:

@@ -12,23 +12,19 @@ from ..kernel.workqueue import destroy as destruction
 from ..kernel.workqueue import flush as flushing
 from ..kernel.workqueue.workqueue import NO_FLAGS
 from ..rcu.rcu_work import RcuWork
-from .base import Action, Inside, KernelBase, expect_kind, handler_of, not_negative, site_of_function
+from .arguments import WORDS, wrong_argument
+from .base import Action, Inside, KernelBase, handler_of, name_of, not_negative, site_of_function
 
 WQ_UNBOUND: Final = WqFlags.UNBOUND
 WQ_HIGHPRI: Final = WqFlags.HIGHPRI
 WQ_MEM_RECLAIM: Final = WqFlags.MEM_RECLAIM
 
 
-def _work(what: str, work: object) -> Work:
-    if isinstance(work, DelayedWork | RcuWork):
-        kind = "delayed" if isinstance(work, DelayedWork) else "rcu"
-        raise BadInput(
-            f"{what}({kind} work {work.work.name!r}): takes a work: its `.work`, or there is "
-            f"{what.replace('_work', f'_{kind}_work', 1)}()"
-        )
-    expect_kind(what, work, Work, "a work")
-    assert isinstance(work, Work)
-    return work
+def _flags(what: str, flags: WqFlags | int) -> WqFlags:
+    """The flags; 0 are none, as in C. Raises BadInput for any other number."""
+    if flags and not isinstance(flags, WqFlags):
+        raise wrong_argument(what, "flags", flags, WORDS[WqFlags.__name__])
+    return WqFlags(flags)
 
 
 class WorkqueueMaking(KernelBase):
@@ -70,29 +66,33 @@ class WorkqueueMaking(KernelBase):
         self._expect_version("system_dfl_wq", has=self._system.rules.has_percpu_wq, since="v6.17, and stable 6.12")
         return self._machine.workqueues.system_dfl_wq
 
-    def alloc_workqueue(self, name: str, flags: WqFlags = NO_FLAGS, max_active: int = 0) -> Workqueue:
+    def alloc_workqueue(self, name: str, flags: WqFlags | int = NO_FLAGS, max_active: int = 0) -> Workqueue:
         """alloc_workqueue(): `flags` of WQ_UNBOUND, WQ_HIGHPRI, WQ_MEM_RECLAIM; a `max_active` of 0 is 256."""
-        return self._machine.workqueues.alloc_workqueue(name, WqFlags(flags), max_active)
+        return self._machine.workqueues.alloc_workqueue(
+            name, _flags("alloc_workqueue", flags), not_negative("alloc_workqueue(max_active=)", max_active)
+        )
 
-    def alloc_ordered_workqueue(self, name: str, flags: WqFlags = NO_FLAGS) -> Workqueue:
+    def alloc_ordered_workqueue(self, name: str, flags: WqFlags | int = NO_FLAGS) -> Workqueue:
         """alloc_ordered_workqueue(): one work at a time, in the order in which they were queued."""
-        return self.alloc_workqueue(name, WqFlags(flags) | WqFlags.UNBOUND | WqFlags.ORDERED, 1)
+        return self.alloc_workqueue(
+            name, _flags("alloc_ordered_workqueue", flags) | WqFlags.UNBOUND | WqFlags.ORDERED, 1
+        )
 
     def work(self, function: Action, *, name: str = "", inside: Inside | None = None, on_stack: bool = False) -> Work:
         """INIT_WORK(): a work that runs the function on a worker."""
-        work = Work(name or function.__name__, handler_of(function), site=site_of_function(function))
+        work = Work(name or name_of(function), handler_of(function), site=site_of_function(function))
         return self._member(inside, work, on_stack=on_stack)
 
     def declare_work(self, function: Action, *, name: str = "") -> Work:
         """DECLARE_WORK(): the same, a static one; lockdep knows it by its bare name."""
-        name = name or function.__name__
+        name = name or name_of(function)
         return Work(name, handler_of(function), key=name, site=site_of_function(function))
 
     def delayed_work(
         self, function: Action, *, name: str = "", inside: Inside | None = None, on_stack: bool = False
     ) -> DelayedWork:
         """INIT_DELAYED_WORK(): a work, and the timer that queues it."""
-        name, site = name or function.__name__, site_of_function(function)
+        name, site = name or name_of(function), site_of_function(function)
         dwork = self._machine.workqueues.new_delayed_work(name, handler_of(function), site)
         self._member(inside, dwork.work, on_stack=on_stack)
         self._member(inside, dwork.timer, on_stack=on_stack)
@@ -100,7 +100,7 @@ class WorkqueueMaking(KernelBase):
 
     def rcu_work(self, function: Action, *, name: str = "", inside: Inside | None = None) -> RcuWork:
         """INIT_RCU_WORK(): a work that is queued when a grace period has passed."""
-        name = name or function.__name__
+        name = name or name_of(function)
         key = f"(work_completion)(&(&{name})->work)"
         rwork = RcuWork(Work(name, handler_of(function), key=key, site=site_of_function(function)))
         self._member(inside, rwork.rcu)
@@ -113,12 +113,12 @@ class Queueing(WorkqueueMaking):
 
     async def queue_work(self, workqueue: Workqueue, work: Work) -> bool:
         """queue_work(): takes the pool's lock and those of a wake-up. False when the work is pending already."""
-        return await self._machine.workqueues.queue_work(self._cpu, workqueue, _work("queue_work", work))
+        return await self._machine.workqueues.queue_work(self._cpu, workqueue, work)
 
     async def queue_work_on(self, cpu: int, workqueue: Workqueue, work: Work) -> bool:
         """queue_work_on(): the same in that CPU's pool. Raises BadInput when the machine has no such CPU."""
         on = self._system.cpu(cpu)
-        return await self._machine.workqueues.queue_work(self._cpu, workqueue, _work("queue_work_on", work), on=on)
+        return await self._machine.workqueues.queue_work(self._cpu, workqueue, work, on=on)
 
     async def schedule_work(self, work: Work) -> bool:
         """schedule_work(): queue_work() on system_wq, from v6.18 on on system_percpu_wq."""
@@ -142,7 +142,6 @@ class Queueing(WorkqueueMaking):
     async def _queue_delayed(
         self, what: str, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, on: Cpu | None
     ) -> bool:
-        expect_kind(what, dwork, DelayedWork, "a delayed work")
         delay = not_negative(what, delay_jiffies)
         return await self._machine.workqueues.queue_delayed_work(self._cpu, workqueue, dwork, delay, on=on)
 
@@ -157,13 +156,11 @@ class Queueing(WorkqueueMaking):
     async def _mod(
         self, what: str, workqueue: Workqueue, dwork: DelayedWork, delay_jiffies: int, on: Cpu | None
     ) -> bool:
-        expect_kind(what, dwork, DelayedWork, "a delayed work")
         delay = not_negative(what, delay_jiffies)
         return await cancelling.mod_delayed_work(self._machine.workqueues, self._thread, workqueue, dwork, delay, on=on)
 
     async def queue_rcu_work(self, workqueue: Workqueue, rwork: RcuWork) -> bool:
         """queue_rcu_work(): queue it when a grace period has passed. False when it is pending already."""
-        expect_kind("queue_rcu_work", rwork, RcuWork, "an rcu work")
         return await self._machine.kvfree.rcu_works.queue_rcu_work(self._cpu, workqueue, rwork)
 
 
@@ -175,26 +172,22 @@ class Workqueues(Queueing):
 
         A pending timer or grace period is not waited for: flush_delayed_work(), flush_rcu_work().
         """
-        return await flushing.flush_work(self._machine.workqueues, self._thread, _work("flush_work", work))
+        return await flushing.flush_work(self._machine.workqueues, self._thread, work)
 
     async def flush_delayed_work(self, dwork: DelayedWork) -> bool:
         """flush_delayed_work(): queue it at once if its timer is pending, and wait for its end."""
-        expect_kind("flush_delayed_work", dwork, DelayedWork, "a delayed work")
         return await flushing.flush_delayed_work(self._machine.workqueues, self._thread, dwork)
 
     async def flush_rcu_work(self, rwork: RcuWork) -> bool:
         """flush_rcu_work(): wait for its grace period and for its end."""
-        expect_kind("flush_rcu_work", rwork, RcuWork, "an rcu work")
         return await self._machine.kvfree.rcu_works.flush_rcu_work(self._thread, rwork)
 
     async def flush_workqueue(self, workqueue: Workqueue) -> None:
         """flush_workqueue(): sleep until every work that is queued on it now has run."""
-        expect_kind("flush_workqueue", workqueue, Workqueue, "a workqueue")
         await flushing.flush_workqueue(self._machine.workqueues, self._thread, workqueue)
 
     async def drain_workqueue(self, workqueue: Workqueue) -> None:
         """drain_workqueue(): flush until it is empty; meanwhile only its own works may queue on it."""
-        expect_kind("drain_workqueue", workqueue, Workqueue, "a workqueue")
         await destruction.drain_workqueue(self._machine.workqueues, self._thread, workqueue)
 
     async def destroy_workqueue(self, workqueue: Workqueue) -> None:
@@ -203,7 +196,6 @@ class Workqueues(Queueing):
         A delayed work whose timer is pending is not waited for, nor a grace period. Raises BadInput for one of the
         system's own.
         """
-        expect_kind("destroy_workqueue", workqueue, Workqueue, "a workqueue")
         workqueues = self._machine.workqueues
         if workqueue in workqueues.of_system():
             raise BadInput(f"destroy_workqueue({workqueue.name}): the system's own are never destroyed")
@@ -211,24 +203,21 @@ class Workqueues(Queueing):
 
     async def cancel_work(self, work: Work) -> bool:
         """cancel_work(): take it back; whether it was pending. It may still run."""
-        return await cancelling.cancel_work(self._machine.workqueues, self._thread, _work("cancel_work", work))
+        return await cancelling.cancel_work(self._machine.workqueues, self._thread, work)
 
     async def cancel_work_sync(self, work: Work) -> bool:
         """cancel_work_sync(): neither pending nor running afterwards; whether it was pending.
 
         Of a delayed or rcu work whose timer or grace period is pending it waits, busily, for these to be over.
         """
-        work = _work("cancel_work_sync", work)
         return await cancelling.cancel_work_sync(self._machine.workqueues, self._thread, work)
 
     async def cancel_delayed_work(self, dwork: DelayedWork) -> bool:
         """cancel_delayed_work(): the same as cancel_work() with its timer."""
-        expect_kind("cancel_delayed_work", dwork, DelayedWork, "a delayed work")
         return await cancelling.cancel_work(self._machine.workqueues, self._thread, dwork.work, dwork)
 
     async def cancel_delayed_work_sync(self, dwork: DelayedWork) -> bool:
         """cancel_delayed_work_sync(): the same as cancel_work_sync() with its timer."""
-        expect_kind("cancel_delayed_work_sync", dwork, DelayedWork, "a delayed work")
         return await cancelling.cancel_work_sync(self._machine.workqueues, self._thread, dwork.work, dwork)
 
     # -- disabling: v6.10 and later --
@@ -239,19 +228,17 @@ class Workqueues(Queueing):
         Whether it was pending. Raises BadInput where the version has none.
         """
         self._expect_disabling("disable_work")
-        work = _work("disable_work", work)
         return await cancelling.cancel_work(self._machine.workqueues, self._thread, work, disable=True)
 
     async def disable_work_sync(self, work: Work) -> bool:
         """disable_work_sync(): the same, and it does not run afterwards. Raises as disable_work()."""
         self._expect_disabling("disable_work_sync")
-        work = _work("disable_work_sync", work)
         return await cancelling.disable_work_sync(self._machine.workqueues, self._thread, work)
 
     async def enable_work(self, work: Work) -> bool:
         """enable_work(): take back one disable_work(); whether it can be queued now. Raises as disable_work()."""
         self._expect_disabling("enable_work")
-        return await cancelling.enable_work(self._machine.workqueues, self._thread, _work("enable_work", work))
+        return await cancelling.enable_work(self._machine.workqueues, self._thread, work)
 
     async def enable_and_queue_work(self, workqueue: Workqueue, work: Work) -> bool:
         """enable_and_queue_work(): enable_work(), and queue it if it can be. Whether it could. Raises as it does."""
@@ -263,19 +250,16 @@ class Workqueues(Queueing):
     async def disable_delayed_work(self, dwork: DelayedWork) -> bool:
         """disable_delayed_work(): disable_work() with its timer. Raises as that does."""
         self._expect_disabling("disable_delayed_work")
-        expect_kind("disable_delayed_work", dwork, DelayedWork, "a delayed work")
         return await cancelling.cancel_work(self._machine.workqueues, self._thread, dwork.work, dwork, disable=True)
 
     async def disable_delayed_work_sync(self, dwork: DelayedWork) -> bool:
         """disable_delayed_work_sync(): disable_work_sync() with its timer. Raises as disable_work()."""
         self._expect_disabling("disable_delayed_work_sync")
-        expect_kind("disable_delayed_work_sync", dwork, DelayedWork, "a delayed work")
         return await cancelling.disable_work_sync(self._machine.workqueues, self._thread, dwork.work, dwork)
 
     async def enable_delayed_work(self, dwork: DelayedWork) -> bool:
         """enable_delayed_work(): enable_work(). Raises as that does."""
         self._expect_disabling("enable_delayed_work")
-        expect_kind("enable_delayed_work", dwork, DelayedWork, "a delayed work")
         return await cancelling.enable_work(self._machine.workqueues, self._thread, dwork.work)
 
     def _expect_disabling(self, function: str) -> None:

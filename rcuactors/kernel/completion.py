@@ -106,6 +106,12 @@ async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
     await cpu.local_irq_restore(flags)
 
 
+def complete_from_device(completion: Completion) -> Thread | None:
+    """complete() by what has no CPU in the model, and so takes no lock: whom it has to wake."""
+    completion.done += 1
+    return completion.waiters.popleft() if completion.waiters else None
+
+
 async def complete_all(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete_all(): wake every waiter, and let every later one through."""
     await _use(system, cpu, completion)

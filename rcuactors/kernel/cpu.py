@@ -97,6 +97,10 @@ class Cpu(SchedulingCpu):
         elif message is not None:
             self.hooks.on_message[type(message)](self, message)
 
+    def nmis_waiting(self) -> int:
+        """NMIs that have come while one was served."""
+        return len(self._nmis)
+
     def can_serve(self) -> bool:
         """Something has come that the running context lets through."""
         ctx = self.ctx

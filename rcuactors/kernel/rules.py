@@ -127,6 +127,8 @@ class KernelRules:
     fair_server: bool = False
     """Threads that are not real-time get 50 ms of each second of a CPU that a real-time thread hogs (commits
     557a6bfc662c and a110a81c52a9 of v6.12; kernel/sched/deadline.c, fair_server)."""
+    timer_migration: bool = False
+    """Timers of an idle CPU that are not pinned may be expired by another one (commit 7ee988770326 of v6.9)."""
     msleep_adds_jiffy: bool = True
     """msleep() sleeps for a jiffy more than it is told; not since commit 4381b895f544 of v6.12."""
     timers_shut_down: bool = False

@@ -131,6 +131,8 @@ class System:
         self._lazy = self.config.PREEMPT_LAZY
         if self._lazy and not self.rules.lazy_preemption:
             raise BadInput("PREEMPT_LAZY=y: this version has none; it came with v6.13")
+        if self.config.timer_migration and not self.rules.timer_migration:
+            raise BadInput("timer_migration=y: this version's timers stay where they are; it came with v6.9")
         self.softirqs = Softirqs(self)
         self.irq_threads = IrqThreads(self)
         self.irq_works = IrqWorks(self)

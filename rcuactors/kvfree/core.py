@@ -35,6 +35,7 @@ from .parts.barrier import Barriers
 from .parts.refill import Refill
 from .probes import KvfreeProbes
 from .rules import DesignExtras, KvfreeRules, PageSource
+from .unbatched import Unbatched
 
 if TYPE_CHECKING:
     from ..context.context import Context
@@ -85,8 +86,7 @@ class KvfreeRcu:
         self.monitor = Monitor(self)
         self.initialized = False
         self.min_cached_objs = min_cached_objs(rules, system.config.rcu_min_cached_objs)
-        self._krcs = Krcs(self)
-        self._capacity = rules.block_capacity
+        self._krcs, self._capacity = Krcs(self), rules.block_capacity
         costs = system.costs
         self._cookie = polled.full_cookies() if self.takes_cookies else None
         self._cookie_ns = costs.poll_state_ns if self.takes_cookies else 0
@@ -96,6 +96,7 @@ class KvfreeRcu:
         system.hooks.hints.append(self._hint)
         self.extras = DesignExtras(source)
         self._tracks = system.config.DEBUG_OBJECTS_RCU_HEAD
+        self.unbatched = Unbatched(self) if rules.may_be_unbatched and not system.config.KVFREE_RCU_BATCHED else None
         self.nolock, self.barriers = KfreeRcuNolock(self), Barriers(self)
         slab.barriers_are(self.barriers)
         self._take = self._taken_before()
@@ -103,8 +104,10 @@ class KvfreeRcu:
             self.extras.attach(self)
 
     def _taken_before(self) -> Take | None:
-        """What may take an object before krcp->lock is looked at: the design, then the slab's sheaves."""
+        """What may take an object before krcp->lock is looked at: design, then slab's sheaves; or all of them."""
         own, sheaves = self.extras.take, self.slab.rcu_sheaves
+        if self.unbatched is not None:
+            return self.unbatched.take
         if sheaves is None:
             return own
         sheaves.noted_by(self._sheaf_freed)
@@ -255,7 +258,7 @@ class KvfreeRcu:
         if item.state != LIVE and self._debug_rcu_head_queue(thread.cpu, item):
             return
         if not await self._queue(thread, item, head=head):
-            await self._free_in_line(thread, item)
+            await self.free_in_line(thread, item)
 
     def _tell_step(self, cpu: Cpu, krcp: Krc) -> None:
         """What somebody who listens hears of a call that is one step, each thing at its time."""
@@ -389,7 +392,7 @@ class KvfreeRcu:
         self.figures.cache_misses += 1
         return await self.source.get_page(self, cpu, krcp)
 
-    async def _free_in_line(self, thread: Thread, item: KObject) -> None:
+    async def free_in_line(self, thread: Thread, item: KObject) -> None:
         """The one-argument form without a block: wait for a grace period here and free."""
         figures = self.figures
         figures.fallbacks_synchronize += 1

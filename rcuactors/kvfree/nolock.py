@@ -28,9 +28,9 @@ class KfreeRcuNolock:
         kvfree.slab.hands_on_to(self._kvfree_call_rcu)
 
     async def kfree_call_rcu_nolock(self, thread: Thread, item: KObject) -> None:
-        """kfree_call_rcu_nolock(): into a sheaf by trylocks, else defer_kfree_rcu()."""
-        slab = self._kvfree.slab
-        if slab.rcu_sheaves is not None and await slab.rcu_sheaves.store(thread, item, spin=False):
+        """kfree_call_rcu_nolock(): into a sheaf by trylocks, where there are batches, too; else defer_kfree_rcu()."""
+        slab, unbatched = self._kvfree.slab, self._kvfree.unbatched is not None
+        if slab.rcu_sheaves is not None and not unbatched and await slab.rcu_sheaves.store(thread, item, spin=False):
             return
         cpu = thread.cpu
         self._kvfree.oracle.retired(item, cpu.clock)
@@ -39,6 +39,8 @@ class KfreeRcuNolock:
 
     async def _kvfree_call_rcu(self, cpu: Cpu, item: KObject) -> None:
         """kvfree_call_rcu(), by the irq_work, of an object that is retired already."""
-        sheaves = self._kvfree.slab.rcu_sheaves
-        if sheaves is None or not await sheaves.kfree_rcu_sheaf(cpu.current, item, retired=True):
+        sheaves, unbatched = self._kvfree.slab.rcu_sheaves, self._kvfree.unbatched
+        if unbatched is not None:
+            await unbatched.queue(cpu.current, item, retired=True)
+        elif sheaves is None or not await sheaves.kfree_rcu_sheaf(cpu.current, item, retired=True):
             await self._kvfree.queue_retired(cpu.current, item)

@@ -112,6 +112,8 @@ class KvfreeRules:
     """The one-argument form has a name of its own, kvfree_rcu_mightsleep(): from v6.4 on, and in stable 6.1."""
     one_argument_by_macro: bool = True
     """The macro of the two-argument form takes one argument, too: until commit 7e3f926bf453 (v6.4)."""
+    may_be_unbatched: bool = False
+    """There is CONFIG_KVFREE_RCU_BATCHED, and kernels without it (since v6.15; mm/Kconfig)."""
     flavour: str = ""
     """What its events begin with; "" for RCU's own name (rcu_state.name), as it was before the code moved to
     mm/slab_common.c (commit bbe658d65802)."""

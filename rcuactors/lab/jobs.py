@@ -38,27 +38,28 @@ def do_all(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> 
             yield number, work(item)
         return
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
-    ) as pool:
+    )
+    complete = False
+    try:
+        # Here, too, somebody may end it: a Ctrl-C that was held back comes at the end of the block.
         with _ctrl_c_held_back():
             futures = {pool.submit(work, item): number for number, item in enumerate(items)}
-        complete = False
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-            complete = True
-        except BrokenProcessPool:
-            raise WorkerDied(
-                f"--jobs {jobs}: a process that did a part of the work died (killed, or out of memory); "
-                "fewer jobs need less memory, --jobs 1 needs no process"
-            ) from None
-        finally:
-            if not complete:
-                # Work that hangs must not keep anybody from leaving.
-                for process in set(multiprocessing.active_children()) - others:
-                    process.terminate()
-            pool.shutdown(wait=True, cancel_futures=True)
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+        complete = True
+    except BrokenProcessPool:
+        raise WorkerDied(
+            f"--jobs {jobs}: a process that did a part of the work died (killed, or out of memory); "
+            "fewer jobs need less memory, --jobs 1 needs no process"
+        ) from None
+    finally:
+        if not complete:
+            # Work that hangs must not keep anybody from leaving.
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager

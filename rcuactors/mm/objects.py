@@ -22,8 +22,8 @@ VMALLOC_START: Final = 0xFFFFC90000000000
 
 
 @attrs.frozen
-class FreeRecord:
-    """kasan_set_free_info(): who freed, when, and from where, with KASAN. Shared by all that one call freed."""
+class KasanTrack:
+    """struct kasan_track: who did it, when, and from where, with KASAN. Shared by all that one call freed."""
 
     who: str
     time_ns: int
@@ -31,11 +31,12 @@ class FreeRecord:
     how: str
     trace: KeptTrace
 
-    def lines(self) -> list[str]:
-        """As a report has it."""
+    def lines(self, what: str) -> list[str]:
+        """print_track(): as a report has it."""
         return [
-            f"Freed by task {self.who} on CPU {self.cpu_id} at {self.time_ns} ns, by {self.how}():",
+            f"{what} by task {self.who} on CPU {self.cpu_id} at {self.time_ns} ns, by {self.how}():",
             *(f" {line}" for line in self.trace.lines()),
+            "",
         ]
 
 
@@ -48,7 +49,7 @@ class KObject:
     `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told
     as text by `allocated_at`. `members` are the locks, timers, works and the like that lie in it. `freed_by` is the
     function that freed it, with KASAN a record of who called it; `freed_from` and `retired_from` are where the scenario
-    freed it or gave it to kvfree_rcu(), if it did.
+    freed it or gave it to kvfree_rcu(), if it did. `allocated_by` and `retired_by` are such records, with KASAN.
     """
 
     is_vmalloc: ClassVar[bool] = False
@@ -60,9 +61,11 @@ class KObject:
     state: int = 0
     members: list[Member] | None = None
     # What has not happened to it is not written down: most objects are made and freed by the million.
-    freed_by: FreeRecord | str = attrs.field(init=False)
+    freed_by: KasanTrack | str = attrs.field(init=False)
     freed_from: Origin = attrs.field(init=False)
     retired_from: Origin = attrs.field(init=False)
+    allocated_by: KasanTrack = attrs.field(init=False)
+    retired_by: KasanTrack = attrs.field(init=False)
     retired_serial: int = attrs.field(init=False)
     retired_ns: int = attrs.field(init=False)
 
@@ -92,24 +95,35 @@ class KObject:
         KASAN keeps what is free, and has in its first two words who freed it, and the way to the next
         (mm/kasan/kasan.h, struct kasan_free_meta). SLUB's own pointer to the next one is in the middle.
         """
-        if self.state != FREED or not isinstance(self.freed_by, FreeRecord) or self.freed_by.time_ns <= since_ns:
+        if self.state != FREED or not isinstance(self.freed_by, KasanTrack) or self.freed_by.time_ns <= since_ns:
             return False
         return self.members is not None and self.members[0] is member
 
     def history(self) -> list[str]:
-        """kasan_print_aux_stacks() and its like: who allocated it, who gave it to kvfree_rcu(), who freed it."""
+        """Who allocated it, who gave it to kvfree_rcu(), who freed it: with KASAN as that tells it, with stacks."""
+        if hasattr(self, "allocated_by"):
+            return self._tracks()
         lines = [f"object allocated at {self.allocated_at}"]
         retired_at, freed_at = self._place("retired_from"), self._place("freed_from")
         if self.state == RETIRED or retired_at:
             where = f"{retired_at}, " if retired_at else ""
             lines.append(f"retired at {where}{self.retired_ns} ns")
         freed_by = getattr(self, "freed_by", "")
-        if isinstance(freed_by, FreeRecord):
-            lines += freed_by.lines()
-        elif freed_by:
+        if freed_by:
             where = f" at {freed_at}" if freed_at else ""
             lines.append(f"freed by {freed_by}(){where}")
         return lines
+
+    def _tracks(self) -> list[str]:
+        """describe_object_stacks() (mm/kasan/report.c): a kvfree_rcu() is the "work" that an object was last put to."""
+        lines = self.allocated_by.lines("Allocated")
+        freed_by = getattr(self, "freed_by", None)
+        if isinstance(freed_by, KasanTrack):
+            lines += freed_by.lines("Freed")
+        retired_by = getattr(self, "retired_by", None)
+        if retired_by is not None:
+            lines += ["Last potentially related work creation:", *retired_by.lines("Given to kvfree_rcu()")]
+        return [*lines, f"The buggy address belongs to the {self},", f" object allocated at {self.allocated_at}"]
 
     def _place(self, name: str) -> str:
         """A place of its history; empty where that has not happened."""

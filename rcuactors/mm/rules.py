@@ -39,6 +39,9 @@ class MmRules:
     """A list is drained in parts of 2^CONFIG_PCP_BATCH_SCALE_MAX batches, the lock let go of in between (v6.11)."""
     frees_in_batches: bool = False
     """A list that is too long is shortened batch by batch, the lock let go of in between (v6.19)."""
+    decays_in_batches: bool = False
+    """What vmstat's work takes off a list goes to the zone batch by batch, too (decay_pcp_high(): 6.12.94 and 6.18.44
+    have it, 6.12.0 and 6.18.2 have not)."""
     gfp: GfpWords = GFP_V5_9
     """What GFP_ATOMIC and GFP_NOWAIT are."""
     debug_objects_gfp: Gfp = GFP_ATOMIC | Gfp.NORETRY | GFP_NOWARN
@@ -54,6 +57,14 @@ class MmRules:
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]
     """How vmalloc() words its failure: of so many bytes had and wanted."""
+    vmalloc_too_large: str = "vmalloc: allocation failure: {} bytes"
+    """What vmalloc() says of more bytes than there is memory."""
+    vmalloc_warns_of_nothing: bool = False
+    """Of no bytes, too, it says that; or it warns (WARN_ON_ONCE(!size), 6.1.0 has it and 5.11 has not)."""
+    alloc_pages: str = "__alloc_pages_nodemask"
+    """What warns of an order that does not exist (mm/page_alloc.c)."""
+    vmalloc_range: str = "__vmalloc_node_range"
+    """What vmalloc() is called in it (mm/vmalloc.c)."""
     slab: Callable[[System, PageAllocator, LifetimeObserver, MmRules], SlabAllocator]
     """How a CPU's slab is guarded (mm/slub.c)."""
     kasan_double_free: str = "double-free or invalid-free"

@@ -15,10 +15,11 @@ from ..context import preempt
 from ..context.locks import LockKind
 from ..context.memory import FREED
 from ..context.trace import origin_of
+from ..context.violation import ViolationKind
 from ..errors import BadInput
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
-from ..marks import Side, on_side
+from ..marks import Side, machinery, on_side
 from . import wrong_free
 from .gfp import GFP_KERNEL, GFP_NOWARN, Gfp
 from .objects import PAGE_SIZE, VMALLOC_START, KObject, LifetimeObserver, VmallocArea, members_go
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from ..kernel.thread import Thread
     from .page.page_alloc import PageAllocator
     from .rules import MmRules
-
-_LARGEST = 1 << 30
 
 
 def allocated_of(had: int, wanted: int) -> str:
@@ -77,6 +76,7 @@ class Vmalloc:
         self._rules = rules
         self._lock = system.lock_factory.make("vmap_area_lock", LockKind.SPINLOCK)
         self._next = VMALLOC_START
+        self._memory = pages.zone.managed * PAGE_SIZE
         self._areas = 0
         self._area_pages = 0
         self._deferred: list[KObject] = []
@@ -87,9 +87,12 @@ class Vmalloc:
         return VmallocStatistics(areas=self._areas, pages=self._area_pages, deferred=len(self._deferred))
 
     async def vmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
-        """vmalloc(): contiguous memory of `size` bytes, or None. Raises BadInput for a size out of range."""
-        if not 1 <= size <= _LARGEST:
-            raise BadInput(f"vmalloc({size}): needs 1 to {_LARGEST} bytes")
+        """vmalloc(): contiguous memory of `size` bytes, or None. Raises BadInput for a size below zero."""
+        if size < 0:
+            raise BadInput(f"vmalloc({size}): needs 0 bytes or more")
+        if not size or size > self._memory:
+            self._is_no_size(thread.cpu, size, gfp)
+            return None
         origin = origin_of(_getframe(1))
         self._pages.might_alloc(thread.cpu, gfp)
         system = self._system
@@ -104,7 +107,7 @@ class Vmalloc:
             pfn = await self._pages.get_free_page(thread, gfp | GFP_NOWARN)
             if pfn is None:
                 message = self._rules.vmalloc_failure(len(frames) * PAGE_SIZE, (count + 1) * PAGE_SIZE)
-                self._pages.warnings.warn_alloc(thread.cpu, gfp, message)
+                self._pages.warnings.warn_alloc(thread.cpu, self._rules.gfp.of(gfp), message)
                 for taken in frames:
                     await self._pages.free_page(thread, taken)
                 return None
@@ -114,6 +117,15 @@ class Vmalloc:
         self._area_pages += count
         self._observer.allocated(item)
         return item
+
+    @machinery
+    def _is_no_size(self, cpu: Cpu, size: int, gfp: Gfp) -> None:
+        """__vmalloc_node_range() of no bytes, or of more than there is memory (totalram_pages())."""
+        if not size and self._rules.vmalloc_warns_of_nothing:
+            kind = ViolationKind.PAGE_ALLOCATION_FAILURE
+            cpu.judge.warn_on_once(cpu, kind, "!size", self._rules.vmalloc_range)
+        else:
+            self._pages.warnings.warn_alloc(cpu, self._rules.gfp.of(gfp), self._rules.vmalloc_too_large.format(size))
 
     @on_side(Side.FREEING)
     async def vfree(self, thread: Thread, item: KObject) -> None:

@@ -71,13 +71,8 @@ async def _no_function(cpu: Cpu) -> None:
 
 def _rcu_head(active: Callable[[Any], bool]) -> Descr:
     """rcuhead_debug_descr."""
-    return Descr(
-        name="rcu_head",
-        option=lambda config: config.DEBUG_OBJECTS_RCU_HEAD,
-        active=active,
-        active_state=1,
-        static=True,
-    )
+    option = lambda config: config.DEBUG_OBJECTS_RCU_HEAD  # noqa: E731
+    return Descr(name="rcu_head", option=option, active=active, active_state=1, static=True)
 
 
 class Callbacks:

@@ -45,6 +45,10 @@ class RcuHead:
     known: bool = False
     """Debug objects track it."""
 
+    def lies_in(self, memory: Memory) -> None:
+        """What it is inside of is known only now."""
+        self.inside = memory
+
 
 async def rcu_leak_callback(_cpu: Cpu) -> None:
     """rcu_leak_callback(): does nothing; stands in for a callback that was queued twice."""

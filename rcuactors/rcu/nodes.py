@@ -158,10 +158,6 @@ class RcuTree:
         """rcu_is_last_leaf_node()."""
         return leaf.grphi == self.geometry.nr_cpus - 1
 
-    def number(self, node: RcuNode) -> int:
-        """Its place in rcu_state.node[], where the root is the first."""
-        return sum(self.geometry.nodes[: node.level]) + node.grplo // self.geometry.stride(node.level)
-
     def waited_for(self) -> list[Cpu]:
         """Whose quiescent state is missing."""
         return [cpu for leaf in self.leaves() for cpu in leaf.qsmask.values()]

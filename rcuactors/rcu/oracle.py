@@ -37,6 +37,8 @@ class Tracked(Protocol):
     retired_serial: int
     retired_ns: int
     freed_by: Any
+    allocated_by: Any
+    retired_by: Any
 
     def history(self) -> Sequence[str]:
         """Who allocated, retired and freed it, as lines."""
@@ -125,8 +127,10 @@ class Oracle:
         *,
         record: Callable[[str], object] | None = None,
     ) -> None:
-        """`record` makes a note of who frees now, and how, if somebody wants to know."""
+        """`record` makes a note of who allocates, gives up or frees now, and how, if somebody wants to know."""
         self._record = record
+        if record is not None:
+            self._keep_tracks(record)
         self._report = report
         self.probes = probes if probes is not None else RcuProbes()
         self._access = access if access is not None else Probe()
@@ -241,6 +245,20 @@ class Oracle:
         self.live_bytes += item.size
         if self._told.on:
             self.probes.object_allocated(item)
+
+    def _keep_tracks(self, record: Callable[[str], object]) -> None:
+        """Make a note, too, of who allocates an object and who gives it up: chosen once, for nobody else is to pay."""
+        allocated, retired = self.allocated, self.retired
+
+        def allocated_by(item: Tracked) -> None:
+            item.allocated_by = record("kmalloc")
+            allocated(item)
+
+        def retired_by(item: Tracked, now: int) -> None:
+            item.retired_by = record("kvfree_call_rcu")
+            retired(item, now)
+
+        self.allocated, self.retired = allocated_by, retired_by  # type: ignore[method-assign]
 
     def page_allocated(self, pfn: int, site: str) -> None:
         """A scenario has got a page."""

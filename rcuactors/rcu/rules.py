@@ -23,8 +23,8 @@ class RcuRules:
     """A reader that was switched out ends with interrupts off, on a kernel with RCU_BOOST (PREEMPT_RT): an irq_work
     has the scheduler look once they are on (kernel/rcu/tree_plugin.h, rcu_read_unlock_special(), `expboost`)."""
     deferral_ends_with_report: bool = False
-    """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716); before,
-    its handler made room for the next, which its own end might queue."""
+    """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716, in
+    v6.18, and in stable 6.12 by 6.12.94); before, its handler made room for the next, which its own end might queue."""
     bh_between_callbacks: bool = False
     """A thread that invokes callbacks has bottom halves on between two of them (rcu_do_batch(), where it is not in a
     softirq), as 6.1.192 was seen to do; before, only those of offloaded CPUs."""
@@ -55,7 +55,7 @@ class RcuRules:
     synchronize_rcu_flood: int = 0
     """At so many callers at once later ones queue callbacks (RCU_SR_NORMAL_LATCH_THR, 64 in v7.3); 0: at none."""
     full_cookies_prove_synchronize_rcu: bool = False
-    """Under PROVE_RCU each caller takes a full cookie ("rcu: Use _full() API to debug synchronize_rcu()", in v6.18).
+    """Under PROVE_RCU each caller takes a full cookie (commit 5a562b8b3f5d, "rcu: Use _full() API to debug").
     A one-word cookie may miss a grace period that an expedited one overlaps, and the kernel warns for nothing."""
     sync_wq: WqFlags = NO_FLAGS
     """Of the workqueue sync_wq, besides WQ_MEM_RECLAIM: unbound in v6.18, not at v6.12."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..context.violation import ViolationKind
-from ..kernel.completion import Completion, complete, wait_for_completion
+from ..kernel.completion import Completion, complete, complete_from_device, wait_for_completion
 from ..kernel.messages import HardIrq, WakeUp
 from ..kernel.workqueue import Work, WqFlags
 from ..marks import machinery
@@ -195,10 +195,8 @@ class SynchronizeRequests:
     def _wake(self, request: Request, clock: int, host: Cpu) -> None:
         """complete(), by the kthread."""
         self._check(request, host)
-        done = request.completion
-        done.done += 1
-        if done.waiters:
-            thread = done.waiters.popleft()
+        thread = complete_from_device(request.completion)
+        if thread is not None:
             message = WakeUp(sender=self._machine.name, time_ns=clock, thread=thread, sleep=thread.sleeps)
             self._system.conductor.post(thread.cpu, message)
         self._completed()
@@ -233,3 +231,9 @@ class SynchronizeRequests:
         self._in_flight -= 1
         if not self._in_flight:
             self._latched = False
+
+
+def take_requests(polled: PolledGracePeriods, workqueues: Workqueues) -> None:
+    """The machine's kthread wakes the callers from now on, where it does that."""
+    if wakes_from_gp(workqueues.system, polled.rules):
+        polled.machine.requests = SynchronizeRequests(polled, workqueues)

@@ -12,18 +12,22 @@ from typing import Final
 import attrs
 
 from ..traces.calls import FAR_ABOVE, PAGE
-from ..traces.events import Call, Event, Statement
+from ..traces.events import Call, Entered, Event, Statement
 
 _DONE_AT_ONCE: Final = frozenset({"barrier", "drop_slab", "shrink", "sync_expedited"})
 _LOOPS: Final = frozenset({"gploop", "synchronize_rcu"})
 """Each of their calls is recorded, and made at its time: a loop of the machine's own would keep another time."""
+_SHRINK: Final = frozenset({"drop_slab", "shrink"})
+"""Statements that have the shrinker called as they begin."""
+_SHRINKER: Final = {"kfree_rcu_shrink_count": "shrink_count", "kfree_rcu_shrink_scan": "shrink_scan"}
 
 
 @attrs.frozen
 class Deed:
     """What the rig's script did beside freeing: `what` is the statement's word, `number` its first number, or 0.
 
-    `synchronize_rcu` is one call, also where the statement is a loop of them.
+    `synchronize_rcu` is one call, also where the statement is a loop of them. `shrink_count` and `shrink_scan` are
+    reclaim's, in whatever task that was: something beside the script has used the memory up.
     """
 
     time_ns: int
@@ -51,10 +55,18 @@ class Statements:
         words = self._running[statement.pid] = statement.words
         return _deed(statement, words) if words and words[0] in _DONE_AT_ONCE else None
 
-    def waited(self, event: Event) -> Deed | None:
+    def _waited(self, event: Event) -> Deed | None:
         """A call of synchronize_rcu(): a deed where the statement says so, else kvfree_rcu()'s own."""
         words = self.of(event.pid)
         return _deed(event, ("synchronize_rcu",)) if words and words[0] in _LOOPS else None
+
+    def called(self, event: Entered) -> Deed | None:
+        """A call that was recorded, if it is a deed of its own."""
+        if event.function == "synchronize_rcu":
+            return self._waited(event)
+        what = _SHRINKER.get(event.function)
+        words = self.of(event.pid)
+        return _deed(event, (what,)) if what is not None and not (words and words[0] in _SHRINK) else None
 
     def ends(self, statement: Statement) -> bool:
         """Whether a note is the end of what its task is running."""

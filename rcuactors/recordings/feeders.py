@@ -29,6 +29,9 @@ OBJECT_SIZE: Final = 64
 VMALLOC_SIZE: Final = 4096
 """Sizes are not recorded. One page is the least that vmalloc() takes."""
 
+SHRINK_BATCH: Final = 128
+"""SHRINK_BATCH (mm/shrinker.c): how many reclaim asks for at a time. The probe does not tell."""
+
 _EARLY_NS: Final = 10_000
 """A wake-up takes some 2 us (timer interrupt, try_to_wake_up(), context switch); the rest is burnt."""
 
@@ -162,6 +165,8 @@ class _Script:
             "synchronize_rcu": self._synchronize_rcu,
             "sync_expedited": self._synchronize_rcu_expedited,
             "shrink": self._shrink,
+            "shrink_count": self._shrink_count,
+            "shrink_scan": self._shrink_scan,
             "drop_slab": self._drop_slab,
         }
         has_barrier = self.k.machine.setup.era.rules.kvfree.barrier is not None
@@ -178,6 +183,12 @@ class _Script:
 
     async def _drop_slab(self, _deed: Deed) -> None:
         await self.k.drop_slab()
+
+    async def _shrink_count(self, _deed: Deed) -> None:
+        await self.k.machine.kvfree_shrinker.count(self.k.machine.current)
+
+    async def _shrink_scan(self, _deed: Deed) -> None:
+        await self.k.machine.kvfree_shrinker.scan(self.k.machine.current, SHRINK_BATCH)
 
     async def _shrink(self, deed: Deed) -> None:
         """The rig calls the shrinker of kvfree_rcu() itself: once to count, once to scan so many."""

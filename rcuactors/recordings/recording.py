@@ -181,8 +181,8 @@ class _Reader:
             case StateTold():
                 self._states.append(event.state)
             case _:
-                if isinstance(event, Entered) and event.function == "synchronize_rcu":
-                    self._done(self._statements.waited(event))
+                if isinstance(event, Entered):
+                    self._done(self._statements.called(event))
                 self._tally.count(event)
 
     def _statement(self, statement: Statement) -> None:

@@ -12,19 +12,18 @@ from typing import Any, Final
 
 import attrs
 
-from ..config import value_text
+from ..config import settings_as_texts
 from ..engine.choice import Strategy, Timed
 from ..engine.events import Sink
 from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA, find_era
-from ..errors import BadInput
+from ..errors import BadInput, shown
 from ..explore import make_strategy
 from ..kernel.costs import STANDARD, CostModel, cost_model
 from ..kvfree.rules import PageSource
 
 LARGEST_SEED: Final = (1 << 64) - 1
 LARGEST_BOUND: Final = 10**15
-_SHOWN: Final = 60
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -52,22 +51,10 @@ class Settings(Mapping[str, str]):
         return repr(dict(self._items))
 
 
-def shown(value: object) -> str:
-    """A value that somebody gave us, for a message of one line."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
 def _as_settings(value: object) -> Settings:
     if isinstance(value, Settings):
         return value
-    if not isinstance(value, Mapping):
-        raise BadInput(f"settings={shown(value)}: needs values by name, such as {{'HZ': 1000}}")
-    for name, given in value.items():
-        if not isinstance(name, str) or not isinstance(given, bool | int | str):
-            said = name if isinstance(name, str) else shown(name)
-            raise BadInput(f"{said}={shown(given)}: needs a number, a text or True or False, by its name")
-    return Settings(tuple((name, value_text(given)) for name, given in value.items()))
+    return Settings(tuple(settings_as_texts(value).items()))
 
 
 def _as_design(value: object) -> str | PageSource | None:

@@ -16,15 +16,17 @@ from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
 from ..engine.events import DigestSink, Sink
 from ..eras import find_era
-from ..errors import BadInput
+from ..errors import BadInput, shown
 from ..kapi import Kernel
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
-from ..userfiles.blame import blame_design
+from ..userfiles.blame import blame_call, blame_design
 from ..userfiles.designs import as_design
-from .options import RunOptions, shown
+from ..userfiles.dropped import DroppedCoroutines
+from .options import RunOptions
 from .result import Result, collect
 from .spec import RunSpec
+from .watchdog import WATCHDOG, ctrl_c_anywhere
 
 Script = Scenario | Body | RunSpec
 """What can be run: a scenario, an async function that takes the kernel, or a run as a value."""
@@ -110,10 +112,11 @@ class Run:
     def run(self) -> Result:
         """Run under our own `trio.run` in virtual time.
 
-        Raises what the scenario raises, and the first KernelBug under panic_on_warn.
+        Raises what the scenario raises, and the first KernelBug under panic_on_warn; ScenarioError for a call of the
+        scenario's that was not right.
         """
-        with patient_collector():
-            trio.run(self._arun, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+        with patient_collector(), self._nothing_dropped():
+            trio.run(self._until_ctrl_c, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
         return self.result()
 
     async def arun(self) -> Result:
@@ -121,14 +124,30 @@ class Run:
 
         Cancelled from outside, it is over at once, and `result()` has what was found until then.
         """
-        await self._arun()
+        with self._nothing_dropped():
+            await self._arun()
         return self.result()
+
+    @contextmanager
+    def _nothing_dropped(self) -> Iterator[None]:
+        """Raises ScenarioError at the end where a call was not awaited: what it was for has not been done."""
+        dropped = DroppedCoroutines()
+        with dropped.noticed():
+            yield
+        if dropped.error is not None:
+            self._note_reports(dropped.error)
+            raise dropped.error
+
+    async def _until_ctrl_c(self) -> None:
+        with ctrl_c_anywhere():
+            await self._arun()
 
     async def _arun(self) -> None:
         try:
-            await self.machine.arun(self._main, self.scenario.name)
+            with WATCHDOG.watching(self.machine.conductor):
+                await self.machine.arun(self._main, self.scenario.name)
         except BaseException as error:
-            blamed = blame_design(error)
+            blamed = blame_call(blame_design(error))
             if isinstance(blamed, Exception):
                 self._note_reports(blamed)
             if blamed is not error:

@@ -22,13 +22,13 @@ from typing import Any, Final, cast
 import attrs
 
 from ..designs import DESIGNS
-from ..errors import BadInput
+from ..errors import BadInput, shown, text_of
 from ..kvfree.rules import PageSource
 from ..scenario import Body, Scenario, as_scenario
 from ..spelling import no_such
 from ..userfiles.pyfile import MODULE_PREFIX, SCENARIO, PythonFile, exists, text_digest
 from ..userfiles.scenarios import find_scenarios
-from .options import RunOptions, shown
+from .options import RunOptions
 
 VERSION: Final = 1
 _FORMAT: Final = "rcuactors run"
@@ -74,7 +74,9 @@ class ScenarioRef:
             try:
                 space = vars(importlib.import_module(self.source))
             except Exception as error:
-                raise self._bad(f"module {self.source} does not import: {type(error).__name__}: {error}") from error
+                raise self._bad(
+                    f"module {self.source} does not import: {type(error).__name__}: {text_of(error)}"
+                ) from error
         else:
             space = vars(PythonFile.read(SCENARIO, self._path()).run())
         found = space.get(self.function)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import linecache
+import re
 import traceback
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import FrameType, FunctionType, TracebackType
 from typing import Final
 
+from ..context.trace import is_scenarios
 from ..context.violation import KernelBug
-from ..errors import BadInput, DesignError, StepBoundExceeded
+from ..errors import BadInput, DesignError, ScenarioError, StepBoundExceeded, bad_value, text_of
 from ..kapi import Kernel
 from ..scenario import Scenario
 from ..spelling import did_you_mean
@@ -24,15 +29,16 @@ _CALLED: Final = ("function", "timer", "work", "head")
 
 def blame_scenario(chosen: Scenario, error: BaseException) -> BadInput:
     """Say what a scenario raised, and where: the innermost line of its own file, and the innermost of all."""
-    if isinstance(error, StepBoundExceeded | DesignError):
+    if isinstance(error, StepBoundExceeded | DesignError | ScenarioError):
         return error
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     file = getattr(getattr(chosen.body, "__code__", None), "co_filename", None)
     own = [entry for entry in frames if entry[0] == file][-1:]
     if isinstance(error, BadInput):
         # It names the function of ours that was given something wrong.
-        return BadInput(f"{error} ({place_of(own)})") if own else error
-    said = f": {error}" if str(error) else ""
+        return BadInput(f"{text_of(error)} ({place_of(own)})") if own else error
+    text = text_of(error)
+    said = f": {text}" if text else ""
     where = place_of([*own, *frames[-1:]])
     return BadInput(f"scenario {chosen.name} raised {type(error).__name__}{said}{_hint(error)} ({where})")
 
@@ -41,9 +47,77 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, AttributeError) and isinstance(error.obj, Kernel):
         meant = did_you_mean(error.name or "", [name for name in dir(Kernel) if not name.startswith("_")])
         return f"; {meant.rstrip()}" if meant else ""
-    if isinstance(error, AttributeError | TypeError) and "'coroutine'" in str(error):
-        return "; is an `await` missing?"
     return ""
+
+
+def blame_call(error: BaseException) -> BaseException:
+    """The error as it is, or as a `ScenarioError` when a scenario's line has called something wrongly.
+
+    That is what the API refuses, and what Python says of an `await` too many or too few, or of a `with` of the wrong
+    kind.
+    """
+    at = [entry for entry in _walk(error) if is_scenarios(entry.tb_frame)][-1:]
+    place = place_of([(at[0].tb_frame.f_code.co_filename, at[0].tb_lineno)]) if at else ""
+    where = f" ({place})" if place else ""
+    if isinstance(error, BadInput):
+        own = isinstance(error, StepBoundExceeded | DesignError | ScenarioError)
+        return error if own else _scenario_error(f"{text_of(error)}{where}", error)
+    if isinstance(error, TypeError | AttributeError) and at:
+        slip = _slip(text_of(error), at[0])
+        if slip:
+            _close_coroutines(getattr(error, "obj", None), *at[0].tb_frame.f_locals.values())
+        return _scenario_error(f"{slip}{where}", error) if slip else error
+    return error
+
+
+def _walk(error: BaseException) -> Iterator[TracebackType]:
+    entry = error.__traceback__
+    while entry is not None:
+        yield entry
+        entry = entry.tb_next
+
+
+def _scenario_error(text: str, error: BaseException) -> ScenarioError:
+    made = ScenarioError(text)
+    made.__cause__ = error
+    return made
+
+
+_TOO_MANY: Final = re.compile(r"'await' expression$|object can't be awaited$")
+_WITH: Final = re.compile(r"'_(Async)?GeneratorContextManager' object does not support")
+
+
+def _slip(said: str, at: TracebackType) -> str:
+    """What was meant, where it is one of the usual slips of who writes `async` functions: else nothing."""
+    if "'coroutine'" in said:
+        return f"{said}; is an `await` missing?"
+    if _TOO_MANY.search(said) and at.tb_next is None:
+        code = _expression_at(at)
+        called = code.removeprefix("await").strip()
+        name = called.partition("(")[0].rpartition(".")[2]
+        what = f"{name}() is a plain function, which waits for nothing" if "(" in called else said
+        return str(bad_value(code or "await", f"no `await`: {what}"))
+    kind = _WITH.match(said)
+    if kind:
+        return f"{said}; is `async with` meant?" if kind[1] else f"{said}; is `with` meant, without `async`?"
+    return ""
+
+
+def _close_coroutines(*values: object) -> None:
+    """What was never awaited has been told of: Python need not do so once more, whenever it throws them away."""
+    for value in values:
+        if inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+            value.close()
+
+
+def _expression_at(at: TracebackType) -> str:
+    """The text of the expression that raised, where it stands on one line."""
+    code = at.tb_frame.f_code
+    first, last, begin, end = next(islice(code.co_positions(), at.tb_lasti // 2, None), (None,) * 4)
+    if first is None or first != last:
+        return ""
+    line = linecache.getline(code.co_filename, first).encode()
+    return line[begin:end].decode(errors="replace")
 
 
 # -- a design ----------------------------------------------------------------------------------------------------------
@@ -68,7 +142,8 @@ def blame_design(error: BaseException) -> BaseException:
     if not own:
         return error
     last = (frames[-1][0].f_code.co_filename, frames[-1][1])
-    said = f": {cause}" if str(cause) else ""
+    text = text_of(cause)
+    said = f": {text}" if text else ""
     raised = DesignError(
         f"design file {Path(own[-1][0]).name} raised {type(cause).__name__}{said} ({place_of([own[-1], last])})"
     )

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from ..designs import DESIGNS
+from ..errors import text_of
 from ..kvfree.rules import PageSource
 from ..spelling import no_such
 from .guard import given_names, guarded, notice_dropped
@@ -86,7 +87,7 @@ def _build(file: PythonFile) -> PageSource:
             design = guarded(cls, own)()
             name, about = getattr(design, "name", None), getattr(design, "about", None)
         except (Exception, SystemExit) as error:
-            said = f"{type(error).__name__}: {error}"
+            said = f"{type(error).__name__}: {text_of(error)}"
             raise file.bad(f"class {cls.__name__} cannot be made: {said}", file.line_in(error)) from error
     _check_texts(file, cls, name, about)
     checked: PageSource = design

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
-from ..errors import BadInput
+from ..errors import ScenarioError
 from .pyfile import place_of
 
 _OURS: Final = str(Path(__file__).resolve().parent.parent) + os.sep
@@ -32,7 +32,7 @@ class DroppedCoroutines:
     """The first of them, as an error."""
 
     def __init__(self) -> None:
-        self.error: BadInput | None = None
+        self.error: ScenarioError | None = None
 
     @contextlib.contextmanager
     def noticed(self) -> Iterator[None]:
@@ -53,7 +53,7 @@ class DroppedCoroutines:
                 if found is None:
                     others(message, category, filename, lineno, file, line)
                 elif self.error is None:
-                    self.error = BadInput(f"{found[1]}() is called without `await`{_place(filename, lineno)}")
+                    self.error = ScenarioError(f"{found[1]}() is called without `await`{_place(filename, lineno)}")
 
             warnings.showwarning = show
             yield

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..errors import DesignError
+from ..errors import DesignError, shown
 from ..kvfree.krc import Krc
 from ..mm.objects import KObject
 from .blame import blame_design
@@ -106,8 +106,7 @@ def _shown(value: object) -> str:
     if inspect.iscoroutine(value):
         value.close()  # or Python would complain on its own, later
         return f"the coroutine {value.__name__}() (`await` is missing)"
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+    return f"{shown(value)} ({type(value).__name__})"
 
 
 def _whose(kvfree: KvfreeRcu, page: int) -> str:

@@ -22,11 +22,13 @@ from typing import Final
 
 import attrs
 
-from ..errors import BadInput
+from ..errors import BadInput, text_of
 
 MODULE_PREFIX: Final = "_rcuactors_"
 SCENARIO: Final = "scenario"
 DESIGN: Final = "design"
+
+_LARGEST_FILE: Final = 16 << 20
 
 _importing: Final[ContextVar[bool]] = ContextVar("importing", default=False)
 
@@ -74,11 +76,13 @@ class PythonFile:
             raise BadInput(f"{kind} file {path}: there is no such file")
         if path.is_dir():
             raise BadInput(f"{kind} file {path}: is a directory; needs a Python file")
-        if not path.is_file():
-            raise BadInput(f"{kind} file {path}: is not a regular file")
-        full = str(path.resolve())
+        # What comes through a pipe has no other name than that.
+        full = str(path.resolve() if path.is_file() else path.absolute())
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                content = file.read(_LARGEST_FILE + 1)
+            if len(content) > _LARGEST_FILE:
+                raise BadInput(f"is larger than {_LARGEST_FILE >> 20} MiB: no Python file")
             tree = rewrite(ast.parse(content, full))
             return cls(kind, path, full, compile(tree, full, "exec", dont_inherit=True), text_digest(content))
         except Exception as error:
@@ -131,8 +135,8 @@ def _import_failure(kind: str, path: Path, full: str, error: BaseException) -> B
         return BadInput(f"{kind} file {path}: cannot be read: {error.strerror}")
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == full else _line_in(full, error)
     if isinstance(error, BadInput):
-        return _bad(kind, path, str(error), line)
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
+        return _bad(kind, path, text_of(error), line)
+    said = error.msg if isinstance(error, SyntaxError) else text_of(error)
     return _bad(kind, path, f"does not import: {type(error).__name__}{': ' if said else ''}{said}", line)
 
 

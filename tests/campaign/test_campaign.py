@@ -116,6 +116,53 @@ def test_what_there_is_not_is_bad_input(words: dict) -> None:
         Plan(**words)
 
 
+# -- waste ---------------------------------------------------------------------------------------------------
+
+
+def test_planted_waste_is_found_and_its_command_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """v6.6 without 021a5ff84743: a cache that is off is asked for pages. None of it needs a look."""
+    plan = Plan(scenarios=("cold_cache_burst",), kernels=("v6.6",), settings={"rcu_min_cached_objs": "0"})
+    sound = tally_of(plan, 0, 6)
+    assert ("v6.6", "refills_for_nothing") not in sound.waste
+
+    era = find_era("v6.6")
+    refill = attrs.evolve(era.rules.kvfree.refill, asks_without_cache=True)
+    rules = attrs.evolve(era.rules, kvfree=attrs.evolve(era.rules.kvfree, refill=refill))
+    monkeypatch.setitem(ERAS, "v6.6", attrs.evolve(era, rules=rules))
+    planted = tally_of(plan, 0, 6)
+    assert planted.in_order
+    wasted = planted.waste["v6.6", "refills_for_nothing"]
+    assert wasted.runs == 6
+    assert 0 < wasted.most <= wasted.times
+    again = run(RunSpec.from_json(wasted.worst.spec.to_json()))
+    assert again.waste["refills_for_nothing"] == wasted.most
+    program, *words = shlex.split(wasted.worst.command)
+    assert program == "rcuactors"
+    assert json.loads(call_cli(*words, "--json").stdout)["waste"] == again.waste
+
+
+def test_waste_is_told_to_who_seeks_it_and_changes_no_exit_status() -> None:
+    words = ["campaign", "cold_cache_burst", "--kernel", "v6.1-stable", "--set", "rcu_min_cached_objs=0"]
+    words += ["--build", "plain", "--runs", "3", "--jobs", "1"]
+    plain, sought = call_cli(*words), call_cli(*words, "--seek", "waste")
+    assert (plain.exit_code, sought.exit_code) == (0, 0)
+    assert "waste" not in plain.stdout
+    assert sought.stdout.startswith(plain.stdout)
+    told = sought.stdout.partition("waste, which is no violation:\n")[2].splitlines()
+    (at,) = [at for at, line in enumerate(told) if line.startswith("  v6.1-stable refills_for_nothing: ")]
+    assert told[at + 1].startswith("    rcuactors run cold_cache_burst --kernel v6.1-stable ")
+    document = json.loads(call_cli(*words, "--json", "--seek", "waste").stdout)
+    (found,) = [row for row in document["waste"] if row["name"] == "refills_for_nothing"]
+    assert found["runs"] == 3
+    assert "waste" not in json.loads(call_cli(*words, "--json").stdout)
+
+
+def test_nothing_else_can_be_sought() -> None:
+    result = call_cli("campaign", "--runs", "1", "--seek", "wast")
+    assert result.exit_code == 2
+    assert "--seek wast: did you mean waste?" in result.stderr
+
+
 # -- a part of it again --------------------------------------------------------------------------------------
 
 
@@ -254,12 +301,18 @@ def test_an_exception_is_news_and_an_oops_only_once() -> None:
 def test_what_comes_behind_a_bug_that_spoils_the_machine_is_no_news() -> None:
     chosen = loaded("raw_lock_caller")
     result = run(chosen, RunOptions(kernel="v5.9", design="direct"), **BUILDS["rt"].settings)
-    last = attrs.evolve(result.violations[-1], kind=ViolationKind.DEADLOCK, title="DEADLOCK", trace=(), text="")
-    for found, in_order in (((*result.violations, last), True), ((result.violations[0], last), False)):
-        changed = attrs.evolve(result, violations=found, violation_count=len(found))
-        judged = judge(part_of("v5.9", "direct", "rt"), chosen, changed)
-        assert judged.in_order is in_order
-        assert judged.behind == ({"deadlock": 1} if in_order else {})
+    one = result.violations[-1]
+    for last in (
+        attrs.evolve(one, kind=ViolationKind.DEADLOCK, title="DEADLOCK", trace=(), text=""),
+        attrs.evolve(
+            one, kind=ViolationKind.BAD_CONTEXT, title="WARNING: DEBUG_LOCKS_WARN_ON(x)", trace=("a",), text=""
+        ),
+    ):
+        for found, in_order in (((*result.violations, last), True), ((result.violations[0], last), False)):
+            changed = attrs.evolve(result, violations=found, violation_count=len(found))
+            judged = judge(part_of("v5.9", "direct", "rt"), chosen, changed)
+            assert judged.in_order is in_order
+            assert judged.behind == ({last.kind.value: 1} if in_order else {})
 
 
 # -- a campaign that finds bugs is tested by planting them ---------------------------------------------------

@@ -51,6 +51,7 @@ def beside(path: Path) -> Any:
 kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
 floors = beside(ROOT / "tests" / "docs" / "floors.py")
 trust = beside(ROOT / "tests" / "docs" / "trust.py")
+bugs = beside(ROOT / "tests" / "docs" / "bugs.py")
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -290,6 +291,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "builds": builds,
     "known-bugs": known_bugs,
+    "upstream-bugs": lambda: str(bugs.upstream_bugs(markdown)),
     **{f"changed-{floor}": partial(changed, floor) for floor in FLOORS},
     "variations": variations,
     "questions": questions,

@@ -196,11 +196,14 @@ def test_a_walk_along_a_list_asks_for_no_section(within: str) -> None:
     ("body", "said"),
     [
         (lambda k, _: k.struct("bad", state=1), "struct bad: 'state' is a name of the model's own"),
-        (lambda k, p: k.WRITE_ONCE(p, "nothing", 1), "struct foo has no field 'nothing'; it has next, lock"),
-        (lambda k, p: k.rcu_assign_pointer(None, "next", p), "None has no fields"),
+        (lambda k, p: k.WRITE_ONCE(p, "nothing", 1), "struct foo: field nothing: there are next, lock"),
+        (
+            lambda k, p: k.rcu_assign_pointer(None, "next", p),
+            "rcu_assign_pointer(p=None): needs an object of a type",
+        ),
         (lambda _, p: setattr(p, "lock", 1), "foo.lock is no value"),
         (lambda k, p: k.list_del_rcu(p, p), "is not in the list of"),
-        (lambda k, _: k.timer_setup(test_a_list_under_rcu, inside=3), "inside=3: needs what kmalloc()"),
+        (lambda k, _: k.timer_setup(test_a_list_under_rcu, inside=3), "inside=3): needs what kmalloc()"),
         (lambda k, _: k.kmalloc(k.struct("big", 5000, a=1)), "5000 bytes are more than a page"),
     ],
 )

@@ -9,6 +9,7 @@ from rcuactors.eras import ERAS
 from rcuactors.errors import BadInput
 
 ON = {"nr_cpus": "1", "DEBUG_OBJECTS_RCU_HEAD": "y", "DEBUG_OBJECTS_FREE": "y", "PROVE_RAW_LOCK_NESTING": "y"}
+RT = {"nr_cpus": "1", "DEBUG_OBJECTS_RCU_HEAD": "y", "PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
 LOW = {"debug_objects_pool": "10"}
 B18 = "BUG: Invalid wait context: &zone->lock at rmqueue_bulk"
 
@@ -120,6 +121,25 @@ def test_what_was_tracked_comes_back_with_its_memory(kernel: str) -> None:
 def test_more_than_the_pool_holds() -> None:
     with pytest.raises(BadInput, match=r"debug_objects_pool=2000: needs at most 1040 with nr_cpus=1"):
         run(under_no_lock, kernel="v6.12", debug_objects_pool="2000", **ON)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "settings", "commit"),
+    [
+        *((kernel, ON, "0cce06ba859a") for kernel in ("v5.9", "v5.11", "v6.1.0", "v6.1-stable")),
+        *((kernel, RT, "4bedcc28469a") for kernel in ("v5.9", "v5.11")),
+    ],
+)
+def test_where_it_is_filled_too_early_is_a_known_bug(kernel: str, settings: dict[str, str], commit: str) -> None:
+    runs = [run(under_raw_lock, kernel=kernel, **settings, **LOW)]
+    runs += [run(under_no_lock, kernel=kernel, held=held, **settings, **LOW) for held in range(0, 40, 4)]
+    found = [(result, found) for result in runs for found in result.violations if "fill_pool" in found.trace]
+    assert found
+    for result, violation in found:
+        bugs = [bug for bug in ERAS[kernel].known_bugs if bug.explains(violation, result.design)]
+        assert commit in {bug.commit for bug in bugs}
+    later = run(under_raw_lock, kernel="v6.6", **settings, **LOW)
+    assert not [found for found in later.violations if "fill_pool" in found.trace]
 
 
 async def nothing(_head: object) -> None:

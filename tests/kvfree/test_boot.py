@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from rcuactors import Kernel, Run, RunOptions, ViolationKind, run, scenario
+from rcuactors.kvfree.parts.arming import PendingTimer
 from tests.one_argument import one_argument
 
+Compose = Callable[..., str]
 boot = scenario(early_boot=True)
 
 
@@ -122,7 +126,7 @@ def test_might_sleep_is_silent_while_booting() -> None:
     assert len(run(boot(script), DEBUG_ATOMIC_SLEEP="y").violations) == 1
 
 
-def test_blocks_filled_before_running_are_forgotten_until_the_next_call() -> None:
+def test_blocks_filled_before_running_are_forgotten_until_the_next_call(compose: Compose) -> None:
     """B11, fixed by "Fix bulk-list check when a scheduler is run" (d434c00fa3d6).
 
     The list is all that is looked at when the scheduler runs. v5.9 can get there: it has pages in its cache from boot
@@ -140,3 +144,5 @@ def test_blocks_filled_before_running_are_forgotten_until_the_next_call() -> Non
     assert [violation.kind for violation in result.violations] == [ViolationKind.NEVER_FREED]
     assert run(boot(script), RunOptions(kernel="v5.9"), more="y").clean
     assert run(boot(script), RunOptions(kernel="v5.11")).clean
+    # All channels are looked at with the arming of v6.1, which has that fix.
+    assert run(boot(script), RunOptions(kernel=compose("v5.9", arming=PendingTimer))).clean

@@ -11,6 +11,9 @@ import pytest
 
 from rcuactors import GFP_ATOMIC, Kernel, KernelBug, Run, RunOptions, ViolationKind, run, scenario
 from rcuactors.context.violation import UseAfterFree
+from rcuactors.kernel.cpu import Cpu
+from rcuactors.kvfree.krc import Krc
+from rcuactors.kvfree.parts.arming import TodoFlag
 from rcuactors.kvfree.parts.batching import whole_batch
 from rcuactors.kvfree.parts.counting import exact
 from rcuactors.mm.gfp import GFP_KERNEL
@@ -181,6 +184,36 @@ def test_5da7cb193db3_behind_kfree_rcu_nolock(kernel: str, fixed: bool, freed_ea
     assert result.counters["grace_periods"] == (1 if freed_early else 2)
     assert result.outcome() == ("use-after-free" if freed_early else "clean")
     assert not freed_early or "reader sheaf_holder/" in result.violations[0].text
+
+
+class NotRepeated(TodoFlag):
+    """Before 594aa5975b9b: what a monitor had to leave where it was is nobody's any more."""
+
+    async def attempted(self, cpu: Cpu, krcp: Krc, *, stayed: bool) -> None:
+        """It was run, and that is that."""
+
+
+@pytest.mark.parametrize(("arming", "freed"), [(NotRepeated, False), (TodoFlag, True)])
+def test_594aa5975b9b_the_monitor_comes_again_when_something_stayed(
+    arming: type[TodoFlag], freed: bool, compose: Compose
+) -> None:
+    """In stable 5.7 and 5.8. Both batches wait for one reader, so a third lot has to stay; nobody else calls."""
+
+    async def script(k: Kernel) -> None:
+        await warm(k)
+
+        async def reader() -> None:
+            with k.rcu_reader():
+                await k.udelay(300_000)
+
+        await k.kthread_run(reader, cpu=1)
+        await k.usleep_range(100, 100)
+        for _ in range(3):
+            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+            await k.msleep(60)
+
+    result = run(scenario()(script), RunOptions(kernel=compose("v5.11", arming=arming)), nr_cpus="2")
+    assert result.outcome() == ("clean" if freed else "never-freed")
 
 
 @pytest.mark.parametrize(("kernel", "expected"), [("v5.9", [0, 2]), ("v5.11", [5, 0])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import BadInput, Kernel, RunOptions, ViolationKind, run, scenario
+from rcuactors import GFP_KERNEL, GFP_NOWAIT, GFP_NOWARN, BadInput, Kernel, RunOptions, ViolationKind, run, scenario
 
 
 def test_it_takes_whole_pages_and_gives_them_back() -> None:
@@ -92,12 +92,11 @@ def test_vfree_in_another_atomic_context_is_reported(where: str) -> None:
     assert kinds.startswith("sleeping-function")
 
 
-@pytest.mark.parametrize("size", [0, -5, (1 << 30) + 1])
-def test_other_sizes_are_bad_input(size: int) -> None:
+def test_sizes_below_zero_are_bad_input() -> None:
     async def script(k: Kernel) -> None:
-        await k.vmalloc(size)
+        await k.vmalloc(-5)
 
-    with pytest.raises(BadInput, match=rf"vmalloc\({size}\)"):
+    with pytest.raises(BadInput, match=r"vmalloc\(-5\): needs 0 bytes or more"):
         run(scenario()(script))
 
 
@@ -151,3 +150,54 @@ def test_a_double_vfree_is_reported() -> None:
         await k.vfree(p)
 
     assert run(scenario()(script)).outcome() == "double-free"
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("v5.11", "script: vmalloc: allocation failure: 0 bytes, mode:0xcc0(GFP_KERNEL), nodemask=(null)"),
+        ("v6.1-stable", "WARNING: WARN_ON(!size) at __vmalloc_node_range"),
+        ("v6.12", "WARNING: WARN_ON(!size) at __vmalloc_node_range_noprof"),
+    ],
+)
+def test_of_no_bytes(version: str, told: str) -> None:
+    @scenario()
+    async def script(k: Kernel) -> None:
+        assert await k.vmalloc(0) is None
+
+    assert [found.title for found in run(script, RunOptions(kernel=version)).violations] == [told]
+
+
+@pytest.mark.parametrize(("version", "words"), [("v5.11", "allocation failure: "), ("v6.12", "exceeds total pages")])
+def test_of_more_than_there_is(version: str, words: str) -> None:
+    """Told at once, and no page is asked for; GFP_NOWAIT is silent from v6.12 on."""
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        assert await k.vmalloc(1 << 40, GFP_NOWAIT) is None
+        assert await k.vmalloc(1 << 40) is None
+
+    found = run(script, RunOptions(kernel=version)).violations
+    assert len(found) == 1
+    assert words in found[0].title
+    assert ("GFP_NOWAIT" in found[0].title) == (version == "v5.11")
+
+
+@pytest.mark.parametrize(
+    ("version", "function"),
+    [
+        ("v5.11", "__alloc_pages_nodemask"),
+        ("v6.6", "__alloc_pages"),
+        ("v6.12", "__alloc_pages_noprof"),
+        ("v6.18", "__alloc_frozen_pages_noprof"),
+    ],
+)
+def test_kmalloc_of_an_order_that_does_not_exist(version: str, function: str) -> None:
+    @scenario()
+    async def script(k: Kernel) -> None:
+        for _ in range(2):
+            assert await k.kmalloc(64 << 20) is None
+        assert await k.kmalloc(64 << 20, GFP_KERNEL | GFP_NOWARN) is None
+
+    (found,) = run(script, RunOptions(kernel=version)).violations
+    assert found.title == f"WARNING: WARN_ON(order > MAX_PAGE_ORDER) at {function}"

@@ -135,9 +135,11 @@ def test_completed_cookies_are_done_at_once_and_for_ever() -> None:
 
 def test_a_cookie_of_the_other_form_is_refused_in_one_line() -> None:
     async def script(k: Kernel) -> None:
-        with pytest.raises(BadInput, match=r"^poll_state_synchronize_rcu\(RcuGpOldstate.*needs the number that"):
+        with pytest.raises(
+            BadInput, match=r"^poll_state_synchronize_rcu\(oldstate=RcuGpOldstate\): needs a whole number"
+        ):
             k.poll_state_synchronize_rcu(k.get_state_synchronize_rcu_full())  # type: ignore[arg-type]
-        with pytest.raises(BadInput, match=r"^poll_state_synchronize_rcu_full\(4\): needs what"):
+        with pytest.raises(BadInput, match=r"^poll_state_synchronize_rcu_full\(rgosp=4\): needs what"):
             k.poll_state_synchronize_rcu_full(4)  # type: ignore[arg-type]
 
     assert run(script, RunOptions(kernel="v6.12")).clean

@@ -135,7 +135,7 @@ def test_when_the_work_is_late_wait_heads_run_out_and_callers_wait_for_another_g
             used.append(self.heads_in_use)
             await super()._rcu_sr_normal_gp_cleanup_work(cpu)
 
-    monkeypatch.setattr("rcuactors.machine.SynchronizeRequests", Late)
+    monkeypatch.setattr("rcuactors.rcu.sr_normal.SynchronizeRequests", Late)
 
     async def script(k: Kernel) -> None:
         async def caller() -> None:
@@ -192,6 +192,6 @@ def overlapping(version: str) -> list[str]:
 
 
 def test_a_one_word_cookie_misses_a_grace_period_that_an_expedited_one_overlaps() -> None:
-    """ "rcu: Use _full() API to debug synchronize_rcu()" (in v6.18): before, PROVE_RCU warns for nothing."""
+    """5a562b8b3f5d "rcu: Use _full() API to debug synchronize_rcu()": before, PROVE_RCU warns for nothing."""
     assert overlapping("v6.12") == ["WARNING: A full grace period is not passed yet: 0"]
     assert overlapping("v6.18") == []

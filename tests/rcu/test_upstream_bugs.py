@@ -10,11 +10,12 @@ from functools import cache
 import attrs
 import pytest
 
-from rcuactors import Kernel, Result, RunOptions, ViolationKind, run
+from rcuactors import Kernel, Result, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.choice import Timed
 from rcuactors.engine.decision import HOLD_UP, Decision
 from rcuactors.eras import ERAS
 from rcuactors.explore.record import Decisions, Record, Replay
+from rcuactors.kernel.cpu import Cpu
 
 MS = 1_000_000
 
@@ -165,3 +166,74 @@ def test_so_kvfree_rcu_frees_in_its_monitor_what_a_reader_holds(kernel: str, kno
     assert bool(bugs) is known
     for violation in result.violations[:1]:
         assert bugs[0].explains(violation, "hrtimer-work")
+
+
+# -- b41642c87716 ------------------------------------------------------------------------------------------------------
+
+
+TRACED_MOST = 1000
+
+
+async def a_tracer_reads_at_the_end_of_interrupts(k: Kernel, interrupts: list[int]) -> None:
+    """b41642c87716 "rcu: Fix rcu_read_unlock() deadloop due to IRQ work".
+
+    A reader that was preempted holds an expedited grace period up, and ends with interrupts off: an irq_work is to have
+    the scheduler look. Somebody traces the end of interrupts, as a BPF program does, and has a reader of its own there,
+    with interrupts off.
+    """
+    readers = k.machine.readers
+
+    def traces(cpu: Cpu, _lasted_ns: int) -> None:
+        if cpu.cpu_id == 1 and len(interrupts) < TRACED_MOST:
+            interrupts.append(cpu.clock)
+            readers.rcu_read_lock(cpu)
+            readers.rcu_read_unlock(cpu)
+
+    async def reads() -> None:
+        k.rcu_read_lock()
+        await k.udelay(3000)
+        flags = k.local_irq_save()
+        k.rcu_read_unlock()
+        await k.local_irq_restore(flags)
+
+    async def preempts() -> None:
+        await k.usleep_range(300, 300)
+        await k.udelay(200)
+
+    async def asks() -> None:
+        await k.usleep_range(100, 100)
+        await k.synchronize_rcu_expedited()
+
+    k.machine.probes.kernel.interrupt_left.listen(traces)
+    tasks = [await k.kthread_run(reads, cpu=1), await k.kthread_run(preempts, cpu=1, urgent=True)]
+    for task in [*tasks, await k.kthread_run(asks, cpu=0)]:
+        await k.kthread_join(task)
+
+
+WITHOUT_END = ["v5.9", "v5.11", "v6.1.0", "v6.1-stable", "v6.6", "v6.12.0"]
+
+
+@pytest.mark.parametrize("kernel", ERAS)
+def test_b41642c87716_each_interrupts_end_asks_for_the_next(kernel: str) -> None:
+    """It would go on for ever; the tracer gives up after a thousand. With the fix the reader's thread comes to run."""
+    interrupts: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        await a_tracer_reads_at_the_end_of_interrupts(k, interrupts)
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), nr_cpus="2").clean
+    assert (len(interrupts) == TRACED_MOST) is (kernel in WITHOUT_END)
+    assert kernel in WITHOUT_END or len(interrupts) < 10
+
+
+def test_b41642c87716_is_that_one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupts: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        await a_tracer_reads_at_the_end_of_interrupts(k, interrupts)
+
+    base = ERAS["v6.12.0"]
+    rcu = attrs.evolve(base.rules.rcu, deferral_ends_with_report=True)
+    monkeypatch.setitem(ERAS, base.name, attrs.evolve(base, rules=attrs.evolve(base.rules, rcu=rcu)))
+    assert run(scenario()(script), RunOptions(kernel=base.name), nr_cpus="2").clean
+    assert len(interrupts) < 10

@@ -69,7 +69,7 @@ async def lock(cpu: Cpu, memory: Memory, kind: LockKind) -> None:
 
 
 @machinery
-async def mutex_unlock(cpu: Cpu, memory: Memory) -> None:
+async def unlock_mutex(cpu: Cpu, memory: Memory) -> None:
     """A mutex is let go of, in poison: it is another's, and has waiters, whose list has a lock. Does not return."""
     lockdep = cpu.system.lockdep
     if lockdep.on and not cpu.system.config.PREEMPT_RT:

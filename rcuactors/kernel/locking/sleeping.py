@@ -94,7 +94,7 @@ class SleepingLocks(LockOperations):
         if lock.inside is not None:
             self._touch_unlocking(cpu, lock)
             if lock.lock_class.kind is LockKind.MUTEX and poison.is_poisoned(cpu, lock.inside):
-                await poison.mutex_unlock(cpu, lock.inside)
+                await poison.unlock_mutex(cpu, lock.inside)
         if self.lockdep.on:
             self.lockdep.release(cpu, lock)
         held = lock.owner is not None

@@ -29,6 +29,7 @@ class Ticks:
         self._system = system
         self._timers = PerCpu(lambda _: Hrtimer("tick_sched_timer", self._tick, hard=True), system.masks)
         self._jiffy_ns = system.config.jiffy_ns
+        self._migration = system.timers.migration
         self.count = 0
         self.quiet = 0
         """Ticks since a thread of the scenario last ran."""
@@ -39,13 +40,21 @@ class Ticks:
     def restart(self, cpu: Cpu) -> None:
         """tick_nohz_idle_exit(): a thread runs again."""
         cpu.ticked_ns = cpu.clock
+        if self._migration is not None:
+            self._migration.activate(cpu)
         self._system.hrtimers.enqueue(cpu, self._timers[cpu.cpu_id], self._next_boundary(cpu.clock))
 
     def stop(self, cpu: Cpu) -> None:
         """tick_nohz_idle_enter(): no tick until the next timer, or the next jiffy if somebody needs it."""
         system, timer = self._system, self._timers[cpu.cpu_id]
-        due = system.timers.next_jiffy(cpu)
-        if cpu.hooks.keeps_tick(cpu):
+        due, keeps = system.timers.next_jiffy(cpu), cpu.hooks.keeps_tick(cpu)
+        if self._migration is not None:
+            if keeps or (due is not None and due * self._jiffy_ns <= self._next_boundary(cpu.clock)):
+                # It is not stopped at all.
+                self._migration.activate(cpu)
+            else:
+                due = self._migration.next_event(cpu)
+        if keeps:
             expiry = self._next_boundary(cpu.clock)
         elif due is not None:
             expiry = max(due * self._jiffy_ns, self._next_boundary(cpu.clock))
@@ -58,9 +67,16 @@ class Ticks:
 
     def cancel(self, cpu: Cpu) -> None:
         """tick_cancel_sched_timer(): the CPU goes."""
+        if self._migration is not None:
+            self._migration.leave(cpu.cpu_id)
         timer = self._timers.get(cpu.cpu_id)
         if timer is not None and timer.ticket:
             self._system.hrtimers.cancel(cpu, timer)
+
+    def _is_due_remotely(self, cpu: Cpu) -> bool:
+        """tmigr_requires_handle_remote(), in run_local_timers()."""
+        migration = self._migration
+        return migration is not None and bool(migration.due_remotely(cpu, cpu.clock // self._jiffy_ns))
 
     async def _tick(self, cpu: Cpu) -> int | None:
         """tick_sched_timer(), update_process_times()."""
@@ -74,7 +90,7 @@ class Ticks:
         if cpu.clock >= cpu.watchdog_ns:
             system.lockups.sample(cpu)
         due = system.timers.next_jiffy(cpu)
-        if due is not None and due * self._jiffy_ns <= cpu.clock:
+        if (due is not None and due * self._jiffy_ns <= cpu.clock) or self._is_due_remotely(cpu):
             system.softirqs.raise_irqoff(cpu, Softirq.TIMER)
         for hook in cpu.hooks.on_tick:
             hook(cpu)

@@ -24,6 +24,7 @@ from ..debugobjects import Descr
 from ..hotplug.states import CpuhpState
 from ..locking import contention, poison
 from ..percpu import PerCpu
+from .timer_migration import TimerMigration
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _SLOTS: Final = 64
 _LEVEL_SHIFT: Final = 3
 _LEVELS: Final = 9
+_REMOTE_TICKS: Final = 4
+"""What another CPU's timers cost on the way, in ticks' time; an estimate."""
 
 Function = Callable[["Cpu"], Awaitable[None]]
 
@@ -76,6 +79,8 @@ class Timer:
     zeroed: bool = False
     """Nobody has initialised it: all its bytes are 0."""
 
+    pinned: bool = False
+    """TIMER_PINNED, as add_timer_on() has it: no other CPU expires it."""
     shut: bool = False
     """timer_shutdown() has taken its function away: nothing starts it any more."""
 
@@ -114,6 +119,24 @@ class _Base:
     def pending(self) -> int:
         return sum(timer.ticket == ticket for _, ticket, timer in self.queue)
 
+    def due(self, now: int) -> Timer | None:
+        """The next that is due, off the queue."""
+        jiffy = self.next_jiffy()
+        return heappop(self.queue)[2] if jiffy is not None and jiffy <= now else None
+
+    def global_due(self, now: int) -> Timer | None:
+        """Of those that are not pinned."""
+        jiffy = self.next_of(pinned=False)
+        if jiffy is None or jiffy > now:
+            return None
+        entry = min(entry for entry in self.queue if entry[2].ticket == entry[1] and not entry[2].pinned)
+        return entry[2]
+
+    def next_of(self, *, pinned: bool) -> int | None:
+        """When the next pinned, or other one, is due."""
+        found = [jiffy for jiffy, ticket, timer in self.queue if timer.ticket == ticket and timer.pinned == pinned]
+        return min(found, default=None)
+
     def next_jiffy(self) -> int | None:
         while self.queue and self.queue[0][2].ticket != self.queue[0][1]:
             heappop(self.queue)
@@ -142,6 +165,7 @@ class Timers:
         self._bases = PerCpu(self._new_base, system.masks)
         self._tickets = itertools.count(1)
         self._jiffy_ns = system.config.jiffy_ns
+        self.migration = TimerMigration(self) if system.config.timer_migration else None
         self.started = 0
         self.expired = 0
         system.debug_objects.register(
@@ -187,6 +211,7 @@ class Timers:
                 cpu.judge.kernel_bug(cpu, "timer_pending(timer)", "add_timer")
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "timer_pending(timer)", "add_timer")
             return
+        timer.pinned = on is not None
         await self._mod_timer(cpu, timer, delay_jiffies, on=on or cpu)
 
     async def _mod_timer(self, cpu: Cpu, timer: Timer, delay_jiffies: int, *, on: Cpu) -> None:
@@ -344,21 +369,45 @@ class Timers:
         await locks.raw_spin_unlock(cpu, new.lock)
         await cpu.local_irq_restore(flags)
 
-    def next_jiffy(self, cpu: Cpu) -> int | None:
-        """When this CPU's next timer is due."""
+    def next_jiffy(self, cpu: Cpu, *, pinned: bool | None = None) -> int | None:
+        """When this CPU's next timer is due, of all, or of those that are pinned or not."""
         base = self._bases.get(cpu.cpu_id)
-        return base.next_jiffy() if base is not None else None
+        if base is None:
+            return None
+        return base.next_jiffy() if pinned is None else base.next_of(pinned=pinned)
+
+    def globals_pending(self) -> list[tuple[int, int]]:
+        """CPUs that have timers that are not pinned, each with the jiffy of its next."""
+        found = [(cpu_id, base.next_of(pinned=False)) for cpu_id, base in self._bases.touched() if base.queue]
+        return [(cpu_id, jiffy) for cpu_id, jiffy in found if jiffy is not None]
 
     async def run_softirq(self, cpu: Cpu) -> None:
-        """run_timer_softirq(), __run_timers(): expire under the base lock, call with it dropped."""
-        system, base = self._system, self._bases[cpu.cpu_id]
+        """run_timer_softirq(): this CPU's timers, then those of idle CPUs that are this one's to expire."""
+        base = self._bases[cpu.cpu_id]
+        await self._run_timers(cpu, base, base.due)
+        if self.migration is not None:
+            await self._tmigr_handle_remote(cpu, self.migration)
+
+    async def _tmigr_handle_remote(self, cpu: Cpu, migration: TimerMigration) -> None:
+        """tmigr_handle_remote(), timer_expire_remote(): it takes its time, in which their own CPU may be faster."""
+        if not migration.due_remotely(cpu, cpu.clock // self._jiffy_ns):
+            return
+        cpu.clock += _REMOTE_TICKS * self._system.costs.tick_ns
+        if cpu.clock >= cpu.conductor.horizon:
+            await cpu.point()
+        for cpu_id in migration.due_remotely(cpu, cpu.clock // self._jiffy_ns):
+            base = self._bases[cpu_id]
+            await self._run_timers(cpu, base, base.global_due)
+
+    async def _run_timers(self, cpu: Cpu, base: _Base, due: Callable[[int], Timer | None]) -> None:
+        """__run_timers(): expire under the base lock, call with it dropped."""
+        system = self._system
         now = cpu.clock // self._jiffy_ns
         if base.expiry_lock is not None:
             await system.locks.spin_lock(cpu.current, base.expiry_lock)
         flags = cpu.local_irq_save()
         await system.locks.raw_spin_lock(cpu, base.lock)
-        while (due := base.next_jiffy()) is not None and due <= now:
-            _, _, timer = heappop(base.queue)
+        while (timer := due(now)) is not None:
             timer.ticket = 0
             base.running = timer
             await system.locks.raw_spin_unlock(cpu, base.lock)

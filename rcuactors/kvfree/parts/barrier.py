@@ -19,6 +19,7 @@ import attrs
 
 from ...context.trace import keep_trace
 from ...kernel.workqueue.cancel import cancel_work_sync
+from ...rcu.rcu_barrier import rcu_barrier
 from ..krc import Cancelled, Krc
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Barriers:
 
     async def kvfree_rcu_barrier(self, thread: Thread) -> None:
         """kvfree_rcu_barrier()."""
+        if self.kvfree.unbatched is not None:
+            await self._without_batches(thread)
+            return
         flush = self.kvfree.slab.sheaf_flush
         if flush is not None:
             await flush.flush_all_rcu_sheaves(thread)
@@ -69,10 +73,19 @@ class Barriers:
 
     async def kvfree_rcu_barrier_on_cache(self, thread: Thread, cache: Cache) -> None:
         """kvfree_rcu_barrier_on_cache() (commit 0f35040de593)."""
+        if self.kvfree.unbatched is not None:
+            await self._without_batches(thread)
+            return
         flush = self.kvfree.slab.sheaf_flush
         if flush is not None:
             await flush.barrier_on_cache(thread, cache)
         await self._rest(thread)
+
+    async def _without_batches(self, thread: Thread) -> None:
+        """rcu_barrier(); where there is kfree_rcu_nolock(), behind deferred_work_barrier()."""
+        if self.kvfree.slab.rules.kfree_rcu_nolock:
+            await self.kvfree.slab.deferred_work_barrier(thread)
+        await rcu_barrier(self.kvfree.callbacks, thread)
 
     async def _rest(self, thread: Thread) -> None:
         barrier = self.kvfree.rules.barrier

@@ -51,7 +51,7 @@ class PageHook(Protocol):
         ...
 
     async def free_pages_prepare(self, thread: Thread, /) -> None:
-        """A page has come back."""
+        """free_pages_prepare(): a page has come back."""
         ...
 
 
@@ -69,7 +69,7 @@ class DebugPagealloc:
         await self.kernel_map_linear_page(thread)
 
     async def free_pages_prepare(self, thread: Thread) -> None:
-        """Unmap it."""
+        """free_pages_prepare(): unmap it."""
         await self.kernel_unmap_linear_page(thread)
 
     async def kernel_map_linear_page(self, thread: Thread) -> None:
@@ -99,7 +99,7 @@ class Kasan:
         thread.cpu.clock += self._shadow_ns
 
     async def free_pages_prepare(self, thread: Thread) -> None:
-        """Poison."""
+        """free_pages_prepare(): poison it."""
         thread.cpu.clock += self._shadow_ns
 
 
@@ -122,7 +122,7 @@ class PageOwner:
         await self.save_stack(thread, gfp, can_alloc=route is not Route.TRY)
 
     async def free_pages_prepare(self, thread: Thread) -> None:
-        """Save the stack, whatever the caller's context: with GFP_NOWAIT | __GFP_NOWARN, from v6.15 on the latter."""
+        """free_pages_prepare(): save the stack, in any context: GFP_NOWAIT | __GFP_NOWARN, from v6.15 on the latter."""
         await self.save_stack(thread, GFP_NOWARN if self._may_not_spin else GFP_NOWAIT | GFP_NOWARN, can_alloc=True)
 
     async def save_stack(self, thread: Thread, gfp: Gfp, *, can_alloc: bool) -> None:

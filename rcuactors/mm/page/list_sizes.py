@@ -9,13 +9,15 @@
   it has freed in a row (pcp->free_count). While the zone is below its high watermark (ZONE_BELOW_HIGH) pcp->high
   shrinks, and lists are not made longer. Read in 6.12.0, 6.12.94 and 6.18.44, which are alike in this.
 
+  Every second an eighth of what it has grown to is taken away again (decay_pcp_high(), vmstat.py).
+
 Not modelled: that stable 6.1 and 6.6 give back 2^CONFIG_PCP_BATCH_SCALE_MAX batches at most, and drain a list in such
-parts (the backports of 52166607ecc9 and 55f77df7d715), as v6.12 does here; that vmstat's work, about once a second on
-each CPU, takes an eighth of pcp->high away (decay_pcp_high()).
+parts (the backports of 52166607ecc9 and 55f77df7d715), as v6.12 does here.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -89,6 +91,14 @@ class ListSizes(Protocol):
         """nr_pcp_free(): how many pages to give back of a list that has reached its limit."""
         ...
 
+    def has_grown(self, pages: PageList) -> bool:
+        """pcp->high is above its minimum, so that it is to decay."""
+        ...
+
+    def decay(self, pages: PageList) -> int:
+        """decay_pcp_high(): pcp->high gets smaller; how many pages the list has beyond it then."""
+        ...
+
 
 class SixBatches:
     """v5.9 and v5.11."""
@@ -123,11 +133,18 @@ class SixBatches:
         """One batch (free_unref_page_commit())."""
         return self._batch
 
+    def has_grown(self, _pages: PageList) -> bool:
+        """It never does."""
+        return False
 
-class DoublingFrees:
-    """v6.1 and v6.6."""
+    def decay(self, _pages: PageList) -> int:
+        """Nothing does."""
+        return 0
 
-    notes_below_high = False
+
+class _SharedOut(ABC):
+    """The zone's are shared out to the CPUs that are there."""
+
     shared_out = True
 
     def __init__(self, sizes: ZoneSizes, flags: ZoneFlags) -> None:
@@ -135,6 +152,16 @@ class DoublingFrees:
         self._batch = sizes.batch
         self._flags = flags
         self.share_out(sizes.nr_cpus)
+
+    @abstractmethod
+    def share_out(self, nr_cpus: int) -> None:
+        """To so many."""
+
+
+class DoublingFrees(_SharedOut):
+    """v6.1 and v6.6."""
+
+    notes_below_high = False
 
     def share_out(self, nr_cpus: int) -> None:
         """The low watermark."""
@@ -165,18 +192,19 @@ class DoublingFrees:
             pages.free_factor += 1
         return max(batch, min(wanted, most))
 
+    def has_grown(self, _pages: PageList) -> bool:
+        """It never does."""
+        return False
 
-class TunedHigh:
+    def decay(self, _pages: PageList) -> int:
+        """Nothing does."""
+        return 0
+
+
+class TunedHigh(_SharedOut):
     """v6.7 and later."""
 
     notes_below_high = True
-    shared_out = True
-
-    def __init__(self, sizes: ZoneSizes, flags: ZoneFlags) -> None:
-        self._sizes = sizes
-        self._batch = sizes.batch
-        self._flags = flags
-        self.share_out(sizes.nr_cpus)
 
     def share_out(self, nr_cpus: int) -> None:
         """The low watermark, and an eighth of the zone. A list's own pcp->high is held to it when it is looked at."""
@@ -236,6 +264,17 @@ class TunedHigh:
         """As many as were freed in a row, from one batch to all but one."""
         batch = self._batch
         return 1 if limit < batch else min(max(pages.free_count, batch), limit - batch)
+
+    def has_grown(self, pages: PageList) -> bool:
+        """What has not been looked at since the CPUs' shares changed counts as if it had."""
+        return pages.high > self.high_min
+
+    def decay(self, pages: PageList) -> int:
+        """By an eighth, unless that would leave too many pages to give back at once."""
+        if pages.high > self.high_min:
+            most = pages.count - (self._batch << PCP_BATCH_SCALE_MAX)
+            pages.high = max(most, pages.high - (pages.high >> 3), self.high_min)
+        return max(pages.count - pages.high, 0)
 
 
 def _highsize(sizes: ZoneSizes, pages: int, nr_cpus: int) -> int:

@@ -131,25 +131,28 @@ class PageAllocator:
 
     async def free_page(self, thread: Thread, pfn: int) -> None:
         """free_page()."""
-        if pfn not in self.zone.in_use:
-            self._bad_page(thread.cpu, pfn)
+        if not self._free_pages_prepare(thread.cpu, pfn):
             return
-        if self._system.events.on:
-            self._tell_of_free(thread.cpu, pfn)
         for hook in reversed(self.hooks):
             await hook.free_pages_prepare(thread)
         await self.zone.free_unref_page(thread, pfn)
 
     async def free_pages_nolock(self, thread: Thread, pfn: int) -> None:
         """free_pages_nolock(): by trylocks only."""
-        if pfn not in self.zone.in_use:
-            self._bad_page(thread.cpu, pfn)
+        if not self._free_pages_prepare(thread.cpu, pfn):
             return
-        if self._system.events.on:
-            self._tell_of_free(thread.cpu, pfn)
         for hook in reversed(self.hooks):
             await hook.free_pages_prepare(thread)
         await self.zone.free_frozen_pages_nolock(thread, pfn)
+
+    def _free_pages_prepare(self, cpu: Cpu, pfn: int) -> bool:
+        """free_pages_prepare(), but for its hooks: whether somebody had the page."""
+        if pfn not in self.zone.in_use:
+            self._bad_page(cpu, pfn)
+            return False
+        if self._system.events.on:
+            self._tell_of_free(cpu, pfn)
+        return True
 
     def _tell_of_free(self, cpu: Cpu, pfn: int) -> None:
         text = f"page={0xFFFFEA0000000000 + pfn * 64:016x} pfn=0x{pfn:x} order=0"

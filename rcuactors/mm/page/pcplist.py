@@ -36,6 +36,8 @@ class ZoneWithLists(Zone):
         self.sizes.note_allocation(pages)
         if not pages.pages and self.may_lock(cpu, gfp, route):
             await self.rmqueue_bulk(cpu, pages, self.sizes.to_allocate(pages), route)
+            if self._on_grown is not None and self.sizes.has_grown(pages):
+                self._on_grown(cpu)
         pfn = pages.pages.pop() if pages.pages else None
         costs = self._system.costs
         cpu.clock += costs.page_look_ns if pfn is None else costs.page_alloc_ns
@@ -61,6 +63,8 @@ class ZoneWithLists(Zone):
         pages.pages.append(pfn)
         cpu.clock += self._system.costs.page_free_ns
         limit = self.sizes.limit(pages)
+        if self._on_grown is not None and self.sizes.has_grown(pages):
+            self._on_grown(cpu)
         if len(pages.pages) + pages.others >= limit:
             left = await self._free_too_many(thread, pages, self.sizes.to_free(pages, limit), flags)
             if left is None:
@@ -111,6 +115,19 @@ class ZoneWithLists(Zone):
         cpu.clock += self._system.costs.page_free_ns
         self.sizes.note_free(pages)
         await guard.leave(cpu, pages, flags)
+
+    async def decay_pcp_high(self, thread: Thread) -> bool:
+        """decay_pcp_high(): the CPU's list may be less long, and loses what it has beyond. Whether it did, or will."""
+        pages, guard = self.list_of(thread.cpu), self.guard
+        left = self.sizes.decay(pages)
+        todo = bool(left) or self.sizes.has_grown(pages)
+        at_a_time = self.batch if self._decays_in_batches else left
+        while left > 0:
+            cpu, flags = await guard.enter_drain(thread, pages)
+            await self.free_pcppages_bulk(cpu, pages, min(left, at_a_time, pages.count))
+            await guard.leave_drain(cpu, pages, flags)
+            left -= at_a_time
+        return todo
 
     async def page_alloc_cpu_dead(self, thread: Thread, cpu_id: int) -> None:
         """page_alloc_cpu_dead(): drain_pages(), all that a dead CPU's list holds goes back to the zone.

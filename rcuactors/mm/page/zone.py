@@ -8,6 +8,7 @@ everywhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -107,6 +108,9 @@ class Zone:
         self._elsewhere: list[int] = []
         self._drains_at_most = self.batch << PCP_BATCH_SCALE_MAX if rules.drains_in_parts else self.managed
         self._frees_in_batches = rules.frees_in_batches
+        self._decays_in_batches = rules.decays_in_batches
+        self._on_grown: Callable[[Cpu], None] | None = None
+        """Who is to hear that a CPU's list may have got longer than at least (vmstat.py), if anybody is."""
         self.free = self.managed
         self._set_aside = 0
         self.in_use: set[int] = set()
@@ -153,6 +157,10 @@ class Zone:
         cpu = thread.cpu
         flags = await spin_trylock_irqsave(self._system.locks, cpu, self.lock, site)
         return None if flags is None else (cpu, flags)
+
+    def tells_of_growth_to(self, hears: Callable[[Cpu], None]) -> None:
+        """Who is to hear of lists that have got longer than at least."""
+        self._on_grown = hears
 
     def zone_watermark_ok(self, mark: int) -> bool:
         """zone_watermark_ok(): so many pages would stay free (order 0)."""

@@ -107,7 +107,7 @@ def _report_remaining(cpu: Cpu, cache: Cache, remaining: list[KObject], rules: M
     """
     second = f"kmem_cache_destroy {cache.name}: Slab cache still has objects{said}"
     listed = [p for p in remaining if not isinstance(p.home, Slab) or p.home.in_use < cache.per_slab]
-    lines = [f"Object 0x{p.address:016x}, {p.history()[0]}" for p in listed]
+    lines = [f"Object 0x{p.address:016x}, object allocated at {p.allocated_at}" for p in listed]
     first = f"BUG {cache.name} (Not tainted): {rules.objects_remaining.format(cache.name)}"
     title = first if listed else f"WARNING: {second}" if said else second
     trace = call_trace()

@@ -27,6 +27,7 @@ from ..page.no_locks import Route
 from .cache import SIZES, Cache, CpuSlab, Place, Slab, SlabStatistics
 from .deferred import DeferredList, DeferredPercpuWork
 from .hotplug import SlabHotplug
+from .large import LARGEST, kmalloc_large
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -276,7 +277,11 @@ class SlabAllocator(ABC):
         cache: Cache | None = None,
     ) -> KObject | None:
         """kmalloc(): an object of at least `size` bytes, or None. `make` is its type; `cache` if it is its own."""
-        cache = cache or self._caches.get(size) or self.cache_for(size)
+        cache = cache or self._caches.get(size)
+        if cache is None:
+            if size > LARGEST:
+                return kmalloc_large(thread.cpu, self.rules.gfp.of(gfp), self.rules.alloc_pages)
+            cache = self.cache_for(size)
         cpu, ctx = thread.cpu, thread.ctx
         if ctx.held or ctx.preempt_count or ctx.irqs_disabled or ctx.rcu_nesting:
             # Else it would find nothing; this saves the call.

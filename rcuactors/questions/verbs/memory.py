@@ -17,7 +17,8 @@ _GFP: Final = {
     "norm": GFP_KERNEL | Gfp.NORETRY | Gfp.NOMEMALLOC,
 }
 _BIG: Final = 64 << 20
-_HUGE: Final = 4096 << 20
+_HUGE: Final = 0
+"""What 4096 << 20 is as an int."""
 _KMALLOC: Final = 1024
 _PAGES: Final = 128
 _LEFT_ON_LISTS: Final = {False: (354, 552), True: (275, 433)}
@@ -177,7 +178,7 @@ async def do_f9(q: Module) -> None:
             q.say(f"F9 big: {_null(p)}")
             await q.k.kfree(p)
         case "vm":
-            p = await q.k.vmalloc(q.arg("size") or _HUGE)
+            p = await q.k.vmalloc(q.arg("size") or _HUGE, gfp)
             q.say(f"F9 vmalloc: {_null(p)}")
             await q.k.vfree(p)
         case "one":

@@ -208,9 +208,9 @@ def test_a_work_of_another_kind_is_one_line() -> None:
 
         with pytest.raises(BadInput, match="there is flush_delayed_work"):
             await k.flush_work(k.delayed_work(fn))  # type: ignore[arg-type]
-        with pytest.raises(BadInput, match="takes a delayed work"):
+        with pytest.raises(BadInput, match="needs a delayed work"):
             await k.cancel_delayed_work_sync(k.work(fn))  # type: ignore[arg-type]
-        with pytest.raises(BadInput, match="takes a timer"):
+        with pytest.raises(BadInput, match="needs a timer"):
             await k.timer_delete_sync(k.hrtimer(fn))  # type: ignore[arg-type]
 
     assert outcome(script) == "clean"

@@ -35,6 +35,7 @@ CALLS: dict[str, Callable[[Kernel, Any, Any], Awaitable[Any]]] = {
         ("flush", "v5.9", "circular-locking"),
         ("flushwq", "v6.1-stable", "circular-locking"),
         ("drain", "v5.11", "circular-locking"),
+        # c0feea594e05: before, cancel_work_sync() left the map out.
         ("cancel", "v6.1-stable", "circular-locking"),
         ("cancel", "v5.11", "clean"),
         ("cancel", "v5.9", "clean"),

@@ -207,3 +207,24 @@ def test_what_a_lockup_shows(kernel: str, pwq: str, backtraces: bool, task: str)
         assert task in shown[1]
         assert shown[2] == "Workqueue: events w_spin"
         assert any(line.startswith(" w_spin") for line in shown)
+
+
+@pytest.mark.parametrize(("kernel", "told"), [("v5.9", False), ("v5.11", False), ("v6.1.0", True)])
+def test_c0feea594e05_cancel_work_sync_tells_lockdep_of_the_work(kernel: str, told: bool) -> None:
+    """The work takes the mutex that who cancels it holds: before, a flush was told of that, and a cancel was not."""
+
+    async def script(k: Kernel) -> None:
+        mutex = k.mutex("some_mutex")
+
+        async def fn() -> None:
+            await k.mutex_lock(mutex)
+            await k.mutex_unlock(mutex)
+
+        work = k.work(fn)
+        await k.queue_work(k.system_wq, work)
+        await k.msleep(10)
+        await k.mutex_lock(mutex)
+        await k.cancel_work_sync(work)
+        await k.mutex_unlock(mutex)
+
+    assert run(scenario()(script), RunOptions(kernel=kernel)).outcome() == ("circular-locking" if told else "clean")
