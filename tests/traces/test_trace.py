@@ -286,6 +286,12 @@ def test_a_long_file_of_something_else_is_given_up(written: Written) -> None:
         _ = trace.header
 
 
+def test_items_come_with_their_text(written: Written) -> None:
+    path = written(call(), "CPU:1 [LOST 12 EVENTS]", call(700000), end="\nkvt1-70 [00")
+    texts = [text for _, text in Trace(path).with_text()]
+    assert texts == [call(), "CPU:1 [LOST 12 EVENTS]", call(700000), "kvt1-70 [00"]
+
+
 def test_progress_is_told(written: Written) -> None:
     heard: list[tuple[int, int]] = []
     path = written(*[call()] * 120_000)
