@@ -174,7 +174,7 @@ def test_stacks_are_passed_over(written: Written) -> None:
 def test_what_events_say() -> None:
     read = items(DATA / "kvfree-6.12" / "l_ready_warm300_gp_vmalloc5_min5.txt.gz")
     timer = next(item for item in read if isinstance(item, TimerStarted))
-    assert (timer.timeout, timer.expires - timer.now) == (1250, 1250)
+    assert (timer.timeout, timer.expires - timer.now, timer.on_cpu) == (1250, 1250, 1)
     blocks = [(item.channel, item.nr_records) for item in read if isinstance(item, BlockFreed)]
     assert (0, 300) in blocks
     assert (1, 5) in blocks
