@@ -168,12 +168,16 @@ class HrtimerExpired(Event):
 
 @attrs.frozen
 class TimerStarted(Event):
-    """timer_start. `expires` and `timeout` in jiffies: `now` is their difference."""
+    """timer_start. `expires` and `timeout` in jiffies: `now` is their difference.
+
+    `on_cpu` is whose timers it is put among, -1 where that is not told.
+    """
 
     timer: int | None
     function: str
     expires: int
     timeout: int
+    on_cpu: int = -1
 
     @property
     def now(self) -> int:

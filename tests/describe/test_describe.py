@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rcuactors.describe import Description, describe
 from rcuactors.errors import BadInput
@@ -256,6 +259,40 @@ def test_bars_only_where_they_can_be_seen() -> None:
     assert "█" in drawn
     assert Counter(drawn.split())["▂"] == 0
     assert [line.split("  ")[0] for line in plain.splitlines() if line][:4] == ["recording", "kernel", "script", "read"]
+
+
+SAMPLE = gzip.decompress((DATA / "kvfree" / "i_failalloc_single_arg_5_min5.txt.gz").read_bytes()).splitlines()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.data())
+def test_a_damaged_recording_is_described_or_bad_input(tmp_path: Path, data: st.DataObject) -> None:
+    lines = list(SAMPLE)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        match data.draw(st.sampled_from(["drop", "double", "cut", "swap", "change"])):
+            case "drop" if len(lines) > 1:
+                del lines[at]
+            case "double":
+                lines.insert(at, lines[at])
+            case "cut":
+                lines[at] = lines[at][: data.draw(st.integers(0, len(lines[at])))]
+            case "swap":
+                lines[at], lines[at - 1] = lines[at - 1], lines[at]
+            case _ if lines[at]:
+                where = data.draw(st.integers(0, len(lines[at]) - 1))
+                lines[at] = lines[at][:where] + data.draw(st.binary(max_size=2)) + lines[at][where + 1 :]
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\n".join(lines))
+    try:
+        description = describe(path)
+    except BadInput as error:
+        message = str(error)
+    else:
+        json.dumps(description.as_json())
+        assert description.lines(bars=True)
+        return
+    assert len(message.splitlines()) == 1
 
 
 def test_keys_of_the_document_stay() -> None:
