@@ -335,9 +335,8 @@ class Machine:
                 self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
             for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
                 self._hung_for_ever(thread)
-            waiting = self.slab.waiting_in_sheaves()
-            idle, cancelled = not stuck and not locked, self.kvfree.without_monitor()
-            self.oracle.end_of_run(machine_idle=idle, waiting=waiting, reasons=cancelled)
+            waiting, lost = self.slab.waiting_in_sheaves(), self.kvfree.without_monitor()
+            self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting, reasons=lost)
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()
