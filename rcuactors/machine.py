@@ -142,8 +142,7 @@ class Machine:
     """The floors, wired. Made for one run."""
 
     def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        config, self.end_ns = setup.config, 0
+        self.setup, config, self.end_ns = setup, setup.config, 0
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
