@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcuactors import BadInput, Kernel, RunOptions, run, scenario
-from rcuactors.kernel.time.timer import wheel_expiry
+from rcuactors.kernel.time.wheel import wheel_expiry
 
 MS = 1_000_000
 
