@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rcuactors.describe import Description, describe
 from rcuactors.errors import BadInput
+from tests.other_tools import as_perf, as_trace_cmd, recorded
 
 DATA = Path(__file__).parents[1] / "data" / "recordings"
 
@@ -94,6 +95,21 @@ def test_nothing_in_a_recording_is_odd(run: str) -> None:
     without_calls = "barrier_idle" in run
     problems = [problem.partition(":")[0] for problem in description.problems]
     assert problems == ["holds no kvfree_call_rcu line"] * without_calls
+
+
+@pytest.mark.parametrize("tool", ["trace-cmd", "trace-cmd with flags", "perf"])
+@pytest.mark.parametrize("run", [WAITS, "kvfree-6.1-rt/c_mixed_2_min5", "kvfree-6.12/l_ready_warm300_gp_vmalloc5_min5"])
+def test_figures_do_not_hang_on_the_tool(run: str, tool: str, tmp_path: Path) -> None:
+    lines = recorded(run)
+    text = as_perf(lines) if tool == "perf" else as_trace_cmd(lines, flags="flags" in tool)
+    theirs = describe(write(tmp_path, *text), kernel="6.12" if "6.12" in run else "6.1").as_json()
+    ours = described(run).as_json()
+    same = ours.keys() - {"recording", "kernel", "script", "format", "lines", "calls", "bursts", "cannot_tell"}
+    assert {name: theirs[name] for name in same} == {name: ours[name] for name in same}
+    for name in ("count", "by_form", "by_cpu", "by_kind", "fell_back_unknown"):
+        assert theirs["calls"][name] == ours["calls"][name]
+    assert (theirs["calls"]["by_context"] == ours["calls"]["by_context"]) == ("flags" in tool)
+    assert ("no flags" in " ".join(theirs["cannot_tell"])) == ("flags" not in tool)
 
 
 def test_one_argument_callers_and_how_long_they_waited() -> None:

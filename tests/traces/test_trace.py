@@ -34,8 +34,7 @@ from rcuactors.traces import (
     Unknown,
     WorkQueued,
 )
-
-from .conftest import DATA, as_perf, as_trace_cmd, recorded
+from tests.other_tools import DATA, as_perf, as_trace_cmd, recorded
 
 Written = Callable[..., Path]
 NAMES = ("kvfree/d_rawspin_1100_min5", "kvfree/i_failalloc_single_arg_5_min5", "kvfree-6.12/b_warm_507_min5")
