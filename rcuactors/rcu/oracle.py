@@ -255,7 +255,7 @@ class Oracle:
             allocated(item)
 
         def retired_by(item: Tracked, now: int) -> None:
-            item.retired_by = record("kvfree_call_rcu")
+            item.retired_by = record("")
             retired(item, now)
 
         self.allocated, self.retired = allocated_by, retired_by  # type: ignore[method-assign]
