@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import os
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
@@ -31,7 +33,14 @@ _WAITS: Final = (
 """Python's and Trio's own frames between a scenario's lines say nothing about either."""
 
 
-_PYTHONS: Final = str(Path(os.__file__).parent) + os.sep
+_STANDARD: Final = frozenset(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+_INSTALLED: Final = frozenset(
+    {
+        *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")),
+        *(path / "site-packages" for path in _STANDARD),
+    }
+)
+"""Where Python's own files lie, and among them what was installed, which is somebody else's."""
 
 
 class _Kind(enum.Enum):
@@ -231,10 +240,18 @@ def _site_from(at: FrameType | None) -> str:
     return "swapper"
 
 
+@functools.cache
+def _is_pythons(file: Path) -> bool:
+    """A file of Python's own, or one that is frozen into it and lies nowhere."""
+    if not file.is_absolute() and file.suffix == "" and str(file).startswith("<frozen"):
+        return True
+    own, installed = (any(file.is_relative_to(path) for path in paths) for paths in (_STANDARD, _INSTALLED))
+    return own and not installed
+
+
 def is_scenarios(frame: FrameType) -> bool:
     """Whether it is a frame of a scenario's code, or a design's: neither the model's, nor Python's, nor Trio's."""
-    file = frame.f_code.co_filename
-    if file.startswith(("<frozen", _PYTHONS)) and "-packages" not in file:
+    if _is_pythons(Path(frame.f_code.co_filename)):
         return False
     return _look_at(frame.f_code, frame.f_globals).kind is _Kind.SCENARIO
 
