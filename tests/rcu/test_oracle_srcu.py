@@ -145,3 +145,33 @@ def test_figures() -> None:
     bench.oracle.reader_leaves(reader)
     bench.oracle.freed([second], "kfree")
     assert bench.oracle.statistics().sections == 0
+
+
+def test_pages_that_are_never_freed_are_counted_by_where_they_were_allocated() -> None:
+    told: list[tuple[str, list[str]]] = []
+    oracle = Oracle(lambda _kind, title, lines, *_: told.append((title, lines)))
+    for pfn, site in ((1, "here"), (2, "there"), (3, "here"), (4, "freed")):
+        oracle.page_allocated(pfn, site)
+    oracle.page_freed(4)
+    oracle.page_freed(5)
+    oracle.end_of_run(machine_idle=False)
+    assert told == [
+        ("BUG: leak: 3 pages allocated and never freed", ["2 allocated at here", "1 allocated at there"]),
+    ]
+
+
+def test_what_is_known_to_wait_or_to_be_lost_is_told_apart() -> None:
+    told: list[tuple[str, list[str]]] = []
+    oracle = Oracle(lambda _kind, title, lines, *_: told.append((title, lines)))
+    things = [Thing(0x1000 * number) for number in range(1, 4)]
+    for thing in things:
+        oracle.allocated(thing)
+        oracle.retired(thing, 0)
+    waits, known, _unknown = things
+    oracle.end_of_run(machine_idle=True, waiting=[waits], reasons=[([known], ["it was taken back"])])
+    assert len(told) == 2
+    assert "it was taken back" in "\n".join(told[0][1])
+    assert "it was taken back" not in "\n".join(told[1][1])
+    told.clear()
+    oracle.end_of_run(machine_idle=False)
+    assert told == []
