@@ -31,9 +31,6 @@ _WAITS: Final = (
 """Python's and Trio's own frames between a scenario's lines say nothing about either."""
 
 
-_PYTHONS: Final = str(Path(os.__file__).parent) + os.sep
-
-
 class _Kind(enum.Enum):
     """What becomes of a frame."""
 
@@ -233,8 +230,7 @@ def _site_from(at: FrameType | None) -> str:
 
 def is_scenarios(frame: FrameType) -> bool:
     """Whether it is a frame of a scenario's code, or a design's: neither the model's, nor Python's, nor Trio's."""
-    file = frame.f_code.co_filename
-    if file.startswith(("<frozen", _PYTHONS)) and "-packages" not in file:
+    if str(frame.f_globals.get("__name__")).partition(".")[0] in sys.stdlib_module_names:
         return False
     return _look_at(frame.f_code, frame.f_globals).kind is _Kind.SCENARIO
 
