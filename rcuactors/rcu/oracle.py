@@ -220,6 +220,10 @@ class Oracle:
                 self._kept[item.address] += 1
             where[item.address] = item
 
+    def readers_by_address(self) -> dict[int, int]:
+        """How many readers may still use what lies where: what is forgotten is a missed report, what stays a leak."""
+        return dict(self._kept)
+
     def given_to_srcu(self, item: Tracked, domain: object) -> None:
         """call_srcu() was called with a head in the object: readers of that srcu_struct may hold it until the end."""
         if item.address not in self._given:
