@@ -19,6 +19,7 @@ from .scenario import Scenario, scenario
 
 if TYPE_CHECKING:
     from .config import Config
+    from .conform import Conformance
     from .context.violation import KernelBug, Violation, ViolationKind
     from .engine.clock import VirtualClock
     from .kapi import Kernel
@@ -44,6 +45,7 @@ __all__ = [
     "WQ_UNBOUND",
     "BadInput",
     "Config",
+    "Conformance",
     "Gfp",
     "Kernel",
     "KernelBug",
@@ -67,6 +69,7 @@ __all__ = [
 
 _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "config": ("Config",),
+    "conform": ("Conformance",),
     "context.violation": ("KernelBug", "Violation", "ViolationKind"),
     "engine.clock": ("VirtualClock",),
     "kapi": ("Kernel",),

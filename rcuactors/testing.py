@@ -3,14 +3,16 @@
 `rcu_lab` runs a scenario from an ordinary test, with a `trio.run` of its own. `rcu_run` runs one inside a pytest-trio
 test, beside the test's own tasks; with `virtual_clock` in the same test, Trio's own waits are in virtual time too.
 Both take a `Scenario` or a plain `async def f(k)`. A test that fails shows what the kernels of its runs reported.
+`assert_conforms` holds a recording of a real kernel against the model.
 The entry point `rcuactors` registers this module wherever the package is installed.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -20,6 +22,9 @@ from .report.text import splat_lines
 from .runs import Result, Run, RunOptions
 from .runs.run import Script
 from .spelling import plural
+
+if TYPE_CHECKING:
+    from .conform import Conformance
 
 AsyncRun = Callable[..., Awaitable[Result]]
 """What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
@@ -111,3 +116,18 @@ def rcu_run(rcu_lab: RcuLab) -> AsyncRun:
         return await rcu_lab.prepare(script, options, **words).arun()
 
     return run_here
+
+
+def assert_conforms(recording: str | os.PathLike[str], *, version: str = "", probe: str = "") -> Conformance:
+    """Assert that all decisions in a recording of a real kernel are those of the model; what was compared.
+
+    `version`: what it is held against ("" for the model's version of the kernel that it names); `probe`: the name of
+    the probe on kvfree_call_rcu(). Undecided is no agreement. Raises AssertionError, with what `rcuactors conform`
+    prints, and BadInput for what is no recording, or one of another kernel.
+    """
+    from .conform import conform  # noqa: PLC0415 - a plugin is loaded by everybody's tests
+
+    answer = conform(recording, version=version, probe=probe)
+    if answer.exit_code:
+        raise AssertionError("\n".join(answer.lines()))
+    return answer

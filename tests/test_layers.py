@@ -34,6 +34,7 @@ FLOORS = {
     "recordings": 6,
     "traces": 6,
     "describe": 6,
+    "conform": 6,
     "report": 6,
     "selftest": 6,
     "lab": 6,
@@ -58,6 +59,7 @@ ORDERED = (
     ("lab", "recordings"),
     ("report", "traces", "describe"),
     ("traces", "recordings"),
+    ("traces", "conform"),
     ("lab", "explore", "report", "compare"),
 )
 

@@ -39,6 +39,11 @@ COMMANDS: Final = MappingProxyType(
             "describe_command",
             "Describe RECORDING, a trace of a real kernel: who calls, what becomes of it, and what it cannot tell.",
         ),
+        "conform": Later(
+            ".conform_command",
+            "conform_command",
+            "Hold each RECORDING of a real kernel against the model, decision by decision.",
+        ),
         "replay": Later(
             ".replay_command",
             "replay_command",

@@ -23,7 +23,6 @@ from ..rcu.data import RcuHead, rcu_leak_callback
 from ..rcu.oracle import Oracle
 from ..rcu.polled import PolledGracePeriods
 from ..rcu.rcu_work import RcuWorks
-from ..rcu.synchronize_rcu import synchronize_rcu
 from . import invariants
 from .drain import Drain
 from .figures import Figures, KvfreeStatistics
@@ -31,6 +30,7 @@ from .krc import Krc, Slots, append, keep_page, open_block, take_cached_page
 from .krcs import Krcs, min_cached_objs
 from .monitor import Monitor
 from .nolock import KfreeRcuNolock
+from .outside import Outside
 from .parts.barrier import Barriers
 from .parts.refill import Refill
 from .probes import KvfreeProbes
@@ -68,7 +68,7 @@ class KvfreeRcu:
     ) -> None:
         self.system, self.workqueues, self.callbacks = system, workqueues, callbacks
         self.workqueue = rules.workqueue(workqueues)
-        self.rcu_works = RcuWorks(callbacks, workqueues)
+        self.rcu_works, self.outside = RcuWorks(callbacks, workqueues), Outside(workqueues, callbacks)
         self.pages, self.slab, self.vmalloc = pages, slab, vmalloc
         self.oracle, self.polled = oracle, polled
         self.rules, self.source = rules, source
@@ -396,7 +396,7 @@ class KvfreeRcu:
         """The one-argument form without a block: wait for a grace period here and free."""
         figures = self.figures
         figures.fallbacks_synchronize += 1
-        await synchronize_rcu(self.callbacks, thread)
+        await self.outside.synchronize_rcu(thread)
         await self.kvfree(thread, item)
         figures.inline_freed += 1
         figures.latencies.add(thread.cpu.clock - item.retired_ns)

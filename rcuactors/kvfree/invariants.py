@@ -29,10 +29,10 @@ checked = os.environ.get("RCUACTORS_INVARIANTS") == "y"
 
 
 @contextlib.contextmanager
-def checking() -> Iterator[None]:
-    """Have them on meanwhile: for those who look for bugs, in this process."""
+def checking(*, on: bool = True) -> Iterator[None]:
+    """Have them on meanwhile, for those who look for bugs, or off: in this process."""
     global checked  # noqa: PLW0603 - it is a switch of the process
-    before, checked = checked, True
+    before, checked = checked, on
     try:
         yield
     finally:

@@ -52,6 +52,7 @@ kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
 floors = beside(ROOT / "tests" / "docs" / "floors.py")
 trust = beside(ROOT / "tests" / "docs" / "trust.py")
 bugs = beside(ROOT / "tests" / "docs" / "bugs.py")
+conformed = beside(ROOT / "tests" / "docs" / "conformed.py")
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -309,6 +310,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "asked-standing": lambda: str(trust.asked(markdown)),
     "asked-differing": lambda: str(trust.asked_differing(markdown)),
     "asked-reasons": lambda: str(trust.asked_reasons(markdown)),
+    "conform-decisions": lambda: str(conformed.decisions(markdown)),
+    "conform-rules": lambda: str(conformed.exercised(markdown)),
+    "conform-untested": lambda: str(conformed.untested(markdown)),
+    "conform-changed": lambda: str(conformed.judged(markdown)),
+    "conform-missed": lambda: str(conformed.missed(markdown)),
 }
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ...kernel.workqueue.cancel import mod_delayed_work
 from ..figures import ArmingStatistics
 
 if TYPE_CHECKING:
@@ -149,11 +148,10 @@ class PendingTimer:
         delay = delay_wanted(krcp, self.of(krcp), self._timing, now, pending=pending)
         if delay is None:
             return
-        workqueues = self._kvfree.workqueues
         if pending:
-            await mod_delayed_work(workqueues, cpu.current, self._kvfree.workqueue, work, delay)
+            await self._kvfree.outside.mod_delayed_work(cpu, self._kvfree.workqueue, work, delay)
         else:
-            await workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, work, delay)
+            await self._kvfree.workqueues.queue_delayed_work(cpu, self._kvfree.workqueue, work, delay)
 
     def due(self, _krcp: Krc) -> bool:
         """Whoever comes may try."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...context.trace import keep_trace
-from ...kernel.workqueue.cancel import cancel_work_sync
 from ...rcu.rcu_barrier import rcu_barrier
 from ..krc import Cancelled, Krc
 
@@ -40,7 +39,7 @@ async def kvfree_rcu_barrier(kvfree: KvfreeRcu, thread: Thread) -> None:
         if krcp.anything_queued():
             await _queue(kvfree, thread, krcp)
     for krcp in kvfree.krcs_in_turn():
-        await cancel_work_sync(kvfree.workqueues, thread, krcp.monitor_work.work, krcp.monitor_work)
+        await kvfree.outside.cancel_delayed_work_sync(thread, krcp.monitor_work)
         if krcp.anything_queued() and not krcp.monitor_work.work.pending:
             krcp.cancelled = _cancelled(thread)
         await _flush(kvfree, thread, krcp)

@@ -1,0 +1,108 @@
+"""`rcuactors conform RECORDING ...`: what real kernels did, held against the model, decision by decision."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import attrs
+import click
+
+from ..conform import Conformance, conform
+from ..eras import find_era
+from ..errors import BadInput
+from ..lab.jobs import do_all
+from .common import jobs_option, whole_number
+from .output import print_json, print_lines
+from .program import EXIT_BAD_INPUT, ProgramCommand, complain
+from .screen import with_error
+from .session import collect
+
+_LAST_LINE = 10**12
+_PATIENCE_S = 3.0
+
+
+@attrs.frozen
+class _Job:
+    """One recording, for whichever process takes it."""
+
+    path: str
+    version: str
+    probe: str
+    from_line: int
+    keep_going: bool
+
+    def do(self) -> Conformance | str:
+        """Hold it against its version; what is wrong with it is told as text."""
+        try:
+            return conform(
+                self.path,
+                version=self.version,
+                probe=self.probe,
+                from_line=self.from_line,
+                keep_going=self.keep_going,
+            )
+        except BadInput as error:
+            return str(error)
+
+
+@click.command("conform", cls=ProgramCommand)
+@click.argument("recordings", nargs=-1)
+@click.option(
+    "--kernel",
+    "version",
+    metavar="VERSION",
+    default="",
+    help="The version to hold it against (default: the model's of the kernel that the recording names).",
+)
+@click.option("--probe", default="", metavar="NAME", help="The name of the probe on kvfree_call_rcu().")
+@click.option(
+    "--from-line",
+    callback=whole_number(0, _LAST_LINE),
+    default="0",
+    metavar="NUMBER",
+    help="Begin at the first state that is told from that line on.",
+)
+@click.option("--keep-going", is_flag=True, help="After a disagreement, go on from the next state of all CPUs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@jobs_option
+def conform_command(
+    recordings: Sequence[str],
+    version: str,
+    probe: str,
+    from_line: int,
+    keep_going: bool,
+    as_json: bool,
+    jobs: int,
+) -> int:
+    """Hold each RECORDING against the model: exit code 0 if all decisions agree, 1 if not, 2 if that is undecided."""
+    if not recordings:
+        raise BadInput("conform: needs a recording")
+    if version:
+        find_era(version)
+    work = [_Job(path, version, probe, from_line, keep_going) for path in recordings]
+    answers: dict[int, Conformance | str] = {}
+    error = collect(
+        _in_turn(work, jobs),
+        lambda answer: answers.__setitem__(*answer),
+        patience_s=_PATIENCE_S,
+        how_far=lambda: f"{len(answers)} of {len(work)} recordings",
+    )
+    ordered = [answers[number] for number in sorted(answers)]
+    told = [answer for answer in ordered if isinstance(answer, Conformance)]
+    if as_json:
+        document = {"recordings": [one.as_json() for one in told], "errors": [x for x in ordered if isinstance(x, str)]}
+        print_json(with_error(document, str(error) if error is not None else None))
+    else:
+        print_lines([line for one in told for line in one.lines()])
+    for answer in ordered:
+        if isinstance(answer, str):
+            complain(f"rcuactors: {answer}")
+    if error is not None:
+        raise error
+    codes = [answer.exit_code if isinstance(answer, Conformance) else EXIT_BAD_INPUT for answer in ordered]
+    # A disagreement is said first: what is undecided beside it takes nothing from that.
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def _in_turn(work: Sequence[_Job], jobs: int) -> Generator[tuple[int, Conformance | str]]:
+    yield from do_all(_Job.do, work, jobs)

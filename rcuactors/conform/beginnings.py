@@ -1,0 +1,331 @@
+"""Beginnings: lines at which something begins: a call, a timer's handler, a work, a shrinker, a barrier, a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final, cast
+
+from ..traces import Call
+from .deeds import Deeds
+from .expected import Expected, matches
+from .lines import Line, state_of
+from .operations import Operation
+from .standins import Item
+from .state import State
+
+IN_A_CALL: Final = frozenset(
+    {
+        "",
+        "hrtimer_start",
+        "timer_start",
+        "get_free_pages",
+        "get_free_pages_ret",
+        "synchronize_rcu",
+        "workqueue_queue_work",
+        "vfree",
+        "kvfree",
+    }
+)
+"""Lines that a call may come to."""
+
+
+class Beginnings(Deeds):
+    """Explains lines that begin something."""
+
+    def _begin_call(self, state: State, line: Line) -> list[State]:
+        call = cast("Call", line.told["call"])
+        explained: list[State] = []
+        item = self._item(line, call)
+        head = not call.one_argument
+
+        def begin() -> Coroutine[Any, Any, Any]:
+            return self.place.kvfree.kvfree_call_rcu(cast("Any", self.place.thread), cast("Any", item), head=head)
+
+        following = self.told.lines[line.after] if line.after >= 0 else None
+        keeps = following is not None and following.event in IN_A_CALL
+        for after in self._free_context(state, line):
+            explained += self._push(
+                after, Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps, whose=line.cpu)
+            )
+        return explained
+
+    def _item(self, line: Line, call: Call) -> Item:
+        item = line.told.get("item")
+        if not isinstance(item, Item):
+            item = Item(line.at, call.address, call.offset, is_vmalloc=call.kind == "vmalloc")
+            line.told["item"] = item
+        return item
+
+    def _hrtimer_expires(self, state: State, line: Line) -> list[State]:
+        explained: list[State] = []
+        for before in self._passed(state, line):
+            self._activate(before)
+            whose = line.told.get("whose")
+            candidates = [
+                cpu_id
+                for cpu_id, works in self._works()
+                if works["page"].hrtimer
+                and (whose is not None or works["page"].base in (-1, line.cpu))
+                and (whose is None or whose == (cpu_id, "page"))
+            ]
+            if not candidates:
+                self._refuse(before, "no refill's hrtimer has been started")
+            for after, cpu_id in self._each(before, candidates):
+                self._activate(after)
+                work = self.place.works[cpu_id]["page"]
+                work.hrtimer = False
+                self.registers.touch(cpu_id)
+                handler, cpu = work.handler, self.place.cpus[line.cpu]
+                op = Operation(
+                    "timer", line.ctx, _beginning(handler, cpu), line.at, line.cpu, irqs_off=True, whose=cpu_id
+                )
+                explained += self._push(after, op)
+        return explained
+
+    def _each(self, state: State, candidates: list[Any]) -> Iterator[tuple[State, Any]]:
+        """A state of its own for each candidate."""
+        for candidate in candidates[1:]:
+            yield self._fork(state), candidate
+        if candidates:
+            yield state, candidates[0]
+
+    def _timer_expires(self, state: State, line: Line) -> list[State]:
+        explained: list[State] = []
+        role, now = str(line.told["role"]), int(str(line.told["now"]))
+        for before in self._passed(state, line):
+            self._activate(before)
+            whose = line.told.get("whose")
+            candidates = [
+                cpu_id
+                for cpu_id, works in self._works()
+                if (due := works[role].expires) is not None
+                and due <= now
+                # Where it is known whose it is, any CPU may run it for one that is idle (tmigr_handle_remote()).
+                and (works[role].base in (-1, line.cpu) if whose is None else whose == (cpu_id, role))
+            ]
+            if not candidates:
+                self._refuse(before, f"no {role} timer is due")
+            for after, cpu_id in self._each(before, candidates):
+                self._activate(after)
+                work = self.place.works[cpu_id][role]
+                work.expires, work.queued = None, True
+                self.registers.touch(cpu_id)
+                name = self._workqueue()
+                expects = self.expecter.only(Expected("workqueue_queue_work", cpu_id, (role, name)))
+                op = Operation(
+                    "timer", line.ctx, _nothing, line.at, line.cpu, True, expects=expects, over=True, whose=cpu_id
+                )
+                after.under_way.setdefault(line.ctx, []).append(op)
+                explained.append(after)
+        return explained
+
+    def _workqueue(self) -> str:
+        return self.expecter.workqueue(str(self.place.kvfree.workqueue))
+
+    def _queued(self, state: State, line: Line) -> list[State]:
+        """Of a batch: its callback has been called; all others by what has begun."""
+        if line.told["role"] != "krw":
+            return self._consume(state, line)
+        if line.told["workqueue"] != self._workqueue():
+            return self._refuse(state, f"the workqueue is {self._workqueue()}")
+        self._activate(state)
+        whose, explained = line.told.get("whose"), []
+        candidates = []
+        for cpu_id, works in self._works():
+            for role, work in works.items():
+                if not role.startswith("krw") or not work.pending or work.queued:
+                    continue
+                if whose is not None and whose != (cpu_id, role):
+                    continue
+                ended = self.told.period_after(work.since)
+                if ended is None or ended >= line.at:
+                    self._reasons.append(f"no whole grace period has passed since CPU {cpu_id}'s {role} was asked for")
+                    continue
+                candidates.append((cpu_id, role))
+        if not candidates:
+            return self._refuse(state, "no batch waits for a grace period that has ended")
+        for after, (cpu_id, role) in self._each(state, candidates):
+            self._activate(after)
+            work = self.place.works[cpu_id][role]
+            work.queued, work.on = True, int(str(line.told["on"]))
+            self.registers.touch(cpu_id)
+            explained.append(after)
+        return explained
+
+    def _executes(self, state: State, line: Line) -> list[State]:
+        explained: list[State] = []
+        for before in self._free_context(state, line):
+            if line.at in before.started:
+                candidates = [before.started.pop(line.at)]
+                cleared = True
+            else:
+                cleared = False
+                candidates = self._may_start(before, line)
+                if not candidates:
+                    self._refuse(before, f"no {line.told['role']} is queued")
+            for after, whose in self._each(before, candidates):
+                # Who cleared the bit did so at some time before; the last possible is now.
+                for ready in [after] if cleared else self._cleared_last(after, line, whose):
+                    explained += self._push(ready, self._run_of(line, whose))
+        return explained
+
+    def _cleared_last(self, state: State, line: Line, whose: tuple[int, str]) -> list[State]:
+        first = [
+            after for after in self._others_first(state, line.ctx, whose[0], "start") if line.at not in after.started
+        ]
+        ready = []
+        for after in [state, *first]:
+            if whose in self._may_start(after, line):
+                self._clear_pending(after, whose)
+                ready.append(after)
+        return ready
+
+    def _run_of(self, line: Line, whose: tuple[int, str]) -> Operation:
+        cpu_id, role = whose
+        work = self.place.works[cpu_id][role]
+        kind = "work" if role.startswith("krw") else role
+        function = {"work": "kfree_rcu_work", "page": "fill_page_cache_func", "monitor": "kfree_rcu_monitor"}[kind]
+        returns = {"work": "kfree_rcu_work_ret", "page": "fill_page_cache_func_ret", "monitor": ""}[kind]
+        entry = () if kind == "monitor" else self.expecter.only(Expected(function))
+        ends = self.expecter.only(*([Expected(returns)] if returns else []), Expected("workqueue_execute_end"))
+        return Operation(
+            kind,
+            line.ctx,
+            lambda: work.function(self.place.thread.cpu),
+            line.at,
+            line.cpu,
+            ends_with=ends,
+            work=whose,
+            expects=entry,
+            whose=whose[0],
+        )
+
+    def _counts(self, state: State, line: Line) -> list[State]:
+        return self._begin_shrinking(
+            state, line, "count", lambda: self.place.shrinker.count(cast("Any", self.place.thread))
+        )
+
+    def _scans(self, state: State, line: Line) -> list[State]:
+        wanted = self._nr_to_scan(line)
+        return self._begin_shrinking(
+            state, line, "scan", lambda: self.place.shrinker.scan(cast("Any", self.place.thread), wanted)
+        )
+
+    def _begin_shrinking(self, state: State, line: Line, kind: str, begin: Callable[[], Any]) -> list[State]:
+        ends = self.expecter.only(Expected("shrink_scan_ret")) if kind == "scan" else ()
+        explained: list[State] = []
+        for after in self._free_context(state, line):
+            explained += self._push(
+                after, Operation(kind, line.ctx, begin, line.at, line.cpu, line.irqs_off, ends_with=ends)
+            )
+        return explained
+
+    def _nr_to_scan(self, line: Line) -> int:
+        """sc->nr_to_scan, which the script says afterwards; reclaim's own is SHRINK_BATCH at most."""
+        at = line.after
+        while at >= 0:
+            told = self.told.lines[at].told
+            if "nr_to_scan" in told:
+                return int(str(told["nr_to_scan"]))
+            if self.told.lines[at].event in ("shrink_scan", "shrink_count"):
+                break
+            at = self.told.lines[at].after
+        return 128
+
+    def _scan_returns(self, state: State, line: Line) -> list[State]:
+        explained: list[State] = []
+        for after in self._settle(state, line.ctx):
+            op = after.top(line.ctx)
+            if op is None or op.kind != "scan" or not op.over:
+                self._refuse(after, "the scan was not over")
+            elif (op.returned if op.returned is not None else -1) != line.told["returned"] and not (
+                op.returned is None and str(line.told["returned"]) in ("18446744073709551615", "-1")
+            ):
+                self._refuse(after, f"{line.told['returned']} is returned, not {op.returned}")
+            else:
+                explained += self._taken(after, op, line)
+        return explained
+
+    def _says(self, state: State, line: Line) -> list[State]:
+        """The script says what it did."""
+        explained: list[State] = []
+        for after in self._free_context(state, line):
+            if "freed" not in line.told:
+                explained.append(after)
+                continue
+            said = after.told.pop(line.ctx, None)
+            count = freed = None
+            if said is not None and said[0] == "scan":
+                before, freed = said[1]
+                count = before[1] if before is not None else None
+                freed = freed if freed is not None else -1
+            elif said is not None:
+                count, freed = said[1], 0
+            if (count, freed) != (line.told["count"], line.told["freed"]):
+                self._refuse(after, f"count={line.told['count']} freed={line.told['freed']}, not {count}, {freed}")
+            else:
+                explained.append(after)
+        return explained
+
+    def _barrier(self, state: State, line: Line) -> list[State]:
+        explained: list[State] = []
+        for after in self._free_context(state, line):
+            op = Operation(
+                "barrier",
+                line.ctx,
+                lambda: self.place.kvfree.barriers.kvfree_rcu_barrier(cast("Any", self.place.thread)),
+                line.at,
+                line.cpu,
+                ends_with=self.expecter.only(Expected("kvfree_rcu_barrier_ret")),
+            )
+            explained += self._push(after, op)
+        return explained
+
+    def _snapshot(self, state: State, line: Line) -> list[State]:
+        printed = state_of(line)
+        assert printed is not None
+        explained: list[State] = []
+        for after in self._free_context(state, line):
+            if line.at in after.read:
+                after.read -= {line.at}
+                explained.append(after)
+                continue
+            for last in [
+                after,
+                *(one for one in self._others_first(after, line.ctx, printed.cpu, "read") if line.at not in one.read),
+            ]:
+                why = self._reads_now(last, printed)
+                if why:
+                    self._refuse(last, why)
+                else:
+                    explained.append(last)
+        return explained
+
+    def _synchronizes(self, state: State, line: Line) -> list[State]:
+        """synchronize_rcu(): a one-argument caller's, or the script's."""
+        explained: list[State] = []
+        for after in self._passed(state, line):
+            op = after.top(line.ctx)
+            if op is not None and op.expects and not matches(op.expects[0], line):
+                explained += self._taken(after, op, line)
+            elif op is None:
+                explained.append(after)
+            else:
+                self._refuse(after, f"{op.expects[0] if op.expects else op.ask} was to come")
+        return explained
+
+    def _period(self, state: State, line: Line) -> list[State]:
+        """The thread of the grace periods has made the steps that come before this line."""
+        self._activate(state)
+        while self.period_steps.must_have_come(state.periods, line.at):
+            self.period_steps.make(state.periods, self.place.periods)
+            state.periods += 1
+        return [state]
+
+
+async def _nothing() -> None:
+    """What is over before it begins."""
+
+
+def _beginning(function: Any, *arguments: Any) -> Callable[[], Coroutine[Any, Any, Any]]:
+    return lambda: function(*arguments)

@@ -1,0 +1,114 @@
+"""The possible states, carried: loaded into the one place when something is done to them, else saved.
+
+A state is loaded only when it is needed; two that are equal are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from .expected import Expecter
+from .lines import Line, Told
+from .operations import Driver, Operation
+from .periods import PeriodSteps
+from .place import Place
+from .registers import Registers
+from .state import State
+
+if TYPE_CHECKING:
+    from ..eras.era import Era
+
+MOST_STATES: Final = 4000
+"""As many at once are too many to decide anything."""
+
+
+class TooMany(Exception):
+    """More states than can be carried."""
+
+
+class Carried:
+    """One recording, one version, one place."""
+
+    def __init__(self, told: Told, era: Era) -> None:
+        self.told = told
+        self.place = Place(era, told.header.params, max(told.nr_cpus, 1))
+        self.registers = Registers(self.place)
+        polls = era.rules.kvfree.snapshots is not None
+        self.expecter = Expecter(told, later_kernel=polls)
+        self.driver = Driver(self.place, self.registers, self.expecter)
+        self.at = 0
+        """The line that is looked at."""
+        self.period_steps = PeriodSteps(told if polls else None)
+        self._loaded: State | None = None
+        self._reasons: list[str] = []
+        self._scope: frozenset[int] = frozenset()
+        """The CPUs that the states at hand are about."""
+        self._active_starts: list[int] = []
+        self._active_reads: list[int] = []
+
+    def _distinct(self, states: list[State]) -> list[State]:
+        if len(states) < 2:
+            return states
+        found: dict[tuple[Any, ...], State] = {}
+        for state in states:
+            self._make_whole(state)
+            key = state.key()
+            other = found.get(key)
+            if other is None or state.jiffies < other.jiffies:
+                found[key] = state
+        if len(found) > MOST_STATES:
+            raise TooMany(f"line {self.told.lines[self.at].number}: {len(found)} possible states")
+        return list(found.values())
+
+    def _make_whole(self, state: State) -> None:
+        """All that it is compared by is known."""
+        for stack in state.under_way.values():
+            for op in stack:
+                if op.is_open:
+                    if op.coroutine is None:
+                        self._activate(state)
+                        self.driver.make_again(op)
+                    op.key()
+        if state.saved is None:
+            state.saved = self.registers.save()
+
+    def _activate(self, state: State) -> None:
+        """Load it. Whoever was loaded is saved."""
+        if self._loaded is state and state.saved is None:
+            return
+        if self._loaded is not None and self._loaded.saved is None:
+            self._loaded.saved = self.registers.save()
+        assert state.saved is not None
+        self.registers.load(state.saved)
+        state.saved, self._loaded = None, state
+
+    def _fork(self, state: State) -> State:
+        if state.saved is None:
+            state.saved = self.registers.save()
+            self._loaded = None
+        return State(
+            state.saved,
+            {ctx: [op.copy() for op in stack] for ctx, stack in state.under_way.items() if stack},
+            dict(state.started),
+            state.read,
+            state.periods,
+            state.jiffies,
+            dict(state.told),
+            state.trail,
+        )
+
+    def _refuse(self, _state: State, why: str) -> list[State]:
+        self._reasons.append(why)
+        return []
+
+    def _number(self, at: int) -> int:
+        return self.told.lines[at].number
+
+    def _works(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Those that are looked at now."""
+        return ((cpu_id, self.place.works[cpu_id]) for cpu_id in sorted(self._scope))
+
+    def _following(self, op: Operation) -> Line | None:
+        after = self.told.lines[op.at].after
+        return self.told.lines[after] if after >= 0 else None

@@ -1,0 +1,261 @@
+"""The comparison: a set of possible states is carried along a recording, from line to line.
+
+At each line every state has to explain it: what the context of the line was in the middle of makes its hidden steps,
+and comes to a deed that is this line. Hidden steps of others may have come first, and then there are two states. They
+are looked at only where they matter, before a step about the same CPU's state. States that are equal are one. When none
+is left, mechanism and kernel disagree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from .beginnings import IN_A_CALL, Beginnings
+from .decisions import decision_of
+from .factors import Factor, joined, taken_apart
+from .lines import Line, Told, state_of
+from .state import State
+
+if TYPE_CHECKING:
+    from ..eras.era import Era
+
+_NEVER: Final = 1 << 62
+
+
+@attrs.frozen
+class Disagreement:
+    """Where no state is left: the line, why each of the last ones could not be, and the states they were."""
+
+    line: Line
+    reasons: tuple[str, ...]
+
+
+@attrs.define(eq=False)
+class Verdict:
+    """What came of it."""
+
+    compared: Counter[str] = attrs.field(factory=Counter)
+    disagreement: Disagreement | None = None
+    undecided: str = ""
+    hidden_steps: int = 0
+    most_states: int = 1
+    calls: int = 0
+
+
+class Explainer(Beginnings):
+    """One recording held against one version."""
+
+    def __init__(self, told: Told, era: Era) -> None:
+        super().__init__(told, era)
+        self.verdict = Verdict()
+        self.factors: list[Factor] = []
+        self._splits = True
+        self._starts = _windows(told, "workqueue_execute_start")
+        self._reads = _windows(told, "state")
+        self._trouble = dict(reversed(told.trouble))
+        self._handlers: dict[str, Callable[[State, Line], list[State]]] = {
+            "kvfree_call_rcu": self._begin_call,
+            "hrtimer_expire_entry": self._hrtimer_expires,
+            "timer_expire_entry": self._timer_expires,
+            "workqueue_queue_work": self._queued,
+            "workqueue_execute_start": self._executes,
+            "shrink_count": self._counts,
+            "shrink_scan": self._scans,
+            "shrink_scan_ret": self._scan_returns,
+            "runp": self._says,
+            "kvfree_rcu_barrier": self._barrier,
+            "state": self._snapshot,
+            "synchronize_rcu": self._synchronizes,
+            "rcu_grace_period": self._period,
+            **dict.fromkeys(_LOOKED_AT, self._consume),
+        }
+
+    def run(self, begin: int, end: int | None = None) -> Verdict:
+        """From the line after `begin`, at which the place has been set to the first state."""
+        self.registers.touch(-1)
+        passed = self.period_steps.passed(begin, self.place.periods)
+        saved = self.registers.save()
+        self._splits = not self.period_steps.steps
+        cpus = frozenset(range(len(self.place.krcs)))
+        apart = [frozenset({cpu_id}) for cpu_id in cpus] if self._splits else [cpus]
+        self.factors = [Factor(those, [State(saved, periods=passed)]) for those in apart]
+        starts, reads = iter(self._starts), iter(self._reads)
+        next_start, next_read = next(starts, (_NEVER, 0)), next(reads, (_NEVER, 0))
+        for line in self.told.lines[begin + 1 : end]:
+            self.at = line.at
+            while next_start[0] <= line.at:
+                if next_start[1] >= line.at:
+                    self._active_starts.append(next_start[1])
+                next_start = next(starts, (_NEVER, 0))
+            while next_read[0] <= line.at:
+                if next_read[1] >= line.at:
+                    self._active_reads.append(next_read[1])
+                next_read = next(reads, (_NEVER, 0))
+            if not self._look_at(line):
+                reasons = tuple(dict.fromkeys(self._reasons))
+                self.verdict.disagreement = Disagreement(line, reasons)
+                break
+            most = max(len(factor.states) for factor in self.factors)
+            self.verdict.most_states = max(self.verdict.most_states, most)
+        self.verdict.hidden_steps = self.driver.steps
+        return self.verdict
+
+    def _look_at(self, line: Line) -> bool:
+        """Whether a state is left that explains the line."""
+        self._reasons = []
+        if line.at in self._trouble:
+            self._reasons.append(self._trouble[line.at])
+            return False
+        owner = self._owner(line)
+        if not all(self._look_away(factor, line) for factor in self.factors if factor is not owner):
+            return False
+        self._scope = owner.cpus
+        explained = [
+            after
+            for state in owner.states
+            for settled in self._others_have_ended(state, line)
+            for after in self._explain(settled, line)
+        ]
+        for active in (self._active_starts, self._active_reads):
+            if line.at in active:
+                active.remove(line.at)
+        owner.states = self._distinct(explained)
+        if owner.states and (kind := decision_of(line)):
+            self.verdict.compared[kind] += 1
+        self._take_apart(owner)
+        return bool(owner.states)
+
+    def _take_apart(self, owner: Factor) -> None:
+        if len(owner.cpus) > 1 and self._splits and owner.states:
+            for state in owner.states:
+                self._make_whole(state)
+            self.factors = [factor for factor in self.factors if factor is not owner] + taken_apart(owner)
+
+    def _look_away(self, factor: Factor, line: Line) -> bool:
+        """A line that is about others: it may say that what is hidden here has come to its end."""
+        left: list[State] = []
+        changed = False
+        self._scope = factor.cpus
+        for state in factor.states:
+            if not any(ctx == line.ctx or self._has_ended(state, ctx, line) for ctx in state.under_way):
+                left.append(state)
+                continue
+            changed = True
+            for settled in self._others_have_ended(state, line):
+                for after in self._passed(settled, line):
+                    if after.under_way.get(line.ctx):
+                        self._refuse(after, f"{after.under_way[line.ctx][-1].expects[:1]} was to come")
+                    else:
+                        left.append(after)
+        factor.states = self._distinct(left) if changed else left
+        return bool(left)
+
+    def _owner(self, line: Line) -> Factor:
+        """Which CPUs' states the line is about; those of several are joined."""
+        if len(self.factors) == 1:
+            return self.factors[0]
+        wanted = self._under_way_in(line) | self._about(line)
+        if not wanted:
+            wanted = self._candidates_for(line) if line.event in _ABOUT_ANY else {line.cpu}
+        these = [factor for factor in self.factors if factor.cpus & (wanted or {line.cpu})]
+        if len(these) == 1:
+            return these[0]
+        for factor in these:
+            self._scope = factor.cpus
+            for state in factor.states:
+                self._make_whole(state)
+        made = joined(these)
+        self.factors = [factor for factor in self.factors if factor not in these] + [made]
+        return made
+
+    def _under_way_in(self, line: Line) -> set[int]:
+        """The CPUs that is about which the line's context is in the middle of."""
+        wanted: set[int] = set()
+        for factor in self.factors:
+            tops = (state.top(line.ctx) for state in factor.states)
+            if any(op is not None and not op.done and not (op.hidden and op.kind == "call") for op in tops):
+                wanted |= factor.cpus
+        return wanted
+
+    def _about(self, line: Line) -> set[int]:
+        """The CPUs that the line itself is about, as far as it says."""
+        whose, printed = line.told.get("whose"), state_of(line)
+        if isinstance(whose, tuple):
+            return {whose[0]}
+        if line.event in _ABOUT_ANY:
+            return set()
+        if line.event == "kvfree_call_rcu" or (line.event in IN_A_CALL and line.ctx[0] == "task"):
+            return {line.cpu}
+        if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
+            return set(range(len(self.place.krcs)))
+        if printed is not None:
+            return {printed.cpu}
+        return set()
+
+    def _candidates_for(self, line: Line) -> set[int]:
+        """The CPUs that a line without an address may be about."""
+        found: set[int] = set()
+        for factor in self.factors:
+            self._scope = factor.cpus
+            for state in factor.states:
+                self._activate(state)
+                for cpu_id in factor.cpus:
+                    works = self.place.works[cpu_id]
+                    match line.event:
+                        case "hrtimer_expire_entry":
+                            may = works["page"].hrtimer and works["page"].base in (-1, line.cpu)
+                        case "timer_expire_entry":
+                            work = works[str(line.told["role"])]
+                            may = work.expires is not None and work.base in (-1, line.cpu)
+                        case "workqueue_queue_work":
+                            may = any(works[f"krw{index}"].pending for index in (0, 1))
+                        case _:
+                            may = line.at in state.started or bool(self._may_start(state, line))
+                    if may:
+                        found.add(cpu_id)
+        return found
+
+    def _explain(self, state: State, line: Line) -> list[State]:
+        return self._handlers.get(line.event, self._passed)(state, line)
+
+
+def _windows(told: Told, event: str) -> list[tuple[int, int]]:
+    """(from which line on it may be, its line), of what comes before its line."""
+    return sorted((line.before + 1, line.at) for line in told.lines if line.event == event)
+
+
+_ABOUT_ANY: Final = frozenset(
+    {"hrtimer_expire_entry", "timer_expire_entry", "workqueue_queue_work", "workqueue_execute_start"}
+)
+"""Lines that say whose they are only by an address, which may be hashed."""
+
+_LOOKED_AT: Final = frozenset(
+    {
+        "hrtimer_start",
+        "timer_start",
+        "workqueue_execute_end",
+        "fill_page_cache_func",
+        "fill_page_cache_func_ret",
+        "get_free_pages",
+        "get_free_pages_ret",
+        "free_pages",
+        "kfree_rcu_monitor",
+        "kfree_rcu_monitor_ret",
+        "kfree_rcu_work",
+        "kfree_rcu_work_ret",
+        "kmem_cache_free_bulk",
+        "rcu_invoke_kfree_bulk_callback",
+        "rcu_invoke_kvfree_callback",
+        "kvfree_rcu_bulk",
+        "kvfree_rcu_list",
+        "kvfree_rcu_queue_batch",
+        "kvfree_rcu_queue_batch_ret",
+        "kvfree_rcu_barrier_ret",
+        "vfree",
+        "kvfree",
+    }
+)

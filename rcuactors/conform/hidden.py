@@ -1,0 +1,261 @@
+"""Hidden steps: what leaves no line, and lies between two lines of its own context; each order of them is tried.
+
+They are made as late as they can be: when the next line of their context comes. Before one, those of others that are
+about the same CPU's state may have come, each with what follows from it. Where nobody else is under way there is one
+order, and one state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ..traces import KrcState
+from .asks import Kind
+from .carried import MOST_STATES, Carried, TooMany
+from .lines import Ctx, Line, state_of
+from .operations import Operation
+from .snapshots import differs
+from .state import State
+
+_PENDING_SEEN_BY: Final[dict[str, frozenset[str]]] = {
+    "call": frozenset({"monitor"}),
+    "work": frozenset(),
+    "page": frozenset(),
+    "timer": frozenset({"page"}),
+    "monitor": frozenset({"krw", "monitor"}),
+    "scan": frozenset({"krw", "monitor"}),
+    "count": frozenset(),
+    "barrier": frozenset({"krw", "monitor"}),
+    "start": frozenset(),
+    "read": frozenset({"monitor", "page"}),
+}
+"""Of which works' pending bits an operation sees anything. (A snapshot is a kind of its own, as is the clearing.)"""
+
+
+_LEADS_TO: Final = frozenset({"get_free_pages", "kvfree_rcu_queue_batch_ret", "kfree_rcu_monitor_ret"})
+"""Lines before which a refill or a monitor that has let go of its lock has looked at nothing."""
+
+
+class HiddenSteps(Carried):
+    """Makes them."""
+
+    def _others_have_ended(self, state: State, line: Line) -> list[State]:
+        """Whatever keeps this line's context from its CPU has come to its next line, or to its end."""
+        states = [state]
+        for ctx in list(state.under_way):
+            if ctx == line.ctx or not self._has_ended(state, ctx, line):
+                continue
+            op = state.top(ctx)
+            if op is not None and op.expects:
+                return self._refuse(state, f"{op.expects[0]} was to come, and its CPU has gone on to something else")
+            states = [after for before in states for after in self._settle(before, ctx)]
+        return states
+
+    def _has_ended(self, state: State, ctx: Ctx, line: Line) -> bool:
+        """The line cannot have been written on that CPU before what the context is in the middle of is over."""
+        op = state.top(ctx)
+        if op is None or op.cpu_id != line.cpu or op.done:
+            return False
+        if ctx[0] == "hardirq" or (ctx[0] == "softirq" and line.ctx[0] in ("task", "idle")):
+            return True
+        if op.hidden:
+            return op.irqs_off
+        # A CPU does not idle while a worker of its own is about to end its work, which does not sleep.
+        ends = op.expects[0].event == "workqueue_execute_end"
+        return ends and line.raw.pid == 0 and self.told.lines[op.at].raw.comm.startswith(f"kworker/{line.cpu}:")
+
+    def _settle(self, state: State, ctx: Ctx) -> list[State]:
+        """The context's hidden steps, in every order with those of others that may come first."""
+        todo, settled = [state], []
+        seen: set[tuple[Any, ...]] = set()
+        while todo:
+            state = todo.pop()
+            op = state.top(ctx)
+            if op is None or not op.hidden:
+                settled.append(state)
+                continue
+            first = list(self._others_first(state, ctx, op.touches(), op.kind))
+            if first or seen:
+                self._make_whole(state)
+                key = state.key()
+                if key in seen:
+                    continue
+                seen.add(key)
+                if len(seen) > MOST_STATES:
+                    raise TooMany(f"line {self.told.lines[self.at].number}: too many orders of hidden steps")
+            todo += first
+            if self._may_go_on(state, ctx, op):
+                todo += self._step(state, ctx)
+        return settled
+
+    def _may_go_on(self, state: State, ctx: Ctx, op: Operation) -> bool:
+        """Its next step can be made now; else that is noted."""
+        why = self._kept_from(state, ctx, op)
+        if why:
+            self._reasons.append(why)
+        return not why
+
+    def _kept_from(self, state: State, ctx: Ctx, op: Operation) -> str:
+        ask = op.ask
+        if ask is None:
+            return ""
+        if ask.kind is Kind.LOCK:
+            for other_ctx, stack in state.under_way.items():
+                for other in stack:
+                    if other.holds == ask.cpu_id and (other_ctx != ctx or other is not op):
+                        return f"the {other.kind} that has begun at line {self._number(other.at)} has krcp->lock"
+        elif ask.kind is Kind.GRACE_PERIOD:
+            ended = self.told.period_after(op.at)
+            if ended is None or ended >= self.at:
+                return "a one-argument caller has not waited for a whole grace period"
+        elif ask.kind is Kind.FINISHED:
+            self._activate(state)
+            role, asked = ask.told
+            if self.place.works[ask.cpu_id][role].done < asked:
+                return f"the {role} of CPU {ask.cpu_id}, that is waited for, has not finished"
+        return ""
+
+    def _others_first(self, state: State, ctx: Ctx, touched: int, kind: str) -> Iterator[State]:
+        """States in which a hidden step of somebody else has come first, before one of an operation of some kind."""
+        for other in list(state.under_way):
+            op = state.top(other)
+            if other == ctx or op is None or not op.hidden or not _meet(op.touches(), touched):
+                continue
+            if self._kept_from(state, other, op):
+                continue
+            yield from self._step(self._fork(state), other)
+        yield from self._starts_first(state, touched, _PENDING_SEEN_BY[kind])
+        yield from self._reads_first(state, touched)
+        if self.period_steps.may_come(state.periods, self.at) and self._period_matters(state, kind):
+            after = self._fork(state)
+            self._activate(after)
+            self.period_steps.make(after.periods, self.place.periods)
+            after.periods += 1
+            yield after
+
+    def _starts_first(self, state: State, touched: int, roles: frozenset[str]) -> Iterator[State]:
+        """A worker has cleared a work's pending bit."""
+        for at in self._active_starts:
+            if at in state.started or self.told.lines[at].told["role"] not in roles:
+                continue
+            for whose in self._may_start(state, self.told.lines[at]):
+                if _meet(whose[0], touched):
+                    after = self._fork(state)
+                    self._clear_pending(after, whose)
+                    after.started[at] = whose
+                    yield after
+
+    def _reads_first(self, state: State, touched: int) -> Iterator[State]:
+        """A snapshot was taken that is printed later."""
+        for at in self._active_reads:
+            printed = state_of(self.told.lines[at])
+            if at in state.read or printed is None or printed.cpu not in self._scope:
+                continue
+            if _meet(printed.cpu, touched):
+                after = self._fork(state)
+                if not self._reads_now(after, printed):
+                    after.read |= {at}
+                    yield after
+
+    def _period_matters(self, state: State, kind: str) -> bool:
+        """Whether the next step of a grace period changes what such an operation sees."""
+        if kind != "call":
+            return kind in ("monitor", "scan", "barrier", "work")
+        self._activate(state)
+        return self.period_steps.changes_cookies(state.periods, self.place.kvfree, self.place.periods)
+
+    def _step(self, state: State, ctx: Ctx) -> list[State]:
+        """The next step of what the context is in the middle of."""
+        op = state.top(ctx)
+        assert op is not None
+        if op.looks_at_nothing:
+            self.driver.step(op, op.cpu_id, 0)
+            return [state]
+        self._activate(state)
+        starts = self._following(op)
+        if starts is not None and starts.event != "timer_start":
+            starts = None
+        lowest = max(state.jiffies, self.told.jiffies_before(self.at - 1))
+        clock = _now_at(starts) if starts is not None else lowest
+        spare = self._spare(op, lowest) if starts is None else -1
+        again = self._fork(state) if starts is not None or spare >= 0 else None
+        self._activate(state)
+        jiffy = self.place.system.config.jiffy_ns
+        complaint = self.driver.step(op, op.cpu_id, clock * jiffy)
+        if complaint:
+            return self._refuse(state, complaint)
+        if again is not None and op.ask is not None and op.ask.kind is Kind.TIMER:
+            if starts is not None:
+                # The line tells what jiffies were when it was written; the delay was added to them before that.
+                spare = int(str(starts.told["expires"])) - int(op.ask.told[1])
+                if spare == clock or not lowest <= spare <= clock:
+                    return [state]
+            later = again.top(ctx)
+            assert later is not None
+            self._activate(again)
+            if starts is None:
+                # Jiffies may have gone on since they were last known: a timer that is due sooner is not shortened.
+                again.jiffies = spare
+            self.driver.step(later, later.cpu_id, spare * jiffy)
+            return [again] if starts is not None else [state, again]
+        return self._on_to_next_page(state, ctx, op)
+
+    def _spare(self, op: Operation, lowest: int) -> int:
+        """The least that jiffies must be for a timer that runs not to be shortened, if they may be; else -1."""
+        if op.ask is None or op.ask.kind is not Kind.LOCK:
+            return -1
+        due = self.place.works[op.ask.cpu_id]["monitor"].expires
+        return due - 1 if due is not None and lowest < due - 1 <= self.told.jiffies_after(self.at) else -1
+
+    def _on_to_next_page(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
+        """A refill goes on from one page to the next, and a function to its end, without a look at anything."""
+        if op.kind in ("page", "monitor") and op.hidden and op.ask is not None and op.ask.kind is Kind.GOES_ON:
+            following = self._following(op)
+            if following is not None and following.event in _LEADS_TO:
+                return self._step(state, ctx)
+        return [state]
+
+    def _may_start(self, state: State, line: Line) -> list[tuple[int, str]]:
+        """Whose work a worker may be about to run."""
+        self._activate(state)
+        whose = line.told.get("whose")
+        if whose is None and self.told.addresses and line.told["role"] != "krw":
+            return []
+        taken = set(state.started.values())
+        return [
+            (cpu_id, role)
+            for cpu_id, works in self._works()
+            for role, work in works.items()
+            if work.queued
+            and work.on in (-1, line.cpu)
+            and role.startswith(str(line.told["role"]))
+            and (whose is None or whose == (cpu_id, role))
+            and (cpu_id, role) not in taken
+        ]
+
+    def _clear_pending(self, state: State, whose: tuple[int, str]) -> None:
+        """set_work_pool_and_clear_pending()."""
+        self._activate(state)
+        work = self.place.works[whose[0]][whose[1]]
+        work.pending = work.queued = False
+        self.registers.touch(whose[0])
+
+    def _reads_now(self, state: State, printed: KrcState) -> str:
+        """Why the snapshot was not taken now; "" if it may have been."""
+        self._activate(state)
+        lowest = max(state.jiffies, self.told.jiffies_before(self.at))
+        why, jiffies = differs(self.place, printed, lowest, self.told.jiffies_after(self.at))
+        if not why and jiffies:
+            state.jiffies = max(state.jiffies, jiffies)
+        return why
+
+
+def _meet(one: int, other: int) -> bool:
+    """Two steps are about the same CPU's state."""
+    return one == other or one < 0 or other < 0
+
+
+def _now_at(line: Line) -> int:
+    """Jiffies when the line of a timer was written."""
+    return int(str(line.told["expires"])) - int(str(line.told["delay"]))
