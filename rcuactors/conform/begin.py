@@ -10,7 +10,8 @@ from typing import Any
 from ..kvfree.krc import SLAB, VMALLOC, Block
 from ..traces import KrcState
 from .lines import Line, Told, state_of
-from .standins import Item, Place
+from .place import Place
+from .standins import Item
 
 
 class _Unknown:

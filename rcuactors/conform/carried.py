@@ -12,8 +12,8 @@ from .expected import Expecter
 from .lines import Line, Told
 from .operations import Driver, Operation
 from .periods import PeriodSteps
+from .place import Place
 from .registers import Registers
-from .standins import Place
 from .state import State
 
 if TYPE_CHECKING:

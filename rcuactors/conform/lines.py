@@ -405,9 +405,7 @@ def _see_pages(told: Told) -> None:
 def _know_periods(told: Told) -> None:
     began: tuple[int, int] | None = None
     ended: int | None = None
-    for line in told.lines:
-        if line.event != "rcu_grace_period":
-            continue
+    for line in (one for one in told.lines if one.event == "rcu_grace_period"):
         seq, edge = int(str(line.told["seq"] or 0)), line.told["edge"]
         if edge == "start":
             if began is not None:

@@ -14,20 +14,18 @@ import attrs
 from .asks import HIDDEN, Ask, Kind
 from .expected import Expected, Expecter
 from .lines import Ctx
+from .place import Complaint, Place
 from .registers import Registers, Saved, held_by
-from .standins import Complaint, Place
 
 Begin = Callable[[], Coroutine[Any, Any, Any]]
 
 _QUICK = frozenset({"call", "work", "timer"})
 """Between their lines these look at nothing without the lock: where it is let go of, they go on."""
 
-_LOOKS_FIRST = frozenset({"count", "scan", "barrier"})
-
 
 @attrs.define(eq=False)
 class Step:
-    """One step that was made: what was answered, on which state (None: on what the step before left), where and when."""
+    """One step: what was answered, on which state (None: on what the step before left), where and when."""
 
     answer: Any
     saved: Saved | None
@@ -92,12 +90,8 @@ class Operation:
 
     @property
     def is_open(self) -> bool:
-        """What it holds has to be looked at before it can be compared: it is further than its first lock.
-
-        Those that go through all CPUs look at their states before they take a lock (`count = krcp->count`).
-        """
-        looked = len(self.steps) > 1 or (self.steps and self.kind in _LOOKS_FIRST)
-        return not self.over and self.held is None and bool(looked)
+        """What it holds has to be looked at before it can be compared: it is further than its first lock."""
+        return not self.over and self.held is None and len(self.steps) > (self.kind == "call")
 
     def key(self) -> tuple[Any, ...]:
         """To compare it with its like in another state."""
@@ -105,7 +99,7 @@ class Operation:
             return (self.kind, self.at, True, self.expects, self.returned)
         if self.is_open:
             self.held = held_by(self.coroutine)
-        return (self.kind, self.at, self.expects, self.answer, self.holds, self.held)
+        return (self.kind, self.at, bool(self.steps), self.expects, self.answer, self.holds, self.held)
 
 
 class Driver:

@@ -1,7 +1,7 @@
 """Grace periods as steps, for versions that poll: when each counter moves, by the lines of the thread that moves them.
 
-kernel/rcu/tree.c at v6.12, rcu_gp_init(): rcu_state.gp_seq is advanced, then "start" is traced, then gp_seq_polled, then
-the root node's gp_seq, then "cpustart" is traced. rcu_gp_cleanup(): gp_seq_polled, then the root node's gp_seq, then
+kernel/rcu/tree.c at v6.12, rcu_gp_init(): rcu_state.gp_seq is advanced, then "start" is traced, then come gp_seq_polled
+and the root node's gp_seq, then "cpustart" is traced. rcu_gp_cleanup(): gp_seq_polled, the root node's gp_seq, then
 "cpuend" is traced; "end" is traced, then rcu_state.gp_seq is advanced. What has no line of its own is hidden: it lies
 between two lines of that thread.
 """

@@ -10,8 +10,9 @@ from typing import Any, cast
 import attrs
 
 from ..kvfree.krc import Batch, Block, Krc
+from .place import Place
 from .stacks import Chain, Stack, chain_of
-from .standins import Deferred, Item, Place
+from .standins import Deferred, Item
 
 Saved = tuple[Any, ...]
 

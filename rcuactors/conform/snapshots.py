@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from ..kvfree.krc import SLAB, VMALLOC, objects_in
 from ..traces import KrcState
-from .standins import Deferred, Place
+from .place import Place
+from .standins import Deferred
 
 _NO_TIMER: Final = -1
 """What the rig says where no timer runs. One that is late has less than nothing left, in whole jiffies."""

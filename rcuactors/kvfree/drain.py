@@ -70,7 +70,7 @@ class Drain:
         await cpu.local_irq_restore(flags)
         await self._free_blocks(thread, krcp, blocks)
         if head and not self._is_early(thread.cpu, head_gp_snap, head, "head_gp_snap", "kfree_rcu_work"):
-            await self._free_list(thread, krcp, head)
+            await self.free_list(thread, krcp, head)
 
     async def kvfree_rcu_drain_ready(self, thread: Thread, krcp: Krc) -> None:
         """kvfree_rcu_drain_ready(): free here and now what the cookies say is ready, of what is still queued.
@@ -94,7 +94,7 @@ class Drain:
         await cpu.local_irq_restore(flags)
         await self._free_blocks(thread, krcp, blocks)
         if head:
-            await self._free_list(thread, krcp, head)
+            await self.free_list(thread, krcp, head)
 
     async def _free_blocks(self, thread: Thread, krcp: Krc, blocks: list[list[Block]]) -> None:
         """The newest first, of each channel."""
@@ -102,7 +102,7 @@ class Drain:
             while blocks[channel]:
                 block = blocks[channel].pop()
                 if not self._is_early(thread.cpu, block.gp_snap, block.records, "bnode->gp_snap", "kvfree_rcu_bulk"):
-                    await self._free_block(thread, krcp, block, channel)
+                    await self.free_block(thread, krcp, block, channel)
                 await self._recycle(thread, krcp, block.page)
                 await thread.cond_resched()
 
@@ -130,7 +130,8 @@ class Drain:
         if kvfree.system.lockdep.on:
             kvfree.system.lockdep.release(cpu, kvfree.callbacks.callback_map)
 
-    async def _free_block(self, thread: Thread, krcp: Krc, block: Block, channel: int) -> None:
+    async def free_block(self, thread: Thread, krcp: Krc, block: Block, channel: int) -> None:
+        """kvfree_rcu_bulk(), but for its cookie and its page."""
         kvfree, system, records = self._kvfree, self._kvfree.system, block.records
         figures, cpu = kvfree.figures, thread.cpu
         if kvfree.probes.block_freed.on:
@@ -170,7 +171,7 @@ class Drain:
             await kvfree.pages.free_page(thread, page)
 
     @inline
-    async def _free_list(self, thread: Thread, krcp: Krc, head: list[KObject]) -> None:
+    async def free_list(self, thread: Thread, krcp: Krc, head: list[KObject]) -> None:
         """Last in, first out."""
         kvfree, system = self._kvfree, self._kvfree.system
         while head:

@@ -80,15 +80,13 @@ DRAINED: Final[dict[str, tuple[Rule, ...]]] = {
     ),
     "the batch's work": (
         Rule("it takes all channels under krcp->lock", _WORK, "blocks, head = take_batch", field="workqueue"),
-        Rule(
-            "a slab block is one kfree_bulk(), the newest block first", "drain:Drain._free_block", "figures.note_bulk"
-        ),
+        Rule("a slab block is one kfree_bulk(), the newest block first", "drain:Drain.free_block", "figures.note_bulk"),
         Rule(
             "objects of a vmalloc block are freed one by one, in order",
-            "drain:Drain._free_block",
+            "drain:Drain.free_block",
             "await kvfree.vmalloc.vfree",
         ),
-        Rule("the list is freed last in, first out", "drain:Drain._free_list", "item, cpu = head.pop()"),
+        Rule("the list is freed last in, first out", "drain:Drain.free_list", "item, cpu = head.pop()"),
         Rule(
             "a cookie whose grace period is not over: told, and leaked",
             "drain:Drain._is_early",

@@ -1,0 +1,132 @@
+"""rcuactors conform: real kernels' decisions, one by one, held against the mechanism (rcuactors/conform/)."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rcuactors.conform import Conformance, conform
+from rcuactors.conform.conformance import conform_told
+from rcuactors.conform.lines import read
+from rcuactors.errors import BadInput
+from rcuactors.traces import Trace
+
+from .wrong_rules import WRONG, Wrong
+
+DATA = Path(__file__).parent.parent / "data" / "recordings"
+RECORDINGS = sorted(
+    path for folder in ("kvfree", "kvfree-6.1-rt", "kvfree-6.12") for path in (DATA / folder).glob("*.gz")
+)
+
+Written = Callable[[list[str]], Path]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """Writes a recording of some lines."""
+
+    def write(lines: list[str]) -> Path:
+        path = tmp_path / "recording.txt"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write
+
+
+def lines_of(name: str) -> list[str]:
+    """The text of a recording."""
+    with gzip.open(DATA / f"{name}.txt.gz", "rt") as file:
+        return file.read().splitlines()
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: f"{path.parent.name}/{path.name.removesuffix('.txt.gz')}")
+def test_every_decision_agrees(path: Path) -> None:
+    said = conform(path)
+    assert [found.lines() for found in said.found] == []
+    assert said.undecided == ""
+    assert said.exit_code == 0
+    assert sum(said.compared.values()) > 5
+    # Each call is one of the decisions: which timers it starts, and that it starts none.
+    assert said.compared.get("call", 0) == said.calls
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
+def test_a_wrong_rule_is_found(wrong: Wrong, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = DATA / f"{wrong.recording}.txt.gz"
+    if not path.exists():
+        pytest.skip(f"{wrong.recording} is among the recordings that are not here, and is found there")
+    assert is_found(wrong, path, monkeypatch)
+
+
+def is_found(wrong: Wrong, path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """The recording disagrees with the version that has the wrong rule."""
+    told = read(Trace(path))
+    return conform_told(told, wrong.planted(monkeypatch)).exit_code == 1
+
+
+def test_without_calls_nothing_is_decided(written: Written) -> None:
+    lines = [line for line in lines_of("kvfree/a_cold_512_min5") if ": kvfree_call_rcu: " not in line]
+    said = conform(written(lines))
+    assert said.exit_code == 2
+    assert "kvfree_call_rcu" in said.undecided
+    assert not said.compared
+
+
+def test_without_a_state_nothing_is_decided() -> None:
+    said = conform(DATA / "workload" / "B_vethroute.txt.gz")
+    assert said.exit_code == 2
+    assert "state" in said.undecided
+
+
+def test_nothing_is_compared_across_lost_events(written: Written) -> None:
+    lines = lines_of("kvfree/a_cold_512_min5")
+    whole = conform(written(lines))
+    at = next(number for number, line in enumerate(lines) if "kfree_rcu_monitor: " in line)
+    cut = conform(written([*lines[:at], "CPU:1 [LOST 7 EVENTS]", *lines[at:]]))
+    assert cut.exit_code == 0
+    assert "lost" in cut.until
+    assert sum(cut.compared.values()) < sum(whole.compared.values())
+
+
+def test_a_state_that_contradicts_itself_is_named(written: Written) -> None:
+    lines = lines_of("kvfree/a_cold_512_min5")
+    at = max(number for number, line in enumerate(lines) if ": state: KRC cpu=1" in line)
+    said = conform(written([*lines[:at], lines[at].replace("count=0", "count=3"), *lines[at + 1 :]]))
+    assert said.exit_code == 2
+    assert f"line {at + 1}" in said.undecided
+
+
+def test_another_kernel_s_recording_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"6\.1.*v6\.12"):
+        conform(DATA / "kvfree" / "a_cold_512_min5.txt.gz", version="v6.12")
+
+
+def test_a_disagreement_tells_both_sides(written: Written) -> None:
+    lines = lines_of("kvfree/a_cold_512_min5")
+    at = next(number for number, line in enumerate(lines) if "[timeout=1]" in line and "kvt1" in line)
+    said = conform(written([*lines[:at], *lines[at + 1 :]]))
+    assert said.exit_code == 1
+    text = "\n".join(said.lines())
+    assert "timer_start of CPU 1: monitor 1 was to come" in text
+    assert "kvfree_call_rcu" in text
+
+
+def test_it_goes_on_from_the_next_state(written: Written) -> None:
+    lines = lines_of("kvfree/d_rawspin_1100_min5")
+    at = next(number for number, line in enumerate(lines) if "[timeout=1]" in line and "kvt1" in line)
+    path = written([*lines[:at], *lines[at + 1 :]])
+    one, on = conform(path), conform(path, keep_going=True)
+    assert len(one.found) == 1
+    assert sum(on.compared.values()) >= sum(one.compared.values())
+
+
+def test_it_begins_at_a_line() -> None:
+    path = DATA / "kvfree" / "a_cold_512_min5.txt.gz"
+    whole: Conformance = conform(path)
+    last = max(n for n, line in enumerate(lines_of("kvfree/a_cold_512_min5"), 1) if "kvt_write: END" in line)
+    said = conform(path, from_line=last)
+    assert said.exit_code == 2  # nothing comes after it
+    assert sum(whole.compared.values()) > 1000
