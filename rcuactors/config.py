@@ -157,7 +157,7 @@ class Config:
     @HZ.validator
     def _check_hz(self, _attribute: object, value: int) -> None:
         if value not in (100, 250, 300, 1000):
-            raise BadInput(f"HZ={value}: the kernel has 100, 250, 300 or 1000")
+            raise bad_value(f"HZ={value}", "100, 250, 300 or 1000, as the kernel has them")
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Config):

@@ -142,8 +142,7 @@ class Machine:
     """The floors, wired. Made for one run."""
 
     def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        config, self.end_ns = setup.config, 0
+        self.setup, config, self.end_ns = setup, setup.config, 0
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
@@ -195,7 +194,8 @@ class Machine:
     def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
         probes = RcuProbes(self.conductor.ended_by)
-        return Oracle(self._found, probes, self.conductor.probes.access, record=record)
+        access = self.conductor.probes.access
+        return Oracle(self._found, probes, access, record=record, retired_in="kvfree_call_rcu")
 
     def _new_gp(self) -> GracePeriodMachine:
         index, spawned = self.system.next_actor_index(), not self.setup.early_boot
@@ -335,9 +335,8 @@ class Machine:
                 self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
             for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
                 self._hung_for_ever(thread)
-            waiting = self.slab.waiting_in_sheaves()
-            idle, cancelled = not stuck and not locked, self.kvfree.without_monitor()
-            self.oracle.end_of_run(machine_idle=idle, waiting=waiting, reasons=cancelled)
+            waiting, lost = self.slab.waiting_in_sheaves(), self.kvfree.without_monitor()
+            self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting, reasons=lost)
         except Exception as error:
             self.conductor.finish(error)
         self.conductor.finish()

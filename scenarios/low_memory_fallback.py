@@ -25,8 +25,8 @@ from rcuactors import Kernel, scenario, script
 async def low_memory_fallback(k: Kernel, objects: int = 600, reclaimable: int = 400) -> None:
     pointers = [await k.kmalloc(64) for _ in range(objects)]
     await k.cold_caches()
-    await k.user_process("hog", k.nr_free_pages() - k.min_wmark_pages() - reclaimable)
-    await k.read_file(k.nr_free_pages() - k.min_wmark_pages())
+    await k.user_process("hog", max(k.nr_free_pages() - k.min_wmark_pages() - reclaimable, 0))
+    await k.read_file(max(k.nr_free_pages() - k.min_wmark_pages(), 0))
 
     async def reader() -> None:
         with k.rcu_reader():

@@ -74,7 +74,8 @@ class _Commands(LazyGroup):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An executable model of the Linux kernel's kvfree_rcu() and everything it leans on.",
-    epilog="Exit status: 0 clean, 1 something was reported or a verdict differs, 2 bad usage or bad input, 130 Ctrl-C.",
+    epilog="Exit status: 0 clean, 1 something was reported or a verdict differs, 2 bad usage or bad input, 130 Ctrl-C, "
+    "143 SIGTERM, 129 SIGHUP.",
 )
 @click.version_option(__version__, prog_name="rcuactors")
 @click.pass_context

@@ -12,7 +12,7 @@ from ..campaign.judge import Judged
 from ..campaign.plan import STEPS, Plan
 from ..campaign.runner import run_campaign
 from ..campaign.tally import Tally, tally_lines, waste_as_json, waste_lines
-from ..config import split_setting
+from ..config import Config, field_names, split_setting, with_settings
 from ..eras import ERAS, find_era
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED
 from ..spelling import no_such
@@ -156,13 +156,15 @@ def _plan(
         find_build(name, "--build")
     for name in designs:
         as_design(name)
+    given = dict(split_setting(setting) for setting in settings)
+    with_settings(Config(), {name: value for name, value in given.items() if name in field_names()})
     chosen = {"scenarios": scenarios} if scenarios else {}
     return Plan(
         **chosen,
         kernels=kernels or tuple(ERAS),
         builds=builds or tuple(BUILDS),
         designs=designs,
-        settings=dict(split_setting(setting) for setting in settings),
+        settings=given,
         seed=seed,
         max_steps=max_steps,
     )

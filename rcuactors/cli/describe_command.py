@@ -47,7 +47,10 @@ class _HowFar:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def describe_command(recording: str, probe: str, version: str | None, as_json: bool) -> int:
-    """Describe RECORDING: ftrace text (plain or gzipped), or what trace-cmd report or perf script print."""
+    """Describe RECORDING, a trace of a real kernel: who calls, what becomes of it, and what it cannot tell.
+
+    It is ftrace text, plain or gzipped, or what `trace-cmd report` or `perf script` print.
+    """
     release = find_era(version).release if version is not None else ""
     stopper = Stopper(patience_s=5.0)
     how_far = _HowFar(_bytes_of(recording))

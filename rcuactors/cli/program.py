@@ -107,11 +107,17 @@ class ProgramCommand(click.Command):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Keep Ctrl-C from Click, which would print a line end of its own."""
+        """Keep Ctrl-C from Click, which would print a line end of its own; say of a setting where it came from."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted from None
+        except BadInput as error:
+            given = [text.removeprefix("CONFIG_") for text in ctx.params.get("settings") or ()]
+            said = text_of(error)
+            if any(said.startswith(f"{text}:") for text in given):
+                raise BadInput(f"--set {said}") from error
+            raise
 
 
 class ProgramGroup(ProgramCommand, click.Group):

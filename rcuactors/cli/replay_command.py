@@ -17,12 +17,13 @@ from .session import open_session
 
 @click.command("replay", cls=ProgramCommand)
 @click.argument("file")
+@click.option("--probe", default="", metavar="NAME", help="The name of the probe on kvfree_call_rcu().")
 @run_options
-def replay_command(file: str, **options: Any) -> int:
+def replay_command(file: str, probe: str, **options: Any) -> int:
     """Replay FILE, an ftrace recording (plain or gzipped), and compare the machine with the real kernel."""
     arguments = RunArguments(**options)
     run_options_ = arguments.options(parameters=(), of="a replay")
-    recording = read_recording(file, find_era(run_options_.kernel).release)
+    recording = read_recording(file, find_era(run_options_.kernel).release, probe)
     with open_session(arguments) as session:
         replay = Replay(recording, with_sinks(run_options_, session.sinks))
         error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)

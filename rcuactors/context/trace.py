@@ -230,6 +230,8 @@ def _site_from(at: FrameType | None) -> str:
 
 def is_scenarios(frame: FrameType) -> bool:
     """Whether it is a frame of a scenario's code, or a design's: neither the model's, nor Python's, nor Trio's."""
+    if str(frame.f_globals.get("__name__")).partition(".")[0] in sys.stdlib_module_names:
+        return False
     return _look_at(frame.f_code, frame.f_globals).kind is _Kind.SCENARIO
 
 

@@ -25,6 +25,7 @@ from .flight import Sort
 BURST_GAP_NS: Final = 1_000_000
 """Calls on one CPU belong to one burst where none comes later than this after the one before."""
 _MOST_SORTS: Final = 4096
+_MOST_WAITERS: Final = 1000
 _INTERRUPTS: Final = frozenset("hHszZ")
 _SYNCHRONIZE: Final = ("synchronize_rcu", "synchronize_rcu_expedited", "synchronize_rcu_normal")
 
@@ -123,6 +124,8 @@ class Waits:
 
     def called(self, call: Call) -> None:
         """A one-argument call."""
+        if len(self._calls) >= _MOST_WAITERS:  # callers that nothing more is seen of
+            del self._calls[next(iter(self._calls))]
         self._calls[call.pid] = Waiter(call)
 
     def inside(self, event: Event) -> Waiter | None:

@@ -46,7 +46,8 @@ class Description:
         if not self.found.callers.total:
             before = " after the BEGIN mark" if self.found.calls_before_begin else ""
             named = self.trace.probe or "kvfree_call_rcu"
-            other = "" if self.trace.probe else " (--probe NAME says which event is the probe on it)"
+            hint = not self.trace.probe and not odd.broken_count
+            other = " (--probe NAME says which event is the probe on it)" if hint else ""
             said.append(f"holds no {named} line{before}: nobody's calls can be described{other}")
         said += [
             f"line {gap.number}: time goes back, {gap.text}: lines are out of order, or of two runs"

@@ -98,11 +98,6 @@ class KernelBase:
         self._conductor = machine.conductor
         self._locks = machine.system.locks
 
-    def _since(self, function: str, has: bool, version: str) -> None:
-        """Raises BadInput, one clear line, for a function that this kernel does not have; `version` is one that has."""
-        if not has:
-            raise BadInput(f"{function}(): {self._machine.setup.era.name} has no such function; {version} has")
-
     def _member(self, inside: Inside | None, member: M, *, on_stack: bool = False) -> M:
         """Put it into the object or frame, if there is one. Raises BadInput for anything else."""
         if inside is not None:
@@ -120,9 +115,9 @@ class KernelBase:
             )
 
     def _expect_version(self, function: str, *, has: bool, since: str) -> None:
-        """Raises BadInput where the version has no such function."""
+        """Raises BadInput, one clear line, for what this kernel does not have; `since` says which have it."""
         if not has:
-            raise BadInput(f"{function}: this version has none; it came with {since}")
+            raise BadInput(f"{function}: {self._machine.setup.era.name} has no such function; it came with {since}")
 
     @property
     def machine(self) -> Machine:

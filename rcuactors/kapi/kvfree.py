@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from ..context.memory import LIVE
 from ..context.trace import origin_of
-from ..errors import BadInput
 from ..machine import Machine
 from ..mm.objects import KObject
 from ..spelling import no_such
@@ -49,7 +48,8 @@ class VersionedKvfreeRcu(Rcu):
         From v6.4 on (commit 7e3f926bf453), and in stable 6.1; before that kvfree_rcu(p). NULL is ignored. Raises
         BadInput where the kernel has no such function, and for anything that is no object.
         """
-        self._since("kvfree_rcu_mightsleep", self.has("kvfree_rcu_mightsleep"), "v6.6")
+        has = self.has("kvfree_rcu_mightsleep")
+        self._expect_version("kvfree_rcu_mightsleep()", has=has, since="v6.4, and stable 6.1")
         if p is None:
             return nothing()
         if not isinstance(p, KObject):
@@ -67,7 +67,6 @@ class VersionedKvfreeRcu(Rcu):
         It does not wait for a one-argument call that waits for a grace period itself. Raises BadInput where the kernel
         has no such function: there rcu_barrier() waits for callbacks, and nothing for this.
         """
-        if self._machine.kvfree.rules.barrier is None:
-            name = self._machine.setup.era.name
-            raise BadInput(f"kvfree_rcu_barrier(): {name} has no such function; v6.12 has")
+        has = self._machine.kvfree.rules.barrier is not None
+        self._expect_version("kvfree_rcu_barrier()", has=has, since="v6.12")
         await self._machine.kvfree.barriers.kvfree_rcu_barrier(self._thread)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeGuard
 from ..context.memory import RETIRED
 from ..context.trace import Origin, caller_site, origin_of
 from ..context.violation import exception_for
-from ..errors import BadInput, bad_value
+from ..errors import bad_value
 from ..kernel.locking import poison
 from ..kernel.locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from ..mm import wrong_free
@@ -192,7 +192,7 @@ class Memory(KernelBase):
 
         Raises BadInput on a version that does not have it: it came with v6.15 (commit 97769a53f117).
         """
-        self._has_nolock("alloc_pages_nolock")
+        self._expect_nolock("alloc_pages_nolock()")
         pfn = await alloc_pages_nolock(self._machine.pages, self._cpu)
         if pfn is not None:
             self._machine.oracle.page_allocated(pfn, caller_site())
@@ -200,15 +200,13 @@ class Memory(KernelBase):
 
     async def free_pages_nolock(self, pfn: int | None) -> None:
         """free_pages_nolock(): give a page back by its frame number, by trylocks only. Raises BadInput as that."""
-        self._has_nolock("free_pages_nolock")
+        self._expect_nolock("free_pages_nolock()")
         if pfn is not None:
             self._machine.oracle.page_freed(pfn)
             await free_pages_nolock(self._machine.pages, self._cpu, pfn)
 
-    def _has_nolock(self, name: str) -> None:
-        era = self._machine.setup.era
-        if not era.rules.mm.nolock:
-            raise BadInput(f"{name}(): {era.name} does not have it, it came with v6.15")
+    def _expect_nolock(self, name: str) -> None:
+        self._expect_version(name, has=self._machine.setup.era.rules.mm.nolock, since="v6.15")
 
     async def drain_local_pages(self) -> None:
         """Give this CPU's page list back to the zone."""

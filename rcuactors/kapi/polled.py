@@ -114,7 +114,7 @@ class PolledRcu(KernelBase):
         return _full("same_state_synchronize_rcu_full", rgosp1) == _full("same_state_synchronize_rcu_full", rgosp2)
 
     def _has_polling(self, function: str) -> None:
-        self._since(function, self._machine.callbacks.rules.polled_functions, "v6.1")
+        self._expect_version(f"{function}()", has=self._machine.callbacks.rules.polled_functions, since="v6.1")
 
     def _looks(self) -> None:
         cpu = self._cpu

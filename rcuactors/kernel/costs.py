@@ -134,7 +134,10 @@ def load_costs(path: Path) -> CostModel:
     unknown = sorted(set(table) - set(_names()))
     if unknown:
         raise _no_such_cost(f"cost file {path}: cost", unknown[0])
-    return CostModel(**table)
+    try:
+        return CostModel(**table)
+    except BadInput as error:
+        raise BadInput(f"cost file {path}: {error}") from None
 
 
 def cost_model(given: object) -> CostModel:

@@ -39,6 +39,10 @@ class KernelRules:
     activates_work_first: bool = True
     """__queue_work() tells debug objects of the work before it looks at it; later kernels do so in insert_work()
     (commit d812796eb390)."""
+    rt_section_ends_last: bool = False
+    """On PREEMPT_RT a spinlock_t is let go before the read-side section ends that it is (rt_spin_unlock() and its kin,
+    commit 89038cc87d80 of 2026, which no version here has); before, an object that was given to kfree_rcu() may be
+    freed while a lock in it is let go."""
     cancel_tells_lockdep: bool = False
     """cancel_work_sync() and its kin take the work's lockdep map as flush_work() does; before, __flush_work() left it
     out for them (commit c0feea594e05, merged for v6.0 in September 2022, and into the stable trees of that time:

@@ -161,6 +161,7 @@ class System:
             judge=self.judge,
             uncontended_ns=self.costs.lock_ns,
             since=self.since,
+            rt_section_ends_last=self.rules.rt_section_ends_last,
         )
 
     def statistics(self) -> SystemStatistics:

@@ -33,8 +33,9 @@ class KasanTrack:
 
     def lines(self, what: str) -> list[str]:
         """print_track(): as a report has it."""
+        how = f", by {self.how}()" if self.how else ""
         return [
-            f"{what} by task {self.who} on CPU {self.cpu_id} at {self.time_ns} ns, by {self.how}():",
+            f"{what} by task {self.who} on CPU {self.cpu_id} at {self.time_ns} ns{how}:",
             *(f" {line}" for line in self.trace.lines()),
             "",
         ]

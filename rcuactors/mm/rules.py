@@ -58,7 +58,7 @@ class MmRules:
     vmalloc_failure: Callable[[int, int], str]
     """How vmalloc() words its failure: of so many bytes had and wanted."""
     vmalloc_too_large: str = "vmalloc: allocation failure: {} bytes"
-    """What vmalloc() says of more bytes than there is memory."""
+    """What vmalloc() says of more bytes than there is memory (mm/vmalloc.c, __vmalloc_node_range())."""
     vmalloc_warns_of_nothing: bool = False
     """Of no bytes, too, it says that; or it warns (WARN_ON_ONCE(!size), 6.1.0 has it and 5.11 has not)."""
     alloc_pages: str = "__alloc_pages_nodemask"

@@ -141,7 +141,7 @@ class _Asked:
         if violation.by != BY_KERNEL:
             self.ours.append(violation.title)
         elif is_kernels(violation.text):
-            self.console.printk(violation.text.split("\n"))
+            self.console.report(violation.text.split("\n"))
         else:
             self.unread.append(violation.title)
 

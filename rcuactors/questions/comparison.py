@@ -26,12 +26,26 @@ def _by_chance(question: Question) -> str:
 
     So when a callback has slept: rcu_do_batch() enables bottom halves then that nobody has disabled, and an interrupt
     that comes before they are disabled again leaves its HARDIRQ_OFFSET behind, of which the next callback's enabling
-    tells. Both recorded kernels said that in one of two runs.
+    tells. Recorded is op=synch, three times on each kernel: the run that is written out says it on 6.1 and does not on
+    6.12, and on both one of the other two runs is not like it. That it is the tick's doing, and that op=msleep is the
+    same, is inferred.
     """
     if question.verb.name == "m":
         return "WARNING in rcu_sched_clock_irq()"
     if question.verb.name == "f5" and question.word("v") == "rcu" and question.word("op") in _SLEEPS:
         return "WARNING in __local_bh_enable_ip()"
+    return ""
+
+
+def _by_the_tick(question: Question) -> str:
+    """What the first interrupt says, so that its place among the reports is the tick's; that it comes is compared.
+
+    A preempt_count that a local_bh_enable() too many has left at 7ffffe00 is, one HARDIRQ_OFFSET further, that of a
+    thread in a softirq whose bottom halves are on. Recorded: while 6.1 printed what the module says, and while 6.12
+    printed the report behind that.
+    """
+    if question.verb.name == "a6" and question.word("v") == "unbal":
+        return "WARNING: DEBUG_LOCKS_WARN_ON(current->softirqs_enabled)"
     return ""
 
 
@@ -115,7 +129,9 @@ def _in_reports(recording: Recording, answer: Answer) -> Iterator[Difference]:
     assert recording.command is not None
     by_chance = _by_chance(recording.command.question)
     kernel, model = _firsts(recording.reports, by_chance), _firsts(answer.reports, by_chance)
-    if list(kernel) != list(model):
+    placed = _by_the_tick(recording.command.question)
+    in_order = [[kind for kind in firsts if kind != placed] for firsts in (kernel, model)]
+    if in_order[0] != in_order[1] or kernel.keys() != model.keys():
         yield Difference(what="reports", kernel="; ".join(kernel) or "none", model="; ".join(model) or "none")
     for kind in kernel:
         if kind in model:

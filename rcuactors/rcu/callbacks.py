@@ -257,13 +257,12 @@ class Callbacks:
         With DEBUG_OBJECTS_RCU_HEAD the second call is dropped, and the callback of the first is never invoked
         (rcu_leak_callback()). Without it the head is put behind all others, and the list is not what it was.
         """
-        system = self.system
         retired = head.inside is not None and head.inside.state == RETIRED
         if not retired:
-            system.debug_objects.used(cpu, head)
+            self.system.debug_objects.used(cpu, head)
         poison.written(cpu, head.inside)
         if not head.queued and head.inside is not None:
-            system.debug_objects.activate_static(cpu, head)
+            self.system.debug_objects.activate_static(cpu, head)
         if not head.queued and not retired:
             return False
         if self.queued_twice(

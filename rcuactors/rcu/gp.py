@@ -24,7 +24,7 @@ import attrs
 from ..engine.device import Device
 from ..engine.probe import Access, Probe
 from ..kernel.thread import Urgency
-from ..kernel.time.timer import wheel_expiry
+from ..kernel.time.wheel import wheel_expiry
 from ..marks import machinery
 from . import seq as gp_seq
 from .data import RcuDatas

@@ -126,11 +126,12 @@ class Oracle:
         access: Probe[[object, Access]] | None = None,
         *,
         record: Callable[[str], object] | None = None,
+        retired_in: str = "",
     ) -> None:
-        """`record` makes a note of who allocates, gives up or frees now, and how, if somebody wants to know."""
+        """`record` makes a note of who allocates, gives up (`retired_in`) or frees now, if somebody wants to know."""
         self._record = record
         if record is not None:
-            self._keep_tracks(record)
+            self._keep_tracks(record, retired_in)
         self._report = report
         self.probes = probes if probes is not None else RcuProbes()
         self._access = access if access is not None else Probe()
@@ -219,6 +220,10 @@ class Oracle:
                 self._kept[item.address] += 1
             where[item.address] = item
 
+    def readers_by_address(self) -> dict[int, int]:
+        """How many readers may still use what lies where: what is forgotten is a missed report, what stays a leak."""
+        return dict(self._kept)
+
     def given_to_srcu(self, item: Tracked, domain: object) -> None:
         """call_srcu() was called with a head in the object: readers of that srcu_struct may hold it until the end."""
         if item.address not in self._given:
@@ -246,7 +251,7 @@ class Oracle:
         if self._told.on:
             self.probes.object_allocated(item)
 
-    def _keep_tracks(self, record: Callable[[str], object]) -> None:
+    def _keep_tracks(self, record: Callable[[str], object], retired_in: str) -> None:
         """Make a note, too, of who allocates an object and who gives it up: chosen once, for nobody else is to pay."""
         allocated, retired = self.allocated, self.retired
 
@@ -255,7 +260,7 @@ class Oracle:
             allocated(item)
 
         def retired_by(item: Tracked, now: int) -> None:
-            item.retired_by = record("kvfree_call_rcu")
+            item.retired_by = record(retired_in)
             retired(item, now)
 
         self.allocated, self.retired = allocated_by, retired_by  # type: ignore[method-assign]

@@ -75,6 +75,8 @@ class Recording:
     truncated: bool
     path: str = attrs.field(default="", eq=False)
     """Where it was read, from the root; '' if it does not come out of a file."""
+    probe: str = attrs.field(default="", eq=False)
+    """The name of the probe on kvfree_call_rcu(), where it was said."""
     form: Form = BY_OFFSET
     """How its calls were read."""
     deeds: tuple[Deed, ...] = ()
@@ -160,6 +162,7 @@ class _Reader:
             unknown_examples=tuple(self._unknown),
             truncated=self._truncated,
             path=trace.resolved,
+            probe=trace.probe,
             form=trace.form,
             deeds=tuple(self.deeds),
             addresses=self._addresses,

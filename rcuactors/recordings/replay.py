@@ -43,11 +43,11 @@ def _scenario(about: str, body: Body, settings: dict[str, str], parameters: dict
     )
 
 
-async def _replay_file(k: Kernel, recording: str = "", digest: str = "") -> None:
+async def _replay_file(k: Kernel, recording: str = "", digest: str = "", probe: str = "") -> None:
     now = _digest_of(recording)
     if now != digest:
         raise BadInput(f"recording {recording}: was changed since (digest {now[:12]}, was {digest[:12]})")
-    what = read_recording(recording, k.machine.setup.era.release)
+    what = read_recording(recording, k.machine.setup.era.release, probe)
     feeds, skipped = feeds_of(what)
     await replay_calls(k, feeds, Replayed(skipped=skipped), what.deeds)
 
@@ -56,7 +56,7 @@ REPLAY_OF_A_FILE: Final = _scenario(
     "the calls of a recording in a file, by its path and the SHA-256 of what it holds",
     _replay_file,
     settings={},
-    parameters={"recording": "", "digest": ""},
+    parameters={"recording": "", "digest": "", "probe": ""},
 )
 """A replay as another process, or a file, can name it. The settings that the recording tells are the run's."""
 
@@ -103,7 +103,10 @@ class Replay:
             raise BadInput(f"recording {self.recording.name}: runs in this process only, since it is in no file")
         path = self.recording.path
         told = {**settings_of(self.recording), **self._run.options.settings}
-        options = attrs.evolve(self._run.options, settings={**told, "recording": path, "digest": _digest_of(path)})
+        told |= {"recording": path, "digest": _digest_of(path)}
+        if self.recording.probe:
+            told["probe"] = self.recording.probe
+        options = attrs.evolve(self._run.options, settings=told)
         return RunSpec.of(REPLAY_OF_A_FILE, options)
 
     def run(self) -> ReplayResult:

@@ -98,7 +98,13 @@ class Run:
         self.options = options = (options or RunOptions()).given(words)
         config_settings, self._parameters = split_settings(chosen, options.settings)
         self._digest = DigestSink()
-        setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._digest,))
+        try:
+            setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._digest,))
+        except BadInput as error:
+            own = {name: value for name, value in chosen.settings.items() if name not in config_settings}
+            if any(str(error).startswith(f"{name}={value}:") for name, value in own.items()):
+                raise BadInput(f"scenario {chosen.name}: {error}") from None
+            raise
         self.machine = Machine(attrs.evolve(setup, early_boot=chosen.early_boot))
 
     @property

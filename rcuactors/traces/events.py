@@ -170,7 +170,7 @@ class HrtimerExpired(Event):
 class TimerStarted(Event):
     """timer_start. `expires` and `timeout` in jiffies: `now` is their difference.
 
-    `on_cpu` is whose timers it is put with, -1 where not told.
+    `on_cpu` is whose timers it is put among, -1 where that is not told.
     """
 
     timer: int | None

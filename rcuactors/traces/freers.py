@@ -82,6 +82,8 @@ class Inside:
         functions = self._inside.get(pid, [])
         if function in functions:
             del functions[functions.index(function) :]
+            if not functions:
+                del self._inside[pid]
 
     def freer(self, pid: int) -> Freer | None:
         """Who a task is that frees now."""

@@ -80,7 +80,7 @@ _BULK_CALLBACK: Final = re.compile(r"\S+ bulk=(\S+) nr_records=([0-9]{1,18})", r
 _HRTIMER: Final = re.compile(r"hrtimer=(\S+) function=(\S+)(?: \[\w+\])? (?:expires|now)=([0-9]{1,20})\b.*", re.ASCII)
 _TIMER_START: Final = re.compile(
     r"timer=(\S+) function=(\S+)(?: \[\w+\])? expires=([0-9]{1,20}) \[timeout=(-?[0-9]{1,19})\]"
-    r"(?:.* cpu=([0-9]{1,10})\b)?.*",
+    r"(?:.* cpu=([0-9]{1,5}))?.*",
     re.ASCII,
 )
 _TIMER_EXPIRE: Final = re.compile(r"timer=(\S+) function=(\S+)(?: \[\w+\])? now=([0-9]{1,20})\b.*", re.ASCII)
@@ -111,6 +111,8 @@ ENTRIES: Final = frozenset(
 """Functions whose probes come as `Entered` and `Returned`."""
 
 _GRACE_PERIOD_STEPS: Final = {"rcu_gp_init": "start", "rcu_gp_cleanup": "end"}
+
+_MOST_NAMES: Final = 1000
 
 Told = Event | Unknown | Broken
 _Tell = Callable[[TraceLine, int], Event | None]
@@ -188,7 +190,8 @@ class Teller:
             tell = self._call
         if tell is None and (probe := probe_of(line.event, line.text)) is not None:
             tell = self._of_probe(probe)
-        self._tells[line.event] = tell
+        if len(self._tells) < _MOST_NAMES:  # of a text that is no trace there are more
+            self._tells[line.event] = tell
         return tell
 
     def _of_probe(self, probe: Probe) -> _Tell | None:
@@ -305,8 +308,8 @@ class Teller:
         match = _TIMER_START.fullmatch(line.text)
         if match is None:
             return None
-        expires, timeout, on_cpu = int(match[3]), int(match[4]), int(match[5] or -1)
-        return TimerStarted(*_who(line), self._pointer(match[1]), match[2], expires, timeout, on_cpu, number=at)
+        times = int(match[3]), int(match[4])
+        return TimerStarted(*_who(line), self._pointer(match[1]), match[2], *times, int(match[5] or -1), number=at)
 
     def _timer_expire(self, line: TraceLine, at: int) -> Event | None:
         match = _TIMER_EXPIRE.fullmatch(line.text)

@@ -87,16 +87,23 @@ class Trace:
         return str(Path(os.fsdecode(self.path)).resolve())
 
     def __iter__(self) -> Iterator[Item]:
+        for item, _ in self.with_text():
+            yield item
+
+    def with_text(self) -> Iterator[tuple[Item, str]]:
+        """The same, each item with the text of its line."""
         reader = _Reader(self.path, CallReader(form_of(self.kernel) or BY_OFFSET), _event_of(self.probe))
         self._header = reader.header
         rest: str | None = None
         try:
             for number, line in enumerate(read_lines(self.path, self.progress), start=1):
-                yield from reader.feed(number, line)
+                for item in reader.feed(number, line):
+                    yield item, line
                 self._form = reader.calls.form
         except CutShort as cut:
             rest = str(cut)
-        yield from reader.end(rest)
+        for item in reader.end(rest):
+            yield item, rest or ""
 
 
 @attrs.define

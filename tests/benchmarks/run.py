@@ -15,6 +15,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from pathlib import Path
 import attrs
 
 from rcuactors import Kernel, RunOptions, Scenario, run, scenario
+from rcuactors.describe import describe
 from rcuactors.engine.choice import Timed
 from rcuactors.engine.conductor import Conductor
 from rcuactors.engine.device import Device
@@ -40,6 +42,7 @@ def _load(path: Path) -> object:
 
 
 run_peer = _load(HERE / "simpy_peer.py").run_peer  # type: ignore[attr-defined]
+long_trace = _load(HERE / "long_trace.py")
 run_limit = _load(HERE / "trio_limit.py").run_limit  # type: ignore[attr-defined]
 
 
@@ -286,6 +289,39 @@ def schedules_under_random(schedules: int, rounds: int) -> Figure:
     )
 
 
+def description_against_bare_reading(lines: int, rounds: int) -> Figure:
+    """What `rcuactors describe` takes for a trace, over reading its lines and no more."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = long_trace.write_long_trace(Path(folder) / "trace.txt", lines)  # type: ignore[attr-defined]
+        ratio, ours, bare = paired(
+            lambda: describe(path),
+            lambda: long_trace.read_bare(path),  # type: ignore[attr-defined]
+            rounds,
+        )
+    detail = f"{ours:.2f} s against {bare:.3f} s, {1e6 * ours / lines:.1f} us a line"
+    return Figure(f"describe {lines:,} lines / reading them", ratio, "<= 120", detail)
+
+
+def peak_of_description(lines: int) -> int:
+    """Peak memory in KiB of a process that describes a trace of so many lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = long_trace.write_long_trace(Path(folder) / "trace.txt", lines)  # type: ignore[attr-defined]
+        code = (
+            "import sys; from pathlib import Path; from rcuactors.describe import describe; describe(sys.argv[1]);"
+            "status = Path('/proc/self/status').read_text().splitlines();"
+            "print(next(line.split()[1] for line in status if 'VmHWM' in line))"
+        )
+        out = subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True)
+    return int(out.stdout)
+
+
+def memory_of_description(lines: int) -> Figure:
+    """Peak memory of `rcuactors describe` for ten times the lines, over that for the lines."""
+    few, many = peak_of_description(lines), peak_of_description(10 * lines)
+    detail = f"{many / 1024:.0f} MiB against {few / 1024:.0f} MiB, wanted <= 100 MiB"
+    return Figure(f"memory to describe {10 * lines:,} lines / {lines:,}", many / few, "about 1", detail)
+
+
 def figures(*, short: bool) -> list[Callable[[], Figure]]:
     """All of them, at full or at a tenth of their size."""
     scale, rounds = (10, 1) if short else (1, 5)
@@ -299,6 +335,8 @@ def figures(*, short: bool) -> list[Callable[[], Figure]]:
         lambda: hand_overs_against_trio(100_000 // scale, rounds),
         lambda: first_answer(rounds),
         lambda: schedules_under_random(200 // scale, rounds),
+        lambda: description_against_bare_reading(1_000_000 // scale, min(rounds, 3)),
+        lambda: memory_of_description(100_000 // scale),
     ]
 
 

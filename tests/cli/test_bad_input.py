@@ -165,7 +165,7 @@ def test_bad_input_inside_a_scenario_names_the_line(one_line: OneLine, tmp_path:
         "@scenario()\n"
         "async def wide(k):\n"
         "    async with k.open_nursery() as nursery:\n"
-        "        await nursery.start_soon(wide, cpu=99)\n",
+        "        await nursery.start_soon(k.schedule, cpu=99)\n",
         encoding="utf-8",
     )
     assert one_line("run", str(file)) == "cpu=99: the machine has CPUs 0 to 1 (nr_cpus=2) (wide.py:5)"
@@ -178,7 +178,7 @@ def test_bad_input_inside_a_scenario_names_the_line(one_line: OneLine, tmp_path:
         ("unused = k.udelay(5)", "udelay() is called without `await`"),
         ("k.kfree(p); await k.mutex_lock(k.mutex('m'))", "kfree() is called without `await` (slip.py:7)"),
         ("await k.kthread_run(helper)", "preempt_enable() is called without `await` (slip.py:4)"),
-        ("await k.kfree(k.kmalloc(64))", "kmalloc() is called without `await` (slip.py:7)"),
+        ("await k.kfree(k.kmalloc(64))", "needs an `await` before kmalloc() (slip.py:7)"),
         ("await k.kmallok(64)", "has no attribute 'kmallok'; did you mean kmalloc? (slip.py:7)"),
     ],
 )

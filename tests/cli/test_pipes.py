@@ -78,7 +78,7 @@ def test_events_to_standard_output_stand_where_they_were_written(
 
 def test_events_and_a_table_through_pipes_of_the_shells(bash: Bash, scenario_file: ScenarioFile) -> None:
     scenario_file("tidy")
-    table = "$R lockdep matrix --context process --op timer --csv /dev/stdout | sed -n 1p"
+    table = "$R lockdep matrix --context process --op mod_timer --csv /dev/stdout | sed -n 1p"
     done = bash(f"$R run tidy.py --events >(gzip > x.gz) > /dev/null; sleep 0.2; zcat x.gz | tail -1; {table}")
     assert (done.returncode, done.stderr) == (0, "")
     event, columns = done.stdout.splitlines()

@@ -34,7 +34,9 @@ def test_a_lock_of_the_wrong_type_is_bad_input(rcu_lab: RcuLab, function: str, k
         if hasattr(outcome, "__await__"):
             await outcome
 
-    with pytest.raises(BadInput, match=rf"lock its_name is a \w+; this function takes a {wanted}$"):
+    with pytest.raises(
+        BadInput, match=rf"lock its_name is a \w+; this function takes a {wanted} \(test_lock_arguments\.py:\d+\)$"
+    ):
         rcu_lab.run(script)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rcuactors.describe import Description, describe
 from rcuactors.errors import BadInput
+from tests.other_tools import as_perf, as_trace_cmd, recorded
 
 DATA = Path(__file__).parents[1] / "data" / "recordings"
 
@@ -91,6 +95,21 @@ def test_nothing_in_a_recording_is_odd(run: str) -> None:
     without_calls = "barrier_idle" in run
     problems = [problem.partition(":")[0] for problem in description.problems]
     assert problems == ["holds no kvfree_call_rcu line"] * without_calls
+
+
+@pytest.mark.parametrize("tool", ["trace-cmd", "trace-cmd with flags", "perf"])
+@pytest.mark.parametrize("run", [WAITS, "kvfree-6.1-rt/c_mixed_2_min5", "kvfree-6.12/l_ready_warm300_gp_vmalloc5_min5"])
+def test_figures_do_not_hang_on_the_tool(run: str, tool: str, tmp_path: Path) -> None:
+    lines = recorded(run)
+    text = as_perf(lines) if tool == "perf" else as_trace_cmd(lines, flags="flags" in tool)
+    theirs = describe(write(tmp_path, *text), kernel="6.12" if "6.12" in run else "6.1").as_json()
+    ours = described(run).as_json()
+    same = ours.keys() - {"recording", "kernel", "script", "format", "lines", "calls", "bursts", "cannot_tell"}
+    assert {name: theirs[name] for name in same} == {name: ours[name] for name in same}
+    for name in ("count", "by_form", "by_cpu", "by_kind", "fell_back_unknown"):
+        assert theirs["calls"][name] == ours["calls"][name]
+    assert (theirs["calls"]["by_context"] == ours["calls"]["by_context"]) == ("flags" in tool)
+    assert ("no flags" in " ".join(theirs["cannot_tell"])) == ("flags" not in tool)
 
 
 def test_one_argument_callers_and_how_long_they_waited() -> None:
@@ -256,6 +275,40 @@ def test_bars_only_where_they_can_be_seen() -> None:
     assert "█" in drawn
     assert Counter(drawn.split())["▂"] == 0
     assert [line.split("  ")[0] for line in plain.splitlines() if line][:4] == ["recording", "kernel", "script", "read"]
+
+
+SAMPLE = gzip.decompress((DATA / "kvfree" / "i_failalloc_single_arg_5_min5.txt.gz").read_bytes()).splitlines()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.data())
+def test_a_damaged_recording_is_described_or_bad_input(tmp_path: Path, data: st.DataObject) -> None:
+    lines = list(SAMPLE)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        match data.draw(st.sampled_from(["drop", "double", "cut", "swap", "change"])):
+            case "drop" if len(lines) > 1:
+                del lines[at]
+            case "double":
+                lines.insert(at, lines[at])
+            case "cut":
+                lines[at] = lines[at][: data.draw(st.integers(0, len(lines[at])))]
+            case "swap":
+                lines[at], lines[at - 1] = lines[at - 1], lines[at]
+            case _ if lines[at]:
+                where = data.draw(st.integers(0, len(lines[at]) - 1))
+                lines[at] = lines[at][:where] + data.draw(st.binary(max_size=2)) + lines[at][where + 1 :]
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\n".join(lines))
+    try:
+        description = describe(path)
+    except BadInput as error:
+        message = str(error)
+    else:
+        json.dumps(description.as_json())
+        assert description.lines(bars=True)
+        return
+    assert len(message.splitlines()) == 1
 
 
 def test_keys_of_the_document_stay() -> None:

@@ -36,7 +36,7 @@ def test_two_thousand_pages_a_cpu_are_gone_in_less_than_a_fifth_of_a_second() ->
     async def script(k: Kernel) -> None:
         k.rcu_read_lock()
         for _ in range(510 * (pages + 3)):
-            await k.kvfree_rcu(await k.kmalloc(8), "rcu")
+            await k.kvfree_rcu(await k.kmalloc(16), "rcu")
             if reserve.stocks[0].emergencies == 1:
                 gone_after.append(k.now)
         k.rcu_read_unlock()

@@ -267,7 +267,7 @@ BUGS = (
     Bug(
         "89038cc87d80",
         "rt_spin_unlock() leaves its read-side section before it lets go of a lock in an object that is freed",
-        "all (PREEMPT_RT)",
+        "all (PREEMPT_RT); mended on a neighbour of v7.3",
         TIME,
         "tests/kernel/locking/test_lock_in_freed_memory.py",
     ),

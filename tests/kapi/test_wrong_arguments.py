@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
+import pytest
+
 from rcuactors import GFP_KERNEL, WQ_UNBOUND, Kernel, run, scenario
 from rcuactors.errors import BadInput
 
@@ -249,3 +251,32 @@ def test_every_function_refuses_every_wrong_argument() -> None:
     run(script, kernel="v7.3", KASAN=True)
     (survey,) = surveys
     assert survey.calls > 5_000
+
+
+@pytest.mark.parametrize("kernel", ["v5.9", "v6.12", "v7.3"])
+def test_an_object_has_room_for_the_rcu_head_that_it_is_freed_by(kernel: str) -> None:
+    @scenario()
+    async def script(k: Kernel) -> None:
+        small, enough = await k.kmalloc(8), await k.kmalloc(16)
+        with pytest.raises(
+            BadInput, match=r"^kvfree_rcu\(8-byte object \w+, \.\.\.\): needs an object with an rcu_head"
+        ):
+            k.kvfree_rcu(small, "rcu")
+        if k.has("kfree_rcu_nolock"):
+            with pytest.raises(BadInput, match=r"^kfree_rcu_nolock"):
+                k.kfree_rcu_nolock(small, "rcu")
+        await k.kvfree_rcu(enough, "rcu")
+        await k.kfree(small)
+
+    assert run(script, kernel=kernel).clean
+
+
+def test_null_is_no_wrong_pointer() -> None:
+    @scenario()
+    async def script(k: Kernel) -> None:
+        with k.rcu_reader():
+            assert k.rcu_dereference(None) is None
+        await k.kfree(None)
+        await k.kvfree_rcu(None, "rcu")
+
+    assert run(script).clean

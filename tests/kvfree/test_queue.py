@@ -6,6 +6,7 @@ import pytest
 
 from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import Event, ListSink
+from rcuactors.errors import BadInput
 from rcuactors.mm.gfp import GFP_KERNEL
 from rcuactors.runs.result import Result
 from tests.one_argument import one_argument
@@ -253,7 +254,7 @@ def test_something_else_is_refused() -> None:
     async def script(k: Kernel) -> None:
         await k.kvfree_rcu(4711, "rcu")
 
-    with pytest.raises(TypeError, match="needs what kmalloc"):
+    with pytest.raises(BadInput, match="needs what kmalloc"):
         run(scenario()(script))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import rcuactors
 from rcuactors.lab.jobs import WorkerDied, do_all, in_this_process
 
 ITEMS = [3, 1, 4, 1, 5]
@@ -66,6 +68,7 @@ def test_it_can_be_ended_early(jobs: int) -> None:
 ORPHANS = """
 import os, sys, time
 from pathlib import Path
+import rcuactors
 from rcuactors.lab.jobs import do_all
 
 def lasts(folder: str) -> None:
@@ -103,3 +106,11 @@ def test_no_worker_outlives_the_first_process(tmp_path: Path, how: signal.Signal
     while any(map(is_alive, workers)) and time.monotonic() < given:
         time.sleep(0.05)
     assert not any(map(is_alive, workers))
+
+
+def test_nobody_else_starts_a_process() -> None:
+    """So that what is said here holds for every command that works over processes."""
+    package = Path(rcuactors.__file__).parent
+    starts = re.compile(r"^ *(?:import|from) (?:multiprocessing|subprocess|concurrent)\b", re.MULTILINE)
+    files = [file for file in package.rglob("*.py") if starts.search(file.read_text("utf-8"))]
+    assert [file.relative_to(package).as_posix() for file in files] == ["lab/jobs.py"]

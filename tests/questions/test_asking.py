@@ -201,3 +201,14 @@ def test_whoever_reads_the_log_may_find_what_a_question_has_overwritten(version:
     assert [report.kind for report in answer.reports][1:2] == told
     written = ask(parse_command("fl v=wr"), find_kernel("AP"), version=version)
     assert [report.kind for report in written.reports][:1] == (told or ["slab: Poison overwritten"])
+
+
+@pytest.mark.parametrize("version", ["v6.1-stable", "v6.12"])
+def test_printing_a_report_takes_so_long_that_a_tick_falls_into_it(version: str) -> None:
+    """As recorded of 6.12; klogd's irq_work is lazy, and does not come before."""
+    answer = ask(parse_command("a6 v=unbal"), find_kernel("A"), version=version)
+    assert [report.kind for report in answer.reports] == [
+        "sleeping function",
+        "WARNING: DEBUG_LOCKS_WARN_ON(current->softirqs_enabled)",
+        "scheduling while atomic",
+    ]

@@ -185,3 +185,20 @@ def test_no_two_recordings_of_different_kinds_agree(recordings: dict[str, Record
     assert ("invalid wait context: lock", "(q_spin){....}-{3:3}") in [
         (found.what, found.kernel) for found in compare(spin, answer).differences
     ]
+
+
+def test_where_among_the_reports_the_first_interrupt_comes(recorded: Recorded, answered: Answered) -> None:
+    """Behind a local_bh_enable() too many: that it tells is compared, and not ahead of which report."""
+    words = "a6 v=unbal"
+    end = f"q: END {words}\n"
+    sleeping = "BUG: sleeping function called from invalid context at kernel/exit.c:1\n"
+    atomic = "BUG: scheduling while atomic: q_main/46/0x0000fe01\n"
+    tick = (
+        "------------[ cut here ]------------\nDEBUG_LOCKS_WARN_ON(current->softirqs_enabled)\n"
+        "WARNING: CPU: 1 PID: 46 at kernel/locking/lockdep.c:5719 check_flags+0x108/0x1b0\n"
+    )
+    kernel = recorded(words, tick + sleeping + atomic + end)
+    assert differences(kernel, answered(words, sleeping + tick + atomic)) == []
+    assert differences(kernel, answered(words, sleeping + atomic))
+    assert differences(kernel, answered(words, tick + atomic + sleeping))
+    assert differences(recorded("a6 v=twice", tick + sleeping + end), answered("a6 v=twice", sleeping + tick))

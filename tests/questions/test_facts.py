@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rcuactors.questions.facts import Facts, facts_of
 from rcuactors.questions.recording import Recording
 from rcuactors.questions.words import parse_question
-from rcuactors.report.console import Said
+from rcuactors.report.console import Said, read_console
 
 
 def facts(words: str, *lines: str) -> Facts:
@@ -31,6 +33,23 @@ def test_whom_an_interrupt_hits_is_no_fact() -> None:
     assert not same("f5 v=hrtimer op=dump", idle, "pid 46 q_main preempt_count 10100 irqs_disabled 1 rcu depth 0")
     task = "pid 46 q_main preempt_count {} irqs_disabled 0 rcu depth 0"
     assert not same("f2 v=preempt op=dump", task.format(0), task.format(1))
+
+
+@pytest.mark.parametrize(
+    ("lock", "count", "expected"), [("sb_writers#3", 10001, 1), ("q_mutex", 10001, 0), ("sb_writers#3", 1, 0)]
+)
+def test_nor_what_the_process_that_asks_holds_on_its_way(lock: str, count: int, expected: int) -> None:
+    said = f"q: pid 0 swapper/1 preempt_count {count} irqs_disabled 1 rcu depth 0\n"
+    held = f"1 lock held by init/1:\n #0: ff11000000891450 ({lock}){{+.+.}}-{{0:0}}, at: ksys_write+0x6c/0xe0\n"
+    one, other = (
+        facts_of(
+            parse_question("f5 v=ipi op=dump"),
+            [entry for entry in read_console(text.split("\n")) if isinstance(entry, Said)],
+        )
+        for text in (said + "no locks held by swapper/1/0.\n", said + held)
+    )
+    assert len(one) == len(other) == 2
+    assert (one == other) == bool(expected)
 
 
 def test_the_same_line_again_is_another_fact() -> None:
@@ -65,6 +84,12 @@ def test_batches() -> None:
     assert facts("batch n=100", head.format(100, 100), "BATCH 10(t)@1 10(k)@2")["BATCH sizes"] == {"10"}
     many = facts("batch n=20000", head.format(20_000, 20_000), "BATCH 156(t)@295329 64(t)@298275")
     assert many["BATCH sizes"] == {"several runs"}
+    # With interrupts on ticks cut off what is left.
+    on = facts("batch n=30 irqon=1", head.format(30, 30), "BATCH 10(t)@1 3(t)@2 10(k)@3 7(k)@4")
+    assert on["BATCH sizes"] == {"10"}
+    assert facts("batch n=30 irqon=1", head.format(30, 30), "BATCH 5(t)@1 10(t)@2 5(k)@3 5(k)@4")["BATCH sizes"] == {
+        "5, 10"
+    }
 
 
 def test_in_which_order_works_ran() -> None:

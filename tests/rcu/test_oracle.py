@@ -10,8 +10,6 @@ from rcuactors.rcu.oracle import FREED, LIVE, RETIRED, Oracle
 
 from .regions import BY_NAME, by_lock
 
-# -- the oracle: nobody but this file calls it -------------------------------------------------------------
-
 
 @attrs.define(eq=False)
 class Thing:
@@ -24,6 +22,8 @@ class Thing:
     retired_ns: int = 0
     allocated_at: str = "here"
     freed_by: object = None
+    allocated_by: object = None
+    retired_by: object = None
 
     def history(self) -> list[str]:
         return ["allocated here"]

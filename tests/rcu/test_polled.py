@@ -97,7 +97,7 @@ def test_before_there_was_polling_the_one_word_cookie_is_of_gp_seq(kernel: str) 
         await k.cond_synchronize_rcu(cookie)
         assert gp.completed == 1
         with pytest.raises(
-            BadInput, match=rf"^poll_state_synchronize_rcu\(\): {kernel} has no such function; v6.1 has$"
+            BadInput, match=rf"^poll_state_synchronize_rcu\(\): {kernel} has no such function; it came with v6.1$"
         ):
             k.poll_state_synchronize_rcu(cookie)
 

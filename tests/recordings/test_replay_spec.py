@@ -26,6 +26,18 @@ def test_a_replay_is_a_value() -> None:
     assert run(spec).digest == made.run().result.digest
 
 
+def test_the_name_of_the_probe_is_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "named.txt"
+    text = gzip.decompress(A_FILE.read_bytes()).decode()
+    bare = text.replace("kvfree_call_rcu: (kvfree_call_rcu+0x0/0x2e0)", "mine: (ffffffff8111e6e0)")
+    file.write_text(bare, encoding="utf-8")
+    with pytest.raises(BadInput, match="nothing to replay"):
+        read_recording(file)
+    made = Replay(read_recording(file, probe="mine"), kernel="v6.1-stable")
+    assert "mine" in json.dumps(made.spec.to_json())
+    assert run(made.spec).digest == made.run().result.digest
+
+
 def test_a_recording_that_was_changed_is_no_replay_of_the_same(tmp_path: Path) -> None:
     file = tmp_path / "changed.txt"
     file.write_bytes(gzip.decompress(A_FILE.read_bytes()))

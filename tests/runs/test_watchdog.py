@@ -45,8 +45,8 @@ def test_a_run_without_a_step_is_said_to_stand_at_its_line(
     monkeypatch.setattr(MODULE, "WATCHDOG", watchdog.Watchdog(silence_s=0.2))
     assert run(script).clean  # type: ignore[arg-type]
     said = capsys.readouterr().err
-    # Once, and once more when it took twice as long: not in every look.
-    assert len(said.splitlines()) == (2 if told else 0), said
+    # Once, and once more whenever it took twice as long: not in every look. A machine that is busy takes longer.
+    assert len(said.splitlines()) in (range(2, 5) if told else [0]), said
     if told:
         form = rf"rcuactors: no step for \d+ s: the run stands at {HERE}:\d+, after \d+ steps, at [\d,]+ virtual ns; "
         assert re.match(form, said)
@@ -55,15 +55,18 @@ def test_a_run_without_a_step_is_said_to_stand_at_its_line(
 def test_its_thread_ends_when_there_are_no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     dog = watchdog.Watchdog(silence_s=0.05)
     monkeypatch.setattr(MODULE, "WATCHDOG", dog)
+    others = set(threading.enumerate())
+    meanwhile: set[threading.Thread] = set()
 
     async def script(k: Kernel) -> None:
         await k.msleep(1)
+        meanwhile.update(set(threading.enumerate()) - others)
 
-    others = set(threading.enumerate())
     run(script)
-    assert set(threading.enumerate()) - others
-    time.sleep(0.2)
-    assert not set(threading.enumerate()) - others
+    assert meanwhile
+    for thread in meanwhile:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
 
 
 @listens

@@ -80,6 +80,31 @@ def test_real_lines(text: str, line: TraceLine) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "            my-task    70 [001]    10.430600:   probe:kvfree_call_rcu: (ffffffff8111e6e0) head=0x0",
+            TraceLine("my-task", 70, 1, "", 10_430_600_000, "kvfree_call_rcu", "(ffffffff8111e6e0) head=0x0"),
+        ),
+        (
+            "kvt1     7/70    [001] 10.430600123:      1  rcu:rcu_grace_period: rcu_preempt -860 start",
+            TraceLine("kvt1", 70, 1, "", 10_430_600_123, "rcu_grace_period", "rcu_preempt -860 start"),
+        ),
+        (
+            "            kvt1-70    [001]    10.430600: timer_start:          timer=0x1",
+            TraceLine("kvt1", 70, 1, "", 10_430_600_000, "timer_start", "         timer=0x1"),
+        ),
+        (
+            "            kvt1-70    [001] d..1.    10.430600: rcu:rcu_grace_period: rcu_preempt",
+            TraceLine("kvt1", 70, 1, "d..1.", 10_430_600_000, "rcu_grace_period", "rcu_preempt"),
+        ),
+    ],
+)
+def test_lines_of_other_tools(text: str, line: TraceLine) -> None:
+    assert parse_line(text) == line
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

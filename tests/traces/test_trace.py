@@ -34,8 +34,7 @@ from rcuactors.traces import (
     Unknown,
     WorkQueued,
 )
-
-from .conftest import DATA, as_perf, as_trace_cmd, recorded
+from tests.other_tools import DATA, as_perf, as_trace_cmd, recorded
 
 Written = Callable[..., Path]
 NAMES = ("kvfree/d_rawspin_1100_min5", "kvfree/i_failalloc_single_arg_5_min5", "kvfree-6.12/b_warm_507_min5")
@@ -174,7 +173,7 @@ def test_stacks_are_passed_over(written: Written) -> None:
 def test_what_events_say() -> None:
     read = items(DATA / "kvfree-6.12" / "l_ready_warm300_gp_vmalloc5_min5.txt.gz")
     timer = next(item for item in read if isinstance(item, TimerStarted))
-    assert (timer.timeout, timer.expires - timer.now) == (1250, 1250)
+    assert (timer.timeout, timer.expires - timer.now, timer.on_cpu) == (1250, 1250, 1)
     blocks = [(item.channel, item.nr_records) for item in read if isinstance(item, BlockFreed)]
     assert (0, 300) in blocks
     assert (1, 5) in blocks
@@ -284,6 +283,12 @@ def test_a_long_file_of_something_else_is_given_up(written: Written) -> None:
     trace = Trace(path)
     with pytest.raises(BadInput, match=r"no line of ftrace text .* nor of trace-cmd report or perf script"):
         _ = trace.header
+
+
+def test_items_come_with_their_text(written: Written) -> None:
+    path = written(call(), "CPU:1 [LOST 12 EVENTS]", call(700000), end="\nkvt1-70 [00")
+    texts = [text for _, text in Trace(path).with_text()]
+    assert texts == [call(), "CPU:1 [LOST 12 EVENTS]", call(700000), "kvt1-70 [00"]
 
 
 def test_progress_is_told(written: Written) -> None:

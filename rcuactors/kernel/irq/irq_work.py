@@ -120,6 +120,11 @@ class IrqWorks:
         await self._run_list(cpu, lists.raised)
         await self._run_lazy(cpu, lists)
 
+    def irq_work_needs_cpu(self, cpu: Cpu) -> bool:
+        """irq_work_needs_cpu(): something lazy waits for the tick of a CPU that goes idle."""
+        lists = self._lists.get(cpu.cpu_id)
+        return lists is not None and bool(lists.lazy)
+
     async def irq_work_tick(self, cpu: Cpu) -> None:
         """irq_work_tick(): what is lazy."""
         lists = self._lists.get(cpu.cpu_id)

@@ -49,7 +49,7 @@ class LockOperations:
 
     `preempt_offset` is 0 in a kernel without PREEMPT_COUNT. Every operation that takes a lock costs `uncontended_ns`,
     beside the time waited. `rcu_enter` and `rcu_leave` are the RCU floor's (`readers_are_told()`). While `told.on` or
-    `told_preemption.on`, somebody listens, and `since` tells him.
+    `told_preemption.on`, somebody listens, and `since` tells him. `rt_section_ends_last`: KernelRules has it.
     """
 
     rt: bool
@@ -58,6 +58,7 @@ class LockOperations:
     judge: Judge
     uncontended_ns: int
     since: Since
+    rt_section_ends_last: bool = False
     told: Group = attrs.field(init=False)
     told_preemption: Group = attrs.field(init=False)
     rcu_enter: Callable[[Cpu], None] = _no_rcu

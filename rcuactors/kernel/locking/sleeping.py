@@ -103,14 +103,30 @@ class SleepingLocks(LockOperations):
         if not held and lock.readers:
             self._not_held_so(cpu, lock)
         if pinned:
-            cpu = await self._leave_section(thread, lock)
-        if held:
+            cpu = await self._let_go_pinned(thread, lock, held=held)
+        elif held:
             cpu = await self._let_go(thread, lock)
         if cpu.attention:
             await cpu.point()
 
+    async def _let_go_pinned(self, thread: Thread, lock: Lock, *, held: bool) -> Cpu:
+        """On PREEMPT_RT: the lock, and the section that it is, in the version's order."""
+        last = self.rt_section_ends_last
+        cpu = thread.cpu if last else await self._leave_section(thread, lock)
+        if held:
+            cpu = await self._let_go(thread, lock)
+        if last:
+            self._unpin(cpu)
+        return cpu
+
     async def _let_go(self, thread: Thread, lock: Lock) -> Cpu:
         if lock.inside is not None and lock.waiters and not self.rt:
+            return await self._slowpath(thread, lock)
+        self._pass_on(thread.cpu, lock)
+        return thread.cpu
+
+    async def _last_leaves(self, thread: Thread, lock: Lock) -> Cpu:
+        if lock.inside is not None and lock.waiters and lock.lock_class.kind is LockKind.RWSEM and not self.rt:
             return await self._slowpath(thread, lock)
         self._pass_on(thread.cpu, lock)
         return thread.cpu
@@ -133,8 +149,8 @@ class SleepingLocks(LockOperations):
         """rt_spin_unlock() and its kin: the read-side section ends before the lock is let go, others may act between.
 
         So have PREEMPT_RT's patches since v5.9-rc8-rt13 (kernel/locking/rtmutex.c), later
-        kernel/locking/spinlock_rt.c; commit 89038cc87d80 turned it round, and no version here has that. Where the lock
-        lies in an object that was given to kfree_rcu(), nothing keeps that alive from here on.
+        kernel/locking/spinlock_rt.c; commit 89038cc87d80 turned it round (KernelRules.rt_section_ends_last). Where the
+        lock lies in an object that was given to kfree_rcu(), nothing keeps that alive from here on.
         """
         cpu = thread.cpu
         self._unpin(cpu)
@@ -185,15 +201,13 @@ class SleepingLocks(LockOperations):
         if thread in lock.readers:
             if self.told.on:
                 self.since.lock_let_go(cpu, lock, thread)
-            if pinned:
+            if pinned and not self.rt_section_ends_last:
                 cpu = await self._leave_section(thread, lock)
             lock.readers.remove(thread)
-            if lock.readers:
-                return
-            if lock.inside is not None and lock.waiters and lock.lock_class.kind is LockKind.RWSEM and not self.rt:
-                await self._slowpath(thread, lock)
-            else:
-                self._pass_on(cpu, lock)
+            if not lock.readers:
+                cpu = await self._last_leaves(thread, lock)
+            if pinned and self.rt_section_ends_last:
+                self._unpin(cpu)
         else:
             if lock.owner is thread:
                 self._not_held_so(cpu, lock)

@@ -1,8 +1,8 @@
 """The tick, the scheduling-clock interrupt of each CPU (kernel/time/tick-sched.c, kernel/time/timer.c).
 
 The tick is an hrtimer of each CPU that is not idle; it raises TIMER_SOFTIRQ when a timer of the wheel is due, and has
-the scheduler look whether another thread's turn has come. An idle CPU has no tick, unless RCU asks for one, and wakes
-for its next timer only (NO_HZ_IDLE).
+the scheduler look whether another thread's turn has come. An idle CPU has no tick, unless RCU or a lazy irq_work asks
+for one, and wakes for its next timer only (NO_HZ_IDLE).
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class Ticks:
     def stop(self, cpu: Cpu) -> None:
         """tick_nohz_idle_enter(): no tick until the next timer, or the next jiffy if somebody needs it."""
         system, timer = self._system, self._timers[cpu.cpu_id]
-        due, keeps = system.timers.next_jiffy(cpu), cpu.hooks.keeps_tick(cpu)
+        due = system.timers.next_jiffy(cpu)
+        keeps = cpu.hooks.keeps_tick(cpu) or (
+            system.irq_works.for_the_tick and system.irq_works.irq_work_needs_cpu(cpu)
+        )
         if self._migration is not None:
             if keeps or (due is not None and due * self._jiffy_ns <= self._next_boundary(cpu.clock)):
                 # It is not stopped at all.

@@ -1,7 +1,7 @@
 """The timer wheel (kernel/time/timer.c): add_timer(), mod_timer(), timer_delete(), run_timer_softirq().
 
-Its levels get coarser with distance: a timer is put off to the next slot of its level and never comes early, which is
-why a delayed work of 1,250 jiffies runs after up to 64 jiffies more. The tick (tick.py) sees when a timer is due.
+Its levels (wheel.py) get coarser with distance. The tick (tick.py) sees when a timer is due, and from v6.9 on that of
+another CPU may (timer_migration.py).
 """
 
 from __future__ import annotations
@@ -25,35 +25,17 @@ from ..hotplug.states import CpuhpState
 from ..locking import contention, poison
 from ..percpu import PerCpu
 from .timer_migration import TimerMigration
+from .wheel import wheel_expiry
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
     from ..system import System
     from ..thread import Thread
 
-_SLOTS: Final = 64
-_LEVEL_SHIFT: Final = 3
-_LEVELS: Final = 9
 _REMOTE_TICKS: Final = 4
 """What another CPU's timers cost on the way, in ticks' time; an estimate."""
 
 Function = Callable[["Cpu"], Awaitable[None]]
-
-
-def wheel_expiry(now: int, expires: int) -> int:
-    """The jiffy in which a timer set for jiffy `expires` runs.
-
-    Rounded up to the granularity of its level (calc_wheel_index()).
-    """
-    distance = expires - now
-    if distance < 1:
-        return now + 1
-    level = 0
-    while level < _LEVELS - 1 and distance >= (_SLOTS - 1) << (level * _LEVEL_SHIFT):
-        level += 1
-    shift = level * _LEVEL_SHIFT
-    # A whole slot is added at every level: the current jiffy may be nearly over, and a timer must not be early.
-    return ((expires >> shift) + 1) << shift
 
 
 @attrs.define(eq=False)

@@ -8,11 +8,16 @@ and who sets a timer while nobody is active wakes for that (tmigr_cpu_new_timer(
 their own timers do so all the same; of two that wake for the same timer its own CPU is the faster one, as it usually
 was on recorded 6.12 kernels.
 
-A CPU that keeps its tick, since RCU needs it there or something is due at the next one, is active. Nearly all CPUs of
-real machines have some callback pending, and did so on the recorded ones: of 1,081 timers 18 were expired by another
-CPU, and sleepers of one CPU woke in time while the other spun for 300 ms with bottom halves off, where nobody else can
-expire anything. A machine of the model is quiet, and would have the opposite be the rule; so this is with
-`timer_migration=y` only (in the kernel a sysctl of that name, which is on).
+A CPU that keeps its tick, since RCU needs it there (rcu_needs_cpu(): some callback of its is left) or something is due
+at the next one, is active (tick_nohz_next_event()). So a sleeper of one CPU wakes in time while another spins with
+bottom halves off, where nobody else can expire anything: such a spinner is an RCU reader, too, the grace period waits
+for it, and callbacks of the first CPU keep that one's tick. That is inferred. Recorded is that on 6.12 such sleepers
+did wake in time, that of 1,081 timers that were traced 18 were expired by another CPU, and that a sleeper went on
+whose own CPU could serve no softirq any more, which on 6.1 never came back. A CPU without any callback leaves its
+timers to the spinner, and they are late.
+
+A machine of the model is quiet, with next to nobody who leaves callbacks behind; so this is with `timer_migration=y`
+only (in the kernel a sysctl of that name, which is on).
 
 There is one group, as there is of up to eight CPUs; the hierarchy above and its locks are left out.
 """

@@ -214,3 +214,25 @@ def test_what_is_lazy_does_not_wait_on_an_idle_cpu() -> None:
     queued: list[int] = []
     assert run(scenario()(script)).clean
     assert ran[0] - queued[0] < 100_000
+
+
+@pytest.mark.parametrize("settings", [{}, RT])
+def test_a_lazy_one_keeps_the_tick_of_a_cpu_that_goes_idle(settings: dict[str, str]) -> None:
+    """irq_work_needs_cpu(): its only thread sleeps for ever, and no timer is due."""
+    at: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        done = k.completion("done")
+
+        async def fn() -> None:
+            at.append(k.now)
+            await k.complete(done)
+
+        began = k.now
+        assert await k.irq_work_queue(k.irq_work(fn, lazy=True))
+        assert not at
+        await k.wait_for_completion(done)
+        assert at[0] - began <= 2 * 4_000_000
+
+    assert run(script, nr_cpus=1, HZ=250, **settings).clean
+    assert at

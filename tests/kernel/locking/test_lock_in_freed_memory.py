@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import attrs
 import pytest
 
 from rcuactors import Kernel, RunOptions, run, scenario
@@ -180,51 +181,66 @@ def test_with_kasan_the_kernel_sees_it_and_says_who_freed() -> None:
     assert tail[2].startswith(" script (test_lock_in_freed_memory.py:")
 
 
+@scenario()
+async def a_lock_is_let_go(k: Kernel, keep: bool = False, kind: str = "spinlock") -> None:
+    """Who looks the object up ends its section under the lock in it, and the object is retired while it lets go."""
+    p = await k.kmalloc(128)
+    lock = getattr(k, kind)("&p->lock", inside=p)
+    take, let_go = (k.raw_spin_lock, k.raw_spin_unlock) if kind == "raw_spinlock" else (k.spin_lock, k.spin_unlock)
+    if kind == "rwlock":
+        take, let_go = k.write_lock, k.write_unlock
+    looks_with = (k.read_lock, k.read_unlock) if kind == "rwlock" else (take, let_go)
+    alive = [p]
+
+    async def looks_up() -> None:
+        k.rcu_read_lock()
+        if alive:
+            k.rcu_dereference(p)
+            await looks_with[0](lock)
+            if not keep:
+                k.rcu_read_unlock()
+            await k.udelay(50)
+            await looks_with[1](lock)
+            if not keep:
+                return
+        k.rcu_read_unlock()
+
+    async def removes() -> None:
+        await take(lock)
+        await k.udelay(20)
+        alive.clear()
+        await let_go(lock)
+        await k.kfree_rcu(p, "rcu")
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(removes, cpu=0)
+        await nursery.start_soon(looks_up, cpu=1)
+
+
 @pytest.mark.parametrize("kernel", list(ERAS))
 @pytest.mark.parametrize(
-    ("rt", "kind", "found"), [("y", "spinlock", True), ("n", "spinlock", False), ("y", "raw_spinlock", False)]
+    ("rt", "kind", "found"),
+    [("y", "spinlock", True), ("y", "rwlock", True), ("n", "spinlock", False), ("y", "raw_spinlock", False)],
 )
 def test_rt_spin_unlock_leaves_its_section_before_it_lets_go(kernel: str, rt: str, kind: str, found: bool) -> None:
     """What 89038cc87d80 mended: from the end of the section on nothing keeps an object that kfree_rcu() was given."""
-
-    @scenario()
-    async def script(k: Kernel, keep: bool = False) -> None:
-        p = await k.kmalloc(128)
-        lock = getattr(k, kind)("&p->lock", inside=p)
-        take, let_go = (k.raw_spin_lock, k.raw_spin_unlock) if kind == "raw_spinlock" else (k.spin_lock, k.spin_unlock)
-        alive = [p]
-
-        async def looks_up() -> None:
-            k.rcu_read_lock()
-            if alive:
-                k.rcu_dereference(p)
-                await take(lock)
-                if not keep:
-                    k.rcu_read_unlock()
-                await k.udelay(50)
-                await let_go(lock)
-                if not keep:
-                    return
-            k.rcu_read_unlock()
-
-        async def removes() -> None:
-            await take(lock)
-            await k.udelay(20)
-            alive.clear()
-            await let_go(lock)
-            await k.kfree_rcu(p, "rcu")
-
-        async with k.open_nursery() as nursery:
-            await nursery.start_soon(removes, cpu=0)
-            await nursery.start_soon(looks_up, cpu=1)
-
     options = RunOptions(kernel=kernel, settings={"PREEMPT_RT": rt})
-    result = run(script, options)
+    result = run(a_lock_is_let_go, options, kind=kind)
     assert result.outcome() == ("use-after-free" if found else "clean")
     if found:
         assert "which was given to kvfree_rcu() and which no reader keeps any more" in result.violations[0].text
         assert result.violations[0].by == "oracle"
-    assert run(script, options, keep="y").clean
+    assert run(a_lock_is_let_go, options, keep="y", kind=kind).clean
+
+
+@pytest.mark.parametrize("kind", ["spinlock", "rwlock"])
+def test_89038cc87d80_turns_it_round(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """v7.3 with that commit's rule and nothing else."""
+    era = ERAS["v7.3"]
+    rules = attrs.evolve(era.rules, kernel=attrs.evolve(era.rules.kernel, rt_section_ends_last=True))
+    monkeypatch.setitem(ERAS, "v7.3", attrs.evolve(era, rules=rules))
+    options = RunOptions(kernel="v7.3", settings={"PREEMPT_RT": "y"})
+    assert run(a_lock_is_let_go, options, kind=kind).clean
 
 
 def test_a_wait_queue_in_freed_memory() -> None:

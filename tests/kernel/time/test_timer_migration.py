@@ -160,3 +160,31 @@ def test_no_timer_is_forgotten_whatever_the_schedule(seed: int) -> None:
     options = RunOptions(kernel="v6.12", settings=settings, strategy="random", seed=seed)
     assert run(script, options).clean
     assert sorted(ran) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("callback", [True, False])
+def test_a_callback_that_is_left_keeps_the_timers_of_its_cpu(callback: bool) -> None:
+    """rcu_needs_cpu(): where bottom halves are off no grace period ends, and no softirq is served."""
+    woke: list[int] = []
+
+    async def script(k: Kernel) -> None:
+        async def spins() -> None:
+            await k.local_bh_disable()
+            for _ in range(300):
+                await k.udelay(1000)
+            await k.local_bh_enable()
+
+        async def left() -> None:
+            pass
+
+        await k.kthread_run(spins, cpu=1)
+        await k.udelay(1000)
+        if callback:
+            await k.call_rcu(left)
+        await k.msleep(100)
+        woke.append(k.now)
+        await k.msleep(300)
+
+    assert run(script, RunOptions(kernel="v6.12", settings={"nr_cpus": "2", "HZ": "250", **ON})).clean
+    assert (woke[0] <= 120 * MS) == callback
+    assert callback or 300 * MS <= woke[0] <= 320 * MS

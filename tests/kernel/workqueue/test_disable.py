@@ -133,7 +133,7 @@ def test_a_version_without_it_says_so_in_one_line(kernel: str, call: Any) -> Non
         async def w_work() -> None:
             pass
 
-        with pytest.raises(BadInput, match=r"^\w+\(\): this version has none; it came with v6\.10$"):
+        with pytest.raises(BadInput, match=r"^\w+\(\): \S+ has no such function; it came with v6\.10$"):
             await call(k, k.delayed_work(w_work))
 
     assert result(script, kernel).clean

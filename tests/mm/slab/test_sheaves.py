@@ -181,9 +181,9 @@ def test_functions_that_a_version_does_not_have() -> None:
         k.kmem_cache_create("foo", 64, sheaf_capacity=32)
 
     for script, kernel, what in (
-        (nolock, "v6.12", r"kmalloc_nolock\(\): this version has none; it came with v6.18"),
-        (by_rcu, "v6.18", r"kfree_rcu_nolock\(\): this version has none; it came with v7.3"),
-        (capacity, "v6.12", r"sheaf_capacity=\): this version has none; it came with v6.18"),
+        (nolock, "v6.12", r"kmalloc_nolock\(\): v\d\S+ has no such function; it came with v6.18"),
+        (by_rcu, "v6.18", r"kfree_rcu_nolock\(\): v\d\S+ has no such function; it came with v7.3"),
+        (capacity, "v6.12", r"sheaf_capacity=\): v\d\S+ has no such function; it came with v6.18"),
     ):
         with pytest.raises(BadInput, match=what):
             ran(script, kernel)
