@@ -126,11 +126,11 @@ class Place:
         kvfree.monitor.kvfree_rcu_queue_batch = _marked(kvfree.monitor.kvfree_rcu_queue_batch, "kvfree_rcu_queue_batch")
         free_block, free_list, free_one = kvfree.drain.free_block, kvfree.drain.free_list, kvfree.kvfree
 
-        async def kvfree_rcu_bulk(thread: Any, krcp: Any, block: Any, channel: int) -> None:
+        async def bulk(thread: Any, krcp: Any, block: Any, channel: int) -> None:
             await Ask(Kind.ENTER, krcp.cpu_id, ("kvfree_rcu_bulk", block.page, channel, len(block.records)))
             await free_block(thread, krcp, block, channel)
 
-        async def kvfree_rcu_list(thread: Any, krcp: Any, head: list[Item]) -> None:
+        async def listed(thread: Any, krcp: Any, head: list[Item]) -> None:
             await Ask(Kind.ENTER, krcp.cpu_id, ("kvfree_rcu_list", head[-1]))
             await free_list(thread, krcp, head)
 
@@ -138,7 +138,7 @@ class Place:
             await Ask(Kind.ENTER, -1, ("kvfree", item))
             await free_one(thread, item)
 
-        kvfree.drain.free_block, kvfree.drain.free_list, kvfree.kvfree = kvfree_rcu_bulk, kvfree_rcu_list, one
+        kvfree.drain.free_block, kvfree.drain.free_list, kvfree.kvfree = bulk, listed, one
 
     def _emit(self, _cpu: Any, name: str, text: str) -> None:
         if name.startswith("rcu_invoke"):

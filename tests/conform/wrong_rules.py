@@ -14,7 +14,7 @@ import pytest
 from rcuactors.eras import find_era
 from rcuactors.eras.era import Era
 from rcuactors.kvfree import core, drain
-from rcuactors.kvfree.parts import arming, barrier, batching, one_argument, recycling, refill, shrinker, workqueue
+from rcuactors.kvfree.parts import arming, batching, one_argument, recycling, refill, shrinker, workqueue
 
 Plant = Callable[[pytest.MonkeyPatch, Era], Era]
 
@@ -150,10 +150,15 @@ class _Wrong:
 
 async def _barrier_that_leaves_the_monitor(kvfree: Any, thread: Any) -> None:
     for krcp in kvfree.krcs_in_turn():
-        if krcp.anything_queued():
-            await barrier._queue(kvfree, thread, krcp)  # noqa: SLF001 - the same but for one thing
+        while krcp.anything_queued() and not await kvfree.monitor.kvfree_rcu_queue_batch(thread, krcp):
+            await _flush(kvfree, thread, krcp)
     for krcp in kvfree.krcs_in_turn():
-        await barrier._flush(kvfree, thread, krcp)  # noqa: SLF001
+        await _flush(kvfree, thread, krcp)
+
+
+async def _flush(kvfree: Any, thread: Any, krcp: Any) -> None:
+    for batch in krcp.batches:
+        await kvfree.rcu_works.flush_rcu_work(thread, batch.rcu_work)
 
 
 async def _nothing_drained(_kvfree: Any, _thread: Any, _krcp: Any) -> int:
