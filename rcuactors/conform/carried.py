@@ -61,6 +61,7 @@ class Carried:
     def _distinct(self, states: list[State]) -> list[State]:
         if len(states) < 2:
             return states
+        states = [state for state in states if not state.doomed] or states
         found: dict[tuple[Any, ...], State] = {}
         for state in states:
             self._make_whole(state)
@@ -106,7 +107,8 @@ class Carried:
             state.periods,
             state.jiffies,
             dict(state.told),
-            state.trail,
+            trail=state.trail,
+            doomed=state.doomed,
         )
 
     def _refuse(self, _state: State, why: str) -> list[State]:
