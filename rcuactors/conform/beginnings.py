@@ -62,7 +62,7 @@ class Beginnings(Deeds):
 
     def _hrtimer_expires(self, state: State, line: Line) -> list[State]:
         explained: list[State] = []
-        for before in self._passed(state, line):
+        for before in self._before_timer(state, line):
             self._activate(before)
             whose = line.told.get("whose")
             candidates = [
@@ -96,7 +96,7 @@ class Beginnings(Deeds):
     def _timer_expires(self, state: State, line: Line) -> list[State]:
         explained: list[State] = []
         role, now = str(line.told["role"]), int(str(line.told["now"]))
-        for before in self._passed(state, line):
+        for before in self._before_timer(state, line):
             self._activate(before)
             whose = line.told.get("whose")
             candidates = [
@@ -122,6 +122,12 @@ class Beginnings(Deeds):
                 after.under_way.setdefault(line.ctx, []).append(op)
                 explained.append(after)
         return explained
+
+    def _before_timer(self, state: State, line: Line) -> list[State]:
+        """A timer leaves its list before it says so: snapshots may have been taken while it was there."""
+        return [
+            ready for before in self._passed(state, line) for ready in (before, *list(self._reads_first(before, -1)))
+        ]
 
     def _workqueue(self) -> str:
         return self.expecter.workqueue(str(self.place.kvfree.workqueue))
