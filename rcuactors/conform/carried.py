@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from .expected import Expecter
+from .foresight import foresee
 from .lines import Line, Told
 from .operations import Driver, Operation
 from .periods import PeriodSteps
@@ -43,6 +44,7 @@ class Carried:
 
     def __init__(self, told: Told, era: Era) -> None:
         self.told = told
+        foresee(told)
         self.place = Place(era, told.header.params, max(told.nr_cpus, 1), hz_of(told.header.kernel))
         self.registers = Registers(self.place)
         polls = era.rules.kvfree.snapshots is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from ..kvfree.krc import objects_in
 from ..traces import KrcState
 from .asks import Kind
 from .carried import MOST_STATES, Carried, TooMany
@@ -183,6 +184,7 @@ class HiddenSteps(Carried):
         self._activate(state)
         jiffy = self.place.system.config.jiffy_ns
         complaint = self.driver.step(op, op.cpu_id, clock * jiffy)
+        self._foresee(state)
         if op.over and op.promised is not None:
             state.doomed |= op.promised != (op.returned if op.returned is not None else -1)
         elif op.over and op.kind == "count":
@@ -204,6 +206,14 @@ class HiddenSteps(Carried):
             self.driver.step(later, later.cpu_id, spare * jiffy)
             return [again] if starts is not None else [state, again]
         return self._on_to_next_page(state, ctx, op)
+
+    def _foresee(self, state: State) -> None:
+        """A batch of more or fewer objects than its next run will free need not be carried on beside others."""
+        for whose in self.place.batched:
+            freed = self.told.freed_next(whose, self.at)
+            if freed is not None:
+                batch = self.place.krcs[whose[0]].batches[int(whose[1][-1])]
+                state.doomed |= freed != objects_in(batch.blocks) + len(batch.head)
 
     def _spare(self, op: Operation, lowest: int) -> int:
         """The least that jiffies must be for a timer that runs not to be shortened, if they may be; else -1."""

@@ -222,8 +222,16 @@ class Told:
     """(at of the start, at of the end) of whole grace periods."""
     pages: dict[int, int] = attrs.field(factory=dict)
     """The last line that shows a page by its address, by the page's frame number."""
+    runs: dict[tuple[int, str], list[tuple[int, int]]] = attrs.field(factory=dict)
+    """Of each batch's work, where addresses tell whose it is: (its line, how many objects it frees, -1 if cut)."""
     trouble: list[tuple[int, str]] = attrs.field(factory=list)
     """(at, what) a line that contradicts another."""
+
+    def freed_next(self, whose: tuple[int, str], at: int) -> int | None:
+        """How many objects the next run of a batch's work frees; None where that is not told."""
+        runs = self.runs.get(whose, [])
+        where = bisect.bisect_left(runs, (at, -1))
+        return runs[where][1] if where < len(runs) and runs[where][1] >= 0 else None
 
     def jiffies_before(self, at: int) -> int:
         """The last that was known of jiffies at the line, 0 for nothing."""

@@ -124,6 +124,7 @@ class Driver:
         self.steps += op.ask is not None and op.ask.kind in HIDDEN
         while True:
             place.emitted.clear()
+            place.batched.clear()
             place.held, place.at = op.holds, op.at
             place.thread.cpu = place.cpus[cpu_id]
             place.thread.cpu.clock = clock

@@ -50,6 +50,8 @@ class Place:
     def __init__(self, era: Era, params: dict[str, str], nr_cpus: int, hz: int) -> None:
         self.at, self.held = -1, -1
         self.emitted: list[tuple[str, str]] = []
+        self.batched: list[tuple[int, str]] = []
+        """Batches for which a grace period was asked in this step."""
         self.of_lock: dict[Any, int] = {}
         self.of_head: dict[Any, Deferred] = {}
         self.system = self._system(params, nr_cpus, hz)

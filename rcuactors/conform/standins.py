@@ -284,6 +284,7 @@ class Callbacks:
         """call_rcu(), by queue_rcu_work(): a whole grace period from now on."""
         work = self._place.of_head[head]
         work.since, work.asked = self._place.at, work.asked + 1
+        self._place.batched.append((work.cpu_id, work.role))
 
     def overwrite(self, _members: object) -> None:
         """Nobody looks."""
