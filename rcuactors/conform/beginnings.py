@@ -29,6 +29,10 @@ IN_A_CALL: Final = frozenset(
 """Lines that a call may come to."""
 
 
+_SHRINK_BATCH: Final = 128
+"""SHRINK_BATCH (mm/vmscan.c, since v6.7 mm/shrinker.c)."""
+
+
 class Beginnings(Deeds):
     """Explains lines that begin something."""
 
@@ -215,22 +219,27 @@ class Beginnings(Deeds):
         ends = self.expecter.only(Expected("shrink_scan_ret")) if kind == "scan" else ()
         explained: list[State] = []
         for after in self._free_context(state, line):
-            explained += self._push(
-                after, Operation(kind, line.ctx, begin, line.at, line.cpu, line.irqs_off, ends_with=ends)
-            )
+            op = Operation(kind, line.ctx, begin, line.at, line.cpu, line.irqs_off, ends_with=ends)
+            op.promised = self._said_later(line, "count" if kind == "count" else "freed")
+            explained += self._push(after, op)
         return explained
 
     def _nr_to_scan(self, line: Line) -> int:
         """sc->nr_to_scan, which the script says afterwards; reclaim's own is SHRINK_BATCH at most."""
+        said = self._said_later(line, "nr_to_scan")
+        return _SHRINK_BATCH if said is None else said
+
+    def _said_later(self, line: Line, name: str) -> int | None:
+        """What the script says of this run of a shrinker when it is over."""
         at = line.after
         while at >= 0:
-            told = self.told.lines[at].told
-            if "nr_to_scan" in told:
-                return int(str(told["nr_to_scan"]))
-            if self.told.lines[at].event in ("shrink_scan", "shrink_count"):
+            other = self.told.lines[at]
+            if name in other.told and "nr_to_scan" in other.told:
+                return int(str(other.told[name]))
+            if other.event == line.event:
                 break
-            at = self.told.lines[at].after
-        return 128
+            at = other.after
+        return None
 
     def _scan_returns(self, state: State, line: Line) -> list[State]:
         explained: list[State] = []

@@ -51,7 +51,7 @@ class Deeds(HiddenSteps):
                 self._activate(state)
                 self.place.works[op.work[0]][op.work[1]].done += 1
                 self.registers.touch(op.work[0])
-            elif op.kind in ("count", "scan"):
+            elif op.kind in ("count", "scan") and op.promised is not None:
                 state.told[ctx] = (
                     (op.kind, op.returned) if op.kind == "count" else ("scan", (state.told.get(ctx), op.returned))
                 )

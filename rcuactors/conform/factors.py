@@ -59,6 +59,7 @@ def _product(factors: list[Factor], states: tuple[State, ...]) -> State:
         read=frozenset().union(*(state.read for state in states)),
         jiffies=max(state.jiffies for state in states),
         told=told,
+        doomed=any(state.doomed for state in states),
         trail=tuple(state.trail for state in states),
     )
 

@@ -183,6 +183,10 @@ class HiddenSteps(Carried):
         self._activate(state)
         jiffy = self.place.system.config.jiffy_ns
         complaint = self.driver.step(op, op.cpu_id, clock * jiffy)
+        if op.over and op.promised is not None:
+            state.doomed |= op.promised != (op.returned if op.returned is not None else -1)
+        elif op.over and op.kind == "count":
+            op.returned = None  # nobody will say it
         if complaint:
             return self._refuse(state, complaint)
         if again is not None and op.ask is not None and op.ask.kind is Kind.TIMER:

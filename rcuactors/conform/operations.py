@@ -57,6 +57,8 @@ class Operation:
     over: bool = False
     """Its function has come back."""
     returned: Any = None
+    promised: int | None = None
+    """What the script says later that it has returned."""
     holds: int = -1
     """The CPU whose lock it has."""
     steps: list[Step] = attrs.field(factory=list)

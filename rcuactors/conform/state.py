@@ -30,6 +30,9 @@ class State:
     trail: Any = None
     """How it came about, for somebody who wants to know; states are equal whatever it is."""
 
+    doomed: bool = False
+    """A shrinker's function has returned what the script will not say: it need not be carried on beside others."""
+
     def top(self, ctx: Ctx) -> Operation | None:
         """What the context is in the middle of."""
         stack = self.under_way.get(ctx)

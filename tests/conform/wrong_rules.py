@@ -269,12 +269,6 @@ WRONG: Final = (
         "kvfree/i_failalloc_single_arg_5_min5",
     ),
     Wrong(
-        "a refill counts from what is there",
-        _OLD,
-        refill_rule(starts_at_cached=True),
-        "kvfree-6.1-rt/h_shrink_during_burst_min5_delay200",
-    ),
-    Wrong(
         "v6.12: asked for without a cache", _NEW, refill_rule(asks_without_cache=True), "kvfree-6.12/d_rawspin_600_min0"
     ),
     Wrong("an unbound workqueue", _OLD, kvfree_rule(workqueue=workqueue.system_unbound_wq), "kvfree/a_cold_512_min5"),
