@@ -59,6 +59,30 @@ ALLOWED = (
         frozenset({"designs", "templates"}),
         frozenset({"caller_pages", "refill_pages", "refill_pages_refused"}),
     ),
+    Allowed(
+        "a recorded state is loaded into the registers in which the mechanism's next step is run",
+        frozenset({"conform"}),
+        frozenset(
+            {
+                "backoff_page_cache_fill",
+                "blocks",
+                "cache",
+                "count",
+                "expedited_sequence",
+                "gp_seq_polled",
+                "gp_seq_polled_exp_snap",
+                "gp_seq_polled_snap",
+                "head",
+                "head_free_gp_snap",
+                "head_gp_snap",
+                "initialized",
+                "monitor_expires",
+                "outside",
+                "rcu_works",
+                "work_in_progress",
+            }
+        ),
+    ),
     Allowed("a syntax tree's node, of Python's", frozenset({"userfiles"}), frozenset({"value"})),
 )
 

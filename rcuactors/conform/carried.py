@@ -5,6 +5,7 @@ A state is loaded only when it is needed; two that are equal are one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,16 @@ MOST_STATES: Final = 4000
 """As many at once are too many to decide anything."""
 
 
+_HZ: Final = re.compile(r"\bHZ=(\d{2,4})\b", re.ASCII)
+_USUAL_HZ: Final = 250
+
+
+def hz_of(kernel: str) -> int:
+    """CONFIG_HZ, where a recording tells it of its kernel."""
+    match = _HZ.search(kernel)
+    return int(match[1]) if match is not None else _USUAL_HZ
+
+
 class TooMany(Exception):
     """More states than can be carried."""
 
@@ -32,7 +43,7 @@ class Carried:
 
     def __init__(self, told: Told, era: Era) -> None:
         self.told = told
-        self.place = Place(era, told.header.params, max(told.nr_cpus, 1))
+        self.place = Place(era, told.header.params, max(told.nr_cpus, 1), hz_of(told.header.kernel))
         self.registers = Registers(self.place)
         polls = era.rules.kvfree.snapshots is not None
         self.expecter = Expecter(told, later_kernel=polls)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..config import Config
 from ..designs.hrtimer_work import HrtimerWork
+from ..errors import BadInput
 from ..kernel.percpu import CpuMasks
 from ..kvfree.core import KvfreeRcu
 from ..rcu.polled import PolledGracePeriods
@@ -34,15 +35,24 @@ if TYPE_CHECKING:
     from ..kvfree.krc import Krc
 
 
+def _number(params: dict[str, str], name: str, default: int) -> int:
+    """A boot parameter. Raises BadInput where it is none."""
+    text = params.get(name, str(default))
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise BadInput(f"{name}={text}: needs a whole number") from None
+
+
 class Place:
     """One mechanism with its stand-ins: the registers into which a state is loaded, and in which steps are run."""
 
-    def __init__(self, era: Era, params: dict[str, str], nr_cpus: int) -> None:
+    def __init__(self, era: Era, params: dict[str, str], nr_cpus: int, hz: int) -> None:
         self.at, self.held = -1, -1
         self.emitted: list[tuple[str, str]] = []
         self.of_lock: dict[Any, int] = {}
         self.of_head: dict[Any, Deferred] = {}
-        self.system = self._system(params, nr_cpus)
+        self.system = self._system(params, nr_cpus, hz)
         self.cpus = [Cpu(cpu_id, self, system=self.system, judge=Judge()) for cpu_id in range(nr_cpus)]
         context = SimpleNamespace(
             comm="recorded",
@@ -61,12 +71,12 @@ class Place:
         self.works = [self._works_of(krcp) for krcp in self.krcs]
         self._mark_functions()
 
-    def _system(self, params: dict[str, str], nr_cpus: int) -> Any:
+    def _system(self, params: dict[str, str], nr_cpus: int, hz: int) -> Any:
         config = Config(
             nr_cpus=nr_cpus,
-            HZ=250,
-            rcu_min_cached_objs=int(params.get("rcutree.rcu_min_cached_objs", -1)),
-            rcu_delay_page_cache_fill_msec=int(params.get("rcutree.rcu_delay_page_cache_fill_msec", 5000)),
+            HZ=hz,
+            rcu_min_cached_objs=_number(params, "rcutree.rcu_min_cached_objs", -1),
+            rcu_delay_page_cache_fill_msec=_number(params, "rcutree.rcu_delay_page_cache_fill_msec", 5000),
         )
         quiet = SimpleNamespace(reaches=lambda _told: None)
         return SimpleNamespace(
@@ -126,11 +136,11 @@ class Place:
         kvfree.monitor.kvfree_rcu_queue_batch = _marked(kvfree.monitor.kvfree_rcu_queue_batch, "kvfree_rcu_queue_batch")
         free_block, free_list, free_one = kvfree.drain.free_block, kvfree.drain.free_list, kvfree.kvfree
 
-        async def kvfree_rcu_bulk(thread: Any, krcp: Any, block: Any, channel: int) -> None:
+        async def bulk(thread: Any, krcp: Any, block: Any, channel: int) -> None:
             await Ask(Kind.ENTER, krcp.cpu_id, ("kvfree_rcu_bulk", block.page, channel, len(block.records)))
             await free_block(thread, krcp, block, channel)
 
-        async def kvfree_rcu_list(thread: Any, krcp: Any, head: list[Item]) -> None:
+        async def listed(thread: Any, krcp: Any, head: list[Item]) -> None:
             await Ask(Kind.ENTER, krcp.cpu_id, ("kvfree_rcu_list", head[-1]))
             await free_list(thread, krcp, head)
 
@@ -138,7 +148,7 @@ class Place:
             await Ask(Kind.ENTER, -1, ("kvfree", item))
             await free_one(thread, item)
 
-        kvfree.drain.free_block, kvfree.drain.free_list, kvfree.kvfree = kvfree_rcu_bulk, kvfree_rcu_list, one
+        kvfree.drain.free_block, kvfree.drain.free_list, kvfree.kvfree = bulk, listed, one
 
     def _emit(self, _cpu: Any, name: str, text: str) -> None:
         if name.startswith("rcu_invoke"):

@@ -174,7 +174,8 @@ def _is_our_timer(one: _Parsed, last: _Parsed | None, after: _Parsed | None, tim
 
 def _by_one(text: str, match: re.Match[str], group: int, rng: random.Random) -> str:
     value = int(match[group])
-    changed = value + rng.choice([1, -1])
+    # Less than nothing would be no state at all.
+    changed = value + rng.choice([1, -1] if value > 0 else [1])
     return text[: match.start(group)] + str(changed) + text[match.end(group) :]
 
 
