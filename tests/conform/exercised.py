@@ -107,7 +107,7 @@ class WatchedDriver(Driver):
         try:
             return super().step(op, cpu_id, clock)
         finally:
-            self.came_by[id(op)] = self.watch.ends()
+            self.came_by[id(op)] = self.came_by.get(id(op), Counter()) + self.watch.ends()
 
 
 class WatchedExplainer(Explainer):
@@ -116,9 +116,14 @@ class WatchedExplainer(Explainer):
     def __init__(self, told: Told, era: Era) -> None:
         super().__init__(told, era)
         self.watched = self.driver = WatchedDriver(self, Watch(era))
+        self._depth = 0
 
     def _step(self, state: State, ctx: tuple[str, int]) -> list[State]:
-        states = super()._step(state, ctx)
+        if not self._depth:
+            self.watched.came_by.clear()
+        self._depth += 1
+        states = super()._step(state, ctx)  # which may make the next one, too
+        self._depth -= 1
         for after in states:
             op = after.top(ctx)
             hits = self.watched.came_by.pop(id(op), None)

@@ -113,11 +113,11 @@ def agreeing(paths: Sequence[Path], jobs: int) -> Iterator[tuple[Path, str]]:
 
 
 def found_in(folders: Sequence[Path], largest: int) -> list[Path]:
-    """The recordings of some folders, none that has no lines of single objects."""
+    """The recordings of some folders, or such themselves, none that has no lines of single objects."""
     return sorted(
         path
         for folder in folders
-        for path in folder.rglob("*.txt.gz")
+        for path in ([folder] if folder.is_file() else folder.rglob("*.txt.gz"))
         if "lightevents" not in path.name and path.stat().st_size <= largest
     )
 

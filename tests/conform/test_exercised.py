@@ -114,6 +114,15 @@ def test_what_one_object_exercises() -> None:
     assert not set(never) & set(rules)
 
 
+def test_each_batch_that_is_worked_off_was_started() -> None:
+    """Where the monitor's own functions are lines, too: what is made in one go is counted all the same."""
+    for name in ("kvfree-6.1-rt/c_mixed_2_min5", "kvfree-6.12/c_mixed_2_min5"):
+        answer = Watched(RECORDINGS / f"{name}.txt.gz").do()
+        started = answer["rules"].get("the count is zero after a batch, whatever is left", 0)
+        started += answer["rules"].get("the count is what is left", 0)
+        assert started >= answer["decisions"]["batch work"] >= 1
+
+
 def test_only_what_a_version_has_is_counted() -> None:
     answer = Watched(RECORDINGS / "kvfree-6.12" / "l_ready_warm300_gp_min5.txt.gz").do()
     assert answer["kernel"] == "6.12"
