@@ -379,17 +379,19 @@ def test_paths_that_lead_nowhere(tmp_path: Path, name: str, wanted: str) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/null").exists(), reason="no /dev/null here")
-def test_a_device_is_no_design() -> None:
-    assert said_at_load(Path("/dev/null")) == "is not a regular file"
+def test_a_device_is_read_and_is_no_design() -> None:
+    assert (
+        said_at_load(Path("/dev/null")) == "holds no design; needs one class with name, about, get_page() and missed()"
+    )
 
 
 def test_a_file_that_may_not_be_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(GOOD)
 
-    def refuse(_self: Path) -> bytes:
+    def refuse(_self: Path, _mode: str) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert said_at_load(path) == "cannot be read: Permission denied"
 
 
