@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .expected import Expecter
 from .foresight import foresee
+from .handlers import know_handlers
 from .lines import Line, Told
 from .operations import Driver, Operation
 from .periods import PeriodSteps
@@ -44,6 +45,7 @@ class Carried:
 
     def __init__(self, told: Told, era: Era) -> None:
         self.told = told
+        know_handlers(told)
         foresee(told)
         self.place = Place(era, told.header.params, max(told.nr_cpus, 1), hz_of(told.header.kernel))
         self.registers = Registers(self.place)
