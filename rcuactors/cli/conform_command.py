@@ -74,7 +74,10 @@ def conform_command(
     as_json: bool,
     jobs: int,
 ) -> int:
-    """Hold each RECORDING against the model: exit code 0 if all decisions agree, 1 if not, 2 if that is undecided."""
+    """Hold each RECORDING of a real kernel against the model, decision by decision.
+
+    Exit code 0 if all agree, 1 if not, 2 if that is undecided.
+    """
     if not recordings:
         raise BadInput("conform: needs a recording")
     if version:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..context.memory import LIVE, RETIRED
 from ..kernel.workqueue import Workqueues
+from ..marks import machinery
 from ..mm.objects import KObject
 from ..mm.page.page_alloc import PageAllocator
 from ..mm.slab.slab import SlabAllocator
@@ -392,6 +393,7 @@ class KvfreeRcu:
         self.figures.cache_misses += 1
         return await self.source.get_page(self, cpu, krcp)
 
+    @machinery
     async def free_in_line(self, thread: Thread, item: KObject) -> None:
         """The one-argument form without a block: wait for a grace period here and free."""
         figures = self.figures

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..context.locks import RECURSIVE_READ
 from ..context.memory import FREED
 from ..context.violation import ViolationKind
-from ..marks import inline
+from ..marks import inline, machinery
 from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
 from ..rcu.data import RcuHead
 from . import invariants
@@ -130,6 +130,7 @@ class Drain:
         if kvfree.system.lockdep.on:
             kvfree.system.lockdep.release(cpu, kvfree.callbacks.callback_map)
 
+    @machinery
     async def free_block(self, thread: Thread, krcp: Krc, block: Block, channel: int) -> None:
         """kvfree_rcu_bulk(), but for its cookie and its page."""
         kvfree, system, records = self._kvfree, self._kvfree.system, block.records
@@ -170,6 +171,7 @@ class Drain:
         if not kept:
             await kvfree.pages.free_page(thread, page)
 
+    @machinery
     @inline
     async def free_list(self, thread: Thread, krcp: Krc, head: list[KObject]) -> None:
         """Last in, first out."""
