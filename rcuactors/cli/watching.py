@@ -24,6 +24,14 @@ _BAR_AFTER_S: Final = 1.0
 _BAR_EVERY_S: Final = 0.2
 
 
+def _signal_main(number: int) -> None:
+    """Once more, to the main thread itself: what only sets a flag does not wake one that waits for other processes."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
+
+
 class Stopper:
     """Ctrl-C, and what ends a command as that does.
 
@@ -56,7 +64,7 @@ class Stopper:
             self.requested = True
             raise KeyboardInterrupt
         self.requested = True
-        self._timer = threading.Timer(self._patience_s, _thread.interrupt_main, (number,))
+        self._timer = threading.Timer(self._patience_s, _signal_main, (number,))
         self._timer.daemon = True
         self._timer.start()
 

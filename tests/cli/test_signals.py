@@ -100,3 +100,20 @@ def test_no_process_of_a_command_outlives_it(spawn: Spawn, name: str, how: str) 
         process.communicate(timeout=_PATIENCE_S)
     assert process.returncode == (143 if how == "SIGTERM" else -signal.SIGKILL)
     until(lambda: not any(map(is_alive, workers)))
+
+
+def test_work_in_other_processes_is_waited_for_no_longer_than_said(spawn: Spawn) -> None:
+    """The main thread waits for their answers then: a flag that asks it to stop would be seen when they come."""
+    code = (
+        "import time; from rcuactors.cli.session import collect; from rcuactors.lab.jobs import do_all\n"
+        "print('begun', flush=True)\n"
+        "error = collect(do_all(time.sleep, [600, 600], 2), print, patience_s=0.2, how_far=str)\n"
+        "print(type(error).__name__)"
+    )
+    with spawn("-c", code) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        out, said = process.communicate(timeout=_PATIENCE_S)
+    assert (out, said) == ("Interrupted\n", "")
