@@ -22,6 +22,7 @@ from ..marks import KERNEL, machinery
 from ..report.console import ConsoleReport, Entry, Said, is_kernels, read_console
 from ..runs import RunOptions
 from ..runs.run import patient_collector, setup_of
+from .before import Before
 from .command import Command
 from .kernels import MODELLED, AskedKernel
 from .module import Module, NotExpressible
@@ -114,10 +115,10 @@ class _Asked:
         kernel: AskedKernel,
         *,
         live: bool,
-        above_min: int | None,
+        before: Before | None,
     ) -> None:
         self.poison = kernel.poison
-        self.above_min = above_min
+        self.before = before
         self._live = live
         self.command = command
         self.question = question = command.question
@@ -228,13 +229,13 @@ def ask(
     version: str = MODELLED,
     limit_s: float | None = None,
     live: bool = False,
-    above_min: int | None = None,
+    before: Before | None = None,
 ) -> Answer:
     """Put the question to a fresh machine of that version.
 
     `limit_s` is when it counts as not having come back, in virtual seconds. With `live` the console is live: printing
-    takes its locks. `above_min` is how many pages above its min watermark the zone has once the question has emptied
-    it, where that is known: what a machine's CPUs have on their lists of other types, and give back then, is its past.
+    takes its locks. `before` is what the zone and the CPU's list have when pages are asked for, where that is known:
+    what a machine's CPUs have on their lists of other types, and give back then, is its past.
     Raises BadInput for a setting with a wrong value, or a version that does not exist.
     """
     question = command.question
@@ -243,7 +244,7 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted, version), limit, kernel, live=live, above_min=above_min)
+    asked = _Asked(command, options_for(kernel, wanted, version), limit, kernel, live=live, before=before)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")

@@ -42,7 +42,7 @@ def pose(recording: Recording, version: str = MODELLED) -> Pair:
         version=version,
         limit_s=recording.timeout_s,
         live=recording.live,
-        above_min=recording.above_min,
+        before=recording.before,
     )
     return compare(recording, answer)
 

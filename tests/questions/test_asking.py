@@ -70,7 +70,7 @@ SAMPLE_612 = (
     "AP/OD-del-after-free",
     "A/M-vfree-slab",
     "A/A3-low-pcp",
-    "A/X-A3-low-pcp-free30",
+    "A/X-A3-low-pcp-gfp0-free30",
     "A/OD-rcu2",
     "A/F9-nowarn",
     "A/F2-raw-spin",
