@@ -47,10 +47,11 @@ class Beginnings(Deeds):
 
         following = self.told.lines[line.after] if line.after >= 0 else None
         keeps = following is not None and following.event in IN_A_CALL
+        foreseen = item if line.at in self.told.listed else None
         for after in self._free_context(state, line):
-            explained += self._push(
-                after, Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps, whose=line.cpu)
-            )
+            op = Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps, whose=line.cpu)
+            op.item = foreseen
+            explained += self._push(after, op)
         return explained
 
     def _item(self, line: Line, call: Call) -> Item:

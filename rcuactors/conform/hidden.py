@@ -185,6 +185,9 @@ class HiddenSteps(Carried):
         jiffy = self.place.system.config.jiffy_ns
         complaint = self.driver.step(op, op.cpu_id, clock * jiffy)
         self._foresee(state)
+        if op.over and op.item is not None:
+            on_list = self.place.krcs[op.cpu_id].head
+            state.doomed |= (bool(on_list) and on_list[-1] is op.item) != self.told.listed[op.item.serial]
         if op.over and op.promised is not None:
             state.doomed |= op.promised != (op.returned if op.returned is not None else -1)
         elif op.over and op.kind == "count":

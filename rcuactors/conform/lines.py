@@ -224,6 +224,8 @@ class Told:
     """The last line that shows a page by its address, by the page's frame number."""
     runs: dict[tuple[int, str], list[tuple[int, int]]] = attrs.field(factory=dict)
     """Of each batch's work, where addresses tell whose it is: (its line, how many objects it frees, -1 if cut)."""
+    listed: dict[int, bool] = attrs.field(factory=dict)
+    """By the line of a call, where later lines tell: whether the object was linked to the list, or put into a block."""
     trouble: list[tuple[int, str]] = attrs.field(factory=list)
     """(at, what) a line that contradicts another."""
 

@@ -59,6 +59,8 @@ class Operation:
     returned: Any = None
     promised: int | None = None
     """What the script says later that it has returned."""
+    item: Any = None
+    """The object of a call of which later lines say whether it was linked to the list."""
     holds: int = -1
     """The CPU whose lock it has."""
     steps: list[Step] = attrs.field(factory=list)
