@@ -182,7 +182,9 @@ class Beginnings(Deeds):
 
     def _cleared_last(self, state: State, line: Line, whose: tuple[int, str]) -> list[State]:
         first = [
-            after for after in self._others_first(state, line.ctx, whose[0], "start") if line.at not in after.started
+            after
+            for after in self._others_first(state, frozenset({line.ctx}), whose[0], "start")
+            if line.at not in after.started
         ]
         ready = []
         for after in [state, *first]:
@@ -308,7 +310,11 @@ class Beginnings(Deeds):
                 continue
             for last in [
                 after,
-                *(one for one in self._others_first(after, line.ctx, printed.cpu, "read") if line.at not in one.read),
+                *(
+                    one
+                    for one in self._others_first(after, frozenset({line.ctx}), printed.cpu, "read")
+                    if line.at not in one.read
+                ),
             ]:
                 why = self._reads_now(last, printed)
                 if why:

@@ -25,7 +25,7 @@ def foresee(told: Told) -> None:
 
 
 def _see_objects(told: Told) -> None:
-    """Backwards: an object that its next line frees from the list was there, one that is given again or all freed was not.
+    """Backwards: what its next line frees from the list was there, what is given again or is all freed was not.
 
     Objects whose rcu_head is at their beginning are left out: they are freed as what comes from vmalloc() is.
     """

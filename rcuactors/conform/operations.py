@@ -22,6 +22,11 @@ Begin = Callable[[], Coroutine[Any, Any, Any]]
 _QUICK = frozenset({"call", "work", "timer"})
 """Between their lines these look at nothing without the lock: where it is let go of, they go on."""
 
+_ABOUT_ONE = frozenset({Kind.LOCK, Kind.GOES_ON, Kind.FINISHED})
+"""Asks that may say which CPU's state it goes on with."""
+
+WAITS_FOR = "waits for a work"
+
 
 @attrs.define(eq=False)
 class Step:
@@ -83,9 +88,19 @@ class Operation:
 
     def touches(self) -> int:
         """The CPU whose state its next step is about; -1 for any."""
-        if self.ask is not None and self.ask.kind is Kind.LOCK:
+        if self.ask is not None and self.ask.kind in _ABOUT_ONE and self.ask.cpu_id >= 0:
             return self.ask.cpu_id
         return self.whose
+
+    @property
+    def next_kind(self) -> str:
+        """What sort of step its next one is: its kind, or that it looks at one work only."""
+        ask = self.ask
+        if ask is None or ask.kind is Kind.LOCK:
+            return self.kind
+        if ask.kind is Kind.FINISHED:
+            return WAITS_FOR
+        return str(ask.told[0]) if ask.kind is Kind.GOES_ON and ask.told else self.kind
 
     @property
     def looks_at_nothing(self) -> bool:
