@@ -211,6 +211,8 @@ class Explainer(Beginnings):
                         case "timer_expire_entry":
                             work = works[str(line.told["role"])]
                             may = work.expires is not None and work.base in (-1, line.cpu)
+                        case "workqueue_queue_work" if line.told["role"] != "krw":
+                            may = self.may_expire(works[str(line.told["role"])], line)
                         case "workqueue_queue_work":
                             may = any(works[f"krw{index}"].pending for index in (0, 1))
                         case _:

@@ -20,8 +20,17 @@ def foresee(told: Told) -> None:
     told.runs.clear()
     told.listed.clear()
     _see_runs(told)
-    if "rcu_invoke_kvfree_callback" in told.events:
+    told.anonymous = not any(_shows_object(line) for line in told.lines)
+    if not told.anonymous and "rcu_invoke_kvfree_callback" in told.events:
         _see_objects(told)
+
+
+def _shows_object(line: Line) -> bool:
+    """It says by its address which object of the slab is freed."""
+    if line.event == "rcu_invoke_kvfree_callback":
+        head = line.told["rhp"]
+        return isinstance(head, int) and bool(head >> _KERNEL)
+    return line.event in ("kvfree", "kvfree_rcu_list")
 
 
 def _see_objects(told: Told) -> None:

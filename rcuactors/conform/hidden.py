@@ -76,10 +76,20 @@ class HiddenSteps(Carried):
         if ctx[0] == "hardirq" or (ctx[0] == "softirq" and line.ctx[0] in ("task", "idle")):
             return True
         if op.hidden:
-            return op.irqs_off
+            return op.irqs_off or (op.kind == "call" and self._has_gone_on(op, ctx, line))
         # A CPU does not idle while a worker of its own is about to end its work, which does not sleep.
         ends = op.expects[0].event == "workqueue_execute_end"
         return ends and line.raw.pid == 0 and self.told.lines[op.at].raw.comm.startswith(f"kworker/{line.cpu}:")
+
+    def _has_gone_on(self, op: Operation, ctx: Ctx, line: Line) -> bool:
+        """Whoever is on his way to krcp->lock is no longer, where the line is written on his CPU.
+
+        He does not sleep there, and does not move: the CPU cannot idle before. Nor can another task run on it where he
+        cannot be preempted.
+        """
+        if line.ctx[0] not in ("task", "idle") or line.ctx == ctx or not (op.ask is None or op.ask.kind is Kind.LOCK):
+            return False
+        return line.raw.pid == 0 or self.told.lines[op.at].stays
 
     def _settle(self, state: State, ctx: Ctx) -> list[State]:
         """The context's hidden steps, in every order with those of others that may come first."""
@@ -265,6 +275,8 @@ class HiddenSteps(Carried):
     def _spare(self, op: Operation, lowest: int) -> int:
         """The least that jiffies must be for a timer that runs not to be shortened, if they may be; else -1."""
         if op.ask is None or op.ask.kind is not Kind.LOCK:
+            return -1
+        if not self.expecter.shows("timer_start"):
             return -1
         due = self.place.works[op.ask.cpu_id]["monitor"].expires
         return due - 1 if due is not None and lowest < due - 1 <= self.told.jiffies_after(self.at) else -1

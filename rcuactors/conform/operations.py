@@ -16,6 +16,7 @@ from .expected import Expected, Expecter
 from .lines import Ctx
 from .place import Complaint, Place
 from .registers import Registers, Saved, held_by
+from .standins import SOMETIME
 
 Begin = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -160,10 +161,19 @@ class Driver:
             op.holds, op.answer, op.held = place.held, None, None
             assert op.ask is not None
             op.expects = (*self._emitted(), *self._expecter.of_ask(op.ask, op.kind))
+            if op.ask.kind is Kind.TIMER and not op.expects:
+                self._starts_unseen(op)
             if op.expects or op.ask.kind is Kind.LOCK or op.ask.kind in (Kind.GRACE_PERIOD, Kind.FINISHED):
                 return ""
             if op.ask.kind in HIDDEN and op.kind not in _QUICK:
                 return ""
+
+    def _starts_unseen(self, op: Operation) -> None:
+        """A timer's start that is no line. A CPU that is not idle keeps what it starts (get_nohz_timer_target())."""
+        assert op.ask is not None
+        op.answer = SOMETIME
+        work = self.place.works[op.ask.cpu_id][op.ask.told[0]]
+        work.base = op.cpu_id if self._expecter.is_busy(op.at) else -1
 
     def _emitted(self) -> tuple[Expected, ...]:
         return tuple(

@@ -34,6 +34,13 @@ WORKQUEUES: Final = {
 }
 
 
+SOMETIME: Final = 0
+"""When a timer is due whose line is not shown, and in a time that nobody knows."""
+
+LONG_AGO: Final = -2
+"""Since when a batch waits that did so before the recording began."""
+
+
 class Item:
     """An object that was given to kvfree_rcu(). Shared by all states in which it is."""
 
