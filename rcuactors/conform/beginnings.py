@@ -161,9 +161,33 @@ class Beginnings(Deeds):
             return self._consume(state, line) if self.expecter.shows("timer_start") else self._by_timer(state, line)
         if line.told["workqueue"] != self._workqueue():
             return self._refuse(state, f"the workqueue is {self._workqueue()}")
+        explained: list[State] = []
+        first, waited = self._batches_first(state, line), set(self._may_be_queued(state, line))
+        for after in [state, *first]:
+            candidates = (
+                sorted(set(self._may_be_queued(after, line)) - waited) if after is not state else sorted(waited)
+            )
+            for one, (cpu_id, role) in self._each(after, candidates):
+                self._activate(one)
+                work = self.place.works[cpu_id][role]
+                work.queued, work.on = True, int(str(line.told["on"]))
+                self.registers.touch(cpu_id)
+                explained.append(one)
+        return explained or self._refuse(state, "no batch waits for a grace period that has ended")
+
+    def _batches_first(self, state: State, line: Line) -> list[State]:
+        """Who starts batches has done so, if it is still hidden."""
+        first: list[State] = []
+        for ctx in list(state.under_way):
+            op = state.top(ctx)
+            if op is not None and op.hidden and op.kind in ("monitor", "scan") and ctx != line.ctx:
+                first += self._settle(self._fork(state), ctx)
+        return first
+
+    def _may_be_queued(self, state: State, line: Line) -> list[tuple[int, str]]:
+        """Batches whose grace period is over."""
         self._activate(state)
-        whose, explained = line.told.get("whose"), []
-        candidates = []
+        whose, candidates = line.told.get("whose"), []
         for cpu_id, works in self._works():
             for role, work in works.items():
                 if not role.startswith("krw") or not work.pending or work.queued:
@@ -175,15 +199,7 @@ class Beginnings(Deeds):
                     self._reasons.append(f"no whole grace period has passed since CPU {cpu_id}'s {role} was asked for")
                     continue
                 candidates.append((cpu_id, role))
-        if not candidates:
-            return self._refuse(state, "no batch waits for a grace period that has ended")
-        for after, (cpu_id, role) in self._each(state, candidates):
-            self._activate(after)
-            work = self.place.works[cpu_id][role]
-            work.queued, work.on = True, int(str(line.told["on"]))
-            self.registers.touch(cpu_id)
-            explained.append(after)
-        return explained
+        return candidates
 
     def _by_timer(self, state: State, line: Line) -> list[State]:
         """A monitor or a refill is queued, in a recording that does not show delayed works' timers.
@@ -281,7 +297,7 @@ class Beginnings(Deeds):
     def _begin_shrinking(self, state: State, line: Line, kind: str, begin: Callable[[], Any]) -> list[State]:
         ends = self.expecter.only(Expected("shrink_scan_ret")) if kind == "scan" else ()
         explained: list[State] = []
-        for after in self._free_context(state, line):
+        for after in [known for free in self._free_context(state, line) for known in self._caches_known(free)]:
             op = Operation(kind, line.ctx, begin, line.at, line.cpu, line.irqs_off, ends_with=ends)
             op.promised = self._said_later(line, "count" if kind == "count" else "freed")
             explained += self._push(after, op)

@@ -65,8 +65,9 @@ class Deeds(HiddenSteps):
         explained: list[State] = []
         for after in self._settle(state, line.ctx):
             op = after.top(line.ctx)
-            assert op is not None
-            if op.done and op.kind == "call" and line.event in ("timer_start", "hrtimer_start"):
+            if op is None:
+                explained += self._unowned(after, line)
+            elif op.done and op.kind == "call" and line.event in ("timer_start", "hrtimer_start"):
                 self._refuse(after, f"the call at line {self._number(op.at)} starts no more timers")
             elif op.done:
                 self._end(after, line.ctx)

@@ -16,6 +16,7 @@ from .asks import Kind
 from .carried import MOST_STATES, Carried, TooMany
 from .lines import Ctx, Line, state_of
 from .operations import WAITS_FOR, Operation
+from .registers import NotLooked
 from .snapshots import differs
 from .standins import CANCEL, FLUSH
 from .state import State
@@ -87,9 +88,9 @@ class HiddenSteps(Carried):
         He does not sleep there, and does not move: the CPU cannot idle before. Nor can another task run on it where he
         cannot be preempted.
         """
-        if line.ctx[0] not in ("task", "idle") or line.ctx == ctx or not (op.ask is None or op.ask.kind is Kind.LOCK):
+        if ctx[0] != "task" or line.ctx == ctx or not (op.ask is None or op.ask.kind is Kind.LOCK):
             return False
-        return line.raw.pid == 0 or self.told.lines[op.at].stays
+        return line.raw.pid == 0 or (line.ctx[0] == "task" and self.told.lines[op.at].stays)
 
     def _settle(self, state: State, ctx: Ctx) -> list[State]:
         """The context's hidden steps, in every order with those of others that may come first."""
@@ -224,6 +225,31 @@ class HiddenSteps(Carried):
             self.driver.step(op, op.cpu_id, 0)
             return [state]
         self._activate(state)
+        if not self.leaves_open or not any(self.registers.left_open(cpu_id) for cpu_id in self._scope):
+            return self._step_on(state, ctx, op)
+        before = self._fork(state)
+        try:
+            return self._step_on(state, ctx, op)
+        except NotLooked:
+            self._loaded = None
+            self.registers.touch(-1)
+            return [after for known in self._caches_known(before) for after in self._step(known, ctx)]
+
+    def _caches_known(self, state: State) -> list[State]:
+        """A state for each number of pages that a cache which is left open may have."""
+        known = [state]
+        for cpu_id in sorted(self._scope):
+            for one in list(known):
+                self._activate(one)
+                for number, pages in enumerate(self.registers.left_open(cpu_id)):
+                    other = self._fork(one) if number else one
+                    self._activate(other)
+                    self.registers.settle(cpu_id, pages)
+                    if number:
+                        known.append(other)
+        return known
+
+    def _step_on(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
         starts = self._following(op)
         if starts is not None and starts.event != "timer_start":
             starts = None
