@@ -57,10 +57,12 @@ class Beginnings(Deeds):
         following = self.told.lines[line.after] if line.after >= 0 else None
         keeps = following is not None and following.event in IN_A_CALL
         foreseen = item if line.at in self.told.listed else None
+        alike = (line.cpu, item) if following is None and self.told.anonymous and line.ctx[0] == "task" else None
         for after in self._free_context(state, line):
-            op = Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps, whose=line.cpu)
-            op.item = foreseen
-            explained += self._push(after, op)
+            for one, cpu_id in self._each(after, [line.cpu, *self.told.moves(line)]):
+                op = Operation("call", line.ctx, begin, line.at, cpu_id, line.irqs_off, keeps=keeps, whose=cpu_id)
+                op.item, op.alike = foreseen, alike
+                explained += self._push(one, op)
         return explained
 
     def _item(self, line: Line, call: Call) -> Item:

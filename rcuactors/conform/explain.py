@@ -193,7 +193,9 @@ class Explainer(Beginnings):
             return {whose[0]}
         if line.event in _ABOUT_ANY:
             return set()
-        if line.event == "kvfree_call_rcu" or (line.event in IN_A_CALL and line.ctx[0] == "task"):
+        if line.event == "kvfree_call_rcu":
+            return {line.cpu, *self.told.moves(line)}
+        if line.event in IN_A_CALL and line.ctx[0] == "task":
             return {line.cpu}
         if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
             return set(range(len(self.place.krcs)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -234,10 +234,19 @@ class Told:
     """The last line that shows a page by its address, by the page's frame number."""
     runs: dict[tuple[int, str], list[tuple[int, int]]] = attrs.field(factory=dict)
     """Of each batch's work, where addresses tell whose it is: (its line, how many objects it frees, -1 if cut)."""
+    runs_on: dict[int, list[Any]] = attrs.field(factory=dict)
+    """Of batches' works, where addresses tell nothing: the runs (foresight.Run) of each CPU's worker, in order."""
     listed: dict[int, bool] = attrs.field(factory=dict)
     """By the line of a call, where later lines tell: whether the object was linked to the list, or put into a block."""
     trouble: list[tuple[int, str]] = attrs.field(factory=list)
     """(at, what) a line that contradicts another."""
+
+    def moves(self, line: Line) -> list[int]:
+        """The CPU that a call's task may have been moved to before it took the lock: where its next line is."""
+        if line.after < 0 or line.ctx[0] != "task" or line.irqs_off or line.stays:
+            return []
+        there = self.lines[line.after].cpu
+        return [there] if there != line.cpu else []
 
     def freed_next(self, whose: tuple[int, str], at: int) -> int | None:
         """How many objects the next run of a batch's work frees; None where that is not told."""
