@@ -136,7 +136,7 @@ def conform(
     one of another kernel.
     """
     release = find_era(version).release if version else ""
-    pieces = Pieces(Trace(path, probe=probe, kernel=release, progress=progress), from_line, piece)
+    pieces = Pieces(Trace(path, probe=probe, kernel=release, progress=progress), from_line, piece, watch)
     told = pieces.begin()
     course = Course(_era_of(told, version, os.fsdecode(path)), keep_going, watch=watch)
     header = told.header

@@ -7,8 +7,10 @@ What lies between was not compared; so it is counted, and where that is much the
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import attrs
@@ -27,6 +29,7 @@ from .state import State
 from .untold import Untold
 
 Make = Callable[[Told, Era], Explainer]
+Following = Callable[[Told], Told | None]
 Watch = Callable[[int], bool]
 """Is told the number of a line, and says whether to go on."""
 
@@ -77,11 +80,23 @@ class Course:
 
     def along(self, told: Told, pieces: Pieces | None = None) -> None:
         """Compare a piece, and those that follow."""
-        piece: Told | None = told
-        while piece is not None and not self.undecided:
-            piece = self._take(piece, pieces)
+        try:
+            self._along(told, pieces)
+        except KeyboardInterrupt:
+            if self.watch is None:
+                raise
+            self.interrupted = True  # it was not looked at in time: the file gives no more lines, perhaps
+        self.interrupted |= pieces is not None and pieces.stopped
         if not (self.undecided or self.found or self.interrupted):
             self.undecided = self._why_not()
+
+    def _along(self, told: Told, pieces: Pieces | None) -> None:
+        piece: Told | None = told
+        while piece is not None and not self.undecided:
+            following = self._take(piece, pieces)
+            if pieces is not None:
+                gc.collect()  # what explained it goes round in circles
+            piece = following(piece) if following is not None else None
 
     def _why_not(self) -> str:
         """Why it is no agreement, though nothing disagrees."""
@@ -95,8 +110,8 @@ class Course:
             return f"of {self._shown:,} decisions that are told only {self._looked_at:,} could be compared"
         return ""
 
-    def _take(self, told: Told, pieces: Pieces | None) -> Told | None:
-        """Compare a piece; what comes next."""
+    def _take(self, told: Told, pieces: Pieces | None) -> Following | None:
+        """Compare a piece; how the next one is come by."""
         self._gap = told.behind
         if told.gap is not None and told.gap.missing is Missing.BACKWARDS:
             self._backwards = self._backwards or named(told.gap)
@@ -114,7 +129,7 @@ class Course:
         last = self._last_state(told, explainer, begin) if told.full and begin >= 0 else None
         if last is not None and last[1] <= begin:
             if pieces is not None and len(told.lines) < LONGEST:
-                return pieces.longer(told)
+                return pieces.longer
             last = None
         end = last[1] + 1 if last is not None else None
         if begin >= 0 or starting is not None:
@@ -136,16 +151,21 @@ class Course:
             self.undecided = f"no state: lines, and no beginning is known of CPU {starting.index([])} that could be"
         return starting
 
-    def _next(self, told: Told, pieces: Pieces | None, last: tuple[int, int] | None) -> Told | None:
+    def _next(self, told: Told, pieces: Pieces | None, last: tuple[int, int] | None) -> Following | None:
         if self.interrupted or self.undecided or (self.found and not self.keep_going) or pieces is None:
-            following = None
-        elif last is not None:
-            return pieces.rest(told, last[0])
-        else:
-            following = pieces.behind(told)
-        if following is None and not told.full:
-            self.until = told.ends_early
+            self._ends(told)
+            return None
+        return partial(pieces.rest, starts=last[0]) if last is not None else partial(self._behind, pieces)
+
+    def _behind(self, pieces: Pieces, told: Told) -> Told | None:
+        following = pieces.behind(told)
+        if following is None:
+            self._ends(told)
         return following
+
+    def _ends(self, told: Told) -> None:
+        if not told.full:
+            self.until = told.ends_early
 
     def _last_state(self, told: Told, explainer: Explainer, begin: int) -> tuple[int, int]:
         """The last state from which the next piece can begin, and the latest line behind which that comes first."""
@@ -195,6 +215,8 @@ class Course:
                 return
 
     def _span(self, told: Told, begin: int, last: int) -> None:
+        if 0 <= last <= begin:
+            return
         first = told.lines[begin + 1].number if begin + 1 < len(told.lines) else told.lines[-1].number
         until = told.lines[last].number
         if self.spans and self.spans[-1][1] in (told.lines[begin].number, first - 1):

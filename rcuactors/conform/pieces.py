@@ -7,7 +7,7 @@ What is known for good (where timers and works are, jiffies, which events there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -15,9 +15,9 @@ import attrs
 from ..traces import Event, Gap, Item, Missing, Trace
 from .lines import Known, Line, LineReader, Told, named, nothing_from
 
-PIECE: Final = 40_000
-"""Lines, some 30 MB. The longest of the real recordings that we have has 16,000."""
-LONGEST: Final = 8 * PIECE
+PIECE: Final = 20_000
+"""Lines, some 15 MB. The longest of the real recordings that we have has 16,000."""
+LONGEST: Final = 16 * PIECE
 """A piece in which there is no state to go on from is read on up to this."""
 
 _BEFORE: Final = 200
@@ -31,9 +31,13 @@ class Pieces:
     trace: Trace
     first: int = 0
     most: int = PIECE
+    watch: Callable[[int], bool] | None = None
+    """Says whether to read on."""
     known: Known = attrs.field(factory=Known)
     lines_read: int = 0
     """The number of the last line."""
+    stopped: bool = False
+    """Nobody wants to read on."""
     _items: Iterator[Item] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -42,6 +46,8 @@ class Pieces:
     def begin(self) -> Told:
         """The first. Raises BadInput."""
         told = self._read(LineReader(self.first, self.known))
+        if told is None and self.stopped:
+            raise KeyboardInterrupt
         if told is None:
             raise nothing_from(self.trace, self.first)
         return told
@@ -79,6 +85,10 @@ class Pieces:
         most = most or self.most
         for item in self._items:
             self.lines_read = item.number
+            if self.watch is not None and not self.watch(item.number):
+                reader.ends_early = f"line {item.number}: interrupted"
+                self.stopped = True
+                break
             if isinstance(item, Gap) and (item.missing is Missing.OVERWRITTEN or not reader.lines):
                 # Of that CPU the lines before are missing: they tell half of what was.
                 reader = LineReader(self.first, self.known, 0, named(item))
