@@ -18,6 +18,7 @@ import attrs
 from ..eras.era import Era
 from ..kvfree import invariants
 from ..traces import Missing
+from .absent import absent
 from .begin import first_states
 from .carried import TooMany
 from .decisions import decision_of
@@ -25,6 +26,7 @@ from .explain import Explainer, Verdict
 from .found import Found, found_at
 from .lines import Told, named
 from .pieces import LONGEST, Pieces
+from .registers import NotLooked
 from .state import State
 from .untold import Untold
 
@@ -197,7 +199,7 @@ class Course:
         self, told: Told, explainer: Explainer, begin: int, end: int | None, starting: list[list[State]] | None
     ) -> None:
         while True:
-            verdict = self._run(explainer, begin, end, starting)
+            verdict = self._run(told, explainer, begin, end, starting)
             self.compared += verdict.compared
             self.steps, self.most = self.steps + verdict.hidden_steps, max(self.most, verdict.most_states)
             self.interrupted = verdict.interrupted
@@ -205,6 +207,9 @@ class Course:
             over = explainer.at if verdict.disagreement or verdict.undecided or self.interrupted else (end or 0) - 1
             self._span(told, begin, over)
             if verdict.disagreement is None:
+                return
+            if missing := absent(told):
+                self.undecided = f"line {verdict.disagreement.line.number}: {missing}"
                 return
             self.found.append(found_at(told, verdict.disagreement))
             if not self.keep_going:
@@ -237,7 +242,9 @@ class Course:
             self._say(f"{self._gap}: not compared behind it")
             self._lost, self._gap = self._lost or self._gap, ""
 
-    def _run(self, explainer: Explainer, begin: int, end: int | None, starting: list[list[State]] | None) -> Verdict:
+    def _run(
+        self, told: Told, explainer: Explainer, begin: int, end: int | None, starting: list[list[State]] | None
+    ) -> Verdict:
         explainer.watch = self.watch
         try:
             # A state that cannot be is no bug of the model here: it comes of a recording, and no line will bear it out.
@@ -246,4 +253,8 @@ class Course:
         except TooMany as many:
             verdict = explainer.verdict
             verdict.undecided = f"too many possible states: {many}"
+            return verdict
+        except NotLooked:
+            verdict = explainer.verdict
+            verdict.undecided = f"line {told.lines[explainer.at].number}: how many pages are cached is not told"
             return verdict
