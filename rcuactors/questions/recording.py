@@ -23,7 +23,7 @@ _FIELD: Final = re.compile(r"^# (?P<name>[a-z]+)[^:]*: (?P<value>.*)$")
 _MORE: Final = re.compile(r"^# ---")
 _TIMEOUT: Final = re.compile(r"TIMEOUT after ([\d.]+) s")
 _LIVE: Final = "live console"
-_RCUC: Final = re.compile(r"Comm: rcuc/|name: rcuc/|held by rcuc/|q: pid \d+ rcuc/|: rcuc/\d+/\d+ is trying")
+_RCUC: Final = re.compile(r"Comm: rcuc/|name: rcuc/|held by rcuc/|q: pid \d+ rcuc/|\brcuc/\d+/\d+ is trying")
 _BEFORE: Final = re.compile(r"before: zone \w+ free (\d+) min (\d+) .*, pcp of this CPU (\d+)")
 
 
