@@ -11,6 +11,7 @@ from __future__ import annotations
 import attrs
 
 from ..context import preempt
+from ..context.trace import call_trace, suspended_trace
 from ..context.violation import ViolationKind
 from ..engine.probe import Access, Group
 from ..marks import Side, machinery, on_side
@@ -53,6 +54,12 @@ class Cpu(SchedulingCpu):
         """What the floors above say of it, where they have something to say."""
         said = (hint(self) for hint in self.hooks.hints)
         return tuple(text for text in said if text)
+
+    def label(self) -> str:
+        """The innermost function of the kernel in which it stands, or the line of a scenario."""
+        running = self is self.conductor.running
+        trace = call_trace() if running else suspended_trace(self.strand.coroutine)
+        return trace[0] if trace else ""
 
     # -- points ------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pytest
 
 from rcuactors.engine.orders import Anyone, ByClock
 from rcuactors.errors import BadInput
-from rcuactors.explore import STRATEGIES, Random, describe_strategies, make_strategy, parameters_of
+from rcuactors.explore import SEARCHES, STRATEGIES, Random, describe_strategies, make_strategy, parameters_of
 
 
 @pytest.mark.parametrize(("name", "order"), [("timed", ByClock), ("random", Anyone)])
@@ -44,7 +44,7 @@ def test_parameters_that_are_wrong(spec: str, message: str) -> None:
         make_strategy(spec)
 
 
-@pytest.mark.parametrize("name", ["", "Timed", "pct"])
+@pytest.mark.parametrize("name", ["", "Timed", "pctt"])
 def test_unknown_names(name: str) -> None:
     with pytest.raises(BadInput, match=f"^strategy {name}: .*there are {', '.join(STRATEGIES)}$"):
         make_strategy(name)
@@ -52,5 +52,5 @@ def test_unknown_names(name: str) -> None:
 
 def test_each_is_described() -> None:
     described = dict(describe_strategies())
-    assert list(described) == list(STRATEGIES)
+    assert list(described) == [*STRATEGIES, *SEARCHES]
     assert all(about.endswith(".") for about in described.values())
