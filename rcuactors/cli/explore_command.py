@@ -13,7 +13,7 @@ import click
 from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput
-from ..hunt.finding import Signature
+from ..hunt.finding import ERROR, Signature
 from ..hunt.keep import Kept, keep, shrink
 from ..hunt.plan import PORTFOLIO, Plan, plan_of
 from ..hunt.search import MOST, Progress, explore
@@ -27,6 +27,7 @@ from ..runs.spec import RunSpec
 from ..scenario import Scenario
 from ..spelling import plural
 from ..userfiles import load_scenario
+from ..userfiles.blame import blame_scenario
 from .common import RunArguments, jobs_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
@@ -124,7 +125,7 @@ def explore_command(
         plan = plan_of(spec, strategies, seed or 0)
     if plan.search and seed is not None:
         raise BadInput(f"--seed {seed}: strategy {plan.search} draws nothing")
-    hunt = _Hunt(plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)
+    hunt = _Hunt(chosen=chosen, plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)
     limit = schedules or (MOST if seconds is not None or plan.search else _SCHEDULES)
     if not as_json:
         print_lines([_head(chosen, spec, plan)])
@@ -161,6 +162,7 @@ def _directory(name: str | None) -> Path | None:
 class _Hunt:
     """One exploration that somebody asked for. `found` are the schedules of its findings, cut down if possible."""
 
+    chosen: Scenario
     plan: Plan
     out: Path | None
     keep_going: bool
@@ -198,14 +200,23 @@ class _Hunt:
         left = ""
         if self.plan.search and self.progress.subtrees:
             left = f", {self.progress.subtrees_done / self.progress.subtrees:.0%} of the search"
-        said = f"{plural(self.tally.schedules, 'schedule')}{left}, {self.tally.orders:,} orders of events"
+        said = f"{plural(self.tally.schedules, 'schedule')}{left}, {plural(self.tally.traces, 'trace')}"
         return f"{said}, {plural(len(self.tally.firsts), 'finding')}"
 
     def _take(self, trial: Trial) -> None:
+        if not trial.number and any(shown.signature.kind == ERROR for shown in trial.shown):
+            self._fails_by_itself()
         for signature in self.tally.take(trial):
             self._over |= not self.keep_going
             self.found[signature] = kept = keep(self.plan.spec, trial, signature)
             self._save(signature, kept)
+
+    def _fails_by_itself(self) -> None:
+        """In order of time already: that is no matter of schedules, and said as `rcuactors run` says it."""
+        try:
+            Run(self.chosen, self.plan.spec).run()
+        except Exception as error:
+            raise blame_scenario(self.chosen, error) from error
 
     def _keep_shrunk(self, answer: tuple[Signature, Kept]) -> None:
         signature, kept = answer
