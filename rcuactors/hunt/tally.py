@@ -32,7 +32,10 @@ _SATURATED: Final = 0.05
 
 @attrs.define
 class Tally:
-    """The figures of one exploration. `firsts` has the first schedule of each problem, in the order of finding."""
+    """The figures of one exploration. `firsts` has the first schedule of each problem, in the order of finding.
+
+    What a schedule shows after its first problem may be a consequence of that, and is noted with it (`also`).
+    """
 
     plan: Plan
     progress: Progress
@@ -42,12 +45,13 @@ class Tally:
     seconds: float = 0.0
     firsts: dict[Signature, Trial] = attrs.field(factory=dict)
     times: Counter[Signature] = attrs.field(factory=Counter)
+    also: dict[Signature, dict[Signature, None]] = attrs.field(factory=dict)
     taken: dict[str, Taken] = attrs.field(factory=dict)
     by_strategy: Counter[str] = attrs.field(factory=Counter)
     _traces: dict[str, int] = attrs.field(factory=dict)
 
-    def take(self, trial: Trial) -> tuple[Signature, ...]:
-        """Count one; returns what it is the first to show."""
+    def take(self, trial: Trial) -> Signature | None:
+        """Count one; returns the problem that it is the first to show first, if there is one."""
         self._traces.setdefault(trial.trace, self.schedules)
         self.schedules += 1
         self.choices += trial.choices
@@ -55,13 +59,15 @@ class Tally:
         self.by_strategy[trial.strategy] += 1
         for name, counts in trial.taken.items():
             self.taken.setdefault(name, Taken()).add(counts)
-        new = []
-        for shown in trial.shown:
-            self.times[shown.signature] += 1
-            if shown.signature not in self.firsts:
-                self.firsts[shown.signature] = trial
-                new.append(shown.signature)
-        return tuple(new)
+        if not trial.shown:
+            return None
+        first, *others = (shown.signature for shown in trial.shown)
+        self.times[first] += 1
+        self.also.setdefault(first, {}).update(dict.fromkeys(others))
+        if first in self.firsts:
+            return None
+        self.firsts[first] = trial
+        return first
 
     @property
     def traces(self) -> int:
