@@ -25,6 +25,8 @@ from .begin import first_states
 from .carried import TooMany
 from .explain import Disagreement, Explainer, Verdict
 from .lines import Line, Told, read
+from .state import State
+from .untold import Untold
 
 AGREES: Final = 0
 DISAGREES: Final = 1
@@ -160,11 +162,15 @@ def conform_told(
     steps, most, begin = 0, 0, -1
     while not undecided:
         explainer = make(told, era)
-        begin = first_states(told, explainer.place, begin)
+        begin, starting = first_states(told, explainer.place, begin), None
         if begin < 0:
-            undecided = "" if found or compared else "no state: lines tell the state that it begins with"
-            break
-        verdict = _run(explainer, begin)
+            if found or compared:
+                break
+            untold = Untold(told)
+            if undecided := untold.why_not():
+                break
+            starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
+        verdict = _run(explainer, begin, starting)
         compared += verdict.compared
         steps, most = steps + verdict.hidden_steps, max(most, verdict.most_states)
         undecided = verdict.undecided or told.broken
@@ -189,11 +195,11 @@ def conform_told(
     )
 
 
-def _run(explainer: Explainer, begin: int) -> Verdict:
+def _run(explainer: Explainer, begin: int, starting: list[list[State]] | None) -> Verdict:
     try:
         # A state that cannot be is no bug of the model here: it comes of a recording, and no line will bear it out.
         with invariants.checking(on=False):
-            return explainer.run(begin)
+            return explainer.run(begin, starting=starting)
     except TooMany as many:
         verdict = explainer.verdict
         verdict.undecided = f"too many possible states: {many}"

@@ -74,15 +74,20 @@ class Explainer(Beginnings):
             **dict.fromkeys(_LOOKED_AT, self._consume),
         }
 
-    def run(self, begin: int, end: int | None = None) -> Verdict:
-        """From the line after `begin`, at which the place has been set to the first state."""
+    def run(self, begin: int, end: int | None = None, starting: list[list[State]] | None = None) -> Verdict:
+        """From the line after `begin`, at which the place was set to the first state; or from these of each CPU."""
         self.registers.touch(-1)
         passed = self.period_steps.passed(begin, self.place.periods)
         saved = self.registers.save()
         self._splits = not self.period_steps.steps
         cpus = frozenset(range(len(self.place.krcs)))
         apart = [frozenset({cpu_id}) for cpu_id in cpus] if self._splits else [cpus]
-        self.factors = [Factor(those, [State(saved, periods=passed)]) for those in apart]
+        if starting is None:
+            self.factors = [Factor(those, [State(saved, periods=passed)]) for those in apart]
+        else:
+            each = [Factor(frozenset({cpu_id}), states) for cpu_id, states in enumerate(starting)]
+            self.factors = each if self._splits else [joined(each)]
+            self.leaves_open = not self.registers.pages_shown
         starts, reads = iter(self._starts), iter(self._reads)
         next_start, next_read = next(starts, (_NEVER, 0)), next(reads, (_NEVER, 0))
         for line in self.told.lines[begin + 1 : end]:
@@ -188,7 +193,9 @@ class Explainer(Beginnings):
             return {whose[0]}
         if line.event in _ABOUT_ANY:
             return set()
-        if line.event == "kvfree_call_rcu" or (line.event in IN_A_CALL and line.ctx[0] == "task"):
+        if line.event == "kvfree_call_rcu":
+            return {line.cpu, *self.told.moves(line)}
+        if line.event in IN_A_CALL and line.ctx[0] == "task":
             return {line.cpu}
         if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
             return set(range(len(self.place.krcs)))
@@ -211,8 +218,14 @@ class Explainer(Beginnings):
                         case "timer_expire_entry":
                             work = works[str(line.told["role"])]
                             may = work.expires is not None and work.base in (-1, line.cpu)
+                        case "workqueue_queue_work" if line.told["role"] != "krw":
+                            may = self.may_expire(works[str(line.told["role"])], line)
                         case "workqueue_queue_work":
-                            may = any(works[f"krw{index}"].pending for index in (0, 1))
+                            may = any(works[f"krw{index}"].pending for index in (0, 1)) or any(
+                                op.hidden and op.kind in ("monitor", "scan") and op.whose in (-1, cpu_id)
+                                for stack in state.under_way.values()
+                                for op in stack
+                            )
                         case _:
                             may = line.at in state.started or bool(self._may_start(state, line))
                     if may:

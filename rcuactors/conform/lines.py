@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -90,6 +90,12 @@ class Line:
     before: int = -1
     """The line before it in its context, or -1."""
     after: int = -1
+
+    @property
+    def stays(self) -> bool:
+        """Whoever wrote it could not be preempted."""
+        flags = self.raw.flags
+        return flags[4 if len(flags) == 7 else 3 : 5 if len(flags) == 7 else 4] not in ("", ".")
 
 
 def _facts(event: Event) -> tuple[str, Facts] | None:
@@ -214,6 +220,10 @@ class Told:
     """Why it is looked at no further than its last line; "" if it is whole."""
     broken: str = ""
     """The line after those, where it does not say what such a line says."""
+    tells_periods: bool = True
+    """It says when grace periods begin and end."""
+    anonymous: bool = False
+    """No line says by its address which object of the slab is freed: those of the same offset are all the same."""
     by_rig: bool = False
     """It says what the rig's script did: then it has all events that the rig asks for."""
     known: list[tuple[int, int]] = attrs.field(factory=list)
@@ -224,8 +234,19 @@ class Told:
     """The last line that shows a page by its address, by the page's frame number."""
     runs: dict[tuple[int, str], list[tuple[int, int]]] = attrs.field(factory=dict)
     """Of each batch's work, where addresses tell whose it is: (its line, how many objects it frees, -1 if cut)."""
+    runs_on: dict[int, list[Any]] = attrs.field(factory=dict)
+    """Of batches' works, where addresses tell nothing: the runs (foresight.Run) of each CPU's worker, in order."""
+    listed: dict[int, bool] = attrs.field(factory=dict)
+    """By the line of a call, where later lines tell: whether the object was linked to the list, or put into a block."""
     trouble: list[tuple[int, str]] = attrs.field(factory=list)
     """(at, what) a line that contradicts another."""
+
+    def moves(self, line: Line) -> list[int]:
+        """The CPU that a call's task may have been moved to before it took the lock: where its next line is."""
+        if line.after < 0 or line.ctx[0] != "task" or line.irqs_off or line.stays:
+            return []
+        there = self.lines[line.after].cpu
+        return [there] if there != line.cpu else []
 
     def freed_next(self, whose: tuple[int, str], at: int) -> int | None:
         """How many objects the next run of a batch's work frees; None where that is not told."""
@@ -339,6 +360,7 @@ class _Reader:
             self.calls,
             self.ends_early,
             self.broken,
+            tells_periods="rcu_grace_period" in self.events,
             by_rig="state" in self.events or any(isinstance(line.raw, Statement) for line in self.lines),
         )
         _attribute(told)

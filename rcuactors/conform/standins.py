@@ -23,11 +23,22 @@ if TYPE_CHECKING:
     from .place import Place
 
 ROLES: Final = ("monitor", "page", "krw0", "krw1")
+CANCEL: Final = "cancel"
+FLUSH: Final = "flush"
+"""Steps that are about one of a CPU's works alone: its monitor is taken back, a batch is looked at to be waited for."""
+
 WORKQUEUES: Final = {
     "system_wq": "events",
     "system_highpri_wq": "events_highpri",
     "system_unbound_wq": "events_unbound",
 }
+
+
+SOMETIME: Final = 0
+"""When a timer is due whose line is not shown, and in a time that nobody knows."""
+
+LONG_AGO: Final = -2
+"""Since when a batch waits that did so before the recording began."""
 
 
 class Item:
@@ -241,14 +252,15 @@ class RecordedOutside(Outside):
 
     async def cancel_delayed_work_sync(self, _thread: Any, dwork: Any) -> None:
         """cancel_delayed_work_sync(): taken back; what runs is waited for, and nothing queues it until then."""
-        await Ask(Kind.GOES_ON)
+        await Ask(Kind.GOES_ON, dwork.cpu_id, (CANCEL,))
         if dwork.pending and (dwork.expires is not None or dwork.queued):
             dwork.pending, dwork.expires, dwork.queued = False, None, False
             dwork.done += 1
         dwork.disabled += 1
-        await Ask(Kind.FINISHED, dwork.cpu_id, (dwork.role, dwork.asked))
+        if dwork.done < dwork.asked:
+            await Ask(Kind.FINISHED, dwork.cpu_id, (dwork.role, dwork.asked))
+        await Ask(Kind.GOES_ON, dwork.cpu_id, (CANCEL,))
         dwork.disabled -= 1
-        await Ask(Kind.GOES_ON)
 
     async def synchronize_rcu(self, _thread: Any) -> None:
         """synchronize_rcu()."""
@@ -264,8 +276,9 @@ class RecordedRcuWorks(RcuWorks):
     async def flush_rcu_work(self, _thread: Any, rwork: RcuWork) -> bool:
         """flush_rcu_work(): until what was queued by now has run."""
         work = cast("Deferred", rwork.work)
-        await Ask(Kind.FINISHED, work.cpu_id, (work.role, work.asked))
-        await Ask(Kind.GOES_ON)
+        await Ask(Kind.GOES_ON, work.cpu_id, (FLUSH,))
+        if work.done < work.asked:
+            await Ask(Kind.FINISHED, work.cpu_id, (work.role, work.asked))
         return True
 
 
