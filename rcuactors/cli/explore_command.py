@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ import click
 from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput
-from ..hunt.finding import Signature
+from ..hunt.finding import ERROR, Signature
 from ..hunt.keep import Kept, keep, shrink
 from ..hunt.plan import PORTFOLIO, Plan, plan_of
 from ..hunt.search import MOST, Progress, explore
@@ -23,10 +24,11 @@ from ..hunt.trial import Trial
 from ..report.text import head_line
 from ..runs import Run
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED
-from ..runs.spec import RunSpec
+from ..runs.spec import Kind, RunSpec
 from ..scenario import Scenario
 from ..spelling import plural
 from ..userfiles import load_scenario
+from ..userfiles.blame import blame_scenario
 from .common import RunArguments, jobs_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
@@ -124,7 +126,7 @@ def explore_command(
         plan = plan_of(spec, strategies, seed or 0)
     if plan.search and seed is not None:
         raise BadInput(f"--seed {seed}: strategy {plan.search} draws nothing")
-    hunt = _Hunt(plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)
+    hunt = _Hunt(named=scenario, chosen=chosen, plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)
     limit = schedules or (MOST if seconds is not None or plan.search else _SCHEDULES)
     if not as_json:
         print_lines([_head(chosen, spec, plan)])
@@ -161,6 +163,8 @@ def _directory(name: str | None) -> Path | None:
 class _Hunt:
     """One exploration that somebody asked for. `found` are the schedules of its findings, cut down if possible."""
 
+    named: str
+    chosen: Scenario
     plan: Plan
     out: Path | None
     keep_going: bool
@@ -198,14 +202,24 @@ class _Hunt:
         left = ""
         if self.plan.search and self.progress.subtrees:
             left = f", {self.progress.subtrees_done / self.progress.subtrees:.0%} of the search"
-        said = f"{plural(self.tally.schedules, 'schedule')}{left}, {self.tally.orders:,} orders of events"
+        said = f"{plural(self.tally.schedules, 'schedule')}{left}, {plural(self.tally.traces, 'trace')}"
         return f"{said}, {plural(len(self.tally.firsts), 'finding')}"
 
     def _take(self, trial: Trial) -> None:
-        for signature in self.tally.take(trial):
+        if not trial.number and any(shown.signature.kind == ERROR for shown in trial.shown):
+            self._fails_by_itself()
+        signature = self.tally.take(trial)
+        if signature is not None:
             self._over |= not self.keep_going
             self.found[signature] = kept = keep(self.plan.spec, trial, signature)
             self._save(signature, kept)
+
+    def _fails_by_itself(self) -> None:
+        """In order of time already: that is no matter of schedules, and said as `rcuactors run` says it."""
+        try:
+            Run(self.chosen, self.plan.spec).run()
+        except Exception as error:
+            raise blame_scenario(self.chosen, error) from error
 
     def _keep_shrunk(self, answer: tuple[Signature, Kept]) -> None:
         signature, kept = answer
@@ -247,6 +261,7 @@ class _Hunt:
             "strategy": trial.strategy,
             "seed": trial.seed,
             "times": self.tally.times[signature],
+            "also": [str(other) for other in self.tally.also[signature]],
             "minimal": kept.schedule.minimal,
             "replays": kept.shrunk.replays if kept.shrunk is not None else 0,
             "departures": document["departures"],
@@ -258,12 +273,12 @@ class _Hunt:
         how = f"schedule {trial.number:,}, strategy {trial.strategy}"
         seed = "" if self.plan.search else f", seed {trial.seed}"
         lines = [f"found             {signature}: {how}{seed}; shown by {plural(times, 'schedule')}"]
+        lines += [f"also              {other}" for other in self.tally.also[signature]]
         lines += story_lines(kept)
         if self.out is not None:
             lines += ["", f"kept as {self._path(signature)}; again: {self._command(signature)}"]
         return lines
 
     def _command(self, signature: Signature) -> str:
-        spec = self.plan.spec
-        beside = "" if spec.scenario.kind.value == "bundled" else f" {spec.scenario.source}"
-        return f"rcuactors replay-schedule {self._path(signature)}{beside}"
+        beside = [] if self.plan.spec.scenario.kind is Kind.BUNDLED else [self.named]
+        return shlex.join(["rcuactors", "replay-schedule", str(self._path(signature)), *beside])

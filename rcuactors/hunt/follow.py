@@ -75,12 +75,40 @@ class Follow(Keyed):
         super().__init__(policy)
         self._wanted = {(one.kind, one.whose, one.nth): one for one in wanted}
 
+    def due(self, kind: str, whose: str, nth: int, _now: int) -> Departure | None:
+        """The departure that belongs here."""
+        return self._wanted.get((kind, whose, nth))
+
     def pick(self, decision: Decision, kind: str, whose: str, nth: int) -> int:
         """That option, as far as it is there."""
-        one = self._wanted.get((kind, whose, nth))
+        one = self.due(kind, whose, nth, decision.now)
         if one is None:
             return 0
         if one.ns:
             return min(one.ns, decision.count - 1)
         found = decision.find(one.option)
         return 0 if found == NOT_OFFERED else found
+
+
+class FollowByTime(Follow):
+    """The same with departures that are told by when they were taken: the first of their decisions from then on.
+
+    What happened before has changed how many decisions there were, and less often when things happen.
+    """
+
+    def __init__(self, policy: Strategy, wanted: Iterable[Departure]) -> None:
+        super().__init__(policy, ())
+        self._all = sorted(wanted, key=lambda one: -one.at_ns)
+        self._left: dict[tuple[str, str], list[Departure]] = {}
+
+    def start_run(self, seed: int) -> bool:
+        """Begin anew."""
+        self._left = {}
+        for one in self._all:
+            self._left.setdefault((one.kind, one.whose), []).append(one)
+        return super().start_run(seed)
+
+    def due(self, kind: str, whose: str, _nth: int, now: int) -> Departure | None:
+        """The earliest that is left, when its time has come."""
+        left = self._left.get((kind, whose))
+        return left.pop() if left and left[-1].at_ns <= now else None

@@ -6,8 +6,8 @@ by an id that is the same in every schedule, where that stood, and of how many o
 not fit came apart there.
 
 Reading one executes nothing. A bundled scenario is found by its name; one in a file of the user's, or a design in one,
-is never loaded because a schedule says so: it is given beside the schedule, and a scenario must have the digest that the
-schedule names.
+is never loaded because a schedule says so: it is given beside the schedule, and a scenario must have the digest that
+the schedule names.
 """
 
 from __future__ import annotations

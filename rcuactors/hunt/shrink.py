@@ -1,12 +1,13 @@
 """Cutting a schedule down: the same problem with fewer departures, and shorter ones.
 
-What is left is 1-minimal: each departure that is left was taken back by itself, and the problem was not shown again.
-First whole groups are left out (what came after the problem, all departures of one kind, all of one actor), then halves,
-quarters and so on (ddmin: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), then each
-by itself; then durations are made shorter, and what became needless by that is left out. Every attempt is a run; of
-those there is a bound, and whether it sufficed is told.
+What is left is 1-minimal: each departure in it was taken back by itself, and the problem was not shown again.
+First whole groups are left out (what came after the problem, all departures of one kind, all of one actor), halves
+then, quarters and so on (ddmin: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), then
+each by itself; then durations are made shorter, and what became needless by that is left out. Every attempt is a run;
+of those there is a bound, and whether it sufficed is told.
 
-An attempt counts by what was really taken in it: a departure that did not fit any more is gone.
+At last parts are left out in another way of telling departures, by time, since what is 1-minimal may be the least of
+its neighbours only. An attempt counts by what was really taken in it: a departure that did not fit any more is gone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import attrs
 from ..engine.choice import Strategy
 from ..runs.spec import RunSpec
 from .finding import Signature, shown_by
-from .follow import Departure, Follow
+from .follow import Departure, Follow, FollowByTime
 from .schedule import find_policy
 from .trial import run_once
 
@@ -58,7 +59,7 @@ class Shrinker:
     most: int = MOST_REPLAYS
     replays: int = 0
     needed: Departure | None = None
-    _known: dict[Departures, bool] = attrs.field(factory=dict)
+    _known: dict[tuple[bool, Departures], bool] = attrs.field(factory=dict)
 
     def shrink(self) -> Shrunk:
         """Cut it down."""
@@ -71,27 +72,29 @@ class Shrinker:
                 while self._shorten():
                     self._leave_each_out()
                 minimal = True
+                self._leave_parts_out_by_time()
         except _OutOfReplays:
             pass
         return Shrunk(departures=self.best, minimal=minimal, replays=self.replays, needed=self.needed)
 
     # -- attempts ----------------------------------------------------------------------------------------------------
 
-    def _try(self, wanted: Iterable[Departure]) -> bool:
+    def _try(self, wanted: Iterable[Departure], *, by_time: bool = False) -> bool:
         """Whether these show it, too; then what was really taken of them is the best so far."""
         chosen = tuple(wanted)
-        if chosen not in self._known:
+        known = self._known.get((by_time, chosen))
+        if known is None:
             if self.replays >= self.most:
                 raise _OutOfReplays
             self.replays += 1
-            follow = Follow(find_policy(self.policy), chosen)
-            self._known[chosen] = shows(self.spec, follow, self.signature)
-            if self._known[chosen]:
+            follow = (FollowByTime if by_time else Follow)(find_policy(self.policy), chosen)
+            known = self._known[by_time, chosen] = shows(self.spec, follow, self.signature)
+            if known:
                 self.best = tuple(follow.departures)
-                self._known[self.best] = True
-        elif self._known[chosen]:
+                self._known[False, self.best] = True
+        elif known:
             self.best = chosen
-        return self._known[chosen]
+        return known
 
     def _without(self, gone: Callable[[Departure], bool]) -> bool:
         rest = tuple(one for one in self.best if not gone(one))
@@ -120,6 +123,19 @@ class Shrinker:
             while at < len(self.best):
                 before = self.best
                 if not self._try(before[:at] + before[at + size :]):
+                    at += size
+            size = min(size // 2, len(self.best) // 2)
+
+    def _leave_parts_out_by_time(self) -> None:
+        """What is left may be the least of its neighbours only: leave parts out in the other way of telling them."""
+        size = len(self.best) // 2
+        while size:
+            at = 0
+            while at < len(self.best) and len(self.best) > 1:
+                before = self.best
+                if self._try(before[:at] + before[at + size :], by_time=True):
+                    self._leave_each_out()
+                else:
                     at += size
             size = min(size // 2, len(self.best) // 2)
 

@@ -259,7 +259,7 @@ def _reasons(heard: _Listener, shown: Shown) -> list[str]:
         return []
     retired = heard.retired_ns
     ended = [period for period in heard.periods if period.ended_ns is not None and period.ended_ns <= shown.time_ns]
-    said = f"the object was given to kvfree_rcu() at {_ms(retired)} and freed by {_ms(shown.time_ns)}"
+    said = f"the object was given to kvfree_rcu() at {_ms(retired)} and freed at {_ms(shown.time_ns)}"
     since = [period for period in ended if period.ended_ns is not None and period.ended_ns >= retired]
     if not since:
         return [f"{said}; no grace period ended in between."]
