@@ -166,7 +166,7 @@ def conform_told(
         if begin < 0:
             if found or compared:
                 break
-            untold = Untold(told)
+            untold = Untold(told, era.rules.kvfree.block_capacity)
             if undecided := untold.why_not():
                 break
             starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
