@@ -169,7 +169,11 @@ def conform_told(
             untold = Untold(told, era.rules.kvfree.block_capacity)
             if undecided := untold.why_not():
                 break
-            starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
+            try:
+                starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
+            except TooMany as many:
+                undecided = f"too many possible states: {many}"
+                break
         verdict = _run(explainer, begin, starting)
         compared += verdict.compared
         steps, most = steps + verdict.hidden_steps, max(most, verdict.most_states)
