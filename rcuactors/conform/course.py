@@ -146,7 +146,11 @@ class Course:
         self.undecided = untold.why_not()
         if self.undecided:
             return None
-        starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
+        try:
+            starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
+        except TooMany as many:
+            self.undecided = f"too many possible states: {many}"
+            return None
         if [] in starting:
             self.undecided = f"no state: lines, and no beginning is known of CPU {starting.index([])} that could be"
         return starting

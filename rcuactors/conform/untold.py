@@ -17,6 +17,7 @@ import attrs
 
 from ..kvfree.krc import Block
 from .beginnings import Beginnings
+from .carried import MOST_STATES, TooMany
 from .foresight import Run, run_of, shows_list, starts_batch
 from .lines import Line, Told
 from .standins import LONG_AGO, SOMETIME, Deferred, Item
@@ -87,7 +88,8 @@ class Untold:
         """The first runs that may be of this CPU's batches. The shrinker starts those of any CPU on its own."""
         by_cpu = [run for run in self._runs if run.cpu == cpu_id][:_RUNS]
         if not self._scans:
-            return by_cpu
+            waited = len(self._waiting(cpu_id)[0])
+            return by_cpu[waited : waited + 1]
         others = [run for run in self._runs if run.cpu != cpu_id][:_RUNS]
         return by_cpu + others
 
@@ -109,6 +111,8 @@ class Untold:
                             for one in self._before(run, number, cpu_id, line.at)
                             if possible is None or one.slab + len(one.listed) in possible
                         )
+                        if len(found) > MOST_STATES:
+                            raise TooMany(f"more than {MOST_STATES} in which CPU {cpu_id} may have begun")
         return sorted(found, key=lambda one: (one.slab, one.listed))
 
     def _calls_by(self, cpu_id: int, monitor: Line) -> tuple[int, int]:
