@@ -50,8 +50,8 @@ class Refilling:
 class Untold:
     """The possible beginnings of one recording."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, told: Told, capacity: int) -> None:
+        self._told, self._capacity = told, capacity
         self._runs = [run_of(told, line) for line in told.lines if starts_batch(line)]
         self._monitors = [line for line in told.lines if line.event == "kfree_rcu_monitor"]
         self._scans = "shrink_scan" in told.events
@@ -138,9 +138,18 @@ class Untold:
         return range(low, high + 1)
 
     def _ran_out(self, cpu_id: int, until: int | None) -> bool:
-        """A refill has been asked for by a line, or before: then objects may have been linked to the list."""
-        return any(line.event == "hrtimer_start" and line.cpu == cpu_id for line in self._told.lines[:until]) or any(
-            refilling.by for refilling in self._refills(cpu_id)
+        """A refill may have been asked for, in the beginning or by then: then objects may be on the list.
+
+        One that is put off starts a timer, which is not shown.
+        """
+        if "timer_start" not in self._told.events or any(refilling.by for refilling in self._refills(cpu_id)):
+            return True
+        return any(line.event == "hrtimer_start" and line.cpu == cpu_id for line in self._told.lines[:until])
+
+    def _pages_came(self, cpu_id: int, until: int) -> bool:
+        return any(
+            line.cpu == cpu_id and line.event in ("get_free_pages", "kfree_rcu_work")
+            for line in self._told.lines[:until]
         )
 
     def _is_over(self, at: int, until: int) -> bool:
@@ -160,8 +169,10 @@ class Untold:
                 if 0 <= left <= slab:
                     yield Contents(left, oldest[:listed])
             return
-        # How many are on the list is not shown.
-        for listed in range(calls + 1 if ran_out else 1):
+        # How many are on the list is not shown. Whoever has a block with room does not use the list; so some are there
+        # only if the newest block is full, or if pages came after them.
+        full = not run.blocks or run.blocks[-1] == self._capacity or self._pages_came(cpu_id, until)
+        for listed in range(calls + 1 if ran_out and full else 1):
             if 0 <= slab - calls + listed <= slab:
                 yield Contents(slab - calls + listed)
 
@@ -228,6 +239,7 @@ def _pend(work: Deferred, by: str) -> None:
     work.pending, work.asked = by in ("timer", "queued"), int(by in ("timer", "queued"))
     work.hrtimer, work.queued = by == "hrtimer", by == "queued"
     work.expires = SOMETIME if by == "timer" else None
+    work.base = work.cpu_id if by == "timer" else -1
 
 
 def _objects(carried: Beginnings, offsets: tuple[int, ...]) -> list[Any]:

@@ -76,6 +76,7 @@ V6_1_0: Final = Era(
             srcu_callbacks_on_boot_cpu=True,
             srcu_looks_less_often=True,
             aux_stacks_allocate=False,
+            tasks_trace_wakes_by_irq_work=True,
         ),
         mm=MmRules(
             page_lists=TriedLockIrqsave,

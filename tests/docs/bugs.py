@@ -252,6 +252,20 @@ BUGS = (
         HRTIMERS,
     ),
     Bug(
+        "1ace9bac1ad2",
+        "call_rcu_tasks_trace() in an NMI waits for the lock that the same call, which it has interrupted, holds",
+        "all; mended in who calls it",
+        TIME,
+        "tests/rcu/test_tasks_trace.py",
+    ),
+    Bug(
+        "3063b33a347c",
+        "call_rcu_tasks_trace() takes a wait queue's spinlock_t under its caller's raw lock",
+        lambda r: not r.rcu.tasks_trace_wakes_by_irq_work,
+        TIME,
+        "tests/rcu/test_tasks_trace.py",
+    ),
+    Bug(
         "300c0c5e7218",
         "with KASAN call_rcu() may ask for pages for the stack depot, under the caller's raw lock",
         lambda r: r.rcu.aux_stacks_allocate,
