@@ -13,7 +13,7 @@ from ..engine.decision import NEXT_ACTOR, Decision, Duration
 from ..engine.events import Event, Sink
 from ..errors import StepBoundExceeded
 from ..runs import Result, Run, RunOptions
-from ..runs.spec import RunSpec
+from ..runs.spec import RunSpec, ScenarioRef
 from ..scenario import Scenario
 from .finding import Shown, shown_by
 
@@ -109,9 +109,13 @@ class Trial:
 
 
 @lru_cache(maxsize=8)
+def _loaded(ref: ScenarioRef) -> Scenario:
+    return ref.load()
+
+
 def loaded(spec: RunSpec) -> Scenario:
     """The scenario of a run, loaded once."""
-    return spec.scenario.load()
+    return _loaded(spec.scenario)
 
 
 def options_of(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> RunOptions:

@@ -170,6 +170,7 @@ def test_a_schedule_that_comes_apart_names_where(call: Call, one_line: OneLine, 
         (("--seed", "x"), "--seed x: needs a whole number"),
         (("--kernel", "v5.1"), "kernel v5.1"),
         (("--set", "look=1"), "look"),
+        (("--set", "latitude=y", "--strategy", "timed"), "latitude=y: strategy timed decides nothing of that sort"),
     ],
 )
 def test_bad_input(one_line: OneLine, options: tuple[str, ...], said: str) -> None:
