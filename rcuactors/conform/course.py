@@ -144,11 +144,15 @@ class Course:
         """Where no state is told at all: those of each CPU that are possible. None where nothing is to be compared."""
         if "state" in self._events or not told.calls:
             return None
-        untold = Untold(told)
+        untold = Untold(told, self.era.rules.kvfree.block_capacity)
         self.undecided = untold.why_not()
         if self.undecided:
             return None
-        starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
+        try:
+            starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
+        except TooMany as many:
+            self.undecided = f"too many possible states: {many}"
+            return None
         if [] in starting:
             self.undecided = f"no state: lines, and no beginning is known of CPU {starting.index([])} that could be"
         return starting
