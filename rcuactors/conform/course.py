@@ -89,6 +89,8 @@ class Course:
                 raise
             self.interrupted = True  # it was not looked at in time: the file gives no more lines, perhaps
         self.interrupted |= pieces is not None and pieces.stopped
+        if self._backwards and not self.found:
+            self.undecided = f"{self._backwards}: lines are out of order, or of two runs"
         if not (self.undecided or self.found or self.interrupted):
             self.undecided = self._why_not()
 
@@ -104,8 +106,6 @@ class Course:
         """Why it is no agreement, though nothing disagrees."""
         if not self.calls and not self._events & _ALONE:
             return "nothing to compare: neither calls nor what comes of them"
-        if self._backwards:
-            return f"{self._backwards}: lines are out of order, or of two runs"
         if self._lost:
             return f"{self._lost}, and no state from which it could go on is told behind it: the rest is not compared"
         if self._looked_at * _MUCH < self._shown * (_MUCH - 1):
