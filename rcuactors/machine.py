@@ -223,9 +223,9 @@ class Machine:
         return callbacks
 
     def _new_system(self, rules: EraRules) -> System:
-        """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
+        """The floors of lockdep and of CPUs. What the run leaves open is only so where somebody looks for it."""
         setup, config = self.setup, self.setup.config
-        is_open = setup.strategy.order.asks_always
+        is_open = setup.strategy.order.asks_always or setup.strategy.holds_up
         return System(
             config=config,
             rules=rules.kernel,

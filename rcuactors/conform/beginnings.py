@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from ..mm.objects import PAGE_SIZE
 from ..traces import Call
 from .deeds import Deeds
 from .expected import Expected, matches
-from .lines import Line, state_of
+from .lines import Line, Told, state_of
 from .operations import Operation
-from .standins import Item
+from .standins import LONG_AGO, Deferred, Item
 from .state import State
+
+if TYPE_CHECKING:
+    from ..eras.era import Era
 
 IN_A_CALL: Final = frozenset(
     {
@@ -29,12 +33,19 @@ IN_A_CALL: Final = frozenset(
 """Lines that a call may come to."""
 
 
+_MANY: Final = 1 << 40
 _SHRINK_BATCH: Final = 128
 """SHRINK_BATCH (mm/vmscan.c, since v6.7 mm/shrinker.c)."""
 
 
 class Beginnings(Deeds):
     """Explains lines that begin something."""
+
+    def __init__(self, told: Told, era: Era) -> None:
+        super().__init__(told, era)
+        self._anonymous: dict[int, Item] = {}
+        self._moved_to: int | None = None
+        """Where the task of the call that is looked at was moved before it took the lock, if it was."""
 
     def _begin_call(self, state: State, line: Line) -> list[State]:
         call = cast("Call", line.told["call"])
@@ -47,17 +58,33 @@ class Beginnings(Deeds):
 
         following = self.told.lines[line.after] if line.after >= 0 else None
         keeps = following is not None and following.event in IN_A_CALL
+        foreseen = item if line.at in self.told.listed else None
+        alike = (line.cpu, item) if following is None and self.told.anonymous and line.ctx[0] == "task" else None
+        cpu_id = line.cpu if self._moved_to is None else self._moved_to
         for after in self._free_context(state, line):
-            explained += self._push(
-                after, Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps, whose=line.cpu)
-            )
+            op = Operation("call", line.ctx, begin, line.at, cpu_id, line.irqs_off, keeps=keeps, whose=cpu_id)
+            op.item, op.alike = foreseen, alike
+            explained += self._push(after, op)
         return explained
 
     def _item(self, line: Line, call: Call) -> Item:
         item = line.told.get("item")
         if not isinstance(item, Item):
-            item = Item(line.at, call.address, call.offset, is_vmalloc=call.kind == "vmalloc")
+            if self.told.anonymous and call.kind != "vmalloc":
+                item = self.anonymous_item(call.offset)
+            else:
+                item = Item(line.at, call.address, call.offset, is_vmalloc=call.kind == "vmalloc")
+            self.expecter.offsets[item.address] = call.offset
             line.told["item"] = item
+        return item
+
+    def anonymous_item(self, offset: int) -> Item:
+        """An object of the slab of which nothing shows but where in it its rcu_head is."""
+        item = self._anonymous.get(offset)
+        if item is None:
+            # An address at which nothing can be, by which its offset is found again.
+            item = self._anonymous[offset] = Item(-1 - offset, (offset + 1) * PAGE_SIZE, offset, is_vmalloc=False)
+            self.expecter.offsets[item.address] = offset
         return item
 
     def _hrtimer_expires(self, state: State, line: Line) -> list[State]:
@@ -135,32 +162,86 @@ class Beginnings(Deeds):
     def _queued(self, state: State, line: Line) -> list[State]:
         """Of a batch: its callback has been called; all others by what has begun."""
         if line.told["role"] != "krw":
-            return self._consume(state, line)
+            return self._consume(state, line) if self.expecter.shows("timer_start") else self._by_timer(state, line)
         if line.told["workqueue"] != self._workqueue():
             return self._refuse(state, f"the workqueue is {self._workqueue()}")
+        explained: list[State] = []
+        first, waited = self._batches_first(state, line), set(self._may_be_queued(state, line))
+        for after in [state, *first]:
+            candidates = (
+                sorted(set(self._may_be_queued(after, line)) - waited) if after is not state else sorted(waited)
+            )
+            for one, (cpu_id, role) in self._each(after, candidates):
+                self._activate(one)
+                work = self.place.works[cpu_id][role]
+                work.queued, work.on = True, int(str(line.told["on"]))
+                self.registers.touch(cpu_id)
+                explained.append(one)
+        return explained or self._refuse(state, "no batch waits for a grace period that has ended")
+
+    def _batches_first(self, state: State, line: Line) -> list[State]:
+        """Who starts batches has done so, if it is still hidden."""
+        first: list[State] = []
+        for ctx in list(state.under_way):
+            op = state.top(ctx)
+            if op is not None and op.hidden and op.kind in ("monitor", "scan") and ctx != line.ctx:
+                first += self._settle(self._fork(state), ctx)
+        return first
+
+    def _may_be_queued(self, state: State, line: Line) -> list[tuple[int, str]]:
+        """Batches whose grace period is over."""
         self._activate(state)
-        whose, explained = line.told.get("whose"), []
-        candidates = []
+        whose, candidates = line.told.get("whose"), []
         for cpu_id, works in self._works():
             for role, work in works.items():
                 if not role.startswith("krw") or not work.pending or work.queued:
                     continue
                 if whose is not None and whose != (cpu_id, role):
                     continue
+                if whose is None and not self.may_call_back(work, line):
+                    continue
                 ended = self.told.period_after(work.since)
-                if ended is None or ended >= line.at:
+                if self.told.tells_periods and work.since != LONG_AGO and (ended is None or ended >= line.at):
                     self._reasons.append(f"no whole grace period has passed since CPU {cpu_id}'s {role} was asked for")
                     continue
                 candidates.append((cpu_id, role))
-        if not candidates:
-            return self._refuse(state, "no batch waits for a grace period that has ended")
-        for after, (cpu_id, role) in self._each(state, candidates):
+        return candidates
+
+    @staticmethod
+    def may_call_back(work: Deferred, line: Line) -> bool:
+        """A CPU's softirqs call back what was asked for there."""
+        return work.pending and (line.ctx[0] != "softirq" or work.base in (-1, line.cpu))
+
+    def _by_timer(self, state: State, line: Line) -> list[State]:
+        """A monitor or a refill is queued, in a recording that does not show delayed works' timers.
+
+        It is what its context is in the middle of, or a timer has expired. When is not compared: jiffies are not known.
+        """
+        role, explained = str(line.told["role"]), []
+        for after in self._passed(state, line):
+            op = after.top(line.ctx)
+            if op is not None:
+                explained += self._consume(after, line)
+                continue
+            if line.told["workqueue"] != self._workqueue():
+                self._refuse(after, f"the workqueue is {self._workqueue()}")
+                continue
             self._activate(after)
-            work = self.place.works[cpu_id][role]
-            work.queued, work.on = True, int(str(line.told["on"]))
-            self.registers.touch(cpu_id)
-            explained.append(after)
+            candidates = [cpu_id for cpu_id, works in self._works() if self.may_expire(works[role], line)]
+            if not candidates:
+                self._refuse(after, f"no {role}'s timer runs")
+            for one, cpu_id in self._each(after, candidates):
+                self._activate(one)
+                work = self.place.works[cpu_id][role]
+                work.expires, work.queued, work.on = None, True, int(str(line.told["on"]))
+                self.registers.touch(cpu_id)
+                explained.append(one)
         return explained
+
+    @staticmethod
+    def may_expire(work: Deferred, line: Line) -> bool:
+        """Its timer runs, and may be one of this CPU's."""
+        return work.pending and work.expires is not None and work.base in (-1, line.cpu)
 
     def _executes(self, state: State, line: Line) -> list[State]:
         explained: list[State] = []
@@ -181,7 +262,9 @@ class Beginnings(Deeds):
 
     def _cleared_last(self, state: State, line: Line, whose: tuple[int, str]) -> list[State]:
         first = [
-            after for after in self._others_first(state, line.ctx, whose[0], "start") if line.at not in after.started
+            after
+            for after in self._others_first(state, frozenset({line.ctx}), whose[0], "start")
+            if line.at not in after.started
         ]
         ready = []
         for after in [state, *first]:
@@ -216,24 +299,34 @@ class Beginnings(Deeds):
         )
 
     def _scans(self, state: State, line: Line) -> list[State]:
-        wanted = self._nr_to_scan(line)
-        return self._begin_shrinking(
-            state, line, "scan", lambda: self.place.shrinker.scan(cast("Any", self.place.thread), wanted)
-        )
+        explained: list[State] = []
+        for ready, wanted in self._each(state, self._nrs_to_scan(line)):
+            begin = _beginning(self.place.shrinker.scan, self.place.thread, wanted)
+            explained += self._begin_shrinking(ready, line, "scan", begin)
+        return explained
 
     def _begin_shrinking(self, state: State, line: Line, kind: str, begin: Callable[[], Any]) -> list[State]:
         ends = self.expecter.only(Expected("shrink_scan_ret")) if kind == "scan" else ()
         explained: list[State] = []
-        for after in self._free_context(state, line):
+        for after in [known for free in self._free_context(state, line) for known in self._caches_known(free)]:
             op = Operation(kind, line.ctx, begin, line.at, line.cpu, line.irqs_off, ends_with=ends)
             op.promised = self._said_later(line, "count" if kind == "count" else "freed")
             explained += self._push(after, op)
         return explained
 
-    def _nr_to_scan(self, line: Line) -> int:
-        """sc->nr_to_scan, which the script says afterwards; reclaim's own is SHRINK_BATCH at most."""
+    def _nrs_to_scan(self, line: Line) -> list[int]:
+        """sc->nr_to_scan, which the script says afterwards; reclaim's own is SHRINK_BATCH at most.
+
+        A scan ends early where exactly as many are found. One that is seen to go to all CPUs has not, whatever it was.
+        """
         said = self._said_later(line, "nr_to_scan")
-        return _SHRINK_BATCH if said is None else said
+        if said is not None or self.expecter.shows("shrink_scan_ret"):
+            return [_SHRINK_BATCH if said is None else said]
+        visited, at = 0, line.after
+        while at >= 0 and (event := self.told.lines[at].event) not in ("shrink_count", "shrink_scan"):
+            visited += event == "kfree_rcu_monitor"
+            at = self.told.lines[at].after
+        return list(range(1, _SHRINK_BATCH + 1)) if visited < len(self.place.krcs) else [_MANY]
 
     def _said_later(self, line: Line, name: str) -> int | None:
         """What the script says of this run of a shrinker when it is over."""
@@ -307,7 +400,11 @@ class Beginnings(Deeds):
                 continue
             for last in [
                 after,
-                *(one for one in self._others_first(after, line.ctx, printed.cpu, "read") if line.at not in one.read),
+                *(
+                    one
+                    for one in self._others_first(after, frozenset({line.ctx}), printed.cpu, "read")
+                    if line.at not in one.read
+                ),
             ]:
                 why = self._reads_now(last, printed)
                 if why:

@@ -17,7 +17,7 @@ from .operations import Driver, Operation
 from .periods import PeriodSteps
 from .place import Place
 from .registers import Registers
-from .state import State
+from .state import State, merged
 
 if TYPE_CHECKING:
     from ..eras.era import Era
@@ -48,7 +48,7 @@ class Carried:
         know_handlers(told)
         foresee(told)
         self.place = Place(era, told.header.params, max(told.nr_cpus, 1), hz_of(told.header.kernel))
-        self.registers = Registers(self.place)
+        self.registers = Registers(self.place, told)
         polls = era.rules.kvfree.snapshots is not None
         self.expecter = Expecter(told, later_kernel=polls)
         self.driver = Driver(self.place, self.registers, self.expecter)
@@ -59,6 +59,8 @@ class Carried:
         self._reasons: list[str] = []
         self._scope: frozenset[int] = frozenset()
         """The CPUs that the states at hand are about."""
+        self.leaves_open = False
+        """How many pages are cached was left open in the beginning."""
         self._active_starts: list[int] = []
         self._active_reads: list[int] = []
 
@@ -68,14 +70,27 @@ class Carried:
         states = [state for state in states if not state.doomed] or states
         found: dict[tuple[Any, ...], State] = {}
         for state in states:
+            self._forget_done(state)
             self._make_whole(state)
             key = state.key()
             other = found.get(key)
             if other is None or state.jiffies < other.jiffies:
                 found[key] = state
+        if self.leaves_open:
+            for cpu_id in self._scope:
+                found = merged(found.values(), cpu_id)
         if len(found) > MOST_STATES:
             raise TooMany(f"line {self.told.lines[self.at].number}: {len(found)} possible states")
         return list(found.values())
+
+    def _forget_done(self, state: State) -> None:
+        """A call that is over, and behind which its task starts no timer, says nothing more."""
+        for ctx in [ctx for ctx, stack in state.under_way.items() if len(stack) == 1]:
+            op = state.under_way[ctx][0]
+            if op.kind == "call" and op.done:
+                following = self._following(op)
+                if following is None or following.event not in ("timer_start", "hrtimer_start"):
+                    del state.under_way[ctx]
 
     def _make_whole(self, state: State) -> None:
         """All that it is compared by is known."""

@@ -65,8 +65,9 @@ class Deeds(HiddenSteps):
         explained: list[State] = []
         for after in self._settle(state, line.ctx):
             op = after.top(line.ctx)
-            assert op is not None
-            if op.done and op.kind == "call" and line.event in ("timer_start", "hrtimer_start"):
+            if op is None:
+                explained += self._unowned(after, line)
+            elif op.done and op.kind == "call" and line.event in ("timer_start", "hrtimer_start"):
                 self._refuse(after, f"the call at line {self._number(op.at)} starts no more timers")
             elif op.done:
                 self._end(after, line.ctx)
@@ -129,6 +130,8 @@ class Deeds(HiddenSteps):
         """The line is explained. What was waited for is answered with it."""
         wanted = op.expects[0]
         op.expects, op.at = op.expects[1:], line.at
+        if op.ctx[0] == "task":
+            op.cpu_id = line.cpu
         if wanted.event == "timer_start":
             op.answer = line.told["expires"]
             self._activate(state)
@@ -148,8 +151,14 @@ class Deeds(HiddenSteps):
             page = int(str(line.told["page"])) // 4096
             # Of a page that no later line shows, nothing is known but that it is none of those that are shown.
             op.answer = (page if self.told.pages.get(page, -1) > line.at else _NEVER_SHOWN) if page else None
-        if op.ctx[0] == "task":
-            op.cpu_id = line.cpu
+        elif not op.expects and op.ask is not None and op.ask.kind is Kind.PAGE:
+            # What was given is not shown.
+            without, op.answer = self._fork(state), _NEVER_SHOWN
+            return self._taken_on(state, op, line) + self._taken_on(without, without.under_way[line.ctx][-1], line)
+        return self._taken_on(state, op, line)
+
+    def _taken_on(self, state: State, op: Operation, line: Line) -> list[State]:
+        """What comes of it, up to the next thing that is looked at."""
         if op.done:
             if op.kind != "call":
                 self._end(state, line.ctx)

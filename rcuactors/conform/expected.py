@@ -101,6 +101,8 @@ class Expecter:
     def __init__(self, told: Told, *, later_kernel: bool) -> None:
         self._shown = shown_events(told, later_kernel=later_kernel)
         self._told = told
+        self.offsets: dict[int, int] = {}
+        """Where in an object its rcu_head is, by its address."""
 
     def shows(self, event: str) -> bool:
         """The recording has such lines."""
@@ -133,7 +135,12 @@ class Expecter:
             return Expected(name, -1, ((int(m[1], 16) - PAGE_OFFSET) // PAGE_SIZE, int(m[2])))
         m = _OBJECT.search(text)
         assert m is not None, text
-        return Expected(name, -1, (int(m[1], 16), int(m[2])))
+        address, is_head = int(m[1], 16) - int(m[2]), bool(int(m[2]))
+        return Expected(name, -1, (address, is_head, self.offsets.get(address, -1)))
+
+    def is_busy(self, at: int) -> bool:
+        """The CPU did not idle when a line was written."""
+        return bool(self._told.lines[at].raw.pid)
 
     @staticmethod
     def workqueue(name: str) -> str:
@@ -222,12 +229,11 @@ def _returned(wanted: Expected, line: Line) -> str:
 
 
 def _object(wanted: Expected, line: Line) -> str:
-    address, offset = wanted.told
+    address, is_head, offset = wanted.told
     real, real_offset = line.told["rhp"], int(str(line.told["offset"]))
-    if bool(offset) != bool(real_offset):
-        wrong, right = ("a block", "the list") if offset else ("the list", "a block")
-        return f"an object of {wrong}, but one of {right} was to come"
-    address -= offset
+    if (real_offset != offset) if is_head and offset >= 0 else (is_head != bool(real_offset)):
+        wrong, right = ("a block", "the list") if is_head else ("the list", "a block")
+        return f"an object of {wrong}, or at another offset, but one of {right} was to come"
     if address <= 0 or not isinstance(real, int) or not real >> _REAL or real - real_offset == address:
         return ""
     return f"another object than {address:#x}"

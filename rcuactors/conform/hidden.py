@@ -7,17 +7,24 @@ order, and one state.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ..kvfree.krc import objects_in
+from ..kvfree.krc import SLAB, VMALLOC, objects_in
 from ..traces import KrcState
 from .asks import Kind
 from .carried import MOST_STATES, Carried, TooMany
-from .lines import Ctx, Line, state_of
-from .operations import Operation
+from .foresight import Run, shows_list
+from .lines import Ctx, Line, Told, state_of
+from .operations import WAITS_FOR, Operation
+from .registers import NotLooked
 from .snapshots import differs
+from .standins import CANCEL, FLUSH
 from .state import State
+
+if TYPE_CHECKING:
+    from ..eras.era import Era
 
 _PENDING_SEEN_BY: Final[dict[str, frozenset[str]]] = {
     "call": frozenset({"monitor"}),
@@ -28,10 +35,24 @@ _PENDING_SEEN_BY: Final[dict[str, frozenset[str]]] = {
     "scan": frozenset({"krw", "monitor"}),
     "count": frozenset(),
     "barrier": frozenset({"krw", "monitor"}),
+    CANCEL: frozenset({"monitor"}),
+    FLUSH: frozenset(),
+    WAITS_FOR: frozenset(),
     "start": frozenset(),
     "read": frozenset({"monitor", "page"}),
 }
 """Of which works' pending bits an operation sees anything. (A snapshot is a kind of its own, as is the clearing.)"""
+
+_OF_ONE_WORK: Final = frozenset({CANCEL, FLUSH, WAITS_FOR})
+_HEED: Final[dict[str, frozenset[str]]] = {
+    CANCEL: frozenset({"call", "monitor", "scan", "barrier", "start", "read"}),
+    FLUSH: frozenset({"monitor", "scan", "barrier"}),
+    WAITS_FOR: frozenset(),
+}
+"""What a step that looks at one work only has to come before or after; with all else it can change places.
+
+Two that take back the same monitor leave the same behind in both orders.
+"""
 
 
 _LEADS_TO: Final = frozenset({"get_free_pages", "kvfree_rcu_queue_batch_ret", "kfree_rcu_monitor_ret"})
@@ -40,6 +61,11 @@ _LEADS_TO: Final = frozenset({"get_free_pages", "kvfree_rcu_queue_batch_ret", "k
 
 class HiddenSteps(Carried):
     """Makes them."""
+
+    def __init__(self, told: Told, era: Era) -> None:
+        super().__init__(told, era)
+        self._in_turn = bool(told.runs_on) and not told.events & {"shrink_scan", "kfree_rcu_shrink_scan"}
+        self._shows_list = shows_list(told)
 
     def _others_have_ended(self, state: State, line: Line) -> list[State]:
         """Whatever keeps this line's context from its CPU has come to its next line, or to its end."""
@@ -61,10 +87,22 @@ class HiddenSteps(Carried):
         if ctx[0] == "hardirq" or (ctx[0] == "softirq" and line.ctx[0] in ("task", "idle")):
             return True
         if op.hidden:
-            return op.irqs_off
+            return op.irqs_off or (op.kind == "call" and self._has_gone_on(op, ctx, line))
         # A CPU does not idle while a worker of its own is about to end its work, which does not sleep.
         ends = op.expects[0].event == "workqueue_execute_end"
         return ends and line.raw.pid == 0 and self.told.lines[op.at].raw.comm.startswith(f"kworker/{line.cpu}:")
+
+    def _has_gone_on(self, op: Operation, ctx: Ctx, line: Line) -> bool:
+        """Whoever is on his way to krcp->lock is no longer, where the line is written on his CPU.
+
+        He does not sleep there, and does not move: the CPU cannot idle before. Nor can another task run on it where he
+        cannot be preempted.
+        """
+        if ctx[0] != "task" or line.ctx == ctx or not (op.ask is None or op.ask.kind is Kind.LOCK):
+            return False
+        if self.told.lines[op.at].cpu != op.cpu_id:
+            return False  # it may not have come there yet
+        return line.raw.pid == 0 or (line.ctx[0] == "task" and self.told.lines[op.at].stays)
 
     def _settle(self, state: State, ctx: Ctx) -> list[State]:
         """The context's hidden steps, in every order with those of others that may come first."""
@@ -76,7 +114,7 @@ class HiddenSteps(Carried):
             if op is None or not op.hidden:
                 settled.append(state)
                 continue
-            first = list(self._others_first(state, ctx, op.touches(), op.kind))
+            first = list(self._others_first(state, frozenset({ctx}), op.touches(), op.next_kind))
             if first or seen:
                 self._make_whole(state)
                 key = state.key()
@@ -117,15 +155,22 @@ class HiddenSteps(Carried):
                 return f"the {role} of CPU {ask.cpu_id}, that is waited for, has not finished"
         return ""
 
-    def _others_first(self, state: State, ctx: Ctx, touched: int, kind: str) -> Iterator[State]:
-        """States in which a hidden step of somebody else has come first, before one of an operation of some kind."""
+    def _others_first(self, state: State, but: frozenset[Ctx], touched: int, kind: str) -> Iterator[State]:
+        """States in which a hidden step of somebody else, but of those, has come first, before one of some kind."""
+        earlier = {op.alike for ctx in but if (op := state.top(ctx)) is not None and op.hidden}
         for other in list(state.under_way):
             op = state.top(other)
-            if other == ctx or op is None or not op.hidden or not _meet(op.touches(), touched):
-                continue
-            if self._kept_from(state, other, op):
-                continue
-            yield from self._step(self._fork(state), other)
+            if op is not None and op.alike is not None and op.hidden and other not in but:
+                if op.alike in earlier:
+                    continue
+                earlier.add(op.alike)
+            if other not in but and op is not None and op.hidden and not self._kept_from(state, other, op):
+                if _meet(op, touched, kind):
+                    yield from self._step(self._fork(state), other)
+                elif op.whose < 0:
+                    yield from self._others_on(state, other, but, touched, kind)
+        if kind == WAITS_FOR:
+            return
         yield from self._starts_first(state, touched, _PENDING_SEEN_BY[kind])
         yield from self._reads_first(state, touched)
         if self.period_steps.may_come(state.periods, self.at) and self._period_matters(state, kind):
@@ -135,13 +180,36 @@ class HiddenSteps(Carried):
             after.periods += 1
             yield after
 
+    def _others_on(self, state: State, other: Ctx, but: frozenset[Ctx], touched: int, kind: str) -> Iterator[State]:
+        """Somebody who goes from CPU to CPU has come to this one: in every order with thirds on the way."""
+        todo, seen = [state], set()
+        but |= {other}
+        while todo:
+            state = todo.pop()
+            self._make_whole(state)
+            if (key := state.key()) in seen:
+                continue
+            seen.add(key)
+            op = state.top(other)
+            if op is None or not op.hidden:
+                continue
+            todo += self._others_first(state, but, op.touches(), op.next_kind)
+            if self._kept_from(state, other, op):
+                continue
+            meets = _meet(op, touched, kind)
+            for after in self._step(self._fork(state), other):
+                if meets:
+                    yield after
+                else:
+                    todo.append(after)
+
     def _starts_first(self, state: State, touched: int, roles: frozenset[str]) -> Iterator[State]:
         """A worker has cleared a work's pending bit."""
         for at in self._active_starts:
             if at in state.started or self.told.lines[at].told["role"] not in roles:
                 continue
             for whose in self._may_start(state, self.told.lines[at]):
-                if _meet(whose[0], touched):
+                if _same(whose[0], touched):
                     after = self._fork(state)
                     self._clear_pending(after, whose)
                     after.started[at] = whose
@@ -153,7 +221,7 @@ class HiddenSteps(Carried):
             printed = state_of(self.told.lines[at])
             if at in state.read or printed is None or printed.cpu not in self._scope:
                 continue
-            if _meet(printed.cpu, touched):
+            if _same(printed.cpu, touched):
                 after = self._fork(state)
                 if not self._reads_now(after, printed):
                     after.read |= {at}
@@ -174,6 +242,31 @@ class HiddenSteps(Carried):
             self.driver.step(op, op.cpu_id, 0)
             return [state]
         self._activate(state)
+        if not self.leaves_open or not any(self.registers.left_open(cpu_id) for cpu_id in self._scope):
+            return self._step_on(state, ctx, op)
+        before = self._fork(state)
+        try:
+            return self._step_on(state, ctx, op)
+        except NotLooked:
+            self._loaded = None
+            self.registers.touch(-1)
+            return [after for known in self._caches_known(before) for after in self._step(known, ctx)]
+
+    def _caches_known(self, state: State) -> list[State]:
+        """A state for each number of pages that a cache which is left open may have."""
+        known = [state]
+        for cpu_id in sorted(self._scope):
+            for one in list(known):
+                self._activate(one)
+                for number, pages in enumerate(self.registers.left_open(cpu_id)):
+                    other = self._fork(one) if number else one
+                    self._activate(other)
+                    self.registers.settle(cpu_id, pages)
+                    if number:
+                        known.append(other)
+        return known
+
+    def _step_on(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
         starts = self._following(op)
         if starts is not None and starts.event != "timer_start":
             starts = None
@@ -184,11 +277,7 @@ class HiddenSteps(Carried):
         self._activate(state)
         jiffy = self.place.system.config.jiffy_ns
         complaint = self.driver.step(op, op.cpu_id, clock * jiffy)
-        self._foresee(state)
-        if op.over and op.promised is not None:
-            state.doomed |= op.promised != (op.returned if op.returned is not None else -1)
-        elif op.over and op.kind == "count":
-            op.returned = None  # nobody will say it
+        self._foresee(state, op)
         if complaint:
             return self._refuse(state, complaint)
         if again is not None and op.ask is not None and op.ask.kind is Kind.TIMER:
@@ -207,17 +296,59 @@ class HiddenSteps(Carried):
             return [again] if starts is not None else [state, again]
         return self._on_to_next_page(state, ctx, op)
 
-    def _foresee(self, state: State) -> None:
-        """A batch of more or fewer objects than its next run will free need not be carried on beside others."""
+    def _foresee(self, state: State, op: Operation) -> None:
+        """What later lines are going to contradict need not be carried on beside others.
+
+        That is a batch of more or fewer objects than its next run will free, an object that was linked to the list and
+        is not freed from there, or the other way round, and a shrinker that returns what the script will not say.
+        """
+        if op.over and op.kind == "call":
+            self._foresee_call(state, op)
+        if op.over and op.item is not None:
+            on_list = self.place.krcs[op.cpu_id].head
+            state.doomed |= (bool(on_list) and on_list[-1] is op.item) != self.told.listed[op.item.serial]
+        if op.over and op.promised is not None:
+            state.doomed |= op.promised != (op.returned if op.returned is not None else -1)
+        elif op.over and op.kind == "count":
+            op.returned = None  # nobody will say it
         for whose in self.place.batched:
+            batch = self.place.krcs[whose[0]].batches[int(whose[1][-1])]
             freed = self.told.freed_next(whose, self.at)
             if freed is not None:
-                batch = self.place.krcs[whose[0]].batches[int(whose[1][-1])]
                 state.doomed |= freed != objects_in(batch.blocks) + len(batch.head)
+            elif (run := self._run_in_turn(whose, op)) is not None:
+                state.doomed |= sum(run.blocks) != objects_in([batch.blocks[SLAB]])
+                if self._shows_list:
+                    state.doomed |= len(run.listed) != objects_in([batch.blocks[VMALLOC]]) + len(batch.head)
+
+    def _foresee_call(self, state: State, op: Operation) -> None:
+        """An object was put where the next run of a batch of this CPU frees fewer."""
+        krcp, monitor = self.place.krcs[op.cpu_id], self.place.works[op.cpu_id]["monitor"]
+        if not self._in_turn or not (krcp.head or krcp.blocks[SLAB]) or op.cpu_id not in (monitor.base, monitor.on):
+            return
+        if (run := self._run_after(op.cpu_id, op.cpu_id)) is not None:
+            state.doomed |= objects_in([krcp.blocks[SLAB]]) > sum(run.blocks)
+            state.doomed |= self._shows_list and len(krcp.head) > len(run.listed)
+
+    def _run_in_turn(self, whose: tuple[int, str], op: Operation) -> Run | None:
+        """The run of a batch that a CPU's own worker starts: that CPU calls back, and runs, in the order it was asked.
+
+        None where that is not known: the shrinker starts batches of all CPUs.
+        """
+        return self._run_after(whose[0], op.cpu_id, 1) if op.kind == "monitor" and self._in_turn else None
+
+    def _run_after(self, cpu_id: int, worker: int, mine: int = 0) -> Run | None:
+        """The run on a worker's CPU that comes after those of a CPU's batches which wait, but for `mine`."""
+        works, runs = self.place.works[cpu_id], self.told.runs_on.get(worker, [])
+        before = sum(works[role].pending or works[role].queued for role in ("krw0", "krw1")) - mine
+        first = bisect.bisect_left(runs, self.at, key=lambda run: run.at) + before
+        return runs[first] if first < len(runs) and runs[first].whole else None
 
     def _spare(self, op: Operation, lowest: int) -> int:
         """The least that jiffies must be for a timer that runs not to be shortened, if they may be; else -1."""
         if op.ask is None or op.ask.kind is not Kind.LOCK:
+            return -1
+        if not self.expecter.shows("timer_start"):
             return -1
         due = self.place.works[op.ask.cpu_id]["monitor"].expires
         return due - 1 if due is not None and lowest < due - 1 <= self.told.jiffies_after(self.at) else -1
@@ -265,9 +396,19 @@ class HiddenSteps(Carried):
         return why
 
 
-def _meet(one: int, other: int) -> bool:
-    """Two steps are about the same CPU's state."""
+def _same(one: int, other: int) -> bool:
+    """Two steps are about the same CPU's state; -1 is about any."""
     return one == other or one < 0 or other < 0
+
+
+def _meet(op: Operation, touched: int, kind: str) -> bool:
+    """The order of an operation's next step and one of some kind matters."""
+    if not _same(op.touches(), touched):
+        return False
+    mine = op.next_kind
+    if mine in _OF_ONE_WORK:
+        return kind in _HEED[mine]
+    return kind not in _OF_ONE_WORK or mine in _HEED[kind]
 
 
 def _now_at(line: Line) -> int:

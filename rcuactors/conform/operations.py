@@ -16,11 +16,17 @@ from .expected import Expected, Expecter
 from .lines import Ctx
 from .place import Complaint, Place
 from .registers import Registers, Saved, held_by
+from .standins import SOMETIME
 
 Begin = Callable[[], Coroutine[Any, Any, Any]]
 
 _QUICK = frozenset({"call", "work", "timer"})
 """Between their lines these look at nothing without the lock: where it is let go of, they go on."""
+
+_ABOUT_ONE = frozenset({Kind.LOCK, Kind.GOES_ON, Kind.FINISHED})
+"""Asks that may say which CPU's state it goes on with."""
+
+WAITS_FOR = "waits for a work"
 
 
 @attrs.define(eq=False)
@@ -59,6 +65,10 @@ class Operation:
     returned: Any = None
     promised: int | None = None
     """What the script says later that it has returned."""
+    item: Any = None
+    """The object of a call of which later lines say whether it was linked to the list."""
+    alike: Any = None
+    """Of two calls that are alike and have no line left, which is first makes no difference: it is the earlier."""
     holds: int = -1
     """The CPU whose lock it has."""
     steps: list[Step] = attrs.field(factory=list)
@@ -81,9 +91,19 @@ class Operation:
 
     def touches(self) -> int:
         """The CPU whose state its next step is about; -1 for any."""
-        if self.ask is not None and self.ask.kind is Kind.LOCK:
+        if self.ask is not None and self.ask.kind in _ABOUT_ONE and self.ask.cpu_id >= 0:
             return self.ask.cpu_id
         return self.whose
+
+    @property
+    def next_kind(self) -> str:
+        """What sort of step its next one is: its kind, or that it looks at one work only."""
+        ask = self.ask
+        if ask is None or ask.kind is Kind.LOCK:
+            return self.kind
+        if ask.kind is Kind.FINISHED:
+            return WAITS_FOR
+        return str(ask.told[0]) if ask.kind is Kind.GOES_ON and ask.told else self.kind
 
     @property
     def looks_at_nothing(self) -> bool:
@@ -101,7 +121,7 @@ class Operation:
             return (self.kind, self.at, True, self.expects, self.returned)
         if self.is_open:
             self.held = held_by(self.coroutine)
-        return (self.kind, self.at, bool(self.steps), self.expects, self.answer, self.holds, self.held)
+        return (self.kind, self.at, self.whose, bool(self.steps), self.expects, self.answer, self.holds, self.held)
 
 
 class Driver:
@@ -143,10 +163,19 @@ class Driver:
             op.holds, op.answer, op.held = place.held, None, None
             assert op.ask is not None
             op.expects = (*self._emitted(), *self._expecter.of_ask(op.ask, op.kind))
+            if op.ask.kind is Kind.TIMER and not op.expects:
+                self._starts_unseen(op)
             if op.expects or op.ask.kind is Kind.LOCK or op.ask.kind in (Kind.GRACE_PERIOD, Kind.FINISHED):
                 return ""
             if op.ask.kind in HIDDEN and op.kind not in _QUICK:
                 return ""
+
+    def _starts_unseen(self, op: Operation) -> None:
+        """A timer's start that is no line. A CPU that is not idle keeps what it starts (get_nohz_timer_target())."""
+        assert op.ask is not None
+        op.answer = SOMETIME
+        work = self.place.works[op.ask.cpu_id][op.ask.told[0]]
+        work.base = op.cpu_id if self._expecter.is_busy(op.at) else -1
 
     def _emitted(self) -> tuple[Expected, ...]:
         return tuple(

@@ -9,16 +9,34 @@ from typing import Any, cast
 
 import attrs
 
-from ..kvfree.krc import Batch, Block, Krc
+from ..kvfree.krc import SLAB, VMALLOC, Batch, Block, Krc
+from .foresight import shows_list
+from .lines import Told
 from .place import Place
-from .stacks import Chain, Stack, chain_of
+from .stacks import EMPTY, Chain, Stack, chain_of
 from .standins import Deferred, Item
 
 Saved = tuple[Any, ...]
 
 
-def _channels(blocks: list[list[Block]]) -> tuple[Any, ...]:
-    return tuple(tuple([(b.page, b.gp_snap, _kept(b, "records")) for b in channel]) for channel in blocks)
+_ANYTHING = Item(0, 0, 0, is_vmalloc=False)
+"""An object in a block where no line shows which it is."""
+
+
+class NotLooked(Exception):
+    """Somebody looks at a CPU's cache of which nobody knows how many pages it has."""
+
+
+class _Unlooked(list[int]):
+    """A cache that has to be known before it is looked at: one of some numbers of pages."""
+
+    numbers: frozenset[int] = frozenset()
+
+    def __bool__(self) -> bool:
+        raise NotLooked
+
+    def __len__(self) -> int:
+        raise NotLooked
 
 
 def _kept(owner: Any, name: str) -> Chain:
@@ -39,11 +57,21 @@ def _blocks(saved: tuple[Any, ...]) -> list[list[Block]]:
     return [[Block(page, _stack(records), snap) for page, snap, records in channel] for channel in saved]
 
 
+def _unlooked(numbers: frozenset[int]) -> _Unlooked:
+    cache = _Unlooked()
+    cache.numbers = numbers
+    return cache
+
+
 class Registers:
     """What is in a place now."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, told: Told) -> None:
         self._place = place
+        self._anonymous, self.pages_shown = told.anonymous, bool(told.pages)
+        """What no line shows makes no difference: which objects of the slab are in a block, which pages are cached."""
+        self._shows_list = shows_list(told)
+        self._of_size = [EMPTY]
         self._is: list[Saved] = [() for _ in place.krcs]
         self._stale = set(range(len(place.krcs)))
 
@@ -70,15 +98,56 @@ class Registers:
         self._stale.clear()
         self._place.periods.load(saved[-1])
 
+    def leave_open(self, cpu_id: int) -> None:
+        """How many pages a CPU's cache has is not known, until somebody looks: as many as it holds, or less."""
+        self._place.krcs[cpu_id].cache = _unlooked(frozenset(range(self._place.kvfree.min_cached_objs + 1)))
+        self.touch(cpu_id)
+
+    def left_open(self, cpu_id: int) -> list[int]:
+        """The numbers of pages that a cache may have which is left open."""
+        cache = self._place.krcs[cpu_id].cache
+        return sorted(cache.numbers) if isinstance(cache, _Unlooked) else []
+
+    def settle(self, cpu_id: int, pages: int) -> None:
+        """It has so many pages, of which nothing else is known."""
+        self._place.krcs[cpu_id].cache = [-1] * pages
+        self.touch(cpu_id)
+
+    def _channels(self, blocks: list[list[Block]]) -> tuple[Any, ...]:
+        return tuple(
+            tuple([(b.page if self.pages_shown else -1, b.gp_snap, self._records(b, channel)) for b in blocks[channel]])
+            for channel in (SLAB, VMALLOC)
+        )
+
+    def _records(self, block: Block, channel: int) -> Chain:
+        if not self._anonymous or channel == VMALLOC:
+            return _kept(block, "records")
+        size = len(block.records)
+        return self._any(size)
+
+    def _list(self, owner: Krc | Batch) -> Chain:
+        return self._any(len(owner.head)) if self._anonymous and not self._shows_list else _kept(owner, "head")
+
+    def _any(self, size: int) -> Chain:
+        """So many objects that nothing shows."""
+        while len(self._of_size) <= size:
+            self._of_size.append(self._of_size[-1].with_one(_ANYTHING))
+        return self._of_size[size]
+
+    def _pages(self, cache: list[int]) -> Any:
+        if isinstance(cache, _Unlooked):
+            return cache.numbers
+        return tuple(cache) if self.pages_shown else (-1,) * len(cache)
+
     def _save(self, cpu_id: int) -> Saved:
         krcp, works = self._place.krcs[cpu_id], self._place.works[cpu_id]
         return (
             krcp.count,
-            tuple(krcp.cache),
-            _kept(krcp, "head"),
+            self._pages(krcp.cache),
+            self._list(krcp),
             krcp.head_gp_snap,
-            _channels(krcp.blocks),
-            tuple((_channels(b.blocks), _kept(b, "head"), b.head_free_gp_snap) for b in krcp.batches),
+            self._channels(krcp.blocks),
+            tuple((self._channels(b.blocks), self._list(b), b.head_free_gp_snap) for b in krcp.batches),
             tuple(attrs.astuple(slot, recurse=False) for slot in krcp.slots),
             tuple(work.registers() for work in works.values()),
         )
@@ -86,7 +155,8 @@ class Registers:
     def _load(self, cpu_id: int, saved: Saved) -> None:
         krcp, works = self._place.krcs[cpu_id], self._place.works[cpu_id]
         count, cache, head, head_gp_snap, blocks, batches, slots, registers = saved
-        krcp.count, krcp.cache, krcp.head, krcp.head_gp_snap = count, list(cache), _stack(head), head_gp_snap
+        krcp.count, krcp.head, krcp.head_gp_snap = count, _stack(head), head_gp_snap
+        krcp.cache = _unlooked(cache) if isinstance(cache, frozenset) else list(cache)
         krcp.blocks = _blocks(blocks)
         for batch, (waiting, listed, snap) in zip(krcp.batches, batches, strict=True):
             batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), _stack(listed), snap

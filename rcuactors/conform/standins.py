@@ -23,11 +23,22 @@ if TYPE_CHECKING:
     from .place import Place
 
 ROLES: Final = ("monitor", "page", "krw0", "krw1")
+CANCEL: Final = "cancel"
+FLUSH: Final = "flush"
+"""Steps that are about one of a CPU's works alone: its monitor is taken back, a batch is looked at to be waited for."""
+
 WORKQUEUES: Final = {
     "system_wq": "events",
     "system_highpri_wq": "events_highpri",
     "system_unbound_wq": "events_unbound",
 }
+
+
+SOMETIME: Final = 0
+"""When a timer is due whose line is not shown, and in a time that nobody knows."""
+
+LONG_AGO: Final = -2
+"""Since when a batch waits that did so before the recording began."""
 
 
 class Item:
@@ -58,7 +69,7 @@ class Deferred:
     hrtimer: bool = False
     """The refill's hrtimer runs."""
     base: int = -1
-    """The CPU that its timer or hrtimer will expire on, -1 for any."""
+    """The CPU that its timer or hrtimer will expire on, or that calls back, -1 for any."""
     queued: bool = False
     on: int = -1
     """The CPU whose worker will run it, -1 for any (an unbound workqueue)."""
@@ -241,14 +252,15 @@ class RecordedOutside(Outside):
 
     async def cancel_delayed_work_sync(self, _thread: Any, dwork: Any) -> None:
         """cancel_delayed_work_sync(): taken back; what runs is waited for, and nothing queues it until then."""
-        await Ask(Kind.GOES_ON)
+        await Ask(Kind.GOES_ON, dwork.cpu_id, (CANCEL,))
         if dwork.pending and (dwork.expires is not None or dwork.queued):
             dwork.pending, dwork.expires, dwork.queued = False, None, False
             dwork.done += 1
         dwork.disabled += 1
-        await Ask(Kind.FINISHED, dwork.cpu_id, (dwork.role, dwork.asked))
+        if dwork.done < dwork.asked:
+            await Ask(Kind.FINISHED, dwork.cpu_id, (dwork.role, dwork.asked))
+        await Ask(Kind.GOES_ON, dwork.cpu_id, (CANCEL,))
         dwork.disabled -= 1
-        await Ask(Kind.GOES_ON)
 
     async def synchronize_rcu(self, _thread: Any) -> None:
         """synchronize_rcu()."""
@@ -264,8 +276,9 @@ class RecordedRcuWorks(RcuWorks):
     async def flush_rcu_work(self, _thread: Any, rwork: RcuWork) -> bool:
         """flush_rcu_work(): until what was queued by now has run."""
         work = cast("Deferred", rwork.work)
-        await Ask(Kind.FINISHED, work.cpu_id, (work.role, work.asked))
-        await Ask(Kind.GOES_ON)
+        await Ask(Kind.GOES_ON, work.cpu_id, (FLUSH,))
+        if work.done < work.asked:
+            await Ask(Kind.FINISHED, work.cpu_id, (work.role, work.asked))
         return True
 
 
@@ -284,6 +297,7 @@ class Callbacks:
         """call_rcu(), by queue_rcu_work(): a whole grace period from now on."""
         work = self._place.of_head[head]
         work.since, work.asked = self._place.at, work.asked + 1
+        work.base = self._place.thread.cpu.cpu_id
         self._place.batched.append((work.cpu_id, work.role))
 
     def overwrite(self, _members: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -48,3 +49,28 @@ class State:
             self.periods,
             tuple(sorted(self.told.items())),
         )
+
+
+def merged(states: Iterable[State], cpu_id: int) -> dict[tuple[Any, ...], State]:
+    """States that differ only in how many pages a CPU has cached are one, in which that is left open."""
+    alike: dict[tuple[Any, ...], list[State]] = {}
+    for state in states:
+        key = state.key()
+        saved, mine = key[0], key[0][cpu_id]
+        rest = (*saved[:cpu_id], (mine[0], *mine[2:]), *saved[cpu_id + 1 :])
+        alike.setdefault((rest, *key[1:]), []).append(state)
+    for one, *others in alike.values():
+        if others:
+            numbers = frozenset().union(*(_numbers(state, cpu_id) for state in (one, *others)))
+            assert one.saved is not None
+            mine = one.saved[cpu_id]
+            mine = (mine[0], numbers, *mine[2:])
+            one.saved = (*one.saved[:cpu_id], mine, *one.saved[cpu_id + 1 :])
+            one.jiffies = min(state.jiffies for state in (one, *others))
+    return {key: states[0] for key, states in alike.items()}
+
+
+def _numbers(state: State, cpu_id: int) -> frozenset[int]:
+    assert state.saved is not None
+    cache = state.saved[cpu_id][1]
+    return cache if isinstance(cache, frozenset) else frozenset({len(cache)})

@@ -81,6 +81,7 @@ V6_1_0: Final = Era(
         mm=MmRules(
             page_lists=TriedLockIrqsave,
             list_sizes=DoublingFrees,
+            freed_type_first=True,
             reserves=alloc_harder_in_task,
             vmalloc_failure=failed_to_allocate,
             vmalloc_too_large="vmalloc error: size {}, exceeds total pages",

@@ -63,6 +63,8 @@ class CpuHooks:
     """wq_worker_tick(), in a kernel that has one, in the scheduling-clock interrupt."""
     on_idle: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """The CPU goes idle."""
+    on_printk: list[Callable[[Cpu, str], None]] = attrs.field(factory=list)
+    """The CPU prints a line that is no report."""
     hints: list[Callable[[Cpu], str]] = attrs.field(factory=list)
     """What is to be said of a CPU to strategies that look for it; empty: nothing."""
     keeps_tick: Callable[[Cpu], bool] = _nothing_needed
