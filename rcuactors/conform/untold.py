@@ -222,6 +222,8 @@ class Untold:
         mine = place.kvfree.refill.of(krcp)
         mine.work_in_progress, mine.backoff_page_cache_fill = bool(refilling.by), refilling.put_off
         _pend(works["page"], refilling.by)
+        if refilling.by == "hrtimer":
+            place.know_handler(cpu_id)
         _pend(works["monitor"], monitor)
         arming = place.kvfree.arming
         arming.of(krcp).monitor_expires = arming.delay_jiffies if monitor == "timer" else 0
