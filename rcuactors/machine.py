@@ -45,6 +45,7 @@ from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
+from .mm.kasan_aux import save_aux_stacks
 from .mm.kernel_memory import DebugObjectMemory, ThreadMemory
 from .mm.objects import KasanTrack
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
@@ -167,6 +168,7 @@ class Machine:
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
+        save_aux_stacks(self.system, self.pages, rules.mm, can_alloc=rules.rcu.aux_stacks_allocate)
         start_shepherd(self.system, self.pages.zone, self.workqueues)
         self.slab = make_slab(
             self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
@@ -193,8 +195,7 @@ class Machine:
 
     def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
-        probes = RcuProbes(self.conductor.ended_by)
-        access = self.conductor.probes.access
+        probes, access = RcuProbes(self.conductor.ended_by), self.conductor.probes.access
         return Oracle(self._found, probes, access, record=record, retired_in="kvfree_call_rcu")
 
     def _new_gp(self) -> GracePeriodMachine:
@@ -208,8 +209,7 @@ class Machine:
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
         if not early_boot:
             expedited.rcu_end_inkernel_boot()
-        offloaded = self.setup.config.rcu_nocbs
-        callbacks = (OffloadedCallbacks if offloaded else Callbacks)(
+        callbacks = (OffloadedCallbacks if self.setup.config.rcu_nocbs else Callbacks)(
             self.system,
             self.gp,
             self.readers,
@@ -223,9 +223,9 @@ class Machine:
         return callbacks
 
     def _new_system(self, rules: EraRules) -> System:
-        """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
+        """The floors of lockdep and of CPUs. What the run leaves open is only so where somebody looks for it."""
         setup, config = self.setup, self.setup.config
-        is_open = setup.strategy.order.asks_always
+        is_open = setup.strategy.order.asks_always or setup.strategy.holds_up
         return System(
             config=config,
             rules=rules.kernel,

@@ -41,6 +41,7 @@ SHIPPED = {
     "scheduler_lock_caller",
     "slab_and_vmalloc",
     "spin_under_raw",
+    "stale_batch",
 }
 
 

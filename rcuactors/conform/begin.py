@@ -94,10 +94,39 @@ def _blocks(objects: int, pages: int, newest: int, capacity: int, *, is_vmalloc:
 def first_states(told: Told, place: Place, after: int) -> int:
     """Set a place to the first state of all CPUs that is told after a line; the line at which it is, -1 for none.
 
-    Behind the first ones of a recording it is one at which no task, work or handler is in the middle of anything, as
-    far as lines tell; where cookies are polled, whose values no line tells, nothing may be queued there either. Of the
-    other CPUs the last state is taken, if no line since was about them. What timers run and which works are queued is
-    found in the lines that follow.
+    One after which nothing is known to be under way: later ones than the first have to be quiet.
+    """
+    seen: dict[int, Line] = {}
+    for line in told.lines[after + 1 :]:
+        printed = state_of(line)
+        if printed is None:
+            if line.event and after >= 0:
+                seen.clear()
+            continue
+        if after >= 0 and not _is_quiet(printed):
+            seen.clear()
+            continue
+        seen[printed.cpu] = line
+        if len(seen) == len(place.krcs):
+            for known in seen.values():
+                state = state_of(known)
+                assert state is not None
+                set_state(place, state, told.jiffies_before(known.at))
+            return line.at
+    return -1
+
+
+def _is_quiet(printed: KrcState) -> bool:
+    waiting = sum(batch.slab + batch.vmalloc + batch.head for batch in printed.batches)
+    return not (waiting or printed.work_in_progress or printed.monitor_pending or printed.refill_pending)
+
+
+def states_behind(told: Told, place: Place, after: int) -> int:
+    """Set a place to the next state of all CPUs behind a line; the line at which it is, -1 for none.
+
+    It is one at which no task, work or handler is in the middle of anything, as far as lines tell; where cookies are
+    polled, whose values no line tells, nothing may be queued there either. Of the other CPUs the last state is
+    taken, if no line since was about them. What timers run and which works are queued is found in the lines that follow.
     """
     seen: dict[int, Line] = {}
     under_way = _UnderWay()
@@ -105,20 +134,18 @@ def first_states(told: Told, place: Place, after: int) -> int:
         printed = state_of(line)
         if printed is None:
             under_way.see(line)
-            if after >= 0:
-                for cpu_id in _may_be_about(line, len(place.krcs)):
-                    seen.pop(cpu_id, None)
+            for cpu_id in _may_be_about(line, len(place.krcs)):
+                seen.pop(cpu_id, None)
             continue
         seen[printed.cpu] = line
-        if after >= 0 and place.kvfree.takes_cookies and not _is_empty(printed):
+        if place.kvfree.takes_cookies and not _is_empty(printed):
             del seen[printed.cpu]
-        if line.at > after and len(seen) == len(place.krcs) and not (after >= 0 and under_way.contexts):
+        if line.at > after and len(seen) == len(place.krcs) and not under_way.contexts:
             for known in seen.values():
                 state = state_of(known)
                 assert state is not None
                 set_state(place, state, told.jiffies_before(known.at))
-                if after >= 0:
-                    _set_by_lines(told, place, state, known.at)
+                _set_by_lines(told, place, state, known.at)
             return line.at
     return -1
 

@@ -49,6 +49,7 @@ class Verdict:
     compared: Counter[str] = attrs.field(factory=Counter)
     disagreement: Disagreement | None = None
     undecided: str = ""
+    interrupted: bool = False
     hidden_steps: int = 0
     most_states: int = 1
     calls: int = 0
@@ -60,6 +61,8 @@ class Explainer(Beginnings):
     def __init__(self, told: Told, era: Era) -> None:
         super().__init__(told, era)
         self.verdict = Verdict()
+        self.watch: Callable[[int], bool] | None = None
+        """Is told the number of each line, and says whether to go on."""
         self.factors: list[Factor] = []
         self._last: list[tuple[frozenset[int], Saved, list[tuple[str, int]]]] = []
         self.worlds: list[list[Factor]] = []
@@ -103,6 +106,9 @@ class Explainer(Beginnings):
         starts, reads = iter(self._starts), iter(self._reads)
         next_start, next_read = next(starts, (_NEVER, 0)), next(reads, (_NEVER, 0))
         for line in self.told.lines[begin + 1 : end]:
+            if self.watch is not None and not self.watch(line.number):
+                self.verdict.interrupted = True
+                break
             self.at = line.at
             while next_start[0] <= line.at:
                 if next_start[1] >= line.at:

@@ -16,12 +16,16 @@ from .orders import ByClock, Order
 
 @attrs.frozen(kw_only=True)
 class Taken:
-    """A decision that was not answered with option 0: the how manieth of the run, of which kind, among how many."""
+    """A decision that was not answered with option 0: the how manieth of the run, of which kind, among how many.
+
+    `label` is where the actor of the option stood, when that was noted.
+    """
 
     number: int
     kind: str
     option: str
     count: int
+    label: str = ""
 
 
 @attrs.frozen(kw_only=True)

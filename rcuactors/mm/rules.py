@@ -35,6 +35,9 @@ class MmRules:
     """What guards the CPUs' page lists."""
     list_sizes: Callable[[ZoneSizes, ZoneFlags], ListSizes]
     """How long they get, and how many pages are moved at a time."""
+    freed_type_first: bool = False
+    """A list that is too long loses first the pages of the migrate type that was freed, and then the others', instead
+    of some of each in turn (mm/page_alloc.c, free_pcppages_bulk(): 6.1.0 has it, 5.11 has not)."""
     drains_in_parts: bool = False
     """A list is drained in parts of 2^CONFIG_PCP_BATCH_SCALE_MAX batches, the lock let go of in between (v6.11)."""
     frees_in_batches: bool = False
@@ -53,6 +56,8 @@ class MmRules:
     """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
     linear_map_lock: LockKind = LockKind.SPINLOCK
     """The type of linear_map_hash_lock, which debug_pagealloc takes: powerpc's (hash_utils.c), later a raw one."""
+    depot_lock: LockKind = LockKind.SPINLOCK
+    """The type of the stack depot's lock, as KASAN meets it (lib/stackdepot.c; raw since 78564b943487, v5.14)."""
     reserves: Callable[[Thread, Gfp, int], int]
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]

@@ -13,6 +13,7 @@ from ..context.violation import KernelBug, Violation
 from ..engine.actor import Message
 from ..engine.device import Device
 from ..engine.events import Event
+from ..eras import find_era
 from ..errors import BadInput, RcuactorsError
 from ..kapi import Kernel
 from ..kernel.costs import cost_model
@@ -22,6 +23,7 @@ from ..marks import KERNEL, machinery
 from ..report.console import ConsoleReport, Entry, Said, is_kernels, read_console
 from ..runs import RunOptions
 from ..runs.run import patient_collector, setup_of
+from .before import Before
 from .command import Command
 from .kernels import MODELLED, AskedKernel
 from .module import Module, NotExpressible
@@ -114,10 +116,12 @@ class _Asked:
         kernel: AskedKernel,
         *,
         live: bool,
-        above_min: int | None,
+        before: Before | None,
+        rcu_wants: bool,
     ) -> None:
         self.poison = kernel.poison
-        self.above_min = above_min
+        self.before = before
+        self._rcu_wants = rcu_wants
         self._live = live
         self.command = command
         self.question = question = command.question
@@ -168,6 +172,8 @@ class _Asked:
         async def job_thr() -> None:
             # A machine that runs has had small objects before: its CPU has some at hand.
             await kernel.kfree(await kernel.kmalloc(_SMALL))
+            if self._rcu_wants:
+                await kernel.call_rcu(delayed_put_task_struct)
             await do(module)
             await kernel.call_rcu(delayed_put_task_struct)
 
@@ -215,6 +221,9 @@ def _limit_s(question: Question) -> float:
 def options_for(kernel: AskedKernel, settings: Mapping[str, str], version: str = MODELLED) -> RunOptions:
     """How the question is run: on that version, with the kernel's settings, and those on top. Raises BadInput."""
     chosen = {name: value for name, value in kernel.settings.items() if name in field_names()}
+    if find_era(version).rules.kernel.timer_migration:
+        # A sysctl, which is on.
+        chosen["timer_migration"] = "y"
     return RunOptions(
         kernel=version, settings={**chosen, **settings}, costs=cost_model(kernel.costs), max_steps=_MAX_STEPS
     )
@@ -228,13 +237,15 @@ def ask(
     version: str = MODELLED,
     limit_s: float | None = None,
     live: bool = False,
-    above_min: int | None = None,
+    before: Before | None = None,
+    rcu_wants: bool = False,
 ) -> Answer:
     """Put the question to a fresh machine of that version.
 
     `limit_s` is when it counts as not having come back, in virtual seconds. With `live` the console is live: printing
-    takes its locks. `above_min` is how many pages above its min watermark the zone has once the question has emptied
-    it, where that is known: what a machine's CPUs have on their lists of other types, and give back then, is its past.
+    takes its locks. `before` is what the zone and the CPU's list have when pages are asked for, where that is known:
+    what a machine's CPUs have on their lists of other types, and give back then, is its past. `rcu_wants`: so is that a
+    callback waits on the question's CPU, so that RCU wants something of the ticks to come.
     Raises BadInput for a setting with a wrong value, or a version that does not exist.
     """
     question = command.question
@@ -243,7 +254,8 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted, version), limit, kernel, live=live, above_min=above_min)
+    options = options_for(kernel, wanted, version)
+    asked = _Asked(command, options, limit, kernel, live=live, before=before, rcu_wants=rcu_wants)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")

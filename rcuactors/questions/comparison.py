@@ -161,26 +161,10 @@ def _or(values: set[str]) -> str:
     return " or ".join(sorted(values))
 
 
-_BY_CHANCE_THERE: Final = "the kernel answered in two ways: pages have no migrate types here"
-
-
-def _runs_out_by_chance(recording: Recording) -> bool:
-    """Whether a CPU's list lasts depends on how many of its pages are of the migrate type that is asked for.
-
-    That is what the machine did before; here all pages are of one type. Of one page, or of more than a list has, it
-    does not depend on that, and the kernel answers each time the same.
-    """
-    assert recording.command is not None
-    question = recording.command.question
-    return question.verb.name == "a3" and question.word("v") == "ok" and not recording.steady
-
-
 def compare(recording: Recording, answer: Answer) -> Pair:
     """Hold an answer against what was recorded."""
     if answer.not_expressible:
         return Pair(recording=recording, answer=answer)
-    if _runs_out_by_chance(recording):
-        return Pair(recording=recording, answer=attrs.evolve(answer, not_expressible=_BY_CHANCE_THERE))
     if answer.raised:
         raised = Difference(what="the run", kernel="went on", model=f"raised {answer.raised}")
         return Pair(recording=recording, answer=answer, differences=(raised,))

@@ -13,6 +13,7 @@ from ..context.splat import held_locks
 from ..kapi import Kernel
 from ..kernel.workqueue import WqFlags
 from ..marks import machinery
+from .before import Before
 from .command import Command
 
 _POLL_US: Final = 10
@@ -30,8 +31,8 @@ class Asked(Protocol):
         """Whether freed memory is poisoned."""
 
     @property
-    def above_min(self) -> int | None:
-        """How many pages above its min watermark the zone has when they are asked for, if that is known."""
+    def before(self) -> Before | None:
+        """The zone and the CPU's list when pages are asked for, if that is known."""
 
     @property
     def batches(self) -> int:

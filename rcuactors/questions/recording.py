@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import BadInput
 from ..report.console import ConsoleReport, Entry, Said, read_console
+from .before import Before
 from .command import Command, parse_command
 from .kernels import KERNELS
 from .printk import about_console
@@ -21,9 +22,9 @@ from .printk import about_console
 _FIELD: Final = re.compile(r"^# (?P<name>[a-z]+)[^:]*: (?P<value>.*)$")
 _MORE: Final = re.compile(r"^# ---")
 _TIMEOUT: Final = re.compile(r"TIMEOUT after ([\d.]+) s")
-_REPEATED: Final = re.compile(r"(\d+) run\(s\); key lines the same as in this one: (\d+)")
 _LIVE: Final = "live console"
-_BEFORE: Final = re.compile(r"before: zone \w+ free (\d+) min (\d+)")
+_RCUC: Final = re.compile(r"Comm: rcuc/|name: rcuc/|held by rcuc/|q: pid \d+ rcuc/|\brcuc/\d+/\d+ is trying")
+_BEFORE: Final = re.compile(r"before: zone \w+ free (\d+) min (\d+) .*, pcp of this CPU (\d+)")
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +44,8 @@ class Recording:
     live: bool = False
     """The console was live: what was printed took its locks."""
     timeout_s: float | None = None
-    steady: bool = True
-    """Each time that the question was put to the kernel again it answered the same."""
+    rcuc_served: bool = False
+    """rcuc of PREEMPT_RT called the question's function, or what it said names it."""
 
     @property
     def group(self) -> str:
@@ -62,10 +63,13 @@ class Recording:
         return tuple(entry for entry in self.entries if isinstance(entry, Said))
 
     @property
-    def above_min(self) -> int | None:
-        """a3: how many pages the zone had above its min watermark when it was asked, where the module says so."""
-        found = (_BEFORE.search(one.text) for one in self.said)
-        return next((int(zone[1]) - int(zone[2]) for zone in found if zone is not None), None)
+    def before(self) -> Before | None:
+        """a3: the zone and the CPU's list when it was asked, where the module says so."""
+        for one in self.said:
+            zone = _BEFORE.search(one.text)
+            if zone is not None:
+                return Before(free=int(zone[1]), min=int(zone[2]), listed=int(zone[3]))
+        return None
 
     @property
     def fatal(self) -> bool:
@@ -98,11 +102,11 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
         wrong = str(error)
     first, *others = [read_console(section) for section in _sections(lines)]
     status = header.get("status", "")
+    texts = next(_sections(lines))
     live = _LIVE in status
     if live:
         first = tuple(entry for entry in first if not about_console(entry))
     timeout = _TIMEOUT.search(status)
-    repeated = _REPEATED.search(header.get("repeated", ""))
     return Recording(
         kernel=kernel,
         name=name,
@@ -112,7 +116,7 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
         more=tuple(entry for other in others for entry in other if isinstance(entry, Said)),
         ended=any(isinstance(entry, Said) and entry.text.startswith("END ") for entry in first),
         live=live,
-        steady=repeated is None or repeated[1] == repeated[2],
+        rcuc_served=any(map(_RCUC.search, texts)),
         timeout_s=float(timeout[1]) if timeout is not None else None,
     )
 

@@ -241,7 +241,7 @@ def test_no_hold_up_is_longer_than_the_engine_allows() -> None:
 
 def test_bad_strategy_names_are_bad_input() -> None:
     with pytest.raises(BadInput):
-        make_strategy("holds")
+        make_strategy("holds:d=0")
 
 
 # -- the worst strategies there are ---------------------------------------------------------------------------------

@@ -70,12 +70,16 @@ SAMPLE_612 = (
     "AP/OD-del-after-free",
     "A/M-vfree-slab",
     "A/A3-low-pcp",
-    "A/X-A3-low-pcp-free30",
+    "A/X-A3-low-pcp-gfp0-free30",
     "A/OD-rcu2",
     "A/F9-nowarn",
     "A/F2-raw-spin",
     "R/F2-raw-read",
     "A/A4a-flush",
+    "R/F3-preempt",
+    "R/F5-leakpre-rcu",
+    "R/F5-rawspin-timer",
+    "R/F5-dump-timer",
 )
 
 WHOSE = {"context-6.1": "v6.1-stable", "context-6.12": "v6.12"}

@@ -10,7 +10,7 @@ list_sizes.py's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from ...kernel.system import System
     from ...kernel.thread import Thread
 
+MIGRATE_PCPTYPES: Final = 3
+"""Lists of order 0: of MIGRATE_UNMOVABLE, MIGRATE_MOVABLE and MIGRATE_RECLAIMABLE pages."""
+
 
 @attrs.define(eq=False)
 class PageList:
     """struct per_cpu_pages: the free pages of one CPU, most recently freed last.
 
-    `others` are pages of other migrate types, on lists of their own: a request of the kernel's cannot have them, but
-    pcp->count has them. What follows the lock belongs to the sizes (list_sizes.py): each version uses its own.
+    `pages` are of the type that the kernel's own requests are for (MIGRATE_UNMOVABLE). `others` are pages of other
+    migrate types, on lists of their own: such a request cannot have them, but pcp->count has them. What follows the
+    lock belongs to the sizes (list_sizes.py): each version uses its own.
     """
 
     pages: list[int] = attrs.field(factory=list)
@@ -46,6 +50,33 @@ class PageList:
     def count(self) -> int:
         """pcp->count."""
         return len(self.pages) + self.others
+
+
+def freed_type_first(own: int, _others: int, count: int) -> int:
+    """free_pcppages_bulk() of v6.1.0 and later: of `count` pages to give back, so many are of the type just freed."""
+    return min(own, count)
+
+
+def types_in_turn(own: int, others: int, count: int) -> int:
+    """The same of v5.9 and v5.11: from each type in turn, more from it the more types were found empty before it.
+
+    Here MIGRATE_UNMOVABLE is what is freed, MIGRATE_MOVABLE are the others, and of MIGRATE_RECLAIMABLE there are none.
+    """
+    left = [own, others, 0]
+    of_type = batch_free = 0
+    count = min(count, own + others)
+    while count:
+        batch_free += 1
+        of_type = (of_type + 1) % MIGRATE_PCPTYPES
+        if not left[of_type]:
+            continue
+        if batch_free == MIGRATE_PCPTYPES:
+            batch_free = count
+        taken = min(batch_free, count, left[of_type])
+        left[of_type] -= taken
+        count -= taken
+        batch_free -= taken
+    return own - left[0]
 
 
 class PageLists(Protocol):

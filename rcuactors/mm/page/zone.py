@@ -20,7 +20,7 @@ from ..objects import PAGE_SIZE
 from ..probes import MmProbes
 from .list_sizes import PCP_BATCH_SCALE_MAX, ZoneFlags, ZoneSizes
 from .no_locks import Route
-from .page_lists import PageList
+from .page_lists import PageList, freed_type_first, types_in_turn
 
 if TYPE_CHECKING:
     from ...kernel.cpu import Cpu
@@ -106,6 +106,7 @@ class Zone:
         self._lists = PerCpu(lambda _: guard.new(), system.masks)
         self._trylock_free_pages: list[int] = []
         self._elsewhere: list[int] = []
+        self.own_of_bulk = freed_type_first if rules.freed_type_first else types_in_turn
         self._drains_at_most = self.batch << PCP_BATCH_SCALE_MAX if rules.drains_in_parts else self.managed
         self._frees_in_batches = rules.frees_in_batches
         self._decays_in_batches = rules.decays_in_batches
@@ -215,18 +216,16 @@ class Zone:
         return moved
 
     async def free_pcppages_bulk(self, cpu: Cpu, pages: PageList, count: int) -> None:
-        """free_pcppages_bulk(): give the `count` coldest pages of the list back to the zone, or of other lists."""
+        """free_pcppages_bulk(): give the `count` coldest pages of the lists back to the zone."""
         system = self._system
         _, flags = await self._lock_irqsave(cpu.current, "free_pcppages_bulk")
-        cold, pages.pages[:count] = pages.pages[:count], []
+        own = self.own_of_bulk(len(pages.pages), pages.others, count) if pages.others else count
+        cold, pages.pages[:own] = pages.pages[:own], []
         if system.events.on:
             for pfn in cold:
                 system.emit(cpu, "mm_page_pcpu_drain", f"page={_page(pfn)} pfn=0x{pfn:x} order=0 migratetype=0")
         if pages.others and count > len(cold):
-            others = min(count - len(cold), pages.others)
-            cold = cold + self._elsewhere[-others:]
-            del self._elsewhere[-others:]
-            pages.others -= others
+            cold = cold + self._from_others(pages, count - len(cold))
         self._returned += cold
         self.free += len(cold)
         cpu.clock += len(cold) * system.costs.page_bulk_ns
@@ -267,10 +266,30 @@ class Zone:
         self._trylock_free_pages.append(pfn)
 
     def leave_on_lists(self, cpu: Cpu, count: int) -> None:
-        """User space has left so many pages of other migrate types on the CPU's lists."""
-        taken = [self._take() for _ in range(min(count, self.free))]
-        self._elsewhere += taken
-        self.list_of(cpu).others += len(taken)
+        """User space has left so many pages of other migrate types on the CPU's lists, or as many as there are."""
+        pages = self.list_of(cpu)
+        more = min(count - pages.others, self.free)
+        if more < 0:
+            given = self._from_others(pages, -more)
+            self._returned += given
+            self.free += len(given)
+        else:
+            self._elsewhere += [self._take() for _ in range(more)]
+            pages.others += more
+
+    def _from_others(self, pages: PageList, count: int) -> list[int]:
+        """Take so many pages of other types off the CPU's lists, or as many as they have."""
+        count = min(count, pages.others)
+        taken = self._elsewhere[len(self._elsewhere) - count :]
+        del self._elsewhere[len(self._elsewhere) - count :]
+        pages.others -= count
+        return taken
+
+    def boost_watermarks(self, pages: int) -> None:
+        """boost_watermark(): pages were stolen from another type's blocks, all marks are higher by so many."""
+        self.watermark_min += pages
+        self.watermark_low += pages
+        self.watermark_high += pages
 
     def set_aside(self, count: int) -> None:
         """Before the machine runs: so many pages belong to somebody who will come for them, and to nobody else."""

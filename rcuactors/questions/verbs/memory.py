@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp
+from ..before import past_of
 from ..module import Module, NotExpressible
 
 _GFP: Final = {
@@ -22,9 +23,13 @@ _HUGE: Final = 0
 _KMALLOC: Final = 1024
 _PAGES: Final = 128
 _LEFT_ON_LISTS: Final = {False: (354, 552), True: (275, 433)}
-"""Pages on the asking CPU's lists, and on another's, without and with PREEMPT_RT. The recordings tell of the first (512
-pages there, of which 160 are the question's); the second has the last refill of 480 pages leave the zone about where it
-was recorded, which is chance."""
+"""Pages of other types on the asking CPU's lists, and on another's, without and with PREEMPT_RT, on v6.12.0 and later.
+The recordings tell of the first (512 pages there, of which 160 are the question's); the second has the last refill of
+480 pages leave the zone about where it was recorded, which is chance."""
+_LEFT_ON_OLDER: Final = {False: (256, 480), True: (178, 480)}
+"""On v6.1.0 to v6.6, where a refill is of one batch: with it the recorded 287 and 249 come out, and the 38 and 36
+refills in which 600 pages were had; without PREEMPT_RT 45 of the question's 64 have gone to the zone then. What another
+CPU has is free choice."""
 
 
 class _Pages:
@@ -46,6 +51,11 @@ class _Pages:
         for _ in range(max(0, min(count, len(self._kept)))):
             await self._q.k.free_page(self._kept.pop())
 
+    @property
+    def count(self) -> int:
+        """How many it keeps: npl."""
+        return len(self._kept)
+
     async def put_all(self) -> None:
         """Give all back."""
         await self.put_pl(len(self._kept))
@@ -55,36 +65,49 @@ class _Pages:
 
 
 async def _prepare(q: Module, pages: _Pages) -> None:
-    """The zone empty but for what is given back again, or as it is with 64 pages of 128 on this CPU's list.
-
-    On 6.12 it counts what user space has left on the CPUs' lists for other migrate types (_LEFT_ON_LISTS): where a real
-    kernel's answer does not say what came of that.
-    """
-    machine = q.kernel.machine
-    zone = machine.pages.zone
-    if zone.sizes.notes_below_high and (q.v != "low" or q.asked.above_min is None):
-        here, elsewhere = _LEFT_ON_LISTS[machine.system.locks.rt]
-        for cpu in machine.system.masks.online():
-            zone.leave_on_lists(machine.system.cpu(cpu), here if cpu == q.k.smp_processor_id() else elsewhere)
+    """The zone empty but for what is given back again, or as it is with 64 pages of 128 on this CPU's list."""
+    _fill_lists(q)
     if q.v == "low":
+        if q.asked.before is not None:
+            zone = q.kernel.machine.pages.zone
+            zone.boost_watermarks(max(0, q.asked.before.min - zone.watermark_min))
         fill = Gfp.NOWARN | (Gfp.HIGH if q.has("high") else Gfp(0))
         while await pages.take(fill):
             pass
-        await _as_it_was(q, pages)
     else:
         for _ in range(_PAGES):
             await pages.take(GFP_KERNEL)
-    await pages.put_pl(q.arg("free"))
+    count = min(q.arg("free"), pages.count)
+    _as_it_was(q, count)
+    await pages.put_pl(count)
 
 
-async def _as_it_was(q: Module, pages: _Pages) -> None:
-    """The zone has as many pages above its min watermark as it had when a real kernel was asked, or more."""
-    zone, above = q.kernel.machine.pages.zone, q.asked.above_min
-    if above is None or zone.free >= zone.watermark_min + above:
+def _fill_lists(q: Module) -> None:
+    """What user space has left on the CPUs' lists for other migrate types counts where their length is shared out."""
+    machine = q.kernel.machine
+    zone, this_cpu = machine.pages.zone, q.k.smp_processor_id()
+    if not zone.sizes.shared_out:
         return
-    await q.k.drain_local_pages()
-    await pages.put_pl(zone.watermark_min + above - zone.free)
-    await q.k.drain_local_pages()
+    left = _LEFT_ON_LISTS if zone.sizes.notes_below_high else _LEFT_ON_OLDER
+    here, elsewhere = left[machine.system.locks.rt]
+    for cpu in machine.system.masks.online():
+        zone.leave_on_lists(machine.system.cpu(cpu), here if cpu == this_cpu else elsewhere)
+
+
+def _as_it_was(q: Module, count: int) -> None:
+    """The lists and the zone as a real kernel must have had them before `count` pages were given back (before.py)."""
+    machine, before = q.kernel.machine, q.asked.before
+    zone, this_cpu = machine.pages.zone, machine.system.cpu(q.k.smp_processor_id())
+    if before is None or not count or not zone.sizes.shared_out:
+        return
+    past = past_of(zone, zone.list_of(this_cpu), count, before, is_low=q.v == "low")
+    zone.leave_on_lists(this_cpu, past.others)
+    if past.free is None:
+        return
+    for number in machine.system.masks.online():
+        other = machine.system.cpu(number)
+        if other is not this_cpu:
+            zone.leave_on_lists(other, max(0, zone.list_of(other).others + zone.free - past.free))
 
 
 async def _woken(q: Module, pages: _Pages, gfp: Gfp) -> None:

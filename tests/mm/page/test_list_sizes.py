@@ -9,7 +9,7 @@ import pytest
 from rcuactors import GFP_NOWAIT, Kernel, RunOptions, load_scenario, run, scenario
 from rcuactors.explore import make_strategy
 from rcuactors.mm.page.list_sizes import DoublingFrees, SixBatches, TunedHigh, ZoneFlags, ZoneSizes
-from rcuactors.mm.page.page_lists import PageList
+from rcuactors.mm.page.page_lists import PageList, freed_type_first, types_in_turn
 
 
 def sizes(batchsize: int = 15, low: int = 640, managed: int = 65536, cpus: int = 2) -> ZoneSizes:
@@ -205,6 +205,34 @@ def test_pages_of_other_migrate_types_count_and_go_back_when_the_own_list_is_emp
         assert (own.count, zone.statistics().free) == (0, before.free)
 
     assert run(scenario()(script), RunOptions(kernel="v6.1-stable"), mem="256M").clean
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "count", "in_turn"),
+    [(10, 10, 9, 6), (10, 10, 1, 0), (10, 0, 9, 9), (0, 10, 9, 0), (2, 10, 9, 2), (10, 1, 9, 8), (3, 3, 9, 3)],
+)
+def test_of_which_type_pages_go_back(own: int, others: int, count: int, in_turn: int) -> None:
+    """free_pcppages_bulk(): before v6.1.0 one of the next type, two of the one behind an empty list, and so on."""
+    assert types_in_turn(own, others, count) == in_turn
+    assert freed_type_first(own, others, count) == min(own, count)
+
+
+@pytest.mark.parametrize(("kernel", "own", "others"), [("v5.11", 10, -5), ("v6.1-stable", 5, 0)])
+def test_a_list_of_two_types_that_is_too_long(kernel: str, own: int, others: int) -> None:
+    """With the last it is too long, and 15 go back: of both types on v5.11, first of the freed one's on v6.1."""
+
+    async def script(k: Kernel) -> None:
+        zone, cpu = k.machine.pages.zone, k.machine.this_cpu
+        pages = [await k.get_free_page() for _ in range(20)]
+        await k.drain_local_pages()
+        zone.leave_on_lists(cpu, zone.high - 20)
+        before = zone.list_of(cpu).others
+        for page in pages:
+            await k.free_page(page)
+        found = zone.list_of(cpu)
+        assert (len(found.pages), found.others - before) == (own, others)
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), mem="256M").clean
 
 
 @pytest.mark.parametrize(("kernel", "shared_out"), [("v5.11", False), ("v6.1-stable", True), ("v6.12", True)])

@@ -1,0 +1,119 @@
+"""Which tests are tried on a mutant: those that enter its block, of its floor first, the quick ones first."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import attrs
+
+from tests.mutation.covered import blocks
+from tests.mutation.mutants import Mutant, modules
+
+
+@attrs.frozen
+class Test:
+    """A test, and how long it took (s)."""
+
+    __test__ = False
+
+    name: str
+    seconds: float
+
+    @property
+    def file(self) -> str:
+        """Where it stands."""
+        return self.name.partition("::")[0]
+
+
+@attrs.define
+class Map:
+    """Which tests enter which block."""
+
+    tests: list[Test]
+    by_block: dict[tuple[str, int], list[int]]
+    by_module: dict[str, list[int]]
+
+    @classmethod
+    def read(cls, root: Path, folder: Path) -> Map:
+        """What `covered` noted, of tests that passed."""
+        names = {number: block for block, number in blocks(root).items()}
+        tests: list[Test] = []
+        by_block: dict[tuple[str, int], list[int]] = defaultdict(list)
+        by_module: dict[str, set[int]] = defaultdict(set)
+        for file in sorted(folder.glob("*.jsonl")):
+            for line in file.read_text().splitlines():
+                told = json.loads(line)
+                if not told["passed"]:
+                    continue
+                at = len(tests)
+                tests.append(Test(told["test"], told["seconds"]))
+                for number, hit in enumerate(zlib.decompress(base64.b85decode(told["blocks"]))):
+                    if hit:
+                        by_block[names[number]].append(at)
+                        by_module[names[number][0]].add(at)
+        return cls(tests, dict(by_block), {path: sorted(those) for path, those in by_module.items()})
+
+    def of(self, mutant: Mutant) -> list[Test]:
+        """All that may notice it, in the order in which they are tried."""
+        if mutant.in_function:
+            those = self.by_block.get((mutant.path, mutant.block), [])
+        else:
+            those = self.by_module.get(mutant.path, [])
+        floor = f"tests/{mutant.path.split('/')[1]}/"
+        tests = [self.tests[at] for at in those]
+        return sorted(tests, key=lambda test: (not test.name.startswith(floor), test.seconds, test.name))
+
+
+def batches(tests: Sequence[Test], seconds: Sequence[float], files: int = 8) -> Iterable[list[Test]]:
+    """The tests in parts that take so long each: the first from few files, so that little has to be collected.
+
+    The others take one test of each file in turn: two of one file look at nearly the same. What the last part's seconds
+    do not reach to is left out.
+    """
+    first = _first(tests, seconds[0], files)
+    if first:
+        yield first
+    taken = set(first)
+    left = _in_turn([test for test in tests if test not in taken])
+    for limit in seconds[1:]:
+        part: list[Test] = []
+        spent = 0.0
+        while left and spent + left[0].seconds <= limit:
+            spent += left[0].seconds
+            part.append(left.pop(0))
+        if part:
+            yield part
+
+
+def _first(tests: Sequence[Test], limit: float, files: int) -> list[Test]:
+    taken: list[Test] = []
+    seen: set[str] = set()
+    for test in tests:
+        if (test.file in seen or len(seen) < files) and test.seconds <= limit:
+            seen.add(test.file)
+            taken.append(test)
+            limit -= test.seconds
+    return taken
+
+
+def _in_turn(tests: Sequence[Test]) -> list[Test]:
+    by_file: dict[str, list[Test]] = {}
+    for test in tests:
+        by_file.setdefault(test.file, []).append(test)
+    rounds = zip_longest(*by_file.values())
+    return [test for turn in rounds for test in turn if test is not None]
+
+
+def sources_digest(root: Path) -> str:
+    """By which a map is known to be of these sources."""
+    digest = hashlib.sha256()
+    for path in modules(root):
+        digest.update(path.encode() + b"\0" + (root / path).read_bytes())
+    return digest.hexdigest()[:16]
