@@ -126,7 +126,8 @@ def states_behind(told: Told, place: Place, after: int) -> int:
 
     It is one at which no task, work or handler is in the middle of anything, as far as lines tell; where cookies are
     polled, whose values no line tells, nothing may be queued there either. Of the other CPUs the last state is
-    taken, if no line since was about them. What timers run and which works are queued is found in the lines that follow.
+    taken, if no line since was about them. What timers run and which works are queued is
+    found in the lines that follow.
     """
     seen: dict[int, Line] = {}
     under_way = _UnderWay()
