@@ -19,7 +19,7 @@ from ..eras.era import Era
 from ..kvfree import invariants
 from ..traces import Missing
 from .absent import absent
-from .begin import first_states
+from .begin import first_states, states_behind
 from .carried import TooMany
 from .decisions import decision_of
 from .explain import Explainer, Verdict
@@ -219,7 +219,7 @@ class Course:
             if not self.keep_going:
                 return
             explainer, starting = self.make(told, self.era), None
-            begin = first_states(told, explainer.place, verdict.disagreement.line.at)
+            begin = states_behind(told, explainer.place, verdict.disagreement.line.at)
             if begin < 0 or (end is not None and begin >= end):
                 return
 

@@ -156,6 +156,21 @@ class Place:
         if name.startswith("rcu_invoke"):
             self.emitted.append((name, text))
 
+    def know_handler(self, cpu_id: int) -> None:
+        """What a CPU's refill's hrtimer runs: that is known once one has been started, and then taken back."""
+        page = self.works[cpu_id]["page"]
+        if page.handler is not None:
+            return
+        krcp, refill = self.krcs[cpu_id], self.kvfree.refill
+        mine, self.held = refill.of(krcp), cpu_id
+        kept = mine.work_in_progress, mine.backoff_page_cache_fill, page.hrtimer
+        mine.work_in_progress = mine.backoff_page_cache_fill = False
+        starts: Any = refill.run_page_cache_worker(cast("Any", self.cpus[cpu_id]), krcp)
+        starts.send(None)
+        starts.close()
+        mine.work_in_progress, mine.backoff_page_cache_fill, page.hrtimer = kept
+        self.held = -1
+
     async def _hrtimer_start(self, _cpu: Any, timer: Any, _delay: int) -> None:
         cpu_id = self.held
         work = self.works[cpu_id]["page"]
