@@ -96,7 +96,7 @@ def test_changes_change() -> None:
 )
 def test_what_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch, reader: str, said: str) -> None:
     monkeypatch.setattr(trying, "CPU_S", 1)
-    monkeypatch.setattr(trying, "_GONE_S", 0.2)
+    monkeypatch.setattr(trying, "GONE_S", 0.2)
     case = Case(input="x", args=("text",), reader=f"{STUMBLING}:{reader}")
     assert said in wrong_with(case, attempt(case))
 

@@ -33,7 +33,7 @@ CPU_S: Final = 40
 """Seconds of processor time of a child; a hang takes all of them."""
 WALL_S: Final = 400.0
 """Seconds after which a child that takes no processor time hangs."""
-_GONE_S: Final = 5.0
+GONE_S: Final = 5.0
 _SHOWN: Final = 300
 _ADDRESS: Final = re.compile(r"\bat 0x[0-9a-f]{6,}>")
 _TROUBLE: Final = (
@@ -157,7 +157,7 @@ def _wait(child: int) -> tuple[int, float]:
 
 def _outlived(group: int) -> bool:
     """Whether some process of the child's is still there, a few seconds after it. It is ended then."""
-    end = time.monotonic() + _GONE_S
+    end = time.monotonic() + GONE_S
     while time.monotonic() < end:
         try:
             os.killpg(group, 0)
