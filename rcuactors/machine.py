@@ -195,8 +195,8 @@ class Machine:
 
     def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
-        probes, access = RcuProbes(self.conductor.ended_by), self.conductor.probes.access
-        return Oracle(self._found, probes, access, record=record, retired_in="kvfree_call_rcu")
+        probes = RcuProbes(self.conductor.ended_by)
+        return Oracle(self._found, probes, self.conductor.probes.access, record=record, retired_in="kvfree_call_rcu")
 
     def _new_gp(self) -> GracePeriodMachine:
         index, spawned = self.system.next_actor_index(), not self.setup.early_boot
