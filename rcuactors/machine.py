@@ -44,6 +44,7 @@ from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
+from .mm.kasan_aux import save_aux_stacks
 from .mm.kernel_memory import DebugObjectMemory, ThreadMemory
 from .mm.objects import KasanTrack
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
@@ -143,7 +144,7 @@ class Machine:
 
     def __init__(self, setup: Setup) -> None:
         self.setup, config, self.end_ns = setup, setup.config, 0
-        host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
+        host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=lambda: self.reporter.outcome())
         self.conductor = setup.conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
@@ -167,6 +168,7 @@ class Machine:
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
+        save_aux_stacks(self.system, self.pages, rules.mm, can_alloc=rules.rcu.aux_stacks_allocate)
         start_shepherd(self.system, self.pages.zone, self.workqueues)
         self.slab = make_slab(
             self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
@@ -193,8 +195,8 @@ class Machine:
 
     def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
-        probes = RcuProbes(self.conductor.ended_by)
-        return Oracle(self._found, probes, self.conductor.probes.access, record=record, retired_in="kvfree_call_rcu")
+        probes, access = RcuProbes(self.conductor.ended_by), self.conductor.probes.access
+        return Oracle(self._found, probes, access, record=record, retired_in="kvfree_call_rcu")
 
     def _new_gp(self) -> GracePeriodMachine:
         index, spawned = self.system.next_actor_index(), not self.setup.early_boot
@@ -207,8 +209,7 @@ class Machine:
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
         if not early_boot:
             expedited.rcu_end_inkernel_boot()
-        offloaded = self.setup.config.rcu_nocbs
-        callbacks = (OffloadedCallbacks if offloaded else Callbacks)(
+        callbacks = (OffloadedCallbacks if self.setup.config.rcu_nocbs else Callbacks)(
             self.system,
             self.gp,
             self.readers,
@@ -297,9 +298,6 @@ class Machine:
         await self.conductor.run(lambda: self.boot(body, name))
         if self.conductor.failure is not None:
             raise self.conductor.failure
-
-    def _verdict(self) -> str:
-        return self.reporter.outcome()
 
     def _over(self) -> None:
         """Take no more reports and events: what unwinds from here on is no part of the run."""

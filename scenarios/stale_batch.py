@@ -20,19 +20,20 @@ from rcuactors import Kernel, scenario, script
     },
     settings={"nr_cpus": "3"},
 )
-async def stale_batch(k: Kernel, rounds: int = 2, pause_us: int = 18_000, look_us: int = 5_000, scans: int = 6) -> None:
-    replacing = True
+async def stale_batch(k: Kernel, rounds: int = 2, pause_us: int = 18_000, looks: int = 14, scans: int = 6) -> None:
+    between_us = 2 * rounds * pause_us // max(looks, 1)
     tables = [await k.kmalloc(64), await k.vmalloc(64)]
 
     async def reader() -> None:
-        while replacing:
+        for _ in range(looks):
             for number in range(2):
                 k.rcu_read_lock()
                 p = k.rcu_dereference(tables[number])
                 await k.udelay(1)
-                k.deref(p)
+                if p is not None:
+                    k.deref(p)
                 k.rcu_read_unlock()
-            await k.usleep_range(look_us, look_us)
+            await k.usleep_range(between_us, between_us)
 
     async def reclaim() -> None:
         for _ in range(scans):
@@ -42,14 +43,13 @@ async def stale_batch(k: Kernel, rounds: int = 2, pause_us: int = 18_000, look_u
     async with k.open_nursery() as nursery:
         for cpu in (1, 2):
             await nursery.start_soon(reader, cpu=cpu)
-        if scans:
-            await nursery.start_soon(reclaim, cpu=0)
+        await nursery.start_soon(reclaim, cpu=0)
         for turn in range(2 * rounds):
             new = await (k.vmalloc(64) if turn % 2 else k.kmalloc(64))
             old, tables[turn % 2] = tables[turn % 2], new
-            await k.kvfree_rcu(old, "rcu")
+            if old is not None:
+                await k.kvfree_rcu(old, "rcu")
             await k.usleep_range(pause_us, pause_us)
-        replacing = False
     await k.kfree(tables[0])
     await k.vfree(tables[1])
 

@@ -73,6 +73,13 @@ VARIATIONS: Final = (
     Variation("KASAN", ("y",)),
     Variation("debug_pagealloc", ("y",)),
     Variation("page_owner", ("y",)),
+    Variation("hotplug", ("y",)),
+    Variation("maxcpus", ("2",), lambda settled: "nr_cpus" in settled),
+    Variation("rcu_nocbs", ("y",)),
+    Variation("rcu_fanout", ("2",)),
+    Variation("rcu_fanout_leaf", ("2",)),
+    Variation("debug_objects_pool", ("0", "16")),
+    Variation("stack_depot_full", ("y",)),
 )
 """What is drawn on top of a build. A scenario's own settings stay as they are."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from .beginnings import IN_A_CALL, Beginnings
+from .carried import TooMany
 from .decisions import decision_of
 from .factors import Factor, joined, taken_apart
 from .lines import Line, Told, state_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..eras.era import Era
 
 _NEVER: Final = 1 << 62
+_MOST_WORLDS: Final = 64
 
 
 @attrs.frozen
@@ -41,6 +43,7 @@ class Verdict:
     compared: Counter[str] = attrs.field(factory=Counter)
     disagreement: Disagreement | None = None
     undecided: str = ""
+    interrupted: bool = False
     hidden_steps: int = 0
     most_states: int = 1
     calls: int = 0
@@ -52,7 +55,11 @@ class Explainer(Beginnings):
     def __init__(self, told: Told, era: Era) -> None:
         super().__init__(told, era)
         self.verdict = Verdict()
+        self.watch: Callable[[int], bool] | None = None
+        """Is told the number of each line, and says whether to go on."""
         self.factors: list[Factor] = []
+        self.worlds: list[list[Factor]] = []
+        """A world for each way in which tasks may have been moved between their call's probe and krcp->lock."""
         self._splits = True
         self._starts = _windows(told, "workqueue_execute_start")
         self._reads = _windows(told, "state")
@@ -88,9 +95,13 @@ class Explainer(Beginnings):
             each = [Factor(frozenset({cpu_id}), states) for cpu_id, states in enumerate(starting)]
             self.factors = each if self._splits else [joined(each)]
             self.leaves_open = not self.registers.pages_shown
+        self.worlds = [self.factors]
         starts, reads = iter(self._starts), iter(self._reads)
         next_start, next_read = next(starts, (_NEVER, 0)), next(reads, (_NEVER, 0))
         for line in self.told.lines[begin + 1 : end]:
+            if self.watch is not None and not self.watch(line.number):
+                self.verdict.interrupted = True
+                break
             self.at = line.at
             while next_start[0] <= line.at:
                 if next_start[1] >= line.at:
@@ -104,7 +115,7 @@ class Explainer(Beginnings):
                 reasons = tuple(dict.fromkeys(self._reasons))
                 self.verdict.disagreement = Disagreement(line, reasons)
                 break
-            most = max(len(factor.states) for factor in self.factors)
+            most = max(len(factor.states) for factors in self.worlds for factor in factors)
             self.verdict.most_states = max(self.verdict.most_states, most)
         self.verdict.hidden_steps = self.driver.steps
         return self.verdict
@@ -115,6 +126,34 @@ class Explainer(Beginnings):
         if line.at in self._trouble:
             self._reasons.append(self._trouble[line.at])
             return False
+        left: list[list[Factor]] = []
+        for factors, moved_to in self._worlds_at(line):
+            self.factors, self._moved_to = factors, moved_to
+            if self._look_at_in(line):
+                left.append(self.factors)
+        for active in (self._active_starts, self._active_reads):
+            if line.at in active:
+                active.remove(line.at)
+        self.worlds = left or self.worlds
+        if len(left) > _MOST_WORLDS:
+            raise TooMany(f"line {line.number}: {len(left)} ways in which tasks may have been moved")
+        if left and (kind := decision_of(line)):
+            self.verdict.compared[kind] += 1
+        return bool(left)
+
+    def _worlds_at(self, line: Line) -> list[tuple[list[Factor], int | None]]:
+        """Each world, and another where a call's task may have been moved before it took the lock."""
+        worlds: list[tuple[list[Factor], int | None]] = []
+        moves = self.told.moves(line) if line.event == "kvfree_call_rcu" else []
+        for factors in self.worlds:
+            for cpu_id in moves:
+                copied = [Factor(one.cpus, [self._fork(state) for state in one.states]) for one in factors]
+                worlds.append((copied, cpu_id))
+            worlds.append((factors, None))
+        return worlds
+
+    def _look_at_in(self, line: Line) -> bool:
+        """The same in one world."""
         owner = self._owner(line)
         if not all(self._look_away(factor, line) for factor in self.factors if factor is not owner):
             return False
@@ -125,12 +164,7 @@ class Explainer(Beginnings):
             for settled in self._others_have_ended(state, line)
             for after in self._explain(settled, line)
         ]
-        for active in (self._active_starts, self._active_reads):
-            if line.at in active:
-                active.remove(line.at)
         owner.states = self._distinct(explained)
-        if owner.states and (kind := decision_of(line)):
-            self.verdict.compared[kind] += 1
         self._take_apart(owner)
         return bool(owner.states)
 
@@ -194,7 +228,7 @@ class Explainer(Beginnings):
         if line.event in _ABOUT_ANY:
             return set()
         if line.event == "kvfree_call_rcu":
-            return {line.cpu, *self.told.moves(line)}
+            return {line.cpu if self._moved_to is None else self._moved_to}
         if line.event in IN_A_CALL and line.ctx[0] == "task":
             return {line.cpu}
         if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
@@ -221,7 +255,7 @@ class Explainer(Beginnings):
                         case "workqueue_queue_work" if line.told["role"] != "krw":
                             may = self.may_expire(works[str(line.told["role"])], line)
                         case "workqueue_queue_work":
-                            may = any(works[f"krw{index}"].pending for index in (0, 1)) or any(
+                            may = any(self.may_call_back(works[f"krw{index}"], line) for index in (0, 1)) or any(
                                 op.hidden and op.kind in ("monitor", "scan") and op.whose in (-1, cpu_id)
                                 for stack in state.under_way.values()
                                 for op in stack

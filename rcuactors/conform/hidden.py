@@ -302,6 +302,8 @@ class HiddenSteps(Carried):
         That is a batch of more or fewer objects than its next run will free, an object that was linked to the list and
         is not freed from there, or the other way round, and a shrinker that returns what the script will not say.
         """
+        if op.over and op.kind == "call":
+            self._foresee_call(state, op)
         if op.over and op.item is not None:
             on_list = self.place.krcs[op.cpu_id].head
             state.doomed |= (bool(on_list) and on_list[-1] is op.item) != self.told.listed[op.item.serial]
@@ -319,19 +321,28 @@ class HiddenSteps(Carried):
                 if self._shows_list:
                     state.doomed |= len(run.listed) != objects_in([batch.blocks[VMALLOC]]) + len(batch.head)
 
+    def _foresee_call(self, state: State, op: Operation) -> None:
+        """An object was put where the next run of a batch of this CPU frees fewer."""
+        krcp, monitor = self.place.krcs[op.cpu_id], self.place.works[op.cpu_id]["monitor"]
+        if not self._in_turn or not (krcp.head or krcp.blocks[SLAB]) or op.cpu_id not in (monitor.base, monitor.on):
+            return
+        if (run := self._run_after(op.cpu_id, op.cpu_id)) is not None:
+            state.doomed |= objects_in([krcp.blocks[SLAB]]) > sum(run.blocks)
+            state.doomed |= self._shows_list and len(krcp.head) > len(run.listed)
+
     def _run_in_turn(self, whose: tuple[int, str], op: Operation) -> Run | None:
         """The run of a batch that a CPU's own worker starts: that CPU calls back, and runs, in the order it was asked.
 
         None where that is not known: the shrinker starts batches of all CPUs.
         """
-        if op.kind != "monitor" or not self._in_turn:
-            return None
-        works = self.place.works[whose[0]]
-        before = sum(works[role].pending or works[role].queued for role in ("krw0", "krw1")) - 1
-        runs = self.told.runs_on.get(op.cpu_id, [])
-        first = bisect.bisect_left(runs, self.at, key=lambda run: run.at)
-        run = runs[first + before] if first + before < len(runs) else None
-        return run if run is not None and run.whole else None
+        return self._run_after(whose[0], op.cpu_id, 1) if op.kind == "monitor" and self._in_turn else None
+
+    def _run_after(self, cpu_id: int, worker: int, mine: int = 0) -> Run | None:
+        """The run on a worker's CPU that comes after those of a CPU's batches which wait, but for `mine`."""
+        works, runs = self.place.works[cpu_id], self.told.runs_on.get(worker, [])
+        before = sum(works[role].pending or works[role].queued for role in ("krw0", "krw1")) - mine
+        first = bisect.bisect_left(runs, self.at, key=lambda run: run.at) + before
+        return runs[first] if first < len(runs) and runs[first].whole else None
 
     def _spare(self, op: Operation, lowest: int) -> int:
         """The least that jiffies must be for a timer that runs not to be shortened, if they may be; else -1."""

@@ -87,7 +87,7 @@ class Place:
             conductor=SimpleNamespace(ended_by=None, horizon=-1),
             lockdep=SimpleNamespace(on=False, knows=lambda _ctx, _lock: True),
             probes=SimpleNamespace(locks=quiet, irqs=quiet),
-            hooks=SimpleNamespace(hints=[]),
+            hooks=SimpleNamespace(hints=[], saves_stack=None),
             events=SimpleNamespace(on=True),
             emit=self._emit,
             masks=CpuMasks(nr_cpus),

@@ -17,6 +17,7 @@ import attrs
 
 from ..kvfree.krc import Block
 from .beginnings import Beginnings
+from .carried import MOST_STATES, TooMany
 from .foresight import Run, run_of, shows_list, starts_batch
 from .lines import Line, Told
 from .standins import LONG_AGO, SOMETIME, Deferred, Item
@@ -50,8 +51,8 @@ class Refilling:
 class Untold:
     """The possible beginnings of one recording."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, told: Told, capacity: int) -> None:
+        self._told, self._capacity = told, capacity
         self._runs = [run_of(told, line) for line in told.lines if starts_batch(line)]
         self._monitors = [line for line in told.lines if line.event == "kfree_rcu_monitor"]
         self._scans = "shrink_scan" in told.events
@@ -87,7 +88,8 @@ class Untold:
         """The first runs that may be of this CPU's batches. The shrinker starts those of any CPU on its own."""
         by_cpu = [run for run in self._runs if run.cpu == cpu_id][:_RUNS]
         if not self._scans:
-            return by_cpu
+            waited = len(self._waiting(cpu_id)[0])
+            return by_cpu[waited : waited + 1]
         others = [run for run in self._runs if run.cpu != cpu_id][:_RUNS]
         return by_cpu + others
 
@@ -109,6 +111,8 @@ class Untold:
                             for one in self._before(run, number, cpu_id, line.at)
                             if possible is None or one.slab + len(one.listed) in possible
                         )
+                        if len(found) > MOST_STATES:
+                            raise TooMany(f"more than {MOST_STATES} in which CPU {cpu_id} may have begun")
         return sorted(found, key=lambda one: (one.slab, one.listed))
 
     def _calls_by(self, cpu_id: int, monitor: Line) -> tuple[int, int]:
@@ -138,9 +142,18 @@ class Untold:
         return range(low, high + 1)
 
     def _ran_out(self, cpu_id: int, until: int | None) -> bool:
-        """A refill has been asked for by a line, or before: then objects may have been linked to the list."""
-        return any(line.event == "hrtimer_start" and line.cpu == cpu_id for line in self._told.lines[:until]) or any(
-            refilling.by for refilling in self._refills(cpu_id)
+        """A refill may have been asked for, in the beginning or by then: then objects may be on the list.
+
+        One that is put off starts a timer, which is not shown.
+        """
+        if "timer_start" not in self._told.events or any(refilling.by for refilling in self._refills(cpu_id)):
+            return True
+        return any(line.event == "hrtimer_start" and line.cpu == cpu_id for line in self._told.lines[:until])
+
+    def _pages_came(self, cpu_id: int, until: int) -> bool:
+        return any(
+            line.cpu == cpu_id and line.event in ("get_free_pages", "kfree_rcu_work")
+            for line in self._told.lines[:until]
         )
 
     def _is_over(self, at: int, until: int) -> bool:
@@ -160,8 +173,10 @@ class Untold:
                 if 0 <= left <= slab:
                     yield Contents(left, oldest[:listed])
             return
-        # How many are on the list is not shown.
-        for listed in range(calls + 1 if ran_out else 1):
+        # How many are on the list is not shown. Whoever has a block with room does not use the list; so some are there
+        # only if the newest block is full, or if pages came after them.
+        full = not run.blocks or run.blocks[-1] == self._capacity or self._pages_came(cpu_id, until)
+        for listed in range(calls + 1 if ran_out and full else 1):
             if 0 <= slab - calls + listed <= slab:
                 yield Contents(slab - calls + listed)
 
@@ -228,6 +243,7 @@ def _pend(work: Deferred, by: str) -> None:
     work.pending, work.asked = by in ("timer", "queued"), int(by in ("timer", "queued"))
     work.hrtimer, work.queued = by == "hrtimer", by == "queued"
     work.expires = SOMETIME if by == "timer" else None
+    work.base = work.cpu_id if by == "timer" else -1
 
 
 def _objects(carried: Beginnings, offsets: tuple[int, ...]) -> list[Any]:

@@ -105,6 +105,9 @@ class PlainConductor(Conductor):
 
     def ended(self, strand: Strand, error: BaseException | None) -> None:
         """A strand's body has returned or raised."""
+        if self.over and isinstance(self.failure, KeyboardInterrupt) and isinstance(error, KeyboardInterrupt):
+            # The second Ctrl-C, which says where that was: the first could not end it at a point.
+            self.failure = error
         if not self.over:
             at_once(self.strand_ended(strand, self._gates.pop(strand.order), error))
 

@@ -18,6 +18,7 @@ import attrs
 
 from ..engine.choice import Timed
 from ..engine.decision import HOLD_UP, Decision
+from ..errors import BadInput
 
 IN_READER: Final = "in a reader"
 _MS: Final = 1_000_000
@@ -62,8 +63,10 @@ class Holds(Timed):
 
     def __init__(self, *, d: int = 3, shortest: int = 2, longest: int = 64, points: int = 1000, hints: int = 1) -> None:
         super().__init__()
+        if shortest > longest:
+            raise BadInput(f"strategy holds: shortest={shortest}: needs to be at most longest={longest}")
         self.d, self.points, self.hints = d, points, hints
-        self.shortest, self.longest = min(shortest, longest), longest
+        self.shortest, self.longest = shortest, longest
         self._point = 0
         self._left: list[_Hold] = []
 

@@ -32,12 +32,13 @@ class Signature:
 
 @attrs.frozen(kw_only=True)
 class Shown:
-    """One problem that a run showed: which, and how it was said, at which virtual time (ns)."""
+    """One problem that a run showed: which, how it was said, at which virtual time (ns), on which CPU (-1: none)."""
 
     signature: Signature
     title: str
     text: str
     time_ns: int
+    cpu: int
 
 
 def signature_of(violation: Violation) -> Signature:
@@ -52,10 +53,17 @@ def shown_by(result: Result, raised: Exception | None) -> tuple[Shown, ...]:
     found: dict[Signature, Shown] = {}
     for violation in result.violations:
         signature = signature_of(violation)
-        shown = Shown(signature=signature, title=violation.title, text=violation.text, time_ns=violation.time_ns)
+        shown = Shown(
+            signature=signature,
+            title=violation.title,
+            text=violation.text,
+            time_ns=violation.time_ns,
+            cpu=violation.cpu,
+        )
         found.setdefault(signature, shown)
     if raised is not None and not isinstance(raised, KernelBug | StepBoundExceeded):
         said = f"{type(raised).__name__}: {text_of(raised)}"
         signature = Signature(ERROR, type(raised).__name__, "")
-        found.setdefault(signature, Shown(signature=signature, title=said, text=said, time_ns=result.end_ns))
+        shown = Shown(signature=signature, title=said, text=said, time_ns=result.end_ns, cpu=-1)
+        found.setdefault(signature, shown)
     return tuple(found.values())

@@ -29,6 +29,9 @@ PORTFOLIO: Final = ("holds", "random", "pct", "walk")
 
 TIMED: Final = "timed"
 
+_LEFT_OPEN: Final = ("migrate", "latitude", "hotplug")
+"""Settings that have things be decided that a strategy in order of time is not asked."""
+
 
 @attrs.frozen(kw_only=True)
 class Plan:
@@ -63,7 +66,19 @@ def plan_of(spec: RunSpec, strategies: tuple[str, ...], seed: int = 0) -> Plan:
     searches = [strategy for strategy in chosen if strategy.partition(":")[0] in SEARCHES]
     if searches and len(chosen) > 1:
         raise BadInput(f"--strategy {searches[0]}: goes through schedules by itself; it cannot take turns with others")
+    _none_ignored(spec, chosen)
     return Plan(spec=spec, strategies=tuple(_measured(spec, strategy) for strategy in chosen), seed=seed)
+
+
+def _none_ignored(spec: RunSpec, strategies: tuple[str, ...]) -> None:
+    """What was asked for has to be decided by somebody. Raises BadInput."""
+    for name in _LEFT_OPEN:
+        if spec.settings.get(name) != "y":
+            continue
+        for strategy in strategies:
+            made = make_any_strategy(strategy)
+            if not (made.order.asks_always or made.holds_up):
+                raise BadInput(f"{name}=y: strategy {strategy} decides nothing of that sort; others do")
 
 
 class _Looks(Strategy):

@@ -43,15 +43,25 @@ class Progress:
 
 
 def explore(
-    plan: Plan, progress: Progress, *, schedules: int = MOST, seconds: float | None = None, jobs: int = 1
+    plan: Plan,
+    progress: Progress,
+    *,
+    schedules: int = MOST,
+    seconds: float | None = None,
+    jobs: int = 1,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Generator[Trial]:
-    """Try so many schedules, or for so many seconds of real time. Close the generator to end it early."""
+    """Try so many schedules, or for so many seconds of real time, or until there is `enough`.
+
+    Close the generator to end it early.
+    """
     ends = None if seconds is None else time.monotonic() + seconds
     trials = _searched(plan, progress, jobs) if plan.search else _drawn(plan, schedules, jobs)
     with patient_collector(), contextlib.closing(trials):
         for tried_so_far, trial in enumerate(trials, start=1):
             yield trial
-            if tried_so_far >= schedules or (ends is not None and time.monotonic() >= ends):
+            late = ends is not None and time.monotonic() >= ends
+            if late or enough() or tried_so_far >= schedules:
                 return
     progress.complete = bool(plan.search)
 

@@ -1,7 +1,7 @@
 """What an exploration has done: how many schedules, how many of them differ, what was decided, and what was found.
 
 Nothing is claimed that did not happen. Each kind of decision is counted with what was taken of it, and one of which an
-option was never taken is named; how many new orders of events still come says whether more schedules of this sort would
+option was never taken is named; how many new traces still come says whether more schedules of this sort would
 show more; and what no schedule of ours can show is said with every "nothing found".
 """
 
@@ -32,7 +32,10 @@ _SATURATED: Final = 0.05
 
 @attrs.define
 class Tally:
-    """The figures of one exploration. `firsts` has the first schedule of each problem, in the order of finding."""
+    """The figures of one exploration. `firsts` has the first schedule of each problem, in the order of finding.
+
+    What a schedule shows after its first problem may be a consequence of that, and is noted with it (`also`).
+    """
 
     plan: Plan
     progress: Progress
@@ -42,40 +45,43 @@ class Tally:
     seconds: float = 0.0
     firsts: dict[Signature, Trial] = attrs.field(factory=dict)
     times: Counter[Signature] = attrs.field(factory=Counter)
+    also: dict[Signature, dict[Signature, None]] = attrs.field(factory=dict)
     taken: dict[str, Taken] = attrs.field(factory=dict)
     by_strategy: Counter[str] = attrs.field(factory=Counter)
-    _orders: dict[str, int] = attrs.field(factory=dict)
+    _traces: dict[str, int] = attrs.field(factory=dict)
 
-    def take(self, trial: Trial) -> tuple[Signature, ...]:
-        """Count one; returns what it is the first to show."""
-        self._orders.setdefault(trial.order, self.schedules)
+    def take(self, trial: Trial) -> Signature | None:
+        """Count one; returns the problem that it is the first to show first, if there is one."""
+        self._traces.setdefault(trial.trace, self.schedules)
         self.schedules += 1
         self.choices += trial.choices
         self.cut += trial.cut
         self.by_strategy[trial.strategy] += 1
         for name, counts in trial.taken.items():
             self.taken.setdefault(name, Taken()).add(counts)
-        new = []
-        for shown in trial.shown:
-            self.times[shown.signature] += 1
-            if shown.signature not in self.firsts:
-                self.firsts[shown.signature] = trial
-                new.append(shown.signature)
-        return tuple(new)
+        if not trial.shown:
+            return None
+        first, *others = (shown.signature for shown in trial.shown)
+        self.times[first] += 1
+        self.also.setdefault(first, {}).update(dict.fromkeys(others))
+        if first in self.firsts:
+            return None
+        self.firsts[first] = trial
+        return first
 
     @property
-    def orders(self) -> int:
-        """Orders of events that were seen."""
-        return len(self._orders)
+    def traces(self) -> int:
+        """Traces that were seen: what each CPU did, in its order."""
+        return len(self._traces)
 
     @property
     def new_of_late(self) -> tuple[int, int]:
-        """(how many of the last schedules had an order that no earlier one had, of how many)."""
+        """(how many of the last schedules had a trace that no earlier one had, of how many)."""
         last = self.schedules // _LAST
-        return sum(first >= self.schedules - last for first in self._orders.values()), last
+        return sum(first >= self.schedules - last for first in self._traces.values()), last
 
     def growth(self) -> str:
-        """Whether more schedules of this sort would still show new orders."""
+        """Whether more schedules of this sort would still show new traces."""
         new, last = self.new_of_late
         if not last:
             return "too few to say whether more would come"
@@ -102,7 +108,7 @@ class Tally:
             "strategies": dict(self.by_strategy),
             "decisions": self.choices,
             "cut_short": self.cut,
-            "distinct_orders": self.orders,
+            "distinct_traces": self.traces,
             "new_of_late": {"new": new, "of": last},
             "complete": self.progress.complete,
             "taken": {name: attrs.asdict(counts) for name, counts in sorted(self.taken.items())},
@@ -116,7 +122,7 @@ def tally_lines(tally: Tally) -> list[str]:
     lines = [
         f"schedules         {tally.schedules:,} ({', '.join(f'{n} {c:,}' for n, c in tally.by_strategy.items())})",
         f"decisions         {tally.choices:,}",
-        f"orders of events  {tally.orders:,} distinct; {tally.growth()}",
+        f"traces            {tally.traces:,} distinct; {tally.growth()}",
     ]
     for name, counts in sorted(tally.taken.items()):
         time = f", time passed {counts.time:,}" if counts.actors else ""

@@ -13,7 +13,7 @@ from ..engine.decision import NEXT_ACTOR, Decision, Duration
 from ..engine.events import Event, Sink
 from ..errors import StepBoundExceeded
 from ..runs import Result, Run, RunOptions
-from ..runs.spec import RunSpec
+from ..runs.spec import RunSpec, ScenarioRef
 from ..scenario import Scenario
 from .finding import Shown, shown_by
 
@@ -69,26 +69,30 @@ class Watched(Wrapper):
         return picked
 
 
-class Order:
-    """A sink: in which order things happened, on which CPU and to whom, without the times."""
+class Trace:
+    """A sink: what happened on each CPU, in its order and to whom, without the times.
+
+    In which order CPUs did things that had nothing to do with one another makes no other trace.
+    """
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._lines: dict[int, list[str]] = {}
 
     def take(self, event: Event) -> None:
         """Note one event."""
-        self._lines.append(f"{event.cpu} {event.comm} {event.name}")
+        self._lines.setdefault(event.cpu, []).append(f"{event.comm} {event.name}")
 
     def name(self) -> str:
-        """The same for the same order, in every process."""
-        return hashlib.blake2b("\n".join(self._lines).encode(), digest_size=12).hexdigest()
+        """The same for the same trace, in every process."""
+        text = "\n\n".join("\n".join([str(cpu), *lines]) for cpu, lines in sorted(self._lines.items()))
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 @attrs.frozen(kw_only=True)
 class Trial:
     """One schedule of an exploration, tried.
 
-    `order` names the order of its events. `cut`: its bound of steps ended it. `path` is how a search got there, for
+    `trace` names what each CPU did. `cut`: its bound of steps ended it. `path` is how a search got there, for
     those that draw nothing.
     """
 
@@ -96,7 +100,7 @@ class Trial:
     strategy: str
     seed: int
     shown: tuple[Shown, ...]
-    order: str
+    trace: str
     choices: int
     steps: int
     cut: bool
@@ -105,9 +109,13 @@ class Trial:
 
 
 @lru_cache(maxsize=8)
+def _loaded(ref: ScenarioRef) -> Scenario:
+    return ref.load()
+
+
 def loaded(spec: RunSpec) -> Scenario:
     """The scenario of a run, loaded once."""
-    return spec.scenario.load()
+    return _loaded(spec.scenario)
 
 
 def options_of(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> RunOptions:
@@ -130,14 +138,14 @@ def run_once(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> tupl
 
 def tried(spec: RunSpec, strategy: Strategy, *, number: int, name: str, seed: int) -> Trial:
     """Try one schedule. Raises NothingLeft when the strategy has none left."""
-    watched, order = Watched(strategy), Order()
-    result, raised = run_once(spec, watched, seed, order)
+    watched, trace = Watched(strategy), Trace()
+    result, raised = run_once(spec, watched, seed, trace)
     return Trial(
         number=number,
         strategy=name,
         seed=seed,
         shown=shown_by(result, raised),
-        order=order.name(),
+        trace=trace.name(),
         choices=sum(counts.asked for counts in watched.taken.values()),
         steps=result.steps,
         cut=isinstance(raised, StepBoundExceeded),

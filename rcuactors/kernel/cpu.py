@@ -55,11 +55,13 @@ class Cpu(SchedulingCpu):
         said = (hint(self) for hint in self.hooks.hints)
         return tuple(text for text in said if text)
 
+    @machinery
     def label(self) -> str:
-        """The innermost function of the kernel in which it stands, or the line of a scenario."""
+        """The innermost function in which it stands, and the line of the scenario that led there."""
         running = self is self.conductor.running
         trace = call_trace() if running else suspended_trace(self.strand.coroutine)
-        return trace[0] if trace else ""
+        line = next((text for text in trace if text.endswith(")")), "")
+        return f"{trace[0]} in {line}" if line and line != trace[0] else trace[0] if trace else ""
 
     # -- points ------------------------------------------------------------------------------------------------------
 
