@@ -19,7 +19,6 @@ from ..errors import NothingLeft
 from .absence import noticing
 from .choice import Strategy
 from .conductor import Conductor
-from .decision import Decision
 from .errors import NeedsTrio, RunOver
 from .host import Host
 from .line import DEFAULT_MAX_STEPS
@@ -45,7 +44,7 @@ class PlainConductor(Conductor):
         super().__init__(strategy, seed=seed, max_steps=max_steps, host=host)
         self.outside = _Nowhere(self)
         self.granted: Strand | None = None
-        self.answers: list[int] = []
+        self.answers = []
         self._gates: dict[int, Gate] = {}
         self._needs_trio = False
 
@@ -70,12 +69,6 @@ class PlainConductor(Conductor):
         if not self._needs_trio:
             self._needs_trio = True
             self._close()
-
-    def choose(self, decision: Decision) -> int:
-        """Ask the strategy, and keep what it answers."""
-        picked = super().choose(decision)
-        self.answers.append(picked)
-        return picked
 
     def _dismiss(self) -> None:
         """Have all parked strands unwind, in the order in which they were made."""

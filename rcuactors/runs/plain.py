@@ -117,7 +117,7 @@ class PlainRun(Run):
         sinks: tuple[Sink, ...] = setup.sinks
         if sinks:
             sinks = (self._digest, *(_Rest(sink, heard) for sink in sinks[1:]))
-        strategy: Strategy = Answered(setup.strategy, conductor.answers)
+        strategy: Strategy = Answered(setup.strategy, conductor.answers or [])
         design = as_design(self.options.design) if self.options.design is not None else None
         again = attrs.evolve(setup, design=design, strategy=strategy, sinks=sinks, conductor=Conductor)
         self.machine = Machine(again)
