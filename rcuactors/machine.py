@@ -144,7 +144,7 @@ class Machine:
 
     def __init__(self, setup: Setup) -> None:
         self.setup, config, self.end_ns = setup, setup.config, 0
-        host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
+        host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=lambda: self.reporter.outcome())
         self.conductor = setup.conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
@@ -195,8 +195,8 @@ class Machine:
 
     def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
-        probes = RcuProbes(self.conductor.ended_by)
-        return Oracle(self._found, probes, self.conductor.probes.access, record=record, retired_in="kvfree_call_rcu")
+        probes, access = RcuProbes(self.conductor.ended_by), self.conductor.probes.access
+        return Oracle(self._found, probes, access, record=record, retired_in="kvfree_call_rcu")
 
     def _new_gp(self) -> GracePeriodMachine:
         index, spawned = self.system.next_actor_index(), not self.setup.early_boot
@@ -205,9 +205,8 @@ class Machine:
         return machine
 
     def _new_callbacks(self, rules: RcuRules, gp_wq: GpWorkqueue) -> Callbacks:
-        early_boot = self.setup.early_boot
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
-        if not early_boot:
+        if not (early_boot := self.setup.early_boot):
             expedited.rcu_end_inkernel_boot()
         callbacks = (OffloadedCallbacks if self.setup.config.rcu_nocbs else Callbacks)(
             self.system,
@@ -287,10 +286,7 @@ class Machine:
     # -- running -----------------------------------------------------------------------------------------------------
 
     def run(self, body: Body, name: str) -> None:
-        """Run to the end under our own `trio.run`, in virtual time.
-
-        Raises what the scenario raised, or the first KernelBug under panic_on_warn.
-        """
+        """Run under our own `trio.run`. Raises what the scenario raised, or the first KernelBug under panic_on_warn."""
         trio.run(self.arun, body, name, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
 
     async def arun(self, body: Body, name: str) -> None:
@@ -298,9 +294,6 @@ class Machine:
         await self.conductor.run(lambda: self.boot(body, name))
         if self.conductor.failure is not None:
             raise self.conductor.failure
-
-    def _verdict(self) -> str:
-        return self.reporter.outcome()
 
     def _over(self) -> None:
         """Take no more reports and events: what unwinds from here on is no part of the run."""
