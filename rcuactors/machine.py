@@ -144,7 +144,7 @@ class Machine:
 
     def __init__(self, setup: Setup) -> None:
         self.setup, config, self.end_ns = setup, setup.config, 0
-        host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=lambda: self.reporter.outcome())
+        host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
         self.conductor = setup.conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
@@ -294,6 +294,9 @@ class Machine:
         await self.conductor.run(lambda: self.boot(body, name))
         if self.conductor.failure is not None:
             raise self.conductor.failure
+
+    def _verdict(self) -> str:
+        return self.reporter.outcome()
 
     def _over(self) -> None:
         """Take no more reports and events: what unwinds from here on is no part of the run."""
