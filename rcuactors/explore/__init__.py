@@ -6,7 +6,7 @@ import inspect
 from typing import Final
 
 from ..engine.choice import Strategy, Timed
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..spelling import no_such
 from .random import Random
 from .record import Decisions, Record, Replay
@@ -34,7 +34,7 @@ def make_strategy(spec: str) -> Strategy:
             not (text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST)))
             or not 1 <= int(text) <= _LARGEST
         ):
-            raise BadInput(f"strategy {name}: {parameter}={text}: needs a whole number from 1 to {_LARGEST}")
+            raise bad_value(f"strategy {name}: {parameter}={text}", f"a whole number from 1 to {_LARGEST}")
         given[parameter] = int(text)
     return factory(**given)
 
