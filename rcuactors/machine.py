@@ -1,7 +1,6 @@
 """A machine: one kernel version, its configuration and a design, put together on a conductor, and run once.
 
-Everything that a run depends on is an argument here. `run()` brings its own `trio.run` with virtual time; `arun()`
-runs inside anybody's.
+Everything that a run depends on is an argument here. `run()` brings its own `trio.run`; `arun()` runs inside anybody's.
 """
 
 from __future__ import annotations
@@ -95,6 +94,7 @@ class Setup:
     costs: CostModel = attrs.field(factory=CostModel)
     max_steps: int = DEFAULT_MAX_STEPS
     early_boot: bool = False
+    conductor: type[Conductor] = Conductor
     sinks: tuple[Sink, ...] = ()
 
 
@@ -145,7 +145,7 @@ class Machine:
     def __init__(self, setup: Setup) -> None:
         self.setup, config, self.end_ns = setup, setup.config, 0
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
-        self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
+        self.conductor = setup.conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
         source = setup.design if setup.design is not None else make_design(setup.era.design)
@@ -205,9 +205,8 @@ class Machine:
         return machine
 
     def _new_callbacks(self, rules: RcuRules, gp_wq: GpWorkqueue) -> Callbacks:
-        early_boot = self.setup.early_boot
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
-        if not early_boot:
+        if not (early_boot := self.setup.early_boot):
             expedited.rcu_end_inkernel_boot()
         callbacks = (OffloadedCallbacks if self.setup.config.rcu_nocbs else Callbacks)(
             self.system,
@@ -287,15 +286,12 @@ class Machine:
     # -- running -----------------------------------------------------------------------------------------------------
 
     def run(self, body: Body, name: str) -> None:
-        """Run to the end under our own `trio.run`, in virtual time.
-
-        Raises what the scenario raised, or the first KernelBug under panic_on_warn.
-        """
+        """Run under our own `trio.run`. Raises what the scenario raised, or the first KernelBug under panic_on_warn."""
         trio.run(self.arun, body, name, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
 
     async def arun(self, body: Body, name: str) -> None:
         """The same inside somebody else's `trio.run`."""
-        await self.conductor.run(lambda: self._boot(body, name))
+        await self.conductor.run(lambda: self.boot(body, name))
         if self.conductor.failure is not None:
             raise self.conductor.failure
 
@@ -309,7 +305,8 @@ class Machine:
         running = self.conductor.running
         self.end_ns = max(self.conductor.now, running.clock if running is not None else 0)
 
-    def _boot(self, body: Body, name: str) -> None:
+    def boot(self, body: Body, name: str) -> None:
+        """Have the scenario's first thread stand in line: what a conductor is to begin with."""
         boot_cpu = self.system.cpu(0)
         self.system.start()
         main = self.system.create_thread(boot_cpu, name[:15], lambda: self._main(boot_cpu, body), bound=False)

@@ -88,6 +88,23 @@ class Wrapper(Strategy):
         self.inner.end_run(outcome)
 
 
+class Answered(Wrapper):
+    """The inner strategy in a run that begins again: what it has answered before is not asked for twice."""
+
+    def __init__(self, inner: Strategy, answers: list[int]) -> None:
+        super().__init__(inner)
+        self._answers = iter(answers)
+
+    def start_run(self, _seed: int) -> bool:
+        """It has begun already."""
+        return True
+
+    def choose(self, decision: Decision) -> int:
+        """What was answered here; after that ask the inner one."""
+        answer = next(self._answers, None)
+        return self.inner.choose(decision) if answer is None else answer
+
+
 class Timed(Strategy):
     """The default: a discrete-event simulation.
 

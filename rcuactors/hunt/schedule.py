@@ -23,7 +23,7 @@ from .. import __version__
 from ..designs import DESIGNS
 from ..engine.choice import Strategy, Taken
 from ..engine.orders import Anyone, ByClock, Order
-from ..errors import BadInput, shown
+from ..errors import BadInput, bad_value, shown
 from ..explore.record import Decisions
 from ..runs.spec import Kind, RunSpec, ScenarioRef
 from ..scenario import Scenario
@@ -97,6 +97,7 @@ class Schedule:
                 "text": self.shown.text,
                 "time_ns": self.shown.time_ns,
                 "cpu": self.shown.cpu if self.shown.cpu >= 0 else None,
+                "known": self.shown.known,
             },
             "minimal": self.minimal,
             "policy": self.policy,
@@ -163,7 +164,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _take(data: object, what: str, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
     """An object with exactly these keys, each of its type. Raises BadInput."""
     if not isinstance(data, dict):
-        raise BadInput(f"{what}: {shown(data)}: needs an object")
+        raise bad_value(f"{what}: {shown(data)}", "an object")
     for key, kind in fields.items():
         if key not in data:
             raise BadInput(f"{what}: has no {key}")
@@ -199,6 +200,7 @@ _SHOWS: Final[Mapping[str, type | tuple[type, ...]]] = {
     "text": str,
     "time_ns": int,
     "cpu": (int, type(None)),
+    "known": str,
 }
 _DEPARTURE: Final[Mapping[str, type | tuple[type, ...]]] = {
     "step": int,
@@ -240,6 +242,7 @@ def schedule_of(document: object) -> Schedule:
             text=shows["text"],
             time_ns=shows["time_ns"],
             cpu=-1 if shows["cpu"] is None else shows["cpu"],
+            known=shows["known"],
         ),
         digest=data["events"],
         end_ns=data["end_ns"],

@@ -104,7 +104,7 @@ def read_recording(
 
     `kernel`, a release such as "6.12", is believed of a file that neither says which kernel it is of nor shows it;
     `probe` is the name of the probe on kvfree_call_rcu(), where the file does not show that; `watch` is told the number
-    of each line, and says whether to read on: what comes later is taken for cut off. So is what is behind MOST_CALLS.
+    of each line, and says whether to read on: what comes later is taken for cut off; so is what is behind MOST_CALLS.
     """
     trace = Trace(path, probe=probe, kernel=kernel, progress=progress)
     reader = _Reader(trace)
