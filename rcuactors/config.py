@@ -128,6 +128,9 @@ class Config:
     )
     page_owner: bool = _kconfig(False, "who allocates or frees a page leaves a stack in the stack depot")
     KASAN: bool = _kconfig(False, "pages are poisoned while they are free, and a use of one that is so is reported")
+    stack_depot_full: bool = _kconfig(
+        False, "the next new stack that KASAN saves needs memory for the stack depot (lib/stackdepot.c)"
+    )
     DEBUG_OBJECTS_FREE: bool = _kconfig(
         False, "freed memory is searched for active timers, works and rcu_heads, of the kinds that are switched on"
     )

@@ -1,7 +1,6 @@
 """A machine: one kernel version, its configuration and a design, put together on a conductor, and run once.
 
-Everything that a run depends on is an argument here. `run()` brings its own `trio.run` with virtual time; `arun()`
-runs inside anybody's.
+Everything that a run depends on is an argument here. `run()` brings its own `trio.run`; `arun()` runs inside anybody's.
 """
 
 from __future__ import annotations
@@ -45,6 +44,7 @@ from .kvfree.core import KvfreeRcu
 from .kvfree.figures import KvfreeStatistics
 from .kvfree.probes import KvfreeProbes
 from .kvfree.rules import EraRules, PageSource, rules_with
+from .mm.kasan_aux import save_aux_stacks
 from .mm.kernel_memory import DebugObjectMemory, ThreadMemory
 from .mm.objects import KasanTrack
 from .mm.page.page_alloc import PageAllocator, PageAllocatorStatistics
@@ -94,6 +94,7 @@ class Setup:
     costs: CostModel = attrs.field(factory=CostModel)
     max_steps: int = DEFAULT_MAX_STEPS
     early_boot: bool = False
+    conductor: type[Conductor] = Conductor
     sinks: tuple[Sink, ...] = ()
 
 
@@ -144,7 +145,7 @@ class Machine:
     def __init__(self, setup: Setup) -> None:
         self.setup, config, self.end_ns = setup, setup.config, 0
         host = Host(on_quiescent=self._quiescent, on_over=self._over, verdict=self._verdict)
-        self.conductor = Conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
+        self.conductor = setup.conductor(setup.strategy, seed=setup.seed, max_steps=setup.max_steps, host=host)
         self.events = EventStream(setup.sinks, self.conductor.ended_by)
         self.reporter = self._reporter()
         source = setup.design if setup.design is not None else make_design(setup.era.design)
@@ -167,6 +168,7 @@ class Machine:
         self.rcu_hotplug = RcuHotplug(self.gp, self.callbacks, self.readers.quiescent, rules.rcu)
         self.srcu = Srcu(self.callbacks, gp_wq, self.oracle)
         self.pages = PageAllocator(self.system, rules.mm)
+        save_aux_stacks(self.system, self.pages, rules.mm, can_alloc=rules.rcu.aux_stacks_allocate)
         start_shepherd(self.system, self.pages.zone, self.workqueues)
         self.slab = make_slab(
             self.system, self.pages, self.oracle, rules.mm, rcu=RcuCalls(self.callbacks), workqueues=self.workqueues
@@ -194,8 +196,7 @@ class Machine:
     def _new_oracle(self) -> Oracle:
         record = self._free_record if self.setup.config.KASAN else None
         probes = RcuProbes(self.conductor.ended_by)
-        access = self.conductor.probes.access
-        return Oracle(self._found, probes, access, record=record, retired_in="kvfree_call_rcu")
+        return Oracle(self._found, probes, self.conductor.probes.access, record=record, retired_in="kvfree_call_rcu")
 
     def _new_gp(self) -> GracePeriodMachine:
         index, spawned = self.system.next_actor_index(), not self.setup.early_boot
@@ -208,8 +209,7 @@ class Machine:
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
         if not early_boot:
             expedited.rcu_end_inkernel_boot()
-        offloaded = self.setup.config.rcu_nocbs
-        callbacks = (OffloadedCallbacks if offloaded else Callbacks)(
+        callbacks = (OffloadedCallbacks if self.setup.config.rcu_nocbs else Callbacks)(
             self.system,
             self.gp,
             self.readers,
@@ -223,9 +223,9 @@ class Machine:
         return callbacks
 
     def _new_system(self, rules: EraRules) -> System:
-        """The floors of lockdep and of CPUs. What the run leaves open is only so where time is not obeyed."""
+        """The floors of lockdep and of CPUs. What the run leaves open is only so where somebody looks for it."""
         setup, config = self.setup, self.setup.config
-        is_open = setup.strategy.order.asks_always
+        is_open = setup.strategy.order.asks_always or setup.strategy.holds_up
         return System(
             config=config,
             rules=rules.kernel,
@@ -295,7 +295,7 @@ class Machine:
 
     async def arun(self, body: Body, name: str) -> None:
         """The same inside somebody else's `trio.run`."""
-        await self.conductor.run(lambda: self._boot(body, name))
+        await self.conductor.run(lambda: self.boot(body, name))
         if self.conductor.failure is not None:
             raise self.conductor.failure
 
@@ -309,7 +309,8 @@ class Machine:
         running = self.conductor.running
         self.end_ns = max(self.conductor.now, running.clock if running is not None else 0)
 
-    def _boot(self, body: Body, name: str) -> None:
+    def boot(self, body: Body, name: str) -> None:
+        """Have the scenario's first thread stand in line: what a conductor is to begin with."""
         boot_cpu = self.system.cpu(0)
         self.system.start()
         main = self.system.create_thread(boot_cpu, name[:15], lambda: self._main(boot_cpu, body), bound=False)

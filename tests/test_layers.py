@@ -42,6 +42,7 @@ FLOORS = {
     "questions": 6,
     "compare": 6,
     "campaign": 6,
+    "hunt": 6,
     "templates": 7,
     "testing": 7,
     "cli": 7,
@@ -55,6 +56,7 @@ ORDERED = (
     ("eras", "machine", "kapi", "scenario", "userfiles", "runs"),
     ("lab", "lock_matrix"),
     ("lab", "campaign"),
+    ("lab", "explore", "report", "hunt"),
     ("lab", "report", "questions"),
     ("lab", "recordings"),
     ("report", "traces", "describe"),
@@ -66,6 +68,7 @@ ORDERED = (
 # What a lower floor may use of a higher one all the same, and why.
 EXCEPTIONS = {
     ("runs.options", "explore"): "a strategy by name: that is on floor 0 but for the room that it stands in",
+    ("hunt.schedule", "__init__"): "the version of the package, which a schedule file names",
     ("__init__", "cli"): "script() runs a scenario file as the command line would, and imports that when it is called",
 }
 

@@ -60,6 +60,21 @@ COMMANDS: Final = MappingProxyType(
             "campaign_command",
             "Make many random runs, over all scenarios, versions and builds: exit code 1 if a report is no known bug.",
         ),
+        "explore": Later(
+            ".explore_command",
+            "explore_command",
+            "Try many schedules of SCENARIO: exit code 1 if one of them shows a problem, which is cut down and told.",
+        ),
+        "replay-schedule": Later(
+            ".replay_schedule_command",
+            "replay_schedule_command",
+            "Run the schedule in FILE again, strictly: exit code 1 if it shows what it did, 2 if the run comes apart.",
+        ),
+        "shrink": Later(
+            ".shrink_command",
+            "shrink_command",
+            "Cut the schedule in FILE down: the same problem with fewer departures, and shorter ones.",
+        ),
         "new": Later(".new_command", "new_command", "Write a file to begin with: a design of your own."),
     }
 )

@@ -10,12 +10,13 @@ import click
 from ..conform import Conformance, conform
 from ..eras import find_era
 from ..errors import BadInput, bad_value
-from ..lab.jobs import do_all
+from ..lab.jobs import do_all, in_this_process
 from .common import jobs_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_BAD_INPUT, ProgramCommand, complain
 from .screen import with_error
 from .session import collect
+from .watching import HowFar, Stopper
 
 _LAST_LINE = 10**12
 _PATIENCE_S = 3.0
@@ -31,7 +32,7 @@ class _Job:
     from_line: int
     keep_going: bool
 
-    def do(self) -> Conformance | str:
+    def do(self, watched: HowFar | None = None) -> Conformance | str:
         """Hold it against its version; what is wrong with it is told as text."""
         try:
             return conform(
@@ -40,6 +41,8 @@ class _Job:
                 probe=self.probe,
                 from_line=self.from_line,
                 keep_going=self.keep_going,
+                progress=watched.read if watched is not None else None,
+                watch=watched.at if watched is not None else None,
             )
         except BadInput as error:
             return str(error)
@@ -84,11 +87,19 @@ def conform_command(
         find_era(version)
     work = [_Job(path, version, probe, from_line, keep_going) for path in recordings]
     answers: dict[int, Conformance | str] = {}
+    stopper = Stopper(_PATIENCE_S)
+    watched = HowFar(lambda: not stopper.requested)
+
+    def how_far() -> str:
+        done = f"{len(answers)} of {len(work)} recordings" if len(work) > 1 else ""
+        return ", ".join(said for said in (done, watched.say()) if said)
+
     error = collect(
-        _in_turn(work, jobs),
+        _in_turn(work, jobs, watched),
         lambda answer: answers.__setitem__(*answer),
         patience_s=_PATIENCE_S,
-        how_far=lambda: f"{len(answers)} of {len(work)} recordings",
+        how_far=how_far,
+        stopper=stopper,
     )
     ordered = [answers[number] for number in sorted(answers)]
     told = [answer for answer in ordered if isinstance(answer, Conformance)]
@@ -107,5 +118,10 @@ def conform_command(
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def _in_turn(work: Sequence[_Job], jobs: int) -> Generator[tuple[int, Conformance | str]]:
-    yield from do_all(_Job.do, work, jobs)
+def _in_turn(work: Sequence[_Job], jobs: int, watched: HowFar) -> Generator[tuple[int, Conformance | str]]:
+    if not in_this_process(work, jobs):
+        yield from do_all(_Job.do, work, jobs)
+        return
+    for number, job in enumerate(work):
+        watched.begins(job.path)
+        yield number, job.do(watched)

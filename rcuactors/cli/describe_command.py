@@ -5,35 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from pathlib import Path
 
-import attrs
 import click
 
 from ..describe import describe
 from ..eras import find_era
-from ..report.units import size
 from .output import print_json, print_lines
 from .program import EXIT_BAD_INPUT, EXIT_INTERRUPTED, ProgramCommand, complain
-from .watching import Stopper, progress_bar
-
-
-@attrs.define
-class _HowFar:
-    """How far the reading has come."""
-
-    total: int
-    lines: int = 0
-    done: int = 0
-
-    def take(self, lines: int, done: int) -> None:
-        """So many lines, and bytes of the file, were read."""
-        self.lines, self.done = lines, done
-
-    def say(self) -> str:
-        """What stands beside the bar."""
-        share = f", {self.done / self.total:.0%} of {size(self.total)}" if self.total else ""
-        return f"{self.lines:,} lines{share}"
+from .watching import HowFar, Stopper, progress_bar
 
 
 @click.command("describe", cls=ProgramCommand)
@@ -53,7 +32,8 @@ def describe_command(recording: str, probe: str, version: str | None, as_json: b
     """
     release = find_era(version).release if version is not None else ""
     stopper = Stopper(patience_s=5.0)
-    how_far = _HowFar(_bytes_of(recording))
+    how_far = HowFar(lambda: not stopper.requested)
+    how_far.begins(recording)
     live = sys.stderr is not None and sys.stderr.isatty()
     bar = progress_bar(how_far.say) if live else contextlib.nullcontext()
     with stopper.listening(), bar:
@@ -61,7 +41,7 @@ def describe_command(recording: str, probe: str, version: str | None, as_json: b
             recording,
             probe=probe,
             kernel=release,
-            progress=how_far.take,
+            progress=how_far.read,
             wanted=lambda: not stopper.requested,
         )
     if as_json:
@@ -74,10 +54,3 @@ def describe_command(recording: str, probe: str, version: str | None, as_json: b
     for problem in description.problems:
         complain(f"rcuactors: recording {os.fsdecode(recording)!r}: {problem}")
     return EXIT_BAD_INPUT if description.problems else 0
-
-
-def _bytes_of(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except (OSError, ValueError):
-        return 0

@@ -89,15 +89,21 @@ def open_session(arguments: RunArguments) -> Iterator[Session]:
 
 
 def collect(
-    results: Generator[Result], take: Callable[[Result], None], *, patience_s: float, how_far: Callable[[], str]
+    results: Generator[Result],
+    take: Callable[[Result], None],
+    *,
+    patience_s: float,
+    how_far: Callable[[], str],
+    stopper: Stopper | None = None,
 ) -> BaseException | None:
     """Take each of many results. Return what the program shall end with, when it has shown what came until then.
 
-    After Ctrl-C, the one under way has `patience_s` to come. On a terminal a progress bar says `how_far` it is.
+    After Ctrl-C, the one under way has `patience_s` to come, sooner if it looks at `stopper`. On a terminal a progress
+    bar says `how_far` it is.
     """
     watched = sys.stderr is not None and sys.stderr.isatty()
     bar = progress_bar(how_far) if watched else contextlib.nullcontext()
-    stopper = Stopper(patience_s)
+    stopper = stopper or Stopper(patience_s)
     try:
         with stopper.listening(), bar, contextlib.closing(results):
             for result in results:

@@ -12,10 +12,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from ..engine.events import Event
+from ..report.units import size
 from ..runs.watchdog import standing_at
 from .signals import ENDING, HEARD
 
@@ -86,6 +88,39 @@ class Stopper:
                 self._timer.cancel()
             for number, handler in ours.items():
                 signal.signal(number, handler)
+
+
+class HowFar:
+    """How far the reading of a file has come, and whether somebody wants the rest."""
+
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        self._wanted = wanted
+        self._total = self._line = self._done = 0
+
+    def begins(self, path: str) -> None:
+        """With the next file."""
+        self._total = self._line = self._done = 0
+        with contextlib.suppress(OSError, ValueError):
+            self._total = Path(path).stat().st_size
+
+    def read(self, lines: int, done: int) -> None:
+        """So many lines, and bytes of the file, were read."""
+        self._line, self._done = max(lines, self._line), done
+
+    def at(self, line: int) -> bool:
+        """It is at this line; whether it shall go on."""
+        self._line = line
+        return self._wanted()
+
+    @property
+    def lines(self) -> int:
+        """How many lines that are."""
+        return self._line
+
+    def say(self) -> str:
+        """What stands beside the bar."""
+        share = f", {self._done / self._total:.0%} of {size(self._total)}" if self._total else ""
+        return f"{self._line:,} lines{share}" if self._line else ""
 
 
 @contextlib.contextmanager

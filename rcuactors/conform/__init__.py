@@ -7,7 +7,8 @@ stand-ins for timers, works, callbacks and pages, which answer with what was rec
 from __future__ import annotations
 
 from ..marks import KERNEL
-from .conformance import Conformance, Found, conform
+from .conformance import Conformance, conform
+from .found import Found
 
 __trace__ = KERNEL
 

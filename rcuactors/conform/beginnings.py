@@ -44,6 +44,8 @@ class Beginnings(Deeds):
     def __init__(self, told: Told, era: Era) -> None:
         super().__init__(told, era)
         self._anonymous: dict[int, Item] = {}
+        self._moved_to: int | None = None
+        """Where the task of the call that is looked at was moved before it took the lock, if it was."""
 
     def _begin_call(self, state: State, line: Line) -> list[State]:
         call = cast("Call", line.told["call"])
@@ -57,9 +59,11 @@ class Beginnings(Deeds):
         following = self.told.lines[line.after] if line.after >= 0 else None
         keeps = following is not None and following.event in IN_A_CALL
         foreseen = item if line.at in self.told.listed else None
+        alike = (line.cpu, item) if following is None and self.told.anonymous and line.ctx[0] == "task" else None
+        cpu_id = line.cpu if self._moved_to is None else self._moved_to
         for after in self._free_context(state, line):
-            op = Operation("call", line.ctx, begin, line.at, line.cpu, line.irqs_off, keeps=keeps, whose=line.cpu)
-            op.item = foreseen
+            op = Operation("call", line.ctx, begin, line.at, cpu_id, line.irqs_off, keeps=keeps, whose=cpu_id)
+            op.item, op.alike = foreseen, alike
             explained += self._push(after, op)
         return explained
 
@@ -194,12 +198,19 @@ class Beginnings(Deeds):
                     continue
                 if whose is not None and whose != (cpu_id, role):
                     continue
+                if whose is None and not self.may_call_back(work, line):
+                    continue
                 ended = self.told.period_after(work.since)
                 if self.told.tells_periods and work.since != LONG_AGO and (ended is None or ended >= line.at):
                     self._reasons.append(f"no whole grace period has passed since CPU {cpu_id}'s {role} was asked for")
                     continue
                 candidates.append((cpu_id, role))
         return candidates
+
+    @staticmethod
+    def may_call_back(work: Deferred, line: Line) -> bool:
+        """A CPU's softirqs call back what was asked for there."""
+        return work.pending and (line.ctx[0] != "softirq" or work.base in (-1, line.cpu))
 
     def _by_timer(self, state: State, line: Line) -> list[State]:
         """A monitor or a refill is queued, in a recording that does not show delayed works' timers.

@@ -7,8 +7,6 @@ without which nothing can be decided. Undecided is never agreement.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -17,16 +15,14 @@ import attrs
 from ..eras import find_era
 from ..eras.era import Era
 from ..errors import BadInput
-from ..kvfree import invariants
 from ..traces import Trace
 from ..traces.forms import release_of
 from ..traces.trace import Progress
-from .begin import first_states
-from .carried import TooMany
-from .explain import Disagreement, Explainer, Verdict
-from .lines import Line, Told, read
-from .state import State
-from .untold import Untold
+from .course import Course, Make, Watch
+from .explain import Explainer
+from .found import Found
+from .lines import Told
+from .pieces import PIECE, Pieces
 
 AGREES: Final = 0
 DISAGREES: Final = 1
@@ -34,33 +30,6 @@ UNDECIDED: Final = 2
 
 _DEFAULTS: Final = {(6, 1): "v6.1-stable", (6, 12): "v6.12", (6, 6): "v6.6", (6, 18): "v6.18"}
 """What a recording is held against whose kernel says no more than this."""
-
-_NEEDS_CALLS: Final = frozenset(
-    {"hrtimer_start", "hrtimer_expire_entry", "workqueue_execute_start", "kfree_rcu_work", "kmem_cache_free_bulk"}
-)
-"""What comes of calls: where these are and no calls, the calls are missing."""
-
-_AROUND: Final = 6
-
-
-@attrs.frozen
-class Found:
-    """One disagreement, in words."""
-
-    line: int
-    event: str
-    reasons: tuple[str, ...]
-    around: tuple[str, ...]
-    """The lines before it, and it."""
-
-    def lines(self) -> list[str]:
-        """As it is printed."""
-        return [
-            f"line {self.line}: {self.event}: no possible state explains it",
-            *(f"  the model: {reason}" for reason in self.reasons),
-            "  the recording:",
-            *(f"    {line}" for line in self.around),
-        ]
 
 
 @attrs.frozen
@@ -76,6 +45,12 @@ class Conformance:
     undecided: str
     until: str
     """Why it was compared no further than it was; "" if to its end."""
+    spans: tuple[tuple[int, int], ...]
+    """What was compared: the first line and the last of each stretch."""
+    gaps: tuple[str, ...]
+    """What is missing, and whether the comparison began again behind it."""
+    interrupted: bool
+    """Somebody has ended it where it was."""
     lines_read: int
     calls: int
     steps: int
@@ -89,11 +64,22 @@ class Conformance:
             return DISAGREES
         return UNDECIDED if self.undecided else AGREES
 
+    @property
+    def partial(self) -> bool:
+        """Something is missing in it, so that there are lines which were not compared; or nobody wanted the rest."""
+        return bool(self.gaps or self.interrupted)
+
     def lines(self) -> list[str]:
         """As it is printed."""
         total = sum(self.compared.values())
         wrong = len(self.found)
         said = [f"recording {self.name}, held against {self.version}"]
+        if self.partial:
+            spans = ", ".join(f"{first:,} to {last:,}" for first, last in self.spans) or "none"
+            said.append(f"only a part is compared: lines {spans} of {self.lines_read:,}")
+            said += [f"  {gap}" for gap in self.gaps]
+        if self.interrupted:
+            said.append("interrupted: what was compared until then follows")
         if self.undecided:
             said.append(f"undecided: {self.undecided}")
         if total or wrong:
@@ -120,6 +106,11 @@ class Conformance:
             "by_kind": dict(sorted(self.compared.items())),
             "disagreements": [attrs.asdict(found) for found in self.found],
             "until": self.until,
+            "partial": self.partial,
+            "lines": self.lines_read,
+            "compared_lines": [list(span) for span in self.spans],
+            "gaps": list(self.gaps),
+            "interrupted": self.interrupted,
             "calls": self.calls,
             "hidden_steps": self.steps,
             "most_states": self.most_states,
@@ -134,76 +125,51 @@ def conform(
     from_line: int = 0,
     keep_going: bool = False,
     progress: Progress | None = None,
+    watch: Watch | None = None,
+    piece: int = PIECE,
 ) -> Conformance:
     """Hold a recording against a version of the model, `version`, "" for that of its kernel.
 
     `from_line`: begin at the first state that is told from that line on. `keep_going`: after a disagreement, begin
-    again at the next. Raises BadInput for what is no recording, or one of another kernel.
+    again at the next. `watch` is told the number of each line, and says whether to go on. `piece`: how many lines are
+    held in memory at once, if there is a state among them to go on from. Raises BadInput for what is no recording, or
+    one of another kernel.
     """
     release = find_era(version).release if version else ""
-    trace = Trace(path, probe=probe, kernel=release, progress=progress)
-    told = read(trace, from_line)
-    era = _era_of(told, version, str(path))
-    return conform_told(told, era, name=told.header.name or PurePath(path).name, keep_going=keep_going)
+    pieces = Pieces(Trace(path, probe=probe, kernel=release, progress=progress), from_line, piece, watch)
+    told = pieces.begin()
+    course = Course(_era_of(told, version, os.fsdecode(path)), keep_going, watch=watch)
+    header = told.header
+    course.along(told, pieces)
+    return _conformance(course, header.name or PurePath(os.fsdecode(path)).name, header.kernel, pieces.lines_read)
 
 
 def conform_told(
-    told: Told,
-    era: Era,
-    *,
-    name: str = "",
-    keep_going: bool = False,
-    make: Callable[[Told, Era], Explainer] = Explainer,
+    told: Told, era: Era, *, name: str = "", keep_going: bool = False, make: Make = Explainer
 ) -> Conformance:
     """The same with what was read already, and a version that may be nobody's. `make`: by whom it is explained."""
-    compared: Counter[str] = Counter()
-    found: list[Found] = []
-    undecided = _missing(told)
-    steps, most, begin = 0, 0, -1
-    while not undecided:
-        explainer = make(told, era)
-        begin, starting = first_states(told, explainer.place, begin), None
-        if begin < 0:
-            if found or compared:
-                break
-            untold = Untold(told)
-            if undecided := untold.why_not():
-                break
-            starting = [untold.states(explainer, krcp.cpu_id) for krcp in explainer.place.krcs]
-        verdict = _run(explainer, begin, starting)
-        compared += verdict.compared
-        steps, most = steps + verdict.hidden_steps, max(most, verdict.most_states)
-        undecided = verdict.undecided or told.broken
-        if verdict.disagreement is None:
-            break
-        found.append(_found(told, verdict.disagreement))
-        if not keep_going:
-            break
-        begin = verdict.disagreement.line.at
+    course = Course(era, keep_going, make)
+    course.along(told)
+    return _conformance(course, name, told.header.kernel, told.lines[-1].number)
+
+
+def _conformance(course: Course, name: str, kernel: str, lines_read: int) -> Conformance:
     return Conformance(
         name,
-        told.header.kernel,
-        era.name,
-        dict(compared),
-        tuple(found),
-        undecided,
-        told.ends_early,
-        told.lines[-1].number,
-        told.calls,
-        steps,
-        most,
+        kernel,
+        course.era.name,
+        dict(course.compared),
+        tuple(course.found),
+        course.undecided,
+        course.until,
+        tuple(course.spans),
+        tuple(course.gaps),
+        course.interrupted,
+        lines_read,
+        course.calls,
+        course.steps,
+        course.most,
     )
-
-
-def _run(explainer: Explainer, begin: int, starting: list[list[State]] | None) -> Verdict:
-    try:
-        # A state that cannot be is no bug of the model here: it comes of a recording, and no line will bear it out.
-        with invariants.checking(on=False):
-            return explainer.run(begin, starting=starting)
-    except TooMany as many:
-        verdict = explainer.verdict
-        verdict.undecided = f"too many possible states: {many}"
-        return verdict
 
 
 def _era_of(told: Told, version: str, path: str) -> Era:
@@ -220,36 +186,3 @@ def _era_of(told: Told, version: str, path: str) -> Era:
             f"recording {path!r} is of a kernel {recorded[0]}.{recorded[1]}, and cannot be held against {era.name}"
         )
     return era
-
-
-def _missing(told: Told) -> str:
-    """What is missing without which nothing can be decided."""
-    if not told.calls and told.events & _NEEDS_CALLS:
-        return "no kvfree_call_rcu lines: what was queued, and when, is not told"
-    if not told.calls and not any(line.event in ("kvfree_rcu_barrier", "shrink_scan") for line in told.lines):
-        return "nothing to compare: neither calls nor what comes of them"
-    return ""
-
-
-def _found(told: Told, disagreement: Disagreement) -> Found:
-    line = disagreement.line
-    before: list[Line] = []
-    for other in reversed(told.lines[: line.at]):
-        if other.ctx == line.ctx or other.event:
-            before.append(other)
-        if len(before) == _AROUND:
-            break
-    around = tuple(_shown(one) for one in (*reversed(before), line))
-    return Found(line.number, line.event or "another line", disagreement.reasons, around)
-
-
-def _shown(line: Line) -> str:
-    where, number = line.ctx
-    told = " ".join(
-        f"{name}={_fact(fact)}" for name, fact in line.told.items() if name not in ("call", "item", "state")
-    )
-    return f"{line.number:>6}  {where}-{number} [{line.cpu:03d}] {line.event} {told}".rstrip()
-
-
-def _fact(fact: object) -> str:
-    return f"{fact:#x}" if isinstance(fact, int) and fact > 1 << 40 else str(fact)

@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from .beginnings import IN_A_CALL, Beginnings
+from .carried import TooMany
 from .decisions import decision_of
 from .factors import Factor, joined, taken_apart
 from .lines import Line, Told, state_of
+from .registers import Saved
 from .state import State
+from .words import in_words
 
 if TYPE_CHECKING:
     from ..eras.era import Era
 
 _NEVER: Final = 1 << 62
+_MOST_WORLDS: Final = 64
 
 
 @attrs.frozen
@@ -32,6 +36,10 @@ class Disagreement:
 
     line: Line
     reasons: tuple[str, ...]
+    states: tuple[str, ...] = ()
+    """Each of the last possible states, in words."""
+    tried: tuple[str, ...] = ()
+    """Hidden steps that were tried before the line."""
 
 
 @attrs.define(eq=False)
@@ -41,6 +49,7 @@ class Verdict:
     compared: Counter[str] = attrs.field(factory=Counter)
     disagreement: Disagreement | None = None
     undecided: str = ""
+    interrupted: bool = False
     hidden_steps: int = 0
     most_states: int = 1
     calls: int = 0
@@ -52,7 +61,12 @@ class Explainer(Beginnings):
     def __init__(self, told: Told, era: Era) -> None:
         super().__init__(told, era)
         self.verdict = Verdict()
+        self.watch: Callable[[int], bool] | None = None
+        """Is told the number of each line, and says whether to go on."""
         self.factors: list[Factor] = []
+        self._last: list[tuple[frozenset[int], Saved, list[tuple[str, int]]]] = []
+        self.worlds: list[list[Factor]] = []
+        """A world for each way in which tasks may have been moved between their call's probe and krcp->lock."""
         self._splits = True
         self._starts = _windows(told, "workqueue_execute_start")
         self._reads = _windows(told, "state")
@@ -88,9 +102,13 @@ class Explainer(Beginnings):
             each = [Factor(frozenset({cpu_id}), states) for cpu_id, states in enumerate(starting)]
             self.factors = each if self._splits else [joined(each)]
             self.leaves_open = not self.registers.pages_shown
+        self.worlds = [self.factors]
         starts, reads = iter(self._starts), iter(self._reads)
         next_start, next_read = next(starts, (_NEVER, 0)), next(reads, (_NEVER, 0))
         for line in self.told.lines[begin + 1 : end]:
+            if self.watch is not None and not self.watch(line.number):
+                self.verdict.interrupted = True
+                break
             self.at = line.at
             while next_start[0] <= line.at:
                 if next_start[1] >= line.at:
@@ -101,21 +119,70 @@ class Explainer(Beginnings):
                     self._active_reads.append(next_read[1])
                 next_read = next(reads, (_NEVER, 0))
             if not self._look_at(line):
-                reasons = tuple(dict.fromkeys(self._reasons))
-                self.verdict.disagreement = Disagreement(line, reasons)
+                self.verdict.disagreement = self._disagreement(line)
                 break
-            most = max(len(factor.states) for factor in self.factors)
+            most = max(len(factor.states) for factors in self.worlds for factor in factors)
             self.verdict.most_states = max(self.verdict.most_states, most)
         self.verdict.hidden_steps = self.driver.steps
         return self.verdict
 
+    def _disagreement(self, line: Line) -> Disagreement:
+        reasons = tuple(dict.fromkeys(self._reasons)) or ("what is under way cannot have come to this line",)
+        states = dict.fromkeys(
+            in_words(cpu_id, saved, under_way, self.told)
+            for cpus, saved, under_way in self._last
+            for cpu_id in sorted(cpus)
+        )
+        tried = dict.fromkeys(f"{kind} of line {self._number(at)}" for kind, at in self._tried)
+        return Disagreement(line, reasons, tuple(states), tuple(tried))
+
+    def _note(self, factor: Factor) -> None:
+        """What is possible before a line, to be told if nothing explains it."""
+        for state in factor.states:
+            saved = state.saved if state.saved is not None else self.registers.save()
+            tops = [
+                (stack[-1].kind, stack[-1].at) for stack in state.under_way.values() if stack and not stack[-1].done
+            ]
+            self._last.append((factor.cpus, saved, tops))
+
     def _look_at(self, line: Line) -> bool:
         """Whether a state is left that explains the line."""
         self._reasons = []
+        self._tried.clear()
+        self._last.clear()
         if line.at in self._trouble:
             self._reasons.append(self._trouble[line.at])
             return False
+        left: list[list[Factor]] = []
+        for factors, moved_to in self._worlds_at(line):
+            self.factors, self._moved_to = factors, moved_to
+            if self._look_at_in(line):
+                left.append(self.factors)
+        for active in (self._active_starts, self._active_reads):
+            if line.at in active:
+                active.remove(line.at)
+        self.worlds = left or self.worlds
+        if len(left) > _MOST_WORLDS:
+            raise TooMany(f"line {line.number}: {len(left)} ways in which tasks may have been moved")
+        if left and (kind := decision_of(line)):
+            self.verdict.compared[kind] += 1
+        return bool(left)
+
+    def _worlds_at(self, line: Line) -> list[tuple[list[Factor], int | None]]:
+        """Each world, and another where a call's task may have been moved before it took the lock."""
+        worlds: list[tuple[list[Factor], int | None]] = []
+        moves = self.told.moves(line) if line.event == "kvfree_call_rcu" else []
+        for factors in self.worlds:
+            for cpu_id in moves:
+                copied = [Factor(one.cpus, [self._fork(state) for state in one.states]) for one in factors]
+                worlds.append((copied, cpu_id))
+            worlds.append((factors, None))
+        return worlds
+
+    def _look_at_in(self, line: Line) -> bool:
+        """The same in one world."""
         owner = self._owner(line)
+        self._note(owner)
         if not all(self._look_away(factor, line) for factor in self.factors if factor is not owner):
             return False
         self._scope = owner.cpus
@@ -125,12 +192,7 @@ class Explainer(Beginnings):
             for settled in self._others_have_ended(state, line)
             for after in self._explain(settled, line)
         ]
-        for active in (self._active_starts, self._active_reads):
-            if line.at in active:
-                active.remove(line.at)
         owner.states = self._distinct(explained)
-        if owner.states and (kind := decision_of(line)):
-            self.verdict.compared[kind] += 1
         self._take_apart(owner)
         return bool(owner.states)
 
@@ -193,7 +255,9 @@ class Explainer(Beginnings):
             return {whose[0]}
         if line.event in _ABOUT_ANY:
             return set()
-        if line.event == "kvfree_call_rcu" or (line.event in IN_A_CALL and line.ctx[0] == "task"):
+        if line.event == "kvfree_call_rcu":
+            return {line.cpu if self._moved_to is None else self._moved_to}
+        if line.event in IN_A_CALL and line.ctx[0] == "task":
             return {line.cpu}
         if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
             return set(range(len(self.place.krcs)))
@@ -219,7 +283,7 @@ class Explainer(Beginnings):
                         case "workqueue_queue_work" if line.told["role"] != "krw":
                             may = self.may_expire(works[str(line.told["role"])], line)
                         case "workqueue_queue_work":
-                            may = any(works[f"krw{index}"].pending for index in (0, 1)) or any(
+                            may = any(self.may_call_back(works[f"krw{index}"], line) for index in (0, 1)) or any(
                                 op.hidden and op.kind in ("monitor", "scan") and op.whose in (-1, cpu_id)
                                 for stack in state.under_way.values()
                                 for op in stack

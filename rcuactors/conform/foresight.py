@@ -8,8 +8,55 @@ from __future__ import annotations
 
 from typing import Final, cast
 
+import attrs
+
 from ..traces import Call
 from .lines import Line, Told, state_of
+
+
+@attrs.frozen
+class Run:
+    """What a run of a batch's work frees: the blocks' sizes, the oldest first; of the list where each rcu_head is."""
+
+    at: int
+    cpu: int
+    blocks: tuple[int, ...]
+    listed: tuple[int, ...]
+    """The newest first."""
+    whole: bool
+    """It has come to its end."""
+
+    @property
+    def objects(self) -> int:
+        """How many it frees."""
+        return sum(self.blocks) + len(self.listed)
+
+
+def starts_batch(line: Line) -> bool:
+    """A worker begins with a batch's work."""
+    return line.event == "workqueue_execute_start" and line.told["role"] == "krw"
+
+
+def run_of(told: Told, start: Line) -> Run:
+    """The run of a batch's work that begins at a line."""
+    blocks: list[int] = []
+    listed: list[int] = []
+    whole, at = False, start.after
+    while at >= 0 and not whole:
+        line = told.lines[at]
+        if line.event == "kmem_cache_free_bulk":
+            blocks.append(int(str(line.told["size"])))
+        elif line.event == "rcu_invoke_kvfree_callback":
+            listed.append(int(str(line.told["offset"])))
+        whole = line.event == "kfree_rcu_work_ret"
+        at = line.after
+    return Run(start.at, start.cpu, tuple(blocks[::-1]), tuple(listed), whole)
+
+
+def shows_list(told: Told) -> bool:
+    """It shows what is freed from the list, if anything is."""
+    return bool(told.events & {"rcu_invoke_kvfree_callback", "rcu_invoke_kfree_bulk_callback"})
+
 
 _KERNEL: Final = 63
 """A kernel's address has this bit; what was hashed has not."""
@@ -20,6 +67,11 @@ def foresee(told: Told) -> None:
     told.runs.clear()
     told.listed.clear()
     _see_runs(told)
+    told.runs_on = {}
+    if not told.addresses:
+        for line in told.lines:
+            if starts_batch(line):
+                told.runs_on.setdefault(line.cpu, []).append(run_of(told, line))
     told.anonymous = not any(_shows_object(line) for line in told.lines)
     if not told.anonymous and "rcu_invoke_kvfree_callback" in told.events:
         _see_objects(told)

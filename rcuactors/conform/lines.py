@@ -8,56 +8,32 @@ once for the whole recording; so is what was known of jiffies, and which grace p
 from __future__ import annotations
 
 import bisect
+import os
 import re
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from ..errors import BadInput
 from ..traces import (
     AddressesTold,
-    BlockFreed,
     Broken,
-    BulkCallback,
-    BulkFreed,
     Call,
-    Entered,
     Event,
     Gap,
     GracePeriod,
     Header,
-    HrtimerExpired,
-    HrtimerStarted,
+    Item,
     KrcState,
-    ListFreed,
-    Mark,
     Missing,
-    ObjectCallback,
-    ObjectFreed,
     Other,
-    PageAsked,
-    PageFreed,
-    PageGot,
-    Returned,
     Statement,
-    StateTold,
-    TimerExpired,
-    TimerStarted,
     Trace,
-    WorkEnded,
-    WorkQueued,
-    WorkStarted,
 )
+from .facts import Facts, facts_of
 
 Ctx = tuple[str, int]
-Facts = dict[str, object]
 
-_WORKS: Final = {
-    "kfree_rcu_monitor": "monitor",
-    "fill_page_cache_func": "page",
-    "kfree_rcu_work": "krw",
-}
-_SHRINK: Final = re.compile(r"SHRINK nr_to_scan=(\d+) count=(\d+) freed=(-?\d+)", re.ASCII)
 _ADDRESSES: Final = re.compile(r"KRCADDR cpu=(\d+) (.*)", re.ASCII)
 _ADDRESS: Final = re.compile(r"([a-z0-9_]+)=([0-9a-f]{1,16})(?= |$)", re.ASCII)
 _PARTS: Final = {
@@ -68,10 +44,6 @@ _PARTS: Final = {
     "hrtimer": "page",
     "krw0_work": "krw0",
     "krw1_work": "krw1",
-}
-_NAMES: Final = {
-    "kfree_rcu_shrink_count": "shrink_count",
-    "kfree_rcu_shrink_scan": "shrink_scan",
 }
 
 
@@ -96,95 +68,6 @@ class Line:
         """Whoever wrote it could not be preempted."""
         flags = self.raw.flags
         return flags[4 if len(flags) == 7 else 3 : 5 if len(flags) == 7 else 4] not in ("", ".")
-
-
-def _facts(event: Event) -> tuple[str, Facts] | None:
-    """What kvfree_rcu()'s own lines say: the event, and what of it is compared; None for what is somebody else's."""
-    match event:
-        case Call():
-            return "kvfree_call_rcu", {"call": event}
-        case StateTold(state=state):
-            return "state", {"state": state}
-        case GracePeriod():
-            return _period(event)
-        case Entered(function="schedule_page_work_fn") | Returned(function="synchronize_rcu"):
-            return None
-        case Entered():
-            return _NAMES.get(event.function, event.function), {"krcp": event.argument}
-        case Returned():
-            return f"{_NAMES.get(event.function, event.function)}_ret", {"returned": event.value}
-        case Statement():
-            return "runp", {"statement": event.words}
-        case Mark():
-            return _mark(event)
-    return _facts_of_timer(event) or _facts_of_page(event) or _facts_of_object(event)
-
-
-def _facts_of_timer(event: Event) -> tuple[str, Facts] | None:
-    """Timers and works."""
-    match event:
-        case TimerStarted(function="delayed_work_timer_fn"):
-            told: Facts = {"timer": event.timer, "expires": event.expires, "delay": event.timeout}
-            return "timer_start", {**told, "base": event.on_cpu}
-        case TimerExpired():
-            return "timer_expire_entry", {"timer": event.timer, "function": event.function, "now": event.now}
-        case HrtimerStarted(function="schedule_page_work_fn"):
-            return "hrtimer_start", {"timer": event.timer}
-        case HrtimerExpired(function="schedule_page_work_fn"):
-            return "hrtimer_expire_entry", {"timer": event.timer}
-        case WorkQueued(function=function) if function in _WORKS:
-            told = {"work": event.work, "role": _WORKS[function]}
-            return "workqueue_queue_work", {**told, "workqueue": event.workqueue, "on": event.on_cpu}
-        case WorkStarted(function=function) | WorkEnded(function=function) if function in _WORKS:
-            name = "workqueue_execute_start" if isinstance(event, WorkStarted) else "workqueue_execute_end"
-            return name, {"work": event.work, "role": _WORKS[function]}
-    return None
-
-
-def _facts_of_page(event: Event) -> tuple[str, Facts] | None:
-    """Pages, got and given back."""
-    match event:
-        case PageAsked():
-            return "get_free_pages", {"gfp": event.gfp}
-        case PageGot():
-            return "get_free_pages_ret", {"by": event.to, "page": event.page}
-        case PageFreed():
-            return "free_pages", {"address": event.page}
-    return None
-
-
-def _facts_of_object(event: Event) -> tuple[str, Facts] | None:
-    """Objects freed, one by one and by the block."""
-    match event:
-        case ObjectFreed():
-            return event.function, {"address": event.address}
-        case BulkCallback():
-            return "rcu_invoke_kfree_bulk_callback", {"bulk": event.records, "size": event.nr_records}
-        case BulkFreed(cache=0):
-            return "kmem_cache_free_bulk", {"size": event.size}
-        case ObjectCallback():
-            return "rcu_invoke_kvfree_callback", {"rhp": event.head, "offset": event.offset}
-        case BlockFreed():
-            told: Facts = {"page": event.block, "channel": event.channel, "size": event.nr_records}
-            return "kvfree_rcu_bulk", {**told, "krcp": event.krcp}
-        case ListFreed():
-            return "kvfree_rcu_list", {"head": event.head}
-    return None
-
-
-def _period(event: GracePeriod) -> tuple[str, Facts] | None:
-    if event.step not in ("start", "end", "cpustart", "cpuend", "newreq"):
-        return None
-    if event.step != "newreq" and not event.comm.startswith("rcu_"):
-        return None
-    return "rcu_grace_period", {"seq": event.gp_seq, "edge": event.step}
-
-
-def _mark(event: Mark) -> tuple[str, Facts]:
-    match = _SHRINK.search(event.text)
-    if match is None:
-        return "mark", {}
-    return "runp", {"nr_to_scan": int(match[1]), "count": int(match[2]), "freed": int(match[3])}
 
 
 def _is_of_the_cpu(event: Event) -> bool:
@@ -220,6 +103,14 @@ class Told:
     """Why it is looked at no further than its last line; "" if it is whole."""
     broken: str = ""
     """The line after those, where it does not say what such a line says."""
+    starts: int = -1
+    """Behind which line it may begin. -1: at the first state that is told; else what was before is not known."""
+    behind: str = ""
+    """What is missing before its first line."""
+    gap: Gap | None = None
+    """What is missing behind its last line."""
+    full: bool = False
+    """There are more lines behind its last, which were not read yet."""
     tells_periods: bool = True
     """It says when grace periods begin and end."""
     anonymous: bool = False
@@ -234,10 +125,19 @@ class Told:
     """The last line that shows a page by its address, by the page's frame number."""
     runs: dict[tuple[int, str], list[tuple[int, int]]] = attrs.field(factory=dict)
     """Of each batch's work, where addresses tell whose it is: (its line, how many objects it frees, -1 if cut)."""
+    runs_on: dict[int, list[Any]] = attrs.field(factory=dict)
+    """Of batches' works, where addresses tell nothing: the runs (foresight.Run) of each CPU's worker, in order."""
     listed: dict[int, bool] = attrs.field(factory=dict)
     """By the line of a call, where later lines tell: whether the object was linked to the list, or put into a block."""
     trouble: list[tuple[int, str]] = attrs.field(factory=list)
     """(at, what) a line that contradicts another."""
+
+    def moves(self, line: Line) -> list[int]:
+        """The CPU that a call's task may have been moved to before it took the lock: where its next line is."""
+        if line.after < 0 or line.ctx[0] != "task" or line.irqs_off or line.stays:
+            return []
+        there = self.lines[line.after].cpu
+        return [there] if there != line.cpu else []
 
     def freed_next(self, whose: tuple[int, str], at: int) -> int | None:
         """How many objects the next run of a batch's work frees; None where that is not told."""
@@ -263,69 +163,105 @@ class Told:
 
 def read(trace: Trace, first: int = 0) -> Told:
     """Take in a recording, up to where something is missing; from its line `first` on. Raises BadInput."""
-    reader = _Reader(first)
+    reader = LineReader(first)
     for item in trace:
-        if isinstance(item, Gap):
-            if reader.gap(item):
-                break
-        elif reader.broken:
+        if reader.take(item):
             break
-        elif isinstance(item, Broken):
-            reader.breaks(item)
-        elif isinstance(item, Event):
-            reader.feed(item)
     if not reader.lines:
-        raise BadInput(f"recording {str(trace.path)!r}: holds no event from line {first} on")
+        raise nothing_from(trace, first)
     return reader.finish(trace.header)
 
 
+def nothing_from(trace: Trace, first: int) -> BadInput:
+    """There is nothing where it was to begin."""
+    return BadInput(f"recording {os.fsdecode(trace.path)!r}: holds no event from line {first} on")
+
+
 @attrs.define(eq=False)
-class _Reader:
-    first: int
-    lines: list[Line] = attrs.field(factory=list)
+class Known:
+    """What the lines before tell of those behind them."""
+
     addresses: dict[int, tuple[int, str]] = attrs.field(factory=dict)
     events: set[str] = attrs.field(factory=set)
-    last: dict[Ctx, int] = attrs.field(factory=dict)
     nr_cpus: int = 0
+    jiffies: int = 0
+    by_rig: bool = False
+
+
+@attrs.define(eq=False)
+class LineReader:
+    """Takes in lines from `first` on, as far as nothing is missing between them."""
+
+    first: int = 0
+    known: Known = attrs.field(factory=Known)
+    starts: int = -1
+    behind: str = ""
+    lines: list[Line] = attrs.field(factory=list)
+    events: set[str] = attrs.field(factory=set)
+    last: dict[Ctx, int] = attrs.field(factory=dict)
     calls: int = 0
     ends_early: str = ""
     broken: str = ""
+    gap: Gap | None = None
+    full: bool = False
 
-    def breaks(self, item: Broken) -> None:
+    def take(self, item: Item) -> bool:
+        """Take in one item; whether it ends what can be compared with the lines before it."""
+        if isinstance(item, Gap):
+            return self._missing(item)
+        if self.broken:
+            return True
+        if isinstance(item, Broken):
+            self._breaks(item)
+        elif isinstance(item, Event):
+            self.feed(item)
+        return False
+
+    def _breaks(self, item: Broken) -> None:
         """A line that does not say what it ought to say."""
         if (match := _ADDRESSES.search(item.text)) is not None:
             self.addresses_of(int(match[1]), match[2])
         elif self.lines:
             self.broken = f"line {item.number}: {item.event}: {item.wrong}"
 
-    def gap(self, gap: Gap) -> bool:
-        """Something is missing; whether that is the end of what can be compared."""
+    def _missing(self, gap: Gap) -> bool:
         if gap.missing is Missing.CUT:
             self.broken = ""  # its last line was cut in two
+        if gap.to_ns is not None:
+            self._take_back(gap.to_ns)
         if not self.lines:
             return False
-        cpu = f" of CPU {gap.cpu}" if gap.cpu is not None else ""
-        self.ends_early = f"line {gap.number}: {gap.missing.value}{cpu}"
+        self.ends_early, self.gap = named(gap), gap
         return True
+
+    def _take_back(self, since_ns: int) -> None:
+        """Lines that are later than what comes next were in the wrong place; if all are, that is another run."""
+        if self.lines and self.lines[0].raw.time_ns > since_ns:
+            return
+        while self.lines[1:] and self.lines[-1].raw.time_ns > since_ns:
+            last = self.lines.pop()
+            self.calls -= isinstance(last.raw, Call)
+            if last.before >= 0:
+                self.lines[last.before].after = -1
 
     def addresses_of(self, cpu_id: int, text: str) -> None:
         """Where a CPU's timers and works are."""
         for name, address in _ADDRESS.findall(text):
             if name in _PARTS:
-                self.addresses[int(address, 16)] = (cpu_id, _PARTS[name])
+                self.known.addresses[int(address, 16)] = (cpu_id, _PARTS[name])
 
     def feed(self, event: Event) -> None:
         """Take in one event."""
-        self.nr_cpus = max(self.nr_cpus, event.cpu + 1)
+        self.known.nr_cpus = max(self.known.nr_cpus, event.cpu + 1)
         if isinstance(event, AddressesTold):
             where = event.addresses
             works = dict(zip(where.batch_works, ("krw0", "krw1"), strict=True))
             works |= {where.monitor_work: "monitor", where.monitor_timer: "monitor", where.refill_work: "page"}
             works |= {where.refill_timer: "page", where.refill_hrtimer: "page"}
-            self.addresses |= {address: (where.cpu, part) for address, part in works.items()}
+            self.known.addresses |= {address: (where.cpu, part) for address, part in works.items()}
         if event.number < self.first:
             return
-        facts = _facts(event)
+        facts = facts_of(event)
         if facts is None and _is_of_the_cpu(event):
             return
         name, told = facts or ("", {})
@@ -342,30 +278,43 @@ class _Reader:
 
     def finish(self, header: Header) -> Told:
         """All of it, with what is known from it as a whole."""
+        known = self.known
+        known.by_rig |= "state" in self.events or any(isinstance(line.raw, Statement) for line in self.lines)
+        known.events |= self.events
         told = Told(
             header,
             self.lines,
-            self.addresses,
+            dict(known.addresses),
             frozenset(self.events),
-            max(self.nr_cpus, header.nr_cpus),
+            max(known.nr_cpus, header.nr_cpus),
             self.calls,
             self.ends_early,
             self.broken,
-            tells_periods="rcu_grace_period" in self.events,
-            by_rig="state" in self.events or any(isinstance(line.raw, Statement) for line in self.lines),
+            self.starts,
+            self.behind,
+            self.gap,
+            self.full,
+            tells_periods="rcu_grace_period" in known.events,
+            by_rig=known.by_rig,
         )
         _attribute(told)
         _see_pages(told)
-        _know_jiffies(told)
+        _know_jiffies(told, known)
         _know_periods(told)
         return told
+
+
+def named(gap: Gap) -> str:
+    """What is missing, in words."""
+    cpu = f" of CPU {gap.cpu}" if gap.cpu is not None else ""
+    return f"line {gap.number}: {gap.missing.value}{cpu}"
 
 
 def _attribute(told: Told) -> None:
     """Whose timers and works lines are about, where that can be told; what is somebody else's says nothing here."""
     monitors = sorted((address, cpu_id) for address, (cpu_id, part) in told.addresses.items() if part == "monitor")
     for line in told.lines:
-        if isinstance(krcp := line.told.get("krcp"), int):
+        if monitors and isinstance(krcp := line.told.get("krcp"), int):
             # The structure begins before the works that it holds.
             line.told["cpu"] = next((cpu_id for address, cpu_id in monitors if address > krcp), -1)
         if line.event in ("timer_start", "timer_expire_entry"):
@@ -402,7 +351,9 @@ def _is_ours(told: Told, line: Line) -> bool:
     return True
 
 
-def _know_jiffies(told: Told) -> None:
+def _know_jiffies(told: Told, known: Known) -> None:
+    if known.jiffies:
+        told.known.append((0, known.jiffies))
     for line in told.lines:
         now: object = line.told.get("now")
         if "delay" in line.told:

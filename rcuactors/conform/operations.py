@@ -67,6 +67,8 @@ class Operation:
     """What the script says later that it has returned."""
     item: Any = None
     """The object of a call of which later lines say whether it was linked to the list."""
+    alike: Any = None
+    """Of two calls that are alike and have no line left, which is first makes no difference: it is the earlier."""
     holds: int = -1
     """The CPU whose lock it has."""
     steps: list[Step] = attrs.field(factory=list)
@@ -119,7 +121,7 @@ class Operation:
             return (self.kind, self.at, True, self.expects, self.returned)
         if self.is_open:
             self.held = held_by(self.coroutine)
-        return (self.kind, self.at, bool(self.steps), self.expects, self.answer, self.holds, self.held)
+        return (self.kind, self.at, self.whose, bool(self.steps), self.expects, self.answer, self.holds, self.held)
 
 
 class Driver:

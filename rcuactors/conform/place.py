@@ -87,7 +87,7 @@ class Place:
             conductor=SimpleNamespace(ended_by=None, horizon=-1),
             lockdep=SimpleNamespace(on=False, knows=lambda _ctx, _lock: True),
             probes=SimpleNamespace(locks=quiet, irqs=quiet),
-            hooks=SimpleNamespace(hints=[]),
+            hooks=SimpleNamespace(hints=[], saves_stack=None),
             events=SimpleNamespace(on=True),
             emit=self._emit,
             masks=CpuMasks(nr_cpus),
@@ -155,6 +155,21 @@ class Place:
     def _emit(self, _cpu: Any, name: str, text: str) -> None:
         if name.startswith("rcu_invoke"):
             self.emitted.append((name, text))
+
+    def know_handler(self, cpu_id: int) -> None:
+        """What a CPU's refill's hrtimer runs: that is known once one has been started, and then taken back."""
+        page = self.works[cpu_id]["page"]
+        if page.handler is not None:
+            return
+        krcp, refill = self.krcs[cpu_id], self.kvfree.refill
+        mine, self.held = refill.of(krcp), cpu_id
+        kept = mine.work_in_progress, mine.backoff_page_cache_fill, page.hrtimer
+        mine.work_in_progress = mine.backoff_page_cache_fill = False
+        starts: Any = refill.run_page_cache_worker(cast("Any", self.cpus[cpu_id]), krcp)
+        starts.send(None)
+        starts.close()
+        mine.work_in_progress, mine.backoff_page_cache_fill, page.hrtimer = kept
+        self.held = -1
 
     async def _hrtimer_start(self, _cpu: Any, timer: Any, _delay: int) -> None:
         cpu_id = self.held

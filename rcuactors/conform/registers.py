@@ -10,6 +10,7 @@ from typing import Any, cast
 import attrs
 
 from ..kvfree.krc import SLAB, VMALLOC, Batch, Block, Krc
+from .foresight import shows_list
 from .lines import Told
 from .place import Place
 from .stacks import EMPTY, Chain, Stack, chain_of
@@ -69,6 +70,7 @@ class Registers:
         self._place = place
         self._anonymous, self.pages_shown = told.anonymous, bool(told.pages)
         """What no line shows makes no difference: which objects of the slab are in a block, which pages are cached."""
+        self._shows_list = shows_list(told)
         self._of_size = [EMPTY]
         self._is: list[Saved] = [() for _ in place.krcs]
         self._stale = set(range(len(place.krcs)))
@@ -121,6 +123,13 @@ class Registers:
         if not self._anonymous or channel == VMALLOC:
             return _kept(block, "records")
         size = len(block.records)
+        return self._any(size)
+
+    def _list(self, owner: Krc | Batch) -> Chain:
+        return self._any(len(owner.head)) if self._anonymous and not self._shows_list else _kept(owner, "head")
+
+    def _any(self, size: int) -> Chain:
+        """So many objects that nothing shows."""
         while len(self._of_size) <= size:
             self._of_size.append(self._of_size[-1].with_one(_ANYTHING))
         return self._of_size[size]
@@ -135,10 +144,10 @@ class Registers:
         return (
             krcp.count,
             self._pages(krcp.cache),
-            _kept(krcp, "head"),
+            self._list(krcp),
             krcp.head_gp_snap,
             self._channels(krcp.blocks),
-            tuple((self._channels(b.blocks), _kept(b, "head"), b.head_free_gp_snap) for b in krcp.batches),
+            tuple((self._channels(b.blocks), self._list(b), b.head_free_gp_snap) for b in krcp.batches),
             tuple(attrs.astuple(slot, recurse=False) for slot in krcp.slots),
             tuple(work.registers() for work in works.values()),
         )

@@ -69,7 +69,7 @@ class Deferred:
     hrtimer: bool = False
     """The refill's hrtimer runs."""
     base: int = -1
-    """The CPU that its timer or hrtimer will expire on, -1 for any."""
+    """The CPU that its timer or hrtimer will expire on, or that calls back, -1 for any."""
     queued: bool = False
     on: int = -1
     """The CPU whose worker will run it, -1 for any (an unbound workqueue)."""
@@ -297,6 +297,7 @@ class Callbacks:
         """call_rcu(), by queue_rcu_work(): a whole grace period from now on."""
         work = self._place.of_head[head]
         work.since, work.asked = self._place.at, work.asked + 1
+        work.base = self._place.thread.cpu.cpu_id
         self._place.batched.append((work.cpu_id, work.role))
 
     def overwrite(self, _members: object) -> None:

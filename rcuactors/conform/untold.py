@@ -17,23 +17,14 @@ import attrs
 
 from ..kvfree.krc import Block
 from .beginnings import Beginnings
+from .carried import MOST_STATES, TooMany
+from .foresight import Run, run_of, shows_list, starts_batch
 from .lines import Line, Told
 from .standins import LONG_AGO, SOMETIME, Deferred, Item
 from .state import State
 
 _RUNS: Final = 3
 """So many runs of a CPU's batches may have freed what it had queued: two may have waited, and the third is its own."""
-
-
-@attrs.frozen
-class Run:
-    """What a run of a batch's work frees: the blocks' sizes, the oldest first; of the list where each rcu_head is."""
-
-    at: int
-    cpu: int
-    blocks: tuple[int, ...]
-    listed: tuple[int, ...]
-    """The newest first."""
 
 
 @attrs.frozen
@@ -60,16 +51,21 @@ class Refilling:
 class Untold:
     """The possible beginnings of one recording."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
-        self._runs = [_run(told, line) for line in told.lines if line.event == "kfree_rcu_work"]
+    def __init__(self, told: Told, capacity: int) -> None:
+        self._told, self._capacity = told, capacity
+        self._runs = [run_of(told, line) for line in told.lines if starts_batch(line)]
         self._monitors = [line for line in told.lines if line.event == "kfree_rcu_monitor"]
         self._scans = "shrink_scan" in told.events
-        self._shows_list = bool(told.events & {"rcu_invoke_kvfree_callback", "rcu_invoke_kfree_bulk_callback"})
+        self._scanned = next((line.at for line in told.lines if line.event == "shrink_scan"), 1 << 62)
+        self._shows_list = shows_list(told)
         self._calls: dict[int, list[int]] = {}
+        self._moved: dict[int, list[int]] = {}
+        """Calls whose task may have been moved to another CPU, and which."""
         for line in told.lines:
             if line.event == "kvfree_call_rcu":
                 self._calls.setdefault(line.cpu, []).append(line.at)
+                if there := told.moves(line):
+                    self._moved[line.at] = there
 
     def why_not(self) -> str:
         """Why nothing can be decided; "" if it can."""
@@ -93,7 +89,8 @@ class Untold:
         """The first runs that may be of this CPU's batches. The shrinker starts those of any CPU on its own."""
         by_cpu = [run for run in self._runs if run.cpu == cpu_id][:_RUNS]
         if not self._scans:
-            return by_cpu
+            waited = len(self._waiting(cpu_id)[0])
+            return by_cpu[waited : waited + 1]
         others = [run for run in self._runs if run.cpu != cpu_id][:_RUNS]
         return by_cpu + others
 
@@ -104,17 +101,67 @@ class Untold:
         return list(itertools.permutations(waited)) if waited else [()]
 
     def _contents(self, cpu_id: int) -> list[Contents]:
-        calls = self._calls.get(cpu_id, [])
-        found = set() if calls else {Contents()}
-        for run in self._runs_of(cpu_id):
-            for line in self._monitors:
+        found = set() if self._calls.get(cpu_id) else {Contents()}
+        possible = self._objects(cpu_id)
+        own = [line for line in self._monitors if line.cpu == cpu_id and line.at < self._scanned]
+        runs = self._runs_of(cpu_id)
+        if self._scans and own:
+            # Its own worker came before the shrinker: that is the first batch of this CPU's.
+            waited = len(self._waiting(cpu_id)[0])
+            runs = [run for run in runs if run.cpu == cpu_id][waited : waited + 1]
+        for run in runs:
+            for line in own or self._monitors:
                 if line.at < run.at and (line.cpu == cpu_id or self._scans):
-                    after = line.after if line.after >= 0 else line.at
-                    least = sum(at < line.at and self._is_over(at, line.at) for at in calls)
-                    most = sum(at < after for at in calls)
-                    for number in range(least, most + 1):
-                        found.update(self._before(run, number, cpu_id, line.at))
+                    for number in range(*self._calls_by(cpu_id, line)):
+                        found.update(
+                            one
+                            for one in self._before(run, number, cpu_id, line.at)
+                            if possible is None or one.slab + len(one.listed) in possible
+                        )
+                        if len(found) > MOST_STATES:
+                            raise TooMany(f"more than {MOST_STATES} in which CPU {cpu_id} may have begun")
         return sorted(found, key=lambda one: (one.slab, one.listed))
+
+    def _calls_by(self, cpu_id: int, monitor: Line) -> tuple[int, int]:
+        """How many calls a monitor finds, at least and less than: those hidden may have come first, or not."""
+        calls, moved = self._calls.get(cpu_id, []), self._moved
+        after = monitor.after if monitor.after >= 0 else len(self._told.lines)
+        least = sum(at < monitor.at and at not in moved and self._is_over(at, monitor.at) for at in calls)
+        there = sum(at < after and cpu_id in moved[at] for at in moved)
+        return least, sum(at < after for at in calls) + there + 1
+
+    def _objects(self, cpu_id: int) -> range | None:
+        """How many objects were queued, where each monitor has its batch: all that was freed by one, less the calls.
+
+        None where that leaves nothing out: the shrinker starts batches, too, or not all that is freed is shown.
+        """
+        monitors = [line for line in self._monitors if line.cpu == cpu_id]
+        runs = [run for run in self._runs if run.cpu == cpu_id]
+        if self._scans or len(monitors) != len(runs) or not (self._shows_list or not self._ran_out(cpu_id, None)):
+            return None
+        freed, low, high = 0, 0, 1 << 30
+        for monitor, run in zip(monitors, runs, strict=True):
+            if run.at < monitor.at or not run.whole:
+                return None
+            freed += run.objects
+            least, below = self._calls_by(cpu_id, monitor)
+            low, high = max(low, freed - below + 1), min(high, freed - least)
+        return range(low, high + 1)
+
+    def _ran_out(self, cpu_id: int, until: int | None) -> bool:
+        """A refill may have been asked for, in the beginning or by then: then objects may be on the list.
+
+        One that is put off starts a timer, which is not shown.
+        """
+        if "timer_start" not in self._told.events or any(refilling.by for refilling in self._refills(cpu_id)):
+            return True
+        return any(line.event == "hrtimer_start" and line.cpu == cpu_id for line in self._told.lines[:until])
+
+    def _pages_came(self, cpu_id: int, until: int) -> bool:
+        return any(
+            line.cpu == cpu_id and line.event in ("get_free_pages", "kfree_rcu_work")
+            for line in self._told.lines[:until]
+        )
 
     def _is_over(self, at: int, until: int) -> bool:
         """A call has taken the lock by a line: its task has a line in between, or its CPU has idled."""
@@ -125,24 +172,20 @@ class Untold:
 
     def _before(self, run: Run, calls: int, cpu_id: int, until: int) -> Iterator[Contents]:
         """What the run frees, less so many calls: they are the newest, in the blocks and on the list."""
-        slab = sum(run.blocks)
-        oldest = run.listed[::-1]
+        slab, oldest = sum(run.blocks), run.listed[::-1]
+        ran_out = self._ran_out(cpu_id, until)
         if self._shows_list:
-            for listed in range(len(oldest) + 1):
+            for listed in range(0 if ran_out else len(oldest), len(oldest) + 1):
                 left = slab + len(oldest) - calls - listed
                 if 0 <= left <= slab:
                     yield Contents(left, oldest[:listed])
             return
-        # How many are on the list is not shown. Some are only where a refill was asked for.
-        ran_out = any(
-            line.event == "hrtimer_start" and line.cpu == cpu_id for line in self._told.lines[:until]
-        ) or not all(self._refills_alike(cpu_id))
-        for listed in range(calls + 1 if ran_out else 1):
+        # How many are on the list is not shown. Whoever has a block with room does not use the list; so some are there
+        # only if the newest block is full, or if pages came after them.
+        full = not run.blocks or run.blocks[-1] == self._capacity or self._pages_came(cpu_id, until)
+        for listed in range(calls + 1 if ran_out and full else 1):
             if 0 <= slab - calls + listed <= slab:
                 yield Contents(slab - calls + listed)
-
-    def _refills_alike(self, cpu_id: int) -> Iterator[bool]:
-        return (not refilling.by for refilling in self._refills(cpu_id))
 
     def _refills(self, cpu_id: int) -> list[Refilling]:
         """Nothing asked for; or by what it was, where a refill comes that nobody is seen to ask for."""
@@ -186,6 +229,8 @@ class Untold:
         mine = place.kvfree.refill.of(krcp)
         mine.work_in_progress, mine.backoff_page_cache_fill = bool(refilling.by), refilling.put_off
         _pend(works["page"], refilling.by)
+        if refilling.by == "hrtimer":
+            place.know_handler(cpu_id)
         _pend(works["monitor"], monitor)
         arming = place.kvfree.arming
         arming.of(krcp).monitor_expires = arming.delay_jiffies if monitor == "timer" else 0
@@ -207,6 +252,7 @@ def _pend(work: Deferred, by: str) -> None:
     work.pending, work.asked = by in ("timer", "queued"), int(by in ("timer", "queued"))
     work.hrtimer, work.queued = by == "hrtimer", by == "queued"
     work.expires = SOMETIME if by == "timer" else None
+    work.base = work.cpu_id if by == "timer" else -1
 
 
 def _objects(carried: Beginnings, offsets: tuple[int, ...]) -> list[Any]:
@@ -219,18 +265,3 @@ def _objects(carried: Beginnings, offsets: tuple[int, ...]) -> list[Any]:
 def _blocks(carried: Beginnings, objects: int, capacity: int) -> list[Block]:
     items = _objects(carried, (0,) * objects)
     return [Block(-1, items[first : first + capacity]) for first in range(0, objects, capacity)]
-
-
-def _run(told: Told, start: Line) -> Run:
-    blocks, listed = [], []
-    at = start.after
-    while at >= 0:
-        line = told.lines[at]
-        if line.event in ("kfree_rcu_work_ret", "kfree_rcu_work"):
-            break
-        if line.event == "kmem_cache_free_bulk":
-            blocks.append(int(str(line.told["size"])))
-        elif line.event == "rcu_invoke_kvfree_callback":
-            listed.append(int(str(line.told["offset"])))
-        at = line.after
-    return Run(start.at, start.cpu, tuple(blocks[::-1]), tuple(listed))

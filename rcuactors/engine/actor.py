@@ -96,6 +96,10 @@ class Actor:
         """What a strategy may want to know of it beyond who it is, in words; nothing here."""
         return ()
 
+    def label(self) -> str:
+        """What it is about to do, in words: where it stands. Nothing here."""
+        return ""
+
     def identity(self) -> str:
         """The actor, and the thread that speaks for it, by names that are the same in every schedule."""
         path = self.strand.path

@@ -16,12 +16,16 @@ from .orders import ByClock, Order
 
 @attrs.frozen(kw_only=True)
 class Taken:
-    """A decision that was not answered with option 0: the how manieth of the run, of which kind, among how many."""
+    """A decision that was not answered with option 0: the how manieth of the run, of which kind, among how many.
+
+    `label` is where the actor of the option stood, when that was noted.
+    """
 
     number: int
     kind: str
     option: str
     count: int
+    label: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +86,23 @@ class Wrapper(Strategy):
     def end_run(self, outcome: Outcome) -> None:
         """Tell the inner one."""
         self.inner.end_run(outcome)
+
+
+class Answered(Wrapper):
+    """The inner strategy in a run that begins again: what it has answered before is not asked for twice."""
+
+    def __init__(self, inner: Strategy, answers: list[int]) -> None:
+        super().__init__(inner)
+        self._answers = iter(answers)
+
+    def start_run(self, _seed: int) -> bool:
+        """It has begun already."""
+        return True
+
+    def choose(self, decision: Decision) -> int:
+        """What was answered here; after that ask the inner one."""
+        answer = next(self._answers, None)
+        return self.inner.choose(decision) if answer is None else answer
 
 
 class Timed(Strategy):

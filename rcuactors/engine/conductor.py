@@ -137,6 +137,14 @@ class Conductor(Line):
         Trio chooses the order in which they unwind; it is no part of the run, so nobody has the baton and nobody
         listens.
         """
+        self._close()
+        for strand in self._strands.values():
+            if strand.parked and strand.task is not None:
+                strand.parked = False
+                reschedule(strand.task, GO_ON)
+
+    def _close(self) -> None:
+        """What still happens from here on is no part of the run."""
         self.over = True
         self.horizon = -1
         self.running = None
@@ -144,10 +152,6 @@ class Conductor(Line):
             self._host.on_over()
         except Exception as error:
             self._remember(error)
-        for strand in self._strands.values():
-            if strand.parked and strand.task is not None:
-                strand.parked = False
-                reschedule(strand.task, GO_ON)
 
     def _remember(self, error: Exception) -> None:
         """Something went wrong after the end: that is what the run is remembered for, unless it had failed before."""

@@ -11,7 +11,7 @@ nobody.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
 import attrs
 
@@ -73,6 +73,10 @@ class Decision:
     def hints(self, _index: int) -> tuple[str, ...]:
         """What is to be said of the option's actor, in words of the floors above; looked up when it is asked for."""
         return ()
+
+    def label(self, _index: int) -> str:
+        """What the option's actor is about to do, by the function in which it stands; looked up when asked for."""
+        return ""
 
     def due(self, _index: int) -> int:
         """Since when the option's actor could go on, or when it wants to, in virtual nanoseconds; else `now`."""
@@ -150,6 +154,17 @@ class HoldUp(Duration):
     def __init__(self) -> None:
         super().__init__(HOLD_UP)
 
+    def _actor(self) -> Actor:
+        return cast("Actor", self._subject)
+
+    def hints(self, _index: int) -> tuple[str, ...]:
+        """Of the actor."""
+        return self._actor().hints()
+
+    def label(self, _index: int) -> str:
+        """Of the actor."""
+        return self._actor().label()
+
 
 class Lateness(Duration):
     """How late something comes that is due at a point of time. In nature one in eight is late, mostly by little."""
@@ -188,6 +203,10 @@ class NextActor(Decision):
     def hints(self, index: int) -> tuple[str, ...]:
         """Of the actor."""
         return self.actor(index).hints()
+
+    def label(self, index: int) -> str:
+        """Of the actor."""
+        return self.actor(index).label()
 
     def nature(self, uniform: float) -> int:
         """Everybody alike."""

@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class RunOver(BaseException):
     """Thrown into every parked strand when the run is over; like `trio.Cancelled` it is nobody's business to catch."""
+
+
+class NeedsTrio(BaseException):
+    """A run that is driven without Trio has come to something that only Trio can do: it has to begin again there."""

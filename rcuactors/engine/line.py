@@ -39,7 +39,7 @@ class Line:
 
     `now` is the clock of who was elected last, in virtual nanoseconds. `asks` counts the reasons for which the running
     actor has to ask at each point. `limit` is a virtual time at which it has to ask whatever stands in line; `halt`
-    that, or the time at which it will have been unseen for too long.
+    that, or the time at which it will have been unseen for too long. `holds_up`: the strategy may hold actors up.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Line:
         self._put = self._order.put
         self._next: Callable[[], Actor | None] = self._order.elect
         self.earliest: Callable[[], int] = self._order.earliest
+        self.holds_up = strategy.holds_up
         self._hold_up = HoldUp() if strategy.holds_up else None
         self.asks = int(self._order.asks_always or strategy.holds_up)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Coroutine, Generator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Protocol, TypeVar
 
 import attrs
 import outcome
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .conductor import Conductor
 
 Body = Callable[[], Coroutine[Any, Any, None]]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Gate(Protocol):
@@ -69,6 +71,8 @@ class Strand:
     granted: bool = False
     parked: bool = False
     coroutine: Coroutine[Any, Any, None] | None = None
+    step: Callable[[], object] | None = None
+    """What makes it move where there is no task (`plain`)."""
 
 
 def _taken_back(trap: object, objection: BaseException) -> bool:
@@ -139,9 +143,18 @@ def _drive(
             over = caught
 
 
+_drivers: Final = {_drive.__code__}
+
+
+def drives_strands(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator: what that function calls is a strand's code."""
+    _drivers.add(function.__code__)
+    return function
+
+
 def is_strands(frame: FrameType) -> bool:
     """Whether it is the frame in which a strand's code is driven: what it has called belongs to a run."""
-    return frame.f_code is _drive.__code__
+    return frame.f_code in _drivers
 
 
 async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conductor) -> None:

@@ -112,3 +112,20 @@ POOL_FILLED_IN_ATOMIC_CONTEXT: Final = tuple(
         ViolationKind.UNSAFE_LOCK_ORDER,
     )
 )
+
+AUX_STACK_TAKES_SPINLOCK_T: Final = tuple(
+    KnownBug(
+        "78564b943487",
+        kind,
+        "kasan_record_aux_stack",
+        "KASAN saves call_rcu()'s stack with a spinlock_t, and maybe memory (until 300c0c5e7218), whatever is held",
+        spoils=kind is ViolationKind.SCHEDULING_WHILE_ATOMIC,
+    )
+    for kind in (
+        ViolationKind.INVALID_WAIT_CONTEXT,
+        ViolationKind.SLEEPING_FUNCTION,
+        ViolationKind.SCHEDULING_WHILE_ATOMIC,
+        ViolationKind.INCONSISTENT_LOCK_STATE,
+        ViolationKind.UNSAFE_LOCK_ORDER,
+    )
+)

@@ -14,6 +14,7 @@ from ..kvfree.parts.recycling import to_own_cpu
 from .era import Era
 from .known import (
     AN_NMI_CALLS_KFREE_RCU,
+    AUX_STACK_TAKES_SPINLOCK_T,
     OBJECTS_REMAIN_IN_A_CACHE,
     POOL_FILLED_IN_ATOMIC_CONTEXT,
     POOL_FILLED_UNDER_RAW_LOCKS,
@@ -45,6 +46,7 @@ V5_11: Final = Era(
         OBJECTS_REMAIN_IN_A_CACHE,
         POOL_FILLED_UNDER_RAW_LOCKS,
         *POOL_FILLED_IN_ATOMIC_CONTEXT,
+        *AUX_STACK_TAKES_SPINLOCK_T,
         KnownBug(
             "ee6ddf58475c",
             ViolationKind.OUT_OF_MEMORY,

@@ -30,6 +30,7 @@ from ..rcu.rules import RcuRules
 from .era import Era
 from .known import (
     AN_NMI_CALLS_KFREE_RCU,
+    AUX_STACK_TAKES_SPINLOCK_T,
     OBJECTS_REMAIN_IN_A_CACHE,
     POOL_FILLED_IN_ATOMIC_CONTEXT,
     POOL_FILLED_UNDER_RAW_LOCKS,
@@ -89,6 +90,7 @@ V5_9: Final = Era(
         OBJECTS_REMAIN_IN_A_CACHE,
         POOL_FILLED_UNDER_RAW_LOCKS,
         *POOL_FILLED_IN_ATOMIC_CONTEXT,
+        *AUX_STACK_TAKES_SPINLOCK_T,
         KnownBug(
             "56292e8609e3",
             ViolationKind.INVALID_WAIT_CONTEXT,

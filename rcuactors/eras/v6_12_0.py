@@ -37,6 +37,7 @@ V6_12_0: Final = Era(
             timers_have_own_thread=False,
             msleep_adds_jiffy=False,
             consoles_tell_lockdep=False,
+            printk_has_thread=True,
             fair_server=True,
             pwq_shows_limit=False,
             tasks_tell_tgid=True,

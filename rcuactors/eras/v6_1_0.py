@@ -10,6 +10,7 @@ from typing import Final
 
 import attrs
 
+from ..context.locks import LockKind
 from ..kernel.debugobjects_pool import PoolRules
 from ..kernel.rules import KernelRules
 from ..kvfree.parts.arming import PendingTimer
@@ -74,6 +75,8 @@ V6_1_0: Final = Era(
             exp_stall_timeout=True,
             srcu_callbacks_on_boot_cpu=True,
             srcu_looks_less_often=True,
+            aux_stacks_allocate=False,
+            tasks_trace_wakes_by_irq_work=True,
         ),
         mm=MmRules(
             page_lists=TriedLockIrqsave,
@@ -86,6 +89,7 @@ V6_1_0: Final = Era(
             alloc_pages="__alloc_pages",
             slab=LocalLockSlub,
             kasan_double_free="double-free",
+            depot_lock=LockKind.RAW_SPINLOCK,
             cache_has_objects=" when called from",
         ),
         kvfree=attrs.evolve(
@@ -100,6 +104,7 @@ V6_1_0: Final = Era(
             ),
             one_argument=ALLOCATES,
             shrinker=cache_and_queue_shrinker,
+            records_aux_stack=True,
         ),
     ),
     known_bugs=(

@@ -41,6 +41,7 @@ V7_3: Final = Era(
             wakes_from_gp_up_to=EVERY_MACHINE,
             synchronize_rcu_flood=64,
             srcu_queues_by_irq_work=True,
+            tasks_trace_is_srcu=True,
             srcu_lock_kind=LockKind.RAW_SPINLOCK,
         ),
         mm=attrs.evolve(

@@ -29,11 +29,15 @@ class Decisions:
 
 
 class Record(Wrapper):
-    """Keeps what the inner strategy decides; `decisions` is that of the last run, when it is over."""
+    """Keeps what the inner strategy decides; `decisions` is that of the last run, when it is over.
 
-    def __init__(self, inner: Strategy) -> None:
+    With `labels` it notes where the actor of each option stood, too.
+    """
+
+    def __init__(self, inner: Strategy, *, labels: bool = False) -> None:
         super().__init__(inner)
         self.decisions: Decisions | None = None
+        self._labels = labels
         self._number = 0
         self._taken: list[Taken] = []
 
@@ -53,6 +57,7 @@ class Record(Wrapper):
                     kind=decision.kind.name,
                     option=decision.option(picked),
                     count=decision.count,
+                    label=decision.label(picked) if self._labels else "",
                 )
             )
         return picked
@@ -89,6 +94,8 @@ class Replay(Wrapper):
         index = decision.find(taken.option) if fits else NOT_OFFERED
         if index == NOT_OFFERED:
             raise ReplayDiverged(f"{_told(taken)}; here {_offered(decision)}")
+        if taken.label and (label := decision.label(index)) != taken.label:
+            raise ReplayDiverged(f"{_told(taken)}, at {taken.label}; here that stands at {label or 'nothing known'}")
         return index
 
     def end_run(self, outcome: Outcome) -> None:

@@ -21,6 +21,7 @@ from .percpu import PerCpuVariables
 from .polled import PolledRcu
 from .shrinkers import Shrinkers
 from .srcu import SleepableRcu
+from .tasks_trace import TasksTraceRcu
 from .wait_queues import WaitQueues
 
 
@@ -37,6 +38,7 @@ class Kernel(
     Modules,
     CpuHotplugs,
     SleepableRcu,
+    TasksTraceRcu,
 ):
     """One machine's kernel, as code that runs on it sees it.
 

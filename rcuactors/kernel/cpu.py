@@ -11,6 +11,7 @@ from __future__ import annotations
 import attrs
 
 from ..context import preempt
+from ..context.trace import call_trace, suspended_trace
 from ..context.violation import ViolationKind
 from ..engine.probe import Access, Group
 from ..marks import Side, machinery, on_side
@@ -53,6 +54,14 @@ class Cpu(SchedulingCpu):
         """What the floors above say of it, where they have something to say."""
         said = (hint(self) for hint in self.hooks.hints)
         return tuple(text for text in said if text)
+
+    @machinery
+    def label(self) -> str:
+        """The innermost function in which it stands, and the line of the scenario that led there."""
+        running = self is self.conductor.running
+        trace = call_trace() if running else suspended_trace(self.strand.coroutine)
+        line = next((text for text in trace if text.endswith(")")), "")
+        return f"{trace[0]} in {line}" if line and line != trace[0] else trace[0] if trace else ""
 
     # -- points ------------------------------------------------------------------------------------------------------
 

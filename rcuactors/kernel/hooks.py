@@ -16,6 +16,7 @@ from ..engine.actor import Message
 from ..marks import machinery
 
 if TYPE_CHECKING:
+    from ..context.memory import Memory
     from ..engine.conductor import Conductor
     from .cpu import Cpu
     from .thread import Thread
@@ -62,6 +63,8 @@ class CpuHooks:
     """wq_worker_tick(), in a kernel that has one, in the scheduling-clock interrupt."""
     on_idle: list[Callable[[Cpu], None]] = attrs.field(factory=list)
     """The CPU goes idle."""
+    on_printk: list[Callable[[Cpu, str], None]] = attrs.field(factory=list)
+    """The CPU prints a line that is no report."""
     hints: list[Callable[[Cpu], str]] = attrs.field(factory=list)
     """What is to be said of a CPU to strategies that look for it; empty: nothing."""
     keeps_tick: Callable[[Cpu], bool] = _nothing_needed
@@ -74,6 +77,13 @@ class CpuHooks:
     """PREEMPT_RT: bottom halves are about to be on again, but for what serves the softirqs now in the same thread."""
     softirqs: dict[int, Callable[[Cpu], Awaitable[None]]] = attrs.field(factory=dict)
     """The handler of each softirq vector, in the order in which they are served."""
+
+    saves_stack: Callable[[Thread, Memory | None], Awaitable[None]] | None = None
+    """kasan_record_aux_stack(), where that can do harm: of who gives memory to RCU, where it lies."""
+
+    def saves_stack_by(self, save: Callable[[Thread, Memory | None], Awaitable[None]]) -> None:
+        """Who does it."""
+        self.saves_stack = save
 
     def worker_tick_by(self, look: Callable[[Cpu], Awaitable[None]]) -> None:
         """What looks at each tick whether a worker hogs the CPU."""

@@ -107,6 +107,9 @@ class KernelRules:
     """A printk() on a live console takes the serial port's lock under lockdep's eyes, which objects in hardirq and
     under a raw lock; not since printk_legacy_allow_spinlock_enter() (kernel/printk/printk.c: 6.12.0 has it, 6.6.80 has
     not)."""
+    printk_has_thread: bool = False
+    """On PREEMPT_RT a thread of its own, pr/legacy, goes through what was printed (kernel/printk/printk.c,
+    force_legacy_kthread(): 6.12.0 has it, 6.6.80 has not)."""
     syslog_line: int = 1024
     """With so many bytes dmesg reads the log (kernel/printk/printk.c, syslog_print_all()): CONSOLE_LOG_MAX, and
     PRINTK_MESSAGE_MAX, which is 2,048, since v6.3 (6.6.80 has it, 6.1.166 has not)."""

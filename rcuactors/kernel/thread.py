@@ -94,6 +94,8 @@ class Thread(Sleeper):
     """Virtual time at which another of its urgency was last taken, though it came first in its run queue; 0: none."""
     affine_waiters: list[Thread] = attrs.field(factory=list)
     """Who waits in set_cpus_allowed_ptr() until it has left a CPU that it must not run on any more."""
+    rtlock_wait: bool = False
+    """TASK_RTLOCK_WAIT: it sleeps on what is a spinning lock elsewhere, and only the lock's hand-over wakes it."""
     interruptible: bool = False
     """Its sleep is TASK_INTERRUPTIBLE: nobody calls that hung, however long it is."""
     stack_lost: bool = False

@@ -25,6 +25,7 @@ from ..rcu.oracle import Oracle
 from ..rcu.polled import PolledGracePeriods
 from ..rcu.rcu_work import RcuWorks
 from . import invariants
+from .aux_stack import recorded
 from .drain import Drain
 from .figures import Figures, KvfreeStatistics
 from .krc import Krc, Slots, append, keep_page, open_block, take_cached_page
@@ -100,7 +101,7 @@ class KvfreeRcu:
         self.unbatched = Unbatched(self) if rules.may_be_unbatched and not system.config.KVFREE_RCU_BATCHED else None
         self.nolock, self.barriers = KfreeRcuNolock(self), Barriers(self)
         slab.barriers_are(self.barriers)
-        self._take = self._taken_before()
+        self._take = recorded(system.hooks.saves_stack if rules.records_aux_stack else None, self._taken_before())
         if self.extras.attach is not None:
             self.extras.attach(self)
 

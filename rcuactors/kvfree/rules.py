@@ -87,6 +87,8 @@ class KvfreeRules:
     debug_under_lock: bool = False
     """kvfree_call_rcu() tells debug objects with krcp->lock held, a raw lock (kernel/rcu/tree.c: 5.11 does so, 6.1.0
     does so before it takes the lock)."""
+    records_aux_stack: bool = False
+    """kvfree_call_rcu() has KASAN save who called it (commit 84109ab58590, v5.13)."""
     arming: Callable[[KvfreeRcu], Arming]
     batching: Callable[[Krc, Batch], int]
     """Moves what may be moved into a batch; how many objects that were."""

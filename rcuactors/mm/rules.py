@@ -56,6 +56,8 @@ class MmRules:
     """alloc_pages_nolock() and free_pages_nolock() are there; who asks without a reclaim bit must not spin (v6.15)."""
     linear_map_lock: LockKind = LockKind.SPINLOCK
     """The type of linear_map_hash_lock, which debug_pagealloc takes: powerpc's (hash_utils.c), later a raw one."""
+    depot_lock: LockKind = LockKind.SPINLOCK
+    """The type of the stack depot's lock, as KASAN meets it (lib/stackdepot.c; raw since 78564b943487, v5.14)."""
     reserves: Callable[[Thread, Gfp, int], int]
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]

@@ -13,6 +13,7 @@ from ..context.violation import KernelBug, Violation
 from ..engine.actor import Message
 from ..engine.device import Device
 from ..engine.events import Event
+from ..eras import find_era
 from ..errors import BadInput, RcuactorsError
 from ..kapi import Kernel
 from ..kernel.costs import cost_model
@@ -116,9 +117,11 @@ class _Asked:
         *,
         live: bool,
         before: Before | None,
+        rcu_wants: bool,
     ) -> None:
         self.poison = kernel.poison
         self.before = before
+        self._rcu_wants = rcu_wants
         self._live = live
         self.command = command
         self.question = question = command.question
@@ -169,6 +172,8 @@ class _Asked:
         async def job_thr() -> None:
             # A machine that runs has had small objects before: its CPU has some at hand.
             await kernel.kfree(await kernel.kmalloc(_SMALL))
+            if self._rcu_wants:
+                await kernel.call_rcu(delayed_put_task_struct)
             await do(module)
             await kernel.call_rcu(delayed_put_task_struct)
 
@@ -216,6 +221,9 @@ def _limit_s(question: Question) -> float:
 def options_for(kernel: AskedKernel, settings: Mapping[str, str], version: str = MODELLED) -> RunOptions:
     """How the question is run: on that version, with the kernel's settings, and those on top. Raises BadInput."""
     chosen = {name: value for name, value in kernel.settings.items() if name in field_names()}
+    if find_era(version).rules.kernel.timer_migration:
+        # A sysctl, which is on.
+        chosen["timer_migration"] = "y"
     return RunOptions(
         kernel=version, settings={**chosen, **settings}, costs=cost_model(kernel.costs), max_steps=_MAX_STEPS
     )
@@ -230,12 +238,14 @@ def ask(
     limit_s: float | None = None,
     live: bool = False,
     before: Before | None = None,
+    rcu_wants: bool = False,
 ) -> Answer:
     """Put the question to a fresh machine of that version.
 
     `limit_s` is when it counts as not having come back, in virtual seconds. With `live` the console is live: printing
     takes its locks. `before` is what the zone and the CPU's list have when pages are asked for, where that is known:
-    what a machine's CPUs have on their lists of other types, and give back then, is its past.
+    what a machine's CPUs have on their lists of other types, and give back then, is its past. `rcu_wants`: so is that a
+    callback waits on the question's CPU, so that RCU wants something of the ticks to come.
     Raises BadInput for a setting with a wrong value, or a version that does not exist.
     """
     question = command.question
@@ -244,7 +254,8 @@ def ask(
     if missing:
         return Answer(question=question, not_expressible=f"the configuration has no {', '.join(missing)}")
     limit = limit_s if limit_s is not None else _limit_s(question)
-    asked = _Asked(command, options_for(kernel, wanted, version), limit, kernel, live=live, before=before)
+    options = options_for(kernel, wanted, version)
+    asked = _Asked(command, options, limit, kernel, live=live, before=before, rcu_wants=rcu_wants)
     try:
         with patient_collector():
             asked.machine.run(asked.main, "init")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import attrs
 
 from ..mm.page.page_lists import PageList
+from ..mm.page.trial import give_back
 from ..mm.page.zone import Zone
 
 _AS_FAR_AS = 300
@@ -39,28 +40,6 @@ class Past:
     free: int | None
 
 
-def _give_back(zone: Zone, pages: PageList, others: int, free: int, count: int) -> tuple[list[int], int]:
-    """free_unref_page() of so many, tried out: how many had gone to the zone after each, and pcp->count at the end."""
-    flags, sizes = zone.flags, zone.sizes
-    noted = flags.below_high
-    own = len(pages.pages)
-    tried = attrs.evolve(pages, pages=[0] * own, others=others)
-    gone, given = list[int](), 0
-    for _ in range(count):
-        tried.pages.append(0)
-        limit = sizes.limit(tried)
-        if tried.count >= limit:
-            wanted = min(sizes.to_free(tried, limit), tried.count)
-            mine = zone.own_of_bulk(len(tried.pages), tried.others, wanted)
-            del tried.pages[:mine]
-            tried.others -= wanted - mine
-            given += wanted
-            flags.below_high = flags.below_high and free + given <= zone.watermark_high
-        gone.append(given)
-    flags.below_high = noted
-    return gone, tried.count
-
-
 def past_of(zone: Zone, pages: PageList, count: int, before: Before, *, is_low: bool) -> Past:
     """What must have been, that giving back `count` pages ends in that line; what is likely, if nothing fits.
 
@@ -70,15 +49,15 @@ def past_of(zone: Zone, pages: PageList, count: int, before: Before, *, is_low: 
     tries = sorted(range(max(0, likely - _AS_FAR_AS), likely + _AS_FAR_AS), key=lambda others: abs(others - likely))
     for others in tries:
         # As if it were never enough, so that each number that may have gone is among these.
-        most, _ = _give_back(zone, pages, others, -zone.managed if is_low else zone.free, count)
+        most, _ = give_back(zone, pages, others, -zone.managed if is_low else zone.free, count)
         for given in {0, *most}:
             if len(pages.pages) + others + count - given != before.listed:
                 continue
             had = free - given if free is not None else zone.free
-            gone, listed = _give_back(zone, pages, others, had, count)
+            gone, listed = give_back(zone, pages, others, had, count)
             if (listed, gone[-1]) == (before.listed, given):
                 return Past(others=others, free=had if is_low else None)
     if free is None:
         return Past(others=likely, free=None)
-    gone, _ = _give_back(zone, pages, likely, free, count)
+    gone, _ = give_back(zone, pages, likely, free, count)
     return Past(others=likely, free=free - gone[-1])

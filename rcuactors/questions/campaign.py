@@ -18,6 +18,7 @@ from .recording import Recording
 from .words import parse_question
 
 _TRIES: Final = 960
+_SERVED_AT_TICKS: Final = ("timer", "timerirqsafe", "hrtimer", "hrsoft")
 
 
 def _shortened(command: Command) -> Command:
@@ -27,6 +28,12 @@ def _shortened(command: Command) -> Command:
         return command
     words = [(name, value) for name, value in question.words if name != "n"]
     return attrs.evolve(command, question=attrs.evolve(question, words=(*words, ("n", str(_TRIES)))))
+
+
+def _leaves_it_open(command: Command) -> bool:
+    """Whether a softirq of the question's may be served by ksoftirqd or, if RCU wants something, by rcuc."""
+    question = command.question
+    return question.verb.name == "f5" and question.word("v") in _SERVED_AT_TICKS
 
 
 def pose(recording: Recording, version: str = MODELLED) -> Pair:
@@ -43,6 +50,7 @@ def pose(recording: Recording, version: str = MODELLED) -> Pair:
         limit_s=recording.timeout_s,
         live=recording.live,
         before=recording.before,
+        rcu_wants=recording.rcuc_served and _leaves_it_open(command),
     )
     return compare(recording, answer)
 

@@ -4,7 +4,8 @@ It is heard nowhere but on the question's console. In an NMI, or what looks like
 (vprintk() in kernel/printk/printk_safe.c). On a live console it takes the locks of the console and of the serial port;
 that one is a spinlock_t, to which lockdep objects in hardirq and under a raw lock, and is off from there
 (serial8250_console_write()); v6.12 and later tell it that it may. With the console quiet, as most questions were put,
-it takes none.
+it takes none. On PREEMPT_RT of v6.12.0 and later an irq_work wakes a thread, pr/legacy, for each line; on the machines
+that were asked that one is thought to be on the first CPU.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..context import preempt
 from ..context.locks import LockKind
 from ..kernel.cpu import Cpu
 from ..kernel.irq.irq_work import IrqWork
+from ..kernel.thread import Thread
 from ..machine import Machine
 from ..report.console import ConsoleReport, Entry
 
@@ -35,10 +37,6 @@ def about_console(entry: Entry) -> bool:
     return bool((named | {lock.name for lock in entry.held or ()}) & CONSOLE_LOCKS)
 
 
-async def _wake_up_klogd_work_func(_cpu: Cpu) -> None:
-    """wake_up_klogd_work_func(): nobody reads the log."""
-
-
 class Printk:
     """The console of one machine."""
 
@@ -48,7 +46,10 @@ class Printk:
         self._port_lock = machine.system.lock_factory.make(PORT_LOCK, LockKind.SPINLOCK)
         told = machine.system.rules.consoles_tell_lockdep
         self._live = live and told and not machine.setup.config.PREEMPT_RT
-        self._wake_up_klogd = IrqWork("wake_up_klogd_work_func", _wake_up_klogd_work_func, lazy=True)
+        self._wake_up_klogd = IrqWork("wake_up_klogd_work_func", self._wake_up_klogd_work_func, lazy=True)
+        self._offloads = machine.setup.config.PREEMPT_RT and machine.system.rules.printk_has_thread
+        self._legacy: Thread | None = None
+        machine.system.hooks.on_printk.append(lambda _, text: self.printk([text]))
 
     def report(self, lines: Iterable[str]) -> None:
         """The kernel's report, which takes its time: on the machines that were asked more than a jiffy."""
@@ -59,10 +60,26 @@ class Printk:
         """Lines on the console."""
         self.lines += lines
         cpu = self._machine.this_cpu
-        if preempt.in_nmi(cpu.ctx.preempt_count):
+        if preempt.in_nmi(cpu.ctx.preempt_count) or self._offloads:
             self._machine.system.irq_works.irq_work_queue_irqoff(cpu, self._wake_up_klogd)
         elif self._live:
             self._serial8250_console_write(cpu)
+
+    async def _wake_up_klogd_work_func(self, cpu: Cpu) -> None:
+        """wake_up_klogd_work_func(): nobody reads the log, but pr/legacy, where there is one."""
+        if not self._offloads:
+            return
+        system = self._machine.system
+        if self._legacy is None:
+            first = system.cpus[min(system.masks.online())]
+            self._legacy = system.create_thread(first, "pr/legacy", self._legacy_kthread_func, service=True)
+        await cpu.wake_up_process(self._legacy)
+
+    async def _legacy_kthread_func(self) -> None:
+        """legacy_kthread_func(), with a console that is to be quiet."""
+        while True:
+            assert self._legacy is not None
+            await self._legacy.sleep("lines to print")
 
     def _serial8250_console_write(self, cpu: Cpu) -> None:
         lockdep = self._machine.system.lockdep

@@ -23,6 +23,7 @@ _FIELD: Final = re.compile(r"^# (?P<name>[a-z]+)[^:]*: (?P<value>.*)$")
 _MORE: Final = re.compile(r"^# ---")
 _TIMEOUT: Final = re.compile(r"TIMEOUT after ([\d.]+) s")
 _LIVE: Final = "live console"
+_RCUC: Final = re.compile(r"Comm: rcuc/|name: rcuc/|held by rcuc/|q: pid \d+ rcuc/|\brcuc/\d+/\d+ is trying")
 _BEFORE: Final = re.compile(r"before: zone \w+ free (\d+) min (\d+) .*, pcp of this CPU (\d+)")
 
 
@@ -43,6 +44,8 @@ class Recording:
     live: bool = False
     """The console was live: what was printed took its locks."""
     timeout_s: float | None = None
+    rcuc_served: bool = False
+    """rcuc of PREEMPT_RT called the question's function, or what it said names it."""
 
     @property
     def group(self) -> str:
@@ -99,6 +102,7 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
         wrong = str(error)
     first, *others = [read_console(section) for section in _sections(lines)]
     status = header.get("status", "")
+    texts = next(_sections(lines))
     live = _LIVE in status
     if live:
         first = tuple(entry for entry in first if not about_console(entry))
@@ -112,6 +116,7 @@ def read_text(text: str, kernel: str, name: str) -> Recording:
         more=tuple(entry for other in others for entry in other if isinstance(entry, Said)),
         ended=any(isinstance(entry, Said) and entry.text.startswith("END ") for entry in first),
         live=live,
+        rcuc_served=any(map(_RCUC.search, texts)),
         timeout_s=float(timeout[1]) if timeout is not None else None,
     )
 

@@ -212,6 +212,8 @@ class Callbacks:
             head.function, head.name, head.queued_ns = function, name, cpu.clock
         head.queued = True
         flags = cpu.local_irq_save()
+        if self.system.hooks.saves_stack is not None:
+            await self.system.hooks.saves_stack(cpu.current, head.inside)
         rdp = self.data[cpu.cpu_id]
         mine = rdp.cblist
         if where is mine:

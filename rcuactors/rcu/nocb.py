@@ -110,6 +110,8 @@ class OffloadedCallbacks(Callbacks):
         head.function, head.name, head.queued_ns = function, name, cpu.clock
         head.queued, head.seq = True, None
         flags = cpu.local_irq_save()
+        if self.system.hooks.saves_stack is not None:
+            await self.system.hooks.saves_stack(cpu.current, head.inside)
         cpu.clock += self.system.costs.call_rcu_ns
         if self.system.events.on:
             self.system.emit(cpu, "rcu_callback", f"{self.machine.name} rhp={name} func={name} {nocb.n_cbs() + 1}")

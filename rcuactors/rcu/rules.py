@@ -105,6 +105,14 @@ class RcuRules:
     srcu_queues_by_irq_work: bool = False
     """call_srcu() leaves it to an irq_work to queue the work that drives a grace period, as its caller may hold the
     scheduler's locks (commit 7c405fb3279b, merged for v7.0); before, it queued it with its own lock held."""
+    aux_stacks_allocate: bool = True
+    """KASAN's stack of who calls call_rcu(), and kvfree_rcu(), may bring memory for the stack depot with it, whatever
+    the caller holds (until commit 300c0c5e7218, v5.17; mm/kasan_aux.py)."""
+    tasks_trace_wakes_by_irq_work: bool = False
+    """call_rcu_tasks_trace() has an irq_work wake the thread that sees to it: so at v6.1, not at v5.11, which takes a
+    wait queue's lock (kernel/rcu/tasks.h)."""
+    tasks_trace_is_srcu: bool = False
+    """RCU Tasks Trace is an srcu_struct (commit c27cea4416a3, merged for v7.0)."""
     lazy_callbacks: bool = False
     """There is CONFIG_RCU_LAZY, and call_rcu_hurry() (commits 3cb278e73be5 and 7651d6b25086, v6.2)."""
     nocb_toggles_offline: bool = False

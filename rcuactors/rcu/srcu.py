@@ -11,6 +11,7 @@ v5.9 and v5.11 in that of the CPU.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -31,6 +32,7 @@ from .callbacks import SchedulerActive
 from .data import Callback, RcuHead, rcu_leak_callback
 from .srcu_gp import SrcuGracePeriods
 from .srcu_struct import IDLE, SrcuData, SrcuStruct
+from .tasks_trace import TasksTrace, tasks_trace_of
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -57,6 +59,11 @@ class Srcu:
 
     def __attrs_post_init__(self) -> None:
         self.gp = SrcuGracePeriods(self.callbacks.system, self.wq, self.callbacks.rules)
+
+    @cached_property
+    def tasks_trace(self) -> TasksTrace:
+        """RCU Tasks Trace, which is an srcu_struct in v7.3; made when somebody first wants it."""
+        return tasks_trace_of(self)
 
     # -- srcu_structs ------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import trio
 from ..config import Config, with_settings
 from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
+from ..engine.conductor import Conductor
 from ..engine.events import DigestSink, Sink
 from ..eras import find_era
 from ..errors import BadInput, bad_value, shown
@@ -105,7 +106,11 @@ class Run:
             if any(str(error).startswith(f"{name}={value}:") for name, value in own.items()):
                 raise BadInput(f"scenario {chosen.name}: {error}") from None
             raise
-        self.machine = Machine(attrs.evolve(setup, early_boot=chosen.early_boot))
+        self.machine = Machine(attrs.evolve(setup, early_boot=chosen.early_boot, conductor=self._conductor()))
+
+    def _conductor(self) -> type[Conductor]:
+        """What the machine is to be run by."""
+        return Conductor
 
     @property
     def spec(self) -> RunSpec:
@@ -121,9 +126,13 @@ class Run:
         Raises what the scenario raises, and the first KernelBug under panic_on_warn; ScenarioError for a call of the
         scenario's that was not right.
         """
+        self.go()
+        return self.result()
+
+    def go(self) -> None:
+        """The same, for who asks for the result later, or not at all."""
         with patient_collector(), self._nothing_dropped():
             trio.run(self._until_ctrl_c, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
-        return self.result()
 
     async def arun(self) -> Result:
         """The same inside somebody else's `trio.run`, on its clock.
@@ -153,12 +162,17 @@ class Run:
             with WATCHDOG.watching(self.machine.conductor):
                 await self.machine.arun(self._main, self.scenario.name)
         except BaseException as error:
-            blamed = blame_call(blame_design(error))
-            if isinstance(blamed, Exception):
-                self._note_reports(blamed)
+            blamed = self._blamed(error)
             if blamed is not error:
                 raise blamed from blamed.__cause__
             raise
+
+    def _blamed(self, error: BaseException) -> BaseException:
+        """What is raised for an error that ended the run."""
+        blamed = blame_call(blame_design(error))
+        if isinstance(blamed, Exception):
+            self._note_reports(blamed)
+        return blamed
 
     def _note_reports(self, error: Exception) -> None:
         """Have an error tell what was reported before it: nobody who only sees the error shall miss that."""

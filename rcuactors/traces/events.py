@@ -299,7 +299,8 @@ class Missing(enum.Enum):
 class Gap:
     """Something is missing (or out of order) before line `number`. Nothing may be compared across it.
 
-    `cpu` is None where that is not told, or concerns all; `events` is how many were lost, None where not told.
+    `cpu` is None where that is not told, or concerns all; `events` is how many were lost, None where not told; `to_ns`
+    the time to which it goes back.
     """
 
     number: int
@@ -307,6 +308,7 @@ class Gap:
     cpu: int | None = None
     events: int | None = None
     text: str = ""
+    to_ns: int | None = None
 
 
 @attrs.frozen

@@ -22,7 +22,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _LONGEST_LINE: Final = 65_536
 """A file without line ends must not be read into memory whole. A real recording's longest line has 400 characters."""
 
-_PROGRESS_LINES: Final = 50_000
+_PROGRESS_LINES: Final = 10_000
 
 
 def bad(path: str | os.PathLike[str], wrong: str) -> BadInput:

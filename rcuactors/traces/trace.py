@@ -139,7 +139,8 @@ class _Reader:
         if not self._begun:
             self._first(by_perf=by_perf, flags=event.flags)
         if event.time_ns < self._last_ns:
-            yield Gap(number, Missing.BACKWARDS, text=f"from {_seconds(self._last_ns)} to {_seconds(event.time_ns)}")
+            text = f"from {_seconds(self._last_ns)} to {_seconds(event.time_ns)}"
+            yield Gap(number, Missing.BACKWARDS, text=text, to_ns=event.time_ns)
         self._last_ns = event.time_ns
         if event.cpu >= self.header.nr_cpus:
             self.header.nr_cpus = min(event.cpu + 1, _TOO_MANY_CPUS)

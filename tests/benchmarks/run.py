@@ -28,6 +28,7 @@ from rcuactors.engine.choice import Timed
 from rcuactors.engine.conductor import Conductor
 from rcuactors.engine.device import Device
 from rcuactors.explore import Random
+from rcuactors.runs.plain import run_plain
 
 HERE = Path(__file__).resolve().parent
 
@@ -289,6 +290,18 @@ def schedules_under_random(schedules: int, rounds: int) -> Figure:
     )
 
 
+def schedules_without_trio(schedules: int, rounds: int) -> Figure:
+    """Schedules a second of the same scenario without Trio's loop, over those on it."""
+
+    def explore(how: Callable[..., object]) -> None:
+        for seed in range(schedules):
+            how(two_readers, attrs.evolve(QUIET, strategy=Random(), seed=seed))
+
+    ratio, on_trio, plain = paired(lambda: explore(run), lambda: explore(run_plain), rounds)
+    detail = f"{schedules / plain:,.0f}/s against {schedules / on_trio:,.0f}/s, three CPUs"
+    return Figure("schedules a second without Trio / on it", ratio, ">= 1.7", detail)
+
+
 def description_against_bare_reading(lines: int, rounds: int) -> Figure:
     """What `rcuactors describe` takes for a trace, over reading its lines and no more."""
     with tempfile.TemporaryDirectory() as folder:
@@ -335,6 +348,7 @@ def figures(*, short: bool) -> list[Callable[[], Figure]]:
         lambda: hand_overs_against_trio(100_000 // scale, rounds),
         lambda: first_answer(rounds),
         lambda: schedules_under_random(200 // scale, rounds),
+        lambda: schedules_without_trio(200 // scale, rounds),
         lambda: description_against_bare_reading(1_000_000 // scale, min(rounds, 3)),
         lambda: memory_of_description(100_000 // scale),
     ]

@@ -11,7 +11,7 @@ from click.testing import Result
 from rcuactors.config import field_names
 from rcuactors.designs import DESIGNS
 from rcuactors.eras import ERAS
-from rcuactors.explore import STRATEGIES
+from rcuactors.explore import SEARCHES, STRATEGIES
 from rcuactors.kernel.costs import describe
 from rcuactors.userfiles import find_scenarios
 
@@ -21,7 +21,7 @@ NAMES = {
     "scenarios": list(find_scenarios()),
     "kernels": list(ERAS),
     "configs": list(field_names()),
-    "strategies": list(STRATEGIES),
+    "strategies": [*STRATEGIES, *SEARCHES],
     "designs": list(DESIGNS),
     "costs": [name for name, *_ in describe()],
 }

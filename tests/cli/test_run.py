@@ -247,3 +247,33 @@ def test_what_was_found_is_not_lost_with_the_event_file(call: Call, tmp_path: Pa
     assert document["error"] == "--events /dev/full: cannot be written: No space left on device"
     assert result.stderr == f"rcuactors: {document['error']}\n"
     assert [violation["kind"] for violation in document["violations"]] == ["double-free"]
+
+
+def test_the_first_seed_that_fails_is_shown_with_its_command(call: Call) -> None:
+    asked = ("run", "stale_batch", "--kernel", "v5.11", "--strategy", "holds", "--seeds", "60")
+    result = call(*asked, "--set", "rounds=2")
+    assert result.exit_code == 1
+    *_, verdict, last = result.stdout.splitlines()
+    assert verdict.endswith("use-after-free")
+    found = re.fullmatch(r"seed (\d+), after (\d+) clean seeds?; again: rcuactors (run .*)", last)
+    assert found is not None
+    assert found[1] == found[2]
+    again = call(*found[3].split())
+    assert again.exit_code == 1
+    assert again.stdout.splitlines() == result.stdout.splitlines()[:-1]
+    as_json = json.loads(call(*asked, "--json").stdout)
+    assert as_json["seed"] == int(found[1])
+
+
+def test_seeds_that_are_all_clean(call: Call, scenario_file: ScenarioFile) -> None:
+    asked = ("run", scenario_file("tidy"), "--strategy", "random", "--seed", "5", "--seeds", "4")
+    result = call(*asked)
+    assert (result.exit_code, result.stdout) == (0, "clean with 4 seeds, 5 to 8\n")
+    document = json.loads(call(*asked, "--json").stdout)
+    assert document == {"scenario": "tidy", "seeds": 4, "first": 5, "last": 8, "clean": True}
+
+
+def test_a_seed_whose_run_ends_with_an_error_is_shown_too(call: Call, scenario_file: ScenarioFile) -> None:
+    result = call("run", scenario_file("asserts"), "--seeds", "3")
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[-1].startswith("seed 0, after 0 clean seeds; again: rcuactors run ")

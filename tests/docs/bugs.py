@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from rcuactors.context.locks import LockKind
 from rcuactors.eras import ERAS
 from rcuactors.kvfree.parts.arming import TodoFlag
 from rcuactors.kvfree.parts.batching import by_channel
@@ -249,6 +250,34 @@ BUGS = (
         lambda r: r.kernel.hrtimers_leave_dying_cpus and not r.kernel.offline_hrtimers_move,
         TIME,
         HRTIMERS,
+    ),
+    Bug(
+        "1ace9bac1ad2",
+        "call_rcu_tasks_trace() in an NMI waits for the lock that the same call, which it has interrupted, holds",
+        "all; mended in who calls it",
+        TIME,
+        "tests/rcu/test_tasks_trace.py",
+    ),
+    Bug(
+        "3063b33a347c",
+        "call_rcu_tasks_trace() takes a wait queue's spinlock_t under its caller's raw lock",
+        lambda r: not r.rcu.tasks_trace_wakes_by_irq_work,
+        TIME,
+        "tests/rcu/test_tasks_trace.py",
+    ),
+    Bug(
+        "300c0c5e7218",
+        "with KASAN call_rcu() may ask for pages for the stack depot, under the caller's raw lock",
+        lambda r: r.rcu.aux_stacks_allocate,
+        TIME,
+        "tests/mm/test_kasan_aux.py",
+    ),
+    Bug(
+        "78564b943487",
+        "with KASAN call_rcu() of a stack that is new takes a spinlock_t, under the caller's raw lock",
+        lambda r: r.mm.depot_lock is LockKind.SPINLOCK,
+        TIME,
+        "tests/mm/test_kasan_aux.py",
     ),
     Bug(
         "c0feea594e05",

@@ -84,6 +84,6 @@ def test_a_strategy_sees_no_machine(order: Any) -> None:
     assert plain == {"kind", "count", "current", "yields", "time", "now"}
     assert {name for name, value in public.items() if callable(value)} >= {"option", "find", "clock", "due", "nature"}
     assert {name for name in public if name not in plain} == {
-        "option", "find", "clock", "due", "hints", "nature", "actor",
+        "option", "find", "clock", "due", "hints", "label", "nature", "actor",
         *(["ask_of", "place"] if order is ByClock else ["ask"]),
     }  # fmt: skip

@@ -99,6 +99,8 @@ CALLS: Final[dict[str, Calls]] = {
     "call_rcu_hurry.head": lambda k, f: k.call_rcu_hurry(f),
     "call_srcu": lambda k, f: k.call_srcu(k.srcu_struct("s"), k.rcu_head(), f),
     "call_srcu.head": lambda k, f: k.call_srcu(k.srcu_struct("s"), f),
+    "call_rcu_tasks_trace": lambda k, f: k.call_rcu_tasks_trace(k.rcu_head(), f),
+    "call_rcu_tasks_trace.head": lambda k, f: k.call_rcu_tasks_trace(f),
     "register_shrinker": _shrinker_counts,
     "register_shrinker.scan_objects": _shrinker_scans,
     "module_text": _module,

@@ -171,7 +171,7 @@ class _Sites:
                 self.swap(node, "statement left out", holder, name, index, ast.Pass())
             case ast.Assign(targets=[ast.Attribute() | ast.Subscript(), *_]) | ast.AugAssign():
                 self.swap(node, "statement left out", holder, name, index, ast.Pass())
-            case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+            case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and not value.value):
                 self.swap(node, "nothing returned", holder, name, index, ast.Return(value=ast.Constant(None)))
         if isinstance(node, ast.AugAssign) and (other := _BINARY.get(type(node.op))) is not None:
             changed = copy.copy(node)

@@ -8,6 +8,7 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import attrs
@@ -70,26 +71,44 @@ class Map:
         return sorted(tests, key=lambda test: (not test.name.startswith(floor), test.seconds, test.name))
 
 
-def batches(tests: Sequence[Test], seconds: Iterable[float], files: int = 8) -> Iterable[list[Test]]:
+def batches(tests: Sequence[Test], seconds: Sequence[float], files: int = 8) -> Iterable[list[Test]]:
     """The tests in parts that take so long each: the first from few files, so that little has to be collected.
 
-    Nothing is left out of the last but what its seconds do not reach to.
+    The others take one test of each file in turn: two of one file look at nearly the same. What the last part's seconds
+    do not reach to is left out.
     """
-    left = list(tests)
-    for number, limit in enumerate(seconds):
-        taken: list[Test] = []
-        rest: list[Test] = []
+    first = _first(tests, seconds[0], files)
+    if first:
+        yield first
+    taken = set(first)
+    left = _in_turn([test for test in tests if test not in taken])
+    for limit in seconds[1:]:
+        part: list[Test] = []
         spent = 0.0
-        seen: set[str] = set()
-        for test in left:
-            fits = spent + test.seconds <= limit and (number > 0 or test.file in seen or len(seen) < files)
-            if fits:
-                seen.add(test.file)
-                spent += test.seconds
-            (taken if fits else rest).append(test)
-        if taken:
-            yield taken
-        left = rest
+        while left and spent + left[0].seconds <= limit:
+            spent += left[0].seconds
+            part.append(left.pop(0))
+        if part:
+            yield part
+
+
+def _first(tests: Sequence[Test], limit: float, files: int) -> list[Test]:
+    taken: list[Test] = []
+    seen: set[str] = set()
+    for test in tests:
+        if (test.file in seen or len(seen) < files) and test.seconds <= limit:
+            seen.add(test.file)
+            taken.append(test)
+            limit -= test.seconds
+    return taken
+
+
+def _in_turn(tests: Sequence[Test]) -> list[Test]:
+    by_file: dict[str, list[Test]] = {}
+    for test in tests:
+        by_file.setdefault(test.file, []).append(test)
+    rounds = zip_longest(*by_file.values())
+    return [test for turn in rounds for test in turn if test is not None]
 
 
 def sources_digest(root: Path) -> str:

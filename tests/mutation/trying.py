@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType
@@ -18,7 +19,6 @@ from typing import Final
 import attrs
 import hypothesis  # imported once, before the children are made  # noqa: F401
 import pytest
-import pytest_trio  # noqa: F401
 import trio  # noqa: F401
 
 from tests.mutation.covered import Finder
@@ -105,8 +105,12 @@ def _child(root: Path, mutant: Mutant | None, code: CodeType | None, tests: Sequ
         if mutant is not None and code is not None:
             sys.meta_path.insert(0, _Mutating(root, {mutant.module: mutant.path}, code))
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-        args = ["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", *files]
+        quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        args = [*quiet, "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", *files]
         said = int(pytest.main(args, plugins=[Chosen(tests)]))
         sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(said)

@@ -76,6 +76,10 @@ SAMPLE_612 = (
     "A/F2-raw-spin",
     "R/F2-raw-read",
     "A/A4a-flush",
+    "R/F3-preempt",
+    "R/F5-leakpre-rcu",
+    "R/F5-rawspin-timer",
+    "R/F5-dump-timer",
 )
 
 WHOSE = {"context-6.1": "v6.1-stable", "context-6.12": "v6.12"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rcuactors.errors import BadInput
-from rcuactors.questions.recording import Recording, read_recordings
+from rcuactors.questions.recording import Recording, read_recordings, read_text
 
 
 def test_what_a_file_says(recordings: dict[str, Recording]) -> None:
@@ -62,3 +62,18 @@ def test_no_recordings(tmp_path: Path, recorded: Callable[..., Recording]) -> No
     with pytest.raises(BadInput, match="recording A/x: has no '# command:' in its header"):
         read_recordings(str(tmp_path))
     assert "did you mean a10?" in recorded("a100 v=sched", "").wrong
+
+
+@pytest.mark.parametrize(
+    ("line", "served"),
+    [
+        ("[    9.335498] ksoftirqd/1/28 is trying to lock:", False),
+        ("[    9.335498] rcuc/1/27 is trying to lock:", True),
+        ("[    9.602294] in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 27, name: rcuc/1", True),
+        ("[   10.018370] q: pid 27 rcuc/1 preempt_count 0 irqs_disabled 0", True),
+        ("[   10.018648] 7 locks held by ksoftirqd/1/28:", False),
+        ("# --- an earlier run\n[    9.338209] 7 locks held by rcuc/1/27:", False),
+    ],
+)
+def test_who_served_the_softirq(line: str, served: bool) -> None:
+    assert read_text(f"# command: echo f5 v=timer > /proc/q\n{line}\n", "R", "one").rcuc_served == served

@@ -46,6 +46,10 @@ class BottomHalves:
         self._system = system
         self._lock_map: Lock | None = None
 
+    def lock_of(self, _cpu: Cpu) -> Lock | None:
+        """softirq_ctrl.lock of the CPU, if there is such a thing, and somebody has taken it yet."""
+        return None
+
     @property
     def _local_bh(self) -> Lock:
         """bh_lock_map."""
@@ -109,6 +113,10 @@ class LockedBottomHalves(BottomHalves):
         super().__init__(system)
         make = system.lock_factory.make
         self._locks: PerCpu[Lock] = PerCpu(lambda _: make("(softirq_ctrl.lock)", LockKind.LOCAL_LOCK), system.masks)
+
+    def lock_of(self, cpu: Cpu) -> Lock | None:
+        """softirq_ctrl.lock of the CPU."""
+        return self._locks.get(cpu.cpu_id)
 
     def is_outermost(self, cpu: Cpu) -> bool:
         """As the CPU's count has it, which is also the thread's."""

@@ -30,7 +30,7 @@ from .. import balance
 from ..hotplug.states import CpuhpState
 from ..percpu import PerCpu
 from ..thread import ThreadState
-from .bottom_halves import DISABLE, ENABLE, bottom_halves_of, warn_in_hardirq
+from .bottom_halves import DISABLE, ENABLE, LockedBottomHalves, bottom_halves_of, warn_in_hardirq
 from .own_threads import OwnThread
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class Softirqs:
         self._traced = system.config.lockdep
         """TRACE_IRQFLAGS, which PROVE_LOCKING selects."""
         self._bottom_halves = bottom_halves_of(system)
+        self.lock_of = self._bottom_halves.lock_of
+        self.have_a_lock = self._threaded and isinstance(self._bottom_halves, LockedBottomHalves)
         system.hotplug.sets_up(self._set_up)
 
     def _set_up(self) -> None:
@@ -348,7 +350,8 @@ class Softirqs:
             name = f"ksoftirqd/{cpu.cpu_id}"
             cpu.ksoftirqd = self._system.create_thread(cpu, name, lambda: self._run_ksoftirqd(cpu), service=True)
             self._system.hotplug.smpboot.smpboot_register(cpu.ksoftirqd, "softirqs")
-        await cpu.wake_up_process(cpu.ksoftirqd)
+        if not cpu.ksoftirqd.rtlock_wait:
+            await cpu.wake_up_process(cpu.ksoftirqd)
 
     async def _wake_own_threads(self, cpu: Cpu) -> None:
         """wake_timersd() and its kin: whatever the thread sleeps in, so that an msleep() of a handler begins anew."""

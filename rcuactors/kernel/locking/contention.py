@@ -57,8 +57,10 @@ async def sleep_on(me: Thread, lock: Lock, *, rtlock: bool) -> None:
     # The kernel says nothing of the cycle; but it does complain about this switch, if it has to.
     if report_cycle(cpu, me, first=lambda: cpu.note_switch(me, preempted=rtlock)):
         await give_up(cpu)
+    me.rtlock_wait = rtlock
     while me in lock.waiters:
         await me.sleep(f"sleeps on {lock.name}", rtlock=rtlock)
+    me.rtlock_wait = False
     me.blocked_on = outer
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..irq.idle_softirqs import IdleSoftirqs
 from ..irq.softirq import Softirq
+from ..lockup import NEVER
 from ..percpu import PerCpu
 from ..sched import gives_way
 from .hrtimer import Hrtimer
@@ -30,6 +32,7 @@ class Ticks:
         self._timers = PerCpu(lambda _: Hrtimer("tick_sched_timer", self._tick, hard=True), system.masks)
         self._jiffy_ns = system.config.jiffy_ns
         self._migration = system.timers.migration
+        self._softirqs = IdleSoftirqs(system) if system.softirqs.have_a_lock else None
         self.count = 0
         self.quiet = 0
         """Ticks since a thread of the scenario last ran."""
@@ -46,27 +49,38 @@ class Ticks:
 
     def stop(self, cpu: Cpu) -> None:
         """tick_nohz_idle_enter(): no tick until the next timer, or the next jiffy if somebody needs it."""
-        system, timer = self._system, self._timers[cpu.cpu_id]
+        timer = self._timers[cpu.cpu_id]
+        if cpu.softirq_pending and self._softirqs is not None and self._softirqs.report_idle_softirq(cpu):
+            if self._migration is not None:
+                self._migration.stay_active(cpu)
+            expiry: int | None = self._next_boundary(cpu.clock)
+        else:
+            expiry = self._idle_until(cpu)
+        if expiry is None:
+            if timer.ticket:
+                self._system.hrtimers.cancel(cpu, timer)
+        elif not timer.ticket or timer.expires_ns != expiry:
+            self._system.hrtimers.enqueue(cpu, timer, expiry)
+
+    def _idle_until(self, cpu: Cpu) -> int | None:
+        """tick_nohz_next_event(): when an idle CPU has to wake, if ever."""
+        system, migration = self._system, self._migration
         due = system.timers.next_jiffy(cpu)
         keeps = cpu.hooks.keeps_tick(cpu) or (
             system.irq_works.for_the_tick and system.irq_works.irq_work_needs_cpu(cpu)
         )
-        if self._migration is not None:
+        if migration is not None:
             if keeps or (due is not None and due * self._jiffy_ns <= self._next_boundary(cpu.clock)):
-                # It is not stopped at all.
-                self._migration.activate(cpu)
+                # It is not stopped at all; if it was, that stays so until a thread runs.
+                migration.stay_active(cpu)
             else:
-                due = self._migration.next_event(cpu)
+                due = migration.next_event(cpu)
         if keeps:
-            expiry = self._next_boundary(cpu.clock)
-        elif due is not None:
-            expiry = max(due * self._jiffy_ns, self._next_boundary(cpu.clock))
-        else:
-            if timer.ticket:
-                system.hrtimers.cancel(cpu, timer)
-            return
-        if not timer.ticket or timer.expires_ns != expiry:
-            system.hrtimers.enqueue(cpu, timer, expiry)
+            return self._next_boundary(cpu.clock)
+        expiry = max(due * self._jiffy_ns, self._next_boundary(cpu.clock)) if due is not None else None
+        if migration is not None and cpu.watchdog_ns != NEVER and migration.something_is_left():
+            return cpu.watchdog_ns if expiry is None else min(expiry, cpu.watchdog_ns)
+        return expiry
 
     def cancel(self, cpu: Cpu) -> None:
         """tick_cancel_sched_timer(): the CPU goes."""
@@ -81,6 +95,21 @@ class Ticks:
         migration = self._migration
         return migration is not None and bool(migration.due_remotely(cpu, cpu.clock // self._jiffy_ns))
 
+    def _watchdog(self, cpu: Cpu) -> None:
+        """watchdog_timer_fn(): it has the stopper thread run."""
+        self._system.lockups.sample(cpu)
+        if self._migration is not None:
+            self._migration.activate(cpu)
+
+    def _raise_softirqs(self, cpu: Cpu) -> None:
+        """run_local_timers(), trigger_load_balance()."""
+        system = self._system
+        due = system.timers.next_jiffy(cpu)
+        if (due is not None and due * self._jiffy_ns <= cpu.clock) or self._is_due_remotely(cpu):
+            system.softirqs.raise_irqoff(cpu, Softirq.TIMER)
+        if self._softirqs is not None:
+            self._softirqs.scheduler_tick(cpu)
+
     async def _tick(self, cpu: Cpu) -> int | None:
         """tick_sched_timer(), update_process_times()."""
         system = self._system
@@ -91,10 +120,8 @@ class Ticks:
         cpu.clock += system.costs.tick_ns
         cpu.ticked_ns = cpu.clock
         if cpu.clock >= cpu.watchdog_ns:
-            system.lockups.sample(cpu)
-        due = system.timers.next_jiffy(cpu)
-        if (due is not None and due * self._jiffy_ns <= cpu.clock) or self._is_due_remotely(cpu):
-            system.softirqs.raise_irqoff(cpu, Softirq.TIMER)
+            self._watchdog(cpu)
+        self._raise_softirqs(cpu)
         for hook in cpu.hooks.on_tick:
             hook(cpu)
         if system.irq_works.for_the_tick:

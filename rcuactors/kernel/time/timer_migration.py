@@ -9,15 +9,16 @@ their own timers do so all the same; of two that wake for the same timer its own
 was on recorded 6.12 kernels.
 
 A CPU that keeps its tick, since RCU needs it there (rcu_needs_cpu(): some callback of its is left) or something is due
-at the next one, is active (tick_nohz_next_event()). So a sleeper of one CPU wakes in time while another spins with
-bottom halves off, where nobody else can expire anything: such a spinner is an RCU reader, too, the grace period waits
-for it, and callbacks of the first CPU keep that one's tick. That is inferred. Recorded is that on 6.12 such sleepers
-did wake in time, that of 1,081 timers that were traced 18 were expired by another CPU, and that a sleeper went on
-whose own CPU could serve no softirq any more, which on 6.1 never came back. A CPU without any callback leaves its
-timers to the spinner, and they are late.
+at the next one, stays active (tick_nohz_next_event()); one whose tick is stopped stays idle until a thread runs there,
+whatever is due (base->is_idle). So where a CPU can serve no softirq any more another one expires its timers, as soon as
+it has been active for whatever reason; at the latest when the watchdog for soft lockups has its stopper run, once in
+four seconds (SOFTLOCKUP_DETECTOR=y). The same holds for a sleeper while the migrator has bottom halves off, and
+expires nothing.
 
-A machine of the model is quiet, with next to nobody who leaves callbacks behind; so this is with `timer_migration=y`
-only (in the kernel a sysctl of that name, which is on).
+On recorded 6.12 kernels such sleepers woke in time: of 1,081 timers that were traced 18 were expired by another CPU.
+That callbacks keep the tick on most CPUs there is inferred. A machine of the model is quiet, with next to nobody who
+leaves callbacks behind; so this is with `timer_migration=y` only (in the kernel a sysctl of that name, which is on),
+and where questions are asked of a version that has it.
 
 There is one group, as there is of up to eight CPUs; the hierarchy above and its locks are left out.
 """
@@ -40,6 +41,8 @@ class TimerMigration:
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._active: set[int] = set()
+        self._idle: set[int] = set()
+        """Those whose tick is stopped, the bases of their timers idle (is_idle)."""
         self._migrator = NONE
         self._wakes_for_all: set[int] = set()
         """Idle CPUs that went idle last: their wake-up is for everybody's timers."""
@@ -47,9 +50,15 @@ class TimerMigration:
     def activate(self, cpu: Cpu) -> None:
         """tmigr_cpu_activate()."""
         self._active.add(cpu.cpu_id)
+        self._idle.discard(cpu.cpu_id)
         self._wakes_for_all.discard(cpu.cpu_id)
         if self._migrator == NONE:
             self._migrator = cpu.cpu_id
+
+    def stay_active(self, cpu: Cpu) -> None:
+        """It goes idle, but its tick is not stopped."""
+        if cpu.cpu_id not in self._idle:
+            self.activate(cpu)
 
     def leave(self, cpu_id: int) -> None:
         """The CPU is active no more: who is the migrator now (tmigr_inactive_up(), tmigr_cpu_offline())."""
@@ -64,6 +73,7 @@ class TimerMigration:
         due = timers.next_jiffy(cpu, pinned=True)
         if was_active:
             self.leave(cpu.cpu_id)
+        self._idle.add(cpu.cpu_id)
         if self._migrator != NONE:
             self._wakes_for_all.discard(cpu.cpu_id)
             return due
@@ -71,6 +81,10 @@ class TimerMigration:
             self._wakes_for_all.add(cpu.cpu_id)
         others = self._first_of_idle() if cpu.cpu_id in self._wakes_for_all else timers.next_jiffy(cpu, pinned=False)
         return due if others is None else others if due is None else min(due, others)
+
+    def something_is_left(self) -> bool:
+        """Some CPU is active, or has timers: else it is the same whether anybody wakes."""
+        return bool(self._active or self._timers.globals_pending())
 
     def _first_of_idle(self) -> int | None:
         """tmigr_next_groupevt_expires()."""

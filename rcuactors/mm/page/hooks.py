@@ -135,7 +135,7 @@ class PageOwner:
         self._in_page_owner.remove(thread)
 
     async def stack_depot_save(self, thread: Thread, stack: tuple[str, ...], gfp: Gfp, *, can_alloc: bool) -> None:
-        """What the depot has is found without a lock; what is new always needs memory here."""
+        """stack_depot_save(): what it has is found without a lock; what is new always needs memory here."""
         if stack in self._stacks or not can_alloc:
             return
         locks = self._system.locks

@@ -188,3 +188,26 @@ def test_a_callback_that_is_left_keeps_the_timers_of_its_cpu(callback: bool) -> 
     assert run(script, RunOptions(kernel="v6.12", settings={"nr_cpus": "2", "HZ": "250", **ON})).clean
     assert (woke[0] <= 120 * MS) == callback
     assert callback or 300 * MS <= woke[0] <= 320 * MS
+
+
+def test_an_idle_cpu_looks_at_its_own_timers_when_the_soft_lockup_watchdog_wakes_it() -> None:
+    """Every four seconds; CPU 1, which has the bottom halves off, is the migrator, and can expire nothing."""
+    woken = list[int]()
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        async def spins() -> None:
+            await k.local_bh_disable()
+            while not woken:
+                await k.udelay(1000)
+            await k.local_bh_enable()
+
+        while k.now < 3950 * MS:
+            await k.msleep(20)
+        await k.kthread_run(spins, cpu=1)
+        await k.msleep(20)
+        woken.append(k.now)
+
+    settings = {"nr_cpus": "2", "SOFTLOCKUP_DETECTOR": "y", **ON}
+    assert run(script, RunOptions(kernel="v6.12", settings=settings, max_steps=100_000)).clean
+    assert 4000 * MS <= woken[0] <= 4010 * MS

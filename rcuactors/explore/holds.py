@@ -1,0 +1,110 @@
+"""The `holds` strategy: time is obeyed, but a few times in a run somebody is held up for a while.
+
+As by a hypervisor that takes a virtual CPU away, an SMI, or a slow access to memory: one CPU (or device) stands still
+for some milliseconds of virtual time, and everybody else goes on. Bugs of grace periods need that: whoever is merely
+overtaken, step by step, is never overtaken for the tens of milliseconds that a batch waits.
+
+Where somebody is held up is drawn. The first time it is at a point of the run, each alike; each further one is as
+likely to begin while the one before lasts, since two that overlap have to do with one another. For how long is drawn so
+that each power of two is alike. With hints, three of four wait for somebody of whom something is known, most for one in
+a reader: a CPU that is held up there keeps others waiting.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import attrs
+
+from ..engine.choice import Timed
+from ..engine.decision import HOLD_UP, Decision
+from ..errors import bad_value
+
+IN_READER: Final = "in a reader"
+_MS: Final = 1_000_000
+_CHAINED: Final = 0.5
+"""How likely a hold-up is to begin within the one before."""
+
+
+@attrs.define
+class _Hold:
+    """One hold-up, drawn: from its point or, if `chained`, within the one before, when the hint fits.
+
+    `since` is the virtual time at which a chained one may begin, when that is known.
+    """
+
+    ns: int
+    point: int
+    chained: bool
+    within: float
+    hint: str | None
+    since: int = -1
+
+    def fits(self, decision: Decision, point: int) -> bool:
+        """Whether it is here."""
+        if self.chained:
+            if not 0 <= self.since <= decision.now:
+                return False
+        elif point < self.point:
+            return False
+        return self.hint is None or any(self.hint in said for said in decision.hints(0))
+
+
+class Holds(Timed):
+    """Time is obeyed, but a few times somebody is held up for milliseconds, in a reader for choice.
+
+    Up to `d` times, for `shortest` to `longest` milliseconds, within the first so many `points` of the run. `hints`: 0
+    to look at nothing that is known of whom.
+    """
+
+    name = "holds"
+    holds_up = True
+    bounds: ClassVar = {"d": (1, 100), "shortest": (1, 500), "longest": (1, 500), "hints": (0, 1)}
+
+    def __init__(self, *, d: int = 3, shortest: int = 2, longest: int = 64, points: int = 1000, hints: int = 1) -> None:
+        super().__init__()
+        if shortest > longest:
+            raise bad_value(f"strategy holds: shortest={shortest}", f"to be at most longest={longest}")
+        self.d, self.points, self.hints = d, points, hints
+        self.shortest, self.longest = shortest, longest
+        self._point = 0
+        self._left: list[_Hold] = []
+
+    def start_run(self, seed: int) -> bool:
+        """Draw where, and for how long."""
+        super().start_run(seed)
+        self._point = 0
+        self._left = [self._drawn(number) for number in range(self.d)]
+        return True
+
+    def _drawn(self, number: int) -> _Hold:
+        draw = self._draw
+        times = self.longest / self.shortest
+        hint: str | None = None
+        if self.hints and (drawn := int(draw() * 4)):
+            hint = IN_READER if drawn > 1 else ""
+        return _Hold(
+            ns=int(self.shortest * _MS * times ** draw()),
+            point=int(draw() * self.points),
+            chained=number > 0 and draw() < _CHAINED,
+            within=draw(),
+            hint=hint,
+        )
+
+    def choose(self, decision: Decision) -> int:
+        """Hold up whoever comes to a drawn point; anything else as nature would."""
+        if decision.kind is not HOLD_UP:
+            return decision.nature(self._draw())
+        point = self._point = self._point + 1
+        for number, hold in enumerate(self._left):
+            if hold.fits(decision, point):
+                del self._left[number]
+                self._begin(number, decision.now, hold.ns)
+                return min(hold.ns, decision.count - 1)
+        return 0
+
+    def _begin(self, number: int, now: int, ns: int) -> None:
+        """The one that was drawn after it may begin within it, if it is chained."""
+        if number < len(self._left) and self._left[number].since < 0:
+            following = self._left[number]
+            following.since = now + int(following.within * ns)

@@ -1,0 +1,69 @@
+"""What a schedule can show: a report, told from others by its kind and place, or the error that ended the run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from ..context.violation import KernelBug, Violation
+from ..errors import StepBoundExceeded, text_of
+from ..runs import Result
+
+ERROR: Final = "error"
+"""The kind of what is no report: the scenario raised something, such as an AssertionError of its own."""
+
+
+@attrs.frozen
+class Signature:
+    """Which problem it is: a kind of violation, in which function, at which line of the scenario.
+
+    What differs from schedule to schedule, addresses, times, who was interrupted, is no part of it.
+    """
+
+    kind: str
+    place: str
+    line: str
+
+    def __str__(self) -> str:
+        where = self.place if not self.line or self.line == self.place else f"{self.place}, {self.line}"
+        return f"{self.kind} in {where}" if where else self.kind
+
+
+@attrs.frozen(kw_only=True)
+class Shown:
+    """One problem that a run showed: which, how it was said, at which virtual time (ns), on which CPU (-1: none)."""
+
+    signature: Signature
+    title: str
+    text: str
+    time_ns: int
+    cpu: int
+
+
+def signature_of(violation: Violation) -> Signature:
+    """Of a report."""
+    trace = violation.trace
+    place = trace[0].partition(" (")[0] if trace else ""
+    return Signature(violation.kind.value, place, violation.line)
+
+
+def shown_by(result: Result, raised: Exception | None) -> tuple[Shown, ...]:
+    """All that a run showed, each problem once. That its bound of steps ended it shows nothing."""
+    found: dict[Signature, Shown] = {}
+    for violation in result.violations:
+        signature = signature_of(violation)
+        shown = Shown(
+            signature=signature,
+            title=violation.title,
+            text=violation.text,
+            time_ns=violation.time_ns,
+            cpu=violation.cpu,
+        )
+        found.setdefault(signature, shown)
+    if raised is not None and not isinstance(raised, KernelBug | StepBoundExceeded):
+        said = f"{type(raised).__name__}: {text_of(raised)}"
+        signature = Signature(ERROR, type(raised).__name__, "")
+        shown = Shown(signature=signature, title=said, text=said, time_ns=result.end_ns, cpu=-1)
+        found.setdefault(signature, shown)
+    return tuple(found.values())

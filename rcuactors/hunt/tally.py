@@ -1,0 +1,149 @@
+"""What an exploration has done: how many schedules, how many of them differ, what was decided, and what was found.
+
+Nothing is claimed that did not happen. Each kind of decision is counted with what was taken of it, and one of which an
+option was never taken is named; how many new traces still come says whether more schedules of this sort would
+show more; and what no schedule of ours can show is said with every "nothing found".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+import attrs
+
+from ..spelling import plural
+from .finding import Signature
+from .plan import Plan
+from .search import Progress
+from .trial import Taken, Trial
+
+UNSEEN: Final = (
+    "weak memory ordering: each step of a CPU is one whole to the others",
+    "what docs/assumptions.md leaves out",
+)
+"""What no schedule of the model shows."""
+
+_LAST: Final = 10
+"""The last tenth of the schedules says whether new ones still come."""
+
+_SATURATED: Final = 0.05
+
+
+@attrs.define
+class Tally:
+    """The figures of one exploration. `firsts` has the first schedule of each problem, in the order of finding.
+
+    What a schedule shows after its first problem may be a consequence of that, and is noted with it (`also`).
+    """
+
+    plan: Plan
+    progress: Progress
+    schedules: int = 0
+    choices: int = 0
+    cut: int = 0
+    seconds: float = 0.0
+    firsts: dict[Signature, Trial] = attrs.field(factory=dict)
+    times: Counter[Signature] = attrs.field(factory=Counter)
+    also: dict[Signature, dict[Signature, None]] = attrs.field(factory=dict)
+    taken: dict[str, Taken] = attrs.field(factory=dict)
+    by_strategy: Counter[str] = attrs.field(factory=Counter)
+    _traces: dict[str, int] = attrs.field(factory=dict)
+
+    def take(self, trial: Trial) -> Signature | None:
+        """Count one; returns the problem that it is the first to show first, if there is one."""
+        self._traces.setdefault(trial.trace, self.schedules)
+        self.schedules += 1
+        self.choices += trial.choices
+        self.cut += trial.cut
+        self.by_strategy[trial.strategy] += 1
+        for name, counts in trial.taken.items():
+            self.taken.setdefault(name, Taken()).add(counts)
+        if not trial.shown:
+            return None
+        first, *others = (shown.signature for shown in trial.shown)
+        self.times[first] += 1
+        self.also.setdefault(first, {}).update(dict.fromkeys(others))
+        if first in self.firsts:
+            return None
+        self.firsts[first] = trial
+        return first
+
+    @property
+    def traces(self) -> int:
+        """Traces that were seen: what each CPU did, in its order."""
+        return len(self._traces)
+
+    @property
+    def new_of_late(self) -> tuple[int, int]:
+        """(how many of the last schedules had a trace that no earlier one had, of how many)."""
+        last = self.schedules // _LAST
+        return sum(first >= self.schedules - last for first in self._traces.values()), last
+
+    def growth(self) -> str:
+        """Whether more schedules of this sort would still show new traces."""
+        new, last = self.new_of_late
+        if not last:
+            return "too few to say whether more would come"
+        word = "saturated" if new <= last * _SATURATED else "not saturated"
+        return f"{new} of the last {plural(last, 'schedule')} had a new one: {word}"
+
+    def never_taken(self) -> list[str]:
+        """Warnings: kinds of decision of which something was never taken."""
+        said = []
+        for name, counts in sorted(self.taken.items()):
+            if not counts.asked - counts.usual:
+                said.append(f"{name}: asked {plural(counts.asked, 'time')}, and never anything but the usual taken")
+            elif counts.actors and not counts.other:
+                said.append(f"{name}: nobody was ever passed over for another actor")
+        if not self.taken:
+            said.append("no decision was asked for: all of these schedules are one")
+        return said
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data; what was found is added by whoever cut it down."""
+        new, last = self.new_of_late
+        return {
+            "schedules": self.schedules,
+            "strategies": dict(self.by_strategy),
+            "decisions": self.choices,
+            "cut_short": self.cut,
+            "distinct_traces": self.traces,
+            "new_of_late": {"new": new, "of": last},
+            "complete": self.progress.complete,
+            "taken": {name: attrs.asdict(counts) for name, counts in sorted(self.taken.items())},
+            "never_taken": self.never_taken(),
+            "unseen": list(UNSEEN),
+        }
+
+
+def tally_lines(tally: Tally) -> list[str]:
+    """The figures, as text."""
+    lines = [
+        f"schedules         {tally.schedules:,} ({', '.join(f'{n} {c:,}' for n, c in tally.by_strategy.items())})",
+        f"decisions         {tally.choices:,}",
+        f"traces            {tally.traces:,} distinct; {tally.growth()}",
+    ]
+    for name, counts in sorted(tally.taken.items()):
+        time = f", time passed {counts.time:,}" if counts.actors else ""
+        lines.append(f"  {name}: {counts.asked:,} asked, usual {counts.usual:,}{time}, other {counts.other:,}")
+    if tally.cut:
+        lines.append(f"cut short         {plural(tally.cut, 'schedule')}, by the bound of steps (--max-steps)")
+    lines += [f"warning: {said}" for said in tally.never_taken()]
+    if tally.plan.search:
+        lines.append(_covered(tally))
+    return lines
+
+
+def _covered(tally: Tally) -> str:
+    """What a search has covered."""
+    bound = tally.plan.search
+    if tally.progress.complete:
+        return f"covered           everything within the bound of {bound}: {plural(tally.schedules, 'schedule')}"
+    done, all_of_them = tally.progress.subtrees_done, tally.progress.subtrees
+    return f"covered           {done:,} of {all_of_them:,} places for the first delay of {bound}; not everything"
+
+
+def nothing_lines() -> list[str]:
+    """What "nothing found" says, and what it does not."""
+    return ["nothing found in these schedules; what cannot be seen:", *(f"  {what}" for what in UNSEEN)]

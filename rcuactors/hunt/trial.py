@@ -1,0 +1,153 @@
+"""One schedule, tried: what it showed, what was decided in it, and by which name it is told from other schedules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+
+import attrs
+
+from ..engine.choice import Strategy, Wrapper
+from ..engine.decision import NEXT_ACTOR, Decision, Duration
+from ..engine.events import Event, Sink
+from ..errors import StepBoundExceeded
+from ..runs import Result, Run, RunOptions
+from ..runs.spec import RunSpec, ScenarioRef
+from ..scenario import Scenario
+from .finding import Shown, shown_by
+
+
+@attrs.define
+class Taken:
+    """How often decisions of one kind were asked for, and what was taken.
+
+    `usual` counts option 0, `time` that time passed, `other` everything else.
+    """
+
+    asked: int = 0
+    usual: int = 0
+    time: int = 0
+    other: int = 0
+    actors: bool = False
+
+    def add(self, more: Taken) -> None:
+        """Those of another run, too."""
+        self.asked += more.asked
+        self.usual += more.usual
+        self.time += more.time
+        self.other += more.other
+        self.actors |= more.actors
+
+
+class Watched(Wrapper):
+    """Counts what the inner strategy decides, by kind."""
+
+    def __init__(self, inner: Strategy) -> None:
+        super().__init__(inner)
+        self.taken: dict[str, Taken] = {}
+
+    def start_run(self, seed: int) -> bool:
+        """Begin anew."""
+        self.taken = {}
+        return super().start_run(seed)
+
+    def choose(self, decision: Decision) -> int:
+        """Ask the inner one, and count."""
+        picked = self.inner.choose(decision)
+        name = decision.kind.name
+        counts = self.taken.get(name)
+        if counts is None:
+            counts = self.taken[name] = Taken(actors=decision.kind is NEXT_ACTOR)
+        counts.asked += 1
+        if picked == decision.time and not isinstance(decision, Duration):
+            counts.time += 1
+        elif picked:
+            counts.other += 1
+        else:
+            counts.usual += 1
+        return picked
+
+
+class Trace:
+    """A sink: what happened on each CPU, in its order and to whom, without the times.
+
+    In which order CPUs did things that had nothing to do with one another makes no other trace.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[int, list[str]] = {}
+
+    def take(self, event: Event) -> None:
+        """Note one event."""
+        self._lines.setdefault(event.cpu, []).append(f"{event.comm} {event.name}")
+
+    def name(self) -> str:
+        """The same for the same trace, in every process."""
+        text = "\n\n".join("\n".join([str(cpu), *lines]) for cpu, lines in sorted(self._lines.items()))
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+@attrs.frozen(kw_only=True)
+class Trial:
+    """One schedule of an exploration, tried.
+
+    `trace` names what each CPU did. `cut`: its bound of steps ended it. `path` is how a search got there, for
+    those that draw nothing.
+    """
+
+    number: int
+    strategy: str
+    seed: int
+    shown: tuple[Shown, ...]
+    trace: str
+    choices: int
+    steps: int
+    cut: bool
+    taken: Mapping[str, Taken]
+    path: tuple[int, ...] = ()
+
+
+@lru_cache(maxsize=8)
+def _loaded(ref: ScenarioRef) -> Scenario:
+    return ref.load()
+
+
+def loaded(spec: RunSpec) -> Scenario:
+    """The scenario of a run, loaded once."""
+    return _loaded(spec.scenario)
+
+
+def options_of(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> RunOptions:
+    """How that run is made with another strategy. Nothing is heard of its events unless somebody takes them."""
+    own = {field.name: getattr(spec, field.name) for field in attrs.fields(RunOptions)}
+    return RunOptions(**{**own, "strategy": strategy, "seed": seed, "sinks": sinks, "events": bool(sinks)})
+
+
+def run_once(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> tuple[Result, Exception | None]:
+    """Run it; what it raised is returned. Raises NothingLeft, and what is no Exception."""
+    run = Run(loaded(spec), options_of(spec, strategy, seed, *sinks))
+    try:
+        run.run()
+    except Exception as error:
+        if not run.machine.conductor.steps:
+            raise
+        return run.result(), error
+    return run.result(), None
+
+
+def tried(spec: RunSpec, strategy: Strategy, *, number: int, name: str, seed: int) -> Trial:
+    """Try one schedule. Raises NothingLeft when the strategy has none left."""
+    watched, trace = Watched(strategy), Trace()
+    result, raised = run_once(spec, watched, seed, trace)
+    return Trial(
+        number=number,
+        strategy=name,
+        seed=seed,
+        shown=shown_by(result, raised),
+        trace=trace.name(),
+        choices=sum(counts.asked for counts in watched.taken.values()),
+        steps=result.steps,
+        cut=isinstance(raised, StepBoundExceeded),
+        taken=watched.taken,
+    )

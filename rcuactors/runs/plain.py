@@ -1,0 +1,129 @@
+"""A run without Trio where the scenario lets it, for who makes many: events, reports and results are those of `Run`.
+
+A scenario that needs Trio is run on it, by itself: what was done until then is done again, with the same answers of the
+strategy and in a new machine, and sinks hear nothing twice. Code of the scenario's own that lives outside the model, a
+list that it appends to, sees the beginning twice. Which scenarios need Trio is remembered, so that of many runs only
+the first is begun in vain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+from weakref import WeakSet
+
+import attrs
+
+from ..engine.absence import can_be_noticed
+from ..engine.choice import Answered, Strategy
+from ..engine.conductor import Conductor
+from ..engine.errors import NeedsTrio
+from ..engine.events import DigestSink, Event, Sink
+from ..engine.plain import PlainConductor
+from ..machine import Machine
+from ..userfiles.designs import as_design
+from .options import RunOptions
+from .result import Result
+from .run import Run, Script, patient_collector
+from .watchdog import WATCHDOG
+
+Listen = Callable[[Machine], None]
+
+_needs_trio: Final[WeakSet[Callable[..., object]]] = WeakSet()
+"""Bodies of scenarios that were seen to."""
+
+
+def needs_trio(body: Callable[..., object]) -> bool:
+    """Whether a scenario was seen to need Trio."""
+    try:
+        return body in _needs_trio
+    except TypeError:  # an object that is called, and cannot be in a set
+        return False
+
+
+@attrs.define(eq=False)
+class _Rest:
+    """A sink that has heard the first events already."""
+
+    sink: Sink
+    heard: int
+
+    def take(self, event: Event) -> None:
+        """Pass it on, if it is new."""
+        if self.heard:
+            self.heard -= 1
+        else:
+            self.sink.take(event)
+
+
+class PlainRun(Run):
+    """A run that goes without Trio as far as it can. Arguments and errors are those of `Run`.
+
+    `machine` may be another one after the run than before: who listens to probes says how (`go`).
+    """
+
+    def _conductor(self) -> type[Conductor]:
+        return PlainConductor if not needs_trio(self.scenario.body) and can_be_noticed() else Conductor
+
+    def run(self, listen: Listen | None = None) -> Result:
+        """As `Run.run`."""
+        self.go(listen)
+        return self.result()
+
+    def go(self, listen: Listen | None = None) -> None:
+        """As `Run.go`; `listen` is called with each machine before it runs, and may listen to its probes."""
+        if listen is not None:
+            listen(self.machine)
+        if self._is_plain():
+            try:
+                with patient_collector(), self._nothing_dropped():
+                    self._run_plain()
+            except NeedsTrio:
+                with contextlib.suppress(TypeError):
+                    _needs_trio.add(self.scenario.body)
+                self._begin_again()
+                if listen is not None:
+                    listen(self.machine)
+            else:
+                return
+        super().go()
+
+    def _is_plain(self) -> bool:
+        return isinstance(self.machine.conductor, PlainConductor)
+
+    def _run_plain(self) -> None:
+        conductor = self.machine.conductor
+        assert isinstance(conductor, PlainConductor)
+        try:
+            with WATCHDOG.watching(conductor):
+                conductor.run_plain(partial(self.machine.boot, self._main, self.scenario.name))
+            if conductor.failure is not None:
+                raise conductor.failure
+        except NeedsTrio:
+            raise
+        except BaseException as error:
+            blamed = self._blamed(error)
+            if blamed is not error:
+                raise blamed from blamed.__cause__
+            raise
+
+    def _begin_again(self) -> None:
+        """A new machine, on Trio, for the same run."""
+        setup, conductor = self.machine.setup, self.machine.conductor
+        assert isinstance(conductor, PlainConductor)
+        heard, self._digest = self._digest.count, DigestSink()
+        sinks: tuple[Sink, ...] = setup.sinks
+        if sinks:
+            sinks = (self._digest, *(_Rest(sink, heard) for sink in sinks[1:]))
+        strategy: Strategy = Answered(setup.strategy, conductor.answers)
+        design = as_design(self.options.design) if self.options.design is not None else None
+        again = attrs.evolve(setup, design=design, strategy=strategy, sinks=sinks, conductor=Conductor)
+        self.machine = Machine(again)
+
+
+def run_plain(script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
+    """As `run`, without Trio where the scenario lets it."""
+    with patient_collector():
+        return PlainRun(script, options, **words).run()

@@ -1,0 +1,283 @@
+"""Hunting: the same in any number of processes, findings cut down, and nothing claimed that did not happen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+import pytest
+
+from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors.engine.events import DigestSink
+from rcuactors.errors import BadInput, ReplayDiverged
+from rcuactors.explore import make_strategy
+from rcuactors.hunt.finding import Signature
+from rcuactors.hunt.follow import Follow
+from rcuactors.hunt.keep import Kept, keep, keyed, prepared, replay, shrink
+from rcuactors.hunt.plan import PORTFOLIO, Plan, plan_of
+from rcuactors.hunt.schedule import Policy, Schedule, find_policy, policy_like, schedule_of
+from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.shrink import Shrinker, shows
+from rcuactors.hunt.story import story_lines
+from rcuactors.hunt.tally import Tally, tally_lines
+from rcuactors.hunt.trial import Trial
+from rcuactors.runs.spec import RunSpec
+from rcuactors.userfiles import load_scenario
+
+
+def stale_batch(kernel: str) -> RunSpec:
+    return RunSpec.of(load_scenario("stale_batch"), kernel=kernel)
+
+
+def tried(plan: Plan, schedules: int, jobs: int = 1) -> list[Trial]:
+    return list(explore(plan, Progress(), schedules=schedules, jobs=jobs))
+
+
+def first_found(plan: Plan, schedules: int) -> Kept:
+    for trial in explore(plan, Progress(), schedules=schedules):
+        if trial.shown:
+            return keep(plan.spec, trial, trial.shown[0].signature)
+    raise AssertionError("nothing was found")
+
+
+# -- 5da7cb193db3 --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["v5.9", "v5.11", "v6.1.0"])
+def test_5da7cb193db3_is_found_cut_down_and_run_again(kernel: str) -> None:
+    """A batch that waits takes another channel's objects: only with two CPUs held up, since no reader lasts."""
+    kept = shrink(first_found(plan_of(stale_batch(kernel), ("holds",)), 400))
+    schedule, shrunk = kept.schedule, kept.shrunk
+    assert schedule.shown.signature.kind == "use-after-free"
+    assert shrunk is not None
+    assert shrunk.minimal
+    assert shrunk.replays <= 300
+    assert 2 <= len(kept.departures) <= 12
+    # Taking back any one departure loses it: looked at by itself here.
+    policy = schedule.policy
+    assert shows(schedule.spec, Follow(find_policy(policy), kept.departures), schedule.shown.signature)
+    for one in kept.departures:
+        rest = [other for other in kept.departures if other != one]
+        assert not shows(schedule.spec, Follow(find_policy(policy), rest), schedule.shown.signature)
+    assert shrunk.needed in kept.departures
+    digest = DigestSink()
+    run_again = prepared(schedule, digest)
+    assert replay(schedule, run_again, digest).result.violations[0].kind.value == "use-after-free"
+    told = "\n".join(story_lines(kept))
+    assert "HELD UP for" in told
+    assert "without one departure it passes" in told
+    assert "so it waits for no reader that began since" in told.replace("\n", " ")
+
+
+def test_5da7cb193db3_is_gone_where_the_fix_is() -> None:
+    plan = plan_of(stale_batch("v6.1-stable"), ("holds",))
+    assert not any(trial.shown for trial in explore(plan, Progress(), schedules=60))
+
+
+# -- plans and searches --------------------------------------------------------------------------------------------
+
+
+@scenario(settings={"nr_cpus": "2"})
+async def frees(k: Kernel) -> None:
+    async def one() -> None:
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(one, cpu=1)
+        await one()
+
+
+@scenario(settings={"nr_cpus": "2"})
+async def lost_update(k: Kernel) -> None:
+    """Goes wrong where one is overtaken between its look and its write."""
+    count = 0
+
+    async def adds() -> None:
+        nonlocal count
+        seen = count
+        await k.cond_resched()
+        await k.udelay(1)
+        count = seen + 1
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(adds, cpu=1)
+        await k.udelay(40)
+        await adds()
+    assert count == 2, "an update was lost"
+
+
+SMALL = RunSpec.of(frees, kernel="v5.11")
+LOSES = RunSpec.of(lost_update, kernel="v5.11")
+
+
+def test_strategies_take_turns_and_each_schedule_can_be_run_by_itself() -> None:
+    plan = plan_of(SMALL, (), seed=5)
+    trials = tried(plan, 9)
+    names = [trial.strategy.partition(":")[0] for trial in trials]
+    assert names == ["timed", *PORTFOLIO, *PORTFOLIO]
+    assert [trial.seed for trial in trials] == [0, 5, 5, 5, 5, 6, 6, 6, 6]
+    assert [trial.number for trial in trials] == list(range(9))
+    assert "points=" in trials[1].strategy
+    one = trials[6]
+    again = run(frees, RunOptions(kernel="v5.11", strategy=one.strategy, seed=one.seed))
+    assert again.steps == one.steps
+
+
+def test_any_number_of_processes_tries_the_same() -> None:
+    plan = plan_of(SMALL, ("random", "walk"))
+    assert tried(plan, 80, jobs=2) == tried(plan, 80)
+
+
+def test_a_search_goes_to_its_end_in_any_number_of_processes() -> None:
+    plan = plan_of(LOSES, ("delays:d=1",))
+    alone, shared = Progress(), Progress()
+    one = list(explore(plan, alone, jobs=1))
+    assert one == list(explore(plan, shared, jobs=2))
+    assert alone.complete
+    assert shared.complete
+    cut = Progress()
+    assert len(list(explore(plan, cut, schedules=5))) == 5
+    assert not cut.complete
+
+
+def test_a_search_takes_no_turns() -> None:
+    with pytest.raises(BadInput, match=r"^--strategy delays: goes through schedules by itself"):
+        plan_of(SMALL, ("delays", "random"))
+
+
+@pytest.mark.parametrize("strategy", ["random", "delays:d=2"])
+def test_what_a_scenario_asserts_is_found_and_cut_down(strategy: str) -> None:
+    kept = first_found(plan_of(LOSES, (strategy,), seed=20), 3000)
+    assert kept.schedule.shown.signature == Signature("error", "AssertionError", "")
+    less = shrink(kept)
+    assert less.shrunk is not None
+    assert less.shrunk.minimal
+    assert 1 <= len(less.departures) <= 2
+    assert less.departures == shrink(less).departures
+
+
+def test_a_bound_of_replays_is_kept_and_told() -> None:
+    kept = first_found(plan_of(LOSES, ("random",), seed=20), 3000)
+    shrinker = Shrinker(
+        spec=kept.schedule.spec,
+        policy=kept.schedule.policy,
+        signature=kept.schedule.shown.signature,
+        best=kept.departures,
+        most=3,
+    )
+    shrunk = shrinker.shrink()
+    assert (shrunk.replays, shrunk.minimal) == (3, False)
+    assert "not down to the least" in "\n".join(story_lines(attrs.evolve(kept, shrunk=shrunk)))
+
+
+# -- figures -------------------------------------------------------------------------------------------------------
+
+
+def tallied(plan: Plan, schedules: int) -> Tally:
+    progress = Progress()
+    tally = Tally(plan, progress)
+    for trial in explore(plan, progress, schedules=schedules):
+        tally.take(trial)
+    return tally
+
+
+def test_decisions_of_which_nothing_else_was_taken_are_named() -> None:
+    """The canary of all canaries: a strategy that never does anything is seen to do nothing."""
+    plan = attrs.evolve(plan_of(SMALL, ("holds:d=1,points=100000000",)), strategies=("holds:d=1,points=100000000",))
+    quiet = tallied(plan, 4)
+    assert quiet.taken["hold up"].asked > 50
+    assert quiet.taken["hold up"].other == 0
+    assert any(said.startswith("hold up: asked") for said in quiet.never_taken())
+    busy = tallied(plan_of(SMALL, ("holds:hints=0",)), 10)
+    assert busy.taken["hold up"].other > 5
+    assert not any(said.startswith("hold up") for said in busy.never_taken())
+
+
+def test_traces_grow_until_they_do_not() -> None:
+    few = tallied(plan_of(LOSES, ("timed",)), 40)
+    assert few.traces <= 3
+    assert few.growth().endswith(": saturated")
+    many = tallied(plan_of(SMALL, ("walk",)), 40)
+    assert many.traces > 20
+    assert "not saturated" in many.growth()
+    assert "covered" in "\n".join(tally_lines(tallied(plan_of(LOSES, ("delays:d=1",)), 10_000)))
+
+
+# -- schedule files ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def found() -> Schedule:
+    return shrink(first_found(plan_of(LOSES, ("random",), seed=27), 3000)).schedule
+
+
+def test_a_schedule_is_the_same_after_it_was_written_and_read(found: Schedule) -> None:
+    assert schedule_of(json.loads(found.text())) == found
+    assert keyed(found).departures
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("format",), "rcuactors run", "is no schedule file"),
+        (("version",), 2, "version 2: this program reads version 1"),
+        (("version",), True, "version True"),
+        (("rcuactors",), "0.0.1", "was written by rcuactors '0.0.1'"),
+        (("policy",), "in order of tim", "did you mean in order of time"),
+        (("decisions",), "7", "decisions: '7': is of the wrong type"),
+        (("decisions",), -1, "is out of range"),
+        (("decisions",), 0, "steps are in order"),
+        (("departures",), {}, "departures: {}: is of the wrong type"),
+        (("departures", 0), 5, "departure 1: 5: needs an object"),
+        (("departures", 0, "step"), 0, "steps are in order"),
+        (("departures", 0, "options"), None, "is of the wrong type"),
+        (("departures", 0, "extra"), 1, "no such key"),
+        (("shows", "kind"), 1, "is of the wrong type"),
+        (("run", "kernel"), "v1.0", "v1.0"),
+        (("run", "strategy"), "nobody", "nobody"),
+        (("run", "scenario", "kind"), "pickle", "pickle"),
+    ],
+)
+def test_a_file_that_is_wrong_is_bad_input(found: Schedule, path: tuple[Any, ...], value: object, message: str) -> None:
+    document = json.loads(found.text())
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(BadInput) as caught:
+        schedule_of(document)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"option": "cpu7"}, {"count": 99}, {"kind": "weather"}, {"label": "somewhere else"}]
+)
+def test_the_first_divergence_is_named(found: Schedule, change: dict[str, Any]) -> None:
+    taken = found.decisions.taken
+    wrong = attrs.evolve(
+        found, decisions=attrs.evolve(found.decisions, taken=(attrs.evolve(taken[0], **change), *taken[1:]))
+    )
+    digest = DigestSink()
+    with pytest.raises(ReplayDiverged, match=f"^decision {taken[0].number} of the recording"):
+        replay(wrong, prepared(wrong, digest), digest)
+
+
+def test_events_and_what_is_shown_are_held_to_the_schedule_too(found: Schedule) -> None:
+    for wrong, said in (
+        (attrs.evolve(found, digest="0" * 64), "the events differ"),
+        (
+            attrs.evolve(found, shown=attrs.evolve(found.shown, signature=Signature("leak", "kmalloc", ""))),
+            "the run does not show leak in kmalloc",
+        ),
+    ):
+        digest = DigestSink()
+        with pytest.raises(ReplayDiverged, match=said):
+            replay(wrong, prepared(wrong, digest), digest)
+
+
+def test_each_strategy_has_a_policy() -> None:
+    names = {policy_like(make_strategy(name)).name for name in ("timed", "holds", "random", "walk", "pct")}
+    assert names == {"in order of time", "in order of time, but for hold-ups", "whoever runs goes on"}
+    with pytest.raises(BadInput, match="no policy has its election"):
+        policy_like(Policy("odd", make_strategy("random").order, holds_up=True))
