@@ -205,9 +205,8 @@ class Machine:
         return machine
 
     def _new_callbacks(self, rules: RcuRules, gp_wq: GpWorkqueue) -> Callbacks:
-        early_boot = self.setup.early_boot
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
-        if not early_boot:
+        if not (early_boot := self.setup.early_boot):
             expedited.rcu_end_inkernel_boot()
         callbacks = (OffloadedCallbacks if self.setup.config.rcu_nocbs else Callbacks)(
             self.system,
@@ -287,10 +286,7 @@ class Machine:
     # -- running -----------------------------------------------------------------------------------------------------
 
     def run(self, body: Body, name: str) -> None:
-        """Run to the end under our own `trio.run`, in virtual time.
-
-        Raises what the scenario raised, or the first KernelBug under panic_on_warn.
-        """
+        """Run under our own `trio.run`. Raises what the scenario raised, or the first KernelBug under panic_on_warn."""
         trio.run(self.arun, body, name, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
 
     async def arun(self, body: Body, name: str) -> None:

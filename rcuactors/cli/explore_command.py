@@ -13,7 +13,7 @@ import click
 
 from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..hunt.finding import ERROR, Signature
 from ..hunt.keep import Kept, keep, shrink
 from ..hunt.plan import PORTFOLIO, Plan, plan_of
@@ -47,7 +47,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> 
     found = re.fullmatch(r"([0-9]{1,7})(s|m|h)?", text)
     seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600, None: 1}[found[2]] if found else 0
     if not 1 <= seconds <= _LONGEST_S:
-        raise BadInput(f"--time {text}: needs a time such as 30s, 5m or 1h")
+        raise bad_value(f"--time {text}", "a time such as 30s, 5m or 1h")
     return float(seconds)
 
 

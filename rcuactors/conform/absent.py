@@ -93,7 +93,9 @@ def _seen(told: Told) -> Counter[str]:
         seen["areas are missing"] = areas > seen["vfree"]
         seen["frees are missing"] = seen["objects are missing"] or areas > seen["rcu_invoke_kvfree_callback vmalloc"]
         seen["pages are missing"] = _pages(told.lines) > _cached(last) - _cached(first)
-    seen["bulk frees are missing"] = seen["rcu_invoke_kfree_bulk_callback"] or seen["objects are missing"]
+    seen["bulk frees are missing"] = seen["rcu_invoke_kfree_bulk_callback"] or (
+        seen["objects are missing"] and seen["kvfree"] and seen["probes on grace periods"]
+    )
     return seen
 
 

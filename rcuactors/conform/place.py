@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..config import Config
 from ..designs.hrtimer_work import HrtimerWork
-from ..errors import BadInput
+from ..errors import bad_value
 from ..kernel.percpu import CpuMasks
 from ..kvfree.core import KvfreeRcu
 from ..rcu.polled import PolledGracePeriods
@@ -41,7 +41,7 @@ def _number(params: dict[str, str], name: str, default: int) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise BadInput(f"{name}={text}: needs a whole number") from None
+        raise bad_value(f"{name}={text}", "a whole number") from None
 
 
 class Place:

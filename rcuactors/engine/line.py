@@ -40,6 +40,7 @@ class Line:
     `now` is the clock of who was elected last, in virtual nanoseconds. `asks` counts the reasons for which the running
     actor has to ask at each point. `limit` is a virtual time at which it has to ask whatever stands in line; `halt`
     that, or the time at which it will have been unseen for too long. `holds_up`: the strategy may hold actors up.
+    `answers` are the strategy's, kept where that was asked for.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Line:
         self._next: Callable[[], Actor | None] = self._order.elect
         self.earliest: Callable[[], int] = self._order.earliest
         self.holds_up = strategy.holds_up
+        self.answers: list[int] | None = None
         self._hold_up = HoldUp() if strategy.holds_up else None
         self.asks = int(self._order.asks_always or strategy.holds_up)
 
@@ -196,6 +198,8 @@ class Line:
         except Exception as error:
             self.finish(error)
             return 0
+        if self.answers is not None:
+            self.answers.append(picked)
         if self._decision_told.on:
             # When a listener fails that ends the run, as it does when the strategy fails.
             with contextlib.suppress(RunOver):

@@ -19,7 +19,6 @@ from ..errors import NothingLeft
 from .absence import noticing
 from .choice import Strategy
 from .conductor import Conductor
-from .decision import Decision
 from .errors import NeedsTrio, RunOver
 from .host import Host
 from .line import DEFAULT_MAX_STEPS
@@ -45,7 +44,7 @@ class PlainConductor(Conductor):
         super().__init__(strategy, seed=seed, max_steps=max_steps, host=host)
         self.outside = _Nowhere(self)
         self.granted: Strand | None = None
-        self.answers: list[int] = []
+        self.answers = []
         self._gates: dict[int, Gate] = {}
         self._needs_trio = False
 
@@ -70,12 +69,6 @@ class PlainConductor(Conductor):
         if not self._needs_trio:
             self._needs_trio = True
             self._close()
-
-    def choose(self, decision: Decision) -> int:
-        """Ask the strategy, and keep what it answers."""
-        picked = super().choose(decision)
-        self.answers.append(picked)
-        return picked
 
     def _dismiss(self) -> None:
         """Have all parked strands unwind, in the order in which they were made."""
@@ -105,6 +98,9 @@ class PlainConductor(Conductor):
 
     def ended(self, strand: Strand, error: BaseException | None) -> None:
         """A strand's body has returned or raised."""
+        if self.over and isinstance(self.failure, KeyboardInterrupt) and isinstance(error, KeyboardInterrupt):
+            # The second Ctrl-C, which says where that was: the first could not end it at a point.
+            self.failure = error
         if not self.over:
             at_once(self.strand_ended(strand, self._gates.pop(strand.order), error))
 

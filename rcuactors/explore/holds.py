@@ -18,7 +18,7 @@ import attrs
 
 from ..engine.choice import Timed
 from ..engine.decision import HOLD_UP, Decision
-from ..errors import BadInput
+from ..errors import bad_value
 
 IN_READER: Final = "in a reader"
 _MS: Final = 1_000_000
@@ -64,7 +64,7 @@ class Holds(Timed):
     def __init__(self, *, d: int = 3, shortest: int = 2, longest: int = 64, points: int = 1000, hints: int = 1) -> None:
         super().__init__()
         if shortest > longest:
-            raise BadInput(f"strategy holds: shortest={shortest}: needs to be at most longest={longest}")
+            raise bad_value(f"strategy holds: shortest={shortest}", f"to be at most longest={longest}")
         self.d, self.points, self.hints = d, points, hints
         self.shortest, self.longest = shortest, longest
         self._point = 0

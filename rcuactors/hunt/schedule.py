@@ -23,7 +23,7 @@ from .. import __version__
 from ..designs import DESIGNS
 from ..engine.choice import Strategy, Taken
 from ..engine.orders import Anyone, ByClock, Order
-from ..errors import BadInput, shown
+from ..errors import BadInput, bad_value, shown
 from ..explore.record import Decisions
 from ..runs.spec import Kind, RunSpec, ScenarioRef
 from ..scenario import Scenario
@@ -164,7 +164,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _take(data: object, what: str, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
     """An object with exactly these keys, each of its type. Raises BadInput."""
     if not isinstance(data, dict):
-        raise BadInput(f"{what}: {shown(data)}: needs an object")
+        raise bad_value(f"{what}: {shown(data)}", "an object")
     for key, kind in fields.items():
         if key not in data:
             raise BadInput(f"{what}: has no {key}")

@@ -12,7 +12,8 @@ from ..engine.choice import Strategy, Wrapper
 from ..engine.decision import NEXT_ACTOR, Decision, Duration
 from ..engine.events import Event, Sink
 from ..errors import StepBoundExceeded
-from ..runs import Result, Run, RunOptions
+from ..runs import Result, RunOptions
+from ..runs.plain import PlainRun
 from ..runs.spec import RunSpec, ScenarioRef
 from ..scenario import Scenario
 from .finding import Shown, shown_by
@@ -125,10 +126,10 @@ def options_of(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> Ru
 
 
 def run_once(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> tuple[Result, Exception | None]:
-    """Run it; what it raised is returned. Raises NothingLeft, and what is no Exception."""
-    run = Run(loaded(spec), options_of(spec, strategy, seed, *sinks))
+    """Run it, without Trio if that does; what it raised is returned. Raises NothingLeft, and what is no Exception."""
+    run = PlainRun(loaded(spec), options_of(spec, strategy, seed, *sinks))
     try:
-        run.run()
+        run.go()
     except Exception as error:
         if not run.machine.conductor.steps:
             raise

@@ -27,7 +27,7 @@ from ..userfiles.designs import as_design
 from .options import RunOptions
 from .result import Result
 from .run import Run, Script, patient_collector
-from .watchdog import WATCHDOG
+from .watchdog import WATCHDOG, ctrl_c_without_trio
 
 Listen = Callable[[Machine], None]
 
@@ -97,10 +97,10 @@ class PlainRun(Run):
         conductor = self.machine.conductor
         assert isinstance(conductor, PlainConductor)
         try:
-            with WATCHDOG.watching(conductor):
+            with WATCHDOG.watching(conductor), ctrl_c_without_trio(conductor):
                 conductor.run_plain(partial(self.machine.boot, self._main, self.scenario.name))
-            if conductor.failure is not None:
-                raise conductor.failure
+                if conductor.failure is not None:
+                    raise conductor.failure
         except NeedsTrio:
             raise
         except BaseException as error:
@@ -117,7 +117,7 @@ class PlainRun(Run):
         sinks: tuple[Sink, ...] = setup.sinks
         if sinks:
             sinks = (self._digest, *(_Rest(sink, heard) for sink in sinks[1:]))
-        strategy: Strategy = Answered(setup.strategy, conductor.answers)
+        strategy: Strategy = Answered(setup.strategy, conductor.answers or [])
         design = as_design(self.options.design) if self.options.design is not None else None
         again = attrs.evolve(setup, design=design, strategy=strategy, sinks=sinks, conductor=Conductor)
         self.machine = Machine(again)

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -22,6 +22,7 @@ import trio
 
 from ..context.trace import is_scenarios
 from ..engine.conductor import Conductor
+from ..engine.errors import NeedsTrio
 from ..engine.strand import is_strands
 from ..spelling import plural
 
@@ -115,6 +116,38 @@ class Watchdog:
 WATCHDOG: Final = Watchdog()
 
 
+class _CtrlC:
+    """Ctrl-C in a run: it is asked to end at its next point, and after half a second ended wherever it stands."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        self.asked = self.ended = False
+        self._ask = ask
+        self._timers: list[threading.Timer] = []
+
+    def _handle(self, _number: int, frame: FrameType | None) -> None:
+        place = standing_at(frame)
+        if self.asked and place and not self.ended:
+            self.ended = True
+            raise KeyboardInterrupt(f"at {place}, which gives way to nobody")
+        if not self.asked:
+            self.asked = True
+            self._ask()
+        self._timers.append(threading.Timer(_PATIENCE_S, _thread.interrupt_main))
+        self._timers[-1].daemon = True
+        self._timers[-1].start()
+
+    @contextlib.contextmanager
+    def heard_by_run(self) -> Iterator[None]:
+        """Meanwhile; afterwards whoever heard it before does."""
+        before = signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            signal.signal(signal.SIGINT, before)
+
+
 @contextlib.contextmanager
 def ctrl_c_anywhere() -> Iterator[None]:
     """Have a Ctrl-C that Trio cannot pass on, since nobody gives way, end the run where it stands.
@@ -128,31 +161,33 @@ def ctrl_c_anywhere() -> Iterator[None]:
         yield
         return
     token = trio.lowlevel.current_trio_token()
-    timers: list[threading.Timer] = []
-    passed_on = False
 
     def pass_on() -> None:
-        nonlocal passed_on
-        if not passed_on:
-            passed_on = True
+        if not ctrl_c.ended:
+            ctrl_c.ended = True
             theirs(signal.SIGINT, None)
 
-    def handle(_number: int, frame: FrameType | None) -> None:
-        nonlocal passed_on
-        place = standing_at(frame)
-        if timers and place and not passed_on:
-            passed_on = True
-            raise KeyboardInterrupt(f"at {place}, which gives way to nobody")
-        if not timers:
-            token.run_sync_soon(pass_on)
-        timers.append(threading.Timer(_PATIENCE_S, _thread.interrupt_main))
-        timers[-1].daemon = True
-        timers[-1].start()
-
-    signal.signal(signal.SIGINT, handle)
-    try:
+    ctrl_c = _CtrlC(lambda: token.run_sync_soon(pass_on))
+    with ctrl_c.heard_by_run():
         yield
-    finally:
-        for timer in timers:
-            timer.cancel()
-        signal.signal(signal.SIGINT, theirs)
+
+
+@contextlib.contextmanager
+def ctrl_c_without_trio(conductor: Conductor) -> Iterator[None]:
+    """The same for a run without Trio: Python would raise it anywhere, and a `__del__` may lose what it raises.
+
+    Where somebody else hears it, he goes on hearing it. Raises KeyboardInterrupt at the end, if there was one.
+    """
+    is_pythons = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or not is_pythons:
+        yield
+        return
+    ctrl_c = _CtrlC(lambda: conductor.finish(KeyboardInterrupt()))
+    try:
+        with ctrl_c.heard_by_run():
+            yield
+    except NeedsTrio:
+        if not ctrl_c.asked:
+            raise
+    if ctrl_c.asked:
+        raise KeyboardInterrupt

@@ -12,6 +12,8 @@ import attrs
 
 ANY: Final = frozenset({0, 1, 2})
 """Exit codes of a command that was neither interrupted nor left alone by its reader."""
+STRANGE: Final = ANY | {130}
+"""The same of code that may raise KeyboardInterrupt itself."""
 WRONG: Final = frozenset({2})
 """Those of one that was given something that is surely wrong."""
 

@@ -15,7 +15,7 @@ import attrs
 from rcuactors.questions.words import VERBS
 
 from . import changing, hostile, samples, words
-from .case import ANY, WRONG, Case
+from .case import ANY, STRANGE, WRONG, Case
 
 _SHORT: Final = ("--max-steps", "20000")
 _MANY: Final = 50
@@ -165,12 +165,14 @@ def _design(random: Random) -> Case:
     command = random.choice((("run", "tidy.py"), ("campaign", "--runs", "1", "--jobs", "1", "tidy.py")))
     files = {"d.py": text, "tidy.py": samples.TIDY}
     args = (*command, *_SHORT, "--design", "d.py")
-    return Case(input="design", args=args, files=files, lines=_lines_of(command))
+    return Case(input="design", args=args, files=files, codes=STRANGE, lines=_lines_of(command))
 
 
 def _hostile(random: Random) -> Case:
     json = ("--json",) if random.random() < 0.3 else ()
-    return Case(input="hostile", args=("run", "h.py", *_SHORT, *json), files={"h.py": hostile.scenario(random)})
+    return Case(
+        input="hostile", args=("run", "h.py", *_SHORT, *json), files={"h.py": hostile.scenario(random)}, codes=STRANGE
+    )
 
 
 def _run_spec(random: Random) -> Case:

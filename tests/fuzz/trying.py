@@ -208,6 +208,8 @@ def _wrong_words(case: Case, ended: Ended) -> str:
         ]
         if bad:
             return f"a line that is none of ours: {bad[0]}"
+    elif ended.code == 130:
+        return "" if ended.err == "interrupted\n" else f"interrupted, and yet on stderr: {_end_of(ended.err)}"
     elif lines and case.lines == 1:
         return f"exit code {ended.code}, and yet on stderr: {_end_of(ended.err)}"
     if _ADDRESS.search(ended.err) and " raised " not in ended.err:  # what a scenario raises has a text of its own

@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rcuactors import Kernel, run
 from rcuactors.runs import watchdog
+from rcuactors.runs.plain import run_plain
 
 MODULE = sys.modules["rcuactors.runs.run"]
 HERE = Path(__file__).name
@@ -70,7 +72,8 @@ def test_its_thread_ends_when_there_are_no_runs(monkeypatch: pytest.MonkeyPatch)
 
 
 @listens
-def test_ctrl_c_ends_a_loop_that_gives_way_to_nobody_and_names_its_line() -> None:
+@pytest.mark.parametrize("run", [run, run_plain], ids=["on Trio", "without"])
+def test_ctrl_c_ends_a_loop_that_gives_way_to_nobody_and_names_its_line(run: Any) -> None:
     async def script(k: Kernel) -> None:
         await k.msleep(1)
         threading.Timer(0.2, _thread.interrupt_main).start()
@@ -85,7 +88,8 @@ def test_ctrl_c_ends_a_loop_that_gives_way_to_nobody_and_names_its_line() -> Non
 
 
 @listens
-def test_ctrl_c_ends_a_run_that_gives_way_at_its_next_point() -> None:
+@pytest.mark.parametrize("run", [run, run_plain], ids=["on Trio", "without"])
+def test_ctrl_c_ends_a_run_that_gives_way_at_its_next_point(run: Any) -> None:
     async def script(k: Kernel) -> None:
         threading.Timer(0.2, _thread.interrupt_main).start()
         while True:
