@@ -168,13 +168,13 @@ class Config:
                 _check_range(field.name, getattr(self, field.name), field.metadata["low"], field.metadata["high"])
         if self.preempt_voluntary and (self.PREEMPT_RT or not self.PREEMPT):
             wrong = "PREEMPT_RT=y" if self.PREEMPT_RT else "PREEMPT=n"
-            raise BadInput(f"preempt_voluntary=y with {wrong}: needs a kernel with PREEMPT=y and PREEMPT_RT=n")
+            raise bad_value(f"preempt_voluntary=y with {wrong}", "a kernel with PREEMPT=y and PREEMPT_RT=n")
         self._check_fanout()
         if self.PREEMPT_LAZY and not self.full_preemption:
             wrong = "preempt_voluntary=y" if self.preempt_voluntary else "PREEMPT=n"
-            raise BadInput(f"PREEMPT_LAZY=y with {wrong}: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
+            raise bad_value(f"PREEMPT_LAZY=y with {wrong}", "a kernel with PREEMPT=y or PREEMPT_RT=y")
         if self.DEBUG_PREEMPT and not self.preemptible_kernel:
-            raise BadInput("DEBUG_PREEMPT=y with PREEMPT=n: needs a kernel with PREEMPT=y or PREEMPT_RT=y")
+            raise bad_value("DEBUG_PREEMPT=y with PREEMPT=n", "a kernel with PREEMPT=y or PREEMPT_RT=y")
 
     def _check_fanout(self) -> None:
         """The rcu_node tree has four levels at most (include/linux/rcu_node_tree.h)."""
@@ -252,7 +252,7 @@ def value_text(value: object) -> str:
 
 def _check_range(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise BadInput(f"{name}={value}: needs a whole number from {low} to {high}")
+        raise bad_value(f"{name}={value}", f"a whole number from {low} to {high}")
 
 
 @cache
@@ -273,7 +273,7 @@ def _parse_bool(name: str, text: str) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise BadInput(f"{name}={text}: needs y or n")
+    raise bad_value(f"{name}={text}", "y or n")
 
 
 def _parse_number(name: str, text: str, *, size: bool) -> int:
@@ -286,7 +286,7 @@ def _parse_number(name: str, text: str, *, size: bool) -> int:
         return int(word if word.isascii() and "_" not in word else "x") * factor
     except ValueError:
         example = "a size such as 64M" if size else "a whole number"
-        raise BadInput(f"{name}={text}: needs {example}") from None
+        raise bad_value(f"{name}={text}", example) from None
 
 
 def parse_value(name: str, text: str) -> bool | int:
@@ -302,7 +302,7 @@ def split_setting(setting: str) -> tuple[str, str]:
     """Split NAME=VALUE; a leading CONFIG_ is taken off. Raises BadInput when there is no value."""
     name, equals, value = setting.partition("=")
     if not equals or not name.strip() or not value.strip():
-        raise BadInput(f"--set {setting}: needs NAME=VALUE, such as PREEMPT_RT=y")
+        raise bad_value(f"--set {setting}", "NAME=VALUE, such as PREEMPT_RT=y")
     return name.strip().removeprefix("CONFIG_"), value.strip()
 
 

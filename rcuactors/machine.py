@@ -205,9 +205,8 @@ class Machine:
         return machine
 
     def _new_callbacks(self, rules: RcuRules, gp_wq: GpWorkqueue) -> Callbacks:
-        early_boot = self.setup.early_boot
         expedited = expedited_of(self.gp, self.readers.quiescent, self.stalls, gp_wq)
-        if not early_boot:
+        if not (early_boot := self.setup.early_boot):
             expedited.rcu_end_inkernel_boot()
         callbacks = (OffloadedCallbacks if self.setup.config.rcu_nocbs else Callbacks)(
             self.system,

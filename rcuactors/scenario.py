@@ -16,7 +16,7 @@ import attrs
 
 from .builds import USUAL_BUILDS
 from .config import field_names, settings_as_texts
-from .errors import BadInput, shown
+from .errors import BadInput, bad_value, shown
 from .spelling import no_such, one_of
 
 Body = Callable[..., Awaitable[None]]
@@ -77,7 +77,7 @@ def scenario(
     def make(body: Body) -> Scenario:
         name = getattr(body, "__name__", "scenario")
         if not inspect.iscoroutinefunction(body):
-            raise BadInput(f"scenario {name}: needs an `async def` function")
+            raise bad_value(f"scenario {name}", "an `async def` function")
         documented = inspect.getdoc(inspect.getmodule(body)) or inspect.getdoc(body) or ""
         parameters = _parameters_of(name, body)
         return Scenario(
@@ -106,14 +106,14 @@ def as_scenario(script: Scenario | Body) -> Scenario:
     if isinstance(script, Scenario):
         return script
     if not callable(script):
-        raise BadInput(f"cannot run {shown(script)}: needs a scenario, or an async function that takes the kernel")
+        raise bad_value(f"cannot run {shown(script)}", "a scenario, or an async function that takes the kernel")
     return scenario()(script)
 
 
 def _parameters_of(name: str, body: Body) -> dict[str, Any]:
     signature = list(inspect.signature(body).parameters.values())
     if not signature:
-        raise BadInput(f"scenario {name}: needs the kernel as its first argument")
+        raise bad_value(f"scenario {name}", "the kernel as its first argument")
     found: dict[str, Any] = {}
     for parameter in signature[1:]:
         if parameter.name in RUN_WORDS:
@@ -226,7 +226,7 @@ def split_settings(chosen: Scenario, settings: Mapping[str, str]) -> tuple[dict[
 
 def _check_choice(name: str, text: str, value: object, choices: tuple[Any, ...] | None) -> None:
     if choices is not None and value not in choices:
-        raise BadInput(f"{name}={text}: needs {one_of(choices)}")
+        raise bad_value(f"{name}={text}", f"{one_of(choices)}")
 
 
 _LONGEST_NUMBER: Final = 18
@@ -235,11 +235,11 @@ _LONGEST_NUMBER: Final = 18
 def _parse_parameter(name: str, text: str, default: object) -> Any:
     if isinstance(default, bool):
         if text.lower() not in ("y", "n"):
-            raise BadInput(f"{name}={text}: needs y or n")
+            raise bad_value(f"{name}={text}", "y or n")
         return text.lower() == "y"
     if isinstance(default, int):
         # int() refuses texts of thousands of digits with an error of its own
         if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
-            raise BadInput(f"{name}={text}: needs a whole number, 0 or more, of at most {_LONGEST_NUMBER} digits")
+            raise bad_value(f"{name}={text}", f"a whole number, 0 or more, of at most {_LONGEST_NUMBER} digits")
         return int(text)
     return text

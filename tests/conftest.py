@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,19 @@ def pytest_configure(config: pytest.Config) -> None:
     # The model's own state is checked in all tests: in this process, which may have imported it, and in those to come.
     os.environ["RCUACTORS_INVARIANTS"] = "y"
     importlib.import_module("rcuactors.kvfree.invariants").checked = True
+    _share_bytecode(config)
     plugin = importlib.import_module("rcuactors.testing")
     if not config.pluginmanager.is_registered(plugin):
         config.pluginmanager.register(plugin, "rcuactors.testing")
+
+
+def _share_bytecode(config: pytest.Config) -> None:
+    """The processes that tests start, some hundreds, compile the package once, into a directory of this session's."""
+    if "PYTHONPYCACHEPREFIX" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="rcuactors-bytecode-")
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

@@ -78,10 +78,13 @@ VARIATIONS: Final = (
     Variation("rcu_nocbs", ("y",)),
     Variation("rcu_fanout", ("2",)),
     Variation("rcu_fanout_leaf", ("2",)),
-    Variation("debug_objects_pool", ("0", "16")),
+    Variation("debug_objects_pool", ("200",)),
     Variation("stack_depot_full", ("y",)),
 )
 """What is drawn on top of a build. A scenario's own settings stay as they are."""
+
+_TAKES_CPUS_DOWN: Final = frozenset({"cpu_goes_offline"})
+"""Scenarios that say themselves which CPU goes when: nobody else may have taken it down (`hotplug`)."""
 
 _STRATEGIES: Final = ("random", "random:present=1", "random:present=64")
 
@@ -181,6 +184,8 @@ def _settings(rng: random.Random, plan: Plan, scenario: Scenario, settled: dict[
         # Drawn whether it is wanted or not: the draws that follow stay the same.
         departs, value = rng.random() < _DEPARTS, _one_of(rng, variation.values)
         taken = variation.name in settled or variation.name in scenario.settings
+        if variation.name == "hotplug" and scenario.name in _TAKES_CPUS_DOWN:
+            taken = True
         if departs and not taken and (variation.suits is None or variation.suits(settled)):
             settled[variation.name] = value
     for name, default in scenario.parameters.items():

@@ -10,7 +10,7 @@ import click
 
 from ..config import field_names, split_setting
 from ..eras import find_era
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..questions.asking import Answer, ask
 from ..questions.campaign import pose_all
 from ..questions.command import Command, parse_command
@@ -59,11 +59,11 @@ def ask_command(
         if question is not None or settings:
             raise BadInput("--all takes questions and settings from --against: leave QUESTION and --set out")
         if against is None:
-            raise BadInput("--all: needs --against DIR, the recordings")
+            raise bad_value("--all", "--against DIR, the recordings")
         recordings = _chosen(_of_kernel(read_recordings(against), kernel), only)
         return _compare(recordings, version, jobs, as_json=as_json)
     if question is None:
-        raise BadInput("ask: needs a question, such as 'a1 v=irq order=first', or --all --against DIR")
+        raise bad_value("ask", "a question, such as 'a1 v=irq order=first', or --all --against DIR")
     if against is not None or only is not None:
         raise BadInput("--against and --only: need --all")
     return _ask(parse_command(question), version, kernel or DEFAULT_KERNEL, settings, as_json=as_json)

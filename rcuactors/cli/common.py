@@ -15,7 +15,7 @@ from ..engine.choice import Timed
 from ..engine.events import Sink
 from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..kernel.costs import load_costs
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED, RunOptions
 from ..scenario import check_names
@@ -29,7 +29,7 @@ def whole_number(low: int, high: int) -> Callable[[click.Context, click.Paramete
     def convert(_ctx: click.Context, param: click.Parameter, text: str) -> int:
         plain = text.isascii() and text.isdigit() and len(text) <= len(str(high))
         if not plain or not low <= int(text) <= high:
-            raise BadInput(f"{param.opts[0]} {text}: needs a whole number from {low} to {high}")
+            raise bad_value(f"{param.opts[0]} {text}", f"a whole number from {low} to {high}")
         return int(text)
 
     return convert

@@ -23,7 +23,7 @@ from ..compare.tasks import Answer, Plan, Task, do, in_good_order, scenario_of, 
 from ..compare.text import lines_of
 from ..config import field_names, split_setting
 from ..engine.choice import Timed
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..explore import Random
 from ..lab.jobs import do_all, in_this_process
 from ..spelling import no_such, plural
@@ -123,7 +123,7 @@ def compare_command(
 def _names(option: str, text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise BadInput(f"{option} {text}: needs names with commas between them")
+        raise bad_value(f"{option} {text}", "names with commas between them")
     return names
 
 

@@ -9,7 +9,7 @@ import click
 
 from ..conform import Conformance, conform
 from ..eras import find_era
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..lab.jobs import do_all, in_this_process
 from .common import jobs_option, whole_number
 from .output import print_json, print_lines
@@ -82,7 +82,7 @@ def conform_command(
     Exit code 0 if all agree, 1 if not, 2 if that is undecided.
     """
     if not recordings:
-        raise BadInput("conform: needs a recording")
+        raise bad_value("conform", "a recording")
     if version:
         find_era(version)
     work = [_Job(path, version, probe, from_line, keep_going) for path in recordings]

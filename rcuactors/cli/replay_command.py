@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import Any
 
 import click
 
 from ..eras import find_era
-from ..recordings import read_recording
+from ..errors import BadInput
+from ..recordings import Recording, read_recording
 from ..recordings.replay import Replay
 from .common import RunArguments, run_options, with_sinks
-from .program import EXIT_VIOLATIONS, ProgramCommand
+from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
 from .screen import with_error
 from .session import open_session
+from .watching import HowFar, Stopper, progress_bar
 
 
 @click.command("replay", cls=ProgramCommand)
@@ -23,7 +27,7 @@ def replay_command(file: str, probe: str, **options: Any) -> int:
     """Replay FILE, an ftrace recording (plain or gzipped), and compare the machine with the real kernel."""
     arguments = RunArguments(**options)
     run_options_ = arguments.options(parameters=(), of="a replay")
-    recording = read_recording(file, find_era(run_options_.kernel).release, probe)
+    recording = _read(file, find_era(run_options_.kernel).release, probe)
     with open_session(arguments) as session:
         replay = Replay(recording, with_sinks(run_options_, session.sinks))
         error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)
@@ -35,3 +39,19 @@ def replay_command(file: str, probe: str, **options: Any) -> int:
     if error is not None:
         raise error
     return 0 if outcome.result.clean else EXIT_VIOLATIONS
+
+
+def _read(file: str, release: str, probe: str) -> Recording:
+    """Read it, with a bar on a terminal. Raises BadInput also for what can be read and cannot be trusted."""
+    stopper = Stopper(patience_s=3.0)
+    how_far = HowFar(lambda: not stopper.requested)
+    how_far.begins(file)
+    live = sys.stderr is not None and sys.stderr.isatty()
+    with stopper.listening(), progress_bar(how_far.say) if live else contextlib.nullcontext():
+        recording = read_recording(file, release, probe, progress=how_far.read, watch=how_far.at)
+    if stopper.requested:
+        calls, lines = len(recording.calls), how_far.lines
+        raise Interrupted(f"interrupted after {lines:,} lines of the recording with {calls:,} calls; none was replayed")
+    if recording.problems:
+        raise BadInput(f"recording {file!r}: {recording.problems[0]}")
+    return recording

@@ -112,6 +112,11 @@ class HowFar:
         self._line = line
         return self._wanted()
 
+    @property
+    def lines(self) -> int:
+        """How many lines that are."""
+        return self._line
+
     def say(self) -> str:
         """What stands beside the bar."""
         share = f", {self._done / self._total:.0%} of {size(self._total)}" if self._total else ""

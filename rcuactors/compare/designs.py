@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from ..designs import DESIGNS, make_design
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..kvfree.rules import PageSource
 from ..spelling import no_such
 from ..userfiles import load_design
@@ -52,6 +52,6 @@ def _by_name(name: str) -> DesignRef:
 
 def _from_file(file: str) -> DesignRef:
     if file in DESIGNS and not exists(Path(file)):
-        raise BadInput(f"--design {file}: needs the path of a file; the bundled design is --designs {file}")
+        raise bad_value(f"--design {file}", f"the path of a file; the bundled design is --designs {file}")
     design = load_design(file)()
     return DesignRef(design.name, design.about, str(Path(file).expanduser().resolve()))

@@ -5,13 +5,13 @@ Objects and pages that are there already are known by number alone, so they are 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ..kvfree.krc import SLAB, VMALLOC, Block
 from ..traces import KrcState
-from .lines import Line, Told, state_of
+from .lines import Ctx, Line, Told, state_of
 from .place import Place
-from .standins import Item
+from .standins import LONG_AGO, Item
 
 
 class _Unknown:
@@ -119,3 +119,123 @@ def first_states(told: Told, place: Place, after: int) -> int:
 def _is_quiet(printed: KrcState) -> bool:
     waiting = sum(batch.slab + batch.vmalloc + batch.head for batch in printed.batches)
     return not (waiting or printed.work_in_progress or printed.monitor_pending or printed.refill_pending)
+
+
+def states_behind(told: Told, place: Place, after: int) -> int:
+    """Set a place to the next state of all CPUs behind a line; the line at which it is, -1 for none.
+
+    It is one at which no task, work or handler is in the middle of anything, as far as lines tell; where cookies are
+    polled, whose values no line tells, nothing may be queued there either. Of the other CPUs the last state is
+    taken, if no line since was about them. What timers run and which works are queued is
+    found in the lines that follow.
+    """
+    seen: dict[int, Line] = {}
+    under_way = _UnderWay()
+    for line in told.lines:
+        printed = state_of(line)
+        if printed is None:
+            under_way.see(line)
+            for cpu_id in _may_be_about(line, len(place.krcs)):
+                seen.pop(cpu_id, None)
+            continue
+        seen[printed.cpu] = line
+        if place.kvfree.takes_cookies and not _is_empty(printed):
+            del seen[printed.cpu]
+        if line.at > after and len(seen) == len(place.krcs) and not under_way.contexts:
+            for known in seen.values():
+                state = state_of(known)
+                assert state is not None
+                set_state(place, state, told.jiffies_before(known.at))
+                _set_by_lines(told, place, state, known.at)
+            return line.at
+    return -1
+
+
+def _may_be_about(line: Line, nr_cpus: int) -> range | tuple[int, ...]:
+    """The CPUs whose state a line may be about."""
+    if line.event in ("", "mark", "runp", "rcu_grace_period"):
+        return ()
+    if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
+        return range(nr_cpus)
+    whose = line.told.get("whose")
+    return (whose[0], line.cpu) if isinstance(whose, tuple) else (line.cpu,)
+
+
+def _is_empty(printed: KrcState) -> bool:
+    waiting = sum(batch.slab + batch.vmalloc + batch.head for batch in printed.batches)
+    return not (waiting or printed.count or printed.head or printed.slab or printed.vmalloc)
+
+
+_BEGIN: Final = frozenset({"workqueue_execute_start", "shrink_count", "shrink_scan", "kvfree_rcu_barrier"})
+_END: Final = frozenset({"workqueue_execute_end", "runp", "kvfree_rcu_barrier_ret", "", "mark"})
+
+
+class _UnderWay:
+    """Contexts that are in the middle of something, as far as lines tell."""
+
+    def __init__(self) -> None:
+        self.contexts: dict[Ctx, str] = {}
+
+    def see(self, line: Line) -> None:
+        """The next line."""
+        began = self.contexts.get(line.ctx)
+        if line.event in _BEGIN or line.event == "kvfree_call_rcu":
+            if line.told.get("role", "krw") is not None:
+                self.contexts[line.ctx] = line.event
+        elif line.event in _END and (began != "workqueue_execute_start" or line.event == "workqueue_execute_end"):
+            self.contexts.pop(line.ctx, None)
+
+
+def _set_by_lines(told: Told, place: Place, printed: KrcState, at: int) -> None:
+    """What a CPU's timers and works are at: by the first line that says what came of each."""
+    works = place.works[printed.cpu]
+    for index, batch in enumerate(place.krcs[printed.cpu].batches):
+        if batch.busy():
+            work = works[f"krw{index}"]
+            work.since = LONG_AGO
+            following = _next_of(told, printed.cpu, work.role, at)
+            if following is not None and following.event == "workqueue_execute_start":
+                work.queued, work.on = True, following.cpu
+    monitor = works["monitor"]
+    following = _next_of(told, printed.cpu, "monitor", at)
+    if monitor.pending and printed.monitor_left_ms is None and following is not None:
+        if following.event == "workqueue_execute_start":
+            monitor.expires, monitor.queued = None, True
+        elif following.event == "timer_expire_entry":
+            monitor.expires = int(str(following.told["now"]))
+    if printed.work_in_progress:
+        _set_refill(told, place, printed, at)
+
+
+def _set_refill(told: Told, place: Place, printed: KrcState, at: int) -> None:
+    """A refill is asked for: by its hrtimer, by a delayed work's timer, or its work is queued."""
+    page = place.works[printed.cpu]["page"]
+    following = _next_of(told, printed.cpu, "page", at)
+    if following is None or following.event == "hrtimer_expire_entry":
+        page.hrtimer = True
+        place.know_handler(printed.cpu)
+        return
+    page.pending, page.asked = True, 1
+    if following.event == "timer_expire_entry":
+        page.expires = int(str(following.told["now"]))
+    else:
+        page.queued = True
+
+
+def _next_of(told: Told, cpu_id: int, role: str, at: int) -> Line | None:
+    """The first line behind one that says what came of a CPU's work or its timer."""
+    kind = "krw" if role.startswith("krw") else role
+    for line in told.lines[at + 1 :]:
+        if line.event not in _ABOUT or (line.event == "hrtimer_expire_entry" and role != "page"):
+            continue
+        whose = line.told.get("whose")
+        if whose == (cpu_id, role):
+            return line
+        if whose is None and line.cpu == cpu_id and line.told.get("role", "page") == kind:
+            return line
+    return None
+
+
+_ABOUT: Final = frozenset(
+    {"hrtimer_expire_entry", "timer_expire_entry", "workqueue_queue_work", "workqueue_execute_start"}
+)

@@ -57,6 +57,8 @@ class Carried:
         self.period_steps = PeriodSteps(told if polls else None)
         self._loaded: State | None = None
         self._reasons: list[str] = []
+        self._tried: list[tuple[str, int]] = []
+        """Hidden steps that were made for the line that is looked at: of what, and the last line of that."""
         self._scope: frozenset[int] = frozenset()
         """The CPUs that the states at hand are about."""
         self.leaves_open = False

@@ -18,13 +18,15 @@ import attrs
 from ..eras.era import Era
 from ..kvfree import invariants
 from ..traces import Missing
-from .begin import first_states
+from .absent import absent
+from .begin import first_states, states_behind
 from .carried import TooMany
 from .decisions import decision_of
 from .explain import Explainer, Verdict
 from .found import Found, found_at
 from .lines import Told, named
 from .pieces import LONGEST, Pieces
+from .registers import NotLooked
 from .state import State
 from .untold import Untold
 
@@ -87,6 +89,8 @@ class Course:
                 raise
             self.interrupted = True  # it was not looked at in time: the file gives no more lines, perhaps
         self.interrupted |= pieces is not None and pieces.stopped
+        if self._backwards and not self.found:
+            self.undecided = f"{self._backwards}: lines are out of order, or of two runs"
         if not (self.undecided or self.found or self.interrupted):
             self.undecided = self._why_not()
 
@@ -102,8 +106,6 @@ class Course:
         """Why it is no agreement, though nothing disagrees."""
         if not self.calls and not self._events & _ALONE:
             return "nothing to compare: neither calls nor what comes of them"
-        if self._backwards:
-            return f"{self._backwards}: lines are out of order, or of two runs"
         if self._lost:
             return f"{self._lost}, and no state from which it could go on is told behind it: the rest is not compared"
         if self._looked_at * _MUCH < self._shown * (_MUCH - 1):
@@ -201,7 +203,7 @@ class Course:
         self, told: Told, explainer: Explainer, begin: int, end: int | None, starting: list[list[State]] | None
     ) -> None:
         while True:
-            verdict = self._run(explainer, begin, end, starting)
+            verdict = self._run(told, explainer, begin, end, starting)
             self.compared += verdict.compared
             self.steps, self.most = self.steps + verdict.hidden_steps, max(self.most, verdict.most_states)
             self.interrupted = verdict.interrupted
@@ -210,11 +212,14 @@ class Course:
             self._span(told, begin, over)
             if verdict.disagreement is None:
                 return
+            if missing := absent(told):
+                self.undecided = f"line {verdict.disagreement.line.number}: {missing}"
+                return
             self.found.append(found_at(told, verdict.disagreement))
             if not self.keep_going:
                 return
             explainer, starting = self.make(told, self.era), None
-            begin = first_states(told, explainer.place, verdict.disagreement.line.at)
+            begin = states_behind(told, explainer.place, verdict.disagreement.line.at)
             if begin < 0 or (end is not None and begin >= end):
                 return
 
@@ -241,7 +246,9 @@ class Course:
             self._say(f"{self._gap}: not compared behind it")
             self._lost, self._gap = self._lost or self._gap, ""
 
-    def _run(self, explainer: Explainer, begin: int, end: int | None, starting: list[list[State]] | None) -> Verdict:
+    def _run(
+        self, told: Told, explainer: Explainer, begin: int, end: int | None, starting: list[list[State]] | None
+    ) -> Verdict:
         explainer.watch = self.watch
         try:
             # A state that cannot be is no bug of the model here: it comes of a recording, and no line will bear it out.
@@ -250,4 +257,8 @@ class Course:
         except TooMany as many:
             verdict = explainer.verdict
             verdict.undecided = f"too many possible states: {many}"
+            return verdict
+        except NotLooked:
+            verdict = explainer.verdict
+            verdict.undecided = f"line {told.lines[explainer.at].number}: how many pages are cached is not told"
             return verdict

@@ -54,15 +54,13 @@ _TRACEPOINTS: Final = frozenset({"rcu_invoke_kfree_bulk_callback", "rcu_invoke_k
 def shown_events(told: Told, *, later_kernel: bool) -> frozenset[str]:
     """Which events a recording would have, if they happened: by who recorded, and what its kernel shows."""
     seen = told.events
-    shown: frozenset[str] = frozenset()
+    shown = seen & (_FIRST_RIG | _SECOND_RIG | _LATER_KERNEL)
     if told.by_rig:
         shown |= _FIRST_RIG
         if told.addresses:
             shown |= _SECOND_RIG
         if later_kernel:
             shown |= _LATER_KERNEL
-    else:
-        shown |= seen & (_FIRST_RIG | _SECOND_RIG | _LATER_KERNEL)
     if any(line.event == "rcu_grace_period" and line.told["seq"] is None for line in told.lines):
         shown |= {"kvfree"}
     elif seen & (_TRACEPOINTS | {"rcu_grace_period"}):
@@ -219,7 +217,7 @@ def _listed(wanted: Expected, line: Line) -> str:
 
 
 def _of_cpu(wanted: Expected, line: Line) -> str:
-    cpu = line.told["cpu"]
+    cpu = line.told.get("cpu", wanted.cpu_id)
     return f"of CPU {cpu}, but {wanted} was to come" if cpu != wanted.cpu_id else ""
 
 

@@ -19,7 +19,9 @@ from .carried import TooMany
 from .decisions import decision_of
 from .factors import Factor, joined, taken_apart
 from .lines import Line, Told, state_of
+from .registers import Saved
 from .state import State
+from .words import in_words
 
 if TYPE_CHECKING:
     from ..eras.era import Era
@@ -34,6 +36,10 @@ class Disagreement:
 
     line: Line
     reasons: tuple[str, ...]
+    states: tuple[str, ...] = ()
+    """Each of the last possible states, in words."""
+    tried: tuple[str, ...] = ()
+    """Hidden steps that were tried before the line."""
 
 
 @attrs.define(eq=False)
@@ -58,6 +64,7 @@ class Explainer(Beginnings):
         self.watch: Callable[[int], bool] | None = None
         """Is told the number of each line, and says whether to go on."""
         self.factors: list[Factor] = []
+        self._last: list[tuple[frozenset[int], Saved, list[tuple[str, int]]]] = []
         self.worlds: list[list[Factor]] = []
         """A world for each way in which tasks may have been moved between their call's probe and krcp->lock."""
         self._splits = True
@@ -112,17 +119,37 @@ class Explainer(Beginnings):
                     self._active_reads.append(next_read[1])
                 next_read = next(reads, (_NEVER, 0))
             if not self._look_at(line):
-                reasons = tuple(dict.fromkeys(self._reasons))
-                self.verdict.disagreement = Disagreement(line, reasons)
+                self.verdict.disagreement = self._disagreement(line)
                 break
             most = max(len(factor.states) for factors in self.worlds for factor in factors)
             self.verdict.most_states = max(self.verdict.most_states, most)
         self.verdict.hidden_steps = self.driver.steps
         return self.verdict
 
+    def _disagreement(self, line: Line) -> Disagreement:
+        reasons = tuple(dict.fromkeys(self._reasons)) or ("what is under way cannot have come to this line",)
+        states = dict.fromkeys(
+            in_words(cpu_id, saved, under_way, self.told)
+            for cpus, saved, under_way in self._last
+            for cpu_id in sorted(cpus)
+        )
+        tried = dict.fromkeys(f"{kind} of line {self._number(at)}" for kind, at in self._tried)
+        return Disagreement(line, reasons, tuple(states), tuple(tried))
+
+    def _note(self, factor: Factor) -> None:
+        """What is possible before a line, to be told if nothing explains it."""
+        for state in factor.states:
+            saved = state.saved if state.saved is not None else self.registers.save()
+            tops = [
+                (stack[-1].kind, stack[-1].at) for stack in state.under_way.values() if stack and not stack[-1].done
+            ]
+            self._last.append((factor.cpus, saved, tops))
+
     def _look_at(self, line: Line) -> bool:
         """Whether a state is left that explains the line."""
         self._reasons = []
+        self._tried.clear()
+        self._last.clear()
         if line.at in self._trouble:
             self._reasons.append(self._trouble[line.at])
             return False
@@ -155,6 +182,7 @@ class Explainer(Beginnings):
     def _look_at_in(self, line: Line) -> bool:
         """The same in one world."""
         owner = self._owner(line)
+        self._note(owner)
         if not all(self._look_away(factor, line) for factor in self.factors if factor is not owner):
             return False
         self._scope = owner.cpus

@@ -10,6 +10,9 @@ from .explain import Disagreement
 from .lines import Line, Told
 
 _AROUND: Final = 6
+_BEHIND: Final = 2
+_AT_MOST: Final = 8
+"""So many of the last states, reasons and steps are printed."""
 
 
 @attrs.frozen
@@ -20,16 +23,28 @@ class Found:
     event: str
     reasons: tuple[str, ...]
     around: tuple[str, ...]
-    """The lines before it, and it."""
+    """The lines before it, it, and some behind it."""
+    states: tuple[str, ...] = ()
+    """The states that were possible before it, in words."""
+    tried: tuple[str, ...] = ()
+    """The hidden steps that were tried."""
 
     def lines(self) -> list[str]:
         """As it is printed."""
         return [
             f"line {self.line}: {self.event}: no possible state explains it",
-            *(f"  the model: {reason}" for reason in self.reasons),
+            *_some("the model: ", self.reasons),
+            *_some("possible before: ", self.states),
+            *_some("hidden steps tried: ", self.tried),
             "  the recording:",
             *(f"    {line}" for line in self.around),
         ]
+
+
+def _some(what: str, said: tuple[str, ...]) -> list[str]:
+    """At most some of what is said."""
+    more = [f"  {what}and {len(said) - _AT_MOST} more"] if len(said) > _AT_MOST else []
+    return [*(f"  {what}{one}" for one in said[:_AT_MOST]), *more]
 
 
 def found_at(told: Told, disagreement: Disagreement) -> Found:
@@ -41,8 +56,10 @@ def found_at(told: Told, disagreement: Disagreement) -> Found:
             before.append(other)
         if len(before) == _AROUND:
             break
-    around = tuple(_shown(one) for one in (*reversed(before), line))
-    return Found(line.number, line.event or "another line", disagreement.reasons, around)
+    behind = [other for other in told.lines[line.at + 1 :] if other.ctx == line.ctx or other.event][:_BEHIND]
+    around = tuple(_shown(one) for one in (*reversed(before), line, *behind))
+    what = line.event or "another line"
+    return Found(line.number, what, disagreement.reasons, around, disagreement.states, disagreement.tried)
 
 
 def _shown(line: Line) -> str:

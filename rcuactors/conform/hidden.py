@@ -238,6 +238,7 @@ class HiddenSteps(Carried):
         """The next step of what the context is in the middle of."""
         op = state.top(ctx)
         assert op is not None
+        self._tried.append((op.kind, op.at))
         if op.looks_at_nothing:
             self.driver.step(op, op.cpu_id, 0)
             return [state]

@@ -314,7 +314,7 @@ def _attribute(told: Told) -> None:
     """Whose timers and works lines are about, where that can be told; what is somebody else's says nothing here."""
     monitors = sorted((address, cpu_id) for address, (cpu_id, part) in told.addresses.items() if part == "monitor")
     for line in told.lines:
-        if isinstance(krcp := line.told.get("krcp"), int):
+        if monitors and isinstance(krcp := line.told.get("krcp"), int):
             # The structure begins before the works that it holds.
             line.told["cpu"] = next((cpu_id for address, cpu_id in monitors if address > krcp), -1)
         if line.event in ("timer_start", "timer_expire_entry"):

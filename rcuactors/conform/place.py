@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..config import Config
 from ..designs.hrtimer_work import HrtimerWork
-from ..errors import BadInput
+from ..errors import bad_value
 from ..kernel.percpu import CpuMasks
 from ..kvfree.core import KvfreeRcu
 from ..rcu.polled import PolledGracePeriods
@@ -41,7 +41,7 @@ def _number(params: dict[str, str], name: str, default: int) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise BadInput(f"{name}={text}: needs a whole number") from None
+        raise bad_value(f"{name}={text}", "a whole number") from None
 
 
 class Place:
@@ -155,6 +155,21 @@ class Place:
     def _emit(self, _cpu: Any, name: str, text: str) -> None:
         if name.startswith("rcu_invoke"):
             self.emitted.append((name, text))
+
+    def know_handler(self, cpu_id: int) -> None:
+        """What a CPU's refill's hrtimer runs: that is known once one has been started, and then taken back."""
+        page = self.works[cpu_id]["page"]
+        if page.handler is not None:
+            return
+        krcp, refill = self.krcs[cpu_id], self.kvfree.refill
+        mine, self.held = refill.of(krcp), cpu_id
+        kept = mine.work_in_progress, mine.backoff_page_cache_fill, page.hrtimer
+        mine.work_in_progress = mine.backoff_page_cache_fill = False
+        starts: Any = refill.run_page_cache_worker(cast("Any", self.cpus[cpu_id]), krcp)
+        starts.send(None)
+        starts.close()
+        mine.work_in_progress, mine.backoff_page_cache_fill, page.hrtimer = kept
+        self.held = -1
 
     async def _hrtimer_start(self, _cpu: Any, timer: Any, _delay: int) -> None:
         cpu_id = self.held

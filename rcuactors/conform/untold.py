@@ -56,6 +56,7 @@ class Untold:
         self._runs = [run_of(told, line) for line in told.lines if starts_batch(line)]
         self._monitors = [line for line in told.lines if line.event == "kfree_rcu_monitor"]
         self._scans = "shrink_scan" in told.events
+        self._scanned = next((line.at for line in told.lines if line.event == "shrink_scan"), 1 << 62)
         self._shows_list = shows_list(told)
         self._calls: dict[int, list[int]] = {}
         self._moved: dict[int, list[int]] = {}
@@ -102,8 +103,14 @@ class Untold:
     def _contents(self, cpu_id: int) -> list[Contents]:
         found = set() if self._calls.get(cpu_id) else {Contents()}
         possible = self._objects(cpu_id)
-        for run in self._runs_of(cpu_id):
-            for line in self._monitors:
+        own = [line for line in self._monitors if line.cpu == cpu_id and line.at < self._scanned]
+        runs = self._runs_of(cpu_id)
+        if self._scans and own:
+            # Its own worker came before the shrinker: that is the first batch of this CPU's.
+            waited = len(self._waiting(cpu_id)[0])
+            runs = [run for run in runs if run.cpu == cpu_id][waited : waited + 1]
+        for run in runs:
+            for line in own or self._monitors:
                 if line.at < run.at and (line.cpu == cpu_id or self._scans):
                     for number in range(*self._calls_by(cpu_id, line)):
                         found.update(
@@ -222,6 +229,8 @@ class Untold:
         mine = place.kvfree.refill.of(krcp)
         mine.work_in_progress, mine.backoff_page_cache_fill = bool(refilling.by), refilling.put_off
         _pend(works["page"], refilling.by)
+        if refilling.by == "hrtimer":
+            place.know_handler(cpu_id)
         _pend(works["monitor"], monitor)
         arming = place.kvfree.arming
         arming.of(krcp).monitor_expires = arming.delay_jiffies if monitor == "timer" else 0

@@ -17,12 +17,15 @@ from ..spelling import plural
 from ..traces.events import (
     Addresses,
     Call,
+    Event,
     Gap,
     Missing,
     PageAsked,
     PageGot,
     StateTold,
 )
+from ..traces.forms import release_of
+from ..traces.source import bad
 from ..traces.trace import Progress, Trace
 from .describer import Describer
 from .flight import Sort
@@ -130,7 +133,13 @@ def describe(
     """
     trace = Trace(path, probe=probe, kernel=kernel, progress=progress)
     found = Describer()
+    claimed = release_of(kernel)
     for item in trace:
+        if claimed is not None and isinstance(item, Event):
+            recorded = release_of(trace.header.kernel) or claimed
+            if claimed != recorded:
+                raise bad(path, f"is of a kernel {recorded[0]}.{recorded[1]}, not {claimed[0]}.{claimed[1]}")
+            claimed = None
         found.take(item)
         if not wanted():
             found.end()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -46,7 +46,7 @@ class Reserve:
 
     def __init__(self, pages: int = DEFAULT_PAGES) -> None:
         if pages < 0:
-            raise BadInput(f"{self.name}: {pages} pages a CPU: needs a number from 0 on")
+            raise bad_value(f"{self.name}: {pages} pages a CPU", "a number from 0 on")
         self.size = pages
         self.stocks: dict[int, Stock] = {}
 

@@ -6,7 +6,7 @@ import inspect
 from typing import Final
 
 from ..engine.choice import Strategy, Timed
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..spelling import no_such
 from .delays import Delays
 from .holds import Holds
@@ -55,7 +55,7 @@ def _read(spec: str, strategies: dict[str, type[Strategy]]) -> tuple[str, dict[s
             raise BadInput(f"strategy {name}: {parameter} is given twice")
         low, high = bounds.get(parameter, (1, _LARGEST))
         if not (text.isascii() and text.isdigit() and len(text) <= len(str(high))) or not low <= int(text) <= high:
-            raise BadInput(f"strategy {name}: {parameter}={text}: needs a whole number from {low} to {high}")
+            raise bad_value(f"strategy {name}: {parameter}={text}", f"a whole number from {low} to {high}")
         given[parameter] = int(text)
     return name, given
 

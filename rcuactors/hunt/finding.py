@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from ..context.violation import KernelBug, Violation
+from ..eras import find_era
 from ..errors import StepBoundExceeded, text_of
 from ..runs import Result
 
@@ -32,13 +33,17 @@ class Signature:
 
 @attrs.frozen(kw_only=True)
 class Shown:
-    """One problem that a run showed: which, how it was said, at which virtual time (ns), on which CPU (-1: none)."""
+    """One problem that a run showed: which, how it was said, at which virtual time (ns), on which CPU (-1: none).
+
+    `known` is the bug that the version is known to have, if it is one of those: its commit and what it is.
+    """
 
     signature: Signature
     title: str
     text: str
     time_ns: int
     cpu: int
+    known: str = ""
 
 
 def signature_of(violation: Violation) -> Signature:
@@ -46,6 +51,11 @@ def signature_of(violation: Violation) -> Signature:
     trace = violation.trace
     place = trace[0].partition(" (")[0] if trace else ""
     return Signature(violation.kind.value, place, violation.line)
+
+
+def _known(violation: Violation, result: Result) -> str:
+    bugs = find_era(result.kernel).known_bugs
+    return next((f"{bug.label}: {bug.what}" for bug in bugs if bug.explains(violation, result.design)), "")
 
 
 def shown_by(result: Result, raised: Exception | None) -> tuple[Shown, ...]:
@@ -59,6 +69,7 @@ def shown_by(result: Result, raised: Exception | None) -> tuple[Shown, ...]:
             text=violation.text,
             time_ns=violation.time_ns,
             cpu=violation.cpu,
+            known=_known(violation, result),
         )
         found.setdefault(signature, shown)
     if raised is not None and not isinstance(raised, KernelBug | StepBoundExceeded):

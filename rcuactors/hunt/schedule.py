@@ -97,6 +97,7 @@ class Schedule:
                 "text": self.shown.text,
                 "time_ns": self.shown.time_ns,
                 "cpu": self.shown.cpu if self.shown.cpu >= 0 else None,
+                "known": self.shown.known,
             },
             "minimal": self.minimal,
             "policy": self.policy,
@@ -199,6 +200,7 @@ _SHOWS: Final[Mapping[str, type | tuple[type, ...]]] = {
     "text": str,
     "time_ns": int,
     "cpu": (int, type(None)),
+    "known": str,
 }
 _DEPARTURE: Final[Mapping[str, type | tuple[type, ...]]] = {
     "step": int,
@@ -240,6 +242,7 @@ def schedule_of(document: object) -> Schedule:
             text=shows["text"],
             time_ns=shows["time_ns"],
             cpu=-1 if shows["cpu"] is None else shows["cpu"],
+            known=shows["known"],
         ),
         digest=data["events"],
         end_ns=data["end_ns"],

@@ -58,12 +58,13 @@ class _Period:
 
 @attrs.frozen
 class _Row:
-    """One line of the story. `cpu` -1 is nobody's CPU; a departure is never left out."""
+    """One line of the story. `cpu` -1 is nobody's CPU; a departure is never left out; `objects`: the object's way."""
 
     time_ns: int
     cpu: int
     text: str
     departs: bool = False
+    objects: bool = False
 
 
 class _Listener:
@@ -96,10 +97,10 @@ class _Listener:
         number = running.name.removeprefix("cpu")
         return running.clock, int(number) if number.isdigit() else -1
 
-    def _add(self, text: str, *, departs: bool = False) -> None:
+    def _add(self, text: str, *, departs: bool = False, objects: bool = False) -> None:
         now, cpu = self._here()
         if not self.over:
-            self.rows.append(_Row(now, cpu, text, departs))
+            self.rows.append(_Row(now, cpu, text, departs, objects))
 
     def take(self, event: Event) -> None:
         """A sink: works that begin, and the report itself."""
@@ -135,12 +136,14 @@ class _Listener:
 
     def _retired(self, item: Tracked, _now: int) -> None:
         if item.address == self._address:
+            # What had that address before is nobody's concern.
+            self.rows = [row for row in self.rows if not row.objects]
             self.retired_ns = self._here()[0]
-            self._add(f"{item} is given to kvfree_rcu()")
+            self._add(f"{item} is given to kvfree_rcu()", objects=True)
 
     def _freed(self, item: Tracked, how: str) -> None:
         if item.address == self._address:
-            self._add(f"{item} is freed by {how}()")
+            self._add(f"{item} is freed by {how}()", objects=True)
 
     def _gp_started(self, number: int, _now: int) -> None:
         now = self._here()[0]
@@ -157,6 +160,8 @@ def story_lines(kept: Kept) -> list[str]:
     """The story of a schedule, as text."""
     schedule, shown = kept.schedule, kept.schedule.shown
     lines = _shrunk_lines(kept)
+    if shown.known:
+        lines += textwrap.wrap(f"a known bug of {schedule.spec.kernel}, {shown.known}", _PROSE)
     heard = _heard(kept)
     rows = _rows_of(heard, shown)
     lines += ["", *_table(rows, _cpus(rows)), "", *(f"  {line}" for line in shown.text.split("\n"))]

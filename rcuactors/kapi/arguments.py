@@ -10,6 +10,7 @@ Those that are called by the million, and those that look at who calls them, say
 from __future__ import annotations
 
 import collections.abc
+import dis
 import inspect
 import types
 import typing
@@ -73,6 +74,7 @@ WORDS: Final[dict[str, str]] = {
 
 _ASYNC: Final = "a function that is `async def`"
 _PLAIN: Final = "a plain function, which waits for nothing"
+_WAITS: Final = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
 _AWAITABLE: Final = (collections.abc.Awaitable, collections.abc.Coroutine)
 
 _C = TypeVar("_C", bound=type)
@@ -86,6 +88,30 @@ def _is_number(value: object) -> bool:
 
 def _is_called(value: object) -> bool:
     return callable(value) and not isinstance(value, type)
+
+
+def _may_be_awaited(value: object) -> bool:
+    """Whether what it returns can be something to wait for: not that of a plain function which returns constants only.
+
+    What else it may return is known when it has been called (`begun()` in base.py).
+    """
+    if not _is_called(value):
+        return False
+    function: Any = value
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    if not isinstance(function, types.FunctionType) or function.__code__.co_flags & _WAITS:
+        return True
+    return not _returns_constants(function.__code__)
+
+
+@cache
+def _returns_constants(code: types.CodeType) -> bool:
+    before = ""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "RETURN_VALUE" and not before.startswith("LOAD_CONST"):
+            return False
+        before = instruction.opname
+    return True
 
 
 def _is_called_plainly(value: object) -> bool:
@@ -115,7 +141,7 @@ def _instance(cls: type) -> Fits:
 def _of_callable(annotation: object) -> tuple[Fits, str]:
     returns = typing.get_args(annotation)[-1:]
     waits = bool(returns) and typing.get_origin(returns[0]) in _AWAITABLE
-    return (_is_called, _ASYNC) if waits else (_is_called_plainly, _PLAIN)
+    return (_may_be_awaited, _ASYNC) if waits else (_is_called_plainly, _PLAIN)
 
 
 def read_annotation(annotation: Any) -> tuple[Fits, str]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from types import CoroutineType
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ..errors import BadInput, bad_value, described
+from ..context.trace import caller_site
+from ..engine.errors import RunOver
+from ..errors import BadInput, StepBoundExceeded, bad_value, described
 from ..kernel.cpu import Cpu
 from ..kernel.debugobjects import Member
 from ..kernel.stack import StackFrame
@@ -89,6 +91,10 @@ def not_negative(what: str, value: int) -> int:
 M = TypeVar("M", bound=Member)
 
 
+MOST_FOR_NOTHING: Final = 100_000
+"""Calls one after the other that wait for nothing and take no virtual time, after which a run is ended."""
+
+
 class KernelBase:
     """Holds the machine."""
 
@@ -97,6 +103,27 @@ class KernelBase:
         self._system = machine.system
         self._conductor = machine.conductor
         self._locks = machine.system.locks
+        self._stands_at: tuple[int, int] | None = None
+        self._for_nothing = 0
+
+    def _took_no_time(self, function: str) -> None:
+        """Count a call for which no virtual time went by: `while True: await k.udelay(0)` takes no steps, either.
+
+        Raises StepBoundExceeded after `MOST_FOR_NOTHING` of them, or `max_steps` if that is less, without a step and
+        without time in between.
+        """
+        conductor, clock = self._conductor, self._cpu.clock
+        if self._stands_at != (clock, conductor.steps):
+            self._stands_at, self._for_nothing = (clock, conductor.steps), 0
+        self._for_nothing += 1
+        most = min(MOST_FOR_NOTHING, conductor.max_steps)
+        if self._for_nothing > most:
+            conductor.finish(
+                StepBoundExceeded(
+                    f"{function}() took no virtual time {most:,} times in a row: does the loop end? ({caller_site()})"
+                )
+            )
+            raise RunOver
 
     def _member(self, inside: Inside | None, member: M, *, on_stack: bool = False) -> M:
         """Put it into the object or frame, if there is one. Raises BadInput for anything else."""

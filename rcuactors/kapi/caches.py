@@ -10,7 +10,7 @@ import attrs
 
 from ..context.memory import LIVE
 from ..context.trace import Origin, caller_site, origin_of
-from ..errors import BadInput
+from ..errors import bad_value
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
 from ..mm.slab import kmem_cache
@@ -51,7 +51,7 @@ class Caches(Objects):
         struct = what if isinstance(what, StructType) else None
         size = what.size if isinstance(what, StructType) else what
         if not 1 <= size <= SIZES[-1]:
-            raise BadInput(f"kmem_cache_create({name!r}, {size}): needs 1 to {SIZES[-1]} bytes")
+            raise bad_value(f"kmem_cache_create({name!r}, {size})", f"1 to {SIZES[-1]} bytes")
         return KmemCache(self._machine.slab.kmem_cache_create(name, size, sheaf_capacity), size, struct)
 
     @checks_itself

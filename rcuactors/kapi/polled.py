@@ -6,7 +6,7 @@ has the same ending as the one which gave it.
 
 from __future__ import annotations
 
-from ..errors import BadInput
+from ..errors import bad_value
 from ..rcu.polled import COMPLETED, RcuGpOldstate
 from ..rcu.seq import GET_STATE_COMPLETED
 from .base import KernelBase
@@ -123,11 +123,11 @@ class PolledRcu(KernelBase):
 
 def _word(function: str, cookie: object) -> int:
     if not isinstance(cookie, int) or isinstance(cookie, bool):
-        raise BadInput(f"{function}({cookie!r}): needs the number that get_state_synchronize_rcu() returned")
+        raise bad_value(f"{function}({cookie!r})", "the number that get_state_synchronize_rcu() returned")
     return cookie
 
 
 def _full(function: str, cookie: object) -> RcuGpOldstate:
     if not isinstance(cookie, RcuGpOldstate):
-        raise BadInput(f"{function}({cookie!r}): needs what get_state_synchronize_rcu_full() returned")
+        raise bad_value(f"{function}({cookie!r})", "what get_state_synchronize_rcu_full() returned")
     return cookie

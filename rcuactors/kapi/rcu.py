@@ -232,8 +232,8 @@ class Rcu(KernelBase):
     def _expect_one_argument(self) -> None:
         if not self._machine.kvfree.rules.one_argument_by_macro:
             name = self._machine.setup.era.name
-            raise BadInput(
-                f"kvfree_rcu(p): needs the name of its rcu_head on {name}; without one it is kvfree_rcu_mightsleep(p)"
+            raise bad_value(
+                "kvfree_rcu(p)", f"the name of its rcu_head on {name}; without one it is kvfree_rcu_mightsleep(p)"
             )
 
     def _queued_by_call_rcu(self, p: KObject, rhf: str) -> bool:

@@ -120,6 +120,7 @@ class Threads(KernelBase):
             await thread.sleep("wake_up_process()")
         else:
             await thread.cpu.schedule()
+            self._took_no_time("schedule")
 
     # -- on which CPU --
 
@@ -183,11 +184,15 @@ class Threads(KernelBase):
     async def udelay(self, microseconds: int) -> None:
         """Burn time without giving up the CPU; interrupts are served meanwhile, if they are on."""
         await burn(self._thread, not_negative("udelay", microseconds) * 1000)
+        if not microseconds:
+            self._took_no_time("udelay")
 
     @checks_itself
     async def ndelay(self, nanoseconds: int) -> None:
         """udelay(), in nanoseconds."""
         await burn(self._thread, not_negative("ndelay", nanoseconds))
+        if not nanoseconds:
+            self._took_no_time("ndelay")
 
     async def usleep_range(self, low_us: int, high_us: int) -> None:
         """Sleep for `low_us` microseconds, or a little longer. Raises BadInput when `high_us` is smaller."""
@@ -223,10 +228,14 @@ class Threads(KernelBase):
         cpu.judge.might_sleep(cpu)
         cpu.clock += self._system.costs.copy_user_ns
         await cpu.current.cond_resched()
+        if not self._system.costs.copy_user_ns:
+            self._took_no_time("cond_resched")
 
     async def cpu_relax(self) -> None:
         """One turn of a busy loop."""
         await self._thread.cpu_relax(self._system.costs.copy_user_ns)
+        if not self._system.costs.copy_user_ns:
+            self._took_no_time("cpu_relax")
 
     # -- completions --
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from ..errors import BadInput
+from ..errors import BadInput, bad_value, shown
 from ..spelling import no_such
 
 _ASSUMED: Final = "assumption: order of magnitude on a 3-4 GHz x86-64"
@@ -85,9 +85,7 @@ class CostModel:
         for field in attrs.fields(CostModel):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1_000_000_000:
-                raise BadInput(
-                    f"cost {field.name} = {value!r}: needs a whole number of nanoseconds from 0 to 1000000000"
-                )
+                raise bad_value(f"cost {field.name} = {value!r}", "a whole number of nanoseconds from 0 to 1000000000")
 
     def changed(self) -> dict[str, int]:
         """The figures that are not the default's."""
@@ -147,7 +145,7 @@ def cost_model(given: object) -> CostModel:
     if isinstance(given, CostModel):
         return given
     if not isinstance(given, Mapping):
-        raise BadInput(f"costs={given!r}: needs a CostModel, or nanoseconds by name, such as {{'lock_ns': 20}}")
+        raise bad_value(f"costs={shown(given)}", "a CostModel, or nanoseconds by name, such as {'lock_ns': 20}")
     for name in given:
         if name not in _names():
             raise _no_such_cost("cost", str(name))

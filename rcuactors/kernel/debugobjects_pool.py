@@ -20,7 +20,7 @@ import attrs
 from ..context.locks import Lock, LockKind
 from ..context.violation import ViolationKind
 from ..context.waittype import WaitType
-from ..errors import BadInput
+from ..errors import bad_value
 
 if TYPE_CHECKING:
     from .cpu import Cpu
@@ -94,9 +94,7 @@ class ObjPool:
         self.size, self.min_level = POOL_SIZE + more, MIN_LEVEL + more
         wanted = system.config.debug_objects_pool
         if wanted > self.size:
-            raise BadInput(
-                f"debug_objects_pool={wanted}: needs at most {self.size} with nr_cpus={system.config.nr_cpus}"
-            )
+            raise bad_value(f"debug_objects_pool={wanted}", f"at most {self.size} with nr_cpus={system.config.nr_cpus}")
         self.free = wanted if wanted >= 0 else self.size
         self.enabled = True
         self._percpu: dict[int, int] = {}

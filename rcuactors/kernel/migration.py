@@ -17,7 +17,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from ..engine.decision import Alternatives, DecisionKind
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from .thread import Thread, ThreadState, Urgency
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class Migration:
         system = self._system
         possible = frozenset(system.masks.possible)
         if not cpus or not cpus <= possible:
-            raise BadInput(
-                f"set_cpus_allowed({thread}, {sorted(cpus)}): needs one or more of CPUs 0 to {len(possible) - 1}"
+            raise bad_value(
+                f"set_cpus_allowed({thread}, {sorted(cpus)})", f"one or more of CPUs 0 to {len(possible) - 1}"
             )
         if thread.bound:
             raise BadInput(f"set_cpus_allowed({thread}): the thread is bound to CPU {thread.cpu.cpu_id}")

@@ -14,7 +14,7 @@ import attrs
 
 from ..context.lockdep.rules import LockdepRules
 from ..context.splat_rules import SplatRules
-from ..errors import BadInput
+from ..errors import bad_value, shown
 from ..kernel.rules import KernelRules
 from ..mm.objects import PAGE_SIZE
 from ..mm.rules import MmRules
@@ -123,7 +123,7 @@ class KvfreeRules:
     @block_capacity.validator
     def _check_capacity(self, _attribute: object, capacity: int) -> None:
         if not 0 < capacity <= PAGE_SIZE // 8:
-            raise BadInput(f"block_capacity={capacity}: needs a number from 1 to {PAGE_SIZE // 8}, a page of pointers")
+            raise bad_value(f"block_capacity={capacity}", f"a number from 1 to {PAGE_SIZE // 8}, a page of pointers")
 
 
 @attrs.frozen(kw_only=True)
@@ -145,9 +145,9 @@ def rules_with(source: PageSource, rules: EraRules) -> EraRules:
         return rules
     changed: object = change(rules)
     if not isinstance(changed, EraRules):
-        raise BadInput(
-            f"design {source.name}: rules() returned {changed!r}: needs the rules that it was given, or attrs.evolve() "
-            "of them"
+        raise bad_value(
+            f"design {source.name}: rules() returned {shown(changed)}",
+            "the rules that it was given, or attrs.evolve() of them",
         )
     return changed
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..spelling import no_such
 from .cells import Cell
 from .verdict import VerdictClass, class_of_line
@@ -170,5 +170,5 @@ def _repeats_row(line: int, cell: Cell, data: dict[str, str]) -> Row:
 
 def _count(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise BadInput(f"has {name}={text!r}: needs a whole number")
+        raise bad_value(f"has {name}={text!r}", "a whole number")
     return int(text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..context.locks import LockKind
-from ..errors import BadInput
+from ..errors import bad_value
 from .gfp import GFP_ATOMIC, GFP_NOWARN, GFP_V5_9, Gfp, GfpWords
 from .page.list_sizes import ListSizes, ZoneFlags, ZoneSizes
 from .page.no_locks import NoLocks
@@ -103,4 +103,4 @@ class MmRules:
     @zone_lock.validator
     def _check_zone_lock(self, _attribute: object, kind: LockKind) -> None:
         if kind not in (LockKind.SPINLOCK, LockKind.RAW_SPINLOCK):
-            raise BadInput(f"zone_lock={kind}: needs LockKind.SPINLOCK or LockKind.RAW_SPINLOCK")
+            raise bad_value(f"zone_lock={kind}", "LockKind.SPINLOCK or LockKind.RAW_SPINLOCK")

@@ -16,7 +16,7 @@ from ..context.locks import LockKind
 from ..context.memory import FREED
 from ..context.trace import origin_of
 from ..context.violation import ViolationKind
-from ..errors import BadInput
+from ..errors import bad_value
 from ..kernel import balance
 from ..kernel.workqueue import Work, Workqueues
 from ..marks import Side, machinery, on_side
@@ -89,7 +89,7 @@ class Vmalloc:
     async def vmalloc(self, thread: Thread, size: int, gfp: Gfp = GFP_KERNEL) -> KObject | None:
         """vmalloc(): contiguous memory of `size` bytes, or None. Raises BadInput for a size below zero."""
         if size < 0:
-            raise BadInput(f"vmalloc({size}): needs 0 bytes or more")
+            raise bad_value(f"vmalloc({size})", "0 bytes or more")
         if not size or size > self._memory:
             self._is_no_size(thread.cpu, size, gfp)
             return None

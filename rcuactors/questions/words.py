@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from ..errors import BadInput
+from ..errors import BadInput, bad_value
 from ..spelling import did_you_mean, no_such
 
 _MOST: Final = 1 << 40
@@ -41,7 +41,7 @@ class Key:
         except ValueError:
             number = None
         if number is None or not self.low <= number <= self.high:
-            raise BadInput(f"{verb} {self.name}={value}: needs a whole number from {self.low} to {self.high}")
+            raise bad_value(f"{verb} {self.name}={value}", f"a whole number from {self.low} to {self.high}")
         return value
 
 
@@ -190,7 +190,7 @@ def parse_question(text: str) -> Question:
     for word in words[1:]:
         name, equals, value = word.partition("=")
         if not equals:
-            raise BadInput(f"{verb.name} {word}: needs key=value, such as {_example(verb)}")
+            raise bad_value(f"{verb.name} {word}", f"key=value, such as {_example(verb)}")
         if name in given:
             raise BadInput(f"{verb.name} {word}: {name} was given already")
         given[name] = verb.key(name).check(verb.name, value)

@@ -151,7 +151,7 @@ class RcuTasksTrace:
     # -- callbacks ---------------------------------------------------------------------------------------------------
 
     async def call_rcu_tasks_trace(self, thread: Thread, function: Callback, head: RcuHead) -> None:
-        """call_rcu_tasks_generic()."""
+        """call_rcu_tasks_trace(): call_rcu_tasks_generic()."""
         system = self.callbacks.system
         if head.queued:
             said = "call_rcu_tasks_generic(): the callback is queued already"
@@ -290,7 +290,7 @@ class TasksTraceBySrcu:
         self.srcu.srcu_read_unlock(cpu, self.ssp, indices.pop())
 
     def rcu_read_lock_trace_held(self, cpu: Cpu) -> bool:
-        """srcu_read_lock_held()."""
+        """rcu_read_lock_trace_held(): srcu_read_lock_held()."""
         return self.srcu.srcu_read_lock_held(cpu, self.ssp)
 
     def reader_of(self, cpu: Cpu) -> Reader | None:
@@ -298,15 +298,15 @@ class TasksTraceBySrcu:
         return self.srcu.reader_of(cpu, self.ssp)
 
     async def call_rcu_tasks_trace(self, thread: Thread, function: Callback, head: RcuHead) -> None:
-        """call_srcu()."""
+        """call_rcu_tasks_trace(): call_srcu()."""
         await self.srcu.call_srcu(thread, self.ssp, function, head)
 
     async def synchronize_rcu_tasks_trace(self, thread: Thread) -> None:
-        """synchronize_srcu()."""
+        """synchronize_rcu_tasks_trace(): synchronize_srcu()."""
         await self.srcu.synchronize_srcu(thread, self.ssp)
 
     async def rcu_barrier_tasks_trace(self, thread: Thread) -> None:
-        """srcu_barrier()."""
+        """rcu_barrier_tasks_trace(): srcu_barrier()."""
         await self.srcu.srcu_barrier(thread, self.ssp)
 
 

@@ -10,6 +10,7 @@ something else altogether.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -31,10 +32,13 @@ from ..traces.events import (
 from ..traces.forms import BY_OFFSET, Form
 from ..traces.krc import KrcAddresses, KrcState
 from ..traces.source import bad
-from ..traces.trace import Trace
+from ..traces.trace import Progress, Trace
 from .calls import Deed, Statements, settle_kinds
 from .observed import Observed, Tally
 from .scripted import calls_are_scripted, frees, scripted_calls
+
+MOST_CALLS: Final = 300_000
+"""So many calls are held in memory, and replayed, of a recording that has more: some 100 MB."""
 
 _EXAMPLES: Final = 5
 _EXAMPLE_LENGTH: Final = 120
@@ -73,6 +77,8 @@ class Recording:
     unknown_lines: int
     unknown_examples: tuple[UnknownLine, ...]
     truncated: bool
+    problems: tuple[str, ...] = attrs.field(default=(), eq=False)
+    """What is wrong with it, so that a replay would not be of what was recorded: one line each, the first of them."""
     path: str = attrs.field(default="", eq=False)
     """Where it was read, from the root; '' if it does not come out of a file."""
     probe: str = attrs.field(default="", eq=False)
@@ -87,16 +93,26 @@ class Recording:
     """Snapshots of struct kfree_rcu_cpu, from BEGIN on, in the order of time."""
 
 
-def read_recording(path: str | os.PathLike[str], kernel: str = "", probe: str = "") -> Recording:
+def read_recording(
+    path: str | os.PathLike[str],
+    kernel: str = "",
+    probe: str = "",
+    progress: Progress | None = None,
+    watch: Callable[[int], bool] | None = None,
+) -> Recording:
     """Read a recording, plain or gzipped. BadInput if there is nothing in it that could be replayed.
 
     `kernel`, a release such as "6.12", is believed of a file that neither says which kernel it is of nor shows it;
-    `probe` is the name of the probe on kvfree_call_rcu(), where the file does not show that.
+    `probe` is the name of the probe on kvfree_call_rcu(), where the file does not show that; `watch` is told the number
+    of each line, and says whether to read on: what comes later is taken for cut off; so is what is behind MOST_CALLS.
     """
-    trace = Trace(path, probe=probe, kernel=kernel)
+    trace = Trace(path, probe=probe, kernel=kernel, progress=progress)
     reader = _Reader(trace)
     for item in trace:
         reader.take(item)
+        if len(reader.calls) >= MOST_CALLS or (watch is not None and not watch(item.number)):
+            reader.cut()
+            break
     if not reader.calls and not reader.deeds:
         where = " after the BEGIN mark" if reader.calls_before_begin else ""
         raise bad(path, f"holds no kvfree_call_rcu line{where}: nothing to replay")
@@ -123,6 +139,9 @@ class _Reader:
     _unknown_lines: int = 0
     _unknown: list[UnknownLine] = attrs.field(factory=list)
     _truncated: bool = False
+    _problems: list[str] = attrs.field(factory=list)
+    _doubtful: str = ""
+    """What is wrong with the last line, unless the file is cut in it."""
 
     def __attrs_post_init__(self) -> None:
         self._tally = Tally(self._addresses)
@@ -130,8 +149,18 @@ class _Reader:
     def take(self, item: Item) -> None:
         """Take in one item."""
         if isinstance(item, Gap):
+            if item.missing is Missing.CUT:
+                self._doubtful = ""
             self._truncated |= item.missing is not Missing.BACKWARDS
+            self._settle()
+            if item.missing is Missing.BACKWARDS:
+                self._problem(
+                    f"line {item.number}: time goes back, {item.text}: lines are out of order, or of two runs"
+                )
             return
+        self._settle()
+        if isinstance(item, Broken):
+            self._doubtful = f"line {item.number}: {item.event}: {item.wrong}"
         if isinstance(item, (Unknown, Broken)):
             self._unknown_lines += 1
             if len(self._unknown) < _EXAMPLES:
@@ -142,8 +171,22 @@ class _Reader:
         self._last_ns = max(self._last_ns, item.time_ns)
         self._event(item)
 
+    def cut(self) -> None:
+        """There is more, which is not looked at."""
+        self._truncated = True
+
+    def _settle(self) -> None:
+        if self._doubtful:
+            self._problem(self._doubtful)
+        self._doubtful = ""
+
+    def _problem(self, said: str) -> None:
+        if len(self._problems) < _EXAMPLES:
+            self._problems.append(said)
+
     def recording(self) -> Recording:
         """Everything that was read."""
+        self._settle()
         trace, header = self._trace, self._trace.header
         scripted = calls_are_scripted(header.pre)
         return Recording(
@@ -161,6 +204,7 @@ class _Reader:
             unknown_lines=self._unknown_lines,
             unknown_examples=tuple(self._unknown),
             truncated=self._truncated,
+            problems=tuple(self._problems),
             path=trace.resolved,
             probe=trace.probe,
             form=trace.form,

@@ -17,7 +17,7 @@ from ..engine.choice import Strategy, Timed
 from ..engine.events import Sink
 from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA, find_era
-from ..errors import BadInput, shown
+from ..errors import bad_value, shown
 from ..explore import make_strategy
 from ..kernel.costs import STANDARD, CostModel, cost_model
 from ..kvfree.rules import PageSource
@@ -63,7 +63,7 @@ def _as_design(value: object) -> str | PageSource | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, type) or not callable(getattr(value, "get_page", None)):
-        raise BadInput(f"design={shown(value)}: needs a name, the path of a file, or an object that is a design")
+        raise bad_value(f"design={shown(value)}", "a name, the path of a file, or an object that is a design")
     design: PageSource = value  # type: ignore[assignment]  # what a user made is checked when the machine is put together
     return design
 
@@ -75,14 +75,14 @@ def _as_strategy(value: object) -> str | Strategy:
         make_strategy(value)
         return value
     if isinstance(value, type) or not callable(getattr(value, "start_run", None)):
-        raise BadInput(f"strategy={shown(value)}: needs a name, or an object that is a strategy")
+        raise bad_value(f"strategy={shown(value)}", "a name, or an object that is a strategy")
     strategy: Strategy = value  # type: ignore[assignment]  # as above
     return strategy
 
 
 def _as_sinks(value: object) -> tuple[Sink, ...]:
     if not isinstance(value, tuple | list) or not all(callable(getattr(sink, "take", None)) for sink in value):
-        raise BadInput(f"sinks={shown(value)}: needs objects that take events, in a tuple")
+        raise bad_value(f"sinks={shown(value)}", "objects that take events, in a tuple")
     return tuple(value)
 
 
@@ -93,14 +93,14 @@ def _as_text(value: object) -> str:
 def _number(name: str, low: int, high: int) -> Any:
     def check(_options: object, _attribute: object, value: object) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise BadInput(f"{name}={shown(value)}: needs a whole number from {low} to {high}")
+            raise bad_value(f"{name}={shown(value)}", f"a whole number from {low} to {high}")
 
     return check
 
 
 def _check_truth(_options: object, attribute: attrs.Attribute[bool], value: object) -> None:
     if not isinstance(value, bool):
-        raise BadInput(f"{attribute.name}={shown(value)}: needs True or False")
+        raise bad_value(f"{attribute.name}={shown(value)}", "True or False")
 
 
 def _check_kernel(_options: object, _attribute: object, value: str) -> None:

@@ -17,7 +17,7 @@ from ..engine.clock import VirtualClock
 from ..engine.conductor import Conductor
 from ..engine.events import DigestSink, Sink
 from ..eras import find_era
-from ..errors import BadInput, shown
+from ..errors import BadInput, bad_value, shown
 from ..kapi import Kernel
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
@@ -90,7 +90,7 @@ class Run:
 
     def __init__(self, script: Script, options: RunOptions | None = None, /, **words: object) -> None:
         if not isinstance(options, RunOptions | None):
-            raise BadInput(f"options {shown(options)}: needs RunOptions; single ones are given by name, as kernel=...")
+            raise bad_value(f"options {shown(options)}", "RunOptions; single ones are given by name, as kernel=...")
         if isinstance(script, RunSpec):
             chosen, options = script.scenario.load(), options or script
         else:

@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 import attrs
 
 from ..designs import DESIGNS
-from ..errors import BadInput, shown, text_of
+from ..errors import BadInput, bad_value, shown, text_of
 from ..kvfree.rules import PageSource
 from ..scenario import Body, Scenario, as_scenario
 from ..spelling import no_such
@@ -257,7 +257,7 @@ class _Reader:
     def __init__(self, what: str, data: object) -> None:
         self._what = what
         if not isinstance(data, Mapping):
-            raise BadInput(f"{what}: {shown(data)}: needs an object")
+            raise bad_value(f"{what}: {shown(data)}", "an object")
         self._data = cast("Mapping[str, Any]", data)
         self._taken: dict[str, None] = {}
 

@@ -98,7 +98,7 @@ def call() -> Callable[..., Result]:
 
 def environment(package: Path) -> dict[str, str]:
     """The environment of a process that shall find the package, and leave nothing beside it."""
-    return {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": str(package.parent)}
 
 
 class Spawned(subprocess.Popen[str]):

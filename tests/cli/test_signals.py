@@ -82,15 +82,19 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+RECORDED = Path(__file__).parents[1] / "data" / "context-6.1" / "context-6.1.tar.xz"
 WORKERS = {
     "compare": ("compare", "--jobs", "2"),
     "campaign": ("campaign", "--runs", "100000", "--jobs", "2"),
     "matrix": ("lockdep", "matrix", "--jobs", "2"),
+    "ask": ("lockdep", "ask", "--all", "--against", str(RECORDED), "--jobs", "2"),
 }
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
-@pytest.mark.parametrize(("name", "how"), [("compare", "SIGKILL"), ("campaign", "SIGTERM"), ("matrix", "SIGKILL")])
+@pytest.mark.parametrize(
+    ("name", "how"), [("compare", "SIGKILL"), ("campaign", "SIGTERM"), ("matrix", "SIGKILL"), ("ask", "SIGKILL")]
+)
 def test_no_process_of_a_command_outlives_it(spawn: Spawn, name: str, how: str) -> None:
     with spawn("-m", "rcuactors", *WORKERS[name]) as process:
         until(lambda: len(children_of(process.pid)) >= 2 or process.poll() is not None)

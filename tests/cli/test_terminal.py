@@ -40,7 +40,7 @@ def on_terminal(package: Path, tmp_path: Path) -> OnTerminal:
     def run(*args: str, **more: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()
         env = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
-        env |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "TERM": "xterm-256color", **more}
+        env |= {"PYTHONPATH": str(package.parent), "TERM": "xterm-256color", **more}
         command = [sys.executable, "-m", "rcuactors", *args]
         with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=env) as process:
             os.close(theirs)

@@ -25,7 +25,7 @@ def test_a_recording_that_agrees_is_told() -> None:
 def test_what_disagrees_is_an_assertion_with_both_sides(tmp_path: Path) -> None:
     changed = tmp_path / "changed.txt"
     text = gzip.decompress((RECORDINGS / "kvfree" / "a_cold_1_min5_rep1.txt.gz").read_bytes()).decode()
-    changed.write_text(text.replace("rcu_invoke_kvfree_callback: rcu_preempt rhp", "rcu_invoke_kfree_callback: rhp"))
+    changed.write_text(text.replace("rhp=(____ptrval____) func=16", "rhp=(____ptrval____) func=24"))
     with pytest.raises(AssertionError, match="no possible state explains it") as raised:
         assert_conforms(changed)
     assert "the recording:" in str(raised.value)

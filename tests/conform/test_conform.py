@@ -75,9 +75,28 @@ def test_without_calls_nothing_is_decided(written: Written) -> None:
     assert not said.compared
 
 
-def test_where_no_state_is_told_every_beginning_is_tried() -> None:
-    said = conform(DATA / "workload" / "B_vethroute.txt.gz")
-    assert said.exit_code == 0, said.lines()
+@pytest.mark.parametrize("name", ["B_rps", "B_vethroute", pytest.param("stock_all", marks=pytest.mark.campaign)])
+def test_without_a_state_every_beginning_is_tried(name: str) -> None:
+    """What the kernel does while user programs run: tasks that may be moved, and no timer, page or state is shown."""
+    said = conform(DATA / "workload" / f"{name}.txt.gz", version="v6.1-stable")
+    assert [found.lines() for found in said.found] == []
+    assert said.exit_code == 0
+    assert said.compared["call"] == said.calls
+
+
+def test_without_a_state_a_wrong_block_is_found(written: Written) -> None:
+    lines = lines_of("workload/B_vethroute")
+    at = next(number for number, line in enumerate(lines) if "kmem_cache_free_bulk" in line)
+    bulk = lines[at].rsplit("size=", 1)
+    said = conform(written([*lines[:at], f"{bulk[0]}size={int(bulk[1]) + 1}", *lines[at + 1 :]]), version="v6.1-stable")
+    assert said.exit_code == 1
+
+
+def test_without_a_state_and_without_a_batch_nothing_is_decided(written: Written) -> None:
+    lines = [line for line in lines_of("workload/B_vethroute") if "kfree_rcu_work" not in line]
+    said = conform(written(lines), version="v6.1-stable")
+    assert said.exit_code == 2
+    assert "nothing tells what CPU" in said.undecided
 
 
 def test_nothing_is_compared_across_lost_events(written: Written) -> None:
@@ -114,12 +133,27 @@ def test_a_disagreement_tells_both_sides(written: Written) -> None:
 
 
 def test_it_goes_on_from_the_next_state(written: Written) -> None:
+    """One line is wrong: behind the next state all is compared again, whatever waits and is armed there."""
     lines = lines_of("kvfree/d_rawspin_1100_min5")
     at = next(number for number, line in enumerate(lines) if "[timeout=1]" in line and "kvt1" in line)
     path = written([*lines[:at], *lines[at + 1 :]])
     one, on = conform(path), conform(path, keep_going=True)
-    assert len(one.found) == 1
-    assert sum(on.compared.values()) >= sum(one.compared.values())
+    assert len(one.found) == len(on.found) == 1
+    whole = conform(DATA / "kvfree" / "d_rawspin_1100_min5.txt.gz")
+    state = next(number for number, line in enumerate(lines) if number > at and " state: " in line)
+    missing = sum(": kvfree_call_rcu: " in line for line in lines[at:state])
+    assert on.compared["call"] == whole.calls - missing
+    for kind in ("batch work", "object freed", "bulk free", "monitor"):
+        assert on.compared[kind] == whole.compared[kind]
+
+
+def test_a_disagreement_tells_what_was_possible(written: Written) -> None:
+    lines = lines_of("kvfree/d_rawspin_1100_min5")
+    at = next(number for number, line in enumerate(lines) if ": kmem_cache_free_bulk: " in line)
+    (found,) = conform(written([*lines[:at], lines[at].replace("size=", "size=1"), *lines[at + 1 :]])).found
+    assert found.reasons
+    assert any(state.startswith("CPU 1: count=0") for state in found.states)
+    assert "krw0=[" in found.states[0]
 
 
 def test_it_begins_at_a_line() -> None:

@@ -217,6 +217,12 @@ WRONG: Final = (
     ),
     Wrong("vmalloc before slab", _OLD, code(drain, "CHANNELS", lambda _: (1, 0)), "kvfree/c_mixed_512_min1"),
     Wrong(
+        "a refill counts from what is cached",
+        _OLD,
+        refill_rule(starts_at_cached=True),
+        "kvfree-6.1-extra/n_bg_gp_mixed2200_x3_min5",
+    ),
+    Wrong(
         "a look of the shrinker is not noted",
         _OLD,
         code(refill.Refill, "put_off", lambda _: lambda _self: None),

@@ -65,7 +65,8 @@ class Sandbox:
         set_here = {
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            # Nothing is written beside the package: bytecode goes where all tests have it (tests/conftest.py).
+            "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(self.bin / "bytecode")),
             "PYTHONHASHSEED": "random",
             "COLUMNS": "80",
         }

@@ -43,17 +43,33 @@ def same(first: Result, second: Result) -> bool:
 
 SLOW = "low_memory_fallback"
 """Some 60,000 decisions, whatever its parameters."""
+CELLS = [
+    (name, label, tuple(BUILDS)[(row + column) % len(BUILDS)])
+    for row, name in enumerate(sorted(find_scenarios()))
+    for column, label in enumerate(promised_kernels())
+]
+"""Each scenario on each version, in one build or the other by turns."""
 
 
+@pytest.mark.parametrize(("name", "label", "build"), CELLS)
+def test_every_scenario_is_run_again_from_its_decisions(name: str, label: str, build: str) -> None:
+    assert_run_again(name, label, build, seeds=1)
+
+
+@pytest.mark.campaign
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("label", promised_kernels())
 @pytest.mark.parametrize("name", sorted(find_scenarios()))
-def test_every_scenario_is_run_again_from_its_decisions(name: str, label: str, build: str) -> None:
+def test_every_scenario_is_run_again_in_every_build(name: str, label: str, build: str) -> None:
+    assert_run_again(name, label, build, seeds=1 if name == SLOW else 3)
+
+
+def assert_run_again(name: str, label: str, build: str, *, seeds: int) -> None:
     kernel, design = promised_kernels()[label]
     settings = {**BUILDS[build], **SMALL.get(name, {})}
     chosen = load_scenario(name)
     settings = {key: value for key, value in settings.items() if key.isupper() or key in chosen.parameters}
-    for seed in range(1 if name == SLOW else 3):
+    for seed in range(seeds):
         options = RunOptions(kernel=kernel, design=design, settings=settings)
         result, decisions = recorded(chosen, "random", seed, options)
         assert same(result, again(chosen, "random", decisions, options))

@@ -75,6 +75,16 @@ def test_5da7cb193db3_is_gone_where_the_fix_is() -> None:
     assert not any(trial.shown for trial in explore(plan, Progress(), schedules=60))
 
 
+def test_2b55d6a42d14_is_found_and_named_as_known() -> None:
+    """kvfree_rcu_barrier() takes back the monitor of a newer call: nobody has tuned a strategy on that one."""
+    spec = RunSpec.of(load_scenario("barrier_while_freeing"), kernel="v6.12")
+    kept = shrink(first_found(plan_of(spec, ("holds",)), 60))
+    assert kept.schedule.shown.signature.kind == "never-freed"
+    assert kept.schedule.shown.known.startswith("since 2b55d6a42d14: ")
+    assert len(kept.departures) <= 4
+    assert "a known bug of v6.12, since 2b55d6a42d14: " in "\n".join(story_lines(kept))
+
+
 # -- plans and searches --------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from rcuactors import Kernel, run, scenario
-from rcuactors.errors import ScenarioError
+from rcuactors.errors import BadInput, ScenarioError
 from tests.kapi.test_wrong_arguments import ASYNC, FITS, public_functions
 
 Calls = Callable[[Kernel, Any], Awaitable[None]]
@@ -122,8 +122,13 @@ def test_every_function_that_takes_one_is_here() -> None:
     assert takes == {name.partition(".")[0] for name in CALLS}
 
 
-def plain(*_: object) -> None:
-    """No `async def`."""
+def plain(*_: object) -> object:
+    """No `async def`, which shows when it is called."""
+    return _
+
+
+def constant(*_: object) -> None:
+    """Returns nothing that could be awaited, which shows when it is given."""
 
 
 async def takes_others(_one: object, _two: object, _three: object) -> None:
@@ -147,6 +152,22 @@ def test_a_function_of_the_wrong_kind_is_named_with_its_line(name: str, function
     line = function.__code__.co_firstlineno
     with pytest.raises(ScenarioError, match=rf"^{function.__name__}\(\) \({Path(__file__).name}:{line}\), {said}"):
         run(script, kernel="v6.12")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_function_that_nobody_can_await_is_refused_when_it_is_given(name: str) -> None:
+    begun = []
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        begun.append(k.jiffies)
+        await CALLS[name](k, constant)
+        raise AssertionError("was taken")
+
+    needs = r"[=(]function constant\(\)\): needs .*a function that is `async def`( or None)? \(test_colours.py:\d+\)"
+    with pytest.raises(BadInput, match=needs):
+        run(script, kernel="v6.12")
+    assert begun
 
 
 async def _one_too_many(k: Kernel) -> None:

@@ -17,8 +17,8 @@ from rcuactors.errors import BadInput
 
 HUGE: Final = 10**30
 
-ASYNC: Final = ("function", "condition")
-"""A plain function may return what can be awaited, and is refused when it was called and has not."""
+ASYNC: Final = ("function", "passes on")
+"""A plain function may return what can be awaited: one that cannot is refused when it is given."""
 
 FITS: Final[dict[str, tuple[str, ...]]] = {
     "int": ("int",),
@@ -66,7 +66,7 @@ FITS: Final[dict[str, tuple[str, ...]]] = {
     "Callable[..., Awaitable[None]] | None": (*ASYNC, "None"),
     "Callable[[], Awaitable[int]]": ASYNC,
     "Callable[[int], Awaitable[int | None]]": ASYNC,
-    "Callable[[], bool]": ("condition",),
+    "Callable[[], bool]": ("condition", "passes on"),
     "Sequence[KObject]": (),
     "Iterable[int]": ("cpus",),
     "StateName": (),
@@ -120,6 +120,10 @@ def _plain() -> bool:
     return True
 
 
+def _passes_on() -> Any:
+    return _function()
+
+
 async def pool_of(k: Kernel) -> dict[str, Any]:
     """One of every kind."""
     foo = k.struct("foo", size=64, next=None, value=0)
@@ -154,6 +158,7 @@ async def pool_of(k: Kernel) -> dict[str, Any]:
         "per-CPU variable": k.define_per_cpu("variable", 0),
         "function": _function,
         "condition": _plain,
+        "passes on": _passes_on,
         "int": 1,
         "bool": True,
         "text": "x",

@@ -20,7 +20,7 @@ from ...context import preempt
 from ...context.locks import Lock, LockKind
 from ...context.memory import FREED
 from ...context.violation import ViolationKind
-from ...errors import BadInput
+from ...errors import bad_value
 from ...marks import stands_for
 from ..completion import complete
 from ..debugobjects import Descr
@@ -144,7 +144,7 @@ class Workqueues:
     def alloc_workqueue(self, name: str, flags: WqFlags = NO_FLAGS, max_active: int = 0) -> Workqueue:
         """alloc_workqueue(); a `max_active` of 0 is the default, 256. Raises BadInput for one out of its range."""
         if max_active.__class__ is not int or not 0 <= max_active <= 512:
-            raise BadInput(f"alloc_workqueue(max_active={max_active!r}): needs a whole number from 0 to 512")
+            raise bad_value(f"alloc_workqueue(max_active={max_active!r})", "a whole number from 0 to 512")
         return Workqueue(name, flags, max_active or DEFAULT_ACTIVE)
 
     def of_system(self) -> tuple[Workqueue, ...]:

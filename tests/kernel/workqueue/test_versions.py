@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rcuactors import Kernel, Result, RunOptions, run, scenario
+from rcuactors import GFP_ATOMIC, Kernel, Result, RunOptions, run, scenario
 from rcuactors.engine.events import ListSink
 from rcuactors.kapi.workqueues import WQ_MEM_RECLAIM, WQ_UNBOUND
 
@@ -48,13 +48,15 @@ def test_what_a_rescuer_is_called(kernel: str, name: str) -> None:
         async def w_waits() -> None:
             await k.wait_for_completion(never)
 
-        pool = [await k.get_free_page() for _ in range(3000)]
+        # To below the watermark under which a new worker's thread finds no memory, without reclaim for each.
+        pool: list[int] = []
+        while (page := await k.get_free_page(GFP_ATOMIC)) is not None:
+            pool.append(page)
         for _ in range(3):
             await k.queue_work(wq, k.work(w_waits))
-        await k.msleep(100)
+        await k.msleep(20)
         for page in pool:
-            if page is not None:
-                await k.free_page(page)
+            await k.free_page(page)
         await k.complete_all(never)
         await k.flush_workqueue(wq)
         assert name in {thread.comm for thread in k.machine.system.threads}
