@@ -74,6 +74,7 @@ class PlainRun(Run):
 
     def go(self, listen: Listen | None = None) -> None:
         """As `Run.go`; `listen` is called with each machine before it runs, and may listen to its probes."""
+        self._see_where_we_are()
         if listen is not None:
             listen(self.machine)
         if self._is_plain():
@@ -83,12 +84,23 @@ class PlainRun(Run):
             except NeedsTrio:
                 with contextlib.suppress(TypeError):
                     _needs_trio.add(self.scenario.body)
-                self._begin_again()
+                conductor = self.machine.conductor
+                self._begin_again(Answered(self.machine.setup.strategy, conductor.answers or []))
                 if listen is not None:
                     listen(self.machine)
             else:
                 return
         super().go()
+
+    async def arun(self) -> Result:
+        """As `Run.arun`: within somebody else's `trio.run` it is on that."""
+        self._see_where_we_are()
+        return await super().arun()
+
+    def _see_where_we_are(self) -> None:
+        """It may have been made before a `trio.run`, and be run within that."""
+        if self._is_plain() and not can_be_noticed():
+            self._begin_again(self.machine.setup.strategy)
 
     def _is_plain(self) -> bool:
         return isinstance(self.machine.conductor, PlainConductor)
@@ -109,18 +121,15 @@ class PlainRun(Run):
                 raise blamed from blamed.__cause__
             raise
 
-    def _begin_again(self) -> None:
+    def _begin_again(self, strategy: Strategy) -> None:
         """A new machine, on Trio, for the same run."""
-        setup, conductor = self.machine.setup, self.machine.conductor
-        assert isinstance(conductor, PlainConductor)
-        heard, self._digest = self._digest.count, DigestSink()
+        setup, heard = self.machine.setup, self._digest.count
+        self._digest = DigestSink()
         sinks: tuple[Sink, ...] = setup.sinks
         if sinks:
             sinks = (self._digest, *(_Rest(sink, heard) for sink in sinks[1:]))
-        strategy: Strategy = Answered(setup.strategy, conductor.answers or [])
         design = as_design(self.options.design) if self.options.design is not None else None
-        again = attrs.evolve(setup, design=design, strategy=strategy, sinks=sinks, conductor=Conductor)
-        self.machine = Machine(again)
+        self.machine = Machine(attrs.evolve(setup, design=design, strategy=strategy, sinks=sinks, conductor=Conductor))
 
 
 def run_plain(script: Script, options: RunOptions | None = None, /, **words: object) -> Result:

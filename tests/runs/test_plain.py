@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from rcuactors import Kernel, Result, RunOptions, load_scenario, scenario
+from rcuactors import Kernel, Result, RunOptions, VirtualClock, load_scenario, scenario
 from rcuactors.engine.choice import Outcome
 from rcuactors.engine.errors import NeedsTrio
 from rcuactors.engine.events import Event
@@ -237,6 +237,17 @@ def test_within_a_run_of_trios_it_says_what_run_says() -> None:
                 kind(busy).run()
 
     trio.run(main)
+
+
+def test_one_that_was_made_before_a_run_of_trios_is_on_that() -> None:
+    runs = [PlainRun(busy, seed=4), PlainRun(busy, seed=4)]
+
+    async def main() -> Result:
+        with pytest.raises(RuntimeError, match="from inside"):
+            runs[0].run()
+        return await runs[1].arun()
+
+    assert trio.run(main, clock=VirtualClock()) == run_plain(busy, seed=4) == Run(busy, seed=4).run()
 
 
 def test_the_result_is_that_of_run() -> None:
