@@ -60,7 +60,7 @@ def test_every_command_has_words_for_all_that_it_takes() -> None:
 
 
 def test_a_new_option_has_words_of_all_kinds() -> None:
-    drawn = {words.kind_of(click.Option(["--new"], metavar="THING")).draw(Random(n)).text for n in range(200)}
+    drawn = {words.kind_of(click.Option(["--new"], metavar="THING")).draw(Random(n)).text for n in range(2000)}
     assert {"tidy.py", "v6.12", "costs.toml"} <= drawn
 
 
