@@ -151,6 +151,9 @@ class Config:
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
     )
+    irq_work_interrupt: bool = _kconfig(
+        True, "a CPU can interrupt itself for irq_works (arch_irq_work_has_interrupt()); without, a tick runs them"
+    )
     timer_migration: bool = _kconfig(
         False, "idle CPUs leave timers that are not pinned to others, from v6.9 on, as soon as the kernel lets them"
     )

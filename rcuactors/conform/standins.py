@@ -51,6 +51,11 @@ class Item:
         self.state, self.retired_ns = LIVE, 0
         self.members: tuple[object, ...] = ()
 
+    def __repr__(self) -> str:
+        if self.address:
+            return f"object {self.address:#x}"
+        return f"object {self.serial}" if self.serial >= 0 else "an object from before"
+
 
 @attrs.define(eq=False)
 class Deferred:

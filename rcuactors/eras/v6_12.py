@@ -34,6 +34,7 @@ V6_12: Final = Era(
         rcu=attrs.evolve(
             V6_12_0.rules.rcu,
             deferral_ends_with_report=True,
+            defer_qs_iw_initialised_anew=False,
             cookies_from_root=False,
             nocb_parks_with_callbacks=False,
             done_exact_guard=10,

@@ -133,7 +133,8 @@ class QuiescentStates:
         if not self.need_deferred_qs(cpu, thread):
             return
         rdp = self.rdp(cpu)
-        rdp.defer_qs_iw_pending = False
+        if self.rules.deferral_ends_with_report:
+            rdp.defer_qs_iw_pending = False
         special, thread.rcu_need_qs = thread.rcu_need_qs, 0
         if special & NEED_QS:
             self.rcu_qs(cpu)
@@ -175,13 +176,15 @@ class QuiescentStates:
         return self.system.config.PREEMPT_RT and self.rules.deboosting_needs_irq_work
 
     def _queue_irq_work(self, cpu: Cpu) -> None:
-        """defer_qs_iw: initialised once for each CPU, as since commit 61399e0c5410."""
+        """defer_qs_iw, which is initialised once for each CPU since commit 61399e0c5410."""
         rdp = self.rdp(cpu)
         if rdp.defer_qs_iw_pending:
             return
         rdp.defer_qs_iw_pending = True
         if rdp.defer_qs_iw is None:
             rdp.defer_qs_iw = IrqWork("rcu_preempt_deferred_qs_handler", self._deferred_qs_handler)
+        elif self.rules.defer_qs_iw_initialised_anew:
+            self.system.irq_works.init_irq_work(cpu, rdp.defer_qs_iw)
         self.system.irq_works.irq_work_queue_irqoff(cpu, rdp.defer_qs_iw)
 
     async def _deferred_qs_handler(self, cpu: Cpu) -> None:

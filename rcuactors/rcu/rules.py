@@ -25,6 +25,10 @@ class RcuRules:
     deferral_ends_with_report: bool = False
     """That irq_work is not queued again before the deferred quiescent state was reported (commit b41642c87716, in
     v6.18, and in stable 6.12 by 6.12.94); before, its handler made room for the next, which its own end might queue."""
+    defer_qs_iw_initialised_anew: bool = True
+    """It is initialised whenever it is queued (kernel/rcu/tree_plugin.h, rcu_read_unlock_special()), until commit
+    61399e0c5410 (in v6.18.2, and in stable 6.12 by 6.12.94). That harms where a report makes room for the next while it
+    is queued still."""
     bh_between_callbacks: bool = False
     """A thread that invokes callbacks has bottom halves on between two of them (rcu_do_batch(), where it is not in a
     softirq), as 6.1.192 was seen to do; before, only those of offloaded CPUs."""

@@ -224,6 +224,13 @@ BUGS = (
         RCU,
     ),
     Bug(
+        "61399e0c5410",
+        "an irq_work that waits for a tick is initialised anew, and the list of irq_works becomes a ring",
+        "v6.12, initialised whenever it is queued",
+        TIME,
+        RCU,
+    ),
+    Bug(
         "2996980e20b7",
         "rcu_barrier() misses callbacks of a CPU that is de-offloaded",
         lambda r: r.rcu.nocb_parks_with_callbacks,

@@ -237,3 +237,64 @@ def test_b41642c87716_is_that_one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ERAS, base.name, attrs.evolve(base, rules=attrs.evolve(base.rules, rcu=rcu)))
     assert run(scenario()(script), RunOptions(kernel=base.name), nr_cpus="2").clean
     assert len(interrupts) < 10
+
+
+# -- 61399e0c5410 ------------------------------------------------------------------------------------------------------
+
+
+async def readers_end_with_interrupts_off(k: Kernel) -> None:
+    """61399e0c5410 "rcu: Fix racy re-initialization of irq_work causing hangs".
+
+    Readers that were preempted hold expedited grace periods up, and end with interrupts off, one soon after the other.
+    """
+
+    async def reads() -> None:
+        for _ in range(3):
+            k.rcu_read_lock()
+            await k.udelay(600)
+            flags = k.local_irq_save()
+            k.rcu_read_unlock()
+            await k.local_irq_restore(flags)
+            await k.udelay(300)
+
+    async def preempts() -> None:
+        for _ in range(12):
+            await k.usleep_range(150, 150)
+            await k.udelay(50)
+
+    async def asks() -> None:
+        for _ in range(40):
+            await k.synchronize_rcu_expedited()
+            await k.usleep_range(50, 50)
+
+    tasks = [await k.kthread_run(reads, cpu=1), await k.kthread_run(preempts, cpu=1, urgent=True)]
+    for task in [*tasks, await k.kthread_run(asks, cpu=0)]:
+        await k.kthread_join(task)
+    await k.msleep(20)
+    await k.synchronize_rcu()
+
+
+BY_TICKS = {"nr_cpus": "2", "HZ": "100", "irq_work_interrupt": "n"}
+
+
+def test_61399e0c5410_an_irq_work_that_is_queued_is_initialised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the first form of b41642c87716 a report makes room for the next while the work waits for a tick.
+
+    So the list becomes a ring, and the tick comes to no end. No version here has both.
+    """
+    base = ERAS["v6.12"]
+    rcu = attrs.evolve(base.rules.rcu, defer_qs_iw_initialised_anew=True)
+    monkeypatch.setitem(ERAS, base.name, attrs.evolve(base, rules=attrs.evolve(base.rules, rcu=rcu)))
+    result = run(scenario()(readers_end_with_interrupts_off), RunOptions(kernel=base.name, settings=BY_TICKS))
+    stall = result.violations[0]
+    assert stall.kind is ViolationKind.RCU_STALL
+    assert "NMI backtrace for cpu 1" in stall.text
+    assert " irq_work_run_list\n irq_work_tick\n" in stall.text
+    interrupts = {**BY_TICKS, "irq_work_interrupt": "y"}
+    assert run(scenario()(readers_end_with_interrupts_off), RunOptions(kernel=base.name, settings=interrupts)).clean
+
+
+@pytest.mark.parametrize("kernel", ERAS)
+def test_61399e0c5410_does_no_harm_where_the_handler_makes_room(kernel: str) -> None:
+    """Nor where it is initialised once."""
+    assert run(scenario()(readers_end_with_interrupts_off), RunOptions(kernel=kernel, settings=BY_TICKS)).clean

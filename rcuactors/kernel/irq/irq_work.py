@@ -1,6 +1,7 @@
 """irq_work (kernel/irq_work.c): have a function run in hardirq context, from any context, NMI included.
 
-irq_work_queue() raises an interrupt on its own CPU, which is served as soon as interrupts are on. Work that is not
+irq_work_queue() raises an interrupt on its own CPU, which is served as soon as interrupts are on; on an architecture
+that cannot (`irq_work_interrupt=n`, arch_irq_work_has_interrupt()) the next tick serves it. Work that is not
 marked IRQ_WORK_HARD_IRQ runs there with spinlock_t allowed (lockdep_irq_work_enter()); on PREEMPT_RT the interrupt
 wakes the thread irq_work/N for it, a real-time thread of the lowest priority. Newer stable kernels run what that thread
 has to do inside a read-side section (run_irq_workd()): `KernelRules.irq_work_in_reader`.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...context.memory import Memory
+from ...marks import stands_for
 from ..locking import contention
 from ..messages import Handler, HardIrq
 from ..percpu import PerCpu
@@ -38,6 +40,8 @@ class IrqWork:
     """IRQ_WORK_LAZY: the next tick will do, if there is one."""
     pending: bool = False
     busy: bool = False
+    listed: bool = False
+    """It is in a list, whatever its flags say."""
     spinners: list[Thread] = attrs.field(factory=list)
     sleepers: list[Thread] = attrs.field(factory=list)
     inside: Memory | None = None
@@ -50,6 +54,8 @@ class _Lists:
     raised: deque[IrqWork] = attrs.field(factory=deque)
     lazy: deque[IrqWork] = attrs.field(factory=deque)
     """What is lazy, and on PREEMPT_RT all that the thread runs."""
+    ring: bool = False
+    """One was queued that was in the list already: whoever runs the list comes to no end."""
     thread: Thread | None = None
 
 
@@ -61,8 +67,19 @@ class IrqWorks:
         self._threaded = system.config.PREEMPT_RT
         self._lists = PerCpu(lambda _: _Lists(), system.masks)
         self._in_reader = system.rules.irq_work_in_reader
+        self._by_interrupt = system.config.irq_work_interrupt
         self.for_the_tick = False
         """Somewhere something lazy may wait for a tick."""
+
+    def init_irq_work(self, cpu: Cpu, work: IrqWork) -> None:
+        """init_irq_work(): as if it were in no list. Where it is in one of this CPU, nothing is linked behind it."""
+        work.pending = work.busy = False
+        if work.listed:
+            lists = self._lists[cpu.cpu_id]
+            queue = lists.raised if work in lists.raised else lists.lazy
+            # The list begins with the newest.
+            while queue[0] is not work:
+                queue.popleft().listed = False
 
     async def irq_work_queue(self, cpu: Cpu, work: IrqWork) -> bool:
         """irq_work_queue() on this CPU, with preemption off; False when it is pending already."""
@@ -87,11 +104,14 @@ class IrqWorks:
         work.pending = work.busy = True
         lists = self._lists[cpu.cpu_id]
         queue = lists.lazy if work.lazy or (self._threaded and not work.hard) else lists.raised
-        queue.append(work)
+        lists.ring = lists.ring or work.listed
+        if not work.listed:
+            queue.append(work)
+        work.listed = True
         cpu.clock += self._system.costs.ipi_ns
         if len(queue) > 1:
             return False
-        if work.lazy and not cpu.idle:
+        if (work.lazy and not cpu.idle) or not self._by_interrupt:
             self.for_the_tick = True
             return False
         irq = HardIrq(
@@ -121,13 +141,15 @@ class IrqWorks:
         await self._run_lazy(cpu, lists)
 
     def irq_work_needs_cpu(self, cpu: Cpu) -> bool:
-        """irq_work_needs_cpu(): something lazy waits for the tick of a CPU that goes idle."""
+        """irq_work_needs_cpu(): something waits for the tick of a CPU that goes idle."""
         lists = self._lists.get(cpu.cpu_id)
-        return lists is not None and bool(lists.lazy)
+        return lists is not None and bool(lists.lazy or (lists.raised and not self._by_interrupt))
 
     async def irq_work_tick(self, cpu: Cpu) -> None:
-        """irq_work_tick(): what is lazy."""
+        """irq_work_tick(): what is lazy, and all where no interrupt comes for it."""
         lists = self._lists.get(cpu.cpu_id)
+        if lists is not None and lists.raised and not self._by_interrupt:
+            await self._run_list(cpu, lists.raised)
         if lists is not None and lists.lazy:
             await self._run_lazy(cpu, lists)
 
@@ -170,6 +192,7 @@ class IrqWorks:
         """irq_work_run_list(): what is queued by now."""
         for _ in range(len(queue)):
             work = queue.popleft()
+            work.listed = False
             # From here on it may be queued again.
             work.pending = False
             cpu.ctx.irq_config = not work.hard
@@ -181,6 +204,13 @@ class IrqWorks:
             if not work.pending:
                 work.busy = False
                 await self._tell(cpu, work)
+        if self._lists[cpu.cpu_id].ring:
+            await self._go_round(cpu)
+
+    @stands_for("irq_work_run_list")
+    async def _go_round(self, cpu: Cpu) -> None:
+        """A list that leads back to where it began."""
+        await contention.busy_wait(cpu.current, lambda: False, "the end of a list that has none")
 
     async def _tell(self, cpu: Cpu, work: IrqWork) -> None:
         """Who waits for the end of the function goes on."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from ...context.locks import LockKind
 from ...engine.errors import RunOver
-from ...marks import machinery
+from ...marks import inline, machinery
 from ..thread import ThreadState
 from .deadlock import report_cycle, report_lockup
 
@@ -94,6 +94,7 @@ def poke(cpu: Cpu, spinner: Thread) -> None:
         cpu.conductor.enqueue(target, max(target.clock, cpu.clock + cpu.system.costs.lock_handover_ns))
 
 
+@inline
 async def busy_wait(me: Thread, done: Callable[[], bool], reason: str) -> None:
     """Burn time until it is so; interrupts are served meanwhile if they are on. Who makes it so calls `poke`.
 
