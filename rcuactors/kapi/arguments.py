@@ -97,8 +97,10 @@ def _may_be_awaited(value: object) -> bool:
     """
     if not _is_called(value):
         return False
-    function: Any = value
-    function = inspect.unwrap(getattr(function, "__func__", function))
+    function: Any = getattr(value, "__func__", value)
+    if isinstance(function, types.FunctionType) and function.__code__.co_flags & _WAITS:
+        return True
+    function = inspect.unwrap(function)
     if not isinstance(function, types.FunctionType) or function.__code__.co_flags & _WAITS:
         return True
     return not _returns_constants(function.__code__)
