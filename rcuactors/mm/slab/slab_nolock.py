@@ -42,11 +42,12 @@ async def kmalloc_nolock(slabs: SlabAllocator, cpu: Cpu, size: int) -> KObject |
     """kmalloc_nolock(): an object of `size` bytes or a little more, of which the observer does not hear, or None."""
     if not _may_be_called(slabs, cpu):
         return None
+    thread = cpu.current
     cpu.clock += cpu.system.costs.kmalloc_ns
     for _ in range(2):
         if size > SIZES[-1]:
             break
-        cache = slabs.cache_for(size)
+        cache, cpu = slabs.cache_for(size), thread.cpu
         busy, taken = await (_from_cpu_slab(slabs, cpu, cache) if slabs.cpu_slabs else slabs.nolock_alloc(cpu, cache))
         if taken is not None:
             slab, address = taken

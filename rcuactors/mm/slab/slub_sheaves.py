@@ -199,6 +199,7 @@ class SheafSlub(_BehindSheaves):
             taken = await alloc_from_pcs(self.sheaves, thread, cache, _GFP_NOLOCK, spin=False)
         locks = self._system.locks
         if taken is None and cache.partial:
+            cpu = thread.cpu  # it may have been moved on the way
             flags = await spin_trylock_irqsave(locks, cpu, cache.list_lock, "get_from_partial_node")
             if flags is not None:
                 taken = self._from_partial(cache)
@@ -206,7 +207,7 @@ class SheafSlub(_BehindSheaves):
         if taken is None:
             slab = await self.new_slab(thread, cache, _GFP_NOLOCK, Route.TRY)
             if slab is not None:
-                taken = await self._try_from_new(cpu, slab)
+                taken = await self._try_from_new(thread.cpu, slab)
         return taken is None, taken
 
     async def _try_from_new(self, cpu: Cpu, slab: Slab) -> tuple[Slab, int] | None:
@@ -224,10 +225,10 @@ class SheafSlub(_BehindSheaves):
         """kfree_nolock(), behind the hooks: free_to_pcs() that must not spin, else defer_free()."""
         slab = item.home
         assert isinstance(slab, Slab)
-        layer, has_sheaves = self.sheaves, slab.cache.sheaves is not None
+        layer, has_sheaves, thread = self.sheaves, slab.cache.sheaves is not None, cpu.current
         place = Place(slab, item.address)
-        if layer is None or not has_sheaves or not await free_to_pcs(layer, cpu.current, slab.cache, place, spin=False):
-            await super().kfree_nolock_own(cpu, place)
+        if layer is None or not has_sheaves or not await free_to_pcs(layer, thread, slab.cache, place, spin=False):
+            await super().kfree_nolock_own(thread.cpu, place)
 
     # -- freeing -----------------------------------------------------------------------------------------------------
 

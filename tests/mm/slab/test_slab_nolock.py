@@ -264,3 +264,26 @@ def test_a_slab_that_is_used_up_and_left_is_no_longer_the_cpus(kernel: str) -> N
         await slab.kfree_own(cpu.current, again)
 
     assert _machine(script, kernel=kernel)[1] == [True, True]
+
+
+@pytest.mark.parametrize("seed", [*range(10), 11, 34])
+def test_who_allocates_may_be_moved_on_the_way(seed: int) -> None:
+    """On PREEMPT_RT it is preemptible between the sheaf and the slabs: the locks behind are those of the CPU it is on."""
+
+    @scenario(settings={"nr_cpus": "3", "PREEMPT_RT": "y", "migrate": "y", "latitude": "y"})
+    async def several(k: Kernel) -> None:
+        async def allocates() -> None:
+            held = []
+            for _ in range(6):
+                p = await k.kmalloc_nolock(64)
+                if p is not None:
+                    held.append(p)
+                if len(held) > 2:
+                    await k.kfree_nolock(held.pop())
+            for p in held:
+                await k.kfree_nolock(p)
+
+        for task in [await k.kthread_run(allocates) for _ in range(6)]:
+            await k.kthread_join(task)
+
+    assert run(several, RunOptions(kernel="v7.3", strategy="random", seed=seed, events=False)).clean
