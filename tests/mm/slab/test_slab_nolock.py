@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import Kernel, Run, RunOptions, scenario
+from rcuactors import Kernel, Run, RunOptions, run, scenario
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.machine import Machine
 from rcuactors.mm.objects import KObject
@@ -268,7 +268,7 @@ def test_a_slab_that_is_used_up_and_left_is_no_longer_the_cpus(kernel: str) -> N
 
 @pytest.mark.parametrize("seed", [*range(10), 11, 34])
 def test_who_allocates_may_be_moved_on_the_way(seed: int) -> None:
-    """On PREEMPT_RT it is preemptible between the sheaf and the slabs: the locks behind are those of the CPU it is on."""
+    """On PREEMPT_RT it is preemptible between sheaf and slabs: the locks behind are those of the CPU it is on then."""
 
     @scenario(settings={"nr_cpus": "3", "PREEMPT_RT": "y", "migrate": "y", "latitude": "y"})
     async def several(k: Kernel) -> None:
