@@ -47,6 +47,25 @@ jobs_option: Final = click.option(
 """Of every command that works over processes."""
 
 
+settings_option: Final = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A configuration name or a parameter of the scenario; repeatable.",
+)
+costs_option: Final = click.option(
+    "--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."
+)
+max_steps_option: Final = click.option(
+    "--max-steps",
+    callback=whole_number(1, LARGEST_BOUND),
+    default=str(DEFAULT_MAX_STEPS),
+    metavar="NUMBER",
+    show_default=True,
+    help="End a run that takes more steps.",
+)
+
 _OPTIONS: Final = (
     click.option(
         "--kernel",
@@ -60,13 +79,7 @@ _OPTIONS: Final = (
         metavar="NAME|FILE",
         help="How it gets pages, if not as that version does: a name, or the file of a design of your own.",
     ),
-    click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="A configuration name or a parameter of the scenario; repeatable.",
-    ),
+    settings_option,
     click.option(
         "--strategy",
         default=Timed.name,
@@ -82,15 +95,8 @@ _OPTIONS: Final = (
         show_default=True,
         help="Seed of the strategy.",
     ),
-    click.option("--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."),
-    click.option(
-        "--max-steps",
-        callback=whole_number(1, LARGEST_BOUND),
-        default=str(DEFAULT_MAX_STEPS),
-        metavar="NUMBER",
-        show_default=True,
-        help="End a run that takes more steps.",
-    ),
+    costs_option,
+    max_steps_option,
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."),
     click.option(
         "--events",

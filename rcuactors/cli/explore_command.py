@@ -11,7 +11,6 @@ from typing import Any, Final
 import attrs
 import click
 
-from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput, bad_value
 from ..hunt.finding import ERROR, Signature
@@ -23,13 +22,13 @@ from ..hunt.tally import Tally, nothing_lines, tally_lines
 from ..hunt.trial import Trial
 from ..report.text import head_line
 from ..runs import Run
-from ..runs.options import LARGEST_BOUND, LARGEST_SEED
+from ..runs.options import LARGEST_SEED
 from ..runs.spec import Kind, RunSpec
 from ..scenario import Scenario
 from ..spelling import plural
 from ..userfiles import load_scenario
 from ..userfiles.blame import blame_scenario
-from .common import RunArguments, jobs_option, whole_number
+from .common import RunArguments, costs_option, jobs_option, max_steps_option, settings_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .screen import with_error
@@ -54,22 +53,9 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> 
 _OPTIONS: Final = (
     click.option("--kernel", default=DEFAULT_ERA, show_default=True, metavar="VERSION", help="The version to model."),
     click.option("--design", metavar="NAME|FILE", help="How it gets pages, if not as that version does."),
-    click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="A configuration name or a parameter of the scenario; repeatable.",
-    ),
-    click.option("--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."),
-    click.option(
-        "--max-steps",
-        callback=whole_number(1, LARGEST_BOUND),
-        default=str(DEFAULT_MAX_STEPS),
-        metavar="NUMBER",
-        show_default=True,
-        help="End a schedule that takes more steps.",
-    ),
+    settings_option,
+    costs_option,
+    max_steps_option,
     click.option(
         "--strategy",
         "strategies",
@@ -249,7 +235,7 @@ class _Hunt:
         for signature, kept in self.found.items():
             lines += ["", *self._finding_lines(signature, kept)]
         if not self.found and error is None:
-            lines += ["", *nothing_lines()]
+            lines += ["", *nothing_lines(self.tally)]
         print_lines(lines)
 
     def _as_json(self, signature: Signature, kept: Kept) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class Conformance:
     """What was compared: the first line and the last of each stretch."""
     gaps: tuple[str, ...]
     """What is missing, and whether the comparison began again behind it."""
+    without: tuple[str, ...]
+    """Events of which it has no line: what those would tell was not compared."""
     interrupted: bool
     """Somebody has ended it where it was."""
     lines_read: int
@@ -87,6 +89,8 @@ class Conformance:
             width = max((len(kind) for kind in self.compared), default=0)
             said += [f"  {kind:<{width}}  {number:>7,}" for kind, number in sorted(self.compared.items())]
             said.append(f"{self.steps:,} hidden steps, at most {self.most_states} states at once")
+            if self.without:
+                said.append(f"no lines of {', '.join(self.without)}: what those would tell was not compared")
         if self.until:
             said.append(f"compared until {self.until}")
         for found in self.found:
@@ -110,6 +114,7 @@ class Conformance:
             "lines": self.lines_read,
             "compared_lines": [list(span) for span in self.spans],
             "gaps": list(self.gaps),
+            "without": list(self.without),
             "interrupted": self.interrupted,
             "calls": self.calls,
             "hidden_steps": self.steps,
@@ -164,6 +169,7 @@ def _conformance(course: Course, name: str, kernel: str, lines_read: int) -> Con
         course.until,
         tuple(course.spans),
         tuple(course.gaps),
+        course.without(),
         course.interrupted,
         lines_read,
         course.calls,

@@ -42,6 +42,24 @@ _NEEDS_CALLS: Final = frozenset(
 _ALONE: Final = frozenset({"kvfree_rcu_barrier", "shrink_scan"})
 """What is worth a comparison without any call."""
 
+_TELLING: Final = (
+    "state",
+    "timer_start",
+    "timer_expire_entry",
+    "hrtimer_start",
+    "hrtimer_expire_entry",
+    "workqueue_queue_work",
+    "workqueue_execute_start",
+    "fill_page_cache_func",
+    "kfree_rcu_monitor",
+    "kfree_rcu_work",
+    "get_free_pages",
+    "get_free_pages_ret",
+    "free_pages",
+    "rcu_grace_period",
+)
+"""Events by which decisions show, or are bounded, on all kernels."""
+
 _MUCH: Final = 10
 """One decision of so many may be left out where something is missing, and the others still be the recording's."""
 
@@ -101,6 +119,10 @@ class Course:
             if pieces is not None:
                 gc.collect()  # what explained it goes round in circles
             piece = following(piece) if following is not None else None
+
+    def without(self) -> tuple[str, ...]:
+        """The events of which it has not one line: what such lines would tell was not compared."""
+        return tuple(event for event in _TELLING if event not in self._events)
 
     def _why_not(self) -> str:
         """Why it is no agreement, though nothing disagrees."""

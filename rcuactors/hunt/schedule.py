@@ -25,7 +25,7 @@ from ..engine.choice import Strategy, Taken
 from ..engine.orders import Anyone, ByClock, Order
 from ..errors import BadInput, bad_value, shown
 from ..explore.record import Decisions
-from ..runs.spec import Kind, RunSpec, ScenarioRef
+from ..runs.spec import Kind, RunSpec, ScenarioRef, once
 from ..scenario import Scenario
 from ..spelling import no_such
 from .finding import Shown, Signature
@@ -141,7 +141,7 @@ def read_schedule(name: str) -> Schedule:
 
 def _parsed(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        return json.loads(text, object_pairs_hook=once("schedule"), parse_constant=_no_number)
     except BadInput:
         raise
     except (ValueError, RecursionError) as error:
@@ -150,15 +150,6 @@ def _parsed(text: str) -> object:
 
 def _no_number(word: str) -> None:
     raise BadInput(f"schedule: {word} is no number")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise BadInput(f"schedule: {shown(key)} stands there twice")
-        found[key] = value
-    return found
 
 
 def _take(data: object, what: str, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class Tally:
         return len(self._traces)
 
     @property
+    def complete(self) -> bool:
+        """A search has covered everything within its bound: none of its schedules was cut short either."""
+        return self.progress.complete and not self.cut
+
+    @property
     def new_of_late(self) -> tuple[int, int]:
         """(how many of the last schedules had a trace that no earlier one had, of how many)."""
         last = self.schedules // _LAST
@@ -110,7 +115,7 @@ class Tally:
             "cut_short": self.cut,
             "distinct_traces": self.traces,
             "new_of_late": {"new": new, "of": last},
-            "complete": self.progress.complete,
+            "complete": self.complete,
             "taken": {name: attrs.asdict(counts) for name, counts in sorted(self.taken.items())},
             "never_taken": self.never_taken(),
             "unseen": list(UNSEEN),
@@ -138,12 +143,15 @@ def tally_lines(tally: Tally) -> list[str]:
 def _covered(tally: Tally) -> str:
     """What a search has covered."""
     bound = tally.plan.search
-    if tally.progress.complete:
+    if tally.progress.complete and tally.cut:
+        return f"covered           all departures within the bound of {bound}, but not the ends of schedules cut short"
+    if tally.complete:
         return f"covered           everything within the bound of {bound}: {plural(tally.schedules, 'schedule')}"
     done, all_of_them = tally.progress.subtrees_done, tally.progress.subtrees
     return f"covered           {done:,} of {all_of_them:,} places for the first delay of {bound}; not everything"
 
 
-def nothing_lines() -> list[str]:
+def nothing_lines(tally: Tally) -> list[str]:
     """What "nothing found" says, and what it does not."""
-    return ["nothing found in these schedules; what cannot be seen:", *(f"  {what}" for what in UNSEEN)]
+    cut = f", of which {tally.cut:,} did not come to their end" if tally.cut else ""
+    return [f"nothing found in these schedules{cut}; what cannot be seen:", *(f"  {what}" for what in UNSEEN)]

@@ -229,19 +229,23 @@ def _absolute(design: str | PageSource | None) -> str | PageSource | None:
     return design
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object's keys; json itself would let the last of two win."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise BadInput(f"run: {shown(name)} stands there twice")
-        found[name] = value
-    return found
+def once(what: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Makes a JSON object of its pairs; json itself would let the last of two win. Raises BadInput, of `what`."""
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise BadInput(f"{what}: {shown(name)} stands there twice")
+            found[name] = value
+        return found
+
+    return made
 
 
 def _parsed(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_once)
+        return json.loads(text, object_pairs_hook=once("run"))
     except BadInput:
         raise
     except (ValueError, RecursionError) as error:

@@ -109,6 +109,16 @@ def test_a_search_says_what_it_covered(call: Call, loses: Path) -> None:
     assert call("explore", str(loses), "--strategy", "delays:d=2", "--jobs", "1").exit_code == 1
 
 
+def test_what_schedules_that_were_cut_short_hide_is_not_covered(call: Call, loses: Path) -> None:
+    """Not even if the search has come to its end: what would have come is not known of any of them."""
+    search = ("explore", str(loses), "--strategy", "delays:d=1", "--jobs", "1", "--max-steps", "4")
+    said = call(*search).stdout
+    assert "cut short         " in said
+    assert "everything within the bound" not in said
+    assert "did not come to their end; what cannot be seen:" in said
+    assert json.loads(call(*search, "--json").stdout)["complete"] is False
+
+
 def test_a_users_scenario_is_loaded_only_when_it_is_given(call: Call, one_line: OneLine, loses: Path) -> None:
     found = call("explore", str(loses), "--strategy", "random", "--jobs", "1", "--out", "found")
     assert found.exit_code == 1, found.output

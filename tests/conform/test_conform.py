@@ -75,6 +75,17 @@ def test_without_calls_nothing_is_decided(written: Written) -> None:
     assert not said.compared
 
 
+def test_what_it_shows_nothing_of_is_named(written: Written) -> None:
+    """Agreement is never said of what no line tells."""
+    whole = conform(next(path for path in RECORDINGS if path.name == "a_cold_512_min5.txt.gz"))
+    assert whole.without == ("free_pages",)
+    lines = [line for line in lines_of("kvfree/a_cold_512_min5") if ": rcu_grace_period: " not in line]
+    said = conform(written(lines))
+    assert said.without == ("free_pages", "rcu_grace_period")
+    assert "no lines of free_pages, rcu_grace_period: what those would tell was not compared" in said.lines()
+    assert said.as_json()["without"] == ["free_pages", "rcu_grace_period"]
+
+
 @pytest.mark.parametrize("name", ["B_rps", "B_vethroute", pytest.param("stock_all", marks=pytest.mark.campaign)])
 def test_without_a_state_every_beginning_is_tried(name: str) -> None:
     """What the kernel does while user programs run: tasks that may be moved, and no timer, page or state is shown."""
