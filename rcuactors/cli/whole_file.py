@@ -10,7 +10,7 @@ from typing import Final, Self, TextIO
 
 from ..errors import BadInput
 
-_OURS: Final = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
+_OURS: Final = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d{1,9})")
 _MOST_LINKS: Final = 40
 
 

@@ -17,7 +17,7 @@ _WORKS: Final = {
     "fill_page_cache_func": "page",
     "kfree_rcu_work": "krw",
 }
-_SHRINK: Final = re.compile(r"SHRINK nr_to_scan=(\d+) count=(\d+) freed=(-?\d+)", re.ASCII)
+_SHRINK: Final = re.compile(r"SHRINK nr_to_scan=(\d{1,18}) count=(\d{1,18}) freed=(-?\d{1,18})", re.ASCII)
 _NAMES: Final = {
     "kfree_rcu_shrink_count": "shrink_count",
     "kfree_rcu_shrink_scan": "shrink_scan",

@@ -34,7 +34,7 @@ from .facts import Facts, facts_of
 
 Ctx = tuple[str, int]
 
-_ADDRESSES: Final = re.compile(r"KRCADDR cpu=(\d+) (.*)", re.ASCII)
+_ADDRESSES: Final = re.compile(r"KRCADDR cpu=(\d{1,5}) (.*)", re.ASCII)
 _ADDRESS: Final = re.compile(r"([a-z0-9_]+)=([0-9a-f]{1,16})(?= |$)", re.ASCII)
 _PARTS: Final = {
     "monitor_work": "monitor",

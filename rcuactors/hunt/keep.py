@@ -61,17 +61,26 @@ def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
 def keyed(schedule: Schedule) -> Kept:
     """A schedule that was read, with its departures by whom they happen to. Raises ReplayDiverged."""
     noted = Keyed(Replay(find_policy(schedule.policy), schedule.decisions))
-    _, raised = run_once(schedule.spec, noted, schedule.spec.seed)
+    result, raised = run_once(schedule.spec, noted, schedule.spec.seed)
     if isinstance(raised, ReplayDiverged):
         raise raised
+    _found(schedule.shown.signature, result, raised)
     return Kept(schedule=schedule, departures=tuple(noted.departures))
+
+
+def _found(signature: Signature, result: Result, raised: Exception | None) -> Shown:
+    """That problem among what a run showed. Raises ReplayDiverged if it is not."""
+    shown = next((shown for shown in shown_by(result, raised) if shown.signature == signature), None)
+    if shown is None:
+        raise ReplayDiverged(f"all decisions fit, but the run does not show {signature}")
+    return shown
 
 
 def _written(spec: RunSpec, strategy: Strategy, policy: str, signature: Signature) -> Schedule:
     record, digest = Record(strategy, labels=True), DigestSink()
     result, raised = run_once(spec, record, spec.seed, digest)
     assert record.decisions is not None
-    shown = next(shown for shown in shown_by(result, raised) if shown.signature == signature)
+    shown = _found(signature, result, raised)
     return Schedule(
         spec=spec,
         policy=policy,
@@ -113,6 +122,5 @@ def replay(schedule: Schedule, run: Run, digest: DigestSink) -> Replayed:
     shown = shown_by(result, raised)
     if schedule.digest not in (None, digest.hexdigest()):
         raise ReplayDiverged("all decisions fit, but the events differ from those of the schedule")
-    if schedule.shown.signature not in {one.signature for one in shown}:
-        raise ReplayDiverged(f"all decisions fit, but the run does not show {schedule.shown.signature}")
+    _found(schedule.shown.signature, result, raised)
     return Replayed(result=result, shown=shown, raised=raised)

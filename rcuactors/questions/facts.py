@@ -85,7 +85,7 @@ def _outcome(prefix: str, pattern: str) -> Callable[[Iterable[Said]], Iterator[F
 
 def _two(said: Iterable[Said]) -> Iterator[Fact]:
     """a7 v=two: whether one CPU waited for the other."""
-    times = re.compile(r"asked (\d+) got (\d+) left")
+    times = re.compile(r"asked (\d{1,18}) got (\d{1,18}) left")
     for one in said:
         waited = [int(got) - int(asked) > _WORK_US for asked, got in times.findall(one.text)]
         if waited:
@@ -99,7 +99,7 @@ def _grace_periods(said: Iterable[Said]) -> Iterator[Fact]:
     took: list[int] = []
     jiffy = 4000
     for one in said:
-        head = re.search(r": HZ (\d+), online CPUs (\d+), n (\d+): min \d+ mean (\d+)", one.text)
+        head = re.search(r": HZ ([1-9]\d{0,5}), online CPUs (\d{1,9}), n (\d{1,9}): min \d+ mean (\d{1,18})", one.text)
         if head is not None:
             jiffy = 1_000_000 // int(head[1])
             yield "A9 online CPUs", head[2]
@@ -114,7 +114,7 @@ def _grace_periods(said: Iterable[Said]) -> Iterator[Fact]:
 def _stalled(said: Iterable[Said], question: Question) -> Iterator[Fact]:
     """f8: whether synchronize_rcu() waited for as long as the reader lasted."""
     for one in said:
-        took = re.search(r"synchronize_rcu took (\d+) us", one.text)
+        took = re.search(r"synchronize_rcu took (\d{1,18}) us", one.text)
         if took is None:
             yield from _plain([one])
         else:
@@ -132,12 +132,12 @@ def _batches(said: Iterable[Said], question: Question) -> Iterator[Fact]:
     sizes: list[int] = []
     total, by_thread = 0, False
     for one in said:
-        head = re.search(r"BATCH n=(\d+) CPU \w+: (\d+) callbacks ran", one.text)
+        head = re.search(r"BATCH n=(\d{1,18}) CPU \w+: (\d{1,18}) callbacks ran", one.text)
         if head is not None:
             total = int(head[1])
             yield "BATCH callbacks ran", head[2]
         elif one.text.startswith("BATCH"):
-            sizes += [int(size) for size in re.findall(r" (\d+)\(\w\)@", one.text)]
+            sizes += [int(size) for size in re.findall(r" (\d{1,18})\(\w\)@", one.text)]
             by_thread = by_thread or "(r)" in one.text
     if by_thread:
         # PREEMPT_RT's rcuc: a thread's runs are no softirqs to count, and the module told them apart by time.
@@ -153,7 +153,7 @@ def _batches(said: Iterable[Said], question: Question) -> Iterator[Fact]:
 def _order(said: Iterable[Said], question: Question) -> Iterator[Fact]:
     """word: the works, whether they ran beside each other, and on the CPU that queued them."""
     for one in said:
-        works = [(int(work), int(at), cpu) for work, at, cpu in re.findall(r"(\d)@(\d+)/cpu(\d)", one.text)]
+        works = [(int(work), int(at), cpu) for work, at, cpu in re.findall(r"(\d)@(\d{1,18})/cpu(\d)", one.text)]
         if not works:
             continue
         starts = sorted(at for _, at, _ in works)
@@ -187,7 +187,7 @@ def _pages(said: Iterable[Said]) -> Iterator[Fact]:
     """
     at_mark, lines = False, list[Said]()
     for one in said:
-        zone = re.search(r"before: zone \w+ free (\d+) min (\d+)", one.text)
+        zone = re.search(r"before: zone \w+ free (\d{1,18}) min (\d{1,18})", one.text)
         if zone is not None:
             at_mark = int(zone[1]) < int(zone[2]) + _VMSTAT_DRIFT
         elif not _NOISE.match(one.text):

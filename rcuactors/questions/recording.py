@@ -24,7 +24,7 @@ _MORE: Final = re.compile(r"^# ---")
 _TIMEOUT: Final = re.compile(r"TIMEOUT after ([\d.]+) s")
 _LIVE: Final = "live console"
 _RCUC: Final = re.compile(r"Comm: rcuc/|name: rcuc/|held by rcuc/|q: pid \d+ rcuc/|\brcuc/\d+/\d+ is trying")
-_BEFORE: Final = re.compile(r"before: zone \w+ free (\d+) min (\d+) .*, pcp of this CPU (\d+)")
+_BEFORE: Final = re.compile(r"before: zone \w+ free (\d{1,12}) min (\d{1,12}) .*, pcp of this CPU (\d{1,12})")
 
 
 @attrs.frozen(kw_only=True)

@@ -17,14 +17,18 @@ from .lines import TraceLine
 
 _ADDRESS: Final = re.compile(r"([a-z0-9_]+)=([0-9a-f]{1,16})(?= |$)", re.ASCII)
 _ADDRESSES: Final = re.compile(r"KRCADDR cpu=([0-9]{1,5}) (.*)", re.ASCII)
+_N: Final = r"\d{1,18}"
 _STATE: Final = re.compile(
-    r"KRC cpu=(?P<cpu>\d+) count=(?P<count>-?\d+) head=(?P<head>\d+) slab=(?P<slab>\d+)/(?P<slab_pages>\d+)pg "
-    r"vmal=(?P<vmalloc>\d+)/(?P<vmalloc_pages>\d+)pg cache=(?P<cached>-?\d+) wip=(?P<wip>\d+) backoff=(?P<backoff>\d+) "
-    r"mon_pending=(?P<pending>\d) krw0=\[s(\d+) v(\d+) h(\d+)\] krw1=\[s(\d+) v(\d+) h(\d+)\]"
-    r"(?: mon_left_ms=(?P<left_ms>-?\d+) pcw_pending=(?P<refill_pending>\d) pcw_left_ms=(?P<refill_left_ms>-?\d+)"
-    r" newest_blk=(?P<newest_slab>\d+)/(?P<newest_vmalloc>\d+))?",
+    rf"KRC cpu=(?P<cpu>{_N}) count=(?P<count>-?{_N}) head=(?P<head>{_N}) slab=(?P<slab>{_N})/(?P<slab_pages>{_N})pg "
+    rf"vmal=(?P<vmalloc>{_N})/(?P<vmalloc_pages>{_N})pg cache=(?P<cached>-?{_N}) wip=(?P<wip>{_N}) "
+    rf"backoff=(?P<backoff>{_N}) mon_pending=(?P<pending>\d) "
+    rf"krw0=\[s({_N}) v({_N}) h({_N})\] krw1=\[s({_N}) v({_N}) h({_N})\]"
+    rf"(?: mon_left_ms=(?P<left_ms>-?{_N}) pcw_pending=(?P<refill_pending>\d) pcw_left_ms=(?P<refill_left_ms>-?{_N})"
+    rf" newest_blk=(?P<newest_slab>{_N})/(?P<newest_vmalloc>{_N}))?",
     re.ASCII,
 )
+MOST: Final = 1_000_000
+"""More objects, pages or milliseconds than this no CPU of a recording had: such a number is no reading of the rig's."""
 
 
 @attrs.frozen
@@ -82,6 +86,10 @@ class KrcState:
         The rig reads under the lock what is counted here; whether timers are pending it reads without, so that they may
         differ from one another.
         """
+        numbers = (self.cpu, self.count, self.head, self.slab, self.vmalloc, self.cached)
+        waiting = [number for batch in self.batches for number in (batch.slab, batch.vmalloc, batch.head)]
+        if (most := max(map(abs, (*numbers, *waiting)))) > MOST:
+            return f"{most}: more than {MOST:,}"
         if self.count != self.head + self.slab + self.vmalloc:
             return f"count={self.count}, but head, slab and vmal are {self.head + self.slab + self.vmalloc} together"
         for name, objects, pages in (

@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import sys
 import traceback
+import warnings
 import zlib
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -83,8 +84,7 @@ class PythonFile:
                 content = file.read(_LARGEST_FILE + 1)
             if len(content) > _LARGEST_FILE:
                 raise BadInput(f"is larger than {_LARGEST_FILE >> 20} MiB: no Python file")
-            tree = rewrite(ast.parse(content, full))
-            return cls(kind, path, full, compile(tree, full, "exec", dont_inherit=True), text_digest(content))
+            return cls(kind, path, full, _compiled(content, full, rewrite), text_digest(content))
         except Exception as error:
             raise _import_failure(kind, path, full, error) from error
 
@@ -123,6 +123,15 @@ class PythonFile:
     def line_in(self, error: BaseException) -> int | None:
         """The innermost line of the file that an error passed through."""
         return _line_in(self.full, error)
+
+
+def _compiled(content: bytes, full: str, rewrite: Callable[[ast.Module], ast.Module]) -> CodeType:
+    """The code of a file; what Python warns of is said if it compiles, since else there is one complaint already."""
+    with warnings.catch_warnings(record=True) as said:
+        code = compile(rewrite(ast.parse(content, full)), full, "exec", dont_inherit=True)
+    for one in said:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return code
 
 
 def _bad(kind: str, path: Path, wrong: str, line: int | None) -> BadInput:

@@ -17,6 +17,9 @@ STRANGE: Final = ANY | {130}
 WRONG: Final = frozenset({2})
 """Those of one that was given something that is surely wrong."""
 
+LONGEST_ARG: Final = 100_000
+"""Characters of one argument: a system takes no more than 131,072 bytes of one."""
+
 _AGAIN: Final = """#!/bin/sh
 # {wrong}
 cd "$(dirname "$0")/files" && {command}
@@ -33,7 +36,7 @@ class Case:
     """
 
     input: str
-    args: tuple[str, ...]
+    args: tuple[str, ...] = attrs.field(converter=lambda args: tuple(arg[:LONGEST_ARG] for arg in args))
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     environment: Mapping[str, str] = attrs.field(factory=dict)
     codes: frozenset[int] = ANY

@@ -19,7 +19,7 @@ from .case import ANY, STRANGE, WRONG, Case
 
 _SHORT: Final = ("--max-steps", "20000")
 _MANY: Final = 50
-_TALKATIVE: Final = ("conform", "describe", "campaign", "compare")
+_TALKATIVE: Final = ("conform", "describe", "campaign", "compare", "explore")
 """Commands that say more than a line on stderr: something of each recording, or what was found so far."""
 _LARGE: Final = re.compile(r"\d{4,12}")
 _COSTLY: Final[Mapping[str, Mapping[str, str]]] = {
@@ -27,6 +27,7 @@ _COSTLY: Final[Mapping[str, Mapping[str, str]]] = {
     "campaign": {"--runs": "2", "--jobs": "1"},
     "matrix": {"--op": "raw_spin_lock", "--context": "process", "--jobs": "1"},
     "selftest": {"--": "no such argument"},
+    "explore": {"--schedules": "20", "--jobs": "1"},
 }
 """What keeps a command short that would otherwise do all that there is, where a case does not say it otherwise."""
 
@@ -180,6 +181,24 @@ def _run_spec(random: Random) -> Case:
     return Case(input="run-spec", args=(text,), reader="rcuactors.runs.spec:RunSpec.from_json")
 
 
+def _schedule(random: Random) -> Case:
+    text = changing.changed(random, samples.schedule().encode())
+    command = random.choice((("replay-schedule", "f.json"), ("shrink", "f.json", "--out", "less.json")))
+    beside = ("loses.py",) if random.random() < 0.9 else ()
+    json = ("--json",) if command[0] == "replay-schedule" and random.random() < 0.3 else ()
+    files = {"f.json": text, "loses.py": samples.LOSES}
+    return Case(input="schedule", args=(*command, *beside, *json), files=files, writes_any=True)
+
+
+def _exploring(random: Random) -> Case:
+    text = samples.LOSES if random.random() < 0.3 else changing.changed(random, samples.LOSES)
+    strategies = [words.OF_NAME["--strategy"].draw(random).text for _ in range(random.randint(0, 2))]
+    how = [word for strategy in strategies for word in ("--strategy", strategy)]
+    more = random.choice(((), ("--keep-going",), ("--out", "found"), ("--json",), ("--seed", "7")))
+    args = ("explore", "s.py", *_SHORT, "--schedules", "20", "--jobs", "1", *how, *more)
+    return Case(input="exploring", args=args, files={"s.py": text}, writes_any=True, lines=_MANY)
+
+
 _VARIABLES: Final = {
     "COLUMNS": ("0", "-1", "x", "1", "99999999999999"),
     "LINES": ("0", "x"),
@@ -224,6 +243,8 @@ INPUTS: Final[Mapping[str, Input]] = {
     "design": Input(_design, 6),
     "run-spec": Input(_run_spec, 6),
     "environment": Input(_environment, 1),
+    "schedule": Input(_schedule, 9),
+    "exploring": Input(_exploring, 4),
 }
 """What the program reads, by name."""
 

@@ -7,8 +7,12 @@ import json
 import tarfile
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
+from rcuactors.hunt.keep import keep
+from rcuactors.hunt.plan import plan_of
+from rcuactors.hunt.search import Progress, explore
 from rcuactors.runs.options import RunOptions
 from rcuactors.runs.spec import RunSpec
 from rcuactors.templates import design
@@ -70,6 +74,23 @@ async def many(k: Kernel, rounds: int = 3) -> None:
     await k.flush_work(work)
 '''
 
+LOSES: Final = b'''"""loses: an update is lost where one is overtaken between its look and its write."""
+from rcuactors import Kernel, scenario
+@scenario(settings={"nr_cpus": "2"})
+async def loses(k: Kernel, pause: int = 40) -> None:
+    count = 0
+    async def adds() -> None:
+        nonlocal count
+        seen = count
+        await k.udelay(1)
+        count = seen + 1
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(adds, cpu=1)
+        await k.udelay(pause)
+        await adds()
+    assert count == 2, "an update was lost"
+'''
+
 COSTS: Final = b"lock_ns = 20\nkmalloc_ns = 30\n"
 
 OWN_DESIGN: Final = Path(design.__file__).read_bytes()
@@ -116,11 +137,25 @@ def run_spec() -> str:
 
 
 @cache
+def schedule() -> str:
+    """A schedule file of `LOSES`, as `explore --out` keeps it."""
+    with TemporaryDirectory(prefix="rcuactors-fuzz-") as folder:
+        path = Path(folder) / "loses.py"
+        path.write_bytes(LOSES)
+        plan = plan_of(RunSpec.of(load_scenario(str(path)), kernel="v6.12"), ("holds",))
+        trial = next(trial for trial in explore(plan, Progress(), schedules=500) if trial.shown)
+        text = keep(plan.spec, trial, trial.shown[0].signature).schedule.text()
+        return text.replace(str(path), path.name)
+
+
+@cache
 def all_of_them() -> dict[str, bytes]:
     """Those that the words of options name."""
     return {
         "tidy.py": TIDY,
         "twice.py": TWICE,
+        "loses.py": LOSES,
+        "schedule.json": schedule().encode(),
         "costs.toml": COSTS,
         "own.py": OWN_DESIGN,
         "matrix.csv": matrix(),

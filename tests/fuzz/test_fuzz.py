@@ -12,7 +12,7 @@ import pytest
 
 from rcuactors.cli import COMMANDS, cli
 from tests.fuzz import changing, trying, words
-from tests.fuzz.case import ANY, WRONG, Case
+from tests.fuzz.case import ANY, LONGEST_ARG, WRONG, Case
 from tests.fuzz.inputs import INPUTS, draw
 from tests.fuzz.shrinking import shrunk
 from tests.fuzz.trying import attempt, wrong_with
@@ -38,6 +38,11 @@ def test_no_input_of_many_makes_it_stumble() -> None:
 
 def test_every_input_is_among_the_cases() -> None:
     assert {draw(0, number).input for number in range(CASES)} == set(INPUTS)
+
+
+def test_no_argument_is_longer_than_a_system_takes() -> None:
+    """One of 210 MB was the fuzzer's own fault, and nobody's who reads it."""
+    assert len(Case(input="x", args=("a" * 200_000,)).args[0]) == LONGEST_ARG
 
 
 def test_a_case_is_always_the_same() -> None:
@@ -95,7 +100,8 @@ def test_changes_change() -> None:
     ],
 )
 def test_what_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch, reader: str, said: str) -> None:
-    monkeypatch.setattr(trying, "CPU_S", 1)
+    # To touch all that memory takes time, too.
+    monkeypatch.setattr(trying, "CPU_S", 10 if reader == "swells" else 1)
     monkeypatch.setattr(trying, "GONE_S", 0.2)
     case = Case(input="x", args=("text",), reader=f"{STUMBLING}:{reader}")
     assert said in wrong_with(case, attempt(case))

@@ -17,7 +17,7 @@ from rcuactors.cli import cli
 from rcuactors.config import Config, field_names
 from rcuactors.designs import DESIGNS
 from rcuactors.eras import ERAS
-from rcuactors.explore import STRATEGIES
+from rcuactors.explore import SEARCHES, STRATEGIES
 from rcuactors.lock_matrix.contexts import CONTEXTS
 from rcuactors.lock_matrix.operations import OPERATIONS
 
@@ -98,7 +98,8 @@ OF_METAVAR: Final[Mapping[str, Kind]] = {
 
 OF_NAME: Final[Mapping[str, Kind]] = {
     "--strategy": Kind(
-        (*STRATEGIES, "random:present=3"), (*NO_NAME, "random:", "random:x=1", "random:present=0", "timed:1")
+        (*STRATEGIES, *SEARCHES, "random:present=3", "delays:d=2"),
+        (*NO_NAME, "random:", "random:x=1", "random:present=0", "timed:1"),
     ),
     "--op": Kind(tuple(OPERATIONS), NO_NAME),
     "--context": Kind((*CONTEXTS,), NO_NAME),
@@ -106,6 +107,8 @@ OF_NAME: Final[Mapping[str, Kind]] = {
     "--jobs": Kind(("1", "1", "2"), (*NO_NUMBER, "0", "257")),
     "--runs": Kind(("1", "2", "3"), (*NO_NUMBER, "0")),
     "--seeds": Kind(("1", "2"), (*NO_NUMBER, "0")),
+    "--schedules": Kind(("1", "2", "20"), (*NO_NUMBER, "0")),
+    "--time": Kind(("1s", "1"), ("", "0", "x", "1d", "-1s", "99999999999s")),
     "--max-steps": Kind(("1", "10", "1000", "20000"), (*NO_NUMBER, "0")),
     "scenario": SCENARIOS,
     "scenarios": SCENARIOS,

@@ -119,3 +119,18 @@ def test_synchronize_rcu_of_a_one_argument_caller_is_no_deed(tmp_path: Path) -> 
         ("synchronize_rcu", 10_600_000_000),
         ("sync_expedited", 10_800_000_000),
     ]
+
+
+@pytest.mark.parametrize("number", ["9" * 4301, "1" + "0" * 18])
+def test_a_number_of_more_digits_than_any_is_a_broken_line(number: str) -> None:
+    """int() refuses more than 4,300 digits with an error of its own."""
+    assert parse_state(state(OLD.replace("head=3", f"head={number}"))) is None
+
+
+@pytest.mark.parametrize("field", ["cache=6", "s7", "h9"])
+def test_more_than_a_cpu_ever_had_contradicts_itself(field: str) -> None:
+    """Objects are made for what a state says: a number out of a broken file must not fill the memory."""
+    word = field.rstrip("0123456789")
+    told = parse_state(state(OLD.replace("count=-1", "count=12").replace(field, f"{word}1000001")))
+    assert told is not None
+    assert told.contradiction() == "1000001: more than 1,000,000"
