@@ -153,7 +153,7 @@ def states_behind(told: Told, place: Place, after: int) -> int:
 
 def _may_be_about(line: Line, nr_cpus: int) -> range | tuple[int, ...]:
     """The CPUs whose state a line may be about."""
-    if line.event in ("", "mark", "runp", "rcu_grace_period"):
+    if line.event in ("", "mark", "runp", "rcu_grace_period", "rcu_exp_grace_period"):
         return ()
     if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
         return range(nr_cpus)

@@ -426,12 +426,8 @@ class Beginnings(Deeds):
                 self._refuse(after, f"{op.expects[0] if op.expects else op.ask} was to come")
         return explained
 
-    def _period(self, state: State, line: Line) -> list[State]:
-        """The thread of the grace periods has made the steps that come before this line."""
-        self._activate(state)
-        while self.period_steps.must_have_come(state.periods, line.at):
-            self.period_steps.make(state.periods, self.place.periods)
-            state.periods += 1
+    def _counts_only(self, state: State, _line: Line) -> list[State]:
+        """A line about grace periods, whoever has written it: counters move, and nobody has gone on."""
         return [state]
 
 

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from .expected import Expecter
+from .expedited import know_expedited
 from .foresight import foresee
 from .handlers import know_handlers
 from .lines import Line, Told
 from .operations import Driver, Operation
-from .periods import PeriodSteps
+from .periods import Made, PeriodSteps
 from .place import Place
 from .registers import Registers
 from .state import State, merged
+from .tracks import Make
 
 if TYPE_CHECKING:
     from ..eras.era import Era
@@ -46,6 +48,7 @@ class Carried:
     def __init__(self, told: Told, era: Era) -> None:
         self.told = told
         know_handlers(told)
+        know_expedited(told)
         foresee(told)
         self.place = Place(era, told.header.params, max(told.nr_cpus, 1), hz_of(told.header.kernel))
         self.registers = Registers(self.place, told)
@@ -131,6 +134,33 @@ class Carried:
             trail=state.trail,
             doomed=state.doomed,
         )
+
+    def _period_comes(self, state: State, come: Made, make: Make) -> State:
+        """The next step of a grace period."""
+        self._activate(state)
+        make(self.place.periods)
+        state.periods = come
+        return state
+
+    def _periods_come(self, state: State, line: Line) -> list[State]:
+        """All steps of grace periods are made that come before this line, in each order that is possible."""
+        come: list[State] = []
+        todo, seen = [state], set()
+        while todo:
+            one = todo.pop()
+            if not self.period_steps.must(one.periods, line.at):
+                one.periods = self.period_steps.behind(one.periods, line.at)
+                come.append(one)
+                continue
+            steps = list(self.period_steps.next(one.periods, line.at))
+            # A state of its own for each, and no copy for the last.
+            for number, (made, make) in enumerate(steps, 1):
+                after = self._period_comes(one if number == len(steps) else self._fork(one), made, make)
+                key = (made, self.place.periods.registers())
+                if key not in seen:
+                    seen.add(key)
+                    todo.append(after)
+        return come
 
     def _refuse(self, _state: State, why: str) -> list[State]:
         self._reasons.append(why)

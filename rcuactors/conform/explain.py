@@ -84,21 +84,24 @@ class Explainer(Beginnings):
             "kvfree_rcu_barrier": self._barrier,
             "state": self._snapshot,
             "synchronize_rcu": self._synchronizes,
-            "rcu_grace_period": self._period,
+            "rcu_grace_period": self._counts_only,
+            "rcu_exp_grace_period": self._counts_only,
             **dict.fromkeys(_LOOKED_AT, self._consume),
         }
 
     def run(self, begin: int, end: int | None = None, starting: list[list[State]] | None = None) -> Verdict:
         """From the line after `begin`, at which the place was set to the first state; or from these of each CPU."""
         self.registers.touch(-1)
-        passed = self.period_steps.passed(begin, self.place.periods)
+        come = self.period_steps.begin(begin, self.place.periods)
         saved = self.registers.save()
-        self._splits = not self.period_steps.steps
+        self._splits = not self.period_steps.any
         cpus = frozenset(range(len(self.place.krcs)))
         apart = [frozenset({cpu_id}) for cpu_id in cpus] if self._splits else [cpus]
         if starting is None:
-            self.factors = [Factor(those, [State(saved, periods=passed)]) for those in apart]
+            self.factors = [Factor(those, [State(saved, periods=come)]) for those in apart]
         else:
+            for state in (state for states in starting for state in states):
+                state.periods = come
             each = [Factor(frozenset({cpu_id}), states) for cpu_id, states in enumerate(starting)]
             self.factors = each if self._splits else [joined(each)]
             self.leaves_open = not self.registers.pages_shown
@@ -295,7 +298,10 @@ class Explainer(Beginnings):
         return found
 
     def _explain(self, state: State, line: Line) -> list[State]:
-        return self._handlers.get(line.event, self._passed)(state, line)
+        handler = self._handlers.get(line.event, self._passed)
+        if line.at not in self.period_steps.bounds:
+            return handler(state, line)
+        return [after for come in self._periods_come(state, line) for after in handler(come, line)]
 
 
 def _windows(told: Told, event: str) -> list[tuple[int, int]]:

@@ -33,6 +33,8 @@ def facts_of(event: events.Event) -> tuple[str, Facts] | None:
             return "state", {"state": state}
         case events.GracePeriod():
             return _period(event)
+        case events.ExpeditedPeriod(step="start" | "end" as edge, seq=seq):
+            return "rcu_exp_grace_period", {"seq": seq, "edge": edge}
         case events.Entered(function="schedule_page_work_fn") | events.Returned(function="synchronize_rcu"):
             return None
         case events.Entered():

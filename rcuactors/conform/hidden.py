@@ -22,6 +22,7 @@ from .registers import NotLooked
 from .snapshots import differs
 from .standins import CANCEL, FLUSH
 from .state import State
+from .tracks import Make
 
 if TYPE_CHECKING:
     from ..eras.era import Era
@@ -144,7 +145,7 @@ class HiddenSteps(Carried):
                 for other in stack:
                     if other.holds == ask.cpu_id and (other_ctx != ctx or other is not op):
                         return f"the {other.kind} that has begun at line {self._number(other.at)} has krcp->lock"
-        elif ask.kind is Kind.GRACE_PERIOD:
+        elif ask.kind is Kind.GRACE_PERIOD and not self.told.expedites:
             ended = self.told.period_after(op.at)
             if ended is None or ended >= self.at:
                 return "a one-argument caller has not waited for a whole grace period"
@@ -173,12 +174,9 @@ class HiddenSteps(Carried):
             return
         yield from self._starts_first(state, touched, _PENDING_SEEN_BY[kind])
         yield from self._reads_first(state, touched)
-        if self.period_steps.may_come(state.periods, self.at) and self._period_matters(state, kind):
-            after = self._fork(state)
-            self._activate(after)
-            self.period_steps.make(after.periods, self.place.periods)
-            after.periods += 1
-            yield after
+        for come, make in self.period_steps.next(state.periods, self.at):
+            if self._period_matters(state, kind, make):
+                yield self._period_comes(self._fork(state), come, make)
 
     def _others_on(self, state: State, other: Ctx, but: frozenset[Ctx], touched: int, kind: str) -> Iterator[State]:
         """Somebody who goes from CPU to CPU has come to this one: in every order with thirds on the way."""
@@ -227,12 +225,12 @@ class HiddenSteps(Carried):
                     after.read |= {at}
                     yield after
 
-    def _period_matters(self, state: State, kind: str) -> bool:
-        """Whether the next step of a grace period changes what such an operation sees."""
+    def _period_matters(self, state: State, kind: str, make: Make) -> bool:
+        """Whether a step of a grace period changes what such an operation sees."""
         if kind != "call":
             return kind in ("monitor", "scan", "barrier", "work")
         self._activate(state)
-        return self.period_steps.changes_cookies(state.periods, self.place.kvfree, self.place.periods)
+        return self.period_steps.changes_cookies(make, self.place.kvfree, self.place.periods)
 
     def _step(self, state: State, ctx: Ctx) -> list[State]:
         """The next step of what the context is in the middle of."""

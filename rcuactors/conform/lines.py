@@ -20,6 +20,7 @@ from ..traces import (
     Broken,
     Call,
     Event,
+    ExpeditedPeriod,
     Gap,
     GracePeriod,
     Header,
@@ -74,6 +75,8 @@ def _is_of_the_cpu(event: Event) -> bool:
     """A task that is switched out writes such lines in the middle of anything."""
     if isinstance(event, GracePeriod):
         return not event.comm.startswith("rcu_")
+    if isinstance(event, ExpeditedPeriod):
+        return True
     return isinstance(event, Other) and event.event.startswith(("sched_", "rcu_"))
 
 
@@ -113,6 +116,8 @@ class Told:
     """There are more lines behind its last, which were not read yet."""
     tells_periods: bool = True
     """It says when grace periods begin and end."""
+    expedites: bool = False
+    """Who waits for a grace period waits for an expedited one (rcupdate.rcu_expedited)."""
     anonymous: bool = False
     """No line says by its address which object of the slab is freed: those of the same offset are all the same."""
     by_rig: bool = False

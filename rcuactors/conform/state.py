@@ -9,6 +9,7 @@ import attrs
 
 from .lines import Ctx
 from .operations import Operation
+from .periods import Made
 from .registers import Saved
 
 
@@ -22,8 +23,8 @@ class State:
     """Works whose pending bit was cleared before the line that says that they run: that line, and whose."""
     read: frozenset[int] = frozenset()
     """Snapshots that were taken before they were printed: their lines."""
-    periods: int = 0
-    """How many of the steps of grace periods were made."""
+    periods: Made = ()
+    """How far the steps of grace periods have come."""
     jiffies: int = 0
     """At least so many."""
     told: dict[Ctx, tuple[str, Any]] = attrs.field(factory=dict)

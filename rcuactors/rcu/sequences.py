@@ -38,15 +38,31 @@ class PolledSequences:
             self.gp_seq_polled_snap = 0
 
     def expedited_begins(self) -> None:
-        """rcu_exp_gp_seq_start(): expedited_sequence, then rcu_poll_gp_seq_start() with the snapshot of its own."""
+        """rcu_exp_gp_seq_start()."""
+        self.expedited_sequence_begins()
+        self.expedited_polled_begins()
+
+    def expedited_sequence_begins(self) -> None:
+        """Its first half: rcu_seq_start(&rcu_state.expedited_sequence)."""
         self.expedited_sequence = gp_seq.start(self.expedited_sequence)
+
+    def expedited_polled_begins(self) -> None:
+        """Its second half: rcu_poll_gp_seq_start_unlocked(&rcu_state.gp_seq_polled_exp_snap)."""
         self._note_begin()
         self.gp_seq_polled_exp_snap = self.gp_seq_polled
 
     def expedited_ends(self) -> None:
         """rcu_exp_gp_seq_end()."""
+        self.expedited_polled_ends()
+        self.expedited_sequence_ends()
+
+    def expedited_polled_ends(self) -> None:
+        """Its first half: rcu_poll_gp_seq_end_unlocked(&rcu_state.gp_seq_polled_exp_snap)."""
         if not self._note_end(self.gp_seq_polled_exp_snap):
             self.gp_seq_polled_exp_snap = 0
+
+    def expedited_sequence_ends(self) -> None:
+        """Its second half: rcu_seq_end(&rcu_state.expedited_sequence)."""
         self.expedited_sequence = gp_seq.end(self.expedited_sequence)
 
     def _note_begin(self) -> None:

@@ -243,6 +243,15 @@ class GracePeriod(Event):
 
 
 @attrs.frozen
+class ExpeditedPeriod(Event):
+    """rcu_exp_grace_period, of the whole system: `seq` is the number that was wanted, `step` the tracepoint's word."""
+
+    rcu_name: str
+    seq: int
+    step: str
+
+
+@attrs.frozen
 class Statement(Event):
     """The rig notes what its task does next: `words` of the script. At `ends` it is done.
 

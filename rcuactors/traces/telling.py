@@ -24,6 +24,7 @@ from .events import (
     BulkFreed,
     Entered,
     Event,
+    ExpeditedPeriod,
     GracePeriod,
     Header,
     HrtimerExpired,
@@ -141,6 +142,7 @@ class Teller:
         }
         self._tracepoints = {
             "rcu_grace_period": _grace_period,
+            "rcu_exp_grace_period": _expedited_period,
             "rcu_invoke_kfree_bulk_callback": self._bulk_callback,
             "rcu_invoke_kvfree_callback": self._object_callback,
             "hrtimer_start": self._hrtimer_start,
@@ -345,6 +347,11 @@ def _who(line: TraceLine) -> tuple[int, int, str, int, str]:
 def _grace_period(line: TraceLine, at: int) -> Event | None:
     match = _GRACE_PERIOD.fullmatch(line.text)
     return None if match is None else GracePeriod(*_who(line), match[1], int(match[2]), match[3], number=at)
+
+
+def _expedited_period(line: TraceLine, at: int) -> Event | None:
+    match = _GRACE_PERIOD.fullmatch(line.text)
+    return None if match is None else ExpeditedPeriod(*_who(line), match[1], int(match[2]), match[3], number=at)
 
 
 def _grace_period_probe(step: str, line: TraceLine, at: int) -> Event | None:
