@@ -16,8 +16,8 @@ from .asks import Ask, Kind
 from .lines import Line, Told
 from .standins import WORKQUEUES, Item
 
-_BULK: Final = re.compile(r"bulk=0x([0-9a-f]{1,16}) nr_records=(\d{1,18})$")
-_OBJECT: Final = re.compile(r"rhp=0x([0-9a-f]{1,16}) func=(\d{1,20})$")
+_BULK: Final = re.compile(r"bulk=0x([0-9a-f]{1,20}) nr_records=(\d{1,18})$")
+_OBJECT: Final = re.compile(r"rhp=0x([0-9a-f]{1,20}) func=(\d{1,20})$")
 
 _FIRST_RIG: Final = frozenset(
     {
