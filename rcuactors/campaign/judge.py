@@ -81,11 +81,7 @@ def try_part(plan: Plan, number: int) -> Judged:
     part = draw(plan, number)
     chosen = loaded(part.scenario)
     run = Run(chosen, part.options)
-    raised: Exception | None = None
-    try:
-        run.run()
-    except Exception as error:
-        raised = error
+    raised = run.attempt()
     return judge(part, chosen, run.result(), raised, stood=_stood(run.machine))
 
 

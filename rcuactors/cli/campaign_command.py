@@ -19,7 +19,7 @@ from ..spelling import no_such
 from ..userfiles.designs import as_design
 from .common import jobs_option, whole_number
 from .output import print_json, print_lines
-from .program import EXIT_VIOLATIONS, ProgramCommand, complain
+from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand, complain
 from .screen import with_error
 from .session import collect, quiet_stdout
 from .watching import PATIENCE_S
@@ -135,7 +135,7 @@ def campaign_command(
     else:
         print_lines(tally_lines(tally) + (["", *waste_lines(tally)] if seek else []))
     if error is not None:
-        if tally.runs < runs:
+        if tally.runs < runs and isinstance(error, Interrupted):
             complain(f"rcuactors: campaign: --from {first + tally.runs} --runs {runs - tally.runs} goes on")
         raise error
     return 0 if tally.in_order else EXIT_VIOLATIONS

@@ -202,9 +202,8 @@ class _Hunt:
 
     def _fails_by_itself(self) -> None:
         """In order of time already: that is no matter of schedules, and said as `rcuactors run` says it."""
-        try:
-            Run(self.chosen, self.plan.spec).run()
-        except Exception as error:
+        error = Run(self.chosen, self.plan.spec).attempt()
+        if error is not None:
             raise blame_scenario(self.chosen, error) from error
 
     def _keep_shrunk(self, answer: tuple[Signature, Kept]) -> None:

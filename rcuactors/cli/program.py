@@ -55,7 +55,7 @@ def _usage_text(error: click.ClickException) -> str:
     return f"{text} (`{command}` shows what there is)"
 
 
-def _internal_error(error: Exception) -> str:
+def _internal_error(error: BaseException) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - a name out of a traceback, not a path to use
     return f"internal error: {type(error).__name__}: {text_of(error)} ({where})"
@@ -77,7 +77,10 @@ def exit_code_of(body: Callable[[], int]) -> int:
     except ReaderGone:
         silence(sys.stdout)
         return EXIT_READER_GONE
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        # Whatever it is, SystemExit(0) among them: nothing but a result ends a command well.
         complain(f"rcuactors: {_internal_error(error)}")
     return EXIT_BAD_INPUT
 

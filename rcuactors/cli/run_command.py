@@ -10,7 +10,7 @@ import attrs
 import click
 
 from ..engine.line import DEFAULT_MAX_STEPS
-from ..runs import Run, RunOptions, run
+from ..runs import Run, RunOptions
 from ..runs.options import LARGEST_SEED
 from ..runs.run import patient_collector
 from ..scenario import Scenario
@@ -92,11 +92,9 @@ def run_seeds(named: str, chosen: Scenario, arguments: RunArguments, seeds: int)
 
 
 def _shows_nothing(chosen: Scenario, options: RunOptions) -> bool:
-    try:
-        return run(chosen, options).clean
-    except Exception:
-        # Whatever it is, the run that is shown says it.
-        return False
+    one = Run(chosen, options)
+    # Whatever it raised, the run that is shown says it.
+    return one.attempt() is None and one.result().clean
 
 
 def _tell_clean(chosen: Scenario, arguments: RunArguments, options: RunOptions, count: int, *, complete: bool) -> None:

@@ -14,6 +14,7 @@ from ..engine.conductor import Conductor
 from ..engine.events import Sink
 from ..report.units import duration
 from ..spelling import plural
+from ..userfiles.blame import first_cause, is_ctrl_c
 from .common import RunArguments
 from .output import EventFile, ReaderGone
 from .program import Interrupted
@@ -64,7 +65,7 @@ class Session:
             cause = first_cause(error)
             if isinstance(cause, ReaderGone):
                 raise cause from None
-            if self.stopper.requested or isinstance(cause, KeyboardInterrupt):
+            if self.stopper.requested or is_ctrl_c(error):
                 ended = Interrupted(self.stopper.said)
             elif isinstance(cause, OutputError):
                 ended = cause
@@ -112,7 +113,7 @@ def collect(
                     return Interrupted("interrupted")
     except BaseException as error:
         cause = first_cause(error)
-        interrupted = stopper.requested or isinstance(cause, KeyboardInterrupt)
+        interrupted = stopper.requested or is_ctrl_c(error)
         return Interrupted("interrupted") if interrupted else cause
     return None
 
@@ -120,12 +121,3 @@ def collect(
 def quiet_stdout(wanted: bool) -> contextlib.AbstractContextManager[object]:
     """Send what a scenario prints to stderr meanwhile, if wanted: standard output is for one document."""
     return contextlib.redirect_stdout(sys.stderr) if wanted and sys.stderr is not None else contextlib.nullcontext()
-
-
-def first_cause(error: BaseException) -> BaseException:
-    """Return the first plain exception in a nest of groups."""
-    while isinstance(error, BaseExceptionGroup):
-        first = error.exceptions[0]
-        # One that was never raised by itself came from where the group did.
-        error = first if first.__traceback__ is not None else first.with_traceback(error.__traceback__)
-    return error

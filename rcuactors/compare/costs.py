@@ -147,15 +147,12 @@ def _run(chosen: Scenario, options: RunOptions) -> CostRun:
         return CostRun(figures=dict.fromkeys(FIGURES), outcome=RAISED, first=raised_text(error), fatal=RAISED)
     ended = said = ""
     dropped = DroppedCoroutines()
-    try:
-        with dropped.noticed():
-            run.run()
-    except StepBoundExceeded:
+    with dropped.noticed():
+        raised = run.attempt()
+    if isinstance(raised, StepBoundExceeded):
         ended, said = UNFINISHED, f"the run took more than {MAX_STEPS:,} steps"
-    except KernelBug:
-        pass  # it is among the violations
-    except Exception as error:
-        ended, said = RAISED, raised_text(error)
+    elif raised is not None and not isinstance(raised, KernelBug):  # that one is among the violations
+        ended, said = RAISED, raised_text(raised)
     if dropped.error is not None and not ended:
         ended, said = RAISED, raised_text(dropped.error)
     result = run.result()

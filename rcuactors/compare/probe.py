@@ -107,8 +107,11 @@ class Probe:
             self.machine.run(self._main, "probe")
         except StepBoundExceeded:
             ended = UNFINISHED
-        except Exception as error:
-            return self._finding(RAISED, raised_text(blame_design(error)))
+        except BaseException as error:
+            blamed = blame_design(error)
+            if not isinstance(blamed, Exception):
+                raise
+            return self._finding(RAISED, raised_text(blamed))
         return self._finding(ended, f"the run took more than {MAX_STEPS:,} steps" if ended else "")
 
     def _finding(self, ended: str, said: str) -> Finding:

@@ -111,13 +111,9 @@ def replay(schedule: Schedule, run: Run, digest: DigestSink) -> Replayed:
 
     `digest` is among the sinks of the run.
     """
-    raised: Exception | None = None
-    try:
-        run.run()
-    except ReplayDiverged:
-        raise
-    except Exception as error:
-        raised = error
+    raised = run.attempt()
+    if isinstance(raised, ReplayDiverged):
+        raise raised
     result = run.result()
     shown = shown_by(result, raised)
     if schedule.digest not in (None, digest.hexdigest()):

@@ -126,15 +126,12 @@ def options_of(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> Ru
 
 
 def run_once(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> tuple[Result, Exception | None]:
-    """Run it, without Trio if that does; what it raised is returned. Raises NothingLeft, and what is no Exception."""
+    """Run it, without Trio if that does; what it raised is returned. Raises NothingLeft."""
     run = PlainRun(loaded(spec), options_of(spec, strategy, seed, *sinks))
-    try:
-        run.go()
-    except Exception as error:
-        if not run.machine.conductor.steps:
-            raise
-        return run.result(), error
-    return run.result(), None
+    raised = run.attempt()
+    if raised is not None and not run.machine.conductor.steps:
+        raise raised
+    return run.result(), raised
 
 
 def tried(spec: RunSpec, strategy: Strategy, *, number: int, name: str, seed: int) -> Trial:

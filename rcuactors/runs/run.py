@@ -21,7 +21,7 @@ from ..errors import BadInput, bad_value, shown
 from ..kapi import Kernel
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
-from ..userfiles.blame import blame_call, blame_design
+from ..userfiles.blame import as_exception, blame_call, blame_design
 from ..userfiles.designs import as_design
 from ..userfiles.dropped import DroppedCoroutines
 from .options import RunOptions
@@ -133,6 +133,18 @@ class Run:
         """The same, for who asks for the result later, or not at all."""
         with patient_collector(), self._nothing_dropped():
             trio.run(self._until_ctrl_c, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+
+    def attempt(self) -> Exception | None:
+        """The same, for who makes many runs: what it raised, whatever that is. None: it came to its end.
+
+        A scenario that would end the program (`sys.exit()`) has ended its run only: a ScenarioError says where. Raises
+        KeyboardInterrupt.
+        """
+        try:
+            self.go()
+        except BaseException as error:
+            return as_exception(self.scenario, error)
+        return None
 
     async def arun(self) -> Result:
         """The same inside somebody else's `trio.run`, on its clock.

@@ -12,13 +12,18 @@ from pathlib import Path
 from types import FrameType, FunctionType, TracebackType
 from typing import Final
 
+import trio
+
 from ..context.trace import is_scenarios
 from ..context.violation import KernelBug
+from ..engine.errors import NeedsTrio, RunOver
 from ..errors import BadInput, DesignError, ScenarioError, StepBoundExceeded, bad_value, text_of
 from ..kapi import Kernel
 from ..scenario import Scenario
 from ..spelling import did_you_mean
 from .pyfile import DESIGN, MODULE_PREFIX, place_of
+
+_NO_MISTAKES: Final = (KernelBug, StepBoundExceeded, KeyboardInterrupt, trio.Cancelled, RunOver, NeedsTrio)
 
 _CALLED: Final = ("function", "timer", "work", "head")
 """What the machine calls a function, or what holds it, where it calls it (hrtimers, workqueues, softirqs, RCU)."""
@@ -41,6 +46,36 @@ def blame_scenario(chosen: Scenario, error: BaseException) -> BadInput:
     said = f": {text}" if text else ""
     where = place_of([*own, *frames[-1:]])
     return BadInput(f"scenario {chosen.name} raised {type(error).__name__}{said}{_hint(error)} ({where})")
+
+
+def as_exception(chosen: Scenario, error: BaseException) -> Exception:
+    """What ended a run, for who makes many and goes on to the next: what would end the program ends that run only.
+
+    That is `sys.exit()` in a scenario, GeneratorExit, or any class of somebody's own, by itself or in a group. Raises
+    KeyboardInterrupt, which is nobody's mistake.
+    """
+    if isinstance(error, Exception):
+        return error
+    if is_ctrl_c(error):
+        raise KeyboardInterrupt from error
+    cause = first_cause(error)
+    return cause if isinstance(cause, Exception) else _scenario_error(text_of(blame_scenario(chosen, cause)), cause)
+
+
+def is_ctrl_c(error: BaseException) -> bool:
+    """Whether it is a Ctrl-C, also where that came to several at once."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the first plain exception in a nest of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        first = error.exceptions[0]
+        # One that was never raised by itself came from where the group did.
+        error = first if first.__traceback__ is not None else first.with_traceback(error.__traceback__)
+    return error
 
 
 def _hint(error: BaseException) -> str:
@@ -123,6 +158,14 @@ def _expression_at(at: TracebackType) -> str:
 # -- a design ----------------------------------------------------------------------------------------------------------
 
 
+def is_mistake(error: BaseException) -> bool:
+    """Whether it is one of a design's: not a report, nor what ends a run from outside of it.
+
+    `sys.exit()` is one: a design has no say in when the program ends.
+    """
+    return not isinstance(error, _NO_MISTAKES)
+
+
 def blame_design(error: BaseException) -> BaseException:
     """The error as it is, or as a `DesignError` when it came out of a design's file.
 
@@ -135,7 +178,7 @@ def blame_design(error: BaseException) -> BaseException:
         frames += traceback.walk_tb(cause.__traceback__)
     if isinstance(cause, DesignError):
         return cause
-    if not isinstance(cause, Exception | SystemExit) or isinstance(cause, KernelBug | StepBoundExceeded):
+    if not is_mistake(cause):
         return error
     own = [(frame.f_code.co_filename, line) for frame, line in frames if _is_a_designs(frame.f_globals.get("__name__"))]
     own = own or [place for frame, _ in frames for place in _handlers_in(frame)]

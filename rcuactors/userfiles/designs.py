@@ -23,6 +23,7 @@ from ..designs import DESIGNS
 from ..errors import text_of
 from ..kvfree.rules import PageSource
 from ..spelling import no_such
+from .blame import is_mistake
 from .guard import given_names, guarded, notice_dropped
 from .protocol import METHODS, Method
 from .pyfile import DESIGN, PythonFile, exists
@@ -86,8 +87,11 @@ def _build(file: PythonFile) -> PageSource:
         try:
             design = guarded(cls, own)()
             name, about = getattr(design, "name", None), getattr(design, "about", None)
-        except (Exception, SystemExit) as error:
-            said = f"{type(error).__name__}: {text_of(error)}"
+        except BaseException as error:
+            if not is_mistake(error):
+                raise
+            text = text_of(error)
+            said = f"{type(error).__name__}{': ' if text else ''}{text}"
             raise file.bad(f"class {cls.__name__} cannot be made: {said}", file.line_in(error)) from error
     _check_texts(file, cls, name, about)
     checked: PageSource = design

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ..errors import DesignError, shown
 from ..kvfree.krc import Krc
 from ..mm.objects import KObject
-from .blame import blame_design
+from .blame import blame_design, is_mistake
 from .protocol import Method
 from .pyfile import place_of
 
@@ -54,7 +54,9 @@ def _guard_plain(method: FunctionType) -> Callable[..., Any]:
     def _guarded(self: object, *args: Any) -> Any:
         try:
             return method(self, *args)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if not is_mistake(error):
+                raise
             raise blame_design(error) from error
 
     return _guarded
