@@ -197,7 +197,7 @@ class _Hunt:
         signature = self.tally.take(trial)
         if signature is not None:
             self._over |= not self.keep_going
-            self.found[signature] = kept = keep(self.plan.spec, trial, signature)
+            self.found[signature] = kept = keep(self.plan.attempt, trial, signature)
             self._save(signature, kept)
 
     def _fails_by_itself(self) -> None:

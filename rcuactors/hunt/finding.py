@@ -10,6 +10,7 @@ from ..context.violation import KernelBug, Violation
 from ..eras import find_era
 from ..errors import StepBoundExceeded, text_of
 from ..runs import Result
+from ..userfiles.blame import line_of
 
 ERROR: Final = "error"
 """The kind of what is no report: the scenario raised something, such as an AssertionError of its own."""
@@ -74,7 +75,7 @@ def shown_by(result: Result, raised: Exception | None) -> tuple[Shown, ...]:
         found.setdefault(signature, shown)
     if raised is not None and not isinstance(raised, KernelBug | StepBoundExceeded):
         said = f"{type(raised).__name__}: {text_of(raised)}"
-        signature = Signature(ERROR, type(raised).__name__, "")
+        signature = Signature(ERROR, type(raised).__name__, line_of(raised))
         shown = Shown(signature=signature, title=said, text=said, time_ns=result.end_ns, cpu=-1)
         found.setdefault(signature, shown)
     return tuple(found.values())

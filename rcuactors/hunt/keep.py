@@ -11,18 +11,22 @@ from ..explore import make_any_strategy
 from ..explore.delays import Delays
 from ..explore.record import Record, Replay
 from ..runs import Result, Run
-from ..runs.spec import RunSpec
+from .attempt import Attempt, SpecAttempt, loaded, options_of
 from .finding import Shown, Signature, shown_by
 from .follow import Departure, Follow, Keyed
 from .schedule import Schedule, find_policy, policy_like
 from .shrink import MOST_REPLAYS, Shrinker, Shrunk
-from .trial import Trial, loaded, options_of, run_once
+from .trial import Trial
 
 
 @attrs.frozen(kw_only=True)
 class Kept:
-    """A schedule, with the departures in the form in which they can be left out; and what came of cutting it down."""
+    """A schedule, with the departures in the form in which they can be left out; and what came of cutting it down.
 
+    `attempt` is what is run under it.
+    """
+
+    attempt: Attempt
     schedule: Schedule
     departures: tuple[Departure, ...]
     shrunk: Shrunk | None = None
@@ -34,13 +38,13 @@ def strategy_of(trial: Trial) -> Strategy:
     return made.along(trial.path) if isinstance(made, Delays) else made
 
 
-def keep(spec: RunSpec, trial: Trial, signature: Signature) -> Kept:
+def keep(attempt: Attempt, trial: Trial, signature: Signature) -> Kept:
     """The schedule of a trial that showed that problem."""
     strategy = strategy_of(trial)
     keyed = Keyed(strategy)
     # What a search repeats has the seed of the run, which says nothing to it.
-    schedule = _written(attrs.evolve(spec, seed=trial.seed), keyed, policy_like(strategy).name, signature)
-    return Kept(schedule=schedule, departures=tuple(keyed.departures))
+    schedule = _written(attempt, trial.seed, keyed, policy_like(strategy).name, signature)
+    return Kept(attempt=attempt, schedule=schedule, departures=tuple(keyed.departures))
 
 
 def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
@@ -48,24 +52,36 @@ def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
     schedule = kept.schedule
     signature = schedule.shown.signature
     shrinker = Shrinker(
-        spec=schedule.spec, policy=schedule.policy, signature=signature, best=kept.departures, most=most
+        attempt=kept.attempt,
+        seed=schedule.spec.seed,
+        policy=schedule.policy,
+        signature=signature,
+        best=kept.departures,
+        most=most,
     )
     shrunk = shrinker.shrink()
     follow = Follow(find_policy(schedule.policy), shrunk.departures)
-    written = _written(schedule.spec, follow, schedule.policy, signature)
-    return Kept(
-        schedule=attrs.evolve(written, minimal=shrunk.minimal), departures=tuple(follow.departures), shrunk=shrunk
+    written = _written(kept.attempt, schedule.spec.seed, follow, schedule.policy, signature)
+    return attrs.evolve(
+        kept,
+        schedule=attrs.evolve(written, minimal=shrunk.minimal),
+        departures=tuple(follow.departures),
+        shrunk=shrunk,
     )
 
 
-def keyed(schedule: Schedule) -> Kept:
-    """A schedule that was read, with its departures by whom they happen to. Raises ReplayDiverged."""
-    noted = Keyed(Replay(find_policy(schedule.policy), schedule.decisions))
-    result, raised = run_once(schedule.spec, noted, schedule.spec.seed)
+def keyed(schedule: Schedule, attempt: Attempt | None = None) -> Kept:
+    """A schedule that was read, with its departures by whom they happen to. Raises ReplayDiverged.
+
+    `attempt` is what is run; the run that the schedule names unless given.
+    """
+    attempt = attempt or SpecAttempt(schedule.spec)
+    noted = Keyed(replay_of(schedule))
+    result, raised = attempt.run(noted, schedule.spec.seed)
     if isinstance(raised, ReplayDiverged):
         raise raised
     _found(schedule.shown.signature, result, raised)
-    return Kept(schedule=schedule, departures=tuple(noted.departures))
+    return Kept(attempt=attempt, schedule=schedule, departures=tuple(noted.departures))
 
 
 def _found(signature: Signature, result: Result, raised: Exception | None) -> Shown:
@@ -76,13 +92,13 @@ def _found(signature: Signature, result: Result, raised: Exception | None) -> Sh
     return shown
 
 
-def _written(spec: RunSpec, strategy: Strategy, policy: str, signature: Signature) -> Schedule:
+def _written(attempt: Attempt, seed: int, strategy: Strategy, policy: str, signature: Signature) -> Schedule:
     record, digest = Record(strategy, labels=True), DigestSink()
-    result, raised = run_once(spec, record, spec.seed, digest)
+    result, raised = attempt.run(record, seed, digest)
     assert record.decisions is not None
     shown = _found(signature, result, raised)
     return Schedule(
-        spec=spec,
+        spec=attrs.evolve(attempt.spec, seed=seed),
         policy=policy,
         decisions=attrs.evolve(record.decisions, strategy=policy),
         shown=shown,
@@ -100,10 +116,14 @@ class Replayed:
     raised: Exception | None
 
 
+def replay_of(schedule: Schedule) -> Replay:
+    """The strategy that decides as in a schedule."""
+    return Replay(find_policy(schedule.policy), schedule.decisions)
+
+
 def prepared(schedule: Schedule, *sinks: Sink) -> Run:
     """The run of a schedule, ready to run."""
-    replay = Replay(find_policy(schedule.policy), schedule.decisions)
-    return Run(loaded(schedule.spec), options_of(schedule.spec, replay, schedule.spec.seed, *sinks))
+    return Run(loaded(schedule.spec), options_of(schedule.spec, replay_of(schedule), schedule.spec.seed, *sinks))
 
 
 def replay(schedule: Schedule, run: Run, digest: DigestSink) -> Replayed:

@@ -22,7 +22,8 @@ from ..explore import SEARCHES, make_any_strategy, parameters_of
 from ..explore.random import Random
 from ..runs.options import LARGEST_SEED
 from ..runs.spec import RunSpec
-from .trial import Watched, run_once
+from .attempt import Attempt, SpecAttempt
+from .trial import Watched
 
 PORTFOLIO: Final = ("holds", "random", "pct", "walk")
 """What is tried unless something else is asked for: each is good at other bugs."""
@@ -37,12 +38,17 @@ _LEFT_OPEN: Final = ("migrate", "latitude", "hotplug")
 class Plan:
     """What to explore: a run, the strategies that take turns in it, and the first seed of each.
 
-    `spec` says everything of the run but its strategy and seed.
+    What is run says everything of itself but its strategy and seed.
     """
 
-    spec: RunSpec
+    attempt: Attempt
     strategies: tuple[str, ...]
     seed: int = 0
+
+    @property
+    def spec(self) -> RunSpec:
+        """The run as a value."""
+        return self.attempt.spec
 
     @property
     def search(self) -> str:
@@ -58,16 +64,17 @@ class Plan:
         return self.strategies[which], (self.seed + turn) % (LARGEST_SEED + 1)
 
 
-def plan_of(spec: RunSpec, strategies: tuple[str, ...], seed: int = 0) -> Plan:
+def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0) -> Plan:
     """Make a plan; strategies that want to know how long the run is are told. Raises BadInput."""
+    attempt = SpecAttempt(what) if isinstance(what, RunSpec) else what
     chosen = strategies or PORTFOLIO
     for strategy in chosen:
         make_any_strategy(strategy)
     searches = [strategy for strategy in chosen if strategy.partition(":")[0] in SEARCHES]
     if searches and len(chosen) > 1:
         raise BadInput(f"--strategy {searches[0]}: goes through schedules by itself; it cannot take turns with others")
-    _none_ignored(spec, chosen)
-    return Plan(spec=spec, strategies=tuple(_measured(spec, strategy) for strategy in chosen), seed=seed)
+    _none_ignored(attempt.spec, chosen)
+    return Plan(attempt=attempt, strategies=tuple(_measured(attempt, strategy) for strategy in chosen), seed=seed)
 
 
 def _none_ignored(spec: RunSpec, strategies: tuple[str, ...]) -> None:
@@ -89,14 +96,14 @@ class _Looks(Strategy):
     holds_up = True
 
 
-def _measured(spec: RunSpec, strategy: str) -> str:
+def _measured(attempt: Attempt, strategy: str) -> str:
     """The strategy with `points`, if it has such a parameter and nobody has given it."""
     name, _, given = strategy.partition(":")
     if "points" not in parameters_of(name) or "points=" in given:
         return strategy
     made = make_any_strategy(strategy)
     look = Watched(_Looks() if made.holds_up else Random())
-    run_once(spec, look, spec.seed)
+    attempt.run(look, attempt.spec.seed)
     kind = HOLD_UP if made.holds_up else NEXT_ACTOR
     asked = look.taken[kind.name].asked if kind.name in look.taken else 0
     return f"{name}:{given}{',' if given else ''}points={max(1, asked)}"

@@ -255,6 +255,8 @@ def with_users_files(schedule: Schedule, name: str, given: Scenario | None, desi
             wrong = "was changed since" if same else f"is scenario {found.function}"
             raise BadInput(f"{name}: is a schedule of scenario {ref.function}, digest {ref.digest[:12]}; {wrong}")
         spec = attrs.evolve(spec, scenario=found)
+    elif ref.kind is Kind.TEST:
+        raise BadInput(f"{name}: is a schedule of the test {ref.function}: run it by pytest, with --rcu-replay {name}")
     elif ref.kind is not Kind.BUNDLED:
         raise BadInput(f"{name}: scenario {ref.function} is no bundled one; give its file beside the schedule")
     if spec.design is not None and spec.design not in DESIGNS and design is None:

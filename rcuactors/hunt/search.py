@@ -83,7 +83,7 @@ def _drawn(plan: Plan, schedules: int, jobs: int) -> Generator[Trial]:
 def try_number(plan: Plan, number: int) -> Trial:
     """Try the schedule of that number."""
     name, seed = plan.drawn(number)
-    return tried(plan.spec, make_strategy(name), number=number, name=name, seed=seed)
+    return tried(plan.attempt, make_strategy(name), number=number, name=name, seed=seed)
 
 
 def _try_chunk(plan: Plan, numbers: Sequence[int]) -> list[Trial]:
@@ -98,7 +98,7 @@ def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
     """The schedule without a delay; then each part of the search, by its first delay."""
     whole = make_any_strategy(plan.search)
     assert isinstance(whole, Delays)
-    yield tried(plan.spec, whole, number=0, name=plan.search, seed=plan.spec.seed)
+    yield tried(plan.attempt, whole, number=0, name=plan.search, seed=plan.spec.seed)
     roots = [(at, option) for at, count in enumerate(whole.counts) for option in range(1, min(count, whole.d + 1))]
     progress.subtrees = len(roots)
     work = functools.partial(_try_below, plan)
@@ -118,7 +118,7 @@ def _try_below(plan: Plan, root: tuple[int, int]) -> list[Trial]:
     found: list[Trial] = []
     with contextlib.suppress(NothingLeft), patient_collector():
         while True:
-            trial = tried(plan.spec, part, number=0, name=plan.search, seed=plan.spec.seed)
+            trial = tried(plan.attempt, part, number=0, name=plan.search, seed=plan.spec.seed)
             found.append(attrs.evolve(trial, path=part.path))
     return found
 

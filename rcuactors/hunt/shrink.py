@@ -18,11 +18,10 @@ from typing import Final
 import attrs
 
 from ..engine.choice import Strategy
-from ..runs.spec import RunSpec
+from .attempt import Attempt
 from .finding import Signature, shown_by
 from .follow import Departure, Follow, FollowByTime
 from .schedule import find_policy
-from .trial import run_once
 
 MOST_REPLAYS: Final = 300
 _MS: Final = 1_000_000
@@ -52,7 +51,8 @@ class _OutOfReplays(Exception):
 class Shrinker:
     """Attempts to show one problem in one run with less."""
 
-    spec: RunSpec
+    attempt: Attempt
+    seed: int
     policy: str
     signature: Signature
     best: Departures
@@ -88,7 +88,7 @@ class Shrinker:
                 raise _OutOfReplays
             self.replays += 1
             follow = (FollowByTime if by_time else Follow)(find_policy(self.policy), chosen)
-            known = self._known[by_time, chosen] = shows(self.spec, follow, self.signature)
+            known = self._known[by_time, chosen] = shows(self.attempt, self.seed, follow, self.signature)
             if known:
                 self.best = tuple(follow.departures)
                 self._known[False, self.best] = True
@@ -183,7 +183,7 @@ class Shrinker:
         return [*self.best[:at], attrs.evolve(self.best[at], ns=ns), *self.best[at + 1 :]]
 
 
-def shows(spec: RunSpec, strategy: Strategy, signature: Signature) -> bool:
+def shows(attempt: Attempt, seed: int, strategy: Strategy, signature: Signature) -> bool:
     """Whether a run under that strategy shows that problem."""
-    result, raised = run_once(spec, strategy, spec.seed)
+    result, raised = attempt.run(strategy, seed)
     return any(shown.signature == signature for shown in shown_by(result, raised))

@@ -7,7 +7,6 @@ is one for everything else: timers, grace periods.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import textwrap
 from collections.abc import Iterable
@@ -23,7 +22,7 @@ from ..report.units import duration
 from ..spelling import plural
 from .finding import Shown
 from .follow import Departure
-from .keep import Kept, prepared
+from .keep import Kept, replay_of
 
 _ADDRESS: Final = re.compile(r"\bffff[0-9a-f]{12}\b")
 _LASTS_NS: Final = 1_000_000
@@ -200,11 +199,12 @@ def _heard(kept: Kept) -> _Listener:
             if heard is not None:
                 heard.take(event)
 
-    run = prepared(kept.schedule, _Passes())
-    heard = _Listener(run.machine, kept.schedule.shown)
-    with contextlib.suppress(Exception):
-        # What ends it, if only the scenario's own error, is what was found.
-        run.run()
+    def listen(machine: Machine) -> None:
+        nonlocal heard
+        heard = _Listener(machine, kept.schedule.shown)
+
+    kept.attempt.run(replay_of(kept.schedule), kept.schedule.spec.seed, _Passes(), listen=listen)
+    assert heard is not None
     return heard
 
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 
 import attrs
 
 from ..engine.choice import Strategy, Wrapper
 from ..engine.decision import NEXT_ACTOR, Decision, Duration
-from ..engine.events import Event, Sink
+from ..engine.events import Event
 from ..errors import StepBoundExceeded
-from ..runs import Result, RunOptions
-from ..runs.plain import PlainRun
-from ..runs.spec import RunSpec, ScenarioRef
-from ..scenario import Scenario
+from .attempt import Attempt
 from .finding import Shown, shown_by
 
 
@@ -109,35 +105,10 @@ class Trial:
     path: tuple[int, ...] = ()
 
 
-@lru_cache(maxsize=8)
-def _loaded(ref: ScenarioRef) -> Scenario:
-    return ref.load()
-
-
-def loaded(spec: RunSpec) -> Scenario:
-    """The scenario of a run, loaded once."""
-    return _loaded(spec.scenario)
-
-
-def options_of(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> RunOptions:
-    """How that run is made with another strategy. Nothing is heard of its events unless somebody takes them."""
-    own = {field.name: getattr(spec, field.name) for field in attrs.fields(RunOptions)}
-    return RunOptions(**{**own, "strategy": strategy, "seed": seed, "sinks": sinks, "events": bool(sinks)})
-
-
-def run_once(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> tuple[Result, Exception | None]:
-    """Run it, without Trio if that does; what it raised is returned. Raises NothingLeft."""
-    run = PlainRun(loaded(spec), options_of(spec, strategy, seed, *sinks))
-    raised = run.attempt()
-    if raised is not None and not run.machine.conductor.steps:
-        raise raised
-    return run.result(), raised
-
-
-def tried(spec: RunSpec, strategy: Strategy, *, number: int, name: str, seed: int) -> Trial:
+def tried(attempt: Attempt, strategy: Strategy, *, number: int, name: str, seed: int) -> Trial:
     """Try one schedule. Raises NothingLeft when the strategy has none left."""
     watched, trace = Watched(strategy), Trace()
-    result, raised = run_once(spec, watched, seed, trace)
+    result, raised = attempt.run(watched, seed, trace)
     return Trial(
         number=number,
         strategy=name,

@@ -26,10 +26,8 @@ from ..machine import Machine
 from ..userfiles.designs import as_design
 from .options import RunOptions
 from .result import Result
-from .run import Run, Script, patient_collector
+from .run import Listen, Run, Script, patient_collector
 from .watchdog import WATCHDOG, ctrl_c_without_trio
-
-Listen = Callable[[Machine], None]
 
 _needs_trio: Final[WeakSet[Callable[..., object]]] = WeakSet()
 """Bodies of scenarios that were seen to."""
@@ -75,9 +73,9 @@ class PlainRun(Run):
     def go(self, listen: Listen | None = None) -> None:
         """As `Run.go`; `listen` is called with each machine before it runs, and may listen to its probes."""
         self._see_where_we_are()
-        if listen is not None:
-            listen(self.machine)
         if self._is_plain():
+            if listen is not None:
+                listen(self.machine)
             try:
                 with patient_collector(), self._nothing_dropped():
                     self._run_plain()
@@ -86,11 +84,9 @@ class PlainRun(Run):
                     _needs_trio.add(self.scenario.body)
                 conductor = self.machine.conductor
                 self._begin_again(Answered(self.machine.setup.strategy, conductor.answers or []))
-                if listen is not None:
-                    listen(self.machine)
             else:
                 return
-        super().go()
+        super().go(listen)
 
     async def arun(self) -> Result:
         """As `Run.arun`: within somebody else's `trio.run` it is on that."""

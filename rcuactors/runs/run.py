@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
@@ -31,6 +31,9 @@ from .watchdog import WATCHDOG, ctrl_c_anywhere
 
 Script = Scenario | Body | RunSpec
 """What can be run: a scenario, an async function that takes the kernel, or a run as a value."""
+
+Listen = Callable[[Machine], None]
+"""Called with each machine before it runs; may listen to its probes."""
 
 
 @contextmanager
@@ -129,19 +132,21 @@ class Run:
         self.go()
         return self.result()
 
-    def go(self) -> None:
-        """The same, for who asks for the result later, or not at all."""
+    def go(self, listen: Listen | None = None) -> None:
+        """The same, for who asks for the result later, or not at all. `listen` is called with the machine before."""
+        if listen is not None:
+            listen(self.machine)
         with patient_collector(), self._nothing_dropped():
             trio.run(self._until_ctrl_c, clock=VirtualClock(), restrict_keyboard_interrupt_to_checkpoints=True)
 
-    def attempt(self) -> Exception | None:
+    def attempt(self, listen: Listen | None = None) -> Exception | None:
         """The same, for who makes many runs: what it raised, whatever that is. None: it came to its end.
 
         A scenario that would end the program (`sys.exit()`) has ended its run only: a ScenarioError says where. Raises
         KeyboardInterrupt.
         """
         try:
-            self.go()
+            self.go(listen)
         except BaseException as error:
             return as_exception(self.scenario, error)
         return None

@@ -3,8 +3,9 @@
 `RunSpec` is `RunOptions` without objects, and with the scenario by where it is found. Reading one from JSON executes
 nothing; to run it does, of course: the scenario's file, or the module that holds it, and a design's file.
 
-A scenario is bundled, in a file, or a function that a module holds. Each goes with the digest of its file's text, so
-that one that was changed since is noticed. A function inside another one can be found by nobody else.
+A scenario is bundled, in a file, or a function that a module holds; or it is a test, which only pytest finds. Each
+goes with the digest of its file's text, so that one that was changed since is noticed. A function inside another one
+can be found by nobody else.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ class Kind(enum.Enum):
     BUNDLED = "bundled"
     FILE = "file"
     FUNCTION = "function"
+    TEST = "test"
 
 
 @attrs.frozen
 class ScenarioRef:
     """Where a scenario is found: its function's name in `source`, and the SHA-256 of the source's text.
 
-    `source` is a bundled scenario's name, a file's path, or a module's name.
+    `source` is a bundled scenario's name, a file's path, or a module's name; of a test its file, and `function` its id.
     """
 
     kind: Kind
@@ -70,6 +72,8 @@ class ScenarioRef:
 
     def load(self) -> Scenario:
         """The scenario. Raises BadInput when it is not there any more, or when its source is another one by now."""
+        if self.kind is Kind.TEST:
+            raise self._bad("is a test, which pytest runs (--rcu-replay FILE)")
         if self.kind is Kind.FUNCTION:
             try:
                 space = vars(importlib.import_module(self.source))

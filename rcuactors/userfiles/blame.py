@@ -91,8 +91,8 @@ def blame_call(error: BaseException) -> BaseException:
     That is what the API refuses, and what Python says of an `await` too many or too few, or of a `with` of the wrong
     kind.
     """
-    at = [entry for entry in _walk(error) if is_scenarios(entry.tb_frame)][-1:]
-    place = place_of([(at[0].tb_frame.f_code.co_filename, at[0].tb_lineno)]) if at else ""
+    at = _scenarios_entries(error)[-1:]
+    place = line_of(error)
     where = f" ({place})" if place else ""
     if isinstance(error, BadInput):
         own = isinstance(error, StepBoundExceeded | DesignError | ScenarioError)
@@ -103,6 +103,16 @@ def blame_call(error: BaseException) -> BaseException:
             _close_coroutines(getattr(error, "obj", None), *at[0].tb_frame.f_locals.values())
         return _scenario_error(f"{slip}{where}", error) if slip else error
     return error
+
+
+def _scenarios_entries(error: BaseException) -> list[TracebackType]:
+    return [entry for entry in _walk(error) if is_scenarios(entry.tb_frame)]
+
+
+def line_of(error: BaseException) -> str:
+    """`file.py:12`, the innermost line of a scenario's that an error passed through; empty if there is none."""
+    at = _scenarios_entries(error)[-1:]
+    return place_of([(at[0].tb_frame.f_code.co_filename, at[0].tb_lineno)]) if at else ""
 
 
 def _walk(error: BaseException) -> Iterator[TracebackType]:

@@ -122,7 +122,7 @@ def test_what_schedules_that_were_cut_short_hide_is_not_covered(call: Call, lose
 def test_a_users_scenario_is_loaded_only_when_it_is_given(call: Call, one_line: OneLine, loses: Path) -> None:
     found = call("explore", str(loses), "--strategy", "random", "--jobs", "1", "--out", "found")
     assert found.exit_code == 1, found.output
-    assert "found             error in AssertionError: " in found.stdout
+    assert "found             error in AssertionError, loses.py:16: " in found.stdout
     (file,) = Path("found").iterdir()
     Path("was_run").unlink()
     assert one_line("replay-schedule", str(file)) == (

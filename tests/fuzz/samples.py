@@ -144,7 +144,7 @@ def schedule() -> str:
         path.write_bytes(LOSES)
         plan = plan_of(RunSpec.of(load_scenario(str(path)), kernel="v6.12"), ("holds",))
         trial = next(trial for trial in explore(plan, Progress(), schedules=500) if trial.shown)
-        text = keep(plan.spec, trial, trial.shown[0].signature).schedule.text()
+        text = keep(plan.attempt, trial, trial.shown[0].signature).schedule.text()
         return text.replace(str(path), path.name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -37,7 +38,7 @@ def tried(plan: Plan, schedules: int, jobs: int = 1) -> list[Trial]:
 def first_found(plan: Plan, schedules: int) -> Kept:
     for trial in explore(plan, Progress(), schedules=schedules):
         if trial.shown:
-            return keep(plan.spec, trial, trial.shown[0].signature)
+            return keep(plan.attempt, trial, trial.shown[0].signature)
     raise AssertionError("nothing was found")
 
 
@@ -56,10 +57,11 @@ def test_5da7cb193db3_is_found_cut_down_and_run_again(kernel: str) -> None:
     assert 2 <= len(kept.departures) <= 12
     # Taking back any one departure loses it: looked at by itself here.
     policy = schedule.policy
-    assert shows(schedule.spec, Follow(find_policy(policy), kept.departures), schedule.shown.signature)
+    seed = schedule.spec.seed
+    assert shows(kept.attempt, seed, Follow(find_policy(policy), kept.departures), schedule.shown.signature)
     for one in kept.departures:
         rest = [other for other in kept.departures if other != one]
-        assert not shows(schedule.spec, Follow(find_policy(policy), rest), schedule.shown.signature)
+        assert not shows(kept.attempt, seed, Follow(find_policy(policy), rest), schedule.shown.signature)
     assert shrunk.needed in kept.departures
     digest = DigestSink()
     run_again = prepared(schedule, digest)
@@ -117,6 +119,7 @@ async def lost_update(k: Kernel) -> None:
     assert count == 2, "an update was lost"
 
 
+LOST_AT = next(n for n, line in enumerate(Path(__file__).read_text().split("\n"), 1) if "assert count == 2" in line)
 SMALL = RunSpec.of(frees, kernel="v5.11")
 LOSES = RunSpec.of(lost_update, kernel="v5.11")
 
@@ -159,7 +162,7 @@ def test_a_search_takes_no_turns() -> None:
 @pytest.mark.parametrize("strategy", ["random", "delays:d=2"])
 def test_what_a_scenario_asserts_is_found_and_cut_down(strategy: str) -> None:
     kept = first_found(plan_of(LOSES, (strategy,), seed=20), 3000)
-    assert kept.schedule.shown.signature == Signature("error", "AssertionError", "")
+    assert kept.schedule.shown.signature == Signature("error", "AssertionError", f"test_hunt.py:{LOST_AT}")
     less = shrink(kept)
     assert less.shrunk is not None
     assert less.shrunk.minimal
@@ -170,7 +173,8 @@ def test_what_a_scenario_asserts_is_found_and_cut_down(strategy: str) -> None:
 def test_a_bound_of_replays_is_kept_and_told() -> None:
     kept = first_found(plan_of(LOSES, ("random",), seed=20), 3000)
     shrinker = Shrinker(
-        spec=kept.schedule.spec,
+        attempt=kept.attempt,
+        seed=kept.schedule.spec.seed,
         policy=kept.schedule.policy,
         signature=kept.schedule.shown.signature,
         best=kept.departures,

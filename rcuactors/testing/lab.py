@@ -1,0 +1,91 @@
+"""What a test has its runs made by: `RcuLab`, and the log of what the kernels of a test's runs reported.
+
+While a test is tried under many schedules, it is the schedule that says who decides in a run (explored.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Protocol
+
+import attrs
+import pytest
+
+from ..context.violation import Violation
+from ..report.text import splat_lines
+from ..runs import Result, Run, RunOptions
+from ..runs.run import Script
+from ..spelling import plural
+
+_KEPT: Final = 10
+LOG: Final = pytest.StashKey["KernelLog"]()
+
+
+class KernelLog:
+    """The last reports of a test's runs."""
+
+    def __init__(self) -> None:
+        self._reports: deque[tuple[str, Violation]] = deque(maxlen=_KEPT)
+        self._count = 0
+
+    def listen(self, run: Run) -> None:
+        """Hear of what a run reports."""
+        name = f"{run.scenario.name} on {run.machine.setup.era.name}, seed {run.machine.setup.seed}"
+        run.machine.probes.violation.listen(lambda violation: self._take(name, violation))
+
+    def _take(self, name: str, violation: Violation) -> None:
+        self._count += 1
+        self._reports.append((name, violation))
+
+    def text(self) -> str:
+        """All of it, a headline where another run begins."""
+        lines: list[str] = []
+        if self._count > _KEPT:
+            lines.append(f"... {plural(self._count - _KEPT, 'report')} before these")
+        shown = ""
+        for name, violation in self._reports:
+            lines += [f"{name}:"] if name != shown else []
+            lines += splat_lines(violation)
+            shown = name
+        return "\n".join(lines)
+
+
+class Maker(Protocol):
+    """Who makes a test's runs instead, while the test is tried under a schedule."""
+
+    def prepare(self, script: Script, options: RunOptions | None, words: dict[str, object]) -> Run:
+        """Make the run."""
+        ...
+
+
+@attrs.define
+class Now:
+    """What goes on in this process: the test that runs, and who makes its runs, if that is not the lab."""
+
+    item: pytest.Item | None = None
+    maker: Maker | None = None
+
+
+NOW: Final = Now()
+"""Fixtures of a whole session, which Hypothesis wants, know by it whose they are."""
+
+
+class RcuLab:
+    """What the fixture `rcu_lab` is: makes runs, and runs them."""
+
+    def prepare(self, script: Script, options: RunOptions | None = None, /, **words: object) -> Run:
+        """Make a run without starting it, for a test that looks into its `machine`.
+
+        Arguments are those of `rcuactors.run()`: kernel="v5.9", design="direct", seed=3, strategy="random" and so on;
+        what is none of these is a configuration name or a parameter of the scenario.
+        """
+        if NOW.maker is not None:
+            return NOW.maker.prepare(script, options, words)
+        run = Run(script, options, **words)
+        if NOW.item is not None:
+            NOW.item.stash.setdefault(LOG, KernelLog()).listen(run)
+        return run
+
+    def run(self, script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
+        """Make the run and run it. Raises what the script raises, and the first KernelBug under panic_on_warn."""
+        return self.prepare(script, options, **words).run()
