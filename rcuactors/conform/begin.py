@@ -8,9 +8,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..kvfree.krc import SLAB, VMALLOC, Block
+from ..rcu.polled import COMPLETED
+from ..rcu.seq import GET_STATE_COMPLETED
 from ..traces import KrcState
+from .deeds import OTHERS_TOO
 from .lines import Ctx, Line, Told, state_of
 from .place import Place
+from .snapshots import NO_TIMER
 from .standins import LONG_AGO, Item
 
 
@@ -49,6 +53,9 @@ def set_state(place: Place, printed: KrcState, jiffies: int) -> None:
         _blocks(printed.slab, printed.slab_pages, newest[SLAB], capacity, is_vmalloc=False),
         _blocks(printed.vmalloc, printed.vmalloc_pages, newest[VMALLOC], capacity, is_vmalloc=True),
     ]
+    if place.kvfree.takes_cookies:
+        krcp.head_gp_snap = place.cookies.another(full=False) if krcp.head else GET_STATE_COMPLETED
+        _leave_cookies_open(place, krcp.blocks)
     works = place.works[printed.cpu]
     for index, (batch, told) in enumerate(zip(krcp.batches, printed.batches, strict=True)):
         batch.head = _UNKNOWN.items(told.head)
@@ -56,6 +63,9 @@ def set_state(place: Place, printed: KrcState, jiffies: int) -> None:
             _blocks(told.slab, -(-told.slab // capacity), -1, capacity, is_vmalloc=False),
             _blocks(told.vmalloc, -(-told.vmalloc // capacity), -1, capacity, is_vmalloc=True),
         ]
+        if place.kvfree.takes_cookies:
+            batch.head_free_gp_snap = place.cookies.another(full=True) if batch.head else COMPLETED
+            _leave_cookies_open(place, batch.blocks)
         if batch.busy():
             work = works[f"krw{index}"]
             work.pending, work.asked = True, 1
@@ -66,7 +76,7 @@ def set_state(place: Place, printed: KrcState, jiffies: int) -> None:
     if printed.monitor_pending:
         monitor.asked = 1
         left = printed.monitor_left_ms
-        if left is not None and left != -1:
+        if left is not None and left != NO_TIMER:
             monitor.expires = jiffies + left * place.system.config.HZ // 1000
         elif left is not None:
             monitor.queued = True
@@ -75,6 +85,12 @@ def set_state(place: Place, printed: KrcState, jiffies: int) -> None:
         if monitor.expires is not None:
             arming: Any = place.kvfree.arming
             arming.of(krcp).monitor_expires = monitor.expires
+
+
+def _leave_cookies_open(place: Place, blocks: list[list[Block]]) -> None:
+    """No line tells when their last objects were given."""
+    for block in (one for channel in blocks for one in channel):
+        block.gp_snap = place.cookies.another(full=True)
 
 
 def _blocks(objects: int, pages: int, newest: int, capacity: int, *, is_vmalloc: bool) -> list[Block]:
@@ -97,23 +113,31 @@ def first_states(told: Told, place: Place, after: int) -> int:
     One after which nothing is known to be under way: later ones than the first have to be quiet.
     """
     seen: dict[int, Line] = {}
+    last = -1
     for line in told.lines[after + 1 :]:
         printed = state_of(line)
         if printed is None:
             if line.event and after >= 0:
                 seen.clear()
+            last = line.at if line.event not in _NOBODYS else last
             continue
-        if after >= 0 and not _is_quiet(printed):
+        if after >= 0 and not (_is_quiet(printed) and last <= line.before):
             seen.clear()
             continue
         seen[printed.cpu] = line
         if len(seen) == len(place.krcs):
-            for known in seen.values():
-                state = state_of(known)
-                assert state is not None
-                set_state(place, state, told.jiffies_before(known.at))
+            _set_all(told, place, seen)
             return line.at
     return -1
+
+
+def _set_all(told: Told, place: Place, seen: dict[int, Line]) -> None:
+    """Each CPU's."""
+    for known in seen.values():
+        state = state_of(known)
+        assert state is not None
+        set_state(place, state, told.jiffies_before(known.at))
+        _set_by_lines(told, place, state, known.at)
 
 
 def _is_quiet(printed: KrcState) -> bool:
@@ -124,66 +148,67 @@ def _is_quiet(printed: KrcState) -> bool:
 def states_behind(told: Told, place: Place, after: int) -> int:
     """Set a place to the next state of all CPUs behind a line; the line at which it is, -1 for none.
 
-    It is one at which no task, work or handler is in the middle of anything, as far as lines tell; where cookies are
-    polled, whose values no line tells, nothing may be queued there either. Of the other CPUs the last state is
-    taken, if no line since was about them. What timers run and which works are queued is
+    It is one at which no task, work or handler is in the middle of anything, as far as lines tell. Of the other CPUs
+    the last state is taken, if no line since was about them. A snapshot was taken at some time after the line before it
+    in its context: nor may a line since that have been about its CPU. What timers run and which works are queued is
     found in the lines that follow.
     """
     seen: dict[int, Line] = {}
-    under_way = _UnderWay()
+    last: dict[int, int] = {}
+    under_way = _UnderWay(len(place.krcs))
     for line in told.lines:
         printed = state_of(line)
         if printed is None:
-            under_way.see(line)
-            for cpu_id in _may_be_about(line, len(place.krcs)):
+            for cpu_id in under_way.see(line):
                 seen.pop(cpu_id, None)
+                last[cpu_id] = line.at
+            continue
+        if last.get(printed.cpu, -1) > line.before:
+            seen.pop(printed.cpu, None)
             continue
         seen[printed.cpu] = line
-        if place.kvfree.takes_cookies and not _is_empty(printed):
-            del seen[printed.cpu]
         if line.at > after and len(seen) == len(place.krcs) and not under_way.contexts:
-            for known in seen.values():
-                state = state_of(known)
-                assert state is not None
-                set_state(place, state, told.jiffies_before(known.at))
-                _set_by_lines(told, place, state, known.at)
+            _set_all(told, place, seen)
             return line.at
     return -1
 
 
-def _may_be_about(line: Line, nr_cpus: int) -> range | tuple[int, ...]:
-    """The CPUs whose state a line may be about."""
-    if line.event in ("", "mark", "runp", "rcu_grace_period", "rcu_exp_grace_period"):
-        return ()
-    if line.event in ("shrink_count", "shrink_scan", "kvfree_rcu_barrier"):
-        return range(nr_cpus)
-    whose = line.told.get("whose")
-    return (whose[0], line.cpu) if isinstance(whose, tuple) else (line.cpu,)
-
-
-def _is_empty(printed: KrcState) -> bool:
-    waiting = sum(batch.slab + batch.vmalloc + batch.head for batch in printed.batches)
-    return not (waiting or printed.count or printed.head or printed.slab or printed.vmalloc)
-
-
+_NOBODYS: Final = frozenset({"", "mark", "runp", "rcu_grace_period", "rcu_exp_grace_period"})
 _BEGIN: Final = frozenset({"workqueue_execute_start", "shrink_count", "shrink_scan", "kvfree_rcu_barrier"})
 _END: Final = frozenset({"workqueue_execute_end", "runp", "kvfree_rcu_barrier_ret", "", "mark"})
+_OF_ALL: Final = frozenset({"shrink_count", "shrink_scan", "kvfree_rcu_barrier"})
 
 
 class _UnderWay:
-    """Contexts that are in the middle of something, as far as lines tell."""
+    """Contexts that are in the middle of something, as far as lines tell, and the CPUs that it is about."""
 
-    def __init__(self) -> None:
-        self.contexts: dict[Ctx, str] = {}
+    def __init__(self, nr_cpus: int) -> None:
+        self.contexts: dict[Ctx, tuple[str, tuple[int, ...]]] = {}
+        self._all = tuple(range(nr_cpus))
 
-    def see(self, line: Line) -> None:
-        """The next line."""
-        began = self.contexts.get(line.ctx)
+    def see(self, line: Line) -> tuple[int, ...]:
+        """The next line: the CPUs whose state it may be about."""
+        about = self._about(line)
+        began, _ = self.contexts.get(line.ctx, ("", ()))
         if line.event in _BEGIN or line.event == "kvfree_call_rcu":
             if line.told.get("role", "krw") is not None:
-                self.contexts[line.ctx] = line.event
+                self.contexts[line.ctx] = line.event, about
         elif line.event in _END and (began != "workqueue_execute_start" or line.event == "workqueue_execute_end"):
             self.contexts.pop(line.ctx, None)
+        return about
+
+    def _about(self, line: Line) -> tuple[int, ...]:
+        if line.event in _NOBODYS:
+            return ()
+        if line.event in _OF_ALL:
+            return self._all
+        whose = line.told.get("whose")
+        if isinstance(whose, tuple):
+            return (whose[0],)
+        if line.ctx in self.contexts:
+            began, about = self.contexts[line.ctx]
+            return about if began == "workqueue_execute_start" else (*about, line.cpu)
+        return () if line.event in OTHERS_TOO else (line.cpu,)
 
 
 def _set_by_lines(told: Told, place: Place, printed: KrcState, at: int) -> None:
@@ -198,6 +223,8 @@ def _set_by_lines(told: Told, place: Place, printed: KrcState, at: int) -> None:
                 work.queued, work.on = True, following.cpu
     monitor = works["monitor"]
     following = _next_of(told, printed.cpu, "monitor", at)
+    if monitor.expires is not None and printed.monitor_left_ms is not None:
+        monitor.expires = _due(told, printed.cpu, at, place.system.config.HZ)
     if monitor.pending and printed.monitor_left_ms is None and following is not None:
         if following.event == "workqueue_execute_start":
             monitor.expires, monitor.queued = None, True
@@ -205,6 +232,25 @@ def _set_by_lines(told: Told, place: Place, printed: KrcState, at: int) -> None:
             monitor.expires = int(str(following.told["now"]))
     if printed.work_in_progress:
         _set_refill(told, place, printed, at)
+
+
+def _due(told: Told, cpu_id: int, at: int, hz: int) -> int:
+    """When a monitor's timer is due: as the line says by which it was started, or as all states say that tell of it."""
+    mine = (cpu_id, "monitor")
+    for line in reversed(told.lines[:at]):
+        if line.event == "timer_start" and line.told["whose"] == mine:
+            return int(str(line.told["expires"]))
+    earliest = 0
+    for line in told.lines[at:]:
+        if line.event in ("timer_start", "timer_expire_entry") and line.told["whose"] in (mine, None):
+            break
+        printed = state_of(line)
+        if printed is not None and printed.cpu == cpu_id:
+            left = printed.monitor_left_ms
+            if left is None or left == NO_TIMER:
+                break
+            earliest = max(earliest, told.jiffies_before(line.at) + left * hz // 1000)
+    return earliest
 
 
 def _set_refill(told: Told, place: Place, printed: KrcState, at: int) -> None:

@@ -117,6 +117,7 @@ class Carried:
             self._loaded.saved = self.registers.save()
         assert state.saved is not None
         self.registers.load(state.saved)
+        self.place.cookies.known = state.cookies
         state.saved, self._loaded = None, state
 
     def _fork(self, state: State) -> State:
@@ -128,6 +129,7 @@ class Carried:
             {ctx: [op.copy() for op in stack] for ctx, stack in state.under_way.items() if stack},
             dict(state.started),
             state.read,
+            state.cookies,
             state.periods,
             state.jiffies,
             dict(state.told),

@@ -16,7 +16,7 @@ _NEVER_SHOWN: Final = 1
 _PATIENT: Final = frozenset({"monitor", "page", "count", "scan", "barrier"})
 """These look at a CPU's state without its lock, too: whatever they do next may come any time before their next line."""
 
-_OTHERS_TOO: Final = frozenset(
+OTHERS_TOO: Final = frozenset(
     {
         "free_pages",
         "get_free_pages",
@@ -72,15 +72,24 @@ class Deeds(HiddenSteps):
             elif op.done:
                 self._end(after, line.ctx)
                 explained += self._consume(after, line)
-            elif (why := matches(op.expects[0], line) or self._untimely(after, op, line)) and not self._is_others(
-                op, line
-            ):
+            elif (why := self._differs(after, op, line)) and not self._is_others(op, line):
                 self._refuse(after, why)
             elif why:
                 explained.append(after)
             else:
                 explained += self._taken(after, op, line)
         return explained
+
+    def _differs(self, state: State, op: Operation, line: Line) -> str:
+        """Why a line is not the next deed; "" if it is."""
+        wanted = op.expects[0]
+        if self._is_of_vfree(line) and wanted.event == "kvfree" and wanted.told[0].is_from_before:
+            return f"{wanted} was to come"  # whatever that is, this is another
+        return matches(wanted, line) or self._untimely(state, op, line)
+
+    def _is_of_vfree(self, line: Line) -> bool:
+        """vfree() frees what it kept its pages in (mm/vmalloc.c)."""
+        return line.event == "kvfree" and line.before >= 0 and self.told.lines[line.before].event == "vfree"
 
     def _untimely(self, state: State, op: Operation, line: Line) -> str:
         """Why a timer's time is not that of its delay, from some moment on that was between the last line and this."""
@@ -95,8 +104,8 @@ class Deeds(HiddenSteps):
 
     def _is_others(self, op: Operation, line: Line) -> bool:
         """The line is what others do in such a context, too."""
-        if line.event == "kvfree" and line.before >= 0 and self.told.lines[line.before].event == "vfree":
-            return True  # vfree() frees what it kept its pages in (mm/vmalloc.c)
+        if self._is_of_vfree(line):
+            return True
         asked = self.told.lines[op.at]
         if line.event == "get_free_pages" and line.before == asked.at and asked.told.get("gfp") == line.told["gfp"]:
             return False  # who is given no answer does not ask again
@@ -120,7 +129,7 @@ class Deeds(HiddenSteps):
 
     def _unowned(self, state: State, line: Line) -> list[State]:
         """A line in a context that is in the middle of nothing."""
-        if line.event in _OTHERS_TOO and not line.told.get("whose"):
+        if line.event in OTHERS_TOO and not line.told.get("whose"):
             return [state]
         if line.event == "get_free_pages_ret" and line.told["by"] not in ("fill_page_cache_func", "kvfree_call_rcu"):
             return [state]

@@ -110,8 +110,11 @@ class Expecter:
         """Those of the lines that such a recording has."""
         return tuple(one for one in wanted if one.event in self._shown)
 
-    def of_ask(self, ask: Ask, kind: str) -> tuple[Expected, ...]:
-        """The lines that an ask of an operation of some kind is, in their order."""
+    def of_ask(self, ask: Ask, kind: str, at: int, after: int) -> tuple[Expected, ...]:
+        """The lines that an ask of an operation of some kind is, in their order.
+
+        `at`: its last line; so many lines come `after` it first.
+        """
         told = ask.told
         match ask.kind:
             case Kind.PAGE:
@@ -119,13 +122,21 @@ class Expecter:
                 return self.only(Expected("get_free_pages"), Expected("get_free_pages_ret", -1, (by,)))
             case Kind.QUEUE:
                 return self.only(Expected("workqueue_queue_work", ask.cpu_id, (told[0], self.workqueue(told[1]))))
-            case Kind.FREE if not told[0].is_vmalloc:
+            case Kind.FREE if not told[0].is_vmalloc and not (told[0].is_from_before and self._is_area(at, after)):
                 return ()
             case Kind.ENTER:
                 return self.only(Expected(told[0], ask.cpu_id, told[1:]))
             case Kind.RETURN:
                 return self.only(Expected(f"{told[0]}_ret", ask.cpu_id, told[1:]))
         return self.only(Expected(_LINES[ask.kind], ask.cpu_id, told)) if ask.kind in _LINES else ()
+
+    def _is_area(self, at: int, after: int) -> bool:
+        """What is freed is from vmalloc(): so it says itself, some lines after one of the same context."""
+        for _ in range(after + 1):
+            at = self._told.lines[at].after
+            if at < 0:
+                return False
+        return self._told.lines[at].event == "vfree"
 
     def of_event(self, name: str, text: str) -> Expected:
         """The line of an event that the mechanism tells itself."""

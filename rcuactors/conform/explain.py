@@ -16,9 +16,11 @@ import attrs
 
 from .beginnings import IN_A_CALL, Beginnings
 from .carried import TooMany
+from .cookies import Known, known_at, untold_in
 from .decisions import decision_of
 from .factors import Factor, joined, taken_apart
 from .lines import Line, Told, state_of
+from .periods import Made
 from .registers import Saved
 from .state import State
 from .words import in_words
@@ -94,11 +96,12 @@ class Explainer(Beginnings):
         self.registers.touch(-1)
         come = self.period_steps.begin(begin, self.place.periods)
         saved = self.registers.save()
-        self._splits = not self.period_steps.any
+        cookies = self._cookies(come, begin)
+        self._splits = not (self.period_steps.any or cookies)
         cpus = frozenset(range(len(self.place.krcs)))
         apart = [frozenset({cpu_id}) for cpu_id in cpus] if self._splits else [cpus]
         if starting is None:
-            self.factors = [Factor(those, [State(saved, periods=come)]) for those in apart]
+            self.factors = [Factor(those, [State(saved, cookies=cookies, periods=come)]) for those in apart]
         else:
             for state in (state for states in starting for state in states):
                 state.periods = come
@@ -128,6 +131,13 @@ class Explainer(Beginnings):
             self.verdict.most_states = max(self.verdict.most_states, most)
         self.verdict.hidden_steps = self.driver.steps
         return self.verdict
+
+    def _cookies(self, come: Made, begin: int) -> Known:
+        """What cookies may be worth that were taken before the place was set to the first state."""
+        now = self.place.periods.registers()
+        known = known_at(untold_in(self.place.krcs), self.period_steps.reach(come, begin, self.place.periods))
+        self.place.periods.load(now)
+        return known
 
     def _disagreement(self, line: Line) -> Disagreement:
         reasons = tuple(dict.fromkeys(self._reasons)) or ("what is under way cannot have come to this line",)

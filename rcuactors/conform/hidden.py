@@ -15,6 +15,7 @@ from ..kvfree.krc import SLAB, VMALLOC, objects_in
 from ..traces import KrcState
 from .asks import Kind
 from .carried import MOST_STATES, Carried, TooMany
+from .cookies import NotSettled
 from .foresight import Run, shows_list
 from .lines import Ctx, Line, Told, state_of
 from .operations import WAITS_FOR, Operation
@@ -55,6 +56,9 @@ _HEED: Final[dict[str, frozenset[str]]] = {
 Two that take back the same monitor leave the same behind in both orders.
 """
 
+
+_POLL: Final = frozenset({"monitor", "scan", "barrier", "work"})
+"""These look whether cookies are done."""
 
 _LEADS_TO: Final = frozenset({"get_free_pages", "kvfree_rcu_queue_batch_ret", "kfree_rcu_monitor_ret"})
 """Lines before which a refill or a monitor that has let go of its lock has looked at nothing."""
@@ -240,6 +244,28 @@ class HiddenSteps(Carried):
         if op.looks_at_nothing:
             self.driver.step(op, op.cpu_id, 0)
             return [state]
+        if state.cookies and op.kind in _POLL:
+            return self._step_polling(state, ctx)
+        return self._step_looking(state, ctx, op)
+
+    def _step_polling(self, state: State, ctx: Ctx) -> list[State]:
+        """The same by somebody who may poll a cookie of which nobody knows whether it is done."""
+        before = self._fork(state)
+        top = state.top(ctx)
+        assert top is not None
+        try:
+            return self._step_looking(state, ctx, top)
+        except NotSettled as open_cookie:
+            self._loaded = None
+            self.registers.touch(-1)
+            after: list[State] = []
+            for values in open_cookie.ways:
+                settled = self._fork(before)
+                settled.cookies = {**before.cookies, open_cookie.number: values}
+                after += self._step_polling(settled, ctx)
+            return after
+
+    def _step_looking(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
         self._activate(state)
         if not self.leaves_open or not any(self.registers.left_open(cpu_id) for cpu_id in self._scope):
             return self._step_on(state, ctx, op)
@@ -388,7 +414,7 @@ class HiddenSteps(Carried):
     def _reads_now(self, state: State, printed: KrcState) -> str:
         """Why the snapshot was not taken now; "" if it may have been."""
         self._activate(state)
-        lowest = max(state.jiffies, self.told.jiffies_before(self.at))
+        lowest = max(state.jiffies, self.told.jiffies_before(self.at - 1))
         why, jiffies = differs(self.place, printed, lowest, self.told.jiffies_after(self.at))
         if not why and jiffies:
             state.jiffies = max(state.jiffies, jiffies)

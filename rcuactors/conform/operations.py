@@ -162,7 +162,8 @@ class Driver:
                 return str(complaint)
             op.holds, op.answer, op.held = place.held, None, None
             assert op.ask is not None
-            op.expects = (*self._emitted(), *self._expecter.of_ask(op.ask, op.kind))
+            emitted = self._emitted()
+            op.expects = (*emitted, *self._expecter.of_ask(op.ask, op.kind, op.at, len(emitted)))
             if op.ask.kind is Kind.TIMER and not op.expects:
                 self._starts_unseen(op)
             if op.expects or op.ask.kind is Kind.LOCK or op.ask.kind in (Kind.GRACE_PERIOD, Kind.FINISHED):

@@ -145,6 +145,21 @@ class PeriodSteps:
             for come, make in track.next(made[number], at):
                 yield (*made[:number], come, *made[number + 1 :]), make
 
+    def reach(self, made: Made, at: int, periods: GracePeriods) -> Iterator[GracePeriods]:
+        """The counters as they may be by a line, one after the other."""
+        todo, seen = [(made, periods.registers())], set()
+        while todo:
+            made, was = one = todo.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            for come, make in self.next(made, at):
+                periods.load(was)
+                make(periods)
+                todo.append((come, periods.registers()))
+            periods.load(was)
+            yield periods
+
     def must(self, made: Made, at: int) -> bool:
         """Something more has to come before a line."""
         return any(track.must(come, at) for track, come in zip(self._tracks, made, strict=True))

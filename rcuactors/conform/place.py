@@ -11,8 +11,8 @@ from ..designs.hrtimer_work import HrtimerWork
 from ..errors import bad_value
 from ..kernel.percpu import CpuMasks
 from ..kvfree.core import KvfreeRcu
-from ..rcu.polled import PolledGracePeriods
 from .asks import Ask, Kind
+from .cookies import RecordedPolled, Untolds
 from .standins import (
     Callbacks,
     Cpu,
@@ -67,6 +67,7 @@ class Place:
         )
         self.thread = Thread(self, self.cpus[0], context)
         self.periods = GracePeriods()
+        self.cookies = Untolds()
         self.kvfree = self._kvfree(era)
         self.krcs = [self.kvfree.krc(cpu_id) for cpu_id in range(nr_cpus)]
         self.shrinker = era.rules.kvfree.shrinker(self.kvfree)
@@ -109,7 +110,7 @@ class Place:
             slab=cast("Any", Slab()),
             vmalloc=cast("Any", Vmalloc()),
             oracle=cast("Any", SimpleNamespace(retired=lambda _item, _ns: None)),
-            polled=PolledGracePeriods(machine, callbacks, era.rules.rcu),
+            polled=RecordedPolled(machine, callbacks, era.rules.rcu, self.cookies),
             rules=era.rules.kvfree,
             source=HrtimerWork(),
         )

@@ -10,6 +10,8 @@ from typing import Any, cast
 import attrs
 
 from ..kvfree.krc import SLAB, VMALLOC, Batch, Block, Krc
+from ..rcu.polled import RcuGpOldstate
+from .cookies import Untold
 from .foresight import shows_list
 from .lines import Told
 from .place import Place
@@ -186,12 +188,12 @@ def _value(value: Any) -> Any:
         return value
     if isinstance(value, Stack):
         return value.chain
+    if isinstance(value, (Untold, RcuGpOldstate)):
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(_value(one) for one in value)
     if isinstance(value, Block):
         return (value.page, value.gp_snap, chain_of(value.records))
     if isinstance(value, Krc):
         return value.cpu_id
-    if isinstance(value, (Batch, Deferred)):
-        return id(value)
-    return getattr(value, "rgos_norm", None)
+    return id(value) if isinstance(value, (Batch, Deferred)) else None

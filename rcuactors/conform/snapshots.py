@@ -9,7 +9,7 @@ from ..traces import KrcState
 from .place import Place
 from .standins import Deferred
 
-_NO_TIMER: Final = -1
+NO_TIMER: Final = -1
 """What the rig says where no timer runs. One that is late has less than nothing left, in whole jiffies."""
 
 
@@ -55,8 +55,8 @@ def _left(place: Place, name: str, left_ms: int | None, work: Deferred, bounds: 
     """What is left of a timer: that tells what jiffies were."""
     if left_ms is None:
         return "", 0
-    if work.expires is None or left_ms == _NO_TIMER:
-        agree = work.expires is None and left_ms == _NO_TIMER
+    if work.expires is None or left_ms == NO_TIMER:
+        agree = work.expires is None and left_ms == NO_TIMER
         return ("" if agree else f"{name} is {left_ms}, the timer {work.expires}"), 0
     hz = place.system.config.HZ
     if left_ms * hz % 1000:

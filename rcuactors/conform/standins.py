@@ -51,6 +51,11 @@ class Item:
         self.state, self.retired_ns = LIVE, 0
         self.members: tuple[object, ...] = ()
 
+    @property
+    def is_from_before(self) -> bool:
+        """Its call was not seen: where it lies, and what is freed with it, is not known."""
+        return self.serial < 0 and not self.address
+
     def __repr__(self) -> str:
         if self.address:
             return f"object {self.address:#x}"

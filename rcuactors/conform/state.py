@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .cookies import Known
 from .lines import Ctx
 from .operations import Operation
 from .periods import Made
@@ -23,6 +24,8 @@ class State:
     """Works whose pending bit was cleared before the line that says that they run: that line, and whose."""
     read: frozenset[int] = frozenset()
     """Snapshots that were taken before they were printed: their lines."""
+    cookies: Known = attrs.field(factory=dict)
+    """What cookies from before may be worth that no line tells."""
     periods: Made = ()
     """How far the steps of grace periods have come."""
     jiffies: int = 0
@@ -48,6 +51,7 @@ class State:
             tuple(sorted(self.started.items())),
             self.read,
             self.periods,
+            tuple(self.cookies.items()),
             tuple(sorted(self.told.items())),
         )
 
