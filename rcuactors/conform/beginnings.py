@@ -308,7 +308,7 @@ class Beginnings(Deeds):
     def _begin_shrinking(self, state: State, line: Line, kind: str, begin: Callable[[], Any]) -> list[State]:
         ends = self.expecter.only(Expected("shrink_scan_ret")) if kind == "scan" else ()
         explained: list[State] = []
-        for after in [known for free in self._free_context(state, line) for known in self._caches_known(free)]:
+        for after in self._free_context(state, line):
             op = Operation(kind, line.ctx, begin, line.at, line.cpu, line.irqs_off, ends_with=ends)
             op.promised = self._said_later(line, "count" if kind == "count" else "freed")
             explained += self._push(after, op)

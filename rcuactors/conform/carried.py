@@ -51,9 +51,9 @@ class Carried:
         know_expedited(told)
         foresee(told)
         self.place = Place(era, told.header.params, max(told.nr_cpus, 1), hz_of(told.header.kernel))
-        self.registers = Registers(self.place, told)
         polls = era.rules.kvfree.snapshots is not None
         self.expecter = Expecter(told, later_kernel=polls)
+        self.registers = Registers(self.place, told, timers_shown=self.expecter.shows("timer_start"))
         self.driver = Driver(self.place, self.registers, self.expecter)
         self.at = 0
         """The line that is looked at."""
@@ -65,7 +65,7 @@ class Carried:
         self._scope: frozenset[int] = frozenset()
         """The CPUs that the states at hand are about."""
         self.leaves_open = False
-        """How many pages are cached was left open in the beginning."""
+        """It began where no state was told: some of it was left open."""
         self._active_starts: list[int] = []
         self._active_reads: list[int] = []
 
@@ -83,7 +83,7 @@ class Carried:
                 found[key] = state
         if self.leaves_open:
             for cpu_id in self._scope:
-                found = merged(found.values(), cpu_id)
+                found = merged(found.values(), cpu_id, self.registers.may_be_open)
         if len(found) > MOST_STATES:
             raise TooMany(f"line {self.told.lines[self.at].number}: {len(found)} possible states")
         return list(found.values())

@@ -107,7 +107,7 @@ class Explainer(Beginnings):
                 state.periods = come
             each = [Factor(frozenset({cpu_id}), states) for cpu_id, states in enumerate(starting)]
             self.factors = each if self._splits else [joined(each)]
-            self.leaves_open = not self.registers.pages_shown
+            self.leaves_open = True
         self.worlds = [self.factors]
         starts, reads = iter(self._starts), iter(self._reads)
         next_start, next_read = next(starts, (_NEVER, 0)), next(reads, (_NEVER, 0))

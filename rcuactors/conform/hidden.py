@@ -267,29 +267,27 @@ class HiddenSteps(Carried):
 
     def _step_looking(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
         self._activate(state)
-        if not self.leaves_open or not any(self.registers.left_open(cpu_id) for cpu_id in self._scope):
+        if not self.leaves_open:
             return self._step_on(state, ctx, op)
         before = self._fork(state)
         try:
+            if op.kind == "scan" and op.ask is not None and op.ask.kind is Kind.LOCK:
+                # It takes all pages that there are, and counts them when it has let go of the lock.
+                len(self.place.krcs[op.ask.cpu_id].cache)
+            self._activate(state)
             return self._step_on(state, ctx, op)
-        except NotLooked:
-            self._loaded = None
-            self.registers.touch(-1)
-            return [after for known in self._caches_known(before) for after in self._step(known, ctx)]
+        except NotLooked as unknown:
+            return [after for known in self._ways(before, unknown) for after in self._step(known, ctx)]
 
-    def _caches_known(self, state: State) -> list[State]:
-        """A state for each number of pages that a cache which is left open may have."""
-        known = [state]
-        for cpu_id in sorted(self._scope):
-            for one in list(known):
-                self._activate(one)
-                for number, pages in enumerate(self.registers.left_open(cpu_id)):
-                    other = self._fork(one) if number else one
-                    self._activate(other)
-                    self.registers.settle(cpu_id, pages)
-                    if number:
-                        known.append(other)
-        return known
+    def _ways(self, state: State, unknown: NotLooked) -> list[State]:
+        """A state for each of the ways in which something may be that somebody is about to look at."""
+        self._loaded = None
+        self.registers.touch(-1)
+        ways = [self._fork(state) for _ in unknown.ways[1:]] + [state]
+        for way, known in zip(ways, unknown.ways, strict=True):
+            self._activate(way)
+            self.registers.settle(unknown.cpu_id, known)
+        return ways
 
     def _step_on(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
         starts = self._following(op)

@@ -5,11 +5,13 @@ States that are equal are one. What a coroutine that is in the middle of somethi
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Final, SupportsIndex, cast
 
 import attrs
 
 from ..kvfree.krc import SLAB, VMALLOC, Batch, Block, Krc
+from ..kvfree.parts.arming import PendingTimer
 from ..rcu.polled import RcuGpOldstate
 from .cookies import Untold
 from .foresight import shows_list
@@ -26,19 +28,42 @@ _ANYTHING = Item(0, 0, 0, is_vmalloc=False)
 
 
 class NotLooked(Exception):
-    """Somebody looks at a CPU's cache of which nobody knows how many pages it has."""
+    """Somebody looks at what nobody knows of a CPU: `ways` are what it may be, each of them looked at otherwise."""
+
+    def __init__(self, cpu_id: int, ways: tuple[Any, ...]) -> None:
+        super().__init__(cpu_id)
+        self.cpu_id, self.ways = cpu_id, ways
 
 
 class _Unlooked(list[int]):
-    """A cache that has to be known before it is looked at: one of some numbers of pages."""
+    """A cache of which it is not known how many pages it has: one of some numbers."""
 
-    numbers: frozenset[int] = frozenset()
+    def __init__(self, cpu_id: int, numbers: frozenset[int]) -> None:
+        super().__init__()
+        self.cpu_id, self.numbers = cpu_id, numbers
 
     def __bool__(self) -> bool:
-        raise NotLooked
+        """Whether there is a page is asked before one is taken: so that is settled, and no more than that."""
+        if 0 not in self.numbers:
+            return True
+        raise NotLooked(self.cpu_id, (frozenset({0}), self.numbers - {0}))
+
+    def pop(self, _index: SupportsIndex = -1) -> int:
+        self.numbers = frozenset(number - 1 for number in self.numbers)
+        return -1
 
     def __len__(self) -> int:
-        raise NotLooked
+        raise NotLooked(self.cpu_id, tuple(frozenset({number}) for number in sorted(self.numbers)))
+
+
+@attrs.frozen
+class Unlooked:
+    """Whether a CPU's next refill is put off, as long as nobody looks."""
+
+    cpu_id: int
+
+    def __bool__(self) -> bool:
+        raise NotLooked(self.cpu_id, (False, True))
 
 
 def _kept(owner: Any, name: str) -> Chain:
@@ -59,17 +84,49 @@ def _blocks(saved: tuple[Any, ...]) -> list[list[Block]]:
     return [[Block(page, _stack(records), snap) for page, snap, records in channel] for channel in saved]
 
 
-def _unlooked(numbers: frozenset[int]) -> _Unlooked:
-    cache = _Unlooked()
-    cache.numbers = numbers
-    return cache
+@attrs.frozen
+class Part:
+    """Something in what is saved of a CPU that need not be known: where it is, and what is either of some ways."""
+
+    where: tuple[int, ...]
+    either: Callable[[int, list[Any]], Any]
+
+    def get(self, saved: Saved) -> Any:
+        """What it is there."""
+        for index in self.where:
+            saved = saved[index]
+        return saved
+
+    def put(self, saved: Saved, value: Any) -> Saved:
+        """The same with another."""
+        return _with(saved, self.where, value)
+
+
+def _with(saved: Saved, where: tuple[int, ...], value: Any) -> Saved:
+    first, *rest = where
+    value = _with(saved[first], tuple(rest), value) if rest else value
+    return (*saved[:first], value, *saved[first + 1 :])
+
+
+def _either_number(_cpu_id: int, ways: list[Any]) -> frozenset[int]:
+    return frozenset().union(*(way if isinstance(way, frozenset) else {len(way)} for way in ways))
+
+
+def _either_way(cpu_id: int, _ways: list[Any]) -> Unlooked:
+    return Unlooked(cpu_id)
+
+
+CACHED: Final = Part((1,), _either_number)
+PUT_OFF: Final = Part((6, 0, 1), _either_way)
+"""The cache; and whether the next refill is put off, which the first slot has."""
 
 
 class Registers:
     """What is in a place now."""
 
-    def __init__(self, place: Place, told: Told) -> None:
-        self._place = place
+    def __init__(self, place: Place, told: Told, *, timers_shown: bool) -> None:
+        self._place, self._timers_shown = place, timers_shown
+        self._is_waited_for = "kvfree_rcu_barrier" in told.events
         self._anonymous, self.pages_shown = told.anonymous, bool(told.pages)
         """What no line shows makes no difference: which objects of the slab are in a block, which pages are cached."""
         self._shows_list = shows_list(told)
@@ -101,19 +158,29 @@ class Registers:
         self._place.periods.load(saved[-1])
 
     def leave_open(self, cpu_id: int) -> None:
-        """How many pages a CPU's cache has is not known, until somebody looks: as many as it holds, or less."""
-        self._place.krcs[cpu_id].cache = _unlooked(frozenset(range(self._place.kvfree.min_cached_objs + 1)))
+        """How many pages a CPU's cache has is not known, until somebody looks: as many as it holds, or less.
+
+        Nor is whether the next refill is put off.
+        """
+        krcp, kvfree = self._place.krcs[cpu_id], self._place.kvfree
+        krcp.cache = _Unlooked(cpu_id, frozenset(range(kvfree.min_cached_objs + 1)))
+        refilling: Any = kvfree.refill.of(krcp)
+        refilling.backoff_page_cache_fill = Unlooked(cpu_id)
         self.touch(cpu_id)
 
-    def left_open(self, cpu_id: int) -> list[int]:
-        """The numbers of pages that a cache may have which is left open."""
-        cache = self._place.krcs[cpu_id].cache
-        return sorted(cache.numbers) if isinstance(cache, _Unlooked) else []
-
-    def settle(self, cpu_id: int, pages: int) -> None:
-        """It has so many pages, of which nothing else is known."""
-        self._place.krcs[cpu_id].cache = [-1] * pages
+    def settle(self, cpu_id: int, known: Any) -> None:
+        """It has one of some numbers of pages, of which no more is known; or the next refill is put off, or not."""
+        krcp = self._place.krcs[cpu_id]
+        if isinstance(known, bool):
+            self._place.kvfree.refill.of(krcp).backoff_page_cache_fill = known
+        else:
+            krcp.cache = _Unlooked(cpu_id, known) if len(known) > 1 else [-1] * next(iter(known))
         self.touch(cpu_id)
+
+    @property
+    def may_be_open(self) -> tuple[Part, ...]:
+        """What states may differ in that are told as one."""
+        return (PUT_OFF,) if self.pages_shown else (CACHED, PUT_OFF)
 
     def _channels(self, blocks: list[list[Block]]) -> tuple[Any, ...]:
         return tuple(
@@ -143,6 +210,7 @@ class Registers:
 
     def _save(self, cpu_id: int) -> Saved:
         krcp, works = self._place.krcs[cpu_id], self._place.works[cpu_id]
+        self._forget(krcp, works)
         return (
             krcp.count,
             self._pages(krcp.cache),
@@ -154,11 +222,21 @@ class Registers:
             tuple(work.registers() for work in works.values()),
         )
 
+    def _forget(self, krcp: Krc, works: dict[str, Deferred]) -> None:
+        """What nobody can look at any more."""
+        if not self._is_waited_for:
+            for work in works.values():
+                work.asked, work.done = work.asked - work.done, 0
+        arming = self._place.kvfree.arming
+        if not self._timers_shown and works["monitor"].expires is None and isinstance(arming, PendingTimer):
+            # A timer that has expired is not shortened; when it was due is not told.
+            arming.of(krcp).monitor_expires = 0
+
     def _load(self, cpu_id: int, saved: Saved) -> None:
         krcp, works = self._place.krcs[cpu_id], self._place.works[cpu_id]
         count, cache, head, head_gp_snap, blocks, batches, slots, registers = saved
         krcp.count, krcp.head, krcp.head_gp_snap = count, _stack(head), head_gp_snap
-        krcp.cache = _unlooked(cache) if isinstance(cache, frozenset) else list(cache)
+        krcp.cache = _Unlooked(cpu_id, cache) if isinstance(cache, frozenset) else list(cache)
         krcp.blocks = _blocks(blocks)
         for batch, (waiting, listed, snap) in zip(krcp.batches, batches, strict=True):
             batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), _stack(listed), snap

@@ -11,7 +11,7 @@ from .cookies import Known
 from .lines import Ctx
 from .operations import Operation
 from .periods import Made
-from .registers import Saved
+from .registers import Part, Saved
 
 
 @attrs.define(eq=False)
@@ -56,26 +56,29 @@ class State:
         )
 
 
-def merged(states: Iterable[State], cpu_id: int) -> dict[tuple[Any, ...], State]:
-    """States that differ only in how many pages a CPU has cached are one, in which that is left open."""
+def merged(states: Iterable[State], cpu_id: int, may_be_open: tuple[Part, ...]) -> dict[tuple[Any, ...], State]:
+    """States that differ only in what may be left open of a CPU are one, in which it is."""
+    found = {state.key(): state for state in states}
+    for part in may_be_open:
+        if len(found) > 1:
+            found = _alike(found, cpu_id, part)
+    return found
+
+
+def _alike(states: dict[tuple[Any, ...], State], cpu_id: int, part: Part) -> dict[tuple[Any, ...], State]:
+    """Those that differ only in one part of a CPU's state."""
     alike: dict[tuple[Any, ...], list[State]] = {}
-    for state in states:
-        key = state.key()
-        saved, mine = key[0], key[0][cpu_id]
-        rest = (*saved[:cpu_id], (mine[0], *mine[2:]), *saved[cpu_id + 1 :])
-        alike.setdefault((rest, *key[1:]), []).append(state)
+    for key, state in states.items():
+        saved = key[0]
+        without = part.put(saved[cpu_id], None)
+        alike.setdefault((*saved[:cpu_id], without, *saved[cpu_id + 1 :], *key[1:]), []).append(state)
+    if len(alike) == len(states):
+        return states
     for one, *others in alike.values():
         if others:
-            numbers = frozenset().union(*(_numbers(state, cpu_id) for state in (one, *others)))
             assert one.saved is not None
-            mine = one.saved[cpu_id]
-            mine = (mine[0], numbers, *mine[2:])
+            ways = [part.get(state.saved[cpu_id]) for state in (one, *others) if state.saved is not None]
+            mine = part.put(one.saved[cpu_id], part.either(cpu_id, ways))
             one.saved = (*one.saved[:cpu_id], mine, *one.saved[cpu_id + 1 :])
             one.jiffies = min(state.jiffies for state in (one, *others))
-    return {key: states[0] for key, states in alike.items()}
-
-
-def _numbers(state: State, cpu_id: int) -> frozenset[int]:
-    assert state.saved is not None
-    cache = state.saved[cpu_id][1]
-    return cache if isinstance(cache, frozenset) else frozenset({len(cache)})
+    return {one[0].key(): one[0] for one in alike.values()}

@@ -42,10 +42,9 @@ class Contents:
 
 @attrs.frozen
 class Refilling:
-    """What the refill is at: asked for or not, by what; and whether the next is put off."""
+    """What the refill is at: asked for or not, by what."""
 
     by: str = ""
-    put_off: bool = False
 
 
 class Untold:
@@ -189,15 +188,15 @@ class Untold:
 
     def _refills(self, cpu_id: int) -> list[Refilling]:
         """Nothing asked for; or by what it was, where a refill comes that nobody is seen to ask for."""
-        forms = [Refilling(), Refilling(put_off=True)]
+        forms = [Refilling()]
         for line in self._told.lines:
             if line.event == "hrtimer_start" and line.cpu == cpu_id:
                 break
             if line.told.get("role") == "page" and line.cpu == cpu_id:
-                forms += [Refilling(by, put_off) for by in ("timer", "queued") for put_off in (False, True)]
+                forms += [Refilling("timer"), Refilling("queued")]
                 break
             if line.event == "hrtimer_expire_entry" and line.cpu == cpu_id:
-                forms += [Refilling("hrtimer", put_off) for put_off in (False, True)]
+                forms.append(Refilling("hrtimer"))
                 break
         return forms
 
@@ -227,7 +226,7 @@ class Untold:
         krcp.head = _objects(carried, contents.listed)
         carried.registers.leave_open(cpu_id)
         mine = place.kvfree.refill.of(krcp)
-        mine.work_in_progress, mine.backoff_page_cache_fill = bool(refilling.by), refilling.put_off
+        mine.work_in_progress = bool(refilling.by)
         _pend(works["page"], refilling.by)
         if refilling.by == "hrtimer":
             place.know_handler(cpu_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .lines import Told
-from .registers import Saved
+from .registers import Saved, Unlooked
 
 
 def in_words(cpu_id: int, saved: Saved, under_way: list[tuple[str, int]], told: Told) -> str:
@@ -14,7 +14,7 @@ def in_words(cpu_id: int, saved: Saved, under_way: list[tuple[str, int]], told: 
     pages = "/".join(map(str, sorted(cache))) if isinstance(cache, frozenset) else str(len(cache))
     words = [f"CPU {cpu_id}: count={count} cache={pages} {_queued(blocks, head)}"]
     words += [f"krw{index}=[{_queued(waiting, listed)}]" for index, (waiting, listed, _) in enumerate(batches)]
-    words.append(f"wip={int(slots[0][0])} backoff={int(slots[0][1])}")
+    words.append(f"wip={int(slots[0][0])} backoff={'?' if isinstance(slots[0][1], Unlooked) else int(slots[0][1])}")
     words += [f"{name} {way}" for name, work in zip(_NAMES, works, strict=True) if (way := _on_its_way(work))]
     words += [f"under way: {kind} (line {told.lines[at].number})" for kind, at in under_way]
     return ", ".join(words)

@@ -95,6 +95,12 @@ def test_without_a_state_every_beginning_is_tried(name: str) -> None:
     assert said.compared["call"] == said.calls
 
 
+def test_what_nobody_has_looked_at_is_one_state() -> None:
+    """How many pages are cached, and whether the next refill is put off: no line of this one looks at either."""
+    said = conform(DATA / "workload" / "B_rps.txt.gz", version="v6.1-stable")
+    assert said.most_states == 1
+
+
 def test_without_a_state_a_wrong_block_is_found(written: Written) -> None:
     lines = lines_of("workload/B_vethroute")
     at = next(number for number, line in enumerate(lines) if "kmem_cache_free_bulk" in line)
