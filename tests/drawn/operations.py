@@ -1,0 +1,478 @@
+"""What a drawn program does: small pieces of kernel code, each with the least level (shop.py) at which it is right."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN, BadInput, Kernel
+from tests.drawn.shop import ATOMIC, NMI, SLEEPS, SPINS, TOP, Operation, Shop
+
+OPERATIONS: Final[list[tuple[int, Operation]]] = []
+_GFP: Final = (GFP_KERNEL, GFP_ATOMIC, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN)
+_SIZES: Final = (16, 64, 192, 1024, 4096, 9000)
+
+
+def at(level: int, times: int = 1) -> Callable[[Operation], Operation]:
+    """An operation of that level; drawn that many times as often as others."""
+
+    def register(operation: Operation) -> Operation:
+        OPERATIONS.extend([(level, operation)] * times)
+        return operation
+
+    return register
+
+
+def allowed(level: int) -> list[Operation]:
+    """What is right at a level."""
+    return [operation for least, operation in OPERATIONS if least <= level]
+
+
+async def _started(s: Shop, function: Any, rng: random.Random) -> None:
+    """A thread that is waited for."""
+    await s.k.kthread_join(await s.k.kthread_run(function, cpu=s.online(rng)))
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+@at(ATOMIC, 6)
+async def kfree_rcu(s: Shop, _rng: random.Random) -> None:
+    await s.k.kvfree_rcu(s.take(), "rcu")
+
+
+@at(SPINS, 2)
+async def kmalloc(s: Shop, rng: random.Random) -> None:
+    p = await s.k.kmalloc(rng.choice(_SIZES[:4]), rng.choice([GFP_ATOMIC, GFP_NOWAIT]))
+    await s.k.udelay(rng.randrange(3))
+    await (s.k.kfree(p) if rng.random() < 0.6 or p is None else s.k.kvfree_rcu(p, "rcu"))
+
+
+@at(SLEEPS, 3)
+async def kmalloc_sleeping(s: Shop, rng: random.Random) -> None:
+    p = await s.k.kmalloc(rng.choice(_SIZES[:-1]), rng.choice(_GFP))
+    await s.k.kvfree(p)
+
+
+@at(SLEEPS, 3)
+async def fill(s: Shop, _rng: random.Random) -> None:
+    await s.fill()
+
+
+@at(TOP, 2)
+async def one_argument(s: Shop, rng: random.Random) -> None:
+    p = await s.k.kvmalloc(rng.choice(_SIZES))
+    await (s.k.kvfree_rcu_mightsleep(p) if s.k.has("kvfree_rcu_mightsleep") else s.k.kvfree_rcu(p))
+
+
+@at(SLEEPS, 2)
+async def vmalloc(s: Shop, rng: random.Random) -> None:
+    p = await s.k.vmalloc(rng.choice(_SIZES))
+    await (s.k.vfree(p) if rng.random() < 0.4 else s.k.kvfree_rcu(p, "rcu"))
+
+
+@at(SPINS)
+async def pages(s: Shop, rng: random.Random) -> None:
+    pfn = await s.k.alloc_pages(rng.choice([GFP_NOWAIT, GFP_ATOMIC]), 0)
+    await s.k.free_pages(pfn, 0)
+
+
+@at(SLEEPS)
+async def page_burst(s: Shop, rng: random.Random) -> None:
+    taken = [await s.k.get_free_page(rng.choice(_GFP)) for _ in range(rng.randrange(1, 40))]
+    for pfn in taken:
+        await s.k.free_page(pfn)
+
+
+@at(SPINS)
+async def cached(s: Shop, rng: random.Random) -> None:
+    cache = rng.choice(s.caches)
+    taken = [await s.k.kmem_cache_alloc(cache, GFP_NOWAIT) for _ in range(rng.randrange(1, 12))]
+    for p in taken:
+        await s.k.kmem_cache_free(cache, p)
+
+
+@at(TOP)
+async def cached_retired(s: Shop, rng: random.Random) -> None:
+    for _ in range(rng.randrange(1, 8)):
+        await s.k.kvfree_rcu(await s.k.kmem_cache_alloc(s.caches[0], rng.choice(_GFP)), "rcu")
+    await s.k.kmem_cache_shrink(s.caches[0])
+
+
+@at(TOP)
+async def reclaimed(s: Shop, rng: random.Random) -> None:
+    match rng.randrange(5):
+        case 0:
+            await s.k.read_file(rng.randrange(1, 200))
+        case 1:
+            await s.k.user_process("user", rng.randrange(1, 100))
+            await s.k.user_exit("user")
+        case 2:
+            await s.k.drop_slab()
+        case 3:
+            await s.k.drain_local_pages()
+        case _:
+            await s.k.cold_caches()
+
+
+@at(SPINS)
+async def bulk(s: Shop, rng: random.Random) -> None:
+    taken = [p for p in (s.take() for _ in range(rng.randrange(1, 5))) if p is not None]
+    await s.k.kfree_bulk(taken)
+
+
+@at(NMI, 2)
+async def nolock(s: Shop, rng: random.Random) -> None:
+    if s.k.has("kmalloc_nolock"):
+        p = await s.k.kmalloc_nolock(rng.choice([16, 200]))
+        if p is None or not s.k.has("kfree_rcu_nolock"):
+            await s.k.kfree_nolock(p)
+        else:
+            await s.k.kfree_rcu_nolock(p, "rcu")
+    else:
+        await s.k.ndelay(rng.randrange(500))
+
+
+# -- RCU ---------------------------------------------------------------------------------------------------------------
+
+
+@at(ATOMIC, 3)
+async def replaced(s: Shop, rng: random.Random) -> None:
+    new = s.take()
+    if s.slots is not None and new is not None:
+        old = s.k.rcu_replace_pointer(s.slots, f"slot{rng.randrange(3)}", new)
+        await s.k.kvfree_rcu(old, "rcu")
+
+
+@at(ATOMIC, 2)
+async def looked_up(s: Shop, rng: random.Random) -> None:
+    if s.slots is None:
+        return
+    s.k.rcu_read_lock()
+    p = s.k.rcu_dereference(s.k.READ_ONCE(s.slots, f"slot{rng.randrange(3)}"))
+    await s.k.udelay(rng.choice([0, 1, 20]))
+    if p is not None:
+        s.k.deref(p)
+        s.flag += s.k.READ_ONCE(p, "value")
+    s.k.rcu_read_unlock()
+
+
+@at(ATOMIC, 2)
+async def call_rcu(s: Shop, rng: random.Random) -> None:
+    p = s.take()
+    if p is not None:
+
+        async def freed(p: Any) -> None:
+            await s.k.kfree(p)
+
+        await s.k.call_rcu(p.rcu, freed)
+    elif rng.random() < 0.3:
+        await s.k.call_rcu(rng.choice(s.handlers))
+
+
+@at(TOP, 2)
+async def waited_for_readers(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    waits = [k.synchronize_rcu, k.synchronize_rcu_expedited, k.rcu_barrier, lambda: k.synchronize_srcu(s.srcu)]
+    waits += [lambda: k.synchronize_srcu_expedited(s.srcu), lambda: k.srcu_barrier(s.srcu)]
+    waits += [k.synchronize_rcu_tasks_trace, k.rcu_barrier_tasks_trace]
+    waits += [k.kvfree_rcu_barrier] if k.has("kvfree_rcu_barrier") else []
+    await rng.choice(waits)()
+
+
+@at(SPINS, 2)
+async def polled(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    if not s.cookies or rng.random() < 0.4:
+        starts = rng.random() < 0.5 and _has_polling(k)
+        s.cookies.append(k.start_poll_synchronize_rcu() if starts else k.get_state_synchronize_rcu())
+    elif _has_polling(k) and k.poll_state_synchronize_rcu(s.cookies[0]):
+        s.cookies.pop(0)
+
+
+@at(TOP)
+async def polled_at_last(s: Shop, rng: random.Random) -> None:
+    k, full = s.k, _has_polling(s.k)
+    if not s.cookies:
+        s.cookies.append(k.get_completed_synchronize_rcu() if full else k.get_state_synchronize_rcu())
+    wait = k.cond_synchronize_rcu_expedited if full and rng.random() < 0.5 else k.cond_synchronize_rcu
+    await wait(s.cookies.pop(0))
+
+
+@at(TOP)
+async def polled_in_full(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    if not _has_polling(k):
+        return
+    full = k.get_state_synchronize_rcu_full() if rng.random() < 0.5 else k.start_poll_synchronize_rcu_full()
+    await k.usleep_range(10, 4000)
+    if not k.poll_state_synchronize_rcu_full(full) and rng.random() < 0.5:
+        await k.cond_synchronize_rcu_full(full)
+    else:
+        await k.cond_synchronize_rcu_expedited_full(await k.start_poll_synchronize_rcu_expedited_full())
+
+
+def _has_polling(k: Kernel) -> bool:
+    return k.machine.callbacks.rules.polled_functions
+
+
+@at(SPINS)
+async def srcu_callback(s: Shop, rng: random.Random) -> None:
+    await s.k.call_srcu(s.srcu, rng.choice(s.handlers))
+
+
+@at(SPINS)
+async def trace_callback(s: Shop, rng: random.Random) -> None:
+    await s.k.call_rcu_tasks_trace(rng.choice(s.handlers))
+
+
+@at(TOP)
+async def hurried(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    if rng.random() < 0.3:
+        k.rcu_expedite_gp()
+        await k.synchronize_rcu()
+        k.rcu_unexpedite_gp()
+    elif k.machine.callbacks.rules.lazy_callbacks:
+        await k.call_rcu_hurry(rng.choice(s.handlers))
+
+
+@at(TOP)
+async def offloaded(s: Shop, rng: random.Random) -> None:
+    cpu = rng.randrange(s.cpus)
+    if s.k.machine.setup.config.rcu_nocbs and s.k.machine.callbacks.rules.nocb_toggles_offline:
+        await (s.k.rcu_nocb_cpu_offload(cpu) if rng.random() < 0.5 else s.k.rcu_nocb_cpu_deoffload(cpu))
+
+
+# -- works, timers, interrupts -----------------------------------------------------------------------------------------
+
+
+@at(ATOMIC, 3)
+async def queued(s: Shop, rng: random.Random) -> None:
+    k, wq = s.k, rng.choice(s.wqs)
+    match rng.randrange(6):
+        case 0 | 1:
+            await k.queue_work(wq, rng.choice(s.works))
+        case 2:
+            await k.queue_work_on(s.online(rng), s.wqs[3], rng.choice(s.works))
+        case 3:
+            await k.queue_delayed_work(wq, rng.choice(s.dworks), rng.randrange(4))
+        case 4:
+            await k.mod_delayed_work(wq, rng.choice(s.dworks), rng.randrange(3))
+        case _:
+            await k.queue_rcu_work(wq, s.rworks[0])
+
+
+@at(TOP, 2)
+async def flushed(s: Shop, rng: random.Random) -> None:
+    k, work, dwork = s.k, rng.choice(s.works), rng.choice(s.dworks)
+    ways: list[Callable[[], Any]] = [lambda: k.flush_work(work), lambda: k.cancel_work_sync(work)]
+    ways += [lambda: k.flush_delayed_work(dwork), lambda: k.cancel_delayed_work_sync(dwork)]
+    ways += [lambda: k.flush_workqueue(s.wqs[0]), lambda: k.drain_workqueue(s.wqs[2]), lambda: k.cancel_work(work)]
+    ways += [lambda: k.cancel_delayed_work(dwork), lambda: k.flush_rcu_work(s.rworks[0])]
+    await rng.choice(ways)()
+
+
+@at(TOP)
+async def disabled(s: Shop, rng: random.Random) -> None:
+    k, work, dwork = s.k, rng.choice(s.works), rng.choice(s.dworks)
+    await k.queue_work(s.wqs[1], work)
+    await k.queue_delayed_work(s.wqs[0], dwork, rng.randrange(2))
+    await k.cancel_work_sync(work)
+    await k.cancel_delayed_work(dwork)
+
+
+@at(ATOMIC, 3)
+async def armed(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    match rng.randrange(6):
+        case 0 | 1:
+            await k.mod_timer(rng.choice(s.timers), rng.choice([0, 1, 2, 9, 70, 600]))
+        case 2 | 3:
+            await k.hrtimer_start(rng.choice(s.hrtimers), rng.choice([0, 500, 30_000, 2_000_000]))
+        case 4:
+            await k.timer_delete(rng.choice(s.timers))
+        case _:
+            await k.hrtimer_try_to_cancel(rng.choice(s.hrtimers))
+
+
+@at(TOP)
+async def disarmed(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    if rng.random() < 0.5:
+        await k.timer_delete_sync(rng.choice(s.timers))
+    else:
+        await k.hrtimer_cancel(rng.choice(s.hrtimers))
+    await k.try_to_del_timer_sync(rng.choice(s.timers))
+
+
+@at(NMI, 2)
+async def irq_work(s: Shop, rng: random.Random) -> None:
+    await s.k.irq_work_queue(rng.choice(s.irq_works))
+
+
+@at(ATOMIC, 2)
+async def interrupts(s: Shop, rng: random.Random) -> None:
+    cpu = rng.choice([None, s.online(rng)])
+    if rng.random() < 0.7:
+        await s.k.raise_irq(rng.choice(s.handlers), cpu=cpu, threadable=rng.random() < 0.2)
+    else:
+        await s.k.raise_nmi(_nmi(s.k, s, rng.randrange(1 << 30)), cpu=cpu)
+
+
+def _nmi(k: Kernel, s: Shop, seed: int) -> Any:
+    rng = random.Random(seed)
+
+    async def nmi() -> None:
+        await rng.choice(allowed(NMI))(s, rng)
+        await k.ndelay(rng.randrange(300))
+
+    return nmi
+
+
+@at(ATOMIC)
+async def tasklet(s: Shop, rng: random.Random) -> None:
+    await s.k.tasklet_schedule(rng.choice(s.handlers))
+
+
+@at(TOP)
+async def called_elsewhere(s: Shop, rng: random.Random) -> None:
+    await s.k.smp_call_function_single(rng.randrange(s.cpus), rng.choice(s.handlers), wait=rng.random() < 0.7)
+    await s.k.irq_work_sync(rng.choice(s.irq_works))
+
+
+# -- threads, waiting, CPUs --------------------------------------------------------------------------------------------
+
+
+@at(NMI, 2)
+async def delay(s: Shop, rng: random.Random) -> None:
+    await s.k.udelay(rng.choice([0, 1, 3, 40]))
+
+
+@at(SLEEPS, 3)
+async def sleep(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    match rng.randrange(6):
+        case 0 | 1:
+            await k.msleep(rng.choice([1, 3, 10]))
+        case 2:
+            await k.usleep_range(5, rng.choice([20, 900]))
+        case 3:
+            await k.schedule_timeout_uninterruptible(rng.randrange(1, 4))
+        case 4:
+            await k.cond_resched()
+        case _:
+            await k.schedule()
+
+
+@at(SLEEPS)
+async def waits(s: Shop, rng: random.Random) -> None:
+    if rng.random() < 0.5:
+        await s.k.wait_for_completion_timeout(s.completion, rng.randrange(1, 5))
+        return
+    flag = [False]
+
+    async def wake() -> None:
+        flag[0] = True
+        await s.k.wake_up(s.head)
+
+    async with s.k.stack_frame() as frame:
+        timer = s.k.timer_setup(wake, inside=frame, on_stack=True, name="wake")
+        await s.k.mod_timer(timer, rng.randrange(3))
+        await s.k.wait_event(s.head, lambda: flag[0])
+        await s.k.timer_delete_sync(timer)
+
+
+@at(SPINS)
+async def wakes(s: Shop, rng: random.Random) -> None:
+    await (s.k.complete(s.completion) if rng.random() < 0.8 else s.k.wake_up(s.head))
+
+
+@at(TOP)
+async def thread(s: Shop, rng: random.Random) -> None:
+    async def child() -> None:
+        await s.k.udelay(5)
+        await s.fill()
+        s.k.set_current_state("TASK_UNINTERRUPTIBLE")
+        await s.k.schedule_timeout(rng.randrange(1, 3))
+
+    await _started(s, child, rng)
+
+
+@at(TOP)
+async def moved(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    await k.set_cpus_allowed(None, [s.online(rng)])
+    await k.cond_resched()
+    await k.set_cpus_allowed(None, range(s.cpus))
+
+
+@at(NMI)
+async def per_cpu(s: Shop, rng: random.Random) -> None:
+    s.k.this_cpu_add(s.counter, rng.randrange(3))
+    await s.k.ndelay(50)
+
+
+@at(TOP)
+async def hotplugged(s: Shop, rng: random.Random) -> None:
+    cpu = rng.randrange(1, s.cpus) if s.cpus > 1 else 0
+    await (s.k.cpu_down(cpu) if rng.random() < 0.5 else s.k.cpu_up(cpu))
+    await s.k.cpu_up(cpu)
+
+
+@at(TOP)
+async def module(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    try:
+        loaded = await k.load_module("drv", rng.choice([64, 9000]))
+    except BadInput:  # there is no memory for it
+        return
+    await k.call_rcu(k.module_text(loaded, rng.choice(s.handlers)))
+    if rng.randrange(100) >= s.wrong:
+        await k.rcu_barrier()
+    await k.delete_module(loaded)
+
+
+@at(TOP)
+async def own_cache(s: Shop, rng: random.Random) -> None:
+    k = s.k
+    cache = k.kmem_cache_create("short", rng.choice([32, 300]), sheaf_capacity=_sheaf(k, rng))
+    for _ in range(rng.randrange(1, 30)):
+        p = await k.kmem_cache_alloc(cache)
+        retired = rng.random() < 0.5 and (k.has("kvfree_rcu_barrier") or rng.randrange(100) < s.wrong)
+        await (k.kvfree_rcu(p, "rcu") if retired else k.kmem_cache_free(cache, p))
+    await (k.kvfree_rcu_barrier() if k.has("kvfree_rcu_barrier") else k.rcu_barrier())
+    await k.kmem_cache_destroy(cache)
+
+
+def _sheaf(k: Kernel, rng: random.Random) -> int:
+    return rng.choice([0, 4, 16]) if k.has("sheaf_capacity") else 0
+
+
+@at(TOP)
+async def struct_of_all(s: Shop, rng: random.Random) -> None:
+    """An object with a timer, a work and a head in it, retired or freed while they may be active."""
+    k, handler = s.k, rng.choice(s.handlers)
+
+    async def on_object(_p: Any) -> None:
+        await handler()
+
+    foo = k.struct("foo", timer=k.timer_list(on_object), work=k.work_struct(on_object), rcu=k.rcu_head)
+    p = await k.kzalloc(foo)
+    if p is None:
+        return
+    await k.mod_timer(p.timer, 1)
+    await k.queue_work(s.wqs[0], p.work)
+    if rng.randrange(100) >= s.wrong:
+        await k.timer_delete_sync(p.timer)
+        await k.cancel_work_sync(p.work)
+    await (k.kfree(p) if rng.random() < 0.5 else k.kvfree_rcu(p, "rcu"))
+
+
+@at(NMI)
+async def asserts(s: Shop, _rng: random.Random) -> None:
+    k = s.k
+    s.flag += k.in_task() + 2 * k.in_hardirq() + 4 * k.irqs_disabled() + 8 * k.preemptible() + (k.preempt_count() & 3)
+    s.flag += k.rcu_read_lock_held() + k.rcu_read_lock_sched_held()
+    k.pr_info(f"flag {s.flag}")

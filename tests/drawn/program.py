@@ -1,0 +1,205 @@
+"""Programs drawn by a seed: a kernel, its configuration, a strategy, and threads that do a little of everything.
+
+What comes of one is all that can be seen of it: every event, every report, every counter and what the parts say of
+themselves. So a change of the model that shows anywhere shows here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from typing import Any, Final
+
+import attrs
+
+from rcuactors import Kernel, RunOptions, scenario
+from rcuactors.builds import BUILDS
+from rcuactors.context.violation import KernelBug
+from rcuactors.eras import ERAS
+from rcuactors.errors import BadInput, ScenarioError, StepBoundExceeded
+from rcuactors.runs.plain import PlainRun
+from tests.drawn.operations import OPERATIONS, allowed
+from tests.drawn.sections import SECTIONS
+from tests.drawn.shop import ATOMIC, TOP, Shop, closed, opened
+
+_STEPS: Final = 20_000
+_SHOWN: Final = 12
+"""Characters of a digest that are kept."""
+_STRATEGIES: Final = ("timed", "timed", "timed", "random", "random:present=4", "walk", "holds")
+_SETTINGS: Final[tuple[tuple[str, tuple[object, ...]], ...]] = (
+    ("nr_cpus", (1, 2, 2, 3, 5)),
+    ("mem", ("8M", "16M", "64M")),
+    ("HZ", (100, 250, 1000)),
+    ("fail_page_alloc", (20, 60)),
+    ("rcu_min_cached_objs", (0, 2, 7)),
+    ("rcu_delay_page_cache_fill_msec", (0, 50)),
+    ("pcp_batch", (1, 8)),
+    ("rcu_fanout_leaf", (2,)),
+    ("rcu_fanout", (2,)),
+    ("rcu_nocbs", ("y",)),
+    ("RCU_LAZY", ("y",)),
+    ("rcu_expedited", ("y",)),
+    ("rcu_normal", ("y",)),
+    ("rcu_normal_wake_from_gp", (0, 1)),
+    ("jiffies_till_first_fqs", (0, 5)),
+    ("jiffies_till_next_fqs", (1, 4)),
+    ("rcu_cpu_stall_timeout", (3,)),
+    ("KVFREE_RCU_BATCHED", ("n",)),
+    ("PREEMPT", ("n",)),
+    ("PREEMPT_LAZY", ("y",)),
+    ("preempt_voluntary", ("y",)),
+    ("PROVE_LOCKING", ("n",)),
+    ("lockdep_keep_going", ("y",)),
+    ("debug_pagealloc", ("y",)),
+    ("page_owner", ("y",)),
+    ("slub_debug", ("y",)),
+    ("DEBUG_OBJECTS_FREE", ("y",)),
+    ("DEBUG_OBJECTS_TIMERS", ("y",)),
+    ("DEBUG_OBJECTS_WORK", ("y",)),
+    ("DEBUG_OBJECTS_RCU_HEAD", ("y",)),
+    ("debug_objects_pool", (4,)),
+    ("SOFTLOCKUP_DETECTOR", ("y",)),
+    ("HARDLOCKUP_DETECTOR", ("y",)),
+    ("migrate", ("y",)),
+    ("latitude", ("y",)),
+    ("hotplug", ("y",)),
+    ("irq_work_interrupt", ("n",)),
+    ("timer_migration", ("n",)),
+    ("stat_interval", (0, 1)),
+    ("cpu_intensive_thresh_us", (20,)),
+    ("hung_task_timeout_secs", (1,)),
+)
+_ODD: Final = 5
+"""Settings of a program, at most, that are not the default."""
+
+
+@attrs.frozen
+class Program:
+    """What is drawn. `wrong`: percent of the operations that are done where they must not be."""
+
+    seed: int
+    kernel: str
+    strategy: str
+    settings: dict[str, str]
+    threads: int
+    length: int
+    wrong: int
+
+
+def drawn(seed: int) -> Program:
+    """By its seed."""
+    rng = random.Random(f"drawn {seed}")
+    kernels, builds = list(ERAS), list(BUILDS)
+    kernel, build = kernels[seed % len(kernels)], builds[(seed // len(kernels)) % len(builds)]
+    settings: dict[str, str] = dict(BUILDS[build].settings)
+    for name, values in rng.sample(_SETTINGS, rng.randrange(_ODD + 1)):
+        more = {name: str(rng.choice(values)), **settings}
+        if _exists(kernel, more):
+            settings = more
+    return Program(
+        seed=seed,
+        kernel=kernel,
+        strategy=rng.choice(_STRATEGIES),
+        settings=settings,
+        threads=rng.randrange(1, 4),
+        length=rng.randrange(8, 30),
+        wrong=rng.choice([0, 0, 0, 4, 12]),
+    )
+
+
+def _exists(kernel: str, settings: dict[str, str]) -> bool:
+    """Whether that version can be configured so."""
+
+    async def nothing(_k: Kernel) -> None:
+        pass
+
+    try:
+        PlainRun(nothing, RunOptions(kernel=kernel, settings=settings))
+    except BadInput:
+        return False
+    return True
+
+
+def _handler(s: Shop, level: int) -> Any:
+    rng = random.Random(f"{s.rng.random()}")
+
+    async def handler(*_object: object) -> None:
+        await s.k.ndelay(rng.randrange(800))
+        await _step(s, rng, level)
+
+    return handler
+
+
+async def _step(s: Shop, rng: random.Random, level: int) -> None:
+    """One operation, often within a section or two."""
+    if rng.randrange(100) < s.wrong:
+        await rng.choice(OPERATIONS)[1](s, rng)
+        return
+    possible = [one for one in SECTIONS if one[0] <= level]
+    if possible and level > ATOMIC and rng.random() < 0.55:
+        _, within, section = rng.choice(possible)
+        async with section(s, rng):
+            for _ in range(rng.randrange(1, 3)):
+                await _step(s, rng, min(level, within))
+        return
+    await rng.choice(allowed(level))(s, rng)
+
+
+async def _body(k: Kernel, program: Program) -> None:
+    rng = random.Random(program.seed)
+    s = await opened(k, rng, program.wrong, _handler)
+
+    async def thread(number: int) -> None:
+        own = random.Random(f"{program.seed} {number}")
+        for _ in range(program.length):
+            await _step(s, own, TOP)
+            await s.fill() if own.random() < 0.2 else None
+
+    tasks = [await k.kthread_run(thread, n, name=f"own{n}", urgent=rng.random() < 0.1) for n in range(program.threads)]
+    for task in tasks:
+        await k.kthread_join(task)
+    await closed(s)
+
+
+@attrs.frozen
+class Outcome:
+    """What came of it: how it ended, the kinds of its reports, and digests of events, reports and figures."""
+
+    ended: str
+    kinds: str
+    steps: int
+    events: str
+    reports: str
+    figures: str
+
+
+def _digest(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, default=repr, sort_keys=True).encode()).hexdigest()[:_SHOWN]
+
+
+def outcome(program: Program) -> Outcome:
+    """Run it."""
+
+    async def program_body(k: Kernel) -> None:
+        await _body(k, program)
+
+    options = RunOptions(
+        kernel=program.kernel, strategy=program.strategy, seed=program.seed, settings=program.settings, max_steps=_STEPS
+    )
+    run = PlainRun(scenario()(program_body), options)
+    raised = run.attempt()
+    if raised is not None and not isinstance(raised, StepBoundExceeded | KernelBug | ScenarioError):
+        raise raised
+    result = run.result()
+    assert result.digest is not None
+    texts = [(violation.title, violation.text, violation.trace, violation.time_ns) for violation in result.violations]
+    figures = [result.counters.as_dict(), result.waste, result.latency_ns, attrs.asdict(run.machine.statistics())]
+    return Outcome(
+        ended=str(result.end_ns) if raised is None else type(raised).__name__,
+        kinds=result.outcome(),
+        steps=result.steps,
+        events=result.digest[:_SHOWN],
+        reports=_digest(texts),
+        figures=_digest(figures),
+    )

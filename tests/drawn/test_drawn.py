@@ -1,0 +1,74 @@
+"""Drawn programs (program.py) come to what is written in data/determinism/drawn.tsv: no change goes unseen.
+
+A change that is meant to change something says so in the CHANGELOG, and writes the file anew:
+
+    python tests/drawn/test_drawn.py
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import attrs
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from rcuactors.eras import ERAS
+from tests.drawn.operations import OPERATIONS
+from tests.drawn.program import Outcome, drawn, outcome
+from tests.drawn.sections import SECTIONS
+
+FILE: Final = Path(__file__).resolve().parents[1] / "data" / "determinism" / "drawn.tsv"
+SEEDS: Final = range(320)
+_FIELDS: Final = [field.name for field in attrs.fields(Outcome)]
+
+
+def line_of(seed: int) -> str:
+    """What is written of a program."""
+    return "\t".join([str(seed), *map(str, attrs.astuple(outcome(drawn(seed))))])
+
+
+@cache
+def recorded() -> dict[int, str]:
+    """The file: a line by its seed."""
+    head, *lines = FILE.read_text().splitlines()
+    assert head.split("\t") == ["seed", *_FIELDS]
+    return {int(line.partition("\t")[0]): line for line in lines}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_other_than_it_was(seed: int) -> None:
+    assert line_of(seed) == recorded()[seed], f"{drawn(seed)}; if that is meant: python tests/drawn/test_drawn.py"
+
+
+def test_they_are_of_all_kinds() -> None:
+    """Every version; half of them are clean, so that they come far, and most kinds of report are among the others."""
+    programs = [drawn(seed) for seed in SEEDS]
+    assert {program.kernel for program in programs} == set(ERAS)
+    assert {program.wrong for program in programs} == {0, 4, 12}
+    kinds = [line.split("\t")[_FIELDS.index("kinds") + 1] for line in recorded().values()]
+    assert kinds.count("clean") > len(kinds) // 2
+    assert len({kind for one in kinds for kind in one.split(", ")}) > 16
+    assert len(recorded()) == len(SEEDS)
+    assert len(SECTIONS) > 15
+    assert len({operation for _, operation in OPERATIONS}) > 40
+
+
+def test_a_program_is_the_same_each_time() -> None:
+    assert drawn(7) == drawn(7)
+    assert line_of(7) == line_of(7)
+    assert len({line_of(seed).split("\t", 1)[1] for seed in range(40, 50)}) == 10
+
+
+def main() -> None:
+    """Write the file anew."""
+    lines = ["\t".join(["seed", *_FIELDS]), *map(line_of, SEEDS)]
+    FILE.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
