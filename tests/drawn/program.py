@@ -19,6 +19,7 @@ from rcuactors.context.violation import KernelBug
 from rcuactors.eras import ERAS
 from rcuactors.errors import BadInput, ScenarioError, StepBoundExceeded
 from rcuactors.runs.plain import PlainRun
+from tests.drawn import activities  # registers more operations  # noqa: F401
 from tests.drawn.operations import OPERATIONS, allowed
 from tests.drawn.sections import SECTIONS
 from tests.drawn.shop import ATOMIC, TOP, Shop, closed, opened
