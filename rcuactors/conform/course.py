@@ -130,6 +130,8 @@ class Course:
             return "nothing to compare: neither calls nor what comes of them"
         if self._lost:
             return f"{self._lost}, and no state from which it could go on is told behind it: the rest is not compared"
+        if not self.compared:
+            return "no state of all CPUs is told from which it could begin: nothing was compared"
         if self._looked_at * _MUCH < self._shown * (_MUCH - 1):
             return f"of {self._shown:,} decisions that are told only {self._looked_at:,} could be compared"
         return ""
@@ -260,7 +262,7 @@ class Course:
             if line.number <= self._counted:
                 continue
             self.calls += line.event == "kvfree_call_rcu"
-            if decision_of(line) and (told.starts >= 0 or line.at > begin):
+            if decision_of(line) and (told.starts >= 0 or line.at > begin or begin == len(told.lines)):
                 self._shown += 1
                 self._looked_at += line.at > begin
         self._counted = told.lines[(end or 0) - 1].number

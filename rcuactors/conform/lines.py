@@ -29,6 +29,7 @@ from ..traces import (
     Missing,
     Other,
     Statement,
+    StateTold,
     Trace,
 )
 from .facts import Facts, facts_of
@@ -257,9 +258,11 @@ class LineReader:
 
     def feed(self, event: Event) -> None:
         """Take in one event."""
-        self.known.nr_cpus = max(self.known.nr_cpus, event.cpu + 1)
+        about = event.state.cpu if isinstance(event, StateTold) else -1
+        self.known.nr_cpus = max(self.known.nr_cpus, event.cpu + 1, about + 1)
         if isinstance(event, AddressesTold):
             where = event.addresses
+            self.known.nr_cpus = max(self.known.nr_cpus, where.cpu + 1)
             works = dict(zip(where.batch_works, ("krw0", "krw1"), strict=True))
             works |= {where.monitor_work: "monitor", where.monitor_timer: "monitor", where.refill_work: "page"}
             works |= {where.refill_timer: "page", where.refill_hrtimer: "page"}

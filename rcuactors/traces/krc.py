@@ -27,6 +27,9 @@ _STATE: Final = re.compile(
     rf" newest_blk=(?P<newest_slab>{_N})/(?P<newest_vmalloc>{_N}))?",
     re.ASCII,
 )
+MOST_CPUS: Final = 8192
+"""CONFIG_NR_CPUS of x86-64 is at most this (arch/x86/Kconfig, NR_CPUS_RANGE_END)."""
+
 MOST: Final = 1_000_000
 """More objects, pages or milliseconds than this no CPU of a recording had: such a number is no reading of the rig's."""
 
@@ -86,7 +89,9 @@ class KrcState:
         The rig reads under the lock what is counted here; whether timers are pending it reads without, so that they may
         differ from one another.
         """
-        numbers = (self.cpu, self.count, self.head, self.slab, self.vmalloc, self.cached)
+        if self.cpu >= MOST_CPUS:
+            return f"cpu={self.cpu}: there are no more than {MOST_CPUS:,}"
+        numbers = (self.count, self.head, self.slab, self.vmalloc, self.cached)
         waiting = [number for batch in self.batches for number in (batch.slab, batch.vmalloc, batch.head)]
         if (most := max(map(abs, (*numbers, *waiting)))) > MOST:
             return f"{most}: more than {MOST:,}"
@@ -110,6 +115,8 @@ def parse_addresses(text: str) -> KrcAddresses | None:
     if match is None:
         return None
     told = dict(_ADDRESS.findall(match[2]))
+    if int(match[1]) >= MOST_CPUS:
+        return None
     try:
         return KrcAddresses(
             cpu=int(match[1]),

@@ -19,6 +19,7 @@ import attrs
 from .calls import CallReader
 from .events import Event, Gap, Header, Item, Mark, Missing, Unknown
 from .forms import BY_OFFSET, Form, form_of
+from .krc import MOST_CPUS
 from .lines import Columns, is_stack, parse_any
 from .source import CutShort, bad, read_lines
 from .telling import Teller
@@ -34,8 +35,6 @@ _TRACE_CMD: Final = re.compile(r"(?:CPU \d+ is empty|version = \d+|trace-cmd ver
 
 _HOPELESS: Final = 20_000
 """So many lines without a single event are no trace."""
-_TOO_MANY_CPUS: Final = 8192
-"""CONFIG_NR_CPUS of x86-64 is at most this."""
 
 Progress = Callable[[int, int], None]
 """Told now and then of the lines and the bytes of the file that were read."""
@@ -143,7 +142,7 @@ class _Reader:
             yield Gap(number, Missing.BACKWARDS, text=text, to_ns=event.time_ns)
         self._last_ns = event.time_ns
         if event.cpu >= self.header.nr_cpus:
-            self.header.nr_cpus = min(event.cpu + 1, _TOO_MANY_CPUS)
+            self.header.nr_cpus = min(event.cpu + 1, MOST_CPUS)
         told = self._teller.tell(event, number)
         if isinstance(told, Event):
             if isinstance(told, Mark):
@@ -198,7 +197,7 @@ class _Reader:
         elif (match := _PERF_LOST.fullmatch(line)) is not None:
             yield _perf_lost(number, line, None)
         elif not self._begun and (match := _CPUS.fullmatch(line.strip())) is not None:
-            self.header.text_format, self.header.nr_cpus = "trace-cmd", min(int(match[1]), _TOO_MANY_CPUS)
+            self.header.text_format, self.header.nr_cpus = "trace-cmd", min(int(match[1]), MOST_CPUS)
         elif self._begun or _TRACE_CMD.fullmatch(line.strip()) is None:
             yield Unknown(number, "", line)
             if not self._begun and number > _HOPELESS:
@@ -235,7 +234,7 @@ class _Reader:
             header.params = read_parameters(line.removeprefix("# "))
         elif (match := _BUFFER.match(line)) is not None:
             header.buffered = held, written = int(match[1]), int(match[2])
-            header.nr_cpus = max(header.nr_cpus, min(int(match[3]), _TOO_MANY_CPUS))
+            header.nr_cpus = max(header.nr_cpus, min(int(match[3]), MOST_CPUS))
             if held != written:
                 yield Gap(number, Missing.OVERWRITTEN, None, written - held, line)
 

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from ..designs import DESIGNS
-from ..errors import text_of
+from ..errors import shown, text_of
 from ..kvfree.rules import PageSource
 from ..spelling import no_such
 from .blame import is_mistake
@@ -183,14 +183,14 @@ def _check_texts(file: PythonFile, cls: type, name: object, about: object) -> No
     if name is None:
         raise file.bad(f'{said} has no name; needs `name = "..."`')
     if not isinstance(name, str):
-        raise file.bad(f"{said}: name = {name!r}: needs a text")
+        raise file.bad(f"{said}: name = {shown(name)}: needs a text")
     wrong = wrong_name(name)
     if wrong:
         raise file.bad(f'{said}: name = "{name}": {wrong}')
     if about is None:
         raise file.bad(f'{said} has no about; needs `about = "..."`, one line that says what the design does')
     if not isinstance(about, str) or not about.strip() or len(about.splitlines()) != 1:
-        raise file.bad(f"{said}: about = {about!r}: needs a text of one line that says what the design does")
+        raise file.bad(f"{said}: about = {shown(about)}: needs a text of one line that says what the design does")
 
 
 def wrong_name(name: str) -> str:

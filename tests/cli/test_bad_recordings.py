@@ -47,6 +47,10 @@ BAD: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
         lambda lines: replaced(lines, ": state: KRC cpu=1", "count=0", "count=3"),
         "count=3, but head, slab and vmal are 0 together",
     ),
+    "more CPUs than there are": (
+        lambda lines: replaced(lines, ": state: KRC cpu=1", "cpu=1", "cpu=8192"),
+        "cpu=8192: there are no more than 8,192",
+    ),
     "time goes back": (out_of_order, "time goes back"),
     "a pointer cut in two": (
         lambda lines: replaced(lines, ": kvfree_call_rcu: ", "head=0xff11", "head=0x"),

@@ -180,3 +180,14 @@ def test_it_begins_at_a_line() -> None:
     said = conform(path, from_line=last)
     assert said.exit_code == 2  # nothing comes after it
     assert sum(whole.compared.values()) > 1000
+
+
+def test_where_no_state_of_all_cpus_is_told_nothing_agrees(written: Written) -> None:
+    """Fuzzing: a state of a CPU beyond those of head and lines was an internal error, and then agreed in nothing."""
+    lines = lines_of("kvfree-6.12/k_barrier_idle_min5")
+    one = next(line for line in lines if "state: KRC cpu=2" in line)
+    at = lines.index(one)
+    said = conform(written([*lines[:at], one.replace("cpu=2", "cpu=7"), *lines[at:]]))
+    assert said.undecided == "no state of all CPUs is told from which it could begin: nothing was compared"
+    assert said.exit_code == 2
+    assert not said.compared

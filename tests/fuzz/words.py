@@ -118,7 +118,7 @@ OF_NAME: Final[Mapping[str, Kind]] = {
     "question": Kind(
         ("a1 v=irq order=first", "f2 v=raw op=spin", "a7 v=two", "m v=exit", "fl v=spin"), ("", "zz v=1", "a1 v")
     ),
-    "name": Kind(("mine", "my_design", "a"), ("", "1a", "a b", "class", "json", "x/y", "../x", "a" * 300)),
+    "name": Kind(("mine", "my_design", "a", "class", "json"), ("", "1a", "a b", "x/y", "../x", "a" * 300)),
 }
 """Of an option or an argument by its name."""
 

@@ -134,3 +134,10 @@ def test_more_than_a_cpu_ever_had_contradicts_itself(field: str) -> None:
     told = parse_state(state(OLD.replace("count=-1", "count=12").replace(field, f"{word}1000001")))
     assert told is not None
     assert told.contradiction() == "1000001: more than 1,000,000"
+
+
+def test_there_are_only_so_many_cpus() -> None:
+    told = parse_state(state(OLD.replace("cpu=2 count=-1", "cpu=8192 count=12")))
+    assert told is not None
+    assert told.contradiction() == "cpu=8192: there are no more than 8,192"
+    assert parse_addresses(ADDRESSES.replace("cpu=1", "cpu=8192")) is None

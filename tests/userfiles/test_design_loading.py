@@ -329,6 +329,11 @@ WRONG_NAME = "needs up to 40 letters, digits and -, beginning with a letter"
         ),
         (GOOD.replace('name = "mine"', "pass"), 'class Mine has no name; needs `name = "..."`'),
         (GOOD.replace('"mine"', "7"), "class Mine: name = 7: needs a text"),
+        (
+            "class Evil:\n    def __repr__(self): pass\n"
+            + GOOD.replace('"mine"', "Evil()").replace("class Mine", "class Mine(Evil)"),
+            "class Mine: name = a Evil whose __repr__() raised TypeError: needs a text",
+        ),
         (GOOD.replace('"mine"', '""'), f'class Mine: name = "": {WRONG_NAME}'),
         (GOOD.replace('"mine"', '"my own"'), f'class Mine: name = "my own": {WRONG_NAME}'),
         (GOOD.replace('"mine"', '"-mine"'), f'class Mine: name = "-mine": {WRONG_NAME}'),
