@@ -8,12 +8,14 @@ from ..engine.events import DigestSink
 from ..errors import BadInput, ReplayDiverged
 from ..hunt.keep import Kept, keyed, prepared, replay
 from ..hunt.schedule import Schedule, read_schedule, with_users_files
+from ..hunt.steps import steps_of
 from ..hunt.story import story_lines
 from ..report.text import head_line
 from ..userfiles import load_scenario
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .session import quiet_stdout
+from .stepping import walk_through
 
 
 def schedule_given(file: str, scenario: str | None, design: str | None) -> Schedule:
@@ -38,12 +40,15 @@ def noted(schedule: Schedule, file: str) -> Kept:
 @click.argument("file")
 @click.argument("scenario", required=False)
 @click.option("--design", metavar="FILE", help="The design's file, if the schedule is of one of your own.")
+@click.option("--step", "by_steps", is_flag=True, help="Walk through it, forwards and back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def replay_schedule_command(file: str, scenario: str | None, design: str | None, as_json: bool) -> int:
+def replay_schedule_command(file: str, scenario: str | None, design: str | None, by_steps: bool, as_json: bool) -> int:
     """Run the schedule in FILE again, strictly: exit code 1 if it shows what it did, 2 if the run comes apart.
 
     SCENARIO is the file of a scenario of your own; a schedule never loads one by itself.
     """
+    if by_steps and as_json:
+        raise BadInput("--step and --json: somebody who walks through it reads text; needs one of them")
     schedule = schedule_given(file, scenario, design)
     digest = DigestSink()
     with quiet_stdout(as_json):
@@ -57,6 +62,10 @@ def replay_schedule_command(file: str, scenario: str | None, design: str | None,
         print_json({"shows": schedule.to_json()["shows"], "result": replayed.result.as_json()})
         return EXIT_VIOLATIONS
     kept = noted(schedule, file)
+    if by_steps:
+        print_lines([head])
+        walk_through(steps_of(kept))
+        return EXIT_VIOLATIONS
     again = f"{schedule.decisions.choices:,} decisions, events as they were; shows {schedule.shown.signature}"
     print_lines([head, f"replayed          {again}", *story_lines(kept)])
     return EXIT_VIOLATIONS
