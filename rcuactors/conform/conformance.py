@@ -28,6 +28,9 @@ AGREES: Final = 0
 DISAGREES: Final = 1
 UNDECIDED: Final = 2
 
+_SPANS: Final = 8
+"""So many of the stretches that were compared are printed."""
+
 _DEFAULTS: Final = {(6, 1): "v6.1-stable", (6, 12): "v6.12", (6, 6): "v6.6", (6, 18): "v6.18"}
 """What a recording is held against whose kernel says no more than this."""
 
@@ -71,14 +74,18 @@ class Conformance:
         """Something is missing in it, so that there are lines which were not compared; or nobody wanted the rest."""
         return bool(self.gaps or self.interrupted)
 
+    def _spans(self) -> str:
+        told = [f"{first:,} to {last:,}" for first, last in self.spans[:_SPANS]]
+        more = len(self.spans) - _SPANS
+        return ", ".join([*told, *([f"and {more:,} more parts"] if more > 0 else [])]) or "none"
+
     def lines(self) -> list[str]:
         """As it is printed."""
         total = sum(self.compared.values())
         wrong = len(self.found)
         said = [f"recording {self.name}, held against {self.version}"]
         if self.partial:
-            spans = ", ".join(f"{first:,} to {last:,}" for first, last in self.spans) or "none"
-            said.append(f"only a part is compared: lines {spans} of {self.lines_read:,}")
+            said.append(f"only a part is compared: lines {self._spans()} of {self.lines_read:,}")
             said += [f"  {gap}" for gap in self.gaps]
         if self.interrupted:
             said.append("interrupted: what was compared until then follows")

@@ -7,28 +7,50 @@ objects in the same order are the same chain.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 
 class Chain:
-    """Objects in their order; `last` is the newest, `rest` what was before. Immutable, and made once."""
+    """Objects in their order; `last` is the newest, `rest` what was before. Immutable, and made once.
 
-    __slots__ = ("_longer", "last", "rest", "size")
+    What is longer by one is known as long as somebody has it, and no longer: else all lists that ever were would hang
+    on the empty one, which is always there.
+    """
+
+    __slots__ = ("__weakref__", "_longer", "last", "rest", "size")
 
     def __init__(self, rest: Chain | None, last: Any) -> None:
         self.rest, self.last = rest, last
         self.size: int = 0 if rest is None else rest.size + 1
-        self._longer: dict[Any, Chain] | None = None
+        self._longer: weakref.ref[Chain] | weakref.WeakValueDictionary[Any, Chain] | None = None
+        """One, as a rule; by the object where there are more."""
 
     def with_one(self, item: Any) -> Chain:
         """The same and one more."""
-        if self._longer is None:
-            self._longer = {}
-        longer = self._longer.get(item)
+        known = self._longer
+        if isinstance(known, weakref.WeakValueDictionary):
+            longer = known.get(item)
+            if longer is None:
+                longer = known[item] = Chain(self, item)
+            return longer
+        longer = known() if known is not None else None
+        if longer is not None and longer.last is item:
+            return longer
+        another = Chain(self, item)
         if longer is None:
-            longer = self._longer[item] = Chain(self, item)
-        return longer
+            self._longer = weakref.ref(another)
+        else:
+            self._longer = weakref.WeakValueDictionary({longer.last: longer, item: another})
+        return another
+
+    @property
+    def known_longer(self) -> int:
+        """How many are known that are longer by one."""
+        if isinstance(self._longer, weakref.WeakValueDictionary):
+            return len(self._longer)
+        return int(self._longer is not None and self._longer() is not None)
 
 
 EMPTY = Chain(None, None)

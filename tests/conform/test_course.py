@@ -17,7 +17,7 @@ CYCLES = "kvfree/i_failalloc_single_arg_5_min5"
 SMALL = "kvfree/a_cold_512_min5"
 
 
-def in_cycles(times: int, path: Path) -> Path:
+def in_cycles(times: int, path: Path, *between: str) -> Path:
     """A recording that goes on as it began, several times: calls, all freed, calls, all freed; and time goes on."""
     lines = lines_of(CYCLES)
     first = next(number for number, line in enumerate(lines) if ": state: KRC" in line)
@@ -26,6 +26,7 @@ def in_cycles(times: int, path: Path) -> Path:
     for number in range(times):
         later = Later(body, number)
         out += [later.line(line) for line in body if "kvt_write" not in line]
+        out += between
     path.write_text("\n".join(out) + "\n")
     return path
 
@@ -46,6 +47,15 @@ class Later:
         return re.sub(
             r"(rcu_grace_period: \S+ )(-?\d+)", lambda found: f"{found[1]}{int(found[2]) + self._periods}", line
         )
+
+
+def test_of_many_parts_the_first_are_named(tmp_path: Path) -> None:
+    said = conform(in_cycles(11, tmp_path / "cycles.txt", "CPU:1 [LOST 7 EVENTS]"))
+    parts = said.lines()[1]
+    assert len(said.spans) == 11
+    assert parts.count(" to ") == 8
+    assert f"{said.spans[7][0]:,} to {said.spans[7][1]:,}, and 3 more parts of " in parts
+    assert len(said.as_json()["compared_lines"]) == 11
 
 
 def test_piece_by_piece_it_comes_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
