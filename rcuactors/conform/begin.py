@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..kvfree.krc import SLAB, VMALLOC, Block
+from ..kvfree.krc import SLAB, VMALLOC, Block, Krc
+from ..kvfree.parts.arming import PendingTimer, TodoFlag
 from ..rcu.polled import COMPLETED
 from ..rcu.seq import GET_STATE_COMPLETED
 from ..traces import KrcState
@@ -83,8 +84,16 @@ def set_state(place: Place, printed: KrcState, jiffies: int) -> None:
         else:
             monitor.expires = jiffies + place.kvfree.arming.delay_jiffies
         if monitor.expires is not None:
-            arming: Any = place.kvfree.arming
-            arming.of(krcp).monitor_expires = monitor.expires
+            arm(place, krcp, monitor.expires)
+
+
+def arm(place: Place, krcp: Krc, expires: int, *, pending: bool = True) -> None:
+    """Have the version know whether the monitor is pending, and until when its timer runs, or ran."""
+    arming = place.kvfree.arming
+    if isinstance(arming, PendingTimer):
+        arming.of(krcp).monitor_expires = expires
+    elif isinstance(arming, TodoFlag):
+        arming.of(krcp).monitor_todo = pending
 
 
 def _leave_cookies_open(place: Place, blocks: list[list[Block]]) -> None:

@@ -142,6 +142,9 @@ class Course:
         if told.gap is not None and told.gap.missing is Missing.BACKWARDS:
             self._backwards = self._backwards or named(told.gap)
         self._events |= told.events
+        if "kvfree_rcu_barrier" in told.events and self.era.rules.kvfree.barrier is None:
+            self.undecided = f"kvfree_rcu_barrier lines: {self.era.name} has no such function; it is of another kernel"
+            return None
         if not self.calls and not told.calls and told.events & _NEEDS_CALLS:
             self.undecided = "no kvfree_call_rcu lines: what was queued, and when, is not told"
             if self._gap:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import attrs
 
 from ..kvfree.krc import Block
+from .begin import arm
 from .beginnings import Beginnings
 from .carried import MOST_STATES, TooMany
 from .foresight import Run, run_of, shows_list, starts_batch
@@ -231,8 +232,7 @@ class Untold:
         if refilling.by == "hrtimer":
             place.know_handler(cpu_id)
         _pend(works["monitor"], monitor)
-        arming = place.kvfree.arming
-        arming.of(krcp).monitor_expires = arming.delay_jiffies if monitor == "timer" else 0
+        arm(place, krcp, place.kvfree.arming.delay_jiffies if monitor == "timer" else 0, pending=bool(monitor))
         for batch in krcp.batches:
             batch.blocks, batch.head = [[], []], []
         for index in range(len(krcp.batches)):

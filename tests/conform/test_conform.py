@@ -191,3 +191,18 @@ def test_where_no_state_of_all_cpus_is_told_nothing_agrees(written: Written) -> 
     assert said.undecided == "no state of all CPUs is told from which it could begin: nothing was compared"
     assert said.exit_code == 2
     assert not said.compared
+
+
+def test_a_barrier_where_there_is_none_is_of_another_kernel(written: Written) -> None:
+    """Fuzzing: without its head, such a recording could be held against 6.1, and that was an internal error."""
+    lines = [line for line in lines_of("kvfree-6.12/k_barrier_idle_min5") if not line.startswith("#")]
+    said = conform(written(lines), version="v6.1-stable")
+    assert said.exit_code == 2
+    assert said.undecided.startswith("kvfree_rcu_barrier lines: v6.1-stable has no such function")
+
+
+@pytest.mark.parametrize("version", ["v5.9", "v5.11", "v6.6", "v6.18", "v7.3"])
+def test_what_no_head_says_is_held_against_any_version(written: Written, version: str) -> None:
+    """Fuzzing: without `state:` lines, v5.9's way of arming the monitor was an internal error."""
+    lines = [line for line in lines_of("workload/B_rps") if not line.startswith("#")]
+    assert conform(written(lines), version=version).compared["call"]
