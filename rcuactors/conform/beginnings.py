@@ -202,7 +202,7 @@ class Beginnings(Deeds):
                     continue
                 ended = self.told.period_after(work.since)
                 if self.told.tells_periods and work.since != LONG_AGO and (ended is None or ended >= line.at):
-                    self._reasons.append(f"no whole grace period has passed since CPU {cpu_id}'s {role} was asked for")
+                    self._refuse(state, f"no whole grace period has passed since CPU {cpu_id}'s {role} was asked for")
                     continue
                 candidates.append((cpu_id, role))
         return candidates

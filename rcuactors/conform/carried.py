@@ -15,6 +15,7 @@ from .foresight import foresee
 from .handlers import know_handlers
 from .lines import Line, Told
 from .operations import Driver, Operation
+from .orders import Orders, Step
 from .periods import Made, PeriodSteps
 from .place import Place
 from .registers import Registers
@@ -59,9 +60,8 @@ class Carried:
         """The line that is looked at."""
         self.period_steps = PeriodSteps(told if polls else None)
         self._loaded: State | None = None
-        self._reasons: list[str] = []
-        self._tried: list[tuple[str, int]] = []
-        """Hidden steps that were made for the line that is looked at: of what, and the last line of that."""
+        self._orders = Orders()
+        """The orders of hidden steps that were tried for the line that is looked at."""
         self._scope: frozenset[int] = frozenset()
         """The CPUs that the states at hand are about."""
         self.leaves_open = False
@@ -133,6 +133,7 @@ class Carried:
             state.periods,
             state.jiffies,
             dict(state.told),
+            order=state.order,
             trail=state.trail,
             doomed=state.doomed,
         )
@@ -141,6 +142,7 @@ class Carried:
         """The next step of a grace period."""
         self._activate(state)
         make(self.place.periods)
+        state.order = Step((make.__doc__ or "a grace period goes on").rstrip("."), self.at, state.order, early=True)
         state.periods = come
         return state
 
@@ -164,8 +166,8 @@ class Carried:
                     todo.append(after)
         return come
 
-    def _refuse(self, _state: State, why: str) -> list[State]:
-        self._reasons.append(why)
+    def _refuse(self, state: State, why: str) -> list[State]:
+        self._orders.refuse(state.order, why)
         return []
 
     def _number(self, at: int) -> int:

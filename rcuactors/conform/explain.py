@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..kvfree.parts.counting import loose
 from .beginnings import IN_A_CALL, Beginnings
 from .carried import TooMany
 from .cookies import Known, known_at, untold_in
 from .decisions import decision_of
 from .factors import Factor, joined, taken_apart
 from .lines import Line, Told, state_of
+from .orders import Step
 from .periods import Made
 from .registers import Saved
 from .state import State
@@ -41,7 +43,7 @@ class Disagreement:
     states: tuple[str, ...] = ()
     """Each of the last possible states, in words."""
     tried: tuple[str, ...] = ()
-    """Hidden steps that were tried before the line."""
+    """The orders of hidden steps that were tried before the line, each with what came of it."""
 
 
 @attrs.define(eq=False)
@@ -140,14 +142,13 @@ class Explainer(Beginnings):
         return known
 
     def _disagreement(self, line: Line) -> Disagreement:
-        reasons = tuple(dict.fromkeys(self._reasons)) or ("what is under way cannot have come to this line",)
+        reasons = self._orders.reasons() or ("what is under way cannot have come to this line",)
         states = dict.fromkeys(
-            in_words(cpu_id, saved, under_way, self.told)
+            in_words(cpu_id, saved, under_way, self.told, counts=self.place.kvfree.rules.counting is loose)
             for cpus, saved, under_way in self._last
             for cpu_id in sorted(cpus)
         )
-        tried = dict.fromkeys(f"{kind} of line {self._number(at)}" for kind, at in self._tried)
-        return Disagreement(line, reasons, tuple(states), tuple(tried))
+        return Disagreement(line, reasons, tuple(states), self._orders.in_words(self.told))
 
     def _note(self, factor: Factor) -> None:
         """What is possible before a line, to be told if nothing explains it."""
@@ -160,11 +161,10 @@ class Explainer(Beginnings):
 
     def _look_at(self, line: Line) -> bool:
         """Whether a state is left that explains the line."""
-        self._reasons = []
-        self._tried.clear()
+        self._orders.clear()
         self._last.clear()
         if line.at in self._trouble:
-            self._reasons.append(self._trouble[line.at])
+            self._orders.refuse(None, self._trouble[line.at])
             return False
         left: list[list[Factor]] = []
         for factors, moved_to in self._worlds_at(line):
@@ -196,6 +196,10 @@ class Explainer(Beginnings):
         """The same in one world."""
         owner = self._owner(line)
         self._note(owner)
+        moved = Step(f"its task is moved to CPU {self._moved_to}", line.at) if self._moved_to is not None else None
+        for factor in self.factors:
+            for state in factor.states:
+                state.order = moved if factor is owner else None
         if not all(self._look_away(factor, line) for factor in self.factors if factor is not owner):
             return False
         self._scope = owner.cpus

@@ -27,7 +27,7 @@ class Found:
     states: tuple[str, ...] = ()
     """The states that were possible before it, in words."""
     tried: tuple[str, ...] = ()
-    """The hidden steps that were tried."""
+    """The orders of hidden steps that were tried, each with what came of it."""
 
     def lines(self) -> list[str]:
         """As it is printed."""
@@ -35,7 +35,7 @@ class Found:
             f"line {self.line}: {self.event}: no possible state explains it",
             *_some("the model: ", self.reasons),
             *_some("possible before: ", self.states),
-            *_some("hidden steps tried: ", self.tried),
+            *_some("order tried: ", self.tried),
             "  the recording:",
             *(f"    {line}" for line in self.around),
         ]

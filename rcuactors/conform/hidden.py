@@ -7,26 +7,23 @@ order, and one state.
 
 from __future__ import annotations
 
-import bisect
+import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from ..kvfree.krc import SLAB, VMALLOC, objects_in
 from ..traces import KrcState
-from .asks import Kind
-from .carried import MOST_STATES, Carried, TooMany
+from .asks import HIDDEN, WAITS, Kind
+from .carried import MOST_STATES, TooMany
 from .cookies import NotSettled
-from .foresight import Run, shows_list
-from .lines import Ctx, Line, Told, state_of
+from .dooms import Dooms
+from .lines import Ctx, Line, state_of
 from .operations import WAITS_FOR, Operation
+from .orders import Step
 from .registers import NotLooked
 from .snapshots import differs
 from .standins import CANCEL, FLUSH
 from .state import State
 from .tracks import Make
-
-if TYPE_CHECKING:
-    from ..eras.era import Era
 
 _PENDING_SEEN_BY: Final[dict[str, frozenset[str]]] = {
     "call": frozenset({"monitor"}),
@@ -64,13 +61,8 @@ _LEADS_TO: Final = frozenset({"get_free_pages", "kvfree_rcu_queue_batch_ret", "k
 """Lines before which a refill or a monitor that has let go of its lock has looked at nothing."""
 
 
-class HiddenSteps(Carried):
+class HiddenSteps(Dooms):
     """Makes them."""
-
-    def __init__(self, told: Told, era: Era) -> None:
-        super().__init__(told, era)
-        self._in_turn = bool(told.runs_on) and not told.events & {"shrink_scan", "kfree_rcu_shrink_scan"}
-        self._shows_list = shows_list(told)
 
     def _others_have_ended(self, state: State, line: Line) -> list[State]:
         """Whatever keeps this line's context from its CPU has come to its next line, or to its end."""
@@ -137,7 +129,7 @@ class HiddenSteps(Carried):
         """Its next step can be made now; else that is noted."""
         why = self._kept_from(state, ctx, op)
         if why:
-            self._reasons.append(why)
+            self._refuse(state, why)
         return not why
 
     def _kept_from(self, state: State, ctx: Ctx, op: Operation) -> str:
@@ -215,6 +207,7 @@ class HiddenSteps(Carried):
                     after = self._fork(state)
                     self._clear_pending(after, whose)
                     after.started[at] = whose
+                    after.order = Step(f"CPU {whose[0]}'s {whose[1]} is no longer pending", at, after.order, early=True)
                     yield after
 
     def _reads_first(self, state: State, touched: int) -> Iterator[State]:
@@ -227,6 +220,7 @@ class HiddenSteps(Carried):
                 after = self._fork(state)
                 if not self._reads_now(after, printed):
                     after.read |= {at}
+                    after.order = Step(f"the snapshot of CPU {printed.cpu} is taken", at, after.order, early=True)
                     yield after
 
     def _period_matters(self, state: State, kind: str, make: Make) -> bool:
@@ -240,7 +234,8 @@ class HiddenSteps(Carried):
         """The next step of what the context is in the middle of."""
         op = state.top(ctx)
         assert op is not None
-        self._tried.append((op.kind, op.at))
+        if op.ask is not None and op.ask.kind in HIDDEN | WAITS:
+            state.order = Step(_in_words(op.kind, op.ask.kind), op.at, state.order)
         if op.looks_at_nothing:
             self.driver.step(op, op.cpu_id, 0)
             return [state]
@@ -319,54 +314,6 @@ class HiddenSteps(Carried):
             return [again] if starts is not None else [state, again]
         return self._on_to_next_page(state, ctx, op)
 
-    def _foresee(self, state: State, op: Operation) -> None:
-        """What later lines are going to contradict need not be carried on beside others.
-
-        That is a batch of more or fewer objects than its next run will free, an object that was linked to the list and
-        is not freed from there, or the other way round, and a shrinker that returns what the script will not say.
-        """
-        if op.over and op.kind == "call":
-            self._foresee_call(state, op)
-        if op.over and op.item is not None:
-            on_list = self.place.krcs[op.cpu_id].head
-            state.doomed |= (bool(on_list) and on_list[-1] is op.item) != self.told.listed[op.item.serial]
-        if op.over and op.promised is not None:
-            state.doomed |= op.promised != (op.returned if op.returned is not None else -1)
-        elif op.over and op.kind == "count":
-            op.returned = None  # nobody will say it
-        for whose in self.place.batched:
-            batch = self.place.krcs[whose[0]].batches[int(whose[1][-1])]
-            freed = self.told.freed_next(whose, self.at)
-            if freed is not None:
-                state.doomed |= freed != objects_in(batch.blocks) + len(batch.head)
-            elif (run := self._run_in_turn(whose, op)) is not None:
-                state.doomed |= sum(run.blocks) != objects_in([batch.blocks[SLAB]])
-                if self._shows_list:
-                    state.doomed |= len(run.listed) != objects_in([batch.blocks[VMALLOC]]) + len(batch.head)
-
-    def _foresee_call(self, state: State, op: Operation) -> None:
-        """An object was put where the next run of a batch of this CPU frees fewer."""
-        krcp, monitor = self.place.krcs[op.cpu_id], self.place.works[op.cpu_id]["monitor"]
-        if not self._in_turn or not (krcp.head or krcp.blocks[SLAB]) or op.cpu_id not in (monitor.base, monitor.on):
-            return
-        if (run := self._run_after(op.cpu_id, op.cpu_id)) is not None:
-            state.doomed |= objects_in([krcp.blocks[SLAB]]) > sum(run.blocks)
-            state.doomed |= self._shows_list and len(krcp.head) > len(run.listed)
-
-    def _run_in_turn(self, whose: tuple[int, str], op: Operation) -> Run | None:
-        """The run of a batch that a CPU's own worker starts: that CPU calls back, and runs, in the order it was asked.
-
-        None where that is not known: the shrinker starts batches of all CPUs.
-        """
-        return self._run_after(whose[0], op.cpu_id, 1) if op.kind == "monitor" and self._in_turn else None
-
-    def _run_after(self, cpu_id: int, worker: int, mine: int = 0) -> Run | None:
-        """The run on a worker's CPU that comes after those of a CPU's batches which wait, but for `mine`."""
-        works, runs = self.place.works[cpu_id], self.told.runs_on.get(worker, [])
-        before = sum(works[role].pending or works[role].queued for role in ("krw0", "krw1")) - mine
-        first = bisect.bisect_left(runs, self.at, key=lambda run: run.at) + before
-        return runs[first] if first < len(runs) and runs[first].whole else None
-
     def _spare(self, op: Operation, lowest: int) -> int:
         """The least that jiffies must be for a timer that runs not to be shortened, if they may be; else -1."""
         if op.ask is None or op.ask.kind is not Kind.LOCK:
@@ -417,6 +364,11 @@ class HiddenSteps(Carried):
         if not why and jiffies:
             state.jiffies = max(state.jiffies, jiffies)
         return why
+
+
+@functools.cache
+def _in_words(kind: str, asked: Kind) -> str:
+    return f"{kind}: {asked.value}"
 
 
 def _same(one: int, other: int) -> bool:

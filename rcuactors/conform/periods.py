@@ -29,37 +29,58 @@ Made = tuple[Any, ...]
 
 
 def _starts(periods: GracePeriods) -> None:
+    """rcu_seq_start(&rcu_state.gp_seq)."""
     periods.gp_seq = gp_seq.start(periods.gp_seq)
 
 
 def _starts_polled(periods: GracePeriods) -> None:
+    """rcu_poll_gp_seq_start()."""
     periods.sequences.normal_begins()
 
 
 def _starts_root(periods: GracePeriods) -> None:
+    """rcu_seq_start() of the root rcu_node's gp_seq."""
     periods.root.gp_seq = periods.gp_seq
 
 
 def _ends_polled(periods: GracePeriods) -> None:
+    """rcu_poll_gp_seq_end()."""
     periods.sequences.normal_ends()
 
 
 def _ends_root(periods: GracePeriods) -> None:
+    """rcu_seq_end() of the root rcu_node's gp_seq."""
     periods.root.gp_seq = gp_seq.end(periods.root.gp_seq)
 
 
 def _ends(periods: GracePeriods) -> None:
+    """rcu_seq_end(&rcu_state.gp_seq)."""
     periods.gp_seq = gp_seq.end(periods.gp_seq)
+
+
+def _hurried(periods: GracePeriods) -> None:
+    """rcu_seq_start(&rcu_state.expedited_sequence)."""
+    periods.sequences.expedited_sequence_begins()
+
+
+def _hurried_polled(periods: GracePeriods) -> None:
+    """rcu_poll_gp_seq_start() of an expedited one."""
+    periods.sequences.expedited_polled_begins()
+
+
+def _hurried_ends_polled(periods: GracePeriods) -> None:
+    """rcu_poll_gp_seq_end() of an expedited one."""
+    periods.sequences.expedited_polled_ends()
+
+
+def _hurried_ends(periods: GracePeriods) -> None:
+    """rcu_seq_end(&rcu_state.expedited_sequence)."""
+    periods.sequences.expedited_sequence_ends()
 
 
 _STARTS: Final[tuple[Make, ...]] = (_starts, _starts_polled, _starts_root)
 _ENDS: Final[tuple[Make, ...]] = (_ends_polled, _ends_root, _ends)
-_EXPEDITED: Final[tuple[Make, ...]] = (
-    lambda periods: periods.sequences.expedited_sequence_begins(),
-    lambda periods: periods.sequences.expedited_polled_begins(),
-    lambda periods: periods.sequences.expedited_polled_ends(),
-    lambda periods: periods.sequences.expedited_sequence_ends(),
-)
+_EXPEDITED: Final[tuple[Make, ...]] = (_hurried, _hurried_polled, _hurried_ends_polled, _hurried_ends)
 
 
 def _cookies(kvfree: KvfreeRcu) -> tuple[object, object]:

@@ -10,6 +10,7 @@ import attrs
 from .cookies import Known
 from .lines import Ctx
 from .operations import Operation
+from .orders import Step
 from .periods import Made
 from .registers import Part, Saved
 
@@ -32,6 +33,8 @@ class State:
     """At least so many."""
     told: dict[Ctx, tuple[str, Any]] = attrs.field(factory=dict)
     """What a shrinker's function returned, until the script says so."""
+    order: Step | None = None
+    """The hidden steps that were made for the line that is looked at."""
     trail: Any = None
     """How it came about, for somebody who wants to know; states are equal whatever it is."""
 

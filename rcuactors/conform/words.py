@@ -8,11 +8,11 @@ from .lines import Told
 from .registers import Saved, Unlooked
 
 
-def in_words(cpu_id: int, saved: Saved, under_way: list[tuple[str, int]], told: Told) -> str:
-    """One CPU's struct kfree_rcu_cpu, its works, and what is under way."""
+def in_words(cpu_id: int, saved: Saved, under_way: list[tuple[str, int]], told: Told, *, counts: bool) -> str:
+    """One CPU's struct kfree_rcu_cpu, its works, and what is under way. `counts`: it has a counter of its own."""
     count, cache, head, _, blocks, batches, slots, works = saved[cpu_id]
     pages = "/".join(map(str, sorted(cache))) if isinstance(cache, frozenset) else str(len(cache))
-    words = [f"CPU {cpu_id}: count={count} cache={pages} {_queued(blocks, head)}"]
+    words = [f"CPU {cpu_id}:{f' count={count}' if counts else ''} cache={pages} {_queued(blocks, head)}"]
     words += [f"krw{index}=[{_queued(waiting, listed)}]" for index, (waiting, listed, _) in enumerate(batches)]
     words.append(f"wip={int(slots[0][0])} backoff={'?' if isinstance(slots[0][1], Unlooked) else int(slots[0][1])}")
     words += [f"{name} {way}" for name, work in zip(_NAMES, works, strict=True) if (way := _on_its_way(work))]
