@@ -31,6 +31,9 @@ DESIGN: Final = "design"
 
 _LARGEST_FILE: Final = 16 << 20
 
+_registries: Final[dict[str, dict[str | tuple[str, type[Warning], int], int]]] = {}
+"""What Python has warned of already, by file."""
+
 _importing: Final[ContextVar[bool]] = ContextVar("importing", default=False)
 
 
@@ -62,6 +65,7 @@ class PythonFile:
     """A file that was read. `kind` is 'scenario' or 'design'; `path` is as the user gave it, `full` is absolute.
 
     `digest` is that of its text (`text_digest`); modules that were made of it have it as `__spec__.loader_state`.
+    `warned` is what Python has to say of it, and says once it has run.
     """
 
     kind: str
@@ -69,6 +73,7 @@ class PythonFile:
     full: str
     code: CodeType
     digest: str
+    warned: tuple[warnings.WarningMessage, ...] = ()
 
     @classmethod
     def read(cls, kind: str, path: Path, rewrite: Callable[[ast.Module], ast.Module] = lambda tree: tree) -> PythonFile:
@@ -84,7 +89,8 @@ class PythonFile:
                 content = file.read(_LARGEST_FILE + 1)
             if len(content) > _LARGEST_FILE:
                 raise BadInput(f"is larger than {_LARGEST_FILE >> 20} MiB: no Python file")
-            return cls(kind, path, full, _compiled(content, full, rewrite), text_digest(content))
+            code, warned = _compiled(content, full, rewrite)
+            return cls(kind, path, full, code, text_digest(content), warned)
         except Exception as error:
             raise _import_failure(kind, path, full, error) from error
 
@@ -114,6 +120,10 @@ class PythonFile:
             raise _import_failure(self.kind, self.path, self.full, error) from error
         finally:
             _importing.reset(mark)
+        # Only now: beside the one line that says what is wrong with a file they would say something else.
+        for one in self.warned:
+            registry = _registries.setdefault(self.full, {})
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno, registry=registry)
         return module
 
     def bad(self, wrong: str, line: int | None = None) -> BadInput:
@@ -125,13 +135,13 @@ class PythonFile:
         return _line_in(self.full, error)
 
 
-def _compiled(content: bytes, full: str, rewrite: Callable[[ast.Module], ast.Module]) -> CodeType:
-    """The code of a file; what Python warns of is said if it compiles, since else there is one complaint already."""
-    with warnings.catch_warnings(record=True) as said:
+def _compiled(
+    content: bytes, full: str, rewrite: Callable[[ast.Module], ast.Module]
+) -> tuple[CodeType, tuple[warnings.WarningMessage, ...]]:
+    """The code of a file, and what Python warns of."""
+    with warnings.catch_warnings(record=True) as warned:
         code = compile(rewrite(ast.parse(content, full)), full, "exec", dont_inherit=True)
-    for one in said:
-        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    return code
+    return code, tuple(warned)
 
 
 def _bad(kind: str, path: Path, wrong: str, line: int | None) -> BadInput:

@@ -225,8 +225,8 @@ def test_in_a_process_of_its_own(command: Command, args: tuple[str, ...]) -> Non
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize(("last", "warns"), [("return 3", False), ("", True)])
-def test_python_warns_of_a_file_only_if_it_compiles(command: Command, tmp_path: Path, last: str, warns: bool) -> None:
+@pytest.mark.parametrize(("last", "warns"), [("return 3", False), ("1 / 0", False), ("", True)])
+def test_python_warns_only_of_a_file_that_is_right(command: Command, tmp_path: Path, last: str, warns: bool) -> None:
     """Fuzzing: beside the one line that says what is wrong stood a SyntaxWarning of another."""
     text = "from rcuactors import scenario\n@scenario()\nasync def s(k):\n    assert k is not 1\n"
     (tmp_path / "s.py").write_text(text + last)
