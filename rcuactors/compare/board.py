@@ -17,12 +17,13 @@ Place = tuple[str, str]
 
 @attrs.frozen(kw_only=True)
 class Cost:
-    """A row of a cost table: the figures over the seeds, the outcome, and in how many seeds it was not clean."""
+    """A row of a cost table: the figures over the seeds, the outcome, and in how many seeds it was not clean: which."""
 
     figures: Mapping[str, Spread]
     outcome: str = "clean"
     failed: int = 0
     seeds: int = 1
+    failing: tuple[int, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -52,15 +53,15 @@ class Board:
 
 def make_board(plan: Plan, tasks: Sequence[Task], answers: Mapping[int, Answer]) -> Board:
     """Put the answers together. A cell counts when it is known for at least one seed."""
-    probed: dict[str, dict[Place, list[list[Finding]]]] = {design.name: {} for design in plan.designs}
-    measured: dict[str, dict[Place, list[CostRun]]] = {design.name: {} for design in plan.designs}
+    probed: dict[str, dict[Place, dict[int, list[Finding]]]] = {design.name: {} for design in plan.designs}
+    measured: dict[str, dict[Place, dict[int, CostRun]]] = {design.name: {} for design in plan.designs}
     for number, task in enumerate(tasks):
         answer = answers.get(number)
         place = task.kernel.name, task.subject
         if isinstance(answer, CostRun):
-            measured[task.design.name].setdefault(place, []).append(answer)
+            measured[task.design.name].setdefault(place, {})[task.options.seed] = answer
         elif answer is not None:
-            probed[task.design.name].setdefault(place, []).append(answer)
+            probed[task.design.name].setdefault(place, {})[task.options.seed] = answer
     cards = tuple(
         Card(
             design=design.name,
@@ -77,16 +78,22 @@ def make_board(plan: Plan, tasks: Sequence[Task], answers: Mapping[int, Answer])
     return Board(plan=plan, cards=cards, done=len(answers), wanted=len(tasks))
 
 
-def _cost_of(runs: Sequence[CostRun]) -> Cost:
-    outcome, failed = worst_outcome(runs)
-    return Cost(figures=spreads(runs), outcome=outcome, failed=failed, seeds=len(runs))
+def _failing(runs: Mapping[int, CostRun]) -> tuple[int, ...]:
+    return tuple(seed for seed, run in runs.items() if run.outcome != "clean")
 
 
-def _verdict_of_runs(runs: Sequence[CostRun]) -> Verdict:
+def _cost_of(runs: Mapping[int, CostRun]) -> Cost:
+    all_runs = list(runs.values())
+    outcome, failed = worst_outcome(all_runs)
+    return Cost(figures=spreads(all_runs), outcome=outcome, failed=failed, seeds=len(runs), failing=_failing(runs))
+
+
+def _verdict_of_runs(runs: Mapping[int, CostRun]) -> Verdict:
     """Of a scenario: its first report, where the contexts' probes have theirs."""
-    dirty = [run for run in runs if run.outcome != "clean"]
-    if not dirty:
+    failing = _failing(runs)
+    if not failing:
         return Verdict(seeds=len(runs))
+    dirty = [runs[seed] for seed in failing]
     worst = next((run for run in dirty if run.fatal), dirty[0])
     return Verdict(
         kind=worst.outcome.partition(",")[0],
@@ -94,4 +101,5 @@ def _verdict_of_runs(runs: Sequence[CostRun]) -> Verdict:
         fatal=worst.fatal,
         failed=len(dirty),
         seeds=len(runs),
+        failing=failing,
     )

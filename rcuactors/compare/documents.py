@@ -44,6 +44,7 @@ def document_of(board: Board) -> dict[str, Any]:
                         "outcome": cost.outcome,
                         "failed": cost.failed,
                         "seeds": cost.seeds,
+                        "failing": list(cost.failing),
                         "figures": {name: attrs.asdict(spread) for name, spread in cost.figures.items()},
                     }
                     for (kernel, load), cost in card.costs.items()

@@ -10,7 +10,7 @@ from .contexts import CONTEXTS
 from .costs import FIGURES
 from .reasons import reasons
 from .units import spread_shown
-from .verdict import DRY_MARK, LATE_MARK, LEGAL, LOW_MARK, Verdict
+from .verdict import DRY_MARK, LATE_MARK, LEGAL, LOW_MARK, Verdict, seeds_named
 from .workloads import WORKLOADS
 
 _MISSING = "?"
@@ -102,7 +102,8 @@ def _all_cells(board: Board, card: Card) -> list[Verdict | None]:
 
 def _example(card: Card, kernel: str, subject: str, verdict: Verdict) -> str:
     after = f" and then {verdict.fatal}" if verdict.fatal and verdict.fatal != verdict.kind else ""
-    return f"{verdict.kind}{after}, such as {card.design} in {subject} on {kernel}: {verdict.title}"
+    seeds = f", seeds {seeds_named(verdict.failing)}" if verdict.seeds > 1 else ""
+    return f"{verdict.kind}{after}, such as {card.design} in {subject} on {kernel}{seeds}: {verdict.title}"
 
 
 # -- costs -------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -57,13 +57,18 @@ def word_of(kind: str) -> str:
     return WORDS.get(kind, kind)[:10]
 
 
+_NAMED: Final = 5
+"""Seeds that are named one by one."""
+
+
 @attrs.frozen(kw_only=True)
 class Verdict:
     """Legal (`kind` is empty), or the first report; `fatal` is the kind after which nothing went on, if any.
 
     `dry` says that no probe with a filled page list found anything, unless the zone was low: legal until the pcplist
     runs dry. `low` says that only those in a low zone did: legal until memory is short, and kswapd is woken. Of
-    `seeds` runs `failed` were not legal. `late` is what was found only when nothing ran any more.
+    `seeds` runs `failed` were not legal, those with the seeds `failing`. `late` is what was found only when nothing ran
+    any more.
     """
 
     kind: str = ""
@@ -75,6 +80,7 @@ class Verdict:
     late: str = ""
     failed: int = 0
     seeds: int = 1
+    failing: tuple[int, ...] = ()
 
     @property
     def legal(self) -> bool:
@@ -107,7 +113,7 @@ class Verdict:
             return f"{LEGAL}, but at the end {self.late}" if self.late else LEGAL
         when = f"legal until {WHEN[self.mark]}, then " if self.mark else ""
         after = f", then {self.fatal}" if self.fatal and self.fatal != self.kind else ""
-        share = f" (in {self.failed} of {self.seeds} seeds)" if self.seeds > 1 else ""
+        share = f" (in {self.failed} of {self.seeds} seeds: {seeds_named(self.failing)})" if self.seeds > 1 else ""
         return f"{when}{self.kind}{after}{share}: {self.title}"
 
     def as_json(self) -> dict[str, Any]:
@@ -115,11 +121,18 @@ class Verdict:
         return {"verdict": self.kind or LEGAL, **attrs.asdict(self)}
 
 
-def verdict_of(by_seed: Sequence[Sequence[Finding]]) -> Verdict:
-    """The worst over the seeds, and in how many there was anything."""
-    single = [_of_one(findings) for findings in by_seed]
-    worst = max(single, key=lambda verdict: verdict.rank)
-    return attrs.evolve(worst, failed=sum(not verdict.legal for verdict in single), seeds=len(single))
+def seeds_named(seeds: Sequence[int]) -> str:
+    """The first of them, for a line of text."""
+    more = f" and {len(seeds) - _NAMED} more" if len(seeds) > _NAMED else ""
+    return ", ".join(map(str, seeds[:_NAMED])) + more
+
+
+def verdict_of(by_seed: Mapping[int, Sequence[Finding]]) -> Verdict:
+    """The worst over the seeds, and in which there was anything."""
+    single = {seed: _of_one(findings) for seed, findings in by_seed.items()}
+    worst = max(single.values(), key=lambda verdict: verdict.rank)
+    failing = tuple(seed for seed, verdict in single.items() if not verdict.legal)
+    return attrs.evolve(worst, failed=len(failing), seeds=len(single), failing=failing)
 
 
 def _of_one(findings: Sequence[Finding]) -> Verdict:

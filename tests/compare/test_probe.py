@@ -24,7 +24,7 @@ def kernel(name: str, **settings: str) -> ComparedKernel:
 
 
 def judge(design: DesignRef, on: str, context: str, strategy: str = "timed", seed: int = 0) -> Verdict:
-    return verdict_of([probe_cell(design, kernel(on), context, strategy, seed)])
+    return verdict_of({seed: probe_cell(design, kernel(on), context, strategy, seed)})
 
 
 @pytest.mark.parametrize("on", USUAL_BUILDS)

@@ -50,16 +50,17 @@ OOPS = Finding(fill="filled", way="w", kind="null-dereference", title="NULL", fa
     ],
 )
 def test_one_seed(findings: list[Finding], word: str, sentence: str | None) -> None:
-    verdict = verdict_of([findings])
+    verdict = verdict_of({0: findings})
     assert verdict.word == word
     assert sentence is None or verdict.sentence() == sentence
 
 
 def test_the_worst_of_the_seeds_and_in_how_many() -> None:
-    verdict = verdict_of([[OK_FILLED, WAIT], [OK_FILLED, OK_EMPTY], [SLEEPS, OK_EMPTY], [OK_FILLED, DEAD]])
+    verdict = verdict_of({7: [OK_FILLED, WAIT], 8: [OK_FILLED, OK_EMPTY], 9: [SLEEPS, OK_EMPTY], 10: [OK_FILLED, DEAD]})
     assert (verdict.kind, verdict.failed, verdict.seeds, verdict.dry) == ("sleeping-function", 3, 4, False)
+    assert verdict.failing == (7, 9, 10)
+    assert "(in 3 of 4 seeds: 7, 9, 10)" in verdict.sentence()
     assert verdict.word == "sleeps 3/4"
-    assert "(in 3 of 4 seeds)" in verdict.sentence()
 
 
 def test_ranks_are_in_order() -> None:
@@ -73,10 +74,10 @@ def test_ranks_are_in_order() -> None:
         [SLEEPS],
         [OOPS],
     ]
-    ranks = [verdict_of([findings]).rank for findings in ordered]
+    ranks = [verdict_of({0: findings}).rank for findings in ordered]
     assert ranks == sorted(set(ranks))
 
 
 def test_as_json_says_legal() -> None:
     assert Verdict().as_json()["verdict"] == "legal"
-    assert verdict_of([[OOPS]]).as_json()["verdict"] == "null-dereference"
+    assert verdict_of({0: [OOPS]}).as_json()["verdict"] == "null-dereference"
