@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..eras.era import Era
 
 _NEVER: Final = 1 << 62
-_MOST_WORLDS: Final = 64
+MOST_WORLDS: Final = 64
 
 
 @attrs.frozen
@@ -175,7 +175,7 @@ class Explainer(Beginnings):
             if line.at in active:
                 active.remove(line.at)
         self.worlds = left or self.worlds
-        if len(left) > _MOST_WORLDS:
+        if len(left) > MOST_WORLDS:
             raise TooMany(f"line {line.number}: {len(left)} ways in which tasks may have been moved")
         if left and (kind := decision_of(line)):
             self.verdict.compared[kind] += 1

@@ -96,7 +96,7 @@ def test_who_is_moved_behind_his_call_has_been_in_two_worlds_until_then(tmp_path
 def test_too_many_worlds_are_undecided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, moved_behind()[0])
     assert conform(path).exit_code == 0
-    monkeypatch.setattr("rcuactors.conform.explain._MOST_WORLDS", 1)
+    monkeypatch.setattr("rcuactors.conform.explain.MOST_WORLDS", 1)
     said = conform(path)
     assert said.exit_code == 2
     assert "2 ways in which tasks may have been moved" in said.undecided
