@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Final
+
 import attrs
 
 from ..context.locks import MAX_SUBCLASSES, Lock, LockKind
-from ..errors import BadInput, described
+from ..errors import BadInput, bad_value, described
 from ..kernel.cpu import Cpu
 from ..kernel.percpu import PerCpu
 from .arguments import checks_itself, expect_await, wrong_argument
@@ -24,34 +27,64 @@ def of_this_cpu(lock: LocalLock, cpu: Cpu) -> Lock:
     """The CPU's own. Raises BadInput for any other lock."""
     if isinstance(lock, LocalLock):
         return lock.of[cpu.cpu_id]
-    expect_await("local_lock", lock=lock)
-    known = isinstance(lock, Lock)
-    what = f"lock {lock.name} is a {lock.lock_class.kind.value}" if known else f"{described(lock)} is no lock"
-    raise BadInput(f"{what}; this function takes a local_lock_t")
+    raise _wrong_lock("lock", lock, LockKind.LOCAL_LOCK)
 
 
-def is_lock(lock: object, what: str = "a lock") -> None:
-    """Raises BadInput for what is none."""
+def is_lock(lock: object, name: str = "lock") -> None:
+    """Raises BadInput for what is none; `name` is the argument's."""
     if not isinstance(lock, Lock):
-        expect_await("lock", lock=lock)
-        raise BadInput(f"{described(lock)} is no lock: {what} comes from k.spinlock(), k.mutex() and the like")
+        raise _wrong_lock(name, lock)
+
+
+def _wrong_lock(name: str, lock: object, *kinds: LockKind) -> BadInput:
+    """The error for another lock than of these types, with what takes such a one; or for what is no lock at all."""
+    function = _called()
+    if not isinstance(lock, Lock | LocalLock):
+        made = "k.local_lock_t()" if kinds == (LockKind.LOCAL_LOCK,) else "k.spinlock(), k.mutex() and the like"
+        return wrong_argument(function, name, lock, f"a lock, from {made}")
+    kind = kind_of(lock)
+    wanted = " or ".join(one.value for one in kinds)
+    taken = f"; {_TAKEN_BY[kind]} takes a {kind.value}" if kind in _TAKEN_BY else ""
+    return bad_value(f"{function}({name}={kind.value} {lock.name!r})", f"a {wanted}{taken}")
+
+
+_TAKEN_BY: Final = {
+    LockKind.RAW_SPINLOCK: "raw_spin_lock()",
+    LockKind.SPINLOCK: "spin_lock()",
+    LockKind.LOCAL_LOCK: "local_lock()",
+    LockKind.RWLOCK: "read_lock()",
+    LockKind.MUTEX: "mutex_lock()",
+    LockKind.RWSEM: "down_read()",
+    LockKind.RT_MUTEX: "rt_mutex_lock()",
+}
+
+
+def _called() -> str:
+    """Which function of the API the scenario has called: the outermost of those that are under way."""
+    name, frame = "", sys._getframe(1)
+    while frame.f_globals.get("__package__") == __package__ and frame.f_back is not None:
+        name, frame = frame.f_code.co_name, frame.f_back
+    return name
+
+
+def kind_of(lock: Lock | LocalLock) -> LockKind:
+    """Its type."""
+    return LockKind.LOCAL_LOCK if isinstance(lock, LocalLock) else lock.lock_class.kind
 
 
 def expect(lock: Lock | LocalLock, *kinds: LockKind) -> None:
     """Raises BadInput unless it is a lock of one of these types."""
-    if lock.__class__ is not Lock and not isinstance(lock, LocalLock):
-        is_lock(lock)
-    kind = LockKind.LOCAL_LOCK if isinstance(lock, LocalLock) else lock.lock_class.kind
-    if kind not in kinds:
-        wanted = " or ".join(one.value for one in kinds)
-        raise BadInput(f"lock {lock.name} is a {kind.value}; this function takes a {wanted}")
+    if (lock.__class__ is not Lock and not isinstance(lock, LocalLock)) or kind_of(lock) not in kinds:
+        raise _wrong_lock("lock", lock, *kinds)
 
 
-def expect_subclass(lock: Lock, subclass: int) -> None:
+def expect_subclass(subclass: int) -> None:
     """Raises BadInput unless lockdep has such a subclass."""
     expect_await("subclass", subclass=subclass)
     if subclass.__class__ is not int or not 0 <= subclass < MAX_SUBCLASSES:
-        raise BadInput(f"lock {lock.name}: subclass {described(subclass)} needs to be a whole number from 0 to 7")
+        raise bad_value(
+            f"{_called()}(subclass={described(subclass)})", f"a whole number from 0 to {MAX_SUBCLASSES - 1}"
+        )
 
 
 def expect_flags(what: str, flags: bool) -> None:

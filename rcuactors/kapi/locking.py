@@ -27,7 +27,7 @@ class Mutexes(KernelBase):
     async def mutex_lock_nested(self, lock: Lock, subclass: int) -> None:
         """The same; to lockdep the lock is one of a class of its own."""
         expect(lock, LockKind.MUTEX)
-        expect_subclass(lock, subclass)
+        expect_subclass(subclass)
         await self._locks.mutex_lock(self._thread, lock, subclass=subclass)
 
     async def mutex_unlock(self, lock: Lock) -> None:

@@ -52,6 +52,13 @@ class MemberType:
     make: Callable[[StructObject, str], Any]
 
 
+def _expect_entries(function: str, field: str, **entries: Any) -> None:
+    """Raises BadInput for what has no such field, and can be in no list by it."""
+    for name, entry in entries.items():
+        if not isinstance(entry, StructObject) and not hasattr(entry, field):
+            raise wrong_argument(function, name, entry, WORDS["StructObject"])
+
+
 class StructObject(KObject):
     """An object of a struct type. Its fields are those of the type; `values` has them by name."""
 
@@ -332,6 +339,7 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
 
     def list_add_rcu(self, new: Any, head: Any, field: str = "next") -> None:
         """list_add_rcu(): put an entry behind `head`, so that readers see it whole."""
+        _expect_entries("list_add_rcu", field, new=new, head=head)
         setattr(new, field, getattr(head, field))
         self.rcu_assign_pointer(head, field, new)
 
@@ -340,6 +348,7 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
 
         The list is singly linked (hlist, llist), so it begins to look at `head`.
         """
+        _expect_entries("list_del_rcu", field, entry=entry, head=head)
         before = head
         while before is not None and getattr(before, field) is not entry:
             before = getattr(before, field)
@@ -353,6 +362,10 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         Any reader may walk, and so may who holds the list's lock: list_entry_rcu() asks nothing; that PROVE_RCU_LIST
         would is not modelled (include/linux/rculist.h).
         """
+        _expect_entries("list_for_each_entry_rcu", field, head=head)
+        return self._entries(head, field)
+
+    def _entries(self, head: Any, field: str) -> Iterator[Any]:
         entry = self.rcu_dereference_raw(getattr(head, field))
         while entry is not None:
             yield entry

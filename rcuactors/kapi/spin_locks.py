@@ -28,7 +28,7 @@ class SpinLocks(KernelBase):
     async def raw_spin_lock_nested(self, lock: Lock, subclass: int) -> None:
         """The same; to lockdep the lock is one of a class of its own."""
         expect(lock, LockKind.RAW_SPINLOCK)
-        expect_subclass(lock, subclass)
+        expect_subclass(subclass)
         await self._locks.raw_spin_lock(self._cpu, lock, caller_site(), subclass=subclass)
 
     async def raw_spin_unlock(self, lock: Lock) -> None:
@@ -96,13 +96,13 @@ class SpinLocks(KernelBase):
     async def spin_lock_nested(self, lock: Lock, subclass: int) -> None:
         """The same; to lockdep the lock is one of a class of its own."""
         expect(lock, LockKind.SPINLOCK)
-        expect_subclass(lock, subclass)
+        expect_subclass(subclass)
         await self._locks.spin_lock(self._thread, lock, subclass=subclass)
 
     async def spin_lock_nest_lock(self, lock: Lock, nest_lock: Lock) -> None:
         """The same, under a lock that whoever takes several of this class holds."""
         expect(lock, LockKind.SPINLOCK)
-        is_lock(nest_lock, "the nest lock")
+        is_lock(nest_lock, "nest_lock")
         await self._locks.spin_lock(self._thread, lock, nest=nest_lock)
 
     async def spin_unlock(self, lock: Lock) -> None:

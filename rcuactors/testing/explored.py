@@ -131,7 +131,7 @@ class _Asked:
 def _asked(item: pytest.Item, mark: pytest.Mark) -> _Asked:
     """Raises BadInput."""
     if mark.args:
-        raise BadInput(f"explore({shown(mark.args[0])}): takes no arguments without a name; needs strategy=...")
+        raise bad_value(f"explore({shown(mark.args[0])})", "arguments by name, such as strategy='walk'")
     words = dict(mark.kwargs)
     strategy = words.pop("strategy", ())
     strategies = (strategy,) if isinstance(strategy, str) else tuple(strategy)

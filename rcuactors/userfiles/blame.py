@@ -14,6 +14,7 @@ from typing import Final
 
 import trio
 
+from ..context.locks import Lock
 from ..context.trace import is_scenarios
 from ..context.violation import KernelBug
 from ..engine.errors import NeedsTrio, RunOver
@@ -129,7 +130,9 @@ def _scenario_error(text: str, error: BaseException) -> ScenarioError:
 
 
 _TOO_MANY: Final = re.compile(r"'await' expression$|object can't be awaited$")
-_WITH: Final = re.compile(r"'_(Async)?GeneratorContextManager' object does not support")
+_WITH: Final = re.compile(r"'(\w+)' object does not support the (asynchronous )?context manager protocol")
+_HEADER: Final = re.compile(r"\s*((?:async )?with .*?)(?: as [^:]*)?:\s")
+_MANAGERS: Final = ("_GeneratorContextManager", "_AsyncGeneratorContextManager")
 
 
 def _slip(said: str, at: TracebackType) -> str:
@@ -142,9 +145,22 @@ def _slip(said: str, at: TracebackType) -> str:
         name = called.partition("(")[0].rpartition(".")[2]
         what = f"{name}() is a plain function, which waits for nothing" if "(" in called else said
         return str(bad_value(code or "await", f"no `await`: {what}"))
-    kind = _WITH.match(said)
-    if kind:
-        return f"{said}; is `async with` meant?" if kind[1] else f"{said}; is `with` meant, without `async`?"
+    wrong = _WITH.match(said)
+    if wrong is None:
+        return ""
+    header = _HEADER.match(linecache.getline(at.tb_frame.f_code.co_filename, at.tb_lineno))
+    words = "async with" if wrong[2] else "with"
+    return _wrong_with(wrong[1], header[1] if header else words, is_async=bool(wrong[2]))
+
+
+def _wrong_with(kind: str, where: str, *, is_async: bool) -> str:
+    """A `with` of the wrong kind, or of what has none."""
+    if kind == Lock.__name__:
+        return str(
+            bad_value(where, "a function that takes the lock, such as k.spin_lock(), and one that lets go of it")
+        )
+    if kind in _MANAGERS:
+        return str(bad_value(where, "`with`, without `async`" if is_async else "`async with`"))
     return ""
 
 

@@ -251,8 +251,8 @@ SLIPS: Final[dict[Callable[[Kernel], Awaitable[None]], tuple[str, int]]] = {
     _called_at_once: ("needs the function itself: leave out the parentheses behind _one_too_many", 1),
     _dropped: ("msleep() is called without `await`", 1),
     _dropped_in_a_condition: ("queue_work() is called without `await`", 1),
-    _with_for_async_with: ("is `async with` meant?", 1),
-    _async_with_for_with: ("is `with` meant, without `async`?", 1),
+    _with_for_async_with: ("with k.stack_frame(): needs `async with`", 1),
+    _async_with_for_with: ("async with k.rcu_reader(): needs `with`, without `async`", 1),
     _arguments_missing: (
         "mod_timer(): missing a required argument: 'delay_jiffies'; it takes (timer, delay_jiffies)",
         1,

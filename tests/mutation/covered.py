@@ -112,14 +112,14 @@ class Covered:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Which blocks a test entered, how long it took (s), and that it passed."""
+        """Which blocks a test entered, how long it took (s of processor time), and that it passed."""
         size = len(self.hits)
         self.hits[:] = bytes(size)
-        failed, began = item.session.testsfailed, time.perf_counter()
+        failed, began = item.session.testsfailed, time.process_time()
         said = yield
         told = {
             "test": item.nodeid,
-            "seconds": round(time.perf_counter() - began, 4),
+            "seconds": round(time.process_time() - began, 4),
             "passed": item.session.testsfailed == failed,
             "blocks": base64.b85encode(zlib.compress(bytes(self.hits))).decode(),
         }

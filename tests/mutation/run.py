@@ -32,7 +32,7 @@ from tests.mutation.mutants import Mutant, draw  # noqa: E402
 from tests.mutation.selection import Map, Test, batches, sources_digest  # noqa: E402
 from tests.mutation.trying import Try  # noqa: E402
 
-_SECONDS: Final = (6.0, 100.0)
+_SECONDS: Final = (2.5, 6.0, 20.0)
 """How long the tests of each batch take (s)."""
 _TICK_S: Final = 0.02
 _CONTROL: Final = 20

@@ -1,4 +1,7 @@
-"""Which tests are tried on a mutant: those that enter its block, of its floor first, the quick ones first."""
+"""Which tests are tried on a mutant: those that enter its block, some drawn programs first, then those of its floor.
+
+Within these the quick ones first.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import Final
 
 import attrs
 
 from tests.mutation.covered import blocks
 from tests.mutation.mutants import Mutant, modules
+
+WIDE: Final = "tests/drawn/"
 
 
 @attrs.frozen
@@ -42,7 +48,7 @@ class Map:
 
     @classmethod
     def read(cls, root: Path, folder: Path) -> Map:
-        """What `covered` noted, of tests that passed."""
+        """What `covered` noted, of tests that passed and are still there."""
         names = {number: block for block, number in blocks(root).items()}
         tests: list[Test] = []
         by_block: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -50,7 +56,7 @@ class Map:
         for file in sorted(folder.glob("*.jsonl")):
             for line in file.read_text().splitlines():
                 told = json.loads(line)
-                if not told["passed"]:
+                if not told["passed"] or not (root / told["test"].partition("::")[0]).exists():
                     continue
                 at = len(tests)
                 tests.append(Test(told["test"], told["seconds"]))
@@ -72,17 +78,19 @@ class Map:
 
 
 def batches(tests: Sequence[Test], seconds: Sequence[float], files: int = 8) -> Iterable[list[Test]]:
-    """The tests in parts that take so long each: the first from few files, so that little has to be collected.
+    """The tests in parts that take so long each: first drawn programs, which look at everything that there is to see.
 
-    The others take one test of each file in turn: two of one file look at nearly the same. What the last part's seconds
-    do not reach to is left out.
+    Then from few files, so that little has to be collected. The others take one test of each file in turn: two of one
+    file look at nearly the same. What the last part's seconds do not reach to is left out.
     """
-    first = _first(tests, seconds[0], files)
-    if first:
-        yield first
-    taken = set(first)
+    wide = [test for test in tests if test.name.startswith(WIDE)]
+    taken: set[Test] = set()
+    for part in (_first(wide, seconds[0], 1), _first([test for test in tests if test not in wide], seconds[1], files)):
+        if part:
+            yield part
+        taken.update(part)
     left = _in_turn([test for test in tests if test not in taken])
-    for limit in seconds[1:]:
+    for limit in seconds[2:]:
         part: list[Test] = []
         spent = 0.0
         while left and spent + left[0].seconds <= limit:

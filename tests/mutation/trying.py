@@ -6,6 +6,7 @@ its tests did is ended, and counts as found: a loop that never ends is seen by w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -88,9 +89,10 @@ class Try:
         return {PASSED: "passed", FAILED: "failed"}.get(code, "crashed")
 
     def kill(self) -> None:
-        """End it."""
-        os.killpg(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        """End it, if it has not ended by itself."""
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.killpg(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
 
 def _child(root: Path, mutant: Mutant | None, code: CodeType | None, tests: Sequence[str], log: Path) -> None:

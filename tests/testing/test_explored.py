@@ -203,7 +203,7 @@ WRONG = {
     "@pytest.mark.explore(schedules=0)\nasync def test_it(k): await fine(k)": "explore(schedules=0): needs a whole",
     "@pytest.mark.explore(strategy='luck')\nasync def test_it(k): await fine(k)": "strategy luck: there",
     "@pytest.mark.explore(knernel='v5.9')\nasync def test_it(k): await fine(k)": "knernel",
-    "@pytest.mark.explore('holds')\nasync def test_it(k): await fine(k)": "explore('holds'): takes no arguments",
+    "@pytest.mark.explore('holds')\nasync def test_it(k): await fine(k)": "explore('holds'): needs arguments by name",
     "@pytest.mark.explore\ndef test_it(): pass": "makes no run: there are no schedules",
     "@pytest.mark.explore\ndef test_it(rcu_lab):\n    for _ in 'ab':\n        rcu_lab.run(fine)": "more than one run",
     "@pytest.mark.explore\ndef test_it(rcu_lab): rcu_lab.run(fine, seed=3)": "seed=3: a test that is explored leaves",
