@@ -33,6 +33,7 @@ SHIPPED = {
     "cpu_goes_offline",
     "flood",
     "hardirq_caller",
+    "hotplug_short_grace_period",
     "low_memory_fallback",
     "one_argument",
     "preempt_off_caller",

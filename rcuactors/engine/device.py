@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .actor import Actor
 from .strand import Strand
+
+PART_DONE: Final = "a part of something is done"
+"""What is to be said of a device that others can see between two parts of what it does."""
 
 
 class Device(Actor):
     """Base of the actors that are not CPUs; it is its own strand's gate."""
+
+    def hints(self) -> tuple[str, ...]:
+        """It stops at a point only where it has done a part of something."""
+        return (PART_DONE,)
 
     async def main(self) -> None:
         """The loop."""

@@ -6,8 +6,9 @@ overtaken, step by step, is never overtaken for the tens of milliseconds that a 
 
 Where somebody is held up is drawn. The first time it is at a point of the run, each alike; each further one is as
 likely to begin while the one before lasts, since two that overlap have to do with one another. For how long is drawn so
-that each power of two is alike. With hints, three of four wait for somebody of whom something is known, most for one in
-a reader: a CPU that is held up there keeps others waiting.
+that each power of two is alike. With hints, five of six wait for somebody of whom something is known: three for one in a
+reader, since a CPU that is held up there keeps others waiting; one for a device in the middle of something, as
+rcutorture delays the kthread of grace periods between two parts of what that does (rcutree.gp_init_delay).
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ import attrs
 
 from ..engine.choice import Timed
 from ..engine.decision import HOLD_UP, Decision
+from ..engine.device import PART_DONE
 from ..errors import bad_value
 
 IN_READER: Final = "in a reader"
+_HINTS: Final = (None, "", IN_READER, IN_READER, IN_READER, PART_DONE)
+"""What has to be known of whom, each alike: nothing, anything, or that."""
 _MS: Final = 1_000_000
+_MOST_PASSED: Final = 8
 _CHAINED: Final = 0.5
 """How likely a hold-up is to begin within the one before."""
 
@@ -30,7 +35,8 @@ _CHAINED: Final = 0.5
 class _Hold:
     """One hold-up, drawn: from its point or, if `chained`, within the one before, when the hint fits.
 
-    `since` is the virtual time at which a chained one may begin, when that is known.
+    `since` is the virtual time at which a chained one may begin, when that is known. So many are `passed` whom the hint
+    fits: where points come in series, it would always be the first of a series.
     """
 
     ns: int
@@ -39,6 +45,7 @@ class _Hold:
     within: float
     hint: str | None
     since: int = -1
+    passed: int = 0
 
     def fits(self, decision: Decision, point: int) -> bool:
         """Whether it is here."""
@@ -47,7 +54,12 @@ class _Hold:
                 return False
         elif point < self.point:
             return False
-        return self.hint is None or any(self.hint in said for said in decision.hints(0))
+        if self.hint is None:
+            return True
+        if not any(self.hint in said for said in decision.hints(0)):
+            return False
+        self.passed -= 1
+        return self.passed < 0
 
 
 class Holds(Timed):
@@ -81,14 +93,15 @@ class Holds(Timed):
         draw = self._draw
         times = self.longest / self.shortest
         hint: str | None = None
-        if self.hints and (drawn := int(draw() * 4)):
-            hint = IN_READER if drawn > 1 else ""
+        if self.hints:
+            hint = _HINTS[int(draw() * len(_HINTS))]
         return _Hold(
             ns=int(self.shortest * _MS * times ** draw()),
             point=int(draw() * self.points),
             chained=number > 0 and draw() < _CHAINED,
             within=draw(),
             hint=hint,
+            passed=int(_MOST_PASSED ** draw()) - 1,
         )
 
     def choose(self, decision: Decision) -> int:

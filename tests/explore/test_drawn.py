@@ -14,6 +14,10 @@ from rcuactors.engine.orders import Anyone, ByClock
 from rcuactors.explore import Record, Replay, make_strategy
 from rcuactors.explore.holds import IN_READER, Holds
 from rcuactors.explore.pct import Pct
+from rcuactors.hunt.attempt import SpecAttempt
+from rcuactors.hunt.follow import Keyed
+from rcuactors.runs.spec import RunSpec
+from rcuactors.userfiles import load_scenario
 
 SEEDS = range(12)
 
@@ -166,6 +170,18 @@ def test_holds_prefers_readers_and_looks_at_nothing_without_hints() -> None:
 
     assert share("holds:points=100") > 0.4
     assert share("holds:points=100,hints=0") < 0.25
+
+
+def test_holds_delays_a_device_in_the_middle_of_something_and_not_always_at_the_same_part() -> None:
+    """As rcutorture delays the kthread of grace periods. Its points come in series of five, one for each part."""
+    spec = RunSpec.of(load_scenario("hotplug_short_grace_period"), kernel="v6.6")
+    parts: Counter[int] = Counter()
+    for seed in range(30):
+        keyed = Keyed(make_strategy("holds:points=973"))
+        SpecAttempt(spec).run(keyed, seed)
+        parts.update(one.nth % 5 for one in keyed.departures if one.whose == "rcu_preempt")
+    assert parts.total() > 8
+    assert len(parts) > 2
 
 
 def test_holds_begins_within_one_another() -> None:
