@@ -6,8 +6,8 @@ overtaken, step by step, is never overtaken for the tens of milliseconds that a 
 
 Where somebody is held up is drawn. The first time it is at a point of the run, each alike; each further one is as
 likely to begin while the one before lasts, since two that overlap have to do with one another. For how long is drawn so
-that each power of two is alike. With hints, five of six wait for somebody of whom something is known: three for one in a
-reader, since a CPU that is held up there keeps others waiting; one for a device in the middle of something, as
+that each power of two is alike. With hints, five of six wait for somebody of whom something is known: three for one in
+a reader, since a CPU that is held up there keeps others waiting; one for a device in the middle of something, as
 rcutorture delays the kthread of grace periods between two parts of what that does (rcutree.gp_init_delay).
 """
 
