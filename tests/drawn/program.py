@@ -1,7 +1,7 @@
 """Programs drawn by a seed: a kernel, its configuration, a strategy, and threads that do a little of everything.
 
-What comes of one is all that can be seen of it: every event, every report, every counter and what the parts say of
-themselves. So a change of the model that shows anywhere shows here.
+What comes of one is all that can be seen of it: every event, every report, every counter, what the parts say of
+themselves, and the state that each is in at the end. So a change of the model that shows anywhere shows here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.drawn import activities  # registers more operations  # noqa: F401
 from tests.drawn.operations import OPERATIONS, allowed
 from tests.drawn.sections import SECTIONS
 from tests.drawn.shop import ATOMIC, TOP, Shop, closed, opened
+from tests.state import state_of
 
 _STEPS: Final = 20_000
 _SHOWN: Final = 12
@@ -165,7 +166,7 @@ async def _body(k: Kernel, program: Program) -> None:
 
 @attrs.frozen
 class Outcome:
-    """What came of it: how it ended, the kinds of its reports, and digests of events, reports and figures."""
+    """What came of it: how it ended, the kinds of its reports, digests of events, reports, figures and final state."""
 
     ended: str
     kinds: str
@@ -173,6 +174,7 @@ class Outcome:
     events: str
     reports: str
     figures: str
+    state: str
 
 
 def _digest(data: object) -> str:
@@ -203,4 +205,5 @@ def outcome(program: Program) -> Outcome:
         events=result.digest[:_SHOWN],
         reports=_digest(texts),
         figures=_digest(figures),
+        state=_digest(state_of(run.machine)),
     )
