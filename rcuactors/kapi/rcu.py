@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from sys import _getframe
 from typing import Any, Final, TypeVar
 
@@ -12,7 +13,8 @@ from ..context.trace import Origin, caller_site, origin_of
 from ..errors import BadInput, bad_value
 from ..kernel.cpu import Cpu
 from ..kernel.thread import Thread
-from ..kvfree.krc import take_cache
+from ..kvfree.krc import Krc, keep_page, take_cache
+from ..mm.gfp import GFP_KERNEL
 from ..mm.objects import KObject
 from ..rcu.data import Callback, RcuHead
 from ..rcu.nocb import OffloadedCallbacks
@@ -22,6 +24,7 @@ from .arguments import WORDS, checks_itself, wrong_argument
 from .base import Action, KernelBase, begun, handler_of, name_of
 
 Pointer = TypeVar("Pointer", bound=KObject | None)
+Taken = TypeVar("Taken")
 
 
 def _callback_of(
@@ -327,18 +330,38 @@ class Rcu(KernelBase):
         """Pages in this CPU's kvfree_rcu() cache (nr_bkv_objs)."""
         return len(self._machine.kvfree.krc(self._cpu.cpu_id).cache)
 
+    async def set_cached_pages(self, number: int) -> None:
+        """Let this CPU's kvfree_rcu() page cache hold so many pages, or as many as it keeps: a state that was recorded.
+
+        Process context only. Pages that cannot be had are not there. Raises BadInput for less than none.
+        """
+        if number < 0:
+            raise bad_value(f"set_cached_pages({number})", "a number of pages")
+        pages, limit = self._machine.pages, min(number, self._machine.kvfree.min_cached_objs)
+        for page in await self._with_cache(lambda krcp: [krcp.cache.pop() for _ in range(len(krcp.cache) - number)]):
+            await pages.free_page(self._thread, page)
+        while self.cached_pages() < limit:
+            another = await pages.get_free_page(self._thread, GFP_KERNEL)
+            if another is None:
+                return
+            if not await self._with_cache(partial(keep_page, page=another, limit=limit)):
+                await pages.free_page(self._thread, another)  # somebody else has filled it
+
     async def cold_caches(self) -> None:
         """Empty this CPU's kvfree_rcu() page cache and its page list: a rig's way to the state after a long burst.
 
         Process context only.
         """
-        thread = self._thread
-        cpu, flags = thread.local_irq_save("cold_caches")
+        for page in await self._with_cache(take_cache):
+            await self._machine.pages.free_page(self._thread, page)
+        await self._machine.pages.zone.drain_local_pages(self._thread)
+
+    async def _with_cache(self, change: Callable[[Krc], Taken]) -> Taken:
+        """Something is done to this CPU's page cache, under its lock."""
+        cpu, flags = self._thread.local_irq_save("cold_caches")
         krcp = self._machine.kvfree.krc(cpu.cpu_id)
         await self._locks.raw_spin_lock(cpu, krcp.lock)
-        pages = take_cache(krcp)
+        taken = change(krcp)
         await self._locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
-        for page in pages:
-            await self._machine.pages.free_page(thread, page)
-        await self._machine.pages.zone.drain_local_pages(thread)
+        return taken

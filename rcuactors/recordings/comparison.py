@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from textwrap import wrap
 from typing import Any, Final
@@ -28,16 +28,6 @@ class Compared:
     title: str
     real: int | None
     machine: int
-
-
-@attrs.frozen
-class Sequences:
-    """What both have in order, as words. `real` is None where the recorded kernel did not show it."""
-
-    name: str
-    title: str
-    real: tuple[str, ...] | None
-    machine: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -79,7 +69,7 @@ class ReplayResult:
     def compared(self) -> tuple[Compared, ...]:
         """The figures that both have, the channels of the freed objects first."""
         seen, counters = self.recording.observed, self.result.counters
-        objects, late = seen.rcu_visible and seen.objects_visible, self.witness.late
+        objects = seen.rcu_visible and seen.objects_visible
         freed = {
             "bulk": (sum(seen.bulk_sizes), counters.bulk_objects),
             "vmalloc": (seen.vmalloc_freed if objects else None, counters.vmalloc_freed),
@@ -103,22 +93,6 @@ class ReplayResult:
             ),
             Compared("bulk_frees", "bulk frees", len(seen.bulk_sizes), sum(counters.bulk_frees.values())),
             Compared(
-                "refills_asked",
-                "refills asked (hrtimer)",
-                seen.refill_timer_starts,
-                counters.refills_asked - self.witness.put_off,
-            ),
-            Compared(
-                "refill_runs",
-                "refill work runs",
-                seen.refill_work_runs,
-                counters.refills_done - late["fill_page_cache_func"],
-            ),
-            Compared(
-                "monitor_runs", "monitor runs", seen.monitor_runs, counters.monitor_runs - late["kfree_rcu_monitor"]
-            ),
-            Compared("work_runs", "kfree_rcu_work runs", seen.reclaim_work_runs, counters.work_runs),
-            Compared(
                 "grace_periods",
                 "grace periods",
                 seen.grace_periods_ended if seen.rcu_visible else None,
@@ -135,19 +109,6 @@ class ReplayResult:
             else _objects(seen.blocks, freer) + seen.list_freed_by.get(freer, 0)
         )
         return real, _objects(machine.blocks, freer) + machine.list_freed_by[freer]
-
-    def sequences(self) -> tuple[Sequences, ...]:
-        """What both have in order, or by name; where the recorded kernel did not tell of it, there is none."""
-        seen, machine = self.recording.observed, self.witness
-        found = [
-            Sequences("blocks", "blocks", _texts(seen.blocks), _words(machine.blocks)),
-            Sequences(
-                "monitor_delays", "monitor's delays", _texts(seen.monitor_delays), _words(machine.monitor_delays)
-            ),
-            Sequences("refill_delays", "refill's delays", _texts(seen.refill_delays), _words(machine.refill_delays)),
-            Sequences("queued_on", "works queued", _by_name(seen.queued_on), _by_name(machine.queued_on)),
-        ]
-        return tuple(found) if self.recording.addresses else ()
 
     def as_json(self) -> dict[str, Any]:
         """The replay as plain data."""
@@ -168,10 +129,6 @@ class ReplayResult:
             "version_note": self.version_note,
             "compared": {row.name: {"real": row.real, "machine": row.machine} for row in self.compared()},
             "deeds": {"done": dict(self.done), "not_done": dict(self.not_done)},
-            "sequences": {
-                one.name: {"real": None if one.real is None else list(one.real), "machine": list(one.machine)}
-                for one in self.sequences()
-            },
             "bulk_sizes": {
                 "real": list(recording.observed.bulk_sizes),
                 "machine": list(self.result.counters.bulk_sizes_in_order),
@@ -244,10 +201,6 @@ class ReplayResult:
                 yield f"{row.title:<26}{'-' if row.real is None else row.real:>10}{row.machine:>10}"
         yield f"bulk sizes, real     {_shortened(self.recording.observed.bulk_sizes)}"
         yield f"bulk sizes, machine  {_shortened(self.result.counters.bulk_sizes_in_order)}"
-        for one in self.sequences():
-            if one.real is not None:
-                yield from _wrapped(f"{one.title}, real", one.real)
-                yield from _wrapped(f"{one.title}, machine", one.machine)
 
     def _splats(self, *, every: bool) -> Iterator[str]:
         shown = self.result.violations if every else self.result.violations[:_MOST_SPLATS]
@@ -262,25 +215,6 @@ class ReplayResult:
 
 def _objects(blocks: Iterable[FreedBlock], freer: Freer) -> int:
     return sum(by_freer(blocks, vmalloc=vmalloc)[freer] for vmalloc in (False, True))
-
-
-def _words(items: Iterable[object]) -> tuple[str, ...]:
-    return tuple(map(str, items))
-
-
-def _texts(items: Iterable[object] | None) -> tuple[str, ...] | None:
-    return None if items is None else _words(items)
-
-
-def _by_name(counts: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(f"{name} {count}" for name, count in sorted(counts.items()))
-
-
-def _wrapped(title: str, words: Iterable[str]) -> list[str]:
-    """A sequence in lines of its own: equal neighbours together."""
-    runs = [(word, sum(1 for _ in same)) for word, same in groupby(words)]
-    text = ", ".join(word if count == 1 else f"{word} x {count}" for word, count in runs) or "none"
-    return wrap(text, 100, initial_indent=f"{title:<27}", subsequent_indent=" " * 27)
 
 
 def _shortened(sizes: Iterable[int]) -> str:

@@ -23,7 +23,8 @@ from ..marks import machinery
 from ..mm.objects import KObject
 from ..traces.events import Call
 from .calls import Deed
-from .sections import CONTEXTS, Feed, Section
+from .recording import Recording
+from .sections import CONTEXTS, Feed, Section, cold_cpus
 
 OBJECT_SIZE: Final = 64
 VMALLOC_SIZE: Final = 4096
@@ -40,7 +41,7 @@ _BURN_NS: Final = 5_000
 
 _LEAD_NS: Final = 1_000_000
 _LEAD_PER_FEEDER_NS: Final = 20_000
-"""Between the start of the first feeder and the first call: starting a thread takes some us, emptying a cache more."""
+"""Between the start of the first feeder and the first call: starting a thread takes some us."""
 
 
 @attrs.define
@@ -59,8 +60,10 @@ class Replayed:
     max_lag_ns: int = 0
 
 
-async def replay_calls(k: Kernel, feeds: tuple[Feed, ...], replayed: Replayed, deeds: tuple[Deed, ...] = ()) -> None:
-    """Start a feeder for each feed, and a thread for each task with deeds, and wait for all of them."""
+async def replay_calls(k: Kernel, recording: Recording, feeds: tuple[Feed, ...], replayed: Replayed) -> None:
+    """Begin as it did; then start a feeder for each feed, and a thread for each task with deeds, and wait for them."""
+    await _begin_as(k, recording, frozenset(feed.cpu for feed in feeds))
+    deeds = recording.deeds
     scripts: dict[tuple[int, int], list[Deed]] = {}
     for deed in deeds:
         scripts.setdefault((deed.cpu, deed.pid), []).append(deed)
@@ -78,6 +81,23 @@ async def replay_calls(k: Kernel, feeds: tuple[Feed, ...], replayed: Replayed, d
             await nursery.start_soon(feeder.main, cpu=feed.cpu, name=name)
 
 
+async def _begin_as(k: Kernel, recording: Recording, used: frozenset[int]) -> None:
+    """Page caches are what the first states say, and empty where the script has emptied them before."""
+    cold = cold_cpus(recording) & used
+
+    @machinery
+    async def main(cpu_id: int) -> None:
+        if cpu_id in cold:
+            await k.cold_caches()
+        if cpu_id in recording.cached_pages:
+            await k.set_cached_pages(recording.cached_pages[cpu_id])
+
+    told = cold | recording.cached_pages.keys()
+    async with k.open_nursery() as nursery:
+        for cpu_id in sorted(told & set(range(k.machine.setup.config.nr_cpus))):
+            await nursery.start_soon(functools.partial(main, cpu_id), cpu=cpu_id, name=f"begin/{cpu_id}")
+
+
 @attrs.frozen
 class _Feeder:
     """One feeder. `shift_ns` leads from the recording's time to the machine's."""
@@ -90,8 +110,6 @@ class _Feeder:
     @machinery
     async def main(self) -> None:
         """Go through the sections."""
-        if self.feed.cold:
-            await self.k.cold_caches()
         for section in self.feed.sections:
             await (self._one_by_one(section) if section.context == "process" else self._at_once(section))
 

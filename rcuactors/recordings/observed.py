@@ -3,15 +3,15 @@
 These are the numbers that a replay is held against. Kernels differ in what they can tell: with RCU
 tracepoints every freed object is an event of its own; PREEMPT_RT (recorded without them) has kprobes on the
 freeing functions instead, which others call too, so only pointers that were queued before are counted there;
-a stock kernel shows neither. Recordings with real addresses tell whose timer is started; those of 6.12 have a kprobe on
-each block and on each attempt to queue a batch.
+a stock kernel shows neither. Recordings of 6.12 have a kprobe on each block. Whether what was decided follows the
+kernel's rules is asked elsewhere (conform/): here are only outcomes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -23,21 +23,13 @@ from ..traces.events import (
     Entered,
     Event,
     GracePeriod,
-    HrtimerStarted,
     ObjectCallback,
     ObjectFreed,
-    PageAsked,
     PageGot,
     Returned,
-    TimerStarted,
-    WorkQueued,
 )
 from ..traces.freers import ENTRIES, FreedBlock, Freer, Inside
-from ..traces.krc import KrcAddresses, whose_timers
-
-_ASKERS: Final = frozenset({"fill_page_cache_func", "kvfree_call_rcu"})
-"""Others take pages by the same function while it is probed (page tables of vmalloc, a new process): these count."""
-_WORKS: Final = frozenset({"fill_page_cache_func", "kfree_rcu_monitor", "kfree_rcu_work"})
+from ..traces.krc import KrcAddresses
 
 
 @attrs.frozen
@@ -48,37 +40,22 @@ class Observed:
     the rig's. `rcu_visible` is False where the recorded kernel shows no RCU events (stock): then the grace
     periods and the two per-object counts are 0 because nobody looked, not because nothing happened.
 
-    Pages are those for blocks: all of them, and of these the ones that the caller took itself (one-argument
-    form). For each page that a caller failed to get it waited for a grace period and freed its object itself,
-    which left no event.
+    For each page that a caller of the one-argument form failed to get it waited for a grace period and freed its
+    object itself, which left no event.
 
-    `blocks` are in the order in which they were freed, the delays (jiffies) in that in which the timers were started;
-    None where the recorded kernel does not tell. `queued_on` counts the works by `function@workqueue`.
+    `blocks` are None where the recorded kernel does not tell of them one by one.
     """
 
-    refill_timer_starts: int
-    refill_work_runs: int
-    monitor_runs: int
-    reclaim_work_runs: int
-    grace_periods_started: int
     grace_periods_ended: int
     bulk_sizes: tuple[int, ...]
     list_freed: int
     vmalloc_freed: int
-    pages_allocated: int
-    pages_failed: int
-    caller_pages_allocated: int
     caller_pages_failed: int
     rcu_visible: bool
     objects_visible: bool = True
     """The per-object events were on; without them (a recording with "lightevents") the two per-object counts are 0."""
     blocks: tuple[FreedBlock, ...] | None = None
     list_freed_by: dict[Freer | None, int] = attrs.field(factory=dict)
-    monitor_runs_by_shrinker: int = 0
-    batches_queued: int | None = None
-    monitor_delays: tuple[int, ...] | None = None
-    refill_delays: tuple[int, ...] | None = None
-    queued_on: dict[str, int] = attrs.field(factory=dict)
 
 
 @attrs.define
@@ -88,20 +65,16 @@ class Tally:
     _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
     """Filled in by whoever reads the marks."""
     _handlers: dict[type[Event], Callable[[Any], None]] = attrs.field(init=False)
-    _events: Counter[str] = attrs.field(factory=Counter, init=False)
-    """Entries by the function."""
     _derived: Counter[str] = attrs.field(factory=Counter, init=False)
     _queued: set[int] = attrs.field(factory=set, init=False)
     _called: bool = attrs.field(default=False, init=False)
-    _periods: tuple[int, int] = attrs.field(default=(0, 0), init=False)
-    _periods_at_last_free: tuple[int, int] | None = attrs.field(default=None, init=False)
+    _periods: int = attrs.field(default=0, init=False)
+    _periods_at_last_free: int | None = attrs.field(default=None, init=False)
     _bulk_by_tracepoint: list[int] = attrs.field(factory=list, init=False)
     _bulk_by_probe: list[int] = attrs.field(factory=list, init=False)
     _inside: Inside = attrs.field(factory=Inside, init=False)
     _blocks: list[FreedBlock] = attrs.field(factory=list, init=False)
     _list_freed_by: Counter[Freer | None] = attrs.field(factory=Counter, init=False)
-    _delays: list[tuple[int, int]] = attrs.field(factory=list, init=False)
-    _queued_on: Counter[str] = attrs.field(factory=Counter, init=False)
     _tracepoints: bool = attrs.field(default=False, init=False)
     _probes: bool = attrs.field(default=False, init=False)
 
@@ -112,12 +85,8 @@ class Tally:
             BulkFreed: self._bulk_probe,
             ObjectCallback: self._object_callback,
             ObjectFreed: self._object_probe,
-            HrtimerStarted: self._hrtimer_start,
-            PageAsked: self._page_asked,
             PageGot: self._page_returned,
             BlockFreed: self._block,
-            TimerStarted: self._delayed,
-            WorkQueued: self._queued_work,
             Entered: self._entered,
             Returned: self._left,
         }
@@ -139,49 +108,25 @@ class Tally:
 
     def total(self, *, objects_visible: bool = True) -> Observed:
         """The counts so far. `objects_visible`: calls and frees of single objects were recorded."""
-        events, derived = self._events, self._derived
-        started, ended = self._periods_at_last_free or self._periods
+        derived = self._derived
+        ended = self._periods if self._periods_at_last_free is None else self._periods_at_last_free
         prefix = "callback" if self._tracepoints else "probe"
-        # Without a probe on the return (workload) there is no telling failures from successes: every try is a
-        # page.
-        pages = derived["pages"] if derived["pages_returned"] else derived["pages_asked"]
         return Observed(
-            refill_timer_starts=derived["refill_timer"],
-            refill_work_runs=events["fill_page_cache_func"],
-            monitor_runs=events["kfree_rcu_monitor"],
-            reclaim_work_runs=events["kfree_rcu_work"],
-            grace_periods_started=started,
             grace_periods_ended=ended,
             bulk_sizes=tuple(self._bulk_by_tracepoint or self._bulk_by_probe),
             list_freed=derived[f"{prefix}_list"],
             vmalloc_freed=derived[f"{prefix}_vmalloc"],
-            pages_allocated=pages,
-            pages_failed=derived["pages_failed"],
-            caller_pages_allocated=derived["caller_pages"],
             caller_pages_failed=derived["caller_pages_failed"],
             rcu_visible=self._tracepoints or self._probes,
             objects_visible=objects_visible,
             list_freed_by=dict(self._list_freed_by),
-            monitor_runs_by_shrinker=derived["monitor_by_shrinker"],
-            queued_on=dict(sorted(self._queued_on.items())),
-            **self._told_by_addresses(),
+            blocks=self._blocks_told(),
         )
 
-    def _told_by_addresses(self) -> dict[str, Any]:
-        """What only recordings with real addresses tell: there is nothing of it, or it is not known."""
-        if not self._addresses:
-            return {}
-        monitors, refills = whose_timers(self._addresses)
-        told: dict[str, Any] = {
-            "monitor_delays": tuple(delay for timer, delay in self._delays if timer in monitors),
-            "refill_delays": tuple(delay for timer, delay in self._delays if timer in refills),
-        }
-        # Kprobes of 6.12: a monitor run asks for a batch, and a freed block is one.
-        if "kvfree_rcu_queue_batch" in self._events or not self._events["kfree_rcu_monitor"]:
-            told["batches_queued"] = self._derived["batches_queued"]
-        if self._blocks or not self._bulk_by_tracepoint + self._bulk_by_probe:
-            told["blocks"] = tuple(self._blocks)
-        return told
+    def _blocks_told(self) -> tuple[FreedBlock, ...] | None:
+        """Kprobes of 6.12 tell of each block; if there is none of them, nothing was in blocks or it is not known."""
+        told = self._addresses and (self._blocks or not self._bulk_by_tracepoint + self._bulk_by_probe)
+        return tuple(self._blocks) if told else None
 
     def _freed(self) -> None:
         self._periods_at_last_free = self._periods
@@ -191,10 +136,8 @@ class Tally:
             self._probes = True
         else:
             self._tracepoints = True
-        # "start" and "end" are the whole system's; cpustart, cpuend and fqsstart are steps inside one.
-        if self._called and event.step in ("start", "end"):
-            starts, ends = self._periods
-            self._periods = (starts + 1, ends) if event.step == "start" else (starts, ends + 1)
+        # "end" is the whole system's; cpuend and fqsend are steps inside one.
+        self._periods += self._called and event.step == "end"
 
     def _bulk_callback(self, event: BulkCallback) -> None:
         self._tracepoints = True
@@ -228,40 +171,15 @@ class Tally:
             if not self._tracepoints:
                 self._freed()
 
-    def _hrtimer_start(self, event: HrtimerStarted) -> None:
-        self._derived["refill_timer"] += event.function == "schedule_page_work_fn"
-
-    def _page_asked(self, _event: PageAsked) -> None:
-        self._derived["pages_asked"] += 1
-
     def _page_returned(self, event: PageGot) -> None:
-        self._derived["pages_returned"] += 1
-        if event.to in _ASKERS:
-            outcome = "pages" if event.page else "pages_failed"
-            self._derived[outcome] += 1
-            if event.to == "kvfree_call_rcu":
-                self._derived[f"caller_{outcome}"] += 1
+        self._derived["caller_pages_failed"] += event.to == "kvfree_call_rcu" and not event.page
 
     def _entered(self, event: Entered) -> None:
-        self._events[event.function] += 1
-        if event.function not in ENTRIES:
-            return
-        self._inside.entered(event.pid, event.function)
-        if event.function == "kfree_rcu_monitor" and self._inside.freer(event.pid) is Freer.SHRINKER:
-            self._derived["monitor_by_shrinker"] += 1
+        if event.function in ENTRIES:
+            self._inside.entered(event.pid, event.function)
 
     def _left(self, event: Returned) -> None:
         self._inside.left(event.pid, event.function)
-        if event.function == "kvfree_rcu_queue_batch" and event.value:
-            self._derived["batches_queued"] += 1
 
     def _block(self, event: BlockFreed) -> None:
         self._blocks.append(FreedBlock(event.channel == 1, event.nr_records, self._inside.freer(event.pid)))
-
-    def _delayed(self, event: TimerStarted) -> None:
-        if event.function == "delayed_work_timer_fn" and event.timer is not None:
-            self._delays.append((event.timer, event.timeout))
-
-    def _queued_work(self, event: WorkQueued) -> None:
-        if event.function in _WORKS:
-            self._queued_on[f"{event.function}@{event.workqueue}"] += 1

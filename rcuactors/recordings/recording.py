@@ -91,6 +91,8 @@ class Recording:
     """Where each CPU's timers and works are, in recordings with real addresses."""
     states: tuple[KrcState, ...] = ()
     """Snapshots of struct kfree_rcu_cpu, from BEGIN on, in the order of time."""
+    cached_pages: dict[int, int] = attrs.field(factory=dict)
+    """How many pages each CPU's cache had, where a snapshot tells it from before the first call."""
 
 
 def read_recording(
@@ -127,6 +129,7 @@ class _Reader:
     _statements: Statements = attrs.field(factory=Statements)
     _addresses: dict[int, KrcAddresses] = attrs.field(factory=dict)
     _states: list[KrcState] = attrs.field(factory=list)
+    _cached_pages: dict[int, int] = attrs.field(factory=dict)
     _begun: dict[int, Event] = attrs.field(factory=dict)
     """The last note of each task's script, where that has to tell of the calls."""
     deeds: list[Deed] = attrs.field(factory=list)
@@ -211,6 +214,7 @@ class _Reader:
             deeds=tuple(self.deeds),
             addresses=self._addresses,
             states=tuple(self._states),
+            cached_pages=dict(self._cached_pages),
         )
 
     def _event(self, event: Event) -> None:
@@ -227,6 +231,8 @@ class _Reader:
                 self._addresses[event.addresses.cpu] = event.addresses
             case StateTold():
                 self._states.append(event.state)
+                if not self.calls:
+                    self._cached_pages.setdefault(event.state.cpu, event.state.cached)
             case _:
                 if isinstance(event, Entered):
                     self._done(self._statements.called(event))
@@ -260,4 +266,5 @@ class _Reader:
         self.calls.clear()
         self.deeds.clear()
         self._states.clear()
+        self._cached_pages.clear()
         self._tally = Tally(self._addresses)

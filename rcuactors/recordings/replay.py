@@ -49,7 +49,7 @@ async def _replay_file(k: Kernel, recording: str = "", digest: str = "", probe: 
         raise BadInput(f"recording {recording}: was changed since (digest {now[:12]}, was {digest[:12]})")
     what = read_recording(recording, k.machine.setup.era.release, probe)
     feeds, skipped = feeds_of(what)
-    await replay_calls(k, feeds, Replayed(skipped=skipped), what.deeds)
+    await replay_calls(k, what, feeds, Replayed(skipped=skipped))
 
 
 REPLAY_OF_A_FILE: Final = _scenario(
@@ -80,7 +80,7 @@ class Replay:
         replayed = Replayed(skipped=skipped)
 
         async def _body(k: Kernel) -> None:
-            await replay_calls(k, feeds, replayed, recording.deeds)
+            await replay_calls(k, recording, feeds, replayed)
 
         about = f"the calls of the recording {recording.name}"
         scenario = _scenario(about, _body, settings_of(recording), parameters={})

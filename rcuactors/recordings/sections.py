@@ -62,11 +62,10 @@ class Section:
 
 @attrs.frozen
 class Feed:
-    """What one feeder does. `cold` says that the rig emptied this CPU's page cache before the run."""
+    """What one feeder does."""
 
     cpu: int
     one_argument: bool
-    cold: bool
     sections: tuple[Section, ...]
 
 
@@ -100,14 +99,14 @@ def feeds_of(recording: Recording) -> tuple[tuple[Feed, ...], Counter[str]]:
         else:
             now.close()
             now.calls = [call]
-    return tuple(_feeds(cpus, cold_cpus(recording))), skipped
+    return tuple(_feeds(cpus)), skipped
 
 
-def _feeds(cpus: dict[int, _Open], cold: frozenset[int]) -> Iterable[Feed]:
+def _feeds(cpus: dict[int, _Open]) -> Iterable[Feed]:
     for cpu, now in sorted(cpus.items()):
         now.close()
         for one_argument, sections in sorted(now.sections.items()):
-            yield Feed(cpu, one_argument, cpu in cold, tuple(sections))
+            yield Feed(cpu, one_argument, tuple(sections))
 
 
 def _time(call: Call) -> int:

@@ -8,7 +8,6 @@ script without the lock. Older recordings have neither addresses nor the last fi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -161,9 +160,3 @@ _NUMBERS: Final = ("count", "head", "slab", "slab_pages", "vmalloc", "vmalloc_pa
 def _batch(numbers: list[int]) -> BatchState:
     slab, vmalloc, head = numbers
     return BatchState(slab=slab, vmalloc=vmalloc, head=head)
-
-
-def whose_timers(addresses: Mapping[int, KrcAddresses]) -> tuple[frozenset[int], frozenset[int]]:
-    """The monitors' timers, and the refills'."""
-    of_all = addresses.values()
-    return frozenset(one.monitor_timer for one in of_all), frozenset(one.refill_timer for one in of_all)

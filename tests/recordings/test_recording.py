@@ -122,18 +122,9 @@ def test_observed_is_what_the_summary_says(row: Row) -> None:
     assert observed.bulk_sizes == row.bulk_nr_records_in_order
     assert observed.vmalloc_freed == row.vmalloc_channel_freed
     assert observed.list_freed == row.per_object_channel3_freed
-    assert observed.refill_work_runs == row.cache_refill_work_runs
-    assert observed.refill_timer_starts == row.page_hrtimer_starts
-    assert observed.monitor_runs == row.monitor_runs
-    assert observed.reclaim_work_runs == row.kfree_rcu_work_runs
-    tries = observed.pages_allocated + observed.pages_failed
-    caller_tries = observed.caller_pages_allocated + observed.caller_pages_failed
-    assert caller_tries == row.single_arg_page_tries
-    assert tries - caller_tries == row.refill_page_tries
-    assert observed.pages_failed - observed.caller_pages_failed == row.refill_pages_alloc_failed
     assert observed.rcu_visible
     if row.monitor_runs:  # or else nothing was freed, and every grace period counts
-        assert (observed.grace_periods_started, observed.grace_periods_ended) == (row.gp_starts, row.gp_ends)
+        assert observed.grace_periods_ended == row.gp_ends
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.run)
@@ -162,7 +153,7 @@ def test_what_was_run(row: Row) -> None:
 
 @pytest.mark.parametrize("row", WORKLOADS, ids=lambda row: row[0])
 def test_workloads(row: tuple[str, int, tuple[int, ...], int | None, int, int, int, int, int]) -> None:
-    run, calls, bulk_sizes, per_object, monitor_runs, work_runs, refill_runs, timer_starts, pages = row
+    run, calls, bulk_sizes, per_object, *_ = row
     recording = read(run)
     observed = recording.observed
     assert recording.name == run.partition("/")[2]
@@ -170,9 +161,6 @@ def test_workloads(row: tuple[str, int, tuple[int, ...], int | None, int, int, i
     assert observed.bulk_sizes == bulk_sizes
     assert observed.rcu_visible == (per_object is not None)
     assert observed.list_freed + observed.vmalloc_freed == (per_object or 0)
-    assert (observed.monitor_runs, observed.reclaim_work_runs) == (monitor_runs, work_runs)
-    assert (observed.refill_work_runs, observed.refill_timer_starts) == (refill_runs, timer_starts)
-    assert observed.pages_allocated == pages
     assert recording.kernel.startswith("Linux (none) 6.1")
     assert recording.script == recording.pre == ""
     assert recording.params["loglevel"] == "4"
@@ -263,12 +251,12 @@ def test_statement_tells_what_flags_cannot(tmp_path: Path) -> None:
 def test_only_calls_after_begin_count(tmp_path: Path) -> None:
     begin = "init-1 [000] ..... 10.6: kvt_write: BEGIN cold\n"
     later = ONE_CALL.replace("10.5", "10.7").replace("[001]", "[004]")
-    refill = "k-2 [001] ..... 10.5: fill_page_cache_func: (fill_page_cache_func+0x0/0xf0)\n"
-    recording = read_recording(write(tmp_path, ONE_CALL * 2 + refill + begin + later + refill))
+    bulk = "k-2 [001] ..... 10.5: kmem_cache_free_bulk: (kmem_cache_free_bulk+0x0/0x20) s=0x0 size=3\n"
+    recording = read_recording(write(tmp_path, ONE_CALL * 2 + bulk + begin + later + bulk))
     assert recording.calls_before_begin == 2
     assert [call.time_ns for call in recording.calls] == [10_700_000_000]
     assert (recording.begin_ns, recording.end_ns) == (10_600_000_000, 10_700_000_000)
-    assert recording.observed.refill_work_runs == 1
+    assert recording.observed.bulk_sizes == (3,)
     assert recording.nr_cpus == 5
     with pytest.raises(BadInput, match="after the BEGIN mark: nothing to replay"):
         read_recording(write(tmp_path, ONE_CALL + begin))

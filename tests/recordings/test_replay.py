@@ -25,18 +25,10 @@ US = 1000
 MS = 1_000_000
 
 NOTHING_OBSERVED = Observed(
-    refill_timer_starts=0,
-    refill_work_runs=0,
-    monitor_runs=0,
-    reclaim_work_runs=0,
-    grace_periods_started=0,
     grace_periods_ended=0,
     bulk_sizes=(),
     list_freed=0,
     vmalloc_freed=0,
-    pages_allocated=0,
-    pages_failed=0,
-    caller_pages_allocated=0,
     caller_pages_failed=0,
     rcu_visible=False,
 )
@@ -108,7 +100,7 @@ def test_real_calls_run_clean_and_every_object_is_freed_once(path: Path, build: 
 @pytest.mark.parametrize("name", ["d_rawspin_1100_min5", "d2_irqoff_600_min5", "e_hardirq_600_min5"])
 def test_where_the_caller_keeps_its_cpu_the_machine_frees_as_the_real_kernel_did(name: str) -> None:
     result = drive(read_recording(DATA / "kvfree" / f"{name}.txt.gz"))
-    names = ("freed_bulk", "freed_vmalloc", "freed_list", "freed_inline", "refills_asked", "refill_runs", "bulk_frees")
+    names = ("freed_bulk", "freed_vmalloc", "freed_list", "freed_inline", "bulk_frees")
     real, machine = real_and_machine(result, *names)
     assert real == machine
     assert tuple(result.result.counters["bulk_sizes_in_order"]) == result.recording.observed.bulk_sizes
@@ -322,6 +314,17 @@ def test_the_script_tells_which_caches_were_emptied() -> None:
     # v5.9 begins with filled caches: only where they were emptied must the machine take a page.
     for script, misses in (("", 0), ("@0 cold; free2 slab 1", 1)):
         assert drive(recording(call(0), script=script), "v5.9").result.counters["cache_misses"] == misses
+
+
+@pytest.mark.parametrize(("cached", "misses"), [({}, 1), ({0: 0}, 1), ({0: 1}, 0), ({0: 400}, 0), ({3: 1}, 1)])
+def test_a_cache_begins_with_what_a_state_says(cached: dict[int, int], misses: int) -> None:
+    what = evolve(recording(call(0), call(US)), cached_pages=cached)
+    assert drive(what, "v6.1-stable").result.counters["cache_misses"] == misses
+
+
+def test_a_state_of_a_cpu_that_the_machine_has_not_is_no_matter() -> None:
+    what = evolve(recording(call(0)), cached_pages={0: 1, 3: 1})
+    assert drive(what, "v6.1-stable", nr_cpus=2).result.counters["cache_misses"] == 0
 
 
 # -- the report --

@@ -8,7 +8,7 @@ import pytest
 
 from rcuactors.recordings import read_recording
 from rcuactors.recordings.comparison import ReplayResult
-from rcuactors.recordings.replay import replay
+from rcuactors.recordings.replay import Replay, replay
 from rcuactors.runs import RunOptions
 from rcuactors.traces.freers import FreedBlock, Freer, Inside, by_freer, freer_of
 
@@ -38,16 +38,13 @@ def figures(result: ReplayResult) -> tuple[dict[str, int], dict[str, int]]:
     ],
 )
 def test_every_figure_and_every_order_is_the_recorded_one(name: str) -> None:
-    """Blocks of 507 and who freed them, 1250 and 1 jiffies, workqueues, batches, grace periods, refills."""
+    """Which way the objects went, who freed them, in blocks of which sizes; grace periods."""
     result = on(name)
     assert result.verdict() == "clean"
     real, machine = figures(result)
-    assert len(real) == (14 if result.calls else 9)
+    assert len(real) == (10 if result.calls else 5)
     assert machine == real
-    sequences = result.sequences()
-    assert [one.name for one in sequences] == ["blocks", "monitor_delays", "refill_delays", "queued_on"]
-    for one in sequences:
-        assert one.machine == one.real, one.name
+    assert list(result.recording.observed.bulk_sizes) == result.result.counters["bulk_sizes_in_order"]
 
 
 def test_where_a_cold_cache_is_filled_late_only_that_differs() -> None:
@@ -60,23 +57,21 @@ def test_where_a_cold_cache_is_filled_late_only_that_differs() -> None:
     }
     assert (real["freed_list"], machine["freed_list"]) == (50, 1)
     assert abs(real["grace_periods"] - machine["grace_periods"]) < 5
-    blocks, delays, _, queued = result.sequences()
-    assert blocks.real is not None
-    assert blocks.real[1:] == blocks.machine[2:] == ("s43W", "s507W", "s43W", "s507W", "s350M")
-    assert delays.machine == delays.real
-    assert queued.machine == queued.real
+    blocks = result.recording.observed.blocks
+    assert blocks is not None
+    sizes = ["s43W", "s507W", "s43W", "s507W", "s350M"]
+    assert [str(block) for block in blocks[1:]] == [str(block) for block in result.witness.blocks[2:]] == sizes
 
 
 def test_the_shrinker_puts_the_next_refill_off() -> None:
     """drop_slab() counts, and scans: the refill asked for next comes after rcu_delay_page_cache_fill_msec."""
     result = on("h_dropslab_mid_300_min5_delay200")
     assert result.result.config["rcu_delay_page_cache_fill_msec"] == "200"
+    counters = result.result.counters
+    assert (counters["monitor_runs"], counters["work_runs"]) == (7, 2)
+    assert counters["refills_asked"] == 2
     real, machine = figures(result)
-    assert machine["monitor_runs"] == real["monitor_runs"] == 7
-    assert machine["work_runs"] == real["work_runs"] == 2
-    _, delays, refills, _ = result.sequences()
-    assert delays.machine == delays.real == ("1250", "1")
-    assert refills.machine == refills.real == ("50",)
+    assert machine["grace_periods"] == real["grace_periods"] == 2
 
 
 def test_a_deed_that_a_version_does_not_know_is_told() -> None:
@@ -94,13 +89,22 @@ def test_on_6_1_the_work_alone_frees() -> None:
     assert figures(new)[1]["grace_periods"] == figures(old)[1]["grace_periods"] - 1
 
 
-def test_the_report_and_the_document_have_both_sequences() -> None:
+def test_the_report_and_the_document_have_both_sides() -> None:
     result = on("l_ready_warm300_gp_vmalloc5_min5")
     text = "\n".join(result.lines())
-    assert "blocks, real               s300M, v5W\nblocks, machine            s300M, v5W\n" in text
     assert "  freed by the monitor           301       301\n" in text
     assert "beside: synchronize_rcu 1" in text
-    assert result.as_json()["sequences"]["blocks"] == {"real": ["s300M", "v5W"], "machine": ["s300M", "v5W"]}
+    assert result.as_json()["compared"]["freed_by_work"] == {"real": 5, "machine": 5}
+
+
+def test_page_caches_begin_as_the_first_states_say() -> None:
+    """The rig's kernel had five pages on CPU 0, none on CPU 1 and one on CPU 2."""
+    recording = read_recording(DATA / "l_ready_warm300_gp_vmalloc5_min5.txt.gz")
+    assert recording.cached_pages == {0: 5, 1: 0, 2: 1}
+    replayed = Replay(recording, RunOptions(kernel="v6.12"))
+    assert replayed.run().verdict() == "clean"
+    # CPU 1's was filled on the way, the others were not touched.
+    assert [len(krcp.cache) for krcp in replayed.machine.kvfree.all_krcs()] == [5, 5, 1]
 
 
 # -- who frees ---------------------------------------------------------------------------------------------------------
