@@ -75,6 +75,12 @@ COMMANDS: Final = MappingProxyType(
             "shrink_command",
             "Cut the schedule in FILE down: the same problem with fewer departures, and shorter ones.",
         ),
+        "selfcheck": Later(
+            ".selfcheck_command",
+            "selfcheck_command",
+            "Run scenarios and drawn programs again, from their decisions, on Trio and elsewhere, and compare the "
+            "events.",
+        ),
         "new": Later(".new_command", "new_command", "Write a file to begin with: a design of your own."),
     }
 )

@@ -17,10 +17,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from rcuactors.drawn.operations import OPERATIONS
+from rcuactors.drawn.program import drawn
+from rcuactors.drawn.sections import SECTIONS
 from rcuactors.eras import ERAS
-from tests.drawn.operations import OPERATIONS
-from tests.drawn.program import Outcome, drawn, outcome
-from tests.drawn.sections import SECTIONS
+from tests.drawn.left import Outcome, outcome
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data" / "determinism" / "drawn.tsv"
 SEEDS: Final = range(320)

@@ -6,28 +6,24 @@ themselves, and the state that each is in at the end. So a change of the model t
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from typing import Any, Final
 
 import attrs
 
-from rcuactors import Kernel, RunOptions, scenario
-from rcuactors.builds import BUILDS
-from rcuactors.context.violation import KernelBug
-from rcuactors.eras import ERAS
-from rcuactors.errors import BadInput, ScenarioError, StepBoundExceeded
-from rcuactors.runs.plain import PlainRun
-from tests.drawn import activities  # registers more operations  # noqa: F401
-from tests.drawn.operations import OPERATIONS, allowed
-from tests.drawn.sections import SECTIONS
-from tests.drawn.shop import ATOMIC, TOP, Shop, closed, opened
-from tests.state import state_of
+from ..builds import BUILDS
+from ..eras import ERAS
+from ..errors import BadInput
+from ..kapi import Kernel
+from ..runs import RunOptions
+from ..runs.plain import PlainRun
+from ..scenario import Scenario, scenario
+from . import activities  # registers more operations  # noqa: F401
+from .operations import OPERATIONS, allowed
+from .sections import SECTIONS
+from .shop import ATOMIC, TOP, Shop, closed, opened
 
 _STEPS: Final = 20_000
-_SHOWN: Final = 12
-"""Characters of a digest that are kept."""
 _STRATEGIES: Final = ("timed", "timed", "timed", "random", "random:present=4", "walk", "holds")
 _SETTINGS: Final[tuple[tuple[str, tuple[object, ...]], ...]] = (
     ("nr_cpus", (1, 2, 2, 3, 5)),
@@ -164,25 +160,8 @@ async def _body(k: Kernel, program: Program) -> None:
     await closed(s)
 
 
-@attrs.frozen
-class Outcome:
-    """What came of it: how it ended, the kinds of its reports, digests of events, reports, figures and final state."""
-
-    ended: str
-    kinds: str
-    steps: int
-    events: str
-    reports: str
-    figures: str
-    state: str
-
-
-def _digest(data: object) -> str:
-    return hashlib.sha256(json.dumps(data, default=repr, sort_keys=True).encode()).hexdigest()[:_SHOWN]
-
-
-def outcome(program: Program) -> Outcome:
-    """Run it."""
+def made(program: Program) -> tuple[Scenario, RunOptions]:
+    """What is to be run, and how."""
 
     async def program_body(k: Kernel) -> None:
         await _body(k, program)
@@ -190,20 +169,4 @@ def outcome(program: Program) -> Outcome:
     options = RunOptions(
         kernel=program.kernel, strategy=program.strategy, seed=program.seed, settings=program.settings, max_steps=_STEPS
     )
-    run = PlainRun(scenario()(program_body), options)
-    raised = run.attempt()
-    if raised is not None and not isinstance(raised, StepBoundExceeded | KernelBug | ScenarioError):
-        raise raised
-    result = run.result()
-    assert result.digest is not None
-    texts = [(violation.title, violation.text, violation.trace, violation.time_ns) for violation in result.violations]
-    figures = [result.counters.as_dict(), result.waste, result.latency_ns, attrs.asdict(run.machine.statistics())]
-    return Outcome(
-        ended=str(result.end_ns) if raised is None else type(raised).__name__,
-        kinds=result.outcome(),
-        steps=result.steps,
-        events=result.digest[:_SHOWN],
-        reports=_digest(texts),
-        figures=_digest(figures),
-        state=_digest(state_of(run.machine)),
-    )
+    return scenario()(program_body), options

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from tests.drawn.shop import ATOMIC, RAW, SLEEPS, SPINS, TOP, Shop
+from .shop import ATOMIC, RAW, SLEEPS, SPINS, TOP, Shop
 
 Section = Callable[[Shop, random.Random], contextlib.AbstractAsyncContextManager[None]]
 

@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from rcuactors import BadInput, Kernel
-from tests.drawn.operations import allowed, at
-from tests.drawn.shop import ATOMIC, NMI, SLEEPS, SPINS, TOP, Shop
+from ..errors import BadInput
+from ..kapi import Kernel
+from .operations import allowed, at
+from .shop import ATOMIC, NMI, SLEEPS, SPINS, TOP, Shop
 
 
 async def _started(s: Shop, function: Any, rng: random.Random) -> None:

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from rcuactors import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN, Kernel
-from tests.drawn.shop import ATOMIC, NMI, SLEEPS, SPINS, TOP, Operation, Shop
+from ..kapi import Kernel
+from ..mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN
+from .shop import ATOMIC, NMI, SLEEPS, SPINS, TOP, Operation, Shop
 
 OPERATIONS: Final[list[tuple[int, Operation]]] = []
 _GFP: Final = (GFP_KERNEL, GFP_ATOMIC, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN)
@@ -169,7 +170,12 @@ async def call_rcu(s: Shop, rng: random.Random) -> None:
 @at(TOP, 2)
 async def waited_for_readers(s: Shop, rng: random.Random) -> None:
     k = s.k
-    waits = [k.synchronize_rcu, k.synchronize_rcu_expedited, k.rcu_barrier, lambda: k.synchronize_srcu(s.srcu)]
+    waits: list[Callable[[], Any]] = [
+        k.synchronize_rcu,
+        k.synchronize_rcu_expedited,
+        k.rcu_barrier,
+        lambda: k.synchronize_srcu(s.srcu),
+    ]
     waits += [lambda: k.synchronize_srcu_expedited(s.srcu), lambda: k.srcu_barrier(s.srcu)]
     waits += [k.synchronize_rcu_tasks_trace, k.rcu_barrier_tasks_trace]
     waits += [k.kvfree_rcu_barrier] if k.has("kvfree_rcu_barrier") else []

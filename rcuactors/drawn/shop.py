@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import attrs
 
-from rcuactors import GFP_KERNEL, GFP_NOWAIT, Kernel
-from rcuactors.kernel.workqueue.core import WqFlags
+from ..kapi import Kernel
+from ..kernel.workqueue import WqFlags
+from ..mm.gfp import GFP_KERNEL, GFP_NOWAIT
 
 Operation = Callable[["Shop", random.Random], Awaitable[None]]
 
@@ -107,7 +108,8 @@ async def opened(k: Kernel, rng: random.Random, wrong: int, handler: Callable[[S
     s.caches = [k.kmem_cache_create("own", rng.choice([24, 200, 700])), k.kmem_cache_create("other", 96)]
     s.counter = k.define_per_cpu("counter", 0)
     s.entry = k.struct("entry", next=None, value=0, rcu=k.rcu_head)
-    table = k.struct("table", **dict.fromkeys([f"slot{n}" for n in range(_SLOTS)]))
+    slots: dict[str, Any] = {f"slot{n}": None for n in range(_SLOTS)}
+    table = k.struct("table", **slots)
     s.slots = await k.kzalloc(table)
     await s.fill()
     return s
