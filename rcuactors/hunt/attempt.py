@@ -6,11 +6,13 @@ which call a test's function.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 
 import attrs
 
+from ..config import Config
 from ..engine.choice import Strategy
 from ..engine.events import Sink
 from ..runs import Result, RunOptions
@@ -23,6 +25,14 @@ Outcome = tuple[Result, Exception | None]
 """What a run left, and what it raised."""
 
 
+@attrs.frozen
+class Number:
+    """Something of a run that may be less, down to `least`."""
+
+    now: int
+    least: int
+
+
 class Attempt(Protocol):
     """Something that can be run under any schedule."""
 
@@ -33,6 +43,14 @@ class Attempt(Protocol):
 
     def run(self, strategy: Strategy, seed: int, *sinks: Sink, listen: Listen | None = None) -> Outcome:
         """Run it. Raises NothingLeft, and what comes before the first step."""
+        ...
+
+    def numbers(self) -> Mapping[str, Number]:
+        """What of it may be less, by name."""
+        ...
+
+    def with_number(self, name: str, number: int) -> Attempt:
+        """The same with so many."""
         ...
 
 
@@ -65,3 +83,17 @@ class SpecAttempt:
         if raised is not None and not run.machine.conductor.steps:
             raise raised
         return run.result(), raised
+
+    def numbers(self) -> Mapping[str, Number]:
+        """CPUs, and those parameters of the scenario that are numbers."""
+        scenario, settings = loaded(self.spec), self.spec.settings
+        found: dict[str, Number] = {}
+        for name, default in scenario.parameters.items():
+            if isinstance(default, int) and not isinstance(default, bool) and name not in scenario.choices:
+                found[name] = Number(int(settings.get(name, default)), 1)
+        cpus = settings.get("nr_cpus", scenario.settings.get("nr_cpus", Config().nr_cpus))
+        return {**found, "nr_cpus": Number(int(cpus), 1)}
+
+    def with_number(self, name: str, number: int) -> SpecAttempt:
+        """The same with so many."""
+        return SpecAttempt(attrs.evolve(self.spec, settings={**self.spec.settings, name: str(number)}))

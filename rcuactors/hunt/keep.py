@@ -16,6 +16,7 @@ from .finding import Shown, Signature, shown_by
 from .follow import Departure, Follow, Keyed
 from .schedule import Schedule, find_policy, policy_like
 from .shrink import MOST_REPLAYS, Shrinker, Shrunk
+from .smaller import Smaller
 from .trial import Trial
 
 
@@ -48,26 +49,52 @@ def keep(attempt: Attempt, trial: Trial, signature: Signature) -> Kept:
 
 
 def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
-    """The same problem, with fewer and shorter departures."""
+    """The same problem, with fewer and shorter departures, in a smaller run."""
+    shrunk = _cut_down(kept, kept.attempt, kept.departures, most)
+    attempt, shrunk = _made_smaller(kept, shrunk, most - shrunk.replays) if shrunk.minimal else (kept.attempt, shrunk)
     schedule = kept.schedule
-    signature = schedule.shown.signature
-    shrinker = Shrinker(
-        attempt=kept.attempt,
-        seed=schedule.spec.seed,
-        policy=schedule.policy,
-        signature=signature,
-        best=kept.departures,
-        most=most,
-    )
-    shrunk = shrinker.shrink()
     follow = Follow(find_policy(schedule.policy), shrunk.departures)
-    written = _written(kept.attempt, schedule.spec.seed, follow, schedule.policy, signature)
-    return attrs.evolve(
-        kept,
+    written = _written(attempt, schedule.spec.seed, follow, schedule.policy, schedule.shown.signature)
+    return Kept(
+        attempt=attempt,
         schedule=attrs.evolve(written, minimal=shrunk.minimal),
         departures=tuple(follow.departures),
         shrunk=shrunk,
     )
+
+
+def _cut_down(kept: Kept, attempt: Attempt, departures: tuple[Departure, ...], most: int) -> Shrunk:
+    schedule = kept.schedule
+    shrinker = Shrinker(
+        attempt=attempt,
+        seed=schedule.spec.seed,
+        policy=schedule.policy,
+        signature=schedule.shown.signature,
+        best=departures,
+        most=most,
+    )
+    return shrinker.shrink()
+
+
+def _made_smaller(kept: Kept, shrunk: Shrunk, left: int) -> tuple[Attempt, Shrunk]:
+    """With smaller numbers, and cut down once more; as it was, where the replays that are left do not suffice."""
+    schedule = kept.schedule
+    smaller = Smaller(
+        attempt=kept.attempt,
+        seed=schedule.spec.seed,
+        policy=schedule.policy,
+        signature=schedule.shown.signature,
+        best=shrunk.departures,
+        most=left // 2,
+    )
+    smaller.go()
+    replays = shrunk.replays + smaller.replays
+    if smaller.changed:
+        again = _cut_down(kept, smaller.attempt, smaller.best, left - smaller.replays)
+        replays += again.replays
+        if again.minimal:
+            return smaller.attempt, attrs.evolve(again, replays=replays, smaller=smaller.changed)
+    return kept.attempt, attrs.evolve(shrunk, replays=replays)
 
 
 def keyed(schedule: Schedule, attempt: Attempt | None = None) -> Kept:

@@ -12,7 +12,7 @@ its neighbours only. An attempt counts by what was really taken in it: a departu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -34,13 +34,14 @@ class Shrunk:
     """What is left. `minimal`: each was taken back by itself in vain. `replays` (runs): that it took.
 
     `nearest` is the schedule that differs in one departure only and shows nothing of it, as far as there is one: that
-    departure is `needed`.
+    departure is `needed`. `smaller`: numbers of the run that were brought down, each with what it was and is.
     """
 
     departures: Departures
     minimal: bool
     replays: int
     needed: Departure | None
+    smaller: Mapping[str, tuple[int, int]] = attrs.field(factory=dict)
 
 
 class _OutOfReplays(Exception):

@@ -187,7 +187,9 @@ def _shrunk_lines(kept: Kept) -> list[str]:
         return [f"{left} from the policy {kept.schedule.policy!r}: {word}"]
     word = "none of them can be left out" if kept.shrunk.minimal else "not down to the least: no replay was left"
     after = f"after {plural(kept.shrunk.replays, 'replay')}"
-    return [f"cut down to {left} from the policy {kept.schedule.policy!r}, {after}; {word}"]
+    smaller = [f"{name}={now} (was {before})" for name, (before, now) in kept.shrunk.smaller.items()]
+    made = [f"in a smaller run: {', '.join(smaller)}"] if smaller else []
+    return [f"cut down to {left} from the policy {kept.schedule.policy!r}, {after}; {word}", *made]
 
 
 def _heard(kept: Kept) -> _Listener:

@@ -16,7 +16,7 @@ from ..engine.choice import Strategy
 from ..engine.clock import VirtualClock
 from ..engine.events import Sink
 from ..errors import BadInput, shown
-from ..hunt.attempt import Outcome
+from ..hunt.attempt import Number, Outcome
 from ..runs import Run, RunOptions
 from ..runs.plain import PlainRun
 from ..runs.run import Listen, Script
@@ -73,6 +73,14 @@ class TestAttempt:
         if self._made is None:
             raise BadInput(f"{self.name}: makes no run: there are no schedules to explore")
         return self._made.result(), raised
+
+    def numbers(self) -> Mapping[str, Number]:
+        """None: what a test is called with is the test's."""
+        return {}
+
+    def with_number(self, name: str, number: int) -> TestAttempt:
+        """As `Attempt.with_number`; there is none to ask for."""
+        raise LookupError(name, number)
 
     def prepare(self, script: Script, options: RunOptions | None, words: Mapping[str, object]) -> Run:
         """The run that the test makes, under the schedule."""
