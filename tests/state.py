@@ -15,8 +15,8 @@ from typing import Any, Final
 
 FLOORS: Final = tuple(f"rcuactors.{name}." for name in ("kvfree", "rcu", "context", "mm", "kernel", "designs", "eras"))
 _PLAIN: Final = (bool, int, float, str, bytes, type(None))
-_LEFT_OUT: Final = ("Origin", "Config", "Era", "CostModel", "KeptTrace", "ChainNode", "_Look")
-"""Values of the run, places in code, and what is only a short way to what is told already."""
+_LEFT_OUT: Final = ("Origin", "Config", "Era", "CostModel", "KeptTrace", "ChainNode", "_Look", "Since")
+"""Values of the run, places in code, and what goes by addresses or is only a short way to what is told already."""
 
 _FIELDS_LEFT_OUT: Final = {"LockClass": {"key"}, "LockFactory": {"_own_keys"}, "Lockdep": {"_root"}}
 """By class: numbers that are given out once in a process, whatever machine asks for them."""

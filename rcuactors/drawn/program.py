@@ -1,7 +1,8 @@
 """Programs drawn by a seed: a kernel, its configuration, a strategy, and threads that do a little of everything.
 
 What comes of one is all that can be seen of it: every event, every report, every counter, what the parts say of
-themselves, and the state that each is in at the end. So a change of the model that shows anywhere shows here.
+themselves, what probes tell, and the state that each is in at the end. So a change of the model that shows anywhere
+shows here.
 """
 
 from __future__ import annotations
@@ -63,10 +64,15 @@ _SETTINGS: Final[tuple[tuple[str, tuple[object, ...]], ...]] = (
     ("latitude", ("y",)),
     ("hotplug", ("y",)),
     ("irq_work_interrupt", ("n",)),
-    ("timer_migration", ("n",)),
-    ("stat_interval", (0, 1)),
+    ("timer_migration", ("y",)),
+    ("stat_interval", (1,)),
     ("cpu_intensive_thresh_us", (20,)),
     ("hung_task_timeout_secs", (1,)),
+    ("watchdog_thresh", (1,)),
+    ("fair_server_runtime", (0,)),
+    ("maxcpus", (1,)),
+    ("stack_depot_full", ("y",)),
+    ("KASAN", ("y",)),
 )
 _ODD: Final = 5
 """Settings of a program, at most, that are not the default."""

@@ -1,4 +1,4 @@
-"""What comes of a drawn program: all that can be seen of it, every event, report and counter, and its machine's state.
+"""What comes of a drawn program: every event, report and counter, what probes tell, and its machine's state.
 
 So a change of the model that shows anywhere shows here.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -16,6 +17,7 @@ from rcuactors.drawn.program import Program, made
 from rcuactors.errors import ScenarioError, StepBoundExceeded
 from rcuactors.runs.plain import PlainRun
 from tests.state import state_of
+from tests.test_probes import probes_of
 
 _SHOWN: Final = 12
 """Characters of a digest that are kept."""
@@ -23,7 +25,7 @@ _SHOWN: Final = 12
 
 @attrs.frozen
 class Outcome:
-    """How it ended, the kinds of its reports, and digests of events, reports, figures and state."""
+    """How it ended, the kinds of its reports, and digests of all that is seen of it."""
 
     ended: str
     kinds: str
@@ -32,15 +34,33 @@ class Outcome:
     reports: str
     figures: str
     state: str
+    told: str
 
 
 def _digest(data: object) -> str:
     return hashlib.sha256(json.dumps(data, default=repr, sort_keys=True).encode()).hexdigest()[:_SHOWN]
 
 
+def _listen(run: PlainRun, take: Callable[[bytes], object]) -> None:
+    """Have it told what each probe tells: which, and the numbers and names in it."""
+
+    def listener(name: str) -> Callable[..., None]:
+        def hear(*told: object) -> None:
+            words = [one if isinstance(one, int) else str(getattr(one, "name", type(one).__name__)) for one in told]
+            take(f"{name} {words}\n".encode())
+
+        return hear
+
+    for name, probe in probes_of(run.machine).items():
+        probe.listen(listener(name))
+
+
 def outcome(program: Program) -> Outcome:
     """Run it."""
     run = PlainRun(*made(program))
+    told = hashlib.sha256()
+    if program.seed % 2:  # the others are looked at by nobody, as most runs are
+        _listen(run, told.update)
     raised = run.attempt()
     if raised is not None and not isinstance(raised, StepBoundExceeded | KernelBug | ScenarioError):
         raise raised
@@ -56,4 +76,5 @@ def outcome(program: Program) -> Outcome:
         reports=_digest(texts),
         figures=_digest(figures),
         state=_digest(state_of(run.machine)),
+        told=told.hexdigest()[:_SHOWN],
     )

@@ -20,7 +20,9 @@ import attrs
 from tests.mutation.covered import blocks
 from tests.mutation.mutants import Mutant, modules
 
-WIDE: Final = "tests/drawn/"
+CONSTANTS: Final = "tests/test_constants.py"
+WIDE: Final = ("tests/drawn/", "tests/test_at_birth.py", CONSTANTS)
+"""Tests that look at everything at once."""
 
 
 @attrs.frozen
@@ -45,6 +47,8 @@ class Map:
     tests: list[Test]
     by_block: dict[tuple[str, int], list[int]]
     by_module: dict[str, list[int]]
+    of_constants: list[int]
+    """Those that look at what a module defines, and enter nothing."""
 
     @classmethod
     def read(cls, root: Path, folder: Path) -> Map:
@@ -64,14 +68,15 @@ class Map:
                     if hit:
                         by_block[names[number]].append(at)
                         by_module[names[number][0]].add(at)
-        return cls(tests, dict(by_block), {path: sorted(those) for path, those in by_module.items()})
+        constants = [at for at, test in enumerate(tests) if test.file == CONSTANTS]
+        return cls(tests, dict(by_block), {path: sorted(those) for path, those in by_module.items()}, constants)
 
     def of(self, mutant: Mutant) -> list[Test]:
         """All that may notice it, in the order in which they are tried."""
         if mutant.in_function:
             those = self.by_block.get((mutant.path, mutant.block), [])
         else:
-            those = self.by_module.get(mutant.path, [])
+            those = [*self.by_module.get(mutant.path, []), *self.of_constants]
         floor = f"tests/{mutant.path.split('/')[1]}/"
         tests = [self.tests[at] for at in those]
         return sorted(tests, key=lambda test: (not test.name.startswith(floor), test.seconds, test.name))
@@ -85,7 +90,10 @@ def batches(tests: Sequence[Test], seconds: Sequence[float], files: int = 8) -> 
     """
     wide = [test for test in tests if test.name.startswith(WIDE)]
     taken: set[Test] = set()
-    for part in (_first(wide, seconds[0], 1), _first([test for test in tests if test not in wide], seconds[1], files)):
+    for part in (
+        _first(wide, seconds[0], len(WIDE)),
+        _first([test for test in tests if test not in wide], seconds[1], files),
+    ):
         if part:
             yield part
         taken.update(part)
