@@ -19,8 +19,8 @@ from rcuactors import Kernel, scenario, script
     settings={"fail_page_alloc": "0"},
 )
 async def reader_holds_object(k: Kernel, hold_us: int = 50_000, free_at_once: bool = False) -> None:
-    p = await k.kmalloc(256)
-    assert p is not None
+    while (p := await k.kmalloc(256)) is None:
+        await k.msleep(1)
     reading = k.completion("the reader has begun")
 
     async def reader() -> None:

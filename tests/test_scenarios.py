@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rcuactors import RunOptions, Scenario, run
+from rcuactors import KernelBug, Run, RunOptions, Scenario, run
 from rcuactors.builds import BUILDS, USUAL_BUILDS
 from rcuactors.explore import make_strategy
 from rcuactors.scenario import promised_kernels
@@ -222,3 +222,16 @@ def test_v5_11_keeps_its_promises_under_the_random_strategy_too(name: str, build
         options = RunOptions(kernel="v5.11", strategy=make_strategy("random"), seed=seed)
         result = run(load(name), options, **BUILDS[build].settings, **SMALLER.get(name, {}))
         assert result.outcome() == load(name).expect["v5.11"][build], f"seed {seed}"
+
+
+LONG = {"cold_cache_burst", "flood", "kunit_nolock", "nmi_caller", "shrinker_pressure"}
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - LONG))
+def test_none_fails_by_itself_where_there_is_no_memory(name: str) -> None:
+    """What an allocation returns is looked at: a scenario may oops as kernel code does, and raises nothing else."""
+    for kernel in ("v5.9", "v6.12"):
+        options = RunOptions(kernel=kernel, strategy="random", seed=1)
+        one = Run(load(name), options, fail_page_alloc=60, nr_cpus=3)
+        raised = one.attempt()
+        assert isinstance(raised, KernelBug | None) or "there is no memory" in str(raised), repr(raised)

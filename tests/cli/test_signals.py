@@ -63,6 +63,23 @@ def test_a_run_that_gives_way_to_nobody_is_named_then(
     assert out.splitlines()[-1] == "clean so far"
 
 
+@pytest.mark.parametrize("before", [None, "what was there\n"])
+def test_a_file_is_whole_or_as_it_was_whatever_ends_the_command(
+    spawn: Spawn, scenario_file: ScenarioFile, tmp_path: Path, before: str | None
+) -> None:
+    """Nobody can do anything about SIGKILL: so the file gets its name when it is whole."""
+    scenario_file("endless")
+    target = tmp_path / "events.txt"
+    if before is not None:
+        target.write_text(before, encoding="utf-8")
+    with spawn("-m", "rcuactors", "run", "endless.py", "--events", "events.txt") as process:
+        begun(tmp_path)
+        process.kill()
+        process.communicate(timeout=_PATIENCE_S)
+    assert process.returncode == -signal.SIGKILL
+    assert (target.read_text(encoding="utf-8") if target.exists() else None) == before
+
+
 def children_of(pid: int) -> set[int]:
     found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
