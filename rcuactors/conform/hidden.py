@@ -337,7 +337,7 @@ class HiddenSteps(Dooms):
         whose = line.told.get("whose")
         if whose is None and self.told.addresses and line.told["role"] != "krw":
             return []
-        taken = set(state.started.values())
+        taken = {*state.started.values(), *self._not_told(state)}
         return [
             (cpu_id, role)
             for cpu_id, works in self._works()
@@ -348,6 +348,14 @@ class HiddenSteps(Dooms):
             and (whose is None or whose == (cpu_id, role))
             and (cpu_id, role) not in taken
         ]
+
+    def _not_told(self, state: State) -> Iterator[tuple[int, str]]:
+        """Works whose being queued is told by a line that has not come: they are on no list before (__queue_work())."""
+        for stack in state.under_way.values():
+            for op in stack:
+                for line in op.expects:
+                    if line.event == "workqueue_queue_work":
+                        yield line.cpu_id, str(line.told[0])
 
     def _clear_pending(self, state: State, whose: tuple[int, str]) -> None:
         """set_work_pool_and_clear_pending()."""

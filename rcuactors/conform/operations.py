@@ -21,7 +21,10 @@ from .standins import SOMETIME
 Begin = Callable[[], Coroutine[Any, Any, Any]]
 
 _QUICK = frozenset({"call", "work", "timer"})
-"""Between their lines these look at nothing without the lock: where it is let go of, they go on."""
+"""Between their lines these do not let go of a lock and take it again: where it is let go of, they go on."""
+
+_BLIND = frozenset({"work"})
+"""Between its locks it looks at nothing. A call and a timer do: at pending bits, which are cleared without the lock."""
 
 _ABOUT_ONE = frozenset({Kind.LOCK, Kind.GOES_ON, Kind.FINISHED})
 """Asks that may say which CPU's state it goes on with."""
@@ -137,7 +140,7 @@ class Driver:
         place = self.place
         if op.coroutine is None:
             self.make_again(op)
-        looks = op.kind not in _QUICK or (op.ask is not None and op.ask.kind is Kind.LOCK)
+        looks = op.kind not in _BLIND or (op.ask is not None and op.ask.kind is Kind.LOCK)
         kept = self.registers.save() if op.keeps and looks else None
         touched, blind = op.touches(), op.looks_at_nothing
         first = True

@@ -116,6 +116,9 @@ def read_recording(
             reader.cut()
             break
     if not reader.calls and not reader.deeds:
+        reader.settle()
+        if reader.problems:
+            raise bad(path, f"{reader.problems[0]}: nothing to replay")
         where = " after the BEGIN mark" if reader.calls_before_begin else ""
         raise bad(path, f"holds no kvfree_call_rcu line{where}: nothing to replay")
     return reader.recording()
@@ -142,7 +145,7 @@ class _Reader:
     _unknown_lines: int = 0
     _unknown: list[UnknownLine] = attrs.field(factory=list)
     _truncated: bool = False
-    _problems: list[str] = attrs.field(factory=list)
+    problems: list[str] = attrs.field(factory=list)
     _doubtful: str = ""
     """What is wrong with the last line, unless the file is cut in it."""
 
@@ -155,13 +158,13 @@ class _Reader:
             if item.missing is Missing.CUT:
                 self._doubtful = ""
             self._truncated |= item.missing is not Missing.BACKWARDS
-            self._settle()
+            self.settle()
             if item.missing is Missing.BACKWARDS:
                 self._problem(
                     f"line {item.number}: time goes back, {item.text}: lines are out of order, or of two runs"
                 )
             return
-        self._settle()
+        self.settle()
         if isinstance(item, Broken):
             self._doubtful = f"line {item.number}: {item.event}: {item.wrong}"
         if isinstance(item, (Unknown, Broken)):
@@ -178,18 +181,19 @@ class _Reader:
         """There is more, which is not looked at."""
         self._truncated = True
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """What was wrong with the last line is so, since the file is not cut in it."""
         if self._doubtful:
             self._problem(self._doubtful)
         self._doubtful = ""
 
     def _problem(self, said: str) -> None:
-        if len(self._problems) < _EXAMPLES:
-            self._problems.append(said)
+        if len(self.problems) < _EXAMPLES:
+            self.problems.append(said)
 
     def recording(self) -> Recording:
         """Everything that was read."""
-        self._settle()
+        self.settle()
         trace, header = self._trace, self._trace.header
         scripted = calls_are_scripted(header.pre)
         return Recording(
@@ -207,7 +211,7 @@ class _Reader:
             unknown_lines=self._unknown_lines,
             unknown_examples=tuple(self._unknown),
             truncated=self._truncated,
-            problems=tuple(self._problems),
+            problems=tuple(self.problems),
             path=trace.resolved,
             probe=trace.probe,
             form=trace.form,

@@ -366,3 +366,9 @@ def test_garbage_raises_nothing_but_bad_input(tmp_path: Path, content: bytes) ->
         assert recording.calls
         return
     assert len(message.splitlines()) == 1
+
+
+def test_calls_that_are_not_as_their_kernel_has_them_are_named(tmp_path: Path) -> None:
+    """A header of one kernel, and the calls of another."""
+    with pytest.raises(BadInput, match=r"line 2: kvfree_call_rcu: .*not as the kernel that the trace names has it"):
+        read_recording(write(tmp_path, f"# kernel: 6.12.117 (PREEMPT=y)\n{ONE_CALL}"))
