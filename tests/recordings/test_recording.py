@@ -331,7 +331,10 @@ def test_unreadable_file(tmp_path: Path) -> None:
         (b"import os\n\nprint(os)\n", "no line of ftrace text"),
         (b"# tracer: nop\n#\n", "no line of ftrace text"),
         (b"a-1 [000] ..... 1.0: kvt_write: BEGIN cold\n", "no kvfree_call_rcu line: nothing to replay"),
-        (b"a-1 [000] ..... 1.0: kvfree_call_rcu: (kvfree_ca\n", "no kvfree_call_rcu line: nothing to replay"),
+        (
+            b"a-1 [000] ..... 1.0: kvfree_call_rcu: (kvfree_ca\n",
+            "line 1: kvfree_call_rcu: it does not say what such a line says: nothing to replay",
+        ),
     ],
 )
 def test_wrong_contents(tmp_path: Path, content: bytes, expected: str) -> None:
