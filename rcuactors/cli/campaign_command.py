@@ -17,7 +17,7 @@ from ..eras import ERAS, find_era
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED
 from ..spelling import no_such
 from ..userfiles.designs import as_design
-from .common import jobs_option, whole_number
+from .common import jobs_option, number_option
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand, complain
 from .screen import with_error
@@ -39,31 +39,16 @@ def _sought(_ctx: click.Context, _param: click.Parameter, text: str | None) -> s
 
 @click.command("campaign", cls=ProgramCommand)
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
-@click.option(
-    "--runs",
-    callback=whole_number(1, _MOST_RUNS),
-    default="1000",
-    show_default=True,
-    metavar="NUMBER",
-    help="How many runs.",
-)
-@click.option(
+@number_option("--runs", low=1, high=_MOST_RUNS, default=1000, help="How many runs.")
+@number_option(
     "--from",
     "first",
-    callback=whole_number(0, LARGEST_BOUND),
-    default="0",
-    show_default=True,
-    metavar="NUMBER",
+    low=0,
+    high=LARGEST_BOUND,
+    default=0,
     help="The number of the first run: to go on, to share the work, or to see one run again.",
 )
-@click.option(
-    "--seed",
-    callback=whole_number(0, LARGEST_SEED),
-    default="0",
-    show_default=True,
-    metavar="NUMBER",
-    help="Another seed draws other runs.",
-)
+@number_option("--seed", low=0, high=LARGEST_SEED, default=0, help="Another seed draws other runs.")
 @click.option("--kernel", "kernels", multiple=True, metavar="VERSION", help="Only this version; repeatable.")
 @click.option("--build", "builds", multiple=True, metavar="|".join(BUILDS), help="Only this build; repeatable.")
 @click.option(
@@ -80,14 +65,7 @@ def _sought(_ctx: click.Context, _param: click.Parameter, text: str | None) -> s
     metavar="NAME=VALUE",
     help="A configuration name, or a parameter of those scenarios that have it, the same in every run; repeatable.",
 )
-@click.option(
-    "--max-steps",
-    callback=whole_number(1, LARGEST_BOUND),
-    default=str(STEPS),
-    show_default=True,
-    metavar="NUMBER",
-    help="End a run that takes more steps.",
-)
+@number_option("--max-steps", low=1, high=LARGEST_BOUND, default=STEPS, help="End a run that takes more steps.")
 @click.option(
     "--seek",
     callback=_sought,

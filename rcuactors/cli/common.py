@@ -35,6 +35,18 @@ def whole_number(low: int, high: int) -> Callable[[click.Context, click.Paramete
     return convert
 
 
+def number_option(*names: str, low: int, high: int, default: int, help: str) -> Callable[[_F], _F]:  # noqa: A002 - as click
+    """An option that is a whole number, with its default in the help text."""
+    return click.option(
+        *names,
+        callback=whole_number(low, high),
+        default=str(default),
+        show_default=True,
+        metavar="NUMBER",
+        help=help,
+    )
+
+
 _MOST_JOBS: Final = 256
 
 jobs_option: Final = click.option(
@@ -57,13 +69,8 @@ settings_option: Final = click.option(
 costs_option: Final = click.option(
     "--costs", metavar="FILE.toml", help="Virtual nanoseconds that replace those of the cost model."
 )
-max_steps_option: Final = click.option(
-    "--max-steps",
-    callback=whole_number(1, LARGEST_BOUND),
-    default=str(DEFAULT_MAX_STEPS),
-    metavar="NUMBER",
-    show_default=True,
-    help="End a run that takes more steps.",
+max_steps_option: Final = number_option(
+    "--max-steps", low=1, high=LARGEST_BOUND, default=DEFAULT_MAX_STEPS, help="End a run that takes more steps."
 )
 
 _OPTIONS: Final = (
@@ -87,14 +94,7 @@ _OPTIONS: Final = (
         metavar="NAME",
         help="Who answers the choice points.",
     ),
-    click.option(
-        "--seed",
-        callback=whole_number(0, LARGEST_SEED),
-        default="0",
-        metavar="NUMBER",
-        show_default=True,
-        help="Seed of the strategy.",
-    ),
+    number_option("--seed", low=0, high=LARGEST_SEED, default=0, help="Seed of the strategy."),
     costs_option,
     max_steps_option,
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."),

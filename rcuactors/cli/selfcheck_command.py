@@ -13,7 +13,7 @@ from ..selfcheck.runner import Tally, selfcheck
 from ..selfcheck.subject import Subject, subjects_of
 from ..spelling import plural
 from ..userfiles.scenarios import find_scenarios, load_scenario
-from .common import jobs_option, whole_number
+from .common import jobs_option, number_option
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .screen import with_error
@@ -25,21 +25,11 @@ _MOST: Final = 10_000_000
 
 @click.command("selfcheck", cls=ProgramCommand)
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
-@click.option(
-    "--programs",
-    callback=whole_number(0, _MOST),
-    default="10000",
-    show_default=True,
-    metavar="NUMBER",
-    help="How many small drawn programs, beside the scenarios.",
+@number_option(
+    "--programs", low=0, high=_MOST, default=10000, help="How many small drawn programs, beside the scenarios."
 )
-@click.option(
-    "--seed",
-    callback=whole_number(0, LARGEST_SEED),
-    default="0",
-    show_default=True,
-    metavar="NUMBER",
-    help="Another seed has other schedules, and draws other programs.",
+@number_option(
+    "--seed", low=0, high=LARGEST_SEED, default=0, help="Another seed has other schedules, and draws other programs."
 )
 @click.option(
     "--kernel", "kernels", multiple=True, metavar="VERSION", help="Scenarios on this version only; repeatable."

@@ -9,7 +9,7 @@ import click
 from ..hunt.keep import shrink
 from ..hunt.shrink import MOST_REPLAYS
 from ..hunt.story import story_lines
-from .common import whole_number
+from .common import number_option
 from .output import print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .replay_schedule_command import noted, schedule_given
@@ -23,14 +23,7 @@ _MOST: Final = 100_000
 @click.argument("scenario", required=False)
 @click.option("--design", metavar="FILE", help="The design's file, if the schedule is of one of your own.")
 @click.option("--out", required=True, metavar="FILE", help="Where to write the shorter schedule.")
-@click.option(
-    "--replays",
-    callback=whole_number(1, _MOST),
-    default=str(MOST_REPLAYS),
-    show_default=True,
-    metavar="NUMBER",
-    help="How many runs it may take.",
-)
+@number_option("--replays", low=1, high=_MOST, default=MOST_REPLAYS, help="How many runs it may take.")
 def shrink_command(file: str, scenario: str | None, design: str | None, out: str, replays: int) -> int:
     """Cut the schedule in FILE down: the same problem with fewer departures, and shorter ones."""
     schedule = schedule_given(file, scenario, design)
