@@ -88,10 +88,10 @@ def test_nothing_found_says_what_cannot_be_seen(call: Call) -> None:
 
 
 def test_everything_is_in_the_document(call: Call) -> None:
-    result = call(*HUNT, "--json", "--keep-going", "--schedules", "40")
+    result = call(*HUNT, "--json", "--keep-going", "--schedules", "120")
     document = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert document["schedules"] == 40
+    assert document["schedules"] == 120
     assert document["taken"]["hold up"]["other"] > 20
     assert document["unseen"]
     places = [(found["kind"], found["place"], found["line"]) for found in document["found"]]

@@ -28,6 +28,7 @@ _COSTLY: Final[Mapping[str, Mapping[str, str]]] = {
     "matrix": {"--op": "raw_spin_lock", "--context": "process", "--jobs": "1"},
     "selftest": {"--": "no such argument"},
     "explore": {"--schedules": "20", "--jobs": "1"},
+    "selfcheck": {"--programs": "1", "--kernel": "v6.12", "--jobs": "1"},
 }
 """What keeps a command short that would otherwise do all that there is, where a case does not say it otherwise."""
 

@@ -105,6 +105,7 @@ OF_NAME: Final[Mapping[str, Kind]] = {
     "--context": Kind((*CONTEXTS,), NO_NAME),
     "--probe": Kind(("", "kfree_call_rcu", "k1", "kvfree_call_rcu")),
     "--jobs": Kind(("1", "1", "2"), (*NO_NUMBER, "0", "257")),
+    "--programs": Kind(("0", "1", "2"), NO_NUMBER),
     "--runs": Kind(("1", "2", "3"), (*NO_NUMBER, "0")),
     "--seeds": Kind(("1", "2"), (*NO_NUMBER, "0")),
     "--schedules": Kind(("1", "2", "20"), (*NO_NUMBER, "0")),
