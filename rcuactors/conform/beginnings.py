@@ -1,16 +1,16 @@
-"""Beginnings: lines at which something begins: a call, a timer's handler, a work, a shrinker, a barrier, a snapshot."""
+"""Beginnings: lines at which something begins: a call, a timer's handler, a work, a barrier, a snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..mm.objects import PAGE_SIZE
 from ..traces import Call
-from .deeds import Deeds
 from .expected import Expected, matches
 from .lines import Line, Told, state_of
 from .operations import Operation
+from .shrinking import Shrinking, beginning
 from .standins import LONG_AGO, Deferred, Item
 from .state import State
 
@@ -33,12 +33,7 @@ IN_A_CALL: Final = frozenset(
 """Lines that a call may come to."""
 
 
-_MANY: Final = 1 << 40
-_SHRINK_BATCH: Final = 128
-"""SHRINK_BATCH (mm/vmscan.c, since v6.7 mm/shrinker.c)."""
-
-
-class Beginnings(Deeds):
+class Beginnings(Shrinking):
     """Explains lines that begin something."""
 
     def __init__(self, told: Told, era: Era) -> None:
@@ -108,17 +103,10 @@ class Beginnings(Deeds):
                 self.registers.touch(cpu_id)
                 handler, cpu = work.handler, self.place.cpus[line.cpu]
                 op = Operation(
-                    "timer", line.ctx, _beginning(handler, cpu), line.at, line.cpu, irqs_off=True, whose=cpu_id
+                    "timer", line.ctx, beginning(handler, cpu), line.at, line.cpu, irqs_off=True, whose=cpu_id
                 )
                 explained += self._push(after, op)
         return explained
-
-    def _each(self, state: State, candidates: list[Any]) -> Iterator[tuple[State, Any]]:
-        """A state of its own for each candidate."""
-        for candidate in candidates[1:]:
-            yield self._fork(state), candidate
-        if candidates:
-            yield state, candidates[0]
 
     def _timer_expires(self, state: State, line: Line) -> list[State]:
         explained: list[State] = []
@@ -175,6 +163,7 @@ class Beginnings(Deeds):
                 self._activate(one)
                 work = self.place.works[cpu_id][role]
                 work.queued, work.on = True, int(str(line.told["on"]))
+                self._is_named(work, line)
                 self.registers.touch(cpu_id)
                 explained.append(one)
         return explained or self._refuse(state, "no batch waits for a grace period that has ended")
@@ -194,9 +183,9 @@ class Beginnings(Deeds):
         whose, candidates = line.told.get("whose"), []
         for cpu_id, works in self._works():
             for role, work in works.items():
-                if not role.startswith("krw") or not work.pending or work.queued:
+                if not role.startswith("krw") or not work.pending or work.queued or work.turn not in (-1, line.at):
                     continue
-                if whose is not None and whose != (cpu_id, role):
+                if (whose is not None and whose != (cpu_id, role)) or not self._may_bear(work, line):
                     continue
                 if whose is None and not self.may_call_back(work, line):
                     continue
@@ -205,7 +194,7 @@ class Beginnings(Deeds):
                     self._refuse(state, f"no whole grace period has passed since CPU {cpu_id}'s {role} was asked for")
                     continue
                 candidates.append((cpu_id, role))
-        return candidates
+        return [whose for whose in candidates if self.place.works[whose[0]][whose[1]].turn == line.at] or candidates
 
     @staticmethod
     def may_call_back(work: Deferred, line: Line) -> bool:
@@ -227,13 +216,18 @@ class Beginnings(Deeds):
                 self._refuse(after, f"the workqueue is {self._workqueue()}")
                 continue
             self._activate(after)
-            candidates = [cpu_id for cpu_id, works in self._works() if self.may_expire(works[role], line)]
+            candidates = [
+                cpu_id
+                for cpu_id, works in self._works()
+                if self.may_expire(works[role], line) and self._may_bear(works[role], line)
+            ]
             if not candidates:
                 self._refuse(after, f"no {role}'s timer runs")
             for one, cpu_id in self._each(after, candidates):
                 self._activate(one)
                 work = self.place.works[cpu_id][role]
                 work.expires, work.queued, work.on = None, True, int(str(line.told["on"]))
+                self._is_named(work, line)
                 self.registers.touch(cpu_id)
                 explained.append(one)
         return explained
@@ -269,7 +263,7 @@ class Beginnings(Deeds):
         ready = []
         for after in [state, *first]:
             if whose in self._may_start(after, line):
-                self._clear_pending(after, whose)
+                self._clear_pending(after, whose, line)
                 ready.append(after)
         return ready
 
@@ -292,88 +286,6 @@ class Beginnings(Deeds):
             expects=entry,
             whose=whose[0],
         )
-
-    def _counts(self, state: State, line: Line) -> list[State]:
-        return self._begin_shrinking(
-            state, line, "count", lambda: self.place.shrinker.count(cast("Any", self.place.thread))
-        )
-
-    def _scans(self, state: State, line: Line) -> list[State]:
-        explained: list[State] = []
-        for ready, wanted in self._each(state, self._nrs_to_scan(line)):
-            begin = _beginning(self.place.shrinker.scan, self.place.thread, wanted)
-            explained += self._begin_shrinking(ready, line, "scan", begin)
-        return explained
-
-    def _begin_shrinking(self, state: State, line: Line, kind: str, begin: Callable[[], Any]) -> list[State]:
-        ends = self.expecter.only(Expected("shrink_scan_ret")) if kind == "scan" else ()
-        explained: list[State] = []
-        for after in self._free_context(state, line):
-            op = Operation(kind, line.ctx, begin, line.at, line.cpu, line.irqs_off, ends_with=ends)
-            op.promised = self._said_later(line, "count" if kind == "count" else "freed")
-            explained += self._push(after, op)
-        return explained
-
-    def _nrs_to_scan(self, line: Line) -> list[int]:
-        """sc->nr_to_scan, which the script says afterwards; reclaim's own is SHRINK_BATCH at most.
-
-        A scan ends early where exactly as many are found. One that is seen to go to all CPUs has not, whatever it was.
-        """
-        said = self._said_later(line, "nr_to_scan")
-        if said is not None or self.expecter.shows("shrink_scan_ret"):
-            return [_SHRINK_BATCH if said is None else said]
-        visited, at = 0, line.after
-        while at >= 0 and (event := self.told.lines[at].event) not in ("shrink_count", "shrink_scan"):
-            visited += event == "kfree_rcu_monitor"
-            at = self.told.lines[at].after
-        return list(range(1, _SHRINK_BATCH + 1)) if visited < len(self.place.krcs) else [_MANY]
-
-    def _said_later(self, line: Line, name: str) -> int | None:
-        """What the script says of this run of a shrinker when it is over."""
-        at = line.after
-        while at >= 0:
-            other = self.told.lines[at]
-            if name in other.told and "nr_to_scan" in other.told:
-                return int(str(other.told[name]))
-            if other.event == line.event:
-                break
-            at = other.after
-        return None
-
-    def _scan_returns(self, state: State, line: Line) -> list[State]:
-        explained: list[State] = []
-        for after in self._settle(state, line.ctx):
-            op = after.top(line.ctx)
-            if op is None or op.kind != "scan" or not op.over:
-                self._refuse(after, "the scan was not over")
-            elif (op.returned if op.returned is not None else -1) != line.told["returned"] and not (
-                op.returned is None and str(line.told["returned"]) in ("18446744073709551615", "-1")
-            ):
-                self._refuse(after, f"{line.told['returned']} is returned, not {op.returned}")
-            else:
-                explained += self._taken(after, op, line)
-        return explained
-
-    def _says(self, state: State, line: Line) -> list[State]:
-        """The script says what it did."""
-        explained: list[State] = []
-        for after in self._free_context(state, line):
-            if "freed" not in line.told:
-                explained.append(after)
-                continue
-            said = after.told.pop(line.ctx, None)
-            count = freed = None
-            if said is not None and said[0] == "scan":
-                before, freed = said[1]
-                count = before[1] if before is not None else None
-                freed = freed if freed is not None else -1
-            elif said is not None:
-                count, freed = said[1], 0
-            if (count, freed) != (line.told["count"], line.told["freed"]):
-                self._refuse(after, f"count={line.told['count']} freed={line.told['freed']}, not {count}, {freed}")
-            else:
-                explained.append(after)
-        return explained
 
     def _barrier(self, state: State, line: Line) -> list[State]:
         explained: list[State] = []
@@ -433,7 +345,3 @@ class Beginnings(Deeds):
 
 async def _nothing() -> None:
     """What is over before it begins."""
-
-
-def _beginning(function: Any, *arguments: Any) -> Callable[[], Coroutine[Any, Any, Any]]:
-    return lambda: function(*arguments)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .expected import Expecter
 from .expedited import know_expedited
+from .factors import GLOBAL
 from .foresight import foresee
 from .handlers import know_handlers
 from .lines import Line, Told
@@ -19,6 +20,7 @@ from .orders import Orders, Step
 from .periods import Made, PeriodSteps
 from .place import Place
 from .registers import Registers
+from .standins import Deferred
 from .state import State, merged
 from .tracks import Make
 
@@ -89,10 +91,12 @@ class Carried:
         return list(found.values())
 
     def _forget_done(self, state: State) -> None:
-        """A call that is over, and behind which its task starts no timer, says nothing more."""
+        """A call that is over, and behind which its task starts no timer, says nothing more; nor does a shrinker."""
         for ctx in [ctx for ctx, stack in state.under_way.items() if len(stack) == 1]:
             op = state.under_way[ctx][0]
-            if op.kind == "call" and op.done:
+            if op.kind in GLOBAL and op.done and op.promised is None:
+                del state.under_way[ctx]
+            elif op.kind == "call" and op.done:
                 following = self._following(op)
                 if following is None or following.event not in ("timer_start", "hrtimer_start"):
                     del state.under_way[ctx]
@@ -176,6 +180,18 @@ class Carried:
     def _works(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Those that are looked at now."""
         return ((cpu_id, self.place.works[cpu_id]) for cpu_id in sorted(self._scope))
+
+    def _may_bear(self, work: Deferred, line: Line) -> bool:
+        """A line names a work by its hashed address: that is the work's name, or nobody's yet."""
+        name = line.told.get("name", 0)
+        if work.name or not name:
+            return work.name == name or not name
+        return all(other.name != name for _, works in self._works() for other in works.values())
+
+    @staticmethod
+    def _is_named(work: Deferred, line: Line) -> None:
+        if (name := line.told.get("name")) is not None:
+            work.name = int(str(name))
 
     def _following(self, op: Operation) -> Line | None:
         after = self.told.lines[op.at].after

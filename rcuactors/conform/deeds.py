@@ -85,11 +85,20 @@ class Deeds(HiddenSteps):
         wanted = op.expects[0]
         if self._is_of_vfree(line) and wanted.event == "kvfree" and wanted.told[0].is_from_before:
             return f"{wanted} was to come"  # whatever that is, this is another
-        return matches(wanted, line) or self._untimely(state, op, line)
+        return matches(wanted, line) or self._untimely(state, op, line) or self._misnamed(state, op, line)
 
     def _is_of_vfree(self, line: Line) -> bool:
         """vfree() frees what it kept its pages in (mm/vmalloc.c)."""
         return line.event == "kvfree" and line.before >= 0 and self.told.lines[line.before].event == "vfree"
+
+    def _misnamed(self, state: State, op: Operation, line: Line) -> str:
+        """Why the line is about another work, by its hashed address."""
+        if line.event != "workqueue_queue_work" or "name" not in line.told:
+            return ""
+        self._activate(state)
+        wanted = op.expects[0]
+        known = self._may_bear(self.place.works[wanted.cpu_id][wanted.told[0]], line)
+        return "" if known else f"another work than that of {wanted} is queued"
 
     def _untimely(self, state: State, op: Operation, line: Line) -> str:
         """Why a timer's time is not that of its delay, from some moment on that was between the last line and this."""
@@ -154,7 +163,9 @@ class Deeds(HiddenSteps):
             self.registers.touch(wanted.cpu_id)
         elif wanted.event == "workqueue_queue_work":
             self._activate(state)
-            self.place.works[wanted.cpu_id][wanted.told[0]].on = int(str(line.told["on"]))
+            work = self.place.works[wanted.cpu_id][wanted.told[0]]
+            work.on = int(str(line.told["on"]))
+            self._is_named(work, line)
             self.registers.touch(wanted.cpu_id)
         elif wanted.event == "get_free_pages_ret":
             page = int(str(line.told["page"])) // 4096

@@ -23,7 +23,7 @@ from .factors import Factor, joined, taken_apart
 from .lines import Line, Told, state_of
 from .orders import Step
 from .periods import Made
-from .registers import Saved
+from .registers import Saved, bears
 from .state import State
 from .words import in_words
 
@@ -67,7 +67,6 @@ class Explainer(Beginnings):
         self.verdict = Verdict()
         self.watch: Callable[[int], bool] | None = None
         """Is told the number of each line, and says whether to go on."""
-        self.factors: list[Factor] = []
         self._last: list[tuple[frozenset[int], Saved, list[tuple[str, int]]]] = []
         self.worlds: list[list[Factor]] = []
         """A world for each way in which tasks may have been moved between their call's probe and krcp->lock."""
@@ -271,7 +270,7 @@ class Explainer(Beginnings):
         if isinstance(whose, tuple):
             return {whose[0]}
         if line.event in _ABOUT_ANY:
-            return set()
+            return self._known_by_name(line)
         if line.event == "kvfree_call_rcu":
             return {line.cpu if self._moved_to is None else self._moved_to}
         if line.event in IN_A_CALL and line.ctx[0] == "task":
@@ -280,6 +279,15 @@ class Explainer(Beginnings):
             return set(range(len(self.place.krcs)))
         if printed is not None:
             return {printed.cpu}
+        return set()
+
+    def _known_by_name(self, line: Line) -> set[int]:
+        """The CPUs of which one has the work that the line names, in all states that there are."""
+        name = line.told.get("name", 0)
+        for factor in self.factors if name else ():
+            every = (state.saved if state.saved is not None else self.registers.save() for state in factor.states)
+            if all(bears(saved, factor.cpus, name) for saved in every):
+                return set(factor.cpus)
         return set()
 
     def _candidates_for(self, line: Line) -> set[int]:
@@ -298,9 +306,14 @@ class Explainer(Beginnings):
                             work = works[str(line.told["role"])]
                             may = work.expires is not None and work.base in (-1, line.cpu)
                         case "workqueue_queue_work" if line.told["role"] != "krw":
-                            may = self.may_expire(works[str(line.told["role"])], line)
+                            work = works[str(line.told["role"])]
+                            may = self.may_expire(work, line) and self._may_bear(work, line)
                         case "workqueue_queue_work":
-                            may = any(self.may_call_back(works[f"krw{index}"], line) for index in (0, 1)) or any(
+                            may = any(
+                                self.may_call_back(works[f"krw{index}"], line)
+                                and self._may_bear(works[f"krw{index}"], line)
+                                for index in (0, 1)
+                            ) or any(
                                 op.hidden and op.kind in ("monitor", "scan") and op.whose in (-1, cpu_id)
                                 for stack in state.under_way.values()
                                 for op in stack

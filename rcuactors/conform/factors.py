@@ -69,7 +69,7 @@ def taken_apart(factor: Factor) -> list[Factor]:
     if len(factor.cpus) == 1:
         return [factor]
     for state in factor.states:
-        if state.told or any(op.kind in GLOBAL for stack in state.under_way.values() for op in stack):
+        if state.told or any(op.kind in GLOBAL and op.whose < 0 for stack in state.under_way.values() for op in stack):
             return [factor]
     parts = [_of_cpu(factor, cpu_id) for cpu_id in sorted(factor.cpus)]
     number = 1

@@ -6,12 +6,13 @@ lines of its work are going to contradict are not carried on until then, as long
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final, cast
 
 import attrs
 
 from ..traces import Call
-from .lines import Line, Told, state_of
+from .lines import Ctx, Line, Told, state_of
 
 
 @attrs.frozen
@@ -30,6 +31,14 @@ class Run:
     def objects(self) -> int:
         """How many it frees."""
         return sum(self.blocks) + len(self.listed)
+
+
+@attrs.define(eq=False)
+class Turn:
+    """A batch is called back, by the line at which its work is queued; and the run that comes of it, if any does."""
+
+    at: int
+    run: Run | None = None
 
 
 def starts_batch(line: Line) -> bool:
@@ -67,14 +76,91 @@ def foresee(told: Told) -> None:
     told.runs.clear()
     told.listed.clear()
     _see_runs(told)
-    told.runs_on = {}
+    told.runs_on, told.turns = {}, {}
     if not told.addresses:
         for line in told.lines:
             if starts_batch(line):
                 told.runs_on.setdefault(line.cpu, []).append(run_of(told, line))
+        told.turns = _turns(told)
     told.anonymous = not any(_shows_object(line) for line in told.lines)
+    told.tells_numbers = _tells_numbers(told)
     if not told.anonymous and "rcu_invoke_kvfree_callback" in told.events:
         _see_objects(told)
+
+
+def _turns(told: Told) -> dict[int, list[Turn]]:
+    """Each CPU's callbacks that queue a batch's work. They are called in the order in which they were asked.
+
+    Empty where others than softirqs call back. Works run in the order in which they were queued on a CPU, those that
+    have a name under that.
+    """
+    turns: dict[int, list[Turn]] = {}
+    queued: dict[object, list[Turn]] = {}
+    runs = {run.at: run for on_cpu in told.runs_on.values() for run in on_cpu}
+    from_before = _queued_before(told)
+    for line in told.lines:
+        if line.event == "workqueue_queue_work" and line.told["role"] == "krw":
+            if line.ctx[0] != "softirq" or int(str(line.told["on"])) < 0:
+                return {}
+            turn = Turn(line.at)
+            turns.setdefault(line.cpu, []).append(turn)
+            queued.setdefault(line.told.get("name", line.told["on"]), []).append(turn)
+        elif starts_batch(line):
+            name = line.told.get("name", line.cpu)
+            if from_before.get(name):
+                from_before[name] -= 1
+            elif queued.get(name):
+                queued[name].pop(0).run = runs[line.at]
+    return turns
+
+
+def _queued_before(told: Told) -> dict[object, int]:
+    """How many works were queued before the first line, of each name, or of each CPU: more run than are queued."""
+    ahead: Counter[object] = Counter()
+    before: dict[object, int] = {}
+    for line in told.lines:
+        if line.event == "workqueue_queue_work" and line.told["role"] == "krw":
+            ahead[line.told.get("name", line.told["on"])] -= 1
+        elif starts_batch(line):
+            name = line.told.get("name", line.cpu)
+            ahead[name] += 1
+            before[name] = max(before.get(name, 0), ahead[name])
+    return before
+
+
+def _tells_numbers(told: Told) -> bool:
+    """Some line depends on how many objects a CPU has queued, its list among them."""
+    if told.by_rig or not told.anonymous or shows_list(told) or told.events & _NUMBERS:
+        return True
+    return any(line.event == "shrink_scan" and visited(told, line) < told.nr_cpus for line in told.lines)
+
+
+def monitors(told: Told) -> list[tuple[Line, int]]:
+    """Each monitor's line, and of which CPU it is: a worker's own, or, one after the other, those of a shrinker."""
+    found: list[tuple[Line, int]] = []
+    scanned: dict[Ctx, int] = {}
+    for line in told.lines:
+        if line.event == "shrink_scan":
+            scanned[line.ctx] = 0
+        elif line.event in ("shrink_count", "workqueue_execute_start"):
+            scanned.pop(line.ctx, None)
+        elif line.event == "kfree_rcu_monitor":
+            found.append((line, scanned.get(line.ctx, line.cpu)))
+            if line.ctx in scanned:
+                scanned[line.ctx] += 1
+    return found
+
+
+def visited(told: Told, scan: Line) -> int:
+    """How many CPUs a shrinker's scan is seen to go to."""
+    cpus, at = 0, scan.after
+    while at >= 0 and (event := told.lines[at].event) not in ("shrink_count", "shrink_scan"):
+        cpus += event == "kfree_rcu_monitor"
+        at = told.lines[at].after
+    return cpus
+
+
+_NUMBERS: Final = frozenset({"timer_start", "shrink_scan_ret"})
 
 
 def _shows_object(line: Line) -> bool:

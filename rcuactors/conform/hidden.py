@@ -205,7 +205,7 @@ class HiddenSteps(Dooms):
             for whose in self._may_start(state, self.told.lines[at]):
                 if _same(whose[0], touched):
                     after = self._fork(state)
-                    self._clear_pending(after, whose)
+                    self._clear_pending(after, whose, self.told.lines[at])
                     after.started[at] = whose
                     after.order = Step(f"CPU {whose[0]}'s {whose[1]} is no longer pending", at, after.order, early=True)
                     yield after
@@ -266,6 +266,7 @@ class HiddenSteps(Dooms):
             return self._step_on(state, ctx, op)
         before = self._fork(state)
         try:
+            self.registers.looks.heedless = op.heedless
             if op.kind == "scan" and op.ask is not None and op.ask.kind is Kind.LOCK:
                 # It takes all pages that there are, and counts them when it has let go of the lock.
                 len(self.place.krcs[op.ask.cpu_id].cache)
@@ -324,7 +325,17 @@ class HiddenSteps(Dooms):
         return due - 1 if due is not None and lowest < due - 1 <= self.told.jiffies_after(self.at) else -1
 
     def _on_to_next_page(self, state: State, ctx: Ctx, op: Operation) -> list[State]:
-        """A refill goes on from one page to the next, and a function to its end, without a look at anything."""
+        """A refill goes on from one page to the next, and a function to its end, without a look at anything.
+
+        So does a monitor that frees nothing by itself; and a shrinker goes on to the next CPU's lock, if it does not
+        matter how much that has. At the last one's it is about that CPU alone.
+        """
+        ask = op.ask
+        if op.hidden and ask is not None and ask.kind is Kind.GOES_ON and not ask.told:
+            if op.heedless or (op.kind == "monitor" and self.place.kvfree.rules.draining is None):
+                return self._step(state, ctx)
+        elif op.heedless and op.hidden and ask is not None and ask.cpu_id == len(self.place.krcs) - 1:
+            op.whose = ask.cpu_id
         if op.kind in ("page", "monitor") and op.hidden and op.ask is not None and op.ask.kind is Kind.GOES_ON:
             following = self._following(op)
             if following is not None and following.event in _LEADS_TO:
@@ -347,6 +358,7 @@ class HiddenSteps(Dooms):
             and role.startswith(str(line.told["role"]))
             and (whose is None or whose == (cpu_id, role))
             and (cpu_id, role) not in taken
+            and self._may_bear(work, line)
         ]
 
     def _not_told(self, state: State) -> Iterator[tuple[int, str]]:
@@ -357,11 +369,12 @@ class HiddenSteps(Dooms):
                     if line.event == "workqueue_queue_work":
                         yield line.cpu_id, str(line.told[0])
 
-    def _clear_pending(self, state: State, whose: tuple[int, str]) -> None:
+    def _clear_pending(self, state: State, whose: tuple[int, str], line: Line) -> None:
         """set_work_pool_and_clear_pending()."""
         self._activate(state)
         work = self.place.works[whose[0]][whose[1]]
         work.pending = work.queued = False
+        self._is_named(work, line)
         self.registers.touch(whose[0])
 
     def _reads_now(self, state: State, printed: KrcState) -> str:

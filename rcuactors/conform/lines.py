@@ -33,6 +33,7 @@ from ..traces import (
     Trace,
 )
 from .facts import Facts, facts_of
+from .standins import LONG_AGO
 
 Ctx = tuple[str, int]
 
@@ -133,6 +134,10 @@ class Told:
     """Of each batch's work, where addresses tell whose it is: (its line, how many objects it frees, -1 if cut)."""
     runs_on: dict[int, list[Any]] = attrs.field(factory=dict)
     """Of batches' works, where addresses tell nothing: the runs (foresight.Run) of each CPU's worker, in order."""
+    tells_numbers: bool = True
+    """Some line depends on how many objects are queued: a timer's, a shrinker's, one that frees from the list."""
+    turns: dict[int, list[Any]] = attrs.field(factory=dict)
+    """Of batches' works, where addresses tell nothing: the turns (foresight.Turn) of each CPU's callbacks, in order."""
     listed: dict[int, bool] = attrs.field(factory=dict)
     """By the line of a call, where later lines tell: whether the object was linked to the list, or put into a block."""
     trouble: list[tuple[int, str]] = attrs.field(factory=list)
@@ -160,6 +165,13 @@ class Told:
         """What is known next."""
         where = bisect.bisect_left(self.known, (at, -1))
         return self.known[where][1] if where < len(self.known) else 1 << 62
+
+    def as_good_as(self, since: int) -> int:
+        """The last line since which a whole grace period takes as long as since another."""
+        if since < 0 or not self.tells_periods:
+            return since if since < 0 else LONG_AGO
+        where = bisect.bisect_right(self.periods, (since, 1 << 62))
+        return self.periods[where][0] - 1 if where < len(self.periods) else len(self.lines)
 
     def period_after(self, since: int) -> int | None:
         """The line at which the first grace period is over that begins after one; None where none is."""
@@ -334,6 +346,8 @@ def _attribute(told: Told) -> None:
         if line.event in _POINTING:
             pointer = line.told.get("timer", line.told.get("work"))
             line.told["whose"] = told.addresses.get(pointer) if isinstance(pointer, int) else None
+            if "work" in line.told and not told.addresses and pointer is not None:
+                line.told["name"] = pointer
 
 
 _POINTING: Final = frozenset(

@@ -68,6 +68,8 @@ class Operation:
     returned: Any = None
     promised: int | None = None
     """What the script says later that it has returned."""
+    heedless: bool = False
+    """A shrinker's function that tells nobody how much it has found, and goes to all CPUs whatever that is."""
     item: Any = None
     """The object of a call of which later lines say whether it was linked to the list."""
     alike: Any = None
@@ -110,7 +112,9 @@ class Operation:
 
     @property
     def looks_at_nothing(self) -> bool:
-        """A call, up to its first lock."""
+        """A call or a monitor, up to its first lock."""
+        if self.kind == "monitor":
+            return self.ask is None or (self.ask.kind is Kind.ENTER and len(self.steps) == 1)
         return self.ask is None and self.kind == "call"
 
     @property
@@ -140,9 +144,11 @@ class Driver:
         place = self.place
         if op.coroutine is None:
             self.make_again(op)
-        looks = op.kind not in _BLIND or (op.ask is not None and op.ask.kind is Kind.LOCK)
+        self.registers.looks.heedless = op.heedless
+        blind = op.looks_at_nothing
+        looks = not blind and (op.kind not in _BLIND or (op.ask is not None and op.ask.kind is Kind.LOCK))
         kept = self.registers.save() if op.keeps and looks else None
-        touched, blind = op.touches(), op.looks_at_nothing
+        touched = op.touches()
         first = True
         self.steps += op.ask is not None and op.ask.kind in HIDDEN
         while True:
@@ -188,6 +194,7 @@ class Driver:
 
     def make_again(self, op: Operation) -> None:
         """Run it again, as far as it has come."""
+        self.registers.looks.heedless = op.heedless
         op.coroutine = op.begin()
         place, now = self.place, None
         for step in op.steps:

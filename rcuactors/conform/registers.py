@@ -35,12 +35,19 @@ class NotLooked(Exception):
         self.cpu_id, self.ways = cpu_id, ways
 
 
+@attrs.define(eq=False)
+class Looks:
+    """Whether it matters what is seen by whoever looks now."""
+
+    heedless: bool = False
+
+
 class _Unlooked(list[int]):
     """A cache of which it is not known how many pages it has: one of some numbers."""
 
-    def __init__(self, cpu_id: int, numbers: frozenset[int]) -> None:
+    def __init__(self, cpu_id: int, numbers: frozenset[int], looks: Looks) -> None:
         super().__init__()
-        self.cpu_id, self.numbers = cpu_id, numbers
+        self.cpu_id, self.numbers, self.looks = cpu_id, numbers, looks
 
     def __bool__(self) -> bool:
         """Whether there is a page is asked before one is taken: so that is settled, and no more than that."""
@@ -53,6 +60,8 @@ class _Unlooked(list[int]):
         return -1
 
     def __len__(self) -> int:
+        if self.looks.heedless:
+            return 0
         raise NotLooked(self.cpu_id, tuple(frozenset({number}) for number in sorted(self.numbers)))
 
 
@@ -125,7 +134,8 @@ class Registers:
     """What is in a place now."""
 
     def __init__(self, place: Place, told: Told, *, timers_shown: bool) -> None:
-        self._place, self._timers_shown = place, timers_shown
+        self._place, self._told, self._timers_shown = place, told, timers_shown
+        self.looks = Looks()
         self._is_waited_for = "kvfree_rcu_barrier" in told.events
         self._anonymous, self.pages_shown = told.anonymous, bool(told.pages)
         """What no line shows makes no difference: which objects of the slab are in a block, which pages are cached."""
@@ -144,15 +154,17 @@ class Registers:
     def save(self) -> Saved:
         """The state as it is."""
         for cpu_id in self._stale:
-            self._is[cpu_id] = self._save(cpu_id)
+            was, now = self._is[cpu_id], self._save(cpu_id)
+            # What has not changed stays the same, so that it need not be loaded.
+            self._is[cpu_id] = tuple(map(_kept_if_equal, was, now)) if was else now
         self._stale.clear()
         return (*self._is, self._place.periods.registers())
 
     def load(self, saved: Saved) -> None:
         """Another state."""
         for cpu_id, was in enumerate(self._is):
-            if cpu_id in self._stale or was is not saved[cpu_id]:
-                self._load(cpu_id, saved[cpu_id])
+            if (stale := cpu_id in self._stale) or was is not saved[cpu_id]:
+                self._load(cpu_id, saved[cpu_id], _NOTHING if stale else was)
                 self._is[cpu_id] = saved[cpu_id]
         self._stale.clear()
         self._place.periods.load(saved[-1])
@@ -163,7 +175,7 @@ class Registers:
         Nor is whether the next refill is put off.
         """
         krcp, kvfree = self._place.krcs[cpu_id], self._place.kvfree
-        krcp.cache = _Unlooked(cpu_id, frozenset(range(kvfree.min_cached_objs + 1)))
+        krcp.cache = _Unlooked(cpu_id, frozenset(range(kvfree.min_cached_objs + 1)), self.looks)
         refilling: Any = kvfree.refill.of(krcp)
         refilling.backoff_page_cache_fill = Unlooked(cpu_id)
         self.touch(cpu_id)
@@ -174,8 +186,13 @@ class Registers:
         if isinstance(known, bool):
             self._place.kvfree.refill.of(krcp).backoff_page_cache_fill = known
         else:
-            krcp.cache = _Unlooked(cpu_id, known) if len(known) > 1 else [-1] * next(iter(known))
+            krcp.cache = _Unlooked(cpu_id, known, self.looks) if len(known) > 1 else [-1] * next(iter(known))
         self.touch(cpu_id)
+
+    def is_put_off(self) -> bool:
+        """Each CPU's next refill is known to be put off."""
+        refill = self._place.kvfree.refill
+        return all(refill.of(krcp).backoff_page_cache_fill is True for krcp in self._place.krcs)
 
     @property
     def may_be_open(self) -> tuple[Part, ...]:
@@ -227,24 +244,81 @@ class Registers:
         if not self._is_waited_for:
             for work in works.values():
                 work.asked, work.done = work.asked - work.done, 0
+        for work in works.values():
+            if not work.pending or work.queued:
+                work.since = work.turn = -1
+            else:
+                work.since = self._told.as_good_as(work.since)
+        if not self._told.tells_numbers and works["monitor"].name:
+            self._forget_numbers(krcp, works["monitor"])
         arming = self._place.kvfree.arming
         if not self._timers_shown and works["monitor"].expires is None and isinstance(arming, PendingTimer):
             # A timer that has expired is not shortened; when it was due is not told.
             arming.of(krcp).monitor_expires = 0
 
-    def _load(self, cpu_id: int, saved: Saved) -> None:
-        krcp, works = self._place.krcs[cpu_id], self._place.works[cpu_id]
-        count, cache, head, head_gp_snap, blocks, batches, slots, registers = saved
-        krcp.count, krcp.head, krcp.head_gp_snap = count, _stack(head), head_gp_snap
-        krcp.cache = _Unlooked(cpu_id, cache) if isinstance(cache, frozenset) else list(cache)
-        krcp.blocks = _blocks(blocks)
-        for batch, (waiting, listed, snap) in zip(krcp.batches, batches, strict=True):
-            batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), _stack(listed), snap
-        for slot, values in zip(krcp.slots, slots, strict=True):
-            for field, value in zip(attrs.fields(type(slot)), values, strict=True):
-                setattr(slot, field.name, value)
-        for work, was in zip(works.values(), registers, strict=True):
-            work.load(was)
+    def _forget_numbers(self, krcp: Krc, monitor: Deferred) -> None:
+        """No line depends on how many objects are queued, nor shows what is freed from the list: something, or nothing.
+
+        So it is not known whether they shorten the monitor's delay, nor on which CPU its timer is; but it has a name.
+        """
+        krcp.count, monitor.base = min(krcp.count, 1), -1
+        owners: tuple[Krc | Batch, ...] = (krcp, *krcp.batches)
+        for owner in owners:
+            if len(owner.head) > 1:
+                owner.head = _stack(self._any(1))
+
+    def _load(self, cpu_id: int, saved: Saved, was: Saved) -> None:
+        """All that is not what it was."""
+        krcp = self._place.krcs[cpu_id]
+        count, cache, head, krcp.head_gp_snap, blocks, batches, slots, registers = saved
+        krcp.count = count
+        if cache is not was[_CACHE]:
+            krcp.cache = _Unlooked(cpu_id, cache, self.looks) if isinstance(cache, frozenset) else list(cache)
+        if head is not was[_HEAD]:
+            krcp.head = _stack(head)
+        if blocks is not was[_BLOCKS]:
+            krcp.blocks = _blocks(blocks)
+        if batches is not was[_BATCHES]:
+            for batch, (waiting, listed, snap) in zip(krcp.batches, batches, strict=True):
+                batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), _stack(listed), snap
+        if slots is not was[_SLOTS]:
+            _set_slots(krcp, slots)
+        if registers is not was[_WORKS]:
+            for work, known in zip(self._place.works[cpu_id].values(), registers, strict=True):
+                work.load(known)
+
+
+def _set_slots(krcp: Krc, slots: Saved) -> None:
+    for slot, values in zip(krcp.slots, slots, strict=True):
+        for field, value in zip(attrs.fields(type(slot)), values, strict=True):
+            setattr(slot, field.name, value)
+
+
+_CACHE: Final = 1
+_HEAD: Final = 2
+_BLOCKS: Final = 4
+_BATCHES: Final = 5
+_SLOTS: Final = 6
+_WORKS: Final = 7
+"""Where in what is saved of a CPU."""
+_NOTHING: Final = (None,) * 8
+
+
+def _kept_if_equal(was: Any, now: Any) -> Any:
+    return was if was == now else now
+
+
+def calls_back(registers: tuple[Any, ...], cpu_id: int) -> bool | None:
+    """A batch waits for its grace period, and that CPU calls it back; None if it may."""
+    pending, _, _, _, base, queued, *_ = registers
+    if not pending or queued or base not in (-1, cpu_id):
+        return False
+    return True if base == cpu_id else None
+
+
+def bears(saved: Saved, cpus: frozenset[int], name: object) -> bool:
+    """One of the works of some CPUs has that name."""
+    return any(registers[-1] == name for cpu_id in cpus for registers in saved[cpu_id][-1])
 
 
 def held_by(coroutine: Any) -> tuple[Any, ...]:

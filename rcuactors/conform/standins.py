@@ -87,6 +87,10 @@ class Deferred:
     """The line after which its grace period was asked for."""
     asked: int = 0
     done: int = 0
+    name: int = 0
+    """What stands for its address in lines where that is hashed; 0 as long as no line has told."""
+    turn: int = -1
+    """The line at which a batch is called back, once that is known."""
     handler: Any = None
     """What the refill's hrtimer runs."""
 
@@ -108,6 +112,8 @@ class Deferred:
             self.since,
             self.asked,
             self.done,
+            self.turn,
+            self.name,
         )
 
     def load(self, saved: tuple[Any, ...]) -> None:
@@ -123,6 +129,8 @@ class Deferred:
             self.since,
             self.asked,
             self.done,
+            self.turn,
+            self.name,
         ) = saved
 
 

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import attrs
 
-from ..kvfree.krc import Block
+from ..kvfree.krc import N_BATCHES, Block
 from .begin import arm
 from .beginnings import Beginnings
 from .carried import MOST_STATES, TooMany
-from .foresight import Run, run_of, shows_list, starts_batch
+from .foresight import Run, monitors, run_of, shows_list, starts_batch
 from .lines import Line, Told
 from .standins import LONG_AGO, SOMETIME, Deferred, Item
 from .state import State
@@ -54,7 +54,8 @@ class Untold:
     def __init__(self, told: Told, capacity: int) -> None:
         self._told, self._capacity = told, capacity
         self._runs = [run_of(told, line) for line in told.lines if starts_batch(line)]
-        self._monitors = [line for line in told.lines if line.event == "kfree_rcu_monitor"]
+        self._of_whom = monitors(told)
+        self._monitors = [line for line, _ in self._of_whom]
         self._scans = "shrink_scan" in told.events
         self._scanned = next((line.at for line in told.lines if line.event == "shrink_scan"), 1 << 62)
         self._shows_list = shows_list(told)
@@ -102,6 +103,11 @@ class Untold:
 
     def _contents(self, cpu_id: int) -> list[Contents]:
         found = set() if self._calls.get(cpu_id) else {Contents()}
+        if self._scans and (first := self._first(cpu_id)) is not None:
+            for run in self._first_freed(cpu_id, first):
+                for number in range(*self._calls_by(cpu_id, first)):
+                    found.update(self._before(run, number, cpu_id, first.at))
+            return self._sorted(found, cpu_id)
         possible = self._objects(cpu_id)
         own = [line for line in self._monitors if line.cpu == cpu_id and line.at < self._scanned]
         runs = self._runs_of(cpu_id)
@@ -118,9 +124,41 @@ class Untold:
                             for one in self._before(run, number, cpu_id, line.at)
                             if possible is None or one.slab + len(one.listed) in possible
                         )
-                        if len(found) > MOST_STATES:
-                            raise TooMany(f"more than {MOST_STATES} in which CPU {cpu_id} may have begun")
+                        self._sorted(found, cpu_id)
+        return self._sorted(found, cpu_id)
+
+    @staticmethod
+    def _sorted(found: set[Contents], cpu_id: int) -> list[Contents]:
+        if len(found) > MOST_STATES:
+            raise TooMany(f"more than {MOST_STATES} in which CPU {cpu_id} may have begun")
         return sorted(found, key=lambda one: (one.slab, one.listed))
+
+    def _first(self, cpu_id: int) -> Line | None:
+        """The first monitor of a CPU's, if that takes all there is: one of its batches at least is free."""
+        if not self._told.turns or len(self._waiting(cpu_id)[0]) == N_BATCHES:
+            return None
+        return next((line for line, whose in self._of_whom if whose == cpu_id), None)
+
+    def _first_freed(self, cpu_id: int, first: Line) -> list[Run]:
+        """What the batch that it starts may free. A CPU calls batches back in the order in which they were started."""
+        turns = self._told.turns.get(first.cpu, [])
+        on_cpu = [(line, whose) for line, whose in self._of_whom if line.cpu == first.cpu]
+        waited = sum(turn.at < on_cpu[0][0].at for turn in turns)
+        before = [(line, whose) for line, whose in on_cpu if line.at < first.at and whose != cpu_id]
+        least = sum(self._has_started(line, whose) for line, whose in before)
+        most = sum(self._may_have_started(line, whose) for line, whose in before)
+        return [turn.run for turn in turns[waited + least : waited + most + 1] if turn.run is not None]
+
+    def _has_started(self, monitor: Line, cpu_id: int) -> bool:
+        """It was the CPU's first, and found what had been queued since the first line."""
+        return monitor is self._first(cpu_id) and self._calls_by(cpu_id, monitor)[0] > 0
+
+    def _may_have_started(self, monitor: Line, cpu_id: int) -> bool:
+        """It was the CPU's first; or something may have been queued since the last, or been left by that."""
+        of_cpu = [line for line, whose in self._of_whom if whose == cpu_id and line.at <= monitor.at]
+        if len(of_cpu) != N_BATCHES or of_cpu[0] is not self._first(cpu_id):
+            return True
+        return self._calls_by(cpu_id, monitor)[1] - 1 > self._calls_by(cpu_id, of_cpu[0])[0]
 
     def _calls_by(self, cpu_id: int, monitor: Line) -> tuple[int, int]:
         """How many calls a monitor finds, at least and less than: those hidden may have come first, or not."""

@@ -10,6 +10,7 @@ import pytest
 
 from rcuactors.conform import Conformance, conform
 from rcuactors.conform.conformance import conform_told
+from rcuactors.conform.foresight import foresee
 from rcuactors.conform.lines import read
 from rcuactors.errors import BadInput
 from rcuactors.traces import Trace
@@ -99,6 +100,41 @@ def test_what_nobody_has_looked_at_is_one_state() -> None:
     """How many pages are cached, and whether the next refill is put off: no line of this one looks at either."""
     said = conform(DATA / "workload" / "B_rps.txt.gz", version="v6.1-stable")
     assert said.most_states == 1
+
+
+def named(lines: list[str], *names: str) -> list[str]:
+    """The batches' works have hashed addresses: where one is queued and where it runs, in turn."""
+    left = [name for name in names for _ in range(2)]
+    return [
+        line.replace("(____ptrval____)", left.pop(0)) if "function kfree_rcu_work" in line.replace("=", " ") else line
+        for line in lines
+    ]
+
+
+def test_what_is_queued_under_a_name_runs_under_it(written: Written) -> None:
+    lines = lines_of("workload/B_vethroute")
+    one, other = "00000000eedb5f11", "00000000a95db785"
+    mixed = named(lines, one, other, one)
+    assert conform(written(mixed), version="v6.1-stable").exit_code == 0
+    at = max(number for number, line in enumerate(mixed) if "function kfree_rcu_work" in line)
+    mixed[at] = mixed[at].replace(one, other)
+    said = conform(written(mixed), version="v6.1-stable")
+    assert said.exit_code == 1
+    assert said.found[0].line == at + 1
+
+
+def test_of_a_batch_it_is_known_when_it_is_called_back() -> None:
+    """A CPU calls back in the order in which it was asked, and works run in the order in which they are queued."""
+    told = read(Trace(DATA / "workload" / "B_vethroute.txt.gz"))
+    foresee(told)
+    turns = [turn for of_cpu in told.turns.values() for turn in of_cpu]
+    assert len(turns) == 3
+    for turn in turns:
+        assert turn.run is not None
+        queued, starts = told.lines[turn.at], told.lines[turn.run.at]
+        assert queued.at < starts.at < turn.at + 10
+        assert starts.cpu == queued.told["on"]
+        assert turn.run.objects > 0
 
 
 def test_without_a_state_a_wrong_block_is_found(written: Written) -> None:
