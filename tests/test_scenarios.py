@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(find_scenarios())
 SHIPPED = {
     "cache_destroy",
+    "churn",
     "kunit_kfree_rcu",
     "kunit_nolock",
     "kunit_wq_destroy",

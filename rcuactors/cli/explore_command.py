@@ -31,6 +31,7 @@ from ..userfiles.blame import blame_scenario
 from .common import RunArguments, costs_option, jobs_option, max_steps_option, settings_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
+from .reporting import report_option, write_report
 from .screen import with_error
 from .session import collect, quiet_stdout
 from .watching import PATIENCE_S
@@ -80,6 +81,7 @@ _OPTIONS: Final = (
     ),
     click.option("--keep-going", is_flag=True, help="Go on after the first finding; each problem is told once."),
     click.option("--out", metavar="DIR", help="Keep the schedule of each finding there, as a file."),
+    report_option,
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."),
 )
 
@@ -102,10 +104,13 @@ def explore_command(
     seed: int | None,
     keep_going: bool,
     out: str | None,
+    report: str | None,
     **options: Any,
 ) -> int:
     """Try many schedules of SCENARIO: exit code 1 if one of them shows a problem, which is cut down and told."""
     as_json = options["as_json"]
+    if report is not None and keep_going:
+        raise BadInput(f"--report {report}: is of one finding; with --keep-going keep them (--out), and report each")
     with quiet_stdout(as_json):
         chosen = load_scenario(scenario)
         spec = _spec_of(chosen, options)
@@ -118,6 +123,9 @@ def explore_command(
         print_lines([_head(chosen, spec, plan)])
     error = hunt.go(limit, seconds, jobs)
     hunt.tell(error)
+    if report is not None:
+        for kept in hunt.found.values():
+            write_report(report, kept)
     if error is not None:
         raise error
     return EXIT_VIOLATIONS if hunt.found else 0

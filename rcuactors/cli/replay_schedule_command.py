@@ -14,6 +14,7 @@ from ..report.text import head_line
 from ..userfiles import load_scenario
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
+from .reporting import report_option, write_report
 from .session import quiet_stdout
 from .stepping import walk_through
 
@@ -40,9 +41,12 @@ def noted(schedule: Schedule, file: str) -> Kept:
 @click.argument("file")
 @click.argument("scenario", required=False)
 @click.option("--design", metavar="FILE", help="The design's file, if the schedule is of one of your own.")
+@report_option
 @click.option("--step", "by_steps", is_flag=True, help="Walk through it, forwards and back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def replay_schedule_command(file: str, scenario: str | None, design: str | None, by_steps: bool, as_json: bool) -> int:
+def replay_schedule_command(
+    file: str, scenario: str | None, design: str | None, report: str | None, by_steps: bool, as_json: bool
+) -> int:
     """Run the schedule in FILE again, strictly: exit code 1 if it shows what it did, 2 if the run comes apart.
 
     SCENARIO is the file of a scenario of your own; a schedule never loads one by itself.
@@ -58,6 +62,8 @@ def replay_schedule_command(file: str, scenario: str | None, design: str | None,
             replayed = replay(schedule, run, digest)
         except ReplayDiverged as error:
             raise BadInput(f"{file}: {error}") from None
+    if report is not None:
+        write_report(report, noted(schedule, file))
     if as_json:
         print_json({"shows": schedule.to_json()["shows"], "result": replayed.result.as_json()})
         return EXIT_VIOLATIONS

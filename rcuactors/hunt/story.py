@@ -134,14 +134,14 @@ class _Listener:
         read.left_ns, read.held = now, tuple(reader.held)
 
     def _retired(self, item: Tracked, _now: int) -> None:
-        if item.address == self._address:
+        if item.address == self._address and not self.over:
             # What had that address before is nobody's concern.
             self.rows = [row for row in self.rows if not row.objects]
             self.retired_ns = self._here()[0]
             self._add(f"{item} is given to kvfree_rcu()", objects=True)
 
     def _freed(self, item: Tracked, how: str) -> None:
-        if item.address == self._address:
+        if item.address == self._address and not self.over:
             self._add(f"{item} is freed by {how}()", objects=True)
 
     def _gp_started(self, number: int, _now: int) -> None:
@@ -161,9 +161,15 @@ def story_lines(kept: Kept) -> list[str]:
     lines = _shrunk_lines(kept)
     if shown.known:
         lines += textwrap.wrap(f"a known bug of {schedule.spec.kernel}, {shown.known}", _PROSE)
+    return [*lines, "", *told_lines(kept)]
+
+
+def told_lines(kept: Kept) -> list[str]:
+    """What happened, what was said of it, and why."""
+    schedule, shown = kept.schedule, kept.schedule.shown
     heard = _heard(kept)
     rows = _rows_of(heard, shown)
-    lines += ["", *_table(rows, _cpus(rows)), "", *(f"  {line}" for line in shown.text.split("\n"))]
+    lines = [*_table(rows, _cpus(rows)), "", *(f"  {line}" for line in shown.text.split("\n"))]
     for reason in _reasons(heard, shown):
         lines += ["", *textwrap.wrap(reason, _PROSE)]
     if kept.shrunk is not None and kept.shrunk.needed is not None:

@@ -214,3 +214,29 @@ def test_a_signal_ends_it_with_what_was_found(spawn: Spawn, tmp_path: Path, numb
     assert "found             use-after-free in " in told
     assert error == "interrupted\n"
     assert all(file.suffix == ".json" for file in out.iterdir())
+
+
+def test_a_report_is_plain_text_with_the_facts_first(
+    call: Call, one_line: OneLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of explore, of a schedule run again, and of one cut down: the same finding, in 60 lines at most."""
+    monkeypatch.chdir(tmp_path)
+    assert call(*HUNT, "--out", "found", "--report", "first.txt").exit_code == 1
+    (file,) = Path("found").iterdir()
+    assert call("replay-schedule", str(file), "--report", "again.txt").exit_code == 1
+    assert call("shrink", str(file), "--out", "less.json", "--report", "less.txt").exit_code == 1
+    *first, needed = Path("first.txt").read_text().splitlines()
+    assert first == Path("again.txt").read_text().splitlines()
+    assert needed.startswith("without one departure it passes: ")
+    for name in ("first.txt", "less.txt"):
+        lines = Path(name).read_text().splitlines()
+        assert len(lines) <= 60
+        facts = [line.partition(":")[0] for line in lines[: lines.index("")]]
+        assert facts == [
+            *("what happens", "told apart as", "kernel", "page source", "configuration", "workload", "commit"),
+            *("when", "schedule"),
+        ]
+        assert any("HELD UP for" in line for line in lines)
+        assert any("use-after-free" in line for line in lines[lines.index("") :])
+    assert "with --keep-going" in one_line(*HUNT, "--keep-going", "--report", "first.txt")
+    assert "--report nowhere/first.txt" in one_line("replay-schedule", str(file), "--report", "nowhere/first.txt")

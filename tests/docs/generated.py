@@ -37,6 +37,8 @@ GENERATED = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->\n", r
 
 Row = tuple[str, ...]
 
+HISTORY: Row = ("bug", "scenario", "on", "strategy", "found", "schedules", "CPU time", "cut down to", "not on")
+
 
 def beside(path: Path) -> Any:
     """A module of the tests, by its file."""
@@ -53,6 +55,7 @@ floors = beside(ROOT / "tests" / "docs" / "floors.py")
 trust = beside(ROOT / "tests" / "docs" / "trust.py")
 bugs = beside(ROOT / "tests" / "docs" / "bugs.py")
 conformed = beside(ROOT / "tests" / "docs" / "conformed.py")
+history = beside(ROOT / "tests" / "history" / "cases.py")
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -292,6 +295,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "builds": builds,
     "known-bugs": known_bugs,
+    "history": lambda: markdown(HISTORY, history.rows()),
     "upstream-bugs": lambda: str(bugs.upstream_bugs(markdown)),
     **{f"changed-{floor}": partial(changed, floor) for floor in FLOORS},
     "variations": variations,

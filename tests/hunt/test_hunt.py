@@ -17,7 +17,8 @@ from rcuactors.hunt.finding import Signature
 from rcuactors.hunt.follow import Follow
 from rcuactors.hunt.keep import Kept, keep, keyed, prepared, replay, shrink
 from rcuactors.hunt.plan import PORTFOLIO, Plan, plan_of
-from rcuactors.hunt.schedule import Policy, Schedule, find_policy, policy_like, schedule_of
+from rcuactors.hunt.report import report_lines
+from rcuactors.hunt.schedule import Policy, Schedule, find_policy, policy_like, read_schedule, schedule_of
 from rcuactors.hunt.search import Progress, explore
 from rcuactors.hunt.shrink import Shrinker, shows
 from rcuactors.hunt.story import story_lines
@@ -25,6 +26,8 @@ from rcuactors.hunt.tally import Tally, tally_lines
 from rcuactors.hunt.trial import Trial
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario
+
+KEPT = str(Path(__file__).parent.parent / "history" / "kept" / "85aad7cc4178-hotplug_short_grace_period-v6.6.json")
 
 
 def stale_batch(kernel: str) -> RunSpec:
@@ -302,3 +305,21 @@ def test_each_strategy_has_a_policy() -> None:
     assert names == {"in order of time", "in order of time, but for hold-ups", "whoever runs goes on"}
     with pytest.raises(BadInput, match="no policy has its election"):
         policy_like(Policy("odd", make_strategy("random").order, holds_up=True))
+
+
+def test_a_story_ends_with_the_report_even_if_the_address_is_used_again() -> None:
+    """What is given to kvfree_rcu() at that address behind the report is another object."""
+    schedule = read_schedule(KEPT)
+    told = story_lines(keyed(schedule))
+    assert any("is given" in line for line in told)
+    assert "began after that" in " ".join(told[-2:])
+
+
+def test_a_report_that_is_too_long_loses_the_middle_of_its_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcuactors.hunt.report.told_lines", lambda _kept: [f"line {number}" for number in range(200)])
+    schedule = read_schedule(KEPT)
+    lines = report_lines(keyed(schedule))
+    assert len(lines) == 60
+    assert lines[-1] == "line 199"
+    (gone,) = (line for line in lines if "left out" in line and "(" in line)
+    assert gone.strip() == f"({200 - sum(line.startswith('line ') for line in lines)} lines left out)"
