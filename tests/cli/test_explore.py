@@ -18,7 +18,7 @@ OneLine = Callable[..., str]
 ScenarioFile = Callable[[str], str]
 Spawn = Callable[..., "subprocess.Popen[str]"]
 
-HUNT = ("explore", "stale_batch", "--kernel", "v5.11", "--strategy", "holds", "--seed", "0", "--jobs", "1")
+HUNT = ("explore", "stale_batch", "--kernel", "v5.11", "--strategy", "holds", "--seed", "13000", "--jobs", "1")
 
 LOSES = '''"""loses: an update is lost where one is overtaken between its look and its write."""
 from rcuactors import Kernel, scenario
