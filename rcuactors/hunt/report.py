@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from .. import __version__
 from ..eras import find_era
 from ..report.units import duration
 from ..spelling import plural
@@ -39,7 +38,7 @@ def _facts(kept: Kept) -> list[tuple[str, str]]:
     return [
         ("what happens", shown.title),
         ("told apart as", str(shown.signature)),
-        ("kernel", f"{spec.kernel}, as rcuactors {__version__} models it"),
+        ("kernel", f"{spec.kernel}, as rcuactors {schedule.to_json()['rcuactors']} models it"),
         ("page source", str(spec.design or find_era(spec.kernel).design)),
         ("configuration", " ".join(f"{name}={value}" for name, value in spec.settings.items()) or "the workload's own"),
         ("workload", f"{spec.scenario.function}, digest {spec.scenario.digest[:12]}"),
