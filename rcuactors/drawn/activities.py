@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..kapi import Kernel
+from ..mm.slab.rules import DestroyWaits
 from .operations import allowed, at
 from .shop import ATOMIC, NMI, SLEEPS, SPINS, TOP, Shop
 
@@ -248,3 +249,87 @@ async def asserts(s: Shop, _rng: random.Random) -> None:
     s.flag += k.in_task() + 2 * k.in_hardirq() + 4 * k.irqs_disabled() + 8 * k.preemptible() + (k.preempt_count() & 3)
     s.flag += k.rcu_read_lock_held() + k.rcu_read_lock_sched_held()
     k.pr_info(f"flag {s.flag}")
+
+
+# -- much at once, and what is seldom done -----------------------------------------------------------------------------
+
+
+@at(SPINS)
+async def many_callbacks(s: Shop, rng: random.Random) -> None:
+    """More than a CPU's list takes at once, so that those of offloaded CPUs go to the bypass."""
+    for _ in range(rng.choice([20, 60])):
+        await s.k.call_rcu(s.handlers[0])
+
+
+@at(TOP)
+async def sheaves(s: Shop, rng: random.Random) -> None:
+    """Full and empty sheaves change places, and some are given to RCU."""
+    k = s.k
+    cache = k.kmem_cache_create("sheafy", 64, sheaf_capacity=4 if k.has("sheaf_capacity") else 0)
+    for _ in range(rng.randrange(1, 4)):
+        taken = [await k.kmem_cache_alloc(cache) for _ in range(rng.randrange(4, 26))]
+        retires = rng.random() < 0.4 and k.has("kvfree_rcu_barrier")
+        for p in taken:
+            await (k.kvfree_rcu(p, "rcu") if retires else k.kmem_cache_free(cache, p))
+    if k.has("kvfree_rcu_barrier"):
+        await (k.kvfree_rcu_barrier_on_cache(cache) if _by_cache(k) else k.kvfree_rcu_barrier())
+    await k.kmem_cache_shrink(cache)
+    await k.kmem_cache_destroy(cache)
+
+
+@at(TOP)
+async def tried(s: Shop, rng: random.Random) -> None:
+    """Each lock by its trylock."""
+    k = s.k
+    ways: list[tuple[Any, Any, Any]] = [
+        (k.read_trylock, k.read_unlock, s.rw),
+        (k.write_trylock, k.write_unlock, s.rw),
+        (k.down_read_trylock, k.up_read, s.rwsem),
+        (k.down_write_trylock, k.up_write, s.rwsem),
+        (k.rt_mutex_trylock, k.rt_mutex_unlock, s.rt_mutex),
+        (k.spin_trylock, k.spin_unlock, s.spin[0]),
+    ]
+    take, let_go, lock = rng.choice(ways)
+    if take(lock):
+        await k.udelay(rng.randrange(30))
+        await let_go(lock)
+    if await k.spin_trylock_bh(s.spin_bh):
+        await k.spin_unlock_bh(s.spin_bh)
+
+
+@at(TOP)
+async def misused(s: Shop, rng: random.Random) -> None:
+    """Something that nobody should do, where programs do wrong things."""
+    k = s.k
+    if rng.randrange(40) >= s.wrong:
+        return
+    match rng.randrange(7):
+        case 0:
+            head = k.rcu_head("twice")
+            await k.call_rcu(head, s.handlers[0])
+            await k.call_rcu(head, s.handlers[0])
+        case 1:
+            head = k.rcu_head("twice")
+            await k.call_srcu(s.srcu, head, s.handlers[0])
+            await k.call_srcu(s.srcu, head, s.handlers[0])
+        case 2:
+            await k.spin_unlock(s.spin[0])
+        case 3:
+            await k.mutex_lock(s.mutexes[0])
+            await k.mutex_lock(s.mutexes[1])
+            await k.mutex_unlock(s.mutexes[0])
+            await k.mutex_unlock(s.mutexes[1])
+        case 4:
+            k.preempt_disable()
+            await k.synchronize_rcu()
+            await k.preempt_enable()
+        case 5:
+            await k.kfree(await k.vmalloc(64))
+        case _:
+            k.rcu_read_lock()
+            await k.msleep(1)
+            k.rcu_read_unlock()
+
+
+def _by_cache(k: Kernel) -> bool:
+    return k.machine.slab.rules.destroy_waits is DestroyWaits.ON_CACHE
