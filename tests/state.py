@@ -10,7 +10,7 @@ import enum
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any, Final
 
 FLOORS: Final = tuple(f"rcuactors.{name}." for name in ("kvfree", "rcu", "context", "mm", "kernel", "designs", "eras"))
@@ -54,6 +54,8 @@ class _Walk:
             return f"{{{', '.join([f'{self.text(key)}: {self.text(one)}' for key, one in value.items()])}}}"
         if isinstance(value, set | frozenset):
             return f"{{{', '.join(sorted(repr(one) for one in value if type(one) in _PLAIN))}}}"
+        if isinstance(value, tuple) and value and isinstance(value[0], CodeType):
+            return "<a place in code>"
         if isinstance(value, list | tuple | deque | range):
             return f"[{', '.join(map(self.text, value))}]"
         return self.name(value)
