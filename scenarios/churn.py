@@ -27,9 +27,9 @@ class Traffic:
         """One look at a table."""
         k = self.k
         with k.rcu_reader():
-            p = k.rcu_dereference(self.tables[number])
-            await k.udelay(us)
-            k.deref(p)
+            if (p := k.rcu_dereference(self.tables[number])) is not None:
+                await k.udelay(us)
+                k.deref(p)
 
     async def reader(self) -> None:
         """Short looks."""

@@ -37,9 +37,9 @@ async def hotplug_short_grace_period(
 
     async def look(us: int) -> None:
         with k.rcu_reader():
-            p = k.rcu_dereference(table)
-            await k.udelay(us)
-            k.deref(p)
+            if (p := k.rcu_dereference(table)) is not None:
+                await k.udelay(us)
+                k.deref(p)
 
     async def reader() -> None:
         for us in (1, read_us):
