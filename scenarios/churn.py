@@ -48,7 +48,7 @@ class Traffic:
                 await (k.kvfree_rcu_mightsleep(old) if k.has("kvfree_rcu_mightsleep") else k.kvfree_rcu(old))
             else:
                 await k.kvfree_rcu(old, "rcu")
-            await k.usleep_range(self.pause_us, self.pause_us)
+            await k.usleep_range(max(self.pause_us, 2_000), max(self.pause_us, 2_000))
             await k.drop_slab()
             turn = 1 - turn
 

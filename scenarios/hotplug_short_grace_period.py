@@ -48,7 +48,7 @@ async def hotplug_short_grace_period(
     async def traffic() -> None:
         while running:
             await k.call_rcu(partial(k.kfree, await k.kmalloc(64)), name="entry_free_rcu")
-            await k.usleep_range(call_us, call_us)
+            await k.usleep_range(max(call_us, 2_000), max(call_us, 2_000))
 
     async def updater() -> None:
         nonlocal table
@@ -56,7 +56,7 @@ async def hotplug_short_grace_period(
             new = await k.kmalloc(64)
             old, table = table, new
             await (k.kvfree_rcu_mightsleep(old) if k.has("kvfree_rcu_mightsleep") else k.kvfree_rcu(old))
-            await k.usleep_range(pause_us, pause_us)
+            await k.usleep_range(max(pause_us, 2_000), max(pause_us, 2_000))
             await k.drop_slab()
 
     async with k.open_nursery() as nursery:
