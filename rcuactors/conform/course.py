@@ -60,6 +60,10 @@ _TELLING: Final = (
 )
 """Events by which decisions show, or are bounded, on all kernels."""
 
+_COOKIES_TAKEN_AS_DONE: Final = (
+    "no state: lines, and of what was queued before, such beginnings alone were tried in which that is ready"
+)
+
 _MUCH: Final = 10
 """One decision of so many may be left out where something is missing, and the others still be the recording's."""
 
@@ -241,6 +245,10 @@ class Course:
                 return
             if missing := absent(told):
                 self.undecided = f"line {verdict.disagreement.line.number}: {missing}"
+                return
+            if starting is not None and explainer.place.kvfree.takes_cookies:
+                line = verdict.disagreement.line.number
+                self.undecided = f"line {line}: {_COOKIES_TAKEN_AS_DONE}"
                 return
             self.found.append(found_at(told, verdict.disagreement))
             if not self.keep_going:

@@ -242,3 +242,13 @@ def test_what_no_head_says_is_held_against_any_version(written: Written, version
     """Fuzzing: without `state:` lines, v5.9's way of arming the monitor was an internal error."""
     lines = [line for line in lines_of("workload/B_rps") if not line.startswith("#")]
     assert conform(written(lines), version=version).compared["call"]
+
+
+def test_without_states_nothing_that_polls_disagrees(written: Written) -> None:
+    """Not every beginning is tried there: in what was queued before, cookies are done."""
+    lines = [line for line in lines_of("kvfree-6.12/h_dropslab_mid_300_min5_delay200") if ": state: " not in line]
+    assert conform(written(lines)).exit_code == 0
+    at = max(number for number, line in enumerate(lines) if ": rcu_invoke_kvfree_callback: " in line)
+    said = conform(written([*lines[:at], *lines[at + 1 :]]))
+    assert said.exit_code == 2
+    assert "such beginnings alone were tried in which that is ready" in said.undecided
