@@ -208,8 +208,7 @@ class KvfreeRcu:
             self._trace_call(thread.cpu, item, head=head)
         if not head:
             thread.cpu.judge.might_sleep(thread.cpu)
-        if self._take is not None and await self._take(self, thread, item, head):
-            self.probes.call_left(thread, item, head)
+        if self._take is not None and await self._taken(thread, item, head=head):
             return
         cpu = thread.cpu
         krcp = self._krcs.get(cpu.cpu_id) or self.krc(cpu.cpu_id)
@@ -241,6 +240,14 @@ class KvfreeRcu:
             await self._queue_or_free(thread, item, head=head)
         if told:
             self.probes.call_left(thread, item, head)
+
+    async def _taken(self, thread: Thread, item: KObject, *, head: bool) -> bool:
+        """Whether the call has ended with whoever has the first say."""
+        assert self._take is not None
+        taken = await self._take(self, thread, item, head)
+        if taken and self._told.on:
+            self.probes.call_left(thread, item, head)
+        return taken
 
     def _may_be_taken(self, krcp: Krc, ctx: Context) -> bool:
         """Taking krcp->lock here says nothing new to lockdep. Where most calls are made that is remembered.

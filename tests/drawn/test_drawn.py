@@ -18,9 +18,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rcuactors.drawn.operations import OPERATIONS
-from rcuactors.drawn.program import drawn
+from rcuactors.drawn.program import drawn, made
 from rcuactors.drawn.sections import SECTIONS
 from rcuactors.eras import ERAS
+from rcuactors.runs.plain import PlainRun
+from tests.drawn.idle import nothing_in_vain
 from tests.drawn.left import Outcome, outcome
 
 FILE: Final = Path(__file__).resolve().parents[1] / "data" / "determinism" / "drawn.tsv"
@@ -44,6 +46,15 @@ def recorded() -> dict[int, str]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_other_than_it_was(seed: int) -> None:
     assert line_of(seed) == recorded()[seed], f"{drawn(seed)}; if that is meant: python tests/drawn/test_drawn.py"
+
+
+@pytest.mark.parametrize("seed", range(0, SEEDS.stop, 9))
+def test_without_events_none_is_built(seed: int) -> None:
+    told, options = made(drawn(seed))
+    with nothing_in_vain():
+        run = PlainRun(told, attrs.evolve(options, events=False))
+        run.attempt()
+    assert run.result().events == 0
 
 
 def test_they_are_of_all_kinds() -> None:
