@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput, bad_value
 from ..hunt.finding import ERROR, Signature
 from ..hunt.keep import Kept, keep, shrink
 from ..hunt.plan import PORTFOLIO, Plan, plan_of
-from ..hunt.search import MOST, Progress, explore
+from ..hunt.search import MOST, Progress, explore, is_one_by_one
 from ..hunt.story import story_lines
 from ..hunt.tally import Tally, nothing_lines, tally_lines
 from ..hunt.trial import Trial
@@ -117,6 +118,10 @@ def explore_command(
         plan = plan_of(spec, strategies, seed or 0)
     if plan.search and seed is not None:
         raise BadInput(f"--seed {seed}: strategy {plan.search} draws nothing")
+    if jobs > 1 and is_one_by_one(plan):
+        if click.get_current_context().get_parameter_source("jobs") is ParameterSource.COMMANDLINE:
+            raise BadInput(f"--jobs {jobs}: strategy {plan.search} goes on from what it has tried, in one process")
+        jobs = 1
     hunt = _Hunt(named=scenario, chosen=chosen, plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)
     limit = schedules or (MOST if seconds is not None or plan.search else _SCHEDULES)
     if not as_json:
@@ -194,8 +199,13 @@ class _Hunt:
 
     def _how_far(self) -> str:
         left = ""
-        if self.plan.search and self.progress.subtrees:
-            left = f", {self.progress.subtrees_done / self.progress.subtrees:.0%} of the search"
+        progress = self.progress
+        if progress.subtrees:
+            left = f", {progress.subtrees_done / progress.subtrees:.0%} of the search"
+        elif progress.part is not None:
+            left = f", about {progress.part:.0%} of the search"
+        elif progress.classes:
+            left = f", {progress.left:,} known to be left"
         said = f"{plural(self.tally.schedules, 'schedule')}{left}, {plural(self.tally.traces, 'trace')}"
         return f"{said}, {plural(len(self.tally.firsts), 'finding')}"
 

@@ -9,6 +9,8 @@ from ..engine.choice import Strategy, Timed
 from ..errors import BadInput, bad_value
 from ..spelling import no_such
 from .delays import Delays
+from .dfs import Dfs
+from .dpor import Dpor
 from .holds import Holds
 from .pct import Pct
 from .random import Random
@@ -20,7 +22,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
 }
 """Those that draw: a seed is one schedule."""
 
-SEARCHES: Final[dict[str, type[Strategy]]] = {Delays.name: Delays}
+SEARCHES: Final[dict[str, type[Strategy]]] = {search.name: search for search in (Delays, Dfs, Dpor)}
 """Those that go through schedules one after the other: a single run has no use for them."""
 
 _LARGEST: Final = 1_000_000_000

@@ -10,6 +10,7 @@ from ..errors import ReplayDiverged
 from ..explore import make_any_strategy
 from ..explore.delays import Delays
 from ..explore.record import Record, Replay
+from ..explore.searching import Search
 from ..runs import Result, Run
 from .attempt import Attempt, SpecAttempt, loaded, options_of
 from .finding import Shown, Signature, shown_by
@@ -36,7 +37,7 @@ class Kept:
 def strategy_of(trial: Trial) -> Strategy:
     """The strategy that leads to the schedule of a trial."""
     made = make_any_strategy(trial.strategy)
-    return made.along(trial.path) if isinstance(made, Delays) else made
+    return made.along(trial.path) if isinstance(made, Delays | Search) else made
 
 
 def keep(attempt: Attempt, trial: Trial, signature: Signature) -> Kept:

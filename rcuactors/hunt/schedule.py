@@ -13,6 +13,7 @@ the schedule names.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from .. import __version__
 from ..designs import DESIGNS
 from ..engine.choice import Strategy, Taken
 from ..engine.orders import Anyone, ByClock, Order
+from ..engine.windows import Windows, windows_of
 from ..errors import BadInput, bad_value, shown
 from ..explore.record import Decisions
 from ..runs.spec import Kind, RunSpec, ScenarioRef, once
@@ -50,16 +52,23 @@ _POLICIES: Final[dict[str, tuple[type[Order], bool]]] = {
 }
 
 
+_IN_WINDOWS: Final = re.compile(r"any order within windows of ([1-9][0-9]{0,8}) ns")
+
+
 def policy_like(strategy: Strategy) -> Policy:
     """The policy whose decisions are those that the strategy was asked. Raises BadInput where there is none."""
     for name, (order, holds_up) in _POLICIES.items():
         if (strategy.order, strategy.holds_up) == (order, holds_up):
             return Policy(name, order, holds_up=holds_up)
+    if issubclass(strategy.order, Windows) and not strategy.holds_up:
+        return find_policy(f"any order within windows of {strategy.order.window_ns} ns")
     raise BadInput(f"strategy {strategy.name}: no policy has its election; its schedules cannot be kept")
 
 
 def find_policy(name: str) -> Policy:
     """The policy of that name. Raises BadInput."""
+    if in_windows := _IN_WINDOWS.fullmatch(name):
+        return Policy(name, windows_of(int(in_windows[1])), holds_up=False)
     if name not in _POLICIES:
         raise no_such("schedule: policy", name, _POLICIES)
     order, holds_up = _POLICIES[name]

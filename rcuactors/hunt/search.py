@@ -1,7 +1,8 @@
 """The schedules of an exploration, one after the other or in several processes, in the order of their numbers.
 
 The first of them are tried in this process, since others take a while to begin; most bugs that are there are found by
-then. A search (`delays`) is shared out by where its first delay is.
+then. `delays` is shared out by where its first delay is; other searches are made by one process, since what they try
+next is read off what they have tried.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import attrs
 from ..errors import NothingLeft
 from ..explore import make_any_strategy, make_strategy
 from ..explore.delays import Delays
+from ..explore.dfs import Dfs
+from ..explore.dpor import Dpor
+from ..explore.searching import Search
 from ..lab.jobs import do_all
 from ..runs.run import patient_collector
 from .plan import Plan
@@ -35,11 +39,21 @@ Item = TypeVar("Item")
 
 @attrs.define
 class Progress:
-    """How far an exploration is. `complete`: a search has come to its end; `subtrees` of it are done, of so many."""
+    """How far an exploration is. `complete`: a search has come to its end; `subtrees` of it are done, of so many.
+
+    `part`: which part of a search that goes through a tree is done, by an estimate. `classes` of schedules were tried
+    by one that reduces, and `left` beginnings are known that it has not tried; `repeated` schedules were of a class
+    that was tried before, and `astray` ones did not begin as they should have.
+    """
 
     complete: bool = False
     subtrees: int = 0
     subtrees_done: int = 0
+    part: float | None = None
+    classes: int = 0
+    left: int = 0
+    repeated: int = 0
+    astray: int = 0
 
 
 def explore(
@@ -56,7 +70,7 @@ def explore(
     Close the generator to end it early.
     """
     ends = None if seconds is None else time.monotonic() + seconds
-    trials = _searched(plan, progress, jobs) if plan.search else _drawn(plan, schedules, jobs)
+    trials = _searching(plan, progress, jobs) if plan.search else _drawn(plan, schedules, jobs)
     with patient_collector(), contextlib.closing(trials):
         for tried_so_far, trial in enumerate(trials, start=1):
             yield trial
@@ -92,6 +106,29 @@ def _try_chunk(plan: Plan, numbers: Sequence[int]) -> list[Trial]:
 
 
 # -- searched ----------------------------------------------------------------------------------------------------------
+
+
+def _searching(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
+    search = make_any_strategy(plan.search)
+    return _one_by_one(plan, progress, search) if isinstance(search, Search) else _searched(plan, progress, jobs)
+
+
+def is_one_by_one(plan: Plan) -> bool:
+    """Whether its schedules are tried by one process only."""
+    return bool(plan.search) and isinstance(make_any_strategy(plan.search), Search)
+
+
+def _one_by_one(plan: Plan, progress: Progress, search: Search) -> Generator[Trial]:
+    """All that a search tries, in this process."""
+    with contextlib.closing(search), contextlib.suppress(NothingLeft):
+        for number in itertools.count():
+            trial = tried(plan.attempt, search, number=number, name=plan.search, seed=plan.spec.seed)
+            if isinstance(search, Dfs):
+                progress.part = search.done
+            elif isinstance(search, Dpor):
+                progress.classes, progress.left = len(search.seen.classes), search.left
+                progress.repeated, progress.astray = search.repeated, search.astray
+            yield attrs.evolve(trial, path=search.path)
 
 
 def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:

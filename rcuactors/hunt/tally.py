@@ -48,11 +48,13 @@ class Tally:
     also: dict[Signature, dict[Signature, None]] = attrs.field(factory=dict)
     taken: dict[str, Taken] = attrs.field(factory=dict)
     by_strategy: Counter[str] = attrs.field(factory=Counter)
+    states: set[str] = attrs.field(factory=set)
     _traces: dict[str, int] = attrs.field(factory=dict)
 
     def take(self, trial: Trial) -> Signature | None:
         """Count one; returns the problem that it is the first to show first, if there is one."""
         self._traces.setdefault(trial.trace, self.schedules)
+        self.states.add(trial.state)
         self.schedules += 1
         self.choices += trial.choices
         self.cut += trial.cut
@@ -105,6 +107,20 @@ class Tally:
             said.append("no decision was asked for: all of these schedules are one")
         return said
 
+    def _search_json(self) -> dict[str, Any] | None:
+        """How far a search is, by what it knows of that; None where schedules were drawn."""
+        progress = self.progress
+        if not self.plan.search:
+            return None
+        return {
+            "places": {"done": progress.subtrees_done, "of": progress.subtrees} if progress.subtrees else None,
+            "part": progress.part,
+            "classes": progress.classes or None,
+            "left": progress.left if progress.classes else None,
+            "repeated": progress.repeated,
+            "astray": progress.astray,
+        }
+
     def as_json(self) -> dict[str, Any]:
         """As plain data; what was found is added by whoever cut it down."""
         new, last = self.new_of_late
@@ -114,6 +130,8 @@ class Tally:
             "decisions": self.choices,
             "cut_short": self.cut,
             "distinct_traces": self.traces,
+            "final_states": len(self.states),
+            "search": self._search_json(),
             "new_of_late": {"new": new, "of": last},
             "complete": self.complete,
             "taken": {name: attrs.asdict(counts) for name, counts in sorted(self.taken.items())},
@@ -128,6 +146,7 @@ def tally_lines(tally: Tally) -> list[str]:
         f"schedules         {tally.schedules:,} ({', '.join(f'{n} {c:,}' for n, c in tally.by_strategy.items())})",
         f"decisions         {tally.choices:,}",
         f"traces            {tally.traces:,} distinct; {tally.growth()}",
+        f"final states      {len(tally.states):,}, without times",
     ]
     for name, counts in sorted(tally.taken.items()):
         time = f", time passed {counts.time:,}" if counts.actors else ""
@@ -136,8 +155,21 @@ def tally_lines(tally: Tally) -> list[str]:
         lines.append(f"cut short         {plural(tally.cut, 'schedule')}, by the bound of steps (--max-steps)")
     lines += [f"warning: {said}" for said in tally.never_taken()]
     if tally.plan.search:
-        lines.append(_covered(tally))
+        lines += [*_classes(tally), _covered(tally)]
     return lines
+
+
+def _beginnings(tally: Tally) -> str:
+    return f"{plural(tally.progress.left, 'beginning')} known that no schedule has had, and those to which they lead"
+
+
+def _classes(tally: Tally) -> list[str]:
+    """What a search that reduces has made of its schedules: each of them a class, or it was in vain."""
+    progress = tally.progress
+    if not progress.classes:
+        return []
+    vain = f"{progress.repeated:,} repeated one, {progress.astray:,} did not begin as it should"
+    return [f"classes           {progress.classes:,} of schedules that differ in something; {vain}"]
 
 
 def _covered(tally: Tally) -> str:
@@ -147,6 +179,11 @@ def _covered(tally: Tally) -> str:
         return f"covered           all departures within the bound of {bound}, but not the ends of schedules cut short"
     if tally.complete:
         return f"covered           everything within the bound of {bound}: {plural(tally.schedules, 'schedule')}"
+    progress = tally.progress
+    if progress.part is not None:
+        return f"covered           about {progress.part:.0%} of what is within the bound of {bound}; not everything"
+    if progress.classes:
+        return f"covered           not everything within the bound of {bound}: {_beginnings(tally)}"
     done, all_of_them = tally.progress.subtrees_done, tally.progress.subtrees
     return f"covered           {done:,} of {all_of_them:,} places for the first delay of {bound}; not everything"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import attrs
 
@@ -11,6 +13,7 @@ from ..engine.choice import Strategy, Wrapper
 from ..engine.decision import NEXT_ACTOR, Decision, Duration
 from ..engine.events import Event
 from ..errors import StepBoundExceeded
+from ..runs import Result
 from .attempt import Attempt
 from .finding import Shown, shown_by
 
@@ -66,18 +69,22 @@ class Watched(Wrapper):
         return picked
 
 
+_NO_CPUS: Final = frozenset({"rcu_preempt", "rcu_sched"})
+
+
 class Trace:
     """A sink: what happened on each CPU, in its order and to whom, without the times.
 
-    In which order CPUs did things that had nothing to do with one another makes no other trace.
+    In which order CPUs did things that had nothing to do with one another makes no other trace. The grace-period
+    machine is none of them, whatever CPU its lines name.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[int, list[str]] = {}
+        self._lines: dict[tuple[int, bool], list[str]] = {}
 
     def take(self, event: Event) -> None:
         """Note one event."""
-        self._lines.setdefault(event.cpu, []).append(f"{event.comm} {event.name}")
+        self._lines.setdefault((event.cpu, event.comm in _NO_CPUS), []).append(f"{event.comm} {event.name}")
 
     def name(self) -> str:
         """The same for the same trace, in every process."""
@@ -85,12 +92,22 @@ class Trace:
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def state_of(result: Result, shown: Iterable[Shown]) -> str:
+    """What was there when the run was over, without times: what was counted of what happened, and what was shown.
+
+    Without latencies, the end of the run, the number of steps, and what tells runs apart and not their ends.
+    """
+    problems = sorted(str(one.signature) for one in shown)
+    text = json.dumps([result.counters.as_dict(), result.waste, problems], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
 @attrs.frozen(kw_only=True)
 class Trial:
     """One schedule of an exploration, tried.
 
-    `trace` names what each CPU did. `cut`: its bound of steps ended it. `path` is how a search got there, for
-    those that draw nothing.
+    `trace` names what each CPU did, `state` what was there at the end. `cut`: its bound of steps ended it. `path` is
+    how a search got there, for those that draw nothing.
     """
 
     number: int
@@ -98,6 +115,7 @@ class Trial:
     seed: int
     shown: tuple[Shown, ...]
     trace: str
+    state: str
     choices: int
     steps: int
     cut: bool
@@ -109,12 +127,14 @@ def tried(attempt: Attempt, strategy: Strategy, *, number: int, name: str, seed:
     """Try one schedule. Raises NothingLeft when the strategy has none left."""
     watched, trace = Watched(strategy), Trace()
     result, raised = attempt.run(watched, seed, trace)
+    shown = shown_by(result, raised)
     return Trial(
         number=number,
         strategy=name,
         seed=seed,
-        shown=shown_by(result, raised),
+        shown=shown,
         trace=trace.name(),
+        state=state_of(result, shown),
         choices=sum(counts.asked for counts in watched.taken.values()),
         steps=result.steps,
         cut=isinstance(raised, StepBoundExceeded),

@@ -109,6 +109,20 @@ def test_a_search_says_what_it_covered(call: Call, loses: Path) -> None:
     assert call("explore", str(loses), "--strategy", "delays:d=2", "--jobs", "1").exit_code == 1
 
 
+def test_searches_that_go_on_from_what_they_tried_say_what_they_covered(call: Call, loses: Path) -> None:
+    whole = call("explore", str(loses), "--strategy", "dpor:window=100")
+    assert whole.exit_code == 0
+    assert "0 repeated one, 0 did not begin as it should" in whole.stdout
+    assert "covered           everything within the bound of dpor:window=100: " in whole.stdout
+    part = call("explore", str(loses), "--strategy", "dpor:window=100", "--schedules", "2")
+    assert "covered           not everything within the bound of dpor:window=100: " in part.stdout
+    document = json.loads(
+        call("explore", str(loses), "--strategy", "dfs:preemptions=0", "--schedules", "3", "--json").stdout
+    )
+    assert 0 < document["search"]["part"] < 1
+    assert document["complete"] is False
+
+
 def test_what_schedules_that_were_cut_short_hide_is_not_covered(call: Call, loses: Path) -> None:
     """Not even if the search has come to its end: what would have come is not known of any of them."""
     search = ("explore", str(loses), "--strategy", "delays:d=1", "--jobs", "1", "--max-steps", "4")
@@ -174,6 +188,11 @@ def test_a_schedule_that_comes_apart_names_where(call: Call, one_line: OneLine, 
         (("--strategy", "holds:d=0"), "strategy holds: d=0: needs a whole number from 1 to 100"),
         (("--strategy", "delays", "--strategy", "random"), "--strategy delays: goes through schedules by itself"),
         (("--strategy", "delays", "--seed", "4"), "--seed 4: strategy delays draws nothing"),
+        (
+            ("--strategy", "dpor", "--jobs", "2"),
+            "--jobs 2: strategy dpor goes on from what it has tried, in one process",
+        ),
+        (("--strategy", "dpor:preemptions=1"), "strategy dpor: parameter preemptions"),
         (("--schedules", "0"), "--schedules 0: needs a whole number"),
         (("--time", "soon"), "--time soon: needs a time such as 30s"),
         (("--time", "0s"), "--time 0s: needs a time"),

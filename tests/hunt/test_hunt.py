@@ -26,6 +26,7 @@ from rcuactors.hunt.tally import Tally, tally_lines
 from rcuactors.hunt.trial import Trial
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario
+from tests.small import frees_early
 
 KEPT = str(Path(__file__).parent.parent / "history" / "kept" / "85aad7cc4178-hotplug_short_grace_period-v6.6.json")
 
@@ -171,6 +172,13 @@ def test_what_a_scenario_asserts_is_found_and_cut_down(strategy: str) -> None:
     assert less.shrunk.minimal
     assert 1 <= len(less.departures) <= 2
     assert less.departures == shrink(less).departures
+
+
+def test_what_a_search_by_partial_orders_finds_is_kept_and_replayed() -> None:
+    kept = shrink(first_found(plan_of(RunSpec.of(frees_early), ("dpor:window=300",)), 100))
+    assert kept.schedule.policy == "any order within windows of 300 ns"
+    assert schedule_of(json.loads(kept.schedule.text())) == kept.schedule
+    assert keyed(kept.schedule).departures == kept.departures
 
 
 def test_a_bound_of_replays_is_kept_and_told() -> None:

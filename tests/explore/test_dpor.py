@@ -1,0 +1,98 @@
+"""Partial-order reduction: nothing that any schedule reaches is missed, and nothing is tried twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors import Kernel, Scenario, scenario
+from rcuactors.explore.dfs import Dfs
+from rcuactors.explore.dpor import Dpor
+from tests.searches import Reached, all_of, attempt_of, one, told
+from tests.small import TWO, frees_early, one_reader, replaced, two_owners, waits_itself
+
+SMALL = [
+    (two_owners, "v6.12", 300, 0),
+    (frees_early, "v6.12", 100, 1),
+    (one_reader, "v6.12", 30, 0),
+    (replaced, "v6.12", 1, 0),
+    (waits_itself, "v6.12", 30, 0),
+]
+"""(scenario, kernel, window in ns, preemptions that dfs tries). Three have kvfree_rcu(), a reader, a grace period."""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kernel", "window", "preemptions"), SMALL, ids=lambda value: getattr(value, "name", str(value))
+)
+def test_it_reaches_what_all_schedules_reach(chosen: Scenario, kernel: str, window: int, preemptions: int) -> None:
+    attempt = attempt_of(chosen, kernel)
+    search = Dpor(window=window)
+    reduced, plain = all_of(attempt, search), all_of(attempt, Dfs(window=window, preemptions=preemptions))
+    assert (reduced.traces, reduced.states, reduced.found) == (plain.traces, plain.states, plain.found)
+    assert reduced.schedules * 10 <= plain.schedules
+    assert (search.repeated, search.astray) == (0, 0)
+    assert len(search.seen.classes) == reduced.schedules
+
+
+@pytest.mark.parametrize("window", [300, 700])
+def test_all_classes_of_random_schedules_are_among_its_own(window: int) -> None:
+    """The cross-check of "everything within the bound": draw within the same bound, see nothing else."""
+    attempt = attempt_of(frees_early)
+    search = Dpor(window=window)
+    covered = all_of(attempt, search)
+    assert len(covered.found) == 3
+    drawn, classes = Reached(), set()
+    with told(window) as at_random:
+        for seed in range(60):
+            drawn.take(one(attempt, at_random, seed))
+            classes.add(at_random.order_of_steps().name)
+    assert len(classes) > 3
+    assert classes <= set(search.seen.classes)
+    assert drawn.traces <= covered.traces
+    assert drawn.states <= covered.states
+
+
+@scenario(settings=TWO)
+async def forgets(k: Kernel) -> None:
+    """Two threads count in a variable, and one of them may forget what the other has counted."""
+    count = 0
+
+    async def counts(delay_us: int) -> None:
+        nonlocal count
+        await k.udelay(delay_us)
+        seen = count
+        await k.cond_resched()
+        count = seen + 1
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(counts, 1, cpu=1)
+        await counts(3)
+    assert count == 2
+
+
+def test_a_variable_of_the_scenario_is_a_thing_too() -> None:
+    covered = all_of(attempt_of(forgets), Dpor(window=200))
+    assert any("AssertionError" in found for found in covered.found)
+    assert len(covered.states) > 1
+
+
+@scenario(settings=TWO)
+async def may_fail(k: Kernel) -> None:
+    """A page is allocated, or is not."""
+    table = await k.kmalloc(64)
+    await k.kvfree_rcu_mightsleep(table)
+
+
+def test_what_else_is_decided_is_a_class_each() -> None:
+    sure, unsure = attempt_of(may_fail), attempt_of(may_fail, fail_page_alloc="50")
+    assert len(all_of(sure, Dpor(window=1)).states) == 1
+    assert len(all_of(unsure, Dpor(window=1)).states) > 1
+
+
+def test_one_of_its_schedules_is_run_again_without_anybody_looking_on() -> None:
+    attempt, search = attempt_of(frees_early), Dpor(window=300)
+    trials = [(one(attempt, search), search.path) for _ in range(5)]
+    search.close()
+    assert len({trial.trace for trial, _ in trials}) > 1
+    for trial, path in trials:
+        again = one(attempt, search.along(path))
+        assert (again.trace, again.state, again.shown) == (trial.trace, trial.state, trial.shown)
