@@ -98,3 +98,22 @@ async def waits_itself(k: Kernel) -> None:
     async with k.open_nursery() as nursery:
         await nursery.start_soon(reader, cpu=1)
         await k.kvfree_rcu_mightsleep(table)
+
+
+@scenario(settings=TWO)
+async def lost_update(k: Kernel) -> None:
+    """Goes wrong where one is overtaken between its look and its write."""
+    count = 0
+
+    async def adds() -> None:
+        nonlocal count
+        seen = count
+        await k.cond_resched()
+        await k.udelay(1)
+        count = seen + 1
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(adds, cpu=1)
+        await k.udelay(40)
+        await adds()
+    assert count == 2, "an update was lost"
