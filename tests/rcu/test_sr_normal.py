@@ -195,3 +195,16 @@ def test_a_one_word_cookie_misses_a_grace_period_that_an_expedited_one_overlaps(
     """5a562b8b3f5d "rcu: Use _full() API to debug synchronize_rcu()": before, PROVE_RCU warns for nothing."""
     assert overlapping("v6.12") == ["WARNING: A full grace period is not passed yet: 0"]
     assert overlapping("v6.18") == []
+
+
+@pytest.mark.parametrize(("said", "at_limit", "beyond"), [("-1", True, False), ("0", False, False), ("1", True, True)])
+def test_up_to_how_many_cpus_the_kthread_wakes_them_itself(said: str, at_limit: bool, beyond: bool) -> None:
+    """v6.18: rcu_normal_wake_from_gp is on by default up to 16 CPUs, the 16th included."""
+
+    async def script(_k: Kernel) -> None:
+        pass
+
+    for cpus, wakes in ((16, at_limit), (17, beyond)):
+        settings = {"nr_cpus": str(cpus), "rcu_normal_wake_from_gp": said}
+        machine = Run(scenario()(script), RunOptions(kernel="v6.18", settings=settings)).machine
+        assert (machine.callbacks.machine.requests is not None) is wakes

@@ -14,10 +14,35 @@ from rcuactors.errors import BadInput
 from rcuactors.explore.random import Random
 from rcuactors.rcu.geometry import rcu_init_geometry
 from rcuactors.rcu.messages import GpKthreadWoken
+from rcuactors.rcu.nodes import RcuNode
 
 from .torture import KERNELS, tortured
 
 TALL = {"rcu_fanout": "2", "rcu_fanout_leaf": "2"}
+
+
+# -- a leaf whose CPUs come and go ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("readers", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("before", [set[int](), {0}, {0, 1}])
+@pytest.mark.parametrize("after", [set[int](), {0}, {0, 1}])
+def test_a_leaf_takes_note_of_cpus_when_a_grace_period_begins(
+    before: set[int], after: set[int], waits: bool, readers: bool
+) -> None:
+    """rcu_gp_init(): without CPUs it stays in the tree as long as readers are left that were switched out on them."""
+    leaf = RcuNode(1, 0, 1, 0, None, 0, 0)
+    leaf.offline, leaf.offline_next, leaf.wait_blkd_tasks = set(before), set(after), waits
+    if readers:
+        leaf.blkd_tasks[0] = None  # type: ignore[assignment]
+    assert leaf.scan_hotplug() is (before != after or waits)
+    assert leaf.offline == after
+    assert leaf.has_cpus() is (after != {0, 1})
+    gone = before != {0, 1} and after == {0, 1}
+    assert leaf.wait_blkd_tasks is (after == {0, 1} and readers and (waits or gone))
+    leaf.offline_next.add(7)
+    assert 7 not in leaf.offline
 
 
 # -- the shape ---------------------------------------------------------------------------------------------------------

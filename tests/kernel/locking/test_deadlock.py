@@ -74,3 +74,33 @@ def test_a_lock_that_was_given_to_who_cannot_run_is_told_as_such() -> None:
         " sleeps/21 on CPU 1 was given S and has not run since",
         " spins/22 on CPU 1 spins on RAW, held by sleeps/21 on CPU 1",
     ]
+
+
+def test_who_waits_for_somebody_else_is_not_told_as_part_of_the_cycle() -> None:
+    """The writer waits for two readers. One of them waits for a thread that merely sleeps; the other closes it."""
+
+    async def script(k: Kernel) -> None:
+        sem, mine, elsewhere = k.rwsem("R"), k.mutex("mine"), k.mutex("elsewhere")
+
+        async def holds() -> None:
+            await k.mutex_lock(elsewhere)
+            await k.msleep(10_000)
+            await k.mutex_unlock(elsewhere)
+
+        async def reads(mutex) -> None:
+            await k.down_read(sem)
+            await k.mutex_lock(mutex)
+
+        await k.mutex_lock(mine)
+        await k.kthread_run(holds, name="sleeper", cpu=1)
+        await k.usleep_range(100, 100)
+        await k.kthread_run(reads, elsewhere, name="side", cpu=1)
+        await k.kthread_run(reads, mine, name="closer", cpu=2)
+        await k.usleep_range(100, 100)
+        await k.down_write(sem)
+
+    violation = run(scenario()(script), nr_cpus="3", **PLAIN).violations[0]
+    assert violation.title.startswith("DEADLOCK: script")
+    edges = [line for line in violation.text.splitlines() if " sleeps on " in line]
+    assert [line.strip().split("/")[0] for line in edges] == ["script", "closer"], violation.text
+    assert "side" in edges[0], "it is one of those that hold the lock"

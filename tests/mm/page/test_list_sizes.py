@@ -259,3 +259,31 @@ def test_who_moves_while_the_list_is_let_go_of_leaves_it_at_that() -> None:
     checks = dict.fromkeys(("DEBUG_ATOMIC_SLEEP", "DEBUG_PREEMPT", "DEBUG_LOCKDEP", "DEBUG_IRQFLAGS", "KASAN"), "y")
     more = dict.fromkeys(("PROVE_RAW_LOCK_NESTING", "migrate", "DEBUG_OBJECTS_WORK", "debug_pagealloc"), "y")
     assert run(load_scenario("shrinker_pressure"), options, **checks, **more, objects=2).clean
+
+
+# -- limits at their ends ---------------------------------------------------------------------------------------------
+
+
+def test_a_zone_with_next_to_nothing_moves_page_by_page() -> None:
+    """zone_batchsize() of 0: a batch of 1, and nothing that a list may keep."""
+    tiny = sizes(0, 0, managed=8)
+    assert (SixBatches(tiny, ZoneFlags()).high, SixBatches(tiny, ZoneFlags()).to_allocate(PageList())) == (0, 1)
+    guard = TunedHigh(sizes(15, 0, managed=8), ZoneFlags())
+    guard.high_min = guard.high_max = 0
+    pages = PageList(pages=[1])
+    assert guard.to_allocate(pages) == 1
+    assert guard.limit(pages) == 0
+
+
+def test_a_list_of_a_fixed_length_stays_so() -> None:
+    """high_min and high_max are one: an administrator's percpu_pagelist_high_fraction, or a small zone."""
+    guard, pages = tuned()
+    guard.high_max = guard.high_min
+    assert guard.limit(pages) == guard.high_min
+    assert [guard.to_allocate(pages) for _ in range(3)] == [15, 30, 60]
+    assert pages.high == guard.high_min
+
+
+def test_pages_of_other_types_count_but_are_never_given() -> None:
+    pages = PageList(pages=[3, 4], others=5)
+    assert pages.count == 7
