@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rcuactors import BadInput, Kernel
+from rcuactors.context.locks import LockFactory, LockKind
 from rcuactors.testing import RcuLab
 
 TAKEN = {
@@ -81,3 +82,12 @@ def test_what_is_no_lock(rcu_lab: RcuLab, wrong: Any) -> None:
         match=r"spinlock\(inside=.*\): needs what kmalloc\(\), .* or .* k.stack_frame\(\)",
     ):
         rcu_lab.run(contains)
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "a bell\a", 7, None, b"bytes"])
+@pytest.mark.parametrize("kind", [LockKind.MUTEX, LockKind.RAW_SPINLOCK])
+def test_a_locks_name_is_one_line_of_text(name: Any, kind: LockKind) -> None:
+    with pytest.raises(BadInput, match=r"the name of a lock needs to be a printable text") as refused:
+        LockFactory().make(name, kind)
+    assert str(refused.value).startswith(f"{kind.value} {name!r}: ")
+    assert LockFactory().make("&foo->lock", kind).name == "&foo->lock"

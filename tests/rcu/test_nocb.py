@@ -186,9 +186,13 @@ def test_a_cpu_is_deoffloaded_while_it_is_offline() -> None:
             await k.call_rcu(callback)
 
         assert await k.rcu_nocb_cpu_deoffload(3) == -22
+        assert await k.rcu_nocb_cpu_offload(3) == 0, "it is so already, and online"
         await k.cpu_down(3)
         assert await k.rcu_nocb_cpu_deoffload(3) == 0
+        assert await k.rcu_nocb_cpu_deoffload(3) == 0, "it is so already"
         await k.cpu_up(3)
+        assert await k.rcu_nocb_cpu_deoffload(3) == 0, "it is so already, and online"
+        assert await k.rcu_nocb_cpu_offload(3) == -22
         await k.kthread_join(await k.kthread_run(caller, cpu=3))
         await k.rcu_barrier()
         await k.cpu_down(3)

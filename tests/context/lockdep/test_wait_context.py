@@ -299,3 +299,30 @@ def test_an_override_lifts_what_the_context_forbids_too(rcu_lab: RcuLab) -> None
         rcu_lab.run(script, kernel="v6.1-stable", PROVE_RAW_LOCK_NESTING=True, lifted="n").outcome()
         == "invalid-wait-context"
     )
+
+
+def test_an_override_holds_for_all_that_is_taken_under_it_and_for_nothing_after_it(rcu_lab: RcuLab) -> None:
+    """Two spinlock_t in each other, in a hard interrupt: the second is under what the map says, too."""
+
+    async def script(k: Kernel, after: bool = False) -> None:
+        async def irq() -> None:
+            lockdep, cpu = k.machine.system.lockdep, k.machine.this_cpu
+            override = k.machine.system.lock_factory.make_override("override", inner=WaitType.CONFIG)
+
+            async def second() -> None:
+                await hold(k, "spin", "second", nothing)
+
+            lockdep.acquire(cpu, override, trylock=True)
+            await hold(k, "spin", "first", second)
+            lockdep.release(cpu, override)
+            if after:
+                await hold(k, "spin", "third", nothing)
+
+        await k.raise_irq(irq)
+        await k.udelay(5)
+
+    options = {"kernel": "v6.1-stable", "PROVE_RAW_LOCK_NESTING": True}
+    assert rcu_lab.run(script, **options).clean
+    late = rcu_lab.run(script, **options, after="y")
+    assert late.outcome() == "invalid-wait-context"
+    assert "third" in late.violations[0].text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from rcuactors import BadInput, Kernel, RunOptions, run, scenario
+from rcuactors.kernel.time.timer_migration import TimerMigration
 from rcuactors.runs import Result
 
 MS = 1_000_000
@@ -211,3 +213,101 @@ def test_an_idle_cpu_looks_at_its_own_timers_when_the_soft_lockup_watchdog_wakes
     settings = {"nr_cpus": "2", "SOFTLOCKUP_DETECTOR": "y", **ON}
     assert run(script, RunOptions(kernel="v6.12", settings=settings, max_steps=100_000)).clean
     assert 4000 * MS <= woken[0] <= 4010 * MS
+
+
+# -- the hierarchy alone ----------------------------------------------------------------------------------------------
+
+
+@attrs.define
+class Wheels:
+    """Stands for the timers of all CPUs: the jiffy of each CPU's next, pinned or not."""
+
+    pinned: dict[int, int] = attrs.field(factory=dict)
+    others: dict[int, int] = attrs.field(factory=dict)
+
+    def next_jiffy(self, cpu: Any, *, pinned: bool) -> int | None:
+        return (self.pinned if pinned else self.others).get(cpu.cpu_id)
+
+    def globals_pending(self) -> list[tuple[int, int]]:
+        return list(self.others.items())
+
+
+@attrs.frozen
+class Number:
+    cpu_id: int
+
+
+ZERO, ONE, TWO = map(Number, range(3))
+
+
+def hierarchy(**wheels: dict[int, int]) -> Any:
+    stands: Any = Wheels(**wheels)
+    return TimerMigration(stands)
+
+
+def who_expires(migration: Any, now: int = 100) -> dict[int, list[int]]:
+    found = {cpu.cpu_id: migration.due_remotely(cpu, now) for cpu in (ZERO, ONE, TWO)}
+    return {cpu: due for cpu, due in found.items() if due}
+
+
+def test_the_first_that_is_active_is_the_migrator_until_it_leaves() -> None:
+    migration = hierarchy(others={2: 7, 5: 3, 6: 200})
+    migration.activate(ONE)
+    migration.activate(ZERO)
+    assert who_expires(migration) == {1: [5, 2]}, "those that are due, the earliest first"
+    migration.leave(1)
+    assert who_expires(migration) == {0: [5, 2]}
+    migration.activate(ONE)
+    assert who_expires(migration) == {0: [5, 2]}, "it was handed on"
+    migration.activate(TWO)
+    assert who_expires(migration) == {0: [5]}, "an active CPU expires its own"
+    assert who_expires(migration, now=3) == {0: [5]}
+    assert who_expires(migration, now=2) == {}
+
+
+def test_whose_tick_is_not_stopped_stays_active_but_whose_was_stays_idle() -> None:
+    migration = hierarchy(others={2: 7})
+    migration.stay_active(ZERO)
+    assert who_expires(migration) == {0: [2]}
+    assert migration.next_event(ZERO) == 7, "the last of all that are active wakes for everybody"
+    migration.stay_active(ZERO)
+    migration.activate(ONE)
+    assert who_expires(migration) == {0: [2], 1: [2]}, "it has gone idle last, and is not active"
+    migration.activate(ZERO)
+    assert who_expires(migration) == {1: [2]}
+
+
+def test_for_what_an_idle_cpu_wakes() -> None:
+    migration = hierarchy(pinned={0: 50, 1: 9}, others={0: 40, 1: 30, 2: 20})
+    migration.activate(ZERO)
+    migration.activate(ONE)
+    assert migration.next_event(ZERO) == 50, "CPU 1 is there for those that are not pinned"
+    assert migration.next_event(ONE) == 9
+    assert migration.next_event(ONE) == 9, "asked again, it still wakes for all"
+    assert migration.next_event(ZERO) == 40, "nobody is active: for what it has set itself"
+    assert who_expires(migration) == {1: [2, 0]}
+
+
+def test_who_wakes_for_all_wakes_for_the_first_of_them() -> None:
+    migration = hierarchy(pinned={1: 90}, others={0: 40, 2: 20})
+    migration.activate(ONE)
+    assert migration.next_event(ONE) == 20
+    assert migration.next_event(ONE) == 20
+    migration.activate(ZERO)
+    assert migration.next_event(ONE) == 90, "somebody else is active now"
+    assert migration.next_event(ZERO) == 20
+
+
+@pytest.mark.parametrize(("others", "active", "left"), [({}, 0, False), ({2: 7}, 0, True), ({}, 1, True)])
+def test_whether_it_matters_that_anybody_wakes(others: dict[int, int], active: int, left: bool) -> None:
+    migration = hierarchy(others=others)
+    if active:
+        migration.activate(ONE)
+    assert migration.something_is_left() is left
+
+
+def test_without_any_timer_nobody_wakes() -> None:
+    migration = hierarchy()
+    migration.activate(ZERO)
+    assert migration.next_event(ZERO) is None
+    assert hierarchy(pinned={0: 4}).next_event(ZERO) == 4
