@@ -252,3 +252,34 @@ def test_a_kernel_without_the_count_has_nothing_to_leak() -> None:
         k.preempt_disable()
 
     assert titles(script, PREEMPT="n", **OFF) == []
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        ("v6.6", "BUG: workqueue leaked lock or atomic: kworker/0:1/0x00000001/21"),
+        ("v6.12", "BUG: workqueue leaked atomic, lock or RCU: kworker/0:1[21]"),
+    ],
+)
+def test_a_work_that_leaves_a_lock_and_interrupts_off(kernel: str, said: str) -> None:
+    """process_one_work(): interrupts are on again with the pool's lock, and lockdep hears of that for what is held."""
+
+    async def script(k: Kernel) -> None:
+        lock = k.raw_spinlock("L")
+
+        async def leaks() -> None:
+            await k.raw_spin_lock_irqsave(lock)
+
+        async def irq() -> None:
+            await k.raw_spin_lock(lock)
+            await k.raw_spin_unlock(lock)
+
+        await k.raise_irq(irq)
+        await k.udelay(10)
+        work = k.work(leaks)
+        await k.queue_work(k.system_wq, work)
+        await k.flush_work(work)
+
+    found = titles(script, kernel=kernel)
+    assert found[0] == said
+    assert "WARNING: inconsistent lock state: L" in found

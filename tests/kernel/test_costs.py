@@ -63,3 +63,10 @@ def test_a_run_is_charged_by_the_model() -> None:
     dear = run(scenario()(script), RunOptions(costs=CostModel(copy_user_ns=1000))).end_ns
     cheap = run(scenario()(script), RunOptions(costs=CostModel(copy_user_ns=10))).end_ns
     assert dear - cheap >= 900_000
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "costs.toml"
+    path.write_bytes(b"lock_ns = 25 # \xff\xfe\n")
+    with pytest.raises(BadInput, match=r"^cost file .*costs\.toml: cannot be read: is no UTF-8 text$"):
+        load_costs(path)

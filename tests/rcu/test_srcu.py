@@ -334,3 +334,43 @@ def test_it_is_expedited_when_nobody_else_was_at_it_a_moment_ago() -> None:
     assert ran(script).violations == ()
     assert took[0] < 1
     assert took[1] > 3
+
+
+def test_an_index_that_was_never_given_out() -> None:
+    """srcu_read_unlock(): WARN_ON_ONCE(idx & ~0x1); the bit below is used all the same."""
+
+    async def script(k: Kernel) -> None:
+        ssp = k.srcu_struct("s")
+        for _ in range(2):
+            k.srcu_read_unlock(ssp, k.srcu_read_lock(ssp) | 2)
+        await k.synchronize_srcu(ssp)
+        await k.cleanup_srcu_struct(ssp)
+
+    result = ran(script)
+    assert [each.title for each in result.violations] == ["WARNING: WARN_ON(idx & ~0x1) at srcu_read_unlock"]
+    assert result.violations[0].kind is ViolationKind.BAD_UNLOCK
+
+
+@pytest.mark.parametrize("watched", ["n", "y"])
+def test_a_head_that_is_queued_twice(watched: str) -> None:
+    """call_srcu(): debug objects leak it (srcu_leak_callback()); without them nobody but the model knows of it."""
+    called: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def first() -> None:
+            called.append("first")
+
+        async def second() -> None:
+            called.append("second")
+
+        ssp, head = k.srcu_struct("s"), k.rcu_head("h")
+        await k.call_srcu(ssp, head, first)
+        await k.call_srcu(ssp, head, second)
+        await k.srcu_barrier(ssp)
+        await k.cleanup_srcu_struct(ssp)
+
+    said = "call_srcu(): Leaked duplicate callback"
+    last = ran(script, DEBUG_OBJECTS_RCU_HEAD=watched).violations[-1]
+    assert last.kind is ViolationKind.DOUBLE_FREE
+    assert last.title == (f"WARNING: {said}" if watched == "y" else f"BUG: double free: {said}")
+    assert called == ([] if watched == "y" else ["second", "second"])

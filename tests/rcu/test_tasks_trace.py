@@ -190,3 +190,51 @@ def test_3063b33a347c_call_rcu_tasks_trace_wakes_under_the_callers_raw_lock() ->
     assert "cbs_wq" in result.violations[0].text
     for kernel in ("v6.1.0", "v6.12", "v7.3"):
         assert ran(script, kernel, PROVE).clean
+
+
+@pytest.mark.parametrize(
+    ("kernel", "titles"),
+    [
+        (
+            "v6.12",
+            [
+                "WARNING: bad unlock balance detected: rcu_read_lock_trace",
+                "WARNING: WARN_ON(nesting != 0) at rcu_read_unlock_trace",
+            ],
+        ),
+        ("v7.3", ["WARNING: WARN_ON(!srcu_read_lock_held(&rcu_tasks_trace_srcu_struct)) at rcu_read_unlock_trace"]),
+    ],
+)
+def test_one_unlock_too_many(kernel: str, titles: list[str]) -> None:
+    async def script(k: Kernel) -> None:
+        k.rcu_read_lock_trace()
+        k.rcu_read_unlock_trace()
+        k.rcu_read_unlock_trace()
+        await k.synchronize_rcu_tasks_trace()
+
+    assert [each.title for each in ran(script, kernel).violations] == titles
+
+
+@pytest.mark.parametrize("watched", ["n", "y"])
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        ("v6.12", "call_rcu_tasks_generic(): the callback is queued already"),
+        ("v7.3", "call_srcu(): Leaked duplicate callback"),
+    ],
+)
+def test_a_head_that_is_queued_twice(kernel: str, said: str, watched: str) -> None:
+    called: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        async def function() -> None:
+            called.append("called")
+
+        head = k.rcu_head("h")
+        await k.call_rcu_tasks_trace(head, function)
+        await k.call_rcu_tasks_trace(head, function)
+        await k.rcu_barrier_tasks_trace()
+
+    last = ran(script, kernel, {"DEBUG_OBJECTS_RCU_HEAD": watched}).violations[-1]
+    assert last.title == (f"WARNING: {said}" if watched == "y" else f"BUG: double free: {said}")
+    assert called == ([] if watched == "y" else ["called", "called"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rcuactors import Kernel, RunOptions, run, scenario
+from rcuactors import BadInput, Kernel, RunOptions, run, scenario
 
 OPTIONS = RunOptions(kernel="v6.1-stable")
 
@@ -122,3 +122,16 @@ def test_queued_on_another_cpu_while_it_runs_it_runs_again_on_the_first(how: str
 
     assert run(scenario()(script), OPTIONS).clean
     assert cpus == [1, 1]
+
+
+@pytest.mark.parametrize("wrong", [-1, 513, True, 1.0, "3", None])
+def test_how_many_works_may_be_active_is_a_number_that_the_kernel_takes(wrong: Any) -> None:
+    """alloc_workqueue(): WQ_MAX_ACTIVE is 512; 0 is the default."""
+
+    async def script(k: Kernel) -> None:
+        make = k.machine.workqueues.alloc_workqueue
+        assert [make("wq", max_active=number).max_active for number in (0, 1, 512)] == [256, 1, 512]
+        with pytest.raises(BadInput, match=r"^alloc_workqueue\(max_active=.*needs a whole number from 0 to 512$"):
+            make("wq", max_active=wrong)
+
+    assert run(scenario()(script), OPTIONS).clean
