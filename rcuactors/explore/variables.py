@@ -28,7 +28,7 @@ KindOf = Callable[[Any], object]
 
 
 def _is_users(frame: FrameType) -> bool:
-    return not frame.f_code.co_filename.startswith((_FOLDER, "<frozen"))
+    return not frame.f_code.co_filename.startswith(_FOLDER)
 
 
 def _running() -> Iterator[FrameType]:
