@@ -55,7 +55,9 @@ WORDS = {
 }
 
 # Modules that compare names from frames all the same, and why.
-COMPARES_NAMES: dict[str, str] = {}
+COMPARES_NAMES: dict[str, str] = {
+    "explore.variables": "which frames are a user's own, by the folder of the package: no name of ours"
+}
 
 FROM_FRAMES = frozenset({"co_name", "co_qualname", "co_filename"})
 LOOK_UPS = frozenset(
