@@ -151,6 +151,22 @@ class Config:
         "which of the threads of one urgency runs next, and how late a timer is, are open, to strategies that do not "
         "obey time",
     )
+    late_timers: bool = _kconfig(False, "of these, how late a timer is, alone")
+    waiters: bool = _kconfig(False, "of these, which thread that waits for a CPU runs next, alone")
+    slow_workers: bool = _kconfig(
+        False, "a worker may begin late on what it was woken for, with strategies that do not obey time"
+    )
+    spurious_irqs: bool = _kconfig(
+        False, "an interrupt that nobody wants may come at any point, with strategies that do not obey time"
+    )
+    spurious_nmis: bool = _kconfig(
+        False, "an NMI that nobody wants may come at any point, with strategies that do not obey time"
+    )
+    reclaim_now: bool = _kconfig(
+        False,
+        "an allocation of a page that may reclaim does so now and then as if memory were low, with strategies that do "
+        "not obey time",
+    )
     irq_work_interrupt: bool = _kconfig(
         True, "a CPU can interrupt itself for irq_works (arch_irq_work_has_interrupt()); without, a tick runs them"
     )

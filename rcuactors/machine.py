@@ -32,6 +32,7 @@ from .eras import Era
 from .kernel.costs import CostModel
 from .kernel.cpu import Cpu
 from .kernel.irq.softirq import SoftirqStatistics
+from .kernel.left_open import LeftOpen
 from .kernel.locking.common import LockStatistics
 from .kernel.locking.deadlock import describe_stuck
 from .kernel.probes import KernelProbes
@@ -234,9 +235,7 @@ class Machine:
             costs=setup.costs,
             events=self.events,
             on_hung=self._hung,
-            migrate=config.migrate and is_open,
-            latitude=config.latitude and is_open,
-            hotplug=config.hotplug and is_open,
+            left_open=LeftOpen.of(config) if is_open else LeftOpen(),
         )
 
     def _reporter(self) -> Reporter:

@@ -12,8 +12,10 @@ import attrs
 import click
 from click.core import ParameterSource
 
+from ..config import split_setting
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput, bad_value
+from ..hunt.faults import FAULTS, fault_settings
 from ..hunt.finding import ERROR, Signature
 from ..hunt.keep import Kept, keep, shrink
 from ..hunt.plan import PORTFOLIO, Plan, plan_of
@@ -56,6 +58,11 @@ _OPTIONS: Final = (
     click.option("--kernel", default=DEFAULT_ERA, show_default=True, metavar="VERSION", help="The version to model."),
     click.option("--design", metavar="NAME|FILE", help="How it gets pages, if not as that version does."),
     settings_option,
+    click.option(
+        "--faults",
+        metavar="NAME,..",
+        help=f"What may go wrong besides: {'; '.join(f'{fault.name} ({fault.about})' for fault in FAULTS.values())}.",
+    ),
     costs_option,
     max_steps_option,
     click.option(
@@ -137,7 +144,11 @@ def explore_command(
 
 
 def _spec_of(chosen: Scenario, options: Mapping[str, Any]) -> RunSpec:
-    arguments = RunArguments(**options, events=None, verbose=False, panic_on_warn=False)
+    words = dict(options)
+    if (faults := words.pop("faults")) is not None:
+        given = words["settings"]
+        words["settings"] = (*given, *fault_settings(faults, {split_setting(setting)[0] for setting in given}))
+    arguments = RunArguments(**words, events=None, verbose=False, panic_on_warn=False)
     return RunSpec.of(chosen, arguments.options(parameters=chosen.parameters, of=chosen.name))
 
 

@@ -49,12 +49,13 @@ class Strategy:
     """Who answers decisions; this one has nothing special happen.
 
     `order` is the election in which it decides. One that `holds_up` is asked at each point of each actor whether, and
-    for how long, that actor is held up there.
+    for how long, that actor is held up there. One without `durations` never puts anything off.
     """
 
     name: str = "nothing special"
     order: type[Order] = ByClock
     holds_up: bool = False
+    durations: bool = True
 
     def start_run(self, _seed: int) -> bool:
         """A run begins; the same seed must lead to the same answers. False: there is nothing left to try."""
@@ -74,6 +75,7 @@ class Wrapper(Strategy):
     def __init__(self, inner: Strategy) -> None:
         self.inner = inner
         self.name, self.order, self.holds_up = inner.name, inner.order, inner.holds_up
+        self.durations = inner.durations
 
     def start_run(self, seed: int) -> bool:
         """Ask the inner one."""

@@ -25,6 +25,7 @@ class Delays(Strategy):
 
     name = "delays"
     order = Anyone
+    durations = False
     bounds: ClassVar = {"d": (0, 100)}
 
     def __init__(self, *, d: int = 1) -> None:

@@ -23,15 +23,13 @@ from ..explore.random import Random
 from ..runs.options import LARGEST_SEED
 from ..runs.spec import RunSpec
 from .attempt import Attempt, SpecAttempt
+from .faults import refuse_ignored
 from .trial import Watched
 
 PORTFOLIO: Final = ("holds", "random", "pct", "walk")
 """What is tried unless something else is asked for: each is good at other bugs."""
 
 TIMED: Final = "timed"
-
-_LEFT_OPEN: Final = ("migrate", "latitude", "hotplug")
-"""Settings that have things be decided that a strategy in order of time is not asked."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,13 +77,10 @@ def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0)
 
 def _none_ignored(spec: RunSpec, strategies: tuple[str, ...]) -> None:
     """What was asked for has to be decided by somebody. Raises BadInput."""
-    for name in _LEFT_OPEN:
-        if spec.settings.get(name) != "y":
-            continue
+    for name, text in spec.settings.items():
         for strategy in strategies:
-            made = make_any_strategy(strategy)
-            if not (made.order.asks_always or made.holds_up):
-                raise BadInput(f"{name}=y: strategy {strategy} decides nothing of that sort; others do")
+            if text == "y":
+                refuse_ignored(name, strategy, make_any_strategy(strategy))
 
 
 class _Looks(Strategy):

@@ -16,6 +16,7 @@ from ..context.violation import ViolationKind
 from ..engine.probe import Access, Group
 from ..marks import Side, machinery, on_side
 from . import balance
+from .irq.spurious import SpuriousInterrupts
 from .lockup import NEVER
 from .messages import DEVICE_ENTRY, HardIrq, Nmi, WakeUp
 from .migration import is_allowed
@@ -39,6 +40,7 @@ class Cpu(SchedulingCpu):
     watchdog_ns: int = NEVER
     """When the soft lockup detector looks next."""
     since: Since
+    spurious: SpuriousInterrupts | None = None
     told_irqs: Group = attrs.field(init=False)
     told_preemption: Group = attrs.field(init=False)
     told_messages: Group = attrs.field(init=False)
@@ -69,6 +71,8 @@ class Cpu(SchedulingCpu):
     async def point(self) -> None:
         """Others may act, interrupts may arrive, a more urgent thread may take over."""
         await self.conductor.pause(self)
+        if self.spurious is not None:
+            self.spurious.at_point(self)
         if self.attention:
             await self.attend()
 

@@ -201,7 +201,7 @@ class SchedulingCpu(Processor):
         """pick_next_task(): the most urgent, else the idle thread.
 
         Among equals it is the first in the queue. CFS goes by what each has had of the CPU, which is not modelled; with
-        `latitude` it is a decision, for as long as fairness leaves it one.
+        `waiters` it is a decision, for as long as fairness leaves it one.
         """
         queue = self.runqueue
         fair = queue.best_fair() if self.fair_first else None
@@ -211,7 +211,7 @@ class SchedulingCpu(Processor):
         thread = queue.take()
         if thread is None:
             return self.idle_thread
-        if self.system.latitude:
+        if self.system.left_open.waiters:
             others = [other for other in queue.equals() if other.urgency is thread.urgency]
             if others:
                 thread = self._pick_among_equals(thread, others)

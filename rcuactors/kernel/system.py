@@ -37,7 +37,9 @@ from .hung_task import Watchdogs
 from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
+from .irq.spurious import SpuriousInterrupts
 from .kthread import Kthreadd
+from .left_open import LeftOpen
 from .locking import Locks
 from .lockup import LockupDetectors
 from .migration import Migration
@@ -47,7 +49,7 @@ from .rules import KernelRules
 from .smp import CrossCalls
 from .thread import RunQueue, Thread, ThreadState, Urgency
 from .time.hrtimer import Hrtimers
-from .time.lateness import LateTimers
+from .time.lateness import LATE_TIMER, Lateness
 from .time.tick import Ticks
 from .time.timer import Timers
 
@@ -92,9 +94,7 @@ class System:
         costs: CostModel,
         events: EventStream,
         on_hung: Callable[[], None],
-        migrate: bool = False,
-        latitude: bool = False,
-        hotplug: bool = False,
+        left_open: LeftOpen,
     ) -> None:
         self.config = config
         self.rules = rules
@@ -115,15 +115,16 @@ class System:
         self.on_hung = on_hung
         self.cpus: dict[int, Cpu] = {}
         self.nursery = ContextNursery(conductor)
-        self.migration = Migration(self, enabled=migrate)
-        self.latitude = latitude
-        self.lateness = LateTimers(conductor, enabled=latitude)
+        self.migration = Migration(self, enabled=left_open.migrate)
+        self.left_open = left_open
+        self.lateness = Lateness(conductor, LATE_TIMER, enabled=left_open.late_timers)
+        self.spurious = SpuriousInterrupts(self, irqs=left_open.spurious_irqs, nmis=left_open.spurious_nmis)
         self.threads: list[Thread] = []
         self._next_pid = _FIRST_PID
         self._actor_indices = itertools.count(1)
         self._devices: list[Device] = []
         self._started = False
-        self.hotplug = CpuHotplug(self, by_decision=hotplug)
+        self.hotplug = CpuHotplug(self, by_decision=left_open.hotplug)
         self._make_parts()
 
     def _make_parts(self) -> None:
@@ -231,6 +232,7 @@ class System:
             system=self,
             hooks=self.hooks,
             since=self.since,
+            spurious=self.spurious if self.spurious.enabled else None,
             runqueue=RunQueue(rq_lock),
             lazy=self._lazy,
             online=self.masks.is_online(cpu_id),

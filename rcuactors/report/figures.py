@@ -15,6 +15,19 @@ Row = tuple[str, str]
 
 _SIZES_NAMED = 3
 
+_LEFT_OPEN = (
+    ("migrate", "migration", "moves no thread"),
+    ("latitude", "latitude", "leaves nothing open"),
+    ("hotplug", "hotplug", "takes no CPU away"),
+    ("late_timers", "late timers", "has no timer be late"),
+    ("waiters", "waiters", "keeps the order of run queues"),
+    ("slow_workers", "slow workers", "puts no worker off"),
+    ("spurious_irqs", "interrupts", "makes none up"),
+    ("spurious_nmis", "NMIs", "makes none up"),
+    ("reclaim_now", "reclaim now", "has nobody reclaim"),
+)
+"""Settings that a strategy in order of time is not asked about: a row's label, and what it does not do."""
+
 
 def figure_rows(result: Result) -> list[Row]:
     """Return the rows. Things that did not happen are left out, except those that a reader looks for."""
@@ -32,9 +45,7 @@ def figure_rows(result: Result) -> list[Row]:
         ("pages", _pages(counters)),
         ("reclaim", _reclaim(counters)),
         ("waste", ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in result.waste.items())),
-        ("migration", _migration(result)),
-        ("latitude", _latitude(result)),
-        ("hotplug", _hotplug(result)),
+        *_not_decided(result),
         ("peak outstanding", f"{plural(counters.peak_objects, 'object')}, {size(counters.peak_bytes)}"),
         ("call to free", _latencies(result.latency_ns)),
         (
@@ -46,22 +57,15 @@ def figure_rows(result: Result) -> list[Row]:
     return [(label, text) for label, text in rows if text]
 
 
-def _migration(result: Result) -> str:
-    """Where threads were asked to move and nobody will: or a clean run would seem to say something about it."""
-    asked = result.config["migrate"] == "y" and result.strategy == Timed.name
-    return f"none: strategy {Timed.name} moves no thread, --strategy random does" if asked else ""
-
-
-def _latitude(result: Result) -> str:
-    """The same of threads that could go in another order, and of timers that could be late."""
-    asked = result.config["latitude"] == "y" and result.strategy == Timed.name
-    return f"none: strategy {Timed.name} leaves nothing open, --strategy random does" if asked else ""
-
-
-def _hotplug(result: Result) -> str:
-    """The same of CPUs that could go or come."""
-    asked = result.config["hotplug"] == "y" and result.strategy == Timed.name
-    return f"none: strategy {Timed.name} takes no CPU away, --strategy random does" if asked else ""
+def _not_decided(result: Result) -> list[Row]:
+    """What was asked for and nobody decides: or a clean run would seem to say something about it."""
+    if result.strategy != Timed.name:
+        return []
+    return [
+        (label, f"none: strategy {Timed.name} {does_not}, --strategy random does")
+        for setting, label, does_not in _LEFT_OPEN
+        if result.config[setting] == "y"
+    ]
 
 
 def _call_rows(calls: CallStatistics) -> list[Row]:

@@ -39,6 +39,17 @@ async def loses(k: Kernel) -> None:
 '''
 
 
+LOOKS_NOT = '''"""looks_not: it does not look whether it has got a page."""
+from rcuactors import Kernel, scenario
+@scenario()
+async def looks_not(k: Kernel) -> None:
+    page = await k.get_free_page()
+    await k.udelay(2)
+    assert page is not None
+    await k.free_page(page)
+'''
+
+
 @pytest.fixture
 def loses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -199,6 +210,9 @@ def test_a_schedule_that_comes_apart_names_where(call: Call, one_line: OneLine, 
         (("--seed", "x"), "--seed x: needs a whole number"),
         (("--kernel", "v5.1"), "kernel v5.1"),
         (("--set", "look=1"), "look"),
+        (("--faults", "irq"), "--faults irq: there are alloc, late-timer, interrupt"),
+        (("--faults", "nmi", "--set", "spurious_nmis=n"), "--faults nmi: it is spurious_nmis=y; --set spurious_nmis"),
+        (("--faults", "slow-worker", "--strategy", "delays"), "slow_workers=y: strategy delays decides nothing"),
         (("--set", "latitude=y", "--strategy", "timed"), "latitude=y: strategy timed decides nothing of that sort"),
     ],
 )
@@ -208,6 +222,25 @@ def test_bad_input(one_line: OneLine, options: tuple[str, ...], said: str) -> No
 
 def test_a_scenario_that_fails_by_itself_is_no_finding(one_line: OneLine, scenario_file: ScenarioFile) -> None:
     assert "asserts.py:" in one_line("explore", scenario_file("asserts"), "--jobs", "1")
+
+
+def test_faults_are_on_counted_and_kept(call: Call, tmp_path: Path) -> None:
+    """A page that nobody asked about is not there: found, cut down to that, and run again from the file."""
+    path = tmp_path / "looks_not.py"
+    path.write_text(LOOKS_NOT)
+    asked = ("explore", str(path), "--jobs", "1", "--strategy", "random", "--schedules", "60")
+    assert call(*asked).exit_code == 0
+    out = tmp_path / "found"
+    result = call(*asked, "--faults", "nmi,alloc", "--out", str(out))
+    assert result.exit_code == 1, result.output
+    assert "looks_not on v6.12, design hrtimer-work, fail_page_alloc=10 spurious_nmis=y, " in result.stdout
+    assert "\n  allocation fails: " in result.stdout
+    assert "\n  an NMI comes: " in result.stdout
+    assert "\ncut down to 1 departure " in result.stdout
+    (file,) = out.iterdir()
+    assert json.loads(file.read_text())["departures"][0]["kind"] == "allocation fails"
+    again = call("replay-schedule", str(file), str(path))
+    assert again.exit_code == 1, again.output
 
 
 def test_a_time_ends_it(call: Call) -> None:

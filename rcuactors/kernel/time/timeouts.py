@@ -109,6 +109,7 @@ async def burn(thread: Thread, duration_ns: int) -> None:
         if cpu.attention:
             await cpu.attend()
         cpu = thread.cpu
-    if cpu.conductor.holds_up:
-        # Whoever is held up is so within its delay, too; where nobody is, an election more would be another schedule.
+    if cpu.conductor.holds_up or cpu.spurious is not None:
+        # Whoever is held up, or interrupted, is so within its delay, too; else an election more would be another
+        # schedule.
         await cpu.point()

@@ -54,6 +54,10 @@ class Worker:
     rescue_wq: Workqueue | None = attrs.field(default=None, kw_only=True)
     """A rescuer's."""
 
+    def identity(self) -> str:
+        """Its thread's path, the same in every schedule."""
+        return self.thread.strand.path
+
     @property
     def pool(self) -> Pool:
         """Where it works. Raises RuntimeError for a rescuer that has nothing to do."""

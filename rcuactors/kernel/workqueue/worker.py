@@ -3,17 +3,24 @@
 A worker that leaves its idle sleep and finds that no other is idle now makes one before it starts on anything: it is
 the pool's manager then (manager.py). So a pool whose workers all sleep in works still has one that can be woken,
 unless there is no memory to make it of.
+
+How soon a worker begins that was woken is up to whoever else wants its CPU. With `slow_workers` it is a decision: it
+sleeps for that long before it looks at its list, in whole jiffies, and is one of the idle ones until then. So, as in a
+kernel, no other is woken in its place.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ...engine.decision import DecisionKind
 from ...marks import machinery, stands_for
 from ..balance import Depths, check_work
 from ..completion import complete
 from ..locking import contention
 from ..thread import ThreadState
+from ..time.lateness import Lateness
+from ..time.timeouts import msleep
 from .manager import manage_workers
 from .pool import Worker
 from .work import Queued
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from ..cpu import Cpu
     from .core import Workqueues
 
+SLOW_WORKER: Final = DecisionKind("slow worker")
+
 _PWQ_WQ: Final = 8
 """Offset of pool_workqueue->wq."""
 
@@ -29,7 +38,10 @@ _PWQ_WQ: Final = 8
 async def worker_thread(workqueues: Workqueues, worker: Worker) -> None:
     """worker_thread(): take works off the list, sleep when there are none."""
     system, pool, thread = workqueues.system, worker.pool, worker.thread
+    slow = Lateness(system.conductor, SLOW_WORKER, enabled=system.left_open.slow_workers)
     while True:
+        if slow.enabled and pool.need_more_worker() and (late_ns := slow.late_by(worker)):
+            await msleep(system, thread, -(-late_ns // system.config.jiffy_ns))
         cpu, flags = thread.local_irq_save()
         await system.locks.raw_spin_lock(cpu, pool.lock)
         if worker in pool.idle:

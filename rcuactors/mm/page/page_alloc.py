@@ -39,6 +39,12 @@ _ZERO: Final = int(Gfp.ZERO)
 ALLOCATION_FAILS: Final = DecisionKind("allocation fails")
 """Whether a page allocation fails (lib/fault-inject.c)."""
 
+RECLAIM_NOW: Final = DecisionKind("reclaim now")
+"""Whether a page allocation reclaims first, as if memory were low."""
+
+_NO_RECLAIM: Final = 7
+"""Nature's weight of none, against 1."""
+
 
 @attrs.frozen(kw_only=True)
 class PageAllocatorStatistics:
@@ -71,6 +77,7 @@ class PageAllocator:
         self.hooks = page_hooks(system, self, rules)
         percent = system.config.fail_page_alloc
         self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
+        self._reclaims = Alternatives(RECLAIM_NOW, ("no", "yes"), (_NO_RECLAIM, 1))
 
     def _page_alloc_init_cpuhp(self) -> None:
         """page_alloc_init_cpuhp(), in older versions page_alloc_init()."""
@@ -97,6 +104,8 @@ class PageAllocator:
         self.might_alloc(thread.cpu, gfp)
         system, allowed = self._system, self._entry(thread.cpu, gfp, route)
         pfn = None
+        if allowed is Route.ANY and self._reclaims_now(thread, gfp):
+            await self.reclaim.try_to_free_pages(thread, gfp)
         if allowed is not None and not self._injected_failure(allowed):
             pfn = await self._allocate(thread, gfp, allowed)
         if pfn is None or allowed is None:
@@ -165,6 +174,13 @@ class PageAllocator:
         title = f"BUG: Bad page state in process {cpu.ctx.comm}  pfn:{pfn:05x}"
         lines = [title, "page is freed, but not allocated", *cpu.judge.stack(cpu, call_trace())]
         cpu.judge.report(cpu, ViolationKind.DOUBLE_FREE, title, "\n".join(lines))
+
+    def _reclaims_now(self, thread: Thread, gfp: Gfp) -> bool:
+        """As if others had just taken what there was: who may reclaim does so first (`reclaim_now`)."""
+        open_now = self._inject and self._system.left_open.reclaim_now
+        if not open_now or not may_block(gfp) or self.reclaim.is_reclaimer(thread):
+            return False
+        return bool(self._system.conductor.choose(self._reclaims))
 
     def _injected_failure(self, route: Route) -> bool:
         """should_fail_alloc_page(): the kernel's fault injection, a decision here. ALLOC_TRYLOCK leaves it out."""
