@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from rcuactors.mm.slab.pcs import alloc_from_pcs, free_to_pcs
 from rcuactors.mm.slab.sheaf import MAX_FULL_SHEAVES, CpuSheaves, Sheaf, SheafLayer
 
 CAPACITY: Final = 4
+MEANWHILE: Final = ("a full spare", "an empty spare", "room in the main one", "a full main one")
 
 
 @attrs.frozen
@@ -32,6 +33,9 @@ class State:
     spin: bool
     memory: bool
     locks_again: bool
+    meanwhile: str = ""
+    """What somebody else does while the lock is dropped."""
+    may_sleep: bool = True
 
 
 def states() -> Iterator[State]:
@@ -39,15 +43,21 @@ def states() -> Iterator[State]:
     yes = (True, False)
     for values in product(fills, (None, *fills), (0, 1, MAX_FULL_SHEAVES), (0, 1), yes, yes, yes):
         yield State(*values)
+    for meanwhile, values in product(MEANWHILE, product(fills, (None, *fills), (0, MAX_FULL_SHEAVES), (0, 1))):
+        yield State(*values, spin=True, memory=True, locks_again=True, meanwhile=meanwhile)
+    for values in product(fills, (None, *fills), (0, 1), (0, 1)):
+        yield State(*values, spin=True, memory=True, locks_again=True, may_sleep=False)
 
 
 class Failing(SheafLayer):
     """The real one, but for memory, and for the lock once it was dropped."""
 
-    def __init__(self, of: SheafLayer, *, come_first: bool) -> None:
+    def __init__(self, of: SheafLayer, *, come_first: bool, one_step: bool) -> None:
         super().__init__(of.system, of.slabs, attrs.evolve(of.rules, come_first=come_first))
-        self.one_step = False
+        self.one_step = one_step
         self.state: Any = None
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.gfps: set[Gfp] = set()
         self.taken = self.made = self.freed = 0
 
     def begin(self, state: State) -> None:
@@ -60,8 +70,9 @@ class Failing(SheafLayer):
         return super().trylock(cpu, mine)
 
     async def alloc_empty(self, _thread: Thread, cache: Cache, *, spin: bool, gfp: Gfp = GFP_NOWAIT) -> Sheaf | None:
-        assert spin is self.state.spin
-        assert gfp in (GFP_KERNEL, GFP_NOWAIT)
+        assert spin
+        self.gfps.add(gfp)
+        self.meanwhile()
         self.made += self.state.memory
         return Sheaf(cache, None) if self.state.memory else None
 
@@ -73,10 +84,10 @@ class Failing(SheafLayer):
 class Tried:
     """One cache of a machine that does nothing else."""
 
-    def __init__(self, k: Kernel, *, come_first: bool) -> None:
+    def __init__(self, k: Kernel, *, come_first: bool, one_step: bool) -> None:
         layer = k.machine.slab.sheaves
         assert layer is not None
-        self.layer = Failing(layer, come_first=come_first)
+        self.layer = Failing(layer, come_first=come_first, one_step=one_step)
         self.handle = k.kmem_cache_create("tried", 64, sheaf_capacity=CAPACITY)
         self.cache = self.handle.cache
         assert self.cache.sheaves is not None
@@ -84,6 +95,24 @@ class Tried:
         self.barn = self.cache.sheaves.barn
         self.mine = self.cache.sheaves.cpus[0]
         self.slabs: set[Any] = set()
+        self.elsewhere: list[Place] = []
+        self.layer.meanwhile = self.meanwhile
+
+    def meanwhile(self) -> None:
+        """As who runs there meanwhile would leave it."""
+        mine, what = self.mine, self.layer.state.meanwhile
+        if what in MEANWHILE[:2] and mine.spare is None:
+            mine.spare = Sheaf(self.cache, None)
+            self.layer.made += 1
+            if what == MEANWHILE[0]:
+                mine.spare.free, self.elsewhere = self.elsewhere, []
+        elif what == MEANWHILE[2]:
+            self.elsewhere += mine.main.free[:2]
+            del mine.main.free[:2]
+        elif what == MEANWHILE[3]:
+            room = self.capacity - len(mine.main.free)
+            mine.main.free += self.elsewhere[:room]
+            del self.elsewhere[:room]
 
     @property
     def thread(self) -> Thread:
@@ -107,6 +136,7 @@ class Tried:
         self.mine.spare = None if state.spare is None else await self.sheaf(state.spare)
         self.barn.full[:] = [await self.sheaf(CAPACITY) for _ in range(state.full)]
         self.barn.empty[:] = [await self.sheaf(0) for _ in range(state.empty)]
+        self.elsewhere = await self.places(self.capacity) if state.meanwhile else []
 
     def all(self) -> list[Sheaf]:
         own = [self.mine.main] + ([] if self.mine.spare is None else [self.mine.spare])
@@ -114,7 +144,7 @@ class Tried:
 
     def check(self, sheaves: int, out: list[Place]) -> str:
         """Nothing is lost, and none twice; what came of it, in short."""
-        held = [place for sheaf in self.all() for place in sheaf.free] + out
+        held = [place for sheaf in self.all() for place in sheaf.free] + self.elsewhere + out
         self.slabs |= {place.home for place in held}
         assert len(held) == len(set(held)) == sum(slab.in_use for slab in self.slabs)
         assert all(len(sheaf.free) <= self.capacity for sheaf in self.all())
@@ -128,7 +158,8 @@ class Tried:
         return f"{len(self.mine.main.free)} {spare} {barn} {layer.taken} {layer.made} {layer.freed}"
 
     async def clear(self, out: list[Place]) -> None:
-        held = [place for sheaf in self.all() for place in sheaf.free] + out
+        held = [place for sheaf in self.all() for place in sheaf.free] + self.elsewhere + out
+        self.elsewhere = []
         self.mine.main, self.mine.spare = Sheaf(self.cache, None), None
         self.barn.full.clear()
         self.barn.empty.clear()
@@ -138,7 +169,8 @@ class Tried:
 
 async def allocate(at: Tried, state: State) -> str:
     sheaves = len(at.all())
-    taken = await alloc_from_pcs(at.layer, at.thread, at.cache, GFP_KERNEL, spin=state.spin)
+    gfp = GFP_KERNEL if state.may_sleep else GFP_NOWAIT
+    taken = await alloc_from_pcs(at.layer, at.thread, at.cache, gfp, spin=state.spin)
     out = [] if taken is None else [taken]
     if state.main or state.spare or state.full:
         assert taken is not None, "there was one, and the lock was there to be taken"
@@ -158,10 +190,16 @@ async def free(at: Tried, state: State) -> str:
 
 
 @pytest.mark.parametrize(
-    ("does", "come_first", "digest"),
-    [(allocate, True, "3129d76ff28b"), (allocate, False, "ca03ab845091"), (free, True, "b543c8be4e21")],
+    ("does", "come_first", "one_step", "digest"),
+    [
+        (allocate, True, False, "549f75a9d33d"),
+        (allocate, True, True, "b1d86f31475f"),
+        (allocate, False, False, "be30236f7712"),
+        (free, True, False, "dcd4bc0641ce"),
+        (free, True, True, "f3572b9841d6"),
+    ],
 )
-def test_nothing_is_lost_whatever_fails(does: Any, come_first: bool, digest: str) -> None:
+def test_nothing_is_lost_whatever_fails(does: Any, come_first: bool, one_step: bool, digest: str) -> None:
     """What comes of each state is as it was when it was last looked at: the digest.
 
     Where sheaves do not come first they have only what has come out of kfree_rcu() (`SheafRules.come_first`).
@@ -169,10 +207,11 @@ def test_nothing_is_lost_whatever_fails(does: Any, come_first: bool, digest: str
     told: list[str] = []
 
     async def script(k: Kernel) -> None:
-        at = Tried(k, come_first=come_first)
+        at = Tried(k, come_first=come_first, one_step=one_step)
         for state in states():
             await at.put(state)
             told.append(await does(at, state))
+        assert at.layer.gfps <= ({GFP_KERNEL} if does is allocate else {GFP_NOWAIT})
         await k.kmem_cache_destroy(at.handle)
 
     assert run(scenario()(script), kernel="v7.3", mem="64M").clean
