@@ -90,11 +90,15 @@ class Decision:
 class Alternatives(Decision):
     """A decision among options that are known by name, such as whether an allocation fails.
 
-    `weights` is how likely each of them is in nature. One object serves for ever.
+    `weights` is how likely each of them is in nature. `subject` is whose decision it is, where option 0 does not say
+    so. One object serves for ever.
     """
 
-    def __init__(self, kind: DecisionKind, options: tuple[str, ...], weights: tuple[int, ...]) -> None:
+    def __init__(
+        self, kind: DecisionKind, options: tuple[str, ...], weights: tuple[int, ...], subject: str = ""
+    ) -> None:
         self.kind = kind
+        self.subject = subject
         self.options = options
         self.weights = weights
         self.count = len(options)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import attrs
 
 from ..engine.choice import Strategy, Wrapper
-from ..engine.decision import NEXT_ACTOR, NOT_OFFERED, Decision, Duration
+from ..engine.decision import NEXT_ACTOR, NOT_OFFERED, Alternatives, Decision, Duration
 
 
 @attrs.frozen
@@ -35,6 +35,8 @@ def whose_is(decision: Decision) -> str:
     """By whose decision it is told from others of its kind."""
     if decision.kind is NEXT_ACTOR:
         return decision.option(decision.current) if decision.current != NOT_OFFERED else ""
+    if isinstance(decision, Alternatives) and decision.subject:
+        return decision.subject
     named = decision.option(0)
     return named.rpartition(" for ")[0] if isinstance(decision, Duration) else named
 

@@ -277,3 +277,22 @@ def test_a_seed_whose_run_ends_with_an_error_is_shown_too(call: Call, scenario_f
     result = call("run", scenario_file("asserts"), "--seeds", "3")
     assert result.exit_code == 2
     assert result.stdout.splitlines()[-1].startswith("seed 0, after 0 clean seeds; again: rcuactors run ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("late_timers", "late timers       none: strategy timed has no timer be late, --strategy random does"),
+        ("waiters", "waiters           none: strategy timed keeps the order of run queues, --strategy random does"),
+        ("slow_workers", "slow workers      none: strategy timed puts no worker off, --strategy random does"),
+        ("spurious_irqs", "interrupts        none: strategy timed makes none up, --strategy random does"),
+        ("spurious_nmis", "NMIs              none: strategy timed makes none up, --strategy random does"),
+        ("reclaim_now", "reclaim now       none: strategy timed has nobody reclaim, --strategy random does"),
+    ],
+)
+def test_that_nothing_of_a_fault_will_happen_is_said(
+    call: Call, scenario_file: ScenarioFile, setting: str, said: str
+) -> None:
+    asked = ("run", scenario_file("tidy"), "--set", f"{setting}=y")
+    assert said in call(*asked).stdout.splitlines()
+    assert said not in call(*asked, "--strategy", "random").stdout.splitlines()

@@ -39,20 +39,24 @@ class SpuriousInterrupts:
         self._irqs, self._nmis = irqs, nmis
         self.enabled = irqs or nmis
         self.came = 0
-        options, weights = ("none", "one"), (_NONE, 1)
-        self._irq = Alternatives(SPURIOUS_IRQ, options, weights)
-        self._nmi = Alternatives(SPURIOUS_NMI, options, weights)
+        self._decisions: dict[tuple[DecisionKind, str], Alternatives] = {}
 
     def at_point(self, cpu: Cpu) -> None:
         """The CPU is at a point: now, perhaps."""
         system, ctx = self._system, cpu.ctx
-        conductor = system.conductor
-        if system.judge.booting or conductor.over:
+        if system.judge.booting or system.conductor.over:
             return
-        if self._irqs and not ctx.irqs_disabled and conductor.choose(self._irq):
-            self.came += 1
+        if self._irqs and not ctx.irqs_disabled and self._comes(SPURIOUS_IRQ, cpu):
             irq = HardIrq(sender=cpu.name, time_ns=cpu.clock, line="spurious", handler=_nothing)
-            conductor.post(cpu, irq)
-        if self._nmis and not preempt.in_nmi(ctx.preempt_count) and conductor.choose(self._nmi):
-            self.came += 1
+            system.conductor.post(cpu, irq)
+        if self._nmis and not preempt.in_nmi(ctx.preempt_count) and self._comes(SPURIOUS_NMI, cpu):
             cpu.post_nmi(Nmi(sender=cpu.name, time_ns=cpu.clock, handler=_nothing))
+
+    def _comes(self, kind: DecisionKind, cpu: Cpu) -> bool:
+        decision = self._decisions.get((kind, cpu.name))
+        if decision is None:
+            options = ("none", f"one on {cpu.name}")
+            decision = self._decisions[kind, cpu.name] = Alternatives(kind, options, (_NONE, 1), cpu.name)
+        comes = bool(self._system.conductor.choose(decision))
+        self.came += comes
+        return comes

@@ -76,8 +76,8 @@ class PageAllocator:
         self._inject = False
         self.hooks = page_hooks(system, self, rules)
         percent = system.config.fail_page_alloc
-        self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent))
-        self._reclaims = Alternatives(RECLAIM_NOW, ("no", "yes"), (_NO_RECLAIM, 1))
+        self._fails = Alternatives(ALLOCATION_FAILS, ("succeeds", "fails"), (100 - percent, percent), "an allocation")
+        self._reclaims = Alternatives(RECLAIM_NOW, ("no", "yes"), (_NO_RECLAIM, 1), "an allocation")
 
     def _page_alloc_init_cpuhp(self) -> None:
         """page_alloc_init_cpuhp(), in older versions page_alloc_init()."""
