@@ -148,7 +148,7 @@ def _slip(said: str, at: TracebackType) -> str:
     wrong = _WITH.match(said)
     if wrong is None:
         return ""
-    header = _HEADER.match(linecache.getline(at.tb_frame.f_code.co_filename, at.tb_lineno))
+    header = _HEADER.match(_line_at(at))
     words = "async with" if wrong[2] else "with"
     return _wrong_with(wrong[1], header[1] if header else words, is_async=bool(wrong[2]))
 
@@ -169,6 +169,11 @@ def _close_coroutines(*values: object) -> None:
     for value in values:
         if inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
             value.close()
+
+
+def _line_at(at: TracebackType) -> str:
+    """The text of the line."""
+    return linecache.getline(at.tb_frame.f_code.co_filename, at.tb_lineno)
 
 
 def _expression_at(at: TracebackType) -> str:
