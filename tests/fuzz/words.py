@@ -18,6 +18,7 @@ from rcuactors.config import Config, field_names
 from rcuactors.designs import DESIGNS
 from rcuactors.eras import ERAS
 from rcuactors.explore import SEARCHES, STRATEGIES
+from rcuactors.hunt.faults import FAULTS
 from rcuactors.lock_matrix.contexts import CONTEXTS
 from rcuactors.lock_matrix.operations import OPERATIONS
 
@@ -101,6 +102,7 @@ OF_NAME: Final[Mapping[str, Kind]] = {
         (*STRATEGIES, *SEARCHES, "random:present=3", "delays:d=2"),
         (*NO_NAME, "random:", "random:x=1", "random:present=0", "timed:1"),
     ),
+    "--faults": Kind((*FAULTS, "nmi,interrupt", "reclaim,alloc,slow-worker"), (*NO_NAME, ",", "nmi,", "nmi,nmi")),
     "--op": Kind(tuple(OPERATIONS), NO_NAME),
     "--context": Kind((*CONTEXTS,), NO_NAME),
     "--probe": Kind(("", "kfree_call_rcu", "k1", "kvfree_call_rcu")),
