@@ -185,6 +185,51 @@ def test_how_long_a_lock_was_spun_for() -> None:
     assert held == pytest.approx([30_000, 5_000], abs=100)
 
 
+async def alone(k: Kernel) -> None:
+    """Each kind of lock, and what the allocators and kvfree_rcu() take."""
+    pairs = [
+        (k.raw_spin_lock, k.raw_spin_unlock, k.raw_spinlock("raw")),
+        (k.spin_lock, k.spin_unlock, k.spinlock("spin")),
+        (k.read_lock, k.read_unlock, k.rwlock("read")),
+        (k.write_lock, k.write_unlock, k.rwlock("write")),
+        (k.down_read, k.up_read, k.rwsem("down_read")),
+        (k.down_write, k.up_write, k.rwsem("down_write")),
+        (k.mutex_lock, k.mutex_unlock, k.mutex("mutex")),
+        (k.rt_mutex_lock, k.rt_mutex_unlock, k.rt_mutex("rt_mutex")),
+        (k.local_lock, k.local_unlock, k.local_lock_t("local")),
+    ]
+    for take, let_go, lock in pairs:
+        await take(lock)
+        await k.udelay(1)
+        await let_go(lock)
+    for _ in range(40):
+        await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+    await k.free_page(await k.get_free_page())
+    await k.rcu_barrier()
+
+
+@pytest.mark.parametrize("version", ["v5.11", "v6.1-stable", "v6.18", "v7.3"])
+@pytest.mark.parametrize("rt", ["n", "y"])
+def test_who_is_alone_waits_for_no_lock_and_holds_each_for_a_while(version: str, rt: str) -> None:
+    taken: list[tuple[str, int]] = []
+    let_go: list[tuple[str, int]] = []
+    off: list[int] = []
+    run = Run(scenario()(alone), RunOptions(kernel=version, settings={"nr_cpus": "1", "PREEMPT_RT": rt}))
+    probes = run.machine.probes.kernel
+    probes.lock_taken.listen(lambda _cpu, lock, ns: taken.append((lock.name, ns)))
+    probes.lock_let_go.listen(lambda _cpu, lock, ns: let_go.append((lock.name, ns)))
+    probes.irqs_on.listen(lambda _cpu, _nested, ns: off.append(ns))
+    assert run.run().clean
+    assert {ns for _, ns in taken} == {0}
+    assert {"raw", "spin", "read", "write", "down_read", "down_write", "mutex", "rt_mutex", "local"} <= dict(
+        taken
+    ).keys()
+    if version != "v7.3":
+        held = [ns for name, ns in let_go if name == "krc.lock"]
+        assert sum(ns > 0 for ns in held) >= 40, "each call, those that are one step too"
+        assert min(off) >= 0
+
+
 def test_how_long_a_lock_was_slept_for() -> None:
     waited, held = lock_times(sleeping, "L")
     assert waited[0] == 0

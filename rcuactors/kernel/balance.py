@@ -54,9 +54,8 @@ def check_bogus_irq_restore(cpu: Cpu) -> None:
 
 
 def check_interrupts_off(cpu: Cpu, line: str) -> None:
-    """A device's handler has returned."""
+    """A device's handler has returned. Whoever called it turns them off again."""
     if not cpu.ctx.irqs_disabled:
-        cpu.ctx.irqs_disabled = True
         message = f"irq {line} handler enabled interrupts"
         cpu.judge.warn(cpu, ViolationKind.BAD_CONTEXT, message, "__handle_irq_event_percpu")
 

@@ -151,8 +151,6 @@ class Callbacks:
         if gp_seq.completed_gp(before, now):
             rdp.cblist.done_seq = now
             rdp.core_needs_qs = False
-        elif rdp.core_needs_qs:
-            rdp.core_needs_qs = cpu.cpu_id in node.qsmask
         self._accelerate(cpu, rdp)
         if gp_seq.new_gp(before, now):
             rdp.cpu_no_qs = rdp.core_needs_qs = cpu.cpu_id in node.qsmask

@@ -119,6 +119,7 @@ def test_67ea9d353d0b_lockdep_says_so_on_every_schedule(neighbour: Neighbour) ->
 
     result = ran(script, neighbour("v7.3", on_cache_reads_cpus=False))
     assert "lockdep_assert_cpus_held" in result.violations[0].text
+    assert "bad-unlock" not in result.outcome(), "nothing is let go of that was not taken"
     assert ran(script, "v7.3").clean
 
 
