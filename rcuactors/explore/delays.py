@@ -18,6 +18,7 @@ from typing import ClassVar
 from ..engine.choice import Strategy
 from ..engine.decision import Decision, Duration
 from ..engine.orders import Anyone
+from .searching import NO_DURATIONS
 
 
 class Delays(Strategy):
@@ -27,6 +28,8 @@ class Delays(Strategy):
     order = Anyone
     durations = False
     bounds: ClassVar = {"d": (0, 100)}
+
+    unseen = (NO_DURATIONS,)
 
     def __init__(self, *, d: int = 1) -> None:
         self.d = d

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from ..engine.decision import NEXT_ACTOR, NOT_OFFERED, Decision, Duration
 from ..engine.windows import windows_of
-from .searching import Search
+from .searching import Search, outside
 
 
 class Dfs(Search):
@@ -36,6 +36,11 @@ class Dfs(Search):
         self._costs: list[list[int]] = []
         self._taken: list[int] = []
         self._begun = False
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What it cannot show."""
+        return (outside(self.window), *super().unseen)
 
     @property
     def path(self) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from ..engine.decision import NOT_OFFERED, Decision, Duration, NextActor
 from ..engine.windows import windows_of
 from .footprints import Footprints, Step
 from .partial_order import PartialOrder
-from .searching import Along, Search
+from .searching import Along, Search, outside
 
 Guide = tuple[str, tuple[int, ...]]
 """A step to be made: whose, and what is to be decided in it."""
@@ -108,6 +108,12 @@ class Dpor(Search):
         self._guides: tuple[Guide, ...] = ()
         self._lost = False
         self._looking = contextlib.ExitStack()
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What it cannot show."""
+        callbacks = "that a callback reads what another changes, where both are variables of the scenario's own"
+        return (outside(self.window), *super().unseen, callbacks)
 
     @property
     def path(self) -> tuple[int, ...]:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..engine.choice import Strategy
 from ..engine.decision import Decision
 from ..engine.orders import Order
 
+NO_DURATIONS: Final = "durations: nobody is held up, and nothing is late"
+
+
+def outside(window: int) -> str:
+    """What an election in windows of so many nanoseconds leaves out."""
+    return f"orders of what is not within one window of {window:,} ns (docs/strategies.md)"
+
 
 class Search(Strategy):
     """One that knows when it has tried everything within its bound: `start_run` says so."""
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """What it cannot show even when it has tried everything within its bound."""
+        return (NO_DURATIONS,)
 
     @property
     def path(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from ..explore import make_any_strategy
 from ..spelling import plural
 from .finding import Signature
 from .plan import Plan
@@ -121,6 +122,11 @@ class Tally:
             "astray": progress.astray,
         }
 
+    def unseen(self) -> list[str]:
+        """What no schedule of these shows, however many there are."""
+        search = self.plan.search
+        return [*UNSEEN, *(getattr(make_any_strategy(search), "unseen", ()) if search else ())]
+
     def as_json(self) -> dict[str, Any]:
         """As plain data; what was found is added by whoever cut it down."""
         new, last = self.new_of_late
@@ -136,7 +142,7 @@ class Tally:
             "complete": self.complete,
             "taken": {name: attrs.asdict(counts) for name, counts in sorted(self.taken.items())},
             "never_taken": self.never_taken(),
-            "unseen": list(UNSEEN),
+            "unseen": self.unseen(),
         }
 
 
@@ -191,4 +197,4 @@ def _covered(tally: Tally) -> str:
 def nothing_lines(tally: Tally) -> list[str]:
     """What "nothing found" says, and what it does not."""
     cut = f", of which {tally.cut:,} did not come to their end" if tally.cut else ""
-    return [f"nothing found in these schedules{cut}; what cannot be seen:", *(f"  {what}" for what in UNSEEN)]
+    return [f"nothing found in these schedules{cut}; what cannot be seen:", *(f"  {what}" for what in tally.unseen())]

@@ -22,7 +22,7 @@ from rcuactors.hunt.schedule import Policy, Schedule, find_policy, policy_like, 
 from rcuactors.hunt.search import Progress, explore
 from rcuactors.hunt.shrink import Shrinker, shows
 from rcuactors.hunt.story import story_lines
-from rcuactors.hunt.tally import Tally, tally_lines
+from rcuactors.hunt.tally import Tally, nothing_lines, tally_lines
 from rcuactors.hunt.trial import Trial
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario
@@ -331,3 +331,24 @@ def test_a_report_that_is_too_long_loses_the_middle_of_its_story(monkeypatch: py
     assert lines[-1] == "line 199"
     (gone,) = (line for line in lines if "left out" in line and "(" in line)
     assert gone.strip() == f"({200 - sum(line.startswith('line ') for line in lines)} lines left out)"
+
+
+@pytest.mark.parametrize(
+    ("strategies", "more"),
+    [
+        ((), []),
+        (("delays:d=0",), ["durations: "]),
+        (("dfs:preemptions=0,window=7",), ["orders of what is not within one window of 7 ns", "durations: "]),
+        (
+            ("dpor:window=1",),
+            ["orders of what is not within one window of 1 ns", "durations: ", "that a callback reads"],
+        ),
+    ],
+)
+def test_nothing_found_says_what_such_a_search_cannot_see(strategies: tuple[str, ...], more: list[str]) -> None:
+    tally = Tally(plan_of(SMALL, strategies), Progress())
+    unseen = tally.unseen()
+    assert unseen[0].startswith("weak memory ordering")
+    assert len(unseen) == 2 + len(more)
+    assert all(said.startswith(wanted) for said, wanted in zip(unseen[2:], more, strict=True))
+    assert [line.strip() for line in nothing_lines(tally)[1:]] == unseen == tally.as_json()["unseen"]
