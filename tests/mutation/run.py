@@ -4,7 +4,7 @@
     python tests/mutation/run.py --seed 1 --count 300       draws 300 mutants, tries them; goes on where it was ended
     python tests/mutation/run.py --seed 1 --show            what came of it
 
-Each mutant is tried on the tests that enter its block, of its own floor first, the quick ones first, until one fails.
+Each mutant is tried on the tests that enter its block, the nearest first, the quick ones first, until one fails.
 What no test enters is not noticed. `equivalent.toml` names mutants that are the same program, each with the argument;
 they count as tried and not as noticed.
 """

@@ -1,4 +1,4 @@
-"""Which tests are tried on a mutant: those that enter its block, some drawn programs first, then those of its floor.
+"""Which tests are tried on a mutant: those that enter its block, some drawn programs first, then the nearest.
 
 Within these the quick ones first.
 """
@@ -11,7 +11,7 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -77,9 +77,16 @@ class Map:
             those = self.by_block.get((mutant.path, mutant.block), [])
         else:
             those = [*self.by_module.get(mutant.path, []), *self.of_constants]
-        floor = f"tests/{mutant.path.split('/')[1]}/"
         tests = [self.tests[at] for at in those]
-        return sorted(tests, key=lambda test: (not test.name.startswith(floor), test.seconds, test.name))
+        return sorted(tests, key=lambda test: (-nearness(test.file, mutant.path), test.seconds, test.name))
+
+
+def nearness(test: str, path: str) -> int:
+    """How many folders they share, as the tests mirror the program; one more for a test file of the module's name."""
+    folders, stem = path.split("/")[1:-1], path.rpartition("/")[2].removesuffix(".py")
+    pairs = zip(folders, test.split("/")[1:-1], strict=False)
+    shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    return shared + (shared > 0 and test.rpartition("/")[2].startswith(f"test_{stem}"))
 
 
 def batches(tests: Sequence[Test], seconds: Sequence[float], files: int = 8) -> Iterable[list[Test]]:

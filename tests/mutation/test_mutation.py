@@ -12,6 +12,7 @@ import pytest
 
 from tests.mutation import equivalent
 from tests.mutation.mutants import Mutant, compiled, draw, modules, mutants_of
+from tests.mutation.selection import nearness
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COMMAND: Final = ROOT / "tests" / "mutation" / "run.py"
@@ -142,3 +143,17 @@ def test_those_called_equivalent_are_still_there_and_each_has_its_argument() -> 
         keys = by_path.setdefault(path, {mutant.key for mutant in mutants_of(ROOT, path)})
         assert key in keys, f"no such mutant: {key}"
         assert len(why.split()) > 5, f"that is no argument: {why}"
+
+
+@pytest.mark.parametrize(
+    ("test", "near"),
+    [
+        ("tests/kernel/time/test_timer.py", 3),
+        ("tests/kernel/time/test_hrtimer.py", 2),
+        ("tests/kernel/test_smp.py", 1),
+        ("tests/rcu/test_timer.py", 0),
+        ("tests/test_timer.py", 0),
+    ],
+)
+def test_the_nearest_tests_are_tried_first(test: str, near: int) -> None:
+    assert nearness(test, "rcuactors/kernel/time/timer.py") == near

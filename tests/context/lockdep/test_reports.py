@@ -370,3 +370,35 @@ def test_a_report_says_as_data_where_and_under_what(rcu_lab: RcuLab) -> None:
     assert re.fullmatch(r"raw \(raw_spinlock_t\) taken at script \(test_reports.py:\d+\)", held)
     site = held.removeprefix("raw (raw_spinlock_t) taken at ")
     assert violation.preempt_disabled_at == violation.irqs_disabled_at == site
+
+
+def test_of_two_locks_that_interrupts_use_the_one_whose_interrupts_are_on_is_named(rcu_lab: RcuLab) -> None:
+    """H is used by hard interrupts, S, nearer, only by softirqs; U is taken with bottom halves off, interrupts on."""
+
+    async def script(k: Kernel) -> None:
+        hard, soft, unsafe = (k.raw_spinlock(name) for name in "HSU")
+
+        async def irq() -> None:
+            await k.raw_spin_lock(hard)
+            await k.raw_spin_unlock(hard)
+
+        async def softirq() -> None:
+            flags = await k.raw_spin_lock_irqsave(soft)
+            await k.raw_spin_unlock_irqrestore(soft, flags)
+
+        await k.raise_irq(irq)
+        await k.tasklet_schedule(softirq)
+        await k.udelay(10)
+        await k.local_bh_disable()
+        await k.raw_spin_lock(unsafe)
+        await k.raw_spin_unlock(unsafe)
+        await k.local_bh_enable()
+        for first, second in ((hard, soft), (soft, unsafe)):
+            flags = await k.raw_spin_lock_irqsave(first)
+            await k.raw_spin_lock(second)
+            await k.raw_spin_unlock(second)
+            await k.raw_spin_unlock_irqrestore(first, flags)
+
+    (violation,) = rcu_lab.run(script, kernel="v6.1-stable").violations
+    assert violation.title.startswith("WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected")
+    assert "H --> S --> U" in violation.text
