@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from rcuactors import Kernel, KernelBug, Violation, ViolationKind
+from rcuactors import BadInput, Kernel, KernelBug, Violation, ViolationKind
 from rcuactors.context.violation import (
     Deadlock,
     InvalidWaitContext,
@@ -232,3 +232,9 @@ def test_a_reporter_that_panics_still_remembers() -> None:
     with pytest.raises(Deadlock):
         reporter.report(violation(ViolationKind.DEADLOCK))
     assert reporter.count == 2
+
+
+@pytest.mark.parametrize("wrong", ["x", None, 7])
+def test_a_bug_is_made_of_a_violation(wrong: Any) -> None:
+    with pytest.raises(BadInput, match=r"^KernelBug\(.*\): needs a Violation: the kernel's own report$"):
+        KernelBug(wrong)

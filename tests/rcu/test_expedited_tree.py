@@ -16,6 +16,7 @@ from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.thread import Thread
 from rcuactors.rcu.exp_select import ExpeditedSelection
 from rcuactors.rcu.nodes import RcuNode
+from rcuactors.rcu.seq import snap
 
 TALL = {"rcu_fanout": "2", "rcu_fanout_leaf": "2", "nr_cpus": "4"}
 
@@ -114,6 +115,35 @@ def test_who_comes_by_another_leaf_waits_at_the_root() -> None:
 
     assert run(scenario()(script), RunOptions(kernel="v6.12", settings=TALL)).violations == ()
     assert 1 < ended[0] < 16
+
+
+@pytest.mark.parametrize("at", ["leaf", "root"])
+def test_who_finds_that_somebody_has_gone_before_waits_though_the_mutex_is_free(at: str) -> None:
+    """exp_funnel_lock(): who has left a mark at the leaf or at the root may not have come to the mutex yet."""
+    ended: list[list[int]] = []
+
+    async def script(k: Kernel) -> None:
+        expedited = k.machine.callbacks.expedited
+        machine = expedited.machine
+        node = machine.root if at == "root" else machine.data[3].mynode
+        before = node.exp.exp_seq_rq
+        done: list[int] = []
+
+        async def caller(number: int) -> None:
+            await k.synchronize_rcu_expedited()
+            done.append(number)
+
+        node.exp.exp_seq_rq = snap(machine.expedited_sequence)
+        waits = await k.kthread_run(caller, 3, cpu=3)
+        await k.msleep(1)
+        assert done == []
+        node.exp.exp_seq_rq = before
+        await k.kthread_join(await k.kthread_run(caller, 0, cpu=0))
+        await k.kthread_join(waits)
+        ended.append([expedited.completed, *sorted(done)])
+
+    assert run(scenario()(script), RunOptions(kernel="v6.12", settings=TALL)).violations == ()
+    assert ended == [[1, 0, 3]]
 
 
 # -- CPUs in motion ------------------------------------------------------------------------------------------

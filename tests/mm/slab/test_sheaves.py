@@ -10,7 +10,8 @@ from rcuactors import Kernel, Result, Run, RunOptions, run, scenario
 from rcuactors.context.memory import FREED
 from rcuactors.errors import BadInput
 from rcuactors.mm.objects import KObject
-from rcuactors.mm.slab.sheaf import MAX_EMPTY_SHEAVES, MAX_FULL_SHEAVES
+from rcuactors.mm.slab.cache import Slab
+from rcuactors.mm.slab.sheaf import MAX_EMPTY_SHEAVES, MAX_FULL_SHEAVES, Sheaf
 
 KERNELS = pytest.mark.parametrize("kernel", ["v6.18", "v7.3"])
 RT = {"PREEMPT_RT": "y", "DEBUG_ATOMIC_SLEEP": "y"}
@@ -198,3 +199,76 @@ def test_objects_that_wait_in_a_sheaf_at_the_end_are_named() -> None:
 
     assert run(scenario()(script), RunOptions(kernel="v7.3")).waste["objects_left_in_sheaves"] == 20
     assert "objects_left_in_sheaves" not in run(scenario()(script), RunOptions(kernel="v6.12")).waste
+
+
+def is_free(memory: KObject | None) -> bool:
+    """Whether it lies with its slab, or in a sheaf of its cache."""
+    assert memory is not None
+    slab = memory.home
+    assert isinstance(slab, Slab)
+    sheaves = slab.cache.sheaves
+    waiting = [place.address for sheaf in sheaves.all() for place in sheaf.free] if sheaves is not None else []
+    return memory.address in [*slab.free, *waiting]
+
+
+def given_to_kfree_nolock(slabs: Any, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Added to from now on."""
+    given: list[object] = []
+    really = slabs.kfree_nolock_own
+
+    async def kfree_nolock_own(cpu: Any, item: Any) -> None:
+        given.append(item)
+        await really(cpu, item)
+
+    monkeypatch.setattr(slabs, "kfree_nolock_own", kfree_nolock_own)
+    return given
+
+
+@pytest.mark.parametrize("meanwhile", ["locked", "brought one"])
+@pytest.mark.parametrize(("kernel", "spin"), [("v6.18", True), ("v7.3", True), ("v7.3", False)])
+def test_a_sheaf_that_is_not_needed_any_more_is_given_back(
+    kernel: str, spin: bool, meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """__kfree_rcu_sheaf(): the lock is dropped for alloc_empty_sheaf(); then it is taken, or somebody else had one."""
+
+    async def script(k: Kernel) -> None:
+        layer, rcu_sheaves = k.machine.slab.sheaves, k.machine.slab.rcu_sheaves
+        handle = k.kmem_cache_create("foo", 64, sheaf_capacity=8)
+        sheaves = handle.cache.sheaves
+        assert layer is not None and rcu_sheaves is not None and sheaves is not None  # noqa: PT018
+        p = await k.kmem_cache_alloc(handle)
+        mine, thread = sheaves.cpus[k.smp_processor_id()], k.machine.this_cpu.current
+        assert thread is not None
+        made: list[Sheaf] = []
+        mine.spare = None
+        sheaves.barn.empty.clear()
+        really = layer.alloc_empty
+
+        async def alloc_empty(*args: Any, **named: Any) -> Sheaf | None:
+            sheaf = await really(*args, **named)
+            assert sheaf is not None
+            made.append(sheaf)
+            if meanwhile == "locked":
+                monkeypatch.setattr(layer, "trylock", lambda _cpu, _mine: False)
+            else:
+                mine.rcu_free = Sheaf(handle.cache, None)
+            return sheaf
+
+        monkeypatch.setattr(layer, "alloc_empty", alloc_empty)
+        nolock = given_to_kfree_nolock(layer.slabs, monkeypatch)
+        stored = await rcu_sheaves.store(thread, p, spin=spin)
+        monkeypatch.undo()
+        assert stored is (meanwhile == "brought one")
+        assert mine.lock.owner is None
+        assert (mine.rcu_free is not None) is stored
+        assert made[0] is not mine.rcu_free
+        kept = kernel == "v6.18"
+        assert (made[0] in sheaves.barn.empty) is kept
+        assert is_free(made[0].memory) is not kept
+        assert nolock == ([] if spin else [made[0].memory]), "who must not spin frees by trylocks"
+        if not stored:
+            await k.kfree(p)
+        await k.kvfree_rcu_barrier()
+        await k.kmem_cache_destroy(handle)
+
+    assert ran(script, kernel).clean
