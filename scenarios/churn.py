@@ -95,17 +95,17 @@ async def churn(k: Kernel, objects: int = 4, pause_us: int = 15_000, read_us: in
         for task in (traffic.updater, traffic.callbacks, traffic.reader):
             await nursery.start_soon(task, cpu=0)
         await nursery.start_soon(traffic.reader, cpu=2)
-        assert await k.cpu_down(1) == 0
+        await k.cpu_down(1)
         await k.usleep_range(10_000, 10_000)
-        assert await k.cpu_up(1) == 0
+        await k.cpu_up(1)
         await k.kthread_join(await k.kthread_run(traffic.look, 1, read_us, cpu=1))
         await k.kthread_join(await k.kthread_run(calls, k, objects, cpu=1))
         traffic.over = True
     async with k.open_nursery() as nursery:
         await nursery.start_soon(unload, k, objects, cpu=0)
         await nursery.start_soon(calls, k, objects, cpu=2)
-        assert await k.cpu_down(1) == 0
-        assert await k.cpu_up(1) == 0
+        await k.cpu_down(1)
+        await k.cpu_up(1)
     await k.rcu_barrier()
     for p in tables:
         await k.kvfree(p)

@@ -73,9 +73,12 @@ class Shrinker:
                 while self._shorten():
                     self._leave_each_out()
                 minimal = True
+                proven, needed = self.best, self.needed
                 self._leave_parts_out_by_time()
         except _OutOfReplays:
-            pass
+            if minimal:
+                # Something shorter was found, and there was no replay left to see whether all of it is needed.
+                self.best, self.needed = proven, needed
         return Shrunk(departures=self.best, minimal=minimal, replays=self.replays, needed=self.needed)
 
     # -- attempts ----------------------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ from rcuactors.engine.events import DigestSink
 from rcuactors.errors import BadInput, ReplayDiverged
 from rcuactors.explore import make_strategy
 from rcuactors.hunt.finding import Signature
-from rcuactors.hunt.follow import Follow
+from rcuactors.hunt.follow import Departure, Follow
 from rcuactors.hunt.keep import Kept, keep, keyed, prepared, replay, shrink
 from rcuactors.hunt.plan import PORTFOLIO, Plan, plan_of
 from rcuactors.hunt.report import report_lines
 from rcuactors.hunt.schedule import Policy, Schedule, find_policy, policy_like, read_schedule, schedule_of
 from rcuactors.hunt.search import Progress, explore
-from rcuactors.hunt.shrink import Shrinker, shows
+from rcuactors.hunt.shrink import Shrinker, Shrunk, shows
 from rcuactors.hunt.story import story_lines
 from rcuactors.hunt.tally import Tally, nothing_lines, tally_lines
 from rcuactors.hunt.trial import Trial
@@ -352,3 +352,36 @@ def test_nothing_found_says_what_such_a_search_cannot_see(strategies: tuple[str,
     assert len(unseen) == 2 + len(more)
     assert all(said.startswith(wanted) for said, wanted in zip(unseen[2:], more, strict=True))
     assert [line.strip() for line in nothing_lines(tally)[1:]] == unseen == tally.as_json()["unseen"]
+
+
+def test_what_is_said_to_be_minimal_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In `shrinker_pressure --faults reclaim`: something shorter was found with the last replays, and not looked at."""
+    four = tuple(Departure("kind", "whose", nth, "option", at_ns=nth) for nth in range(4))
+
+    def shows_all_or_the_last_two_by_time(_attempt: object, _seed: int, follow: Follow, _of: Signature) -> bool:
+        wanted = getattr(follow, "_all", None)
+        chosen = tuple(sorted(wanted or follow._wanted.values(), key=lambda one: one.nth))  # noqa: SLF001
+        follow.departures = list(chosen)
+        return chosen == four or (wanted is not None and chosen == four[2:])
+
+    monkeypatch.setattr("rcuactors.hunt.shrink.shows", shows_all_or_the_last_two_by_time)
+    enough = shrunk_with(four, 300)
+    assert (enough.departures, enough.minimal) == (four[2:], True)
+    # So many as it takes to find the shorter one, and not one more to look at it.
+    found = next(most for most in range(300) if shrunk_with(four, most).minimal)
+    for most in range(found, enough.replays + 1):
+        less = shrunk_with(four, most)
+        assert (less.departures, less.minimal) in ((four, True), (four[2:], True))
+        assert less.departures == four or most == enough.replays
+
+
+def shrunk_with(departures: tuple[Departure, ...], most: int) -> Shrunk:
+    shrinker = Shrinker(
+        attempt=plan_of(SMALL, ("timed",)).attempt,
+        seed=0,
+        policy="in order of time",
+        signature=Signature("leak", "", ""),
+        best=departures,
+        most=most,
+    )
+    return shrinker.shrink()
