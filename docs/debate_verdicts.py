@@ -63,7 +63,7 @@ def probed() -> Grid:
     kernels = find_kernels(USUAL_BUILDS, {})
     return {
         design.name: {
-            (kernel.name, context): shade_of(verdict_of([probe_cell(design, kernel, context, Timed.name, 0)]))
+            (kernel.name, context): shade_of(verdict_of({0: probe_cell(design, kernel, context, Timed.name, 0)}))
             for kernel in kernels
             for context in CONTEXTS
         }

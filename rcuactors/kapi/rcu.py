@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from ..context.memory import LIVE, RETIRED
 from ..context.trace import Origin, caller_site, origin_of
-from ..errors import BadInput, bad_value
+from ..errors import BadInput, bad_value, shown
 from ..kernel.cpu import Cpu
 from ..kernel.thread import Thread
 from ..kvfree.krc import Krc, keep_page, take_cache
@@ -43,6 +43,7 @@ def _callback_of(
     return _callback, name or name_of(called), head
 
 
+_MOST_PAGES: Final = 1_000_000
 RCU_HEAD_BYTES: Final = 16
 """sizeof(struct rcu_head), of struct kvfree_rcu_head as well."""
 
@@ -333,10 +334,11 @@ class Rcu(KernelBase):
     async def set_cached_pages(self, number: int) -> None:
         """Let this CPU's kvfree_rcu() page cache hold so many pages, or as many as it keeps: a state that was recorded.
 
-        Process context only. Pages that cannot be had are not there. Raises BadInput for less than none.
+        Process context only. Pages that cannot be had are not there. Raises BadInput for less than none, and for more
+        than any machine has.
         """
-        if number < 0:
-            raise bad_value(f"set_cached_pages({number})", "a number of pages")
+        if not 0 <= number <= _MOST_PAGES:
+            raise bad_value(f"set_cached_pages({shown(number)})", f"a number of pages from 0 to {_MOST_PAGES}")
         pages, limit = self._machine.pages, min(number, self._machine.kvfree.min_cached_objs)
         for page in await self._with_cache(lambda krcp: [krcp.cache.pop() for _ in range(len(krcp.cache) - number)]):
             await pages.free_page(self._thread, page)

@@ -71,7 +71,7 @@ class TestAttempt:
         if raised is not None and (self._made is None or not self._made.machine.conductor.steps):
             raise raised
         if self._made is None:
-            raise BadInput(f"{self.name}: makes no run: there are no schedules to explore")
+            raise BadInput(f"{self.name}: makes no run, so it has no schedules")
         return self._made.result(), raised
 
     def numbers(self) -> Mapping[str, Number]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -358,12 +359,21 @@ def test_what_is_said_to_be_minimal_was_looked_at(monkeypatch: pytest.MonkeyPatc
     """In `shrinker_pressure --faults reclaim`: something shorter was found with the last replays, and not looked at."""
     four = tuple(Departure("kind", "whose", nth, "option", at_ns=nth) for nth in range(4))
 
-    def shows_all_or_the_last_two_by_time(_attempt: object, _seed: int, follow: Follow, _of: Signature) -> bool:
-        wanted = getattr(follow, "_all", None)
-        chosen = tuple(sorted(wanted or follow._wanted.values(), key=lambda one: one.nth))  # noqa: SLF001
-        follow.departures = list(chosen)
-        return chosen == four or (wanted is not None and chosen == four[2:])
+    class Taken:
+        """All that is wanted fits."""
 
+        def __init__(self, _policy: object, wanted: Iterable[Departure]) -> None:
+            self.departures = sorted(wanted, key=lambda one: one.nth)
+
+    class TakenByTime(Taken):
+        pass
+
+    def shows_all_or_the_last_two_by_time(_attempt: object, _seed: int, follow: Taken, _of: Signature) -> bool:
+        chosen = tuple(follow.departures)
+        return chosen == four or (isinstance(follow, TakenByTime) and chosen == four[2:])
+
+    monkeypatch.setattr("rcuactors.hunt.shrink.Follow", Taken)
+    monkeypatch.setattr("rcuactors.hunt.shrink.FollowByTime", TakenByTime)
     monkeypatch.setattr("rcuactors.hunt.shrink.shows", shows_all_or_the_last_two_by_time)
     enough = shrunk_with(four, 300)
     assert (enough.departures, enough.minimal) == (four[2:], True)

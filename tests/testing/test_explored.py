@@ -111,16 +111,16 @@ def test_the_program_says_whose_schedule_it_is(pytest_run: Pytest, tmp_path: Pat
 
 
 MANY = """
-@pytest.mark.explore(strategy="holds", schedules=60)
+@pytest.mark.explore(strategy="holds", schedules=200)
 def test_by_the_lab(rcu_lab):
     rcu_lab.run(adds_twice, nr_cpus=2)
 
-@pytest.mark.explore(strategy="holds", schedules=60)
+@pytest.mark.explore(strategy="holds", schedules=200)
 async def test_on_trio(rcu_run, virtual_clock):
     await trio.sleep(1)
     await rcu_run(adds_twice, nr_cpus=2)
 
-@pytest.mark.explore(strategy="holds", schedules=60, nr_cpus=2)
+@pytest.mark.explore(strategy="holds", schedules=200, nr_cpus=2)
 @pytest.mark.parametrize("pause", [40, 900_000])
 async def test_of_each(k, pause):
     await adds_twice(k, pause)
@@ -204,7 +204,7 @@ WRONG = {
     "@pytest.mark.explore(strategy='luck')\nasync def test_it(k): await fine(k)": "strategy luck: there",
     "@pytest.mark.explore(knernel='v5.9')\nasync def test_it(k): await fine(k)": "knernel",
     "@pytest.mark.explore('holds')\nasync def test_it(k): await fine(k)": "explore('holds'): needs arguments by name",
-    "@pytest.mark.explore\ndef test_it(): pass": "makes no run: there are no schedules",
+    "@pytest.mark.explore\ndef test_it(): pass": "makes no run, so it has no schedules",
     "@pytest.mark.explore\ndef test_it(rcu_lab):\n    for _ in 'ab':\n        rcu_lab.run(fine)": "more than one run",
     "@pytest.mark.explore\ndef test_it(rcu_lab): rcu_lab.run(fine, seed=3)": "seed=3: a test that is explored leaves",
     "def test_it(k): pass": "takes the kernel (k), which @pytest.mark.explore gives",
