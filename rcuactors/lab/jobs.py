@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from multiprocessing import resource_tracker
+from typing import Final, TypeVar
 
 from ..errors import BadInput
 
@@ -20,6 +21,9 @@ Answer = TypeVar("Answer")
 
 class WorkerDied(BadInput):
     """A process that did a part of the work has ended by itself."""
+
+
+_ENDING: Final = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 
 
 def in_this_process(items: Sequence[object], jobs: int) -> bool:
@@ -43,8 +47,8 @@ def do_all(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> 
     )
     complete = False
     try:
-        # Here, too, somebody may end it: a Ctrl-C that was held back comes at the end of the block.
-        with _ctrl_c_held_back():
+        # Here, too, somebody may end it: a signal that was held back comes at the end of the block.
+        with _signals_held_back():
             futures = {pool.submit(work, item): number for number, item in enumerate(items)}
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -63,12 +67,18 @@ def do_all(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> 
 
 
 @contextlib.contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Have processes begin deaf to Ctrl-C, where the system can: one that is still importing would complain aloud."""
+def _signals_held_back() -> Iterator[None]:
+    """Have processes begin deaf, where the system can, and let nothing come between while they are begun.
+
+    One that is still importing would complain aloud of a Ctrl-C. And an exception in the midst of it, before the pool's
+    own thread runs, leaves a pool that nobody waits for, or that waits for ever.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # When that is begun it lets these signals through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
     finally:
@@ -78,6 +88,8 @@ def _ctrl_c_held_back() -> Iterator[None]:
 def _begin_worker() -> None:
     """Ctrl-C goes to every process of the terminal; the first one tells the others. And none outlives the first one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
