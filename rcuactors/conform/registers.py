@@ -155,7 +155,7 @@ class Registers:
         """The state as it is."""
         for cpu_id in self._stale:
             was, now = self._is[cpu_id], self._save(cpu_id)
-            # What has not changed stays the same, so that it need not be loaded.
+            # What has not changed stays the same object.
             self._is[cpu_id] = tuple(map(_kept_if_equal, was, now)) if was else now
         self._stale.clear()
         return (*self._is, self._place.periods.registers())
@@ -163,8 +163,8 @@ class Registers:
     def load(self, saved: Saved) -> None:
         """Another state."""
         for cpu_id, was in enumerate(self._is):
-            if (stale := cpu_id in self._stale) or was is not saved[cpu_id]:
-                self._load(cpu_id, saved[cpu_id], _NOTHING if stale else was)
+            if cpu_id in self._stale or was is not saved[cpu_id]:
+                self._load(cpu_id, saved[cpu_id])
                 self._is[cpu_id] = saved[cpu_id]
         self._stale.clear()
         self._place.periods.load(saved[-1])
@@ -267,41 +267,23 @@ class Registers:
             if len(owner.head) > 1:
                 owner.head = _stack(self._any(1))
 
-    def _load(self, cpu_id: int, saved: Saved, was: Saved) -> None:
-        """All that is not what it was."""
+    def _load(self, cpu_id: int, saved: Saved) -> None:
+        """All of it: lists are changed in place, so what is there need not be what was loaded last."""
         krcp = self._place.krcs[cpu_id]
-        count, cache, head, krcp.head_gp_snap, blocks, batches, slots, registers = saved
-        krcp.count = count
-        if cache is not was[_CACHE]:
-            krcp.cache = _Unlooked(cpu_id, cache, self.looks) if isinstance(cache, frozenset) else list(cache)
-        if head is not was[_HEAD]:
-            krcp.head = _stack(head)
-        if blocks is not was[_BLOCKS]:
-            krcp.blocks = _blocks(blocks)
-        if batches is not was[_BATCHES]:
-            for batch, (waiting, listed, snap) in zip(krcp.batches, batches, strict=True):
-                batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), _stack(listed), snap
-        if slots is not was[_SLOTS]:
-            _set_slots(krcp, slots)
-        if registers is not was[_WORKS]:
-            for work, known in zip(self._place.works[cpu_id].values(), registers, strict=True):
-                work.load(known)
+        krcp.count, cache, head, krcp.head_gp_snap, blocks, batches, slots, registers = saved
+        krcp.cache = _Unlooked(cpu_id, cache, self.looks) if isinstance(cache, frozenset) else list(cache)
+        krcp.head, krcp.blocks = _stack(head), _blocks(blocks)
+        for batch, (waiting, listed, snap) in zip(krcp.batches, batches, strict=True):
+            batch.blocks, batch.head, batch.head_free_gp_snap = _blocks(waiting), _stack(listed), snap
+        _set_slots(krcp, slots)
+        for work, known in zip(self._place.works[cpu_id].values(), registers, strict=True):
+            work.load(known)
 
 
 def _set_slots(krcp: Krc, slots: Saved) -> None:
     for slot, values in zip(krcp.slots, slots, strict=True):
         for field, value in zip(attrs.fields(type(slot)), values, strict=True):
             setattr(slot, field.name, value)
-
-
-_CACHE: Final = 1
-_HEAD: Final = 2
-_BLOCKS: Final = 4
-_BATCHES: Final = 5
-_SLOTS: Final = 6
-_WORKS: Final = 7
-"""Where in what is saved of a CPU."""
-_NOTHING: Final = (None,) * 8
 
 
 def _kept_if_equal(was: Any, now: Any) -> Any:
