@@ -79,8 +79,8 @@ class Tally:
 
     @property
     def complete(self) -> bool:
-        """A search has covered everything within its bound: none of its schedules was cut short either."""
-        return self.progress.complete and not self.cut
+        """A search has covered everything within its bound: none of its schedules was cut short, or went astray."""
+        return self.progress.complete and not self.cut and not self.progress.astray
 
     @property
     def new_of_late(self) -> tuple[int, int]:
@@ -181,6 +181,9 @@ def _classes(tally: Tally) -> list[str]:
 def _covered(tally: Tally) -> str:
     """What a search has covered."""
     bound = tally.plan.search
+    if tally.progress.astray:
+        astray = plural(tally.progress.astray, "schedule")
+        return f"covered           not everything within the bound of {bound}: {astray} did not begin as it should"
     if tally.progress.complete and tally.cut:
         return f"covered           all departures within the bound of {bound}, but not the ends of schedules cut short"
     if tally.complete:

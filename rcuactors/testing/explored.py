@@ -29,6 +29,7 @@ from ..kapi import Kernel
 from ..runs.options import LARGEST_SEED, RunOptions
 from ..runs.spec import Kind, ScenarioRef
 from ..scenario import Scenario, scenario
+from ..spelling import plural
 from ..userfiles.pyfile import text_digest
 from .attempt import TestAttempt, run_async
 
@@ -243,7 +244,24 @@ def _search(item: pytest.Function, attempt: TestAttempt, asked: _Asked) -> None:
             kept = shrink(keep(attempt, trial, signature))
             how = f"schedule {trial.number:,} of {asked.schedules:,}, strategy {trial.strategy}, seed {trial.seed}"
             _fail(item, kept, f"{signature} ({how})")
+        if trial.cut and not trial.number:
+            raise BadInput(
+                f"{item.name}: its bound of steps ends it in order of time already; needs a larger one, max_steps=..."
+            )
     item.stash[TOLD] = "\n".join([*tally_lines(tally), *nothing_lines(tally)])
+    _warn(item, tally)
+
+
+def _warn(item: pytest.Function, tally: Tally) -> None:
+    """A test that passes is green: what would make that worth little is said aloud."""
+    if not tally.taken:
+        said = "no decision was asked for, so all of its schedules are one"
+    elif tally.cut:
+        of = plural(tally.schedules, "schedule")
+        said = f"the bound of steps ended {tally.cut:,} of {of}; what would come then was not seen"
+    else:
+        return
+    item.warn(pytest.PytestWarning(f"{item.name}: {said}"))
 
 
 def _replay(item: pytest.Function, attempt: TestAttempt, schedule: Schedule) -> None:

@@ -27,7 +27,8 @@ from rcuactors.hunt.tally import Tally, nothing_lines, tally_lines
 from rcuactors.hunt.trial import Trial
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario
-from tests.small import frees_early
+from tests import small
+from tests.small import frees_early, lost_update
 
 KEPT = str(Path(__file__).parent.parent / "history" / "kept" / "85aad7cc4178-hotplug_short_grace_period-v6.6.json")
 
@@ -105,26 +106,8 @@ async def frees(k: Kernel) -> None:
         await one()
 
 
-@scenario(settings={"nr_cpus": "2"})
-async def lost_update(k: Kernel) -> None:
-    """Goes wrong where one is overtaken between its look and its write."""
-    count = 0
-
-    async def adds() -> None:
-        nonlocal count
-        seen = count
-        await k.cond_resched()
-        await k.udelay(1)
-        count = seen + 1
-
-    async with k.open_nursery() as nursery:
-        await nursery.start_soon(adds, cpu=1)
-        await k.udelay(40)
-        await adds()
-    assert count == 2, "an update was lost"
-
-
-LOST_AT = next(n for n, line in enumerate(Path(__file__).read_text().split("\n"), 1) if "assert count == 2" in line)
+SOURCE = Path(small.__file__).read_text().split("\n")
+LOST_AT = next(number for number, line in enumerate(SOURCE, 1) if "assert count == 2" in line)
 SMALL = RunSpec.of(frees, kernel="v5.11")
 LOSES = RunSpec.of(lost_update, kernel="v5.11")
 
@@ -167,7 +150,7 @@ def test_a_search_takes_no_turns() -> None:
 @pytest.mark.parametrize("strategy", ["random", "delays:d=2"])
 def test_what_a_scenario_asserts_is_found_and_cut_down(strategy: str) -> None:
     kept = first_found(plan_of(LOSES, (strategy,), seed=20), 3000)
-    assert kept.schedule.shown.signature == Signature("error", "AssertionError", f"test_hunt.py:{LOST_AT}")
+    assert kept.schedule.shown.signature == Signature("error", "AssertionError", f"small.py:{LOST_AT}")
     less = shrink(kept)
     assert less.shrunk is not None
     assert less.shrunk.minimal
@@ -395,3 +378,16 @@ def shrunk_with(departures: tuple[Departure, ...], most: int) -> Shrunk:
         most=most,
     )
     return shrinker.shrink()
+
+
+def test_a_search_in_which_something_went_astray_has_not_covered_everything() -> None:
+    """A run that does not begin as was foreseen says that footprints have missed something."""
+    progress = Progress(complete=True, classes=3)
+    tally = Tally(plan_of(SMALL, ("dpor",)), progress)
+    assert tally.complete
+    assert "covered           everything within the bound of dpor" in "\n".join(tally_lines(tally))
+    progress.astray = 1
+    assert not tally.complete
+    assert tally.as_json()["complete"] is False
+    said = "covered           not everything within the bound of dpor: 1 schedule did not begin as it should"
+    assert said in tally_lines(tally)

@@ -207,6 +207,7 @@ WRONG = {
     "@pytest.mark.explore\ndef test_it(): pass": "makes no run, so it has no schedules",
     "@pytest.mark.explore\ndef test_it(rcu_lab):\n    for _ in 'ab':\n        rcu_lab.run(fine)": "more than one run",
     "@pytest.mark.explore\ndef test_it(rcu_lab): rcu_lab.run(fine, seed=3)": "seed=3: a test that is explored leaves",
+    "@pytest.mark.explore(max_steps=5)\nasync def test_it(k): await fine(k)": "needs a larger one, max_steps=",
     "def test_it(k): pass": "takes the kernel (k), which @pytest.mark.explore gives",
 }
 
@@ -222,6 +223,23 @@ def test_what_is_wrong_with_a_test_is_said_in_a_line(pytest_run: Pytest) -> None
         assert said in done.stdout
     assert f"{len(WRONG)} failed" in done.stdout
     assert "INTERNALERROR" not in done.stdout
+
+
+def test_what_makes_a_green_test_worth_little_is_a_warning(pytest_run: Pytest) -> None:
+    text = """
+@pytest.mark.explore(strategy="walk", schedules=12, max_steps=60)
+async def test_is_cut_short(k):
+    async def waits():
+        for _ in range(12):
+            await k.udelay(1)
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(waits, cpu=1)
+        await waits()
+"""
+    done = pytest_run(text, "-q")
+    assert "test_is_cut_short: the bound of steps ended " in done.stdout, done.stdout
+    assert "of 12 schedules; what would come then was not seen" in done.stdout
+    assert "1 passed, 1 warning" in done.stdout
 
 
 @pytest.mark.parametrize(
