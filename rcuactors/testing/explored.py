@@ -246,7 +246,7 @@ def _search(item: pytest.Function, attempt: TestAttempt, asked: _Asked) -> None:
             _fail(item, kept, f"{signature} ({how})")
         if trial.cut and not trial.number:
             raise BadInput(
-                f"{item.name}: its bound of steps ends it in order of time already; needs a larger one, max_steps=..."
+                f"{item.name}: its bound of steps ends it in order of time already; needs a larger max_steps"
             )
     item.stash[TOLD] = "\n".join([*tally_lines(tally), *nothing_lines(tally)])
     _warn(item, tally)

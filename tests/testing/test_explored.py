@@ -207,7 +207,7 @@ WRONG = {
     "@pytest.mark.explore\ndef test_it(): pass": "makes no run, so it has no schedules",
     "@pytest.mark.explore\ndef test_it(rcu_lab):\n    for _ in 'ab':\n        rcu_lab.run(fine)": "more than one run",
     "@pytest.mark.explore\ndef test_it(rcu_lab): rcu_lab.run(fine, seed=3)": "seed=3: a test that is explored leaves",
-    "@pytest.mark.explore(max_steps=5)\nasync def test_it(k): await fine(k)": "needs a larger one, max_steps=",
+    "@pytest.mark.explore(max_steps=5)\nasync def test_it(k): await fine(k)": "needs a larger max_steps",
     "def test_it(k): pass": "takes the kernel (k), which @pytest.mark.explore gives",
 }
 
