@@ -35,6 +35,8 @@ PAGES = {
 }
 SHARED = ("scenarios", "tests")
 TIMEOUT_S = 120
+# Settings of whoever runs the tests; where a CI is said to read along, pytest prints more.
+ELSEWHERE = ("PYTEST", "COV_", "PYTHON", "CI", "BUILD_NUMBER")
 SAVED = re.compile(r"# (\w+\.py)\n")
 
 
@@ -61,7 +63,7 @@ class Sandbox:
 
     def environment(self) -> dict[str, str]:
         """This checkout's package and nobody else's settings."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_", "PYTHON"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ELSEWHERE)}
         set_here = {
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
