@@ -56,9 +56,19 @@ def _usage_text(error: click.ClickException) -> str:
 
 
 def _internal_error(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError) and _is_nowhere():
+        return "the working directory is gone; needs one that is there"
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - a name out of a traceback, not a path to use
     return f"internal error: {type(error).__name__}: {text_of(error)} ({where})"
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - whether there is one
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def exit_code_of(body: Callable[[], int]) -> int:

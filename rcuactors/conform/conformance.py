@@ -17,6 +17,7 @@ from ..eras.era import Era
 from ..errors import BadInput
 from ..traces import Trace
 from ..traces.forms import release_of
+from ..traces.source import told_by
 from ..traces.trace import Progress
 from .course import Course, Make, Watch
 from .explain import Explainer
@@ -152,7 +153,10 @@ def conform(
     told = pieces.begin()
     course = Course(_era_of(told, version, os.fsdecode(path)), keep_going, watch=watch)
     header = told.header
-    course.along(told, pieces)
+    try:
+        course.along(told, pieces)
+    except BadInput as error:
+        raise told_by(path, error) from None
     return _conformance(course, header.name or PurePath(os.fsdecode(path)).name, header.kernel, pieces.lines_read)
 
 

@@ -22,6 +22,7 @@ from ..machine import Machine
 from ..runs import Run, RunOptions, RunSpec
 from ..scenario import Body, Scenario
 from ..traces.forms import release_of
+from ..traces.source import bad
 from .comparison import ReplayResult
 from .feeders import Replayed, replay_calls
 from .recording import Recording, read_recording
@@ -85,7 +86,14 @@ class Replay:
         about = f"the calls of the recording {recording.name}"
         scenario = _scenario(about, _body, settings_of(recording), parameters={})
         self.recording = recording
-        self._run = Run(scenario, options, **words)
+        try:
+            self._run = Run(scenario, options, **words)
+        except BadInput as error:
+            # What the scenario sets of itself is what the recording tells.
+            wrong = str(error).removeprefix(f"scenario {scenario.name}: ")
+            if wrong == str(error):
+                raise
+            raise bad(recording.path or recording.name, wrong) from None
         self._replayed = replayed
         self._witness = Witness(self.machine, recording, replayed)
         used = [feed.cpu for feed in feeds] + [deed.cpu for deed in recording.deeds]

@@ -30,6 +30,11 @@ def bad(path: str | os.PathLike[str], wrong: str) -> BadInput:
     return BadInput(f"recording {os.fsdecode(path)!r}: {wrong}")
 
 
+def told_by(path: str | os.PathLike[str], error: BadInput) -> BadInput:
+    """The error for what a file tells of a kernel's parameters or of its machine, with the file's name."""
+    return error if str(error).startswith("recording ") else bad(path, str(error))
+
+
 class CutShort(Exception):
     """A file ends in the middle of a line, or of what gzip has packed: raised behind its last whole line.
 

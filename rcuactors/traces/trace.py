@@ -19,7 +19,6 @@ import attrs
 from .calls import CallReader
 from .events import Event, Gap, Header, Item, Mark, Missing, Unknown
 from .forms import BY_OFFSET, Form, form_of
-from .krc import MOST_CPUS
 from .lines import Columns, is_stack, parse_any
 from .source import CutShort, bad, read_lines
 from .telling import Teller
@@ -142,7 +141,7 @@ class _Reader:
             yield Gap(number, Missing.BACKWARDS, text=text, to_ns=event.time_ns)
         self._last_ns = event.time_ns
         if event.cpu >= self.header.nr_cpus:
-            self.header.nr_cpus = min(event.cpu + 1, MOST_CPUS)
+            self.header.nr_cpus = event.cpu + 1
         told = self._teller.tell(event, number)
         if isinstance(told, Event):
             if isinstance(told, Mark):
@@ -197,7 +196,7 @@ class _Reader:
         elif (match := _PERF_LOST.fullmatch(line)) is not None:
             yield _perf_lost(number, line, None)
         elif not self._begun and (match := _CPUS.fullmatch(line.strip())) is not None:
-            self.header.text_format, self.header.nr_cpus = "trace-cmd", min(int(match[1]), MOST_CPUS)
+            self.header.text_format, self.header.nr_cpus = "trace-cmd", int(match[1])
         elif self._begun or _TRACE_CMD.fullmatch(line.strip()) is None:
             yield Unknown(number, "", line)
             if not self._begun and number > _HOPELESS:
@@ -234,7 +233,7 @@ class _Reader:
             header.params = read_parameters(line.removeprefix("# "))
         elif (match := _BUFFER.match(line)) is not None:
             header.buffered = held, written = int(match[1]), int(match[2])
-            header.nr_cpus = max(header.nr_cpus, min(int(match[3]), MOST_CPUS))
+            header.nr_cpus = max(header.nr_cpus, int(match[3]))
             if held != written:
                 yield Gap(number, Missing.OVERWRITTEN, None, written - held, line)
 

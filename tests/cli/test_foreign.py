@@ -111,6 +111,10 @@ def test_a_working_directory_that_is_gone(call: Call, tmp_path: Path, monkeypatc
         done = call(*words)
         assert done.exit_code == 2
         assert "internal error" not in done.stderr
+    # One that can still be reached from there, whose full name nobody can tell.
+    tmp_path.joinpath("there.py").write_text("")
+    done = call("run", "../there.py")
+    assert (done.exit_code, done.stderr) == (2, "rcuactors: the working directory is gone; needs one that is there\n")
 
 
 def test_a_name_of_254_bytes(call: Call, tmp_path: Path) -> None:

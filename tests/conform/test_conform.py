@@ -252,3 +252,20 @@ def test_without_states_nothing_that_polls_disagrees(written: Written) -> None:
     said = conform(written([*lines[:at], *lines[at + 1 :]]))
     assert said.exit_code == 2
     assert "such beginnings alone were tried in which that is ready" in said.undecided
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("#P:3", "#P:99999", r"nr_cpus=99999: needs a whole number from 1 to 4096"),
+        ("min_cached_objs=5", "min_cached_objs=x", r"rcutree\.rcu_min_cached_objs=x: needs a whole number"),
+    ],
+)
+def test_what_a_recording_tells_wrongly_is_said_of_the_recording(
+    written: Written, old: str, new: str, wrong: str
+) -> None:
+    lines = lines_of("kvfree/a_cold_512_min5")
+    path = written([line.replace(old, new) for line in lines])
+    assert path.read_text() != "\n".join(lines) + "\n"
+    with pytest.raises(BadInput, match=rf"^recording '.*recording\.txt': {wrong}$"):
+        conform(path)

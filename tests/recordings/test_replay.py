@@ -167,6 +167,16 @@ def test_too_few_cpus_are_refused_in_one_line() -> None:
         drive(recording(call(0, cpu=3)), nr_cpus=2)
 
 
+def test_a_machine_that_is_too_large_is_said_of_the_recording() -> None:
+    """R5: it was nr_cpus that was blamed, which nobody had given."""
+    large = evolve(recording(call(0)), nr_cpus=99999, path="large.txt")
+    with pytest.raises(BadInput, match=r"^recording 'large.txt': nr_cpus=99999: needs a whole number from 1 to 4096$"):
+        drive(large)
+    assert drive(large, nr_cpus=2).recording.nr_cpus == 99999
+    with pytest.raises(BadInput, match=r"^nr_cpus=x: "):
+        drive(large, nr_cpus="x")
+
+
 def test_another_version_is_told_and_the_same_one_is_not() -> None:
     real = read_recording(DATA / "kvfree" / "a_cold_1_min5_rep1.txt.gz")
     note = drive(real).version_note
