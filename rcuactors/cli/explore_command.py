@@ -217,7 +217,7 @@ class _Hunt:
             left = f", about {progress.part:.0%} of the search"
         elif progress.classes:
             left = f", {progress.left:,} known to be left"
-        said = f"{plural(self.tally.schedules, 'schedule')}{left}, {plural(self.tally.traces, 'trace')}"
+        said = f"{plural(self.tally.schedules, 'schedule')}{left}, {plural(self.tally.traces.distinct, 'trace')}"
         return f"{said}, {plural(len(self.tally.firsts), 'finding')}"
 
     def _take(self, trial: Trial) -> None:

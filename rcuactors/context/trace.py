@@ -212,6 +212,24 @@ def caller_site() -> str:
     return _site_from(sys._getframe(2))
 
 
+def user_site() -> str:
+    """Where the innermost visible frame stands that takes no lock for somebody else; empty for a device's own doing."""
+    at: FrameType | None = sys._getframe(2)
+    shown = _shown
+    while at is not None:
+        try:
+            look = shown[id(at.f_code)]
+        except KeyError:
+            look = _shown_at(at)
+        if look is not None:
+            if look.kind is _BOTTOM:
+                break
+            if not (look.locking or look.inline):
+                return f"{look.place}{at.f_lineno})" if look.place else look.name
+        at = at.f_back
+    return ""
+
+
 def _site_from(at: FrameType | None) -> str:
     shown = _shown
     while at is not None:

@@ -139,7 +139,8 @@ def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
     roots = [(at, option) for at, count in enumerate(whole.counts) for option in range(1, min(count, whole.d + 1))]
     progress.subtrees = len(roots)
     work = functools.partial(_try_below, plan)
-    parts: Iterable[list[Trial]] = map(work, roots) if jobs == 1 else _in_groups(work, roots, jobs)
+    numbered = list(enumerate(roots, start=1))
+    parts: Iterable[list[Trial]] = map(work, numbered) if jobs == 1 else _in_groups(work, numbered, jobs)
     numbers = itertools.count(1)
     for part in parts:
         progress.subtrees_done += 1
@@ -147,15 +148,16 @@ def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
             yield attrs.evolve(trial, number=next(numbers))
 
 
-def _try_below(plan: Plan, root: tuple[int, int]) -> list[Trial]:
-    """All schedules whose first delay is that one."""
+def _try_below(plan: Plan, numbered: tuple[int, tuple[int, int]]) -> list[Trial]:
+    """All schedules whose first delay is that one. They are numbered as if no place before it had more than one."""
+    first, root = numbered
     whole = make_any_strategy(plan.search)
     assert isinstance(whole, Delays)
     part = whole.below(*root)
     found: list[Trial] = []
     with contextlib.suppress(NothingLeft), patient_collector():
-        while True:
-            trial = tried(plan.attempt, part, number=0, name=plan.search, seed=plan.spec.seed)
+        for number in itertools.count(first):
+            trial = tried(plan.attempt, part, number=number, name=plan.search, seed=plan.spec.seed)
             found.append(attrs.evolve(trial, path=part.path))
     return found
 

@@ -15,6 +15,7 @@ import attrs
 from ..explore import make_any_strategy
 from ..spelling import plural
 from .finding import Signature
+from .growth import Growth
 from .plan import Plan
 from .search import Progress
 from .trial import Taken, Trial
@@ -24,11 +25,6 @@ UNSEEN: Final = (
     "what docs/assumptions.md leaves out",
 )
 """What no schedule of the model shows."""
-
-_LAST: Final = 10
-"""The last tenth of the schedules says whether new ones still come."""
-
-_SATURATED: Final = 0.05
 
 
 @attrs.define
@@ -50,11 +46,16 @@ class Tally:
     taken: dict[str, Taken] = attrs.field(factory=dict)
     by_strategy: Counter[str] = attrs.field(factory=Counter)
     states: set[str] = attrs.field(factory=set)
-    _traces: dict[str, int] = attrs.field(factory=dict)
+    traces: Growth = attrs.field(factory=Growth)
+    """What each CPU did, in its order."""
+    pairs: Growth = attrs.field(factory=Growth)
+    """Ordered pairs of accesses, of the schedules in which somebody looked (`pairs`)."""
 
     def take(self, trial: Trial) -> Signature | None:
         """Count one; returns the problem that it is the first to show first, if there is one."""
-        self._traces.setdefault(trial.trace, self.schedules)
+        self.traces.take([trial.trace])
+        if trial.pairs is not None:
+            self.pairs.take(trial.pairs)
         self.states.add(trial.state)
         self.schedules += 1
         self.choices += trial.choices
@@ -73,28 +74,9 @@ class Tally:
         return first
 
     @property
-    def traces(self) -> int:
-        """Traces that were seen: what each CPU did, in its order."""
-        return len(self._traces)
-
-    @property
     def complete(self) -> bool:
         """A search has covered everything within its bound: none of its schedules was cut short, or went astray."""
         return self.progress.complete and not self.cut and not self.progress.astray
-
-    @property
-    def new_of_late(self) -> tuple[int, int]:
-        """(how many of the last schedules had a trace that no earlier one had, of how many)."""
-        last = self.schedules // _LAST
-        return sum(first >= self.schedules - last for first in self._traces.values()), last
-
-    def growth(self) -> str:
-        """Whether more schedules of this sort would still show new traces."""
-        new, last = self.new_of_late
-        if not last:
-            return "too few to say whether more would come"
-        word = "saturated" if new <= last * _SATURATED else "not saturated"
-        return f"{new} of the last {plural(last, 'schedule')} had a new one: {word}"
 
     def never_taken(self) -> list[str]:
         """Warnings: kinds of decision of which something was never taken."""
@@ -129,16 +111,20 @@ class Tally:
 
     def as_json(self) -> dict[str, Any]:
         """As plain data; what was found is added by whoever cut it down."""
-        new, last = self.new_of_late
         return {
             "schedules": self.schedules,
             "strategies": dict(self.by_strategy),
             "decisions": self.choices,
             "cut_short": self.cut,
-            "distinct_traces": self.traces,
+            "distinct_traces": self.traces.distinct,
             "final_states": len(self.states),
+            "ordered_pairs": {
+                "distinct": self.pairs.distinct,
+                "schedules": self.pairs.schedules,
+                "new_of_late": self.pairs.as_json(),
+            },
             "search": self._search_json(),
-            "new_of_late": {"new": new, "of": last},
+            "new_of_late": self.traces.as_json(),
             "complete": self.complete,
             "taken": {name: attrs.asdict(counts) for name, counts in sorted(self.taken.items())},
             "never_taken": self.never_taken(),
@@ -151,7 +137,8 @@ def tally_lines(tally: Tally) -> list[str]:
     lines = [
         f"schedules         {tally.schedules:,} ({', '.join(f'{n} {c:,}' for n, c in tally.by_strategy.items())})",
         f"decisions         {tally.choices:,}",
-        f"traces            {tally.traces:,} distinct; {tally.growth()}",
+        f"traces            {tally.traces.distinct:,} distinct; {tally.traces.said()}",
+        _pairs(tally),
         f"final states      {len(tally.states):,}, without times",
     ]
     for name, counts in sorted(tally.taken.items()):
@@ -163,6 +150,12 @@ def tally_lines(tally: Tally) -> list[str]:
     if tally.plan.search:
         lines += [*_classes(tally), _covered(tally)]
     return lines
+
+
+def _pairs(tally: Tally) -> str:
+    looked = tally.pairs.schedules
+    where = "" if looked == tally.schedules else f", looked for in {plural(looked, 'schedule')}"
+    return f"pairs             {tally.pairs.distinct:,} of accesses, by their order{where}; {tally.pairs.said()}"
 
 
 def _beginnings(tally: Tally) -> str:

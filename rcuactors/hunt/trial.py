@@ -16,6 +16,7 @@ from ..errors import StepBoundExceeded
 from ..runs import Result
 from .attempt import Attempt
 from .finding import Shown, shown_by
+from .pairs import Pair, Pairs, is_looked_at
 
 
 @attrs.define
@@ -107,7 +108,7 @@ class Trial:
     """One schedule of an exploration, tried.
 
     `trace` names what each CPU did, `state` what was there at the end. `cut`: its bound of steps ended it. `path` is
-    how a search got there, for those that draw nothing.
+    how a search got there, for those that draw nothing. `pairs` of accesses, by their order; None where nobody looked.
     """
 
     number: int
@@ -121,12 +122,14 @@ class Trial:
     cut: bool
     taken: Mapping[str, Taken]
     path: tuple[int, ...] = ()
+    pairs: frozenset[Pair] | None = None
 
 
 def tried(attempt: Attempt, strategy: Strategy, *, number: int, name: str, seed: int) -> Trial:
-    """Try one schedule. Raises NothingLeft when the strategy has none left."""
+    """Try one schedule, its number in the exploration. Raises NothingLeft when the strategy has none left."""
     watched, trace = Watched(strategy), Trace()
-    result, raised = attempt.run(watched, seed, trace)
+    pairs = Pairs() if is_looked_at(number) else None
+    result, raised = attempt.run(watched, seed, trace, listen=pairs.listen if pairs is not None else None)
     shown = shown_by(result, raised)
     return Trial(
         number=number,
@@ -139,4 +142,5 @@ def tried(attempt: Attempt, strategy: Strategy, *, number: int, name: str, seed:
         steps=result.steps,
         cut=isinstance(raised, StepBoundExceeded),
         taken=watched.taken,
+        pairs=frozenset(pairs.seen) if pairs is not None else None,
     )

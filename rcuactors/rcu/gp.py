@@ -7,11 +7,10 @@ rcu_gp_init(), rcu_gp_fqs() and rcu_gp_cleanup() are its steps.
 
 The first and the last of them go through the nodes one by one, and through counters that are never all advanced at
 once: rcu_state.gp_seq first at the start and last at the end. Those are points, between which others act, where
-somebody could tell: who polls a counter, a CPU that comes or goes, a tree of several levels. Elsewhere nobody can, and
-all of it is one step. The kernel's machine is a thread on some CPU; here it
-has a line of time of its own, and the CPU on which it would have run hears that it did (docs, assumptions). On
-PREEMPT_RT it is a thread of the lowest real-time priority, which no idle CPU attracts: it stays where it was, unless
-another real-time thread runs there, and begins when what runs there may be preempted.
+somebody could tell: who polls a counter, a CPU that comes or goes, a tree of several levels. Elsewhere all of it is
+one step. The kernel's machine is a thread on some CPU; here it has a line of time of its own, and the CPU on which it
+would have run hears that it did (docs, assumptions). On PREEMPT_RT it is a thread of the lowest real-time priority,
+which no idle CPU attracts: it stays where it was, unless another one runs there, and begins when that may be preempted.
 """
 
 from __future__ import annotations
@@ -422,6 +421,7 @@ class GracePeriodMachine(Device):
         if happened.on:
             happened(self.gp_seq, self.clock)
 
+    @machinery
     def looked_at(self) -> None:
         """A CPU reads what the kthread and others write (rcu_state.gp_seq, rcu_node)."""
         if self._access.on:

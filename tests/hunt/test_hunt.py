@@ -205,11 +205,11 @@ def test_decisions_of_which_nothing_else_was_taken_are_named() -> None:
 
 def test_traces_grow_until_they_do_not() -> None:
     few = tallied(plan_of(LOSES, ("timed",)), 40)
-    assert few.traces <= 3
-    assert few.growth().endswith(": saturated")
+    assert few.traces.distinct <= 3
+    assert few.traces.said().endswith(": saturated")
     many = tallied(plan_of(SMALL, ("walk",)), 40)
-    assert many.traces > 20
-    assert "not saturated" in many.growth()
+    assert many.traces.distinct > 20
+    assert "not saturated" in many.traces.said()
     assert "covered" in "\n".join(tally_lines(tallied(plan_of(LOSES, ("delays:d=1",)), 10_000)))
 
 
