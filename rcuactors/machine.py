@@ -14,16 +14,17 @@ import trio
 from .config import Config
 from .context import splat
 from .context.judge import Judge
+from .context.lockdep.validated import Validated
 from .context.lockdep.validator import LockdepStatistics
 from .context.splat import Ident
-from .context.trace import call_trace, keep_trace, scenario_line
+from .context.trace import call_trace, keep_trace
 from .context.violation import KERNEL, ORACLE, Reporter, ReporterStatistics, Violation, ViolationKind
 from .context.waittype import WaitNumbers
 from .designs import make_design
 from .engine.choice import Strategy, Timed
 from .engine.clock import VirtualClock
 from .engine.conductor import Conductor
-from .engine.errors import RunOver
+from .engine.errors import InVain, RunOver
 from .engine.events import Event, EventStream, Sink
 from .engine.host import ConductorStatistics, Host
 from .engine.line import DEFAULT_MAX_STEPS
@@ -85,6 +86,7 @@ class Setup:
     """What a machine is made of: the objects that a run's options name.
 
     `design` is the version's own unless given. `early_boot`: the scenario begins before the scheduler runs.
+    `validated` is what lockdep begins with; where that is from other runs, the first report ends this one (InVain).
     """
 
     era: Era
@@ -97,6 +99,7 @@ class Setup:
     early_boot: bool = False
     conductor: type[Conductor] = Conductor
     sinks: tuple[Sink, ...] = ()
+    validated: Validated = attrs.field(factory=Validated)
 
 
 @attrs.frozen(kw_only=True)
@@ -236,11 +239,12 @@ class Machine:
             events=self.events,
             on_hung=self._hung,
             left_open=LeftOpen.of(config) if is_open else LeftOpen(),
+            validated=setup.validated,
         )
 
     def _reporter(self) -> Reporter:
         reported: Probe[[Violation]] = Probe(self.conductor.ended_by)
-        reported.listen(self._emit_violation)
+        reported.listen(self._in_vain if self.setup.validated.from_before else self._emit_violation)
         return Reporter(panic_on_warn=self.setup.config.panic_on_warn, reported=reported)
 
     @property
@@ -329,8 +333,7 @@ class Machine:
                 lines = describe_stuck(self.system)
                 title = f"DEADLOCK: nothing can run; {counted(len(lines), 'thread waits', 'threads wait')}"
                 self._report(ViolationKind.DEADLOCK, title, lines, ORACLE)
-            for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
-                self._hung_for_ever(thread)
+            self.system.watchdogs.hung_tasks.tell_of_the_stuck(self.reporter)
             waiting, lost = self.slab.waiting_in_sheaves(), self.kvfree.without_monitor()
             self.oracle.end_of_run(machine_idle=not stuck and not locked, waiting=waiting, reasons=lost)
         except Exception as error:
@@ -341,26 +344,8 @@ class Machine:
         """The clock ticks on, but no thread of the scenario has run for two minutes."""
         stuck = describe_stuck(self.system)
         self._report(ViolationKind.DEADLOCK, "DEADLOCK: INFO: tasks blocked for more than 120 seconds", stuck, ORACLE)
-        for thread in self.system.watchdogs.hung_tasks.stuck_for_ever():
-            self._hung_for_ever(thread)
+        self.system.watchdogs.hung_tasks.tell_of_the_stuck(self.reporter)
         self.conductor.finish()
-
-    def _hung_for_ever(self, thread: Thread) -> None:
-        """Nothing will end this worker's sleep: what khungtaskd will say of it."""
-        hung = self.system.watchdogs.hung_tasks
-        lines = hung.text(thread, self.setup.config.hung_task_timeout_secs)
-        self.reporter.report(
-            Violation(
-                kind=ViolationKind.HUNG_TASK,
-                title=lines[0],
-                time_ns=self.conductor.now,
-                cpu=thread.cpu.cpu_id,
-                context="process",
-                text="\n".join(lines),
-                line=scenario_line(trace := hung.trace(thread)),
-                trace=tuple(trace),
-            )
-        )
 
     def _hopeless(self) -> None:
         """A grace period does not end. One that is still there when the kernel would say so again never will."""
@@ -436,6 +421,11 @@ class Machine:
             kind=kind, title=title, time_ns=self.conductor.now, cpu=-1, context="none", text=text, by=by
         )
         self.reporter.report(violation)
+
+    def _in_vain(self, _violation: Violation) -> None:
+        """By itself this run may have had nothing to report: nobody hears of it."""
+        self.events.close()
+        raise InVain
 
     def _emit_violation(self, violation: Violation) -> None:
         if self.events.on:

@@ -18,8 +18,14 @@ _PLAIN: Final = (bool, int, float, str, bytes, type(None))
 _LEFT_OUT: Final = ("Origin", "Config", "Era", "CostModel", "KeptTrace", "ChainNode", "_Look", "Since")
 """Values of the run, places in code, and what goes by addresses or is only a short way to what is told already."""
 
-_FIELDS_LEFT_OUT: Final = {"LockClass": {"key"}, "LockFactory": {"_own_keys"}, "Lockdep": {"_root"}}
-"""By class: numbers that are given out once in a process, whatever machine asks for them."""
+_FIELDS_LEFT_OUT: Final = {
+    "LockClass": {"key"},
+    "Lock": {"factory"},
+    "LockFactory": {"_numbers", "validated"},
+    "Lockdep": {"_root", "_known"},
+}
+"""By class: numbers that are given out once in a process, whatever machine asks for them; who has made what; and what
+lockdep has validated, which at birth is nothing, and may be that of other runs."""
 
 
 class _Walk:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import enum
 import itertools
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..errors import BadInput
+from .lockdep.validated import Validated
 from .waittype import WaitType
 
 if TYPE_CHECKING:
@@ -97,6 +99,10 @@ class LockClass:
         """__print_lock_name(): the name, and the subclass if there is one."""
         return f"{self.name}/{self.subclass}" if self.subclass else self.name
 
+    def nested(self, key: int, subclass: int) -> LockClass:
+        """Another class like this one, of which nothing is known yet."""
+        return LockClass(self.name, key, self.kind, self.inner, self.outer, subclass, self.check, self.per_cpu)
+
 
 @attrs.define(eq=False)
 class Lock:
@@ -113,6 +119,8 @@ class Lock:
     waiting_readers: list[Sleeper] = attrs.field(factory=list)
     classes: dict[int, LockClass] = attrs.field(factory=dict)
     """The classes of the nesting subclasses used so far, shared by the locks of one class."""
+    factory: LockFactory | None = None
+    """Who has made it."""
     inside: Memory | None = None
     """The object that it is a member of."""
 
@@ -173,10 +181,12 @@ def _expect_name(kind: LockKind, name: object) -> None:
 class LockFactory:
     """Makes locks; locks of the same name and kind are of one class. Addresses are made up, the same in every run."""
 
-    def __init__(self) -> None:
+    def __init__(self, validated: Validated | None = None) -> None:
+        self.validated = Validated() if validated is None else validated
         self._classes: dict[tuple[str, LockKind, object], dict[int, LockClass]] = {}
         self._maps: list[LockClass] = []
-        self._own_keys: set[int] = set()
+        self._numbers: dict[Hashable, int] = {}
+        """How many classes of each sort were asked for."""
         self._addresses = itertools.count(0xFFFFFFFF82A00000, 0x40)
 
     def make(self, name: str, kind: LockKind, *, address: int | None = None, key: object = None) -> Lock:
@@ -189,14 +199,30 @@ class LockFactory:
         classes = self._classes.get((name, kind, key))
         if classes is None:
             _expect_name(kind, name)
-            lock_class = LockClass(name, self._new_key(), kind, _WAIT[kind], per_cpu=kind is LockKind.LOCAL_LOCK)
+            lock_class = self._class((name, kind), name, kind, _WAIT[kind], per_cpu=kind is LockKind.LOCAL_LOCK)
             classes = self._classes[name, kind, key] = {0: lock_class}
-        return Lock(classes[0], next(self._addresses) if address is None else address, classes=classes)
+        place = next(self._addresses) if address is None else address
+        return Lock(classes[0], place, classes=classes, factory=self)
 
-    def _new_key(self) -> int:
-        key = next(_KEYS)
-        self._own_keys.add(key)
-        return key
+    def _class(
+        self,
+        sort: Hashable,
+        name: str,
+        kind: LockKind,
+        inner: WaitType,
+        outer: WaitType | None = None,
+        *,
+        check: bool = True,
+        per_cpu: bool = False,
+    ) -> LockClass:
+        """The next class of that sort."""
+        number = self._numbers.get(sort, 0)
+        self._numbers[sort] = number + 1
+        return self.validated.lock_class(
+            sort,
+            number,
+            lambda: LockClass(name, next(_KEYS), kind, inner, outer, check=check, per_cpu=per_cpu),
+        )
 
     def lock_classes(self) -> list[LockClass]:
         """Those that were made so far, subclasses and lockdep maps included, in the order of making."""
@@ -205,44 +231,29 @@ class LockFactory:
 
     def made(self, lock: Lock) -> bool:
         """It is one of this factory's, not another machine's."""
-        return lock.lock_class.key in self._own_keys
+        return lock.factory is self
 
     def class_of(self, lock: Lock, subclass: int) -> LockClass:
         """look_up_lock_class(): the class of a nested acquisition."""
         found = lock.classes.get(subclass)
         if found is None:
             base = lock.lock_class
-            found = attrs.evolve(
-                base,
-                key=self._new_key(),
-                subclass=subclass,
-                usage_mask=0,
-                usage_above=0,
-                usage_below=0,
-                traces={},
-                after={},
-                before={},
-                below=frozenset(),
+            found = lock.classes[subclass] = self.validated.lock_class(
+                (base.key, subclass), 0, lambda: base.nested(next(_KEYS), subclass)
             )
-            lock.classes[subclass] = found
         return found
 
     def make_map(self, spec: MapSpec) -> Lock:
         """A lockdep map of a class of its own."""
-        lock_class = LockClass(
-            spec.name,
-            self._new_key(),
-            LockKind.MAP,
-            spec.inner,
-            spec.outer,
-            check=spec.check,
-            per_cpu=spec.per_cpu,
+        return self._lock_of(
+            self._class(spec, spec.name, LockKind.MAP, spec.inner, spec.outer, check=spec.check, per_cpu=spec.per_cpu)
         )
-        self._maps.append(lock_class)
-        return Lock(lock_class, next(self._addresses), classes={0: lock_class})
 
     def make_override(self, name: str, *, inner: WaitType) -> Lock:
         """DEFINE_WAIT_OVERRIDE_MAP(): while it is held, its type is the limit, whatever was held before."""
-        lock_class = LockClass(name, self._new_key(), LockKind.OVERRIDE, inner)
+        return self._lock_of(self._class((name, inner), name, LockKind.OVERRIDE, inner))
+
+    def _lock_of(self, lock_class: LockClass) -> Lock:
+        """The only lock of its class."""
         self._maps.append(lock_class)
-        return Lock(lock_class, next(self._addresses), classes={0: lock_class})
+        return Lock(lock_class, next(self._addresses), classes={0: lock_class}, factory=self)

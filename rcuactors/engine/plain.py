@@ -3,8 +3,8 @@
 For who makes many runs of scenarios that wait for nothing but the model. Elections, decisions and events are those of
 a run on Trio, to the byte: only how a strand is made to move is another. As soon as a scenario asks Trio for
 anything (`absence`), or waits for something that is none of the model's, nothing of the run counts any more, and
-NeedsTrio tells the caller to begin again on Trio; `answers` are the strategy's decisions until then, so that it need
-not be asked twice.
+NeedsTrio tells the caller to begin again on Trio; InVain, to begin again by itself. `answered` are the strategy's
+decisions until then, so that it need not be asked twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..errors import NothingLeft
 from .absence import noticing
 from .choice import Strategy
 from .conductor import Conductor
-from .errors import NeedsTrio, RunOver
+from .errors import InVain, NeedsTrio, RunOver
 from .host import Host
 from .line import DEFAULT_MAX_STEPS
 from .outside import Outside
@@ -44,12 +44,16 @@ class PlainConductor(Conductor):
         super().__init__(strategy, seed=seed, max_steps=max_steps, host=host)
         self.outside = _Nowhere(self)
         self.granted: Strand | None = None
-        self.answers = []
+        self.answered: list[int] = []
+        self.answers = self.answered
         self._gates: dict[int, Gate] = {}
-        self._needs_trio = False
+        self._needs_trio = self._in_vain = False
 
     def run_plain(self, set_up: Callable[[], None]) -> None:
-        """As `run`. Raises NeedsTrio when only Trio can go on; the strategy has not been told of an end then."""
+        """As `run`. Raises NeedsTrio when only Trio can go on, and InVain when somebody has ended it by that.
+
+        The strategy has not been told of an end then.
+        """
         if not self._strategy.start_run(self._seed):
             raise NothingLeft(f"strategy {self._strategy.name} has tried everything that it had to try")
         with noticing(self.needs_trio):
@@ -62,13 +66,27 @@ class PlainConductor(Conductor):
                 self._dismiss()
         if self._needs_trio:
             raise NeedsTrio
+        if self._in_vain:
+            raise InVain
         self._tell_the_strategy()
 
     def needs_trio(self) -> None:
         """Nothing of this run counts: nobody is to hear any more of it."""
         if not self._needs_trio:
             self._needs_trio = True
+            self._ask_no_more()
             self._close()
+
+    def finish(self, failure: BaseException | None = None) -> None:
+        """As `Conductor.finish`; where the run turns out to be in vain, it is so also when it is over already."""
+        if isinstance(failure, InVain):
+            self._in_vain = True
+            self._ask_no_more()
+        super().finish(failure)
+
+    def _ask_no_more(self) -> None:
+        """What still happens is no part of any run: it is nobody's decision."""
+        self._strategy, self.answers = Strategy(), None
 
     def _dismiss(self) -> None:
         """Have all parked strands unwind, in the order in which they were made."""

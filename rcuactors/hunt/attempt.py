@@ -13,6 +13,7 @@ from typing import Protocol
 import attrs
 
 from ..config import Config
+from ..context.lockdep.validated import Kept
 from ..engine.choice import Strategy
 from ..engine.events import Sink
 from ..runs import Result, RunOptions
@@ -64,6 +65,12 @@ def loaded(spec: RunSpec) -> Scenario:
     return _loaded(spec.scenario)
 
 
+@lru_cache(maxsize=8)
+def _kept(_spec: RunSpec) -> Kept:
+    """What lockdep has left of schedules of that run, for the next one. Who listens shall hear of one run alone."""
+    return Kept()
+
+
 def options_of(spec: RunSpec, strategy: Strategy, seed: int, *sinks: Sink) -> RunOptions:
     """How that run is made with another strategy. Nothing is heard of its events unless somebody takes them."""
     own = {field.name: getattr(spec, field.name) for field in attrs.fields(RunOptions)}
@@ -78,7 +85,8 @@ class SpecAttempt:
 
     def run(self, strategy: Strategy, seed: int, *sinks: Sink, listen: Listen | None = None) -> Outcome:
         """As `Attempt.run`."""
-        run = PlainRun(loaded(self.spec), options_of(self.spec, strategy, seed, *sinks))
+        kept = _kept(self.spec) if listen is None else None
+        run = PlainRun(loaded(self.spec), options_of(self.spec, strategy, seed, *sinks), kept)
         raised = run.attempt(listen)
         if raised is not None and not run.machine.conductor.steps:
             raise raised

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..context import splat
 from ..context.splat import LockTracking
-from ..context.trace import suspended_trace
-from ..context.violation import ViolationKind
+from ..context.trace import scenario_line, suspended_trace
+from ..context.violation import Reporter, Violation, ViolationKind
 from ..marks import MACHINERY
 from .show_task import sched_show_task
 from .thread import Thread, ThreadState
@@ -107,6 +107,24 @@ class HungTasks:
             for thread in self._system.threads
             if (thread.in_work or thread.at_work) and is_uninterruptible(thread)
         ]
+
+    def tell_of_the_stuck(self, reporter: Reporter) -> None:
+        """Nothing will end their sleep: what will be said of each."""
+        for thread in self.stuck_for_ever():
+            lines = self.text(thread, self._system.config.hung_task_timeout_secs)
+            trace = self.trace(thread)
+            reporter.report(
+                Violation(
+                    kind=ViolationKind.HUNG_TASK,
+                    title=lines[0],
+                    time_ns=self._system.conductor.now,
+                    cpu=thread.cpu.cpu_id,
+                    context="process",
+                    text="\n".join(lines),
+                    line=scenario_line(trace),
+                    trace=tuple(trace),
+                )
+            )
 
     def text(self, thread: Thread, seconds: int) -> list[str]:
         """check_hung_task(), sched_show_task(), debug_show_all_locks()."""

@@ -17,6 +17,7 @@ from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
 from ..context.lockdep.rules import LockdepRules
+from ..context.lockdep.validated import Validated
 from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
 from ..context.memory import Memory
@@ -95,6 +96,7 @@ class System:
         events: EventStream,
         on_hung: Callable[[], None],
         left_open: LeftOpen,
+        validated: Validated,
     ) -> None:
         self.config = config
         self.rules = rules
@@ -106,7 +108,7 @@ class System:
         self.probes = KernelProbes(conductor.ended_by)
         self.since = Since(self.probes, conductor.probes.access)
         self.masks = CpuMasks(config.nr_cpus, config.maxcpus)
-        self.lock_factory = LockFactory()
+        self.lock_factory = LockFactory(validated)
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
         self.debug_objects = DebugObjects(config, rules)

@@ -4,6 +4,9 @@ A scenario that needs Trio is run on it, by itself: what was done until then is 
 strategy and in a new machine, and sinks hear nothing twice. Code of the scenario's own that lives outside the model, a
 list that it appends to, sees the beginning twice. Which scenarios need Trio is remembered, so that of many runs only
 the first is begun in vain.
+
+Of many runs of one thing each may begin with what lockdep has validated in those before it
+(context/lockdep/validated.py): with its first report such a run begins again in the same way, by itself.
 """
 
 from __future__ import annotations
@@ -16,13 +19,14 @@ from weakref import WeakSet
 
 import attrs
 
+from ..context.lockdep.validated import Kept, Validated
 from ..engine.absence import can_be_noticed
 from ..engine.choice import Answered, Strategy
 from ..engine.conductor import Conductor
-from ..engine.errors import NeedsTrio
+from ..engine.errors import InVain, NeedsTrio
 from ..engine.events import DigestSink, Event, Sink
 from ..engine.plain import PlainConductor
-from ..machine import Machine
+from ..machine import Machine, Setup
 from ..userfiles.designs import as_design
 from .options import RunOptions
 from .result import Result
@@ -59,11 +63,28 @@ class _Rest:
 class PlainRun(Run):
     """A run that goes without Trio as far as it can. Arguments and errors are those of `Run`.
 
+    `kept` is what lockdep has left of others like it: of the same scenario, under any strategy that is asked at each
+    point. Figures of lockdep's are those of all of them then; nothing else that this run leaves is another for it.
+
     `machine` may be another one after the run than before: who listens to probes says how (`go`).
     """
 
-    def _conductor(self) -> type[Conductor]:
-        return PlainConductor if not needs_trio(self.scenario.body) and can_be_noticed() else Conductor
+    def __init__(
+        self, script: Script, options: RunOptions | None = None, kept: Kept | None = None, /, **words: object
+    ) -> None:
+        self._kept = kept
+        super().__init__(script, options, **words)
+
+    def _prepared(self, setup: Setup) -> Setup:
+        if needs_trio(self.scenario.body) or not can_be_noticed():
+            return setup
+        plain = attrs.evolve(setup, conductor=PlainConductor)
+        if not (setup.strategy.order.asks_always or setup.strategy.holds_up):
+            # Where time alone decides, a call in one step depends on what lockdep knows (kvfree/core.py).
+            self._kept = None
+        if self._kept is None:
+            return plain
+        return attrs.evolve(plain, validated=self._kept.take(setup.era.rules.lockdep, setup.config))
 
     def run(self, listen: Listen | None = None) -> Result:
         """As `Run.run`."""
@@ -73,20 +94,30 @@ class PlainRun(Run):
     def go(self, listen: Listen | None = None) -> None:
         """As `Run.go`; `listen` is called with each machine before it runs, and may listen to its probes."""
         self._see_where_we_are()
-        if self._is_plain():
+        while isinstance(conductor := self.machine.conductor, PlainConductor):
             if listen is not None:
                 listen(self.machine)
             try:
                 with patient_collector(), self._nothing_dropped():
-                    self._run_plain()
+                    self._run_plain(conductor)
             except NeedsTrio:
                 with contextlib.suppress(TypeError):
                     _needs_trio.add(self.scenario.body)
-                conductor = self.machine.conductor
-                self._begin_again(Answered(self.machine.setup.strategy, conductor.answers or []))
+                self._begin_again(Answered(self.machine.setup.strategy, conductor.answered), Conductor)
+            except InVain:
+                assert self._kept is not None
+                self._kept.in_vain()
+                self._begin_again(Answered(self.machine.setup.strategy, conductor.answered), PlainConductor)
             else:
+                self._keep()
                 return
         super().go(listen)
+
+    def _keep(self) -> None:
+        """It has come to its end: the next one may go on from what it has left, if it was silent."""
+        if self._kept is not None and not self.machine.reporter.count:
+            setup = self.machine.setup
+            self._kept.leave(setup.validated, setup.era.rules.lockdep, setup.config)
 
     async def arun(self) -> Result:
         """As `Run.arun`: within somebody else's `trio.run` it is on that."""
@@ -95,21 +126,16 @@ class PlainRun(Run):
 
     def _see_where_we_are(self) -> None:
         """It may have been made before a `trio.run`, and be run within that."""
-        if self._is_plain() and not can_be_noticed():
-            self._begin_again(self.machine.setup.strategy)
+        if isinstance(self.machine.conductor, PlainConductor) and not can_be_noticed():
+            self._begin_again(self.machine.setup.strategy, Conductor)
 
-    def _is_plain(self) -> bool:
-        return isinstance(self.machine.conductor, PlainConductor)
-
-    def _run_plain(self) -> None:
-        conductor = self.machine.conductor
-        assert isinstance(conductor, PlainConductor)
+    def _run_plain(self, conductor: PlainConductor) -> None:
         try:
             with WATCHDOG.watching(conductor), ctrl_c_without_trio(conductor):
                 conductor.run_plain(partial(self.machine.boot, self._main, self.scenario.name))
                 if conductor.failure is not None:
                     raise conductor.failure
-        except NeedsTrio:
+        except (NeedsTrio, InVain):
             raise
         except BaseException as error:
             blamed = self._blamed(error)
@@ -117,18 +143,24 @@ class PlainRun(Run):
                 raise blamed from blamed.__cause__
             raise
 
-    def _begin_again(self, strategy: Strategy) -> None:
-        """A new machine, on Trio, for the same run."""
+    def _begin_again(self, strategy: Strategy, conductor: type[Conductor]) -> None:
+        """A new machine for the same run, by itself."""
         setup, heard = self.machine.setup, self._digest.count
         self._digest = DigestSink()
         sinks: tuple[Sink, ...] = setup.sinks
         if sinks:
             sinks = (self._digest, *(_Rest(sink, heard) for sink in sinks[1:]))
         design = as_design(self.options.design) if self.options.design is not None else None
-        self.machine = Machine(attrs.evolve(setup, design=design, strategy=strategy, sinks=sinks, conductor=Conductor))
+        self.machine = Machine(
+            attrs.evolve(
+                setup, design=design, strategy=strategy, sinks=sinks, conductor=conductor, validated=Validated()
+            )
+        )
 
 
-def run_plain(script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
+def run_plain(
+    script: Script, options: RunOptions | None = None, kept: Kept | None = None, /, **words: object
+) -> Result:
     """As `run`, without Trio where the scenario lets it."""
     with patient_collector():
-        return PlainRun(script, options, **words).run()
+        return PlainRun(script, options, kept, **words).run()

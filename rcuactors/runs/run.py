@@ -14,7 +14,6 @@ import trio
 from ..config import Config, with_settings
 from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
-from ..engine.conductor import Conductor
 from ..engine.events import DigestSink, Sink
 from ..eras import find_era
 from ..errors import BadInput, bad_value, shown
@@ -109,11 +108,11 @@ class Run:
             if any(str(error).startswith(f"{name}={value}:") for name, value in own.items()):
                 raise BadInput(f"scenario {chosen.name}: {error}") from None
             raise
-        self.machine = Machine(attrs.evolve(setup, early_boot=chosen.early_boot, conductor=self._conductor()))
+        self.machine = Machine(self._prepared(attrs.evolve(setup, early_boot=chosen.early_boot)))
 
-    def _conductor(self) -> type[Conductor]:
-        """What the machine is to be run by."""
-        return Conductor
+    def _prepared(self, setup: Setup) -> Setup:
+        """How the machine is to be run."""
+        return setup
 
     @property
     def spec(self) -> RunSpec:

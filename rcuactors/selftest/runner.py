@@ -16,6 +16,7 @@ from ..config import Config
 from ..context import preempt
 from ..context.context import Context
 from ..context.judge import Judge
+from ..context.lockdep.validated import Validated
 from ..context.lockdep.validator import Lockdep
 from ..context.locks import READ, RECURSIVE_READ, WRITE, Lock, LockFactory, LockKind, MapSpec
 from ..context.processor import Processor, Sleeper
@@ -32,7 +33,8 @@ from ..rcu.readers import RCU_BH_MAP, RCU_MAP, RCU_SCHED_MAP
 from .program import INITIALISE, LEAVE, MIGHT_ALLOC, NESTED, UNLOCK, Step, lock_class_of, parse
 from .rows import Case, sections
 
-_CONFIG: Final = Config(PREEMPT=True, PROVE_LOCKING=True, PROVE_RAW_LOCK_NESTING=True)
+CONFIG: Final = Config(PREEMPT=True, PROVE_LOCKING=True, PROVE_RAW_LOCK_NESTING=True)
+RULES: Final = V6_1_STABLE.rules.lockdep
 
 _KINDS: Final = {
     "raw_spin_lock": LockKind.RAW_SPINLOCK,
@@ -99,14 +101,17 @@ def run_selftest(validator: type[Lockdep] = Lockdep) -> dict[Case, Outcome]:
 
 
 class Bench:
-    """One CPU with one task, a validator, and locks that are made when a program first names them."""
+    """One CPU with one task, a validator, and locks that are made when a program first names them.
 
-    def __init__(self, validator: type[Lockdep]) -> None:
-        numbers = WaitNumbers(_CONFIG.PROVE_RAW_LOCK_NESTING)
+    `validated` is what other programs have left, if they may have a part in what this one shows.
+    """
+
+    def __init__(self, validator: type[Lockdep], validated: Validated | None = None) -> None:
+        numbers = WaitNumbers(CONFIG.PROVE_RAW_LOCK_NESTING)
         self._reporter = Reporter()
-        judge = Judge(_CONFIG, Ident("selftest"), self._reporter, numbers)
-        self._factory = LockFactory()
-        self._lockdep = validator(config=_CONFIG, judge=judge, factory=self._factory, rules=V6_1_STABLE.rules.lockdep)
+        judge = Judge(CONFIG, Ident("selftest"), self._reporter, numbers)
+        self._factory = LockFactory(validated)
+        self._lockdep = validator(config=CONFIG, judge=judge, factory=self._factory, rules=RULES)
         self._ctx = Context(comm="swapper/0", pid=0)
         self._cpu = Processor(
             name="cpu0",

@@ -320,7 +320,7 @@ def test_a_run_that_begins_again_goes_the_same_way(strategy: Any) -> None:
     expected = straight.run()
     with pytest.raises(NeedsTrio):
         tried.run()
-    again = busy(Rig(Answered(tried.strategy, tried.plain.answers or []), seed=5), 9)
+    again = busy(Rig(Answered(tried.strategy, tried.plain.answered), seed=5), 9)
     again.player("foreign", foreign)
     assert again.run() == expected
     assert again.conductor.statistics() == straight.conductor.statistics()

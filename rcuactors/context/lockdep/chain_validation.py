@@ -11,7 +11,7 @@ from ...config import Config
 from ...errors import BadInput
 from ..held import HeldLock
 from ..judge import Judge
-from ..locks import RECURSIVE_READ, WRITE, Lock, LockClass, LockFactory
+from ..locks import READ, RECURSIVE_READ, WRITE, Lock, LockClass, LockFactory
 from ..processor import Processor
 from ..trace import KeptTrace, call_trace, keep_trace
 from ..violation import ViolationKind
@@ -47,7 +47,8 @@ class ChainValidation:
         self._judge = judge
         self._factory = factory
         self._rules = rules
-        self._root: dict[int, ChainNode] = {}
+        self._known = factory.validated
+        self._root = self._known.chains
         self._validated: set[tuple[int, ...]] = set()
         """Chains by their classes alone, where readers make no other chain."""
         self._trace: KeptTrace | None = None
@@ -75,8 +76,7 @@ class ChainValidation:
     ) -> ChainNode:
         """Validate it, report, remember."""
         ctx = cpu.ctx
-        if not self._factory.made(lock):
-            raise BadInput(f"lock {lock.name}: made by another machine; each run has to make its own")
+        self._expect_own(lock)
         parent = ctx.held[-1].node if ctx.held else None
         held = held_in(code & IRQ_CONTEXT, parent)
         limit, overridden = limit_with(held, lock_class, self._numbers)
@@ -88,6 +88,9 @@ class ChainValidation:
         (parent.children if parent is not None else self._root)[lock_class.key * CODES + code] = node
         if parent is not None and self._counted(parent, node):
             return node
+        if node.read == READ and node.irq_context:
+            # That it is a reader in an interrupt is remembered; that writers may hold it up there, is not.
+            self._known.alone = True
         self._check_wait_context(cpu, lock, node, held, site)
         self._trace = None
         mask, bits = usage_of(code) if lock_class.check else mere_use_of(code)
@@ -99,6 +102,10 @@ class ChainValidation:
         if lock_class.check and not node.trylock and self.on:
             self._validate_chain(cpu, lock, node, site, nest)
         return node
+
+    def _expect_own(self, lock: Lock) -> None:
+        if not self._factory.made(lock):
+            raise BadInput(f"lock {lock.name}: made by another machine; each run has to make its own")
 
     def _kept_trace(self) -> KeptTrace:
         """Where it is acquired: kept once, and only if somebody wants it, since most chains say nothing new."""

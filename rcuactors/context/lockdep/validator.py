@@ -104,11 +104,14 @@ class Lockdep(ChainValidation):
                 return
         held, site = node.last, site or node.site
         if held is None or held.lock is not lock or held.site != site or held.nest is not nest:
+            if self._known.from_before:
+                self._expect_own(lock)
             held = node.last = HeldLock(lock, node, site, nest)
         stack.append(held)
 
     def _push_nested(self, cpu: Processor, lock: Lock, lock_class: LockClass, code: int, site: str, nest: Lock) -> None:
         """One that was taken with a nest lock, which has to be held each time: no chain remembers that."""
+        self._known.alone = True
         stack = cpu.ctx.held
         known = (stack[-1].node.children if stack else self._root).get(lock_class.key * CODES + code)
         if known is not None and not (stack and self._counted(stack[-1].node, known)):
