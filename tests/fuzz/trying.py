@@ -203,8 +203,10 @@ def _wrong_words(case: Case, ended: Ended) -> str:
     if ended.code == 2:
         if not 1 <= len(lines) <= case.lines or not ended.err.endswith("\n"):
             return f"{len(lines)} lines on stderr: {_end_of(ended.err)}"
+        # Where a scenario may say something of its own, which goes there too with --json, the last is ours.
+        ours = lines if case.lines == 1 else lines[-1:]
         bad = [
-            line for line in lines if not line.startswith("rcuactors: ") or not line.removeprefix("rcuactors: ").strip()
+            line for line in ours if not line.startswith("rcuactors: ") or not line.removeprefix("rcuactors: ").strip()
         ]
         if bad:
             return f"a line that is none of ours: {bad[0]}"
