@@ -75,7 +75,7 @@ def _words(random: Random) -> Case:
         random.choice((*known, "-h", "--help", "--version", "--json", "-v", "--", *changing.WORDS)) for _ in range(3)
     ]
     args = tuple(changing.changed_text(random, word, most=1) for word in some[: random.randint(0, 3)])
-    long = any(word in args for word in ("selftest", "matrix", "compare", "campaign"))
+    long = any(word in args for word in _COSTLY)
     return Case(input="words", args=(*args, "no such word") if long else args, writes_any=True, lines=_MANY)
 
 
