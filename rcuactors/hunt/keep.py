@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from ..engine.choice import Strategy
 from ..engine.events import DigestSink, Sink
+from ..engine.orders import Anyone
 from ..errors import ReplayDiverged
 from ..explore import make_any_strategy
 from ..explore.delays import Delays
@@ -15,10 +18,14 @@ from ..runs import Result, Run
 from .attempt import Attempt, SpecAttempt, loaded, options_of
 from .finding import Shown, Signature, shown_by
 from .follow import Departure, Follow, Keyed
+from .retold import AS_HOLD_UPS, retold
 from .schedule import Schedule, find_policy, policy_like
 from .shrink import MOST_REPLAYS, Shrinker, Shrunk
 from .smaller import Smaller
 from .trial import Trial
+
+LEAST_TO_RETELL: Final = 20
+"""With fewer replays they are all needed for cutting down."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,9 +57,12 @@ def keep(attempt: Attempt, trial: Trial, signature: Signature) -> Kept:
 
 
 def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
-    """The same problem, with fewer and shorter departures, in a smaller run."""
+    """The same problem, with fewer and shorter departures, in a smaller run; as hold-ups where it can be told so."""
+    kept, told = _as_hold_ups(kept) if most > LEAST_TO_RETELL else (kept, 0)
+    most -= told
     shrunk = _cut_down(kept, kept.attempt, kept.departures, most)
     attempt, shrunk = _made_smaller(kept, shrunk, most - shrunk.replays) if shrunk.minimal else (kept.attempt, shrunk)
+    shrunk = attrs.evolve(shrunk, replays=shrunk.replays + told)
     schedule = kept.schedule
     follow = Follow(find_policy(schedule.policy), shrunk.departures)
     written = _written(attempt, schedule.spec.seed, follow, schedule.policy, schedule.shown.signature)
@@ -62,6 +72,19 @@ def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
         departures=tuple(follow.departures),
         shrunk=shrunk,
     )
+
+
+def _as_hold_ups(kept: Kept) -> tuple[Kept, int]:
+    """The same told as hold-ups, if that shows it; and how many replays it took."""
+    schedule = kept.schedule
+    policy = find_policy(schedule.policy)
+    if policy.order is not Anyone:
+        return kept, 0
+    follow = Follow(policy, kept.departures)
+    departures, replays = retold(kept.attempt, schedule.spec.seed, follow, schedule.shown.signature)
+    if departures:
+        kept = attrs.evolve(kept, schedule=attrs.evolve(schedule, policy=AS_HOLD_UPS), departures=departures)
+    return kept, replays
 
 
 def _cut_down(kept: Kept, attempt: Attempt, departures: tuple[Departure, ...], most: int) -> Shrunk:
