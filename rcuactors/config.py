@@ -28,7 +28,7 @@ def _number(default: int, low: int, high: int, about: str, *, size: bool = False
     return attrs.field(default=default, metadata={"about": about, "low": low, "high": high, "size": size})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class Config:
     """What the kernel was built and booted with. Raises BadInput for a value out of its range."""
 

@@ -26,7 +26,7 @@ def run_campaign(plan: Plan, first: int, runs: int, jobs: int = 1) -> Generator[
     early: dict[int, list[Judged]] = {}
     wanted = 0
     if jobs == 1:
-        with patient_collector(), checking():
+        with patient_collector(many_runs=True), checking():
             for number in range(first, ends):
                 yield try_part(plan, number)
         return
@@ -39,5 +39,5 @@ def run_campaign(plan: Plan, first: int, runs: int, jobs: int = 1) -> Generator[
 
 
 def _run_chunk(plan: Plan, numbers: Sequence[int]) -> list[Judged]:
-    with patient_collector(), checking():
+    with patient_collector(many_runs=True), checking():
         return [try_part(plan, number) for number in numbers]

@@ -1,19 +1,17 @@
 """Actors: the things that take turns, each with a clock of its own and a mailbox.
 
 An actor is a line of virtual time. At any moment one Trio task, its *strand*, speaks for it: a device has one strand
-for ever, a CPU lends itself to whichever kernel thread owns it. Messages go through a Trio memory channel; posting
+for ever, a CPU lends itself to whichever kernel thread owns it. Posting a message
 never suspends, so an interrupt handler may do it. What a message does to the line is the conductor's matter
 (`Conductor.post`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections import deque
 from typing import TYPE_CHECKING
 
 import attrs
-import trio
 
 from .line import BLOCKED
 
@@ -29,40 +27,24 @@ class Message:
     time_ns: int
 
 
-_open_channel: Callable[[float], tuple[trio.MemorySendChannel[Message], trio.MemoryReceiveChannel[Message]]]
-_open_channel = trio.open_memory_channel[Message]
-# Subscribed once, for that is a search each time.
-
-
 class Mailbox:
-    """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing.
+    """What was told to an actor and not heard yet: `waiting`, oldest first. It has no bound, so posting never waits.
 
-    It is opened when the first message comes: some actors never get one.
+    Who waits for a message waits in the conductor, as for anything else; so this is no channel of Trio's.
     """
 
-    __slots__ = ("_is_open", "_receive", "_send", "waiting")
-
-    _send: trio.MemorySendChannel[Message]
-    _receive: trio.MemoryReceiveChannel[Message]
+    __slots__ = ("waiting",)
 
     def __init__(self) -> None:
-        self._is_open = False
-        self.waiting = 0
+        self.waiting: deque[Message] = deque()
 
     def post(self, message: Message) -> None:
         """Put a message in; never suspends."""
-        if not self._is_open:
-            self._send, self._receive = _open_channel(math.inf)
-            self._is_open = True
-        self._send.send_nowait(message)
-        self.waiting += 1
+        self.waiting.append(message)
 
     def take_nowait(self) -> Message | None:
         """Take the oldest message out, or None."""
-        if not self.waiting:
-            return None
-        self.waiting -= 1
-        return self._receive.receive_nowait()
+        return self.waiting.popleft() if self.waiting else None
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -48,12 +48,23 @@ class Sink(Protocol):
         """Take one event."""
 
 
-class DigestSink:
+class CountSink:
+    """How many there were."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def take(self, _event: Event) -> None:
+        """Count one event."""
+        self.count += 1
+
+
+class DigestSink(CountSink):
     """SHA-256 over every field of every event."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._hash = hashlib.sha256()
-        self.count = 0
 
     def take(self, event: Event) -> None:
         """Add one event."""

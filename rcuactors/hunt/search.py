@@ -71,7 +71,7 @@ def explore(
     """
     ends = None if seconds is None else time.monotonic() + seconds
     trials = _searching(plan, progress, jobs) if plan.search else _drawn(plan, schedules, jobs)
-    with patient_collector(), contextlib.closing(trials):
+    with patient_collector(many_runs=True), contextlib.closing(trials):
         for tried_so_far, trial in enumerate(trials, start=1):
             yield trial
             late = ends is not None and time.monotonic() >= ends
@@ -101,7 +101,7 @@ def try_number(plan: Plan, number: int) -> Trial:
 
 
 def _try_chunk(plan: Plan, numbers: Sequence[int]) -> list[Trial]:
-    with patient_collector():
+    with patient_collector(many_runs=True):
         return [try_number(plan, number) for number in numbers]
 
 
@@ -155,7 +155,7 @@ def _try_below(plan: Plan, numbered: tuple[int, tuple[int, int]]) -> list[Trial]
     assert isinstance(whole, Delays)
     part = whole.below(*root)
     found: list[Trial] = []
-    with contextlib.suppress(NothingLeft), patient_collector():
+    with contextlib.suppress(NothingLeft), patient_collector(many_runs=True):
         for number in itertools.count(first):
             trial = tried(plan.attempt, part, number=number, name=plan.search, seed=plan.spec.seed)
             found.append(attrs.evolve(trial, path=part.path))

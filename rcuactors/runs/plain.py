@@ -24,7 +24,7 @@ from ..engine.absence import can_be_noticed
 from ..engine.choice import Answered, Strategy
 from ..engine.conductor import Conductor
 from ..engine.errors import InVain, NeedsTrio
-from ..engine.events import DigestSink, Event, Sink
+from ..engine.events import CountSink, Event, Sink
 from ..engine.plain import PlainConductor
 from ..machine import Machine, Setup
 from ..userfiles.designs import as_design
@@ -63,8 +63,9 @@ class _Rest:
 class PlainRun(Run):
     """A run that goes without Trio as far as it can. Arguments and errors are those of `Run`.
 
-    `kept` is what lockdep has left of others like it: of the same scenario, under any strategy that is asked at each
-    point. Figures of lockdep's are those of all of them then; nothing else that this run leaves is another for it.
+    `kept` is for one of many: what lockdep has left of others like it, of the same scenario, under any strategy that is
+    asked at each point. Figures of lockdep's are those of all of them then, and of such a run's events no digest is
+    made; nothing else that it leaves is another for it.
 
     `machine` may be another one after the run than before: who listens to probes says how (`go`).
     """
@@ -72,8 +73,11 @@ class PlainRun(Run):
     def __init__(
         self, script: Script, options: RunOptions | None = None, kept: Kept | None = None, /, **words: object
     ) -> None:
-        self._kept = kept
+        self._kept, self._is_one_of_many = kept, kept is not None
         super().__init__(script, options, **words)
+
+    def _own_sink(self) -> CountSink:
+        return CountSink() if self._is_one_of_many else super()._own_sink()
 
     def _prepared(self, setup: Setup) -> Setup:
         if needs_trio(self.scenario.body) or not can_be_noticed():
@@ -145,11 +149,11 @@ class PlainRun(Run):
 
     def _begin_again(self, strategy: Strategy, conductor: type[Conductor]) -> None:
         """A new machine for the same run, by itself."""
-        setup, heard = self.machine.setup, self._digest.count
-        self._digest = DigestSink()
+        setup, heard = self.machine.setup, self._heard.count
+        self._heard = self._own_sink()
         sinks: tuple[Sink, ...] = setup.sinks
         if sinks:
-            sinks = (self._digest, *(_Rest(sink, heard) for sink in sinks[1:]))
+            sinks = (self._heard, *(_Rest(sink, heard) for sink in sinks[1:]))
         design = as_design(self.options.design) if self.options.design is not None else None
         self.machine = Machine(
             attrs.evolve(

@@ -14,7 +14,7 @@ import trio
 from ..config import Config, with_settings
 from ..context.violation import KernelBug
 from ..engine.clock import VirtualClock
-from ..engine.events import DigestSink, Sink
+from ..engine.events import CountSink, DigestSink, Sink
 from ..eras import find_era
 from ..errors import BadInput, bad_value, shown
 from ..kapi import Kernel
@@ -35,18 +35,31 @@ Listen = Callable[[Machine], None]
 """Called with each machine before it runs; may listen to its probes."""
 
 
-@contextmanager
-def patient_collector() -> Iterator[None]:
-    """Let Python look for reference cycles less often meanwhile.
+_ONE_RUN: Final = (500_000, 50, 100)
+"""A run holds up to millions of live objects, and most of what it leaves is one cycle, the machine: what is looked at
+before that is garbage is looked at in vain."""
 
-    A run holds up to millions of live objects, and most of what it leaves is one cycle, the machine: what is looked
-    at before that is garbage is looked at in vain. Around many short runs it saves a look after each of them.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 500_000), max(before[1], 50), max(before[2], 100))
+_MANY_RUNS: Final = (20_000, 50, 100)
+"""Of short runs each leaves some hundreds of objects: what twenty have left is still in the processor's cache, and is
+used again; what six hundred have left is not, and takes twice as long to look at."""
+
+_patient: Final[list[tuple[int, int, int]]] = []
+"""What the collector is told to do, by who has asked for patience first."""
+
+
+@contextmanager
+def patient_collector(*, many_runs: bool = False) -> Iterator[None]:
+    """Let Python look for reference cycles less often meanwhile; within another one, as that has it."""
+    if _patient:
+        yield
+        return
+    before, wanted = gc.get_threshold(), _MANY_RUNS if many_runs else _ONE_RUN
+    _patient.append((max(before[0], wanted[0]), max(before[1], wanted[1]), max(before[2], wanted[2])))
+    gc.set_threshold(*_patient[0])
     try:
         yield
     finally:
+        _patient.clear()
         gc.set_threshold(*before)
 
 
@@ -100,15 +113,19 @@ class Run:
         self.scenario = chosen
         self.options = options = (options or RunOptions()).given(words)
         config_settings, self._parameters = split_settings(chosen, options.settings)
-        self._digest = DigestSink()
+        self._heard = self._own_sink()
         try:
-            setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._digest,))
+            setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._heard,))
         except BadInput as error:
             own = {name: value for name, value in chosen.settings.items() if name not in config_settings}
             if any(str(error).startswith(f"{name}={value}:") for name, value in own.items()):
                 raise BadInput(f"scenario {chosen.name}: {error}") from None
             raise
         self.machine = Machine(self._prepared(attrs.evolve(setup, early_boot=chosen.early_boot)))
+
+    def _own_sink(self) -> CountSink:
+        """What hears of every event."""
+        return DigestSink()
 
     def _prepared(self, setup: Setup) -> Setup:
         """How the machine is to be run."""
@@ -207,8 +224,8 @@ class Run:
             self.machine,
             scenario=self.scenario.name,
             parameters=self._parameters,
-            events=self._digest.count,
-            digest=self._digest.hexdigest() if on else None,
+            events=self._heard.count,
+            digest=self._heard.hexdigest() if on and isinstance(self._heard, DigestSink) else None,
         )
 
 

@@ -241,7 +241,7 @@ def test_an_actor_that_does_not_listen_is_not_disturbed(rig: RigClass) -> None:
         await lab.conductor.block(me, "nothing", listening=False, until=100)
         lab.log.append(("until", me.clock))
         assert me.attention
-        assert me.mailbox.waiting == 1
+        assert len(me.mailbox.waiting) == 1
 
     waiter = lab.player("waiter", wait)
 
