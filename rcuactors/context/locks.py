@@ -218,11 +218,10 @@ class LockFactory:
         """The next class of that sort."""
         number = self._numbers.get(sort, 0)
         self._numbers[sort] = number + 1
-        return self.validated.lock_class(
-            sort,
-            number,
-            lambda: LockClass(name, next(_KEYS), kind, inner, outer, check=check, per_cpu=per_cpu),
-        )
+        known = self.validated.classes[sort]
+        if number == len(known):
+            known.append(LockClass(name, next(_KEYS), kind, inner, outer, check=check, per_cpu=per_cpu))
+        return known[number]
 
     def lock_classes(self) -> list[LockClass]:
         """Those that were made so far, subclasses and lockdep maps included, in the order of making."""
@@ -237,10 +236,10 @@ class LockFactory:
         """look_up_lock_class(): the class of a nested acquisition."""
         found = lock.classes.get(subclass)
         if found is None:
-            base = lock.lock_class
-            found = lock.classes[subclass] = self.validated.lock_class(
-                (base.key, subclass), 0, lambda: base.nested(next(_KEYS), subclass)
-            )
+            known = self.validated.classes[lock.lock_class.key, subclass]
+            if not known:
+                known.append(lock.lock_class.nested(next(_KEYS), subclass))
+            found = lock.classes[subclass] = known[0]
         return found
 
     def make_map(self, spec: MapSpec) -> Lock:

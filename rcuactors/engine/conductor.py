@@ -39,6 +39,22 @@ class Conductor(Line):
     `cut_short` says that somebody cancelled the run from outside.
     """
 
+    __slots__ = (
+        "_alone",
+        "_finished",
+        "_following",
+        "_host",
+        "_messages_told",
+        "_nursery",
+        "_paths",
+        "_seed",
+        "_strands",
+        "_strands_made",
+        "cut_short",
+        "hand_overs",
+        "outside",
+    )
+
     def __init__(
         self, strategy: Strategy, *, seed: int = 0, max_steps: int = DEFAULT_MAX_STEPS, host: Host | None = None
     ) -> None:
@@ -124,18 +140,14 @@ class Conductor(Line):
             self._finished.set()
 
     def ended_by(self, error: Exception) -> RunOver:
-        """End the run by an error that came up on the stack of somebody who has no part in it.
-
-        Returns what to raise there in its place: nobody catches that, whatever he stands ready to catch.
-        """
+        """End the run by an error on the stack of somebody who has no part in it. Returns what to raise there."""
         self.finish(error)
         return RunOver()
 
     def _dismiss(self) -> None:
         """Wake every parked strand to a run that is over, so that it unwinds whatever Trio's cancellation does.
 
-        Trio chooses the order in which they unwind; it is no part of the run, so nobody has the baton and nobody
-        listens.
+        Trio chooses in which order; it is no part of the run, so nobody has the baton and nobody listens.
         """
         self._close()
         for strand in self._strands.values():

@@ -52,11 +52,13 @@ class Decision:
     """
 
     kind: DecisionKind
-    count: int = 0
-    current: int = NOT_OFFERED
-    yields: bool = False
-    time: int = NOT_OFFERED
-    now: int = 0
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
+        self.current = NOT_OFFERED
+        self.yields = False
+        self.time = NOT_OFFERED
+        self.now = 0
 
     def option(self, index: int) -> str:
         """The id of an option, the same in every schedule."""
@@ -97,11 +99,11 @@ class Alternatives(Decision):
     def __init__(
         self, kind: DecisionKind, options: tuple[str, ...], weights: tuple[int, ...], subject: str = ""
     ) -> None:
+        super().__init__(len(options))
         self.kind = kind
         self.subject = subject
         self.options = options
         self.weights = weights
-        self.count = len(options)
 
     def option(self, index: int) -> str:
         """The option's name."""
@@ -127,6 +129,7 @@ class Duration(Decision):
     """
 
     def __init__(self, kind: DecisionKind) -> None:
+        super().__init__()
         self.kind = kind
         self._subject: Identified | None = None
 
@@ -221,6 +224,7 @@ class Tie(NextActor):
     """Several actors stand at the same nanosecond: the one that ran last, if it is among them, then the others."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._tied: list[Actor] = []
         self._rank = NOT_OFFERED
 
@@ -259,6 +263,7 @@ class Race(NextActor):
     """
 
     def __init__(self, order: Anyone) -> None:
+        super().__init__()
         self._order = order
 
     def ask(self, count: int, now: int, current: Actor | None, waiting: Actor | None, line: Line) -> Actor:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BLOCKED: Final = 0
 """Ticket of an actor that stands in no line: it waits for somebody."""
 
+STAYS: Final = -1
+"""Ticket of one that stands in line where it is, and has no place in a queue of those that wait for a time."""
+
 DEFAULT_MAX_STEPS: Final = 10_000_000
 """How many steps a run may take.
 
@@ -42,6 +45,34 @@ class Line:
     that, or the time at which it will have been unseen for too long. `holds_up`: the strategy may hold actors up.
     `answers` are the strategy's, kept where that was asked for.
     """
+
+    __slots__ = (
+        "_decision_told",
+        "_elected",
+        "_hold_up",
+        "_next",
+        "_order",
+        "_put",
+        "_stay",
+        "_strategy",
+        "_tickets",
+        "answers",
+        "asks",
+        "choices",
+        "earliest",
+        "failure",
+        "fairness",
+        "halt",
+        "holds_up",
+        "horizon",
+        "limit",
+        "max_steps",
+        "now",
+        "over",
+        "probes",
+        "running",
+        "steps",
+    )
 
     def __init__(
         self, strategy: Strategy, *, max_steps: int = DEFAULT_MAX_STEPS, probes: EngineProbes | None = None
@@ -62,7 +93,7 @@ class Line:
         self._tickets = 0
         self._elected = 0
         self._order = strategy.order(self)
-        self._put = self._order.put
+        self._put, self._stay = self._order.put, self._order.stay
         self._next: Callable[[], Actor | None] = self._order.elect
         self.earliest: Callable[[], int] = self._order.earliest
         self.holds_up = strategy.holds_up
@@ -85,7 +116,8 @@ class Line:
         actor.ticket = ticket
         actor.paused = paused
         actor.due = due
-        self._put((due, actor.index, ticket, actor))
+        put = self._put
+        put((due, actor.index, ticket, actor))
         if due < self.horizon:  # noqa: PLR1730 - faster than min(), on the hot path
             self.horizon = due
 
@@ -132,13 +164,11 @@ class Line:
         else:
             self.steps += 1
         if self._hold_up is None:
-            # As in enqueue(), which would be one call more at each point.
-            self._tickets = actor.ticket = self._tickets + 1
+            actor.ticket = STAYS
             actor.paused = True
             actor.due = clock
-            self._put((clock, actor.index, actor.ticket, actor))
-            if clock < self.horizon:  # noqa: PLR1730
-                self.horizon = clock
+            stay = self._stay  # a method that is kept is found at once as a value, and slowly as a method
+            stay(actor)
         else:
             hold = self.put_off(self._hold_up, actor)
             self.enqueue(actor, actor.clock + hold, paused=not hold)
@@ -159,7 +189,8 @@ class Line:
         ended = self.over
         if ended:
             return None
-        actor = self._next()
+        next_one = self._next
+        actor = next_one()
         if actor is None:
             return None
         actor.ticket = BLOCKED

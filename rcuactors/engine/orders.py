@@ -38,6 +38,8 @@ class Order(Protocol):
 
     asks_always: bool
     put: Callable[[Entry], None]
+    stay: Callable[[Actor], None]
+    """The running actor is at a point, from which it could go on at once."""
 
     def __init__(self, line: Line) -> None: ...
 
@@ -76,8 +78,11 @@ class ByClock:
         self._line = line
         self.queue = _Queue()
         self.put, self.earliest = self.queue.put, self.queue.earliest
-        self._tie: list[Actor] = []
         self._decision: Tie | None = None
+        self.stay: Callable[[Actor], None] = self._stay
+
+    def _stay(self, actor: Actor) -> None:
+        self._line.enqueue(actor, actor.clock, paused=True)
 
     def elect(self) -> Actor | None:
         """The smallest clock, and the strategy's choice among equals."""
@@ -128,6 +133,10 @@ class Anyone:
         self.current: Actor | None = None
         self.waiting: Actor | None = None
         self.put: Callable[[Entry], None] = self._put
+        self.stay: Callable[[Actor], None] = self._stay
+
+    def _stay(self, actor: Actor) -> None:
+        self.current = actor
 
     def _put(self, entry: Entry) -> None:
         actor = entry[3]

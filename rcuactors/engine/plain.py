@@ -38,6 +38,14 @@ class _Nowhere(Outside):
 class PlainConductor(Conductor):
     """A conductor of one run without Trio. `granted` is the strand that has the baton next."""
 
+    __slots__ = (
+        "_gates",
+        "_in_vain",
+        "_needs_trio",
+        "answered",
+        "granted",
+    )
+
     def __init__(
         self, strategy: Strategy, *, seed: int = 0, max_steps: int = DEFAULT_MAX_STEPS, host: Host | None = None
     ) -> None:

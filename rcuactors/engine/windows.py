@@ -43,6 +43,7 @@ class InWindow(NextActor):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._actors: list[Actor] = []
 
     def ask_of(self, actors: list[Actor], current: Actor | None, now: int) -> InWindow:
@@ -69,13 +70,17 @@ class Windows:
         self._waiting: list[Actor] = []
         self._decision = InWindow()
         self.put: Callable[[Entry], None] = self._put
+        self.stay: Callable[[Actor], None] = self._stay
         if self.steps is not None:
             self.steps.start()
 
     def _put(self, entry: Entry) -> None:
         """Somebody stands in line, or stands there anew."""
-        if entry[3] not in self._waiting:
-            self._waiting.append(entry[3])
+        self._stay(entry[3])
+
+    def _stay(self, actor: Actor) -> None:
+        if actor not in self._waiting:
+            self._waiting.append(actor)
 
     def _in_line(self) -> list[Actor]:
         """Who does: a ticket of 0 says that somebody has left it."""

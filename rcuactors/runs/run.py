@@ -39,8 +39,8 @@ _ONE_RUN: Final = (500_000, 50, 100)
 """A run holds up to millions of live objects, and most of what it leaves is one cycle, the machine: what is looked at
 before that is garbage is looked at in vain."""
 
-_MANY_RUNS: Final = (20_000, 50, 100)
-"""Of short runs each leaves some hundreds of objects: what twenty have left is still in the processor's cache, and is
+_MANY_RUNS: Final = (5_000, 50, 100)
+"""Of short runs each leaves some hundreds of objects: what a few have left is still in the processor's cache, and is
 used again; what six hundred have left is not, and takes twice as long to look at."""
 
 _patient: Final[list[tuple[int, int, int]]] = []

@@ -105,7 +105,8 @@ class Ready(Decision):
     kind = NEXT_ACTOR
 
     def __init__(self, names: tuple[str, ...], time: int = -1) -> None:
-        self.names, self.count, self.time = names, len(names), time
+        super().__init__(len(names))
+        self.names, self.time = names, time
 
     def option(self, index: int) -> str:
         return self.names[index]

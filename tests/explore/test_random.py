@@ -22,7 +22,8 @@ class Race(Decision):
     kind = NEXT_ACTOR
 
     def __init__(self, actors: int, time: int) -> None:
-        self.count, self.time = actors + (time >= 0), time
+        super().__init__(actors + (time >= 0))
+        self.time = time
 
     def nature(self, uniform: float) -> int:
         return int(uniform * self.count)

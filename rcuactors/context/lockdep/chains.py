@@ -51,6 +51,8 @@ class ChainNode:
     last: HeldLock | None = None
     """The record of the last time that it was gone through."""
     children: dict[int, ChainNode] = attrs.field(factory=dict)
+    marked: int = 0
+    """In which states all locks of the chain were seen to be held with such interrupts on (mark_held_locks())."""
 
     irq_context: int = attrs.field(init=False)
     """Chains do not reach from one into another."""

@@ -18,7 +18,8 @@ use under the same rules, where a chain is told by the ways in which its locks w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections import defaultdict
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -43,14 +44,7 @@ class Validated:
     chains: dict[int, ChainNode] = attrs.field(factory=dict)
     from_before: bool = False
     alone: bool = False
-    _classes: dict[Hashable, list[LockClass]] = attrs.field(factory=dict)
-
-    def lock_class(self, sort: Hashable, number: int, make: Callable[[], LockClass]) -> LockClass:
-        """The class of that sort which this run asks for as the how manieth, from 0 on."""
-        known = self._classes.setdefault(sort, [])
-        if number == len(known):
-            known.append(make())
-        return known[number]
+    classes: defaultdict[Hashable, list[LockClass]] = attrs.field(factory=lambda: defaultdict(list))
 
     def forget_locks(self) -> None:
         """What was held is the run's that has held it."""

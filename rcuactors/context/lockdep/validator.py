@@ -209,14 +209,19 @@ class Lockdep(ChainValidation):
             self._mark_held(cpu, 1)
 
     def _mark_held(self, cpu: Processor, state: int) -> None:
-        """mark_held_locks()."""
-        for held in list(cpu.ctx.held):
+        """mark_held_locks(). Once all of a chain are marked, they stay so."""
+        held_locks = cpu.ctx.held
+        if not held_locks or held_locks[-1].node.marked >> state & 1:
+            return
+        for held in list(held_locks):
             node = held.node
             lock_class, read = node.lock_class, node.read
             bit = state * 4 + ENABLED_BIT + (read != WRITE)
             if lock_class.check and not lock_class.usage_mask >> bit & 1:
                 self._trace = None
                 self._mark_lock(cpu, held.lock, lock_class, read, bit, held.site)
+        if self.on:
+            held_locks[-1].node.marked |= 1 << state
 
     def is_held(self, ctx: Context, lock: Lock) -> bool:
         """lock_is_held(). True when lockdep cannot know."""
