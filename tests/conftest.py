@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in SAID_BY_CI:
         os.environ.pop(name, None)
     importlib.import_module("rcuactors.kvfree.invariants").checked = True
+    importlib.import_module("tests.outcomes.plugin").register(config)
     _share_bytecode(config)
     plugin = importlib.import_module("rcuactors.testing")
     if not config.pluginmanager.is_registered(plugin):

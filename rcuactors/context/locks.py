@@ -129,10 +129,6 @@ class Lock:
         """The class's name, as lockdep prints it."""
         return self.lock_class.name
 
-    def held_by(self, thread: Sleeper) -> bool:
-        """The thread owns it, or is among its readers."""
-        return self.owner is thread or thread in self.readers
-
     def holders(self) -> list[Sleeper]:
         """Who keeps it: the owner, or the readers."""
         return [self.owner] if self.owner is not None else list(self.readers)

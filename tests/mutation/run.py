@@ -1,6 +1,7 @@
 """`python tests/mutation/run.py`: how many small wrong changes of the program do the tests notice?
 
     python tests/mutation/run.py --map                      which test enters what: once, about as long as the suite
+    python tests/mutation/run.py --map tests/rcu            the same anew for those tests only, on the same sources
     python tests/mutation/run.py --seed 1 --count 300       draws 300 mutants, tries them; goes on where it was ended
     python tests/mutation/run.py --seed 1 --show            what came of it
 
@@ -16,6 +17,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +31,7 @@ sys.path.insert(0, str(HERE))
 from tests.mutation import equivalent  # noqa: E402
 from tests.mutation.covered import INTO  # noqa: E402
 from tests.mutation.mutants import Mutant, draw  # noqa: E402
-from tests.mutation.selection import Map, Test, batches, sources_digest  # noqa: E402
+from tests.mutation.selection import Map, Test, batches, map_lines, sources_digest, sources_said  # noqa: E402
 from tests.mutation.trying import Try  # noqa: E402
 
 _SECONDS: Final = (2.5, 6.0, 20.0)
@@ -55,19 +57,38 @@ class Tried:
         return json.dumps({"mutant": str(self.mutant), "outcome": self.outcome, "how": self.how})
 
 
-def make_map(root: Path, folder: Path, workers: int) -> int:
-    """Run the whole suite with marks. Its own failures are said, and their tests are not used."""
+def make_map(root: Path, folder: Path, workers: int, tests: Sequence[str] = ()) -> int:
+    """Run the whole suite with marks, or some tests whose lines are then new. Its own failures are said; not used.
+
+    Lines of a part are put with those that are there: the blocks have to be the same. Raises SystemExit if not.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if tests and sources_said(folder) != sources_digest(root):
+        raise SystemExit("a part of the map can be made anew only while the program is what the map is of: --map")
+    kept = [line for line in map_lines(folder) if tests and not _is_of(line, root, tests)]
+    with tempfile.TemporaryDirectory(dir=folder) as into:
+        done = _run_marked(root, Path(into), workers, tests)
+        found = list(map_lines(Path(into)))
     for old in folder.glob("*.jsonl"):
         old.unlink()
+    (folder / "map.jsonl").write_text("".join(f"{line}\n" for line in [*kept, *found]))
+    (folder / "sources").write_text(sources_digest(root))
+    return done
+
+
+def _is_of(line: str, root: Path, tests: Sequence[str]) -> bool:
+    """Whether what is noted there is of one of those files, or below one of those folders."""
+    file = root / json.loads(line)["test"].partition("::")[0]
+    return any(file.is_relative_to((root / test.partition("::")[0]).resolve()) for test in tests)
+
+
+def _run_marked(root: Path, into: Path, workers: int, tests: Sequence[str]) -> int:
     many = ["-n", str(workers), "--dist", "worksteal"] if workers > 1 else []
     left_out = [f"--ignore=tests/{name}" for name in _ELSEWHERE]
-    environment = {**os.environ, INTO: str(folder), "PYTHONPATH": str(HERE)}
-    args = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.covered", *many, *left_out, "tests"]
+    environment = {**os.environ, INTO: str(into), "PYTHONPATH": str(HERE)}
+    args = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.covered", *many, *left_out, *(tests or ["tests"])]
     command = [sys.executable, "-m", "pytest", *args]
-    done = subprocess.run(command, cwd=root, env=environment, check=False)
-    (folder / "sources").write_text(sources_digest(root))
-    return done.returncode
+    return subprocess.run(command, cwd=root, env=environment, check=False).returncode
 
 
 @attrs.define
@@ -210,7 +231,7 @@ _OUTCOMES: Final = ("noticed", "survived", "not entered", "equivalent")
 def main(args: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--map", action="store_true", help="note which test enters what")
+    parser.add_argument("--map", nargs="*", metavar="TESTS", help="note which test enters what: all, or those")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--jobs", type=int, default=2)
@@ -219,14 +240,14 @@ def main(args: Sequence[str] | None = None) -> int:
     said = parser.parse_args(args)
     root = said.root.resolve()
     folder = root / "build" / "mutation"
-    if said.map:
-        return make_map(root, folder / "map", said.jobs)
+    if said.map is not None:
+        return make_map(root, folder / "map", said.jobs, said.map)
     into = folder / f"seed-{said.seed}.jsonl"
     if not said.show:
-        known = folder / "map" / "sources"
-        if not known.exists():
+        known = sources_said(folder / "map")
+        if not known:
             parser.error("there is no map yet: --map makes one")
-        if known.read_text() != sources_digest(root):
+        if known != sources_digest(root):
             print("the map is of other sources: lines may have moved; --map renews it", file=sys.stderr)
         campaign = Campaign(root, Map.read(root, folder / "map"), into, said.jobs)
         campaign.run(draw(root, said.seed, said.count))

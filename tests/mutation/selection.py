@@ -10,7 +10,7 @@ import hashlib
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Final
@@ -57,17 +57,16 @@ class Map:
         tests: list[Test] = []
         by_block: dict[tuple[str, int], list[int]] = defaultdict(list)
         by_module: dict[str, set[int]] = defaultdict(set)
-        for file in sorted(folder.glob("*.jsonl")):
-            for line in file.read_text().splitlines():
-                told = json.loads(line)
-                if not told["passed"] or not (root / told["test"].partition("::")[0]).exists():
-                    continue
-                at = len(tests)
-                tests.append(Test(told["test"], told["seconds"]))
-                for number, hit in enumerate(zlib.decompress(base64.b85decode(told["blocks"]))):
-                    if hit:
-                        by_block[names[number]].append(at)
-                        by_module[names[number][0]].add(at)
+        for line in map_lines(folder):
+            told = json.loads(line)
+            if not told["passed"] or not (root / told["test"].partition("::")[0]).exists():
+                continue
+            at = len(tests)
+            tests.append(Test(told["test"], told["seconds"]))
+            for number, hit in enumerate(zlib.decompress(base64.b85decode(told["blocks"]))):
+                if hit:
+                    by_block[names[number]].append(at)
+                    by_module[names[number][0]].add(at)
         constants = [at for at, test in enumerate(tests) if test.file == CONSTANTS]
         return cls(tests, dict(by_block), {path: sorted(those) for path, those in by_module.items()}, constants)
 
@@ -132,6 +131,18 @@ def _in_turn(tests: Sequence[Test]) -> list[Test]:
         by_file.setdefault(test.file, []).append(test)
     rounds = zip_longest(*by_file.values())
     return [test for turn in rounds for test in turn if test is not None]
+
+
+def map_lines(folder: Path) -> Iterator[str]:
+    """What `covered` noted there: a line a test."""
+    for file in sorted(folder.glob("*.jsonl")):
+        yield from file.read_text().splitlines()
+
+
+def sources_said(folder: Path) -> str:
+    """Of which sources the map there is; "" if there is none."""
+    file = folder / "sources"
+    return file.read_text() if file.exists() else ""
 
 
 def sources_digest(root: Path) -> str:

@@ -44,6 +44,47 @@ def test_trylock_and_assertion(rcu_lab: RcuLab) -> None:
     assert "percpu_is_read_locked(&cpu_hotplug_lock)" in found.title
 
 
+def test_trylock_takes_it_where_no_writer_has_it_or_waits(rcu_lab: RcuLab) -> None:
+    """It costs what a lock costs, never sleeps, and lockdep knows that it is held."""
+    seen: list[tuple[bool, bool]] = []
+
+    async def main(k: Kernel) -> None:
+        lock, cost = k.machine.system.hotplug.cpus.lock, k.machine.system.costs.lock_ns
+        thread = k.machine.current
+
+        async def reads() -> None:
+            await k.cpus_read_lock()
+            while not lock.waiters:
+                await k.usleep_range(5, 5)
+            k.preempt_disable()
+            seen.append((k.cpus_read_trylock(), k.lockdep_is_held(lock)))
+            await k.preempt_enable()
+            await k.cpus_read_unlock()
+
+        k.preempt_disable()
+        before = k.now
+        assert k.cpus_read_trylock()
+        assert k.now == before + cost
+        assert lock.readers == [thread]
+        assert k.lockdep_is_held(lock)
+        await k.preempt_enable()
+        await k.cpus_read_unlock()
+        assert lock.readers == []
+        assert not k.lockdep_is_held(lock)
+        reader = await k.kthread_run(reads, cpu=0)
+        await k.usleep_range(50, 50)
+        assert await k.cpu_down(1) == 0
+        await k.kthread_join(reader)
+        lock.owner = thread
+        before = k.now
+        assert not k.cpus_read_trylock()
+        assert k.now == before + cost
+        lock.owner = None
+
+    assert rcu_lab.run(main, nr_cpus=2).clean
+    assert seen == [(False, True)]
+
+
 @pytest.mark.parametrize("kernel", list(ERAS))
 def test_cpu_down_below_cpus_read_lock(rcu_lab: RcuLab, kernel: str) -> None:
     """By itself: recursion. By a work elsewhere: nobody holds the lock twice, but who waits for that work has it."""
