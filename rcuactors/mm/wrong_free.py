@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ..context import splat
 from ..context.trace import call_trace
 from ..context.violation import KERNEL, ORACLE, ViolationKind
+from ..errors import described
 from ..marks import MACHINERY
 from .objects import PAGE_OFFSET, PAGE_SIZE, KObject
 
@@ -35,7 +36,9 @@ def _address(p: object) -> int:
 
 
 def _lines(p: object) -> str:
-    return "\n".join([f"{p!r} was to be freed", *(p.history() if isinstance(p, KObject) else [])])
+    if isinstance(p, KObject):
+        return "\n".join([f"{p!r} was to be freed", *p.history()])
+    return f"{described(p)} was to be freed"
 
 
 def report_kfree(cpu: Cpu, p: object) -> None:

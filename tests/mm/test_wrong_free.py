@@ -189,3 +189,8 @@ def test_vfree_in_the_middle_of_a_page() -> None:
 
     (found,) = violations(body)
     assert found.title.startswith("WARNING: Trying to vfree() bad address")
+
+
+def test_what_is_no_memory_is_named_without_what_differs_between_processes() -> None:
+    found, *_ = violations(kfree_of_a_lock, "v6.12")
+    assert found.text.splitlines()[-1] == "Lock 'lock' was to be freed"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.mutation import equivalent
 from tests.mutation.mutants import Mutant, compiled, draw, modules, mutants_of
-from tests.mutation.selection import nearness
+from tests.mutation.selection import Map, map_lines, nearness
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COMMAND: Final = ROOT / "tests" / "mutation" / "run.py"
@@ -72,12 +72,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(root: Path, *args: str) -> str:
+def run(root: Path, *args: str, status: int = 0) -> str:
     """The command, in a process of its own: its children are made of a process without threads."""
     command = [sys.executable, str(COMMAND), "--root", str(root), *args]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout or done.stderr
 
 
 def outcomes(root: Path, seed: int) -> dict[str, str]:
@@ -111,6 +111,30 @@ def test_it_goes_on_where_it_was_ended(program: Path) -> None:
     assert "4 mutants" in said
     assert file.read_text().splitlines()[0] == changed
     assert len(file.read_text().splitlines()) == 4
+
+
+def test_a_part_of_the_map_is_made_anew(program: Path) -> None:
+    """For the tests that are named, on the same sources only: what is kept of others goes by the same blocks."""
+    folder = program / "build" / "mutation" / "map"
+    kept = list(map_lines(folder))
+    later = program / "tests" / "kvfree" / "test_later.py"
+    later.write_text("from rcuactors.kvfree.thing import untested\n\n\ndef test_it():\n    assert untested(2) == 4\n")
+    run(program, "--map", "tests/kvfree/test_later.py", "--jobs", "1")
+    first, second, *more = map_lines(folder)
+    assert [first, second] == kept
+    assert [json.loads(line)["test"] for line in more] == ["tests/kvfree/test_later.py::test_it"]
+    covered = Map.read(program, folder)
+    (mutant,) = (one for one in mutants_of(program, "rcuactors/kvfree/thing.py") if one.before == "count * 2")
+    assert [test.name for test in covered.of(mutant)] == ["tests/kvfree/test_later.py::test_it"]
+    later.write_text("")
+    run(program, "--map", "tests/kvfree/test_later.py", "--jobs", "1", status=5)
+    assert list(map_lines(folder)) == kept
+    later.unlink()
+    module = program / "rcuactors" / "kvfree" / "thing.py"
+    module.write_text(f"{PROGRAM}\n")
+    said = run(program, "--map", "tests/kvfree/test_thing.py", status=1)
+    assert said == "a part of the map can be made anew only while the program is what the map is of: --map\n"
+    module.write_text(PROGRAM)
 
 
 def test_a_draw_is_the_same_for_a_seed_and_another_for_another() -> None:

@@ -41,7 +41,7 @@ class Runs:
 
     def other(self) -> list[str]:
         """Those that came to something else than what is written down."""
-        return [said for (key, outcome), said in self.made.items() if outcome not in recorded()[key]]
+        return [said for (key, outcome), said in self.made.items() if outcome != recorded()[key]]
 
     def write(self) -> None:
         """What was made."""
@@ -52,9 +52,10 @@ class Runs:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """One test."""
+        """One test, unless its runs are drawn anew each time."""
         self.made.clear()
-        self.test = item.nodeid if item.nodeid.startswith(_PREFIXES) else None
+        drawn = hasattr(getattr(item, "obj", None), "hypothesis")
+        self.test = item.nodeid if item.nodeid.startswith(_PREFIXES) and not drawn else None
         try:
             said = yield
         finally:

@@ -9,9 +9,11 @@ nothing.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
+import textwrap
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -36,17 +38,6 @@ def _digest(told: object) -> str:
 
 
 # -- what it is told ---------------------------------------------------------------------------------------------------
-
-
-def _code(code: CodeType) -> tuple[object, ...]:
-    """What a function does, wherever it stands."""
-    return (code.co_code, code.co_names, code.co_varnames, tuple(map(_constant, code.co_consts)))
-
-
-def _constant(value: object) -> object:
-    if isinstance(value, CodeType):
-        return _code(value)
-    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
 def _value(value: Any, seen: tuple[int, ...] = ()) -> object:
@@ -77,7 +68,11 @@ def _cell(cell: Any, seen: tuple[int, ...]) -> object:
 
 @cache
 def _code_digest(code: CodeType) -> str:
-    return _digest(_code(code))
+    """Of a function's text, wherever it stands; it is the same for every version of Python, and of pytest's asserts."""
+    try:
+        return _digest(textwrap.dedent(inspect.getsource(code)))
+    except OSError:  # made of a text, in no file
+        return _digest((code.co_code, code.co_names))
 
 
 def key_of(run: Run) -> str | None:
@@ -101,10 +96,15 @@ def _without_lines(text: str) -> str:
 
 
 def outcome_of(run: Run, raised: BaseException | None) -> str:
-    """Digests of what was seen of it, and of its figures. The state of its machine is that of a program's inside."""
+    """Digests of what was seen of it, and of its figures. The state of its machine is that of a program's inside.
+
+    It is the same wherever the scenario stands in its file: a report that is headed by a line has that in the events.
+    """
     result, machine = run.result(), run.machine
     found = [(one.kind.value, _without_lines(one.text), one.time_ns) for one in result.violations]
-    seen = (type(raised).__name__, result.end_ns, result.steps, result.digest, found)
+    placed = any(_LINE.search(one.title) for one in result.violations)
+    events = result.events if placed else result.digest
+    seen = (type(raised).__name__, result.end_ns, result.steps, events, found)
     figures = (result.counters.as_dict(), result.waste, result.latency_ns, attrs.astuple(machine.statistics()))
     return f"{_digest(seen)} {_digest(figures)}"
 
@@ -118,16 +118,11 @@ def file_of(test_file: str) -> Path:
 
 
 @cache
-def recorded() -> dict[str, frozenset[str]]:
-    """By a run's key, what may come of it: what it was each time; tests that plant a bug run the same otherwise."""
+def recorded() -> dict[str, str]:
+    """By a run's key, what comes of it; without runs that are known by the same and are not (one has a bug planted)."""
     found: dict[str, set[str]] = defaultdict(set)
-    for key, outcome in _lines():
-        found[key].add(outcome)
-    return {key: frozenset(outcomes) for key, outcomes in found.items()}
-
-
-def _lines() -> Iterator[tuple[str, str]]:
     for file in sorted(FOLDER.rglob("*.tsv")):
         for line in file.read_text().splitlines():
             key, _, outcome = line.partition("\t")
-            yield key, outcome
+            found[key].add(outcome)
+    return {key: outcomes.pop() for key, outcomes in found.items() if len(outcomes) == 1}

@@ -77,7 +77,7 @@ def test_a_run_that_differs_is_told(monkeypatch: pytest.MonkeyPatch, changed: bo
     first = done(waits(1), kernel="v6.6", nr_cpus="2")
     key = key_of(first)
     assert key is not None
-    monkeypatch.setattr(plugin, "recorded", lambda: {key: frozenset([outcome_of(first, None)])})
+    monkeypatch.setattr(plugin, "recorded", lambda: {key: outcome_of(first, None)})
     runs = Runs(None, test="tests/kvfree/test_it.py::test_it")
     for run in (done(waits(1), kernel="v6.6", nr_cpus="2"), done(waits(3))):
         run.machine.kvfree.figures.cache_hits += changed
@@ -98,7 +98,14 @@ def test_what_is_noted_is_written_and_read(tmp_path: Path, monkeypatch: pytest.M
     write(found)
     file = file_of("tests/kvfree/test_it.py")
     assert file == tmp_path / "runs" / "kvfree" / "test_it.tsv"
-    assert file.read_text() == f"{key_of(run)}\t{outcome_of(run, None)}\n"
+    assert found == {"tests/kvfree/test_it.py": set(file.read_text().splitlines())}
+    recorded.cache_clear()
+    assert recorded() == {key_of(run): outcome_of(run, None)}
+    run.machine.kvfree.figures.cache_hits += 1
+    write({"tests/rcu/test_it.py": {f"{key_of(run)}\t{outcome_of(run, None)}"}})
+    recorded.cache_clear()
+    assert recorded() == {}, "known by the same, and not the same"
+    recorded.cache_clear()
     write({"tests/kvfree/test_it.py": set()})
     assert not file.exists()
 

@@ -13,6 +13,8 @@ from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.choice import Timed
 from rcuactors.eras import ERAS
 from rcuactors.explore.random import Random
+from rcuactors.rcu.callbacks import QHIMARK
+from rcuactors.rcu.nocb_data import NocbData, Wake
 
 from .torture import Torture
 
@@ -145,6 +147,104 @@ def test_a_flood_goes_through_the_bypass_and_all_of_it_is_invoked() -> None:
         assert len(count) == 3000
 
     assert ran(script).violations == ()
+
+
+def nocb_state(nocb: NocbData) -> tuple[int, int, int, int]:
+    """In the list, in the bypass, of these lazy, and how many came in this jiffy."""
+    return len(nocb.cblist.heads), len(nocb.bypass), nocb.lazy_len, nocb.nobypass_count
+
+
+def with_nocb(then: Callable[[Kernel, NocbData], Awaitable[None]], **more: str) -> None:
+    """Do it with the callbacks of CPU 0, on which nobody else runs, after a jiffy in which nothing came."""
+
+    async def script(k: Kernel) -> None:
+        await k.msleep(20)
+        k.preempt_disable()
+        await then(k, k.machine.callbacks.nocb(0))  # type: ignore[attr-defined]  # there, with rcu_nocbs=y
+        await k.preempt_enable()
+        await k.rcu_barrier()
+
+    assert ran(script, HZ="1000", **more).violations == ()
+
+
+async def _nothing() -> None:
+    """A callback."""
+
+
+async def _calls(k: Kernel, number: int) -> None:
+    for _ in range(number):
+        await k.call_rcu(_nothing)
+
+
+async def _next_jiffy(k: Kernel) -> None:
+    """Shortly after its beginning."""
+    await k.ndelay(1_000_000 - k.now % 1_000_000 + 1000)
+
+
+def test_sixteen_a_millisecond_go_to_the_list_itself() -> None:
+    """Those that come then go to the bypass; in the next jiffy the first one takes the bypass along."""
+
+    async def then(k: Kernel, nocb: NocbData) -> None:
+        await _next_jiffy(k)
+        await _calls(k, 16)
+        assert nocb_state(nocb) == (16, 0, 0, 15)
+        await _calls(k, 1)
+        assert nocb_state(nocb) == (16, 1, 0, 16)
+        assert nocb.bypass_first == k.machine.gp.jiffies(k.now)
+        await _calls(k, 20)
+        assert nocb_state(nocb) == (16, 21, 0, 36)
+        await _next_jiffy(k)
+        await _calls(k, 1)
+        assert nocb_state(nocb) == (38, 0, 0, 16)
+        assert nocb.bypass_first == k.machine.gp.jiffies(k.now)
+        await _calls(k, 1)
+        assert nocb_state(nocb) == (38, 1, 0, 17)
+        await _next_jiffy(k)
+        await _next_jiffy(k)
+        await _calls(k, 1)
+        assert nocb_state(nocb) == (40, 0, 0, 1)
+
+    with_nocb(then)
+
+
+def test_lazy_ones_go_to_the_bypass_from_the_first_on() -> None:
+    async def then(k: Kernel, nocb: NocbData) -> None:
+        await _next_jiffy(k)
+        await _calls(k, 3)
+        assert nocb_state(nocb) == (0, 3, 3, 2)
+        assert nocb.group.deferred is Wake.LAZY
+        assert nocb.qlen_last_fqs_check == 1
+        await k.call_rcu_hurry(_nothing)
+        assert nocb_state(nocb) == (4, 0, 0, 3)
+        assert nocb.group.deferred is Wake.NOT
+        assert not nocb.group.sleeps
+
+    with_nocb(then, RCU_LAZY="y")
+
+
+def test_who_sees_to_a_long_list_is_woken_by_force() -> None:
+    """By the timer, a jiffy later; if that runs already, it is not set again."""
+
+    async def then(k: Kernel, nocb: NocbData) -> None:
+        group = nocb.group
+        flags = k.local_irq_save()
+        await _calls(k, 1)
+        assert (group.deferred, group.timer.pending) == (Wake.WAKE, True)
+        assert nocb.qlen_last_fqs_check == 1
+        nocb.qlen_last_fqs_check = 2 - QHIMARK
+        await _calls(k, 1)
+        assert nocb.qlen_last_fqs_check == 2 - QHIMARK
+        await _calls(k, 1)
+        assert (nocb.qlen_last_fqs_check, group.deferred) == (3, Wake.WAKE)
+        await k.local_irq_restore(flags)
+        await _next_jiffy(k)
+        await _next_jiffy(k)
+        assert (group.deferred, group.timer.pending) == (Wake.NOT, False)
+        nocb.qlen_last_fqs_check = 2 - QHIMARK
+        await _calls(k, 1)
+        assert (nocb.qlen_last_fqs_check, group.deferred, group.timer.pending) == (4, Wake.FORCE, True)
+
+    with_nocb(then)
 
 
 def test_with_interrupts_off_a_timer_wakes_the_thread() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
 from rcuactors.engine.events import ListSink
+from rcuactors.kernel.irq.irq_work import IrqWork
 
 HARDIRQ = 0x10000
 RT = {"PREEMPT_RT": "y"}
@@ -236,3 +237,37 @@ def test_a_lazy_one_keeps_the_tick_of_a_cpu_that_goes_idle(settings: dict[str, s
 
     assert run(script, nr_cpus=1, HZ=250, **settings).clean
     assert at
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_one_that_is_initialised_while_it_is_queued_leads_nowhere(lazy: bool) -> None:
+    """init_irq_work() sets node.next to NULL: the newest is the first of a llist, so what came before is lost."""
+    ran: list[str] = []
+
+    async def script(k: Kernel) -> None:
+        def named(name: str) -> IrqWork:
+            async def function() -> None:
+                ran.append(name)
+
+            return k.irq_work(function, lazy=lazy, name=name)
+
+        a, b, c = named("a"), named("b"), named("c")
+        irq_works, flags = k.machine.system.irq_works, k.local_irq_save()
+        for work in (a, b, c):
+            assert await k.irq_work_queue(work)
+            assert not await k.irq_work_queue(work)
+        irq_works.init_irq_work(k.machine.current.cpu, b)
+        assert [(work.listed, work.pending, work.busy) for work in (a, b, c)] == [
+            (False, True, True),
+            (True, False, False),
+            (True, True, True),
+        ]
+        unused = named("d")
+        irq_works.init_irq_work(k.machine.current.cpu, unused)
+        assert (unused.listed, unused.pending, unused.busy) == (False, False, False)
+        await k.local_irq_restore(flags)
+        await k.msleep(10)
+        assert [(work.listed, work.pending, work.busy) for work in (b, c)] == [(False, False, False)] * 2
+
+    run(scenario()(script), RunOptions(kernel="v6.12"))
+    assert sorted(ran) == ["b", "c"]

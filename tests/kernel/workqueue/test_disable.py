@@ -119,6 +119,28 @@ def test_enabling_once_too_often_and_a_disabled_rcu_work_are_told() -> None:
     assert "queue_rcu_work" in titles[1]
 
 
+def test_more_than_the_count_can_hold_is_told_and_not_counted() -> None:
+    """work_offqd_disable(): WORK_OFFQ_DISABLE_MASK has 16 bits."""
+
+    async def script(k: Kernel) -> None:
+        async def w_work() -> None:
+            pass
+
+        work = k.work(w_work)
+        work.disabled = (1 << 16) - 2
+        await k.disable_work(work)
+        assert work.disabled == (1 << 16) - 1
+        await k.disable_work(work)
+        await k.disable_work(work)
+        assert work.disabled == (1 << 16) - 1
+        await k.enable_work(work)
+        assert work.disabled == (1 << 16) - 2
+        assert not await k.schedule_work(work)
+
+    titles = [violation.title for violation in result(script).violations]
+    assert titles == ["WARNING: workqueue: work disable count overflowed"]
+
+
 @pytest.mark.parametrize("kernel", HAVE_NOT)
 @pytest.mark.parametrize(
     "call",

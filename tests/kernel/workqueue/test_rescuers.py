@@ -17,33 +17,38 @@ SHORT = {"nr_cpus": "2", "mem": "16M"}
 
 
 def reclaim_by_a_work(
-    flags: WqFlags, *, how: str = "flush", pool: WqFlags = NO_FLAGS
+    flags: WqFlags, *, how: str = "flush", pool: WqFlags = NO_FLAGS, works: int = 1
 ) -> Callable[[Kernel], Awaitable[None]]:
-    """Reclaim has a work give its memory back and waits for it, in a machine that has no memory for another worker."""
+    """Reclaim has a work give its memory back and waits for it, in a machine that has no memory for another worker.
+
+    Or several works, of which one may be active at a time.
+    """
 
     async def script(k: Kernel) -> None:
-        writeback, plain = k.alloc_workqueue("writeback", flags | pool), k.alloc_workqueue("plain", pool)
+        writeback = k.alloc_workqueue("writeback", flags | pool, 0 if works == 1 else 1)
+        plain = k.alloc_workqueue("plain", pool)
         cache = [await k.get_free_page() for _ in range(200)]
         taken: list[int | None] = []
         written = k.completion("written")
 
         async def w_write() -> None:
-            for _ in range(min(64, len(cache))):
+            for _ in range(min(64 // works, len(cache))):
                 await k.free_page(cache.pop())
             await k.complete_all(written)
 
         async def w_hungry() -> None:
             taken.extend([await k.get_free_page() for _ in range(64)])
 
-        write, hungry = k.work(w_write), k.work(w_hungry)
+        writes, hungry = [k.work(w_write) for _ in range(works)], k.work(w_hungry)
 
         async def count() -> int:
             return len(cache)
 
         async def scan(_: int) -> int:
             before = len(cache)
-            await k.queue_work(writeback, write)
-            await (k.flush_work(write) if how == "flush" else k.wait_for_completion(written))
+            for write in writes:
+                await k.queue_work(writeback, write)
+            await (k.flush_work(writes[-1]) if how == "flush" else k.wait_for_completion(written))
             return before - len(cache)
 
         shrinker = k.register_shrinker("writeback", count, scan)
@@ -89,6 +94,18 @@ def test_without_a_flush_nobody_warns_of_it() -> None:
 def test_an_unbound_pool_has_managers_and_rescuers_too() -> None:
     assert "deadlock" in result(reclaim_by_a_work(NO_FLAGS, how="completion", pool=WQ_UNBOUND)).outcome()
     assert result(reclaim_by_a_work(WQ_MEM_RECLAIM, pool=WQ_UNBOUND)).clean
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_works_that_become_active_while_a_rescuer_is_there_are_its_own_too(kernel: str) -> None:
+    """It calls for itself again while its pool still cannot have a worker, and comes at once (rescuer_thread())."""
+    events = ListSink()
+    found = result(reclaim_by_a_work(WQ_MEM_RECLAIM, works=4), kernel, options={"sinks": (events,)})
+    assert found.clean
+    begun = [event for event in events.events if event.name == "workqueue_execute_start" and "w_write" in event.text]
+    first = [event for event in begun if "writeback" in event.comm][:4]
+    assert len(first) == 4
+    assert first[-1].time_ns - first[0].time_ns < 1_000_000
 
 
 def test_a_rescuer_has_the_name_of_its_workqueue_and_goes_to_the_pools_cpu() -> None:

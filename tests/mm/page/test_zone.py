@@ -192,3 +192,27 @@ def test_a_cpu_that_goes_gives_its_list_back() -> None:
             await k.free_page(page)
 
     assert run(scenario()(script)).clean
+
+
+def test_what_user_space_leaves_on_a_cpu_s_lists_is_taken_from_the_zone_and_given_back() -> None:
+    """So many in all; no more than are free, and what is too many goes back."""
+
+    async def script(k: Kernel) -> None:
+        zone, cpu = k.machine.pages.zone, k.machine.current.cpu
+        pages, free = zone.list_of(cpu), zone.free
+        for count, others in ((0, 0), (5, 5), (5, 5), (9, 9), (2, 2), (1 << 40, free), (3, 3), (0, 0)):
+            zone.leave_on_lists(cpu, count)
+            assert (pages.others, zone.free) == (others, free - others)
+            assert accounted(k.machine) == zone.managed
+        zone.leave_on_lists(cpu, 4)
+        taken = [await k.get_free_page() for _ in range(200)]
+        assert len(set(taken)) == 200
+        for pfn in taken:
+            await k.free_page(pfn)
+        zone.leave_on_lists(cpu, 0)
+        taken = [await k.get_free_page() for _ in range(200)]
+        assert len(set(taken)) == 200, "those that came back are there once"
+        for pfn in taken:
+            await k.free_page(pfn)
+
+    assert run(scenario()(script), mem="16M").clean
