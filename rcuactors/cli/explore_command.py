@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import attrs
 import click
-from click.core import ParameterSource
 
 from ..config import split_setting
 from ..eras import DEFAULT_ERA
@@ -19,7 +18,8 @@ from ..hunt.faults import FAULTS, fault_settings
 from ..hunt.finding import ERROR, Signature
 from ..hunt.keep import Kept, keep, shrink
 from ..hunt.plan import PORTFOLIO, Plan, plan_of
-from ..hunt.search import MOST, Progress, explore, is_one_by_one
+from ..hunt.progress import Progress
+from ..hunt.search import MOST, explore
 from ..hunt.story import story_lines
 from ..hunt.tally import Tally, nothing_lines, tally_lines
 from ..hunt.trial import Trial
@@ -125,10 +125,6 @@ def explore_command(
         plan = plan_of(spec, strategies, seed or 0)
     if plan.search and seed is not None:
         raise BadInput(f"--seed {seed}: strategy {plan.search} draws nothing")
-    if jobs > 1 and is_one_by_one(plan):
-        if click.get_current_context().get_parameter_source("jobs") is ParameterSource.COMMANDLINE:
-            raise BadInput(f"--jobs {jobs}: strategy {plan.search} goes on from what it has tried, in one process")
-        jobs = 1
     hunt = _Hunt(named=scenario, chosen=chosen, plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)
     limit = schedules or (MOST if seconds is not None or plan.search else _SCHEDULES)
     if not as_json:

@@ -13,6 +13,7 @@ it. Durations are not searched through: half a billion nanoseconds are as many o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from ..engine.decision import NEXT_ACTOR, NOT_OFFERED, Decision, Duration
@@ -36,6 +37,7 @@ class Dfs(Search):
         self._costs: list[list[int]] = []
         self._taken: list[int] = []
         self._begun = False
+        self._fixed = 0
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -56,11 +58,32 @@ class Dfs(Search):
             done += part * picked
         return done
 
+    def upcoming(self) -> tuple[int, ...] | None:
+        """How the next schedule begins; None when there is none left within the bound."""
+        return next(self.rest(), None) if self._begun else tuple(self._path)
+
+    def below(self, path: tuple[int, ...]) -> Dfs:
+        """The part of the search that begins so."""
+        part = Dfs(preemptions=self.preemptions, window=self.window)
+        part._path, part._fixed = list(path), len(path)
+        return part
+
+    def rest(self) -> Iterator[tuple[int, ...]]:
+        """What has not been tried yet, as parts: how each of them begins, in the order in which they are tried."""
+        spent = sum(costs[picked] for costs, picked in zip(self._costs, self._taken, strict=True))
+        for at in range(len(self._taken) - 1, self._fixed - 1, -1):
+            costs, picked = self._costs[at], self._taken[at]
+            spent -= costs[picked]
+            for option in range(picked + 1, len(costs)):
+                if spent + costs[option] <= self.preemptions:
+                    yield (*self._taken[:at], option)
+
     def start_run(self, _seed: int) -> bool:
         """Begin the next schedule. False when there is none left within the bound."""
-        if self._begun and not self._advance():
+        path = self.upcoming()
+        if path is None:
             return False
-        self._begun = True
+        self._path, self._begun = list(path), True
         self._costs, self._taken = [], []
         return True
 
@@ -74,14 +97,3 @@ class Dfs(Search):
         self._costs.append([int(kept and not decision.yields and i != decision.current) for i in range(decision.count)])
         self._taken.append(picked)
         return picked
-
-    def _advance(self) -> bool:
-        spent = sum(costs[picked] for costs, picked in zip(self._costs, self._taken, strict=True))
-        for at in range(len(self._taken) - 1, -1, -1):
-            costs, picked = self._costs[at], self._taken[at]
-            spent -= costs[picked]
-            for option in range(picked + 1, len(costs)):
-                if spent + costs[option] <= self.preemptions:
-                    self._path = [*self._taken[:at], option]
-                    return True
-        return False

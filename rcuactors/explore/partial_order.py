@@ -11,6 +11,7 @@ since what it writes; all steps of a window of time on all of earlier ones.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 
@@ -77,6 +78,12 @@ class PartialOrder:
         self.direct.append(tuple(sorted(within)))
         picks = tuple(picked for _, picked, _ in step.picks)
         self.names.append(_hash(step.actor, picks, self._window_name, *sorted(self.names[before] for before in within)))
+
+    def without_footprints(self) -> PartialOrder:
+        """The same order, of steps that no longer know what they have touched."""
+        other = copy.copy(self)
+        other.steps = [attrs.evolve(step, reads=set(), writes=set()) for step in self.steps]
+        return other
 
     @property
     def name(self) -> int:

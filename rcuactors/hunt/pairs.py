@@ -16,6 +16,7 @@ To be told of each use makes a run slower by a third, so not every schedule is l
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
 import attrs
@@ -37,6 +38,11 @@ ONE_IN: Final = 17
 def is_looked_at(number: int) -> bool:
     """Whether pairs are counted in the schedule of that number: the first of an exploration, and each so manieth."""
     return number < ALL_UNTIL or not number % ONE_IN
+
+
+def is_looked_at_by_path(path: tuple[int, ...]) -> bool:
+    """The same for a search whose parts are tried by several processes: as large a share, by their paths."""
+    return not zlib.crc32(repr(path).encode()) % ONE_IN
 
 
 @attrs.define(eq=False)

@@ -1,8 +1,7 @@
 """The schedules of an exploration, one after the other or in several processes, in the order of their numbers.
 
-The first of them are tried in this process, since others take a while to begin; most bugs that are there are found by
-then. `delays` is shared out by where its first delay is; other searches are made by one process, since what they try
-next is read off what they have tried.
+The first of them are tried in this process alone, since others take a while to begin; then it is one of those that try
+them. `delays` is shared out by where its first delay is; how `dfs` and `dpor` are is said in `going_through`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final, TypeVar
 
 import attrs
@@ -21,39 +20,23 @@ from ..explore import make_any_strategy, make_strategy
 from ..explore.delays import Delays
 from ..explore.dfs import Dfs
 from ..explore.dpor import Dpor
-from ..explore.searching import Search
-from ..lab.jobs import do_all
+from ..lab.jobs import in_order
 from ..runs.run import patient_collector
+from .going_through import by_classes, in_depth
 from .plan import Plan
+from .progress import Progress
 from .trial import Trial, tried
 
-_ALONE: Final = 64
+_WORTH_IT: Final = 100
+"""Fewer schedules are made before others have begun to help."""
+
 _CHUNK: Final = 16
-_LARGE_CHUNK: Final = 128
+_LARGE_CHUNK: Final = 64
 _SMALL_UNTIL: Final = 2048
 MOST: Final = 1_000_000
 """Schedules that are tried at most, also where only the time is bounded."""
 
 Item = TypeVar("Item")
-
-
-@attrs.define
-class Progress:
-    """How far an exploration is. `complete`: a search has come to its end; `subtrees` of it are done, of so many.
-
-    `part`: which part of a search that goes through a tree is done, by an estimate. `classes` of schedules were tried
-    by one that reduces, and `left` beginnings are known that it has not tried; `repeated` schedules were of a class
-    that was tried before, and `astray` ones did not begin as they should have.
-    """
-
-    complete: bool = False
-    subtrees: int = 0
-    subtrees_done: int = 0
-    part: float | None = None
-    classes: int = 0
-    left: int = 0
-    repeated: int = 0
-    astray: int = 0
 
 
 def explore(
@@ -84,14 +67,15 @@ def explore(
 
 
 def _drawn(plan: Plan, schedules: int, jobs: int) -> Generator[Trial]:
-    alone = schedules if jobs == 1 else min(_ALONE, schedules)
+    alone = schedules if jobs == 1 or schedules < _WORTH_IT else _CHUNK
     for number in range(alone):
         yield try_number(plan, number)
     small = min(schedules, _SMALL_UNTIL)
     chunks = [range(at, min(at + _CHUNK, small)) for at in range(alone, small, _CHUNK)]
     chunks += [range(at, min(at + _LARGE_CHUNK, schedules)) for at in range(small, schedules, _LARGE_CHUNK)]
-    if chunks:
-        yield from _in_order(functools.partial(_try_chunk, plan), chunks, jobs)
+    with contextlib.closing(in_order(functools.partial(_try_chunk, plan), chunks, jobs)) as groups:
+        for trials in groups:
+            yield from trials
 
 
 def try_number(plan: Plan, number: int) -> Trial:
@@ -110,25 +94,11 @@ def _try_chunk(plan: Plan, numbers: Sequence[int]) -> list[Trial]:
 
 def _searching(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
     search = make_any_strategy(plan.search)
-    return _one_by_one(plan, progress, search) if isinstance(search, Search) else _searched(plan, progress, jobs)
-
-
-def is_one_by_one(plan: Plan) -> bool:
-    """Whether its schedules are tried by one process only."""
-    return bool(plan.search) and isinstance(make_any_strategy(plan.search), Search)
-
-
-def _one_by_one(plan: Plan, progress: Progress, search: Search) -> Generator[Trial]:
-    """All that a search tries, in this process."""
-    with contextlib.closing(search), contextlib.suppress(NothingLeft):
-        for number in itertools.count():
-            trial = tried(plan.attempt, search, number=number, name=plan.search, seed=plan.spec.seed)
-            if isinstance(search, Dfs):
-                progress.part = search.done
-            elif isinstance(search, Dpor):
-                progress.classes, progress.left = len(search.seen.classes), search.left
-                progress.repeated, progress.astray = search.repeated, search.astray
-            yield attrs.evolve(trial, path=search.path)
+    if isinstance(search, Dfs):
+        return in_depth(plan, progress, search, jobs)
+    if isinstance(search, Dpor):
+        return by_classes(plan, progress, search, jobs)
+    return _searched(plan, progress, jobs)
 
 
 def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
@@ -140,12 +110,12 @@ def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
     progress.subtrees = len(roots)
     work = functools.partial(_try_below, plan)
     numbered = list(enumerate(roots, start=1))
-    parts: Iterable[list[Trial]] = map(work, numbered) if jobs == 1 else _in_groups(work, numbered, jobs)
     numbers = itertools.count(1)
-    for part in parts:
-        progress.subtrees_done += 1
-        for trial in part:
-            yield attrs.evolve(trial, number=next(numbers))
+    with contextlib.closing(in_order(work, numbered, jobs)) as parts:
+        for part in parts:
+            progress.subtrees_done += 1
+            for trial in part:
+                yield attrs.evolve(trial, number=next(numbers))
 
 
 def _try_below(plan: Plan, numbered: tuple[int, tuple[int, int]]) -> list[Trial]:
@@ -160,23 +130,3 @@ def _try_below(plan: Plan, numbered: tuple[int, tuple[int, int]]) -> list[Trial]
             trial = tried(plan.attempt, part, number=number, name=plan.search, seed=plan.spec.seed)
             found.append(attrs.evolve(trial, path=part.path))
     return found
-
-
-# -- in several processes ----------------------------------------------------------------------------------------------
-
-
-def _in_groups(work: Callable[[Item], list[Trial]], items: Sequence[Item], jobs: int) -> Generator[list[Trial]]:
-    early: dict[int, list[Trial]] = {}
-    wanted = 0
-    with contextlib.closing(do_all(work, items, jobs)) as answers:
-        for number, trials in answers:
-            early[number] = trials
-            while wanted in early:
-                yield early.pop(wanted)
-                wanted += 1
-
-
-def _in_order(work: Callable[[Item], list[Trial]], items: Sequence[Item], jobs: int) -> Generator[Trial]:
-    with contextlib.closing(_in_groups(work, items, jobs)) as groups:
-        for trials in groups:
-            yield from trials

@@ -17,7 +17,7 @@ from ..spelling import plural
 from .finding import Signature
 from .growth import Growth
 from .plan import Plan
-from .search import Progress
+from .progress import Progress
 from .trial import Taken, Trial
 
 UNSEEN: Final = (

@@ -125,10 +125,15 @@ class Trial:
     pairs: frozenset[Pair] | None = None
 
 
-def tried(attempt: Attempt, strategy: Strategy, *, number: int, name: str, seed: int) -> Trial:
-    """Try one schedule, its number in the exploration. Raises NothingLeft when the strategy has none left."""
+def tried(
+    attempt: Attempt, strategy: Strategy, *, number: int, name: str, seed: int, looked_at: bool | None = None
+) -> Trial:
+    """Try one schedule, its number in the exploration. Raises NothingLeft when the strategy has none left.
+
+    `looked_at`: whether its ordered pairs of accesses are noted; by its number, if that is not said.
+    """
     watched, trace = Watched(strategy), Trace()
-    pairs = Pairs() if is_looked_at(number) else None
+    pairs = Pairs() if (is_looked_at(number) if looked_at is None else looked_at) else None
     result, raised = attempt.run(watched, seed, trace, listen=pairs.listen if pairs is not None else None)
     shown = shown_by(result, raised)
     return Trial(

@@ -7,11 +7,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from ..errors import BadInput
 
@@ -22,6 +23,11 @@ Answer = TypeVar("Answer")
 class WorkerDied(BadInput):
     """A process that did a part of the work has ended by itself."""
 
+
+_MOST: Final = 1000
+
+_EARLY: Final = 16
+"""So many answers a process may wait for an earlier one."""
 
 _ENDING: Final = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 
@@ -41,17 +47,39 @@ def do_all(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> 
         for number, item in enumerate(items):
             yield number, work(item)
         return
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
-    complete = False
-    try:
-        # Here, too, somebody may end it: a signal that was held back comes at the end of the block.
-        with _signals_held_back():
-            futures = {pool.submit(work, item): number for number, item in enumerate(items)}
+    with workers(jobs, most=len(items)) as submit:
+        futures = {submit(work, item): number for number, item in enumerate(items)}
         for future in as_completed(futures):
             yield futures[future], future.result()
+
+
+class Submit(Protocol):
+    """Have a process do some work."""
+
+    def __call__(self, work: Callable[[Item], Answer], item: Item, /) -> Future[Answer]:
+        """The answer will be there."""
+        ...
+
+
+@contextlib.contextmanager
+def workers(jobs: int, *, most: int = _MOST) -> Iterator[Submit]:
+    """So many processes, but no more than `most`; nothing is waited for where the block ends early.
+
+    Raises WorkerDied where a future says that its process has died.
+    """
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        min(jobs, most), mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
+    )
+
+    def submit(work: Callable[[Item], Answer], item: Item) -> Future[Answer]:
+        # Here, too, somebody may end it: a signal that was held back comes at the end of the block.
+        with _signals_held_back():
+            return pool.submit(work, item)
+
+    complete = False
+    try:
+        yield submit
         complete = True
     except BrokenProcessPool:
         raise WorkerDied(
@@ -64,6 +92,41 @@ def do_all(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> 
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_order(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> Generator[Answer]:
+    """What `work` returns for each item, in their order; this process is one of those that work.
+
+    `work`, items and answers can be pickled. Close the generator to end it early. Raises as `do_all`.
+    """
+    if in_this_process(items, jobs):
+        yield from map(work, items)
+        return
+    others, begun = jobs - 1, 0
+    answers = deque[Future[Answer]]()
+    with workers(others, most=len(items)) as submit:
+        while begun < len(items) or answers:
+            busy = sum(not answer.done() for answer in answers)
+            while begun < len(items) and busy <= others:
+                answers.append(submit(work, items[begun]))
+                begun, busy = begun + 1, busy + 1
+            if answers[0].done() or len(answers) > _EARLY * jobs or begun == len(items):
+                yield answers.popleft().result()
+            else:
+                answers.append(done_here(work, items[begun]))
+                begun += 1
+
+
+def done_here(work: Callable[[Item], Answer], item: Item) -> Future[Answer]:
+    """The answer of this process, as those of others come."""
+    future = Future[Answer]()
+    future.set_result(work(item))
+    return future
+
+
+def first_done(futures: Iterable[Future[Answer]]) -> set[Future[Answer]]:
+    """Wait until one of them has an answer, or an error; those that have."""
+    return wait(futures, return_when=FIRST_COMPLETED).done
 
 
 @contextlib.contextmanager
@@ -99,3 +162,16 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
+
+
+__all__ = [
+    "Future",
+    "Submit",
+    "WorkerDied",
+    "do_all",
+    "done_here",
+    "first_done",
+    "in_order",
+    "in_this_process",
+    "workers",
+]

@@ -21,8 +21,9 @@ import pytest
 from ..errors import BadInput, ReplayDiverged, bad_value, shown, text_of
 from ..hunt.keep import Kept, keep, keyed, replay_of, shrink
 from ..hunt.plan import plan_of
+from ..hunt.progress import Progress
 from ..hunt.schedule import Schedule, read_schedule
-from ..hunt.search import Progress, explore
+from ..hunt.search import explore
 from ..hunt.story import story_lines
 from ..hunt.tally import Tally, nothing_lines, tally_lines
 from ..kapi import Kernel

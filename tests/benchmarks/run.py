@@ -28,7 +28,11 @@ from rcuactors.engine.choice import Timed
 from rcuactors.engine.conductor import Conductor
 from rcuactors.engine.device import Device
 from rcuactors.explore import Random
+from rcuactors.hunt.plan import plan_of
+from rcuactors.hunt.progress import Progress
+from rcuactors.hunt.search import explore
 from rcuactors.runs.plain import run_plain
+from rcuactors.runs.spec import RunSpec
 
 HERE = Path(__file__).resolve().parent
 
@@ -277,11 +281,11 @@ def schedules_under_random(schedules: int, rounds: int) -> Figure:
     Wanted is 1.3 times what it was (0.65) before elections were decided on a list that is kept.
     """
 
-    def explore() -> None:
+    def try_them() -> None:
         for seed in range(schedules):
             run(two_readers, attrs.evolve(QUIET, strategy=Random(), seed=seed))
 
-    ratio, theirs, ours = paired(lambda: run_limit(1000 * schedules), explore, rounds)
+    ratio, theirs, ours = paired(lambda: run_limit(1000 * schedules), try_them, rounds)
     return Figure(
         "schedules under random / 1,000 bare hand-overs",
         ratio,
@@ -293,13 +297,26 @@ def schedules_under_random(schedules: int, rounds: int) -> Figure:
 def schedules_without_trio(schedules: int, rounds: int) -> Figure:
     """Schedules a second of the same scenario without Trio's loop, over those on it."""
 
-    def explore(how: Callable[..., object]) -> None:
+    def try_them(how: Callable[..., object]) -> None:
         for seed in range(schedules):
             how(two_readers, attrs.evolve(QUIET, strategy=Random(), seed=seed))
 
-    ratio, on_trio, plain = paired(lambda: explore(run), lambda: explore(run_plain), rounds)
+    ratio, on_trio, plain = paired(lambda: try_them(run), lambda: try_them(run_plain), rounds)
     detail = f"{schedules / plain:,.0f}/s against {schedules / on_trio:,.0f}/s, three CPUs"
     return Figure("schedules a second without Trio / on it", ratio, ">= 1.7", detail)
+
+
+def two_processes(schedules: int, rounds: int) -> Figure:
+    """Schedules a second of an exploration over two processes, over those in one, on two CPUs that do nothing else."""
+    plan = plan_of(RunSpec.of(bundled("stale_batch"), kernel="v6.1-stable"), ())
+
+    def hunt(jobs: int) -> None:
+        for _ in explore(plan, Progress(), schedules=schedules, jobs=jobs):
+            pass
+
+    ratio, one, two = paired(lambda: hunt(1), lambda: hunt(2), rounds)
+    detail = f"{schedules / two:,.0f}/s against {schedules / one:,.0f}/s"
+    return Figure(f"{schedules:,} schedules: two processes / one", ratio, ">= 1.8", detail)
 
 
 def description_against_bare_reading(lines: int, rounds: int) -> Figure:
@@ -349,6 +366,7 @@ def figures(*, short: bool) -> list[Callable[[], Figure]]:
         lambda: first_answer(rounds),
         lambda: schedules_under_random(200 // scale, rounds),
         lambda: schedules_without_trio(200 // scale, rounds),
+        lambda: two_processes(2000 // scale, min(rounds, 3)),
         lambda: description_against_bare_reading(1_000_000 // scale, min(rounds, 3)),
         lambda: memory_of_description(100_000 // scale),
     ]

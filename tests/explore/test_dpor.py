@@ -29,8 +29,8 @@ def test_it_reaches_what_all_schedules_reach(chosen: Scenario, kernel: str, wind
     reduced, plain = all_of(attempt, search), all_of(attempt, Dfs(window=window, preemptions=preemptions))
     assert (reduced.traces, reduced.states, reduced.found) == (plain.traces, plain.states, plain.found)
     assert reduced.schedules * 10 <= plain.schedules
-    assert (search.repeated, search.astray) == (0, 0)
-    assert len(search.seen.classes) == reduced.schedules
+    assert (search.frontier.repeated, search.frontier.astray) == (0, 0)
+    assert len(search.frontier.seen.classes) == reduced.schedules
 
 
 @pytest.mark.parametrize("window", [300, 700])
@@ -46,7 +46,7 @@ def test_all_classes_of_random_schedules_are_among_its_own(window: int) -> None:
             drawn.take(one(attempt, at_random, seed))
             classes.add(at_random.order_of_steps().name)
     assert len(classes) > 3
-    assert classes <= set(search.seen.classes)
+    assert classes <= set(search.frontier.seen.classes)
     assert drawn.traces <= covered.traces
     assert drawn.states <= covered.states
 

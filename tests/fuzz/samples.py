@@ -12,7 +12,8 @@ from typing import Final
 
 from rcuactors.hunt.keep import keep
 from rcuactors.hunt.plan import plan_of
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.progress import Progress
+from rcuactors.hunt.search import explore
 from rcuactors.runs.options import RunOptions
 from rcuactors.runs.spec import RunSpec
 from rcuactors.templates import design

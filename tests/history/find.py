@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from rcuactors.hunt.keep import Kept, keep, shrink
 from rcuactors.hunt.plan import plan_of
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.progress import Progress
+from rcuactors.hunt.search import explore
 from tests.history.cases import CASES, FIGURES, KEPT, Case, figures
 
 APART = 10_000

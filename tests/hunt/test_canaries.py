@@ -6,7 +6,8 @@ import pytest
 
 from rcuactors.explore import SEARCHES, STRATEGIES
 from rcuactors.hunt.plan import plan_of
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.progress import Progress
+from rcuactors.hunt.search import explore
 from rcuactors.hunt.tally import Tally
 from rcuactors.runs.spec import RunSpec
 from tests.small import frees_early, lost_update

@@ -14,7 +14,8 @@ from rcuactors.hunt.attempt import SpecAttempt, options_of
 from rcuactors.hunt.faults import FAULTS, fault_settings
 from rcuactors.hunt.keep import keep, replay, replay_of, shrink
 from rcuactors.hunt.plan import PORTFOLIO, plan_of
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.progress import Progress
+from rcuactors.hunt.search import explore
 from rcuactors.hunt.tally import Tally
 from rcuactors.hunt.trial import Trial
 from rcuactors.runs import Run

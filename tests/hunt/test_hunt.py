@@ -18,9 +18,10 @@ from rcuactors.hunt.finding import Signature
 from rcuactors.hunt.follow import Departure, Follow
 from rcuactors.hunt.keep import Kept, keep, keyed, prepared, replay, shrink
 from rcuactors.hunt.plan import PORTFOLIO, Plan, plan_of
+from rcuactors.hunt.progress import Progress
 from rcuactors.hunt.report import report_lines
 from rcuactors.hunt.schedule import Policy, Schedule, find_policy, policy_like, read_schedule, schedule_of
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.search import explore
 from rcuactors.hunt.shrink import Shrinker, Shrunk, shows
 from rcuactors.hunt.story import story_lines
 from rcuactors.hunt.tally import Tally, nothing_lines, tally_lines

@@ -13,7 +13,8 @@ from rcuactors.explore.dpor import Dpor
 from rcuactors.hunt.growth import Growth
 from rcuactors.hunt.pairs import ALL_UNTIL, ONE_IN, Pair, is_looked_at
 from rcuactors.hunt.plan import PORTFOLIO, plan_of
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.progress import Progress
+from rcuactors.hunt.search import explore
 from rcuactors.hunt.tally import Tally, tally_lines
 from rcuactors.hunt.trial import tried
 from rcuactors.runs.spec import RunSpec
@@ -125,7 +126,7 @@ def test_footprints_are_the_same_whether_somebody_looks_or_not(
     monkeypatch.setattr("rcuactors.hunt.trial.is_looked_at", lambda _number: looked_at)
     search = Dpor(window=700)
     assert all_of(attempt_of(own_locks), search).schedules == 51
-    assert (search.repeated, search.astray) == (0, 0)
+    assert (search.frontier.repeated, search.frontier.astray) == (0, 0)
 
 
 def test_each_strategy_of_the_default_has_its_share_of_those_that_are_looked_at() -> None:

@@ -10,8 +10,9 @@ from rcuactors.hunt.attempt import SpecAttempt
 from rcuactors.hunt.follow import Follow
 from rcuactors.hunt.keep import Kept, keep, shrink
 from rcuactors.hunt.plan import plan_of
+from rcuactors.hunt.progress import Progress
 from rcuactors.hunt.schedule import find_policy
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.search import explore
 from rcuactors.hunt.shrink import shows
 from rcuactors.hunt.smaller import Smaller
 from rcuactors.hunt.story import story_lines

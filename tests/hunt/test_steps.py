@@ -10,7 +10,8 @@ import pytest
 from rcuactors.cli.stepping import walk_through
 from rcuactors.hunt.keep import Kept, keep, shrink
 from rcuactors.hunt.plan import plan_of
-from rcuactors.hunt.search import Progress, explore
+from rcuactors.hunt.progress import Progress
+from rcuactors.hunt.search import explore
 from rcuactors.hunt.steps import Step, steps_of
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario

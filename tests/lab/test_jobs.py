@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import rcuactors
-from rcuactors.lab.jobs import WorkerDied, do_all, in_this_process
+from rcuactors.lab.jobs import WorkerDied, do_all, in_order, in_this_process
 
 ITEMS = [3, 1, 4, 1, 5]
 
@@ -63,6 +64,24 @@ def test_it_can_be_ended_early(jobs: int) -> None:
     next(answers)
     answers.close()
     assert list(answers) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_answers_in_order_of_whom_this_process_is_one(jobs: int) -> None:
+    items = ITEMS * 8
+    answers = list(in_order(squared, items, jobs))
+    assert [answer for answer, _ in answers] == [item * item for item in items]
+    assert os.getpid() in {process for _, process in answers}
+    # How much the others get done before this one has done the rest is a matter of time.
+    assert len({process for _, process in answers}) <= jobs
+    assert not list(in_order(squared, [], jobs))
+
+
+@pytest.mark.parametrize("work", [dies, raises])
+def test_in_order_what_goes_wrong_with_others_is_raised(work: Callable[[int], int]) -> None:
+    """The first of them are given to the others: here nothing dies."""
+    with pytest.raises((WorkerDied, LookupError)):
+        list(in_order(work, [4, 4, *[3] * 50], 2))
 
 
 ORPHANS = """
