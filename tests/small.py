@@ -117,3 +117,21 @@ async def lost_update(k: Kernel) -> None:
         await k.udelay(40)
         await adds()
     assert count == 2, "an update was lost"
+
+
+@scenario(settings=TWO)
+async def barrier_beside(k: Kernel) -> None:
+    """Whoever has looked at an object gives it to kvfree_rcu(), while another CPU waits for all that was given so."""
+    table = await k.kmalloc(64)
+
+    async def reader() -> None:
+        k.rcu_read_lock()
+        k.deref(k.rcu_dereference(table))
+        await k.udelay(1)
+        k.rcu_read_unlock()
+        await k.kvfree_rcu(table, "rcu")
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(reader, cpu=1)
+        await k.ndelay(2700)
+        await k.kvfree_rcu_barrier()

@@ -4,5 +4,10 @@ What this program promises of any run is tried on scenarios and on drawn program
 """
 
 from ..marks import KERNEL
+from .programs import subjects_drawn
+from .runner import Difference, Tally, selfcheck
+from .subject import Subject, subjects_of
 
 __trace__ = KERNEL
+
+__all__ = ["Difference", "Subject", "Tally", "selfcheck", "subjects_drawn", "subjects_of"]

@@ -47,3 +47,16 @@ def test_every_figure_is_measured(benchmarks: ModuleType) -> None:
         assert figure.ratio > 0
         assert figure.name in figure.line()
         assert figure.wanted in figure.line()
+
+
+def test_a_reduction_is_told_in_a_line() -> None:
+    """All of them, with what both reach, are tests of their own: tests/explore/test_dpor.py."""
+    path = Path(__file__).with_name("reduction.py")
+    spec = importlib.util.spec_from_file_location("benchmarks_reduction", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    told = module.line(next(one for one in module.REDUCED if one.chosen.name == "two_owners"))
+    assert told.startswith("two_owners, 300 ns       dpor    5  dfs ")
+    assert told.endswith("1 final states, 0 findings, the same")

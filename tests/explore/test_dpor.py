@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from rcuactors import Kernel, Scenario, scenario
-from rcuactors.explore.dfs import Dfs
+from rcuactors import Kernel, scenario
 from rcuactors.explore.dpor import Dpor
+from tests.reduced import REDUCED, Reduced
 from tests.searches import Reached, all_of, attempt_of, one, told
-from tests.small import TWO, frees_early, one_reader, replaced, two_owners, waits_itself
-
-SMALL = [
-    (two_owners, "v6.12", 300, 0),
-    (frees_early, "v6.12", 100, 1),
-    (one_reader, "v6.12", 30, 0),
-    (replaced, "v6.12", 1, 0),
-    (waits_itself, "v6.12", 30, 0),
-]
-"""(scenario, kernel, window in ns, preemptions that dfs tries). Three have kvfree_rcu(), a reader, a grace period."""
+from tests.small import TWO, frees_early
 
 
-@pytest.mark.parametrize(
-    ("chosen", "kernel", "window", "preemptions"), SMALL, ids=lambda value: getattr(value, "name", str(value))
-)
-def test_it_reaches_what_all_schedules_reach(chosen: Scenario, kernel: str, window: int, preemptions: int) -> None:
-    attempt = attempt_of(chosen, kernel)
-    search = Dpor(window=window)
-    reduced, plain = all_of(attempt, search), all_of(attempt, Dfs(window=window, preemptions=preemptions))
+def test_there_are_enough_of_each() -> None:
+    graced = [one for one in REDUCED if one.graced]
+    assert len(REDUCED) >= 5
+    assert len(graced) >= 3
+    assert any(one.states > 1 for one in graced)
+
+
+@pytest.mark.parametrize("case", REDUCED, ids=lambda case: case.name)
+def test_it_reaches_what_all_schedules_reach(case: Reduced) -> None:
+    search, reduced = case.reduced()
+    plain = case.whole()
     assert (reduced.traces, reduced.states, reduced.found) == (plain.traces, plain.states, plain.found)
+    assert len(reduced.states) == case.states
     assert reduced.schedules * 10 <= plain.schedules
     assert (search.frontier.repeated, search.frontier.astray) == (0, 0)
     assert len(search.frontier.seen.classes) == reduced.schedules
