@@ -198,12 +198,14 @@ def wrong_with(case: Case, ended: Ended) -> str:
 
 
 def _wrong_words(case: Case, ended: Ended) -> str:
-    lines = ended.err.splitlines()
+    # PYTHONIOENCODING may ask for two bytes a character, and a mark in front.
+    err = ended.err.replace("\0", "").lstrip("\ufffd\udcfe\udcff\ufeff")
+    lines = err.splitlines()
     if ended.code == 2 and not lines and case.args[0] == "conform":
         # Its own third answer.
         return "" if "undecided" in ended.out else "exit code 2, and not a word"
     if ended.code == 2:
-        if not 1 <= len(lines) <= case.lines or not ended.err.endswith("\n"):
+        if not 1 <= len(lines) <= case.lines or not err.endswith("\n"):
             return f"{len(lines)} lines on stderr: {_end_of(ended.err)}"
         # Where a scenario may say something of its own, which goes there too with --json, the last is ours.
         ours = lines if case.lines == 1 else lines[-1:]
@@ -213,7 +215,7 @@ def _wrong_words(case: Case, ended: Ended) -> str:
         if bad:
             return f"a line that is none of ours: {bad[0]}"
     elif ended.code == 130:
-        return "" if ended.err == "interrupted\n" else f"interrupted, and yet on stderr: {_end_of(ended.err)}"
+        return "" if err == "interrupted\n" else f"interrupted, and yet on stderr: {_end_of(ended.err)}"
     elif lines and case.lines == 1:
         return f"exit code {ended.code}, and yet on stderr: {_end_of(ended.err)}"
     if _ADDRESS.search(ended.err) and " raised " not in ended.err:  # what a scenario raises has a text of its own
