@@ -199,7 +199,7 @@ def wrong_with(case: Case, ended: Ended) -> str:
 
 def _wrong_words(case: Case, ended: Ended) -> str:
     # PYTHONIOENCODING may ask for two bytes a character, and a mark in front.
-    err = ended.err.replace("\0", "").lstrip("\ufffd\udcfe\udcff\ufeff")
+    err = re.sub("^[\ufffd\udcfe\udcff\ufeff]+", "", ended.err.replace("\0", ""))
     lines = err.splitlines()
     if ended.code == 2 and not lines and case.args[0] == "conform":
         # Its own third answer.
