@@ -83,7 +83,9 @@ VARIATIONS: Final = (
 )
 """What is drawn on top of a build. A scenario's own settings stay as they are."""
 
-_TAKES_CPUS_DOWN: Final = frozenset({"churn", "cpu_goes_offline", "hotplug_short_grace_period"})
+_TAKES_CPUS_DOWN: Final = frozenset(
+    {"churn", "cpu_goes_offline", "driver_thread_sleeps", "hotplug_short_grace_period", "offloaded_callbacks"}
+)
 """Scenarios that say themselves which CPU goes when: nobody else may have taken it down (`hotplug`)."""
 
 _STRATEGIES: Final = ("random", "random:present=1", "random:present=64")

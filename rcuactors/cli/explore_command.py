@@ -26,9 +26,10 @@ from ..hunt.trial import Trial
 from ..report.text import head_line
 from ..runs import Run
 from ..runs.options import LARGEST_SEED
+from ..runs.result import WASTE
 from ..runs.spec import Kind, RunSpec
 from ..scenario import Scenario
-from ..spelling import plural
+from ..spelling import no_such, plural
 from ..userfiles import load_scenario
 from ..userfiles.blame import blame_scenario
 from .common import RunArguments, costs_option, jobs_option, max_steps_option, settings_option, whole_number
@@ -52,6 +53,17 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> 
     if not 1 <= seconds <= _LONGEST_S:
         raise bad_value(f"--time {text}", "a time such as 30s, 5m or 1h")
     return float(seconds)
+
+
+def _sought(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    if text == "waste":
+        return WASTE
+    for name in text.split(","):
+        if name not in WASTE:
+            raise no_such("--seek", name, ("waste", *WASTE))
+    return tuple(text.split(","))
 
 
 _OPTIONS: Final = (
@@ -87,6 +99,13 @@ _OPTIONS: Final = (
         metavar="NUMBER",
         help="The first seed of each strategy (default: 0).",
     ),
+    click.option(
+        "--seek",
+        "sought",
+        callback=_sought,
+        metavar="waste|NAME,..",
+        help="Waste counts as a finding, too: all of it, or that of these names (docs/results.md).",
+    ),
     click.option("--keep-going", is_flag=True, help="Go on after the first finding; each problem is told once."),
     click.option("--out", metavar="DIR", help="Keep the schedule of each finding there, as a file."),
     report_option,
@@ -110,6 +129,7 @@ def explore_command(
     seconds: float | None,
     jobs: int,
     seed: int | None,
+    sought: tuple[str, ...],
     keep_going: bool,
     out: str | None,
     report: str | None,
@@ -122,7 +142,7 @@ def explore_command(
     with quiet_stdout(as_json):
         chosen = load_scenario(scenario)
         spec = _spec_of(chosen, options)
-        plan = plan_of(spec, strategies, seed or 0)
+        plan = plan_of(spec, strategies, seed or 0, sought)
     if plan.search and seed is not None:
         raise BadInput(f"--seed {seed}: strategy {plan.search} draws nothing")
     hunt = _Hunt(named=scenario, chosen=chosen, plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)

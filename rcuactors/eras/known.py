@@ -13,7 +13,7 @@ import attrs
 
 from ..context.violation import Violation, ViolationKind
 
-_DONE: Final = re.compile("\n ?(?:Freed|Cancelled) by ")
+_DONE: Final = re.compile("\n ?(?:Freed|Cancelled|Taken) by ")
 """What such a trace begins with, in a report's lines."""
 
 
@@ -23,8 +23,9 @@ class KnownBug:
 
     `commit` is the one that mends it. Where no mend is known it is `unmended`, and `commit` is the one that brought it.
     `function` is the kernel function in whose call the report is made, or, where freed memory is used, the free was,
-    or, where objects wait for ever, their monitor was taken back: it stands in that call trace. `designs` are those
-    that have it, none for all.
+    or, where objects wait for ever, their monitor was taken back, or, where a cache goes with objects in it, one was
+    taken to be freed: it stands in that call trace. `designs` are those that have it, none for all.
+    `context` is that in which it is reported, where it is known by that.
     When it `spoils` the machine, as who sleeps with a raw lock does, a deadlock may come of it, or objects that nobody
     frees.
     """
@@ -36,6 +37,7 @@ class KnownBug:
     designs: tuple[str, ...] = ()
     spoils: bool = False
     unmended: bool = False
+    context: str = ""
 
     @property
     def label(self) -> str:
@@ -48,11 +50,12 @@ class KnownBug:
             violation.kind is self.kind
             and (self.function in violation.trace or self.function in _done_by(violation.text))
             and (not self.designs or design in self.designs)
+            and self.context in ("", violation.context)
         )
 
 
 def _done_by(text: str) -> list[str]:
-    """The call trace of who freed the memory that a report is about, or took a monitor back, if it has one."""
+    """The call trace of who freed the memory that a report is about, or took objects or a monitor, if it has one."""
     lines = [line.strip() for line in _DONE.split(text, maxsplit=1)[-1].splitlines()[1:]] if _DONE.search(text) else []
     return lines[: next((at for at, line in enumerate(lines) if not line or line.startswith("CPU: ")), len(lines))]
 
@@ -64,8 +67,9 @@ AN_NMI_CALLS_KFREE_RCU: Final = tuple(
         "kvfree_call_rcu",
         "kfree_rcu() in an NMI waits for krcp->lock, which the CPU may hold (7.3 has kfree_rcu_nolock())",
         spoils=True,
+        context=context,
     )
-    for kind in (ViolationKind.INCONSISTENT_LOCK_STATE, ViolationKind.DEADLOCK)
+    for kind, context in ((ViolationKind.INCONSISTENT_LOCK_STATE, ""), (ViolationKind.DEADLOCK, "nmi"))
 )
 
 OBJECTS_REMAIN_IN_A_CACHE: Final = KnownBug(
@@ -87,6 +91,14 @@ MONITOR_TAKEN_BACK: Final = KnownBug(
     ViolationKind.NEVER_FREED,
     "kvfree_rcu_barrier",
     "the barrier takes back a monitor that a newer kvfree_rcu() has armed, whose objects wait for the CPU's next call",
+    unmended=True,
+)
+
+MISSED_BY_THE_BARRIER: Final = KnownBug(
+    "2b55d6a42d14",
+    ViolationKind.LEAK,
+    "kvfree_rcu_drain_ready",
+    "the barrier does not wait for what a shrinker's kfree_rcu_monitor() frees by itself: a cache goes meanwhile",
     unmended=True,
 )
 

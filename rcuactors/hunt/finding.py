@@ -1,7 +1,12 @@
-"""What a schedule can show: a report, told from others by its kind and place, or the error that ended the run."""
+"""What a schedule can show: a report, told from others by its kind and place, or the error that ended the run.
+
+To who seeks it, also waste: what was done for nothing, or told wrong, is no violation, but a schedule may be what makes
+it come.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import attrs
@@ -15,6 +20,9 @@ from ..userfiles.blame import line_of
 ERROR: Final = "error"
 """The kind of what is no report: the scenario raised something, such as an AssertionError of its own."""
 
+WASTE: Final = "waste"
+"""The kind of what harms nobody, such as a page that is taken and given back; its place is its name in a result."""
+
 
 @attrs.frozen
 class Signature:
@@ -27,7 +35,14 @@ class Signature:
     place: str
     line: str
 
+    @property
+    def sought(self) -> tuple[str, ...]:
+        """The waste that has to be sought for it to be shown."""
+        return (self.place,) if self.kind == WASTE else ()
+
     def __str__(self) -> str:
+        if self.kind == WASTE:
+            return f"{WASTE}, {self.place}"
         where = self.place if not self.line or self.line == self.place else f"{self.place}, {self.line}"
         return f"{self.kind} in {where}" if where else self.kind
 
@@ -59,8 +74,11 @@ def _known(violation: Violation, result: Result) -> str:
     return next((f"{bug.label}: {bug.what}" for bug in bugs if bug.explains(violation, result.design)), "")
 
 
-def shown_by(result: Result, raised: Exception | None) -> tuple[Shown, ...]:
-    """All that a run showed, each problem once. That its bound of steps ended it shows nothing."""
+def shown_by(result: Result, raised: Exception | None, sought: Collection[str] = ()) -> tuple[Shown, ...]:
+    """All that a run showed, each problem once, and the waste that is sought, by its names.
+
+    That its bound of steps ended it shows nothing.
+    """
     found: dict[Signature, Shown] = {}
     for violation in result.violations:
         signature = signature_of(violation)
@@ -78,4 +96,15 @@ def shown_by(result: Result, raised: Exception | None) -> tuple[Shown, ...]:
         signature = Signature(ERROR, type(raised).__name__, line_of(raised))
         shown = Shown(signature=signature, title=said, text=said, time_ns=result.end_ns, cpu=-1)
         found.setdefault(signature, shown)
-    return tuple(found.values())
+    return (*found.values(), *_wasted(result, sought))
+
+
+def _wasted(result: Result, sought: Collection[str]) -> list[Shown]:
+    """The waste of a run that is sought. Only the end of the run knows of it."""
+    found = []
+    for name, times in result.waste.items():
+        if name in sought:
+            said = f"waste, which is no violation: {name} {times:,}"
+            signature = Signature(WASTE, name, "")
+            found.append(Shown(signature=signature, title=said, text=said, time_ns=result.end_ns, cpu=-1))
+    return found

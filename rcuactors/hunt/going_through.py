@@ -23,6 +23,7 @@ from typing import Final
 
 import attrs
 
+from ..engine.choice import Strategy
 from ..errors import NothingLeft
 from ..explore import make_any_strategy
 from ..explore.dfs import Dfs
@@ -50,6 +51,27 @@ KEPT: Final = 1000
 Path = tuple[int, ...]
 
 
+def try_one(
+    plan: Plan,
+    strategy: Strategy,
+    number: int,
+    *,
+    name: str = "",
+    seed: int | None = None,
+    looked_at: bool | None = None,
+) -> Trial:
+    """One schedule of a plan. What a search goes through has the seed of the run, which says nothing to it."""
+    return tried(
+        plan.attempt,
+        strategy,
+        number=number,
+        name=name or plan.search,
+        seed=plan.spec.seed if seed is None else seed,
+        sought=plan.sought,
+        looked_at=looked_at,
+    )
+
+
 # -- dfs ---------------------------------------------------------------------------------------------------------------
 
 
@@ -68,7 +90,7 @@ def in_depth(plan: Plan, progress: Progress, search: Dfs, jobs: int) -> Generato
 
 
 def _next_in_depth(plan: Plan, search: Dfs, number: int, looked_at: bool) -> Trial:
-    trial = tried(plan.attempt, search, number=number, name=plan.search, seed=plan.spec.seed, looked_at=looked_at)
+    trial = try_one(plan, search, number, looked_at=looked_at)
     return attrs.evolve(trial, path=search.path)
 
 
@@ -155,7 +177,7 @@ def by_classes(plan: Plan, progress: Progress, search: Dpor, jobs: int) -> Gener
 
 
 def _next_class(plan: Plan, search: Guided, number: int) -> Trial:
-    trial = tried(plan.attempt, search, number=number, name=plan.search, seed=plan.spec.seed, looked_at=True)
+    trial = try_one(plan, search, number, looked_at=True)
     return attrs.evolve(trial, path=search.path)
 
 

@@ -87,17 +87,18 @@ def hunt(
     jobs: int = 1,
     seed: int = 0,
     keep_going: bool = False,
+    sought: tuple[str, ...] = (),
     **words: object,
 ) -> Hunted:
     """Try so many schedules of a scenario, or for so many seconds of real time, until one shows a problem; cut it down.
 
     `strategies` take turns (default: those of `rcuactors explore`), each from `seed` on. With `keep_going` all problems
-    are found that these schedules show. `options` and `words` say the run, as those of `run()` do. A scenario that is
-    tried by several `jobs` has to stand at the top of a module, and what calls this below `if __name__ == "__main__"`.
-    Raises BadInput for what is asked for wrongly.
+    are found that these schedules show; waste that is `sought`, by its names, is one, too. `options` and `words` say
+    the run, as those of `run()` do. A scenario that is tried by several `jobs` has to stand at the top of a module, and
+    what calls this below `if __name__ == "__main__"`. Raises BadInput for what is asked for wrongly.
     """
     spec = script if isinstance(script, RunSpec) else RunSpec.of(script, options, **words)
-    plan, progress = plan_of(spec, strategies, seed), Progress()
+    plan, progress = plan_of(spec, strategies, seed, sought), Progress()
     tally = Tally(plan, progress)
     over = False
     found: list[Kept] = []

@@ -137,7 +137,7 @@ def keyed(schedule: Schedule, attempt: Attempt | None = None) -> Kept:
 
 def _found(signature: Signature, result: Result, raised: Exception | None) -> Shown:
     """That problem among what a run showed. Raises ReplayDiverged if it is not."""
-    shown = next((shown for shown in shown_by(result, raised) if shown.signature == signature), None)
+    shown = next((shown for shown in shown_by(result, raised, signature.sought) if shown.signature == signature), None)
     if shown is None:
         raise ReplayDiverged(f"all decisions fit, but the run does not show {signature}")
     return shown
@@ -186,7 +186,7 @@ def replay(schedule: Schedule, run: Run, digest: DigestSink) -> Replayed:
     if isinstance(raised, ReplayDiverged):
         raise raised
     result = run.result()
-    shown = shown_by(result, raised)
+    shown = shown_by(result, raised, schedule.shown.signature.sought)
     if schedule.digest not in (None, digest.hexdigest()):
         raise ReplayDiverged("all decisions fit, but the events differ from those of the schedule")
     _found(schedule.shown.signature, result, raised)

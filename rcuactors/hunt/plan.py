@@ -36,12 +36,13 @@ TIMED: Final = "timed"
 class Plan:
     """What to explore: a run, the strategies that take turns in it, and the first seed of each.
 
-    What is run says everything of itself but its strategy and seed.
+    What is run says everything of itself but its strategy and seed. `sought` is the waste that counts as a finding.
     """
 
     attempt: Attempt
     strategies: tuple[str, ...]
     seed: int = 0
+    sought: tuple[str, ...] = ()
 
     @property
     def spec(self) -> RunSpec:
@@ -62,7 +63,7 @@ class Plan:
         return self.strategies[which], (self.seed + turn) % (LARGEST_SEED + 1)
 
 
-def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0) -> Plan:
+def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0, sought: tuple[str, ...] = ()) -> Plan:
     """Make a plan; strategies that want to know how long the run is are told. Raises BadInput."""
     attempt = SpecAttempt(what) if isinstance(what, RunSpec) else what
     chosen = strategies or PORTFOLIO
@@ -72,7 +73,8 @@ def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0)
     if searches and len(chosen) > 1:
         raise BadInput(f"--strategy {searches[0]}: goes through schedules by itself; it cannot take turns with others")
     _none_ignored(attempt.spec, chosen)
-    return Plan(attempt=attempt, strategies=tuple(_measured(attempt, strategy) for strategy in chosen), seed=seed)
+    measured = tuple(_measured(attempt, strategy) for strategy in chosen)
+    return Plan(attempt=attempt, strategies=measured, seed=seed, sought=sought)
 
 
 def _none_ignored(spec: RunSpec, strategies: tuple[str, ...]) -> None:

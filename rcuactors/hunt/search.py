@@ -22,10 +22,10 @@ from ..explore.dfs import Dfs
 from ..explore.dpor import Dpor
 from ..lab.jobs import in_order
 from ..runs.run import patient_collector
-from .going_through import by_classes, in_depth
+from .going_through import by_classes, in_depth, try_one
 from .plan import Plan
 from .progress import Progress
-from .trial import Trial, tried
+from .trial import Trial
 
 _WORTH_IT: Final = 100
 """Fewer schedules are made before others have begun to help."""
@@ -81,7 +81,7 @@ def _drawn(plan: Plan, schedules: int, jobs: int) -> Generator[Trial]:
 def try_number(plan: Plan, number: int) -> Trial:
     """Try the schedule of that number."""
     name, seed = plan.drawn(number)
-    return tried(plan.attempt, make_strategy(name), number=number, name=name, seed=seed)
+    return try_one(plan, make_strategy(name), number, name=name, seed=seed)
 
 
 def _try_chunk(plan: Plan, numbers: Sequence[int]) -> list[Trial]:
@@ -105,7 +105,7 @@ def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
     """The schedule without a delay; then each part of the search, by its first delay."""
     whole = make_any_strategy(plan.search)
     assert isinstance(whole, Delays)
-    yield tried(plan.attempt, whole, number=0, name=plan.search, seed=plan.spec.seed)
+    yield try_one(plan, whole, 0)
     roots = [(at, option) for at, count in enumerate(whole.counts) for option in range(1, min(count, whole.d + 1))]
     progress.subtrees = len(roots)
     work = functools.partial(_try_below, plan)
@@ -127,6 +127,6 @@ def _try_below(plan: Plan, numbered: tuple[int, tuple[int, int]]) -> list[Trial]
     found: list[Trial] = []
     with contextlib.suppress(NothingLeft), patient_collector(many_runs=True):
         for number in itertools.count(first):
-            trial = tried(plan.attempt, part, number=number, name=plan.search, seed=plan.spec.seed)
+            trial = try_one(plan, part, number)
             found.append(attrs.evolve(trial, path=part.path))
     return found

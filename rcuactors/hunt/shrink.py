@@ -190,4 +190,4 @@ class Shrinker:
 def shows(attempt: Attempt, seed: int, strategy: Strategy, signature: Signature) -> bool:
     """Whether a run under that strategy shows that problem."""
     result, raised = attempt.run(strategy, seed)
-    return any(shown.signature == signature for shown in shown_by(result, raised))
+    return any(shown.signature == signature for shown in shown_by(result, raised, signature.sought))

@@ -14,7 +14,7 @@ import attrs
 
 from ..explore import make_any_strategy
 from ..spelling import plural
-from .finding import Signature
+from .finding import WASTE, Signature
 from .growth import Growth
 from .plan import Plan
 from .progress import Progress
@@ -65,9 +65,13 @@ class Tally:
             self.taken.setdefault(name, Taken()).add(counts)
         if not trial.shown:
             return None
-        first, *others = (shown.signature for shown in trial.shown)
+        shown = [one.signature for one in trial.shown]
+        first = shown[0]
+        if first.kind == WASTE:
+            # None of it is a consequence of another.
+            first = next((one for one in shown if one not in self.firsts), first)
         self.times[first] += 1
-        self.also.setdefault(first, {}).update(dict.fromkeys(others))
+        self.also.setdefault(first, {}).update(dict.fromkeys(one for one in shown if one != first))
         if first in self.firsts:
             return None
         self.firsts[first] = trial

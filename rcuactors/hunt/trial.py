@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -126,16 +126,24 @@ class Trial:
 
 
 def tried(
-    attempt: Attempt, strategy: Strategy, *, number: int, name: str, seed: int, looked_at: bool | None = None
+    attempt: Attempt,
+    strategy: Strategy,
+    *,
+    number: int,
+    name: str,
+    seed: int,
+    sought: Collection[str] = (),
+    looked_at: bool | None = None,
 ) -> Trial:
     """Try one schedule, its number in the exploration. Raises NothingLeft when the strategy has none left.
 
-    `looked_at`: whether its ordered pairs of accesses are noted; by its number, if that is not said.
+    The waste that is `sought` counts, too. `looked_at`: whether its ordered pairs of accesses are noted; by its number,
+    if that is not said.
     """
     watched, trace = Watched(strategy), Trace()
     pairs = Pairs() if (is_looked_at(number) if looked_at is None else looked_at) else None
     result, raised = attempt.run(watched, seed, trace, listen=pairs.listen if pairs is not None else None)
-    shown = shown_by(result, raised)
+    shown = shown_by(result, raised, sought)
     return Trial(
         number=number,
         strategy=name,

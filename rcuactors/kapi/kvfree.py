@@ -21,6 +21,9 @@ _HAS: Final[dict[str, Callable[[Machine], bool]]] = {
     "kfree_rcu_nolock": lambda machine: machine.slab.rules.kfree_rcu_nolock,
     "kmalloc_nolock": lambda machine: machine.slab.rules.kmalloc_nolock is not None,
     "sheaf_capacity": lambda machine: machine.slab.rules.sheaves is not None,
+    "rcu_nocb_cpu_deoffload": lambda machine: (
+        machine.setup.config.rcu_nocbs and machine.callbacks.rules.nocb_toggles_offline
+    ),
 }
 
 
@@ -31,7 +34,8 @@ class VersionedKvfreeRcu(Rcu):
         """Whether this kernel has a function that some versions have and others have not.
 
         Those are `kvfree_rcu_mightsleep`, `kfree_rcu_mightsleep`, `kvfree_rcu_barrier`, `kfree_rcu_nolock`,
-        `kmalloc_nolock`, and `sheaf_capacity` of kmem_cache_create().
+        `kmalloc_nolock`, `sheaf_capacity` of kmem_cache_create(), and `rcu_nocb_cpu_deoffload` (with
+        rcu_nocbs=y).
 
         For scenarios that run on all of them:
         `await (k.kvfree_rcu_mightsleep(p) if k.has("kvfree_rcu_mightsleep") else k.kvfree_rcu(p))`. Raises BadInput

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from ..context.locks import RECURSIVE_READ
 from ..context.memory import FREED
+from ..context.trace import keep_trace
 from ..context.violation import ViolationKind
 from ..marks import inline, machinery
-from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KObject
+from ..mm.objects import PAGE_OFFSET, PAGE_SIZE, KasanTrack, KObject
 from ..rcu.data import RcuHead
 from . import invariants
 from .figures import DrainStatistics
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
     from .core import KvfreeRcu
 
 _retired_ns = operator.attrgetter("retired_ns")
+
+
+@machinery
+def _note_who(thread: Thread, taken: list[KObject]) -> None:
+    """They are in no queue any more, and not free yet: for who finds them in a cache that goes."""
+    ctx, cpu = thread.ctx, thread.cpu
+    who = KasanTrack(f"{ctx.comm}/{ctx.pid}", cpu.clock, cpu.cpu_id, "kvfree_rcu_drain_ready", keep_trace())
+    for p in taken:
+        p.taken_by = who
 
 
 class Drain:
@@ -92,6 +102,8 @@ class Drain:
             invariants.check(kvfree, krcp)
         await locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
+        if ready:
+            _note_who(thread, [p for channel in blocks for block in channel for p in block.records] + head)
         await self._free_blocks(thread, krcp, blocks)
         if head:
             await self.free_list(thread, krcp, head)

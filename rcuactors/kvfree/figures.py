@@ -193,6 +193,9 @@ class WasteStatistics:
     * `counts_too_low` (times): the shrinker was told of fewer objects than were queued (4c33464ae85e).
     * `pages_for_another_cpu` (pages): that a caller got for one CPU's block and put where it had moved to meanwhile
       (309a43165077).
+    * `monitors_put_off` (times): the monitor was armed for KFREE_DRAIN_JIFFIES, though by then a block's worth of
+      objects waited, for which a jiffy was wanted (a23da88c6c80). It stays so until the next call.
+    * `refills_put_off_again` (times): a refill was put off, though the one that the shrinker has put off was just done.
     """
 
     pages_refused: int
@@ -201,6 +204,8 @@ class WasteStatistics:
     no_caches_emptied: int
     counts_too_low: int
     pages_for_another_cpu: int
+    monitors_put_off: int
+    refills_put_off_again: int
 
 
 @attrs.frozen(kw_only=True)
@@ -273,6 +278,8 @@ class Figures:
     no_caches_emptied: int = 0
     counts_too_low: int = 0
     pages_for_another_cpu: int = 0
+    monitors_put_off: int = 0
+    refills_put_off_again: int = 0
     drained: int = 0
     drained_objects: int = 0
     leaked: int = 0
@@ -298,6 +305,8 @@ class Figures:
             no_caches_emptied=self.no_caches_emptied,
             counts_too_low=self.counts_too_low,
             pages_for_another_cpu=self.pages_for_another_cpu,
+            monitors_put_off=self.monitors_put_off,
+            refills_put_off_again=self.refills_put_off_again,
         )
 
     def note_bulk(self, size: int) -> None:

@@ -50,7 +50,8 @@ class KObject:
     `home` is the slab that it lies in. `origin` is where it was allocated: a code object and the position in it, told
     as text by `allocated_at`. `members` are the locks, timers, works and the like that lie in it. `freed_by` is the
     function that freed it, with KASAN a record of who called it; `freed_from` and `retired_from` are where the scenario
-    freed it or gave it to kvfree_rcu(), if it did. `allocated_by` and `retired_by` are such records, with KASAN.
+    freed it or gave it to kvfree_rcu(), if it did. `allocated_by` and `retired_by` are such records, with KASAN, and
+    `taken_by`, with or without, of who has taken it out of kvfree_rcu()'s queue to free it.
     """
 
     is_vmalloc: ClassVar[bool] = False
@@ -67,6 +68,7 @@ class KObject:
     retired_from: Origin = attrs.field(init=False)
     allocated_by: KasanTrack = attrs.field(init=False)
     retired_by: KasanTrack = attrs.field(init=False)
+    taken_by: KasanTrack = attrs.field(init=False)
     retired_serial: int = attrs.field(init=False)
     retired_ns: int = attrs.field(init=False)
 

@@ -14,7 +14,10 @@ from ..kvfree.figures import WasteStatistics
 from ..machine import Machine
 from .counters import Counters, counters_of
 
-_WASTE: Final = tuple(field.name for field in attrs.fields(WasteStatistics))
+_COUNTED: Final = tuple(field.name for field in attrs.fields(WasteStatistics))
+_LEFT_IN_SHEAVES: Final = "objects_left_in_sheaves"
+WASTE: Final = (*_COUNTED, _LEFT_IN_SHEAVES)
+"""The names of what a run may waste."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -104,7 +107,7 @@ def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], even
 def _waste_of(machine: Machine) -> dict[str, int]:
     """What happened of it; and the objects that are not freed, since their sheaf is not full: clean says less then."""
     waste, sheaves = machine.kvfree.figures.waste(), machine.slab.sheaves
-    found = {name: count for name in _WASTE if (count := getattr(waste, name))}
+    found = {name: count for name in _COUNTED if (count := getattr(waste, name))}
     if sheaves is not None and (left := sheaves.statistics().retired):
-        found["objects_left_in_sheaves"] = left
+        found[_LEFT_IN_SHEAVES] = left
     return found

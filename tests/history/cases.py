@@ -13,10 +13,11 @@ from typing import Any, Final
 import attrs
 
 from rcuactors import RunOptions
-from rcuactors.hunt.finding import Shown
+from rcuactors.hunt.finding import WASTE, Shown
 from rcuactors.hunt.schedule import Schedule, read_schedule
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario
+from tests.history.neighbours import NOT_REPEATED, SECTION_LAST
 
 HERE: Final = Path(__file__).parent
 KEPT: Final = HERE / "kept"
@@ -29,20 +30,23 @@ Row = tuple[str, ...]
 class Case:
     """One bug in one scenario on one version.
 
-    `bug` is the commit that mends it, or that brought it where none does; `kind` what the report is. `mended` is the
-    version on which the same search finds nothing of it, within as many schedules as `bound`; empty where there is
-    none. `most`: schedules that are tried with each seed.
+    `bug` is the commit that mends it, or that brought it where none does; `kind` what the report is, and `place` in
+    which function, where the version's list of known bugs does not tell. `mended` is the version on which the same
+    search finds nothing of it, within as many schedules as `bound`; empty where there is none. `most`: schedules that
+    are tried with each seed. `covered` is a strategy that finds it, and covers all within its bound where it is mended.
     """
 
     bug: str
     scenario: str
     kernel: str
     kind: str
+    place: str | None = None
     mended: str = ""
     strategies: tuple[str, ...] = ("holds",)
     settings: tuple[tuple[str, str], ...] = ()
     most: int = 1500
     bound: int = 60
+    covered: str = ""
 
     @property
     def label(self) -> str:
@@ -59,26 +63,158 @@ class Case:
         options = RunOptions(kernel=kernel or self.kernel, settings=dict(self.settings))
         return RunSpec.of(load_scenario(self.scenario), options)
 
+    @property
+    def sought(self) -> tuple[str, ...]:
+        """The waste that it is, if it is waste."""
+        return (self.place,) if self.kind == WASTE and self.place else ()
+
     def is_it(self, shown: Shown) -> bool:
         """Whether a problem that was shown is this bug."""
-        return shown.signature.kind == self.kind and shown.known.removeprefix("since ").startswith(self.bug)
+        if shown.signature.kind != self.kind:
+            return False
+        if self.place is not None:
+            return shown.signature.place == self.place
+        return shown.known.removeprefix("since ").startswith(self.bug)
 
     def kept(self) -> Schedule:
         """The schedule that is kept."""
         return read_schedule(str(self.path))
 
 
-STALE, ROOT, MONITOR = "5da7cb193db3", "85aad7cc4178", "2b55d6a42d14"
-FREED, NEVER = "use-after-free", "never-freed"
+FREED, NEVER, LEAK, DEADLOCK = "use-after-free", "never-freed", "leak", "deadlock"
+RT: Final = (("PREEMPT_RT", "y"),)
+NO_LOCKDEP: Final = (("PROVE_LOCKING", "n"),)
+"""Lockdep sees what is wrong on every schedule, and says so before it goes wrong."""
+BUSY: Final = (("rounds", "4"), ("pause_us", "9000"))
+"""Both batches wait."""
+
+
+def _stale(kernel: str) -> Case:
+    return Case(bug="5da7cb193db3", scenario="stale_batch", kernel=kernel, kind=FREED, mended="v6.1-stable")
+
+
+def _root(kernel: str) -> Case:
+    scenario = "hotplug_short_grace_period"
+    return Case(bug="85aad7cc4178", scenario=scenario, kernel=kernel, kind=FREED, mended="v6.12")
+
+
+def _cache(kernel: str) -> Case:
+    """A cache that goes with objects in it: whoever has them has to be held up for longer than the module waits."""
+    scenario, long = "destroy_under_reclaim", ("holds:longest=400",)
+    return Case(bug="6c6c47b063b5", scenario=scenario, kernel=kernel, kind=LEAK, mended="v6.12", strategies=long)
+
+
+def _count(kernel: str) -> Case:
+    place = "counts_too_low"
+    return Case(
+        bug="4c33464ae85e",
+        scenario="stale_batch",
+        kernel=kernel,
+        kind=WASTE,
+        place=place,
+        mended="v6.6",
+        settings=BUSY,
+    )
+
+
+def _dead(kernel: str) -> Case:
+    return Case(
+        bug="5c0930ccaad5",
+        scenario="driver_thread_sleeps",
+        kernel=kernel,
+        kind=DEADLOCK,
+        place="",
+        mended="v6.12",
+    )
+
+
+def _nmi(kernel: str) -> Case:
+    few = (*NO_LOCKDEP, ("objects", "6"))
+    return Case(
+        bug="3bc999d944b3",
+        scenario="nmi_caller",
+        kernel=kernel,
+        kind=DEADLOCK,
+        mended="v7.3",
+        strategies=("random",),
+        settings=few,
+        covered="delays:d=1",
+    )
+
+
+def _section(kernel: str) -> Case:
+    return Case(
+        bug="89038cc87d80",
+        scenario="lock_in_object",
+        kernel=kernel,
+        kind=FREED,
+        place="rt_spin_unlock",
+        mended=SECTION_LAST,
+        strategies=("holds",),
+        settings=RT,
+    )
+
 
 CASES: Final = (
-    Case(bug=STALE, scenario="stale_batch", kernel="v5.9", kind=FREED, mended="v6.1-stable"),
-    Case(bug=STALE, scenario="stale_batch", kernel="v5.11", kind=FREED, mended="v6.1-stable"),
-    Case(bug=STALE, scenario="stale_batch", kernel="v6.1.0", kind=FREED, mended="v6.1-stable"),
-    Case(bug=ROOT, scenario="hotplug_short_grace_period", kernel="v6.6", kind=FREED, mended="v6.12"),
-    Case(bug=ROOT, scenario="hotplug_short_grace_period", kernel="v6.12.0", kind=FREED, mended="v6.12"),
-    Case(bug=MONITOR, scenario="barrier_while_freeing", kernel="v6.12", kind=NEVER, mended="v6.6"),
-    Case(bug=MONITOR, scenario="churn", kernel="v6.12", kind=NEVER, mended="v6.6"),
+    *(_stale(kernel) for kernel in ("v5.9", "v5.11", "v6.1.0")),
+    *(_root(kernel) for kernel in ("v6.6", "v6.12.0")),
+    Case(bug="2b55d6a42d14", scenario="barrier_while_freeing", kernel="v6.12", kind=NEVER, mended="v6.6"),
+    Case(bug="2b55d6a42d14", scenario="churn", kernel="v6.12", kind=NEVER, mended="v6.6"),
+    *(_cache(kernel) for kernel in ("v5.11", "v6.6")),
+    Case(
+        bug="dfd3df31c9db",
+        scenario="destroy_under_reclaim",
+        kernel="v6.12.0",
+        kind="flush-dependency",
+        mended="v6.12",
+    ),
+    Case(
+        bug="594aa5975b9b",
+        scenario="stale_batch",
+        kernel=NOT_REPEATED,
+        kind=NEVER,
+        place="",
+        mended="v5.11",
+        settings=(*BUSY, ("scans", "1")),
+    ),
+    _count("v5.11"),
+    *(
+        Case(
+            bug="309a43165077",
+            scenario="one_argument_migrates",
+            kernel=kernel,
+            kind=WASTE,
+            place="pages_for_another_cpu",
+            mended="v6.6",
+            strategies=("random",),
+            settings=(("migrate", "y"),),
+        )
+        for kernel in ("v6.1.0", "v6.1-stable")
+    ),
+    *(_dead(kernel) for kernel in ("v5.9", "v5.11", "v6.1.0", "v6.6")),
+    Case(
+        bug="2996980e20b7",
+        scenario="offloaded_callbacks",
+        kernel="v6.12.0",
+        kind="bad-context",
+        place="rcu_nocb_cpu_deoffload",
+        mended="v6.12",
+        strategies=("random",),
+    ),
+    *(
+        Case(
+            bug="d0bfa8b3c411",
+            scenario="refill_put_off",
+            kernel=kernel,
+            kind=WASTE,
+            place="refills_put_off_again",
+            mended="v5.11",
+            strategies=("random",),
+        )
+        for kernel in ("v6.12", "v7.3")
+    ),
+    *(_nmi(kernel) for kernel in ("v5.11", "v6.1-stable", "v6.6", "v6.12", "v6.18")),
+    *(_section(kernel) for kernel in ("v5.11", "v6.12", "v7.3")),
 )
 
 
@@ -110,5 +246,5 @@ def _row(case: Case, what: dict[str, Any]) -> Row:
         f"{middle:,} ({most:,})",
         f"{what['seconds'][0]} s ({what['seconds'][1]} s)",
         str(what["departures"]),
-        case.mended or "-",
+        f"{case.mended}, `{case.covered}`: all" if case.covered else case.mended or "-",
     )

@@ -23,6 +23,10 @@ from rcuactors.hunt.plan import plan_of
 from rcuactors.hunt.progress import Progress
 from rcuactors.hunt.search import explore
 from tests.history.cases import CASES, FIGURES, KEPT, Case, figures
+from tests.history.neighbours import neighbours
+
+REPLAYS = 1500
+"""Runs that cutting one of them down may take."""
 
 APART = 10_000
 """Seeds of one search are that far from those of the next."""
@@ -39,7 +43,7 @@ class Sought:
 
 def seek(case: Case, number: int, kernel: str = "", most: int = 0) -> Sought:
     """The search of that number: until the bug is shown first by a schedule."""
-    plan = plan_of(case.spec(kernel), case.strategies, seed=number * APART)
+    plan = plan_of(case.spec(kernel), case.strategies, seed=number * APART, sought=case.sought)
     began, tried = time.process_time(), 0
     for trial in explore(plan, Progress(), schedules=most or case.most):
         tried += 1
@@ -57,7 +61,8 @@ def measure(case: Case, seeds: int) -> None:
     if not found:
         print(f"{case.label}: not found in {sum(one.schedules for one in sought):,} schedules")
         return
-    kept = shrink(found[0])
+    # The shortest of them.
+    kept = min((shrink(one, REPLAYS) for one in found), key=lambda one: (not one.schedule.minimal, len(one.departures)))
     KEPT.mkdir(exist_ok=True)
     case.path.write_text(kept.schedule.text())
     seconds = [one.seconds for one in sought]
@@ -84,8 +89,9 @@ def main() -> None:
     chosen = [case for case in CASES if case.label.startswith(wanted)]
     if not chosen:
         parser.error(f"no such label; there are {', '.join(case.label for case in CASES)}")
-    for case in chosen:
-        measure(case, given.seeds)
+    with neighbours():
+        for case in chosen:
+            measure(case, given.seeds)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,16 @@ from rcuactors.engine.events import DigestSink
 from rcuactors.hunt.finding import shown_by
 from rcuactors.hunt.follow import Follow
 from rcuactors.hunt.keep import keyed, prepared, replay
+from rcuactors.hunt.plan import plan_of
 from rcuactors.hunt.schedule import find_policy
+from rcuactors.hunt.search import Progress, explore
 from tests.history.cases import CASES, KEPT, Case, figures, rows
 from tests.history.find import seek
 
 SHORT = 8
 """Schedules that are tried here on a version with the fix."""
 
-LONGEST = 12
+LONGEST = 40
 """Departures of the longest schedule that is kept."""
 
 
@@ -46,13 +48,35 @@ def test_the_kept_schedule_shows_the_bug_and_none_of_its_departures_can_be_left_
     assert len(kept.departures) == figures()[case.label]["departures"] <= LONGEST
     for gone in kept.departures:
         rest = [one for one in kept.departures if one is not gone]
-        found = shown_by(*kept.attempt.run(Follow(find_policy(schedule.policy), rest), schedule.spec.seed))
+        found = shown_by(
+            *kept.attempt.run(Follow(find_policy(schedule.policy), rest), schedule.spec.seed), sought=case.sought
+        )
         assert schedule.shown.signature not in {shown.signature for shown in found}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.mended], ids=by_label)
 def test_it_is_not_found_where_it_is_mended(case: Case) -> None:
     assert seek(case, 0, case.mended, SHORT).kept is None
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.kernel == "v6.12" and case.covered], ids=by_label)
+def test_all_within_a_bound_is_covered_where_it_is_mended(case: Case) -> None:
+    """The same search finds it on the version that has it."""
+    covers(case)
+
+
+def covers(case: Case) -> None:
+    for kernel, found in ((case.kernel, True), (case.mended, False)):
+        progress = Progress()
+        trials = explore(plan_of(case.spec(kernel), (case.covered,), sought=case.sought), progress)
+        assert any(case.is_it(shown) for trial in trials for shown in trial.shown) is found
+        assert progress.complete is not found
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("case", [case for case in CASES if case.covered], ids=by_label)
+def test_all_within_a_bound_is_covered_for_each_version(case: Case) -> None:
+    covers(case)
 
 
 @pytest.mark.campaign

@@ -222,6 +222,7 @@ def test_a23da88c6c80_who_looks_at_the_timer_while_it_is_set() -> None:
     (taken,) = found.decisions.taken
     assert "kworker/u" in taken.option
     assert taken.option.endswith(" for 100000 ns")
+    assert found.result.waste["monitors_put_off"] == 1
     assert not misled("v6.12", the_last_object_comes, MONITOR)
 
 

@@ -142,6 +142,8 @@ def test_a_miss_between_two_variables_is_put_off_once_more(kernel: str) -> None:
     schedules = held_up_anywhere(a_miss_while_a_refill_ends, kernel, moment, points=30, **settings)
     found = [schedule for schedule in schedules if late.pop()]
     assert 0 < len(found) < 5
+    # Where the worker is held up earlier, the miss finds a refill in progress, and asks for none.
+    assert 0 < sum(schedule.result.waste.get("refills_put_off_again", 0) for schedule in found) < len(found)
     for schedule in found:
         assert schedule.result.clean
         schedule.again()

@@ -185,6 +185,7 @@ class PendingTimer:
             await cpu.point()
             krcp.settled, mine.monitor_expires = settled, expires
             await self._kvfree.workqueues.queue_delayed_work_irqoff(cpu, self._kvfree.workqueue, work, delay)
+            self._kvfree.figures.monitors_put_off += delay > 1 and krcp.count >= self._timing.full
         await cpu.local_irq_restore(flags)
 
     async def scheduler_running(self, cpu: Cpu, krcp: Krc) -> None:

@@ -48,6 +48,8 @@ class Refilling:
 
     work_in_progress: bool = False
     backoff_page_cache_fill: bool = False
+    ends: bool = False
+    """It has cleared the first of these, and not yet the second."""
 
 
 class Refill:
@@ -98,7 +100,9 @@ class Refill:
         if not (kvfree.min_cached_objs or kvfree.rules.refill.asks_without_cache) or not self.begin(krcp):
             return
         workqueues = kvfree.workqueues
-        if self.of(krcp).backoff_page_cache_fill:
+        mine = self.of(krcp)
+        if mine.backoff_page_cache_fill:
+            kvfree.figures.refills_put_off_again += mine.ends
             config = kvfree.system.config
             # msecs_to_jiffies() rounds up.
             delay = -(-config.rcu_delay_page_cache_fill_msec * config.HZ // 1000)
@@ -141,7 +145,8 @@ class Refill:
         self.end(krcp)
         if mine.backoff_page_cache_fill:
             # Two variables, one after the other: a request in between is put off once more.
+            mine.ends = True
             await thread.point()
-            mine.backoff_page_cache_fill = False
+            mine.backoff_page_cache_fill = mine.ends = False
         if system.events.on:
             system.emit(thread.cpu, "fill_page_cache_func", f"cpu={krcp.cpu_id} cached={len(krcp.cache)}")

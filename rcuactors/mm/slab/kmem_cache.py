@@ -99,6 +99,12 @@ async def kmem_cache_shrink(slab: SlabAllocator, thread: Thread, cache: Cache) -
     return not cache.slabs
 
 
+def _taken(remaining: list[KObject]) -> list[str]:
+    """Who is about to free the first of them that somebody has taken out of kvfree_rcu()'s queue."""
+    track = next((p.taken_by for p in remaining if hasattr(p, "taken_by")), None)
+    return [] if track is None else ["", *track.lines("Taken")[:-1]]
+
+
 @machinery
 def _report_remaining(cpu: Cpu, cache: Cache, remaining: list[KObject], rules: MmRules, said: str) -> None:
     """list_slab_objects() of each slab that is not full, and what kmem_cache_destroy() says itself.
@@ -111,5 +117,5 @@ def _report_remaining(cpu: Cpu, cache: Cache, remaining: list[KObject], rules: M
     first = f"BUG {cache.name} (Not tainted): {rules.objects_remaining.format(cache.name)}"
     title = first if listed else f"WARNING: {second}" if said else second
     trace = call_trace()
-    text = "\n".join([title, *lines, *([second] if listed else []), *cpu.judge.stack(cpu, trace)])
+    text = "\n".join([title, *lines, *([second] if listed else []), *cpu.judge.stack(cpu, trace), *_taken(remaining)])
     cpu.judge.report(cpu, ViolationKind.LEAK, title, text)
