@@ -7,6 +7,7 @@ lowers it on the way out. The held locks are one stack; the `irq_context` of eac
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -78,25 +79,29 @@ class Context:
         return "preempt_off" if count else "process"
 
     def flags(self, *, need_resched: bool = False) -> str:
-        """The five context columns of ftrace: irqs, resched, context, preempt depth, migrate-disable depth.
-
-        kernel/trace/trace_output.c; the depths stop at 15 (tracing_gen_ctx_irq_test()).
-        """
-        count = self.preempt_count
-        bh_off = bool(count & preempt.SOFTIRQ_MASK & ~preempt.SOFTIRQ_OFFSET)
-        irqs = ("D" if bh_off else "d") if self.irqs_disabled else ("b" if bh_off else ".")
-        hard, soft = preempt.in_hardirq(count), preempt.in_serving_softirq(count)
-        if preempt.in_nmi(count):
-            where = "Z" if hard else "z"
-        elif hard:
-            where = "H" if soft else "h"
-        else:
-            where = "s" if soft or self.softirq_thread else "."
-        depth, pinned = count & preempt.PREEMPT_MASK, self.migrate_disabled
-        return (
-            irqs
-            + ("N" if need_resched else ".")
-            + where
-            + (f"{min(depth, 0xF):x}" if depth else ".")
-            + (f"{min(pinned, 0xF):x}" if pinned else ".")
+        """The five context columns of ftrace: irqs, resched, context, preempt depth, migrate-disable depth."""
+        return _columns(
+            self.preempt_count, self.irqs_disabled, self.softirq_thread, self.migrate_disabled, need_resched
         )
+
+
+@lru_cache(maxsize=4096)
+def _columns(count: int, irqs_disabled: bool, softirq_thread: bool, pinned: int, need_resched: bool) -> str:
+    """kernel/trace/trace_output.c; the depths stop at 15 (tracing_gen_ctx_irq_test()). All runs have the same few."""
+    bh_off = bool(count & preempt.SOFTIRQ_MASK & ~preempt.SOFTIRQ_OFFSET)
+    irqs = ("D" if bh_off else "d") if irqs_disabled else ("b" if bh_off else ".")
+    hard, soft = preempt.in_hardirq(count), preempt.in_serving_softirq(count)
+    if preempt.in_nmi(count):
+        where = "Z" if hard else "z"
+    elif hard:
+        where = "H" if soft else "h"
+    else:
+        where = "s" if soft or softirq_thread else "."
+    depth = count & preempt.PREEMPT_MASK
+    return (
+        irqs
+        + ("N" if need_resched else ".")
+        + where
+        + (f"{min(depth, 0xF):x}" if depth else ".")
+        + (f"{min(pinned, 0xF):x}" if pinned else ".")
+    )

@@ -179,7 +179,8 @@ class Line:
         if longest <= 0:
             return 0
         chosen = self.choose(decision.ask_of(subject, self.now, longest))
-        self.fairness.spend(self.now, chosen)
+        if chosen:
+            self.fairness.spend(self.now, chosen)
         return chosen
 
     # -- electing ----------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ _HINTS: Final = (None, "", IN_READER, IN_READER, IN_READER, PART_DONE)
 """What has to be known of whom, each alike: nothing, anything, or that."""
 _MS: Final = 1_000_000
 _MOST_PASSED: Final = 8
+_NEVER: Final = 1 << 62
 _CHAINED: Final = 0.5
 """How likely a hold-up is to begin within the one before."""
 
@@ -47,16 +48,21 @@ class _Hold:
     since: int = -1
     passed: int = 0
 
-    def fits(self, decision: Decision, point: int) -> bool:
-        """Whether it is here."""
+    def earliest(self) -> int:
+        """The first point at which it could be; a chained one tells by the time, once it is told of one."""
         if self.chained:
-            if not 0 <= self.since <= decision.now:
-                return False
-        elif point < self.point:
-            return False
+            return _NEVER if self.since < 0 else 0
+        return self.point
+
+    def is_due(self, now: int, point: int) -> bool:
+        """Whether it is here if the hint fits."""
+        return 0 <= self.since <= now if self.chained else point >= self.point
+
+    def fits(self, known: tuple[str, ...]) -> bool:
+        """Whether it is here, given what is known of who stands here."""
         if self.hint is None:
             return True
-        if not any(self.hint in said for said in decision.hints(0)):
+        if not any(self.hint in said for said in known):
             return False
         self.passed -= 1
         return self.passed < 0
@@ -81,12 +87,14 @@ class Holds(Timed):
         self.shortest, self.longest = shortest, longest
         self._point = 0
         self._left: list[_Hold] = []
+        self._earliest = _NEVER
 
     def start_run(self, seed: int) -> bool:
         """Draw where, and for how long."""
         super().start_run(seed)
         self._point = 0
         self._left = [self._drawn(number) for number in range(self.d)]
+        self._earliest = self._earliest_left()
         return True
 
     def _drawn(self, number: int) -> _Hold:
@@ -109,12 +117,24 @@ class Holds(Timed):
         if decision.kind is not HOLD_UP:
             return decision.nature(self._draw())
         point = self._point = self._point + 1
+        if point < self._earliest:
+            return 0
+        now, known = decision.now, None
         for number, hold in enumerate(self._left):
-            if hold.fits(decision, point):
+            if not hold.is_due(now, point):
+                continue
+            if known is None:
+                known = decision.hints(0) if self.hints else ()
+            if hold.fits(known):
                 del self._left[number]
-                self._begin(number, decision.now, hold.ns)
+                self._begin(number, now, hold.ns)
+                self._earliest = self._earliest_left()
                 return min(hold.ns, decision.count - 1)
         return 0
+
+    def _earliest_left(self) -> int:
+        """Before that point there is nothing to look at."""
+        return min((hold.earliest() for hold in self._left), default=_NEVER)
 
     def _begin(self, number: int, now: int, ns: int) -> None:
         """The one that was drawn after it may begin within it, if it is chained."""

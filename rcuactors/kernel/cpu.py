@@ -54,8 +54,7 @@ class Cpu(SchedulingCpu):
 
     def hints(self) -> tuple[str, ...]:
         """What the floors above say of it, where they have something to say."""
-        said = (hint(self) for hint in self.hooks.hints)
-        return tuple(text for text in said if text)
+        return tuple([text for hint in self.hooks.hints if (text := hint(self))])
 
     @machinery
     def label(self) -> str:

@@ -105,6 +105,8 @@ _NAMES = tuple(field.name for field in attrs.fields(Counters))
 
 
 def _plain(value: object) -> object:
+    if type(value) is int:  # most are, and asking whether something is a mapping takes long
+        return value
     if isinstance(value, CallStatistics):
         return {"two_argument": dict(value.two_argument), "one_argument": dict(value.one_argument)}
     if isinstance(value, Mapping):

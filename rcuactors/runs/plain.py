@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from weakref import WeakSet
 
 import attrs
@@ -79,16 +79,16 @@ class PlainRun(Run):
     def _own_sink(self) -> CountSink:
         return CountSink() if self._is_one_of_many else super()._own_sink()
 
-    def _prepared(self, setup: Setup) -> Setup:
+    def _how(self, setup: Setup) -> dict[str, Any]:
         if needs_trio(self.scenario.body) or not can_be_noticed():
-            return setup
-        plain = attrs.evolve(setup, conductor=PlainConductor)
+            return {}
         if not (setup.strategy.order.asks_always or setup.strategy.holds_up):
             # Where time alone decides, a call in one step depends on what lockdep knows (kvfree/core.py).
             self._kept = None
         if self._kept is None:
-            return plain
-        return attrs.evolve(plain, validated=self._kept.take(setup.era.rules.lockdep, setup.config))
+            return {"conductor": PlainConductor}
+        validated = self._kept.take(setup.era.rules.lockdep, setup.config)
+        return {"conductor": PlainConductor, "validated": validated}
 
     def run(self, listen: Listen | None = None) -> Result:
         """As `Run.run`."""

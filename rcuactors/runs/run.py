@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
@@ -121,15 +121,15 @@ class Run:
             if any(str(error).startswith(f"{name}={value}:") for name, value in own.items()):
                 raise BadInput(f"scenario {chosen.name}: {error}") from None
             raise
-        self.machine = Machine(self._prepared(attrs.evolve(setup, early_boot=chosen.early_boot)))
+        self.machine = Machine(attrs.evolve(setup, early_boot=chosen.early_boot, **self._how(setup)))
 
     def _own_sink(self) -> CountSink:
         """What hears of every event."""
         return DigestSink()
 
-    def _prepared(self, setup: Setup) -> Setup:
-        """How the machine is to be run."""
-        return setup
+    def _how(self, _setup: Setup) -> dict[str, Any]:
+        """What of that is to be another, for the machine to be run in this way."""
+        return {}
 
     @property
     def spec(self) -> RunSpec:

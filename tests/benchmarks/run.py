@@ -1,7 +1,7 @@
 """The benchmarks.
 
 `python tests/benchmarks/run.py [--short]` prints each figure as a ratio of two things measured in this run, beside
-what it should reach.
+what it should reach; `--against CHECKOUT` only how many schedules are tried in the time that another checkout needs.
 
 Each pair is measured in turns, several times, and the median of the ratios is printed: what the machine is doing
 besides hurts both sides alike. Nothing here passes or fails; speed is no subject for a test.
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
+import os
 import resource
 import statistics
 import subprocess
@@ -49,6 +51,7 @@ def _load(path: Path) -> object:
 run_peer = _load(HERE / "simpy_peer.py").run_peer  # type: ignore[attr-defined]
 long_trace = _load(HERE / "long_trace.py")
 run_limit = _load(HERE / "trio_limit.py").run_limit  # type: ignore[attr-defined]
+two_readers = _load(HERE / "schedules.py").two_readers  # type: ignore[attr-defined]
 
 
 @attrs.frozen
@@ -252,29 +255,6 @@ def hand_overs_against_trio(count: int, rounds: int) -> Figure:
     )
 
 
-@scenario(settings={"nr_cpus": "3"})
-async def two_readers(k: Kernel) -> None:
-    """What an explorer runs again and again: two readers, one caller, real blocks, monitor and page cache."""
-
-    async def reader() -> None:
-        for _ in range(3):
-            k.rcu_read_lock()
-            await k.udelay(50)
-            await k.ndelay(100)
-            k.rcu_read_unlock()
-            await k.udelay(20)
-
-    async def caller() -> None:
-        for _ in range(4):
-            await k.kvfree_rcu(await k.kmalloc(64), "rcu")
-            await k.udelay(10)
-
-    async with k.open_nursery() as nursery:
-        await nursery.start_soon(reader, cpu=0)
-        await nursery.start_soon(reader, cpu=1)
-        await nursery.start_soon(caller, cpu=2)
-
-
 def schedules_under_random(schedules: int, rounds: int) -> Figure:
     """How many schedules of a small scenario take as long as 1,000 hand-overs of bare Trio, events off.
 
@@ -317,6 +297,33 @@ def two_processes(schedules: int, rounds: int) -> Figure:
     ratio, one, two = paired(lambda: hunt(1), lambda: hunt(2), rounds)
     detail = f"{schedules / two:,.0f}/s against {schedules / one:,.0f}/s"
     return Figure(f"{schedules:,} schedules: two processes / one", ratio, ">= 1.8", detail)
+
+
+def tried_in(checkout: Path, schedules: int) -> dict[str, float]:
+    """CPU seconds and choice points of so many schedules, in a process of that checkout."""
+    command = [sys.executable, str(HERE / "schedules.py"), str(schedules)]
+    out = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(checkout)}
+    )
+    found: dict[str, float] = json.loads(out.stdout)
+    return found
+
+
+def schedules_against(other: Path, schedules: int, rounds: int) -> Figure:
+    """Schedules a CPU second and process of the same scenario, as explored here, over another checkout's."""
+    ratios, mine, theirs = [], [], []
+    for _ in range(rounds):
+        theirs.append(tried_in(other, schedules))
+        mine.append(tried_in(HERE.parent.parent, schedules))
+        ratios.append(theirs[-1]["seconds"] / mine[-1]["seconds"])
+    ours, others = (min(one["seconds"] for one in all_) for all_ in (mine, theirs))
+    return Figure(
+        f"schedules a second / those of {other.name}",
+        statistics.median(ratios),
+        ">= 3.5",
+        f"{schedules / ours:,.0f}/s against {schedules / others:,.0f}/s at best; "
+        f"{mine[0]['choices'] / ours:,.0f} choice points/s, wanted >= 60,000",
+    )
 
 
 def description_against_bare_reading(lines: int, rounds: int) -> Figure:
@@ -376,7 +383,12 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a tenth of the size, one round")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="schedules a second, here and in a checkout")
     chosen = parser.parse_args()
+    if chosen.against is not None:
+        scale, rounds = (10, 1) if chosen.short else (1, 9)
+        print(schedules_against(chosen.against.resolve(), 200 // scale, rounds).line())
+        return
     for figure in figures(short=chosen.short):
         print(figure().line(), flush=True)
 

@@ -37,6 +37,7 @@ def test_every_figure_is_measured(benchmarks: ModuleType) -> None:
         benchmarks.schedules_under_random(3, 1),
         benchmarks.schedules_without_trio(3, 1),
         benchmarks.two_processes(110, 1),
+        benchmarks.schedules_against(Path(__file__).parents[2], 3, 1),
         benchmarks.description_against_bare_reading(2_000, 1),
         benchmarks.memory_of_description(200),
     ]
