@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from ..engine.choice import Strategy, Timed
@@ -46,7 +48,7 @@ def _read(spec: str, strategies: dict[str, type[Strategy]]) -> tuple[str, dict[s
         if name in SEARCHES:
             raise BadInput(f"strategy {name}: goes through many schedules; a single run has no use for it")
         raise no_such("strategy", name, strategies)
-    known = _parameters(strategies[name]) if colon else {}
+    known: Mapping[str, int] = _parameters(name) if colon else {}
     bounds: dict[str, tuple[int, int]] = getattr(strategies[name], "bounds", {})
     given: dict[str, int] = {}
     for part in rest.split(",") if colon else []:
@@ -64,11 +66,13 @@ def _read(spec: str, strategies: dict[str, type[Strategy]]) -> tuple[str, dict[s
 
 def parameters_of(name: str) -> dict[str, int]:
     """The parameters of a strategy with their defaults."""
-    return _parameters((STRATEGIES | SEARCHES)[name])
+    return dict(_parameters(name))
 
 
-def _parameters(factory: type[Strategy]) -> dict[str, int]:
-    signature = inspect.signature(factory).parameters
+@cache
+def _parameters(name: str) -> Mapping[str, int]:
+    """The same, found out once: an explorer makes a strategy for each schedule."""
+    signature = inspect.signature((STRATEGIES | SEARCHES)[name]).parameters
     return {parameter.name: parameter.default for parameter in signature.values()}
 
 
