@@ -18,6 +18,7 @@ class Reduced:
     """A scenario, within windows of so many nanoseconds, and the preemptions that `dfs` tries.
 
     `graced`: it has kvfree_rcu(), a reader and a grace period. `states`: so many ends it has, times left out.
+    `takes_long`: `dfs` needs thousands of schedules.
     """
 
     chosen: Scenario
@@ -25,6 +26,7 @@ class Reduced:
     preemptions: int
     graced: bool = False
     states: int = 1
+    takes_long: bool = False
 
     @property
     def name(self) -> str:
@@ -48,6 +50,6 @@ REDUCED: Final = (
     Reduced(replaced, 1, 0),
     Reduced(one_reader, 30, 0, graced=True),
     Reduced(waits_itself, 30, 0, graced=True),
-    Reduced(barrier_beside, 40, 1, graced=True, states=3),
+    Reduced(barrier_beside, 40, 1, graced=True, states=3, takes_long=True),
 )
 """`frees_early` has a second end within wider windows, which take longer."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import attrs
 
 from rcuactors import RunSpec, Scenario
-from rcuactors.engine.choice import Strategy
+from rcuactors.engine.choice import Outcome, Strategy
 from rcuactors.engine.decision import NOT_OFFERED, Decision, NextActor
 from rcuactors.engine.windows import windows_of
 from rcuactors.errors import NothingLeft
@@ -81,8 +81,8 @@ class Told(Strategy):
         self.lost |= found == NOT_OFFERED
         return max(found, 0)
 
-    def end_run(self, _outcome: object) -> None:
-        self.footprints.end()
+    def end_run(self, outcome: Outcome) -> None:
+        self.footprints.end_of_run(outcome.failure)
 
     def order_of_steps(self) -> PartialOrder:
         return PartialOrder(self.footprints.steps)

@@ -135,3 +135,19 @@ async def barrier_beside(k: Kernel) -> None:
         await nursery.start_soon(reader, cpu=1)
         await k.ndelay(2700)
         await k.kvfree_rcu_barrier()
+
+
+@scenario(settings=TWO)
+async def ends_early(k: Kernel) -> None:
+    """Whoever comes first ends the run, before the other has made its step."""
+    table = await k.kmalloc(64)
+
+    async def other() -> None:
+        await k.udelay(1)
+        await k.kfree(table)
+        raise LookupError("the other one was first")
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(other, cpu=1)
+        await k.udelay(3)
+        raise ArithmeticError("this one was first")

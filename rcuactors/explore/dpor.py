@@ -8,7 +8,8 @@ seen.
 Why nothing is missed: let a class not be tried, and take the run that has most of its beginning in common with it.
 What the class does next is in the run, too, but after something that is not in that beginning, so it is in a race with
 some such step. Swapping that leaves the common beginning as it was, and there is one such step less before what comes
-next; and so on until none is left, and the beginning in common is longer. This holds for what footprints know.
+next; and so on until none is left, and the beginning in common is longer. Where it is not in the run, since that ended
+before, there is a run with that step in the place of the last one. This holds for what footprints know.
 
 What else is decided in a step, such as whether an allocation fails, is another class each. Durations are not searched
 through.
@@ -70,6 +71,8 @@ class Guided(Search):
             picked = self._whose(decision)
         elif not isinstance(decision, Duration):
             picked = self._other(decision)
+            # What is decided outside of steps is nobody's, and no other option of it would be tried.
+            self._lost |= self.footprints.current is None and decision.count > 1
             self.footprints.decided(decision.kind.name, picked, decision.count)
         self._path.append(picked)
         return picked
@@ -90,14 +93,14 @@ class Guided(Search):
         picks, made = self._guides[at][1], len(self.footprints.steps[at].picks)
         return picks[made] if made < len(picks) and picks[made] < decision.count else 0
 
-    def end_run(self, _outcome: Outcome) -> None:
+    def end_run(self, outcome: Outcome) -> None:
         """Read off what was made."""
-        self.footprints.end()
+        self.footprints.end_of_run(outcome.failure)
         steps = self.footprints.steps
         astray = self._lost or any(
             at >= len(steps) or steps[at].actor != whose for at, (whose, _) in enumerate(self._guides)
         )
-        self.made = Made(PartialOrder(steps), self.path, astray)
+        self.made = Made(PartialOrder(steps), self.path, astray, self.footprints.passed_over)
 
 
 class Dpor(Guided):

@@ -31,7 +31,10 @@ import attrs
 from ..context.locks import LockClass, LockFactory
 from ..engine.actor import Actor, Mailbox
 from ..engine.strand import Strand
+from ..errors import StepBoundExceeded
 from .variables import PLAIN, UNKNOWN, Thing, Variables
+
+_END: Final[Thing] = (0, "the end of the run")
 
 _PACKAGE: Final = __name__.partition(".")[0]
 _ROOMS: Final = tuple(
@@ -219,6 +222,23 @@ class Footprints:
         read, written = self._variables.look(self._strand)
         step.reads |= read
         step.writes |= written
+
+    def end_of_run(self, failure: BaseException | None) -> None:
+        """The last step is over. If it has ended the run, all steps have to do with it: after it there are none.
+
+        What the bound of steps has cut short has no end of its own.
+        """
+        self.end()
+        ended = failure is not None or self.passed_over
+        if self.steps and ended and not isinstance(failure, StepBoundExceeded):
+            for step in self.steps:
+                step.reads.add(_END)
+            self.steps[-1].writes.add(_END)
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Who could have gone on in the place of the last step, and never has since."""
+        return tuple(self._able)
 
     def decided(self, kind: str, picked: int, count: int) -> None:
         """Something else than who goes next was decided."""

@@ -5,6 +5,10 @@ For each of them a run is wanted in which the second comes first: all that does 
 the second, then whatever happens when nothing special does. It is not made when a run that has been made begins so, up
 to the order of independent steps. That is looked up by the names of steps (`partial_order`).
 
+A run that fails ends before others have made steps that they could have made, so no race with these is in it. For each
+who was passed over at its last step a run is wanted in which that one goes on in the place of that step. And that step
+is in a race with whatever others did before it: without it the run would have had another end.
+
 Which beginning is tried next depends on what came of the ones before, and on nothing else: whoever makes the runs, in
 however many processes, has the same ones in the same order.
 """
@@ -40,11 +44,15 @@ class Wanted:
 
 @attrs.frozen
 class Made:
-    """A run that was made: its partial order, the options that it took, and whether it did not begin as wanted."""
+    """A run that was made: its partial order, the options that it took, and whether it did not begin as wanted.
+
+    `passed_over` are those who could have gone on when it ended: it failed, or its last step was the end of it.
+    """
 
     order: PartialOrder
     path: tuple[int, ...]
     astray: bool
+    passed_over: tuple[str, ...]
 
     def without_footprints(self) -> Made:
         """The same, to be sent to another process: which things were touched has no meaning there."""
@@ -145,6 +153,9 @@ class Frontier:
                 for other in range(count):
                     if other != picked:
                         self._want(order, rest, step.actor, (*_picked(step)[:which], other))
+
+        for actor in made.passed_over:
+            self._want(order, list(range(len(order.steps) - 1)), actor, ())
 
     def _want(self, order: PartialOrder, rest: list[int], actor: str, picks: tuple[int, ...]) -> None:
         steps = order.steps
