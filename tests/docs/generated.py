@@ -39,6 +39,8 @@ Row = tuple[str, ...]
 
 HISTORY: Row = ("bug", "scenario", "on", "strategy", "found", "schedules", "CPU time", "cut down to", "not on")
 
+LEFT_OUT: Row = ("bug", "scenario", "on", "`holds` as chosen on the others", "found", "schedules", "CPU time")
+
 
 def beside(path: Path) -> Any:
     """A module of the tests, by its file."""
@@ -56,6 +58,7 @@ trust = beside(ROOT / "tests" / "docs" / "trust.py")
 bugs = beside(ROOT / "tests" / "docs" / "bugs.py")
 conformed = beside(ROOT / "tests" / "docs" / "conformed.py")
 history = beside(ROOT / "tests" / "history" / "cases.py")
+leave_one_out = beside(ROOT / "tests" / "history" / "leave_one_out.py")
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -296,6 +299,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "builds": builds,
     "known-bugs": known_bugs,
     "history": lambda: markdown(HISTORY, history.rows()),
+    "left-out": lambda: markdown(LEFT_OUT, leave_one_out.rows()),
     "upstream-bugs": lambda: str(bugs.upstream_bugs(markdown)),
     **{f"changed-{floor}": partial(changed, floor) for floor in FLOORS},
     "variations": variations,
