@@ -164,3 +164,22 @@ def test_v5_11_leaves_its_cached_pages_out_of_the_shrinkers_sight() -> None:
         assert k.cached_pages() == 5
 
     assert run(scenario()(script), kernel="v5.11").clean
+
+
+@pytest.mark.parametrize(
+    ("kernel", "empties"), [("v6.1-stable", True), ("v6.6", False), ("v6.12", False), ("v7.3", False)]
+)
+@pytest.mark.parametrize("limit", [0, 1, 2, 5])
+def test_a_cache_that_may_hold_one_page_is_emptied_too(kernel: str, empties: bool, limit: int) -> None:
+    """With rcu_min_cached_objs=0 there is none, which v6.1 tries to empty all the same (commit 6b706e5603c4)."""
+
+    async def script(k: Kernel) -> None:
+        rcu, kvfree = shrinker(k), k.machine.kvfree
+        await k.set_cached_pages(limit)
+        assert k.cached_pages() == limit
+        assert await rcu.count(k.machine.current) == limit
+        assert await rcu.scan(k.machine.current, 100) == (limit or None)
+        assert k.cached_pages() == 0
+        assert kvfree.figures.no_caches_emptied == (k.num_online_cpus() if empties and not limit else 0)
+
+    assert run(scenario()(script), RunOptions(kernel=kernel), rcu_min_cached_objs=str(limit)).clean
