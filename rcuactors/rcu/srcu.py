@@ -198,7 +198,6 @@ class Srcu:
         system = self.callbacks.system
         sdp = self._list_for(thread.cpu, ssp)
         cpu, flags = await spin_lock_irqsave(system.locks, thread, sdp.lock, "srcu_gp_start_if_needed")
-        head.seq = None
         sdp.cblist.enqueue(head)
         cpu.clock += system.costs.call_rcu_ns
         wanted = gp_seq.snap(ssp.gp_seq)
