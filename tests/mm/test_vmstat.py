@@ -109,3 +109,30 @@ def test_the_work_runs_on_the_cpu_of_the_list_and_takes_its_lock() -> None:
     run(scenario()(script), RunOptions(kernel="v6.12", settings={"mem": "1G", "nr_cpus": "2", "stat_interval": "1"}))
     assert {cpu for _, cpu in where} == {1}
     assert all(comm.startswith("kworker/1") for comm, _ in where)
+
+
+@pytest.mark.parametrize("version", DECAYS)
+def test_how_much_is_taken_off_a_list_once(version: str) -> None:
+    """decay_pcp_high(): an eighth of pcp->high, or all but 32 batches; what is above it then goes, at least 0."""
+
+    async def script(k: Kernel) -> None:
+        zone = k.machine.pages.zone
+        mine, batch, low = zone.list_of(k.machine.this_cpu), zone.batch, zone.sizes.high_min  # type: ignore[attr-defined]
+        pages, before = list(mine.pages), mine.high
+        for high, count, left in (
+            (low + 800, 10, low + 800 - (low + 800 >> 3)),
+            (low + 800, low + 900, max(low + 900 - 32 * batch, low + 800 - (low + 800 >> 3))),
+            (low + 1, 10, low),
+            (low, 10, low),
+            (low, low + 40 * batch, low),
+            (low - 5, 10, low - 5),
+            (low - 5, low + 40 * batch, low - 5),
+            (low + 1, low + 40 * batch, low + 8 * batch),
+        ):
+            mine.pages[:], mine.high = [0] * (count - mine.others), high
+            assert zone.sizes.has_grown(mine) == (high > low)  # type: ignore[attr-defined]
+            assert zone.sizes.decay(mine) == max(count - left, 0)  # type: ignore[attr-defined]
+            assert mine.high == left
+        mine.pages[:], mine.high = pages, before
+
+    assert run(scenario()(script), RunOptions(kernel=version, settings={"mem": "1G", "nr_cpus": "2"})).clean
