@@ -58,9 +58,9 @@ class Runs:
         self.test = item.nodeid if item.nodeid.startswith(_PREFIXES) and not drawn else None
         try:
             said = yield
-        finally:
             if self.into is not None and self.test is not None:
                 self.write()
+        finally:
             self.test = None
         if self.into is None and (other := self.other()):
             told = "\n".join(other)

@@ -105,8 +105,15 @@ def outcome_of(run: Run, raised: BaseException | None) -> str:
     placed = any(_LINE.search(one.title) for one in result.violations)
     events = result.events if placed else result.digest
     seen = (type(raised).__name__, result.end_ns, result.steps, events, found)
-    figures = (result.counters.as_dict(), result.waste, result.latency_ns, attrs.astuple(machine.statistics()))
-    return f"{_digest(seen)} {_digest(figures)}"
+    figures = (result.counters.as_dict(), result.waste, result.latency_ns, attrs.asdict(machine.statistics()))
+    return f"{_digest(seen)} {_digest([_not_zero(one) for one in figures])}"
+
+
+def _not_zero(value: object) -> object:
+    """The figures that say something, by name: so one that is new changes only the runs that it says something of."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: kept for name, one in sorted(value.items()) if (kept := _not_zero(one))}
 
 
 # -- the files ---------------------------------------------------------------------------------------------------------

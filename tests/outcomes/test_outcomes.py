@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
 from rcuactors import Kernel, RunOptions, scenario
 from rcuactors.engine.choice import Timed
+from rcuactors.machine import Machine
 from rcuactors.runs.plain import PlainRun
 from rcuactors.scenario import Scenario
 from tests.outcomes import plugin
@@ -70,6 +73,18 @@ def test_what_is_seen_of_it() -> None:
     again.machine.kvfree.figures.cache_hits += 1
     assert outcome_of(again, None).split()[0] == seen[0]
     assert outcome_of(again, None).split()[1] != figures[0]
+
+
+def test_a_figure_that_is_new_changes_the_runs_of_which_it_says_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = done(other)
+    figures = run.machine.statistics()
+    more: Any = attrs.make_class("More", ["new"], bases=(type(figures),), frozen=True, kw_only=True)
+    values = {field.name: getattr(figures, field.name) for field in attrs.fields(type(figures))}
+    before = outcome_of(run, None)
+    monkeypatch.setattr(Machine, "statistics", lambda _: more(**values, new=0))
+    assert outcome_of(run, None) == before
+    monkeypatch.setattr(Machine, "statistics", lambda _: more(**values, new=1))
+    assert outcome_of(run, None) != before
 
 
 @pytest.mark.parametrize("changed", [False, True])
