@@ -1,7 +1,7 @@
 """`python tests/outcomes/write.py [TESTS...]`: write down anew what the runs of tests come to (runs.py), all or some.
 
-For a change that is meant. Of a test that fails nothing is written. What is written is the same whatever else runs, and in whatever order: the difference of the
-files says which tests' runs went otherwise.
+For a change that is meant. Of a test that fails nothing is written. What is written is the same whatever else runs, and
+in whatever order: the difference of the files says which tests' runs went otherwise.
 """
 
 from __future__ import annotations
