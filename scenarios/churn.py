@@ -2,8 +2,10 @@
 
 Tables are replaced by both forms of kvfree_rcu(), objects of kmalloc() and of vmalloc(), under readers that look for a
 microsecond and one that looks for as long as some ticks; reclaim asks the shrinker; a CPU goes and comes, and is read
-on when it is back; call_rcu() keeps grace periods going. At the end a module with a cache of its own is unloaded, as
-well as it can be on that version, while others go on freeing and the CPU goes once more.
+on when it is back; call_rcu() keeps grace periods going. One more object is changed under a lock that lies in it. At
+the end a module with a cache of its own is unloaded, as well as it can be on that version, by a work that reclaim may
+wait for, while others go on freeing and the CPU goes once more; its driver waits then for a thread that has slept.
+With --set nmis=NUMBER an NMI frees, too, now and then.
 
 * Clean in order of time, on every kernel: v5.9 (with --design direct on PREEMPT_RT it asks for pages where it may not:
   "sleeping function"), v5.11 and later.
@@ -13,7 +15,7 @@ well as it can be on that version, while others go on freeing and the CPU goes o
 from functools import partial
 from typing import Any
 
-from rcuactors import Kernel, scenario, script
+from rcuactors import WQ_MEM_RECLAIM, WQ_UNBOUND, Kernel, scenario, script
 
 
 class Traffic:
@@ -22,6 +24,7 @@ class Traffic:
     def __init__(self, k: Kernel, tables: list[Any], pause_us: int) -> None:
         self.k, self.tables, self.pause_us = k, tables, pause_us
         self.over = False
+        self.entry: Any = None
 
     async def look(self, number: int, us: int) -> None:
         """One look at a table."""
@@ -50,7 +53,51 @@ class Traffic:
                 await k.kvfree_rcu(old, "rcu")
             await k.usleep_range(max(self.pause_us, 2_000), max(self.pause_us, 2_000))
             await k.drop_slab()
+            await self.new_entry()
             turn = 1 - turn
+
+    async def new_entry(self) -> None:
+        """An object with a lock in it, in the place of the one that was there."""
+        k, old = self.k, self.entry
+        p = await k.kmalloc(128)
+        new = p, k.spinlock("&entry->lock", inside=p)
+        if old is None:
+            self.entry = new
+            return
+        await k.spin_lock(old[1])
+        self.entry = new
+        await k.udelay(5)
+        await k.spin_unlock(old[1])
+        await k.kfree_rcu(old[0], "rcu")
+
+    async def user(self) -> None:
+        """Who holds the lock needs no section any more."""
+        k = self.k
+        while not self.over:
+            k.rcu_read_lock()
+            entry = self.entry
+            p = k.rcu_dereference(entry[0])
+            await k.spin_lock(entry[1])
+            k.rcu_read_unlock()
+            if self.entry[0] is p:
+                await k.udelay(5)
+            await k.spin_unlock(entry[1])
+            await k.usleep_range(7_000, 7_000)
+
+    async def nmis(self, number: int) -> None:
+        """An event of CPU 0 frees, as a BPF program may want to."""
+        k = self.k
+        areas = [await k.vmalloc(64) for _ in range(number)]
+
+        async def overflows() -> None:
+            if areas:
+                p = areas.pop()
+                await (k.kfree_rcu_nolock(p, "rcu") if k.has("kfree_rcu_nolock") else k.kfree_rcu(p, "rcu"))
+
+        for _ in range(number):
+            await k.usleep_range(1_700, 1_700)
+            await k.raise_nmi(overflows, cpu=0)
+        await k.usleep_range(100, 100)
 
     async def callbacks(self) -> None:
         """call_rcu(), again and again."""
@@ -68,7 +115,16 @@ async def calls(k: Kernel, objects: int) -> None:
 
 
 async def unload(k: Kernel, objects: int) -> None:
-    """A module's exit: before v6.12 there is no barrier, only time, for what is queued and for what waits already."""
+    """A module's exit, by a work that reclaim may wait for."""
+    wq = k.alloc_workqueue("unload", WQ_UNBOUND | WQ_MEM_RECLAIM)
+    work = k.work(partial(leave, k, objects), name="unload")
+    await k.queue_work(wq, work)
+    await k.flush_work(work)
+    await k.destroy_workqueue(wq)
+
+
+async def leave(k: Kernel, objects: int) -> None:
+    """Before v6.12 there is no barrier, only time, for what is queued and for what waits already."""
     cache = k.kmem_cache_create("foo", 64)
     for _ in range(objects):
         await k.kvfree_rcu(await k.kmem_cache_alloc(cache), "rcu")
@@ -80,6 +136,26 @@ async def unload(k: Kernel, objects: int) -> None:
     await k.kmem_cache_destroy(cache)
 
 
+class Driver:
+    """One with a thread on CPU 1, for which it waits when the CPU has gone."""
+
+    def __init__(self, k: Kernel) -> None:
+        self.k, self.polling = k, k.mutex("polling")
+
+    async def poll(self) -> None:
+        """It sleeps (an hrtimer) while the device works."""
+        k = self.k
+        await k.usleep_range(32_000, 32_000)
+        await k.mutex_lock(self.polling)
+        await k.usleep_range(40_000, 40_000)
+        await k.mutex_unlock(self.polling)
+
+    async def dead(self, _cpu: int) -> None:
+        """A callback of CPU hotplug."""
+        await self.k.mutex_lock(self.polling)
+        await self.k.mutex_unlock(self.polling)
+
+
 @scenario(
     expect={
         "v5.9": {"plain": "clean", "prove": "clean", "rt": "clean"},
@@ -88,25 +164,33 @@ async def unload(k: Kernel, objects: int) -> None:
     },
     settings={"nr_cpus": "3"},
 )
-async def churn(k: Kernel, objects: int = 4, pause_us: int = 15_000, read_us: int = 40_000) -> None:
+async def churn(k: Kernel, objects: int = 4, pause_us: int = 15_000, read_us: int = 40_000, nmis: int = 0) -> None:
     tables = [await k.kmalloc(64), await k.vmalloc(64)]
-    traffic = Traffic(k, tables, pause_us)
+    traffic, driver = Traffic(k, tables, pause_us), Driver(k)
+    await traffic.new_entry()
     async with k.open_nursery() as nursery:
         for task in (traffic.updater, traffic.callbacks, traffic.reader):
             await nursery.start_soon(task, cpu=0)
-        await nursery.start_soon(traffic.reader, cpu=2)
+        for task in (traffic.reader, traffic.user):
+            await nursery.start_soon(task, cpu=2)
+        if nmis:
+            await nursery.start_soon(traffic.nmis, nmis, cpu=2)
         await k.cpu_down(1)
         await k.usleep_range(10_000, 10_000)
         await k.cpu_up(1)
         await k.kthread_join(await k.kthread_run(traffic.look, 1, read_us, cpu=1))
         await k.kthread_join(await k.kthread_run(calls, k, objects, cpu=1))
         traffic.over = True
+    setup = await k.cpuhp_setup_state_nocalls("CPUHP_BP_PREPARE_DYN", "driver:dead", teardown=driver.dead)
     async with k.open_nursery() as nursery:
+        await nursery.start_soon(driver.poll, cpu=1)
         await nursery.start_soon(unload, k, objects, cpu=0)
         await nursery.start_soon(calls, k, objects, cpu=2)
         await k.cpu_down(1)
         await k.cpu_up(1)
+    await k.cpuhp_remove_state_nocalls(setup)
     await k.rcu_barrier()
+    await k.kfree(traffic.entry[0])
     for p in tables:
         await k.kvfree(p)
 
