@@ -4,8 +4,8 @@ Tables are replaced by both forms of kvfree_rcu(), objects of kmalloc() and of v
 microsecond and one that looks for as long as some ticks; reclaim asks the shrinker; a CPU goes and comes, and is read
 on when it is back; call_rcu() keeps grace periods going. One more object is changed under a lock that lies in it. At
 the end a module with a cache of its own is unloaded, as well as it can be on that version, by a work that reclaim may
-wait for, while others go on freeing and the CPU goes once more; its driver waits then for a thread that has slept.
-With --set nmis=NUMBER an NMI frees, too, now and then.
+wait for, while others go on freeing and the CPU goes once more. With --set driver=y a driver waits then for a thread
+that sleeps; with --set nmis=NUMBER an NMI frees, too, now and then.
 
 * Clean in order of time, on every kernel: v5.9 (with --design direct on PREEMPT_RT it asks for pages where it may not:
   "sleeping function"), v5.11 and later.
@@ -164,9 +164,11 @@ class Driver:
     },
     settings={"nr_cpus": "3"},
 )
-async def churn(k: Kernel, objects: int = 4, pause_us: int = 15_000, read_us: int = 40_000, nmis: int = 0) -> None:
+async def churn(
+    k: Kernel, objects: int = 4, pause_us: int = 15_000, read_us: int = 40_000, nmis: int = 0, driver: bool = False
+) -> None:
     tables = [await k.kmalloc(64), await k.vmalloc(64)]
-    traffic, driver = Traffic(k, tables, pause_us), Driver(k)
+    traffic, waits = Traffic(k, tables, pause_us), Driver(k)
     await traffic.new_entry()
     async with k.open_nursery() as nursery:
         for task in (traffic.updater, traffic.callbacks, traffic.reader):
@@ -181,9 +183,10 @@ async def churn(k: Kernel, objects: int = 4, pause_us: int = 15_000, read_us: in
         await k.kthread_join(await k.kthread_run(traffic.look, 1, read_us, cpu=1))
         await k.kthread_join(await k.kthread_run(calls, k, objects, cpu=1))
         traffic.over = True
-    setup = await k.cpuhp_setup_state_nocalls("CPUHP_BP_PREPARE_DYN", "driver:dead", teardown=driver.dead)
+    setup = await k.cpuhp_setup_state_nocalls("CPUHP_BP_PREPARE_DYN", "driver:dead", teardown=waits.dead)
     async with k.open_nursery() as nursery:
-        await nursery.start_soon(driver.poll, cpu=1)
+        if driver:
+            await nursery.start_soon(waits.poll, cpu=1)
         await nursery.start_soon(unload, k, objects, cpu=0)
         await nursery.start_soon(calls, k, objects, cpu=2)
         await k.cpu_down(1)

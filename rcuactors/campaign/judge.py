@@ -101,14 +101,15 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
     known: Counter[KnownBug] = Counter()
     own: Counter[str] = Counter()
     behind: Counter[str] = Counter()
-    spoilt = False
+    spoilt = any(
+        bug.spoils for bug in bugs for violation in result.violations if bug.explains(violation, result.design)
+    )
     news: list[News] = []
     freed: dict[str, KnownBug] = {}
     for violation in result.violations:
         bug = next((bug for bug in bugs if bug.explains(violation, result.design)), None) or _freed_so(violation, freed)
         if bug is not None:
             known[bug] += 1
-            spoilt |= bug.spoils
             freed.update(dict.fromkeys(_ADDRESS.findall(violation.title), bug))
         elif violation.kind.value in own_kinds or _asked_for_memory(violation):
             own[violation.kind.value] += 1

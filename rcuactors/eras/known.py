@@ -102,6 +102,29 @@ MISSED_BY_THE_BARRIER: Final = KnownBug(
     unmended=True,
 )
 
+TIMER_OF_A_DEAD_CPU: Final = KnownBug(
+    "5c0930ccaad5",
+    ViolationKind.HUNG_TASK,
+    "_cpu_down",
+    "a CPU goes with timers, and who waits in one of its callbacks for a thread that sleeps there waits for ever",
+    spoils=True,
+)
+
+BARRIER_LOST_BY_DEOFFLOADING: Final = KnownBug(
+    "2996980e20b7",
+    ViolationKind.BAD_CONTEXT,
+    "rcu_nocb_cpu_deoffload",
+    "a CPU's thread parks with the callback of an rcu_barrier() that came meanwhile, and its caller waits for ever",
+    spoils=True,
+)
+
+SECTION_LEFT_BEFORE_THE_LOCK: Final = KnownBug(
+    "89038cc87d80",
+    ViolationKind.USE_AFTER_FREE,
+    "rt_spin_unlock",
+    "on PREEMPT_RT a lock's section ends before it is let go, maybe in an object that kfree_rcu() frees meanwhile",
+)
+
 POOL_FILLED_UNDER_RAW_LOCKS: Final = KnownBug(
     "0cce06ba859a",
     ViolationKind.INVALID_WAIT_CONTEXT,

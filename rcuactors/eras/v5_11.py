@@ -18,6 +18,8 @@ from .known import (
     OBJECTS_REMAIN_IN_A_CACHE,
     POOL_FILLED_IN_ATOMIC_CONTEXT,
     POOL_FILLED_UNDER_RAW_LOCKS,
+    SECTION_LEFT_BEFORE_THE_LOCK,
+    TIMER_OF_A_DEAD_CPU,
     KnownBug,
 )
 from .v5_9 import NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD, V5_9
@@ -54,5 +56,7 @@ V5_11: Final = Era(
             "the refill's worker invokes the OOM killer: GFP_KERNEL without __GFP_NORETRY",
         ),
         NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD,
+        TIMER_OF_A_DEAD_CPU,
+        SECTION_LEFT_BEFORE_THE_LOCK,
     ),
 )

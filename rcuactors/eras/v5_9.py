@@ -34,6 +34,8 @@ from .known import (
     OBJECTS_REMAIN_IN_A_CACHE,
     POOL_FILLED_IN_ATOMIC_CONTEXT,
     POOL_FILLED_UNDER_RAW_LOCKS,
+    SECTION_LEFT_BEFORE_THE_LOCK,
+    TIMER_OF_A_DEAD_CPU,
     KnownBug,
 )
 
@@ -109,5 +111,7 @@ V5_9: Final = Era(
             for kind, function in _SLEEPING_UNDER_KRC_LOCK
         ),
         NEW_MEMORY_AFTER_AN_OLD_GRACE_PERIOD,
+        TIMER_OF_A_DEAD_CPU,
+        SECTION_LEFT_BEFORE_THE_LOCK,
     ),
 )

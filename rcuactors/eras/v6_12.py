@@ -12,7 +12,7 @@ import attrs
 from ..kvfree.parts.snapshots import ONE_BATCH_LOCKED
 from ..kvfree.parts.workqueue import kvfree_rcu_reclaim
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK
+from .known import AN_NMI_CALLS_KFREE_RCU, MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK, SECTION_LEFT_BEFORE_THE_LOCK
 from .v6_12_0 import V6_12_0
 
 V6_12: Final = Era(
@@ -51,5 +51,10 @@ V6_12: Final = Era(
             workqueue=kvfree_rcu_reclaim,
         ),
     ),
-    known_bugs=(*AN_NMI_CALLS_KFREE_RCU, MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK),
+    known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        MISSED_BY_THE_BARRIER,
+        MONITOR_TAKEN_BACK,
+        SECTION_LEFT_BEFORE_THE_LOCK,
+    ),
 )

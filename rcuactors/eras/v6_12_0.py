@@ -19,7 +19,15 @@ from ..mm.page.list_sizes import TunedHigh
 from ..mm.slab.rules import DestroyWaits
 from ..rcu.exp_drivers import OnKthreadWorker
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, FLUSHED_WITHOUT_RESCUER, MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK, KnownBug
+from .known import (
+    AN_NMI_CALLS_KFREE_RCU,
+    BARRIER_LOST_BY_DEOFFLOADING,
+    FLUSHED_WITHOUT_RESCUER,
+    MISSED_BY_THE_BARRIER,
+    MONITOR_TAKEN_BACK,
+    SECTION_LEFT_BEFORE_THE_LOCK,
+    KnownBug,
+)
 from .v6_6 import COOKIE_OF_THE_ROOT_NODE, V6_6
 
 V6_12_0: Final = Era(
@@ -94,5 +102,7 @@ V6_12_0: Final = Era(
         COOKIE_OF_THE_ROOT_NODE,
         MONITOR_TAKEN_BACK,
         MISSED_BY_THE_BARRIER,
+        BARRIER_LOST_BY_DEOFFLOADING,
+        SECTION_LEFT_BEFORE_THE_LOCK,
     ),
 )

@@ -16,7 +16,7 @@ from ..kvfree.parts.shrinker import slab_kvfree_rcu_shrinker
 from ..mm.slab.rules import NolockContexts, SheafRules, SheavesOnRt
 from ..mm.slab.slub_sheaves import LocalLockSheafSlub
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK
+from .known import AN_NMI_CALLS_KFREE_RCU, MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK, SECTION_LEFT_BEFORE_THE_LOCK
 from .v6_12 import V6_12
 
 V6_18: Final = Era(
@@ -75,5 +75,10 @@ V6_18: Final = Era(
             shrinker=slab_kvfree_rcu_shrinker,
         ),
     ),
-    known_bugs=(*AN_NMI_CALLS_KFREE_RCU, MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK),
+    known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        MISSED_BY_THE_BARRIER,
+        MONITOR_TAKEN_BACK,
+        SECTION_LEFT_BEFORE_THE_LOCK,
+    ),
 )

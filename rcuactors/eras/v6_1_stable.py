@@ -18,6 +18,7 @@ from .known import (
     AN_NMI_CALLS_KFREE_RCU,
     OBJECTS_REMAIN_IN_A_CACHE,
     POOL_FILLED_UNDER_RAW_LOCKS,
+    SECTION_LEFT_BEFORE_THE_LOCK,
 )
 from .v6_1_0 import V6_1_0
 
@@ -53,5 +54,6 @@ V6_1_STABLE: Final = Era(
         *AN_NMI_CALLS_KFREE_RCU,
         OBJECTS_REMAIN_IN_A_CACHE,
         POOL_FILLED_UNDER_RAW_LOCKS,
+        SECTION_LEFT_BEFORE_THE_LOCK,
     ),
 )

@@ -17,7 +17,13 @@ from ..kvfree.parts.shrinker import cache_if_any_and_queue_shrinker
 from ..kvfree.parts.snapshots import CHECKED, GOES_ON
 from ..mm.gfp import GFP_V6_3
 from .era import Era
-from .known import AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, KnownBug
+from .known import (
+    AN_NMI_CALLS_KFREE_RCU,
+    OBJECTS_REMAIN_IN_A_CACHE,
+    SECTION_LEFT_BEFORE_THE_LOCK,
+    TIMER_OF_A_DEAD_CPU,
+    KnownBug,
+)
 from .v6_1_stable import V6_1_STABLE
 
 COOKIE_OF_THE_ROOT_NODE: Final = KnownBug(
@@ -78,5 +84,11 @@ V6_6: Final = Era(
             shrinker=cache_if_any_and_queue_shrinker,
         ),
     ),
-    known_bugs=(*AN_NMI_CALLS_KFREE_RCU, OBJECTS_REMAIN_IN_A_CACHE, COOKIE_OF_THE_ROOT_NODE),
+    known_bugs=(
+        *AN_NMI_CALLS_KFREE_RCU,
+        OBJECTS_REMAIN_IN_A_CACHE,
+        COOKIE_OF_THE_ROOT_NODE,
+        TIMER_OF_A_DEAD_CPU,
+        SECTION_LEFT_BEFORE_THE_LOCK,
+    ),
 )

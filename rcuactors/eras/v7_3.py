@@ -15,7 +15,7 @@ from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
 from ..mm.slab.slub_sheaves import SheafSlub
 from ..rcu.sr_normal import EVERY_MACHINE
 from .era import Era
-from .known import MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK
+from .known import MISSED_BY_THE_BARRIER, MONITOR_TAKEN_BACK, SECTION_LEFT_BEFORE_THE_LOCK
 from .v6_18 import V6_18
 
 V7_3: Final = Era(
@@ -62,5 +62,6 @@ V7_3: Final = Era(
     known_bugs=(
         MISSED_BY_THE_BARRIER,
         MONITOR_TAKEN_BACK,
+        SECTION_LEFT_BEFORE_THE_LOCK,
     ),
 )

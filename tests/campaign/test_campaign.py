@@ -80,7 +80,7 @@ def test_a_run_is_a_function_of_plan_and_number() -> None:
 
 def test_all_that_there_is_is_drawn() -> None:
     parts = [draw(Plan(), number) for number in range(2000)]
-    assert {part.scenario for part in parts} == set(find_scenarios())
+    assert {part.scenario for part in parts} == set(find_scenarios()) - {"driver_thread_sleeps"}
     assert {(part.options.kernel, part.build) for part in parts} == {(era, build) for era in ERAS for build in BUILDS}
     assert {(part.options.kernel, part.options.design) for part in parts} == {
         ("v5.9", "direct"),

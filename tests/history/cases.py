@@ -168,7 +168,15 @@ CASES: Final = (
         strategies=("random", "holds"),
     ),
     Case(bug="dfd3df31c9db", scenario="churn", kernel="v6.12.0", kind="flush-dependency", mended="v6.12"),
-    Case(bug="5c0930ccaad5", scenario="churn", kernel="v6.6", kind=DEADLOCK, place="", mended="v6.12"),
+    Case(
+        bug="5c0930ccaad5",
+        scenario="churn",
+        kernel="v6.6",
+        kind=DEADLOCK,
+        place="",
+        mended="v6.12",
+        settings=(("driver", "y"),),
+    ),
     Case(
         bug="3bc999d944b3",
         scenario="churn",
