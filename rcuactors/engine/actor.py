@@ -1,17 +1,20 @@
 """Actors: the things that take turns, each with a clock of its own and a mailbox.
 
 An actor is a line of virtual time. At any moment one Trio task, its *strand*, speaks for it: a device has one strand
-for ever, a CPU lends itself to whichever kernel thread owns it. Posting a message
+for ever, a CPU lends itself to whichever kernel thread owns it. Messages go through a Trio memory channel; posting
 never suspends, so an interrupt handler may do it. What a message does to the line is the conductor's matter
 (`Conductor.post`).
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
 from .line import BLOCKED
 
@@ -27,11 +30,44 @@ class Message:
     time_ns: int
 
 
-class Mailbox:
-    """What was told to an actor and not heard yet: `waiting`, oldest first. It has no bound, so posting never waits.
+_open_channel: Callable[[float], tuple[trio.MemorySendChannel[Message], trio.MemoryReceiveChannel[Message]]]
+_open_channel = trio.open_memory_channel[Message]
+# Subscribed once, for that is a search each time.
 
-    Who waits for a message waits in the conductor, as for anything else; so this is no channel of Trio's.
+
+class Mailbox:
+    """An unbounded Trio memory channel that counts what lies in it, so that looking costs nothing.
+
+    It is opened when the first message comes: some actors never get one.
     """
+
+    __slots__ = ("_is_open", "_receive", "_send", "waiting")
+
+    _send: trio.MemorySendChannel[Message]
+    _receive: trio.MemoryReceiveChannel[Message]
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self.waiting = 0
+
+    def post(self, message: Message) -> None:
+        """Put a message in; never suspends."""
+        if not self._is_open:
+            self._send, self._receive = _open_channel(math.inf)
+            self._is_open = True
+        self._send.send_nowait(message)
+        self.waiting += 1
+
+    def take_nowait(self) -> Message | None:
+        """Take the oldest message out, or None."""
+        if not self.waiting:
+            return None
+        self.waiting -= 1
+        return self._receive.receive_nowait()
+
+
+class PlainMailbox:
+    """The same without Trio: `waiting`, oldest first."""
 
     __slots__ = ("waiting",)
 
@@ -68,7 +104,7 @@ class Actor:
     attention: bool = False
     waiting_for: str = ""
     strand: Strand = attrs.field(init=False)
-    mailbox: Mailbox = attrs.field(init=False, factory=Mailbox)
+    mailbox: Mailbox | PlainMailbox = attrs.field(init=False, factory=PlainMailbox)
 
     def let_others_go_first(self) -> None:
         """Until it is elected again it would rather not be the next."""

@@ -19,7 +19,7 @@ import trio
 from trio.lowlevel import reschedule
 
 from ..errors import NothingLeft
-from .actor import Actor, Message
+from .actor import Actor, Mailbox, Message
 from .choice import Outcome, Strategy
 from .errors import RunOver
 from .host import ConductorStatistics, Host
@@ -260,6 +260,10 @@ class Conductor(Line):
         await PARK
         if self.over:
             raise RunOver
+
+    def add_actor(self, actor: Actor) -> None:
+        """An actor takes part in the run: its mailbox is one of a run on Trio."""
+        actor.mailbox = Mailbox()
 
     # -- what an actor may do ----------------------------------------------------------------------------------------
 

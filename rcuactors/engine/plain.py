@@ -17,6 +17,7 @@ import trio
 
 from ..errors import NothingLeft
 from .absence import noticing
+from .actor import Actor, PlainMailbox
 from .choice import Strategy
 from .conductor import Conductor
 from .errors import InVain, NeedsTrio, RunOver
@@ -56,6 +57,10 @@ class PlainConductor(Conductor):
         self.answers = self.answered
         self._gates: dict[int, Gate] = {}
         self._needs_trio = self._in_vain = False
+
+    def add_actor(self, actor: Actor) -> None:
+        """An actor takes part in the run. There are no channels without Trio."""
+        actor.mailbox = PlainMailbox()
 
     def run_plain(self, set_up: Callable[[], None]) -> None:
         """As `run`. Raises NeedsTrio when only Trio can go on, and InVain when somebody has ended it by that.

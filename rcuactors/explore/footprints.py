@@ -29,7 +29,7 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from ..context.locks import LockClass, LockFactory
-from ..engine.actor import Actor, Mailbox
+from ..engine.actor import Actor, Mailbox, PlainMailbox
 from ..engine.strand import Strand
 from ..errors import StepBoundExceeded
 from .variables import PLAIN, UNKNOWN, Thing, Variables
@@ -161,7 +161,7 @@ _FIXED: Final = _Known(_found_fixed)
 
 def _machines_classes() -> Iterator[type]:
     """All classes of the machine whose objects have a state."""
-    found: dict[type, None] = {Actor: None, Mailbox: None}
+    found: dict[type, None] = {Actor: None, Mailbox: None, PlainMailbox: None}
     for name, module in sorted(sys.modules.items()):
         if not _is_in_a_room(name):
             continue

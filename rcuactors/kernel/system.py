@@ -228,6 +228,7 @@ class System:
 
     def add_device(self, device: Device) -> None:
         """A device takes part in the run from its start."""
+        self.conductor.add_actor(device)
         self._devices.append(device)
 
     def start(self) -> None:
@@ -285,6 +286,7 @@ class System:
         idle.cpu = cpu
         cpu.idle_thread = idle
         cpu.strand = strand
+        self.conductor.add_actor(cpu)
         self.cpus[cpu_id] = cpu
         call_hooks(self.conductor, self.hooks.on_new_cpu, cpu)
         if self._started:

@@ -35,7 +35,7 @@ def _note_who(thread: Thread, taken: list[KObject]) -> None:
     ctx, cpu = thread.ctx, thread.cpu
     who = KasanTrack(f"{ctx.comm}/{ctx.pid}", cpu.clock, cpu.cpu_id, "kvfree_rcu_drain_ready", keep_trace())
     for p in taken:
-        p.taken_by = who
+        p.note_taken(who)
 
 
 class Drain:

@@ -92,6 +92,10 @@ class KObject:
             self.members = []
         self.members.append(member)
 
+    def note_taken(self, who: KasanTrack) -> None:
+        """It is in no queue of kvfree_rcu()'s any more, and about to be freed."""
+        self.taken_by = who
+
     def is_overwritten(self, member: Member, since_ns: int) -> bool:
         """It was freed since then, and what was in the member's place is not there any more.
 

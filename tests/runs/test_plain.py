@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from rcuactors import Kernel, Result, RunOptions, VirtualClock, load_scenario, scenario
+from rcuactors.engine.actor import Mailbox, PlainMailbox
 from rcuactors.engine.choice import Outcome
 from rcuactors.engine.errors import NeedsTrio
 from rcuactors.engine.events import Event
@@ -262,3 +263,11 @@ def test_nobody_sees_the_signal() -> None:
         PlainRun(busy, kernel="v1")
     with pytest.raises(ScenarioError):
         PlainRun(not_awaited).run()
+
+
+def test_actors_exchange_messages_over_channels_of_trio_s_where_it_runs_them() -> None:
+    run, plain = Run(load_scenario("flood")), PlainRun(load_scenario("flood"), RunOptions(), None)
+    for made, kind in ((run, Mailbox), (plain, PlainMailbox)):
+        assert made.attempt() is None
+        system = made.machine.system
+        assert {type(actor.mailbox) for actor in [*system.cpus.values(), system.hrtimers.device]} == {kind}
