@@ -27,7 +27,7 @@ from .line import BLOCKED, DEFAULT_MAX_STEPS, Line
 from .outside import Alarm, Outside
 from .parking import GO_ON, PARK, run_in_place
 from .probe import Access, EngineProbes
-from .strand import Body, Gate, Strand, strand_main
+from .strand import Body, Gate, Strand, in_the_place_of, strand_main
 
 _LONG_ALONE: Final = 100
 """How often an actor elects itself before Trio gets a turn all the same, for Ctrl-C and timeouts in real time."""
@@ -296,7 +296,7 @@ class Conductor(Line):
                 return
         strand = actor.strand
         if not strand.on_stage:
-            raise _in_the_place_of(strand)
+            raise in_the_place_of(strand)
         self.stop(actor)
         elected = await self._elect_after_settling() if self.outside.strands else self.elect()
         if elected is not actor or self.now >= self.limit:
@@ -310,7 +310,7 @@ class Conductor(Line):
         """Stand in no line until put back: by a message if the actor listens, by `enqueue`, or at time `until`."""
         strand = actor.strand
         if not strand.on_stage:
-            raise _in_the_place_of(strand)
+            raise in_the_place_of(strand)
         actor.listening = listening
         actor.waiting_for = reason
         actor.ticket = BLOCKED
@@ -335,7 +335,7 @@ class Conductor(Line):
         """The actor goes on with another strand; the calling one parks until it is made the actor's strand again."""
         leaving = actor.strand
         if not leaving.on_stage:
-            raise _in_the_place_of(leaving)
+            raise in_the_place_of(leaving)
         actor.strand = following
         self.enqueue(actor, actor.clock, paused=True)
         await self._hand_over(leaving, await self._elect_after_settling() if self.outside.strands else self.elect())
@@ -444,10 +444,3 @@ class Conductor(Line):
         except Exception as error:
             self.finish(error)
         self.finish()
-
-
-def _in_the_place_of(strand: Strand) -> RuntimeError:
-    return RuntimeError(
-        f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
-        "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
-    )

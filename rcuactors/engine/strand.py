@@ -172,3 +172,11 @@ async def strand_main(body: Body, strand: Strand, gate: Gate, conductor: Conduct
         error = caught
     if not conductor.over:
         await conductor.strand_ended(strand, gate, error)
+
+
+def in_the_place_of(strand: Strand) -> RuntimeError:
+    """The error for who has used the machine from a task that is no strand."""
+    return RuntimeError(
+        f"a Trio task of its own used the machine in the place of {strand.name}: start kernel threads with "
+        "k.kthread_run() or k.open_nursery(), not with trio.open_nursery()"
+    )
