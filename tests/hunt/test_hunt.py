@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -356,9 +357,10 @@ def test_what_is_said_to_be_minimal_was_looked_at(monkeypatch: pytest.MonkeyPatc
         chosen = tuple(follow.departures)
         return chosen == four or (isinstance(follow, TakenByTime) and chosen == four[2:])
 
-    monkeypatch.setattr("rcuactors.hunt.shrink.Follow", Taken)
-    monkeypatch.setattr("rcuactors.hunt.shrink.FollowByTime", TakenByTime)
-    monkeypatch.setattr("rcuactors.hunt.shrink.shows", shows_all_or_the_last_two_by_time)
+    shrinking = sys.modules[Shrinker.__module__]
+    monkeypatch.setattr(shrinking, "Follow", Taken)
+    monkeypatch.setattr(shrinking, "FollowByTime", TakenByTime)
+    monkeypatch.setattr(shrinking, "shows", shows_all_or_the_last_two_by_time)
     enough = shrunk_with(four, 300)
     assert (enough.departures, enough.minimal) == (four[2:], True)
     # So many as it takes to find the shorter one, and not one more to look at it.
