@@ -56,6 +56,9 @@ class Item:
         """Its call was not seen: where it lies, and what is freed with it, is not known."""
         return self.serial < 0 and not self.address
 
+    def note_taken(self, who: object) -> None:
+        """No recording says who has taken it out of its queue."""
+
     def __repr__(self) -> str:
         if self.address:
             return f"object {self.address:#x}"

@@ -6,6 +6,7 @@ cookie of a block, and that of the list, is asked first, and what comes too earl
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from .figures import DrainStatistics
 from .krc import CHANNELS, SLAB, Batch, Block, Krc, objects_in, take_batch, take_ready_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..kernel.cpu import Cpu
     from ..kernel.thread import Thread
     from ..rcu.polled import PolledGracePeriods, RcuGpOldstate
@@ -30,7 +33,7 @@ _retired_ns = operator.attrgetter("retired_ns")
 
 
 @machinery
-def _note_who(thread: Thread, taken: list[KObject]) -> None:
+def _note_who(thread: Thread, taken: Iterable[KObject]) -> None:
     """They are in no queue any more, and not free yet: for who finds them in a cache that goes."""
     ctx, cpu = thread.ctx, thread.cpu
     who = KasanTrack(f"{ctx.comm}/{ctx.pid}", cpu.clock, cpu.cpu_id, "kvfree_rcu_drain_ready", keep_trace())
@@ -103,7 +106,8 @@ class Drain:
         await locks.raw_spin_unlock(cpu, krcp.lock)
         await cpu.local_irq_restore(flags)
         if ready:
-            _note_who(thread, [p for channel in blocks for block in channel for p in block.records] + head)
+            records = (p for channel in blocks for block in channel for p in block.records)
+            _note_who(thread, itertools.chain(records, head))
         await self._free_blocks(thread, krcp, blocks)
         if head:
             await self.free_list(thread, krcp, head)

@@ -143,7 +143,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
         Rule(
             "a look of the shrinker is forgotten when it is over",
             _FILL,
-            "backoff_page_cache_fill = False",
+            "backoff_page_cache_fill = mine.ends = False",
             of=looks_at_cache,
         ),
     ),

@@ -35,6 +35,7 @@ UNWATCHED = {
     "_cache_and_queue": "makes what is watched",
     "counted": "a sum, of which the functions that ask for it are watched",
     "statistics": "figures",
+    "_note_who": "for reports, which no recording has",
     "_arm": "part of what is watched",
     "due": "the version with a flag is watched; in the others it says yes",
     "queued": "the version with a flag is watched; in the others it is schedule_delayed_monitor_work()",
