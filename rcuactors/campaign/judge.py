@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -101,9 +101,7 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
     known: Counter[KnownBug] = Counter()
     own: Counter[str] = Counter()
     behind: Counter[str] = Counter()
-    spoilt = any(
-        bug.spoils for bug in bugs for violation in result.violations if bug.explains(violation, result.design)
-    )
+    since = _spoilt_since(bugs, result)
     news: list[News] = []
     freed: dict[str, KnownBug] = {}
     for violation in result.violations:
@@ -113,7 +111,7 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
             freed.update(dict.fromkeys(_ADDRESS.findall(violation.title), bug))
         elif violation.kind.value in own_kinds or _asked_for_memory(violation):
             own[violation.kind.value] += 1
-        elif spoilt and (not violation.trace or _shows_the_damage(violation)):
+        elif since is not None and violation.time_ns >= since and (not violation.trace or _shows_the_damage(violation)):
             behind[violation.kind.value] += 1
         else:
             news.append(_news_of(violation))
@@ -127,13 +125,22 @@ def judge(part: Part, chosen: Scenario, result: Result, raised: Exception | None
         known=dict(known),
         own=dict(own),
         behind=dict(behind),
-        spoilt=spoilt,
+        spoilt=since is not None,
         news=tuple(news),
         unseen=unseen,
         bounded=bounded,
         stood=stood if bounded else "",
         steps=result.steps,
         waste=result.waste,
+    )
+
+
+def _spoilt_since(bugs: Sequence[KnownBug], result: Result) -> int | None:
+    """When the machine was spoilt by a known bug first; what is told at the same moment may be told before that."""
+    spoils = [bug for bug in bugs if bug.spoils]
+    return min(
+        (told.time_ns for told in result.violations if any(bug.explains(told, result.design) for bug in spoils)),
+        default=None,
     )
 
 

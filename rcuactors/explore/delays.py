@@ -18,7 +18,7 @@ from typing import ClassVar
 from ..engine.choice import Strategy
 from ..engine.decision import Decision, Duration
 from ..engine.orders import Anyone
-from .searching import NO_DURATIONS
+from .searching import NO_DURATIONS, Beginnings
 
 
 class Delays(Strategy):
@@ -38,6 +38,13 @@ class Delays(Strategy):
         self._counts: list[int] = []
         self._more = True
         self._begun = False
+        self._mark: int | None = None
+        self._beginnings = Beginnings()
+
+    @property
+    def astray(self) -> bool:
+        """The last run did not begin as it should have."""
+        return self._beginnings.astray
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -56,20 +63,27 @@ class Delays(Strategy):
         one._fixed = len(path)
         return one
 
-    def below(self, number: int, option: int) -> Delays:
-        """The part of the search in which the first delay is at that decision, to that option."""
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """By what each decision of the last run is told from another beginning."""
+        return tuple(self._beginnings.marks)
+
+    def below(self, number: int, option: int, mark: int | None = None) -> Delays:
+        """The part of the search in which the first delay is at that decision, which has that mark, to that option."""
         part = Delays(d=self.d)
         part._path = [0] * number + [option]
-        part._fixed = number + 1
+        part._fixed, part._mark = number + 1, mark
         return part
 
     def start_run(self, _seed: int) -> bool:
         """Begin the next schedule. False when there is none left within the bound."""
+        mark = None if self._begun else self._mark
         if self._begun:
             self._more = self._more and self._advance()
         self._begun = True
         if self._more:
             self._counts = []
+            self._beginnings.begin(len(self._path), mark)
         return self._more
 
     def choose(self, decision: Decision) -> int:
@@ -78,7 +92,7 @@ class Delays(Strategy):
             return 0
         at = len(self._counts)
         self._counts.append(decision.count)
-        return self._path[at] if at < len(self._path) else 0
+        return self._beginnings.option(decision, self._path[at] if at < len(self._path) else 0)
 
     def _advance(self) -> bool:
         """Find the last decision at which one delay more is within the bound."""

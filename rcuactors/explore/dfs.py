@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from ..engine.decision import NEXT_ACTOR, NOT_OFFERED, Decision, Duration
 from ..engine.windows import windows_of
-from .searching import Search, outside
+from .searching import Beginnings, Search, outside
 
 
 class Dfs(Search):
@@ -38,6 +38,7 @@ class Dfs(Search):
         self._taken: list[int] = []
         self._begun = False
         self._fixed = 0
+        self._beginnings = Beginnings()
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -48,6 +49,11 @@ class Dfs(Search):
     def path(self) -> tuple[int, ...]:
         """The options that led to the last run."""
         return tuple(self._path)
+
+    @property
+    def astray(self) -> bool:
+        """The last run did not begin as it should have."""
+        return self._beginnings.astray
 
     @property
     def done(self) -> float:
@@ -84,6 +90,7 @@ class Dfs(Search):
         if path is None:
             return False
         self._path, self._begun = list(path), True
+        self._beginnings.begin(len(path))
         self._costs, self._taken = [], []
         return True
 
@@ -92,7 +99,7 @@ class Dfs(Search):
         if isinstance(decision, Duration):
             return 0
         at = len(self._taken)
-        picked = self._path[at] if at < len(self._path) else 0
+        picked = self._beginnings.option(decision, self._path[at] if at < len(self._path) else 0)
         kept = decision.kind is NEXT_ACTOR and decision.current != NOT_OFFERED
         self._costs.append([int(kept and not decision.yields and i != decision.current) for i in range(decision.count)])
         self._taken.append(picked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
 from ..engine.choice import Strategy
@@ -35,6 +36,40 @@ class Search(Strategy):
 
     def close(self) -> None:
         """No more runs of it are made."""
+
+
+class Beginnings:
+    """Whether runs that were to begin alike did: each decision that they share, by kind, options and virtual time.
+
+    Where a scenario hangs on something else than its decisions, they do not, and then nothing can be said of all.
+    `marks` has one for each decision of the last run, made of it and of those before.
+    """
+
+    def __init__(self) -> None:
+        self.marks: list[int] = []
+        self._alike, self._mark = 0, 0
+        self._differs = False
+
+    def begin(self, alike: int, mark: int | None = None) -> None:
+        """A run that is to come to so many decisions as the one before, or as the one that had that mark there."""
+        known = self.marks[alike - 1] if 0 < alike <= len(self.marks) else None
+        self._mark = mark if mark is not None else known if known is not None else 0
+        self._alike = alike if self._mark else 0
+        self.marks, self._differs = [], False
+
+    def option(self, decision: Decision, wanted: int) -> int:
+        """The option that is wanted here, as far as there is one."""
+        before = self.marks[-1] if self.marks else 1
+        self.marks.append(zlib.crc32(f"{decision.kind.name} {decision.count} {decision.now}".encode(), before))
+        self._differs |= wanted >= decision.count
+        return wanted if wanted < decision.count else 0
+
+    @property
+    def astray(self) -> bool:
+        """Of the run that was made last: it did not begin as it should have."""
+        if not self._alike:
+            return self._differs
+        return self._differs or len(self.marks) < self._alike or self.marks[self._alike - 1] != self._mark
 
 
 class Along(Strategy):

@@ -26,6 +26,7 @@ import attrs
 from ..engine.choice import Strategy
 from ..errors import NothingLeft
 from ..explore import make_any_strategy
+from ..explore.delays import Delays
 from ..explore.dfs import Dfs
 from ..explore.dpor import Dpor, Guided
 from ..explore.frontier import Frontier, Key, Made, Wanted
@@ -61,7 +62,7 @@ def try_one(
     looked_at: bool | None = None,
 ) -> Trial:
     """One schedule of a plan. What a search goes through has the seed of the run, which says nothing to it."""
-    return tried(
+    trial = tried(
         plan.attempt,
         strategy,
         number=number,
@@ -70,6 +71,7 @@ def try_one(
         sought=plan.sought,
         looked_at=looked_at,
     )
+    return attrs.evolve(trial, astray=True) if isinstance(strategy, Dfs | Delays) and strategy.astray else trial
 
 
 # -- dfs ---------------------------------------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ _SMALL_UNTIL: Final = 2048
 MOST: Final = 1_000_000
 """Schedules that are tried at most, also where only the time is bounded."""
 
+_AGAIN: Final = 3
+"""How often a search makes its first schedule again before it says that it has covered everything."""
+
 Item = TypeVar("Item")
 
 
@@ -54,13 +57,31 @@ def explore(
     """
     ends = None if seconds is None else time.monotonic() + seconds
     trials = _searching(plan, progress, jobs) if plan.search else _drawn(plan, schedules, jobs)
+    first: Trial | None = None
     with patient_collector(many_runs=True), contextlib.closing(trials):
         for tried_so_far, trial in enumerate(trials, start=1):
+            progress.astray += trial.astray
+            first = first or trial
             yield trial
             late = ends is not None and time.monotonic() >= ends
             if late or enough() or tried_so_far >= schedules:
                 return
     progress.complete = bool(plan.search)
+    if first is not None and progress.complete:
+        progress.astray += _other_again(plan, first)
+
+
+def _other_again(plan: Plan, first: Trial) -> int:
+    """How often the first schedule of a search comes to something else when it is made again.
+
+    Where it does the scenario hangs on more than its decisions, and what was tried is not all that there is.
+    """
+    again = [try_one(plan, make_any_strategy(plan.search), 0) for _ in range(_AGAIN)]
+    return sum(_what_it_came_to(one) != _what_it_came_to(first) for one in again)
+
+
+def _what_it_came_to(trial: Trial) -> tuple[str, str, int, int]:
+    return trial.trace, trial.state, trial.choices, trial.steps
 
 
 # -- drawn -------------------------------------------------------------------------------------------------------------
@@ -106,7 +127,8 @@ def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
     whole = make_any_strategy(plan.search)
     assert isinstance(whole, Delays)
     yield try_one(plan, whole, 0)
-    roots = [(at, option) for at, count in enumerate(whole.counts) for option in range(1, min(count, whole.d + 1))]
+    decisions = enumerate(zip(whole.counts, whole.marks, strict=True))
+    roots = [(at, option, mark) for at, (count, mark) in decisions for option in range(1, min(count, whole.d + 1))]
     progress.subtrees = len(roots)
     work = functools.partial(_try_below, plan)
     numbered = list(enumerate(roots, start=1))
@@ -118,7 +140,7 @@ def _searched(plan: Plan, progress: Progress, jobs: int) -> Generator[Trial]:
                 yield attrs.evolve(trial, number=next(numbers))
 
 
-def _try_below(plan: Plan, numbered: tuple[int, tuple[int, int]]) -> list[Trial]:
+def _try_below(plan: Plan, numbered: tuple[int, tuple[int, int, int]]) -> list[Trial]:
     """All schedules whose first delay is that one. They are numbered as if no place before it had more than one."""
     first, root = numbered
     whole = make_any_strategy(plan.search)

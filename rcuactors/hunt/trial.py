@@ -108,7 +108,8 @@ class Trial:
     """One schedule of an exploration, tried.
 
     `trace` names what each CPU did, `state` what was there at the end. `cut`: its bound of steps ended it. `path` is
-    how a search got there, for those that draw nothing. `pairs` of accesses, by their order; None where nobody looked.
+    how a search got there, for those that draw nothing; `astray`: it did not begin as the run before it, though it was
+    to. `pairs` of accesses, by their order; None where nobody looked.
     """
 
     number: int
@@ -122,6 +123,7 @@ class Trial:
     cut: bool
     taken: Mapping[str, Taken]
     path: tuple[int, ...] = ()
+    astray: bool = False
     pairs: frozenset[Pair] | None = None
 
 

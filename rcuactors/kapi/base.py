@@ -84,15 +84,9 @@ def not_negative(what: str, value: int) -> int:
     if value.__class__ is not int or not 0 <= value <= LARGEST:
         expect_await(what, argument=value)
         largest = f", at most {LARGEST}" if value.__class__ is int and value > 0 else ""
-        # The value stands where the name of what it is for leaves room for it: `f(size=)`, `size=`, `f`.
-        text = described(value)
-        said = (
-            f"{what}{text}"
-            if what.endswith("=")
-            else f"{what[:-1]}{text})"
-            if what.endswith("=)")
-            else f"{what}({text})"
-        )
+        # The value stands where what it is for leaves room for it: `f(size=)`, `size=`, `f`.
+        before, equals, after = what.partition("=")
+        said = f"{before}={described(value)}{after}" if equals else f"{what}({described(value)})"
         raise bad_value(said, f"a whole number, 0 or more{largest}")
     return value
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,20 @@ from .pyfile import place_of
 _OURS: Final = str(Path(__file__).resolve().parent.parent) + os.sep
 _BUNDLED: Final = str(Path(_OURS, "_scenarios")) + os.sep
 _WARNING: Final = re.compile(r"coroutine '(?:.*\.)?(.*)' was never awaited")
+_CALLER: Final = re.compile(r'^  File "(.*)", line (\d+), in ', re.MULTILINE)
+_CALLERS: Final = 4
+"""How many callers of each coroutine Python notes: it may be made a few functions of ours below the scenario."""
 
 
-def _place(file: str, line: int) -> str:
-    """Where a coroutine was thrown away, unless that is in code of ours: then it had a name, and that went there."""
-    ours = file.startswith(_OURS) and not file.startswith(_BUNDLED)
-    return "" if ours else f" ({place_of([(file, line)])})"
+def _place(message: str, file: str, line: int) -> str:
+    """Where a coroutine was made, or else where it was thrown away, unless that is in code of ours."""
+    callers = [(caller, int(at)) for caller, at in _CALLER.findall(message)]
+    theirs = [place for place in [(file, line), *callers] if not _is_ours(place[0])]
+    return f" ({place_of(theirs[-1:])})" if theirs else ""
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OURS) and not file.startswith(_BUNDLED)
 
 
 class DroppedCoroutines:
@@ -35,8 +44,23 @@ class DroppedCoroutines:
         self.error: ScenarioError | None = None
 
     @contextlib.contextmanager
-    def noticed(self) -> Iterator[None]:
-        """Notice them meanwhile; Python warns when it throws such a coroutine away."""
+    def noticed(self, by_caller: bool) -> Iterator[None]:
+        """Notice them meanwhile; Python warns when it throws such a coroutine away.
+
+        `by_caller` names the line that made it, also where it has a name until the end; it makes every call a little
+        slower. Else it is the line that threw it away.
+        """
+        before = sys.get_coroutine_origin_tracking_depth()
+        if by_caller:
+            sys.set_coroutine_origin_tracking_depth(max(before, _CALLERS))
+        try:
+            with self._warned():
+                yield
+        finally:
+            sys.set_coroutine_origin_tracking_depth(before)
+
+    @contextlib.contextmanager
+    def _warned(self) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", _WARNING.pattern, RuntimeWarning)
             others = warnings.showwarning
@@ -53,7 +77,9 @@ class DroppedCoroutines:
                 if found is None:
                     others(message, category, filename, lineno, file, line)
                 elif self.error is None:
-                    self.error = ScenarioError(f"{found[1]}() is called without `await`{_place(filename, lineno)}")
+                    self.error = ScenarioError(
+                        f"{found[1]}() is called without `await`{_place(str(message), filename, lineno)}"
+                    )
 
             warnings.showwarning = show
             yield

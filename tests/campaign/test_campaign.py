@@ -315,6 +315,21 @@ def test_what_comes_behind_a_bug_that_spoils_the_machine_is_no_news() -> None:
             assert judged.behind == ({last.kind.value: 1} if in_order else {})
 
 
+def test_what_is_told_before_the_machine_is_spoilt_is_news() -> None:
+    """What all end in at one moment may be told in any order; what was there before is nobody's consequence."""
+    chosen = loaded("raw_lock_caller")
+    result = run(chosen, RunOptions(kernel="v5.9", design="direct"), **BUILDS["rt"].settings)
+    spoils = [bug for bug in find_era("v5.9").known_bugs if bug.spoils]
+    since = min(one.time_ns for one in result.violations if any(bug.explains(one, "direct") for bug in spoils))
+    deadlock = attrs.evolve(result.violations[0], kind=ViolationKind.DEADLOCK, title="DEADLOCK", trace=(), text="")
+    for earlier_ns, is_news in ((0, False), (1, True)):
+        first = attrs.evolve(deadlock, time_ns=since - earlier_ns)
+        changed = attrs.evolve(result, violations=(first, *result.violations))
+        judged = judge(part_of("v5.9", "direct", "rt"), chosen, changed)
+        assert judged.spoilt
+        assert [item.kind for item in judged.news] == (["deadlock"] if is_news else [])
+
+
 # -- a campaign that finds bugs is tested by planting them ---------------------------------------------------
 
 

@@ -175,7 +175,11 @@ def test_bad_input_inside_a_scenario_names_the_line(one_line: OneLine, tmp_path:
     ("body", "wanted"),
     [
         ("k.udelay(5)", "udelay() is called without `await` (slip.py:7)"),
-        ("unused = k.udelay(5)", "udelay() is called without `await`"),
+        ("unused = k.udelay(5)", "udelay() is called without `await` (slip.py:7)"),
+        (
+            "lock = k.raw_spinlock('a'); flags = k.raw_spin_lock_irqsave(lock); await k.schedule()",
+            "raw_spin_lock_irqsave() is called without `await` (slip.py:7)",
+        ),
         ("k.kfree(p); await k.mutex_lock(k.mutex('m'))", "kfree() is called without `await` (slip.py:7)"),
         ("await k.kthread_run(helper)", "preempt_enable() is called without `await` (slip.py:4)"),
         ("await k.kfree(k.kmalloc(64))", "needs an `await` before kmalloc() (slip.py:7)"),

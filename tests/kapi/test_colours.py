@@ -178,6 +178,12 @@ async def _one_too_many_of_a_handle(k: Kernel) -> None:
     await k.spinlock("lock")  # type: ignore[misc]
 
 
+async def _kept_under_a_name(k: Kernel) -> None:
+    lock = k.raw_spinlock("a")
+    flags = k.raw_spin_lock_irqsave(lock)  # noqa: F841
+    await k.schedule()
+
+
 async def _flags_of_nobody(k: Kernel) -> None:
     lock = k.raw_spinlock("lock")
     await k.raw_spin_unlock_irqrestore(lock, k.raw_spin_lock_irqsave(lock))  # type: ignore[arg-type]
@@ -249,6 +255,7 @@ SLIPS: Final[dict[Callable[[Kernel], Awaitable[None]], tuple[str, int]]] = {
     _a_coroutine_in_a_field: ("foo(value=coroutine kmalloc()): needs an `await`", 2),
     _compared: ("is an `await` missing?", 1),
     _called_at_once: ("needs the function itself: leave out the parentheses behind _one_too_many", 1),
+    _kept_under_a_name: ("raw_spin_lock_irqsave() is called without `await`", 2),
     _dropped: ("msleep() is called without `await`", 1),
     _dropped_in_a_condition: ("queue_work() is called without `await`", 1),
     _with_for_async_with: ("with k.stack_frame(): needs `async with`", 1),

@@ -7,7 +7,8 @@ its annotation as it is written: the check itself is read from that.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -285,3 +286,19 @@ def test_null_is_no_wrong_pointer() -> None:
         await k.kvfree_rcu(None, "rcu")
 
     assert run(script).clean
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda k: k.alloc_workqueue("wq", 0, -1), "alloc_workqueue(max_active=-1)"),
+        (lambda k: k.struct("s", -1), "struct s: size=-1"),
+        (lambda k: k.usleep_range(5, -1), "usleep_range(-1)"),
+    ],
+)
+def test_a_number_stands_where_it_was_given(call: Callable[[Kernel], Any], said: str) -> None:
+    async def script(k: Kernel) -> None:
+        await call(k)
+
+    with pytest.raises(BadInput, match=rf"^{re.escape(said)}: needs a whole number, 0 or more \("):
+        run(script)

@@ -100,9 +100,10 @@ async def kmem_cache_shrink(slab: SlabAllocator, thread: Thread, cache: Cache) -
 
 
 def _taken(remaining: list[KObject]) -> list[str]:
-    """Who is about to free the first of them that somebody has taken out of kvfree_rcu()'s queue."""
-    track = next((p.taken_by for p in remaining if hasattr(p, "taken_by")), None)
-    return [] if track is None else ["", *track.lines("Taken")[:-1]]
+    """Who is about to free them, where all have been taken out of kvfree_rcu()'s queue."""
+    if not all(hasattr(p, "taken_by") for p in remaining):
+        return []
+    return ["", *remaining[0].taken_by.lines("Taken")[:-1]] if remaining else []
 
 
 @machinery

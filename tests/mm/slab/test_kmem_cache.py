@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from rcuactors import Kernel, Result, RunOptions, run, scenario
+from rcuactors.context.trace import keep_trace
 from rcuactors.eras import ERAS
 from rcuactors.errors import BadInput
+from rcuactors.mm.objects import KasanTrack
 
 
 def unload(kernel: str, *, barrier: bool, settings: dict[str, str] | None = None) -> Result:
@@ -49,6 +51,25 @@ def test_objects_remain_when_the_cache_goes_before_the_callbacks(kernel: str, rt
     assert found.title == f"BUG inode_cache (Not tainted): Objects remaining{where} on __kmem_cache_shutdown()"
     assert "kmem_cache_destroy inode_cache: Slab cache still has objects" in found.text
     assert ("still has objects when called from script (" in found.text) == (kernel not in {"v5.9", "v5.11"})
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_who_has_what_remains_is_named_where_all_of_it_is_taken(taken: int) -> None:
+    """An object that nobody has is a leak of the caller's own, whatever else is under way."""
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        cache = k.kmem_cache_create("inode_cache", 64)
+        objects = [await k.kmem_cache_alloc(cache) for _ in range(2)]
+        who = KasanTrack("kworker/0", 1, 0, "kvfree_rcu_drain_ready", keep_trace())
+        for p in objects[:taken]:
+            assert p is not None
+            p.note_taken(who)
+        await k.kmem_cache_destroy(cache)
+
+    (found,) = [violation for violation in run(script).violations if "Objects remaining" in violation.title]
+    named = "Taken by task kworker/0 on CPU 0 at 1 ns, by kvfree_rcu_drain_ready():" in found.text
+    assert named == (taken == 2)
 
 
 @pytest.mark.parametrize("kernel", list(ERAS))
