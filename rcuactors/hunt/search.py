@@ -20,6 +20,7 @@ from ..explore import make_any_strategy, make_strategy
 from ..explore.delays import Delays
 from ..explore.dfs import Dfs
 from ..explore.dpor import Dpor
+from ..explore.searching import Search
 from ..lab.jobs import in_order
 from ..runs.run import patient_collector
 from .going_through import by_classes, in_depth, try_one
@@ -76,8 +77,16 @@ def _other_again(plan: Plan, first: Trial) -> int:
 
     Where it does the scenario hangs on more than its decisions, and what was tried is not all that there is.
     """
-    again = [try_one(plan, make_any_strategy(plan.search), 0) for _ in range(_AGAIN)]
-    return sum(_what_it_came_to(one) != _what_it_came_to(first) for one in again)
+    return sum(_what_it_came_to(_first_again(plan)) != _what_it_came_to(first) for _ in range(_AGAIN))
+
+
+def _first_again(plan: Plan) -> Trial:
+    search = make_any_strategy(plan.search)
+    try:
+        return try_one(plan, search, 0)
+    finally:
+        if isinstance(search, Search):
+            search.close()
 
 
 def _what_it_came_to(trial: Trial) -> tuple[str, str, int, int]:
