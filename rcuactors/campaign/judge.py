@@ -145,8 +145,9 @@ def _spoilt_since(bugs: Sequence[KnownBug], result: Result) -> int | None:
 
 
 def _shows_the_damage(violation: Violation) -> bool:
-    """Whether it says that the kernel's own state is wrong, or that somebody sleeps for ever."""
-    return violation.kind is ViolationKind.HUNG_TASK or "DEBUG_LOCKS_WARN_ON(" in violation.title
+    """Whether it says that the kernel's own state is wrong, or that somebody sleeps, or spins, for ever."""
+    lasts = violation.kind in (ViolationKind.HUNG_TASK, ViolationKind.RCU_STALL)
+    return lasts or "DEBUG_LOCKS_WARN_ON(" in violation.title
 
 
 def _freed_so(violation: Violation, freed: Mapping[str, KnownBug]) -> KnownBug | None:

@@ -18,6 +18,7 @@ import attrs
 from ..builds import BUILDS
 from ..config import field_names
 from ..eras import ERAS, find_era
+from ..lab.faults import drawn_faults, faults_in
 from ..runs import RunOptions
 from ..runs.options import LARGEST_SEED, Settings
 from ..runs.spec import RunSpec
@@ -150,6 +151,11 @@ class Part:
         return shlex.join(words)
 
     @property
+    def faults(self) -> tuple[str, ...]:
+        """What may go wrong in it besides who goes next, by name, whether drawn as such or as a setting."""
+        return faults_in(self.options.settings)
+
+    @property
     def spec(self) -> RunSpec:
         """The run as a value."""
         return RunSpec.of(loaded(self.scenario), self.options)
@@ -168,6 +174,7 @@ def draw(plan: Plan, number: int) -> Part:
     scenario, kernel, build = (_one_of(rng, names) for names in (plan.scenarios, plan.kernels, plan.builds))
     design = _one_of(rng, plan.designs_on(kernel))
     settings = _settings(rng, plan, loaded(scenario), dict(BUILDS[build].settings))
+    settings |= _faults(random.Random(f"{plan.seed}:{number}:faults"), loaded(scenario), settings)
     options = RunOptions(
         kernel=kernel,
         design=design,
@@ -199,6 +206,14 @@ def _settings(rng: random.Random, plan: Plan, scenario: Scenario, settled: dict[
         if isinstance(default, int) and name not in scenario.choices and not isinstance(default, bool) and default > 0:
             settled[name] = str(_about(rng, name, default))
     return settled | fixed
+
+
+def _faults(rng: random.Random, scenario: Scenario, settled: Settled) -> dict[str, str]:
+    """What may go wrong besides, in some of the runs. What the scenario or the plan says of it stays."""
+    taken = settled.keys() | scenario.settings.keys()
+    if scenario.name in _TAKES_CPUS_DOWN:
+        taken |= {"hotplug"}
+    return {fault.setting: fault.value for fault in drawn_faults(rng, taken)}
 
 
 def _about(rng: random.Random, name: str, default: int) -> int:

@@ -31,7 +31,9 @@ class Met:
 
     def as_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {"runs": self.runs, "reports": self.reports, "first": self.first.number, "command": self.first.command}
+        first = self.first
+        faults, command = list(first.faults), first.command
+        return {"runs": self.runs, "reports": self.reports, "first": first.number, "faults": faults, "command": command}
 
 
 @attrs.frozen
@@ -80,6 +82,7 @@ class Tally:
     by_kernel: Counter[str] = attrs.field(factory=Counter)
     by_build: Counter[str] = attrs.field(factory=Counter)
     by_scenario: Counter[str] = attrs.field(factory=Counter)
+    by_fault: Counter[str] = attrs.field(factory=Counter)
     known: dict[tuple[str, KnownBug], Met] = attrs.field(factory=dict)
     own: dict[tuple[str, str], Met] = attrs.field(factory=dict)
     behind: dict[tuple[str, str], Met] = attrs.field(factory=dict)
@@ -99,6 +102,7 @@ class Tally:
         self.by_kernel[kernel] += 1
         self.by_build[part.build] += 1
         self.by_scenario[part.scenario] += 1
+        self.by_fault.update(part.faults or ("none",))
         for bug, reports in judged.known.items():
             self.known.setdefault((kernel, bug), Met(part)).add(reports)
         for kind, reports in judged.own.items():
@@ -129,6 +133,7 @@ class Tally:
             "by_kernel": dict(self.by_kernel),
             "by_build": dict(self.by_build),
             "by_scenario": dict(self.by_scenario),
+            "by_fault": dict(self.by_fault),
             "known": [
                 {"kernel": kernel, **attrs.asdict(bug), "kind": bug.kind.value, **met.as_json()}
                 for (kernel, bug), met in self.known.items()
@@ -166,6 +171,7 @@ def tally_lines(tally: Tally) -> list[str]:
         _shares("versions", tally.by_kernel),
         _shares("builds", tally.by_build),
         _shares("scenarios", tally.by_scenario),
+        _shares("faults", tally.by_fault),
         "",
         "known bugs:",
         *_known_lines(tally),
@@ -234,13 +240,18 @@ def _bounded_lines(tally: Tally) -> list[str]:
     # Those that count first.
     for one in sorted(tally.bounded, key=lambda one: (one.spoilt, one.part.number))[:_SHOWN]:
         why = "behind a known bug" if one.spoilt else "for no known reason"
-        lines.append(f"  number {one.part.number}, {why}: {one.stood}")
+        lines.append(f"  number {one.part.number}, {why}{_with(one.part)}: {one.stood}")
         lines.append(f"    {one.part.command}")
     return [*lines, *_left_out(len(tally.bounded))]
 
 
 def _unseen_lines(tally: Tally) -> list[str]:
     return [f"reports that were not looked at, since a run keeps 1,000: {tally.unseen:,}"] if tally.unseen else []
+
+
+def _with(part: Part) -> str:
+    """What might go wrong in it besides, which the command under it says as settings."""
+    return f", with {', '.join(part.faults)}" if part.faults else ""
 
 
 def _news_lines(tally: Tally) -> list[str]:
@@ -251,7 +262,8 @@ def _news_lines(tally: Tally) -> list[str]:
     for (kernel, design, item), met in found[:_SHOWN]:
         where = f" in {item.function}" if item.function else ""
         what = f"{item.function}: {item.title}" if item.kind == ERROR else f"{item.kind}{where}: {item.title}"
-        lines += [f"  {kernel}, design {design}: {what} ({_how_often(met)})", f"    {met.first.command}"]
+        lines.append(f"  {kernel}, design {design}: {what} ({_how_often(met)}){_with(met.first)}")
+        lines.append(f"    {met.first.command}")
     return [*lines, *_left_out(len(tally.news))]
 
 

@@ -14,7 +14,7 @@ import click
 from ..config import split_setting
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput, bad_value
-from ..hunt.faults import FAULTS, fault_settings
+from ..hunt.faults import fault_settings
 from ..hunt.finding import ERROR, Signature
 from ..hunt.keep import Kept, keep, shrink
 from ..hunt.plan import PORTFOLIO, Plan, plan_of
@@ -23,6 +23,7 @@ from ..hunt.search import MOST, explore
 from ..hunt.story import story_lines
 from ..hunt.tally import Tally, nothing_lines, tally_lines
 from ..hunt.trial import Trial
+from ..lab.faults import FAULTS
 from ..report.text import head_line
 from ..runs import Run
 from ..runs.options import LARGEST_SEED

@@ -16,6 +16,7 @@ from ..builds import BUILDS
 from ..eras import ERAS
 from ..errors import BadInput
 from ..kapi import Kernel
+from ..lab.faults import drawn_faults, faults_in
 from ..runs import RunOptions
 from ..runs.plain import PlainRun
 from ..scenario import Scenario, scenario
@@ -90,6 +91,11 @@ class Program:
     length: int
     wrong: int
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What may go wrong besides who goes next, by name."""
+        return faults_in(self.settings)
+
 
 def drawn(seed: int) -> Program:
     """By its seed."""
@@ -101,15 +107,27 @@ def drawn(seed: int) -> Program:
         more = {name: str(rng.choice(values)), **settings}
         if _exists(kernel, more):
             settings = more
+    strategy = rng.choice(_STRATEGIES)
     return Program(
         seed=seed,
         kernel=kernel,
-        strategy=rng.choice(_STRATEGIES),
-        settings=settings,
+        strategy=strategy,
+        settings=_with_faults(seed, kernel, strategy, settings),
         threads=rng.randrange(1, 4),
         length=rng.randrange(8, 30),
         wrong=rng.choice([0, 0, 0, 4, 12]),
     )
+
+
+def _with_faults(seed: int, kernel: str, strategy: str, settings: dict[str, str]) -> dict[str, str]:
+    """Some have faults besides, by numbers of their own: but for those, programs are as they were without."""
+    if strategy == "timed":  # which is asked of none but failing allocations, which are drawn already
+        return settings
+    for fault in drawn_faults(random.Random(f"faults {seed}"), settings):
+        more = {**settings, fault.setting: fault.value}
+        if _exists(kernel, more):
+            settings = more
+    return settings
 
 
 def _exists(kernel: str, settings: dict[str, str]) -> bool:

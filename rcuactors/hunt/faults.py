@@ -1,47 +1,14 @@
-"""`explore --faults NAME,..`: what may go wrong besides who goes next, and which settings that are.
-
-Each fault is a setting, so that a scenario may want it for itself, a run may have it without an exploration, and a
-schedule file says which were on. Each is a decision, so that schedules are cut down to the faults that matter.
-"""
+"""`explore --faults NAME,..`: from names to settings, and what a strategy would not decide is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Final
 
-import attrs
-
 from ..engine.choice import Strategy
 from ..errors import BadInput
+from ..lab.faults import FAULTS
 from ..spelling import no_such
-
-
-@attrs.frozen
-class Fault:
-    """A fault by its name. `only_late`: all that is decided is by how much something is late."""
-
-    name: str
-    setting: str
-    about: str
-    value: str = "y"
-    only_late: bool = False
-
-
-FAULTS: Final = {
-    fault.name: fault
-    for fault in (
-        Fault("alloc", "fail_page_alloc", "allocations of pages fail, ten in a hundred", value="10"),
-        Fault("late-timer", "late_timers", "timers are late", only_late=True),
-        Fault("interrupt", "spurious_irqs", "interrupts come, at any point"),
-        Fault("nmi", "spurious_nmis", "NMIs come, at any point"),
-        Fault("migrate", "migrate", "threads move to other CPUs"),
-        Fault("hotplug", "hotplug", "CPUs go and come"),
-        Fault("slow-worker", "slow_workers", "workers begin late", only_late=True),
-        Fault("reclaim", "reclaim_now", "allocations reclaim, as if memory were low"),
-        Fault("waiters", "waiters", "another thread of a run queue goes first"),
-    )
-}
-"""By name."""
 
 _LEFT_OPEN: Final = ("latitude", *(fault.setting for fault in FAULTS.values() if fault.value == "y"))
 """Settings that have things be decided that a strategy in order of time is not asked."""

@@ -354,9 +354,10 @@ class OffloadedCallbacks(Callbacks):
             nocb.cblist.entrain(head())
             count += 1
             await self.system.locks.raw_spin_unlock(cpu, nocb.lock)
-            await cpu.local_irq_restore(flags)
             if wake:
-                await self._wake_gp(thread.cpu, nocb.group)
+                # With interrupts off, as under rcu_state.barrier_lock: the caller may not come to another CPU.
+                await self._wake_gp(cpu, nocb.group)
+            await cpu.local_irq_restore(flags)
         return count
 
     async def rcu_nocb_cpu_deoffload(self, thread: Thread, cpu_id: int) -> int:

@@ -18,9 +18,10 @@ class OfProgram:
 
     @property
     def name(self) -> str:
-        """Its seed says all of it; version and strategy for who reads."""
+        """Its seed says all of it; version, strategy and faults for who reads."""
         program = drawn(self.seed)
-        return f"drawn program {self.seed} on {program.kernel}, strategy {program.strategy}"
+        faults = f", faults {', '.join(program.faults)}" if program.faults else ""
+        return f"drawn program {self.seed} on {program.kernel}, strategy {program.strategy}{faults}"
 
     def made(self) -> tuple[Scenario, RunOptions]:
         """As `Subject.made`."""

@@ -128,6 +128,7 @@ def test_what_comes_behind_a_bug_that_spoils_the_machine_is_no_news() -> None:
         attrs.evolve(
             one, kind=ViolationKind.BAD_CONTEXT, title="WARNING: DEBUG_LOCKS_WARN_ON(x)", trace=("a",), text=""
         ),
+        attrs.evolve(one, kind=ViolationKind.RCU_STALL, title="rcu: INFO: stalls", trace=("a",), text=""),
     ):
         for found, in_order in (((*result.violations, last), True), ((result.violations[0], last), False)):
             changed = attrs.evolve(result, violations=found, violation_count=len(found))

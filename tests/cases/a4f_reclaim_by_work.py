@@ -17,8 +17,9 @@ async def a4f_reclaim_by_work(k: Kernel, fixed: bool = False) -> None:
     taken = []
 
     async def w_write() -> None:
-        for _ in range(min(64, len(cache))):
-            await k.free_page(cache.pop())
+        for _ in range(64):
+            if cache:
+                await k.free_page(cache.pop())
 
     async def w_hungry() -> None:
         taken.extend([await k.get_free_page() for _ in range(64)])

@@ -21,6 +21,9 @@ from rcuactors.drawn.operations import OPERATIONS
 from rcuactors.drawn.program import drawn, made
 from rcuactors.drawn.sections import SECTIONS
 from rcuactors.eras import ERAS
+from rcuactors.kernel.cpu import Cpu
+from rcuactors.kernel.irq.spurious import SpuriousInterrupts
+from rcuactors.lab.faults import FAULTS
 from rcuactors.runs.plain import PlainRun
 from tests.drawn.idle import nothing_in_vain
 from tests.drawn.left import Outcome, outcome
@@ -68,6 +71,27 @@ def test_they_are_of_all_kinds() -> None:
     assert len(recorded()) == len(SEEDS)
     assert len(SECTIONS) > 15
     assert len({operation for _, operation in OPERATIONS}) > 40
+
+
+def test_some_have_faults_and_what_goes_wrong_with_one_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: an interrupt, or an NMI, that nobody has sent takes a microsecond more."""
+    programs = [drawn(seed) for seed in SEEDS]
+    assert {name for program in programs for name in program.faults} == set(FAULTS)
+    # In order of time allocations may fail; of the rest nobody would be asked.
+    asked = [program for program in programs if program.strategy != "timed"]
+    assert {"interrupt", "nmi", "reclaim", "slow-worker"} <= {name for program in asked for name in program.faults}
+    usual = SpuriousInterrupts.at_point
+
+    def planted(spurious: SpuriousInterrupts, cpu: Cpu) -> None:
+        before = spurious.came
+        usual(spurious, cpu)
+        cpu.clock += 1000 * (spurious.came - before)
+
+    monkeypatch.setattr(SpuriousInterrupts, "at_point", planted)
+    sent = [program.seed for program in asked if {"interrupt", "nmi"} & set(program.faults)]
+    others = [program.seed for program in asked if program.seed not in sent]
+    assert all(line_of(seed) == recorded()[seed] for seed in others[:6])
+    assert sum(line_of(seed) != recorded()[seed] for seed in sent[:6]) >= 4
 
 
 def test_a_program_is_the_same_each_time() -> None:

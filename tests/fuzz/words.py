@@ -18,7 +18,7 @@ from rcuactors.config import Config, field_names
 from rcuactors.designs import DESIGNS
 from rcuactors.eras import ERAS
 from rcuactors.explore import SEARCHES, STRATEGIES
-from rcuactors.hunt.faults import FAULTS
+from rcuactors.lab.faults import FAULTS
 from rcuactors.lock_matrix.contexts import CONTEXTS
 from rcuactors.lock_matrix.operations import OPERATIONS
 

@@ -11,13 +11,14 @@ from rcuactors.config import field_names
 from rcuactors.engine.events import DigestSink
 from rcuactors.errors import BadInput
 from rcuactors.hunt.attempt import SpecAttempt, options_of
-from rcuactors.hunt.faults import FAULTS, fault_settings
+from rcuactors.hunt.faults import fault_settings
 from rcuactors.hunt.keep import keep, replay, replay_of, shrink
 from rcuactors.hunt.plan import PORTFOLIO, plan_of
 from rcuactors.hunt.progress import Progress
 from rcuactors.hunt.search import explore
 from rcuactors.hunt.tally import Tally
 from rcuactors.hunt.trial import Trial
+from rcuactors.lab.faults import FAULTS
 from rcuactors.runs import Run
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rcuactors import Kernel, RunOptions, ViolationKind, run, scenario
+from rcuactors import Kernel, RunOptions, ViolationKind, load_scenario, run, scenario
 from rcuactors.engine.choice import Timed
 from rcuactors.eras import ERAS
 from rcuactors.explore.random import Random
@@ -364,3 +364,11 @@ def test_2996980e20b7_a_barrier_that_comes_in_between_is_not_lost(version: str, 
     lost = "WARNING: WARN_ON(rcu_segcblist_n_cbs(&rdp->cblist)) at rcu_nocb_rdp_deoffload"
     assert (lost in titles) is found
     assert any(title.startswith("DEADLOCK") for title in titles) is found
+
+
+@pytest.mark.parametrize("seed", [0, 26])
+def test_a_barrier_that_wakes_the_group_stays_on_its_cpu(seed: int) -> None:
+    """A campaign found it: who had let go of rdp->nocb_lock was moved, and woke the thread as if it had not been."""
+    words = {"migrate": "y", "rounds": "2", "tick_us": "1", "pause_us": "291", "calls": "4"}
+    options = RunOptions(kernel="v6.18", strategy="random", seed=seed, settings=words)
+    assert run(load_scenario("offloaded_callbacks"), options).clean
