@@ -26,6 +26,7 @@ from rcuactors.machine import MachineProbes, MachineStatistics
 from rcuactors.mm.slab.sheaf import SheafStatistics
 from rcuactors.questions.kernels import KERNELS as ASKED_KERNELS
 from rcuactors.questions.words import VERBS
+from rcuactors.reference import as_markdown
 from rcuactors.runs.counters import Counters
 from rcuactors.scenario import promised_kernels
 from rcuactors.userfiles import find_scenarios, load_scenario
@@ -299,6 +300,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "builds": builds,
     "known-bugs": known_bugs,
     "history": lambda: markdown(HISTORY, history.rows()),
+    "api": as_markdown,
     "left-out": lambda: markdown(LEFT_OUT, leave_one_out.rows()),
     "upstream-bugs": lambda: str(bugs.upstream_bugs(markdown)),
     **{f"changed-{floor}": partial(changed, floor) for floor in FLOORS},
