@@ -81,7 +81,7 @@ COMMANDS: Final = MappingProxyType(
             "Run scenarios and drawn programs again, from their decisions, on Trio and elsewhere, and compare the "
             "events.",
         ),
-        "api": Later(".api_command", "api_command", "Tell what a scenario can call: all, or what WORD is about."),
+        "api": Later(".api_command", "api_command", "Tell what a scenario can call."),
         "new": Later(".new_command", "new_command", "Write a file to begin with: a design of your own."),
     }
 )
