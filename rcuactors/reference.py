@@ -74,9 +74,11 @@ def find_entries(word: str) -> tuple[Entry, ...]:
     by_name = {entry.name.casefold(): entry for entry in entries()}
     if folded in by_name:
         return tuple(entry for entry in entries() if entry.name.casefold() == folded)
-    for of in (lambda entry: entry.name, lambda entry: entry.doc):
-        if folded and (found := tuple(entry for entry in entries() if folded in of(entry).casefold())):
-            return found
+    texts = ([entry.name for entry in entries()], [entry.doc for entry in entries()])
+    for told in texts if folded else ():
+        found = [entry for entry, text in zip(entries(), told, strict=True) if folded in text.casefold()]
+        if found:
+            return tuple(found)
     names = list(dict.fromkeys(entry.name for entry in entries()))
     raise no_such("function", word, names, there="`rcuactors api` lists all")
 
@@ -103,7 +105,7 @@ def _rooms_in_order() -> Iterator[str]:
 
 def _of_kernel(name: str) -> Entry:
     there = inspect.getattr_static(Kernel, name)
-    function = inspect.unwrap(there.fget if isinstance(there, property) else there)
+    function: Any = inspect.unwrap(getattr(there, "fget", there))
     home = next(cls for cls in Kernel.__mro__ if cls.__qualname__ == function.__qualname__.rpartition(".")[0])
     called = f"k.{name}" if isinstance(there, property) else _called(f"k.{name}", there)
     return Entry(name, _room(home), called, inspect.getdoc(function) or "", function.__module__)
@@ -153,10 +155,11 @@ def _called(name: str, function: Callable[..., Any]) -> str:
 
 def _manager(function: Callable[..., Any], result: str) -> str:
     """`with` or `async with`, where it makes a context manager."""
-    while function is not None:
-        if getattr(getattr(function, "__code__", None), "co_filename", "") == contextlib.__file__:
+    inner: Any = function
+    while inner is not None:
+        if getattr(getattr(inner, "__code__", None), "co_filename", "") == contextlib.__file__:
             return "async with" if result.startswith("Async") else "with"
-        function = getattr(function, "__wrapped__", None)
+        inner = getattr(inner, "__wrapped__", None)
     manager = _MANAGER.match(result)
     return "" if manager is None else "async with" if manager[1] else "with"
 
@@ -170,7 +173,7 @@ def _with_stars(parameters: list[inspect.Parameter]) -> Iterator[str]:
         if one.kind is one.KEYWORD_ONLY and kind not in (one.KEYWORD_ONLY, one.VAR_POSITIONAL):
             yield "*"
         kind = one.kind
-        stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(kind, "")
+        stars = "*" if kind is one.VAR_POSITIONAL else "**" if kind is one.VAR_KEYWORD else ""
         text = _type_text(one.annotation)
         default = "" if one.default is one.empty else f" = {_value_text(one.default)}" if text else "=..."
         yield f"{stars}{one.name}{f': {text}' if text else ''}{default}"
