@@ -174,6 +174,13 @@ class Config:
         False, "idle CPUs leave timers that are not pinned to others, from v6.9 on, as soon as the kernel lets them"
     )
     hotplug: bool = _kconfig(False, "CPUs may go off- and online at any moment, with strategies that do not obey time")
+    cold_caches: bool = _kconfig(
+        False, "when a scenario begins, each CPU's page list is empty, and its page cache of kvfree_rcu() as well"
+    )
+    warm_caches: bool = _kconfig(False, "when a scenario begins, these are filled, as by others before it")
+    bystanders: bool = _kconfig(
+        False, "while a scenario runs, others on the other CPUs take pages, and hold its locks for a moment each"
+    )
     panic_on_warn: bool = _kconfig(False, "the first report ends the run")
 
     @HZ.validator
@@ -194,6 +201,8 @@ class Config:
             raise bad_value(f"PREEMPT_LAZY=y with {wrong}", "a kernel with PREEMPT=y or PREEMPT_RT=y")
         if self.DEBUG_PREEMPT and not self.preemptible_kernel:
             raise bad_value("DEBUG_PREEMPT=y with PREEMPT=n", "a kernel with PREEMPT=y or PREEMPT_RT=y")
+        if self.cold_caches and self.warm_caches:
+            raise bad_value("cold_caches=y with warm_caches=y", "one of them")
 
     def _check_fanout(self) -> None:
         """The rcu_node tree has four levels at most (include/linux/rcu_node_tree.h)."""
@@ -235,6 +244,11 @@ class Config:
     def lockdep(self) -> bool:
         """CONFIG_LOCKDEP."""
         return self.PROVE_LOCKING or self.PROVE_RAW_LOCK_NESTING
+
+    @property
+    def surroundings(self) -> tuple[str, ...]:
+        """What only a scenario's run has of its own: by the names of those that are asked for."""
+        return tuple(name for name in ("cold_caches", "warm_caches", "bystanders") if getattr(self, name))
 
     @property
     def jiffy_ns(self) -> int:

@@ -191,6 +191,17 @@ def _checked(name: str, expect: Expectation) -> Expectation:
     return whole
 
 
+def expected_kinds(chosen: Scenario, version: str, build: str, design: str | None = None) -> tuple[str, ...] | None:
+    """The kinds of report that a scenario expects there, in their order; None where it says nothing of it.
+
+    What is expected with every check (`all`) is what is with `prove`, unless the scenario says so itself.
+    """
+    label = next((label for label, kernel in promised_kernels().items() if kernel == (version, design)), "")
+    row = chosen.expect.get(label, {})
+    text = row.get(build, row.get("prove", "") if build == "all" else "")
+    return (tuple(text.split(", ")) if text != "clean" else ()) if text else None
+
+
 def check_names(names: Collection[str], parameters: Collection[str], of: str, *, option: str = "") -> None:
     """Raise BadInput when a setting is neither one of `of`'s parameters nor of the configuration.
 

@@ -40,6 +40,7 @@ def floor_of(module: str) -> int | None:
 
 # Words that only look like a function or a package of a floor above.
 WORDS = {
+    "cold_caches": "a setting's name",
     "irqs_off": "a context's name in results",
     "preempt_off": "a context's name in results",
     "local_lock_t": "the type in C",

@@ -28,6 +28,7 @@ FLOORS = {
     "kapi": 5,
     "scenario": 5,
     "userfiles": 5,
+    "lab": 5,
     "runs": 5,
     "__init__": 6,
     "explore": 6,
@@ -37,12 +38,12 @@ FLOORS = {
     "conform": 6,
     "report": 6,
     "selftest": 6,
-    "lab": 6,
     "lock_matrix": 6,
     "questions": 6,
     "compare": 6,
     "campaign": 6,
     "hunt": 6,
+    "check": 6,
     "drawn": 6,
     "selfcheck": 6,
     "reference": 6,
@@ -56,6 +57,10 @@ FLOORS = {
 ORDERED = (
     ("errors", "spelling", "config", "builds", "marks"),
     ("kvfree", "designs"),
+    ("eras", "machine", "kapi", "scenario", "userfiles", "lab", "runs"),
+    ("explore", "report", "hunt", "check"),
+    ("explore", "drawn", "selfcheck"),
+    ("report", "questions"),
     ("eras", "machine", "kapi", "scenario", "userfiles", "runs"),
     ("lab", "lock_matrix"),
     ("lab", "campaign"),
@@ -67,7 +72,7 @@ ORDERED = (
     ("report", "traces", "describe"),
     ("traces", "recordings"),
     ("traces", "conform"),
-    ("lab", "explore", "report", "compare"),
+    ("explore", "report", "compare"),
 )
 
 # What a lower floor may use of a higher one all the same, and why.

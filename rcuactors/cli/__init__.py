@@ -28,6 +28,12 @@ COMMANDS: Final = MappingProxyType(
             "run_command",
             "Run SCENARIO, a name (`rcuactors list scenarios`) or the path of a file, and tell what was found.",
         ),
+        "check": Later(
+            ".check_command",
+            "check_command",
+            "Find the worst case of SCENARIO: on every version and build, in luckier and unluckier surroundings and "
+            "schedules.",
+        ),
         "compare": Later(
             ".compare_command",
             "compare_command",

@@ -147,10 +147,12 @@ def _plan(
     sources = _sources(scenarios)
     config = _check_settings(chosen, sources)
     compared = find_kernels(_names("--kernels", kernels), config)
-    for kernel in compared:
-        cpus = kernel.config().nr_cpus
-        if cpus < 2 and not sources:
-            raise BadInput(f"nr_cpus={cpus}: the comparison needs a machine with at least 2 CPUs")
+    for kernel in compared if not sources else ():
+        own = kernel.config()
+        if own.nr_cpus < 2:
+            raise BadInput(f"nr_cpus={own.nr_cpus}: the comparison needs a machine with at least 2 CPUs")
+        if own.surroundings:
+            raise bad_value(f"{own.surroundings[0]}=y", "scenarios to compare in, which alone have such surroundings")
     refs = find_designs(_names("--designs", designs) if designs is not None else None, files)
     return Plan(
         designs=refs,

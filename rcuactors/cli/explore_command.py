@@ -46,7 +46,8 @@ _SCHEDULES: Final = 1000
 _LONGEST_S: Final = 1_000_000
 
 
-def _seconds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> float | None:
+def seconds_of(_ctx: click.Context, _param: click.Parameter, text: str | None) -> float | None:
+    """The callback of --time."""
     if text is None:
         return None
     found = re.fullmatch(r"([0-9]{1,7})(s|m|h)?", text)
@@ -92,7 +93,7 @@ _OPTIONS: Final = (
         metavar="NUMBER",
         help=f"How many to try at most (default: {_SCHEDULES:,}, or as many as --time has room for).",
     ),
-    click.option("--time", "seconds", callback=_seconds, metavar="TIME", help="How long to try: 30s, 5m, 1h."),
+    click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="How long to try: 30s, 5m, 1h."),
     jobs_option,
     click.option(
         "--seed",
@@ -146,7 +147,7 @@ def explore_command(
         plan = plan_of(spec, strategies, seed or 0, sought)
     if plan.search and seed is not None:
         raise BadInput(f"--seed {seed}: strategy {plan.search} draws nothing")
-    hunt = _Hunt(named=scenario, chosen=chosen, plan=plan, out=_directory(out), keep_going=keep_going, as_json=as_json)
+    hunt = _Hunt(named=scenario, chosen=chosen, plan=plan, out=directory(out), keep_going=keep_going, as_json=as_json)
     limit = schedules or (MOST if seconds is not None or plan.search else _SCHEDULES)
     if not as_json:
         print_lines([_head(chosen, spec, plan)])
@@ -175,7 +176,8 @@ def _head(chosen: Scenario, spec: RunSpec, plan: Plan) -> str:
     return f"{line.partition(', strategy ')[0]}, strategies {' '.join(plan.strategies)}"
 
 
-def _directory(name: str | None) -> Path | None:
+def directory(name: str | None) -> Path | None:
+    """The directory of --out, which is made if there is none."""
     if name is None:
         return None
     path = Path(name)

@@ -51,7 +51,8 @@ class Signature:
 class Shown:
     """One problem that a run showed: which, how it was said, at which virtual time (ns), on which CPU (-1: none).
 
-    `known` is the bug that the version is known to have, if it is one of those: its commit and what it is.
+    `known` is the bug that the version is known to have, if it is one of those: its commit and what it is. `called` is
+    the kernel's function that the scenario's line had called, where it stands in the call trace.
     """
 
     signature: Signature
@@ -60,6 +61,7 @@ class Shown:
     time_ns: int
     cpu: int
     known: str = ""
+    called: str = ""
 
 
 def signature_of(violation: Violation) -> Signature:
@@ -67,6 +69,12 @@ def signature_of(violation: Violation) -> Signature:
     trace = violation.trace
     place = trace[0].partition(" (")[0] if trace else ""
     return Signature(violation.kind.value, place, violation.line)
+
+
+def _called(violation: Violation) -> str:
+    trace = violation.trace
+    at = next((number for number, function in enumerate(trace) if function.endswith(f"({violation.line})")), 0)
+    return trace[at - 1] if at else ""
 
 
 def _known(violation: Violation, result: Result) -> str:
@@ -89,14 +97,20 @@ def shown_by(result: Result, raised: Exception | None, sought: Collection[str] =
             time_ns=violation.time_ns,
             cpu=violation.cpu,
             known=_known(violation, result),
+            called=_called(violation),
         )
         found.setdefault(signature, shown)
     if raised is not None and not isinstance(raised, KernelBug | StepBoundExceeded):
-        said = f"{type(raised).__name__}: {text_of(raised)}"
-        signature = Signature(ERROR, type(raised).__name__, line_of(raised))
-        shown = Shown(signature=signature, title=said, text=said, time_ns=result.end_ns, cpu=-1)
-        found.setdefault(signature, shown)
+        error = shown_error(raised, result.end_ns)
+        found.setdefault(error.signature, error)
     return (*found.values(), *_wasted(result, sought))
+
+
+def shown_error(raised: Exception, end_ns: int) -> Shown:
+    """The error that ended a run, as what it showed."""
+    said = f"{type(raised).__name__}: {text_of(raised)}"
+    signature = Signature(ERROR, type(raised).__name__, line_of(raised))
+    return Shown(signature=signature, title=said, text=said, time_ns=end_ns, cpu=-1)
 
 
 def _wasted(result: Result, sought: Collection[str]) -> list[Shown]:

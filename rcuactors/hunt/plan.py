@@ -73,7 +73,7 @@ def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0,
     if searches and len(chosen) > 1:
         raise BadInput(f"--strategy {searches[0]}: goes through schedules by itself; it cannot take turns with others")
     _none_ignored(attempt.spec, chosen)
-    measured = tuple(_measured(attempt, strategy) for strategy in chosen)
+    measured = tuple(with_points(attempt, strategy) for strategy in chosen)
     return Plan(attempt=attempt, strategies=measured, seed=seed, sought=sought)
 
 
@@ -93,7 +93,7 @@ class _Looks(Strategy):
     holds_up = True
 
 
-def _measured(attempt: Attempt, strategy: str) -> str:
+def with_points(attempt: Attempt, strategy: str) -> str:
     """The strategy with `points`, if it has such a parameter and nobody has given it."""
     name, _, given = strategy.partition(":")
     if "points" not in parameters_of(name) or "points=" in given:

@@ -31,6 +31,10 @@ Inside: TypeAlias = KObject | StackFrame
 """What something can be a member of: an object, or a function's variables."""
 
 
+class NotThere(BadInput):
+    """A function was called that this version does not have."""
+
+
 def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
     """A scenario's function as the machine calls handlers."""
 
@@ -147,7 +151,7 @@ class KernelBase:
     def _expect_version(self, function: str, *, has: bool, since: str) -> None:
         """Raises BadInput, one clear line, for what this kernel does not have; `since` says which have it."""
         if not has:
-            raise BadInput(f"{function}: {self._machine.setup.era.name} has no such function; it came with {since}")
+            raise NotThere(f"{function}: {self._machine.setup.era.name} has no such function; it came with {since}")
 
     @property
     def machine(self) -> Machine:

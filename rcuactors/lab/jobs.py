@@ -102,19 +102,23 @@ def in_order(work: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -
     if in_this_process(items, jobs):
         yield from map(work, items)
         return
-    others, begun = jobs - 1, 0
-    answers = deque[Future[Answer]]()
-    with workers(others, most=len(items)) as submit:
-        while begun < len(items) or answers:
-            busy = sum(not answer.done() for answer in answers)
-            while begun < len(items) and busy <= others:
-                answers.append(submit(work, items[begun]))
-                begun, busy = begun + 1, busy + 1
-            if answers[0].done() or len(answers) > _EARLY * jobs or begun == len(items):
-                yield answers.popleft().result()
-            else:
-                answers.append(done_here(work, items[begun]))
-                begun += 1
+    with workers(jobs - 1, most=len(items)) as submit:
+        yield from shared_out(work, items, submit, jobs - 1)
+
+
+def shared_out(work: Callable[[Item], Answer], items: Sequence[Item], submit: Submit, others: int) -> Generator[Answer]:
+    """The same with so many other processes that are there already, and stay."""
+    begun, answers = 0, deque[Future[Answer]]()
+    while begun < len(items) or answers:
+        busy = sum(not answer.done() for answer in answers)
+        while begun < len(items) and busy <= others:
+            answers.append(submit(work, items[begun]))
+            begun, busy = begun + 1, busy + 1
+        if answers[0].done() or len(answers) > _EARLY * (others + 1) or begun == len(items):
+            yield answers.popleft().result()
+        else:
+            answers.append(done_here(work, items[begun]))
+            begun += 1
 
 
 def done_here(work: Callable[[Item], Answer], item: Item) -> Future[Answer]:
@@ -173,5 +177,6 @@ __all__ = [
     "first_done",
     "in_order",
     "in_this_process",
+    "shared_out",
     "workers",
 ]

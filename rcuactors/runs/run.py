@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import attrs
@@ -18,6 +18,7 @@ from ..engine.events import CountSink, DigestSink, Sink
 from ..eras import find_era
 from ..errors import BadInput, bad_value, shown
 from ..kapi import Kernel
+from ..lab.surroundings import run_surrounded
 from ..machine import Machine, Setup
 from ..scenario import Body, Scenario, as_scenario, split_settings
 from ..userfiles.blame import as_exception, blame_call, blame_design
@@ -76,14 +77,21 @@ _NOTED: Final = 5
 """Reports that an error carries with it."""
 
 
-def setup_of(options: RunOptions, settings: Mapping[str, str], *, sinks: tuple[Sink, ...] = ()) -> Setup:
+def setup_of(
+    options: RunOptions, settings: Mapping[str, str], *, sinks: tuple[Sink, ...] = (), surrounded: bool = False
+) -> Setup:
     """A run's options as what a machine is made of. `settings` are the configuration's; events go to `sinks`, too.
+
+    `surrounded`: what is run is a scenario, which may have surroundings (lab/surroundings.py).
 
     Raises BadInput when an option names what does not exist, or has a value out of its range.
     """
+    config = _configuration(tuple(settings.items()))
+    if config.surroundings and not surrounded:
+        raise bad_value(f"{config.surroundings[0]}=y", "a scenario, which alone has such surroundings")
     return Setup(
         era=find_era(options.kernel),
-        config=_configuration(tuple(settings.items())),
+        config=config,
         design=as_design(options.design) if options.design is not None else None,
         strategy=options.make_strategy(),
         seed=options.seed,
@@ -117,7 +125,9 @@ class Run:
         config_settings, self._parameters = split_settings(chosen, options.settings)
         self._heard = self._own_sink()
         try:
-            setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._heard,))
+            setup = setup_of(options, {**chosen.settings, **config_settings}, sinks=(self._heard,), surrounded=True)
+            if chosen.early_boot and setup.config.surroundings:
+                raise bad_value(f"{setup.config.surroundings[0]}=y", "a scenario that begins when the scheduler runs")
         except BadInput as error:
             own = {name: value for name, value in chosen.settings.items() if name not in config_settings}
             if any(str(error).startswith(f"{name}={value}:") for name, value in own.items()):
@@ -139,7 +149,10 @@ class Run:
         return RunSpec.of(self.scenario, self.options)
 
     async def _main(self) -> None:
-        await self.scenario.body(Kernel(self.machine), **self._parameters)
+        if self.machine.setup.config.surroundings:
+            await run_surrounded(self.machine, partial(self.scenario.body, **self._parameters))
+        else:
+            await self.scenario.body(Kernel(self.machine), **self._parameters)
 
     def run(self) -> Result:
         """Run under our own `trio.run` in virtual time.

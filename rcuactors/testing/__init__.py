@@ -3,7 +3,8 @@
 `rcu_lab` runs a scenario from an ordinary test, with a `trio.run` of its own. `rcu_run` runs one inside a pytest-trio
 test, beside the test's own tasks; with `virtual_clock` in the same test, Trio's own waits are in virtual time too.
 Both take a `Scenario` or a plain `async def f(k)`. A test that fails shows what the kernels of its runs reported.
-`@pytest.mark.explore` tries a test under many schedules (explored.py); `assert_conforms` holds a recording of a real
+`@pytest.mark.explore` tries a test under many schedules (explored.py), `@pytest.mark.rcu_kernels` on many kernels
+(kernels.py); `assert_conforms` holds a recording of a real
 kernel against the model. The entry point `rcuactors` registers this module wherever the package is installed.
 """
 
@@ -26,6 +27,7 @@ from .explored import (
     pytest_configure,
     pytest_pyfunc_call,
 )
+from .kernels import pytest_generate_tests
 from .lab import LOG, NOW, RcuLab
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ __all__ = [
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
+    "pytest_generate_tests",
     "pytest_pyfunc_call",
     "rcu_lab",
     "rcu_run",

@@ -81,6 +81,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "explore(strategy=..., schedules=..., seed=..., kernel=..., **settings): try the test under many schedules",
     )
+    config.addinivalue_line(
+        "markers",
+        "rcu_kernels(versions=..., builds=...): run the test on each kernel, which it gets as the argument rcu_kernel",
+    )
     try:
         for name, low, high in (("schedules", 1, _MOST), ("seed", 0, LARGEST_SEED)):
             _number(f"--rcu-{name}", config.getoption(f"rcu_{name}", None), low, high)

@@ -6,17 +6,22 @@ While a test is tried under many schedules, it is the schedule that says who dec
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 import pytest
 
 from ..context.violation import Violation
+from ..errors import BadInput
 from ..report.text import splat_lines
 from ..runs import Result, Run, RunOptions
 from ..runs.run import Script
 from ..spelling import plural
 
+if TYPE_CHECKING:
+    from ..check import Checked
+
+_SCHEDULES: Final = 300
 _KEPT: Final = 10
 LOG: Final = pytest.StashKey["KernelLog"]()
 
@@ -89,3 +94,17 @@ class RcuLab:
     def run(self, script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
         """Make the run and run it. Raises what the script raises, and the first KernelBug under panic_on_warn."""
         return self.prepare(script, options, **words).run()
+
+    def check(self, script: Script, options: RunOptions | None = None, /, **words: Any) -> Checked:
+        """The worst case of a scenario that stands at the top of a module; assert that it is `clean`.
+
+        `kernels`, `builds`, `schedules` (300, in all) and `seconds` are the bounds, as of `rcuactors check`; the other
+        words are as those of `run()`.
+        """
+        from ..check import check  # noqa: PLC0415 - a plugin is loaded by everybody's tests
+
+        if NOW.maker is not None:
+            raise BadInput("rcu_lab.check(): a test that is explored makes one run; check() makes many by itself")
+        if "schedules" not in words and "seconds" not in words:
+            words["schedules"] = _SCHEDULES
+        return check(script, options, **words)
