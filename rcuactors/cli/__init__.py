@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 COMMANDS: Final = MappingProxyType(
     {
         "list": Later(".list_command", "list_command", "List what there is of one kind, or all of it in short."),
+        "may": Later(
+            ".may_command",
+            "may_command",
+            "Say whether OPERATION, a call as in C, may be made in a context: 'kfree_rcu(p, rcu)' --in raw_spin_lock.",
+        ),
         "run": Later(
             ".run_command",
             "run_command",

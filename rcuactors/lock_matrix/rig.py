@@ -18,16 +18,14 @@ from typing import Any, Final
 import attrs
 
 from ..context.violation import Violation
-from ..engine.actor import Message
-from ..engine.device import Device
 from ..kapi import Kernel
 from ..kernel.cpu import Cpu
 from ..kernel.locking.deadlock import describe_stuck
 from ..kernel.thread import Thread
 from ..lab.bystanders import Contender, housekeeper, sleeper
 from ..lab.contexts import Context
+from ..lab.time_limit import TimeLimit
 from ..machine import Machine
-from ..marks import machinery
 from ..runs import RunOptions
 from ..runs.run import setup_of
 from .cells import Cell
@@ -77,28 +75,6 @@ class Outcome:
     refills: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class _Begun(Message):
-    """The runner to the time limit: the operation begins."""
-
-
-class _TimeLimit(Device):
-    """Ends a cell that does not end by itself, whatever its CPUs are stuck in."""
-
-    def __init__(self, rig: Rig, index: int) -> None:
-        super().__init__(name="nest_watch", index=index)
-        self._rig = rig
-
-    @machinery
-    async def main(self) -> None:
-        """Wait for the beginning, and from there as long as the rig waited."""
-        conductor = self._rig.machine.conductor
-        begun = await conductor.receive(self)
-        assert begun is not None
-        await conductor.receive(self, begun.time_ns + LIMIT_NS)
-        self._rig.out_of_time()
-
-
 class Rig:
     """One cell's machine, and what its threads share."""
 
@@ -120,8 +96,7 @@ class Rig:
             holds=getattr(self, self._operation.holds) if self._operation.holds else None,
             with_areas=cell.op == "vfree",
         )
-        self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
-        self.machine.system.add_device(self._limit)
+        self._limit = TimeLimit(self.machine, LIMIT_NS, self._out_of_time)
         self.machine.probes.violation.listen(self._reported)
         self.machine.probes.kernel.switched.listen(self._switched)
         self._turn = 0
@@ -203,11 +178,8 @@ class Rig:
         await self.k.kvfree_rcu(await self.k.kmalloc(OBJECT_SIZE // 2), "rcu")
 
     def _begin(self) -> None:
-        machine = self.machine
-        running = machine.conductor.running
-        assert isinstance(running, Cpu)
-        self._refills = machine.pages.zone.refills
-        machine.conductor.post(self._limit, _Begun(sender="nest_runner", time_ns=running.clock))
+        self._refills = self.machine.pages.zone.refills
+        self._limit.begin("nest_runner")
 
     # -- a turn ------------------------------------------------------------------------------------------------------
 
@@ -269,7 +241,7 @@ class Rig:
         if self._limiting and leaving.blocked_on is not None:
             self._slept_on[leaving.blocked_on.name] += 1
 
-    def out_of_time(self) -> None:
+    def _out_of_time(self) -> None:
         """The operation has lasted for as long as the rig waits."""
         self._hang = describe_stuck(self.machine.system)
         self.machine.conductor.finish()

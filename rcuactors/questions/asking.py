@@ -10,14 +10,12 @@ import attrs
 from ..config import field_names
 from ..context.violation import KERNEL as BY_KERNEL
 from ..context.violation import KernelBug, Violation
-from ..engine.actor import Message
-from ..engine.device import Device
 from ..engine.events import Event
 from ..eras import find_era
 from ..errors import BadInput, RcuactorsError
 from ..kapi import Kernel
 from ..kernel.costs import cost_model
-from ..kernel.cpu import Cpu
+from ..lab.time_limit import TimeLimit
 from ..machine import Machine
 from ..marks import KERNEL, machinery
 from ..report.console import ConsoleReport, Entry, Said, is_kernels, read_console
@@ -83,28 +81,6 @@ class _Batches:
         self.ended += event.name == "rcu_batch_end"
 
 
-@attrs.frozen(kw_only=True)
-class _Begun(Message):
-    """The question's thread to the time limit: it begins."""
-
-
-class _TimeLimit(Device):
-    """Ends a question that does not come back."""
-
-    def __init__(self, asked: _Asked, index: int) -> None:
-        super().__init__(name="q_limit", index=index)
-        self._asked = asked
-
-    @machinery
-    async def main(self) -> None:
-        """Wait for the beginning, and from there as long as it is given."""
-        conductor = self._asked.machine.conductor
-        begun = await conductor.receive(self)
-        assert begun is not None
-        await conductor.receive(self, begun.time_ns + self._asked.limit_ns)
-        conductor.finish()
-
-
 class _Asked:
     """One question's machine."""
 
@@ -125,7 +101,6 @@ class _Asked:
         self._live = live
         self.command = command
         self.question = question = command.question
-        self.limit_ns = int(limit_s * 1_000_000_000)
         self._batches = _Batches()
         sinks = (self._batches,) if question.verb.name == "batch" else ()
         self.machine = Machine(setup_of(attrs.evolve(options, events=bool(sinks)), options.settings, sinks=sinks))
@@ -137,8 +112,7 @@ class _Asked:
         self.machine.probes.violation.listen(self._reported)
         # As the time shows that the first of their works takes to begin.
         self.machine.workqueues.highpri_is_new()
-        self._limit = _TimeLimit(self, self.machine.system.next_actor_index())
-        self.machine.system.add_device(self._limit)
+        self._limit = TimeLimit(self.machine, int(limit_s * 1_000_000_000), self.machine.conductor.finish)
 
     def _reported(self, violation: Violation) -> None:
         self.texts.append(violation.text)
@@ -177,9 +151,7 @@ class _Asked:
             await do(module)
             await kernel.call_rcu(delayed_put_task_struct)
 
-        running = self.machine.conductor.running
-        assert isinstance(running, Cpu)
-        self.machine.conductor.post(self._limit, _Begun(sender="init", time_ns=running.clock))
+        self._limit.begin("init")
         for beside in self.command.beside:
             await kernel.user_process(beside.name, beside.pages)
         task = await module.start(job_thr, self.question.verb.cpu, "q_main")

@@ -26,6 +26,7 @@ _COSTLY: Final[Mapping[str, Mapping[str, str]]] = {
     "compare": {"--designs": "direct", "--kernels": "v5.9", "--seeds": "1", "--jobs": "1"},
     "campaign": {"--runs": "2", "--jobs": "1"},
     "matrix": {"--op": "raw_spin_lock", "--context": "process", "--jobs": "1"},
+    "may": {"--in": "spin_lock", "--kernels": "v6.12:rt"},
     "selftest": {"--": "no such argument"},
     "explore": {"--schedules": "20", "--jobs": "1"},
     "selfcheck": {"--programs": "1", "--kernel": "v6.12", "--jobs": "1"},
@@ -147,6 +148,12 @@ def _question(random: Random) -> Case:
     return Case(input="question", args=("lockdep", "ask", "--kernel", kernel, *how, "--", text))
 
 
+def _call(random: Random) -> Case:
+    text = changing.changed_text(random, random.choice(words.CALLS.good))
+    contexts = [word for _ in range(random.randint(1, 2)) for word in ("--in", words.OF_NAME["--in"].draw(random).text)]
+    return Case(input="call", args=("may", *contexts, "--kernels", "v6.12:prove", "--", text))
+
+
 def _answers(random: Random) -> Case:
     files = {
         name: data if random.random() < 0.5 else changing.changed(random, data)
@@ -239,6 +246,7 @@ INPUTS: Final[Mapping[str, Input]] = {
     "recording": Input(_recording, 16),
     "matrix": Input(_matrix, 5),
     "question": Input(_question, 9),
+    "call": Input(_call, 4),
     "answers": Input(_answers, 3),
     "scenario": Input(_scenario, 8),
     "hostile": Input(_hostile, 7),

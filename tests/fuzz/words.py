@@ -21,6 +21,9 @@ from rcuactors.explore import SEARCHES, STRATEGIES
 from rcuactors.lab.faults import FAULTS
 from rcuactors.lock_matrix.contexts import CONTEXTS
 from rcuactors.lock_matrix.operations import OPERATIONS
+from rcuactors.may.calls import FORMS
+from rcuactors.may.kernels import ALL_BUILDS
+from rcuactors.may.places import BY_NAME
 
 from . import changing
 
@@ -82,6 +85,11 @@ SCENARIOS: Final = Kind(
 )
 RECORDINGS: Final = _files("barrier.txt", "mixed.txt.gz", "cold.txt", "workload.txt.gz")
 
+CALLS: Final = Kind(
+    (*(form.prototype.replace("gfp", "GFP_ATOMIC") for form in FORMS), "kmalloc(0x40, GFP_NOWAIT | __GFP_NOWARN)"),
+    ("", "f", "kfree", "kfree(", "no_such(p)", "kmalloc(64, x)", "kmalloc(64)", "a" * 300),
+)
+
 OF_METAVAR: Final[Mapping[str, Kind]] = {
     "NUMBER": Kind(("1", "2", "3", "7", "1000"), NO_NUMBER),
     "VERSION": Kind(_ERAS, NO_NAME),
@@ -113,6 +121,9 @@ OF_NAME: Final[Mapping[str, Kind]] = {
     "--schedules": Kind(("1", "2", "20"), (*NO_NUMBER, "0")),
     "--time": Kind(("1s", "1"), ("", "0", "x", "1d", "-1s", "99999999999s")),
     "--max-steps": Kind(("1", "10", "1000", "20000"), (*NO_NUMBER, "0")),
+    "operation": CALLS,
+    "--in": Kind(tuple(BY_NAME), NO_NAME),
+    "--kernels": Kind((*_ERAS, *ALL_BUILDS, "v5.9:prove,v7.3:rt"), (*NO_NAME, ",")),
     "scenario": SCENARIOS,
     "scenarios": SCENARIOS,
     "recording": RECORDINGS,

@@ -1,0 +1,65 @@
+"""What is put off: works, timers, hrtimers, irq_works, tasklets, calls on other CPUs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .form import Form, Undo, form
+
+
+def _works() -> list[Form]:
+    plain = [
+        form(f"{name}({words})")
+        for name, words in (
+            ("queue_work", "wq, work"),
+            ("queue_work_on", "cpu, wq, work"),
+            ("queue_delayed_work", "wq, dwork, delay"),
+            ("queue_delayed_work_on", "cpu, wq, dwork, delay"),
+            ("mod_delayed_work", "wq, dwork, delay"),
+            ("mod_delayed_work_on", "cpu, wq, dwork, delay"),
+            ("queue_rcu_work", "wq, rwork"),
+            ("schedule_work", "work"),
+            ("schedule_delayed_work", "dwork, delay"),
+            ("flush_work", "work"),
+            ("flush_delayed_work", "dwork"),
+            ("flush_rcu_work", "rwork"),
+            ("flush_workqueue", "wq"),
+            ("drain_workqueue", "wq"),
+            ("cancel_work", "work"),
+            ("cancel_work_sync", "work"),
+            ("cancel_delayed_work", "dwork"),
+            ("cancel_delayed_work_sync", "dwork"),
+        )
+    ]
+    disabling = [form(f"{name}(work)", undo=Undo("enable_work")) for name in ("disable_work", "disable_work_sync")]
+    return [*plain, *disabling, form("destroy_workqueue(wq)", needs="own_wq")]
+
+
+def _timers() -> list[Form]:
+    forms = []
+    for new, old in (
+        ("timer_delete", "del_timer"),
+        ("timer_delete_sync", "del_timer_sync"),
+        ("timer_shutdown", ""),
+        ("timer_shutdown_sync", ""),
+        ("try_to_del_timer_sync", ""),
+    ):
+        forms += [form(f"{name}(timer)", new) for name in (new, old) if name]
+    return [
+        form("mod_timer(timer, expires)"),
+        form("add_timer(timer)", needs="timer expires", undo=Undo("timer_delete", ("timer",))),
+        *forms,
+        form("hrtimer_start(hrtimer, ktime, mode)", needs="hrtimer ktime"),
+        form("hrtimer_cancel(hrtimer)"),
+        form("hrtimer_try_to_cancel(hrtimer)"),
+    ]
+
+
+FORMS: Final = (
+    *_works(),
+    *_timers(),
+    form("irq_work_queue(irq_work)"),
+    form("irq_work_sync(irq_work)"),
+    form("tasklet_schedule(tasklet)", needs="func"),
+    form("smp_call_function_single(cpu, func, info, wait)", needs="other_cpu func"),
+)

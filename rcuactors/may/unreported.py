@@ -1,0 +1,28 @@
+"""What is wrong although no kernel reports it, whatever it was built with.
+
+* Lockdep's check of wait types sees locks and kinds of interrupt, and no preempt_count: under a bare preempt_disable()
+  or local_irq_disable() a spinlock_t is silent on a kernel that is not PREEMPT_RT, and sleeps on one that is
+  (check_wait_context() in kernel/locking/lockdep.c). Whether it does there is tried there.
+* A trylock is not checked at all. On PREEMPT_RT spin_trylock() in an NMI takes the raw wait_lock of an rt_mutex, and in
+  a hard interrupt makes the interrupted task the owner of a second lock, which confuses priority inheritance
+  (alloc_pages_nolock() in mm/page_alloc.c says so, commit 97769a53f117). mutex_trylock() must not be used in interrupts
+  at all: a mutex belongs to a task (Documentation/kernel-hacking/locking.rst, "The trylock Functions").
+"""
+
+from __future__ import annotations
+
+from ..lab.contexts import Where
+from .calls import Form
+from .calls.locks import MUTEX, SPINLOCK
+from .places import Place
+
+_INTERRUPTS = (Where.HARDIRQ, Where.NMI)
+
+
+def wrong_trylock(form: Form, place: Place, *, rt: bool) -> str:
+    """Why this trylock must not be made there, although nothing tells; empty where it may."""
+    if form.tries == MUTEX and place.outermost.state(rt=rt).where is not Where.TASK:
+        return f"a mutex belongs to a task: {form.name}() must not be used in interrupts and softirqs"
+    if form.tries == SPINLOCK and place.outermost.state(rt=True).where in _INTERRUPTS:
+        return "on PREEMPT_RT the interrupted task would own the lock, which confuses priority inheritance"
+    return ""

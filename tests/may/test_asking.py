@@ -1,0 +1,124 @@
+"""may/asking.py: what the answers are, where one knows it from elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcuactors.eras import DEFAULT_ERA, ERAS
+from rcuactors.errors import BadInput
+from rcuactors.may.answer import Answer, Cell, Silence, Verdict
+from rcuactors.may.asking import ask
+from rcuactors.may.calls import FORMS, Form, find_call
+from rcuactors.may.kernels import find_kernels
+from rcuactors.may.places import all_places, find_place
+
+
+def answer(call: str, *contexts: str, kernels: tuple[str, ...] = (f"{DEFAULT_ERA}:all", f"{DEFAULT_ERA}:rt")) -> Answer:
+    return ask(find_call(call), [find_place(contexts)] if contexts else all_places(), find_kernels(kernels))
+
+
+def cell(call: str, context: str, kernel: str) -> Cell:
+    (only,) = answer(call, context, kernels=(kernel,)).cells
+    return only
+
+
+def example(form: Form) -> str:
+    given = [{"gfp": "GFP_KERNEL", "gfp_kernel": "GFP_KERNEL"}.get(word, word) for word in form.words]
+    return f"{form.name}({', '.join(given)})"
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.prototype)
+def test_every_call_may_be_made_in_process_context(form: Form) -> None:
+    expected = Verdict.NO if form.name == "smp_processor_id" else Verdict.YES
+    found = answer(example(form), "process", kernels=("v7.3:all", "v7.3:rt"))
+    assert {one.verdict for one in found.cells} == {expected}, [one.missing or one.wrong for one in found.cells]
+
+
+@pytest.mark.parametrize("context", ["spin_lock", "raw_spin_lock", "hardirq", "preempt_disable", "tasklet", "rq_lock"])
+def test_the_two_argument_form_is_legal_from_v5_11_on(context: str) -> None:
+    found = answer("kvfree_rcu(p, rcu)", context, kernels=("v5.11", "v6.12"))
+    assert found.verdict is Verdict.YES
+
+
+def test_v5_9_asks_for_a_page_in_the_callers_context() -> None:
+    one = cell("kfree_rcu(p, rcu)", "raw_spin_lock", "v5.9:prove")
+    assert one.verdict is Verdict.DEPENDS
+    first = one.wrong[0]
+    assert first.condition.when == "once the CPU's page list is empty"
+    assert first.finding.chain[0] == "kvfree_call_rcu"
+    assert (first.finding.chain[-1], first.finding.lock) == ("spin_lock", "&zone->lock")
+    plain = cell("kfree_rcu(p, rcu)", "raw_spin_lock", "v5.9:plain")
+    assert (plain.verdict, plain.silence, plain.lacking) == (Verdict.DEPENDS, Silence.SILENT, "PROVE_RAW_LOCK_NESTING")
+    assert cell("kfree_rcu(p, rcu)", "raw_spin_lock", "v5.9:rt").verdict is Verdict.YES
+
+
+def test_the_one_argument_form_has_whichever_name_the_version_knows() -> None:
+    for call in ("kfree_rcu(p)", "kvfree_rcu_mightsleep(p)"):
+        found = answer(call, "spin_lock", kernels=("v5.9:all", "v7.3:all"))
+        assert [one.verdict for one in found.cells] == [Verdict.NO, Verdict.NO]
+
+
+def test_silence_is_no_yes() -> None:
+    first = cell("mutex_lock(&m)", "spin_lock", "stock")
+    assert (first.verdict, first.silence) == (Verdict.NO, Silence.PARTLY)
+    assert [case.told for case in first.cases] == [False, True]
+    assert first.lacking == "DEBUG_ATOMIC_SLEEP"
+
+
+@pytest.mark.parametrize("context", ["preempt_disable", "local_irq_disable"])
+def test_what_lockdep_does_not_look_at_is_no_yes(context: str) -> None:
+    one = cell("spin_lock(&l)", context, f"{DEFAULT_ERA}:all")
+    assert (one.verdict, one.silence) == (Verdict.NO, Silence.SILENT)
+    assert "sleeps on PREEMPT_RT only" in one.cases[0].unreported
+    assert cell("raw_spin_lock(&l)", context, f"{DEFAULT_ERA}:all").verdict is Verdict.YES
+
+
+def test_trylocks_in_interrupts_are_wrong_though_nothing_says_so() -> None:
+    for kernel in (f"{DEFAULT_ERA}:all", f"{DEFAULT_ERA}:rt"):
+        assert cell("spin_trylock(&l)", "hardirq", kernel).word == "no, silent"
+        assert cell("mutex_trylock(&m)", "tasklet", kernel).word == "no, silent"
+        assert cell("raw_spin_trylock(&l)", "hardirq", kernel).verdict is Verdict.YES
+        assert cell("spin_trylock(&l)", "raw_spin_lock", kernel).verdict is Verdict.YES
+
+
+def test_a_context_that_is_wrong_by_itself() -> None:
+    found = answer("udelay(1)", "raw_spin_lock", "spin_lock", kernels=(f"{DEFAULT_ERA}:all",))
+    (one,) = found.cells
+    assert one.verdict is Verdict.NO
+    assert one.cases[0].checked.entering
+
+
+def test_an_nmi_may_find_the_lock_held() -> None:
+    one = cell("raw_spin_lock(&l)", "nmi", f"{DEFAULT_ERA}:all")
+    assert one.cases[-1].condition.name == "interrupts"
+    assert one.cases[-1].wrong
+    assert not one.cases[0].wrong
+
+
+def test_a_call_that_a_version_does_not_have() -> None:
+    found = answer("kvfree_rcu_barrier()", "process", kernels=("v6.6:all", "v6.12:all"))
+    assert [one.verdict for one in found.cells] == [Verdict.NOT_MODELLED, Verdict.YES]
+    assert "no such function" in found.cells[0].missing
+    assert found.verdict is Verdict.YES
+
+
+def test_kernels_by_name() -> None:
+    assert len(find_kernels(["all"])) == 4 * len(ERAS)
+    assert [(one.version, one.build) for one in find_kernels(["v6.12:rt", "v5.9"])] == [
+        *(("v5.9", build) for build in ("plain", "prove", "all", "rt")),
+        ("v6.12", "rt"),
+    ]
+    assert {one.version for one in find_kernels(["prove"])} == set(ERAS)
+    assert [one.version for one in find_kernels(["stock"])] == ["v6.1-stable"]
+    for name, meant in (("v5.1", "v5.11"), ("prov", "prove"), ("v6.12:rtt", "rt")):
+        with pytest.raises(BadInput, match=f"did you mean {meant}"):
+            find_kernels([name])
+
+
+@pytest.mark.parametrize("call", ["msleep(86400000)", "schedule_timeout(1000000)", "udelay(5000000)"])
+def test_how_long_a_sleep_lasts_makes_no_difference(call: str) -> None:
+    assert answer(call, "process").verdict is Verdict.YES
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    assert answer("kmalloc(64, GFP_ATOMIC)", "hardirq") == answer("kmalloc(64, GFP_ATOMIC)", "hardirq")

@@ -1,0 +1,93 @@
+"""may/call.py and may/calls: a call of C taken apart, and what is said of one that is none."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rcuactors.errors import BadInput
+from rcuactors.may.call import Call, gfp_in, number_in, parse_call
+from rcuactors.may.calls import BY_NAME, FORMS, find_call
+from rcuactors.mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp
+
+
+def test_a_call_is_a_name_and_what_stands_between_its_commas() -> None:
+    assert parse_call("kfree_rcu(p, rcu)") == Call("kfree_rcu", ("p", "rcu"))
+    assert parse_call(" spin_lock ( &dev->locks[f(a, b)] ) ; ") == Call("spin_lock", ("&dev->locks[f(a, b)]",))
+    assert parse_call("rcu_barrier()") == Call("rcu_barrier", ())
+    assert str(parse_call("kmalloc(64,GFP_ATOMIC)")) == "kmalloc(64, GFP_ATOMIC)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "kfree", "kfree p", "kfree(p", "kfree(p]", "kfree(a[0)", "(p)", "x = kfree(p)", "f(,)", "f(a,)", "f" * 500],
+)
+def test_what_is_no_call_is_refused_in_a_line(text: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        find_call(text)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("GFP_KERNEL", GFP_KERNEL),
+        ("GFP_NOWAIT | __GFP_NOWARN", GFP_NOWAIT | Gfp.NOWARN),
+        ("(GFP_KERNEL & ~__GFP_DIRECT_RECLAIM)", GFP_KERNEL & ~Gfp.DIRECT_RECLAIM),
+        ("GFP_ATOMIC|__GFP_ZERO", GFP_ATOMIC | Gfp.ZERO),
+        ("0", Gfp(0)),
+    ],
+)
+def test_gfp_flags(text: str, flags: Gfp) -> None:
+    assert gfp_in(text, Call("kmalloc", ("64", text))) == flags
+
+
+@pytest.mark.parametrize(
+    "text", ["GFP_KERNEL GFP_ATOMIC", "GFP_KERNEL & GFP_ATOMIC", "~GFP_KERNEL", "| GFP_KERNEL", "!x"]
+)
+def test_what_is_no_expression_of_flags(text: str) -> None:
+    with pytest.raises(BadInput, match="needs gfp flags"):
+        gfp_in(text, Call("kmalloc", ("64", text)))
+
+
+def test_numbers() -> None:
+    assert [number_in(text) for text in ("64", "0x40", "64UL", "sizeof(*p)", "HZ", "-1")] == [
+        64,
+        64,
+        64,
+        None,
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kfree_rcv(p, rcu)", "operation kfree_rcv: did you mean kfree_rcu? `rcuactors may --list` has all"),
+        ("kfree_rcu(p, rcu, x)", "kfree_rcu(p, rcu, x): needs kfree_rcu(p, rcu) or kfree_rcu(p)"),
+        ("kmalloc", "operation kmalloc: needs its arguments, as in 'kmalloc(size, gfp)'"),
+        ("kmalloc(64, GFP_ATOMICS)", "kmalloc(64, GFP_ATOMICS): GFP_ATOMICS: did you mean GFP_ATOMIC? there are "),
+        ("spin_unlock(&l)", "what ends a section is asked for by what begins it"),
+        ("queue_work(system_wqq, w)", "did you mean system_wq?"),
+        ("kvmalloc(64, GFP_ATOMIC)", "the model's kvmalloc() has GFP_KERNEL only"),
+    ],
+)
+def test_what_is_not_known_is_told_with_what_was_meant(text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        find_call(text)
+
+
+def test_the_two_forms_are_two_calls() -> None:
+    two, one = find_call("kfree_rcu(p, rcu)"), find_call("kfree_rcu(p)")
+    assert two.form is not one.form
+    assert two.form.about.startswith("the two-argument form, which must never sleep")
+    assert one.form.about.startswith("the one-argument form, which may wait")
+
+
+def test_each_prototype_is_a_call_that_is_found() -> None:
+    for form in FORMS:
+        given = [{"gfp": "GFP_KERNEL", "gfp_kernel": "GFP_KERNEL"}.get(word, word) for word in form.words]
+        assert find_call(f"{form.name}({', '.join(given)})").form is form
+    assert len(FORMS) == sum(map(len, BY_NAME.values()))
