@@ -60,6 +60,8 @@ def may_command(
     Exit code 0: yes. 1: no, or it depends. 2: it cannot be asked so.
     """
     if as_list:
+        if operation is not None or contexts or kernels or why or as_json:
+            raise BadInput("--list: goes by itself: it lists all calls and contexts")
         print_lines(_list_lines())
         return 0
     if operation is None:

@@ -101,6 +101,7 @@ def test_the_list(call: Call) -> None:
         (("kfree(p)", "--kernels", "v5.1"), "--kernels v5.1: did you mean v5.11?"),
         (("kfree(p)", "--kernels", "v5.11,"), "--kernels v5.11,: needs names between its commas"),
         (("kfree(p)", "--json", "--why"), "--json and --why: only one of them"),
+        (("kfree(p)", "--list"), "--list: goes by itself"),
         (("kvfree_rcu_barrier()", "--in", "process", "--kernels", "v5.9"), "kvfree_rcu_barrier(): not modelled: "),
         (("kmalloc(100000, GFP_KERNEL)", "--in", "process"), "kmalloc(100000, GFP_KERNEL): not modelled: "),
     ],
