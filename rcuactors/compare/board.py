@@ -9,7 +9,7 @@ import attrs
 from .costs import CostRun, Spread, spreads, worst_outcome
 from .probe import Finding
 from .tasks import Answer, Plan, Task
-from .verdict import Verdict, verdict_of
+from .verdict import AT_THE_END, Verdict, verdict_of
 
 Place = tuple[str, str]
 """(kernel, context or scenario), or (kernel, workload)."""
@@ -25,6 +25,11 @@ class Cost:
     seeds: int = 1
     failing: tuple[int, ...] = ()
 
+    @property
+    def keeps(self) -> bool:
+        """Objects were left over, and nothing else was reported."""
+        return set(self.outcome.split(", ")) <= AT_THE_END
+
 
 @attrs.frozen(kw_only=True)
 class Card:
@@ -34,6 +39,13 @@ class Card:
     about: str
     verdicts: Mapping[Place, Verdict]
     costs: Mapping[Place, Cost]
+
+    @property
+    def keeps(self) -> bool:
+        """It keeps objects for ever: they were left over when a machine that had not died was idle."""
+        return any(verdict.keeps for verdict in self.verdicts.values()) or any(
+            cost.keeps for cost in self.costs.values()
+        )
 
 
 @attrs.frozen(kw_only=True)

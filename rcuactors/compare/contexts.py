@@ -46,11 +46,16 @@ def _nmi_in_allocator(probe: Probe, body: Body) -> Awaitable[None]:
 
 @attrs.frozen
 class ProbedContext:
-    """A column of the verdict table. It has several `ways` when what is interrupted makes a difference."""
+    """A column of the verdict table. It has several `ways` when what is interrupted makes a difference.
+
+    `mainline`: callers of mainline's kvfree_rcu() may be there. It takes krcp->lock (kernel/rcu/tree.c, v5.11,
+    krc_this_cpu_lock()), which an NMI may find held; with interrupts off nobody else does.
+    """
 
     name: str
     about: str
     ways: tuple[Way, ...]
+    mainline: bool = True
 
 
 CONTEXTS: Final[Mapping[str, ProbedContext]] = MappingProxyType(
@@ -71,6 +76,7 @@ CONTEXTS: Final[Mapping[str, ProbedContext]] = MappingProxyType(
                     Way("nmi_in_kvfree_rcu", _nmi_in_kvfree_rcu, needs_other_cpu=True),
                     Way("nmi_in_allocator", _nmi_in_allocator, needs_other_cpu=True),
                 ),
+                mainline=False,
             ),
             ProbedContext("zone->lock", "the caller holds the page allocator's zone->lock", _lab("zone_lock")),
             ProbedContext("rq->lock", "the caller holds its CPU's &rq->lock", _lab("rq_lock")),

@@ -10,6 +10,7 @@ import attrs
 from .board import Board
 from .costs import FIGURES
 from .reasons import reasons
+from .summary import summary_of
 
 COLUMNS: Final = ("table", "design", "kernel", "subject", "name", "value", "min", "max")
 
@@ -26,12 +27,14 @@ def document_of(board: Board) -> dict[str, Any]:
             {"name": kernel.name, "version": kernel.version, "config": kernel.config().as_settings()}
             for kernel in plan.kernels
         ],
+        "summary": attrs.asdict(summary_of(board)),
         "runs_done": board.done,
         "runs_wanted": board.wanted,
         "designs": [
             {
                 "name": card.design,
                 "about": card.about,
+                "keeps": card.keeps,
                 "reason": why[card.design],
                 "verdicts": [
                     {"kernel": kernel, "subject": subject, **verdict.as_json()}
@@ -56,8 +59,10 @@ def document_of(board: Board) -> dict[str, Any]:
 
 
 def rows_of(board: Board) -> Iterator[tuple[object, ...]]:
-    """The rows of a CSV file, in the columns above: one a verdict, one a figure, one a reason."""
+    """The rows of a CSV file, in the columns above: one a sentence of the summary, a verdict, a figure, a reason."""
     why = reasons(board)
+    for number, sentence in enumerate(summary_of(board).sentences, 1):
+        yield "summary", "", "", "", number, sentence, "", ""
     for card in board.cards:
         for (kernel, subject), verdict in card.verdicts.items():
             yield "verdict", card.design, kernel, subject, verdict.word, verdict.sentence(), "", ""

@@ -1,10 +1,12 @@
 """Why a design won or lost, in one line: a function of the board, and of nothing else.
 
-First comes what is legal. A cell in which no design is legal tells nothing about any of them, and is said to be so.
-Designs that are legal in as many cells are told apart by their costs: each figure is held against the best of all
-designs in the same workload, and how far it lies off, from 0 to 1, is weighted by how much it matters to whom
-(`WEIGHTS`). Named of the costs are the two that lie far off while many other designs do better: what all pay alike is
-nobody's price. Of a design that won on its costs the figure is named in which it is furthest ahead of the middle.
+A design that keeps objects for ever does not do what it is for: it is in a class of its own, and no other is held
+against it. Among the others first comes what is legal. A cell in which no design is legal tells nothing about any of
+them, and is said to be so. Designs that are legal in as many cells are told apart by their costs: each figure is held
+against the best of these designs in the same workload, and how far it lies off, from 0 to 1, is weighted by how much it
+matters to whom (`WEIGHTS`). Named of the costs are the two that lie far off while many other designs do better: what
+all pay alike is nobody's price. Of a design that won on its costs the figure is named in which it is furthest ahead of
+the middle.
 """
 
 from __future__ import annotations
@@ -73,12 +75,18 @@ def reasons(board: Board) -> dict[str, str]:
     if not measured:
         return {card.design: "Nothing of it was measured." for card in board.cards}
     hopeless = _hopeless(measured)
-    prices = {card.design: prices_of(card, measured) for card in measured}
-    ranking = sorted(measured, key=lambda card: (*_legality(card), _total(prices[card.design])))
+    rivals = contenders(measured)
+    prices = {card.design: prices_of(card, rivals) for card in measured}
+    ranking = sorted(rivals, key=lambda card: (*_legality(card), total(prices[card.design])))
     return {
         card.design: _line(card, ranking, hopeless, prices) if card.verdicts else "Nothing of it was measured."
         for card in board.cards
     }
+
+
+def contenders(cards: Sequence[Card]) -> list[Card]:
+    """Those that can win: who frees everything; if nobody does, all."""
+    return [card for card in cards if not card.keeps] or list(cards)
 
 
 def _legality(card: Card) -> tuple[int, int, int]:
@@ -98,12 +106,20 @@ def _hopeless(cards: Sequence[Card]) -> set[Place]:
     }
 
 
-def _total(prices: Iterable[Price]) -> float:
+def total(prices: Iterable[Price]) -> float:
+    """What a design costs beside the others, in one number."""
     return round(sum(price.weighted for price in prices), 6)
 
 
 def _line(card: Card, ranking: Sequence[Card], hopeless: set[Place], prices: Mapping[str, Sequence[Price]]) -> str:
-    parts = [_standing(card, ranking, prices), _failures(card, hopeless), _shared(card, hopeless), _left_over(card)]
+    also = "Keeps objects for ever, as all in the table do." if card.keeps and card in ranking else ""
+    parts = [
+        also,
+        _standing(card, ranking, prices),
+        _failures(card, hopeless),
+        _shared(card, hopeless),
+        _left_over(card),
+    ]
     parts += [_workload_reports(card), _price(prices[card.design])]
     return " ".join(part for part in parts if part)
 
@@ -112,14 +128,18 @@ def _line(card: Card, ranking: Sequence[Card], hopeless: set[Place], prices: Map
 
 
 def _standing(card: Card, ranking: Sequence[Card], prices: Mapping[str, Sequence[Price]]) -> str:
-    total = len(card.verdicts)
-    legal = total - _legality(card)[0]
-    share = f"legal in {legal} of {total} cells"
-    if len(ranking) == 1:
+    cells = len(card.verdicts)
+    legal = cells - _legality(card)[0]
+    share = f"legal in {legal} of {cells} cells"
+    if card.keeps and card not in ranking:
+        return f"Keeps objects for ever, so that no other is held against it: {share}."
+    if len(prices) == 1:
         return f"Alone in the table: {share}."
     first = ranking[0]
     if _legality(first)[0] == len(first.verdicts):
         return "Nobody won."
+    if len(ranking) == 1:
+        return f"Won: {share}, alone in freeing everything."
     level = [other for other in ranking if _legality(other) == _legality(first)]
     if card not in level:
         best = len(first.verdicts) - _legality(first)[0]
@@ -133,14 +153,14 @@ def _standing(card: Card, ranking: Sequence[Card], prices: Mapping[str, Sequence
     if len(level) == 1:
         return f"Won: {share}, no other design in as many."
     others = _others([other.design for other in level if other is not card])
-    mine, best_total = _total(prices[card.design]), _total(prices[first.design])
+    mine, best_total = total(prices[card.design]), total(prices[first.design])
     if mine == best_total:
         return f"Won: {share}, as {others}; none of these costs less.{_strength(card, ranking)}"
     return f"Lost on costs: {share}, as {others}; {first.design} costs less."
 
 
 def _others(names: Sequence[str]) -> str:
-    return _listed(names) if len(names) <= _NAMED else f"{len(names)} others"
+    return listed(names) if len(names) <= _NAMED else f"{len(names)} others"
 
 
 def _strength(card: Card, cards: Sequence[Card]) -> str:
@@ -182,7 +202,7 @@ def _failures(card: Card, hopeless: set[Place]) -> str:
         said.setdefault(text, []).append(kernel)
     if not said:
         return ""
-    found = [f"on {_listed(kernels)} {text}" for text, kernels in said.items()]
+    found = [f"on {listed(kernels)} {text}" for text, kernels in said.items()]
     first = next(verdict for place, verdict in _by_kernel(card) if not verdict.legal and place not in hopeless)
     return f"{_upper('; '.join(found))} (first: {_short(first)})."
 
@@ -192,7 +212,8 @@ def _by_kernel(card: Card) -> list[tuple[Place, Verdict]]:
     return sorted(card.verdicts.items(), key=lambda entry: kernels.index(entry[0][0]))
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
@@ -252,7 +273,7 @@ def prices_of(card: Card, cards: Sequence[Card]) -> list[Price]:
             value = cost.figures[figure].median
             rivals = [other for other in cards if figure not in _OF_PAGES or _finds_as_much(other, card, place)]
             best = _best(place, figure, rivals)
-            if value is not None and best is not None and _differs(figure, value, best[0]):
+            if value is not None and best is not None and _is_better(figure, best[0], value):
                 weighted = weight * _share_off(value, best[0])
                 found.append(Price(weighted, _share_better(place, figure, value, rivals), place, figure, value, *best))
     return sorted(found, key=lambda price: (-price.weighted * price.rarity, price.place, price.figure))

@@ -1,4 +1,7 @@
-"""The board as text: the verdict table with a line on each design, what the words in it mean, the cost tables."""
+"""The board as text: what follows from it, the verdict table with a line on each design, the cost tables.
+
+Below the verdicts stands what the words in them mean.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from .board import Board, Card
 from .contexts import CONTEXTS
 from .costs import FIGURES
 from .reasons import reasons
+from .summary import summary_of
 from .units import spread_shown
 from .verdict import DRY_MARK, LATE_MARK, LEGAL, LOW_MARK, Verdict, seeds_named
 from .workloads import WORKLOADS
@@ -18,7 +22,7 @@ _MISSING = "?"
 
 def lines_of(board: Board) -> list[str]:
     """Everything."""
-    lines = [head_line(board), "", *verdict_lines(board), "", *legend_lines(board)]
+    lines = [head_line(board), "", *summary_of(board).sentences, "", *verdict_lines(board), "", *legend_lines(board)]
     for kernel, load in cost_places(board):
         lines += ["", *cost_lines(board, kernel, load)]
     return [*lines, "", *(f"{figure.head}: {figure.about}" for figure in FIGURES.values())]

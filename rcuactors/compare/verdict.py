@@ -88,6 +88,11 @@ class Verdict:
         return not self.kind
 
     @property
+    def keeps(self) -> bool:
+        """Objects were left over when nothing ran any more, of which nothing had died."""
+        return bool(self.late) or (self.kind in AT_THE_END and not self.fatal)
+
+    @property
     def rank(self) -> int:
         """How bad it is."""
         if self.legal:

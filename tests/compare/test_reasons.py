@@ -57,8 +57,19 @@ def test_what_is_left_at_the_end_is_no_verdict_on_a_context_but_told(make_board:
     kept = Verdict(late="never-freed: 8 objects")
     why = reasons(make_board({"a": {"process": kept, "NMI": kept}, "b": {"process": LEGAL, "NMI": LEGAL}}))
     assert why["b"].startswith("Won: legal in 2 of 2 cells")
-    assert why["a"].startswith("Lost: legal in 2 of 2 cells, as many as b, which leaves less behind.")
+    assert why["a"].startswith("Keeps objects for ever, so that no other is held against it: legal in 2 of 2 cells.")
     assert "In 2 of 2 cells something is left over when the machine is idle (never-freed: 8 objects)." in why["a"]
+
+
+def test_who_keeps_objects_wins_against_nobody(make_board: MakeBoard) -> None:
+    kept = Verdict(late="never-freed: 8 objects")
+    rows = {"keeper": {"process": kept, "NMI": kept}, "a": {"process": LEGAL, "NMI": DEAD}}
+    why = reasons(make_board(rows, {"keeper": cost(call_ns=10.0), "a": cost(call_ns=100.0)}))
+    assert why["a"].startswith("Won: legal in 1 of 2 cells, alone in freeing everything.")
+    assert "Its price" not in why["a"]
+    assert "Its price" not in why["keeper"], "who is better pays nothing"
+    alone = reasons(make_board({name: {"process": kept} for name in "ab"}))
+    assert alone["a"].startswith("Keeps objects for ever, as all in the table do. Won: ")
 
 
 def test_what_no_design_survives_is_held_against_none(make_board: MakeBoard) -> None:
