@@ -18,6 +18,7 @@ from ..kvfree.parts.one_argument import ALLOCATES
 from ..kvfree.parts.refill import RefillRules
 from ..kvfree.parts.shrinker import cache_and_queue_shrinker
 from ..mm.gfp import GFP_KERNEL, GFP_NOWARN, Gfp
+from ..mm.kvmalloc import KvmallocFallback
 from ..mm.page.list_sizes import DoublingFrees
 from ..mm.page.page_lists import TriedLockIrqsave
 from ..mm.page.watermarks import alloc_harder_in_task
@@ -86,6 +87,7 @@ V6_1_0: Final = Era(
             freed_type_first=True,
             reserves=alloc_harder_in_task,
             vmalloc_failure=failed_to_allocate,
+            kvmalloc_fallback=KvmallocFallback.MAY_BLOCK,
             vmalloc_too_large="vmalloc error: size {}, exceeds total pages",
             vmalloc_warns_of_nothing=True,
             alloc_pages="__alloc_pages",

@@ -11,6 +11,7 @@ import attrs
 
 from ..context.locks import LockKind
 from ..context.waittype import WaitType
+from ..mm.kvmalloc import KvmallocFallback
 from ..mm.slab.rules import DestroyWaits, NolockContexts, SheafRules
 from ..mm.slab.slub_sheaves import SheafSlub
 from ..rcu.sr_normal import EVERY_MACHINE
@@ -49,6 +50,7 @@ V7_3: Final = Era(
             debug_objects_wake_kswapd=True,
             frees_in_batches=True,
             decays_in_batches=True,
+            kvmalloc_fallback=KvmallocFallback.ALL,
             slab=SheafSlub,
             destroy_waits=DestroyWaits.ON_CACHE,
             sheaves=SheafRules(),

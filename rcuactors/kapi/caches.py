@@ -20,8 +20,9 @@ from ..mm.slab.slab_nolock import kmalloc_nolock
 from .arguments import WORDS, checks_itself, wrong_argument
 from .base import not_negative
 from .memory import check_gfp, checked
-from .objects import Objects, StructObject, StructType
+from .objects import StructObject, StructType
 from .rcu import expect_room_for_head
+from .sizes import Sizes
 
 
 @attrs.frozen(eq=False)
@@ -33,7 +34,7 @@ class KmemCache:
     struct: StructType | None
 
 
-class Caches(Objects):
+class Caches(Sizes):
     """kmem_cache_create() and its kin, kmalloc_nolock() and its kin."""
 
     def kmem_cache_create(self, name: str, what: int | StructType, *, sheaf_capacity: int = 0) -> KmemCache:

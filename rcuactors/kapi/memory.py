@@ -18,7 +18,6 @@ from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import PAGE_SIZE, KObject, VmallocArea
 from ..mm.page.lockless import alloc_pages_nolock, free_pages_nolock
 from ..mm.reclaim import Process
-from ..mm.slab.cache import SIZES
 from .arguments import WORDS, checks_itself, expect_await, wrong_argument
 from .base import KernelBase, not_negative
 
@@ -95,11 +94,6 @@ class Memory(KernelBase):
         if p is not None and self._freeable(p, "vfree", _getframe(1), vmalloc=True):
             await self._queued(p)
             await self._machine.vmalloc.vfree(self._thread, p)
-
-    def kvmalloc(self, size: int) -> Coroutine[Any, Any, KObject | None]:
-        """`size` bytes by kmalloc() if a page is enough, else by vmalloc(). Raises BadInput for a size out of range."""
-        small = size <= SIZES[-1]
-        return self._machine.slab.kmalloc(self._thread, size) if small else self.vmalloc(size)
 
     @checks_itself
     async def kvfree(self, p: KObject | None) -> None:

@@ -133,7 +133,7 @@ def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
 _SIZE_MAX: Final = (1 << 64) - 1
 
 
-def _array_size(what: str, count: int, size: int) -> int | None:
+def array_size(what: str, count: int, size: int) -> int | None:
     """check_mul_overflow(); None when the product is more than a size_t holds."""
     if count.__class__ is not int or size.__class__ is not int or count < 0 or size < 0:
         expect_await(what, n=count, size=size)
@@ -152,7 +152,7 @@ def zero_members(values: Iterable[Any]) -> None:
             value.zero()
 
 
-async def _no_object() -> None:
+async def no_object() -> None:
     """NULL."""
 
 
@@ -271,14 +271,14 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     @checks_itself
     def kmalloc_array(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """kmalloc() of `n` times `size` bytes; None where the product overflows. Raises BadInput as kmalloc()."""
-        total = _array_size("kmalloc_array", n, size)
-        return self.kmalloc(total, gfp) if total is not None else _no_object()
+        total = array_size("kmalloc_array", n, size)
+        return self.kmalloc(total, gfp) if total is not None else no_object()
 
     @checks_itself
     def kcalloc(self, n: int, size: int, gfp: Gfp = GFP_KERNEL) -> Coroutine[Any, Any, KObject | None]:
         """kmalloc_array(), cleared."""
-        total = _array_size("kcalloc", n, size)
-        return self.kzalloc(total, gfp) if total is not None else _no_object()
+        total = array_size("kcalloc", n, size)
+        return self.kzalloc(total, gfp) if total is not None else no_object()
 
     def _kmalloc(
         self, name: str, what: int | StructType, gfp: Gfp, origin: Origin, *, init: bool = True

@@ -14,6 +14,7 @@ import attrs
 from ..context.locks import LockKind
 from ..errors import bad_value
 from .gfp import GFP_ATOMIC, GFP_NOWARN, GFP_V5_9, Gfp, GfpWords
+from .kvmalloc import KvmallocFallback
 from .page.list_sizes import ListSizes, ZoneFlags, ZoneSizes
 from .page.no_locks import NoLocks
 from .page.page_lists import PageLists
@@ -62,6 +63,8 @@ class MmRules:
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]
     """How vmalloc() words its failure: of so many bytes had and wanted."""
+    kvmalloc_fallback: KvmallocFallback = KvmallocFallback.GFP_KERNEL
+    """With which flags kvmalloc() of more than a page goes to vmalloc() (mm/util.c, mm/slub.c)."""
     vmalloc_too_large: str = "vmalloc: allocation failure: {} bytes"
     """What vmalloc() says of more bytes than there is memory (mm/vmalloc.c, __vmalloc_node_range())."""
     vmalloc_warns_of_nothing: bool = False
