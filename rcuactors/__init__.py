@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .kapi.workqueues import WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND
     from .machine import Machine, Setup
     from .mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOIO, GFP_NOWAIT, GFP_NOWARN, Gfp
+    from .rcu.notifier import NOTIFY_BAD, NOTIFY_DONE, NOTIFY_OK, NOTIFY_STOP
     from .runs import Result, Run, RunOptions, RunSpec, run
     from .userfiles import load_scenario
 
@@ -40,6 +41,10 @@ __all__ = [
     "GFP_NOIO",
     "GFP_NOWAIT",
     "GFP_NOWARN",
+    "NOTIFY_BAD",
+    "NOTIFY_DONE",
+    "NOTIFY_OK",
+    "NOTIFY_STOP",
     "WQ_HIGHPRI",
     "WQ_MEM_RECLAIM",
     "WQ_UNBOUND",
@@ -76,6 +81,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "kapi.workqueues": ("WQ_HIGHPRI", "WQ_MEM_RECLAIM", "WQ_UNBOUND"),
     "machine": ("Machine", "Setup"),
     "mm.gfp": ("GFP_ATOMIC", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO", "GFP_NOWAIT", "GFP_NOWARN", "Gfp"),
+    "rcu.notifier": ("NOTIFY_BAD", "NOTIFY_DONE", "NOTIFY_OK", "NOTIFY_STOP"),
     "runs": ("Result", "Run", "RunOptions", "RunSpec", "run"),
     "userfiles": ("load_scenario",),
 }

@@ -47,6 +47,10 @@ class Config:
         False, "booted with preempt=voluntary: built as with PREEMPT, but a thread gives way at cond_resched() only"
     )
     PROVE_LOCKING: bool = _kconfig(True, "lockdep: held locks are tracked and judged; selects PREEMPT_COUNT")
+    PROVE_RCU_LIST: bool = _kconfig(
+        False,
+        "an RCU list that is gone through outside of a reader is reported (needs PROVE_LOCKING)",
+    )
     PROVE_RAW_LOCK_NESTING: bool = _kconfig(
         False, "lockdep checks wait types: no spinlock_t under a raw_spinlock_t; implies PROVE_LOCKING"
     )
@@ -128,6 +132,13 @@ class Config:
     )
     page_owner: bool = _kconfig(False, "who allocates or frees a page leaves a stack in the stack depot")
     KASAN: bool = _kconfig(False, "pages are poisoned while they are free, and a use of one that is so is reported")
+    KCSAN: bool = _kconfig(
+        False,
+        "two plain accesses of two CPUs to a field, one a write, that nothing orders are reported",
+    )
+    KCSAN_STRICT: bool = _kconfig(
+        False, "with KCSAN two such writes are reported, too, and writes of what was there (KCSAN_STRICT)"
+    )
     stack_depot_full: bool = _kconfig(
         False, "the next new stack that KASAN saves needs memory for the stack depot (lib/stackdepot.c)"
     )
@@ -139,6 +150,9 @@ class Config:
     DEBUG_OBJECTS_RCU_HEAD: bool = _kconfig(False, "debug objects watch rcu_heads: a second call_rcu() is dropped")
     debug_objects_pool: int = _number(
         -1, -1, 1 << 20, "objects in debug objects' own pool when the run begins; -1: it is full (lib/debugobjects.c)"
+    )
+    DEBUG_LIST: bool = _kconfig(
+        False, "list_add() and list_del() look at what is around an entry first, and leave a spoilt list as it is"
     )
     slub_debug: bool = _kconfig(
         False, "booted with slub_debug=FZPU: the slab allocator checks what it is given back, and tells who freed it"

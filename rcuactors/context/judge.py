@@ -130,12 +130,12 @@ class Judge:
 
     def warn_once(self, cpu: Processor, kind: ViolationKind, message: str, function: str, *, place: str = "") -> None:
         """WARN_ONCE(): the same, once for each place: `place` where the message says more than that."""
-        if self._first_time(f"{function}: {place or message}"):
+        if self.first_time(f"{function}: {place or message}"):
             self.warn(cpu, kind, message, function)
 
     def warn_on_once(self, cpu: Processor, kind: ViolationKind, condition: str, function: str) -> None:
         """WARN_ON_ONCE(): the kernel prints the place, not the condition, which the title here has."""
-        if self._first_time(f"{function}: {condition}"):
+        if self.first_time(f"{function}: {condition}"):
             self.warn_on(cpu, kind, condition, function)
 
     def warn_on(self, cpu: Processor, kind: ViolationKind, condition: str, function: str) -> None:
@@ -143,7 +143,8 @@ class Judge:
         text = splat.warning(self.scene(cpu), "", function, call_trace())
         self.report(cpu, kind, f"WARNING: WARN_ON({condition}) at {function}", text)
 
-    def _first_time(self, said: str) -> bool:
+    def first_time(self, said: str) -> bool:
+        """Whether that is said for the first time (DO_ONCE_LITE()); from now on it was."""
         if said in self._warned:
             return False
         self._warned.add(said)
@@ -190,6 +191,11 @@ class Judge:
         title = text.partition("\n")[0]
         text = "\n".join([text, f"{said} in {memory}", *memory.history()])
         self.report(cpu, ViolationKind.USE_AFTER_FREE, title, text)
+
+    def poison_fault(self, cpu: Processor, kind: ViolationKind, address: int) -> Violation:
+        """A pointer that is poison is followed. Returns what was reported."""
+        text = splat.general_protection(self.scene(cpu), call_trace(), address)
+        return self.report(cpu, kind, text.partition("\n")[0], text)
 
     # -- the scheduler's and RCU's checks ----------------------------------------------------------------------------
 
@@ -263,11 +269,13 @@ class Judge:
                 error = error or self._suspicious(cpu, ctx, message, place, trace)
         return error
 
-    def kernel_bug(self, cpu: Processor, condition: str, function: str) -> NoReturn:
+    def kernel_bug(
+        self, cpu: Processor, condition: str, function: str, kind: ViolationKind = ViolationKind.BAD_CONTEXT
+    ) -> NoReturn:
         """BUG_ON(): the condition has come true in a kernel function. Raises KernelBug."""
         text = splat.kernel_bug(self.scene(cpu), function, call_trace())
         title = f"kernel BUG at {function}: BUG_ON({condition})"
-        raise exception_for(self.report(cpu, ViolationKind.BAD_CONTEXT, title, text))
+        raise exception_for(self.report(cpu, kind, title, text))
 
     def null_dereference(self, cpu: Processor, address: int, *, call: bool = False) -> Violation:
         """The kernel reads from an address near 0, or `call`s it; returns what was reported.

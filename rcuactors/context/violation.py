@@ -59,6 +59,11 @@ class ViolationKind(enum.Enum):
     SOFT_LOCKUP = "soft-lockup"
     HARD_LOCKUP = "hard-lockup"
     FLUSH_DEPENDENCY = "flush-dependency"
+    DATA_RACE = "data-race"
+    REFCOUNT = "refcount"
+    LIST_CORRUPTION = "list-corruption"
+    WARNING = "warning"
+    KERNEL_BUG = "kernel-bug"
 
 
 KERNEL: Final = "kernel"

@@ -11,7 +11,7 @@ A scenario's own variables are things, too, by their names: a step in which a th
 its functions can see, and has written those that are others afterwards.
 
 Lockdep is left out: what it knows is the union of what it was shown, whatever came first. So is what gives out numbers
-that only tell things apart, and what is noted for those who look on (`kernel.probes`).
+that only tell things apart, and what is noted for those who look on (`kernel.probes`, `kernel.kcsan`).
 
 While nothing is installed, nothing of this costs anything: classes are as they were.
 """
@@ -41,7 +41,8 @@ _ROOMS: Final = tuple(
     f"{_PACKAGE}.{room}" for room in ("context", "kernel", "rcu", "mm", "kvfree", "designs", "eras", "kapi", "scenario")
 )
 _LEFT_OUT: Final = tuple(
-    f"{_PACKAGE}.{room}" for room in ("context.lockdep", "context.trace", "kapi.arguments", "kernel.probes")
+    f"{_PACKAGE}.{room}"
+    for room in ("context.lockdep", "context.trace", "kapi.arguments", "kernel.kcsan", "kernel.probes")
 )
 
 _LOCKDEPS: Final = (LockClass, LockFactory)

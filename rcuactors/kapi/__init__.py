@@ -11,14 +11,21 @@ Each public function refuses what does not fit the annotations of its arguments 
 from __future__ import annotations
 
 from .arguments import refusing_wrong_arguments
+from .atomics import Atomics
+from .bits import Bits
+from .bug import Bugs
 from .caches import Caches
 from .contexts import Contexts
 from .cpu_hotplug import CpuHotplugs
 from .initialising import Initialising
 from .kvfree import VersionedKvfreeRcu
+from .lists import HashLists, Lists
 from .modules import Modules
+from .notifiers import Notifiers
 from .percpu import PerCpuVariables
 from .polled import PolledRcu
+from .refcounts import Krefs
+from .seqlocks import Seqlocks
 from .shrinkers import Shrinkers
 from .srcu import SleepableRcu
 from .tasks_trace import TasksTraceRcu
@@ -39,6 +46,14 @@ class Kernel(
     CpuHotplugs,
     SleepableRcu,
     TasksTraceRcu,
+    Atomics,
+    Bits,
+    Krefs,
+    Seqlocks,
+    Lists,
+    HashLists,
+    Notifiers,
+    Bugs,
 ):
     """One machine's kernel, as code that runs on it sees it.
 

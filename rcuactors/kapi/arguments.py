@@ -59,6 +59,17 @@ WORDS: Final[dict[str, str]] = {
         (Gfp, "gfp flags, such as GFP_KERNEL or GFP_NOWAIT | GFP_NOWARN"),
     )
 } | {
+    "Atomic": "an atomic_t, from k.atomic_t()",
+    "Refcount": "a refcount_t, from k.refcount_t()",
+    "Kref": "a struct kref, from k.kref()",
+    "Seqcount": "a seqcount, from k.seqcount_t(), k.seqcount_mutex() and the like",
+    "Seqlock": "a seqlock, from k.seqlock_t()",
+    "ListHead": "a list_head, from k.list_head()",
+    "HlistHead": "an hlist_head, from k.hlist_head()",
+    "HlistNode": "an hlist_node, from k.hlist_node()",
+    "Tasklet": "a tasklet, from k.tasklet_setup()",
+    "NotifierHead": "a notifier chain, from k.atomic_notifier_head() or k.blocking_notifier_head()",
+    "NotifierBlock": "a notifier block, from k.notifier_block()",
     "LocalLock": "a local lock, from k.local_lock_t()",
     "StructObject": "an object of a type from k.struct()",
     "StructType": "a type from k.struct()",

@@ -19,8 +19,8 @@ from ..mm.slab.rules import DestroyWaits
 from ..mm.slab.slab_nolock import kmalloc_nolock
 from .arguments import WORDS, checks_itself, wrong_argument
 from .base import not_negative
+from .fields import StructObject, StructType
 from .memory import check_gfp, checked
-from .objects import StructObject, StructType
 from .rcu import expect_room_for_head
 from .sizes import Sizes
 

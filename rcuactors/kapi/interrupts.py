@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..errors import BadInput
 from ..kernel.cpu import Cpu
+from ..kernel.irq import tasklet
 from ..kernel.irq.irq_work import IrqWork
+from ..kernel.irq.tasklet import Tasklet
 from ..kernel.messages import HardIrq, Nmi
 from ..kernel.time.hrtimer import Hrtimer
 from ..kernel.time.timer import Timer
@@ -74,9 +76,38 @@ class Interrupts(KernelBase):
             self._cpu, target, handler_of(function), wait=wait
         )
 
-    async def tasklet_schedule(self, function: Action) -> None:
-        """Run a function once in softirq context on this CPU; not a second time while it waits to be run."""
-        await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(function), tasklet=function)
+    # -- tasklets --
+
+    def tasklet_setup(self, function: Action, *, name: str = "", inside: Inside | None = None) -> Tasklet:
+        """tasklet_setup(): a function that runs in softirq context, on one CPU at a time."""
+        return self._member(inside, Tasklet(name or name_of(function), handler_of(function)))
+
+    async def tasklet_schedule(self, t: Tasklet | Action) -> None:
+        """tasklet_schedule(): run it once in softirq context on this CPU; not a second time while it waits to be run.
+
+        From any context but NMI. A function by itself is a tasklet of its own.
+        """
+        if isinstance(t, Tasklet):
+            await tasklet.tasklet_schedule(self._system.softirqs, self._cpu, t)
+        else:
+            await self._system.softirqs.tasklet_schedule(self._cpu, handler_of(t), tasklet=t)
+
+    async def tasklet_disable(self, t: Tasklet) -> None:
+        """tasklet_disable(): it does not run from now on; waits until it does not. Nests."""
+        await tasklet.tasklet_disable(self._thread, t)
+
+    def tasklet_disable_nosync(self, t: Tasklet) -> None:
+        """tasklet_disable_nosync(): the same without waiting."""
+        tasklet.tasklet_disable_nosync(t)
+
+    def tasklet_enable(self, t: Tasklet) -> None:
+        """tasklet_enable(): takes one tasklet_disable() back. Raises BadInput where there is none."""
+        if not tasklet.tasklet_enable(t):
+            raise BadInput(f"tasklet_enable({t.name}): it is not disabled")
+
+    async def tasklet_kill(self, t: Tasklet) -> None:
+        """tasklet_kill(): neither waiting nor running afterwards. May sleep. One that is disabled is waited for."""
+        await tasklet.tasklet_kill(self._system.softirqs, self._thread, t)
 
     # -- timers --
 

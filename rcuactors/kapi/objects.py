@@ -1,29 +1,24 @@
 """Objects with fields: struct types, what may be a member of one, pointers between objects.
 
 A field is read and written as an attribute of the object, `p.value`, `p.next = q`, and each time is a use of its
-memory: of freed memory, if the object is free. `p.lock`, `p.timer` and the like are `&p->lock`, an address and no use;
-what is done with them is one. In memory of its own everything is sequentially consistent, so WRITE_ONCE() and
-rcu_assign_pointer() differ from a plain write in what a reader of the code learns, and in nothing else.
+memory (fields.py): of freed memory, if the object is free. `p.lock`, `p.timer` and the like are `&p->lock`, an address
+and no use; what is done with them is one.
 
 include/linux/rcupdate.h, include/linux/compiler.h, include/linux/container_of.h.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from sys import _getframe
-from types import CoroutineType
-from typing import Any, ClassVar, Final, overload
-
-import attrs
+from typing import Any, Final, overload
 
 from ..context.trace import Origin, origin_of
-from ..engine.probe import Access
 from ..errors import BadInput, bad_value, described
+from ..kernel.atomic import Order
 from ..kernel.thread import Thread
 from ..kernel.time.timer import Timer
 from ..kernel.workqueue import DelayedWork, Work
-from ..machine import Machine
 from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject
 from ..mm.slab.cache import SIZES
@@ -32,6 +27,7 @@ from ..rcu.rcu_work import RcuWork
 from ..spelling import no_such
 from .arguments import WORDS, checks_itself, expect_await, wrong_argument
 from .base import Inside, begun, name_of, not_negative
+from .fields import Field, Member, MemberType, StructObject, StructType, load, store
 from .interrupts import Interrupts
 from .locking import Locking
 from .memory import Memory, check_gfp, checked
@@ -43,83 +39,6 @@ OnObject = Callable[[Any], Awaitable[None]]
 """A function of a member: it is called with the object that the member is in, as container_of() would find it."""
 
 _WORD: Final = 8
-
-
-@attrs.frozen(eq=False)
-class MemberType:
-    """What a field is when it is no value: `make` initialises it in an object, under the name that reports show."""
-
-    make: Callable[[StructObject, str], Any]
-
-
-def _expect_entries(function: str, field: str, **entries: Any) -> None:
-    """Raises BadInput for what has no such field, and can be in no list by it."""
-    for name, entry in entries.items():
-        if not isinstance(entry, StructObject) and not hasattr(entry, field):
-            raise wrong_argument(function, name, entry, WORDS["StructObject"])
-
-
-class StructObject(KObject):
-    """An object of a struct type. Its fields are those of the type; `values` has them by name."""
-
-    __slots__ = ("values",)
-
-    machine: ClassVar[Machine]
-    struct: ClassVar[str]
-
-    def __init__(self, address: int, size: int, home: object, origin: Origin) -> None:
-        super().__init__(address, size, home, origin)
-        self.values: dict[str, Any] = {}
-
-    def __str__(self) -> str:
-        return f"struct {self.struct} {self.address:016x}"
-
-    __repr__ = __str__
-
-
-class _Field:
-    """One field of a struct type, as a descriptor of its class."""
-
-    def __init__(self, name: str, *, member: bool) -> None:
-        self._name = name
-        self._member = member
-
-    def __get__(self, p: StructObject | None, owner: type) -> Any:
-        if p is None:
-            return self
-        if not self._member:
-            self._use(p, Access.READ)
-        return p.values[self._name]
-
-    def __set__(self, p: StructObject, value: Any) -> None:
-        if self._member:
-            raise BadInput(f"{p.struct}.{self._name} is no value: it was initialised with the object, and stays")
-        if value.__class__ is CoroutineType:
-            raise wrong_argument(p.struct, self._name, value, "a value")
-        self._use(p, Access.WRITE)
-        p.values[self._name] = value
-
-    def _use(self, p: StructObject, access: Access) -> None:
-        machine = p.machine
-        machine.oracle.accessed(p, access)
-        cpu = machine.this_cpu
-        cpu.judge.used(cpu, p, f"{p.struct}->{self._name}")
-
-
-@attrs.frozen(eq=False)
-class StructType:
-    """A struct type: what kmalloc() is given in place of sizeof(struct foo). `size` in bytes."""
-
-    name: str
-    size: int
-    fields: dict[str, Any]
-    layout: type[StructObject]
-
-    def init(self, p: StructObject) -> None:
-        """Give every field its first value, and initialise the members."""
-        for name, value in self.fields.items():
-            made = value.make(p, f"&{self.name}->{name}") if isinstance(value, MemberType) else value
-            p.values[name] = made
 
 
 def _on(p: StructObject, function: OnObject) -> Callable[[], Awaitable[None]]:
@@ -163,9 +82,11 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         """A struct type with these fields, each with the value that it has in a new object.
 
         A field whose value is `k.spinlock`, `k.raw_spinlock`, `k.rwlock`, `k.mutex`, `k.rwsem`, `k.rt_mutex`,
-        `k.completion`, `k.wait_queue_head` or `k.rcu_head` is a member of that type, initialised with the object; so is
-        one from `k.timer_list()`, `k.hrtimer_list()`, `k.work_struct()`, `k.delayed_work_struct()`,
-        `k.rcu_work_struct()` or `k.irq_work_struct()`, which take the function that is to be called with the object.
+        `k.seqcount_t`, `k.seqlock_t`, `k.completion`, `k.wait_queue_head`, `k.atomic_t`, `k.refcount_t`, `k.kref`,
+        `k.list_head`, `k.hlist_head`, `k.hlist_node` or `k.rcu_head` is a member of that type, initialised with the
+        object; so is one from `k.timer_list()`, `k.hrtimer_list()`, `k.work_struct()`, `k.delayed_work_struct()`,
+        `k.rcu_work_struct()`, `k.tasklet_struct()` or `k.irq_work_struct()`, which take the function that is to be
+        called with the object.
         `size` is that of the struct in bytes, by default eight a field. Raises BadInput for a field that an object has
         already, such as `state`.
         """
@@ -175,7 +96,7 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
             raise BadInput(f"struct {name}: {taken[0]!r} is a name of the model's own; call the field something else")
         known = {field: self._member_type(value) for field, value in fields.items()}
         namespace: dict[str, Any] = {
-            field: _Field(field, member=isinstance(value, MemberType)) for field, value in known.items()
+            field: Member(field) if isinstance(value, MemberType) else Field(field) for field, value in known.items()
         }
         namespace |= {"__slots__": (), "machine": self._machine, "struct": name}
         layout = type(name, (StructObject,), namespace)
@@ -203,6 +124,10 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     def delayed_work_struct(self, function: OnObject) -> MemberType:
         """A struct delayed_work, as INIT_DELAYED_WORK() leaves it."""
         return MemberType(lambda p, _: self.delayed_work(_on(p, function), inside=p))
+
+    def tasklet_struct(self, function: OnObject) -> MemberType:
+        """A struct tasklet_struct, as tasklet_setup() leaves it."""
+        return MemberType(lambda p, _: self.tasklet_setup(_on(p, function), inside=p))
 
     def irq_work_struct(self, function: OnObject, *, hard: bool = False) -> MemberType:
         """A struct irq_work, as init_irq_work() leaves it."""
@@ -296,13 +221,14 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     def rcu_assign_pointer(self, p: StructObject, field: str, value: object) -> None:
         """rcu_assign_pointer(p->field, value): publish what is initialised. Reading is rcu_dereference(p.field)."""
         self._expect_field(p, field)
-        setattr(p, field, value)
+        store(p, field, value, Order.RELEASE)
 
     def RCU_INIT_POINTER(  # noqa: N802  # the kernel's name
         self, p: StructObject, field: str, value: object
     ) -> None:
         """RCU_INIT_POINTER(p->field, value): for NULL, and for what no reader can see yet."""
-        self.rcu_assign_pointer(p, field, value)
+        self._expect_field(p, field)
+        store(p, field, value, Order.NONE)
 
     def rcu_replace_pointer(self, p: StructObject, field: str, value: object, c: bool = True) -> Any:
         """rcu_replace_pointer(p->field, value, c): publish it, and return what was there; `c` is what keeps others out.
@@ -310,9 +236,9 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         It is rcu_dereference_protected() and rcu_assign_pointer().
         """
         self._expect_field(p, field)
-        old = getattr(p, field)
+        old = load(p, field, None)
         self._machine.readers.check_dereference(self._cpu, c, "rcu_dereference_protected")
-        setattr(p, field, value)
+        store(p, field, value, Order.RELEASE)
         return old
 
     def READ_ONCE(  # noqa: N802  # the kernel's name
@@ -320,13 +246,14 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
     ) -> Any:
         """READ_ONCE(p->field)."""
         self._expect_field(p, field)
-        return getattr(p, field)
+        return load(p, field, Order.NONE)
 
     def WRITE_ONCE(  # noqa: N802  # the kernel's name
         self, p: StructObject, field: str, value: object
     ) -> None:
         """WRITE_ONCE(p->field, value)."""
-        self.rcu_assign_pointer(p, field, value)
+        self._expect_field(p, field)
+        store(p, field, value, Order.NONE)
 
     @staticmethod
     def _expect_field(p: object, field: str) -> None:
@@ -334,39 +261,3 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
             raise wrong_argument("a field", "of", p, "an object of a type from k.struct()")
         if field not in p.values:
             raise no_such(f"struct {p.struct}: field", str(field), p.values)
-
-    # -- lists: an object with a field `next` is a head, an entry, or both --
-
-    def list_add_rcu(self, new: Any, head: Any, field: str = "next") -> None:
-        """list_add_rcu(): put an entry behind `head`, so that readers see it whole."""
-        _expect_entries("list_add_rcu", field, new=new, head=head)
-        setattr(new, field, getattr(head, field))
-        self.rcu_assign_pointer(head, field, new)
-
-    def list_del_rcu(self, entry: Any, head: Any, field: str = "next") -> None:
-        """list_del_rcu(): take an entry out; readers that have it find their way on. Raises BadInput if it is not in.
-
-        The list is singly linked (hlist, llist), so it begins to look at `head`.
-        """
-        _expect_entries("list_del_rcu", field, entry=entry, head=head)
-        before = head
-        while before is not None and getattr(before, field) is not entry:
-            before = getattr(before, field)
-        if before is None:
-            raise BadInput(f"list_del_rcu(): {entry} is not in the list of {head}")
-        self.rcu_assign_pointer(before, field, getattr(entry, field))
-
-    def list_for_each_entry_rcu(self, head: Any, field: str = "next") -> Iterator[Any]:
-        """list_for_each_entry_rcu(): each entry behind `head`; the way on is looked up when it is gone.
-
-        Any reader may walk, and so may who holds the list's lock: list_entry_rcu() asks nothing; that PROVE_RCU_LIST
-        would is not modelled (include/linux/rculist.h).
-        """
-        _expect_entries("list_for_each_entry_rcu", field, head=head)
-        return self._entries(head, field)
-
-    def _entries(self, head: Any, field: str) -> Iterator[Any]:
-        entry = self.rcu_dereference_raw(getattr(head, field))
-        while entry is not None:
-            yield entry
-            entry = self.rcu_dereference_raw(getattr(entry, field))

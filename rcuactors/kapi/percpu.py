@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from ..context.trace import caller_site
 from ..errors import BadInput
 from ..kernel.percpu import PerCpu
 from ..kernel.smp_processor_id import check_preemption_disabled, report_foreign_state
@@ -99,6 +100,43 @@ class PerCpuVariables(KernelBase):
     def this_cpu_add(self, variable: PerCpuVariable[Any], amount: int) -> None:
         """this_cpu_add(): read and written in one step."""
         variable.values[self._cpu.cpu_id] += amount
+
+    def this_cpu_inc(self, variable: PerCpuVariable[Any]) -> None:
+        """this_cpu_inc()."""
+        self.this_cpu_add(variable, 1)
+
+    def this_cpu_dec(self, variable: PerCpuVariable[Any]) -> None:
+        """this_cpu_dec()."""
+        self.this_cpu_add(variable, -1)
+
+    def this_cpu_xchg(self, variable: PerCpuVariable[T], value: T) -> T:
+        """this_cpu_xchg(): what it was; in one step."""
+        old = variable.values[self._cpu.cpu_id]
+        variable.values[self._cpu.cpu_id] = value
+        return old
+
+    def get_cpu_ptr(self, variable: PerCpuVariable[T]) -> PerCpuPointer[T]:
+        """get_cpu_ptr(), get_cpu_var(): preemption off, and this CPU's. put_cpu_ptr() is the end."""
+        site = caller_site()
+        cpu = self._thread.preempt_disable(site)
+        self._machine.book.preempt_disabled(cpu, site)
+        return PerCpuPointer(variable, cpu.cpu_id, cpu.current)
+
+    async def put_cpu_ptr(self, variable: PerCpuVariable[Any]) -> None:  # noqa: ARG002 - as in C
+        """put_cpu_ptr(), put_cpu_var(): preemption on again."""
+        cpu = self._cpu
+        self._machine.book.preempt_enabled(cpu)
+        await cpu.preempt_enable()
+
+    def for_each_online_cpu(self) -> Iterator[int]:
+        """for_each_online_cpu(): the numbers of the CPUs that are online, each looked at when it is its turn."""
+        for cpu_id in range(self._system.config.nr_cpus):
+            if self._system.cpu(cpu_id).online:
+                yield cpu_id
+
+    def for_each_possible_cpu(self) -> Iterator[int]:
+        """for_each_possible_cpu(): the numbers of all CPUs."""
+        yield from range(self._system.config.nr_cpus)
 
     def smp_processor_id(self) -> int:
         """smp_processor_id(): the number of this CPU, for as long as the thread stays here."""

@@ -171,6 +171,8 @@ class Rcu(KernelBase):
             if not isinstance(p, KObject):
                 raise wrong_argument("rcu_dereference", "p", p, WORDS[KObject.__name__])
             self._machine.book.dereferenced(cpu, p, caller_site())
+            if self._system.kcsan is not None:
+                self._system.kcsan.dereferenced(cpu, p)
             if p.state == RETIRED:
                 cpu.judge.used_while_retired(cpu, p, str(p))
         return p

@@ -13,8 +13,9 @@ from ..mm.gfp import GFP_KERNEL, Gfp
 from ..mm.objects import KObject, VmallocArea
 from .arguments import WORDS, checks_itself, wrong_argument
 from .base import not_negative
+from .fields import StructObject
 from .memory import check_gfp, checked
-from .objects import Objects, StructObject, array_size, no_object
+from .objects import Objects, array_size, no_object
 
 
 class Sizes(Objects):
@@ -77,9 +78,7 @@ class Sizes(Objects):
             return None
         return await self._krealloc("krealloc_array", p, total, gfp, _getframe(1))
 
-    async def _krealloc(
-        self, function: str, p: object, new_size: int, gfp: Gfp, caller: FrameType
-    ) -> KObject | None:
+    async def _krealloc(self, function: str, p: object, new_size: int, gfp: Gfp, caller: FrameType) -> KObject | None:
         check_gfp(function, gfp)
         if (p is not None and not isinstance(p, KObject)) or isinstance(p, StructObject | VmallocArea):
             raise wrong_argument(function, "p", p, f"{WORDS['KObject']} of so many bytes, by kmalloc()")

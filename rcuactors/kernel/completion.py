@@ -93,6 +93,27 @@ async def _wait_for_common(system: System, thread: Thread, completion: Completio
     return left
 
 
+def reinit_completion(completion: Completion) -> None:
+    """reinit_completion(): as if nobody had completed it."""
+    completion.done = 0
+
+
+@machinery
+async def try_wait_for_completion(system: System, cpu: Cpu, completion: Completion) -> bool:
+    """try_wait_for_completion(): whether it was completed, which is used up then. Never waits."""
+    await _use(system, cpu, completion)
+    if not completion.done:
+        return False
+    flags = cpu.local_irq_save()
+    await system.locks.raw_spin_lock(cpu, completion.lock)
+    done = bool(completion.done)
+    if done and completion.done != FOR_ALL:
+        completion.done -= 1
+    await system.locks.raw_spin_unlock(cpu, completion.lock)
+    await cpu.local_irq_restore(flags)
+    return done
+
+
 async def complete(system: System, cpu: Cpu, completion: Completion) -> None:
     """complete(): wake one waiter, under the queue's lock."""
     await _use(system, cpu, completion)

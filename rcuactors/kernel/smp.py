@@ -51,6 +51,8 @@ class CrossCalls:
 
         async def flush_smp_call_function_queue(on: Cpu) -> None:
             await function(on)
+            if on.system.kcsan is not None:
+                on.system.kcsan.releases(on, finished)
             finished.append(True)
             contention.poke(on, caller)
 
@@ -66,5 +68,7 @@ class CrossCalls:
         if wait:
             reason = f"smp_call_function_single() on CPU {target.cpu_id}"
             await contention.busy_wait(caller, lambda: bool(finished), reason)
+            if cpu.system.kcsan is not None:
+                cpu.system.kcsan.acquires(caller.cpu, finished)
         elif cpu.clock >= cpu.conductor.horizon:
             await cpu.point()

@@ -39,6 +39,7 @@ from .irq.irq_work import IrqWorks
 from .irq.irqthread import IrqThreads
 from .irq.softirq import Softirq, Softirqs
 from .irq.spurious import SpuriousInterrupts
+from .kcsan import Kcsan
 from .kthread import Kthreadd
 from .left_open import LeftOpen
 from .locking import Locks
@@ -103,6 +104,7 @@ class System:
         "irq_threads",
         "irq_works",
         "judge",
+        "kcsan",
         "kthreadd",
         "lateness",
         "left_open",
@@ -154,6 +156,7 @@ class System:
         self.lockdep = Lockdep(config=config, judge=judge, factory=self.lock_factory, rules=lockdep)
         self.locks = self._lock_operations()
         self.debug_objects = DebugObjects(config, rules)
+        self.kcsan = Kcsan(self) if config.KCSAN else None
         self.overwritten: dict[int, Memory] = {}
         """What was free and full of poison when somebody wrote there (kernel/locking/poison.py), by address."""
         self.on_hung = on_hung

@@ -16,6 +16,7 @@ from ..context.locks import Lock
 from ..marks import inline, stands_for
 from .locking.irqsave import spin_lock_irqsave, spin_unlock_irqrestore
 from .thread import ThreadState
+from .time.timeouts import schedule_timeout
 
 if TYPE_CHECKING:
     from .system import System
@@ -73,6 +74,24 @@ async def wait_event(system: System, thread: Thread, head: WaitQueueHead, condit
             break
         await schedule(thread, "an event")
     await finish_wait(system, thread, head)
+
+
+async def wait_event_timeout(
+    system: System, thread: Thread, head: WaitQueueHead, condition: Callable[[], bool], left: int
+) -> int:
+    """wait_event_timeout(): for `left` jiffies at most. 0 if it is not so then, else how many were left, 1 at least."""
+    thread.cpu.judge.might_sleep(thread.cpu)
+    if condition():
+        return max(left, 1)
+    while True:
+        await prepare_to_wait(system, thread, head)
+        if so := condition():
+            left = max(left, 1)
+        if so or not left:
+            break
+        left = await schedule_timeout(system, thread, left)
+    await finish_wait(system, thread, head)
+    return left
 
 
 async def wake_up_all(system: System, thread: Thread, head: WaitQueueHead) -> None:

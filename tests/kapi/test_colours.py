@@ -71,6 +71,25 @@ async def _nocalls(k: Kernel, f: Any) -> None:
     await k.cpu_down(1)
 
 
+async def _tasklet(k: Kernel, f: Any) -> None:
+    await k.tasklet_schedule(k.tasklet_setup(f))
+
+
+async def _notifier(k: Kernel, f: Any) -> None:
+    chain = k.blocking_notifier_head("chain")
+    await k.blocking_notifier_chain_register(chain, k.notifier_block(f))
+    await k.blocking_notifier_call_chain(chain, 0)
+
+
+def _put(how: str, lock: str = "") -> Calls:
+    async def calls(k: Kernel, f: Any) -> None:
+        kref = k.kref()
+        k.kref_init(kref)
+        await getattr(k, how)(kref, f, *([getattr(k, lock)("lock")] if lock else []))
+
+    return calls
+
+
 def _member(make: str, start: Calls) -> Calls:
     async def calls(k: Kernel, f: Any) -> None:
         foo = k.struct("foo", size=64, member=getattr(k, make)(f))
@@ -91,6 +110,12 @@ CALLS: Final[dict[str, Calls]] = {
     "raise_irq": lambda k, f: k.raise_irq(f),
     "raise_nmi": lambda k, f: k.raise_nmi(f),
     "tasklet_schedule": lambda k, f: k.tasklet_schedule(f),
+    "tasklet_setup": _tasklet,
+    "tasklet_struct": _member("tasklet_struct", lambda k, m: k.tasklet_schedule(m)),
+    "notifier_block": _notifier,
+    "kref_put": _put("kref_put"),
+    "kref_put_lock": _put("kref_put_lock", "spinlock"),
+    "kref_put_mutex": _put("kref_put_mutex", "mutex"),
     "smp_call_function_single": lambda k, f: k.smp_call_function_single(1, f),
     "kthread_run": lambda k, f: k.kthread_run(f),
     "call_rcu": lambda k, f: k.call_rcu(k.rcu_head(), f),
@@ -131,7 +156,7 @@ def constant(*_: object) -> None:
     """Returns nothing that could be awaited, which shows when it is given."""
 
 
-async def takes_others(_one: object, _two: object, _three: object) -> None:
+async def takes_others(_one: object, _two: object, _three: object, _four: object) -> None:
     """More than anybody gives it."""
 
 

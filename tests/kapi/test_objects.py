@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from rcuactors import Kernel, Result, RunOptions, run, scenario
-from rcuactors.eras import ERAS
+from rcuactors import Kernel, run, scenario
 from rcuactors.errors import BadInput
 
 
@@ -113,85 +112,6 @@ def test_members_are_initialised_with_the_object_and_called_with_it() -> None:
     assert seen == [1] * 6 + [2] * 6
 
 
-def list_of(kernel: str, remove: str) -> Result:
-    """A reader walks a list while an entry is taken out."""
-
-    @scenario()
-    async def script(k: Kernel) -> None:
-        entry = k.struct("entry", next=None, value=0, rcu=k.rcu_head)
-        head = await k.kmalloc(k.struct("head", next=None, lock=k.spinlock))
-        for value in (3, 2, 1):
-            new = await k.kmalloc(entry)
-            new.value = value
-            k.list_add_rcu(new, head)
-        seen: list[int] = []
-
-        async def walk() -> None:
-            with k.rcu_reader():
-                for p in k.list_for_each_entry_rcu(head):
-                    await k.udelay(100)
-                    seen.append(p.value)
-
-        async with k.open_nursery() as nursery:
-            await nursery.start_soon(walk, cpu=1)
-            await k.udelay(150)
-            await k.spin_lock(head.lock)
-            victim = head.next.next
-            k.list_del_rcu(victim, head)
-            await k.spin_unlock(head.lock)
-            if remove == "kfree":
-                await k.kfree(victim)
-            else:
-                await k.kfree_rcu(victim, "rcu")
-        # The reader was at it when it was taken out.
-        assert seen == [1, 2, 3]
-        while head.next is not None:
-            p = head.next
-            k.list_del_rcu(p, head)
-            await k.kfree(p)
-        await k.kfree(head)
-
-    return run(script, RunOptions(kernel=kernel))
-
-
-@pytest.mark.parametrize("kernel", list(ERAS))
-def test_a_list_under_rcu(kernel: str) -> None:
-    assert list_of(kernel, "kfree_rcu").clean
-    result = list_of(kernel, "kfree")
-    assert result.outcome() == "use-after-free"
-    # The free under the reader, then the reader's own uses: of the value, and of the way on.
-    assert any("entry->value" in found.title for found in result.violations)
-    assert any("entry->next" in found.title for found in result.violations)
-
-
-@pytest.mark.parametrize("within", ["spin_lock", "preempt_disable", "rcu_read_lock_bh", "nothing"])
-def test_a_walk_along_a_list_asks_for_no_section(within: str) -> None:
-    """list_entry_rcu() does not ask lockdep: whoever holds the list's lock may walk, too."""
-
-    @scenario()
-    async def script(k: Kernel) -> None:
-        entry = k.struct("entry", next=None)
-        head, lock = await k.kmalloc(entry), k.spinlock("lock")
-        k.list_add_rcu(await k.kmalloc(entry), head)
-        if within == "spin_lock":
-            await k.spin_lock(lock)
-        elif within == "preempt_disable":
-            k.preempt_disable()
-        elif within == "rcu_read_lock_bh":
-            await k.rcu_read_lock_bh()
-        (found,) = list(k.list_for_each_entry_rcu(head))
-        if within == "spin_lock":
-            await k.spin_unlock(lock)
-        elif within == "preempt_disable":
-            await k.preempt_enable()
-        elif within == "rcu_read_lock_bh":
-            await k.rcu_read_unlock_bh()
-        await k.kfree(found)
-        await k.kfree(head)
-
-    assert run(script).clean
-
-
 async def _never() -> None:
     raise AssertionError
 
@@ -206,7 +126,6 @@ async def _never() -> None:
             "rcu_assign_pointer(p=None): needs an object of a type",
         ),
         (lambda _, p: setattr(p, "lock", 1), "foo.lock is no value"),
-        (lambda k, p: k.list_del_rcu(p, p), "is not in the list of"),
         (lambda k, _: k.timer_setup(_never, inside=3), "inside=3): needs what kmalloc()"),
         (lambda k, _: k.kmalloc(k.struct("big", 5000, a=1)), "5000 bytes are more than a page"),
     ],

@@ -40,20 +40,20 @@ async def called_lock_in_with(k: Kernel) -> None:
 
 
 async def no_list(k: Kernel) -> None:
-    for _entry in k.list_for_each_entry_rcu(5):
+    for _entry in k.list_for_each_entry_rcu(5, "node"):  # type: ignore[arg-type]
         pass
 
 
 async def added_to_none(k: Kernel) -> None:
-    k.list_add_rcu(await k.kmalloc(k.struct("entry", next=None)), None)
+    k.list_add_rcu(k.list_head("entry"), None)  # type: ignore[arg-type]
 
 
 async def taken_out_of_none(k: Kernel) -> None:
-    k.list_del_rcu("x", await k.kmalloc(k.struct("entry", next=None)))
+    k.list_del_rcu("x")  # type: ignore[arg-type]
 
 
 LOCK = "needs a function that takes the lock, such as k.spin_lock(), and one that lets go of it"
-OBJECT = "needs an object of a type from k.struct()"
+HEAD = "needs a list_head, from k.list_head()"
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ OBJECT = "needs an object of a type from k.struct()"
         (frame_without, "with k.stack_frame(): needs `async with`"),
         (lock_in_with, f'with k.mutex("m"): {LOCK}'),
         (lock_in_async_with, f'async with k.spinlock("l"): {LOCK}'),
-        (no_list, f"list_for_each_entry_rcu(head=5): {OBJECT}"),
-        (added_to_none, f"list_add_rcu(head=None): {OBJECT}"),
-        (taken_out_of_none, f"list_del_rcu(entry='x'): {OBJECT}"),
+        (no_list, f"list_for_each_entry_rcu(head=5): {HEAD}"),
+        (added_to_none, f"list_add_rcu(head=None): {HEAD}"),
+        (taken_out_of_none, f"list_del_rcu(entry='x'): {HEAD}"),
     ],
 )
 def test_it_is_said_what_would_be_right(rcu_lab: RcuLab, script: Any, said: str) -> None:

@@ -45,6 +45,19 @@ FITS: Final[dict[str, tuple[str, ...]]] = {
     "Initialised": ("timer", "hrtimer", "work", "delayed work"),
     "Completion": ("completion",),
     "WaitQueueHead": ("wait queue head",),
+    "Atomic": ("atomic",),
+    "Refcount": ("refcount",),
+    "Kref": ("kref",),
+    "Seqcount": ("seqcount",),
+    "Seqlock": ("seqlock",),
+    "ListHead": ("list head",),
+    "HlistHead": ("hlist head",),
+    "HlistNode": ("hlist node",),
+    "NotifierHead": ("chain", "atomic chain"),
+    "NotifierBlock": ("notifier block",),
+    "Tasklet": ("tasklet",),
+    "Tasklet | Action": ("tasklet", *ASYNC),
+    "Notify": ASYNC,
     "KmemCache": ("cache",),
     "Gfp": ("gfp",),
     "WqFlags | int": ("wq flags",),
@@ -81,8 +94,11 @@ VALUES: Final = ("object", "Any", "T", "T | Callable[[], T]")
 FREES: Final = ("kfree", "kfree_bulk", "vfree", "kvfree", "kfree_nolock", "kmem_cache_free")
 """A wrong pointer is reported, as the kernel reports it (tests/mm/test_wrong_free.py)."""
 
-ANY_NUMBER: Final = ("amount", "idx", "oldstate", "oldstate1", "oldstate2", "pfn")
+ANY_NUMBER: Final = ("amount", "idx", "oldstate", "oldstate1", "oldstate2", "pfn", "start", "action", "priority")
 """Every number may be a cookie, or added; a page that was never allocated is reported as a double free."""
+
+AN_INT: Final = ("i", "a", "u", "n", "old", "new")
+"""What is for an atomic_t may be below 0."""
 
 TOO_MUCH_IS_NULL: Final = (
     "kmalloc",
@@ -129,12 +145,30 @@ def _passes_on() -> Any:
     return _function()
 
 
+def data_of(k: Kernel) -> dict[str, Any]:
+    """One of every kind of what keeps data."""
+    return {
+        "atomic": k.atomic_t("atomic"),
+        "refcount": k.refcount_t("refcount"),
+        "kref": k.kref("kref"),
+        "seqcount": k.seqcount_t("seqcount"),
+        "seqlock": k.seqlock_t("seqlock"),
+        "list head": k.list_head("list"),
+        "hlist head": k.hlist_head("hlist"),
+        "hlist node": k.hlist_node("node"),
+        "chain": k.blocking_notifier_head("chain"),
+        "atomic chain": k.atomic_notifier_head("chain"),
+        "notifier block": k.notifier_block(_function),  # type: ignore[arg-type]
+        "tasklet": k.tasklet_setup(_function),
+    }
+
+
 async def pool_of(k: Kernel) -> dict[str, Any]:
     """One of every kind."""
     foo = k.struct("foo", size=64, next=None, value=0)
     async with k.stack_frame() as frame:
         pass
-    return {
+    return data_of(k) | {
         "lock": k.mutex("m"),
         "local lock": k.local_lock_t("l"),
         "timer": k.timer_setup(_function),
@@ -210,6 +244,8 @@ class Survey:
         wrong = {key: value for key, value in self.pool.items() if key not in fitting}
         if parameter.name in ANY_NUMBER:
             del wrong["negative"], wrong["huge"]
+        if parameter.name in AN_INT and name.startswith(("atomic_", "refcount_")):
+            del wrong["negative"]
         if name in TOO_MUCH_IS_NULL:
             wrong.pop("huge", None)
         return wrong

@@ -153,6 +153,10 @@ class Softirqs:
         self._tasklets[cpu.cpu_id].append(tasklet_action_common)
         await self.raise_softirq(cpu, Softirq.TASKLET)
 
+    def is_scheduled(self, tasklet: object) -> bool:
+        """TASKLET_STATE_SCHED: it waits to be run, on whichever CPU."""
+        return tasklet in self._scheduled
+
     async def tasklet_action(self, cpu: Cpu) -> None:
         """tasklet_action(): what was scheduled until now; what a tasklet schedules itself comes next time."""
         scheduled, self._tasklets[cpu.cpu_id] = self._tasklets[cpu.cpu_id], []
