@@ -68,6 +68,8 @@ class Workqueues:
         self._pools = PerCpu(lambda cpu_id: self._new_pool(system.cpu(cpu_id), highpri=False), system.masks)
         self._highpri_pools = PerCpu(lambda cpu_id: self._new_pool(system.cpu(cpu_id), highpri=True), system.masks)
         self._unbound_pools: dict[bool, Pool] = {}
+        self.disassociated: set[int] = set()
+        """CPUs whose pools are bound to nothing (POOL_DISASSOCIATED): on their way out, away, or not quite back."""
         self._pools_of_cpu = 4 if system.rules.bh_pools else 2
         self._at_boot = {False: system.rules.workers_at_boot, True: 2}
         self._by_thread: dict[int, Worker] = {}
@@ -176,7 +178,7 @@ class Workqueues:
         # Those of BH workqueues come first (bh_worker_pools).
         first = self._pools_of_cpu * cpu.cpu_id + self._pools_of_cpu - 2
         pool = self._make_pool(first + highpri, cpu, highpri=highpri)
-        if not self._system.masks.is_online(cpu.cpu_id):
+        if not self._system.masks.is_online(cpu.cpu_id) or cpu.cpu_id in self.disassociated:
             pool.counts = False
         if self._system.hotplug.was_online(cpu.cpu_id):
             # workqueue_init() has made every pool's first worker long before.

@@ -63,6 +63,7 @@ class WorkqueueHotplug:
     async def workqueue_prepare_cpu(self, thread: Thread, cpu_id: int) -> None:
         """workqueue_prepare_cpu(): a pool that never had a worker gets one, which starts on what waits there."""
         locks = self._workqueues.system.locks
+        self._workqueues.disassociated.add(cpu_id)
         for pool in self._pools_of(cpu_id):
             if not pool.workers:
                 self._workqueues.first_worker(pool, thread.cpu)
@@ -75,6 +76,7 @@ class WorkqueueHotplug:
     async def workqueue_offline_cpu(self, thread: Thread, cpu_id: int) -> None:
         """workqueue_offline_cpu(), on the CPU that goes: unbind_workers()."""
         system, workqueues = self._workqueues.system, self._workqueues
+        workqueues.disassociated.add(cpu_id)
         for pool in self._pools_of(cpu_id):
             await system.locks.mutex_lock(thread, workqueues.attach_mutex)
             cpu, flags = thread.local_irq_save()
@@ -91,6 +93,7 @@ class WorkqueueHotplug:
         """workqueue_online_cpu(): rebind_workers(): each is on its CPU when it next runs."""
         system, workqueues = self._workqueues.system, self._workqueues
         await system.locks.mutex_lock(thread, workqueues.pool_mutex)
+        workqueues.disassociated.discard(cpu_id)
         for pool in self._pools_of(cpu_id):
             await system.locks.mutex_lock(thread, workqueues.attach_mutex)
             for worker in list(pool.workers):

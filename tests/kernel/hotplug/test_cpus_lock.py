@@ -7,6 +7,7 @@ import pytest
 from rcuactors import BadInput, Kernel, ViolationKind
 from rcuactors.eras import ERAS
 from rcuactors.testing import RcuLab
+from tests.schedules import Moment, held_up_anywhere
 
 
 def test_who_reads_holds_cpu_down_up(rcu_lab: RcuLab) -> None:
@@ -251,3 +252,31 @@ def test_a_state_is_set_up_for_the_cpus_that_are_there(rcu_lab: RcuLab, state: s
         assert not seen
 
     assert rcu_lab.run(main, nr_cpus=3).clean
+
+
+async def read_while_a_cpu_goes(k: Kernel) -> None:
+    """Who reads comes while a CPU goes, and it has gone by the time at which the reader would sleep."""
+    going = k.completion("going")
+
+    async def dead(_cpu: int) -> None:
+        await k.complete(going)
+        await k.usleep_range(300, 300)
+
+    async def reader() -> None:
+        await k.wait_for_completion(going)
+        async with k.cpus_read_locked():
+            await k.udelay(1)
+
+    setup = await k.cpuhp_setup_state_nocalls("CPUHP_BP_PREPARE_DYN", "driver:dead", teardown=dead)
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(reader, cpu=2)
+        await k.cpu_down(1)
+    await k.cpuhp_remove_state_nocalls(setup)
+
+
+def test_a_reader_looks_again_before_it_sleeps() -> None:
+    """percpu_rwsem_wait(): held up anywhere, it is not left behind. An exploration found a deadlock made up here."""
+    moment = Moment("read_while_a_cp/reader", 1, 60_000_000)
+    schedules = list(held_up_anywhere(read_while_a_cpu_goes, "v7.3", moment, nr_cpus="3", PROVE_LOCKING="n"))
+    assert len(schedules) > 5
+    assert all(schedule.result.clean for schedule in schedules)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rcuactors import BadInput, Kernel, RunOptions, run, scenario
+from tests.schedules import Moment, held_up_anywhere
 
 OPTIONS = RunOptions(kernel="v6.1-stable")
 
@@ -135,3 +136,29 @@ def test_how_many_works_may_be_active_is_a_number_that_the_kernel_takes(wrong: A
             make("wq", max_active=wrong)
 
     assert run(scenario()(script), OPTIONS).clean
+
+
+async def work_for_a_cpu_that_goes(k: Kernel) -> None:
+    """It is the first of that CPU's high-priority pool."""
+
+    async def nothing() -> None:
+        pass
+
+    async def user() -> None:
+        await k.usleep_range(20_000, 20_000)
+        work = k.work(nothing)
+        await k.queue_work_on(1, k.system_highpri_wq, work)
+        await k.flush_work(work)
+
+    async with k.open_nursery() as nursery:
+        await nursery.start_soon(user, cpu=0)
+        await k.cpu_down(1)
+    await k.cpu_up(1)
+
+
+def test_a_pool_is_bound_to_no_cpu_that_is_going() -> None:
+    """POOL_DISASSOCIATED, though the CPU counts as online yet: its worker may run anywhere, and is bound later on."""
+    moment = Moment("cpuhp/1", 1, 30_000_000)
+    schedules = list(held_up_anywhere(work_for_a_cpu_that_goes, "v7.3", moment, nr_cpus="2"))
+    assert len(schedules) > 5
+    assert all(schedule.result.clean for schedule in schedules)
