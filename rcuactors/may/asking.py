@@ -13,7 +13,7 @@ from .conditions import FIRST, Condition, conditions_of
 from .kernels import AskedKernel
 from .places import Place
 from .trial import Finding, Trial
-from .unreported import wrong_trylock
+from .unreported import wrong_in_nmi, wrong_trylock
 
 
 @attrs.define
@@ -36,7 +36,9 @@ class _Asking:
         missing = next((finding.missing for finding in checked if finding.missing), "")
         if missing:
             return Cell(kernel=kernel, place=self.place, missing=missing)
-        cases = tuple(self._case(kernel, finding) for finding in checked)
+        # Where others hold its lock a trylock fails, and nothing is changed without it.
+        unlocked = any(finding.unlocked for finding in checked if not finding.condition.holds_locks)
+        cases = tuple(self._case(kernel, attrs.evolve(finding, unlocked=unlocked)) for finding in checked)
         return Cell(kernel=kernel, place=self.place, cases=cases)
 
     def _all_conditions(self, kernel: AskedKernel) -> list[Finding]:
@@ -55,9 +57,11 @@ class _Asking:
         condition = checked.condition
         if not checked.clean:
             return Case(condition=condition, checked=checked, own=self.find(kernel, condition))
-        trylock = wrong_trylock(self.asked.form, self.place, rt=kernel.rt)
-        if trylock:
-            return Case(condition=condition, checked=checked, own=checked, unreported=trylock)
+        why = wrong_trylock(self.asked.form, self.place, rt=kernel.rt) or wrong_in_nmi(
+            self.asked.form, self.place, checked
+        )
+        if why:
+            return Case(condition=condition, checked=checked, own=checked, unreported=why)
         if self.place.unseen and not kernel.rt:
             on_rt = self.find(kernel.on_rt, condition)
             if not on_rt.clean and not on_rt.missing:

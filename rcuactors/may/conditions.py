@@ -44,6 +44,11 @@ class Condition:
     interrupts: bool = False
     includes: str = ""
 
+    @property
+    def holds_locks(self) -> bool:
+        """Somebody else may hold a lock that the call wants."""
+        return self.contended or self.interrupts
+
 
 _MANY_FREED: Final = 300
 """Twice what the page list and the slabs of these machines hold."""
@@ -62,7 +67,7 @@ CONTENDED: Final = Condition(name="contended", when="when contended", contended=
 TAKEN_BY_TWO: Final = Condition(name="contended", when="when contended", lists=Lists.EMPTY, turns=24, contended=True)
 FREED_BY_TWO: Final = Condition(name="contended", when="when contended", turns=_MANY_FREED, contended=True)
 LOW: Final = Condition(name="low", when="when memory is low", low=True)
-INTERRUPTS: Final = Condition(name="interrupts", when="when it interrupts who holds the lock", interrupts=True)
+INTERRUPTS: Final = Condition(name="interrupts", when="when it interrupts who holds its lock", interrupts=True)
 AREA: Final = Condition(name="vmalloc", when="when p is from vmalloc()", areas=True)
 
 _BY_WORST: Final[Mapping[Worst, tuple[Condition, ...]]] = {
@@ -77,5 +82,5 @@ _BY_WORST: Final[Mapping[Worst, tuple[Condition, ...]]] = {
 
 def conditions_of(form: Form, place: Place) -> tuple[Condition, ...]:
     """What a call of this form is tried in there, the usual case first."""
-    interrupts = place.contexts[0] == "nmi" and form.worst not in (Worst.NOTHING, Worst.AREAS)
+    interrupts = place.contexts[0] == "nmi"
     return (*_BY_WORST[form.worst], *((AREA,) if form.areas_too else ()), *((INTERRUPTS,) if interrupts else ()))

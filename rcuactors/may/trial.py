@@ -30,6 +30,7 @@ from ..runs.run import setup_of
 from .calls import Asked, Worst
 from .conditions import Condition, Lists
 from .places import Place
+from .sections import Sections
 from .seen import CALLER, chain_of, lock_of
 from .things import SLAB_OBJECT, Things
 
@@ -64,7 +65,8 @@ class Finding:
     """What came of a trial: nothing (`kind` is empty), or the first report.
 
     `chain` is who called whom, from the call to the line that reports. `entering`: the place itself was reported,
-    before the call was made. `missing` says why the call could not be made: the version does not have it.
+    before the call was made. `missing` says why the call could not be made: the version does not have it. `unlocked`:
+    the call changed something with interrupts off and no lock that it took there.
     """
 
     condition: Condition
@@ -75,6 +77,7 @@ class Finding:
     text: str = ""
     entering: bool = False
     missing: str = ""
+    unlocked: bool = False
 
     @property
     def clean(self) -> bool:
@@ -100,6 +103,7 @@ class Trial:
         self._things = Things(k, asked.given)
         self._limit = TimeLimit(self.machine, _LIMIT_NS, self._out_of_time)
         self.machine.probes.violation.listen(self._reported)
+        self._sections = Sections(self.machine, _CALLER_CPU)
         self._asking = self._calling = self._done = False
         self._first: Violation | None = None
         self._entering = False
@@ -140,7 +144,7 @@ class Trial:
                 text="\n".join([title, *(f" {line}" for line in self._stuck)]),
                 entering=not self._calling,
             )
-        return Finding(condition=self._condition)
+        return Finding(condition=self._condition, unlocked=self._sections.unlocked)
 
     # -- threads -------------------------------------------------------------------------------------------------------
 
@@ -160,7 +164,7 @@ class Trial:
         self._asking = True
         outermost, body = self._place.outermost, self._place.body_in(self._k, self._body)
         if self._condition.interrupts:
-            await nmi_when_held(self._k, body, *self._interrupted())
+            await self._interrupt(body)
         elif outermost.enter_later is not None:
             await outermost.enter_later(self._k, body, self._contend)
         else:
@@ -172,8 +176,9 @@ class Trial:
     async def _body(self) -> None:
         """In the place: make the call."""
         self._calling = True
-        for _ in range(self._turns()):
-            await caller(self._asked, self._things)
+        with self._sections.watched():
+            for _ in range(self._turns()):
+                await caller(self._asked, self._things)
 
     # -- the condition -------------------------------------------------------------------------------------------------
 
@@ -181,7 +186,8 @@ class Trial:
         k, condition, form = self._k, self._condition, self._asked.form
         if condition.warm:
             await self._warm()
-        await self._things.prepare(form.needs, self._turns(), areas=condition.areas)
+        calls = self._turns() + condition.interrupts
+        await self._things.prepare(form.needs, calls, areas=condition.areas)
         if condition.lists is Lists.FILLED and form.worst is Worst.TAKES:
             await form.act(self._things)  # from now on its slab has room
         if condition.interrupts:
@@ -226,8 +232,16 @@ class Trial:
         await k.kthread_run(bystanders.neighbour, k, self._goes_on, cpu=_CONTENDER_CPU, name="contender")
         await k.udelay(_DWELL_US)
 
+    async def _interrupt(self, body: Body) -> None:
+        """The NMI comes as soon as this thread holds a lock that the call may want, or one that the call has taken."""
+        if self._asked.form.worst in (Worst.NOTHING, Worst.AREAS):
+            with self._sections.nmi_at_first_lock(lambda _cpu: body()):
+                await caller(self._asked, self._things)
+        else:
+            await nmi_when_held(self._k, body, *self._interrupted())
+
     def _interrupted(self) -> tuple[Lock, Body]:
-        """A lock that the call may want, and what takes it: an NMI comes as soon as this thread holds it."""
+        """A lock that the call may want, and what takes it."""
         k, form = self._k, self._asked.form
         if form.lock:
             lock: Lock = self._things[form.lock]

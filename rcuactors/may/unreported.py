@@ -7,6 +7,9 @@
   a hard interrupt makes the interrupted task the owner of a second lock, which confuses priority inheritance
   (alloc_pages_nolock() in mm/page_alloc.c says so, commit 97769a53f117). mutex_trylock() must not be used in interrupts
   at all: a mutex belongs to a task (Documentation/kernel-hacking/locking.rst, "The trylock Functions").
+* An NMI comes also where interrupts are off. What a call changes there without a lock, such as the list that call_rcu()
+  puts its rcu_head on (local_irq_save() in __call_rcu_common(), kernel/rcu/tree.c), it finds half done if the call was
+  under way on its CPU, and nothing tells. A lock that was taken there is found taken, which is tried.
 """
 
 from __future__ import annotations
@@ -15,8 +18,11 @@ from ..lab.contexts import Where
 from .calls import Form
 from .calls.locks import MUTEX, SPINLOCK
 from .places import Place
+from .trial import Finding
 
 _INTERRUPTS = (Where.HARDIRQ, Where.NMI)
+NMIS = ("nmi", "nmi_raw_spin")
+"""The laboratory's names of contexts that an NMI is."""
 
 
 def wrong_trylock(form: Form, place: Place, *, rt: bool) -> str:
@@ -25,4 +31,11 @@ def wrong_trylock(form: Form, place: Place, *, rt: bool) -> str:
         return f"a mutex belongs to a task: {form.name}() must not be used in interrupts and softirqs"
     if form.tries == SPINLOCK and place.outermost.state(rt=True).where in _INTERRUPTS:
         return "on PREEMPT_RT the interrupted task would own the lock, which confuses priority inheritance"
+    return ""
+
+
+def wrong_in_nmi(form: Form, place: Place, finding: Finding) -> str:
+    """Why an NMI must not make this call, although nothing tells; empty where it may, or where it is none."""
+    if place.contexts[0] in NMIS and finding.unlocked and not form.name.startswith("local_irq_"):
+        return "an NMI comes with interrupts off, too, and so in the midst of this call, which has no lock there"
     return ""

@@ -95,6 +95,39 @@ def test_an_nmi_may_find_the_lock_held() -> None:
     assert not one.cases[0].wrong
 
 
+@pytest.mark.parametrize("call", ["mod_timer(&t, 10)", "complete(&c)", "wake_up(&wq)", "call_srcu(&s, h, f)"])
+def test_an_nmi_may_find_the_same_call_under_way(call: str) -> None:
+    """Its lock is taken then, whichever that is."""
+    one = cell(call, "nmi", f"{DEFAULT_ERA}:all")
+    assert [case.condition.name for case in one.cases if case.wrong] == ["interrupts"]
+    assert one.cases[-1].checked.title.startswith("WARNING: inconsistent lock state")
+
+
+@pytest.mark.parametrize("kernel", ["all", "rt"])
+def test_what_an_nmi_finds_half_done_is_wrong_though_nothing_says_so(kernel: str) -> None:
+    one = cell("call_rcu(h, f)", "nmi", f"{DEFAULT_ERA}:{kernel}")
+    assert one.word == "no, silent"
+    assert "in the midst of this call" in one.cases[0].unreported
+    assert cell("call_rcu(h, f)", "hardirq", f"{DEFAULT_ERA}:{kernel}").verdict is Verdict.YES
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "irq_work_queue(&w)",
+        "rcu_read_lock()",
+        "raw_spin_trylock(&l)",
+        "local_irq_save()",
+        "kmalloc_nolock(64, 0, -1)",
+        "alloc_pages_nolock(0, -1, 0)",
+        "kfree_nolock(p)",
+        "kfree_rcu_nolock(p, rcu)",
+    ],
+)
+def test_what_is_made_for_nmis_may_be_called_there(call: str) -> None:
+    assert cell(call, "nmi", "v7.3:all").verdict is Verdict.YES
+
+
 def test_a_call_that_a_version_does_not_have() -> None:
     found = answer("kvfree_rcu_barrier()", "process", kernels=("v6.6:all", "v6.12:all"))
     assert [one.verdict for one in found.cells] == [Verdict.NOT_MODELLED, Verdict.YES]
