@@ -1,28 +1,24 @@
 """Scenarios: short async Python files that read like the C they stand for.
 
 A scenario is an async function that takes a `Kernel` and, as keyword arguments with defaults, its parameters. The
-decorator gives it a name, the configuration that it needs, and the table of expected outcomes that a test holds it
-to. How one is run, and on what, stands in runs/.
+decorator gives it a name, the configuration that it needs, and what is expected of it (expectation.py). How one is run,
+and on what, stands in runs/.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import cache
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 
-from .builds import USUAL_BUILDS
 from .config import field_names, settings_as_texts
 from .errors import BadInput, bad_value, shown
+from .expectation import Expectation, Expected, expectation_of
 from .spelling import no_such, one_of
 
 Body = Callable[..., Awaitable[None]]
-
-_DIRECT: Final = "v5.9 direct"
-
 
 RUN_WORDS: Final = (
     "kernel",
@@ -37,9 +33,6 @@ RUN_WORDS: Final = (
 )
 """What a run is told besides settings and parameters, the fields of `runs.options.RunOptions`: no parameter's name."""
 
-Expectation = Mapping[str, Mapping[str, str]]
-"""label of promised_kernels() -> one of USUAL_BUILDS -> 'clean', or the kinds in the order of their first report."""
-
 
 @attrs.frozen(kw_only=True)
 class Scenario:
@@ -48,7 +41,7 @@ class Scenario:
     `parameters` are the body's keyword arguments with their defaults; `choices` the values of those that can have no
     others, which are annotated so: `exit: Literal["both", "none"] = "both"`. `settings` are the configuration that it
     needs, by name, unless the user says otherwise. `early_boot` has it begin before the scheduler runs. `expect` has a
-    row for each kernel from the first one on of which something was said.
+    row for each kernel of which something was said.
     """
 
     name: str
@@ -63,13 +56,14 @@ class Scenario:
 
 def scenario(
     *,
-    expect: Expectation | None = None,
+    expect: Expected | None = None,
     settings: Mapping[str, bool | int | str] | None = None,
     early_boot: bool = False,
 ) -> Callable[[Body], Scenario]:
     """Make a scenario of an async function.
 
-    `settings` and `early_boot` are as in `Scenario`; `expect` says what the run finds on each kernel and build.
+    `settings` and `early_boot` are as in `Scenario`; `expect` says what the run finds on each kernel and build, as
+    docs/scenarios.md has it.
 
     Raises BadInput when the function, its parameters or the table are not of the right form.
     """
@@ -88,7 +82,7 @@ def scenario(
             choices=_choices_of(name, body, parameters),
             settings=_settings_of(name, settings or {}),
             early_boot=early_boot,
-            expect=_checked(name, expect or {}),
+            expect=expectation_of(name, expect),
         )
 
     return make
@@ -154,52 +148,6 @@ def _evaluated(annotation: object, body: Body) -> object:
         return get_type_hints(alone, globalns=getattr(body, "__globals__", {}))["it"]
     except NameError:
         return None
-
-
-@cache
-def promised_kernels() -> Mapping[str, tuple[str, str | None]]:
-    """The kernels that every scenario is held to: label -> (kernel, design).
-
-    Every version, and v5.9 also without its exemption for PREEMPT_RT.
-    """
-    from .eras import ERAS  # noqa: PLC0415 - the whole model; a help text is printed without it
-
-    kernels: dict[str, tuple[str, str | None]] = {}
-    for version in ERAS:
-        kernels[version] = (version, None)
-        if version == "v5.9":
-            kernels[_DIRECT] = (version, "direct")
-    return kernels
-
-
-def _checked(name: str, expect: Expectation) -> Expectation:
-    """The expectation for all versions: one that is not named is as the one before it."""
-    for label, row in expect.items():
-        if label not in promised_kernels():
-            raise no_such(f"scenario {name}: expectation for", label, promised_kernels())
-        for build in row:
-            if build not in USUAL_BUILDS:
-                raise no_such(f"scenario {name}: expectation for {label},", build, USUAL_BUILDS)
-    whole: dict[str, Mapping[str, str]] = {}
-    before: Mapping[str, str] | None = None
-    for label in promised_kernels():
-        said = expect.get(label)
-        if label != _DIRECT:
-            said = before = said or before
-        if said is not None:
-            whole[label] = said
-    return whole
-
-
-def expected_kinds(chosen: Scenario, version: str, build: str, design: str | None = None) -> tuple[str, ...] | None:
-    """The kinds of report that a scenario expects there, in their order; None where it says nothing of it.
-
-    What is expected with every check (`all`) is what is with `prove`, unless the scenario says so itself.
-    """
-    label = next((label for label, kernel in promised_kernels().items() if kernel == (version, design)), "")
-    row = chosen.expect.get(label, {})
-    text = row.get(build, row.get("prove", "") if build == "all" else "")
-    return (tuple(text.split(", ")) if text != "clean" else ()) if text else None
 
 
 def check_names(names: Collection[str], parameters: Collection[str], of: str, *, option: str = "") -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from rcuactors import KernelBug, Run, RunOptions, Scenario, run
 from rcuactors.builds import BUILDS, USUAL_BUILDS
+from rcuactors.expectation import promised_kernels
 from rcuactors.explore import make_strategy
-from rcuactors.scenario import promised_kernels
 from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent

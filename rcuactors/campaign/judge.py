@@ -13,9 +13,10 @@ from ..builds import USUAL_BUILDS
 from ..context.violation import KernelBug, Violation, ViolationKind
 from ..eras import KnownBug, find_era
 from ..errors import StepBoundExceeded
+from ..expectation import promised_kernels
 from ..machine import Machine
 from ..runs import Result, Run
-from ..scenario import Scenario, promised_kernels
+from ..scenario import Scenario
 from ..spelling import counted
 from .plan import Part, Plan, draw, loaded
 

@@ -18,6 +18,7 @@ import attrs
 
 from ..builds import BUILDS
 from ..eras import ERAS
+from ..expectation import kinds_of, promised
 from ..explore import make_strategy
 from ..hunt.attempt import SpecAttempt, loaded
 from ..hunt.finding import ERROR
@@ -30,9 +31,9 @@ from ..runs import Run
 from ..runs.options import RunOptions
 from ..runs.run import Script
 from ..runs.spec import RunSpec
-from ..scenario import Scenario, expected_kinds
+from ..scenario import Scenario
 from ..userfiles.blame import blame_scenario
-from .cells import STRICTEST, Cell, Cells, cells_of
+from .cells import STRICTEST, Caches, Cell, Cells, cells_of
 from .findings import Finding, findings_of
 from .trying import AT_ONCE, Answer, Job, do
 
@@ -94,13 +95,14 @@ class Check:
 
     def expected(self, cell: Cell) -> frozenset[str]:
         """The kinds of report that the scenario says are right there."""
-        return frozenset(self.promised(cell) or ())
+        return frozenset(self.promised(cell))
 
-    def promised(self, cell: Cell) -> tuple[str, ...] | None:
-        """What the scenario says of that kernel, if it says anything, in order of time."""
+    def promised(self, cell: Cell) -> tuple[str, ...]:
+        """The kinds that it says come there, in order of time."""
         design = self.spec.design
-        own = design is None or design == ERAS[cell.version].design
-        return expected_kinds(loaded(self.spec), cell.version, cell.build, None if own else str(design))
+        own = None if design == ERAS[cell.version].design else design
+        said = promised(loaded(self.spec).expect, cell.version, cell.build, None if own is None else str(own))
+        return kinds_of(said) if said is not None else ()
 
 
 @attrs.define
@@ -131,7 +133,7 @@ class Checked:
     _began: float = attrs.field(factory=lambda: time.monotonic())  # noqa: PLW0108 - looked up when it is made
     _longest_s: float = 0.0
     _most_steps: int = 0
-    _points: dict[tuple[bool, bool], tuple[str, ...]] = attrs.field(factory=dict)
+    _points: dict[tuple[Caches, bool], tuple[str, ...]] = attrs.field(factory=dict)
     _told: set[tuple[str, str]] = attrs.field(factory=set)
 
     def __attrs_post_init__(self) -> None:
@@ -161,7 +163,7 @@ class Checked:
             states = [state for state in self.states.values() if state.cell.entry == entry]
             if all(state.tried for state in states) and not any(state.found or state.absent for state in states):
                 met = {kind for state in states for kind in state.met}
-                for kind in self.check.promised(states[0].cell) or ():
+                for kind in self.check.promised(states[0].cell):
                     if kind not in met:
                         lost.setdefault(kind, []).append(states[0].cell)
         return lost

@@ -53,7 +53,7 @@ def _cell(state: State) -> dict[str, Any]:
     return {
         "kernel": cell.version,
         "build": cell.build,
-        "caches": "warm" if cell.warm else "cold",
+        "caches": cell.caches.value,
         "bystanders": cell.contended,
         "settings": dict(cell.settings),
         "schedules": state.tried,

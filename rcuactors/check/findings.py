@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ..hunt.finding import ERROR, Shown
-from .cells import Cell
+from .cells import Caches, Cell
 from .trying import Answer
 
 if TYPE_CHECKING:
     from .checking import Checked
 
+_CACHES: Final = tuple(Caches)
 _BUILDS: Final = ("own", "plain", "prove", "rt", "all")
 """The plainest first."""
 
@@ -70,10 +71,17 @@ def findings_of(checked: Checked) -> tuple[Finding, ...]:
     return tuple(Finding(answers=tuple(answers), silent=_silent(checked, answers)) for answers in found)
 
 
-def _plainness(answer: Answer, versions: tuple[str, ...]) -> tuple[bool, bool, bool, bool, int, int]:
+def _plainness(answer: Answer, versions: tuple[str, ...]) -> tuple[bool, bool, bool, int, int, int]:
     cell, known = answer.cell, bool(answer.found is not None and answer.found.known)
     newest = len(versions) - versions.index(cell.version)
-    return known, not answer.in_order_of_time, cell.contended, cell.warm, newest, _BUILDS.index(cell.build)
+    return (
+        known,
+        not answer.in_order_of_time,
+        cell.contended,
+        _CACHES.index(cell.caches),
+        newest,
+        _BUILDS.index(cell.build),
+    )
 
 
 def _silent(checked: Checked, answers: list[Answer]) -> str:

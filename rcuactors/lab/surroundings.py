@@ -12,10 +12,10 @@ when it has been freed. The scenario begins when all of these objects are freed.
 `bystanders`: on each other CPU a thread takes pages and gives its page list back, so that zone->lock is taken from
 there, too; and it holds, one after the other, the locks that the scenario has made, for some microseconds each: in
 process context and with interrupts off, where that is how such a lock is held safely, so that lockdep has nothing to
-say of it. First that is all the time, then ever less often, up to once in four milliseconds: a scenario may last for
-seconds. The first times that the scenario takes a lock it is late, by some microseconds at most, until a bystander has
-it: as a CPU is that runs slower. Locks that lie in objects are left alone, since the object may be freed; so are local
-locks, since they are of their CPU.
+say of it. First that is all the time, then ever less often, up to once in four milliseconds, and for some seconds in
+all: what a scenario is stuck in for ever is to be seen as that. The first times that the scenario takes a lock it is
+late, by some microseconds at most, until a bystander has it: as a CPU is that runs slower. Locks that lie in objects
+are left alone, since the object may be freed; so are local locks, since they are of their CPU.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _LONGEST_US: Final = 4_000
 _AS_OFTEN: Final = 50
 """So many rounds with one pause between them, before it is twice as long."""
 
+_MOST_ROUNDS: Final = 1_000
 _MOST_LOCKS: Final = 8
 _LATE: Final = 3
 """So many times the scenario is late for a lock."""
@@ -183,8 +184,10 @@ async def _warm(k: Kernel) -> None:
 
 async def bystander(k: Kernel, others: NotingKernel) -> None:
     """One thread, at it as long as the scenario is, which has the other API."""
-    pause_us, rounds = _SHORTEST_US, 0
-    while others.at_it:
+    pause_us = _SHORTEST_US
+    for rounds in range(1, _MOST_ROUNDS + 1):
+        if not others.at_it:
+            return
         page = await k.get_free_page(GFP_NOWAIT | GFP_NOWARN)
         if page is not None:
             await k.free_page(page)
@@ -193,6 +196,6 @@ async def bystander(k: Kernel, others: NotingKernel) -> None:
             if others.at_it:
                 await HELD_BY[lock.lock_class.kind](k, partial(k.udelay, _HOLD_US), lock)
         await k.usleep_range(pause_us, pause_us)
-        rounds += 1
         if not rounds % _AS_OFTEN:
             pause_us = min(2 * pause_us, _LONGEST_US)
+    others.at_it = False

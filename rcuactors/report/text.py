@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ..builds import BUILDS
 from ..config import Config, value_text
 from ..context.violation import Violation
+from ..engine.choice import Timed
 from ..eras import find_era
 from ..runs.result import Result
 from ..spelling import plural
 from .figures import Row, figure_rows
+
+_CHECKS: Final = ("PROVE_LOCKING", *BUILDS["all"].settings)
+"""What looks for mistakes."""
+
+_CHECKS_NAMED: Final = 2
 
 SPLATS_SHOWN: Final = 20
 """How many splats are printed in full, unless all are asked for."""
@@ -77,11 +84,30 @@ def aligned(rows: Sequence[Row]) -> list[str]:
 
 
 def verdict(result: Result, *, so_far: bool = False) -> str:
-    """`clean`, or how many violations of which kinds; `so_far` when the run was not finished."""
-    unfinished = " so far" if so_far else ""
+    """`clean` and what that is worth, or how many violations of which kinds; what was expected, if that is another.
+
+    `so_far` when the run was not finished.
+    """
+    if so_far:
+        return "clean so far" if result.clean else f"{_found(result, ' so far')}"
+    other = [] if result.as_expected else [f"expect= says {result.expected}"]
     if result.clean:
-        return f"clean{unfinished}"
+        return f"clean ({'; '.join([*other, *worth(result)])})"
+    return f"{_found(result, '')} ({other[0]})" if other else _found(result, "")
+
+
+def _found(result: Result, unfinished: str) -> str:
     return f"{plural(result.violation_count, 'violation')}{unfinished}: {result.outcome()}"
+
+
+def worth(result: Result) -> list[str]:
+    """What one clean run does not say: other schedules were not tried, and the checks that were off saw nothing."""
+    how = "in order of time" if result.strategy == Timed.name else f"strategy {result.strategy}"
+    off = [name for name in _CHECKS if result.config[name] == "n"]
+    named, more = off[:_CHECKS_NAMED], len(off) - _CHECKS_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    checks = f"off: {', '.join(named)}{rest}" if off else "all checks on"
+    return [f"one schedule, {how}", checks, "worst case: rcuactors check"]
 
 
 def result_lines(result: Result, *, every_splat: bool = False, so_far: bool = False) -> list[str]:

@@ -25,8 +25,8 @@ class Result:
     """One run. Times are virtual nanoseconds; `counters` and `latency_ns` are described in docs/results.md.
 
     `waste`: what was done for nothing, or told wrong: how often, by the names of docs/results.md, without what never
-    happened. It has no part in the verdict. `cut_short`: somebody cancelled it from outside, so that more might have
-    come.
+    happened. It has no part in the verdict. `expected`: the outcome that the scenario promises of such a run, if it
+    promises one. `cut_short`: somebody cancelled it from outside, so that more might have come.
     """
 
     scenario: str
@@ -39,6 +39,7 @@ class Result:
     costs: dict[str, int]
     violations: tuple[Violation, ...]
     violation_count: int
+    expected: str | None
     counters: Counters
     waste: dict[str, int]
     latency_ns: dict[str, int | None]
@@ -51,6 +52,7 @@ class Result:
     def __repr__(self) -> str:
         # What a test that fails shows: its verdict, and not a page of figures.
         found = "clean" if self.clean else f"{self.violation_count} reported: {self.outcome()}"
+        found = found if self.as_expected else f"{found}, expected: {self.expected}"
         return f"<Result of {self.scenario} on {self.kernel}, design {self.design}, seed {self.seed}: {found}>"
 
     @property
@@ -62,6 +64,11 @@ class Result:
     def clean(self) -> bool:
         """Nothing was reported."""
         return not self.violation_count
+
+    @property
+    def as_expected(self) -> bool:
+        """The outcome is what the scenario promises, if it promises anything of such a run."""
+        return self.expected in (None, self.outcome())
 
     def outcome(self) -> str:
         """'clean', or the kinds in the order of their first report."""
@@ -77,7 +84,15 @@ class Result:
         return data
 
 
-def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], events: int, digest: str | None) -> Result:
+def collect(
+    machine: Machine,
+    *,
+    scenario: str,
+    parameters: dict[str, Any],
+    expected: str | None,
+    events: int,
+    digest: str | None,
+) -> Result:
     """Read everything off a machine whose run is over."""
     setup = machine.setup
     config = setup.config.as_settings()
@@ -93,6 +108,7 @@ def collect(machine: Machine, *, scenario: str, parameters: dict[str, Any], even
         costs=setup.costs.changed(),
         violations=tuple(machine.reporter.violations),
         violation_count=machine.reporter.count,
+        expected=expected,
         counters=counters_of(machine),
         waste=_waste_of(machine),
         latency_ns=attrs.asdict(machine.kvfree.figures.latencies.statistics()),

@@ -11,12 +11,15 @@ from typing import Any, Final
 import attrs
 import trio
 
+from ..builds import BUILDS, Build
 from ..config import Config, with_settings
 from ..context.violation import KernelBug
+from ..engine.choice import Timed
 from ..engine.clock import VirtualClock
 from ..engine.events import CountSink, DigestSink, Sink
 from ..eras import find_era
 from ..errors import BadInput, bad_value, shown
+from ..expectation import promised
 from ..kapi import Kernel
 from ..lab.surroundings import run_surrounded
 from ..machine import Machine, Setup
@@ -232,6 +235,20 @@ class Run:
         more = [f"... and {left:,} more"] if left else []
         error.add_note("\n\n".join(["Reported before that:", *shown, *more]))
 
+    def _promised(self) -> str | None:
+        """What the scenario promises of this run: as it stands, in order of time, on a kernel of which it says so."""
+        chosen, setup = self.scenario, self.machine.setup
+        if not chosen.expect or self._parameters != chosen.parameters:
+            return None
+        if setup.strategy.name != Timed.name or setup.costs.changed():
+            return None
+        build = next((build for build in BUILDS.values() if _is_build(setup.config, chosen, build)), None)
+        design = self.options.design
+        if build is None or not isinstance(design, str | None):
+            return None
+        own = None if design == setup.era.design else design
+        return promised(chosen.expect, setup.era.name, build.name, own)
+
     def result(self) -> Result:
         """What the run left, so far if it did not end well."""
         on = self.machine.setup.sinks
@@ -239,9 +256,15 @@ class Run:
             self.machine,
             scenario=self.scenario.name,
             parameters=self._parameters,
+            expected=self._promised(),
             events=self._heard.count,
             digest=self._heard.hexdigest() if on and isinstance(self._heard, DigestSink) else None,
         )
+
+
+def _is_build(config: Config, chosen: Scenario, build: Build) -> bool:
+    """Whether that is what a scenario is run with in that build."""
+    return config == _configuration(tuple({**chosen.settings, **build.settings}.items()))
 
 
 def run(script: Script, options: RunOptions | None = None, /, **words: object) -> Result:

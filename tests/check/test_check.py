@@ -9,7 +9,7 @@ import pytest
 from rcuactors import BadInput, Kernel, load_scenario, scenario
 from rcuactors.builds import BUILDS
 from rcuactors.check import Check, Checked, check, lines_of
-from rcuactors.check.cells import OWN, cells_of
+from rcuactors.check.cells import OWN, Caches, cells_of
 from rcuactors.check.document import document_of
 from rcuactors.check.text import range_of, table_lines, verdict_lines
 from rcuactors.eras import ERAS
@@ -86,14 +86,15 @@ async def expects_too_much(k: Kernel) -> None:
 # -- cells -------------------------------------------------------------------------------------------------------------
 
 
-def test_every_version_and_build_in_four_surroundings() -> None:
+def test_every_version_and_build_in_four_surroundings_and_v5_9_in_six() -> None:
     cells = cells_of(tidy, ALL, EVERY, {})
-    assert len(cells.cells) == len(set(cells.cells)) == len(ALL) * len(EVERY) * 4
+    assert len(cells.cells) == len(set(cells.cells)) == (4 * (len(ALL) - 1) + 6) * len(EVERY)
+    assert {cell.version for cell in cells.cells if cell.caches is Caches.COLD} == {"v5.9"}
     assert {cell.entry for cell in cells.cells} == {(version, build) for version in ALL for build in EVERY}
     assert not cells.without
     # The first are those that need nothing else, of each kernel one.
     assert {cell.entry for cell in cells.cells[: len(ALL) * len(EVERY)]} == {cell.entry for cell in cells.cells}
-    assert {cell.surroundings for cell in cells.cells[: len(ALL) * len(EVERY)]} == {(False, False)}
+    assert {cell.surroundings for cell in cells.cells[: len(ALL) * len(EVERY)]} == {(Caches.BOOTED, False)}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_settings_that_are_wrong_are_no_matter_of_builds() -> None:
 
 
 def test_a_lucky_run_is_no_answer() -> None:
-    checked = check(page_under_lock, schedules=144)
+    checked = check(page_under_lock, schedules=152)
     assert not checked.clean
     verdict = " ".join(" ".join(verdict_lines(checked)).split())
     assert re.search(
@@ -192,7 +193,7 @@ def test_only_bystanders_show_it() -> None:
 
 def test_the_scenarios_own_mistake_is_bad_input_where_it_is_everywhere() -> None:
     with pytest.raises(BadInput, match=r"scenario raises raised ZeroDivisionError: mine \(test_check\.py:\d+"):
-        check(raises, schedules=144)
+        check(raises, schedules=152)
 
 
 def test_a_version_that_has_no_such_function_is_said_and_no_finding() -> None:
@@ -206,14 +207,14 @@ def test_a_version_that_has_no_such_function_is_said_and_no_finding() -> None:
 
 
 def test_what_is_expected_is_no_finding_nor_what_comes_of_it() -> None:
-    checked = check(expects, schedules=48, kernels=["v5.9", "v6.12"])
+    checked = check(expects, schedules=56, kernels=["v5.9", "v6.12"])
     assert checked.clean
     assert "sleeping-function e" in table_lines(checked)[1]
     assert "nothing found besides what expect= says" in verdict_lines(checked)[0]
 
 
 def test_what_is_expected_and_does_not_come_is_said() -> None:
-    checked = check(expects_too_much, schedules=48, kernels=["v5.9", "v6.12"])
+    checked = check(expects_too_much, schedules=56, kernels=["v5.9", "v6.12"])
     assert not checked.clean
     assert not checked.findings
     assert "differs from expect= on every version in build plain: leak does not come" in lines_of(checked)
@@ -225,7 +226,7 @@ def test_what_is_expected_and_does_not_come_is_said() -> None:
 def test_what_the_budget_does_not_reach_is_said() -> None:
     checked = check(tidy, schedules=40)
     assert checked.schedules == 40
-    assert any(line.startswith("  104 cells of 144 not reached") for line in lines_of(checked))
+    assert any(line.startswith("  112 cells of 152 not reached") for line in lines_of(checked))
     assert "clean?" in table_lines(checked)[1]
 
 
@@ -236,7 +237,7 @@ def test_the_same_in_any_number_of_processes() -> None:
 
 def test_seconds_end_it() -> None:
     checked = check(tidy, seconds=0.2)
-    assert 0 < checked.schedules < 144
+    assert 0 < checked.schedules < 152
 
 
 def test_the_document_says_each_cell() -> None:
@@ -245,7 +246,7 @@ def test_the_document_says_each_cell() -> None:
     assert document["verdict"] == "no"
     assert len(document["cells"]) == 16
     found = [cell for cell in document["cells"] if cell["found"]]
-    assert {cell["caches"] for cell in found if cell["build"] == "prove"} == {"cold"}
+    assert {cell["caches"] for cell in found if cell["build"] == "prove"} == {"as booted"}
     assert document["table"]["v6.12"]["rt"] == "sleeping-function"
     assert document["shortest"]["shows"]["kind"] == document["findings"][0]["kind"]
 

@@ -26,7 +26,10 @@ def test_a_clean_run(call: Call, scenario_file: ScenarioFile) -> None:
     assert result.exit_code == 0
     assert lines[0] == "tidy on v6.12, design hrtimer-work, objects=20 careful=y text=x, strategy timed, seed 0"
     assert "calls             20 (process 20)" in lines
-    assert lines[-1] == "clean"
+    assert lines[-1] == (
+        "clean (one schedule, in order of time; off: PROVE_RAW_LOCK_NESTING, DEBUG_ATOMIC_SLEEP and 4 more; "
+        "worst case: rcuactors check)"
+    )
     assert not result.stderr
     assert "\x1b" not in result.stdout
 
@@ -296,3 +299,32 @@ def test_that_nothing_of_a_fault_will_happen_is_said(
     asked = ("run", scenario_file("tidy"), "--set", f"{setting}=y")
     assert said in call(*asked).stdout.splitlines()
     assert said not in call(*asked, "--strategy", "random").stdout.splitlines()
+
+
+EXPECTS = '''"""expects: for the tests."""
+from rcuactors import Kernel, scenario
+@scenario(expect={"v6.6": "double-free"})
+async def expects(k: Kernel, twice: bool = False) -> None:
+    p = await k.kmalloc(64)
+    await k.kfree(p)
+    if twice:
+        await k.kfree(p)
+'''
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--kernel", "v5.9"), 0, "clean (one schedule"),
+        (("--kernel", "v6.12"), 1, "clean (expect= says double-free; one schedule"),
+        (("--kernel", "v6.12", "--set", "HZ=1000"), 0, "clean (one schedule"),
+        (("--kernel", "v6.12", "--set", "twice=y"), 1, "1 violation: double-free"),
+    ],
+)
+def test_what_a_scenario_expects_and_does_not_come_ends_with_1(
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    (tmp_path / "expects.py").write_text(EXPECTS)
+    result = call("run", str(tmp_path / "expects.py"), *arguments)
+    assert result.exit_code == code
+    assert result.stdout.splitlines()[-1].startswith(said)

@@ -21,6 +21,7 @@ from rcuactors.config import describe_fields
 from rcuactors.engine.probe import Probe, ProbeSet
 from rcuactors.eras import ERAS
 from rcuactors.eras.differences import rules_of
+from rcuactors.expectation import promised_kernels
 from rcuactors.kernel.costs import describe
 from rcuactors.machine import MachineProbes, MachineStatistics
 from rcuactors.mm.slab.sheaf import SheafStatistics
@@ -28,7 +29,6 @@ from rcuactors.questions.kernels import KERNELS as ASKED_KERNELS
 from rcuactors.questions.words import VERBS
 from rcuactors.reference import as_markdown
 from rcuactors.runs.counters import Counters
-from rcuactors.scenario import promised_kernels
 from rcuactors.userfiles import find_scenarios, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent.parent

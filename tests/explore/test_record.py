@@ -12,8 +12,8 @@ from rcuactors.engine.choice import Outcome, Strategy, Taken
 from rcuactors.engine.decision import HOLD_UP, Decision
 from rcuactors.engine.orders import Anyone
 from rcuactors.errors import BadInput, ReplayDiverged
+from rcuactors.expectation import promised_kernels
 from rcuactors.explore import Decisions, Record, Replay, make_strategy
-from rcuactors.scenario import promised_kernels
 from rcuactors.userfiles import find_scenarios, load_scenario
 
 BUILDS = {"plain": {}, "rt": {"PREEMPT_RT": "y"}}

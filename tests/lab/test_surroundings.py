@@ -126,6 +126,15 @@ def test_a_lock_in_an_object_is_left_alone() -> None:
     assert run(script, bystanders=True).clean
 
 
+def test_bystanders_do_not_keep_a_deadlock_from_being_seen() -> None:
+    async def script(k: Kernel) -> None:
+        await k.wait_for_completion(k.completion("what never comes"))
+
+    result = run(script, bystanders=True, DETECT_HUNG_TASK=False)
+    assert result.outcome() == "deadlock"
+    assert result.end_ns < 10_000_000_000
+
+
 @pytest.mark.parametrize("name", SURROUNDINGS)
 def test_a_scenario_that_begins_before_the_scheduler_has_none(name: str) -> None:
     @scenario(early_boot=True)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from rcuactors.builds import BUILDS
+from rcuactors.config import Config
 from rcuactors.context.violation import Violation
-from rcuactors.report.text import head_line, result_lines, settings_that_differ, splat_lines, verdict
+from rcuactors.report.text import head_line, result_lines, settings_that_differ, splat_lines, verdict, worth
 from rcuactors.runs.result import Result
 
 Made = Callable[..., Result]
@@ -37,10 +39,31 @@ def test_a_splat_has_the_time_stamps_of_the_kernels_log(violation: Violation) ->
 
 def test_the_verdict(made: Made, violation: Violation) -> None:
     bad = made(violations=(violation, violation), violation_count=3)
-    assert verdict(made()) == "clean"
+    assert verdict(made()) == (
+        "clean (one schedule, in order of time; off: PROVE_RAW_LOCK_NESTING, DEBUG_ATOMIC_SLEEP and 4 more; "
+        "worst case: rcuactors check)"
+    )
     assert verdict(made(), so_far=True) == "clean so far"
     assert verdict(bad) == "3 violations: double-free"
     assert verdict(made(violations=(violation,), violation_count=1), so_far=True) == "1 violation so far: double-free"
+
+
+def test_the_verdict_says_what_was_expected_if_that_is_another(made: Made, violation: Violation) -> None:
+    bad = made(violations=(violation,), violation_count=1, expected="clean")
+    assert verdict(bad) == "1 violation: double-free (expect= says clean)"
+    assert verdict(made(expected="leak")).startswith("clean (expect= says leak; one schedule, ")
+    assert verdict(made(expected="clean")).startswith("clean (one schedule, ")
+    assert verdict(made(expected="leak"), so_far=True) == "clean so far"
+
+
+def test_clean_is_worth_more_with_more_checks(made: Made) -> None:
+    on = {**Config().as_settings(), **BUILDS["all"].settings}
+    assert worth(made(config=on))[:2] == ["one schedule, in order of time", "all checks on"]
+    assert worth(made(config={**on, "KASAN": "n"}))[1] == "off: KASAN"
+    assert worth(made(config={**on, "PROVE_LOCKING": "n"}, strategy="walk"))[:2] == [
+        "one schedule, strategy walk",
+        "off: PROVE_LOCKING",
+    ]
 
 
 def test_the_order_of_the_lines(made: Made, violation: Violation) -> None:
