@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = MappingProxyType(
     {
+        "tour": Later(".tour_command", "tour_command", "Show one scenario on two kernels, and what to type next."),
         "list": Later(".list_command", "list_command", "List what there is of one kind, or all of it in short."),
         "may": Later(
             ".may_command",

@@ -17,6 +17,7 @@ from ..engine.line import DEFAULT_MAX_STEPS
 from ..eras import DEFAULT_ERA
 from ..errors import BadInput, bad_value
 from ..kernel.costs import load_costs
+from ..report.chosen_events import Wanted
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED, RunOptions
 from ..scenario import check_names
 
@@ -73,6 +74,8 @@ max_steps_option: Final = number_option(
     "--max-steps", low=1, high=LARGEST_BOUND, default=DEFAULT_MAX_STEPS, help="End a run that takes more steps."
 )
 
+_MOST_CPUS: Final = 4096
+
 _OPTIONS: Final = (
     click.option(
         "--kernel",
@@ -104,7 +107,31 @@ _OPTIONS: Final = (
         help="Write all events: ftrace text, or JSON lines to a .json or .jsonl file.",
     ),
     click.option("--panic-on-warn", is_flag=True, help="The first report ends the run."),
-    click.option("-v", "--verbose", is_flag=True, help="Print all events as they come, and all reports."),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        help="Print events as they come, but those of the page allocator, and all reports; and what led to the first.",
+    ),
+    click.option(
+        "-e",
+        "--event",
+        "names",
+        multiple=True,
+        metavar="WORD",
+        help="Print the events that have WORD in their name, the page allocator's too (mm_page); repeatable.",
+    ),
+    click.option(
+        "--cpu",
+        callback=lambda ctx, param, text: text and whole_number(0, _MOST_CPUS - 1)(ctx, param, text),
+        metavar="NUMBER",
+        help="Of the events print those of that CPU.",
+    ),
+    click.option(
+        "--around",
+        metavar="NUMBER|KIND",
+        help="Of the events print the last ones before a report, by its number or kind, and the next ones.",
+    ),
 )
 
 
@@ -116,7 +143,10 @@ def run_options(function: _F) -> _F:
 
 
 class RunArguments:
-    """The options as they were given: how to show the run, and in `words` those that `RunOptions` has by that name."""
+    """The options as they were given: how to show the run, and in `words` those that `RunOptions` has by that name.
+
+    `wanted` are the events to print, if any are.
+    """
 
     def __init__(
         self,
@@ -127,10 +157,18 @@ class RunArguments:
         settings: tuple[str, ...],
         costs: str | None,
         panic_on_warn: bool,
+        names: tuple[str, ...] = (),
+        cpu: int | None = None,
+        around: str | None = None,
         **words: Any,
     ) -> None:
-        if as_json and verbose:
-            raise BadInput("--json and -v: only one of them; --events FILE writes the events beside a JSON result")
+        self.wanted = Wanted(names=names, cpu=cpu, around=around or "")
+        shows = {"-v": verbose, "--event": bool(names), "--cpu": cpu is not None, "--around": bool(around)}
+        if as_json and any(shows.values()):
+            option = next(name for name, given in shows.items() if given)
+            raise BadInput(
+                f"--json and {option}: only one of them; --events FILE writes the events beside a JSON result"
+            )
         self.as_json, self.events, self.verbose = as_json, events, verbose
         self._settings, self._costs, self._panic_on_warn = settings, costs, panic_on_warn
         self._words = words

@@ -121,7 +121,12 @@ def _options(function: Any) -> Any:
     return function
 
 
-@click.command("explore", cls=ProgramCommand)
+@click.command(
+    "explore",
+    cls=ProgramCommand,
+    epilog="Examples: rcuactors explore my_driver.py --time 1m --out found; "
+    "rcuactors explore my_driver.py --kernel v7.3 --faults alloc,interrupt",
+)
 @click.argument("scenario")
 @_options
 def explore_command(

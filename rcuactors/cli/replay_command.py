@@ -30,12 +30,14 @@ def replay_command(file: str, probe: str, **options: Any) -> int:
     recording = _read(file, find_era(run_options_.kernel).release, probe)
     with open_session(arguments) as session:
         replay = Replay(recording, with_sinks(run_options_, session.sinks))
+        replay.machine.probes.violation.listen(session.screen.reported)
         error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)
     outcome = replay.result()
     session.screen.end_with(
         with_error(outcome.as_json(), str(error) if error is not None else None),
         outcome.lines(so_far=error is not None, every_splat=arguments.verbose),
     )
+    error = error or session.screen.missed()
     if error is not None:
         raise error
     return 0 if outcome.result.clean else EXIT_VIOLATIONS

@@ -10,9 +10,17 @@ import attrs
 import click
 
 from ..engine.line import DEFAULT_MAX_STEPS
-from ..runs import Run, RunOptions
+from ..errors import BadInput, ReplayDiverged
+from ..explore import make_any_strategy
+from ..hunt.attempt import SpecAttempt
+from ..hunt.finding import signature_of
+from ..hunt.keep import keep, shrink
+from ..hunt.story import happened_lines
+from ..hunt.trial import tried
+from ..runs import Result, Run, RunOptions
 from ..runs.options import LARGEST_SEED
 from ..runs.run import patient_collector
+from ..runs.spec import RunSpec
 from ..scenario import Scenario
 from ..spelling import plural
 from ..userfiles import load_scenario
@@ -25,9 +33,18 @@ from .session import collect, open_session, quiet_stdout
 from .watching import PATIENCE_S
 
 _MOST_SEEDS: Final = 10_000_000
+_MOST_TO_TELL: Final = 100_000
+"""Steps of a run that is made some times more, to tell what led to its first report."""
+
+_REPLAYS: Final = 20
 
 
-@click.command("run", cls=ProgramCommand)
+@click.command(
+    "run",
+    cls=ProgramCommand,
+    epilog="Examples: rcuactors run raw_lock_caller --kernel v5.9 --set PROVE_RAW_LOCK_NESTING=y; "
+    "rcuactors run my_driver.py -e kvfree --cpu 1; rcuactors run my_driver.py --around use-after-free",
+)
 @click.argument("scenario")
 @click.option(
     "--seeds",
@@ -123,10 +140,27 @@ def run_scenario(chosen: Scenario, arguments: RunArguments, *, seed: int | None 
         options = attrs.evolve(options, seed=seed)
     with open_session(arguments) as session:
         one = Run(chosen, with_sinks(options, session.sinks))
+        one.machine.probes.violation.listen(session.screen.reported)
         session.screen.begin(one.result())
         error = session.attempt(one.run, one.machine.conductor, blame=lambda error: blame_scenario(chosen, error))
     result = one.result()
     session.screen.end(result, error=str(error) if error is not None else None)
+    if arguments.verbose and result.violations and result.steps <= _MOST_TO_TELL:
+        print_lines(_what_led_there(chosen, options, result))
+    error = error or session.screen.missed()
     if error is not None:
         raise error
     return 0 if result.clean and result.as_expected else EXIT_VIOLATIONS
+
+
+def _what_led_there(chosen: Scenario, options: RunOptions, result: Result) -> list[str]:
+    """The story of the first report, if others can find the scenario, so that it can be run again."""
+    signature = signature_of(result.violations[0])
+    try:
+        spec = RunSpec.of(chosen, attrs.evolve(options, sinks=()))
+        attempt, name = SpecAttempt(spec), str(spec.strategy)
+        kept = keep(attempt, tried(attempt, make_any_strategy(name), number=0, name=name, seed=spec.seed), signature)
+    except (BadInput, ReplayDiverged):
+        return []
+    # In order of time nobody departs from anything: what is told as that is how ties were decided.
+    return ["", f"what led to {signature}:", *happened_lines(shrink(kept, _REPLAYS))]

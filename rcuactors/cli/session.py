@@ -82,7 +82,10 @@ class Session:
 @contextlib.contextmanager
 def open_session(arguments: RunArguments) -> Iterator[Session]:
     """Open the surroundings; the event file is among them, since it must be writable before the run."""
-    screen, stopper = open_screen(as_json=arguments.as_json, verbose=arguments.verbose), Stopper()
+    screen, stopper = (
+        open_screen(as_json=arguments.as_json, verbose=arguments.verbose, wanted=arguments.wanted),
+        Stopper(),
+    )
     with contextlib.ExitStack() as stack:
         stack.enter_context(stopper.listening())
         file = stack.enter_context(EventFile(arguments.events)) if arguments.events is not None else None

@@ -164,12 +164,23 @@ def story_lines(kept: Kept) -> list[str]:
     return [*lines, "", *told_lines(kept)]
 
 
+def happened_lines(kept: Kept) -> list[str]:
+    """What happened, and to whom, until it was said; and why: without the report."""
+    heard, shown = _heard(kept), kept.schedule.shown
+    reasons = [line for reason in _reasons(heard, shown) for line in ["", *textwrap.wrap(reason, _PROSE)]]
+    return [*_happened(heard, shown), *reasons]
+
+
+def _happened(heard: _Listener, shown: Shown) -> list[str]:
+    rows = _rows_of(heard, shown)
+    return _table(rows, _cpus(rows))
+
+
 def told_lines(kept: Kept) -> list[str]:
     """What happened, what was said of it, and why."""
     schedule, shown = kept.schedule, kept.schedule.shown
     heard = _heard(kept)
-    rows = _rows_of(heard, shown)
-    lines = [*_table(rows, _cpus(rows)), "", *(f"  {line}" for line in shown.text.split("\n"))]
+    lines = [*_happened(heard, shown), "", *(f"  {line}" for line in shown.text.split("\n"))]
     for reason in _reasons(heard, shown):
         lines += ["", *textwrap.wrap(reason, _PROSE)]
     if kept.shrunk is not None and kept.shrunk.needed is not None:

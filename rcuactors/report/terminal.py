@@ -5,7 +5,7 @@ Rich is imported here and nowhere else, and this module only when there is a ter
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Self, TextIO
 
 from rich.console import Console
@@ -89,17 +89,28 @@ def print_splat(console: Console, violation: Violation) -> None:
     console.print()
 
 
-def print_result(console: Console, result: Result, *, every_splat: bool = False, so_far: bool = False) -> None:
-    """Print the splats, the figures, the verdict."""
-    shown, more = shown_splats(result, every=every_splat)
-    for violation in shown:
-        print_splat(console, violation)
-    if more:
-        console.print(Text(f"{more}\n", style="red"))
+def print_result(
+    console: Console,
+    result: Result,
+    *,
+    every_splat: bool = False,
+    so_far: bool = False,
+    before: Sequence[Sequence[Event]] = (),
+) -> None:
+    """Print the figures, the splats with the events before each of them, the verdict."""
     rows = figure_rows(result)
     width = label_width(rows)
     for label, text in rows:
         console.print(Text.assemble((label.ljust(width), "cyan"), f"  {text}"))
+    shown, more = shown_splats(result, every=every_splat)
+    if shown:
+        console.print()
+    for number, violation in enumerate(shown):
+        for event in before[number] if number < len(before) else ():
+            console.print(event_text(event))
+        print_splat(console, violation)
+    if more:
+        console.print(Text(f"{more}\n", style="red"))
     console.print(Text(verdict(result, so_far=so_far), style="bold green" if result.clean else "bold red"))
 
 

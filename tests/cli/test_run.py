@@ -141,11 +141,16 @@ def test_costs_are_replaced_from_a_file(call: Call, scenario_file: ScenarioFile,
     assert after["end_ns"] >= before["end_ns"] + 150_000_000
 
 
-def test_verbose_prints_every_event_as_ftrace_does(call: Call, scenario_file: ScenarioFile) -> None:
-    path = scenario_file("tidy")
-    quiet, verbose = call("run", path).stdout.splitlines(), call("run", path, "-v").stdout.splitlines()
-    events = json.loads(call("run", path, "--json").stdout)["events"]
-    assert verbose == [quiet[0], *verbose[1 : events + 1], *quiet[1:]]
+def test_verbose_prints_events_as_ftrace_does_but_not_the_page_allocators(
+    call: Call, scenario_file: ScenarioFile, tmp_path: Path
+) -> None:
+    path, file = scenario_file("tidy"), tmp_path / "events.txt"
+    quiet = call("run", path, "--events", str(file)).stdout.splitlines()
+    verbose = call("run", path, "-v").stdout.splitlines()
+    kept = [line for line in file.read_text().splitlines() if ": mm_page" not in line]
+    events = len(kept)
+    assert 0 < events < len(file.read_text().splitlines())
+    assert verbose == [quiet[0], *kept, *quiet[1:]]
     assert all(re.search(r" \[00[01]\] ", line) for line in verbose[1 : events + 1])
 
 
@@ -328,3 +333,53 @@ def test_what_a_scenario_expects_and_does_not_come_ends_with_1(
     result = call("run", str(tmp_path / "expects.py"), *arguments)
     assert result.exit_code == code
     assert result.stdout.splitlines()[-1].startswith(said)
+
+
+def events_of(result: Result) -> list[str]:
+    """The names of the events that were printed."""
+    return [
+        line.split()[4].rstrip(":") for line in result.stdout.splitlines() if " [000] " in line or " [001] " in line
+    ]
+
+
+def test_events_are_chosen_by_name_cpu_and_report(call: Call, scenario_file: ScenarioFile) -> None:
+    tidy, twice = scenario_file("tidy"), scenario_file("twice")
+    every = events_of(call("run", tidy, "-v"))
+    assert "kvfree_call_rcu" in every
+    assert not any(name.startswith("mm_page") for name in every)
+    assert set(events_of(call("run", tidy, "-e", "mm_page_alloc"))) <= {"mm_page_alloc", "mm_page_alloc_zone_locked"}
+    assert set(events_of(call("run", tidy, "-e", "kvfree_call_", "-e", "hrtimer_s"))) == {
+        "kvfree_call_rcu",
+        "hrtimer_start",
+    }
+    assert not any(" [000] " in line for line in call("run", tidy, "--cpu", "1").stdout.splitlines())
+    assert "console" in events_of(call("run", twice, "--around", "double-free"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("--around", "doble-free"),
+            "--around doble-free: neither a report's number nor a kind of report; did you mean",
+        ),
+        (("--around", "1"), "--around 1: no such report; there was none"),
+        (("-e", "nosuch"), "--event nosuch: no event of this run has that in its name"),
+        (("--cpu", "x"), "--cpu x: needs a whole number"),
+        (("--json", "--around", "1"), "--json and --around: only one of them"),
+    ],
+)
+def test_events_that_there_are_not(
+    call: Call, scenario_file: ScenarioFile, arguments: tuple[str, ...], said: str
+) -> None:
+    result = call("run", scenario_file("tidy"), *arguments)
+    assert result.exit_code == 2
+    assert f"rcuactors: {said}" in result.stderr
+
+
+def test_verbose_tells_what_led_to_the_first_report(call: Call) -> None:
+    result = call("run", "reader_holds_object", "--set", "free_at_once=y", "-v")
+    story = result.stdout.partition("what led to use-after-free in kfree, reader_holds_object.py:")[2]
+    assert "reader reader/21 enters" in story
+    assert "USE-AFTER-FREE" in story
+    assert "PASSED OVER" not in story

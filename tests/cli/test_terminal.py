@@ -60,14 +60,28 @@ def test_colours_and_the_end_of_the_event_log(on_terminal: OnTerminal, scenario_
     assert any("console" in line and "[000]" in line for line in lines)
 
 
-def test_the_last_twenty_events_or_all(on_terminal: OnTerminal, scenario_file: ScenarioFile) -> None:
+def test_figures_come_first_and_no_events_without_a_report(
+    on_terminal: OnTerminal, scenario_file: ScenarioFile
+) -> None:
     path = scenario_file("tidy")
     _, short = on_terminal("run", path, TERM="dumb")
     _, full = on_terminal("run", path, "-v", TERM="dumb")
-    assert len([line for line in short.splitlines() if EVENT.search(line)]) == 20
-    left = next(line for line in short.splitlines() if "events before these (-v prints all)" in line)
-    events = len([line for line in full.splitlines() if EVENT.search(line)])
-    assert f"... {events - 20:,} events before these" in left
+    assert not any(EVENT.search(line) for line in short.splitlines())
+    assert short.splitlines()[1].startswith("calls ")
+    rows = [line for line in full.splitlines() if EVENT.search(line)]
+    assert rows
+    assert not any("mm_page" in line for line in rows)
+
+
+def test_with_a_report_stand_the_events_before_it(on_terminal: OnTerminal, scenario_file: ScenarioFile) -> None:
+    _, seen = on_terminal("run", scenario_file("twice"), TERM="dumb")
+    lines = seen.splitlines()
+    events = [number for number, line in enumerate(lines) if EVENT.search(line)]
+    report = next(number for number, line in enumerate(lines) if "BUG: double" in line and not EVENT.search(line))
+    assert lines[1].startswith("calls ")
+    assert events
+    assert 1 < events[0] < report
+    assert "console: " in lines[events[0]] or "console " in lines[events[-1]]
 
 
 def test_events_stand_in_columns(on_terminal: OnTerminal, scenario_file: ScenarioFile) -> None:
