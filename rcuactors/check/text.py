@@ -51,7 +51,12 @@ def lines_of(checked: Checked) -> list[str]:
 
 _SCHEDULE: Final = " s"
 _EXPECTED: Final = " e"
-_LEGEND: Final = {_SCHEDULE: "s: not in order of time, with another schedule", _EXPECTED: "e: expect= says so"}
+_IN_PART: Final = "?"
+_LEGEND: Final = {
+    _SCHEDULE: "s: not in order of time, with another schedule",
+    _EXPECTED: "e: expect= says so",
+    _IN_PART: "?: not in all surroundings, see below",
+}
 
 
 def table_lines(checked: Checked) -> list[str]:
@@ -67,8 +72,8 @@ def table_lines(checked: Checked) -> list[str]:
     table = [["", *cells.builds], *([range_of(versions), *map(str, row)] for versions, row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
-    marks = {entry.mark for _, row in rows for entry in row}
-    legend = [text for mark, text in _LEGEND.items() if mark in marks]
+    marks = [entry.mark for _, row in rows for entry in row]
+    legend = [text for mark, text in _LEGEND.items() if any(mark in of for of in marks)]
     return [*lines, f"({'; '.join(legend)})"] if legend else lines
 
 
@@ -82,10 +87,11 @@ def entry_of(checked: Checked, version: str, build: str) -> _Entry:
         return _Entry(", ".join(kinds), _SCHEDULE if needs_other else "")
     if any(state.absent for state in states):
         return _Entry(_ABSENT)
-    if not all(state.tried for state in states):
-        return _Entry(_NOT_REACHED if not any(state.tried for state in states) else f"{CLEAN}?")
+    if not any(state.tried for state in states):
+        return _Entry(_NOT_REACHED)
+    in_part = "" if all(state.tried for state in states) else _IN_PART
     met = sorted({kind for state in states for kind in state.met})
-    return _Entry(", ".join(met), _EXPECTED) if met else _Entry(CLEAN)
+    return _Entry(", ".join(met), f"{_EXPECTED}{in_part}") if met else _Entry(CLEAN, in_part)
 
 
 def range_of(versions: Sequence[str]) -> str:

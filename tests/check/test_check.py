@@ -228,6 +228,16 @@ def test_what_the_budget_does_not_reach_is_said() -> None:
     assert checked.schedules == 40
     assert any(line.startswith("  112 cells of 152 not reached") for line in lines_of(checked))
     assert "clean?" in table_lines(checked)[1]
+    assert table_lines(checked)[-1] == "(?: not in all surroundings, see below)"
+
+
+def test_what_is_expected_is_told_also_where_there_was_no_room_for_all() -> None:
+    checked = check(load_scenario("spin_under_raw"), kernels=["v6.12"], builds=["prove"], schedules=2)
+    assert [line.split(maxsplit=1)[-1] for line in table_lines(checked)] == [
+        "prove",
+        "invalid-wait-context e?",
+        "expect= says so; ?: not in all surroundings, see below)",
+    ]
 
 
 def test_the_same_in_any_number_of_processes() -> None:
