@@ -124,7 +124,7 @@ def imports_of(package: Path) -> Iterator[Import]:
     """Every import of the package's own modules by one another."""
     for path in sorted(package.rglob("*.py")):
         parts = list(path.relative_to(package).with_suffix("").parts)
-        if parts[0].startswith("_scenarios"):
+        if parts[0].startswith(("_scenarios", "_docs")):
             continue
         importer = ".".join(parts)
         for node, typing_only in statements(ast.parse(path.read_text()).body):
@@ -171,7 +171,7 @@ def test_every_package_imports_only_from_below(package: Path) -> None:
 
 def test_every_module_has_a_floor_and_every_floor_its_modules(package: Path) -> None:
     names = {path.stem if path.is_file() else path.name for path in package.iterdir() if path.suffix in ("", ".py")}
-    names -= {"__pycache__", "_scenarios"}
+    names -= {"__pycache__", "_scenarios", "_docs"}
     assert {name for name in names if name not in FLOORS} == set()
     assert set(FLOORS) - names == set()
 

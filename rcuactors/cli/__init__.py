@@ -94,6 +94,12 @@ COMMANDS: Final = MappingProxyType(
             "events.",
         ),
         "api": Later(".api_command", "api_command", "Tell what a scenario can call."),
+        "show": Later(".show_command", "show_command", "Print the text of a scenario that comes with the package."),
+        "docs": Later(
+            ".docs_command",
+            "docs_command",
+            "Print a page of the documentation, or without PAGE say which there are.",
+        ),
         "new": Later(".new_command", "new_command", "Write a file to begin with: a design of your own."),
     }
 )

@@ -9,7 +9,8 @@ import pytest
 
 from rcuactors import run
 from rcuactors.errors import BadInput
-from rcuactors.userfiles import find_scenarios, load_scenario, scenarios
+from rcuactors.runs.spec import RunSpec
+from rcuactors.userfiles import find_scenarios, load_scenario, shipped
 from rcuactors.userfiles.pyfile import importing
 
 GOOD = """'''{name}: a text about it.
@@ -45,7 +46,7 @@ def test_the_wheels_folder_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path
     _write(package / "_scenarios", "inside.py", GOOD.format(name="inside"))
     _write(package / "_scenarios", "_private.py", "")
     _write(tmp_path / "scenarios", "beside.py", GOOD.format(name="beside"))
-    monkeypatch.setattr(scenarios, "PACKAGE", package)
+    monkeypatch.setattr(shipped, "PACKAGE", package)
     assert find_scenarios() == {"inside": package / "_scenarios" / "inside.py"}
     assert load_scenario("inside").about == "a text about it."
 
@@ -55,7 +56,7 @@ def test_a_scenarios_folder_beside_an_installed_package_is_not_ours(
 ) -> None:
     (tmp_path / "scenarios").mkdir()
     _write(tmp_path / "scenarios", "beside.py", GOOD.format(name="beside"))
-    monkeypatch.setattr(scenarios, "PACKAGE", tmp_path / "rcuactors")
+    monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "rcuactors")
     assert find_scenarios() == {}
     (tmp_path / "pyproject.toml").touch()
     assert list(find_scenarios()) == ["beside"]
@@ -128,7 +129,28 @@ def test_among_several_the_one_of_the_files_name(tmp_path: Path) -> None:
     assert load_scenario(_write(tmp_path, "second.py", several)).name == "second"
     with pytest.raises(BadInput) as error:
         load_scenario(_write(tmp_path, "third.py", several))
-    assert str(error.value).endswith("holds 2 scenarios (first, second); one must be named third, as the file is")
+    assert str(error.value).endswith(
+        "holds 2 scenarios (first, second); name one of them, "
+        f"{tmp_path / 'third.py'}::first, or have one be named third, as the file is"
+    )
+
+
+def test_of_several_one_by_its_name(tmp_path: Path) -> None:
+    several = GOOD.format(name="first") + GOOD.format(name="second") + "async def plain(k): pass\n"
+    file = _write(tmp_path, "third.py", several)
+    assert load_scenario(f"{file}::second").name == "second"
+    assert load_scenario(f"{file}::plain").name == "plain"
+    assert load_scenario("raw_lock_caller::raw_lock_caller").name == "raw_lock_caller"
+    with pytest.raises(BadInput) as error:
+        load_scenario(f"{file}::secnd")
+    assert "secnd: holds no such scenario; did you mean second? there are first, second, plain" in str(error.value)
+
+
+def test_one_of_several_is_a_value_that_other_processes_find(tmp_path: Path) -> None:
+    file = _write(tmp_path, "third.py", GOOD.format(name="first") + GOOD.format(name="second"))
+    spec = RunSpec.of(load_scenario(f"{file}::second"))
+    assert spec.scenario.function == "second"
+    assert spec.scenario.load().name == "second"
 
 
 @pytest.mark.parametrize(
