@@ -29,7 +29,7 @@ _IN_EACH: Final = (f"{DEFAULT_ERA}:all", f"{DEFAULT_ERA}:rt")
 
 
 @click.command("may", cls=ProgramCommand)
-@click.argument("operation", required=False)
+@click.argument("operation", nargs=-1)
 @click.option(
     "--in",
     "contexts",
@@ -48,7 +48,7 @@ _IN_EACH: Final = (f"{DEFAULT_ERA}:all", f"{DEFAULT_ERA}:rt")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @click.option("--list", "as_list", is_flag=True, help="List the calls and the contexts that there are.")
 def may_command(
-    operation: str | None,
+    operation: tuple[str, ...],
     contexts: tuple[str, ...],
     kernels: tuple[str, ...],
     why: bool,
@@ -60,15 +60,16 @@ def may_command(
     Exit code 0: yes. 1: no, or it depends. 2: it cannot be asked so.
     """
     if as_list:
-        if operation is not None or contexts or kernels or why or as_json:
+        if operation or contexts or kernels or why or as_json:
             raise BadInput("--list: goes by itself: it lists all calls and contexts")
         print_lines(_list_lines())
         return 0
-    if operation is None:
-        raise bad_value("may", "a call as in C, in quotes, such as 'kfree_rcu(p, rcu)'; --list has all")
+    if len(operation) != 1:
+        given = " ".join(("may", *operation))
+        raise bad_value(given, "a call as in C, in quotes, such as 'kfree_rcu(p, rcu)'; --list has all")
     if as_json and why:
         raise BadInput("--json and --why: only one of them; the document has every report")
-    asked = find_call(operation)
+    asked = find_call(operation[0])
     places = [find_place(contexts)] if contexts else all_places()
     chosen = find_kernels(_names(kernels) or ((ALL,) if contexts else _IN_EACH))
     cells: list[Cell] = []

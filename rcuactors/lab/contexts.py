@@ -96,23 +96,36 @@ _HARDIRQ: Final = State(Where.HARDIRQ, _ALL)
 _NMI: Final = State(Where.NMI, _ALL)
 
 
-def _all() -> tuple[Context, ...]:
-    s, e = sections, elsewhere
+def _entered_by_a_thread() -> tuple[Context, ...]:
+    s = sections
     return (
         Context("process", "a thread that may be preempted", s.process, _NOTHING_OFF),
         Context("preempt_disable", "preempt_disable()", s.preempt_disable, _NO_PREEMPTION),
         Context("irq_disable", "local_irq_save()", s.irq_disable, _NO_IRQS),
         Context("bh_disable", "local_bh_disable()", s.bh_disable, _BH_OFF, _BH_OFF_RT),
+        Context("migrate_disable", "migrate_disable()", s.migrate_disable, _NOTHING_OFF),
         Context("rcu_read", "rcu_read_lock()", s.rcu_read, _NOTHING_OFF),
         Context("rcu_read_bh", "rcu_read_lock_bh()", s.rcu_read_bh, _BH_OFF, _BH_OFF_RT),
         Context("rcu_read_sched", "rcu_read_lock_sched()", s.rcu_read_sched, _NO_PREEMPTION),
+        Context("srcu_read", "srcu_read_lock()", s.srcu_read, _NOTHING_OFF),
         Context("mutex", "a mutex is held", s.mutex, _NOTHING_OFF),
+        Context("down_read", "a rw_semaphore is held for reading", s.down_read, _NOTHING_OFF),
+        Context("down_write", "a rw_semaphore is held for writing", s.down_write, _NOTHING_OFF),
+        Context("local_lock", "a local_lock_t is held", s.local_lock, _NO_PREEMPTION, _NOTHING_OFF),
+        Context("read_lock", "a rwlock_t is held for reading", s.read_lock, _NO_PREEMPTION, _NOTHING_OFF),
+        Context("write_lock", "a rwlock_t is held for writing", s.write_lock, _NO_PREEMPTION, _NOTHING_OFF),
         Context("spin", "a spinlock_t is held", s.spin, _NO_PREEMPTION, _NOTHING_OFF),
         Context("spin_irqsave", "the same, by spin_lock_irqsave()", s.spin_irqsave, _NEITHER, _NOTHING_OFF),
         Context("raw_spin", "a raw_spinlock_t is held", s.raw_spin, _NO_PREEMPTION),
         Context("raw_spin_irqsave", "the same, by raw_spin_lock_irqsave()", s.raw_spin_irqsave, _NEITHER),
         Context("rq_lock", "this CPU's &rq->lock is held, by raw_spin_lock_irqsave()", s.rq_lock, _NEITHER),
         Context("zone_lock", "zone->lock is held, by spin_lock_irqsave()", s.zone_lock, _NEITHER, _NOTHING_OFF),
+    )
+
+
+def _entered_by_others() -> tuple[Context, ...]:
+    e = elsewhere
+    return (
         Context("softirq_tasklet", "a tasklet in ksoftirqd", e.softirq_tasklet, _SOFTIRQ, _SOFTIRQ_RT),
         Context(
             "softirq_irq_exit", "a tasklet on the way out of an interrupt", e.softirq_irq_exit, _SOFTIRQ, _SOFTIRQ_RT
@@ -142,4 +155,6 @@ def _all() -> tuple[Context, ...]:
     )
 
 
-CONTEXTS: Final[Mapping[str, Context]] = MappingProxyType({context.name: context for context in _all()})
+CONTEXTS: Final[Mapping[str, Context]] = MappingProxyType(
+    {context.name: context for context in (*_entered_by_a_thread(), *_entered_by_others())}
+)

@@ -44,6 +44,13 @@ async def bh_disable(k: Kernel, body: Body) -> None:
     await k.local_bh_enable()
 
 
+async def migrate_disable(k: Kernel, body: Body) -> None:
+    """migrate_disable()."""
+    k.migrate_disable()
+    await body()
+    await k.migrate_enable()
+
+
 # -- readers -----------------------------------------------------------------------------------------------------------
 
 
@@ -66,6 +73,14 @@ async def rcu_read_sched(k: Kernel, body: Body) -> None:
     k.rcu_read_lock_sched()
     await body()
     await k.rcu_read_unlock_sched()
+
+
+async def srcu_read(k: Kernel, body: Body) -> None:
+    """srcu_read_lock()."""
+    srcu = k.srcu_struct("ctx_srcu")
+    index = k.srcu_read_lock(srcu)
+    await body()
+    k.srcu_read_unlock(srcu, index)
 
 
 # -- locks -------------------------------------------------------------------------------------------------------------
@@ -110,6 +125,48 @@ async def raw_spin_irqsave(k: Kernel, body: Body, lock: Lock | None = None) -> N
     flags = await k.raw_spin_lock_irqsave(held)
     await body()
     await k.raw_spin_unlock_irqrestore(held, flags)
+
+
+@machinery
+async def read_lock(k: Kernel, body: Body, lock: Lock | None = None) -> None:
+    """read_lock()."""
+    held = lock or k.rwlock("ctx_rwlock")
+    await k.read_lock(held)
+    await body()
+    await k.read_unlock(held)
+
+
+@machinery
+async def write_lock(k: Kernel, body: Body, lock: Lock | None = None) -> None:
+    """write_lock()."""
+    held = lock or k.rwlock("ctx_rwlock")
+    await k.write_lock(held)
+    await body()
+    await k.write_unlock(held)
+
+
+async def down_read(k: Kernel, body: Body, lock: Lock | None = None) -> None:
+    """down_read()."""
+    held = lock or k.rwsem("ctx_rwsem")
+    await k.down_read(held)
+    await body()
+    await k.up_read(held)
+
+
+async def down_write(k: Kernel, body: Body, lock: Lock | None = None) -> None:
+    """down_write()."""
+    held = lock or k.rwsem("ctx_rwsem")
+    await k.down_write(held)
+    await body()
+    await k.up_write(held)
+
+
+async def local_lock(k: Kernel, body: Body) -> None:
+    """local_lock()."""
+    held = k.local_lock_t("ctx_local")
+    await k.local_lock(held)
+    await body()
+    await k.local_unlock(held)
 
 
 async def rq_lock(k: Kernel, body: Body) -> None:

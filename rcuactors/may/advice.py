@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from ..context.violation import ViolationKind
+from .calls import Form, Worst
 
 
 @attrs.frozen
@@ -43,7 +44,6 @@ _SAID: Final[Mapping[ViolationKind, tuple[str, str]]] = {
             "before the spinlock and not under it."
         ),
     ),
-    ViolationKind.BAD_CONTEXT: (_CONTEXTS, "Give back what was taken on every way out of the function."),
     ViolationKind.PREEMPTIBLE_CPU_ID: (
         _CONTEXTS,
         (
@@ -94,3 +94,17 @@ ADVICE: Final[Mapping[str, Advice]] = MappingProxyType(
     {kind.value: Advice(text, f"docs/{page}#{kind.value}") for kind, (page, text) in _SAID.items()}
 )
 """By kind of report; of those that have no words here, only that page can be named (docs/reports.md)."""
+
+_SLEEPING_SPINLOCKS: Final = ("rt_spin_lock", "rt_read_lock", "rt_write_lock")
+_CAN_DO_OTHERWISE: Final = (Worst.TAKES, Worst.LOCK)
+"""Of what might sleep, what can be asked not to, or be done before."""
+
+
+def advice_for(kind: str, innermost: str, form: Form) -> Advice | None:
+    """What to do instead of a call that was reported so, at that function; None where there are no words for it."""
+    if innermost.startswith(_SLEEPING_SPINLOCKS):
+        # A spinlock_t of PREEMPT_RT that sleeps is what lockdep warns of elsewhere.
+        kind = ViolationKind.INVALID_WAIT_CONTEXT.value
+    elif kind == ViolationKind.SLEEPING_FUNCTION.value and form.worst not in _CAN_DO_OTHERWISE:
+        kind = ViolationKind.SCHEDULING_WHILE_ATOMIC.value
+    return ADVICE.get(kind)

@@ -7,6 +7,7 @@ What the texts mean is read here, too, where it matters to the answer: numbers, 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 import attrs
@@ -57,18 +58,22 @@ def parse_call(text: str) -> Call:
 
 
 def _arguments(text: str, inside: str) -> tuple[str, ...]:
-    """What stands between the commas that are in no parentheses."""
-    parts, closing = [""], list[str]()
-    for char in inside:
-        if char in _OPEN:
+    """What stands between the commas that are in no parentheses and in no text."""
+    parts, closing, quoted = [""], list[str](), False
+    for before, char in pairwise(f" {inside}"):
+        if char == '"' and before != "\\":
+            quoted = not quoted
+        if quoted:
+            pass
+        elif char in _OPEN:
             closing.append(_OPEN[char])
         elif char in _OPEN.values() and (not closing or closing.pop() != char):
             raise bad_value(f"operation {shown(text)}", f"parentheses that match, such as {EXAMPLE}")
-        if char == "," and not closing:
+        if char == "," and not closing and not quoted:
             parts.append("")
         else:
             parts[-1] += char
-    if closing:
+    if closing or quoted:
         raise bad_value(f"operation {shown(text)}", f"parentheses that match, such as {EXAMPLE}")
     arguments = tuple(" ".join(part.split()) for part in parts)
     if arguments == ("",):

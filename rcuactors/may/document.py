@@ -8,7 +8,7 @@ import attrs
 
 from .answer import Answer, Case, Cell, Verdict
 from .places import Place, shown_name
-from .reasons import reasons_of
+from .reasons import advice_of
 from .recorded import evidence_for, recorded_for
 from .trial import Finding
 
@@ -29,9 +29,7 @@ def answer_document(answer: Answer) -> dict[str, Any]:
         "legal_in": [list(place.names) for place in places if _all_yes(answer, place.names)],
         "cells": [_cell(answer, cell) for cell in answer.cells],
         "recorded": [each for place in places for each in _recorded(answer, place)],
-        "instead": [
-            attrs.asdict(advice) for advice in dict.fromkeys(one.advice for one in reasons_of(answer.cells)) if advice
-        ],
+        "instead": [attrs.asdict(advice) for advice in advice_of(answer)],
     }
 
 

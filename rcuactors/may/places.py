@@ -29,13 +29,20 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "irq_disable": ("local_irq_disable", "local_irq_save", "irqs_off"),
         "bh_disable": ("local_bh_disable", "bh_off"),
+        "migrate_disable": ("migrate_disable",),
         "rcu_read": ("rcu_read_lock", "rcu_reader"),
         "rcu_read_bh": ("rcu_read_lock_bh",),
         "rcu_read_sched": ("rcu_read_lock_sched",),
+        "srcu_read": ("srcu_read_lock",),
         "mutex": (
             "mutex",
             "mutex_lock",
         ),
+        "down_read": ("down_read", "rwsem_read"),
+        "down_write": ("down_write", "rwsem", "rw_semaphore"),
+        "local_lock": ("local_lock", "local_lock_t"),
+        "read_lock": ("read_lock",),
+        "write_lock": ("write_lock", "rwlock", "rwlock_t"),
         "spin": ("spin_lock", "spinlock", "spinlock_t"),
         "spin_irqsave": ("spin_lock_irqsave", "spin_lock_irq"),
         "raw_spin": ("raw_spin_lock", "raw_spinlock", "raw_spinlock_t"),
@@ -77,6 +84,16 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The laboratory's contexts, in the order of tables, with the kernel's names for each; the first is the one shown."""
+
+_COMPOSED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "spin_lock_bh": ("bh_disable", "spin"),
+        "raw_spin_lock_bh": ("bh_disable", "raw_spin"),
+        "read_lock_bh": ("bh_disable", "read_lock"),
+        "write_lock_bh": ("bh_disable", "write_lock"),
+    }
+)
+"""One function that enters two of them."""
 
 _SOMEBODY_ELSE: Final = elsewhere.__name__
 """Of the ways in that are in that file somebody else runs the body."""
@@ -147,7 +164,7 @@ def _inside(context: Context, k: Kernel, body: Body) -> Body:
 
 def find_place(names: Sequence[str]) -> Place:
     """The place that is meant by these names, whatever their order. Raises BadInput."""
-    contexts = list(dict.fromkeys(_find(name) for name in names))
+    contexts = list(dict.fromkeys(context for name in names for context in _find(name)))
     theirs = [name for name in contexts if _is_theirs(name)]
     if len(theirs) > 1:
         raise BadInput(
@@ -158,18 +175,30 @@ def find_place(names: Sequence[str]) -> Place:
     return Place((*(theirs or ["process"]), *inner) if theirs or not inner else tuple(inner))
 
 
-def _find(name: str) -> str:
-    plain = name.strip().removesuffix("()")
-    folded = {known.casefold(): context for known, context in BY_NAME.items()}
-    context = folded.get(plain.casefold())
-    if context is None:
-        listed = ", ".join(shown_name(each) for each in _NAMES)
-        raise no_such("--in", name, BY_NAME, there=f"there are {listed}")
-    return context
+def _find(name: str) -> tuple[str, ...]:
+    known = {**{each: (context,) for each, context in BY_NAME.items()}, **_COMPOSED}
+    folded = {each.casefold(): contexts for each, contexts in known.items()}
+    contexts = folded.get(name.strip().removesuffix("()").casefold())
+    if contexts is None:
+        listed = ", ".join([*map(shown_name, _NAMES), *_COMPOSED])
+        raise no_such("--in", name, known, there=f"there are {listed}")
+    return contexts
 
 
-_VARIANTS: Final = ("softirq_irq_exit", "softirq_bh_enable", "hrtimer", "hardirq_remote", "nmi_raw_spin")
-"""Other ways into a context that is there already: not in tables of all of them."""
+_VARIANTS: Final = (
+    "migrate_disable",
+    "down_read",
+    "down_write",
+    "local_lock",
+    "read_lock",
+    "write_lock",
+    "softirq_irq_exit",
+    "softirq_bh_enable",
+    "hrtimer",
+    "hardirq_remote",
+    "nmi_raw_spin",
+)
+"""Much as others that are in tables of all of them, or other ways in: not in these."""
 
 
 def all_places() -> list[Place]:

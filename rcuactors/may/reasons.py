@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import attrs
 
-from ..context.violation import ViolationKind
 from ..eras import ERAS
 from ..spelling import one_of
-from .advice import ADVICE, Advice
-from .answer import Cell, Silence, Verdict
+from .advice import Advice, advice_for
+from .answer import Answer, Cell, Silence, Verdict
 from .trial import Finding
-
-_SLEEPING_SPINLOCKS: Final = ("rt_spin_lock", "rt_read_lock", "rt_write_lock")
 
 
 @attrs.define(kw_only=True)
@@ -45,17 +41,21 @@ class Reason:
         """Of which kernels: `v6.6 - v7.3 (plain, prove)`."""
         return f"{version_ranges(self.versions)} ({', '.join(self.builds)})"
 
-    @property
-    def advice(self) -> Advice | None:
-        """What to do instead, if there are words for that."""
-        finding = self.finding
-        innermost = finding.chain[-1] if finding.chain else ""
-        # A spinlock_t of PREEMPT_RT that sleeps is what lockdep warns of elsewhere.
-        same = ViolationKind.INVALID_WAIT_CONTEXT.value if innermost.startswith(_SLEEPING_SPINLOCKS) else finding.kind
-        return ADVICE.get(same)
+
+def reasons_of(answer: Answer) -> list[Reason]:
+    """All of an answer's."""
+    return reasons_for(answer.cells)
 
 
-def reasons_of(cells: Iterable[Cell]) -> list[Reason]:
+def advice_of(answer: Answer) -> list[Advice]:
+    """What to do instead, each once."""
+    form = answer.asked.form
+    found = [reason.finding for reason in reasons_of(answer)]
+    advice = [advice_for(one.kind, one.chain[-1] if one.chain else "", form) for one in found]
+    return [one for one in dict.fromkeys(advice) if one is not None]
+
+
+def reasons_for(cells: Iterable[Cell]) -> list[Reason]:
     """One for each kernel whose answer is not yes, those that are alike as one; PREEMPT_RT comes last."""
     found: dict[tuple[object, ...], Reason] = {}
     for cell in cells:

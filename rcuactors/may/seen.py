@@ -16,12 +16,16 @@ _RT_LOCKING: Final = ("rt_spin_lock", "rt_read_lock", "rt_write_lock")
 _NAMED: Final = re.compile(r"^WARNING: [a-z- ]+: (?P<lock>\S+)$")
 
 
-def chain_of(violation: Violation) -> tuple[str, ...]:
-    """The functions from the call on, the outermost first; all of the trace where the call is not in it."""
+def chain_of(violation: Violation, called: str) -> tuple[str, ...]:
+    """The functions from the call on, the outermost first; all of the trace where the call is not in it.
+
+    `called` is what stands in C: often that is inline, or a macro, and in no trace.
+    """
     trace = list(violation.trace)
-    if CALLER in trace:
-        trace = trace[: trace.index(CALLER)]
-    return tuple(reversed(trace))
+    if CALLER not in trace:
+        return tuple(reversed(trace))
+    chain = tuple(reversed(trace[: trace.index(CALLER)]))
+    return chain if chain[:1] == (called,) else (called, *chain)
 
 
 def lock_of(violation: Violation) -> str:

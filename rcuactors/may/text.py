@@ -10,7 +10,7 @@ from ..report.text import aligned
 from ..spelling import plural
 from .answer import Answer, Cell, Verdict
 from .places import Place, shown_name
-from .reasons import Reason, reasons_of, version_ranges
+from .reasons import Reason, advice_of, reasons_for, reasons_of, version_ranges
 from .recorded import Evidence, RecordedCell, RecordedKernel, evidence_for, recorded_for
 
 _WIDTH: Final = 100
@@ -24,9 +24,9 @@ def _wrapped(text: str, *, before: str = "") -> list[str]:
 def answer_lines(answer: Answer, *, why: bool) -> list[str]:
     """All of it. `why`: with the report of each reason in full."""
     one_place = len(_places(answer)) == 1
-    reasons = reasons_of(answer.cells)
+    reasons = reasons_of(answer)
     lines = [*_head(answer), "", *(_in_one_place(answer, reasons) if one_place else _in_each_place(answer))]
-    lines += [*_instead_lines(reasons), *_missing_lines(answer.cells), *_tried_lines(answer.cells)]
+    lines += [*_instead_lines(answer), *_missing_lines(answer.cells), *_tried_lines(answer.cells)]
     if why:
         for reason in reasons:
             lines += ["", f"{reason.kernels}: {reason.condition}", *_in_full(reason)]
@@ -52,6 +52,9 @@ def _summary(answer: Answer) -> list[str]:
     if len(_places(answer)) > 1:
         return [f"{word} on the context"]
     cells = [cell for cell in answer.cells if cell.verdict is not Verdict.NOT_MODELLED]
+    conditions = {reason.condition for reason in reasons_of(answer)}
+    if all(cell.verdict is Verdict.DEPENDS for cell in cells) and len(conditions) == 1:
+        return _wrapped(f"{word}: {conditions.pop()}")
     parts = []
     for rt, said in ((False, "without PREEMPT_RT"), (True, "on PREEMPT_RT")):
         some = [cell for cell in cells if cell.kernel.rt is rt]
@@ -174,12 +177,9 @@ def _said(cells: Iterable[RecordedCell]) -> str:
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
-def _instead_lines(reasons: Sequence[Reason]) -> list[str]:
-    lines: list[str] = []
-    for advice in dict.fromkeys(reason.advice for reason in reasons):
-        if advice is not None:
-            lines += _wrapped(f"instead: {advice.text} ({advice.page})")
-    return lines
+def _instead_lines(answer: Answer) -> list[str]:
+    advice = advice_of(answer)
+    return [line for one in advice for line in _wrapped(f"instead: {one.text} ({one.page})")]
 
 
 def _missing_lines(cells: Iterable[Cell]) -> list[str]:
@@ -220,7 +220,7 @@ def _in_each_place(answer: Answer) -> list[str]:
         lines += _wrapped(f"{head}: {', '.join(names) or 'none of them'}")
     lines.append("")
     for place, cells in by_place.items():
-        lines += [line for reason in reasons_of(cells)[:1] for line in _wrapped(_in_a_line(place, reason))]
+        lines += [line for reason in reasons_for(cells)[:1] for line in _wrapped(_in_a_line(place, reason))]
     return [*lines, ""]
 
 

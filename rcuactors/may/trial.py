@@ -130,7 +130,7 @@ class Trial:
                 condition=self._condition,
                 kind=first.kind.value,
                 title=first.title,
-                chain=chain_of(first),
+                chain=chain_of(first, self._asked.call.name),
                 lock=lock_of(first),
                 text=first.text,
                 entering=self._entering,

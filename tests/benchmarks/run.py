@@ -255,6 +255,14 @@ def hand_overs_against_trio(count: int, rounds: int) -> Figure:
     )
 
 
+def may_in(*arguments: str, rounds: int) -> Figure:
+    """A cold command line of `rcuactors may`, over the three seconds that an answer may take."""
+    command = [sys.executable, "-m", "rcuactors", "may", *arguments]
+    times = [seconds(lambda: subprocess.run(command, check=False, stdout=subprocess.DEVNULL)) for _ in range(rounds)]
+    taken = statistics.median(times)
+    return Figure(f"rcuactors may {' '.join(arguments)} / 3 s", taken / 3, "<= 1", f"{taken:.2f} s")
+
+
 def schedules_under_random(schedules: int, rounds: int) -> Figure:
     """How many schedules of a small scenario take as long as 1,000 hand-overs of bare Trio, events off.
 
@@ -371,6 +379,8 @@ def figures(*, short: bool) -> list[Callable[[], Figure]]:
         lambda: validation(1_000_000 // scale, rounds),
         lambda: hand_overs_against_trio(100_000 // scale, rounds),
         lambda: first_answer(rounds),
+        lambda: may_in("kfree_rcu(p, rcu)", "--in", "raw_spin_lock", rounds=rounds),
+        lambda: may_in("kfree_rcu(p, rcu)", rounds=rounds),
         lambda: schedules_under_random(200 // scale, rounds),
         lambda: schedules_without_trio(200 // scale, rounds),
         lambda: two_processes(2000 // scale, min(rounds, 3)),

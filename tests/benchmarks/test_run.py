@@ -34,6 +34,7 @@ def test_every_figure_is_measured(benchmarks: ModuleType) -> None:
         benchmarks.many_cpus(200, 1),
         benchmarks.hand_overs_against_trio(200, 1),
         benchmarks.first_answer(1),
+        benchmarks.may_in("udelay(1)", "--in", "process", "--kernels", "v6.12:all", rounds=1),
         benchmarks.schedules_under_random(3, 1),
         benchmarks.schedules_without_trio(3, 1),
         benchmarks.two_processes(110, 1),

@@ -52,7 +52,7 @@ def test_without_a_context_the_range_in_which_it_is_legal(call: Call) -> None:
     said = " ".join(result.stdout.split())
     assert result.exit_code == 1
     assert "DEPENDS on the context" in said
-    assert "legal in: process, mutex, workqueue never in: " in said
+    assert "legal in: process, srcu_read_lock, mutex, workqueue never in: " in said
     assert all(f"\n{place.names[0]} " in result.stdout for place in all_places())
 
 
@@ -94,6 +94,7 @@ def test_the_list(call: Call) -> None:
     ("arguments", "said"),
     [
         ((), "may: needs a call as in C, in quotes, such as 'kfree_rcu(p, rcu)'; --list has all"),
+        (("kfree_rcu", "p", "rcu"), "may kfree_rcu p rcu: needs a call as in C, in quotes"),
         (("kfree_rcu p rcu",), "operation 'kfree_rcu p rcu': needs a call as in C, such as 'kfree_rcu(p, rcu)'"),
         (("kfree_rcv(p)",), "operation kfree_rcv: did you mean kfree_rcu?"),
         (("kfree(p)", "--in", "hardirk"), "--in hardirk: did you mean hardirq?"),

@@ -16,6 +16,7 @@ def test_a_call_is_a_name_and_what_stands_between_its_commas() -> None:
     assert parse_call("kfree_rcu(p, rcu)") == Call("kfree_rcu", ("p", "rcu"))
     assert parse_call(" spin_lock ( &dev->locks[f(a, b)] ) ; ") == Call("spin_lock", ("&dev->locks[f(a, b)]",))
     assert parse_call("rcu_barrier()") == Call("rcu_barrier", ())
+    assert parse_call(r'printk("a, (b\"", c)').arguments == (r'"a, (b\""', "c")
     assert str(parse_call("kmalloc(64,GFP_ATOMIC)")) == "kmalloc(64, GFP_ATOMIC)"
 
 
@@ -65,7 +66,7 @@ def test_numbers() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kfree_rcv(p, rcu)", "operation kfree_rcv: did you mean kfree_rcu? `rcuactors may --list` has all"),
+        ("kfree_rcv(p, rcu)", "operation kfree_rcv: did you mean kfree_rcu? near it are "),
         ("kfree_rcu(p, rcu, x)", "kfree_rcu(p, rcu, x): needs kfree_rcu(p, rcu) or kfree_rcu(p)"),
         ("kmalloc", "operation kmalloc: needs its arguments, as in 'kmalloc(size, gfp)'"),
         ("kmalloc(64, GFP_ATOMICS)", "kmalloc(64, GFP_ATOMICS): GFP_ATOMICS: did you mean GFP_ATOMIC? there are "),
@@ -77,6 +78,21 @@ def test_numbers() -> None:
 def test_what_is_not_known_is_told_with_what_was_meant(text: str, said: str) -> None:
     with pytest.raises(BadInput, match=re.escape(said)):
         find_call(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "prototype"),
+    [
+        ("spin_lock_irqsave(&l, flags)", "spin_lock_irqsave(lock, flags)"),
+        ("spin_lock_irqsave(&l)", "spin_lock_irqsave(lock, flags)"),
+        ("local_irq_save(flags)", "local_irq_save(flags)"),
+        ('printk("%d, %d", 1, 2)', "printk(text, ...)"),
+        ('pr_info("x")', "pr_info(text, ...)"),
+        ("alloc_pages_nolock(0, NUMA_NO_NODE, 0)", "alloc_pages_nolock(gfp, node, order)"),
+    ],
+)
+def test_arguments_as_many_as_in_c(text: str, prototype: str) -> None:
+    assert find_call(text).form.prototype == prototype
 
 
 def test_the_two_forms_are_two_calls() -> None:

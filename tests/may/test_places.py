@@ -22,6 +22,8 @@ from rcuactors.may.places import BY_NAME, all_places, find_place
         (["spin_lock", "hardirq"], ("hardirq", "spin")),
         (["rcu_read_lock", "process"], ("rcu_read",)),
         (["mutex", "mutex"], ("mutex",)),
+        (["spin_lock_bh"], ("bh_disable", "spin")),
+        (["rwlock_t"], ("write_lock",)),
     ],
 )
 def test_names_and_nesting(names: list[str], contexts: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ _NUMBERS: Final[Mapping[str, int]] = {
 }
 """Words that are numbers, and what is taken where the call has an expression."""
 
+_LIST: Final = "`rcuactors may --list` has all"
+
 _LONGEST: Final[Mapping[str, int]] = {"ms": 20, "us": 1_000, "us_most": 2_000, "ns": 100_000, "delay": 250}
 """How long somebody sleeps or spins makes no difference to whether he may: no longer than this is tried."""
 
@@ -75,12 +78,12 @@ def find_call(text: str) -> Asked:
         raise bad_value(f"operation {text.strip()}", f"its arguments, as in {_prototypes(_forms_of(name))}")
     call = parse_call(text)
     forms = _forms_of(call.name)
-    fitting = [each for each in forms if len(each.words) == len(call.arguments)]
+    fitting = [each for each in forms if each.takes(len(call.arguments))]
     if not fitting:
         raise wrong_count(call, [each.prototype for each in forms])
     chosen = fitting[0]
     given = _defaults(chosen)
-    for word, said in zip(chosen.words, call.arguments, strict=True):
+    for word, said in zip(chosen.words, call.arguments, strict=False):
         given.update(_read(word, said, call))
     return Asked(call, chosen, given)
 
@@ -95,7 +98,8 @@ def _what_there_is(name: str) -> str:
     ends = ("unlock", "enable", "put_cpu", "restore", "up_read", "up_write")
     if any(end in name for end in ends):
         return "what ends a section is asked for by what begins it, such as 'spin_lock(lock)'"
-    return "`rcuactors may --list` has all"
+    near = ", ".join(get_close_matches(name, BY_NAME, n=5)[1:])
+    return f"near it are {near}; {_LIST}" if near else _LIST
 
 
 def _prototypes(forms: Sequence[Form]) -> str:

@@ -15,6 +15,23 @@ from ..things import Things
 Act = Callable[[Things], Awaitable[None]]
 _PROTOTYPE: Final = re.compile(r"(?P<name>\w+)\((?P<words>.*)\)")
 
+_SHOWN: Final = {
+    "raw_lock": "lock",
+    "spin_lock": "lock",
+    "local_lock": "lock",
+    "rwlock": "lock",
+    "rwsem": "sem",
+    "rt_mutex": "lock",
+    "mutex": "lock",
+    "hrtimer": "timer",
+    "irq_work": "work",
+    "tasklet": "tasklet",
+    "gfp_kernel": "gfp",
+    "flags_too": "gfp",
+    "us_most": "us",
+}
+"""Words that are several things of one kind here, as C's prototypes have them."""
+
 
 class Worst(enum.Enum):
     """What the worst cases of a call hang on."""
@@ -47,10 +64,17 @@ class Form:
     areas_too: bool = False
     """What it is given may be of vmalloc() as well."""
 
+    def takes(self, count: int) -> bool:
+        """Whether it may have so many arguments: those of C's macros that return something through `flags` may lack."""
+        most = len(self.words)
+        if self.words[-1:] == ("...",):
+            return count >= most - 1
+        return count == most or (self.words[-1:] == ("flags",) and count == most - 1)
+
     @property
     def prototype(self) -> str:
         """As it would stand in C."""
-        return f"{self.name}({', '.join(self.words)})"
+        return f"{self.name}({', '.join(_SHOWN.get(word, word) for word in self.words)})"
 
 
 async def _called(things: Things, function: str, arguments: Sequence[Any]) -> Any:

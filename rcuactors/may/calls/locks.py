@@ -17,7 +17,8 @@ _SPINNING: Final = (("raw_spin", "raw_lock"), ("spin", "spin_lock"))
 
 def _pair(lock: str, unlock: str, word: str, *, flags: bool = False, tries: str = "") -> Form:
     more: dict[str, Any] = {"undo": Undo(unlock, (word,), returned=flags), "tries": tries}
-    return form(f"{lock}({word})", worst=Worst.LOCK, lock=word, **more)
+    words = f"{word}, flags" if flags else word
+    return form(f"{lock}({words})", needs=word, worst=Worst.LOCK, lock=word, **more)
 
 
 def _spinning() -> list[Form]:
@@ -62,18 +63,19 @@ def _sleeping() -> list[Form]:
     ]
 
 
-def _section(begin: str, end: str, words: str = "", *, returned: bool = False) -> Form:
-    return form(f"{begin}({words})", undo=Undo(end, tuple(words.split()), returned=returned))
+def _section(begin: str, end: str, word: str = "", *, flags: bool = False, returned: bool = False) -> Form:
+    words = ", ".join(filter(None, (word, "flags" if flags else "")))
+    return form(f"{begin}({words})", needs=word, undo=Undo(end, tuple(word.split()), returned=flags or returned))
 
 
 def _sections() -> list[Form]:
     return [
         _section("local_lock", "local_unlock", "local_lock"),
-        _section("local_lock_irqsave", "local_unlock_irqrestore", "local_lock", returned=True),
+        _section("local_lock_irqsave", "local_unlock_irqrestore", "local_lock", flags=True),
         _section("preempt_disable", "preempt_enable"),
         _section("migrate_disable", "migrate_enable"),
         _section("local_irq_disable", "local_irq_enable"),
-        _section("local_irq_save", "local_irq_restore", returned=True),
+        _section("local_irq_save", "local_irq_restore", flags=True),
         _section("local_bh_disable", "local_bh_enable"),
         _section("get_cpu", "put_cpu"),
         _section("rcu_read_lock", "rcu_read_unlock"),

@@ -49,8 +49,8 @@ FORMS: Final = (
     _waits("wait_event_interruptible(waitqueue, condition)", "waitqueue condition"),
     form("smp_processor_id()"),
     form("raw_smp_processor_id()"),
-    form("pr_info(text)", needs="name"),
-    form("printk(text)", "pr_info", "name"),
-    form("kthread_run(func, data, name)", needs="func"),
-    form("alloc_workqueue(name, flags, max_active)", needs="name"),
+    form("pr_info(text, ...)", needs="name"),
+    form("printk(text, ...)", "pr_info", "name"),
+    form("kthread_run(func, data, name, ...)", needs="func"),
+    form("alloc_workqueue(name, flags, max_active, ...)", needs="name"),
 )
