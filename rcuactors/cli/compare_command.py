@@ -1,10 +1,12 @@
-"""`rcuactors compare`: the debated designs side by side, in every context and on four workloads, or in scenarios."""
+"""`rcuactors compare`: the debated designs side by side, in every context and on workloads, or in scenarios."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import io
+import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,29 +15,34 @@ from typing import Final
 import attrs
 import click
 
-from ..builds import USUAL_BUILDS
+from ..builds import BUILDS, USUAL_BUILDS
 from ..compare.board import Board, make_board
-from ..compare.designs import find_designs
+from ..compare.designs import DesignRef, find_designs
 from ..compare.documents import COLUMNS, document_of, rows_of
 from ..compare.html import page_of
-from ..compare.kernels import find_kernels, to_measure
+from ..compare.kernels import ComparedKernel, find_kernels, to_measure
+from ..compare.layout import COLOURS, plain
 from ..compare.tasks import Answer, Plan, Task, do, in_good_order, scenario_of, tasks_of
-from ..compare.text import lines_of
+from ..compare.text import WIDTH, lines_of
 from ..config import field_names, split_setting
+from ..designs import DESIGNS
 from ..engine.choice import Timed
+from ..eras import ERAS
 from ..errors import BadInput, bad_value
 from ..explore import Random
 from ..lab.jobs import do_all, in_this_process
 from ..spelling import no_such, plural
 from ..userfiles import find_scenarios
 from .common import jobs_option, whole_number
-from .output import print_json, print_lines
+from .output import print_json, print_lines, writing_stdout
 from .program import Interrupted, ProgramCommand, complain
 from .screen import with_error
 from .session import collect
 from .whole_file import OutputError, WholeFile
 
 _MOST_SEEDS: Final = 10_000
+_NARROWEST: Final = 40
+"""In less there is no room for a name and a figure beside it."""
 _PATIENCE_S: Final = 3.0
 """After Ctrl-C a run in this process has so long to end."""
 _LARGEST_SEED: Final = (1 << 63) - 1
@@ -43,7 +50,10 @@ _LARGEST_SEED: Final = (1 << 63) - 1
 
 @click.command("compare", cls=ProgramCommand)
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
-@click.option("--designs", metavar="NAME,...", help="The designs to compare (default: all).")
+@click.option(
+    "--designs", metavar="NAME,...", help="The designs to compare (default: all); a version is its own design."
+)
+@click.option("--versions", is_flag=True, help="Every version with its own design, besides.")
 @click.option("--design", "files", multiple=True, metavar="FILE.py", help="A design of your own, besides; repeatable.")
 @click.option(
     "--kernels",
@@ -79,6 +89,7 @@ _LARGEST_SEED: Final = (1 << 63) - 1
 def compare_command(
     scenarios: tuple[str, ...],
     designs: str | None,
+    versions: bool,
     files: tuple[str, ...],
     kernels: str,
     settings: tuple[str, ...],
@@ -94,7 +105,8 @@ def compare_command(
 
     With SCENARIO names or files, compare them in these instead.
     """
-    plan = _plan(scenarios, designs, files, kernels, settings, _seeds(seeds, seed))
+    names = _design_names(designs, versions=versions)
+    plan = _plan(scenarios, names, files, kernels, settings, _seeds(seeds, seed))
     target = _target(as_json=as_json, csv_file=csv_file, html_file=html_file)
     progress = Progress(list(tasks_of(plan)))
     with target if target is not None else contextlib.nullcontext():
@@ -112,9 +124,22 @@ def compare_command(
     if as_json:
         print_json(with_error(document_of(board), str(error) if error is not None else None))
     else:
-        print_lines(lines_of(board))
+        _print(board)
     if error is not None:
         raise error
+
+
+def _print(board: Board) -> None:
+    """In colours and as wide as the terminal is, or as text for a file."""
+    out = sys.stdout
+    if out is None or not out.isatty():
+        print_lines(plain(line) for line in lines_of(board))
+        return
+    from ..report.terminal import make_console, print_styled  # noqa: PLC0415 - Rich is for those who have a terminal
+
+    lines = lines_of(board, max(shutil.get_terminal_size((WIDTH, 0)).columns, _NARROWEST))
+    with writing_stdout() as stream:
+        print_styled(make_console(stream), lines, COLOURS)
 
 
 # -- before ------------------------------------------------------------------------------------------------------------
@@ -127,6 +152,22 @@ def _names(option: str, text: str) -> list[str]:
     return names
 
 
+def _design_names(text: str | None, *, versions: bool) -> list[str] | None:
+    """The names that were given, and all versions if they are asked for; None for all designs."""
+    names = _names("--designs", text) if text is not None else None
+    return [*(DESIGNS if names is None else names), *ERAS] if versions else names
+
+
+def _check_versions(designs: Sequence[DesignRef], kernels: Sequence[ComparedKernel]) -> None:
+    """Raises BadInput where versions are both rows and kernels: a row of one would say that it is another."""
+    own = next((design.name for design in designs if design.version), "")
+    other = next((kernel.name for kernel in kernels if kernel.name not in BUILDS), "")
+    if own and other:
+        raise BadInput(
+            f"--kernels {other}: {own} is compared with its own design, so needs only builds, such as plain,rt"
+        )
+
+
 def _seeds(count: int | None, first: int | None) -> tuple[int, ...]:
     """The seeds of strategy random; none at all for one timed run."""
     if count is None and first is None:
@@ -137,7 +178,7 @@ def _seeds(count: int | None, first: int | None) -> tuple[int, ...]:
 
 def _plan(
     scenarios: Sequence[str],
-    designs: str | None,
+    designs: Sequence[str] | None,
     files: Sequence[str],
     kernels: str,
     settings: Sequence[str],
@@ -153,7 +194,8 @@ def _plan(
             raise BadInput(f"nr_cpus={own.nr_cpus}: the comparison needs a machine with at least 2 CPUs")
         if own.surroundings:
             raise bad_value(f"{own.surroundings[0]}=y", "scenarios to compare in, which alone have such surroundings")
-    refs = find_designs(_names("--designs", designs) if designs is not None else None, files)
+    refs = find_designs(designs, files)
+    _check_versions(refs, compared)
     return Plan(
         designs=refs,
         kernels=compared,

@@ -37,6 +37,8 @@ class Card:
 
     design: str
     about: str
+    version: str = ""
+    """Set where a version stands for its own design: the runs were on that one."""
     verdicts: Mapping[Place, Verdict]
     costs: Mapping[Place, Cost]
 
@@ -78,6 +80,7 @@ def make_board(plan: Plan, tasks: Sequence[Task], answers: Mapping[int, Answer])
         Card(
             design=design.name,
             about=design.about,
+            version=design.version,
             verdicts=(
                 {place: _verdict_of_runs(runs) for place, runs in measured[design.name].items()}
                 if plan.scenarios

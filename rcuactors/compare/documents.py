@@ -33,6 +33,7 @@ def document_of(board: Board) -> dict[str, Any]:
         "designs": [
             {
                 "name": card.design,
+                "version": card.version,
                 "about": card.about,
                 "keeps": card.keeps,
                 "reason": why[card.design],

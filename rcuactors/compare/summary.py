@@ -155,17 +155,18 @@ def _costs(level: Sequence[Card]) -> tuple[tuple[str, ...], tuple[str, ...], str
     memory = {card.design: _sum(card, "peak_bytes") for card in through}
     raw = {card.design: next(iter(_worst(card, "raw_held_ns")), 0) for card in through}
     least, shortest = _least(memory), _least(raw)
-    among = f"Of the {len(through)} designs that are legal there" if len(through) > 1 else "There is no choice of costs"
-    price = "".join(f"; there {shown('%', found)} of the calls found a block" for found in _found(through, least[0]))
-    rows = plural(len(places), "workload")
-    bytes_told = (
-        f"{shown('bytes', memory[least[0]])} at the peaks of {rows} together{_other_end(memory, 'bytes')}{price}"
+    price = "".join(
+        f"; in one only {shown('%', found)} of the calls found a block" for found in _found(through, least[0])
     )
-    raw_told = f"{shown('ns', raw[shortest[0]])} at worst{_other_end(raw, 'ns')}"
+    peaks = f"{shown('bytes', memory[least[0]])} at the peaks of {plural(len(places), 'run')} together"
+    longest = f"{shown('ns', raw[shortest[0]])} at worst"
+    if len(through) == 1:
+        return least, shortest, f"{least[0]} has no rival in costs: {peaks}{price}, and a raw lock held for {longest}."
     also = f"{listed(shortest)} has" if least != shortest else "it has"
     sentence = (
-        f"{among}: least memory has {listed(least)} ({bytes_told}), and {also} the shortest time with a raw lock held "
-        f"({raw_told})."
+        f"Of the {len(through)} designs that are legal there, {listed(least)} has the least memory "
+        f"({peaks}{_other_end(memory, 'bytes')}{price}), and {also} the shortest time with a raw lock held "
+        f"({longest}{_other_end(raw, 'ns')})."
     )
     return least, shortest, sentence
 

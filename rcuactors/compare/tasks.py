@@ -26,7 +26,7 @@ Answer = list[Finding] | CostRun
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What is compared, checked. Without `scenarios` it is every context, and the four workloads.
+    """What is compared, checked. Without `scenarios` it is every context and every workload.
 
     `scenarios` are names or paths. `kernels` are with their checks, `measured` those on which costs are measured.
     `settings` are the user's; those that are parameters of a scenario go to that one. Under another strategy than
@@ -78,7 +78,7 @@ class Task:
         if not self.source:
             # A workload draws its times from the seed, whatever the strategy of the verdicts is.
             chosen = WORKLOADS[self.subject].scenario
-            parameters = {"draws": self.options.seed}
+            parameters = {"draws": self.options.seed} if "draws" in chosen.parameters else {}
             if "cpus" in chosen.parameters and "nr_cpus" in self.kernel.settings:
                 parameters["cpus"] = min(chosen.parameters["cpus"], self.kernel.config().nr_cpus)
             return measure(chosen, self._options(parameters))
@@ -118,7 +118,9 @@ def _tasks(
     source: str,
     settings: dict[str, str] | None,
 ) -> Iterator[Task]:
-    for kernel in kernels:
+    for compared in kernels:
+        # A version with its own design is that version, whichever the others are compared on: only the build is chosen.
+        kernel = attrs.evolve(compared, version=design.version) if design.version else compared
         for seed in plan.seeds:
             yield Task(
                 probes=settings is None,

@@ -1,31 +1,56 @@
-"""The board as text: what follows from it, the verdict table with a line on each design, the cost tables.
+"""The board as text: what follows from it, the verdicts, why each design won or lost, and the costs.
 
-Below the verdicts stands what the words in them mean.
+Nothing is wider than it may be: paragraphs are wrapped, and a table that does not fit is continued below itself. What
+is the same of several designs is shown once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from ..spelling import counted
 from .board import Board, Card
 from .contexts import CONTEXTS
 from .costs import FIGURES
+from .groups import (
+    KEEPS,
+    MISSING,
+    CostGroup,
+    VerdictGroup,
+    bests,
+    cost_groups,
+    is_best,
+    kernels_line,
+    places_of,
+    style_of,
+)
+from .groups import verdict_groups as groups_of
+from .layout import Block, Cell, Line, Row, led, table, wrapped
 from .reasons import reasons
 from .summary import summary_of
-from .units import spread_shown
-from .verdict import DRY_MARK, LATE_MARK, LEGAL, LOW_MARK, Verdict, seeds_named
+from .verdict import DRY_MARK, LATE_MARK, LOW_MARK, Verdict, seeds_named
 from .workloads import WORKLOADS
 
-_MISSING = "?"
+WIDTH: Final = 120
+"""Where there is no terminal that says how wide it is."""
 
 
-def lines_of(board: Board) -> list[str]:
+def lines_of(board: Board, width: int = WIDTH) -> list[Line]:
     """Everything."""
-    lines = [head_line(board), "", *summary_of(board).sentences, "", *verdict_lines(board), "", *legend_lines(board)]
-    for kernel, load in cost_places(board):
-        lines += ["", *cost_lines(board, kernel, load)]
-    return [*lines, "", *(f"{figure.head}: {figure.about}" for figure in FIGURES.values())]
+    lines: list[Line] = [*wrapped(head_line(board), width, style="title"), ()]
+    for sentence in summary_of(board).sentences:
+        lines += wrapped(f"* {sentence}", width, hanging="  ")
+    lines += [(), *verdict_lines(board, width), ()]
+    for name, text in legend(board):
+        lines += led(name, text, width)
+    lines += [(), *why_lines(board, width)]
+    for kernel, load in places_of(board):
+        lines += [(), *cost_lines(board, kernel, load, width)]
+    lines.append(())
+    for figure in FIGURES.values():
+        lines += led(figure.head, figure.about, width)
+    return lines
 
 
 def head_line(board: Board) -> str:
@@ -33,10 +58,18 @@ def head_line(board: Board) -> str:
     plan = board.plan
     seeds = "timed" if plan.strategy == "timed" else _seeds_text(plan.strategy, plan.seeds)
     settings = "".join(f", {name}={text}" for name, text in plan.settings.items())
-    kernels = ", ".join(kernel.name for kernel in plan.kernels)
     unfinished = "" if board.complete else f"; interrupted, {board.done:,} of {board.wanted:,} runs done"
-    count = counted(len(plan.designs), "design")
-    return f"{count} on {plan.kernels[0].version} ({kernels}){settings}, {seeds}{unfinished}"
+    return f"{_compared(board)}{settings}, {seeds}{unfinished}"
+
+
+def _compared(board: Board) -> str:
+    plan = board.plan
+    versions = sum(bool(design.version) for design in plan.designs)
+    designs = len(plan.designs) - versions
+    own = f"{counted(versions, 'version')} with {'its' if versions == 1 else 'their'} own design"
+    if not designs:
+        return f"{own} ({', '.join(kernel.build for kernel in plan.kernels)})"
+    return f"{counted(designs, 'design')} on {kernels_line(board)}{f', {own}' if versions else ''}"
 
 
 def _seeds_text(strategy: str, seeds: Sequence[int]) -> str:
@@ -47,61 +80,53 @@ def _seeds_text(strategy: str, seeds: Sequence[int]) -> str:
 # -- verdicts ----------------------------------------------------------------------------------------------------------
 
 
-def verdict_lines(board: Board) -> list[str]:
-    """For each design its rows, one a kernel, and below them why it won or lost."""
-    plan, why = board.plan, reasons(board)
-    label = max(len(kernel.name) for kernel in plan.kernels)
-    widths = [max(len(subject), *(len(word) for word in _words(board, subject))) for subject in plan.subjects]
-    lines = ["  ".join(["", " " * label, *_padded(plan.subjects, widths)]).rstrip()]
-    for card in board.cards:
-        lines += ["", f"{card.design}: {card.about}"]
-        for kernel in plan.kernels:
-            words = [_word(card.verdicts.get((kernel.name, subject))) for subject in plan.subjects]
-            lines.append("  ".join(["", kernel.name.ljust(label), *_padded(words, widths)]).rstrip())
-        lines.append(f"  {why[card.design]}")
-    return lines
+def verdict_lines(board: Board, width: int) -> list[Line]:
+    """A block for each group of designs with the same verdicts, in it a row for each of the kernels' groups."""
+    blocks = [
+        Block(_heading(group), tuple(_row(kernels, row) for kernels, row in group.rows)) for group in groups_of(board)
+    ]
+    return table(board.plan.subjects, blocks, width)
 
 
-def _words(board: Board, subject: str) -> list[str]:
-    return [_word(card.verdicts.get((kernel.name, subject))) for card in board.cards for kernel in board.plan.kernels]
+def _heading(group: VerdictGroup) -> str:
+    return f"{group.names} ({KEEPS})" if group.keeps else group.names
+
+
+def _row(kernels: Sequence[str], row: Sequence[Verdict | None]) -> Row:
+    return Row(", ".join(kernels), tuple(Cell(_word(verdict), style_of(verdict)) for verdict in row))
 
 
 def _word(verdict: Verdict | None) -> str:
-    return _MISSING if verdict is None else verdict.word
+    return MISSING if verdict is None else verdict.word
 
 
-def _padded(texts: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [text.ljust(width) for text, width in zip(texts, widths, strict=True)]
-
-
-def legend_lines(board: Board) -> list[str]:
+def legend(board: Board) -> list[tuple[str, str]]:
     """What the columns are and the words mean, as far as they occur, each word with its first report."""
-    lines: list[str] = []
+    found: list[tuple[str, str]] = []
     if not board.plan.scenarios:
-        lines += [f"{context.name}: {context.about}" for context in CONTEXTS.values()]
+        found += [(context.name, context.about) for context in CONTEXTS.values()]
     seen: dict[str, str] = {}
     for card in board.cards:
         for (kernel, subject), verdict in card.verdicts.items():
             if not verdict.legal:
                 word = verdict.word.removeprefix(verdict.mark).partition(" ")[0]
                 seen.setdefault(word, _example(card, kernel, subject, verdict))
-    lines += [f"{word}: {example}" for word, example in seen.items()]
-    if any(verdict.dry for card in board.cards for verdict in card.verdicts.values()):
-        lines.append(f"{DRY_MARK}: legal until the pcplist (the CPU's page list) runs dry, then this")
-    if any(verdict.low for card in board.cards for verdict in card.verdicts.values()):
-        lines.append(f"{LOW_MARK}: legal until memory is short (the zone is below its low watermark), then this")
-    late = next((verdict.late for card in board.cards for verdict in card.verdicts.values() if verdict.late), "")
+    return [*found, *seen.items(), *_marks(board)]
+
+
+def _marks(board: Board) -> list[tuple[str, str]]:
+    verdicts = [verdict for card in board.cards for verdict in card.verdicts.values()]
+    found: list[tuple[str, str]] = []
+    if any(verdict.dry for verdict in verdicts):
+        found.append((DRY_MARK, "legal until the pcplist (the CPU's page list) runs dry, then this"))
+    if any(verdict.low for verdict in verdicts):
+        found.append((LOW_MARK, "legal until memory is short (the zone is below its low watermark), then this"))
+    late = next((verdict.late for verdict in verdicts if verdict.late), "")
     if late:
-        lines.append(f"{LATE_MARK}: legal, but when nothing ran any more there was something left, such as {late}")
-    if any(verdict is None for card in board.cards for verdict in _all_cells(board, card)):
-        lines.append(f"{_MISSING}: not measured")
-    return lines or [f"{LEGAL}: nothing was reported"]
-
-
-def _all_cells(board: Board, card: Card) -> list[Verdict | None]:
-    return [
-        card.verdicts.get((kernel.name, subject)) for kernel in board.plan.kernels for subject in board.plan.subjects
-    ]
+        found.append((LATE_MARK, f"legal, but when nothing ran any more there was something left, such as {late}"))
+    if any(verdict is None for group in groups_of(board) for _, row in group.rows for verdict in row):
+        found.append((MISSING, "not measured"))
+    return found
 
 
 def _example(card: Card, kernel: str, subject: str, verdict: Verdict) -> str:
@@ -110,12 +135,17 @@ def _example(card: Card, kernel: str, subject: str, verdict: Verdict) -> str:
     return f"{verdict.kind}{after}, such as {card.design} in {subject} on {kernel}{seeds}: {verdict.title}"
 
 
+def why_lines(board: Board, width: int) -> list[Line]:
+    """Of each design what it does, and why it won or lost."""
+    why = reasons(board)
+    lines: list[Line] = []
+    for card in board.cards:
+        lines += led(card.design, card.about, width)
+        lines += wrapped(why[card.design], width, indent="  ")
+    return lines
+
+
 # -- costs -------------------------------------------------------------------------------------------------------------
-
-
-def cost_places(board: Board) -> list[tuple[str, str]]:
-    """The cost tables, by (kernel, workload), in order."""
-    return [(kernel.name, load) for load in board.plan.loads for kernel in board.plan.measured]
 
 
 def load_about(board: Board, load: str) -> str:
@@ -123,24 +153,22 @@ def load_about(board: Board, load: str) -> str:
     return load if board.plan.scenarios else f"{load} ({WORKLOADS[load].about})"
 
 
-def cost_lines(board: Board, kernel: str, load: str) -> list[str]:
-    """One table: a row a design. A last column has what was reported, if anything was."""
-    heads = ["", *(figure.head for figure in FIGURES.values()), ""]
-    rows = [heads]
-    for card in board.cards:
-        cost = card.costs.get((kernel, load))
-        if cost is None:
-            rows.append([card.design, *(_MISSING for _ in FIGURES), ""])
-            continue
-        several = cost.seeds > 1
-        reported = "" if cost.outcome == "clean" else cost.outcome + (f" {cost.failed}/{cost.seeds}" if several else "")
-        figures = [spread_shown(figure.unit, cost.figures[name], several=several) for name, figure in FIGURES.items()]
-        rows.append([card.design, *figures, reported])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    return [f"{load_about(board, load)} on {kernel}", *(_cost_row(row, widths) for row in rows)]
+def cost_lines(board: Board, kernel: str, load: str, width: int) -> list[Line]:
+    """One table: a row for the designs with the same figures. A last column has what was reported, if anything was."""
+    best = bests(board, kernel, load)
+    groups = cost_groups(board, kernel, load)
+    heads = [*(figure.head for figure in FIGURES.values()), "reported"]
+    if not any(group.reported for group in groups):
+        heads.pop()
+    rows = tuple(Row(group.names, tuple(_cost_cells(group, best))[: len(heads)]) for group in groups)
+    title = wrapped(f"{load_about(board, load)} on {kernel}", width, style="title")
+    return [*title, *table(heads, [Block("", rows)], width, figures=True)]
 
 
-def _cost_row(row: Sequence[str], widths: Sequence[int]) -> str:
-    first, *figures = row
-    *numbers, last = [text.rjust(width) for text, width in zip(figures, widths[1:], strict=True)]
-    return "  ".join([f"  {first.ljust(widths[0])}", *numbers, last.strip()]).rstrip()
+def _cost_cells(group: CostGroup, best: dict[str, object]) -> list[Cell]:
+    cells = [
+        Cell(text, "missing" if group.cost is None else "best" if is_best(group, name, best) else "")
+        for name, text in zip(FIGURES, group.texts, strict=True)
+    ]
+    kept = group.cost is not None and group.cost.keeps
+    return [*cells, Cell(group.reported, "keeps" if kept else "wrong")]

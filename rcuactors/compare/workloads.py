@@ -1,9 +1,8 @@
-"""The four workloads on which costs are measured, as scenarios.
+"""The workloads on which costs are measured, as scenarios: made up, and taken from recordings (recorded.py).
 
-Each is what some real machine does, in small, with its times and amounts drawn from a seed.
-
-On the CPUs that free memory a neighbour, a second task, takes pages and gives them back: it is the other user of
-their page lists, whose extra work a design is charged with. Its demand is the same whatever the design.
+Each of those made up is what some real machine does, in small, with its times and amounts drawn from a seed. On the
+CPUs that free memory a neighbour, a second task, takes pages there and gives them back: it is the other user of their
+page lists, whose extra work a design is charged with. Its demand is the same whatever the design.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from ..kapi import Kernel
 from ..lab.bystanders import borrow_pages
 from ..lab.elsewhere import softirq_tasklet
 from ..scenario import Scenario, scenario
+from .recorded import free_as_recorded, free_one_argument
 
 _SIZE: Final = 256
 _NEIGHBOUR_PAGES: Final = 24
@@ -148,7 +148,7 @@ async def _mixture(k: Kernel, count: int) -> None:
     """Every eighth is a vmalloc area of two pages; one in sixty has no rcu_head."""
     for index in range(count):
         p = await k.vmalloc(8192) if index % 8 == 7 else await k.kmalloc(_SIZE)
-        await k.kvfree_rcu(p, None if index % 60 == 30 else "rcu")
+        await (free_one_argument(k, p) if index % 60 == 30 else k.kvfree_rcu(p, "rcu"))
 
 
 async def _from_softirq(k: Kernel, count: int) -> None:
@@ -161,13 +161,31 @@ async def _from_softirq(k: Kernel, count: int) -> None:
     await softirq_tasklet(k, free_all)
 
 
+@scenario(settings={"nr_cpus": "2"})
+async def everyday(k: Kernel) -> None:
+    """Frees what a kernel freed while programs made and removed timers, cgroups, network namespaces and routes."""
+    await free_as_recorded(k, "everyday", _SIZE)
+
+
+@scenario(settings={"nr_cpus": "2"})
+async def raw_bursts(k: Kernel) -> None:
+    """Frees 1,100 objects under a raw spinlock, twice, as a module did on a real kernel."""
+    await free_as_recorded(k, "raw_bursts", _SIZE)
+
+
 @attrs.frozen
 class Workload:
-    """One of them, by the name in tables."""
+    """One of them, by the name in tables. `recorded` is on which kernel it was, empty for one that is made up."""
 
     name: str
-    about: str
+    what: str
     scenario: Scenario
+    recorded: str = ""
+
+    @property
+    def about(self) -> str:
+        """What it does, and where that comes from."""
+        return f"{f'recorded on {self.recorded}' if self.recorded else 'made up'}: {self.what}"
 
 
 WORKLOADS: Final[Mapping[str, Workload]] = MappingProxyType(
@@ -180,6 +198,10 @@ WORKLOADS: Final[Mapping[str, Workload]] = MappingProxyType(
             ),
             Workload("flood", "a flood in a machine of 12 MiB, with slow readers", flood),
             Workload("mixed", "slab and vmalloc, one and two arguments, threads and softirqs on 8 CPUs", mixed),
+            Workload(
+                "everyday", "4,013 objects of timers, cgroups, namespaces and routes in 13 s", everyday, "6.1.192"
+            ),
+            Workload("raw_bursts", "1,100 objects under a raw spinlock, twice", raw_bursts, "6.1.192"),
         )
     }
 )

@@ -5,7 +5,7 @@ Rich is imported here and nowhere else, and this module only when there is a ter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Self, TextIO
 
 from rich.console import Console
@@ -112,6 +112,14 @@ def print_result(
     if more:
         console.print(Text(f"{more}\n", style="red"))
     console.print(Text(verdict(result, so_far=so_far), style="bold green" if result.clean else "bold red"))
+
+
+def print_styled(console: Console, lines: Iterable[Sequence[tuple[str, str]]], colours: Mapping[str, str]) -> None:
+    """Print lines of pieces, each with the name of its style; `colours` says what Rich calls that."""
+    for line in lines:
+        text = Text.assemble(*((piece, colours.get(style, "")) for piece, style in line))
+        text.rstrip()
+        console.print(text)
 
 
 def print_lines(console: Console, lines: Iterable[str]) -> None:

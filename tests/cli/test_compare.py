@@ -21,6 +21,7 @@ from rcuactors.compare.designs import find_designs
 from rcuactors.compare.kernels import find_kernels
 from rcuactors.compare.tasks import Plan, tasks_of
 from rcuactors.compare.workloads import WORKLOADS
+from rcuactors.eras import ERAS
 
 Call = Callable[..., Result]
 OneLine = Callable[..., str]
@@ -74,14 +75,13 @@ def test_scenarios(call: Call) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0] == "2 designs on v5.11 (prove), timed"
-    direct = lines.index(next(line for line in lines if line.startswith("direct: ")))
-    assert lines[direct + 1].split() == ["prove", "wait-ctx"]
-    assert lines[direct + 2].startswith(
-        "  Lost: legal in 0 of 1 cells, hrtimer-work in 1. On prove invalid-wait-context"
-    )
-    worker = lines.index(next(line for line in lines if line.startswith("hrtimer-work: ")))
-    assert lines[worker + 1].split() == ["prove", "legal"]
-    assert lines[worker + 2].startswith("  Won: ")
+    assert lines[2].startswith("* For what was asked for take hrtimer-work: legal in the 1 cell (at worst ")
+    assert [lines[lines.index(name) + 1].split() for name in ("direct", "hrtimer-work")] == [
+        ["prove", "wait-ctx"],
+        ["prove", "legal"],
+    ]
+    assert any(line.startswith("  Lost: legal in 0 of 1 cells, hrtimer-work in 1. On prove inval") for line in lines)
+    assert any(line.startswith("  Won: ") for line in lines)
 
 
 def test_the_default_has_every_context_and_workload(call: Call) -> None:
@@ -136,7 +136,33 @@ def test_a_design_of_ones_own(call: Call, design_file: Callable[[str], str]) -> 
         "compare", "raw_lock_caller", "--designs", "direct", "--design", mine, "--kernels", "prove", "--jobs", "2"
     )
     assert result.exit_code == 0
-    assert "mine: a design of the tests\n  prove  legal" in result.stdout
+    assert "\nmine\n prove  legal\n" in result.stdout
+    assert "\nmine: a design of the tests\n" in result.stdout
+
+
+def test_versions_are_rows_with_their_own_designs(call: Call) -> None:
+    """v5.9 asks in the caller's context, under krcp->lock; v5.11 does not."""
+    options = ("raw_lock_caller", "--kernels", "prove", "--jobs", "1")
+    result = call("compare", *options, "--designs", "v5.9,v5.11")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "2 versions with their own design (prove), timed"
+    assert [lines[lines.index(name) + 1].split() for name in ("v5.9", "v5.11")] == [
+        ["prove", "wait-ctx"],
+        ["prove", "legal"],
+    ]
+    designs = json.loads(call("compare", *options, "--designs", "direct", "--versions", "--json").stdout)["designs"]
+    assert [(design["name"], design["version"]) for design in designs] == [
+        ("direct", ""),
+        *((version, version) for version in ERAS),
+    ]
+    beside = call("compare", *options, "--designs", "direct,v5.9").stdout.splitlines()
+    assert beside[0] == "1 design on v5.11 (prove), 1 version with its own design, timed"
+
+
+def test_the_head_line_names_each_version_with_its_builds(call: Call) -> None:
+    result = call("compare", "raw_lock_caller", "--designs", "direct", "--kernels", "v5.9:rt,prove,v5.9:plain")
+    assert result.stdout.splitlines()[0] == "1 design on v5.9 (rt, plain) and v5.11 (prove), timed"
 
 
 def test_a_parameter_of_the_scenario(call: Call) -> None:
@@ -159,6 +185,10 @@ def test_a_parameter_of_the_scenario(call: Call) -> None:
         (("--set", "nr_cpus=1"), "--set nr_cpus=1: the comparison needs a machine with at least 2 CPUs"),
         (("--set", "objects=1"), "--set objects: no such name; "),
         (("raw_lock_caller", "--set", "objects=-1"), "--set objects=-1: needs a whole number"),
+        (
+            ("--designs", "v5.9", "--kernels", "v5.11:rt,v6.1.0:rt"),
+            "--kernels v6.1.0:rt: v5.9 is compared with its own",
+        ),
         (("--json", "--csv", "x"), "--json and --csv: only one of them"),
         (("--csv", "x", "--html", "y"), "--csv and --html: only one of them"),
         (("--html", "no/such/folder"), "--html no/such/folder: cannot be written: No such file or directory"),
@@ -240,7 +270,7 @@ def test_ctrl_c(
         finally:
             process.kill()
     assert (process.returncode, said) == (130, "interrupted\n")
-    assert "; interrupted, " in out.splitlines()[0]
+    assert "; interrupted, " in " ".join(out.split())
     assert "hrtimer-work: " in out
 
 

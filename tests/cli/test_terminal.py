@@ -139,5 +139,29 @@ def test_a_replay_on_a_terminal(on_terminal: OnTerminal, root: Path) -> None:
     assert any(line.startswith("recording  ") for line in lines)
 
 
+COMPARE = ("compare", "raw_lock_caller", "--designs", "direct,hrtimer-work", "--kernels", "prove,rt", "--jobs", "1")
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def test_verdicts_have_colours(on_terminal: OnTerminal) -> None:
+    code, seen = on_terminal(*COMPARE)
+    assert code == 0
+    assert "\x1b[32mlegal\x1b[0m" in seen
+    assert "\x1b[31msleeps\x1b[0m" in seen
+    plain = on_terminal(*COMPARE, NO_COLOR="1")[1]
+    assert "\x1b[32m" not in plain
+    assert ESCAPE.sub("", seen).splitlines()[-20:] == ESCAPE.sub("", plain).splitlines()[-20:]
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_a_comparison_is_as_wide_as_the_terminal(on_terminal: OnTerminal, columns: int) -> None:
+    seen = on_terminal(*COMPARE, COLUMNS=str(columns), NO_COLOR="1")[1]
+    lines = [line for line in ESCAPE.sub("", seen).split("\n") if "\r" not in line]
+    assert max(map(len, lines)) <= columns
+    assert max(map(len, lines)) > columns * 0.8
+    for head in ("raw_lock_caller", "found", "OOM"):
+        assert any(head in line.split() for line in lines)
+
+
 def test_an_error_is_one_line_there_too(on_terminal: OnTerminal) -> None:
     assert on_terminal("run", "nope.py") == (2, "rcuactors: scenario file nope.py: there is no such file\n")

@@ -26,7 +26,12 @@ def options(kernel: ComparedKernel, design: DesignRef = WORKER, **parameters: ob
 
 def trial(load: str, design: DesignRef = WORKER, on: str = "plain", seed: int = 0, **settings: str) -> CostRun:
     chosen = WORKLOADS[load].scenario
-    return measure(chosen, options(bare(on, **settings), design, draws=seed).given({"seed": seed}))
+    return measure(
+        chosen,
+        options(bare(on, **settings), design, **({"draws": seed} if "draws" in chosen.parameters else {})).given(
+            {"seed": seed}
+        ),
+    )
 
 
 @pytest.mark.parametrize("load", WORKLOADS)

@@ -9,8 +9,9 @@ import pytest
 from rcuactors.builds import BUILDS
 from rcuactors.compare.designs import find_designs
 from rcuactors.compare.kernels import find_kernels
+from rcuactors.compare.tasks import Plan, tasks_of
 from rcuactors.designs import DESIGNS
-from rcuactors.eras import DEBATED_ERA
+from rcuactors.eras import DEBATED_ERA, ERAS
 from rcuactors.errors import BadInput
 
 MINE = '''"""A design."""
@@ -73,6 +74,16 @@ def test_designs(tmp_path: Path) -> None:
     assert [design.name for design in found] == [*DESIGNS, "mine"]
     assert [design.make().name for design in found] == [*DESIGNS, "mine"]
     assert find_designs(["direct", "direct"], []) == find_designs(["direct"], [])
+
+
+def test_a_version_stands_for_the_design_that_it_ships() -> None:
+    (design,) = find_designs(["v5.9"], [])
+    assert (design.name, design.version, design.make().name) == ("v5.9", "v5.9", ERAS["v5.9"].design)
+    kernels = find_kernels(["plain", "rt"], {})
+    plan = Plan(designs=find_designs(["direct", "v5.9"], []), kernels=kernels, measured=kernels)
+    versions = {(task.design.name, task.kernel.version, task.options.kernel) for task in tasks_of(plan)}
+    assert versions == {("direct", DEBATED_ERA, DEBATED_ERA), ("v5.9", "v5.9", "v5.9")}
+    assert {task.kernel.name for task in tasks_of(plan)} == {"plain", "rt"}
 
 
 def test_bad_designs(tmp_path: Path) -> None:

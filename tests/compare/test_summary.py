@@ -90,8 +90,8 @@ def test_least_memory_and_the_shortest_time_with_a_raw_lock(make_board: MakeBoar
     found = two(make_board, a, b)
     assert (found.memory, found.raw_held) == (("a",), ("b",))
     assert found.sentences[2] == (
-        "Of the 2 designs that are legal there: least memory has a (4.00 KiB at the peaks of 1 workload together, "
-        "b 8.00 KiB; there 10 % of the calls found a block), and b has the shortest time with a raw lock held "
+        "Of the 2 designs that are legal there, a has the least memory (4.00 KiB at the peaks of 1 run together, "
+        "b 8.00 KiB; in one only 10 % of the calls found a block), and b has the shortest time with a raw lock held "
         "(40 ns at worst, a 90 ns)."
     )
     swapped = two(make_board, b, a)
@@ -99,7 +99,11 @@ def test_least_memory_and_the_shortest_time_with_a_raw_lock(make_board: MakeBoar
 
 
 def test_who_did_not_come_through_has_no_costs(make_board: MakeBoard) -> None:
-    assert two(make_board, cost("deadlock", peak_bytes=1), cost(peak_bytes=8192)).memory == ("b",)
+    found = two(make_board, cost("deadlock", peak_bytes=1), cost(peak_bytes=8192, raw_held_ns=40))
+    assert found.memory == found.raw_held == ("b",)
+    assert found.sentences[2] == (
+        "b has no rival in costs: 8.00 KiB at the peaks of 1 run together, and a raw lock held for 40 ns at worst."
+    )
     assert len(two(make_board, cost("deadlock"), cost("OOM")).sentences) == 2
 
 

@@ -7,14 +7,15 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 
-import attrs
 import pytest
 
-from rcuactors.compare.board import Board, Card, Cost
+from rcuactors.compare.board import Board, Cost
 from rcuactors.compare.costs import FIGURES, Spread
 from rcuactors.compare.documents import COLUMNS, document_of, rows_of
 from rcuactors.compare.html import page_of
+from rcuactors.compare.layout import COLOURS, plain
 from rcuactors.compare.reasons import reasons
+from rcuactors.compare.summary import summary_of
 from rcuactors.compare.text import lines_of
 from rcuactors.compare.units import shown, spread_shown
 from rcuactors.compare.verdict import Verdict
@@ -31,27 +32,48 @@ def board(make_board: MakeBoard) -> Board:
     return make_board({"a": {"process": Verdict(), "hardirq": WRONG}, "b": {"process": Verdict()}}, costs)
 
 
-def cards_changed(board: Board, **changes: object) -> Board:
-    cards: list[Card] = [attrs.evolve(card, **changes) for card in board.cards]
-    return attrs.evolve(board, cards=tuple(cards))
+def text_of(board: Board, width: int = 120) -> str:
+    return "\n".join(plain(line) for line in lines_of(board, width))
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def test_text(board: Board) -> None:
-    text = "\n".join(lines_of(board))
+    text = text_of(board)
     assert "about a" in text
     assert "~wait-ctx" in text
     assert "BUG: <b>&zone->lock" in text
     assert "~: legal until the pcplist" in text
     assert "?: not measured" in text
-    assert re.search(r"^  b .* deadlock$", text, re.MULTILINE)
-    for line in reasons(board).values():
-        assert line in text
+    assert re.search(r"^ b .* deadlock$", text, re.MULTILINE)
+    for line in (*reasons(board).values(), *summary_of(board).sentences):
+        assert in_one_line(line) in in_one_line(text)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_text_fits_the_terminal(board: Board, width: int) -> None:
+    text = text_of(board, width)
+    assert max(map(len, text.splitlines())) <= width
+    for figure in FIGURES.values():
+        assert f" {figure.head}" in text
+    assert in_one_line(text).count("process") >= 1
+
+
+def test_cells_have_the_styles_of_their_classes(make_board: MakeBoard) -> None:
+    kept = Verdict(late="never-freed: 8 objects")
+    lines = lines_of(make_board({"a": {"process": Verdict(), "hardirq": WRONG}, "b": {"process": kept}}))
+    pieces = {piece for line in lines for piece in line}
+    assert {("legal", "legal"), ("~wait-ctx", "until"), ("legal+", "keeps"), ("?", "missing")} <= pieces
+    assert {style for _, style in pieces} <= {"", *COLOURS}
+    assert "b (keeps objects for ever)" in [plain(line) for line in lines]
 
 
 def test_an_interrupted_board_says_so(make_board: MakeBoard) -> None:
-    lines = lines_of(make_board({"a": {}}, done=0))
-    assert "interrupted, 0 of 1 runs done" in lines[0]
-    assert "Nothing of it was measured." in "\n".join(lines)
+    text = text_of(make_board({"a": {}}, done=0))
+    assert "interrupted, 0 of 1 runs done" in text.splitlines()[0]
+    assert "Nothing of it was measured." in text
 
 
 class _Page(HTMLParser):
@@ -61,13 +83,21 @@ class _Page(HTMLParser):
         self.text = ""
         self.links: list[str] = []
         self.classes: list[str] = []
+        self.ids: list[str] = []
+        self.attributes: list[tuple[str, ...]] = []
+        self.order: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag != "meta":
             self.open.append(tag)
+        self.order.append(tag)
+        self.attributes.append((tag, *(name for name, _ in attributes)))
         for name, value in attributes:
             if name in ("src", "href", "data", "action"):
                 self.links.append(str(value))
+            if name == "id":
+                self.ids.append(str(value))
+                self.order.append(f"#{value}")
             if name == "class":
                 self.classes += str(value).split()
 
@@ -84,13 +114,37 @@ def test_html(board: Board) -> None:
     page.feed(text)
     page.close()
     assert page.open == []
-    assert page.links == []
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
     assert "url(" not in text
-    assert "<script" not in text
-    assert {"legal", "dry", "missing", "wrong", "reason", "number"} <= set(page.classes)
-    for line in reasons(board).values():
+    assert {"legal", "until", "missing", "wrong", "reason", "number", "sortable", "bar"} <= set(page.classes)
+    for line in (*reasons(board).values(), *summary_of(board).sentences, "about a"):
         assert line in page.text
+    first = [page.order.index(name) for name in ("#take", "#legend", "nav", "#verdicts", "#designs", "#costs")]
+    assert first == sorted(first)
     assert "BUG: <b>&zone->lock" in page.text
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><b>', "a' onclick='x", "&amp;"])
+def test_a_name_stays_a_name_in_html(make_board: MakeBoard, name: str) -> None:
+    """Whatever a user's file calls its design: no tag and no attribute comes of it."""
+    figures = {each: Spread(1, 1, 1) for each in FIGURES}
+    costs = {each: Cost(figures=figures, outcome="never-freed") for each in (name, "a")}
+    hostile, tame = _Page(), _Page()
+    hostile.feed(page_of(make_board({name: {"process": WRONG}, "a": {}}, costs)))
+    tame.feed(page_of(make_board({"tame": {"process": WRONG}, "a": {}}, {"tame": costs[name], "a": costs["a"]})))
+    assert hostile.order == tame.order
+    assert hostile.attributes == tame.attributes
+    assert name in hostile.text
+
+
+def test_what_keeps_objects_has_a_colour_of_its_own_in_html(make_board: MakeBoard) -> None:
+    page = _Page()
+    page.feed(page_of(make_board({"a": {"process": Verdict(late="never-freed: 8 objects")}, "b": {}})))
+    assert page.classes.count("keeps") >= 3  # in the legend, at its name, in its cell
+    page = _Page()
+    page.feed(page_of(make_board({"a": {"process": Verdict()}, "b": {}})))
+    assert page.classes.count("keeps") == 1
 
 
 def test_json(board: Board) -> None:
