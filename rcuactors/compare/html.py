@@ -96,13 +96,13 @@ def _navigation(board: Board) -> list[str]:
 # -- verdicts and designs ----------------------------------------------------------------------------------------------
 
 
-def _table(heads: Iterable[tuple[str, str]], rows: Iterable[str]) -> list[str]:
+def _table(heads: Iterable[tuple[str, str]], rows: Iterable[str], kind: str = "") -> list[str]:
     """A table that can be sorted by each of its columns: (head, what it means)."""
     cells = "".join(
         f'<th title="{escape(about)}"><button type="button">{escape(head)}</button></th>' for head, about in heads
     )
     return [
-        f'<div class="wide"><table class="sortable"><thead><tr>{cells}</tr></thead><tbody>',
+        f'<div class="wide {kind}"><table class="sortable"><thead><tr>{cells}</tr></thead><tbody>',
         *rows,
         "</tbody></table></div>",
     ]
@@ -125,7 +125,9 @@ def _about(subject: str) -> str:
 def _verdict_row(
     group: VerdictGroup, numbers: dict[str, int], kernels: Sequence[str], row: Sequence[Verdict | None]
 ) -> str:
-    links = ", ".join(f'<a href="#design-{numbers[card.design]}">{escape(card.design)}</a>' for card in group.cards)
+    links = ", ".join(
+        f'<a class="one" href="#design-{numbers[card.design]}">{escape(card.design)}</a>' for card in group.cards
+    )
     badge = f' <span class="class keeps">{KEEPS}</span>' if group.keeps else ""
     names = ", ".join(kernels)
     cells = "".join(_verdict_cell(verdict) for verdict in row)
@@ -171,14 +173,16 @@ def _costs(board: Board) -> list[str]:
         groups, best = cost_groups(board, kernel, load), bests(board, kernel, load)
         lines.append(f'<h3 id="cost-{number}">{escape(load_about(board, load))} on {escape(kernel)}</h3>')
         heads = [("design", "equal rows are shown once"), *((each.head, each.about) for each in FIGURES.values())]
-        lines += _table([*heads, ("reported", "what was reported")], [_cost_row(group, best) for group in groups])
+        lines += _table(
+            [*heads, ("reported", "what was reported")], (_cost_row(group, best) for group in groups), "costs"
+        )
         lines += ['<div class="charts">', *(_chart(groups, name) for name in _CHARTED), "</div>"]
     return lines
 
 
 def _cost_row(group: CostGroup, best: dict[str, object]) -> str:
     cost = group.cost
-    head = f'<tr><th data-value="{escape(group.names)}">{escape(group.names)}</th>'
+    head = f'<tr><th data-value="{escape(group.names)}">{_names(group)}</th>'
     if cost is None:
         missing = '<td class="missing">not measured</td>' * (len(FIGURES) + 1)
         return f"{head}{missing}</tr>"
@@ -190,6 +194,11 @@ def _cost_row(group: CostGroup, best: dict[str, object]) -> str:
     style = "keeps" if cost.keeps else "wrong" if group.reported else ""
     reported = escape(group.reported)
     return f'{head}{cells}<td class="{style}" data-value="{reported}">{reported}</td></tr>'
+
+
+def _names(group: CostGroup) -> str:
+    """No line ends within one of them, as long as it has room."""
+    return ", ".join(f'<span class="one">{escape(card.design)}</span>' for card in group.cards)
 
 
 def _chart(groups: Sequence[CostGroup], name: str) -> str:
@@ -208,7 +217,7 @@ def _chart(groups: Sequence[CostGroup], name: str) -> str:
 def _bar(group: CostGroup, text: str, percent: float) -> str:
     keeps = " keeps" if group.cards[0].keeps else ""
     return (
-        f'<div class="bar"><span class="of">{escape(group.names)}</span>'
+        f'<div class="bar"><span class="of">{_names(group)}</span>'
         f'<span class="track"><span class="length{keeps}" style="width:{percent:.1f}%"></span></span>'
         f'<span class="value">{escape(text)}</span></div>'
     )

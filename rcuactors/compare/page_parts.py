@@ -19,16 +19,17 @@ STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em; color: var(--ink); background: var(--paper); }
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2em; } p, li, dd { max-width: 75em; overflow-wrap: anywhere; }
 a { color: var(--link); } nav ul { padding-left: 1.2em; columns: 22em; }
-tbody th a, .class { white-space: nowrap; }
+.one, .class { display: inline-block; }
 .wide { overflow-x: auto; margin: 0.5em 0 1.5em; }
 table { border-collapse: collapse; }
 th, td { border: 1px solid var(--line); padding: 0.25em 0.6em; text-align: left; vertical-align: top; }
 thead th { background: var(--head); font-weight: 600; white-space: nowrap; }
 tbody th { background: var(--head); font-weight: 600; min-width: 11em; max-width: 22em; position: sticky; left: 0; }
 thead button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
-thead button::after { content: " \\2195"; color: var(--quiet); }
+thead button:hover { text-decoration: underline; }
 th[aria-sort="ascending"] button::after { content: " \\2191"; }
 th[aria-sort="descending"] button::after { content: " \\2193"; }
+.costs table { font-size: 13px; } .costs th, .costs td { padding: 0.2em 0.4em; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .legal, .best { background: var(--legal); } .keeps { background: var(--keeps); } .until { background: var(--until); }
 .wrong { background: var(--wrong); } .fatal { background: var(--fatal); }
