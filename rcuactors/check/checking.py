@@ -43,6 +43,9 @@ SECONDS: Final = 20.0
 _SEARCHING: Final = 0.75
 """The part of the seconds in which schedules are tried, once something is to be cut down."""
 
+_TRYING: Final = 0.95
+"""The part without that: the program begins and ends, too."""
+
 _ALONE: Final = 8
 """So many answers tell how long a run is, before other processes are begun for the rest."""
 
@@ -273,7 +276,7 @@ class Checked:
         """Whether another run comes to its end in time, as far as can be known."""
         if self.check.seconds is None:
             return True
-        part = _SEARCHING if self._wants_cutting() else 1.0
+        part = _SEARCHING if self._wants_cutting() else _TRYING
         return self._elapsed() + self._longest_s < part * self.check.seconds
 
     def _elapsed(self) -> float:

@@ -206,6 +206,7 @@ def not_covered(checked: Checked) -> list[str]:
     chosen = checked.scenario
     if chosen.parameters:
         said.append(f"other parameters than these: {_values(checked)}")
+    said.append("other configurations than these builds, such as PREEMPT=n: --set has them")
     said.append("faults, such as failing allocations and CPUs that go: `rcuactors explore --faults`")
     if any(cell.contended for cell in checked.states):
         said.append("contention of locks that lie in objects, and of local locks")
