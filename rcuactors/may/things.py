@@ -17,6 +17,8 @@ from ..mm.objects import PAGE_SIZE
 SLAB_OBJECT: Final = 1024
 """Bytes of an object that is freed at once: of a cache that nothing else here uses."""
 _RCU_OBJECT: Final = 64
+_SMALL: Final = 8
+_MANY: Final = 1_000
 _SHORT_US: Final = 100
 
 _OF_EITHER: Final = ("p", "slab_p")
@@ -119,6 +121,39 @@ async def _who_comes(things: Things) -> Value:
     return await things.k.kthread_run(things.comes, cpu=0, name="comes")
 
 
+async def _release(_object: object) -> None:
+    """What kref_put() calls for the last reference."""
+
+
+def _kref(things: Things) -> Value:
+    kref = things.k.kref("kref")
+    things.k.kref_init(kref)
+    return kref
+
+
+async def _notified(_block: object, _action: int, _data: object) -> int:
+    """What a notifier chain calls."""
+    return 0
+
+
+async def _atomic_chain(things: Things) -> Value:
+    chain = things.k.atomic_notifier_head("chain")
+    await things.k.atomic_notifier_chain_register(chain, things.k.notifier_block(_notified))
+    return chain
+
+
+async def _blocking_chain(things: Things) -> Value:
+    chain = things.k.blocking_notifier_head("chain")
+    await things.k.blocking_notifier_chain_register(chain, things.k.notifier_block(_notified))
+    return chain
+
+
+def _refcount(things: Things) -> Value:
+    refcount = things.k.refcount_t("refcount")
+    things.k.refcount_set(refcount, _MANY)
+    return refcount
+
+
 ONCE: Final[Mapping[str, Make]] = {
     "raw_lock": _lock("raw_spinlock"),
     "spin_lock": _lock("spinlock"),
@@ -134,6 +169,15 @@ ONCE: Final[Mapping[str, Make]] = {
     "timer": _plain(lambda things: things.k.timer_setup(things.nothing)),
     "hrtimer": _plain(_hrtimer),
     "irq_work": _plain(lambda things: things.k.irq_work(things.nothing)),
+    "tasklet": _plain(lambda things: things.k.tasklet_setup(things.nothing)),
+    "seqlock": _plain(lambda things: things.k.seqlock_t("seqlock")),
+    "atomic": _plain(lambda things: things.k.atomic_t("atomic")),
+    "refcount": _plain(_refcount),
+    "kref": _plain(_kref),
+    "release": _plain(lambda _things: _release),
+    "atomic_chain": _atomic_chain,
+    "blocking_chain": _blocking_chain,
+    "action": _plain(lambda _things: 0),
     "completion": _plain(lambda things: things.k.completion("completion")),
     "waitqueue": _plain(lambda things: things.k.wait_queue_head("waitqueue")),
     "came": _plain(lambda _things: False),
@@ -153,6 +197,7 @@ ONCE: Final[Mapping[str, Make]] = {
 EACH_TURN: Final[Mapping[str, Make]] = {
     "p": lambda things: things.k.kmalloc(_RCU_OBJECT, GFP_KERNEL),
     "slab_p": lambda things: things.k.kmalloc(SLAB_OBJECT, GFP_KERNEL),
+    "small_p": lambda things: things.k.kmalloc(_SMALL, GFP_KERNEL),
     "area": lambda things: things.k.vmalloc(PAGE_SIZE),
     "page": lambda things: things.k.get_free_page(GFP_KERNEL),
     "cached_p": lambda things: things.k.kmem_cache_alloc(things["cache"], GFP_KERNEL),

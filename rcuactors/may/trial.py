@@ -186,7 +186,7 @@ class Trial:
         k, condition, form = self._k, self._condition, self._asked.form
         if condition.warm:
             await self._warm()
-        calls = self._turns() + condition.interrupts
+        calls = self._turns() + condition.interrupts + (form.worst is Worst.TAKES)
         await self._things.prepare(form.needs, calls, areas=condition.areas)
         if condition.lists is Lists.FILLED and form.worst is Worst.TAKES:
             await form.act(self._things)  # from now on its slab has room

@@ -23,13 +23,15 @@ def cell(call: str, context: str, kernel: str) -> Cell:
 
 
 def example(form: Form) -> str:
-    given = [{"gfp": "GFP_KERNEL", "gfp_kernel": "GFP_KERNEL"}.get(word, word) for word in form.words]
+    given = ["GFP_KERNEL" if word == "gfp" else word for word in form.words]
     return f"{form.name}({', '.join(given)})"
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.prototype)
 def test_every_call_may_be_made_in_process_context(form: Form) -> None:
-    expected = Verdict.NO if form.name == "smp_processor_id" else Verdict.YES
+    """But for those that want preemption off, or a reader."""
+    needs_more = form.name == "smp_processor_id" or form.name.startswith("rcu_dereference")
+    expected = Verdict.NO if needs_more else Verdict.YES
     found = answer(example(form), "process", kernels=("v7.3:all", "v7.3:rt"))
     assert {one.verdict for one in found.cells} == {expected}, [one.missing or one.wrong for one in found.cells]
 
@@ -38,6 +40,36 @@ def test_every_call_may_be_made_in_process_context(form: Form) -> None:
 def test_the_two_argument_form_is_legal_from_v5_11_on(context: str) -> None:
     found = answer("kvfree_rcu(p, rcu)", context, kernels=("v5.11", "v6.12"))
     assert found.verdict is Verdict.YES
+
+
+@pytest.mark.parametrize(
+    ("call", "context"),
+    [
+        ("rcu_dereference(p)", "rcu_read_lock"),
+        ("rcu_dereference_sched(p)", "preempt_disable"),
+        ("rcu_dereference_bh(p)", "tasklet"),
+        ("smp_processor_id()", "preempt_disable"),
+        ("refcount_dec_and_test(&r)", "nmi"),
+        ("atomic_notifier_call_chain(&h, 0, NULL)", "hardirq"),
+    ],
+)
+def test_where_it_is_legal(call: str, context: str) -> None:
+    assert answer(call, context).verdict is Verdict.YES
+
+
+@pytest.mark.parametrize(
+    ("call", "context"),
+    [
+        ("rcu_dereference(p)", "process"),
+        ("blocking_notifier_call_chain(&h, 0, NULL)", "spin_lock"),
+        ("write_seqlock(&s)", "raw_spin_lock"),
+        ("krealloc(p, 64, GFP_KERNEL)", "spin_lock"),
+        ("tasklet_kill(&t)", "hardirq"),
+        ("down_read(&s)", "rcu_read_lock"),
+    ],
+)
+def test_where_it_is_not(call: str, context: str) -> None:
+    assert answer(call, context).verdict is Verdict.NO
 
 
 def test_v5_9_asks_for_a_page_in_the_callers_context() -> None:

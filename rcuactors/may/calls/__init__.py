@@ -9,14 +9,21 @@ from typing import Any, Final
 
 import attrs
 
-from ...errors import BadInput, bad_value
+from ...errors import bad_value
 from ...spelling import no_such
 from ..call import Call, gfp_in, is_name, number_in, parse_call, wrong_count
 from ..things import SYSTEM_WQ
-from . import deferred, locks, memory, rcu, threads
+from . import deferred, locks, memory, rcu, shared, threads
 from .form import Form, Worst
 
-FORMS: Final[Sequence[Form]] = (*locks.FORMS, *memory.FORMS, *rcu.FORMS, *deferred.FORMS, *threads.FORMS)
+FORMS: Final[Sequence[Form]] = (
+    *locks.FORMS,
+    *memory.FORMS,
+    *rcu.FORMS,
+    *shared.FORMS,
+    *deferred.FORMS,
+    *threads.FORMS,
+)
 
 
 def _by_name() -> Mapping[str, tuple[Form, ...]]:
@@ -32,6 +39,7 @@ _NUMBERS: Final[Mapping[str, int]] = {
     "n": 2,
     "size": 64,
     "order": 0,
+    "subclass": 1,
     "node": -1,
     "cpu": 0,
     "ms": 1,
@@ -114,8 +122,6 @@ def _read(word: str, said: str, call: Call) -> dict[str, Any]:
     """The value of an argument by its word, where the call says it; nothing where it does not matter."""
     if word == "gfp":
         return {word: gfp_in(said, call)}
-    if word == "gfp_kernel" and said != "GFP_KERNEL":
-        raise BadInput(f"{call}: {said}: the model's {call.name}() has GFP_KERNEL only")
     if word in _NUMBERS:
         number = number_in(said)
         return {} if number is None else {word: min(number, _LONGEST.get(word, number))}

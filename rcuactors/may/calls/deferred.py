@@ -60,6 +60,8 @@ FORMS: Final = (
     *_timers(),
     form("irq_work_queue(irq_work)"),
     form("irq_work_sync(irq_work)"),
-    form("tasklet_schedule(tasklet)", needs="func"),
+    form("tasklet_schedule(tasklet)"),
+    form("tasklet_disable(tasklet)", undo=Undo("tasklet_enable")),
+    form("tasklet_kill(tasklet)"),
     form("smp_call_function_single(cpu, func, info, wait)", needs="other_cpu func"),
 )

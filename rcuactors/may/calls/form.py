@@ -26,7 +26,8 @@ _SHOWN: Final = {
     "hrtimer": "timer",
     "irq_work": "work",
     "tasklet": "tasklet",
-    "gfp_kernel": "gfp",
+    "seqlock": "sl",
+    "waitqueue": "wq_head",
     "flags_too": "gfp",
     "us_most": "us",
 }

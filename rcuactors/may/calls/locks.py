@@ -35,6 +35,7 @@ def _spinning() -> list[Form]:
         ]
     return [
         *forms,
+        _pair("spin_trylock_irq", "spin_unlock_irq", "spin_lock", tries=SPINLOCK),
         _pair("spin_trylock_bh", "spin_unlock_bh", "spin_lock", tries=SPINLOCK),
     ]
 
@@ -71,6 +72,7 @@ def _section(begin: str, end: str, word: str = "", *, flags: bool = False, retur
 def _sections() -> list[Form]:
     return [
         _section("local_lock", "local_unlock", "local_lock"),
+        _section("local_lock_irq", "local_unlock_irq", "local_lock"),
         _section("local_lock_irqsave", "local_unlock_irqrestore", "local_lock", flags=True),
         _section("preempt_disable", "preempt_enable"),
         _section("migrate_disable", "migrate_enable"),
@@ -88,4 +90,15 @@ def _sections() -> list[Form]:
     ]
 
 
-FORMS: Final = (*_spinning(), *_reading_and_writing(), *_sleeping(), *_sections())
+def _nested() -> list[Form]:
+    return [
+        form(f"{lock}({word}, subclass)", undo=Undo(unlock, (word,)), worst=Worst.LOCK, lock=word)
+        for lock, unlock, word in (
+            ("raw_spin_lock_nested", "raw_spin_unlock", "raw_lock"),
+            ("spin_lock_nested", "spin_unlock", "spin_lock"),
+            ("mutex_lock_nested", "mutex_unlock", "mutex"),
+        )
+    ]
+
+
+FORMS: Final = (*_spinning(), *_reading_and_writing(), *_sleeping(), *_nested(), *_sections())
