@@ -58,6 +58,12 @@ def test_who_takes_no_pages_falls_back() -> None:
     assert trial("mixed", DIRECT).figures["found_percent"] == 100
 
 
+def test_the_mixture_runs_where_the_one_argument_form_has_a_name_of_its_own() -> None:
+    kernel = to_measure(find_kernels(["v6.6:plain"], {}), {})[0]
+    run = measure(WORKLOADS["mixed"].scenario, options(kernel, draws=0))
+    assert (run.outcome, run.first) == ("clean", "")
+
+
 def test_the_flood_runs_short_of_memory() -> None:
     figures = trial("flood").figures
     assert figures["peak_bytes"] is not None
