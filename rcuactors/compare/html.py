@@ -37,6 +37,9 @@ _CLASSES: Final = (
     ("fatal", "the machine did not go on"),
     ("missing", "not measured"),
 )
+_SORTING: Final = (
+    "A click on the head of a column sorts a table by it, a second one the other way round, a third one as it was."
+)
 _CHARTED: Final = ("found_percent", "latency_p99_ns", "raw_held_ns", "call_ns", "peak_pages", "peak_bytes")
 
 
@@ -115,7 +118,7 @@ def _verdicts(board: Board) -> list[str]:
     rows = [
         _verdict_row(group, numbers, kernels, row) for group in verdict_groups(board) for kernels, row in group.rows
     ]
-    return ['<h2 id="verdicts">Verdicts</h2>', *_table(heads, rows)]
+    return ['<h2 id="verdicts">Verdicts</h2>', f"<p>{_SORTING}</p>", *_table(heads, rows)]
 
 
 def _about(subject: str) -> str:

@@ -123,6 +123,8 @@ def test_html(board: Board) -> None:
     first = [page.order.index(name) for name in ("#take", "#legend", "nav", "#verdicts", "#designs", "#costs")]
     assert first == sorted(first)
     assert "BUG: <b>&zone->lock" in page.text
+    assert page.order.count("button") == page.order.count("th") - page.order.count("tr") + page.order.count("table")
+    assert page.text.count("A click on the head of a column sorts") == 1
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><b>', "a' onclick='x", "&amp;"])
