@@ -5,36 +5,111 @@ test, beside the test's own tasks; with `virtual_clock` in the same test, Trio's
 Both take a `Scenario` or a plain `async def f(k)`. A test that fails shows what the kernels of its runs reported.
 `@pytest.mark.explore` tries a test under many schedules (explored.py), `@pytest.mark.rcu_kernels` on many kernels
 (kernels.py); `assert_conforms` holds a recording of a real
-kernel against the model. The entry point `rcuactors` registers this module wherever the package is installed.
+kernel against the model. The entry point `rcuactors` registers this module wherever the package is installed: so it is
+part of everybody's tests, and imports the model when a test wants it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..engine.clock import VirtualClock
-from ..runs import Result, RunOptions
-from ..runs.run import Script
-from .explored import (
-    TOLD,
-    k,
-    pytest_addoption,
-    pytest_collection_modifyitems,
-    pytest_configure,
-    pytest_pyfunc_call,
-)
-from .kernels import pytest_generate_tests
-from .lab import LOG, NOW, RcuLab
+from .now import EXPLORE, KERNEL, KERNELS, LOG, NOW, REPLAY, TOLD
 
 if TYPE_CHECKING:
     from ..conform import Conformance
+    from ..engine.clock import VirtualClock
+    from ..runs import Result, RunOptions
+    from ..runs.run import Script
+    from .lab import RcuLab
 
-AsyncRun = Callable[..., Awaitable[Result]]
-"""What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
+    AsyncRun = Callable[..., Awaitable[Result]]
+    """What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
+
+
+def __getattr__(name: str) -> Any:
+    """The classes, for whoever imports them: they bring the model."""
+    if name == "RcuLab":
+        from .lab import RcuLab  # noqa: PLC0415 - see the head
+
+        return RcuLab
+    if name == "AsyncRun":
+        return Callable[..., Awaitable[Any]]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# -- options and marks -------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options that win over what the mark says."""
+    group = parser.getgroup("rcuactors", "rcuactors: schedules of tests marked with explore")
+    group.addoption("--rcu-schedules", metavar="NUMBER", help="how many schedules to try of each test")
+    group.addoption("--rcu-seed", metavar="NUMBER", help="the first seed of each strategy")
+    group.addoption("--rcu-replay", metavar="FILE", help="run that schedule again, of the test that it is of")
+    group.addoption("--rcu-out", metavar="DIR", help="where schedules that broke a test are kept (pytest's cache)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the marks, and look at the options."""
+    config.addinivalue_line(
+        "markers",
+        "explore(strategy=..., schedules=..., seed=..., kernel=..., **settings): try the test under many schedules",
+    )
+    config.addinivalue_line(
+        "markers",
+        "rcu_kernels(versions=..., builds=...): run the test on each kernel, which it gets as the argument rcu_kernel",
+    )
+    if any(config.getoption(f"rcu_{name}", None) is not None for name in ("schedules", "seed", "replay")):
+        from .explored import read_options  # noqa: PLC0415 - see the head
+
+        read_options(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With `rcu_kernels` one test for each kernel."""
+    mark = metafunc.definition.get_closest_marker(KERNELS)
+    if mark is not None:
+        from .kernels import generate_tests  # noqa: PLC0415 - see the head
+
+        generate_tests(metafunc, mark)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Trio runs none of these: each schedule has a run of its own. With --rcu-replay there is one test only."""
+    yield
+    for item in items:
+        if item.get_closest_marker(EXPLORE) is not None:
+            item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "trio"]
+    schedule = config.stash.get(REPLAY, None)
+    if schedule is not None:
+        from .explored import select  # noqa: PLC0415 - see the head
+
+        select(config, items, schedule)
+
+
+# -- a test ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Try a test's function under schedules instead of calling it once, if it is marked so."""
+    __tracebackhide__ = True
+    mark = pyfuncitem.get_closest_marker(EXPLORE)
+    # As pytest itself does it.
+    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    if mark is None:
+        if any(value is KERNEL for value in arguments.values()):
+            pytest.fail(f"{pyfuncitem.name}: takes the kernel (k), which @pytest.mark.explore gives", pytrace=False)
+        return None
+    from .explored import call  # noqa: PLC0415 - see the head
+
+    return call(pyfuncitem, mark, arguments)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -58,15 +133,28 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         del item.stash[LOG]
 
 
+# -- fixtures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def k() -> object:
+    """The kernel, for an `async def` test with `@pytest.mark.explore`."""
+    return KERNEL
+
+
 @pytest.fixture
 def virtual_clock() -> VirtualClock:
     """Virtual time for the test's `trio.run`: pytest-trio takes a clock among a test's fixtures as the run's."""
+    from ..engine.clock import VirtualClock  # noqa: PLC0415 - see the head
+
     return VirtualClock()
 
 
 @pytest.fixture(scope="session")
 def rcu_lab() -> RcuLab:
     """Run scenarios from an ordinary test."""
+    from .lab import RcuLab  # noqa: PLC0415 - see the head
+
     return RcuLab()
 
 

@@ -22,7 +22,7 @@ from ..runs.plain import PlainRun
 from ..runs.run import Listen, Script
 from ..runs.spec import RunSpec, ScenarioRef
 from ..scenario import Scenario
-from .lab import NOW
+from .now import NOW
 
 _DECIDED: Final = ("strategy", "seed", "sinks", "events")
 """What a schedule says of a run, and the test therefore not."""

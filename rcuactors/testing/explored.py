@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final
@@ -33,63 +33,23 @@ from ..scenario import Scenario, scenario
 from ..spelling import plural
 from ..userfiles.pyfile import text_digest
 from .attempt import TestAttempt, run_async
-
-MARK: Final = "explore"
-TOLD: Final = pytest.StashKey[str]()
-"""What is told of a test's schedules."""
+from .now import EXPLORE, KERNEL, REPLAY, TOLD
 
 _SCHEDULES: Final = 200
 _MOST: Final = 1_000_000
-_REPLAY: Final = pytest.StashKey["Schedule"]()
 
 
 class ScheduleFailure(AssertionError):
     """A schedule under which a test goes wrong."""
 
 
-class _Given:
-    """What stands for the kernel until a run has made one."""
-
-    def __repr__(self) -> str:
-        return "the kernel of each schedule"
-
-
-_KERNEL: Final = _Given()
-
-
-@pytest.fixture(scope="session")
-def k() -> object:
-    """The kernel, for an `async def` test with `@pytest.mark.explore`."""
-    return _KERNEL
-
-
-# -- options -----------------------------------------------------------------------------------------------------------
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options that win over what the mark says."""
-    group = parser.getgroup("rcuactors", "rcuactors: schedules of tests marked with explore")
-    group.addoption("--rcu-schedules", metavar="NUMBER", help="how many schedules to try of each test")
-    group.addoption("--rcu-seed", metavar="NUMBER", help="the first seed of each strategy")
-    group.addoption("--rcu-replay", metavar="FILE", help="run that schedule again, of the test that it is of")
-    group.addoption("--rcu-out", metavar="DIR", help="where schedules that broke a test are kept (pytest's cache)")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Know the mark, and read what is to be run again."""
-    config.addinivalue_line(
-        "markers",
-        "explore(strategy=..., schedules=..., seed=..., kernel=..., **settings): try the test under many schedules",
-    )
-    config.addinivalue_line(
-        "markers",
-        "rcu_kernels(versions=..., builds=...): run the test on each kernel, which it gets as the argument rcu_kernel",
-    )
+def read_options(config: pytest.Config) -> None:
+    """Look at the options, and read what is to be run again."""
     try:
         for name, low, high in (("schedules", 1, _MOST), ("seed", 0, LARGEST_SEED)):
             _number(f"--rcu-{name}", config.getoption(f"rcu_{name}", None), low, high)
         if (file := config.getoption("rcu_replay", None)) is not None:
-            config.stash[_REPLAY] = read_schedule(file)
+            config.stash[REPLAY] = read_schedule(file)
     except BadInput as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -102,23 +62,16 @@ def _number(name: str, text: str | None, low: int, high: int) -> int | None:
     return int(text)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Trio runs none of these: each schedule has a run of its own. With --rcu-replay there is one test only."""
-    yield
-    for item in items:
-        if item.get_closest_marker(MARK) is not None:
-            item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "trio"]
-    schedule = config.stash.get(_REPLAY, None)
-    if schedule is not None:
-        wanted = schedule.spec.scenario.function
-        others = [item for item in items if item.nodeid != wanted or item.get_closest_marker(MARK) is None]
-        items[:] = [item for item in items if item not in others]
-        config.hook.pytest_deselected(items=others)
-        if not items:
-            raise pytest.UsageError(
-                f"--rcu-replay {config.getoption('rcu_replay', None)}: of {wanted}, which is not among these tests"
-            )
+def select(config: pytest.Config, items: list[pytest.Item], schedule: Schedule) -> None:
+    """The one test of which that schedule is."""
+    wanted = schedule.spec.scenario.function
+    others = [item for item in items if item.nodeid != wanted or item.get_closest_marker(EXPLORE) is None]
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=others)
+    if not items:
+        raise pytest.UsageError(
+            f"--rcu-replay {config.getoption('rcu_replay', None)}: of {wanted}, which is not among these tests"
+        )
 
 
 # -- a test ------------------------------------------------------------------------------------------------------------
@@ -156,18 +109,9 @@ def _asked(item: pytest.Item, mark: pytest.Mark) -> _Asked:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+def call(pyfuncitem: pytest.Function, mark: pytest.Mark, arguments: dict[str, Any]) -> bool:
     """Try the test's function under schedules instead of calling it once."""
     __tracebackhide__ = True
-    mark = pyfuncitem.get_closest_marker(MARK)
-    # As pytest itself does it.
-    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    if mark is None:
-        if _KERNEL in arguments.values():
-            pytest.fail(f"{pyfuncitem.name}: takes the kernel (k), which @pytest.mark.explore gives", pytrace=False)
-        return None
     try:
         asked = _asked(pyfuncitem, mark)
     except BadInput as error:
@@ -197,7 +141,7 @@ def _explore(item: pytest.Function, asked: _Asked, function: Callable[..., Any],
     """Raises ScheduleFailure, from what the test raised."""
     __tracebackhide__ = True
     attempt = _attempt_of(item, asked, function, arguments)
-    schedule = item.config.stash.get(_REPLAY, None)
+    schedule = item.config.stash.get(REPLAY, None)
     try:
         if schedule is not None:
             _replay(item, attempt, schedule)
@@ -213,7 +157,7 @@ def _attempt_of(
     path = Path(item.path)
     ref = ScenarioRef(Kind.TEST, str(path), item.nodeid, text_digest(path.read_bytes()))
     attempt = TestAttempt(name=item.name, call=lambda: None, ref=ref, options=asked.options)
-    taken = [name for name, value in arguments.items() if value is _KERNEL]
+    taken = [name for name, value in arguments.items() if value is KERNEL]
     plain = function.func if isinstance(function, partial) else function
     if not inspect.iscoroutinefunction(plain):
         attempt.call = partial(function, **arguments)

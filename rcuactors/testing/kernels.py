@@ -15,20 +15,17 @@ from ..builds import BUILDS, find_build
 from ..eras import ERAS, find_era
 from ..errors import BadInput, bad_value, shown
 from ..runs import RunOptions
+from .now import KERNELS
 
-MARK: Final = "rcu_kernels"
 ARGUMENT: Final = "rcu_kernel"
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+def generate_tests(metafunc: pytest.Metafunc, mark: pytest.Mark) -> None:
     """One test for each kernel."""
-    mark = metafunc.definition.get_closest_marker(MARK)
-    if mark is None:
-        return
     try:
         chosen = _chosen(mark)
         if ARGUMENT not in metafunc.fixturenames:
-            raise BadInput(f"{MARK}: the test has no argument {ARGUMENT}, which is the kernel to run on")
+            raise BadInput(f"{KERNELS}: the test has no argument {ARGUMENT}, which is the kernel to run on")
     except BadInput as error:
         pytest.fail(f"{metafunc.definition.nodeid}: {error}", pytrace=False)
     metafunc.parametrize(ARGUMENT, [options for _, options in chosen], ids=[name for name, _ in chosen])
@@ -36,12 +33,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _chosen(mark: pytest.Mark) -> list[tuple[str, RunOptions]]:
     if mark.args:
-        raise bad_value(f"{MARK}({shown(mark.args[0])})", "arguments by name: versions=..., builds=...")
+        raise bad_value(f"{KERNELS}({shown(mark.args[0])})", "arguments by name: versions=..., builds=...")
     words = dict(mark.kwargs)
     versions = _names("versions", words.pop("versions", tuple(ERAS)))
     builds = _names("builds", words.pop("builds", tuple(BUILDS)))
     for name in words:
-        raise bad_value(f"{MARK}({name}=)", "versions=... or builds=...")
+        raise bad_value(f"{KERNELS}({name}=)", "versions=... or builds=...")
     for version in versions:
         find_era(version)
     for build in builds:
@@ -56,5 +53,5 @@ def _chosen(mark: pytest.Mark) -> list[tuple[str, RunOptions]]:
 def _names(name: str, value: object) -> Collection[str]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, tuple | list) or not names or not all(isinstance(one, str) for one in names):
-        raise bad_value(f"{MARK}({name}={shown(value)})", "a name, or several in a list")
+        raise bad_value(f"{KERNELS}({name}={shown(value)})", "a name, or several in a list")
     return names

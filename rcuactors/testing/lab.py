@@ -8,22 +8,19 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import attrs
-import pytest
-
 from ..context.violation import Violation
 from ..errors import BadInput
 from ..report.text import splat_lines
 from ..runs import Result, Run, RunOptions
 from ..runs.run import Script
 from ..spelling import plural
+from .now import LOG, NOW
 
 if TYPE_CHECKING:
     from ..check import Checked
 
 _SCHEDULES: Final = 300
 _KEPT: Final = 10
-LOG: Final = pytest.StashKey["KernelLog"]()
 
 
 class KernelLog:
@@ -61,18 +58,6 @@ class Maker(Protocol):
     def prepare(self, script: Script, options: RunOptions | None, words: dict[str, object]) -> Run:
         """Make the run."""
         ...
-
-
-@attrs.define
-class Now:
-    """What goes on in this process: the test that runs, and who makes its runs, if that is not the lab."""
-
-    item: pytest.Item | None = None
-    maker: Maker | None = None
-
-
-NOW: Final = Now()
-"""Fixtures of a whole session, which Hypothesis wants, know by it whose they are."""
 
 
 class RcuLab:

@@ -191,3 +191,11 @@ def test_a_test_that_fails_shows_what_the_kernels_reported(tmp_path: Path, root:
     assert "... 8 reports before these\ntwice on v6.12, seed 4:\n" in late
     assert late.count("BUG: double free") == 10
     assert "twice on v6.12, seed 7:" in shown["ERROR at teardown of test_fails_in_its_teardown"]
+
+
+def test_the_plugin_imports_the_model_only_for_tests_that_want_it() -> None:
+    """It is loaded by everybody's pytest."""
+    code = "import sys, rcuactors.testing; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"trio", "rich", "rcuactors.machine", "rcuactors.kapi", "rcuactors.runs", "rcuactors.hunt"}
