@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 
 import attrs
 
+from ..context.violation import ViolationKind
 from ..runs.run import patient_collector
 from .answer import Answer, Case, Cell
 from .calls import Asked
@@ -13,7 +14,7 @@ from .conditions import FIRST, Condition, conditions_of
 from .kernels import AskedKernel
 from .places import Place
 from .trial import Finding, Trial
-from .unreported import wrong_in_nmi, wrong_trylock
+from .unreported import not_looked_at, wrong_in_nmi, wrong_trylock
 
 
 @attrs.define
@@ -56,18 +57,25 @@ class _Asking:
     def _case(self, kernel: AskedKernel, checked: Finding) -> Case:
         condition = checked.condition
         if not checked.clean:
-            return Case(condition=condition, checked=checked, own=self.find(kernel, condition))
+            own = checked if _tells_as_well(kernel, checked) else self.find(kernel, condition)
+            return Case(condition=condition, checked=checked, own=own)
         why = wrong_trylock(self.asked.form, self.place, rt=kernel.rt) or wrong_in_nmi(
             self.asked.form, self.place, checked
         )
         if why:
             return Case(condition=condition, checked=checked, own=checked, unreported=why)
-        if self.place.unseen and not kernel.rt:
+        unseen = not_looked_at(self.place, kernel.version)
+        if unseen and not kernel.rt:
             on_rt = self.find(kernel.on_rt, condition)
             if not on_rt.clean and not on_rt.missing:
-                why = f"it sleeps on PREEMPT_RT only, and lockdep does not look at {self.place.unseen}"
+                why = f"it sleeps on PREEMPT_RT only, and lockdep does not look at {unseen}"
                 return Case(condition=condition, checked=on_rt, own=checked, unreported=why)
         return Case(condition=condition, checked=checked, own=checked)
+
+
+def _tells_as_well(kernel: AskedKernel, checked: Finding) -> bool:
+    """Whether the kernel, as it is built, has the check that has found this: might_sleep() looks at no other check."""
+    return checked.kind == ViolationKind.SLEEPING_FUNCTION.value and kernel.settings.get("DEBUG_ATOMIC_SLEEP") == "y"
 
 
 def ask_each(asked: Asked, places: Sequence[Place], kernels: Sequence[AskedKernel]) -> Generator[Cell]:

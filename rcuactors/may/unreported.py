@@ -2,7 +2,8 @@
 
 * Lockdep's check of wait types sees locks and kinds of interrupt, and no preempt_count: under a bare preempt_disable()
   or local_irq_disable() a spinlock_t is silent on a kernel that is not PREEMPT_RT, and sleeps on one that is
-  (check_wait_context() in kernel/locking/lockdep.c). Whether it does there is tried there.
+  (check_wait_context() in kernel/locking/lockdep.c). Until v5.14 (commit f8b298cc39f0) it does not look at a lock that
+  is taken while none is held, so that a handler's first one is silent. Whether it sleeps there is tried there.
 * A trylock is not checked at all. On PREEMPT_RT spin_trylock() in an NMI takes the raw wait_lock of an rt_mutex, and in
   a hard interrupt makes the interrupted task the owner of a second lock, which confuses priority inheritance
   (alloc_pages_nolock() in mm/page_alloc.c says so, commit 97769a53f117). mutex_trylock() must not be used in interrupts
@@ -14,15 +15,27 @@
 
 from __future__ import annotations
 
+from ..eras import find_era
 from ..lab.contexts import Where
 from .calls import Form
 from .calls.locks import MUTEX, SPINLOCK
-from .places import Place
+from .places import UNSEEN, Place
 from .trial import Finding
 
 _INTERRUPTS = (Where.HARDIRQ, Where.NMI)
 NMIS = ("nmi", "nmi_raw_spin")
 """The laboratory's names of contexts that an NMI is."""
+
+
+def not_looked_at(place: Place, version: str) -> str:
+    """What of the place that version's check of wait types does not see; empty where it sees all of it."""
+    if place.unseen:
+        return place.unseen
+    no_lock = {*place.contexts[1:]} <= {*UNSEEN, "bh_disable", "migrate_disable"}
+    handler = place.outermost.state(rt=False).where is Where.HARDIRQ
+    if handler and no_lock and not find_era(version).rules.lockdep.first_lock_is_checked:
+        return "the first lock of an interrupt handler before v5.14"
+    return ""
 
 
 def wrong_trylock(form: Form, place: Place, *, rt: bool) -> str:

@@ -9,8 +9,10 @@ from rcuactors.errors import BadInput
 from rcuactors.may.answer import Answer, Cell, Silence, Verdict
 from rcuactors.may.asking import ask
 from rcuactors.may.calls import FORMS, Form, find_call
+from rcuactors.may.conditions import conditions_of
 from rcuactors.may.kernels import find_kernels
 from rcuactors.may.places import all_places, find_place
+from rcuactors.may.trial import Trial
 
 
 def answer(call: str, *contexts: str, kernels: tuple[str, ...] = (f"{DEFAULT_ERA}:all", f"{DEFAULT_ERA}:rt")) -> Answer:
@@ -90,6 +92,19 @@ def test_the_one_argument_form_has_whichever_name_the_version_knows() -> None:
         assert [one.verdict for one in found.cells] == [Verdict.NO, Verdict.NO]
 
 
+@pytest.mark.parametrize(
+    "call", ["kvfree_rcu(p)", "mutex_lock(&m)", "kmalloc(64, GFP_KERNEL)", "might_sleep()", "down_read(&s)"]
+)
+@pytest.mark.parametrize("context", ["raw_spin_lock", "tasklet", "rcu_read_lock"])
+def test_might_sleep_tells_the_same_without_the_other_checks(call: str, context: str) -> None:
+    """So that a kernel which has it need not be asked again."""
+    asked, place, (kernel,) = find_call(call), find_place([context]), find_kernels([f"{DEFAULT_ERA}:rt"])
+    for condition in conditions_of(asked.form, place):
+        checked, own = (Trial(asked, place, condition, one.options()).run() for one in (kernel.checked, kernel))
+        assert checked.kind == "sleeping-function"
+        assert (own.kind, own.title, own.chain) == (checked.kind, checked.title, checked.chain)
+
+
 def test_silence_is_no_yes() -> None:
     first = cell("mutex_lock(&m)", "spin_lock", "stock")
     assert (first.verdict, first.silence) == (Verdict.NO, Silence.PARTLY)
@@ -103,6 +118,15 @@ def test_what_lockdep_does_not_look_at_is_no_yes(context: str) -> None:
     assert (one.verdict, one.silence) == (Verdict.NO, Silence.SILENT)
     assert "sleeps on PREEMPT_RT only" in one.cases[0].unreported
     assert cell("raw_spin_lock(&l)", context, f"{DEFAULT_ERA}:all").verdict is Verdict.YES
+
+
+def test_the_first_lock_of_a_handler_is_no_yes_where_lockdep_did_not_look_at_it() -> None:
+    for context in ("hardirq", "irq_work_hard"):
+        old, new = (cell("spin_lock(&l)", context, kernel) for kernel in ("v5.11:all", "v6.12:all"))
+        assert (old.word, new.word) == ("no, silent", "no")
+        assert "before v5.14" in old.cases[0].unreported
+    assert cell("spin_lock(&l)", "request_irq", "v5.11:all").verdict is Verdict.YES
+    assert cell("raw_spin_lock(&l)", "hardirq", "v5.11:all").verdict is Verdict.YES
 
 
 def test_trylocks_in_interrupts_are_wrong_though_nothing_says_so() -> None:
