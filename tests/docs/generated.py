@@ -60,6 +60,9 @@ bugs = beside(ROOT / "tests" / "docs" / "bugs.py")
 conformed = beside(ROOT / "tests" / "docs" / "conformed.py")
 history = beside(ROOT / "tests" / "history" / "cases.py")
 leave_one_out = beside(ROOT / "tests" / "history" / "leave_one_out.py")
+by_strategy = beside(ROOT / "tests" / "history" / "by_strategy.py")
+
+CHURN: Row = ("bug", "on", "with", *(f"`{name}`" for name in by_strategy.STRATEGIES))
 
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
@@ -301,6 +304,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "known-bugs": known_bugs,
     "history": lambda: markdown(HISTORY, history.rows()),
     "api": as_markdown,
+    "churn": lambda: markdown(CHURN, by_strategy.rows()),
     "left-out": lambda: markdown(LEFT_OUT, leave_one_out.rows()),
     "upstream-bugs": lambda: str(bugs.upstream_bugs(markdown)),
     **{f"changed-{floor}": partial(changed, floor) for floor in FLOORS},

@@ -85,6 +85,8 @@ FREED, NEVER, LEAK, DEADLOCK = "use-after-free", "never-freed", "leak", "deadloc
 RT: Final = (("PREEMPT_RT", "y"),)
 NO_LOCKDEP: Final = (("PROVE_LOCKING", "n"),)
 """Lockdep sees what is wrong on every schedule, and says so before it goes wrong."""
+LATE_REFILL: Final = {"rcu_min_cached_objs": "1", "slow_workers": "y"}
+"""The cache is soon empty, and who fills it comes late."""
 BUSY: Final = (("rounds", "4"), ("pause_us", "9000"))
 """Both batches wait."""
 
@@ -155,53 +157,38 @@ def _section(kernel: str) -> Case:
     )
 
 
+def _churn(
+    bug: str, kernel: str, kind: str, mended: str, *strategies: str, place: str | None = None, **sets: str
+) -> Case:
+    return Case(
+        bug=bug,
+        scenario="churn",
+        kernel=kernel,
+        kind=kind,
+        place=place,
+        mended=mended,
+        strategies=strategies,
+        settings=tuple(sets.items()),
+    )
+
+
+_CHURN: Final = (
+    _churn("2b55d6a42d14", "v6.12", NEVER, "v6.6", "random", "holds"),
+    _churn("dfd3df31c9db", "v6.12.0", "flush-dependency", "v6.12", "holds"),
+    _churn("5c0930ccaad5", "v6.6", DEADLOCK, "v6.12", "holds", place="", driver="y"),
+    _churn("3bc999d944b3", "v6.12", DEADLOCK, "v7.3", "random", PROVE_LOCKING="n", nmis="20"),
+    _churn("594aa5975b9b", NOT_REPEATED, NEVER, "v5.11", "holds", place=""),
+    _churn("5da7cb193db3", "v5.9", FREED, "v6.1-stable", "random"),
+    _churn("6c6c47b063b5", "v5.11", LEAK, "v6.12", "holds:longest=400"),
+    _churn("89038cc87d80", "v5.11", FREED, SECTION_LAST, "holds", place="rt_spin_unlock", PREEMPT_RT="y"),
+    _churn("60888b77a06e", "v5.11", WASTE, "v6.6", "random", place="pages_refused", **LATE_REFILL),
+)
+
 CASES: Final = (
     *(_stale(kernel) for kernel in ("v5.9", "v5.11", "v6.1.0")),
     *(_root(kernel) for kernel in ("v6.6", "v6.12.0")),
     Case(bug="2b55d6a42d14", scenario="barrier_while_freeing", kernel="v6.12", kind=NEVER, mended="v6.6"),
-    Case(
-        bug="2b55d6a42d14",
-        scenario="churn",
-        kernel="v6.12",
-        kind=NEVER,
-        mended="v6.6",
-        strategies=("random", "holds"),
-    ),
-    Case(bug="dfd3df31c9db", scenario="churn", kernel="v6.12.0", kind="flush-dependency", mended="v6.12"),
-    Case(
-        bug="5c0930ccaad5",
-        scenario="churn",
-        kernel="v6.6",
-        kind=DEADLOCK,
-        place="",
-        mended="v6.12",
-        settings=(("driver", "y"),),
-    ),
-    Case(
-        bug="3bc999d944b3",
-        scenario="churn",
-        kernel="v6.12",
-        kind=DEADLOCK,
-        mended="v7.3",
-        strategies=("random",),
-        settings=(*NO_LOCKDEP, ("nmis", "20")),
-    ),
-    Case(
-        bug="594aa5975b9b",
-        scenario="churn",
-        kernel=NOT_REPEATED,
-        kind=NEVER,
-        place="",
-        mended="v5.11",
-    ),
-    Case(
-        bug="5da7cb193db3",
-        scenario="churn",
-        kernel="v5.9",
-        kind=FREED,
-        mended="v6.1-stable",
-        strategies=("random",),
-    ),
+    *_CHURN,
     *(_cache(kernel) for kernel in ("v5.11", "v6.6")),
     Case(
         bug="dfd3df31c9db",
