@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .frames import hide_engine
 from .now import EXPLORE, KERNEL, KERNELS, LOG, NOW, REPLAY, TOLD
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def __getattr__(name: str) -> Any:
         return Callable[..., Awaitable[Any]]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
+_FIXTURES = frozenset({"rcu_lab", "rcu_run", "k"})
+"""A test with one of these has a run."""
 
 # -- options and marks -------------------------------------------------------------------------------------------------
 
@@ -124,10 +128,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Before pytest reports on a test: give it the schedule that was told, and what the kernels had to say."""
+    """Before pytest reports on a test: give it the schedule that was told, and what the kernels had to say.
+
+    What it raised is shown without the engine's frames.
+    """
     if (told := item.stash.get(TOLD, "")) and call.when == "call":
         item.add_report_section(call.when, "schedules", told)
     log = item.stash.get(LOG, None)
+    if _FIXTURES & set(getattr(item, "fixturenames", ())):
+        hide_engine(item, call)
     if log is not None and call.excinfo is not None and (text := log.text()):
         item.add_report_section(call.when, "kernel log", text)
         del item.stash[LOG]
