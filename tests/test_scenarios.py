@@ -33,7 +33,9 @@ SHIPPED = {
     "cold_cache_burst",
     "cpu_goes_offline",
     "destroy_under_reclaim",
+    "driver_remove",
     "driver_thread_sleeps",
+    "fdb_gc",
     "flood",
     "hardirq_caller",
     "hotplug_short_grace_period",
@@ -46,6 +48,7 @@ SHIPPED = {
     "reader_holds_object",
     "refill_put_off",
     "scheduler_lock_caller",
+    "shrunk_cache",
     "slab_and_vmalloc",
     "spin_under_raw",
     "stale_batch",
@@ -241,3 +244,31 @@ def test_none_fails_by_itself_where_there_is_no_memory(name: str) -> None:
         one = Run(load(name), options, fail_page_alloc=60, nr_cpus=3)
         raised = one.attempt()
         assert isinstance(raised, KernelBug | None) or "there is no memory" in str(raised), repr(raised)
+
+
+BUGS = {
+    ("fdb_gc", "used_outside"): "use-after-free",
+    ("fdb_gc", "no_cancel"): "free-active, use-after-free",
+    ("shrunk_cache", "refcount_inc"): "refcount, use-after-free",
+    ("shrunk_cache", "alloc_under_lock"): "circular-locking",
+    ("driver_remove", "rearmed"): "use-after-free",
+    ("driver_remove", "found_late"): "use-after-free",
+}
+"""The usual bugs of scenarios in the shape of subsystems, which the order of time shows."""
+
+
+@pytest.mark.parametrize("label", ["v5.9", "v6.12", "v7.3"])
+@pytest.mark.parametrize(("name", "bug"), BUGS)
+def test_the_usual_bugs_of_subsystems_are_found(name: str, bug: str, label: str) -> None:
+    assert outcome(name, label, bug=bug) == BUGS[name, bug]
+
+
+def test_the_one_that_is_a_matter_of_schedule_is_found_by_one() -> None:
+    assert outcome("driver_remove", "v6.12", bug="kfree") == "clean"
+    found = run(load("driver_remove"), RunOptions(kernel="v6.12", strategy="random", seed=0), bug="kfree").outcome()
+    assert found == "use-after-free"
+
+
+@pytest.mark.parametrize("name", ["fdb_gc", "shrunk_cache", "driver_remove"])
+def test_subsystems_keep_their_data_from_races(name: str) -> None:
+    assert outcome(name, "v6.12", KCSAN="y", PROVE_RCU_LIST="y", DEBUG_LIST="y", DEBUG_ATOMIC_SLEEP="y") == "clean"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from .actor import Actor
 from .strand import Strand
@@ -13,6 +13,9 @@ PART_DONE: Final = "a part of something is done"
 
 class Device(Actor):
     """Base of the actors that are not CPUs; it is its own strand's gate."""
+
+    passes_on: ClassVar[bool] = True
+    """What one has told it, those know whom it then tells something. Not so of one that stands for many."""
 
     def hints(self) -> tuple[str, ...]:
         """It stops at a point only where it has done a part of something."""

@@ -23,6 +23,8 @@ import attrs
 from ..context import preempt
 from ..context.trace import KeptTrace, keep_trace
 from ..context.violation import ViolationKind
+from ..engine.actor import Mailbox, PlainMailbox
+from ..engine.device import Device
 from ..engine.probe import Access
 from ..marks import MACHINERY
 from .atomic import Number, Order
@@ -124,8 +126,12 @@ class Kcsan:
         actor = self._system.conductor.running
         if actor is None or hasattr(what, "history") or isinstance(what, Linked):
             return  # memory: its fields are told one by one
+        if isinstance(actor, Device) and not actor.passes_on:
+            return
         if access is not Access.ACQUIRE and access is not Access.RELEASE and isinstance(what, Number):
             return
+        if access is Access.WRITE and isinstance(what, Mailbox | PlainMailbox):
+            access = Access.RELEASE  # who sends learns nothing from who has sent before
         _, known = self._things.setdefault(id(what), (what, {}))
         if access is not Access.RELEASE:
             _join(self._clock(actor), known)
@@ -139,6 +145,13 @@ class Kcsan:
     def acquires(self, cpu: Cpu, thing: object) -> None:
         """This one has found it."""
         _join(self._clock(cpu), self._things.get(id(thing), (thing, {}))[1])
+
+    def knows_all(self, by: Actor, thing: object) -> None:
+        """What all have done until now is known to `by`, and to who finds that: a grace period has passed."""
+        for actor in list(self._clocks):
+            if actor is not by:
+                self._release(actor, self._clock(by))
+        self._release(by, self._things.setdefault(id(thing), (thing, {}))[1])
 
     def _release(self, actor: Actor, known: Clock) -> None:
         clock = self._clock(actor)

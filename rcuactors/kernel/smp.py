@@ -51,8 +51,7 @@ class CrossCalls:
 
         async def flush_smp_call_function_queue(on: Cpu) -> None:
             await function(on)
-            if on.system.kcsan is not None:
-                on.system.kcsan.releases(on, finished)
+            self._system.handed_over(on, finished)
             finished.append(True)
             contention.poke(on, caller)
 
@@ -68,7 +67,6 @@ class CrossCalls:
         if wait:
             reason = f"smp_call_function_single() on CPU {target.cpu_id}"
             await contention.busy_wait(caller, lambda: bool(finished), reason)
-            if cpu.system.kcsan is not None:
-                cpu.system.kcsan.acquires(caller.cpu, finished)
+            self._system.taken_over(caller.cpu, finished)
         elif cpu.clock >= cpu.conductor.horizon:
             await cpu.point()

@@ -22,6 +22,7 @@ from ..context.lockdep.validator import Lockdep
 from ..context.locks import LockFactory, LockKind
 from ..context.memory import Memory
 from ..context.nursery import ContextNursery
+from ..engine.actor import Actor
 from ..engine.conductor import Conductor
 from ..engine.device import Device
 from ..engine.events import Event, EventStream
@@ -173,6 +174,21 @@ class System:
         self._started = False
         self.hotplug = CpuHotplug(self, by_decision=left_open.hotplug)
         self._make_parts()
+
+    def all_cpus_seen(self, by: Actor, thing: object) -> None:
+        """Each CPU has been seen where it holds nothing up: what it has done is known to `by`, who writes that down."""
+        if self.kcsan is not None:
+            self.kcsan.knows_all(by, thing)
+
+    def handed_over(self, cpu: Cpu, thing: object) -> None:
+        """What this CPU has done so far is known to who finds that thing as it is now."""
+        if self.kcsan is not None:
+            self.kcsan.releases(cpu, thing)
+
+    def taken_over(self, cpu: Cpu, thing: object) -> None:
+        """This one has found it."""
+        if self.kcsan is not None:
+            self.kcsan.acquires(cpu, thing)
 
     def _make_parts(self) -> None:
         """What each CPU has of interrupts and timers, and who watches. Raises BadInput for what the version has not."""

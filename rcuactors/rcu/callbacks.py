@@ -149,6 +149,7 @@ class Callbacks:
         if before == now:
             return
         if gp_seq.completed_gp(before, now):
+            self.system.taken_over(cpu, self.machine.root)
             rdp.cblist.done_seq = now
             rdp.core_needs_qs = False
         self._accelerate(cpu, rdp)

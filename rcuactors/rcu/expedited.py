@@ -212,6 +212,7 @@ class ExpeditedGracePeriods:
         system = self.system
         await system.locks.mutex_lock(thread, self._locks.exp_wake_mutex)
         await thread.spend(system.costs.gp_cleanup_ns)
+        system.all_cpus_seen(thread.cpu, self.machine.root)
         self.machine.rcu_exp_gp_seq_end()
         self.completed += 1
         self.selection.trace(thread.cpu, "end", wanted)

@@ -7,10 +7,10 @@ rcu_gp_init(), rcu_gp_fqs() and rcu_gp_cleanup() are its steps.
 
 The first and the last of them go through the nodes one by one, and through counters that are never all advanced at
 once: rcu_state.gp_seq first at the start and last at the end. Those are points, between which others act, where
-somebody could tell: who polls a counter, a CPU that comes or goes, a tree of several levels. Elsewhere all of it is
-one step. The kernel's machine is a thread on some CPU; here it has a line of time of its own, and the CPU on which it
-would have run hears that it did (docs, assumptions). On PREEMPT_RT it is a thread of the lowest real-time priority,
-which no idle CPU attracts: it stays where it was, unless another one runs there, and begins when that may be preempted.
+somebody could tell: who polls a counter, a CPU that comes or goes, a tree of several levels. Else all is one step. The
+kernel's machine is a thread on some CPU; here it has a line of time of its own, and where it would have run hears of it
+(docs, assumptions). On PREEMPT_RT it is a thread of the lowest real-time priority, which no idle CPU attracts: it stays
+where it was, unless another one runs there, and begins when that may be preempted.
 """
 
 from __future__ import annotations
@@ -401,6 +401,7 @@ class GracePeriodMachine(Device):
         tree, after = self.tree, gp_seq.end(self.gp_seq)
         each = self._spend(self._system.costs.gp_cleanup_ns, 1 + sum(map(len, tree.levels)))
         self.sequences.normal_ends()
+        self._system.all_cpus_seen(self, self.root)
         await self._step(0)
         for node in tree.breadth_first():
             self._init_wanted |= tree.end(node, after)

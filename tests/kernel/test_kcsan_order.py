@@ -138,6 +138,18 @@ async def synchronize(k: Kernel, p: Any) -> None:
     p.value = 7
 
 
+async def synchronize_expedited(k: Kernel, p: Any) -> None:
+    await k.synchronize_rcu_expedited()
+    p.value = 7
+
+
+async def poll_for_the_end(k: Kernel, p: Any) -> None:
+    cookie = k.start_poll_synchronize_rcu()
+    while not k.poll_state_synchronize_rcu(cookie):
+        await k.msleep(1)
+    p.value = 7
+
+
 async def write_seqlock(k: Kernel, p: Any) -> None:
     await k.write_seqlock(p.seq)
     p.value += 1
@@ -208,6 +220,12 @@ def later(make: str, start: str, sync: str) -> tuple[Side, Side]:
     return runs, waits
 
 
+async def sleep_and_count(k: Kernel, p: Any) -> None:
+    for _ in range(3):
+        await k.usleep_range(40, 40)
+        p.value += 1
+
+
 async def nothing(_k: Kernel, _p: Any) -> None:
     pass
 
@@ -231,10 +249,13 @@ ORDERED: dict[str, tuple[Side, Side, bool]] = {
     "a pointer": (insert, follow, True),
     "a pointer without a barrier": (insert_plainly, follow, False),
     "a grace period": (reader, synchronize, True),
+    "an expedited grace period": (reader, synchronize_expedited, True),
+    "a polled grace period": (reader, poll_for_the_end, True),
     "a sequence lock": (write_seqlock, read_seqlock, True),
     "a work": (work, nothing, True),
     "a cross call": (cross_call, nothing, True),
     "a callback": (callback, nothing, True),
+    "sleeps": (sleep_and_count, sleep_and_count, False),
     "the end of a timer": (*later("timer_setup", "mod_timer", "timer_delete_sync"), True),
     "the end of an hrtimer": (*later("hrtimer", "hrtimer_start", "hrtimer_cancel"), True),
     "the end of an irq_work": (*later("irq_work", "irq_work_queue", "irq_work_sync"), True),

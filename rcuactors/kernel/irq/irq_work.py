@@ -133,8 +133,7 @@ class IrqWorks:
                 work.sleepers.append(thread)
                 thread.prepare_to_sleep()
                 await thread.sleep(f"irq_work_sync() of {work.name}")
-        if self._system.kcsan is not None:
-            self._system.kcsan.acquires(thread.cpu, work)
+        self._system.taken_over(thread.cpu, work)
 
     async def irq_work_run(self, cpu: Cpu) -> None:
         """irq_work_run(), in hardirq, and on a CPU that dies."""
@@ -203,8 +202,7 @@ class IrqWorks:
             # IRQ_WORK_BUSY is cleared behind the function: it must not have freed what the irq_work lies in.
             self._system.debug_objects.used(cpu, work)
             cpu.ctx.irq_config = False
-            if self._system.kcsan is not None:
-                self._system.kcsan.releases(cpu, work)
+            self._system.handed_over(cpu, work)
             if not work.pending:
                 work.busy = False
                 await self._tell(cpu, work)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -242,6 +242,7 @@ class Hrtimers:
         while True:
             result = await self.hrtimer_try_to_cancel(thread.cpu, timer)
             if result >= 0:
+                self._system.taken_over(thread.cpu, timer)
                 return bool(result)
             base, locks = self._bases[timer.cpu_id], self._system.locks
             if base.softirq_expiry_lock is not None and not timer.hard:
@@ -378,6 +379,7 @@ class Hrtimers:
         base = self.base(cpu)
         base.running.append(timer)
         again = await timer.function(cpu)
+        self._system.handed_over(cpu, timer)
         if again is not None:
             self.enqueue(cpu, timer, again)
         base.running.remove(timer)
@@ -387,6 +389,8 @@ class Hrtimers:
 
 class ClockEventDevice(Device):
     """The clock event devices of all CPUs, as one actor with a queue of expiries."""
+
+    passes_on: ClassVar[bool] = False
 
     def __init__(self, conductor: Conductor, timers: Hrtimers, *, index: int) -> None:
         super().__init__(name="hrtimer", index=index)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import attrs
 
@@ -205,6 +205,8 @@ class Waker(Device):
 
     wq_worker_sleeping() does that itself, under the pool's lock. If nobody is idle, somebody is the manager.
     """
+
+    passes_on: ClassVar[bool] = False
 
     def __init__(self, system: System, first_idle_worker: Callable[[Pool], Worker | None], *, index: int) -> None:
         super().__init__(name="workqueue", index=index)
