@@ -59,6 +59,8 @@ class Driver:
         """A device is there: listed, with its first reference, and polled."""
         k = self.k
         dev = await k.kzalloc(self.device)
+        if dev is None:
+            return None
         k.kref_init(dev.ref)
         await k.spin_lock(self.devices_lock)
         k.list_add_tail_rcu(dev.node, self.devices)
@@ -118,7 +120,8 @@ async def driver_remove(
         for number in range(devices):
             dev = await driver.probe()
             await k.usleep_range(14_000 + 430 * number, 14_000 + 430 * number)
-            await driver.remove(dev)
+            if dev is not None:
+                await driver.remove(dev)
 
 
 if __name__ == "__main__":

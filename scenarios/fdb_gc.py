@@ -104,6 +104,8 @@ async def fdb_gc(
 ) -> None:
     bridge = Bridge(k, pause_us, bug)
     br = await k.kzalloc(bridge.net_bridge)
+    if br is None:
+        return
     br.ageing_time, br.rounds = ageing_jiffies, packets * 4
     await k.queue_delayed_work(k.system_long_wq, br.gc_work, br.ageing_time)
     async with k.open_nursery() as nursery:

@@ -1,16 +1,15 @@
 """The grace-period machine (kernel/rcu/tree.c, rcu_gp_kthread()): an actor that collects quiescent states.
 
-Every CPU must be seen outside of read-side sections once. Busy CPUs take note of a grace period at their next tick, and
-report from the softirq of a later one (quiescent.py, callbacks.py); idle ones are found by the forced-quiescent-state
-scans, whose times the timer wheel rounds up. Readers that were switched out are waited for by name (nodes.py).
-rcu_gp_init(), rcu_gp_fqs() and rcu_gp_cleanup() are its steps.
+Every CPU must be seen outside of read-side sections once. Busy CPUs note a grace period at their next tick, and report
+from the softirq of a later one (quiescent.py, callbacks.py); idle ones are found by forced-quiescent-state scans, at
+times that the wheel rounds up. Readers switched out are waited for. rcu_gp_init(), _fqs() and _cleanup() are its steps.
 
-The first and the last of them go through the nodes one by one, and through counters that are never all advanced at
-once: rcu_state.gp_seq first at the start and last at the end. Those are points, between which others act, where
-somebody could tell: who polls a counter, a CPU that comes or goes, a tree of several levels. Else all is one step. The
-kernel's machine is a thread on some CPU; here it has a line of time of its own, and where it would have run hears of it
-(docs, assumptions). On PREEMPT_RT it is a thread of the lowest real-time priority, which no idle CPU attracts: it stays
-where it was, unless another one runs there, and begins when that may be preempted.
+The first and the last go through the nodes one by one, and through counters that are never all advanced at once:
+rcu_state.gp_seq first at the start, last at the end. Those are points, between which others act, where somebody could
+tell: who polls a counter, a CPU that comes or goes, a tree of several levels. Else all is one step. The kernel's
+machine is a thread on some CPU; here it has a line of time of its own, and where it would have run hears of it. On
+PREEMPT_RT it is a thread of the lowest real-time priority, which no idle CPU attracts: it stays where it was, and
+begins when who runs there may be preempted.
 """
 
 from __future__ import annotations
