@@ -44,7 +44,7 @@ _SEARCHING: Final = 0.75
 """The part of the seconds in which schedules are tried, once something is to be cut down."""
 
 _TRYING: Final = 0.95
-"""The part without that: the program begins and ends, too."""
+"""The part without that: there is an end, too."""
 
 _ALONE: Final = 8
 """So many answers tell how long a run is, before other processes are begun for the rest."""
@@ -127,9 +127,10 @@ class State:
 
 @attrs.define(repr=False)
 class Checked:
-    """How far a check is, and what it has found."""
+    """How far a check is, and what it has found. `spent_s`: of the seconds so many are gone already."""
 
     check: Check
+    spent_s: float = 0.0
     states: dict[Cell, State] = attrs.field(init=False)
     schedules: int = 0
     shortest: Kept | None = None
@@ -201,6 +202,8 @@ class Checked:
 
     def _done(self, jobs: Sequence[Job], submit: Submit | None) -> Iterator[Answer]:
         """As many of them as there is room for."""
+        if self.schedules and not self._in_time():
+            return
         room = self._room()
         within = [job for number, job in enumerate(jobs) if room is None or number < room]
         answers = map(do, within) if submit is None else shared_out(do, within, submit, self.check.jobs - 1)
@@ -280,7 +283,7 @@ class Checked:
         return self._elapsed() + self._longest_s < part * self.check.seconds
 
     def _elapsed(self) -> float:
-        return time.monotonic() - self._began
+        return self.spent_s + time.monotonic() - self._began
 
     def _wants_cutting(self) -> bool:
         found = [state.found for state in self.states.values() if state.found is not None]

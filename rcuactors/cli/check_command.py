@@ -24,7 +24,7 @@ from ..userfiles import load_scenario
 from .common import RunArguments, costs_option, jobs_option, number_option, settings_option, whole_number
 from .explore_command import directory, seconds_of
 from .output import print_json, print_lines
-from .program import EXIT_VIOLATIONS, ProgramCommand
+from .program import BEGAN, EXIT_VIOLATIONS, ProgramCommand
 from .run_command import command_of
 from .screen import with_error
 from .session import collect, quiet_stdout
@@ -96,7 +96,8 @@ def check_command(
                 schedules=schedules,
                 seconds=seconds,
                 jobs=jobs,
-            )
+            ),
+            spent_s=BEGAN.seconds_ago,
         )
     folder = directory(out)
     error = _go(checked, as_json=as_json)

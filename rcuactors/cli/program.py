@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -95,6 +96,21 @@ def exit_code_of(body: Callable[[], int]) -> int:
     return EXIT_BAD_INPUT
 
 
+@attrs.define
+class Began:
+    """When the program began, by the monotonic clock: what it imports is within the time that a user gives it."""
+
+    at: float = 0.0
+
+    @property
+    def seconds_ago(self) -> float:
+        """How long that is ago."""
+        return time.monotonic() - self.at if self.at else 0.0
+
+
+BEGAN: Final = Began()
+
+
 class ProgramCommand(click.Command):
     """A command whose `main` ends the program by `exit_code_of`."""
 
@@ -107,6 +123,7 @@ class ProgramCommand(click.Command):
         **extra: Any,
     ) -> NoReturn:
         """Parse, run, exit."""
+        BEGAN.at = time.monotonic()
         run = super().main
         with HEARD.listening():
             code = exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0))

@@ -250,6 +250,11 @@ def test_seconds_end_it() -> None:
     assert 0 < checked.schedules < 152
 
 
+def test_what_is_spent_already_is_within_the_seconds() -> None:
+    checked = Checked(Check.of(tidy, seconds=10.0), spent_s=9.6)
+    assert len([checked.take(answer) for answer in checked.answers()]) == 1
+
+
 def test_the_document_says_each_cell() -> None:
     checked = check(page_under_lock, schedules=16, kernels=["v6.12"])
     document = document_of(checked)
