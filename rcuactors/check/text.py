@@ -8,12 +8,13 @@ from typing import Final
 
 import attrs
 
+from ..builds import BUILDS
 from ..config import value_text
 from ..context.violation import ViolationKind
 from ..eras import ERAS
 from ..hunt.tally import UNSEEN
 from ..spelling import plural
-from .cells import Cell
+from .cells import OWN, Cell
 from .checking import Checked, State
 from .findings import Finding
 
@@ -153,18 +154,18 @@ def where(checked: Checked, cells: Iterable[Cell]) -> str:
         if version in builds:
             key = tuple(build for build in all_of_them.builds if build in builds[version])
             groups.setdefault(key, []).append(version)
-    return f"on {', and on '.join(_group(checked, versions, key) for key, versions in groups.items())}"
+    return f"on {', and on '.join(_group(versions, key) for key, versions in groups.items())}"
 
 
-def _group(checked: Checked, versions: list[str], builds: tuple[str, ...]) -> str:
-    every = checked.check.cells
-    on_versions = "" if tuple(versions) == every.versions else range_of(versions)
-    if builds == every.builds:
+def _group(versions: list[str], builds: tuple[str, ...]) -> str:
+    """Versions by name unless these are all that there are, and builds as well."""
+    on_versions = "" if versions == list(ERAS) else range_of(versions)
+    if builds in (tuple(BUILDS), (OWN,)):
         return on_versions or "every kernel"
     if builds == ("rt",):
         return f"{on_versions} with PREEMPT_RT" if on_versions else "PREEMPT_RT"
     in_builds = f"{plural(len(builds), 'build').partition(' ')[2]} {' and '.join(builds)}"
-    return f"{on_versions} in {in_builds}" if on_versions else f"every version in {in_builds}"
+    return f"{on_versions or 'every version'} in {in_builds}"
 
 
 def _how_much(checked: Checked) -> str:
