@@ -21,21 +21,29 @@ class VirtualClock(trio.abc.Clock):
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self._turn = trio.StrictFIFOLock()
         self._on_stall: Callable[[], None] | None = None
         self._reader: Callable[[], float] | None = None
+        self._is_inside: Callable[[], bool] | None = None
 
-    def attach(self, on_stall: Callable[[], None], reader: Callable[[], float]) -> None:
+    async def attach(
+        self, on_stall: Callable[[], None], reader: Callable[[], float], is_inside: Callable[[], bool]
+    ) -> None:
         """A run takes hold of the clock: what to do when nothing can go on, and how far the machine has come.
 
-        Raises RuntimeError when another run has it.
+        Where another run has it, this one begins when that is over: machines have one virtual time each. `is_inside`
+        tells whether whoever asks is a part of the run. Raises RuntimeError when a part of a run begins another one,
+        which would wait for itself.
         """
-        if self._reader is not None:
-            raise RuntimeError("a machine is running on this VirtualClock already: run them one after the other")
-        self._on_stall, self._reader = on_stall, reader
+        if self._is_inside is not None and self._is_inside():
+            raise RuntimeError("a machine is running on this VirtualClock already, and this would run inside of it")
+        await self._turn.acquire()
+        self._on_stall, self._reader, self._is_inside = on_stall, reader, is_inside
 
     def detach(self) -> None:
         """That run is over."""
-        self._on_stall = self._reader = None
+        self._on_stall = self._reader = self._is_inside = None
+        self._turn.release()
 
     def start_clock(self) -> None:
         """Trio's hook at the start of a run; nothing to prepare."""

@@ -96,7 +96,11 @@ class Conductor(Line):
         self._finished = trio.Event()
         if not self._strategy.start_run(self._seed):
             raise NothingLeft(f"strategy {self._strategy.name} has tried everything that it had to try")
-        self.outside.attach()
+        try:
+            await self.outside.attach(self._has_strand)
+        except trio.Cancelled:
+            self.cut_short = True
+            raise
         try:
             await self._conduct(set_up)
         finally:
@@ -105,6 +109,13 @@ class Conductor(Line):
         if self.cut_short and self.failure is None:
             # Swallowed in the nursery: here it is raised again, as itself.
             await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _has_strand(self) -> bool:
+        """Whether the task that asks is one of this run's, or was started by one."""
+        nursery = trio.lowlevel.current_task().parent_nursery
+        while nursery is not None and nursery is not self._nursery:
+            nursery = nursery.parent_task.parent_nursery
+        return nursery is not None
 
     async def _conduct(self, set_up: Callable[[], None]) -> None:
         async with trio.open_nursery() as nursery:

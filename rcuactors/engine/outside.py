@@ -26,6 +26,8 @@ from .line import BLOCKED
 from .orders import FOREVER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .conductor import Conductor
     from .strand import Gate, Strand
 
@@ -65,13 +67,12 @@ class Outside:
 
     # -- time ---------------------------------------------------------------------------------------------------
 
-    def attach(self) -> None:
-        """A run begins: take hold of the clock, if it is ours. Raises RuntimeError when another run has it."""
+    async def attach(self, is_inside: Callable[[], bool]) -> None:
+        """A run begins: take hold of the clock, if it is ours, when a run that has it is over (clock.py)."""
         clock = trio.lowlevel.current_clock()
         if isinstance(clock, VirtualClock):
-            base = clock.current_time()
-            clock.attach(self._stalled, self._time_for_who_asks)
-            self._clock, self._base = clock, base
+            await clock.attach(self._stalled, self._time_for_who_asks, is_inside)
+            self._clock, self._base = clock, clock.seconds
             self._own_deadline = trio.current_effective_deadline()
             self._look_for_deadlines()
 

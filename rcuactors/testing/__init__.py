@@ -2,54 +2,46 @@
 
 `rcu_lab` runs a scenario from an ordinary test, with a `trio.run` of its own. `rcu_run` runs one inside a pytest-trio
 test, beside the test's own tasks; with `virtual_clock` in the same test, Trio's own waits are in virtual time too.
-Both take a `Scenario` or a plain `async def f(k)`. A test that fails shows what the kernels of its runs reported.
-`@pytest.mark.explore` tries a test under many schedules (explored.py), `@pytest.mark.rcu_kernels` on many kernels
-(kernels.py); `assert_conforms` holds a recording of a real
-kernel against the model. The entry point `rcuactors` registers this module wherever the package is installed: so it is
-part of everybody's tests, and imports the model when a test wants it.
+Both take a `Scenario` or a plain `async def f(k)`. A test that fails shows what the kernels of its runs reported, and
+of the way to where it failed only what is the test's and the scenario's (tracebacks.py). `@pytest.mark.explore` tries a
+test under many schedules (explored.py), `@pytest.mark.rcu_kernels` on many kernels (kernels.py); `assert_conforms`
+holds a recording of a real kernel against the model. The entry point `rcuactors` registers this module wherever the
+package is installed. So it imports nothing of the model before a test uses that.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from .frames import hide_engine
 from .now import EXPLORE, KERNEL, KERNELS, LOG, NOW, REPLAY, TOLD
+from .tracebacks import shorten
 
 if TYPE_CHECKING:
     from ..conform import Conformance
     from ..engine.clock import VirtualClock
-    from ..runs import Result, RunOptions
-    from ..runs.run import Script
-    from .lab import RcuLab
+    from .lab import AsyncRun, RcuLab
 
-    AsyncRun = Callable[..., Awaitable[Result]]
-    """What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
+_IN_LAB: Final = ("AsyncRun", "RcuLab")
 
 
-def __getattr__(name: str) -> Any:
-    """The classes, for whoever imports them: they bring the model."""
-    if name == "RcuLab":
-        from .lab import RcuLab  # noqa: PLC0415 - see the head
+if not TYPE_CHECKING:  # to a type checker it would say that the module has every name
 
-        return RcuLab
-    if name == "AsyncRun":
-        return Callable[..., Awaitable[Any]]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name not in _IN_LAB:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(".lab", __name__), name)
 
-
-_FIXTURES = frozenset({"rcu_lab", "rcu_run", "k"})
-"""A test with one of these has a run."""
 
 # -- options and marks -------------------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options that win over what the mark says."""
+    """Options that win over what a mark says."""
     group = parser.getgroup("rcuactors", "rcuactors: schedules of tests marked with explore")
     group.addoption("--rcu-schedules", metavar="NUMBER", help="how many schedules to try of each test")
     group.addoption("--rcu-seed", metavar="NUMBER", help="the first seed of each strategy")
@@ -58,62 +50,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Know the marks, and look at the options."""
+    """Know the marks, and read what is to be run again."""
     config.addinivalue_line(
         "markers",
-        "explore(strategy=..., schedules=..., seed=..., kernel=..., **settings): try the test under many schedules",
+        f"{EXPLORE}(strategy=..., schedules=..., seed=..., kernel=..., **settings): try the test under many schedules",
     )
     config.addinivalue_line(
         "markers",
-        "rcu_kernels(versions=..., builds=...): run the test on each kernel, which it gets as the argument rcu_kernel",
+        f"{KERNELS}(versions=..., builds=...): run the test on each kernel, which it gets as the argument rcu_kernel",
     )
     if any(config.getoption(f"rcu_{name}", None) is not None for name in ("schedules", "seed", "replay")):
-        from .explored import read_options  # noqa: PLC0415 - see the head
+        from .explored import read_options  # noqa: PLC0415 - a plugin is loaded by everybody's tests
 
         read_options(config)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With `rcu_kernels` one test for each kernel."""
-    mark = metafunc.definition.get_closest_marker(KERNELS)
-    if mark is not None:
-        from .kernels import generate_tests  # noqa: PLC0415 - see the head
-
-        generate_tests(metafunc, mark)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Trio runs none of these: each schedule has a run of its own. With --rcu-replay there is one test only."""
+    """Trio runs none of those that are explored: each schedule has a run of its own."""
     yield
     for item in items:
         if item.get_closest_marker(EXPLORE) is not None:
             item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "trio"]
-    schedule = config.stash.get(REPLAY, None)
-    if schedule is not None:
-        from .explored import select  # noqa: PLC0415 - see the head
+    if REPLAY in config.stash:
+        from .explored import only_replayed  # noqa: PLC0415 - as above
 
-        select(config, items, schedule)
+        only_replayed(config, items)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each kernel, where the mark says so."""
+    mark = metafunc.definition.get_closest_marker(KERNELS)
+    if mark is not None:
+        from .kernels import on_each_kernel  # noqa: PLC0415 - as above
+
+        on_each_kernel(metafunc, mark)
 
 
 # -- a test ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Try a test's function under schedules instead of calling it once, if it is marked so."""
-    __tracebackhide__ = True
-    mark = pyfuncitem.get_closest_marker(EXPLORE)
-    # As pytest itself does it.
-    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    if mark is None:
-        if any(value is KERNEL for value in arguments.values()):
-            pytest.fail(f"{pyfuncitem.name}: takes the kernel (k), which @pytest.mark.explore gives", pytrace=False)
-        return None
-    from .explored import call  # noqa: PLC0415 - see the head
-
-    return call(pyfuncitem, mark, arguments)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -127,22 +101,37 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Before pytest reports on a test: give it the schedule that was told, and what the kernels had to say.
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is to be explored is tried under schedules."""
+    __tracebackhide__ = True
+    mark = pyfuncitem.get_closest_marker(EXPLORE)
+    # As pytest itself does it.
+    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    if mark is None:
+        if any(value is KERNEL for value in arguments.values()):
+            pytest.fail(f"{pyfuncitem.name}: takes the kernel (k), which @pytest.mark.explore gives", pytrace=False)
+        return None
+    from .explored import try_under_schedules  # noqa: PLC0415 - as above
 
-    What it raised is shown without the engine's frames.
-    """
+    return try_under_schedules(pyfuncitem, mark, arguments)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Before pytest reports on a test: give it the schedule that was told, and what the kernels had to say."""
     if (told := item.stash.get(TOLD, "")) and call.when == "call":
         item.add_report_section(call.when, "schedules", told)
+    if call.excinfo is not None and not item.config.getoption("fulltrace", False):
+        shorten(call.excinfo.value)
+        call.excinfo = type(call.excinfo).from_exception(call.excinfo.value)
     log = item.stash.get(LOG, None)
-    if _FIXTURES & set(getattr(item, "fixturenames", ())):
-        hide_engine(item, call)
     if log is not None and call.excinfo is not None and (text := log.text()):
         item.add_report_section(call.when, "kernel log", text)
         del item.stash[LOG]
 
 
-# -- fixtures ----------------------------------------------------------------------------------------------------------
+# -- what a test is given ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +143,7 @@ def k() -> object:
 @pytest.fixture
 def virtual_clock() -> VirtualClock:
     """Virtual time for the test's `trio.run`: pytest-trio takes a clock among a test's fixtures as the run's."""
-    from ..engine.clock import VirtualClock  # noqa: PLC0415 - see the head
+    from ..engine.clock import VirtualClock  # noqa: PLC0415 - as above
 
     return VirtualClock()
 
@@ -162,7 +151,7 @@ def virtual_clock() -> VirtualClock:
 @pytest.fixture(scope="session")
 def rcu_lab() -> RcuLab:
     """Run scenarios from an ordinary test."""
-    from .lab import RcuLab  # noqa: PLC0415 - see the head
+    from .lab import RcuLab  # noqa: PLC0415 - as above
 
     return RcuLab()
 
@@ -170,11 +159,7 @@ def rcu_lab() -> RcuLab:
 @pytest.fixture(scope="session")
 def rcu_run(rcu_lab: RcuLab) -> AsyncRun:
     """Run scenarios inside a trio test."""
-
-    async def run_here(script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
-        return await rcu_lab.prepare(script, options, **words).arun()
-
-    return run_here
+    return rcu_lab.arun
 
 
 def assert_conforms(recording: str | os.PathLike[str], *, version: str = "", probe: str = "") -> Conformance:
@@ -184,7 +169,7 @@ def assert_conforms(recording: str | os.PathLike[str], *, version: str = "", pro
     the probe on kvfree_call_rcu(). Undecided is no agreement. Raises AssertionError, with what `rcuactors conform`
     prints, and BadInput for what is no recording, or one of another kernel.
     """
-    from ..conform import conform  # noqa: PLC0415 - a plugin is loaded by everybody's tests
+    from ..conform import conform  # noqa: PLC0415 - as above
 
     answer = conform(recording, version=version, probe=probe)
     if answer.exit_code:
@@ -192,17 +177,4 @@ def assert_conforms(recording: str | os.PathLike[str], *, version: str = "", pro
     return answer
 
 
-__all__ = [
-    "AsyncRun",
-    "RcuLab",
-    "assert_conforms",
-    "k",
-    "pytest_addoption",
-    "pytest_collection_modifyitems",
-    "pytest_configure",
-    "pytest_generate_tests",
-    "pytest_pyfunc_call",
-    "rcu_lab",
-    "rcu_run",
-    "virtual_clock",
-]
+__all__ = ["AsyncRun", "RcuLab", "assert_conforms"]

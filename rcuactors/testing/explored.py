@@ -43,8 +43,11 @@ class ScheduleFailure(AssertionError):
     """A schedule under which a test goes wrong."""
 
 
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
 def read_options(config: pytest.Config) -> None:
-    """Look at the options, and read what is to be run again."""
+    """What is to be run again is read. Raises pytest.UsageError for an option that is wrong."""
     try:
         for name, low, high in (("schedules", 1, _MOST), ("seed", 0, LARGEST_SEED)):
             _number(f"--rcu-{name}", config.getoption(f"rcu_{name}", None), low, high)
@@ -62,9 +65,9 @@ def _number(name: str, text: str | None, low: int, high: int) -> int | None:
     return int(text)
 
 
-def select(config: pytest.Config, items: list[pytest.Item], schedule: Schedule) -> None:
-    """The one test of which that schedule is."""
-    wanted = schedule.spec.scenario.function
+def only_replayed(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --rcu-replay there is one test only. Raises pytest.UsageError where it is not there."""
+    wanted = config.stash[REPLAY].spec.scenario.function
     others = [item for item in items if item.nodeid != wanted or item.get_closest_marker(EXPLORE) is None]
     items[:] = [item for item in items if item not in others]
     config.hook.pytest_deselected(items=others)
@@ -109,7 +112,7 @@ def _asked(item: pytest.Item, mark: pytest.Mark) -> _Asked:
     )
 
 
-def call(pyfuncitem: pytest.Function, mark: pytest.Mark, arguments: dict[str, Any]) -> bool:
+def try_under_schedules(pyfuncitem: pytest.Function, mark: pytest.Mark, arguments: dict[str, Any]) -> bool:
     """Try the test's function under schedules instead of calling it once."""
     __tracebackhide__ = True
     try:

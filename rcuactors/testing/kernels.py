@@ -20,7 +20,7 @@ from .now import KERNELS
 ARGUMENT: Final = "rcu_kernel"
 
 
-def generate_tests(metafunc: pytest.Metafunc, mark: pytest.Mark) -> None:
+def on_each_kernel(metafunc: pytest.Metafunc, mark: pytest.Mark) -> None:
     """One test for each kernel."""
     try:
         chosen = _chosen(mark)

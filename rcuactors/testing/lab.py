@@ -6,7 +6,8 @@ While a test is tried under many schedules, it is the schedule that says who dec
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from ..context.violation import Violation
 from ..errors import BadInput
@@ -18,6 +19,9 @@ from .now import LOG, NOW
 
 if TYPE_CHECKING:
     from ..check import Checked
+
+AsyncRun = Callable[..., Awaitable[Result]]
+"""What the fixture `rcu_run` is; the arguments are those of `RcuLab.prepare`."""
 
 _SCHEDULES: Final = 300
 _KEPT: Final = 10
@@ -52,14 +56,6 @@ class KernelLog:
         return "\n".join(lines)
 
 
-class Maker(Protocol):
-    """Who makes a test's runs instead, while the test is tried under a schedule."""
-
-    def prepare(self, script: Script, options: RunOptions | None, words: dict[str, object]) -> Run:
-        """Make the run."""
-        ...
-
-
 class RcuLab:
     """What the fixture `rcu_lab` is: makes runs, and runs them."""
 
@@ -79,6 +75,10 @@ class RcuLab:
     def run(self, script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
         """Make the run and run it. Raises what the script raises, and the first KernelBug under panic_on_warn."""
         return self.prepare(script, options, **words).run()
+
+    async def arun(self, script: Script, options: RunOptions | None = None, /, **words: object) -> Result:
+        """The same inside somebody else's `trio.run`: what the fixture `rcu_run` is."""
+        return await self.prepare(script, options, **words).arun()
 
     def check(self, script: Script, options: RunOptions | None = None, /, **words: Any) -> Checked:
         """The worst case of a scenario that stands at the top of a module; assert that it is `clean`.

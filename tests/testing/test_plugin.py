@@ -86,6 +86,43 @@ async def test_rcu_run_takes_the_same_options(rcu_run: AsyncRun, rcu_lab: RcuLab
     assert result.parameters["milliseconds"] == 4
 
 
+@pytest.mark.trio
+async def test_several_runs_on_one_clock_are_made_one_after_the_other(
+    rcu_run: AsyncRun, virtual_clock: VirtualClock
+) -> None:
+    """Each begins when the one before it has ended, and is what it would be alone."""
+    alone = await rcu_run(sleeper, milliseconds=3)
+    results: list[Result] = []
+
+    async def one() -> None:
+        results.append(await rcu_run(sleeper, milliseconds=3))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(one)
+    assert [result.digest for result in results] == [alone.digest] * 3
+    assert virtual_clock.current_time() == pytest.approx(4 * alone.end_ns / 1e9)
+    # One that is not wanted any more, while it waits for its turn, keeps nobody.
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one)
+        with trio.move_on_after(0) as scope:
+            await rcu_run(sleeper, milliseconds=3)
+    assert scope.cancelled_caught
+    assert len(results) == 4
+    assert (await rcu_run(sleeper, milliseconds=3)).digest == alone.digest
+
+
+@pytest.mark.trio
+async def test_a_run_inside_of_one_on_the_same_clock_is_refused(rcu_run: AsyncRun, virtual_clock: VirtualClock) -> None:
+    """It would wait for itself."""
+
+    async def inner(k: Kernel) -> None:
+        await rcu_run(sleeper)
+
+    with pytest.raises(RuntimeError, match="would run inside of it"):
+        await rcu_run(inner)
+
+
 async def wrong_midway(k: Kernel) -> None:
     k.preempt_disable()
     await k.usleep_range(1, 1)
