@@ -7,18 +7,14 @@ a mistake of the package's, and its frames say where. `--full-trace` shows all o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from ..errors import RcuactorsError
 from ..spelling import did_you_mean
 
-_PACKAGE: Final = str(Path(__file__).resolve().parent.parent) + os.sep
-_BUNDLED: Final = str(Path(_PACKAGE, "_scenarios")) + os.sep
-_TRIO: Final = f"{os.sep}site-packages{os.sep}trio{os.sep}"
+_PACKAGE: Final = __name__.partition(".")[0]
 
 
 def shorten(error: BaseException) -> None:
@@ -53,13 +49,17 @@ def _walk(entry: TracebackType | None) -> Iterator[TracebackType]:
         entry = entry.tb_next
 
 
+def _root(entry: TracebackType) -> str:
+    """The package of the frame's module. A bundled scenario is loaded as any other, and is in none."""
+    return str(entry.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
 def _is_ours(entry: TracebackType) -> bool:
-    file = entry.tb_frame.f_code.co_filename
-    return file.startswith(_PACKAGE) and not file.startswith(_BUNDLED)
+    return _root(entry) == _PACKAGE
 
 
 def _is_between(entry: TracebackType) -> bool:
-    return _is_ours(entry) or _TRIO in entry.tb_frame.f_code.co_filename
+    return _root(entry) in (_PACKAGE, "trio")
 
 
 def _chain(entries: list[TracebackType]) -> TracebackType | None:
