@@ -15,6 +15,8 @@ from ..errors import RcuactorsError
 from ..spelling import did_you_mean
 
 _PACKAGE: Final = __name__.partition(".")[0]
+_WAITS: Final = ("trio", "outcome", "pytest_trio")
+"""Packages whose frames stand between those of an async test."""
 
 
 def shorten(error: BaseException) -> None:
@@ -59,7 +61,7 @@ def _is_ours(entry: TracebackType) -> bool:
 
 
 def _is_between(entry: TracebackType) -> bool:
-    return _root(entry) in (_PACKAGE, "trio")
+    return _root(entry) in (_PACKAGE, *_WAITS)
 
 
 def _chain(entries: list[TracebackType]) -> TracebackType | None:
