@@ -45,7 +45,7 @@ class Conductor(Line):
         "_following",
         "_host",
         "_messages_told",
-        "_nursery",
+        "nursery",
         "_paths",
         "_seed",
         "_strands",
@@ -71,7 +71,7 @@ class Conductor(Line):
         self._strands_made = 0
         self._paths: dict[str, int] = {}
         self._finished: trio.Event | None = None
-        self._nursery: trio.Nursery | None = None
+        self.nursery: trio.Nursery | None = None
         self.outside = Outside(self)
 
     def statistics(self) -> ConductorStatistics:
@@ -96,11 +96,7 @@ class Conductor(Line):
         self._finished = trio.Event()
         if not self._strategy.start_run(self._seed):
             raise NothingLeft(f"strategy {self._strategy.name} has tried everything that it had to try")
-        try:
-            await self.outside.attach(self._has_strand)
-        except trio.Cancelled:
-            self.cut_short = True
-            raise
+        await self.outside.attach()
         try:
             await self._conduct(set_up)
         finally:
@@ -110,16 +106,9 @@ class Conductor(Line):
             # Swallowed in the nursery: here it is raised again, as itself.
             await trio.lowlevel.checkpoint_if_cancelled()
 
-    def _has_strand(self) -> bool:
-        """Whether the task that asks is one of this run's, or was started by one."""
-        nursery = trio.lowlevel.current_task().parent_nursery
-        while nursery is not None and nursery is not self._nursery:
-            nursery = nursery.parent_task.parent_nursery
-        return nursery is not None
-
     async def _conduct(self, set_up: Callable[[], None]) -> None:
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+            self.nursery = nursery
             try:
                 await self._begin(set_up)
                 assert self._finished is not None
@@ -219,7 +208,7 @@ class Conductor(Line):
 
         That may have happened already. The task has the context variables of who calls here.
         """
-        where = nursery or self._nursery
+        where = nursery or self.nursery
         assert where is not None, "spawn() is for a run in progress"
         make = partial(where.start_soon, strand_main, body, strand, gate, self, name=strand.name)
         strand.start = partial(contextvars.copy_context().run, make)
@@ -228,8 +217,8 @@ class Conductor(Line):
 
     def start_task(self, body: Callable[[], Awaitable[None]]) -> None:
         """Start a task that is no strand; it ends with the run."""
-        assert self._nursery is not None, "start_task() is for a run in progress"
-        self._nursery.start_soon(body)
+        assert self.nursery is not None, "start_task() is for a run in progress"
+        self.nursery.start_soon(body)
 
     async def strand_ended(self, strand: Strand, gate: Gate, error: BaseException | None) -> None:
         """A strand's body has returned or raised: the baton goes on without it."""

@@ -26,8 +26,6 @@ from .line import BLOCKED
 from .orders import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .conductor import Conductor
     from .strand import Gate, Strand
 
@@ -67,14 +65,25 @@ class Outside:
 
     # -- time ---------------------------------------------------------------------------------------------------
 
-    async def attach(self, is_inside: Callable[[], bool]) -> None:
+    async def attach(self) -> None:
         """A run begins: take hold of the clock, if it is ours, when a run that has it is over (clock.py)."""
         clock = trio.lowlevel.current_clock()
         if isinstance(clock, VirtualClock):
-            await clock.attach(self._stalled, self._time_for_who_asks, is_inside)
+            try:
+                await clock.attach(self._stalled, self._time_for_who_asks, self._is_inside)
+            except trio.Cancelled:
+                self._conductor.cut_short = True
+                raise
             self._clock, self._base = clock, clock.seconds
             self._own_deadline = trio.current_effective_deadline()
             self._look_for_deadlines()
+
+    def _is_inside(self) -> bool:
+        """Whether the task that asks is one of this run's, or was started by one."""
+        nursery = trio.lowlevel.current_task().parent_nursery
+        while nursery is not None and nursery is not self._conductor.nursery:
+            nursery = nursery.parent_task.parent_nursery
+        return nursery is not None
 
     def detach(self) -> None:
         """The run is over: the clock stands where the run ended."""
