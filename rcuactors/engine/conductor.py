@@ -45,13 +45,13 @@ class Conductor(Line):
         "_following",
         "_host",
         "_messages_told",
-        "nursery",
         "_paths",
         "_seed",
         "_strands",
         "_strands_made",
         "cut_short",
         "hand_overs",
+        "nursery",
         "outside",
     )
 
