@@ -216,7 +216,7 @@ def test_as_a_script(name: str, arguments: list[str], status: int) -> None:
         timeout=120,
     )
     assert ran.returncode == status, ran.stderr
-    assert ("BUG" in ran.stdout) == (status == 1)
+    assert ("BUG: " in ran.stdout) == (status == 1)
     assert "Traceback" not in ran.stdout + ran.stderr
 
 
