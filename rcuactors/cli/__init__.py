@@ -100,7 +100,7 @@ COMMANDS: Final = MappingProxyType(
             "docs_command",
             "Print a page of the documentation, or without PAGE say which there are.",
         ),
-        "new": Later(".new_command", "new_command", "Write a file to begin with: a design of your own."),
+        "new": Later(".new_command", "new_command", "Write a file to begin with: a scenario or a design of your own."),
     }
 )
 

@@ -21,6 +21,7 @@ import click
 
 from ..errors import BadInput, text_of
 from ..spelling import no_such
+from .completion import answer_shell, offer_words
 from .output import ReaderGone, silence, writing_stdout
 from .signals import HEARD
 
@@ -112,7 +113,11 @@ BEGAN: Final = Began()
 
 
 class ProgramCommand(click.Command):
-    """A command whose `main` ends the program by `exit_code_of`."""
+    """A command whose `main` ends the program by `exit_code_of`, and that offers a shell the words it takes."""
+
+    def __init__(self, *args: Any, **words: Any) -> None:
+        super().__init__(*args, **words)
+        offer_words(self)
 
     def main(
         self,
@@ -125,8 +130,14 @@ class ProgramCommand(click.Command):
         """Parse, run, exit."""
         BEGAN.at = time.monotonic()
         run = super().main
+
+        def body() -> int:
+            if answer_shell(self, prog_name or "rcuactors"):
+                return 0
+            return int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0)
+
         with HEARD.listening():
-            code = exit_code_of(lambda: int(run(args, prog_name, complete_var, standalone_mode=False, **extra) or 0))
+            code = exit_code_of(body)
         # Once told to end, it may also find that there is nobody any more to read what it says.
         told = HEARD.number and code in (EXIT_INTERRUPTED, EXIT_BAD_INPUT, EXIT_READER_GONE)
         sys.exit(_SIGNALLED + HEARD.number if told else code)

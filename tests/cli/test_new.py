@@ -110,9 +110,9 @@ RULE = "needs up to 40 letters, digits and -, beginning with a letter"
 @pytest.mark.parametrize(
     ("args", "wanted"),
     [
-        ((), "new needs a command: design (`rcuactors new --help` describes them)"),
-        (("scenario", "x"), "command scenario: there are design"),
-        (("desing", "x"), "command desing: did you mean design? there are design"),
+        ((), "new needs a command: design, scenario (`rcuactors new --help` describes them)"),
+        (("scenery", "x"), "command scenery: did you mean scenario? there are design, scenario"),
+        (("desing", "x"), "command desing: did you mean design? there are design, scenario"),
         (("design",), "Missing argument 'NAME' (`rcuactors new design --help` shows what there is)"),
         (("design", ""), f"design name : {RULE}"),
         (("design", "my own"), f"design name my own: {RULE}"),
@@ -143,3 +143,45 @@ def test_a_design_is_not_listed_among_the_bundled_ones(call: Call) -> None:
     before = call("list", "designs").stdout
     call("new", "design", "mine")
     assert call("list", "designs").stdout == before
+
+
+# -- a scenario --------------------------------------------------------------------------------------------------------
+
+
+def test_a_scenario_is_written_and_its_commands_run_clean(call: Call, elsewhere: Path) -> None:
+    result = call("new", "scenario", "my_driver")
+    assert (result.exit_code, result.stderr) == (0, "")
+    first, *commands = result.stdout.splitlines()
+    assert first == "wrote my_driver.py, to try it:"
+    assert [shlex.split(command)[:2] for command in commands] == [["rcuactors", "run"], ["rcuactors", "check"]]
+    assert call("run", "my_driver.py").stdout.splitlines()[-1].startswith("clean (")
+    assert call("check", "my_driver.py", "--schedules", "80", "--kernels", "v5.9,v7.3").exit_code == 0
+    text = (elsewhere / "my_driver.py").read_text()
+    assert "template" not in text
+    (elsewhere / "worse.py").write_text(text.replace('k.kvfree_rcu(old, "rcu")', "k.kfree(old)"))
+    assert call("run", "worse.py").exit_code == 1, "the file says what its change shows"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("my-driver", "did you mean my_driver?"),
+        ("driver.py", "did you mean driver?"),
+        ("9", "beginning with a letter"),
+        ("class", "beginning with a letter"),
+        ("", "beginning with a letter"),
+        ("churn", "is the name of a bundled scenario"),
+        ("json", "would hide the Python module json"),
+        ("../x", "beginning with a letter"),
+    ],
+)
+def test_a_name_that_will_not_do_for_a_scenario(one_line: OneLine, elsewhere: Path, name: str, said: str) -> None:
+    assert said in one_line("new", "scenario", name)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_scenario_that_is_there_stays(call: Call, one_line: OneLine, elsewhere: Path) -> None:
+    assert call("new", "scenario", "mine").exit_code == 0
+    (elsewhere / "mine.py").write_text("changed")
+    assert "is there already" in one_line("new", "scenario", "mine")
+    assert (elsewhere / "mine.py").read_text() == "changed"
