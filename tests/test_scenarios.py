@@ -20,6 +20,7 @@ NAMES = sorted(find_scenarios())
 SHIPPED = {
     "cache_destroy",
     "churn",
+    "cache_while_a_cpu_goes",
     "kunit_kfree_rcu",
     "kunit_nolock",
     "kunit_wq_destroy",

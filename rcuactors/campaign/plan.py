@@ -85,7 +85,14 @@ VARIATIONS: Final = (
 """What is drawn on top of a build. A scenario's own settings stay as they are."""
 
 _TAKES_CPUS_DOWN: Final = frozenset(
-    {"churn", "cpu_goes_offline", "driver_thread_sleeps", "hotplug_short_grace_period", "offloaded_callbacks"}
+    {
+        "cache_while_a_cpu_goes",
+        "churn",
+        "cpu_goes_offline",
+        "driver_thread_sleeps",
+        "hotplug_short_grace_period",
+        "offloaded_callbacks",
+    }
 )
 """Scenarios that say themselves which CPU goes when: nobody else may have taken it down (`hotplug`)."""
 

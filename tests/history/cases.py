@@ -17,7 +17,7 @@ from rcuactors.hunt.finding import WASTE, Shown
 from rcuactors.hunt.schedule import Schedule, read_schedule
 from rcuactors.runs.spec import RunSpec
 from rcuactors.userfiles import load_scenario
-from tests.history.neighbours import NOT_REPEATED, SECTION_LAST
+from tests.history.neighbours import HOTPLUG_MEANWHILE, NOT_REPEATED, SECTION_LAST
 
 HERE: Final = Path(__file__).parent
 KEPT: Final = HERE / "kept"
@@ -244,6 +244,15 @@ CASES: Final = (
     ),
     *(_nmi(kernel) for kernel in ("v5.11", "v6.1-stable", "v6.6", "v6.12", "v6.18")),
     *(_section(kernel) for kernel in ("v5.11", "v6.12", "v7.3")),
+    Case(
+        bug="67ea9d353d0b",
+        scenario="cache_while_a_cpu_goes",
+        kernel=HOTPLUG_MEANWHILE,
+        kind=LEAK,
+        place="kmem_cache_destroy",
+        mended="v7.3",
+        settings=(*NO_LOCKDEP, ("KASAN", "y")),
+    ),
 )
 
 

@@ -31,12 +31,21 @@ def _changed(name: str, base: str, floor: str, **rules: Any) -> Era:
     return attrs.evolve(era, name=name, rules=attrs.evolve(era.rules, **{floor: changed}))
 
 
+def _hotplug_not_held_off(name: str, base: str) -> Era:
+    """Before 67ea9d353d0b: kvfree_rcu_barrier_on_cache() flushes the sheaves of CPUs that may be on their way out."""
+    sheaves = find_era(base).rules.mm.sheaves
+    assert sheaves is not None
+    return _changed(name, base, "mm", sheaves=attrs.evolve(sheaves, on_cache_reads_cpus=False))
+
+
 NOT_REPEATED: Final = "v5.11-before-594aa5975b9b"
 SECTION_LAST: Final = "v7.3-with-89038cc87d80"
+HOTPLUG_MEANWHILE: Final = "v7.3-before-67ea9d353d0b"
 
 NEIGHBOURS: Final = (
     _changed(NOT_REPEATED, "v5.11", "kvfree", arming=NotRepeated),
     _changed(SECTION_LAST, "v7.3", "kernel", rt_section_ends_last=True),
+    _hotplug_not_held_off(HOTPLUG_MEANWHILE, "v7.3"),
 )
 
 
