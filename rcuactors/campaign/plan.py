@@ -128,6 +128,11 @@ class Plan:
         parameters = {name for scenario in self.scenarios for name in loaded(scenario).parameters}
         check_names(tuple(self.settings), sorted(parameters), "the scenarios", option="--set")
 
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Which scenarios are left out of all that there are; none where somebody has named those that are wanted."""
+        return tuple(sorted(_UNTOLD)) if set(self.scenarios) == find_scenarios().keys() - _UNTOLD else ()
+
     def designs_on(self, kernel: str) -> tuple[str | None, ...]:
         """The designs drawn on that version; None is its own."""
         if self.designs:

@@ -134,6 +134,7 @@ class Tally:
             "by_build": dict(self.by_build),
             "by_scenario": dict(self.by_scenario),
             "by_fault": dict(self.by_fault),
+            "not_drawn": list(self.plan.untold),
             "known": [
                 {"kernel": kernel, **attrs.asdict(bug), "kind": bug.kind.value, **met.as_json()}
                 for (kernel, bug), met in self.known.items()
@@ -172,6 +173,7 @@ def tally_lines(tally: Tally) -> list[str]:
         _shares("builds", tally.by_build),
         _shares("scenarios", tally.by_scenario),
         _shares("faults", tally.by_fault),
+        *(f"  not drawn: {name}, whose bug is a deadlock that nothing tells from news" for name in plan.untold),
         "",
         "known bugs:",
         *_known_lines(tally),

@@ -100,6 +100,14 @@ def test_a_scenario_keeps_what_it_needs_and_the_user_has_the_last_word() -> None
         assert not set(loaded(part.scenario).settings) & set(settings)
 
 
+def test_what_is_not_drawn_is_named() -> None:
+    said = "  not drawn: driver_thread_sleeps, whose bug is a deadlock that nothing tells from news"
+    assert said in tally_lines(Tally(Plan(), 0))
+    assert "driver_thread_sleeps" not in Plan().scenarios
+    for named in (("churn",), ("driver_thread_sleeps", "churn")):
+        assert not any("not drawn" in line for line in tally_lines(Tally(Plan(scenarios=named), 0)))
+
+
 def test_numbers_are_small_and_large() -> None:
     drawn = [int(draw(Plan(scenarios=("flood",)), number).options.settings["objects"]) for number in range(300)]
     assert min(drawn) < 5
