@@ -56,7 +56,7 @@ class Finding:
 
     def save(self, path: str | Path) -> None:
         """Keep the schedule in a file, for `replay_schedule` and `rcuactors replay-schedule`."""
-        Path(path).write_text(self.kept.schedule.text(), encoding="utf-8")
+        self.kept.schedule.save(Path(path))
 
 
 @attrs.frozen

@@ -13,6 +13,7 @@ the schedule names.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -129,6 +130,19 @@ class Schedule:
     def text(self) -> str:
         """The file's content."""
         return json.dumps(self.to_json(), indent=1) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write the file: it is there when it is whole, and an older one until then. Raises OSError."""
+        if path.exists() and not path.is_file():  # a pipe, a device
+            path.write_text(self.text(), encoding="utf-8")
+            return
+        path = path.resolve()
+        beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+        try:
+            beside.write_text(self.text(), encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def read_schedule(name: str) -> Schedule:

@@ -258,7 +258,7 @@ def _kept_as(item: pytest.Function, schedule: Schedule) -> str:
     path = folder / f"{name}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(schedule.text(), encoding="utf-8")
+        schedule.save(path)
     except OSError as error:
         raise BadInput(f"--rcu-out {folder}: {error.strerror or text_of(error)}") from None
     here = Path.cwd()
