@@ -52,7 +52,8 @@ class Shown:
     """One problem that a run showed: which, how it was said, at which virtual time (ns), on which CPU (-1: none).
 
     `known` is the bug that the version is known to have, if it is one of those: its commit and what it is. `called` is
-    the kernel's function that the scenario's line had called, where it stands in the call trace.
+    the kernel's function that the scenario's line had called, where it stands in the call trace; `text` has it, and a
+    schedule's file does not say it again.
     """
 
     signature: Signature
@@ -61,7 +62,7 @@ class Shown:
     time_ns: int
     cpu: int
     known: str = ""
-    called: str = ""
+    called: str = attrs.field(default="", eq=False)
 
 
 def signature_of(violation: Violation) -> Signature:

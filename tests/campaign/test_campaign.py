@@ -226,7 +226,7 @@ def test_planted_a_list_of_which_one_object_is_forgotten_is_found(monkeypatch: p
         return blocks, head[1:]
 
     monkeypatch.setattr(drain, "take_batch", all_but_one)
-    assert "never-freed" in found_with(Plan(kernels=("v5.11",)))
+    assert "never-freed" in found_with(Plan(kernels=("v5.11",), scenarios=CALLERS))
 
 
 def test_planted_in_a_version_by_its_rules_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ def test_planted_in_a_version_by_its_rules_is_found(monkeypatch: pytest.MonkeyPa
 
 def test_planted_in_lockdep_a_rule_that_is_inverted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_validation, "allowed", lambda *how: -wait_context.allowed(*how))
-    assert "invalid-wait-context" in found_with(Plan(kernels=("v5.11",)))
+    assert "invalid-wait-context" in found_with(Plan(kernels=("v5.11",), scenarios=CALLERS))
 
 
 def test_what_is_taken_out_of_the_list_is_news_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,10 @@ def test_events_as_ftrace_text(call: Call, scenario_file: ScenarioFile, tmp_path
     assert call("run", path, "--events", str(file)).exit_code == 0
     lines = file.read_text(encoding="utf-8").splitlines()
     verbose = call("run", path, "-v").stdout.splitlines()
-    assert lines == verbose[1 : len(lines) + 1]
+    # What the page allocator does is in the file only.
+    shown = [line for line in lines if ": mm_page_" not in line]
+    assert shown == verbose[1 : len(shown) + 1]
+    assert 20 < len(shown) < len(lines)
     assert len(read_recording(file).calls) == 20
 
 

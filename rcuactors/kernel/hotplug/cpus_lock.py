@@ -46,15 +46,15 @@ class CpusLock:
         if system.lockdep.on:
             system.lockdep.acquire(thread.cpu, self.lock, read=READ, site="cpus_read_lock")
         cpu = thread.preempt_disable("cpus_read_lock")
-        got = self._read_trylock(thread)
+        got = self._take_unless_written(thread)
         cpu.clock += system.costs.lock_ns
         await cpu.preempt_enable()
         # percpu_rwsem_wait() looks again: who has let go in between has woken nobody.
-        if not got and not self._read_trylock(thread):
+        if not got and not self._take_unless_written(thread):
             self.lock.waiting_readers.append(thread)
             await contention.sleep_on(thread, self.lock, rtlock=False)
 
-    def _read_trylock(self, thread: Thread) -> bool:
+    def _take_unless_written(self, thread: Thread) -> bool:
         """__percpu_down_read_trylock(): not while somebody writes, or waits to."""
         free = self.lock.owner is None and not self.lock.waiters
         if free:
@@ -64,7 +64,7 @@ class CpusLock:
     def cpus_read_trylock(self, cpu: Cpu) -> bool:
         """cpus_read_trylock()."""
         cpu.clock += self._system.costs.lock_ns
-        if not self._read_trylock(cpu.current):
+        if not self._take_unless_written(cpu.current):
             return False
         if self._system.lockdep.on:
             self._system.lockdep.acquire(cpu, self.lock, read=READ, trylock=True, site="cpus_read_trylock")
