@@ -147,7 +147,7 @@ def _run(chosen: Scenario, options: RunOptions) -> CostRun:
         return CostRun(figures=dict.fromkeys(FIGURES), outcome=RAISED, first=raised_text(error), fatal=RAISED)
     ended = said = ""
     dropped = DroppedCoroutines()
-    with dropped.noticed(by_caller=True):
+    with dropped.noticed(chosen.body):
         raised = run.attempt()
     if isinstance(raised, StepBoundExceeded):
         ended, said = UNFINISHED, f"the run took more than {MAX_STEPS:,} steps"

@@ -114,8 +114,6 @@ class Run:
     the first reports that were made before as a note (`__notes__`); `result()` has all that was found.
     """
 
-    _is_one_of_many = False
-
     def __init__(self, script: Script, options: RunOptions | None = None, /, **words: object) -> None:
         if not isinstance(options, RunOptions | None):
             raise bad_value(f"options {shown(options)}", "RunOptions; single ones are given by name, as kernel=...")
@@ -198,7 +196,7 @@ class Run:
     def _nothing_dropped(self) -> Iterator[None]:
         """Raises ScenarioError at the end where a call was not awaited: what it was for has not been done."""
         dropped = DroppedCoroutines()
-        with dropped.noticed(by_caller=not self._is_one_of_many):
+        with dropped.noticed(self.scenario.body):
             yield
         if dropped.error is not None:
             self._note_reports(dropped.error)

@@ -6,14 +6,15 @@ way, so here Python's own warning is heard, which comes when the coroutine is th
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import inspect
 import os
 import re
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from ..errors import ScenarioError
 from .pyfile import place_of
@@ -21,16 +22,28 @@ from .pyfile import place_of
 _OURS: Final = str(Path(__file__).resolve().parent.parent) + os.sep
 _BUNDLED: Final = str(Path(_OURS, "_scenarios")) + os.sep
 _WARNING: Final = re.compile(r"coroutine '(?:.*\.)?(.*)' was never awaited")
-_CALLER: Final = re.compile(r'^  File "(.*)", line (\d+), in ', re.MULTILINE)
-_CALLERS: Final = 4
-"""How many callers of each coroutine Python notes: it may be made a few functions of ours below the scenario."""
 
 
-def _place(message: str, file: str, line: int) -> str:
-    """Where a coroutine was made, or else where it was thrown away, unless that is in code of ours."""
-    callers = [(caller, int(at)) for caller, at in _CALLER.findall(message)]
-    theirs = [place for place in [(file, line), *callers] if not _is_ours(place[0])]
-    return f" ({place_of(theirs[-1:])})" if theirs else ""
+def _place(file: str, line: int) -> str:
+    """Where a coroutine was thrown away, unless that is in code of ours: then it had a name, and that went there."""
+    return "" if _is_ours(file) else f" ({place_of([(file, line)])})"
+
+
+def _places_of_calls(body: Callable[..., Any], name: str) -> str:
+    """Where its file calls it without `await`. Python could note who makes a coroutine, and is slow then."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(body)) or ""
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, TypeError, ValueError):
+        return ""
+    kept = [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr)]
+    calls = [value for value in kept if isinstance(value, ast.Call) and _name_of(value.func) == name]
+    places = [place_of([(file, call.lineno)]) for call in sorted(calls, key=lambda call: call.lineno)]
+    return f" ({' or '.join(dict.fromkeys(places))})" if places else ""
+
+
+def _name_of(function: ast.expr) -> str:
+    return getattr(function, "attr", getattr(function, "id", ""))
 
 
 def _is_ours(file: str) -> bool:
@@ -44,23 +57,11 @@ class DroppedCoroutines:
         self.error: ScenarioError | None = None
 
     @contextlib.contextmanager
-    def noticed(self, by_caller: bool) -> Iterator[None]:
+    def noticed(self, body: Callable[..., Any] | None = None) -> Iterator[None]:
         """Notice them meanwhile; Python warns when it throws such a coroutine away.
 
-        `by_caller` names the line that made it, also where it has a name until the end; it makes every call a little
-        slower. Else it is the line that threw it away.
+        Where that is not at the call, which had its result kept under a name, the calls in the file of `body` are told.
         """
-        before = sys.get_coroutine_origin_tracking_depth()
-        if by_caller:
-            sys.set_coroutine_origin_tracking_depth(max(before, _CALLERS))
-        try:
-            with self._warned():
-                yield
-        finally:
-            sys.set_coroutine_origin_tracking_depth(before)
-
-    @contextlib.contextmanager
-    def _warned(self) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", _WARNING.pattern, RuntimeWarning)
             others = warnings.showwarning
@@ -77,9 +78,8 @@ class DroppedCoroutines:
                 if found is None:
                     others(message, category, filename, lineno, file, line)
                 elif self.error is None:
-                    self.error = ScenarioError(
-                        f"{found[1]}() is called without `await`{_place(str(message), filename, lineno)}"
-                    )
+                    place = _place(filename, lineno) or (_places_of_calls(body, found[1]) if body is not None else "")
+                    self.error = ScenarioError(f"{found[1]}() is called without `await`{place}")
 
             warnings.showwarning = show
             yield
