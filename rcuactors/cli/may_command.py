@@ -79,7 +79,7 @@ def may_command(
         patience_s=PATIENCE_S,
         how_far=lambda: f"{len(cells)} of {plural(len(places) * len(chosen), 'answer')}",
     )
-    answer = Answer(asked=asked, cells=tuple(cells))
+    answer = Answer(asked=asked, cells=tuple(cells), unreached=len(places) * len(chosen) - len(cells))
     if not error and answer.verdict is Verdict.NOT_MODELLED:
         raise BadInput(f"{asked}: not modelled: {cells[0].missing}")
     if as_json:

@@ -8,6 +8,7 @@ silent, which changes nothing about the answer.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 
 import attrs
 
@@ -119,10 +120,24 @@ class Cell:
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """What was asked, and the answers: by place, then by kernel."""
+    """What was asked, and the answers: by place, then by kernel.
+
+    `unreached`: of the cells that were asked for so many are not there, since somebody ended it; of the last place in
+    `cells` some may be missing.
+    """
 
     asked: Asked
     cells: tuple[Cell, ...]
+    unreached: int = 0
+
+    @property
+    def whole_places(self) -> tuple[Place, ...]:
+        """Those of which every cell is there."""
+        count = Counter(cell.place for cell in self.cells)
+        most = max(count.values(), default=0)
+        if self.unreached and len(count) == 1:
+            return ()
+        return tuple(place for place, cells in count.items() if cells == most)
 
     @property
     def verdict(self) -> Verdict:

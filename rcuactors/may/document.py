@@ -15,6 +15,9 @@ from .trial import Finding
 FORMAT: Final = 1
 """Goes up when a key changes its meaning, or goes."""
 
+UNFINISHED: Final = "unfinished"
+"""Nobody knows what the cells that were not reached would have said."""
+
 
 def answer_document(answer: Answer) -> dict[str, Any]:
     """All of it."""
@@ -25,8 +28,9 @@ def answer_document(answer: Answer) -> dict[str, Any]:
         "operation": str(asked),
         "form": asked.form.prototype,
         "about": asked.form.about,
-        "answer": answer.verdict.value,
-        "legal_in": [list(place.names) for place in places if _all_yes(answer, place.names)],
+        "answer": UNFINISHED if answer.unreached else answer.verdict.value,
+        "unreached": answer.unreached,
+        "legal_in": [list(place.names) for place in answer.whole_places if _all_yes(answer, place.names)],
         "cells": [_cell(answer, cell) for cell in answer.cells],
         "recorded": [each for place in places for each in _recorded(answer, place)],
         "instead": [attrs.asdict(advice) for advice in advice_of(answer)],

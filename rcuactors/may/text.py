@@ -47,6 +47,9 @@ def _head(answer: Answer) -> list[str]:
 def _summary(answer: Answer) -> list[str]:
     """The answer in a line."""
     word = answer.verdict.value.upper()
+    if answer.unreached:
+        asked = len(answer.cells) + answer.unreached
+        return [f"UNFINISHED: {answer.verdict.value} so far; {answer.unreached} of {asked} answers were not reached"]
     if answer.verdict is not Verdict.DEPENDS:
         return [word]
     if len(_places(answer)) > 1:
@@ -210,7 +213,7 @@ def _tried_lines(cells: Sequence[Cell]) -> list[str]:
 
 def _in_each_place(answer: Answer) -> list[str]:
     """A row for each context, a column for each kernel; and why, in a line for each."""
-    by_place = {place: [cell for cell in answer.cells if cell.place == place] for place in _places(answer)}
+    by_place = {place: [cell for cell in answer.cells if cell.place == place] for place in answer.whole_places}
     kernels = list(dict.fromkeys(_kernel(cell) for cell in answer.cells))
     rows = [[" + ".join(place.names), *(cell.word for cell in cells)] for place, cells in by_place.items()]
     lines = [*_columns([["", *kernels], *rows]), ""]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from click.testing import Result
 
+from rcuactors.may.answer import Cell
 from rcuactors.may.calls import FORMS
 from rcuactors.may.places import all_places
 
+may_command = importlib.import_module("rcuactors.cli.may_command")
 Call = Callable[..., Result]
 NEWEST = ("--kernels", "v6.12:all,v6.12:rt")
 
@@ -113,3 +118,26 @@ def test_what_cannot_be_asked_is_one_line_and_exit_code_2(call: Call, arguments:
     assert result.stdout == ""
     assert result.stderr.startswith(f"rcuactors: {said}"), result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("reached", [1, 2, 3, 5])
+def test_what_is_ended_in_the_middle_is_no_answer(call: Call, monkeypatch: pytest.MonkeyPatch, reached: int) -> None:
+    """Nobody knows what the rest would have said: it is no yes, and no context is legal of which not all was tried."""
+    whole = may_command.ask_each
+
+    def ended(*what: Any) -> Iterator[Cell]:
+        yield from itertools.islice(whole(*what), reached)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(may_command, "ask_each", ended)
+    result = call("may", "rcu_read_lock()", *NEWEST)
+    asked = 2 * len(all_places())
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 130
+    assert f"UNFINISHED: yes so far; {asked - reached} of {asked} answers were not reached" in lines
+    assert "YES" not in lines
+    if reached > 2:
+        assert len([line for line in lines if line.endswith("yes")]) == reached // 2
+    document = json.loads(call("may", "rcu_read_lock()", *NEWEST, "--json").stdout)
+    assert (document["answer"], document["unreached"]) == ("unfinished", asked - reached)
+    assert len(document["legal_in"]) == (reached // 2 if reached > 2 else 0)
