@@ -196,9 +196,7 @@ def not_covered(checked: Checked) -> list[str]:
     said = list(check.cells.without)
     missed = [state for state in states if not state.tried]
     if missed:
-        said.append(
-            f"{plural(len(missed), 'cell')} of {len(states):,} not reached ({_which(missed)}): the budget was spent"
-        )
+        said.append(f"{plural(len(missed), 'cell')} of {len(states):,} not reached ({_which(missed)}) before it ended")
     absent = list(dict.fromkeys(state.absent for state in states if state.absent))
     said += absent
     cut = sum(state.cut for state in states)

@@ -17,6 +17,7 @@ from typing import Final
 
 import attrs
 
+from ..spelling import plural
 from .board import Board, Card, Place
 from .costs import FIGURES
 from .units import shown
@@ -74,6 +75,9 @@ def reasons(board: Board) -> dict[str, str]:
     measured = [card for card in board.cards if card.verdicts]
     if not measured:
         return {card.design: "Nothing of it was measured." for card in board.cards}
+    if not board.complete:
+        # Who wins, and what is legal nowhere, hangs on all of them.
+        return {card.design: f"Not decided: {made_of(board)}." for card in board.cards}
     hopeless = _hopeless(measured)
     rivals = contenders(measured)
     prices = {card.design: prices_of(card, rivals) for card in measured}
@@ -82,6 +86,11 @@ def reasons(board: Board) -> dict[str, str]:
         card.design: _line(card, ranking, hopeless, prices) if card.verdicts else "Nothing of it was measured."
         for card in board.cards
     }
+
+
+def made_of(board: Board) -> str:
+    """How far a comparison came that was ended."""
+    return f"{board.done:,} of {plural(board.wanted, 'run')} were made"
 
 
 def contenders(cards: Sequence[Card]) -> list[Card]:

@@ -16,7 +16,7 @@ from ..spelling import one_of, plural
 from .board import Board, Card, Place
 from .contexts import CONTEXTS
 from .costs import FIGURES
-from .reasons import contenders, listed, prices_of, total
+from .reasons import contenders, listed, made_of, prices_of, total
 from .units import shown
 
 _TELLING: Final = ("found_percent", "latency_p99_ns", "call_ns")
@@ -37,10 +37,12 @@ class Summary:
 
 
 def summary_of(board: Board) -> Summary:
-    """Of what was measured so far."""
+    """Of a whole comparison; of a part there is none."""
     measured = [card for card in board.cards if card.verdicts]
     if not measured:
         return Summary(sentences=("Nothing was measured.",))
+    if not board.complete:
+        return Summary(sentences=(f"No conclusion: {made_of(board)}, and the rest may say something else.",))
     keeping = tuple(card.design for card in measured if card.keeps)
     if len(keeping) == len(measured):
         names = f"all designs ({listed(keeping)})" if len(keeping) > 1 else f"the only design ({keeping[0]})"

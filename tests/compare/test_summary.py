@@ -8,6 +8,7 @@ import pytest
 
 from rcuactors.compare.board import Board, Cost
 from rcuactors.compare.costs import FIGURES, Spread
+from rcuactors.compare.reasons import reasons
 from rcuactors.compare.summary import Summary, summary_of
 from rcuactors.compare.verdict import Verdict
 
@@ -111,3 +112,12 @@ def test_nothing_legal_and_nothing_measured(make_board: MakeBoard) -> None:
     (sentence,) = summary_of(make_board({"a": {"process": DEAD}})).sentences
     assert sentence.startswith("For what was asked for there is none to take: ")
     assert summary_of(make_board({"a": {}})).sentences == ("Nothing was measured.",)
+
+
+def test_of_a_comparison_that_was_ended_nothing_is_concluded(make_board: MakeBoard) -> None:
+    """Another design may be the only one that is legal, and it may be among those that were not judged."""
+    board = make_board({"a": {"process": LEGAL, "NMI": DEAD}, "b": {}}, done=0)
+    found = summary_of(board)
+    assert found.sentences == ("No conclusion: 0 of 1 run were made, and the rest may say something else.",)
+    assert (found.mainline, found.nmi, found.memory, found.raw_held) == ((), (), (), ())
+    assert set(reasons(board).values()) == {"Not decided: 0 of 1 run were made."}
