@@ -20,7 +20,8 @@ import attrs
 from .spelling import no_such
 
 
-def _frozen(settings: Mapping[str, str]) -> Mapping[str, str]:
+def frozen(settings: Mapping[str, str]) -> Mapping[str, str]:
+    """The same settings, which nobody changes."""
     return MappingProxyType(dict(settings))
 
 
@@ -30,7 +31,7 @@ class Build:
 
     name: str
     about: str
-    settings: Mapping[str, str] = attrs.field(converter=_frozen)
+    settings: Mapping[str, str] = attrs.field(converter=frozen)
 
 
 BUILDS: Final[Mapping[str, Build]] = MappingProxyType(

@@ -8,12 +8,11 @@ be asked by their names as well (lock_matrix/presets.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Final
 
 import attrs
 
-from ..builds import BUILDS, find_build
+from ..builds import BUILDS, find_build, frozen
 from ..eras import DEFAULT_ERA, ERAS
 from ..lock_matrix.presets import PRESETS
 from ..runs import RunOptions
@@ -32,17 +31,13 @@ ALL: Final = "all"
 """As a name: every version."""
 
 
-def _frozen(settings: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(dict(settings))
-
-
 @attrs.frozen
 class AskedKernel:
     """A version, how it is built, and the settings that make it so."""
 
     version: str
     build: str
-    settings: Mapping[str, str] = attrs.field(converter=_frozen)
+    settings: Mapping[str, str] = attrs.field(converter=frozen)
 
     @property
     def rt(self) -> bool:
