@@ -71,7 +71,7 @@ def do(job: Job) -> Answer:
             met |= {one.signature.kind for one in shown} & job.expected
             cut += isinstance(raised, StepBoundExceeded)
             absent = str(raised) if _is_absent(raised) else ""
-            found = None if absent else _first(shown, job.expected)
+            found = _first([one for one in shown if not absent or one.signature.kind != ERROR], job.expected)
             answer = Answer(
                 cell=job.cell,
                 tried=number,

@@ -69,6 +69,14 @@ async def newer(k: Kernel) -> None:
     await k.kvfree_rcu_barrier()
 
 
+@scenario()
+async def wrong_before(k: Kernel) -> None:
+    p = await k.kmalloc(64)
+    await k.kfree(p)
+    await k.kfree(p)
+    await k.kvfree_rcu_barrier()
+
+
 @scenario(expect={"v5.9": {"plain": "clean", "prove": "invalid-wait-context", "rt": "sleeping-function"}})
 async def expects(k: Kernel) -> None:
     raw, spin = k.raw_spinlock("raw"), k.spinlock("spin")
@@ -201,6 +209,12 @@ def test_a_version_that_has_no_such_function_is_said_and_no_finding() -> None:
     assert checked.clean
     assert table_lines(checked)[1:] == ["v5.9   cannot run", "v6.12  clean"]
     assert any("v5.9 has no such function" in line for line in lines_of(checked))
+
+
+def test_what_was_reported_before_a_function_that_is_not_there_is_found() -> None:
+    checked = check(wrong_before, schedules=8, kernels=["v5.9"], builds=["plain"])
+    assert [found.shown.signature.kind for found in checked.findings] == ["double-free"]
+    assert any("has no such function" in line for line in lines_of(checked))
 
 
 # -- what is expected --------------------------------------------------------------------------------------------------
