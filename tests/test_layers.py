@@ -35,6 +35,7 @@ FLOORS = {
     "explore": 6,
     "recordings": 6,
     "traces": 6,
+    "timeline": 6,
     "describe": 6,
     "conform": 6,
     "report": 6,
@@ -68,6 +69,7 @@ ORDERED = (
     ("report", "traces", "describe"),
     ("traces", "recordings"),
     ("traces", "conform"),
+    ("explore", "traces", "recordings", "hunt", "timeline"),
     ("explore", "report", "compare"),
 )
 
