@@ -36,6 +36,7 @@ FLOORS = {
     "recordings": 6,
     "traces": 6,
     "timeline": 6,
+    "page": 6,
     "describe": 6,
     "conform": 6,
     "report": 6,
@@ -70,6 +71,7 @@ ORDERED = (
     ("traces", "recordings"),
     ("traces", "conform"),
     ("explore", "traces", "recordings", "hunt", "timeline"),
+    ("timeline", "page"),
     ("explore", "report", "compare"),
 )
 
