@@ -28,6 +28,7 @@ from .program import BEGAN, EXIT_VIOLATIONS, ProgramCommand
 from .run_command import command_of
 from .screen import with_error
 from .session import collect, quiet_stdout
+from .styled import page_width
 from .watching import PATIENCE_S
 from .whole_file import WholeFile
 
@@ -168,7 +169,7 @@ def _shortest(checked: Checked, named: str, path: Path | None) -> list[str]:
     if kept is None:
         return []
     plainest = checked.findings[0].plainest
-    lines = ["", f"the shortest, on {plainest.cell}:", *story_lines(kept), ""]
+    lines = ["", f"the shortest, on {plainest.cell}:", *story_lines(kept, page_width()), ""]
     if path is not None:
         beside = [] if checked.check.spec.scenario.kind is Kind.BUNDLED else [named]
         return [*lines, f"kept as {path}; again: {shlex.join(['rcuactors', 'replay-schedule', str(path), *beside])}"]

@@ -114,6 +114,11 @@ _OPTIONS: Final = (
         help="Print events as they come, but those of the page allocator, and all reports; and what led to the first.",
     ),
     click.option(
+        "--story",
+        is_flag=True,
+        help="Tell the run in columns, one for each CPU; -e, --cpu and --around choose from it, -v leaves nothing out.",
+    ),
+    click.option(
         "-e",
         "--event",
         "names",
@@ -145,7 +150,7 @@ def run_options(function: _F) -> _F:
 class RunArguments:
     """The options as they were given: how to show the run, and in `words` those that `RunOptions` has by that name.
 
-    `wanted` are the events to print, if any are.
+    `wanted` are the events to print, if any are, or what to tell of in the `story`.
     """
 
     def __init__(
@@ -157,19 +162,26 @@ class RunArguments:
         settings: tuple[str, ...],
         costs: str | None,
         panic_on_warn: bool,
+        story: bool = False,
         names: tuple[str, ...] = (),
         cpu: int | None = None,
         around: str | None = None,
         **words: Any,
     ) -> None:
         self.wanted = Wanted(names=names, cpu=cpu, around=around or "")
-        shows = {"-v": verbose, "--event": bool(names), "--cpu": cpu is not None, "--around": bool(around)}
+        shows = {
+            "-v": verbose,
+            "--story": story,
+            "--event": bool(names),
+            "--cpu": cpu is not None,
+            "--around": bool(around),
+        }
         if as_json and any(shows.values()):
             option = next(name for name, given in shows.items() if given)
             raise BadInput(
                 f"--json and {option}: only one of them; --events FILE writes the events beside a JSON result"
             )
-        self.as_json, self.events, self.verbose = as_json, events, verbose
+        self.as_json, self.events, self.verbose, self.story = as_json, events, verbose, story
         self._settings, self._costs, self._panic_on_warn = settings, costs, panic_on_warn
         self._words = words
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ from ..compare.designs import DesignRef, find_designs
 from ..compare.documents import COLUMNS, document_of, rows_of
 from ..compare.html import page_of
 from ..compare.kernels import ComparedKernel, find_kernels, to_measure
-from ..compare.layout import COLOURS, plain
+from ..compare.layout import COLOURS
 from ..compare.tasks import Answer, Plan, Task, do, in_good_order, scenario_of, tasks_of
 from ..compare.text import WIDTH, lines_of
 from ..config import field_names, split_setting
@@ -34,10 +32,11 @@ from ..lab.jobs import do_all, in_this_process
 from ..spelling import no_such, plural
 from ..userfiles import find_scenarios
 from .common import jobs_option, whole_number
-from .output import print_json, print_lines, writing_stdout
+from .output import print_json
 from .program import Interrupted, ProgramCommand, complain
 from .screen import with_error
 from .session import collect
+from .styled import print_styled_lines
 from .whole_file import OutputError, WholeFile
 
 _MOST_SEEDS: Final = 10_000
@@ -130,16 +129,7 @@ def compare_command(
 
 
 def _print(board: Board) -> None:
-    """In colours and as wide as the terminal is, or as text for a file."""
-    out = sys.stdout
-    if out is None or not out.isatty():
-        print_lines(plain(line) for line in lines_of(board))
-        return
-    from ..report.terminal import make_console, print_styled  # noqa: PLC0415 - Rich is for those who have a terminal
-
-    lines = lines_of(board, max(shutil.get_terminal_size((WIDTH, 0)).columns, _NARROWEST))
-    with writing_stdout() as stream:
-        print_styled(make_console(stream), lines, COLOURS)
+    print_styled_lines(lambda width: lines_of(board, max(width or WIDTH, _NARROWEST)), COLOURS)
 
 
 # -- before ------------------------------------------------------------------------------------------------------------

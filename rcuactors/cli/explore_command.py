@@ -39,6 +39,7 @@ from .program import EXIT_VIOLATIONS, ProgramCommand
 from .reporting import report_option, write_report
 from .screen import with_error
 from .session import collect, quiet_stdout
+from .styled import page_width
 from .watching import PATIENCE_S
 from .whole_file import WholeFile
 
@@ -312,7 +313,7 @@ class _Hunt:
         seed = "" if self.plan.search else f", seed {trial.seed}"
         lines = [f"found             {signature}: {how}{seed}; shown by {plural(times, 'schedule')}"]
         lines += [f"also              {other}" for other in self.tally.also[signature]]
-        lines += story_lines(kept)
+        lines += story_lines(kept, page_width())
         if self.out is not None:
             lines += ["", f"kept as {self._path(signature)}; again: {self._command(signature)}"]
         return lines

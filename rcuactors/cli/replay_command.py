@@ -16,6 +16,7 @@ from .common import RunArguments, run_options, with_sinks
 from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
 from .screen import with_error
 from .session import open_session
+from .told import Told
 from .watching import HowFar, Stopper, progress_bar
 
 
@@ -31,13 +32,15 @@ def replay_command(file: str, probe: str, **options: Any) -> int:
     with open_session(arguments) as session:
         replay = Replay(recording, with_sinks(run_options_, session.sinks))
         replay.machine.probes.violation.listen(session.screen.reported)
+        told = Told(replay.machine, arguments)
         error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)
     outcome = replay.result()
+    told.print()
     session.screen.end_with(
         with_error(outcome.as_json(), str(error) if error is not None else None),
         outcome.lines(so_far=error is not None, every_splat=arguments.verbose),
     )
-    error = error or session.screen.missed()
+    error = error or told.missed or session.screen.missed()
     if error is not None:
         raise error
     return 0 if outcome.result.clean else EXIT_VIOLATIONS

@@ -17,6 +17,7 @@ from .program import EXIT_VIOLATIONS, ProgramCommand
 from .reporting import report_option, write_report
 from .session import quiet_stdout
 from .stepping import walk_through
+from .styled import page_width
 
 
 def schedule_given(file: str, scenario: str | None, design: str | None) -> Schedule:
@@ -73,5 +74,5 @@ def replay_schedule_command(
         walk_through(steps_of(kept))
         return EXIT_VIOLATIONS
     again = f"{schedule.decisions.choices:,} decisions, events as they were; shows {schedule.shown.signature}"
-    print_lines([head, f"replayed          {again}", *story_lines(kept)])
+    print_lines([head, f"replayed          {again}", *story_lines(kept, page_width())])
     return EXIT_VIOLATIONS

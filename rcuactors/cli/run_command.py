@@ -30,6 +30,8 @@ from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .screen import with_error
 from .session import collect, open_session, quiet_stdout
+from .styled import page_width
+from .told import Told
 from .watching import PATIENCE_S
 
 _MOST_SEEDS: Final = 10_000_000
@@ -141,13 +143,15 @@ def run_scenario(chosen: Scenario, arguments: RunArguments, *, seed: int | None 
     with open_session(arguments) as session:
         one = Run(chosen, with_sinks(options, session.sinks))
         one.machine.probes.violation.listen(session.screen.reported)
+        told = Told(one.machine, arguments)
         session.screen.begin(one.result())
         error = session.attempt(one.run, one.machine.conductor, blame=lambda error: blame_scenario(chosen, error))
     result = one.result()
+    told.print()
     session.screen.end(result, error=str(error) if error is not None else None)
-    if arguments.verbose and result.violations and result.steps <= _MOST_TO_TELL:
+    if arguments.verbose and not arguments.story and result.violations and result.steps <= _MOST_TO_TELL:
         print_lines(_what_led_there(chosen, options, result))
-    error = error or session.screen.missed()
+    error = error or told.missed or session.screen.missed()
     if error is not None:
         raise error
     return 0 if result.clean and result.as_expected else EXIT_VIOLATIONS
@@ -163,4 +167,4 @@ def _what_led_there(chosen: Scenario, options: RunOptions, result: Result) -> li
     except (BadInput, ReplayDiverged):
         return []
     # In order of time nobody departs from anything: what is told as that is how ties were decided.
-    return ["", f"what led to {signature}:", *happened_lines(shrink(kept, _REPLAYS))]
+    return ["", f"what led to {signature}:", *happened_lines(shrink(kept, _REPLAYS), page_width())]

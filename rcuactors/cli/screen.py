@@ -149,11 +149,11 @@ class TerminalScreen(TextScreen):
         self._terminal.print_lines(self._console, lines)
 
 
-def open_screen(*, as_json: bool, verbose: bool, wanted: Wanted) -> Screen:
-    """Choose by what was asked and by where standard output goes."""
+def open_screen(*, as_json: bool, verbose: bool, wanted: Wanted, story: bool = False) -> Screen:
+    """Choose by what was asked and by where standard output goes. With a `story` no events are printed."""
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     if as_json:
         return JsonScreen(live=on_terminal and sys.stderr is not None and sys.stderr.isatty())
-    events = wanted if verbose or wanted else None
+    events = wanted if (verbose or wanted) and not story else None
     kind = TerminalScreen if on_terminal else PlainScreen
     return kind(verbose=verbose, wanted=events)

@@ -83,7 +83,9 @@ class Session:
 def open_session(arguments: RunArguments) -> Iterator[Session]:
     """Open the surroundings; the event file is among them, since it must be writable before the run."""
     screen, stopper = (
-        open_screen(as_json=arguments.as_json, verbose=arguments.verbose, wanted=arguments.wanted),
+        open_screen(
+            as_json=arguments.as_json, verbose=arguments.verbose, wanted=arguments.wanted, story=arguments.story
+        ),
         Stopper(),
     )
     with contextlib.ExitStack() as stack:

@@ -14,6 +14,7 @@ from .output import print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .replay_schedule_command import noted, schedule_given
 from .reporting import report_option, write_report
+from .styled import page_width
 from .whole_file import WholeFile
 
 _MOST: Final = 100_000
@@ -36,5 +37,6 @@ def shrink_command(
         whole.write(kept.schedule.text())
     if report is not None:
         write_report(report, kept)
-    print_lines([f"{len(schedule.decisions.taken)} departures before, {len(kept.departures)} now", *story_lines(kept)])
+    head = f"{len(schedule.decisions.taken)} departures before, {len(kept.departures)} now"
+    print_lines([head, *story_lines(kept, page_width())])
     return EXIT_VIOLATIONS

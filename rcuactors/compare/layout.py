@@ -1,7 +1,6 @@
 """Lines of styled text, and tables that fit a width: what does not fit beside each other stands below.
 
-A style is a word for what a piece of text is, not for how it looks: a terminal has its colours for them (COLOURS), a
-file has none.
+What a style is, report/styled.py says.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import Final
 
 import attrs
 
-Line = tuple[tuple[str, str], ...]
-"""Pieces, each with its style."""
+from ..report.styled import Line, plain
 
 COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -66,11 +64,6 @@ class Block:
 
     heading: str
     rows: tuple[Row, ...]
-
-
-def plain(line: Line) -> str:
-    """The line without its styles."""
-    return "".join(text for text, _ in line).rstrip()
 
 
 def wrapped(text: str, width: int, *, indent: str = "", hanging: str = "", style: str = "") -> list[Line]:

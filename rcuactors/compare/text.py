@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ..report.styled import Line
 from ..spelling import counted
 from .board import Board, Card
 from .contexts import CONTEXTS
@@ -26,7 +27,7 @@ from .groups import (
     style_of,
 )
 from .groups import verdict_groups as groups_of
-from .layout import Block, Cell, Line, Row, led, table, wrapped
+from .layout import Block, Cell, Row, led, table, wrapped
 from .reasons import reasons
 from .summary import summary_of
 from .verdict import DRY_MARK, LATE_MARK, LOW_MARK, Verdict, seeds_named

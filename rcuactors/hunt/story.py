@@ -9,28 +9,30 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
-from ..engine.decision import HOLD_UP, NEXT_ACTOR, Decision, Duration
+from ..engine.decision import Decision
 from ..engine.events import Event
 from ..machine import Machine
 from ..rcu.oracle import Reader, Tracked
+from ..report.styled import plain
 from ..report.units import duration
 from ..spelling import plural
+from ..story.columns import columns
+from ..story.folding import folded
+from ..story.rows import LASTS_NS, NOBODY, Level, Row
+from ..story.words import departure_said
 from .finding import Shown
 from .follow import Departure
 from .keep import Kept, replay_of
 
 _ADDRESS: Final = re.compile(r"\bffff[0-9a-f]{12}\b")
-_LASTS_NS: Final = 1_000_000
-"""A reader that lasts so long keeps others waiting."""
-
 _MOST_ROWS: Final = 40
-_WIDTH: Final = 27
 _PROSE: Final = 100
+_OBJECT: Final = "object"
+"""The name of what is the object's way."""
 _WORKS: Final = ("kfree_rcu_monitor", "kfree_rcu_work")
 
 
@@ -55,22 +57,11 @@ class _Period:
     ended_ns: int | None
 
 
-@attrs.frozen
-class _Row:
-    """One line of the story. `cpu` -1 is nobody's CPU; a departure is never left out; `objects`: the object's way."""
-
-    time_ns: int
-    cpu: int
-    text: str
-    departs: bool = False
-    objects: bool = False
-
-
 class _Listener:
     """What is heard of one run."""
 
     def __init__(self, machine: Machine, shown: Shown) -> None:
-        self.rows: list[_Row] = []
+        self.rows: list[Row] = []
         self.periods: list[_Period] = []
         self.reads: dict[int, _Read] = {}
         self.retired_ns: int | None = None
@@ -96,33 +87,23 @@ class _Listener:
         number = running.name.removeprefix("cpu")
         return running.clock, int(number) if number.isdigit() else -1
 
-    def _add(self, text: str, *, departs: bool = False, objects: bool = False) -> None:
+    def _add(self, name: str, text: str, *, departs: bool = False) -> None:
         now, cpu = self._here()
         if not self.over:
-            self.rows.append(_Row(now, cpu, text, departs, objects))
+            level = Level.LANDMARK if departs else Level.STEP
+            self.rows.append(Row(time_ns=now, cpu=cpu, name=name, text=text, level=level))
 
     def take(self, event: Event) -> None:
         """A sink: works that begin, and the report itself."""
         if event.name == "workqueue_execute_start" and event.text.rsplit(" ", 1)[-1] in _WORKS:
-            self.rows.append(_Row(event.time_ns, event.cpu, f"{event.text.rsplit(' ', 1)[-1]}()"))
+            text = f"{event.text.rsplit(' ', 1)[-1]}()"
+            self.rows.append(Row(time_ns=event.time_ns, cpu=event.cpu, name=event.name, text=text))
         elif event.name == "console" and event.time_ns >= self._shown.time_ns and self._shown.title in event.text:
             self.over = True
 
     def _decided(self, decision: Decision, picked: int) -> None:
-        if not picked:
-            return
-        named = decision.option(picked)
-        label = decision.label(picked)
-        at = f", at {label}" if label else ""
-        if decision.kind is HOLD_UP:
-            self._add(f"HELD UP for {duration(picked)}{at}", departs=True)
-        elif isinstance(decision, Duration):
-            self._add(f"LATE: {named}", departs=True)
-        elif decision.kind is NEXT_ACTOR:
-            what = "TIME PASSES first, to" if picked == decision.time else "PASSED OVER by"
-            self._add(f"{what} {named}{at}", departs=True)
-        else:
-            self._add(f"{decision.kind.name.upper()}: {named}", departs=True)
+        if picked:
+            self._add("departure", departure_said(decision, picked), departs=True)
 
     def _entered(self, reader: Reader) -> None:
         now, cpu = self._here()
@@ -136,51 +117,53 @@ class _Listener:
     def _retired(self, item: Tracked, _now: int) -> None:
         if item.address == self._address and not self.over:
             # What had that address before is nobody's concern.
-            self.rows = [row for row in self.rows if not row.objects]
+            self.rows = [row for row in self.rows if row.name != _OBJECT]
             self.retired_ns = self._here()[0]
-            self._add(f"{item} is given to kvfree_rcu()", objects=True)
+            self._add(_OBJECT, f"{item} is given to kvfree_rcu()")
 
     def _freed(self, item: Tracked, how: str) -> None:
         if item.address == self._address and not self.over:
-            self._add(f"{item} is freed by {how}()", objects=True)
+            self._add(_OBJECT, f"{item} is freed by {how}()")
 
     def _gp_started(self, number: int, _now: int) -> None:
         now = self._here()[0]
         self.periods.append(_Period(number, now, None))
-        self.rows.append(_Row(now, -1, f"grace period {number} begins"))
+        self._period(now, f"grace period {number} begins")
 
     def _gp_ended(self, _number: int, _now: int) -> None:
         now = self._here()[0]
         self.periods[-1] = attrs.evolve(self.periods[-1], ended_ns=now)
-        self.rows.append(_Row(now, -1, f"grace period {self.periods[-1].number} ends"))
+        self._period(now, f"grace period {self.periods[-1].number} ends")
+
+    def _period(self, now: int, text: str) -> None:
+        self.rows.append(Row(time_ns=now, cpu=NOBODY, name="rcu_grace_period", text=text))
 
 
-def story_lines(kept: Kept) -> list[str]:
-    """The story of a schedule, as text."""
+def story_lines(kept: Kept, width: int | None = None) -> list[str]:
+    """The story of a schedule, as text, for a page that is so wide."""
     schedule, shown = kept.schedule, kept.schedule.shown
     lines = _shrunk_lines(kept)
     if shown.known:
         lines += textwrap.wrap(f"a known bug of {schedule.spec.kernel}, {shown.known}", _PROSE)
-    return [*lines, "", *told_lines(kept)]
+    return [*lines, "", *told_lines(kept, width)]
 
 
-def happened_lines(kept: Kept) -> list[str]:
+def happened_lines(kept: Kept, width: int | None = None) -> list[str]:
     """What happened, and to whom, until it was said; and why: without the report."""
     heard, shown = _heard(kept), kept.schedule.shown
     reasons = [line for reason in _reasons(heard, shown) for line in ["", *textwrap.wrap(reason, _PROSE)]]
-    return [*_happened(heard, shown), *reasons]
+    return [*_happened(heard, shown, width), *reasons]
 
 
-def _happened(heard: _Listener, shown: Shown) -> list[str]:
-    rows = _rows_of(heard, shown)
-    return _table(rows, _cpus(rows))
+def _happened(heard: _Listener, shown: Shown, width: int | None) -> list[str]:
+    return [plain(line) for line in columns(_rows_of(heard, shown), width=width)]
 
 
-def told_lines(kept: Kept) -> list[str]:
+def told_lines(kept: Kept, width: int | None = None) -> list[str]:
     """What happened, what was said of it, and why."""
     schedule, shown = kept.schedule, kept.schedule.shown
     heard = _heard(kept)
-    lines = [*_happened(heard, shown), "", *(f"  {line}" for line in shown.text.split("\n"))]
+    lines = [*_happened(heard, shown, width), "", *(f"  {line}" for line in shown.text.split("\n"))]
     for reason in _reasons(heard, shown):
         lines += ["", *textwrap.wrap(reason, _PROSE)]
     if kept.shrunk is not None and kept.shrunk.needed is not None:
@@ -227,54 +210,37 @@ def _heard(kept: Kept) -> _Listener:
     return heard
 
 
-def _rows_of(heard: _Listener, shown: Shown) -> list[_Row]:
+def _rows_of(heard: _Listener, shown: Shown) -> list[Row]:
     """What bears on it, in order of time, with the readers that were there."""
     rows = list(heard.rows)
     for read in heard.reads.values():
         lasted = (read.left_ns or shown.time_ns) - read.entered_ns
         there = read.entered_ns <= shown.time_ns and (read.left_ns is None or read.left_ns >= shown.time_ns)
-        if lasted >= _LASTS_NS or (there and f"reader {read.who} entered" in shown.text):
-            rows.append(_Row(read.entered_ns, read.cpu, f"reader {read.who} enters"))
+        if lasted >= LASTS_NS or (there and f"reader {read.who} entered" in shown.text):
+            rows.append(_read_row(read, read.entered_ns, "enters"))
             if read.left_ns is not None:
-                rows.append(_Row(read.left_ns, read.cpu, f"reader {read.who} leaves"))
-    rows.append(_Row(shown.time_ns, shown.cpu, shown.signature.kind.upper(), departs=True))
-    rows = sorted((row for row in rows if row.time_ns <= shown.time_ns or row.departs), key=lambda row: row.time_ns)
-    begins = min((row.time_ns for row in rows if row.departs), default=0)
+                rows.append(_read_row(read, read.left_ns, "leaves"))
+    kind = shown.signature.kind.upper()
+    rows.append(Row(time_ns=shown.time_ns, cpu=shown.cpu, name="report", text=kind, level=Level.LANDMARK))
+    rows = sorted((row for row in rows if row.time_ns <= shown.time_ns or _departs(row)), key=lambda row: row.time_ns)
+    begins = min((row.time_ns for row in rows if _departs(row)), default=0)
     if heard.retired_ns is not None:
         begins = min(begins, heard.retired_ns)
-    rows = [row for row in rows if row.departs or row.time_ns >= begins - 1_000_000 or "enters" in row.text]
+    near = begins - LASTS_NS
+    rows = folded(row for row in rows if _departs(row) or row.time_ns >= near or "enters" in row.text)
     spare = len(rows) - _MOST_ROWS
-    for row in [row for row in rows if not row.departs][: max(spare, 0)]:
+    for row in [row for row in rows if not _departs(row)][: max(spare, 0)]:
         rows.remove(row)
     return rows
 
 
-def _cpus(rows: Iterable[_Row]) -> list[int]:
-    return [*sorted({row.cpu for row in rows if row.cpu >= 0}), -1]
+def _departs(row: Row) -> bool:
+    """It is a departure, or the report: never left out."""
+    return row.level is Level.LANDMARK
 
 
-def _table(rows: list[_Row], cpus: list[int]) -> list[str]:
-    heads = [f"CPU {cpu}" if cpu >= 0 else "timers, grace periods" for cpu in cpus]
-    lines = [f"{'':>10}  " + "  ".join(f"{head:<{_WIDTH}}" for head in heads).rstrip()]
-    for row in rows:
-        cells = _wrapped(row.text)
-        at = cpus.index(row.cpu)
-        for number, cell in enumerate(cells):
-            stamp = f"{row.time_ns / 1e6:>7.3f} ms" if not number else ""
-            before = "".join(f"{'':<{_WIDTH}}  " for _ in range(at))
-            lines.append(f"{stamp:>10}  {before}{cell}".rstrip())
-    return lines
-
-
-def _wrapped(text: str) -> list[str]:
-    """The text in lines that fit a column; a word that is longer stands by itself."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and len(lines[-1]) + 1 + len(word) <= _WIDTH:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
+def _read_row(read: _Read, time_ns: int, what: str) -> Row:
+    return Row(time_ns=time_ns, cpu=read.cpu, name="reader", text=f"reader {read.who} {what}")
 
 
 def _reasons(heard: _Listener, shown: Shown) -> list[str]:

@@ -7,6 +7,7 @@ left out unless their name is among those that were asked for. Files of events (
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
@@ -65,10 +66,8 @@ class ChosenEvents:
         self._wanted, self._sink = wanted, sink
         self._before: deque[Event] = deque(maxlen=BEFORE)
         self._left = 0
-        self._reports = 0
-        self._passed = 0
         self._names: dict[str, None] = {}
-        self._kinds: dict[str, None] = {}
+        self._reported: list[Violation] = []
         self._found = False
 
     def take(self, event: Event) -> None:
@@ -76,7 +75,6 @@ class ChosenEvents:
         self._names.setdefault(event.name)
         if not self._wanted.passes(event):
             return
-        self._passed += 1
         if not self._wanted.around:
             self._sink.take(event)
         elif self._left:
@@ -87,9 +85,8 @@ class ChosenEvents:
 
     def reported(self, violation: Violation) -> None:
         """A report was made."""
-        self._reports += 1
-        self._kinds.setdefault(violation.kind.value)
-        if self._wanted.around and not self._found and self._wanted.is_around(violation, self._reports):
+        self._reported.append(violation)
+        if self._wanted.around and not self._found and self._wanted.is_around(violation, len(self._reported)):
             self._found, self._left = True, AFTER
             for event in self._before:
                 self._sink.take(event)
@@ -97,14 +94,20 @@ class ChosenEvents:
 
     def missed(self) -> BadInput | None:
         """What was asked for and did not come, when the run is over."""
-        wanted = self._wanted
-        if wanted.around and not self._found:
-            there = f"there were {self._reports}: {', '.join(self._kinds)}" if self._kinds else "there was none"
-            return BadInput(f"--around {wanted.around}: no such report; {there}")
-        for name in wanted.names:
-            if not any(name in event for event in self._names):
-                return no_such("--event", name, sorted(self._names), wrong="no event of this run has that in its name")
-        return None
+        return missed(self._wanted, self._names, self._reported)
+
+
+def missed(wanted: Wanted, names: Iterable[str], reports: Sequence[Violation]) -> BadInput | None:
+    """What was asked for, and is not among what came: events of these names, and these reports."""
+    if wanted.around and not any(wanted.is_around(one, number) for number, one in enumerate(reports, 1)):
+        kinds = ", ".join(dict.fromkeys(one.kind.value for one in reports))
+        there = f"there were {len(reports)}: {kinds}" if kinds else "there was none"
+        return BadInput(f"--around {wanted.around}: no such report; {there}")
+    known = sorted(set(names))
+    for word in wanted.names:
+        if not any(word in name for name in known):
+            return no_such("--event", word, known, wrong="no event of this run has that in its name")
+    return None
 
 
 class BeforeReports:

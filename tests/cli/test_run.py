@@ -383,3 +383,15 @@ def test_verbose_tells_what_led_to_the_first_report(call: Call) -> None:
     assert "reader reader/21 enters" in story
     assert "USE-AFTER-FREE" in story
     assert "PASSED OVER" not in story
+
+
+def test_a_story_stands_before_the_figures(call: Call, scenario_file: ScenarioFile) -> None:
+    told = call("run", scenario_file("twice"), "--story", "--around", "1")
+    lines = told.output.splitlines()
+    assert told.exit_code == 1
+    head = next(number for number, line in enumerate(lines) if line.split()[:2] == ["CPU", "0"])
+    report = next(number for number, line in enumerate(lines) if "REPORT 1: " in line)
+    figures = next(number for number, line in enumerate(lines) if line.startswith("calls "))
+    assert head == 1 < report < figures
+    plain = call("run", scenario_file("twice"))
+    assert told.output.endswith(plain.output.partition("\n")[2])

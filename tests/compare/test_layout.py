@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcuactors.compare.layout import COLOURS, Block, Cell, Row, led, plain, table, wrapped
+from rcuactors.compare.layout import COLOURS, Block, Cell, Row, led, table, wrapped
+from rcuactors.report.styled import plain
 
 HEADS = ["process", "preempt off", "hardirq", "NMI"]
 ROWS = (

@@ -13,12 +13,13 @@ from rcuactors.compare.board import Board, Cost
 from rcuactors.compare.costs import FIGURES, Spread
 from rcuactors.compare.documents import COLUMNS, document_of, rows_of
 from rcuactors.compare.html import page_of
-from rcuactors.compare.layout import COLOURS, plain
+from rcuactors.compare.layout import COLOURS
 from rcuactors.compare.reasons import reasons
 from rcuactors.compare.summary import summary_of
 from rcuactors.compare.text import lines_of
 from rcuactors.compare.units import shown, spread_shown
 from rcuactors.compare.verdict import Verdict
+from rcuactors.report.styled import plain
 
 MakeBoard = Callable[..., Board]
 
