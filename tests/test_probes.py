@@ -49,12 +49,18 @@ async def everything(k: Kernel) -> None:
     async def handler() -> None:
         await k.udelay(1)
 
+    await k.synchronize_rcu_expedited()
     async with k.open_nursery() as nursery:
         for _ in range(3):
             await nursery.start_soon(user)
         await k.raise_irq(handler, cpu=1)
         await k.msleep(1)
     await k.free_page(await k.get_free_page())
+    k.preempt_disable()
+    work = k.work(handler)
+    await k.schedule_work(work)
+    await k.cancel_work(work)
+    await k.preempt_enable()
     p = await k.kmalloc(8)
     await k.kfree(p)
     await k.kfree(p)
@@ -77,10 +83,16 @@ def test_each_probe_tells_of_something() -> None:
     assert sorted(heard) == NAMES
     for one, other in (("lock_taken", "lock_let_go"), ("preemption_off", "preemption_on"), ("irqs_off", "irqs_on")):
         assert heard[f"kernel.{one}"] == heard[f"kernel.{other}"] > 0
-    assert heard["kernel.interrupt_entered"] == heard["kernel.interrupt_left"]
+    for one, other in (("interrupt", "handler"), ("handler", "interrupt")):
+        assert heard[f"kernel.{one}_entered"] == heard[f"kernel.{other}_left"]
+    assert heard["kernel.softirq_entered"] == heard["kernel.softirq_left"]
+    assert heard["kernel.work_queued"] == heard["kernel.work_started"] + heard["kernel.work_withdrawn"]
+    assert heard["kernel.timer_left"] <= heard["kernel.timer_started"]
+    assert heard["kernel.hrtimer_left"] <= heard["kernel.hrtimer_started"]
+    assert heard["engine.message_taken"] <= heard["engine.message"]
     assert heard["kvfree.call_entered"] == heard["kvfree.call_left"] == heard["rcu.object_retired"] == 60
     assert heard["rcu.object_allocated"] == heard["rcu.object_freed"] == 61
-    assert heard["rcu.reader_entered"] == heard["rcu.reader_left"] == 60
+    assert heard["rcu.reader_entered"] == heard["rcu.reader_left"] == 61
 
 
 @pytest.mark.parametrize("name", NAMES)

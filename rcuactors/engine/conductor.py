@@ -329,6 +329,8 @@ class Conductor(Line):
             message = actor.mailbox.take_nowait()
         if self._messages_told.on:
             self.probes.access(actor.mailbox, Access.READ)
+            if message is not None:
+                self.probes.message_taken(actor, message)
         return message
 
     async def switch_strand(self, actor: Actor, following: Strand) -> None:

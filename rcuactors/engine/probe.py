@@ -130,6 +130,8 @@ class EngineProbes(ProbeSet):
     messages: Group = group()
     message: Probe[[Actor, Message]] = probe("messages")
     """(recipient, message) A message was put into an actor's mailbox."""
+    message_taken: Probe[[Actor, Message]] = probe("messages")
+    """(recipient, message) The actor has taken it out, and acts on it. NMIs lie in no mailbox."""
     decision: Probe[[Decision, int]] = probe()
     """(decision, picked) The strategy was asked, and took the option of that number."""
     access: Probe[[object, Access]] = probe("messages")

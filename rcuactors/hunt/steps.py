@@ -12,7 +12,7 @@ import attrs
 
 from ..engine.decision import HOLD_UP, NEXT_ACTOR, Decision, Duration
 from ..engine.events import Event
-from ..kvfree.krc import SLAB, VMALLOC, Krc, objects_in
+from ..kvfree.words import krc_line
 from ..machine import Machine
 from ..report.units import duration
 from .keep import Kept, replay_of
@@ -43,21 +43,6 @@ class Step:
         # What came before it stands above.
         head = f"step {self.number:,} of {of:,}, at {self.time_ns / 1e6:.6f} ms{where}: {self.what}{mark}"
         return [*(f"    {event}" for event in self.events), head, *(f"  {krcp}" for krcp in self.krcps)]
-
-
-def krc_line(krcp: Krc) -> str:
-    """What one CPU's struct kfree_rcu_cpu holds, in the words of the recordings' `state:` lines."""
-    slab, vmalloc = krcp.blocks
-    words = [
-        f"CPU {krcp.cpu_id}: count={krcp.count} head={len(krcp.head)}",
-        f"slab={objects_in([slab])}/{len(slab)}pg vmal={objects_in([vmalloc])}/{len(vmalloc)}pg",
-        f"cache={len(krcp.cache)} mon_pending={krcp.monitor_work.work.pending:d}",
-        f"pcw_pending={krcp.page_work.work.pending:d}",
-    ]
-    for index, batch in enumerate(krcp.batches):
-        counts = (objects_in([batch.blocks[SLAB]]), objects_in([batch.blocks[VMALLOC]]), len(batch.head))
-        words.append("krw{}=[s{} v{} h{}]".format(index, *counts))
-    return " ".join(words)
 
 
 def decided(decision: Decision, picked: int) -> str:

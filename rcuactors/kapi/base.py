@@ -41,6 +41,8 @@ def handler_of(action: Action) -> Callable[[Cpu], Awaitable[None]]:
     async def run_handler(_cpu: Cpu) -> None:
         await begun(action)
 
+    # For who looks on: which handler that is.
+    run_handler.__name__ = name_of(action)
     return run_handler
 
 

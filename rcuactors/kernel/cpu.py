@@ -99,6 +99,8 @@ class Cpu(SchedulingCpu):
         message = self.mailbox.take_nowait()
         if self.told_messages.on:
             self.conductor.probes.access(self.mailbox, Access.READ)
+            if message is not None:
+                self.conductor.probes.message_taken(self, message)
         if isinstance(message, HardIrq):
             await self.hardirq(message)
         elif isinstance(message, WakeUp):
@@ -161,7 +163,7 @@ class Cpu(SchedulingCpu):
         ctx.irqs_disabled_at = message.entry
         began = self.clock
         if self.told_interrupts.on:
-            self._tell_interrupt_entered(nested=False)
+            self._tell_interrupt_entered(message, nested=False)
         self._enter_hardirq()
         self.clock += costs.irq_entry_ns
         if threaded:
@@ -205,6 +207,8 @@ class Cpu(SchedulingCpu):
     def _leave_hardirq(self, entered_with: int) -> None:
         """preempt_count_sub(HARDIRQ_OFFSET), which a handler may have taken off already."""
         ctx = self.ctx
+        if self.told_interrupts.on:
+            self.since.told.handler_left(self)
         if entered_with >= preempt.BELOW_ZERO:
             # A kernel with DEBUG_PREEMPT takes nothing off what is too small.
             if self.system.config.DEBUG_PREEMPT:
@@ -217,11 +221,12 @@ class Cpu(SchedulingCpu):
             balance.report_underflow(self, preempt.HARDIRQ_OFFSET)
             ctx.preempt_count, ctx.irqs_forgotten = entered_with if self.idle else 0, 0
 
-    def _tell_interrupt_entered(self, *, nested: bool) -> None:
+    def _tell_interrupt_entered(self, message: HardIrq | Nmi, *, nested: bool) -> None:
         self.since.irqs_off(self, nested=nested)
         if not self.ctx.preempt_count:
             self.since.preemption_off(self)
         self.since.told.interrupt_entered(self)
+        self.since.told.handler_entered(self, message)
 
     def _tell_interrupt_left(self, began: int, *, nested: bool) -> None:
         self.since.told.interrupt_left(self, self.clock - began)
@@ -236,10 +241,12 @@ class Cpu(SchedulingCpu):
         ctx.irqs_disabled = True
         began = self.clock
         if self.told_interrupts.on:
-            self._tell_interrupt_entered(nested=irqs)
+            self._tell_interrupt_entered(message, nested=irqs)
         ctx.preempt_count += preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
         self.clock += self.system.costs.irq_entry_ns
         await message.handler(self)
+        if self.told_interrupts.on:
+            self.since.told.handler_left(self)
         if ctx.preempt_count & preempt.NMI_MASK:
             ctx.preempt_count -= preempt.NMI_OFFSET | preempt.HARDIRQ_OFFSET
         if self.told_interrupts.on:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from ..context.locks import Lock
     from ..context.processor import Sleeper
     from .cpu import Cpu
+    from .messages import HardIrq, Nmi
     from .thread import Thread
+    from .time.hrtimer import Hrtimer
     from .time.timer import Timer
     from .workqueue.work import Work
     from .workqueue.workqueue import Workqueue
@@ -26,6 +28,9 @@ class KernelProbes(ProbeSet):
     """CPUs, threads, locks."""
 
     locks: Group = group()
+    lock_wanted: Probe[[Cpu, Lock]] = probe("locks")
+    """(cpu, lock) Somebody has it: the thread or handler that runs there waits from now on. A mutex's waiter that has
+    spun and goes to sleep wants it twice."""
     lock_taken: Probe[[Cpu, Lock, int]] = probe("locks")
     """(cpu, lock, waited_ns) The thread or handler that runs there has got a lock, of any type, shared ones too, after
     so long from when it asked. Of what it waited it may have slept, or served interrupts, a part."""
@@ -48,6 +53,15 @@ class KernelProbes(ProbeSet):
     """(cpu) A hardware interrupt or an NMI begins, on the stack of whoever runs there."""
     interrupt_left: Probe[[Cpu, int]] = probe("interrupts")
     """(cpu, lasted_ns) It ends, with the softirqs that came after it, and those that interrupted it."""
+    handler_entered: Probe[[Cpu, HardIrq | Nmi]] = probe("interrupts")
+    """(cpu, message) Its handler is called: which interrupt it is."""
+    handler_left: Probe[[Cpu]] = probe("interrupts")
+    """(cpu) The handler has returned; softirqs may follow."""
+    softirq_entered: Probe[[Cpu, int]] = probe()
+    """(cpu, vector) The function of that softirq is called: on the stack of whoever runs there, or by a thread that
+    serves softirqs."""
+    softirq_left: Probe[[Cpu, int]] = probe()
+    """(cpu, vector) It has returned."""
     switches: Group = group()
     switched: Probe[[Cpu, Thread, Thread, bool]] = probe("switches")
     """(cpu, leaving, following, preempted) The CPU goes on with another thread, after the cost of that; preempted: the
@@ -58,8 +72,21 @@ class KernelProbes(ProbeSet):
     """(thread, source, target) A thread that does not run belongs to another CPU from now on."""
     timer_started: Probe[[Timer, int]] = probe()
     """(timer, delay_jiffies) A timer was put into a base, to expire in so many jiffies or later."""
+    timer_left: Probe[[Cpu, Timer, bool]] = probe()
+    """(cpu, timer, expired) It is in no base any more: its function is about to be called, or somebody has deleted
+    it."""
+    hrtimer_started: Probe[[Cpu, Hrtimer]] = probe()
+    """(cpu, timer) A high-resolution timer was put into a queue, or moved within; the ticks' too."""
+    hrtimer_left: Probe[[Cpu, Hrtimer, bool]] = probe()
+    """(cpu, timer, expired) It waits no more: its function is about to be called, or somebody has cancelled it."""
     work_queued: Probe[[Work, Workqueue]] = probe()
     """(work, workqueue) A work was put on its pool's list."""
+    work_started: Probe[[Work, Workqueue, Thread]] = probe()
+    """(work, workqueue, worker) The worker begins on it."""
+    work_ended: Probe[[Work, Thread]] = probe()
+    """(work, worker) Its function has returned."""
+    work_withdrawn: Probe[[Work]] = probe()
+    """(work) Somebody has taken it off its list."""
 
 
 @attrs.define(eq=False)

@@ -204,10 +204,8 @@ class KvfreeRcu:
         off = ctx.preempt_count or ctx.irqs_disabled or ctx.softirq_thread
         code = ctx.preempt_count << 3 | ctx.irqs_disabled << 2 | ctx.softirq_thread << 1 if off else 0
         self._calls[code | (not head)] += 1
-        if self.system.events.on:
-            self._trace_call(thread.cpu, item, head=head)
-        if not head:
-            thread.cpu.judge.might_sleep(thread.cpu)
+        if not head or self.system.events.on:
+            self._called(thread.cpu, item, head=head)
         if self._take is not None and await self._taken(thread, item, head=head):
             return
         cpu = thread.cpu
@@ -232,6 +230,8 @@ class KvfreeRcu:
             self._retired(item, clock)
             records.append(item)
             krcp.count += 1
+            if told:
+                self.probes.queued(krcp, item)
             if self._cookie is not None:
                 blocks[-1].gp_snap = self._cookie()
             if clock >= conductor.horizon:
@@ -289,9 +289,14 @@ class KvfreeRcu:
         message = f"kvfree_call_rcu(): Double-freed call. rcu_head {item.address:016x}"
         return self.callbacks.queued_twice(cpu, head, message)
 
-    def _trace_call(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
-        where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
-        self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
+    @machinery
+    def _called(self, cpu: Cpu, item: KObject, *, head: bool) -> None:
+        """The call's own event, and the might_sleep() of the one-argument form."""
+        if self.system.events.on:
+            where = f"head=0x{item.address + 16:x} func=0x10" if head else f"head=0x0 func=0x{item.address:x}"
+            self.system.emit(cpu, "kvfree_call_rcu", f"(kvfree_call_rcu) {where}")
+        if not head:
+            cpu.judge.might_sleep(cpu)
 
     async def _krc_this_cpu_lock(self, thread: Thread, left: Krc | None = None) -> tuple[Cpu, Krc, bool]:
         """krc_this_cpu_lock(): the CPU that this runs on now, its state, locked, and the flags.
@@ -353,6 +358,8 @@ class KvfreeRcu:
                     self._link(cpu, krcp, item)
         if queued:
             krcp.count += 1
+            if self._told.on:
+                self.probes.queued(krcp, item)
             if self.callbacks.scheduler_active is SchedulerActive.RUNNING:
                 await self.arming.queued(cpu, krcp)
         if invariants.checked:

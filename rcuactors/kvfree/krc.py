@@ -28,6 +28,9 @@ CHANNELS: Final = (SLAB, VMALLOC)
 N_BATCHES: Final = 2
 """KFREE_N_BATCHES."""
 
+LOCK_NAME: Final = "krc.lock"
+"""As lockdep prints it."""
+
 T = TypeVar("T")
 
 

@@ -13,7 +13,7 @@ from ..errors import BadInput
 from ..kernel.percpu import PerCpu
 from ..kernel.workqueue import Work
 from ..rcu.rcu_work import RcuWork
-from .krc import N_BATCHES, Batch, Krc
+from .krc import LOCK_NAME, N_BATCHES, Batch, Krc
 
 if TYPE_CHECKING:
     from ..kernel.cpu import Cpu
@@ -75,7 +75,7 @@ class Krcs(PerCpu[Krc]):
 
         krcp = Krc(
             cpu_id=cpu_id,
-            lock=kvfree.system.lock_factory.make("krc.lock", LockKind.RAW_SPINLOCK),
+            lock=kvfree.system.lock_factory.make(LOCK_NAME, LockKind.RAW_SPINLOCK),
             monitor_work=kvfree.workqueues.new_delayed_work("kfree_rcu_monitor", _monitor),
             page_work=kvfree.workqueues.new_delayed_work("fill_page_cache_func", _page_work),
             batches=tuple(batches),

@@ -76,6 +76,8 @@ class Monitor:
                 if kvfree.takes_cookies:
                     batch.head_free_gp_snap = kvfree.polled.get_state_synchronize_rcu_full()
                 queued = await kvfree.rcu_works.queue_rcu_work(cpu, kvfree.workqueue, batch.rcu_work)
+                if kvfree.probes.batched.on:
+                    kvfree.probes.batched(krcp, batch)
                 if invariants.checked:
                     invariants.batch_started(rules, krcp, queued=queued)
                 if ends_at_first:

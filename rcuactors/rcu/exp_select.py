@@ -138,6 +138,11 @@ class ExpeditedSelection:
 
     def trace(self, cpu: Cpu, what: str, wanted: int | None = None) -> None:
         """trace_rcu_exp_grace_period(), of the one that is going on where no other is said."""
-        if self.system.events.on:
-            seq = self.machine.expedited_endval() if wanted is None else wanted
+        told, events = self.machine.probes.exp_step, self.system.events
+        if not (told.on or events.on):
+            return
+        seq = self.machine.expedited_endval() if wanted is None else wanted
+        if told.on:
+            told(seq, what, cpu.clock)
+        if events.on:
             self.system.emit(cpu, "rcu_exp_grace_period", f"{self.machine.name} {seq} {what}")

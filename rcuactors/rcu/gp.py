@@ -21,12 +21,12 @@ import attrs
 
 from ..engine.device import Device
 from ..engine.probe import Access, Probe
-from ..kernel.thread import Urgency
 from ..kernel.time.wheel import wheel_expiry
 from ..marks import machinery
 from . import seq as gp_seq
 from .data import RcuDatas
 from .geometry import is_set_by_hand, rcu_init_geometry
+from .gp_host import select_idle_sibling, select_task_rq_rt
 from .gp_times import stall_timeout_jiffies, till_scan, till_sched_qs
 from .messages import GpKthreadRan, GpKthreadWoken
 from .nodes import RcuTree
@@ -72,7 +72,7 @@ class GracePeriodMachine(Device):
         """`spawned`: the kthread is there already, which in early boot it is not."""
         super().__init__(name="rcu_preempt" if system.config.preemptible_kernel else "rcu_sched", index=index)
         self._system = system
-        self._probes = probes
+        self.probes = probes
         self._access = system.conductor.probes.access
         config = system.config
         geometry, offline = rcu_init_geometry(config), system.masks.offline()
@@ -247,7 +247,7 @@ class GracePeriodMachine(Device):
         host = self._host
         if message is not None:
             assert isinstance(message, GpKthreadWoken)
-            self._host = host = self._select_task_rq_rt(message.cpu)
+            self._host = host = select_task_rq_rt(self._host or message.cpu, self._system.cpus, self.tree)
         if host is None or host.idle or host.ctx.preemptible():
             return True
         self._kept_off = host
@@ -257,17 +257,6 @@ class GracePeriodMachine(Device):
         host.resched_curr()
         host.kick()
         return False
-
-    def _select_task_rq_rt(self, waker: Cpu) -> Cpu:
-        """select_task_rq_rt() (kernel/sched/rt.c): where it was, unless a thread runs there that it cannot preempt."""
-        host = self._host or waker
-        if host.current.urgency < Urgency.HIGH and self._online(host):
-            return host
-        online = filter(self._online, self._system.cpus.values())
-        return min(online, key=lambda cpu: (cpu.current.urgency, cpu is not host, cpu.cpu_id))
-
-    def _online(self, cpu: Cpu) -> bool:
-        return self.tree.is_online(cpu.cpu_id)
 
     def _switched(self, cpu: Cpu, _leaving: Thread, _preempted: bool) -> None:
         """The CPU on which it waits calls the scheduler, which takes it first."""
@@ -294,7 +283,7 @@ class GracePeriodMachine(Device):
         if message is not None:
             assert isinstance(message, GpKthreadWoken)
             if not self._real_time:
-                self._host = self._where_it_runs(message.cpu)
+                self._host = select_idle_sibling(message.cpu, self._system.cpus, self.tree)
         # rcu_gp_fqs_loop(): a grace period that is over is not scanned for.
         if self.in_progress and not tree.all_quiescent() and (message is None or message.force):
             self._force_quiescent_states()
@@ -305,12 +294,6 @@ class GracePeriodMachine(Device):
         if self.gp_seq != before and self._host is not None:
             message = GpKthreadRan(sender=self.name, time_ns=self.clock)
             self._system.conductor.post(self._host, message)
-
-    def _where_it_runs(self, waker: Cpu) -> Cpu:
-        """select_idle_sibling(): where it was woken if nothing else runs there, else on an idle CPU if there is one."""
-        if waker.idle and self._online(waker):
-            return waker
-        return next((cpu for _, cpu in sorted(self._system.cpus.items()) if cpu.idle and self._online(cpu)), waker)
 
     def _here(self) -> Cpu:
         return self._host or self._system.cpu(0)
@@ -339,7 +322,7 @@ class GracePeriodMachine(Device):
         self.n_force_qs_gpstart = self.n_force_qs
         for rdp in self.data.values():
             rdp.idle_entries_snap = None
-        self._tell(self._probes.gp_started)
+        self._tell(self.probes.gp_started)
         self._scan_in(self.till_first_fqs)
 
     def _spend(self, ns: int, steps: int) -> int:
@@ -399,6 +382,7 @@ class GracePeriodMachine(Device):
         """rcu_gp_cleanup(): each node's counter, the root's first; rcu_state's last."""
         tree, after = self.tree, gp_seq.end(self.gp_seq)
         each = self._spend(self._system.costs.gp_cleanup_ns, 1 + sum(map(len, tree.levels)))
+        self._tell_step("cleanup")
         self.sequences.normal_ends()
         self._system.all_cpus_seen(self, self.root)
         await self._step(0)
@@ -415,7 +399,7 @@ class GracePeriodMachine(Device):
             self.requests.gp_cleanup(self.clock, self._here())
         self._next_scan = None
         self._emit("end")
-        self._tell(self._probes.gp_ended)
+        self._tell(self.probes.gp_ended)
 
     def _tell(self, happened: Probe[[int, int]]) -> None:
         if happened.on:
@@ -444,7 +428,12 @@ class GracePeriodMachine(Device):
         if self._system.events.on:
             self._system.emit(cpu, "rcu_grace_period", f"{self.name} {seq} {what}")
 
+    def _tell_step(self, what: str) -> None:
+        if self.probes.gp_step.on:
+            self.probes.gp_step(self.gp_seq, what, self.clock)
+
     def _emit(self, what: str) -> None:
+        self._tell_step(what)
         if self._system.events.on:
             text = f"{self.name} {self.gp_seq} {what}"
             self._system.emit_device(self.name, _PID, self.clock, "rcu_grace_period", text)

@@ -31,3 +31,9 @@ class RcuProbes(ProbeSet):
     """(gp_seq, time_ns) A grace period begins (rcu_gp_init())."""
     gp_ended: Probe[[int, int]] = probe()
     """(gp_seq, time_ns) It is over (rcu_gp_cleanup())."""
+    gp_step: Probe[[int, str, int]] = probe()
+    """(gp_seq, step, time_ns) Its kthread comes to a step, by the tracepoint's words: start, fqsstart, fqsend, end; and
+    cleanup, where rcu_gp_cleanup() begins."""
+    exp_step: Probe[[int, str, int]] = probe()
+    """(sequence, step, time_ns) The same of an expedited one, which ends at that number: snap, start, selectofl, end,
+    endwake."""

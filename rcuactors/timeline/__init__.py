@@ -25,6 +25,7 @@ from .elements import (
     Stage,
     Told,
 )
+from .watch import Watch
 
 __all__ = [
     "Arrow",
@@ -44,4 +45,5 @@ __all__ = [
     "SpanKind",
     "Stage",
     "Told",
+    "Watch",
 ]

@@ -338,7 +338,12 @@ class Softirqs:
             if pending & (1 << vector):
                 count = cpu.ctx.preempt_count
                 self._served[vector] += 1
+                told = self._system.probes
+                if told.softirq_entered.on:
+                    told.softirq_entered(cpu, vector)
                 await handler(cpu)
+                if told.softirq_left.on:
+                    told.softirq_left(cpu, vector)
                 if cpu.ctx.preempt_count != count:
                     balance.report_softirq(cpu, vector, Softirq(vector).name, count)
 

@@ -51,6 +51,8 @@ async def sleep_on(me: Thread, lock: Lock, *, rtlock: bool) -> None:
     cpu = me.cpu
     outer, me.blocked_on = me.blocked_on, lock
     cpu.system.locks.slept += 1
+    if cpu.system.probes.lock_wanted.on:
+        cpu.system.probes.lock_wanted(cpu, lock)
     lock.waiters.append(me)
     if lock.owner is me and _detects_deadlock(cpu, lock):
         await _rt_mutex_handle_deadlock(me, lock)
@@ -138,6 +140,8 @@ async def _spin(cpu: Cpu, lock: Lock, *, optimistic: bool) -> bool:
     me.blocked_on, me.spins = lock, True
     began = cpu.clock
     cpu.system.locks.spun += 1
+    if cpu.system.probes.lock_wanted.on:
+        cpu.system.probes.lock_wanted(cpu, lock)
     lock.waiters.append(me)
     while me in lock.waiters:
         if report_cycle(cpu, me) or (cpu.clock > began and report_lockup(cpu, me, began, lock.name)):

@@ -190,6 +190,8 @@ class Hrtimers:
             cpu.judge.warn_on_once(cpu, ViolationKind.BAD_CONTEXT, "!base->cpu_base->online", "enqueue_hrtimer")
         timer.expires_ns, timer.ticket, timer.cpu_id = cpu.clock + delay_ns, next(self._tickets), target.cpu_id
         heappush(base.queue, (timer.expires_ns, timer.ticket, timer))
+        if system.probes.hrtimer_started.on:
+            system.probes.hrtimer_started(cpu, timer)
         if target is not cpu:
             self._reprogram(cpu, target)
         self.started += 1
@@ -205,10 +207,14 @@ class Hrtimers:
         base = self.base(cpu)
         timer.expires_ns, timer.ticket, timer.cpu_id = expires_ns, next(self._tickets), cpu.cpu_id
         heappush(base.queue, (expires_ns + late_ns if late_ns else expires_ns, timer.ticket, timer))
+        if self._system.probes.hrtimer_started.on:
+            self._system.probes.hrtimer_started(cpu, timer)
         self._program(cpu, base)
 
     def cancel(self, cpu: Cpu, timer: Hrtimer) -> None:
         """Take a timer off this CPU's queue."""
+        if timer.ticket:
+            self._tell_left(cpu, timer, expired=False)
         timer.ticket = 0
         self._program(cpu, self.base(cpu))
 
@@ -224,6 +230,8 @@ class Hrtimers:
         result = -1
         if timer not in base.running:
             result = int(bool(timer.ticket) or timer in base.expired_soft)
+            if result:
+                self._tell_left(cpu, timer, expired=False)
             timer.ticket = 0
             if timer in base.expired_soft:
                 base.expired_soft.remove(timer)
@@ -368,8 +376,13 @@ class Hrtimers:
         if base.softirq_expiry_lock is not None:
             await locks.spin_unlock(cpu, base.softirq_expiry_lock)
 
+    def _tell_left(self, cpu: Cpu, timer: Hrtimer, *, expired: bool) -> None:
+        if self._system.probes.hrtimer_left.on:
+            self._system.probes.hrtimer_left(cpu, timer, expired)
+
     async def _expire(self, cpu: Cpu, timer: Hrtimer) -> None:
         self.expired += 1
+        self._tell_left(cpu, timer, expired=True)
         if self._system.events.on and not timer.name.startswith("tick"):
             self._system.emit(
                 cpu, "hrtimer_expire_entry", f"hrtimer={timer.name} function={timer.name} now={cpu.clock}"

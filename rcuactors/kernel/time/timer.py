@@ -24,6 +24,7 @@ from ..debugobjects import Descr
 from ..hotplug.states import CpuhpState
 from ..locking import contention, poison
 from ..percpu import PerCpu
+from .stub_timer import fix_up
 from .timer_migration import TimerMigration
 from .wheel import wheel_expiry
 
@@ -158,7 +159,7 @@ class Timers:
                 active=lambda timer: timer.pending,
                 hint=lambda timer: "0x0" if timer.zeroed else timer.name,
                 stop=self._timer_fixup_free,
-                stub=_stub,
+                stub=fix_up,
             ),
         )
         system.hotplug.sets_up(self._set_up)
@@ -240,7 +241,9 @@ class Timers:
         base = self._bases[timer.cpu_id]
         flags = cpu.local_irq_save()
         await self._system.locks.raw_spin_lock(cpu, base.lock)
-        was_pending, timer.ticket = timer.pending, 0
+        was_pending, timer.ticket = timer.ticket != 0, 0
+        if was_pending and self._system.probes.timer_left.on:
+            self._system.probes.timer_left(cpu, timer, False)
         await self._system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
         return was_pending
@@ -267,6 +270,8 @@ class Timers:
         result = -1
         if base.running is not timer:
             result, timer.ticket = int(timer.pending), 0
+            if result == 1 and self._system.probes.timer_left.on:
+                self._system.probes.timer_left(cpu, timer, False)
             timer.shut |= shutdown
         await self._system.locks.raw_spin_unlock(cpu, base.lock)
         await cpu.local_irq_restore(flags)
@@ -391,6 +396,8 @@ class Timers:
         await system.locks.raw_spin_lock(cpu, base.lock)
         while (timer := due(now)) is not None:
             timer.ticket = 0
+            if system.probes.timer_left.on:
+                system.probes.timer_left(cpu, timer, True)
             base.running = timer
             await system.locks.raw_spin_unlock(cpu, base.lock)
             if not timer.irqsafe:
@@ -436,14 +443,3 @@ class Timers:
         if lockdep.on and timer.lockdep_map is not None:
             lockdep.release(cpu, timer.lockdep_map)
         balance.check_timer(cpu, getattr(timer.site, "co_name", timer.name), count)
-
-
-async def stub_timer(cpu: Cpu) -> None:
-    """stub_timer(): what a timer calls that nobody has initialised, when debug objects have noticed."""
-    cpu.judge.warn_on(cpu, ViolationKind.DEBUG_OBJECTS, "1", "stub_timer")
-
-
-def _stub(timer: Timer) -> None:
-    """timer_fixup_assert_init(): timer_setup(timer, stub_timer, 0)."""
-    timer.name, timer.function, timer.key, timer.site = "stub_timer", stub_timer, "(timer)", None
-    timer.lockdep_map, timer.irqsafe, timer.zeroed = None, False, False

@@ -49,6 +49,8 @@ async def _try_to_grab_pending(workqueues: Workqueues, cpu: Cpu, work: Work, dwo
         if found is not None:
             entries, entry = found
             entries.remove(entry)
+            if system.probes.work_withdrawn.on:
+                system.probes.work_withdrawn(work)
             pool.gone(entry, was_active=all(pwq.inactive is not entries for pwq in pool.pwqs.values()))
         await system.locks.raw_spin_unlock(cpu, pool.lock)
         if found is not None:

@@ -101,6 +101,8 @@ async def take_work(workqueues: Workqueues, worker: Worker, cpu: Cpu, entry: Que
         await contention.give_up(cpu)
     work.pending = False
     worker.current, worker.entry = work, entry
+    if system.probes.work_started.on:
+        system.probes.work_started(work, entry.workqueue, worker.thread)
     worker.begins(cpu.clock)
     worker.flushers, work.flushers = work.flushers, []
     if not pool.counts:
@@ -141,6 +143,8 @@ async def _process_one_work(workqueues: Workqueues, worker: Worker, entry: Queue
     workqueues.executed += 1
     if system.events.on:
         system.emit(cpu, "workqueue_execute_end", f"work struct {work.name}: function {work.name}")
+    if system.probes.work_ended.on:
+        system.probes.work_ended(work, thread)
     worker.current = worker.entry = None
     thread.in_work = ""
     worker.pool.gone(entry, was_active=True)

@@ -130,6 +130,11 @@ class Zone:
         """The CPU's page list."""
         return self._lists[cpu.cpu_id]
 
+    def listed(self, cpu_id: int) -> int:
+        """pcp->count of that CPU's list, which is not made for that."""
+        pages = self._lists.get(cpu_id)
+        return pages.count if pages is not None else 0
+
     def statistics(self) -> ZoneStatistics:
         """Its figures, as they are now."""
         return ZoneStatistics(

@@ -1,0 +1,209 @@
+"""The lanes and curves of one picture, by their names, and what lies open on them.
+
+Who looks on opens a span when something begins and closes it when that ends. Only then is it told; what is still open
+at the end of the telling is told then, as open-ended. Kept is what is open, never what was.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .drawing import Drawing
+from .elements import (
+    Arrow,
+    ArrowKind,
+    Counter,
+    CounterKind,
+    Detail,
+    Lane,
+    LaneKind,
+    Mark,
+    MarkKind,
+    Sample,
+    Span,
+    SpanKind,
+)
+
+
+@attrs.define(eq=False)
+class Open:
+    """Something that has begun. `track` is where it lies, if its lane is one of several beside each other."""
+
+    lane: int
+    begin_ns: int
+    kind: SpanKind
+    label: str
+    who: str = ""
+    about: str = ""
+    detail: Detail = ()
+    track: Track | None = None
+
+
+@attrs.define(eq=False)
+class Track:
+    """One lane of several that show the same kind of thing beside each other."""
+
+    lane: int
+    taken: bool = False
+    free_ns: int = 0
+    """When the last that lay here ended."""
+
+
+@attrs.define(eq=False)
+class Tracks:
+    """As many lanes as things go on at one time; the first of them keeps the name, the others get a number."""
+
+    board: Board
+    group: str
+    name: str
+    kind: LaneKind
+    cpu: int = -1
+    _tracks: list[Track] = attrs.field(factory=list)
+
+    def free(self, begin_ns: int) -> Track:
+        """The first on which nothing lies then or later."""
+        for track in self._tracks:
+            if not track.taken and track.free_ns <= begin_ns:
+                return track
+        number = len(self._tracks) + 1
+        name = self.name if number == 1 else f"{self.name} ({number})"
+        track = Track(self.board.lane(self.group, name, self.kind, self.cpu))
+        self._tracks.append(track)
+        return track
+
+    def open(
+        self, begin_ns: int, kind: SpanKind, label: str, *, who: str = "", about: str = "", detail: Detail = ()
+    ) -> Open:
+        """Something begins."""
+        track = self.free(begin_ns)
+        track.taken = True
+        return self.board.opened(Open(track.lane, begin_ns, kind, label, who, about, detail, track))
+
+
+@attrs.define(eq=False)
+class Nest:
+    """One lane on which things lie within each other.
+
+    Where one ends before what began later, a handler that has gone to sleep, what began later is told in two parts.
+    """
+
+    board: Board
+    lane: int
+    _open: list[Open] = attrs.field(factory=list)
+
+    def open(
+        self, begin_ns: int, kind: SpanKind, label: str, *, who: str = "", about: str = "", detail: Detail = ()
+    ) -> Open:
+        """Something begins within what lies open."""
+        begun = self.board.opened(Open(self.lane, begin_ns, kind, label, who, about, detail))
+        self._open.append(begun)
+        return begun
+
+    def close(self, begun: Open, end_ns: int, more: Detail = ()) -> None:
+        """It ends."""
+        at = self._open.index(begun)
+        above = self._open[at + 1 :]
+        for other in reversed(above):
+            self.board.tell(other, end_ns)
+        del self._open[at]
+        self.board.close(begun, end_ns, more)
+        for other in above:
+            other.begin_ns = max(other.begin_ns, end_ns)
+
+    def innermost(self, who: str) -> Open | None:
+        """What began last of what that one does."""
+        return next((begun for begun in reversed(self._open) if begun.who == who), None)
+
+    @property
+    def outermost(self) -> Open | None:
+        """What began first."""
+        return self._open[0] if self._open else None
+
+
+@attrs.define(eq=False)
+class Board:
+    """Gives numbers to lanes and curves, and tells a drawing what there is to tell."""
+
+    drawing: Drawing
+    latest_ns: int = 0
+    """The end of what was told so far."""
+    _lanes: dict[tuple[str, str], int] = attrs.field(factory=dict)
+    _counters: dict[tuple[CounterKind, int], int] = attrs.field(factory=dict)
+    _values: dict[int, int] = attrs.field(factory=dict)
+    _open: dict[int, Open] = attrs.field(factory=dict)
+
+    def lane(self, group: str, name: str, kind: LaneKind, cpu: int = -1) -> int:
+        """The number of a lane, which is told of when it is first asked for."""
+        number = self._lanes.get((group, name))
+        if number is None:
+            number = self._lanes[group, name] = len(self._lanes)
+            self.drawing.lane(Lane(number, group, name, kind, cpu))
+        return number
+
+    def opened(self, begun: Open) -> Open:
+        """Something has begun."""
+        self._open[id(begun)] = begun
+        return begun
+
+    def close(self, begun: Open, end_ns: int, more: Detail = ()) -> None:
+        """It ends; `more` is known of it now."""
+        del self._open[id(begun)]
+        if begun.track is not None:
+            begun.track.taken, begun.track.free_ns = False, max(begun.begin_ns, end_ns)
+        self.tell(begun, end_ns, more)
+
+    def tell(self, begun: Open, end_ns: int, more: Detail = (), *, open_ended: bool = False) -> None:
+        """A span, of something that has begun and goes on, or does not."""
+        end_ns = max(begun.begin_ns, end_ns)
+        self.latest_ns = max(self.latest_ns, end_ns)
+        self.drawing.span(
+            Span(
+                begun.lane,
+                begun.begin_ns,
+                end_ns,
+                begun.kind,
+                begun.label,
+                begun.who,
+                begun.about,
+                (*begun.detail, *more),
+                open_ended,
+            )
+        )
+
+    def mark(
+        self,
+        lane: int,
+        time_ns: int,
+        kind: MarkKind,
+        label: str,
+        *,
+        who: str = "",
+        about: str = "",
+        detail: Detail = (),
+    ) -> None:
+        """Something happens."""
+        self.latest_ns = max(self.latest_ns, time_ns)
+        self.drawing.mark(Mark(lane, time_ns, kind, label, who, about, detail))
+
+    def arrow(self, kind: ArrowKind, begin: tuple[int, int], end: tuple[int, int], label: str, about: str = "") -> None:
+        """From one lane and moment to another; one CPU may be behind the other's clock, and then it is that moment."""
+        self.drawing.arrow(Arrow(kind, begin[0], begin[1], end[0], max(begin[1], end[1]), label, about))
+
+    def level(self, kind: CounterKind, name: str, unit: str, cpu: int, time_ns: int, value: int) -> None:
+        """What a curve is at that time; told if it was something else before."""
+        number = self._counters.get((kind, cpu))
+        if number is None:
+            number = self._counters[kind, cpu] = len(self._counters)
+            self.drawing.counter(Counter(number, kind, name, unit, cpu))
+        if self._values.get(number) != value:
+            self._values[number] = value
+            self.drawing.sample(Sample(number, time_ns, value))
+
+    def end(self, time_ns: int) -> None:
+        """All that is still open is told, and the end."""
+        end_ns = max(time_ns, self.latest_ns)
+        # What lies within something is told before it.
+        for begun in reversed(self._open.values()):
+            self.tell(begun, end_ns, open_ended=True)
+        self._open.clear()
+        self.drawing.ended(end_ns)
