@@ -5,25 +5,60 @@ Blocks and objects of each channel, the cached pages, the two batches, whether t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .krc import SLAB, VMALLOC, Krc, objects_in
 
+Words = tuple[tuple[str, str], ...]
+"""Names and values, in the order in which they are shown."""
 
-def krc_words(krcp: Krc) -> tuple[tuple[str, str], ...]:
-    """Names and values, in the order in which they are shown."""
-    slab, vmalloc = krcp.blocks
+
+def state_words(
+    *,
+    count: int,
+    head: int,
+    slab: tuple[int, int],
+    vmalloc: tuple[int, int],
+    cached: int,
+    monitor_pending: bool,
+    refill_pending: bool | None,
+    batches: Iterable[tuple[int, int, int]],
+) -> Words:
+    """The words of one moment: of each channel (objects, blocks), of each batch (slab, vmalloc, list).
+
+    None is what nobody has told.
+    """
     words = [
-        ("count", f"{krcp.count}"),
-        ("head", f"{len(krcp.head)}"),
-        ("slab", f"{objects_in([slab])}/{len(slab)}pg"),
-        ("vmal", f"{objects_in([vmalloc])}/{len(vmalloc)}pg"),
-        ("cache", f"{len(krcp.cache)}"),
-        ("mon_pending", f"{krcp.monitor_work.work.pending:d}"),
-        ("pcw_pending", f"{krcp.page_work.work.pending:d}"),
+        ("count", f"{count}"),
+        ("head", f"{head}"),
+        ("slab", "{}/{}pg".format(*slab)),
+        ("vmal", "{}/{}pg".format(*vmalloc)),
+        ("cache", f"{cached}"),
+        ("mon_pending", f"{monitor_pending:d}"),
     ]
-    for index, batch in enumerate(krcp.batches):
-        counts = (objects_in([batch.blocks[SLAB]]), objects_in([batch.blocks[VMALLOC]]), len(batch.head))
+    if refill_pending is not None:
+        words.append(("pcw_pending", f"{refill_pending:d}"))
+    for index, counts in enumerate(batches):
         words.append((f"krw{index}", "[s{} v{} h{}]".format(*counts)))
     return tuple(words)
+
+
+def krc_words(krcp: Krc) -> Words:
+    """Those of a CPU's, as it is now."""
+    slab, vmalloc = krcp.blocks
+    return state_words(
+        count=krcp.count,
+        head=len(krcp.head),
+        slab=(objects_in([slab]), len(slab)),
+        vmalloc=(objects_in([vmalloc]), len(vmalloc)),
+        cached=len(krcp.cache),
+        monitor_pending=krcp.monitor_work.work.pending,
+        refill_pending=krcp.page_work.work.pending,
+        batches=[
+            (objects_in([batch.blocks[SLAB]]), objects_in([batch.blocks[VMALLOC]]), len(batch.head))
+            for batch in krcp.batches
+        ],
+    )
 
 
 def krc_line(krcp: Krc) -> str:

@@ -56,6 +56,8 @@ class Trace:
     probe: str = ""
     kernel: str = ""
     progress: Progress | None = None
+    as_ftrace: Callable[[str], str] | None = None
+    """What makes a line of ftrace text of one that the file has."""
     _header: Header | None = attrs.field(default=None, init=False)
     _form: Form | None = attrs.field(default=None, init=False)
 
@@ -94,7 +96,8 @@ class Trace:
         self._header = reader.header
         rest: str | None = None
         try:
-            for number, line in enumerate(read_lines(self.path, self.progress), start=1):
+            lines = read_lines(self.path, self.progress)
+            for number, line in enumerate(map(self.as_ftrace, lines) if self.as_ftrace else lines, start=1):
                 for item in reader.feed(number, line):
                     yield item, line
                 self._form = reader.calls.form
