@@ -30,6 +30,7 @@ function listReports(into) {
       const button = element("button", { type: "button", className: "report", textContent: report.title }, line);
       const where = app.data.panels.length > 1 ? `, ${panel.title}` : "";
       element("span", { className: "quiet", textContent: ` ${report.kind}, ${exactTime(report.time_ns)}${where}` }, line);
+      element("pre", { className: "printed", textContent: report.text }, line);
       button.addEventListener("click", () => {
         reveal(panel, report.time_ns, report.lane);
         setCursor(report.time_ns);
