@@ -37,6 +37,7 @@ FLOORS = {
     "traces": 6,
     "timeline": 6,
     "page": 6,
+    "exports": 6,
     "describe": 6,
     "conform": 6,
     "report": 6,
@@ -73,6 +74,7 @@ ORDERED = (
     ("traces", "conform"),
     ("explore", "traces", "recordings", "hunt", "timeline"),
     ("timeline", "page"),
+    ("traces", "timeline", "exports"),
     ("explore", "report", "compare"),
 )
 

@@ -87,6 +87,11 @@ COMMANDS: Final = MappingProxyType(
             "shrink_command",
             "Cut the schedule in FILE down: the same problem with fewer departures, and shorter ones.",
         ),
+        "export": Later(
+            ".export_command",
+            "export_command",
+            "Write THING, a run or events in a file, as a trace that KernelShark, trace-cmd or Perfetto opens.",
+        ),
         "selfcheck": Later(
             ".selfcheck_command",
             "selfcheck_command",

@@ -76,7 +76,9 @@ max_steps_option: Final = number_option(
 
 _MOST_CPUS: Final = 4096
 
-_OPTIONS: Final = (
+_panic_option: Final = click.option("--panic-on-warn", is_flag=True, help="The first report ends the run.")
+
+_WHAT_IS_RUN: Final = (
     click.option(
         "--kernel",
         default=DEFAULT_ERA,
@@ -100,13 +102,17 @@ _OPTIONS: Final = (
     number_option("--seed", low=0, high=LARGEST_SEED, default=0, help="Seed of the strategy."),
     costs_option,
     max_steps_option,
+)
+
+_OPTIONS: Final = (
+    *_WHAT_IS_RUN,
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."),
     click.option(
         "--events",
         metavar="FILE",
         help="Write all events: ftrace text, or JSON lines to a .json or .jsonl file.",
     ),
-    click.option("--panic-on-warn", is_flag=True, help="The first report ends the run."),
+    _panic_option,
     click.option(
         "-v",
         "--verbose",
@@ -147,6 +153,13 @@ def run_options(function: _F) -> _F:
     return function
 
 
+def what_is_run_options(function: _F) -> _F:
+    """Those that say what is run, for a command that shows a run in a way of its own."""
+    for option in reversed((*_WHAT_IS_RUN, _panic_option)):
+        function = option(function)
+    return function
+
+
 class RunArguments:
     """The options as they were given: how to show the run, and in `words` those that `RunOptions` has by that name.
 
@@ -156,12 +169,12 @@ class RunArguments:
     def __init__(
         self,
         *,
-        as_json: bool,
-        events: str | None,
-        verbose: bool,
         settings: tuple[str, ...],
         costs: str | None,
         panic_on_warn: bool,
+        as_json: bool = False,
+        events: str | None = None,
+        verbose: bool = False,
         story: bool = False,
         names: tuple[str, ...] = (),
         cpu: int | None = None,

@@ -19,6 +19,7 @@ from .common import RunArguments
 from .output import EventFile, ReaderGone
 from .program import Interrupted
 from .screen import Screen, open_screen
+from .trace_file import TraceFile
 from .watching import Stopper, progress_bar
 from .whole_file import OutputError
 
@@ -31,7 +32,7 @@ class Session:
 
     screen: Screen
     stopper: Stopper
-    file: EventFile | None
+    file: EventFile | TraceFile | None
     as_json: bool
 
     @property

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Final, Self, TextIO
+from typing import BinaryIO, Final, Self, TextIO
 
 from ..errors import BadInput
 
@@ -78,6 +78,16 @@ class WholeFile:
         """Where to write. What it raises is an OSError, which `cannot` turns into one of ours."""
         assert self._out is not None
         return self._out
+
+    @property
+    def bytes_stream(self) -> BinaryIO:
+        """The same for what is no text."""
+        return self.stream.buffer
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it is written before it has its name; None: nowhere, since it is no file on a disk."""
+        return self._temporary.parent if self._temporary is not None else None
 
     def write(self, text: str) -> None:
         """Write all of it. Raises OutputError."""

@@ -31,7 +31,7 @@ PULL: Final = DecisionKind("another CPU pulls a preempted thread")
 _STAYING: Final = 4
 """Nature's weight of staying, against 1 for each other CPU."""
 
-_PRIORITIES: Final = {Urgency.IDLE: 120, Urgency.NORMAL: 120, Urgency.HIGH: 100, Urgency.REALTIME: 49, Urgency.STOP: 0}
+PRIORITIES: Final = {Urgency.IDLE: 120, Urgency.NORMAL: 120, Urgency.HIGH: 100, Urgency.REALTIME: 49, Urgency.STOP: 0}
 """task_struct.prio, as sched_migrate_task prints it."""
 
 
@@ -137,7 +137,7 @@ class Migration:
         if system.probes.migrated.on:
             system.probes.migrated(thread, source, target)
         if system.events.on:
-            text = f"comm={thread.comm} pid={thread.pid} prio={_PRIORITIES[thread.urgency]}"
+            text = f"comm={thread.comm} pid={thread.pid} prio={PRIORITIES[thread.urgency]}"
             system.emit(source, "sched_migrate_task", f"{text} orig_cpu={source.cpu_id} dest_cpu={target.cpu_id}")
         waiters, thread.affine_waiters = thread.affine_waiters, []
         for waiter in waiters:

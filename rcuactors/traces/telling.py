@@ -75,7 +75,7 @@ _OTHERS: Final = (
 )
 """Families of the kernel's tracepoints that are no surprise in a trace, and of whose other events nothing is wanted."""
 
-_GRACE_PERIOD: Final = re.compile(r"(\S+) (-?[0-9]{1,19}) (\w+)", re.ASCII)
+_GRACE_PERIOD: Final = re.compile(r"(\S+) (-?[0-9]{1,19}) ([\w-]+)", re.ASCII)
 _OBJECT_CALLBACK: Final = re.compile(r"\S+ rhp=(\S+) func=(\S+)", re.ASCII)
 _BULK_CALLBACK: Final = re.compile(r"\S+ bulk=(\S+) nr_records=([0-9]{1,18})", re.ASCII)
 _HRTIMER: Final = re.compile(r"hrtimer=(\S+) function=(\S+)(?: \[\w+\])? (?:expires|now)=([0-9]{1,20})\b.*", re.ASCII)
@@ -273,7 +273,10 @@ class Teller:
 
     # Tracepoints, of which the pointers may be hashed or hidden.
 
-    def _pointer(self, text: str) -> int | None:
+    def _pointer(self, text: str, function: str = "") -> int | None:
+        """`function` is what that timer or work calls: the model's own traces have no address there, but this name."""
+        if function and text == function:
+            return None
         value = tracepoint_pointer(text)
         if self.header.addresses is Addresses.UNKNOWN and value != 0:
             if value is None:
@@ -298,26 +301,28 @@ class Teller:
         match = _HRTIMER.fullmatch(line.text)
         if match is None:
             return None
-        return HrtimerStarted(*_who(line), self._pointer(match[1]), match[2], int(match[3]), number=at)
+        return HrtimerStarted(*_who(line), self._pointer(match[1], match[2]), match[2], int(match[3]), number=at)
 
     def _hrtimer_expire(self, line: TraceLine, at: int) -> Event | None:
         match = _HRTIMER.fullmatch(line.text)
         if match is None:
             return None
-        return HrtimerExpired(*_who(line), self._pointer(match[1]), match[2], int(match[3]), number=at)
+        return HrtimerExpired(*_who(line), self._pointer(match[1], match[2]), match[2], int(match[3]), number=at)
 
     def _timer_start(self, line: TraceLine, at: int) -> Event | None:
         match = _TIMER_START.fullmatch(line.text)
         if match is None:
             return None
         times = int(match[3]), int(match[4])
-        return TimerStarted(*_who(line), self._pointer(match[1]), match[2], *times, int(match[5] or -1), number=at)
+        return TimerStarted(
+            *_who(line), self._pointer(match[1], match[2]), match[2], *times, int(match[5] or -1), number=at
+        )
 
     def _timer_expire(self, line: TraceLine, at: int) -> Event | None:
         match = _TIMER_EXPIRE.fullmatch(line.text)
         if match is None:
             return None
-        return TimerExpired(*_who(line), self._pointer(match[1]), match[2], int(match[3]), number=at)
+        return TimerExpired(*_who(line), self._pointer(match[1], match[2]), match[2], int(match[3]), number=at)
 
     def _timer_cancel(self, line: TraceLine, at: int) -> Event | None:
         match = _TIMER_CANCEL.fullmatch(line.text)
@@ -329,14 +334,14 @@ class Teller:
         match = _QUEUE_WORK.fullmatch(line.text)
         if match is None:
             return None
-        return WorkQueued(*_who(line), self._pointer(match[1]), match[2], match[3], int(match[4]), number=at)
+        return WorkQueued(*_who(line), self._pointer(match[1], match[2]), match[2], match[3], int(match[4]), number=at)
 
     def _work(self, line: TraceLine, at: int) -> Event | None:
         match = _WORK.fullmatch(line.text)
         if match is None:
             return None
         kind = WorkStarted if line.event == "workqueue_execute_start" else WorkEnded
-        return kind(*_who(line), self._pointer(match[1]), match[2] or "", number=at)
+        return kind(*_who(line), self._pointer(match[1], match[2] or ""), match[2] or "", number=at)
 
 
 def _who(line: TraceLine) -> tuple[int, int, str, int, str]:

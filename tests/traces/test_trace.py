@@ -159,6 +159,23 @@ def test_a_caller_among_other_arguments(written: Written) -> None:
     assert seen.caller == "put_it"
 
 
+def test_the_models_own_traces_name_what_a_timer_calls_instead_of_where_it_is(written: Written) -> None:
+    line = "  a-1       [000] d..1.     0.000012: {}"
+    path = written(
+        line.format("hrtimer_start: hrtimer=page_work function=page_work expires=12 softexpires=12 mode=REL"),
+        line.format("timer_start: timer=monitor function=monitor expires=6 [timeout=5] cpu=0 idx=0 flags=I"),
+        line.format("workqueue_execute_end: work struct monitor: function monitor"),
+        line.format("rcu_grace_period: rcu_preempt -1187 cpuofl-bgp"),
+        line.format("hrtimer_start: hrtimer=another function=page_work expires=12 softexpires=12 mode=REL"),
+    )
+    *told, other = Trace(path)
+    assert [type(item).__name__ for item in told] == ["HrtimerStarted", "TimerStarted", "WorkEnded", "GracePeriod"]
+    assert [getattr(item, "timer", getattr(item, "work", None)) for item in told] == [None] * 4
+    assert getattr(told[3], "step", "") == "cpuofl-bgp"
+    # What is neither an address nor that name is wrong as ever.
+    assert isinstance(other, Broken)
+
+
 def test_stacks_are_passed_over(written: Written) -> None:
     stack = [
         "kvt1-70 [001] ..... 10.6: <stack trace>",
