@@ -1,3 +1,5 @@
+"""Events taken apart into fields, and put together again."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,3 +1,5 @@
+"""ftrace text: the header, what our own reader reads back, and what no text may do to it."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""Putting in order what does not fit into memory."""
+
 from __future__ import annotations
 
 import random
