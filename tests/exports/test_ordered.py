@@ -26,12 +26,13 @@ def test_pieces_come_in_order_and_equal_ones_as_they_were_added(held: int, tmp_p
 
 def test_what_is_held_is_bounded_by_its_size_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "HELD_BYTES", 1_000)
-    some, most = Ordered(), 0
-    for number in range(1_000):
-        some.add(1_000 - number, 0, bytes(100))
-        most = max(most, sum(len(data) for _, _, data in some._pieces))  # noqa: SLF001 - what is held is the subject
-    assert most <= 1_000
-    assert [first for first, _, _ in some] == list(range(1, 1_001))
+    put_aside, scratch = [], ordered.scratch
+    monkeypatch.setattr(ordered, "scratch", lambda folder: put_aside.append(folder) or scratch(folder))
+    some = Ordered()
+    for number in range(200):
+        some.add(200 - number, 0, bytes(100))
+        assert len(put_aside) == (number + 1) // 10
+    assert [first for first, _, _ in some] == list(range(1, 201))
     some.close()
 
 
