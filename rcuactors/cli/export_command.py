@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from ..context.violation import Violation
 from ..engine.events import DigestSink, Sink
-from ..errors import BadInput, ReplayDiverged
+from ..errors import BadInput, ReplayDiverged, bad_value
 from ..exports import FORMATS, EventsIn, format_of
 from ..hunt.keep import prepared, replay
 from ..machine import Machine
@@ -58,7 +58,7 @@ def export_command(
     """
     kind = _kind_of(thing)
     if scenario is not None and kind != _SCHEDULE:
-        raise BadInput(f"{scenario}: a scenario beside {thing}, which is {kind}: needs one thing to export")
+        raise bad_value(f"{scenario} beside {thing}, which is {kind}", "one thing to export")
     allowed = options if kind == _SCENARIO else ("design",) if kind == _SCHEDULE else ()
     for name in options:
         if name not in allowed and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:

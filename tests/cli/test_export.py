@@ -97,7 +97,7 @@ def test_what_a_scenario_prints_is_not_in_the_answer(call: Call, scenario_file: 
         (("churn", "-o", "nosuch/a.txt"), "-o nosuch/a.txt: cannot be written: No such file or directory"),
         (("churn", "-o", "-", "--format", "ftrace"), "-o -: needs the name of a file"),
         (("churn", "-o", "a.txt", "--kernel", "v5.1"), "kernel v5.1: did you mean v5.11?"),
-        (("churn", "churn", "-o", "a.txt"), "churn: a scenario beside churn, which is a scenario: needs one thing"),
+        (("churn", "churn", "-o", "a.txt"), "churn beside churn, which is a scenario: needs one thing"),
         ((str(KEPT), "-o", "a.txt", "--seed", "1"), "--seed: "),
     ],
 )
