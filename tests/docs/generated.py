@@ -57,6 +57,8 @@ kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
 floors = beside(ROOT / "tests" / "docs" / "floors.py")
 trust = beside(ROOT / "tests" / "docs" / "trust.py")
 bugs = beside(ROOT / "tests" / "docs" / "bugs.py")
+commands = beside(ROOT / "tests" / "docs" / "commands.py")
+events = beside(ROOT / "tests" / "docs" / "events.py")
 conformed = beside(ROOT / "tests" / "docs" / "conformed.py")
 history = beside(ROOT / "tests" / "history" / "cases.py")
 leave_one_out = beside(ROOT / "tests" / "history" / "leave_one_out.py")
@@ -304,6 +306,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "known-bugs": known_bugs,
     "history": lambda: markdown(HISTORY, history.rows()),
     "api": as_markdown,
+    "events": lambda: str(events.events(PACKAGE, markdown)),
+    "commands": lambda: str(commands.commands()),
     "churn": lambda: markdown(CHURN, by_strategy.rows()),
     "left-out": lambda: markdown(LEFT_OUT, leave_one_out.rows()),
     "upstream-bugs": lambda: str(bugs.upstream_bugs(markdown)),

@@ -205,7 +205,7 @@ def test_the_walkthrough_and_the_first_scenario_have_examples(sandbox: Sandbox) 
     for page, at_least in (
         ("README.md", 2),
         ("docs/first-scenario.md", 5),
-        ("docs/walkthrough-56292e8609e3.md", 8),
+        ("docs/walkthrough-56292e8609e3.md", 5),
     ):
         assert len(list(parsed(PAGES[page], sandbox).examples())) >= at_least
 

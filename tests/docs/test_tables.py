@@ -145,7 +145,7 @@ def decision_kinds() -> list[str]:
 
 
 def test_every_kind_of_decision_is_described() -> None:
-    assert sorted(keys_of("architecture.md", "Decisions")) == decision_kinds()
+    assert sorted(keys_of("baton.md", "Decisions")) == decision_kinds()
 
 
 # -- what is added where -------------------------------------------------------------------------------------
