@@ -10,6 +10,7 @@ import pytest
 
 MAX_LINES = 450
 MAX_FUNCTION_LINES = 50
+CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:work|tmp|home|root|Users)/[\w.-]+")
 
 
@@ -64,6 +65,12 @@ def test_a_function_that_is_too_long_is_found() -> None:
 def test_every_module_says_what_it_is(root: Path) -> None:
     headless = [path for path in tracked(root, ".py") if not ast.get_docstring(ast.parse(path.read_text()))]
     assert headless == []
+
+
+def test_nothing_is_left_of_a_merge(root: Path) -> None:
+    texts = {path: path.read_text() for path in tracked(root, ".py", ".md", ".toml", ".css", ".js", ".html", "run")}
+    assert [str(path) for path, text in texts.items() if CONFLICT.search(text)] == []
+    assert CONFLICT.search("one\n" + "<" * 7 + " HEAD\ntwo\n")
 
 
 def test_nothing_names_a_machine(root: Path) -> None:
