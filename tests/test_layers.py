@@ -73,7 +73,7 @@ ORDERED = (
     ("traces", "recordings"),
     ("traces", "conform"),
     ("explore", "traces", "recordings", "hunt", "timeline"),
-    ("timeline", "page"),
+    ("timeline", "page", "compare"),
     ("traces", "timeline", "exports"),
     ("explore", "report", "compare"),
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
+from ..page.policy import policy
 from .board import Board, Card
 from .contexts import CONTEXTS
 from .costs import FIGURES
@@ -48,9 +49,11 @@ def page_of(board: Board) -> str:
     lines = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy(SCRIPT, None))}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">',
         f"<title>rcuactors compare</title><style>{STYLE}</style></head><body>",
         "<h1>kvfree_rcu(): the designs side by side</h1>",
+        '<p class="theme"><button type="button" id="theme">Theme: system</button></p>',
         f"<p>{escape(head_line(board))}</p>",
         *_summary(board),
         *_legend(board),

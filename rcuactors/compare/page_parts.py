@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+_NIGHT: Final = """
+  --ink: #e6e6e6; --paper: #1b1b1b; --quiet: #a8a8a8; --line: #444; --head: #2b2b2b; --bar: #6fa0d8; --link: #8ab8f5;
+  --legal: #1f4a26; --keeps: #4a2f66; --until: #5a4a12; --wrong: #6b2c22; --fatal: #8c2417; --missing: #2a2a2a;
+"""
+
 STYLE: Final = """
 :root {
   color-scheme: light dark;
   --ink: #1c1c1c; --paper: #fff; --quiet: #5c5c5c; --line: #c8c8c8; --head: #f0f0f0; --bar: #4a7ebb; --link: #1a56b0;
   --legal: #d7f0d7; --keeps: #e5d4f5; --until: #fdf0c4; --wrong: #f9d0c8; --fatal: #e79a8f; --missing: #eee;
 }
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ink: #e6e6e6; --paper: #1b1b1b; --quiet: #a8a8a8; --line: #444; --head: #2b2b2b; --bar: #6fa0d8; --link: #8ab8f5;
-    --legal: #1f4a26; --keeps: #4a2f66; --until: #5a4a12; --wrong: #6b2c22; --fatal: #8c2417; --missing: #2a2a2a;
-  }
-}
+@media (prefers-color-scheme: dark) { :root:not([data-theme="light"]) { @NIGHT@ } }
+:root[data-theme="light"] { color-scheme: light; } :root[data-theme="dark"] { color-scheme: dark; @NIGHT@ }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em; color: var(--ink); background: var(--paper); }
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2em; } p, li, dd { max-width: 75em; overflow-wrap: anywhere; }
 a { color: var(--link); } nav ul { padding-left: 1.2em; columns: 22em; }
@@ -44,10 +45,18 @@ figure { margin: 0; } figcaption { font-weight: 600; }
 .bar .track { border-left: 1px solid var(--line); }
 .bar .length { display: block; height: 0.8em; background: var(--bar); }
 .bar .length.keeps { background: repeating-linear-gradient(45deg, var(--bar) 0 4px, var(--keeps) 4px 8px); }
-@media print { nav { display: none; } }
-"""
+.theme { float: right; margin: 0; }
+.theme button { font: inherit; color: inherit; background: var(--head); border: 1px solid var(--line); }
+@media print { nav, .theme { display: none; } }
+""".replace("@NIGHT@", _NIGHT)
 
 SCRIPT: Final = """
+const themes = { system: "light", light: "dark", dark: "system" };
+document.getElementById("theme").addEventListener("click", (event) => {
+  const next = themes[document.documentElement.dataset.theme ?? "system"];
+  document.documentElement.dataset.theme = next;
+  event.target.textContent = `Theme: ${next}`;
+});
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const first = [...body.rows];

@@ -1,19 +1,14 @@
-"""The file around the data: markup, style and script, and the policy that lets nothing else in.
-
-The policy (Content-Security-Policy) names the script and the style by their digests, so that no other script runs,
-whatever a text says, and allows no request at all.
-"""
+"""The file around the data: markup, style and script, and the policy that lets nothing else in."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Final, TextIO
 
 from .encode import packed
+from .policy import policy
 from .report import Report
 
 SCRIPTS: Final = (
@@ -55,19 +50,6 @@ def style() -> str:
     return _asset("page.css")
 
 
-def _digest(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") + "'"
-
-
-@cache
-def policy() -> str:
-    """What the page may do: run its own script, be styled by its own style, have an icon of nothing."""
-    return (
-        f"default-src 'none'; script-src {_digest(script())}; style-src {_digest(style())}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
 def _lines(text: str) -> str:
     """In lines that editors and mail can bear."""
     return "\n".join(text[begin : begin + _SPLIT] for begin in range(0, len(text), _SPLIT))
@@ -76,7 +58,7 @@ def _lines(text: str) -> str:
 def to_html(report: Report) -> str:
     """The whole file."""
     parts = {
-        "@POLICY@": escape(policy()),
+        "@POLICY@": escape(policy(script(), style())),
         "@STYLE@": style(),
         "@SCRIPT@": script(),
         "@TITLE@": escape(report.title),

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,12 @@ from rcuactors.compare.documents import COLUMNS, document_of, rows_of
 from rcuactors.compare.html import page_of
 from rcuactors.compare.layout import COLOURS
 from rcuactors.compare.reasons import reasons
+from rcuactors.compare.reread import board_of
 from rcuactors.compare.summary import summary_of
 from rcuactors.compare.text import lines_of
 from rcuactors.compare.units import shown, spread_shown
 from rcuactors.compare.verdict import Verdict
+from rcuactors.errors import BadInput
 from rcuactors.report.styled import plain
 
 MakeBoard = Callable[..., Board]
@@ -89,7 +92,7 @@ class _Page(HTMLParser):
         self.order: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        if tag != "meta":
+        if tag not in ("meta", "link"):
             self.open.append(tag)
         self.order.append(tag)
         self.attributes.append((tag, *(name for name, _ in attributes)))
@@ -115,7 +118,7 @@ def test_html(board: Board) -> None:
     page.feed(text)
     page.close()
     assert page.open == []
-    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert {link.removeprefix("#") for link in page.links} - {"data:,"} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert "url(" not in text
     assert {"legal", "until", "missing", "wrong", "reason", "number", "sortable", "bar"} <= set(page.classes)
@@ -124,7 +127,8 @@ def test_html(board: Board) -> None:
     first = [page.order.index(name) for name in ("#take", "#legend", "nav", "#verdicts", "#designs", "#costs")]
     assert first == sorted(first)
     assert "BUG: <b>&zone->lock" in page.text
-    assert page.order.count("button") == page.order.count("th") - page.order.count("tr") + page.order.count("table")
+    heads = page.order.count("th") - page.order.count("tr") + page.order.count("table")
+    assert page.order.count("button") == heads + 1  # the one that says light or dark
     assert page.text.count("A click on the head of a column sorts") == 1
 
 
@@ -190,3 +194,29 @@ def test_a_spread_is_shown_when_it_shows() -> None:
     assert spread_shown("", Spread(5, 1, 9), several=False) == "5"
     assert spread_shown("ns", Spread(36_000_001, 36_000_000, 36_000_002), several=True) == "36.0 ms"
     assert spread_shown("", Spread(None, None, None), several=True) == "-"
+
+
+def test_a_board_is_read_again_from_its_document(board: Board) -> None:
+    document = json.loads(json.dumps(document_of(board)))
+    again = board_of(document, "it.json")
+    assert document_of(again) == document_of(board)
+    assert page_of(again) == page_of(board)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda document: document.pop("kernels"), "it.json: is no whole document of `rcuactors compare --json`"),
+        (lambda document: document["designs"][0].pop("costs"), "has no 'costs'"),
+        (lambda document: document["designs"][0].update(reason="none"), "changed by hand"),
+        (lambda document: document["designs"][0]["verdicts"][0].update(kind="deadlock"), "changed by hand"),
+        (lambda document: document.update(designs=7), "is no whole document"),
+    ],
+)
+def test_what_is_no_document_of_ours_is_not_shown_as_one(
+    board: Board, change: Callable[[dict[str, Any]], object], complaint: str
+) -> None:
+    document = json.loads(json.dumps(document_of(board)))
+    change(document)
+    with pytest.raises(BadInput, match=re.escape(complaint)):
+        board_of(document, "it.json")

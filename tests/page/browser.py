@@ -94,9 +94,13 @@ class Browser:
     def _of_session(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self.call(method, f"/session/{self.session}/{path}", body)
 
+    def go(self, address: str) -> None:
+        """Open whatever is there."""
+        self._of_session("POST", "url", {"url": address})
+
     def open(self, path: Path) -> None:
-        """Open a file, and wait until the page says that it is drawn."""
-        self._of_session("POST", "url", {"url": path.resolve().as_uri()})
+        """Open a report's file, and wait until the page says that it is drawn."""
+        self.go(path.resolve().as_uri())
         limit = time.monotonic() + PATIENCE_S
         while self.run("return document.documentElement.dataset.ready ?? ''") != "yes":
             failed = self.run("return document.getElementById('failed')?.textContent ?? ''")

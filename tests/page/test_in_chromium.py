@@ -8,6 +8,13 @@ from typing import Any
 
 import pytest
 
+from rcuactors.compare.board import Board, Card, Cost
+from rcuactors.compare.costs import FIGURES, Spread
+from rcuactors.compare.designs import DesignRef
+from rcuactors.compare.html import page_of
+from rcuactors.compare.kernels import find_kernels
+from rcuactors.compare.tasks import Plan
+from rcuactors.compare.verdict import Verdict
 from rcuactors.page import Panel, Report, Step, Story, to_html
 from rcuactors.timeline import Lane, LaneKind, Mark, MarkKind, Sketch
 from tests.page.browser import Browser, browser, missing
@@ -246,6 +253,31 @@ def test_it_prints_in_light_and_is_as_before_afterwards(page: Browser) -> None:
     assert panel(page, "document.documentElement.dataset.theme") == "dark"
     assert panel(page, "app.printing") is False
     page.run("rcuactors.setTheme('system')")
+
+
+def test_a_comparison_is_sorted_by_a_click_and_asks_for_nothing(opened: tuple[Browser, Path]) -> None:
+    it, folder = opened
+    figures = {name: Spread(value, value, value) for value, name in enumerate(FIGURES)}
+    designs = {"b": Verdict(), EVIL: Verdict(kind="deadlock", title=EVIL, failed=1)}
+    kernels = find_kernels(["prove"], {})
+    cards = tuple(
+        Card(design=name, about=EVIL, verdicts={("prove", "process"): verdict}, costs={("prove", "trickle"): cost})
+        for (name, verdict), cost in zip(designs.items(), (Cost(figures=figures), Cost(figures=figures)), strict=True)
+    )
+    plan = Plan(designs=tuple(DesignRef(name, EVIL) for name in designs), kernels=kernels, measured=kernels)
+    (folder / "compared.html").write_text(page_of(Board(plan=plan, cards=cards, done=1, wanted=1)))
+    it.requests(), it.complaints()
+    it.go((folder / "compared.html").resolve().as_uri())
+    names = "return [...document.querySelector('table.sortable').tBodies[0].rows].map((row) => row.cells[0].innerText);"
+    assert it.run(names) == ["b", EVIL]
+    it.run("document.querySelector('table.sortable thead button').click()")
+    assert it.run(names) == [EVIL, "b"]
+    it.run("document.getElementById('theme').click()")
+    assert it.run("return document.documentElement.dataset.theme") == "light"
+    assert it.complaints() == []
+    assert [address for address in it.requests() if not address.startswith("data:")] == [
+        (folder / "compared.html").resolve().as_uri()
+    ]
 
 
 def test_200_000_elements_are_drawn_within_100_ms_and_all_are_counted(opened: tuple[Browser, Path]) -> None:
