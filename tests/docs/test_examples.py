@@ -6,6 +6,8 @@ it), and under each its exact output, standard error included. A line `...` ther
 namespace. One whose first line is `# NAME.py` is saved under that name instead. All examples of a page run
 in order in one directory of their own, which has `scenarios` and `tests` of the checkout in it.
 
+`rcuactors` is there a process that is forked where the package is imported already (tests/forking/server.py).
+
 `python tests/docs/test_examples.py` runs them too, and writes what they print now into the pages.
 """
 
@@ -19,8 +21,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -28,6 +30,11 @@ import attrs
 import pytest
 from sybil import Document, Example, Sybil
 from sybil.parsers.myst import CodeBlockParser
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).resolve().parent.parent.parent))
+
+from tests.forking.server import ForkingServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = {
@@ -40,48 +47,61 @@ ELSEWHERE = ("PYTEST", "COV_", "PYTHON", "CI", "BUILD_NUMBER")
 SAVED = re.compile(r"# (\w+\.py)\n")
 
 
+def environment(programs: Path) -> dict[str, str]:
+    """This checkout's package and nobody else's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ELSEWHERE)}
+    set_here = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        # Nothing is written beside the package: bytecode goes where all tests have it (tests/conftest.py).
+        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(programs / "bytecode")),
+        "PYTHONHASHSEED": "random",
+        "COLUMNS": "80",
+    }
+    if not entry_points(group="pytest11", name="rcuactors"):
+        set_here["PYTEST_PLUGINS"] = "rcuactors.testing"
+    return kept | set_here
+
+
+@contextmanager
+def forking() -> Iterator[str]:
+    """What stands for `rcuactors` in a shell."""
+    with tempfile.TemporaryDirectory() as folder, ForkingServer(Path(folder), environment(Path(folder))) as server:
+        yield server.command()
+
+
 @attrs.define
 class Sandbox:
-    """Where the examples of one page run. `last` is the exit status of the last command, for `echo $?`."""
+    """Where the examples of one page run: `rcuactors` is what stands for that command in a shell.
+
+    `last` is the exit status of the last command, for `echo $?`.
+    """
 
     folder: Path
     bin: Path
+    rcuactors: str
     last: int = 0
     namespace: dict[str, object] = attrs.field(factory=lambda: {"__name__": "example"})
 
     def __attrs_post_init__(self) -> None:
         for name in SHARED:
             (self.folder / name).symlink_to(ROOT / name, target_is_directory=True)
-        for name, module in (
-            ("rcuactors", "-m rcuactors"),
-            ("pytest", "-m pytest -p no:cacheprovider -p no:randomly"),
-            ("python", ""),
+        python = shlex.quote(sys.executable)
+        for name, command in (
+            ("rcuactors", self.rcuactors),
+            ("pytest", f"{python} -m pytest -p no:cacheprovider -p no:randomly"),
+            ("python", python),
         ):
             shim = self.bin / name
-            shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {module} "$@"\n', encoding="utf-8")
+            shim.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
             shim.chmod(0o755)
-
-    def environment(self) -> dict[str, str]:
-        """This checkout's package and nobody else's settings."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ELSEWHERE)}
-        set_here = {
-            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            # Nothing is written beside the package: bytecode goes where all tests have it (tests/conftest.py).
-            "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(self.bin / "bytecode")),
-            "PYTHONHASHSEED": "random",
-            "COLUMNS": "80",
-        }
-        if not entry_points(group="pytest11", name="rcuactors"):
-            set_here["PYTEST_PLUGINS"] = "rcuactors.testing"
-        return kept | set_here
 
     def shell(self, command: str) -> str:
         """Run one command; its output, standard error included."""
         ran = subprocess.run(
             ["bash", "-c", f"(exit {self.last}); {command}"],
             cwd=self.folder,
-            env=self.environment(),
+            env=environment(self.bin),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -185,13 +205,19 @@ def parsed(path: Path, sandbox: Sandbox) -> Document:
     return document
 
 
+@pytest.fixture(scope="session")
+def rcuactors() -> Iterator[str]:
+    with forking() as command:
+        yield command
+
+
 @pytest.fixture
-def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def sandbox(rcuactors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     folder, programs = tmp_path / "page", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
     monkeypatch.chdir(folder)
-    return Sandbox(folder, programs)
+    return Sandbox(folder, programs, rcuactors)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -288,14 +314,13 @@ def renew(path: Path, sandbox: Sandbox) -> bool:
 
 def main() -> None:
     """Bring the pages named on the command line up to date, or all of them."""
-    sys.path.insert(0, str(ROOT))
     for name in sys.argv[1:] or PAGES:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, forking() as rcuactors:
             page, programs = Path(folder, "page"), Path(folder, "bin")
             page.mkdir()
             programs.mkdir()
             os.chdir(page)
-            changed = renew(PAGES[name], Sandbox(page, programs))
+            changed = renew(PAGES[name], Sandbox(page, programs, rcuactors))
             os.chdir(ROOT)
         print(f"{name}: {'renewed' if changed else 'was right'}")
 
