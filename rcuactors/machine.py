@@ -193,7 +193,7 @@ class Machine:
             source=source,
         )
         self.kvfree_shrinker = rules.kvfree.shrinker(self.kvfree)
-        self.pages.reclaim.register_shrinker(self.kvfree_shrinker)
+        self.pages.reclaim.shrinkers.registered.append(self.kvfree_shrinker)
         if not setup.early_boot:
             self.kvfree.batch_init()
 

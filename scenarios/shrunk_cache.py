@@ -126,14 +126,14 @@ async def shrunk_cache(
     bug: Literal["none", "refcount_inc", "alloc_under_lock"] = "none",
 ) -> None:
     cache = MbCache(k, bug)
-    shrinker = k.register_shrinker("mb_cache", cache.count_objects, cache.scan_objects)
+    shrinker = await k.register_shrinker("mb_cache", cache.count_objects, cache.scan_objects)
     async with k.open_nursery() as nursery:
         await nursery.start_soon(cache.use, rounds, keys, cpu=1)
         await nursery.start_soon(drop_caches, k, rounds, cpu=0)
         await cache.use(rounds, keys)
     await cache.use(rounds, keys)
     await memory_is_short(k, file_pages)
-    k.unregister_shrinker(shrinker)
+    await k.unregister_shrinker(shrinker)
     await cache.scan_objects(1_000_000)
 
 

@@ -80,6 +80,7 @@ V6_12_0: Final = Era(
             alloc_pages="__alloc_pages_noprof",
             vmalloc_range="__vmalloc_node_range_noprof",
             drains_in_parts=True,
+            shrinkers_by_reference=True,
             list_sizes=TunedHigh,
             destroy_waits=DestroyWaits.KVFREE_RCU_BARRIER,
         ),

@@ -13,13 +13,13 @@ from .base import KernelBase, begun
 class Shrinkers(KernelBase):
     """Code of a scenario's own in the reclaim path."""
 
-    def register_shrinker(
+    async def register_shrinker(
         self,
         name: str,
         count_objects: Callable[[], Awaitable[int]],
         scan_objects: Callable[[int], Awaitable[int | None]],
     ) -> Shrinker:
-        """register_shrinker(): from now on reclaim asks how much there is, and to let go of so many.
+        """register_shrinker(), since v6.7 shrinker_register(): from now on reclaim asks how much there is. Might sleep.
 
         `count_objects()` says how many objects could go, 0 for none; `scan_objects(nr_to_scan)` how many did, or None,
         which is SHRINK_STOP. Both run in whoever reclaims (PF_MEMALLOC, with fs_reclaim held), and may sleep there.
@@ -32,15 +32,19 @@ class Shrinkers(KernelBase):
             return await begun(scan_objects, nr_to_scan)
 
         shrinker = Shrinker(name, count, scan)
-        self._machine.pages.reclaim.register_shrinker(shrinker)
+        await self._machine.pages.reclaim.shrinkers.register_shrinker(self._thread, shrinker)
         return shrinker
 
     async def drop_slab(self) -> None:
         """`echo 2 > /proc/sys/vm/drop_caches`: all shrinkers, kvfree_rcu()'s too, are asked for what they have."""
         await self._machine.pages.reclaim.drop_slab(self._thread)
 
-    def unregister_shrinker(self, shrinker: Shrinker) -> None:
-        """unregister_shrinker(). Raises BadInput for one that is not registered."""
-        if shrinker not in self._machine.pages.reclaim.shrinkers:
+    async def unregister_shrinker(self, shrinker: Shrinker) -> None:
+        """unregister_shrinker(), since v6.7 shrinker_free(): sleep until nobody is at it, and nobody will be.
+
+        Raises BadInput for one that is not registered.
+        """
+        shrinkers = self._machine.pages.reclaim.shrinkers
+        if shrinker not in shrinkers.registered:
             raise BadInput(f"unregister_shrinker({shrinker.name}): it is not registered")
-        self._machine.pages.reclaim.unregister_shrinker(shrinker)
+        await shrinkers.unregister_shrinker(self._thread, shrinker)

@@ -1,4 +1,4 @@
-"""Reclaim (mm/vmscan.c, mm/oom_kill.c) in virtual time: direct reclaim, shrinkers, the OOM killer; kswapd.py beside it.
+"""Reclaim (mm/vmscan.c, mm/oom_kill.c) in virtual time: direct reclaim and the OOM killer; kswapd.py, shrinkers.py.
 
 What can be reclaimed is page cache that user programs have read in, and what shrinkers give. What the OOM killer can
 kill is a user process. Both are put there by scenarios (`UserMemory`): this floor has no file systems.
@@ -7,7 +7,6 @@ kill is a user process. Both are put there by scenarios (`UserMemory`): this flo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -17,6 +16,7 @@ from ..context.violation import ViolationKind
 from .fs_reclaim import FsReclaim
 from .gfp import GFP_KERNEL, Gfp
 from .kswapd import Kswapd
+from .shrinkers import Shrinker, Shrinkers
 
 if TYPE_CHECKING:
     from ..kernel.system import System
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
 
 SWAP_CLUSTER_MAX: Final = 32
 _DEF_PRIORITY: Final = 12
-_SHRINK_BATCH: Final = 128
-
-
-@attrs.frozen(eq=False)
-class Shrinker:
-    """struct shrinker.
-
-    `count` answers 0 when there is nothing, `scan` answers how many objects it let go, or None (SHRINK_STOP).
-    """
-
-    name: str
-    count: Callable[[Thread], Awaitable[int]]
-    scan: Callable[[Thread, int], Awaitable[int | None]]
 
 
 @attrs.define(eq=False)
@@ -83,12 +70,13 @@ class ReclaimStatistics:
 class Reclaim:
     """How pages come back."""
 
-    def __init__(self, system: System, zone: ZoneWithLists, allocator: PageAllocator) -> None:
+    def __init__(self, system: System, zone: ZoneWithLists, allocator: PageAllocator, *, by_reference: bool) -> None:
+        """`by_reference`: as Shrinkers() takes it."""
         self._system = system
         self._zone = zone
         self._allocator = allocator
         self.user = UserMemory()
-        self.shrinkers: list[Shrinker] = []
+        self.shrinkers = Shrinkers(system, by_reference=by_reference)
         self._reclaimers: set[int] = set()
         self.fs_reclaim = FsReclaim(system, self.is_reclaimer)
         self.kswapd = Kswapd(system, zone, self.fs_reclaim, self._shrink_node)
@@ -102,18 +90,10 @@ class Reclaim:
             direct_reclaims=self.direct_reclaims,
             oom_kills=self.oom_kills,
             reclaimers=len(self._reclaimers),
-            shrinkers=len(self.shrinkers),
+            shrinkers=len(self.shrinkers.registered),
             file_pages=len(self.user.file_pages),
             processes=len(self.user.processes),
         )
-
-    def register_shrinker(self, shrinker: Shrinker) -> None:
-        """register_shrinker()."""
-        self.shrinkers.append(shrinker)
-
-    def unregister_shrinker(self, shrinker: Shrinker) -> None:
-        """unregister_shrinker()."""
-        self.shrinkers.remove(shrinker)
 
     def is_reclaimer(self, thread: Thread) -> bool:
         """PF_MEMALLOC: whoever reclaims must not reclaim recursively."""
@@ -148,8 +128,7 @@ class Reclaim:
         thread.cpu.clock += self._system.costs.reclaim_scan_ns
         for priority in range(_DEF_PRIORITY, -1, -1):
             await self._shrink_page_cache(thread)
-            for shrinker in tuple(self.shrinkers):
-                await self._shrink_slab(thread, shrinker, priority)
+            await self.shrinkers.shrink_slab(thread, priority)
             if self._zone.freed - before >= SWAP_CLUSTER_MAX:
                 break
         await self._zone.drain_local_pages(thread)
@@ -170,26 +149,10 @@ class Reclaim:
         """drop_slab(), `echo 2 > /proc/sys/vm/drop_caches`: until little comes of it, less each time (v6.1, v6.12)."""
         shift = 0
         while True:
-            freed = 0
-            for shrinker in tuple(self.shrinkers):
-                freed += await self._shrink_slab(thread, shrinker, 0)
+            freed = await self.shrinkers.shrink_slab(thread, 0)
             if freed >> shift <= 1:
                 return
             shift += 1
-
-    async def _shrink_slab(self, thread: Thread, shrinker: Shrinker, priority: int) -> int:
-        """do_shrink_slab(), with the default of two seeks; how many objects were let go."""
-        thread.cpu.clock += self._system.costs.shrinker_ns
-        freeable, freed = await shrinker.count(thread), 0
-        total = min((freeable >> priority) * 2, 2 * freeable)
-        while total >= _SHRINK_BATCH or (total and total >= freeable):
-            scanned = min(_SHRINK_BATCH, total)
-            gone = await shrinker.scan(thread, scanned)
-            if gone is None:
-                break
-            freed += gone
-            total -= scanned
-        return freed
 
     # -- the end of the rope -----------------------------------------------------------------------------------------
 
@@ -223,3 +186,6 @@ class Reclaim:
             await self._allocator.free_page(thread, victim.pages.pop())
         await self._zone.drain_local_pages(thread)
         return True
+
+
+__all__ = ["Process", "Reclaim", "ReclaimStatistics", "Shrinker", "UserMemory"]

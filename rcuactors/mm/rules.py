@@ -59,6 +59,8 @@ class MmRules:
     """The type of linear_map_hash_lock, which debug_pagealloc takes: powerpc's (hash_utils.c), later a raw one."""
     depot_lock: LockKind = LockKind.SPINLOCK
     """The type of the stack depot's lock, as KASAN meets it (lib/stackdepot.c; raw since 78564b943487, v5.14)."""
+    shrinkers_by_reference: bool = False
+    """Of a shrinker that goes only those are waited for who are at it, and not all of shrink_slab() (v6.7)."""
     reserves: Callable[[Thread, Gfp, int], int]
     """What of the min watermark a request must leave."""
     vmalloc_failure: Callable[[int, int], str]

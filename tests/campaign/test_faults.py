@@ -34,7 +34,7 @@ async def asks_in_its_shrinkers_lock(k: Kernel) -> None:
     async def scan(_number: int) -> int:
         return 0
 
-    k.register_shrinker("cache", count, scan)
+    await k.register_shrinker("cache", count, scan)
     for _ in range(20):
         await k.mutex_lock(lock)
         page = await k.get_free_page(GFP_KERNEL)

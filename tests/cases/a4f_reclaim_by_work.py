@@ -35,11 +35,11 @@ async def a4f_reclaim_by_work(k: Kernel, fixed: bool = False) -> None:
         await k.flush_work(write)
         return before - len(cache)
 
-    shrinker = k.register_shrinker("writeback", count_objects, scan_objects)
+    shrinker = await k.register_shrinker("writeback", count_objects, scan_objects)
     await k.user_process("hog", k.nr_free_pages() - k.min_wmark_pages())
     await k.queue_work_on(0, k.system_wq, hungry)
     await k.flush_work(hungry)
-    k.unregister_shrinker(shrinker)
+    await k.unregister_shrinker(shrinker)
     while pages := taken or cache:
         await k.free_page(pages.pop())
     await k.user_exit("hog")

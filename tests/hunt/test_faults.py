@@ -111,7 +111,7 @@ async def allocates_in_its_shrinkers_lock(k: Kernel) -> None:
     async def scan(_number: int) -> int:
         return 0
 
-    k.register_shrinker("cache", count, scan)
+    await k.register_shrinker("cache", count, scan)
     await k.mutex_lock(lock)
     await k.free_page(await k.get_free_page(GFP_KERNEL))
     await k.mutex_unlock(lock)

@@ -42,7 +42,7 @@ async def _delayed_work(k: Kernel, f: Any) -> None:
 
 
 async def _shrinker_counts(k: Kernel, f: Any) -> None:
-    k.register_shrinker("shrinker", f, f)
+    await k.register_shrinker("shrinker", f, f)
     await k.drop_slab()
 
 
@@ -50,7 +50,7 @@ async def _shrinker_scans(k: Kernel, f: Any) -> None:
     async def count() -> int:
         return 10
 
-    k.register_shrinker("shrinker", count, f)
+    await k.register_shrinker("shrinker", count, f)
     await k.drop_slab()
 
 

@@ -192,7 +192,7 @@ async def pool_of(k: Kernel) -> dict[str, Any]:
         "cache": k.kmem_cache_create("cache", 64),
         "task": await k.kthread_run(_function, name="task"),
         "module": await k.load_module("drv"),
-        "shrinker": k.register_shrinker("shrinker", _function, _function),
+        "shrinker": await k.register_shrinker("shrinker", _function, _function),
         "cpuhp setup": await k.cpuhp_setup_state_nocalls("CPUHP_AP_ONLINE_DYN", "setup"),
         "per-CPU variable": k.define_per_cpu("variable", 0),
         "function": _function,

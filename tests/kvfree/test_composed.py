@@ -31,7 +31,7 @@ async def warm(k: Kernel) -> None:
 
 async def by_the_shrinker(k: Kernel, allocate: Callable[[], Awaitable[Any]]) -> None:
     """Reclaim runs the monitor itself."""
-    (rcu,) = k.machine.pages.reclaim.shrinkers
+    (rcu,) = k.machine.pages.reclaim.shrinkers.registered
     await k.kvfree_rcu(await allocate(), "rcu")
     await rcu.scan(k.machine.current, 1)
 
@@ -111,7 +111,7 @@ def test_parts_of_all_versions_go_together(compose: Compose) -> None:
     """The shrinker of v5.11 with the pending timer of v6.1: it knows the monitor by its protocol only."""
 
     async def script(k: Kernel) -> None:
-        (rcu,) = k.machine.pages.reclaim.shrinkers
+        (rcu,) = k.machine.pages.reclaim.shrinkers.registered
         for _ in range(10):
             await k.kvfree_rcu(await k.kmalloc(64), "rcu")
         assert await rcu.count(k.machine.current) == 10

@@ -31,7 +31,7 @@ async def pages_come_back_meanwhile(k: Kernel) -> None:
     So two pages are in the cache before the worker runs.
     """
     late, kvfree = await k.vmalloc(64), k.machine.kvfree
-    (rcu,) = k.machine.pages.reclaim.shrinkers
+    (rcu,) = k.machine.pages.reclaim.shrinkers.registered
 
     async def fills() -> None:
         objects = [await k.kmalloc(64) for _ in range(kvfree.rules.block_capacity + 40)]
@@ -81,7 +81,7 @@ async def with_a_cache_that_is_off(k: Kernel) -> None:
     for p in objects:
         await k.kvfree_rcu(p, "rcu")
         await k.msleep(1)
-    (rcu,) = k.machine.pages.reclaim.shrinkers
+    (rcu,) = k.machine.pages.reclaim.shrinkers.registered
     await rcu.scan(k.machine.current, 1000)
 
 
@@ -190,7 +190,7 @@ async def the_last_object_comes_and_a_shrinker(k: Kernel) -> None:
     """The monitor runs on the CPU of who frees, so it is the shrinker's that can be in between."""
 
     async def shrinks(k: Kernel) -> None:
-        (rcu,) = k.machine.pages.reclaim.shrinkers
+        (rcu,) = k.machine.pages.reclaim.shrinkers.registered
         await rcu.scan(k.machine.current, 1)
 
     await until_the_monitor_is_armed_again(k, late_us=80, beside=shrinks)

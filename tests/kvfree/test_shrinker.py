@@ -12,7 +12,7 @@ KERNELS = ["v5.9", "v5.11"]
 
 
 def shrinker(k: Kernel) -> Shrinker:
-    (found,) = k.machine.pages.reclaim.shrinkers
+    (found,) = k.machine.pages.reclaim.shrinkers.registered
     return found
 
 

@@ -231,7 +231,7 @@ def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(ker
 
         async def shrink() -> None:
             await k.cold_caches()
-            (rcu,) = k.machine.pages.reclaim.shrinkers
+            (rcu,) = k.machine.pages.reclaim.shrinkers.registered
             await rcu.scan(k.machine.current, 10_000)
 
         for _ in range(8):
@@ -250,7 +250,7 @@ def test_56292e8609e3_gave_a_drained_page_back_to_the_cpu_whose_batch_it_was(ker
 async def some_channels_move(k: Kernel) -> int:
     """Both batches hold slab objects: seven new ones stay, the vmalloc object moves. What the count says then."""
     krcp = k.machine.kvfree.krc(0)
-    (rcu,) = k.machine.pages.reclaim.shrinkers
+    (rcu,) = k.machine.pages.reclaim.shrinkers.registered
     area = await k.vmalloc(64)
     await warm(k)
 

@@ -40,7 +40,7 @@ def refilling(k: Kernel, cpu: int = 0) -> Refilling:
 
 
 def shrinker(k: Kernel) -> Shrinker:
-    (found,) = k.machine.pages.reclaim.shrinkers
+    (found,) = k.machine.pages.reclaim.shrinkers.registered
     return found
 
 

@@ -116,7 +116,7 @@ def test_a_lock_of_a_shrinker_must_not_be_held_when_memory_is_asked_for() -> Non
             return None
 
         reclaim = k.machine.pages.reclaim
-        reclaim.shrinkers.append(Shrinker("test", count, scan))
+        reclaim.shrinkers.registered.append(Shrinker("test", count, scan))
         if first:
             await reclaim.try_to_free_pages(k.machine.current)
         await k.mutex_lock(mutex)
@@ -145,7 +145,7 @@ def test_who_reclaims_does_not_take_it_again() -> None:
 
         mutex = k.mutex("M")
         reclaim = k.machine.pages.reclaim
-        reclaim.shrinkers.append(Shrinker("test", count, scan))
+        reclaim.shrinkers.registered.append(Shrinker("test", count, scan))
         await reclaim.try_to_free_pages(k.machine.current)
         # A request that may not enter file systems reclaims without it.
         await reclaim.try_to_free_pages(k.machine.current, Gfp.DIRECT_RECLAIM)
@@ -164,7 +164,7 @@ def test_kswapd_holds_it() -> None:
             return None
 
         zone = k.machine.pages.zone
-        k.machine.pages.reclaim.shrinkers.append(Shrinker("test", count, scan))
+        k.machine.pages.reclaim.shrinkers.registered.append(Shrinker("test", count, scan))
         await k.read_file(zone.free - zone.watermark_low)
         await k.free_page(await k.get_free_page(GFP_NOWAIT))
         await k.msleep(20)

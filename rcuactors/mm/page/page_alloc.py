@@ -67,7 +67,7 @@ class PageAllocator:
         self.gfp = rules.gfp
         self._gfp_of = None if rules.gfp is GFP_V5_9 else rules.gfp.of
         system.hotplug.sets_up(self._page_alloc_init_cpuhp)
-        self.reclaim = Reclaim(system, self.zone, self)
+        self.reclaim = Reclaim(system, self.zone, self, by_reference=rules.shrinkers_by_reference)
         self.warnings = AllocationWarnings(self.zone, rules.gfp)
         self._reserves = rules.reserves
         self.might_alloc = self.reclaim.fs_reclaim.might_alloc

@@ -51,11 +51,12 @@ def reclaim_by_a_work(
             await (k.flush_work(writes[-1]) if how == "flush" else k.wait_for_completion(written))
             return before - len(cache)
 
-        shrinker = k.register_shrinker("writeback", count, scan)
+        shrinker = await k.register_shrinker("writeback", count, scan)
         await k.user_process("hog", k.nr_free_pages() - k.min_wmark_pages())
         await k.queue_work_on(0, plain, hungry)
         await k.flush_work(hungry)
-        k.unregister_shrinker(shrinker)
+        await k.unregister_shrinker(shrinker)
+        await k.flush_workqueue(writeback)
         while pages := taken or cache:
             await k.free_page(pages.pop())
         await k.user_exit("hog")
@@ -205,7 +206,7 @@ def test_the_pool_does_nothing_while_its_manager_reclaims() -> None:
 
         await k.queue_work_on(1, plain, k.work(w_blocked))
         await k.msleep(20)
-        k.register_shrinker("slow", count, scan)
+        await k.register_shrinker("slow", count, scan)
         await k.user_process("hog", k.nr_free_pages() - k.min_wmark_pages())
         await k.queue_work_on(1, plain, k.work(w_plain))
         await k.queue_work_on(1, helped, k.work(w_helped))

@@ -36,7 +36,7 @@ def counted(rcu_lab: RcuLab, gfp: Gfp, **words: object) -> int:
         async def scan(_number: int) -> int:
             return 0
 
-        k.register_shrinker("mine", count, scan)
+        await k.register_shrinker("mine", count, scan)
         await k.free_page(await k.get_free_page(gfp))
 
     assert rcu_lab.run(script, **words).clean

@@ -107,7 +107,7 @@ def test_an_interrupt_of_a_reclaimer_gets_no_page_below_the_watermarks(kernel: s
 
         await k.drain_local_pages()
         zone.set_aside(zone.free - zone.watermark_min)
-        reclaim.register_shrinker(type(reclaim.shrinkers[0])("probe", shrink, scan))
+        reclaim.shrinkers.registered.append(type(reclaim.shrinkers.registered[0])("probe", shrink, scan))
         await reclaim.try_to_free_pages(k.machine.current)
         handlers, own = got[::2], got[1::2]
         assert set(handlers) == {None}
