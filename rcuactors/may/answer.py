@@ -15,7 +15,7 @@ import attrs
 from ..context.violation import ViolationKind
 from .calls import Asked
 from .conditions import Condition
-from .kernels import AskedKernel
+from .kernels import PROVE_RCU_LIST, AskedKernel
 from .places import Place
 from .trial import Finding
 
@@ -41,6 +41,7 @@ _CHECK_FOR = {
     ViolationKind.INVALID_WAIT_CONTEXT.value: "PROVE_RAW_LOCK_NESTING",
     ViolationKind.SLEEPING_FUNCTION.value: "DEBUG_ATOMIC_SLEEP",
     ViolationKind.PREEMPTIBLE_CPU_ID.value: "DEBUG_PREEMPT",
+    ViolationKind.SUSPICIOUS_RCU.value: PROVE_RCU_LIST,
 }
 
 

@@ -33,7 +33,7 @@ class _Asking:
 
     def cell(self, kernel: AskedKernel) -> Cell:
         """The answer of one kernel."""
-        checked = self._all_conditions(kernel.checked)
+        checked = self._all_conditions(kernel.checked(self.asked.form.check))
         missing = next((finding.missing for finding in checked if finding.missing), "")
         if missing:
             return Cell(kernel=kernel, place=self.place, missing=missing)

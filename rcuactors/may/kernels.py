@@ -22,7 +22,10 @@ _MACHINE: Final = {"mem": "16M", "pcp_batch": "15", "nr_cpus": "3", "HZ": "250"}
 """Little memory, so that page lists are short and soon run dry, and a CPU for each of those who take part."""
 
 CHECKS: Final[Mapping[str, str]] = BUILDS["all"].settings
-"""Every check."""
+"""Every check that a build has."""
+
+PROVE_RCU_LIST: Final = "PROVE_RCU_LIST"
+"""A check that no build has (it is RCU_EXPERT's), and on which calls hang that go through lists (`Form.check`)."""
 
 ALL_BUILDS: Final = ("plain", "prove", "all", "rt")
 """In the order of tables."""
@@ -44,10 +47,9 @@ class AskedKernel:
         """PREEMPT_RT."""
         return self.settings.get("PREEMPT_RT") == "y"
 
-    @property
-    def checked(self) -> AskedKernel:
-        """The same with every check on."""
-        return attrs.evolve(self, settings={**self.settings, **CHECKS})
+    def checked(self, more: str = "") -> AskedKernel:
+        """The same with every check on, and one more."""
+        return attrs.evolve(self, settings={**self.settings, **CHECKS, **({more: "y"} if more else {})})
 
     @property
     def on_rt(self) -> AskedKernel:
@@ -57,7 +59,8 @@ class AskedKernel:
     @property
     def unchecked(self) -> tuple[str, ...]:
         """The checks that are off."""
-        return tuple(name for name, value in CHECKS.items() if self.settings.get(name) != value)
+        every = {**CHECKS, PROVE_RCU_LIST: "y"}
+        return tuple(name for name, value in every.items() if self.settings.get(name) != value)
 
     @property
     def key(self) -> tuple[object, ...]:

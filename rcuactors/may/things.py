@@ -121,10 +121,6 @@ async def _who_comes(things: Things) -> Value:
     return await things.k.kthread_run(things.comes, cpu=0, name="comes")
 
 
-async def _release(_object: object) -> None:
-    """What kref_put() calls for the last reference."""
-
-
 def _kref(things: Things) -> Value:
     kref = things.k.kref("kref")
     things.k.kref_init(kref)
@@ -134,6 +130,24 @@ def _kref(things: Things) -> Value:
 async def _notified(_block: object, _action: int, _data: object) -> int:
     """What a notifier chain calls."""
     return 0
+
+
+def _block(things: Things) -> Value:
+    return things.k.notifier_block(_notified)
+
+
+async def _atomic_block(things: Things) -> Value:
+    """One that is registered already."""
+    block = _block(things)
+    await things.k.atomic_notifier_chain_register(things["atomic_chain"], block)
+    return block
+
+
+async def _blocking_block(things: Things) -> Value:
+    """One that is registered already."""
+    block = _block(things)
+    await things.k.blocking_notifier_chain_register(things["blocking_chain"], block)
+    return block
 
 
 async def _atomic_chain(things: Things) -> Value:
@@ -146,6 +160,76 @@ async def _blocking_chain(things: Things) -> Value:
     chain = things.k.blocking_notifier_head("chain")
     await things.k.blocking_notifier_chain_register(chain, things.k.notifier_block(_notified))
     return chain
+
+
+async def _object(things: Things) -> Value:
+    """Of a struct type: what has a word, a pointer, and a member that can be in a list."""
+    k = things.k
+    return await k.kmalloc(k.struct("thing", word=0, pointer=None, node=k.list_head), GFP_KERNEL)
+
+
+async def _full_list(things: Things) -> Value:
+    """A list of one object."""
+    k = things.k
+    head = k.list_head("list")
+    k.list_add((await _object(things)).node, head)
+    return head
+
+
+async def _full_hlist(things: Things) -> Value:
+    """A hash list of one object."""
+    k = things.k
+    head, thing = k.hlist_head("hlist"), k.struct("thing", node=k.hlist_node)
+    k.hlist_add_head((await k.kmalloc(thing, GFP_KERNEL)).node, head)
+    return head
+
+
+def _entry(things: Things) -> Value:
+    """An entry of a list of its own."""
+    entry = things.k.list_head("entry")
+    things.k.list_add(entry, things.k.list_head("list"))
+    return entry
+
+
+def _hnode(things: Things) -> Value:
+    """An entry of a hash list of its own."""
+    node = things.k.hlist_node("node")
+    things.k.hlist_add_head(node, things.k.hlist_head("hlist"))
+    return node
+
+
+async def _disabled_work(things: Things) -> Value:
+    work = things.k.work(things.nothing)
+    await things.k.disable_work(work)
+    return work
+
+
+async def _disabled_dwork(things: Things) -> Value:
+    dwork = things.k.delayed_work(things.nothing)
+    await things.k.disable_delayed_work(dwork)
+    return dwork
+
+
+async def _none_to_free() -> int:
+    """A shrinker's count_objects()."""
+    return 0
+
+
+async def _frees_none(_nr_to_scan: int) -> int | None:
+    """A shrinker's scan_objects()."""
+    return None
+
+
+async def _on_cpu(_cpu: int) -> int:
+    """What is called for a CPU that comes or goes."""
+    return 0
+
+
+async def _gone_cpu(things: Things) -> Value:
+    """A CPU that is offline: the last one, which nothing here runs on."""
+    cpu = things.k.num_online_cpus() - 1
+    await things.k.remove_cpu(cpu)
+    return cpu
 
 
 def _refcount(things: Things) -> Value:
@@ -174,10 +258,29 @@ ONCE: Final[Mapping[str, Make]] = {
     "atomic": _plain(lambda things: things.k.atomic_t("atomic")),
     "refcount": _plain(_refcount),
     "kref": _plain(_kref),
-    "release": _plain(lambda _things: _release),
     "atomic_chain": _atomic_chain,
     "blocking_chain": _blocking_chain,
     "action": _plain(lambda _things: 0),
+    "object": _object,
+    "word": _plain(lambda _things: "word"),
+    "pointer": _plain(lambda _things: "pointer"),
+    "member": _plain(lambda _things: "node"),
+    "none": _plain(lambda _things: None),
+    "true": _plain(lambda _things: True),
+    "c": _plain(lambda _things: False),
+    "list": _plain(lambda things: things.k.list_head("list")),
+    "other_list": _plain(lambda things: things.k.list_head("other_list")),
+    "full_list": _full_list,
+    "hlist": _plain(lambda things: things.k.hlist_head("hlist")),
+    "full_hlist": _full_hlist,
+    "seqcount": _plain(lambda things: things.k.seqcount_t("seqcount")),
+    "percpu": _plain(lambda things: things.k.define_per_cpu("percpu", 0)),
+    "on_cpu": _plain(lambda _things: _on_cpu),
+    "count": _plain(lambda _things: _none_to_free),
+    "scan": _plain(lambda _things: _frees_none),
+    "last_cpu": _plain(lambda things: things.k.num_online_cpus() - 1),
+    "gone_cpu": _gone_cpu,
+    "full_cookie": _plain(lambda things: things.k.get_state_synchronize_rcu_full()),
     "completion": _plain(lambda things: things.k.completion("completion")),
     "waitqueue": _plain(lambda things: things.k.wait_queue_head("waitqueue")),
     "came": _plain(lambda _things: False),
@@ -202,6 +305,18 @@ EACH_TURN: Final[Mapping[str, Make]] = {
     "page": lambda things: things.k.get_free_page(GFP_KERNEL),
     "cached_p": lambda things: things.k.kmem_cache_alloc(things["cache"], GFP_KERNEL),
     "objects": _objects,
+    "new_entry": _plain(lambda things: things.k.list_head("entry")),
+    "entry": _plain(_entry),
+    "new_node": _plain(lambda things: things.k.hlist_node("node")),
+    "hnode": _plain(_hnode),
+    "new_block": _plain(_block),
+    "atomic_block": _atomic_block,
+    "blocking_block": _blocking_block,
+    "disabled_work": _disabled_work,
+    "disabled_dwork": _disabled_dwork,
+    "hp_setup": lambda things: things.k.cpuhp_setup_state("CPUHP_AP_ONLINE_DYN", "state", startup=_on_cpu),
+    "own_srcu": _plain(lambda things: things.k.init_srcu_struct("own_srcu")),
+    "own_shrinker": lambda things: things.k.register_shrinker("own_shrinker", _none_to_free, _frees_none),
     "own_wq": _plain(lambda things: things.k.alloc_workqueue("own_wq")),
     "own_cache": _plain(lambda things: things.k.kmem_cache_create("own_cache", SLAB_OBJECT)),
 }

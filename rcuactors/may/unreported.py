@@ -10,7 +10,8 @@
   at all: a mutex belongs to a task (Documentation/kernel-hacking/locking.rst, "The trylock Functions").
 * An NMI comes also where interrupts are off. What a call changes there without a lock, such as the list that call_rcu()
   puts its rcu_head on (local_irq_save() in __call_rcu_common(), kernel/rcu/tree.c), it finds half done if the call was
-  under way on its CPU, and nothing tells. A lock that was taken there is found taken, which is tried.
+  under way on its CPU, and nothing tells. A lock that was taken there is found taken, which is tried; a bit that is a
+  lock, and a sequence count that somebody writes under, are not tried, and are as wrong.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def wrong_trylock(form: Form, place: Place, *, rt: bool) -> str:
 
 def wrong_in_nmi(form: Form, place: Place, finding: Finding) -> str:
     """Why an NMI must not make this call, although nothing tells; empty where it may, or where it is none."""
+    if place.contexts[0] in NMIS and form.spins:
+        return f"an NMI may have interrupted {form.spins}, and would spin for ever"
     if place.contexts[0] in NMIS and finding.unlocked and not form.name.startswith("local_irq_"):
         return "an NMI comes with interrupts off, too, and so in the midst of this call, which has no lock there"
     return ""

@@ -9,7 +9,9 @@ import pytest
 from rcuactors.errors import BadInput
 from rcuactors.may.call import Call, gfp_in, number_in, parse_call
 from rcuactors.may.calls import BY_NAME, FORMS, find_call
+from rcuactors.may.calls.not_asked import REASONS, begins
 from rcuactors.mm.gfp import GFP_ATOMIC, GFP_KERNEL, GFP_NOWAIT, Gfp
+from rcuactors.reference import entries
 
 
 def test_a_call_is_a_name_and_what_stands_between_its_commas() -> None:
@@ -70,7 +72,10 @@ def test_numbers() -> None:
         ("kfree_rcu(p, rcu, x)", "kfree_rcu(p, rcu, x): needs kfree_rcu(p, rcu) or kfree_rcu(p)"),
         ("kmalloc", "operation kmalloc: needs its arguments, as in 'kmalloc(size, gfp)'"),
         ("kmalloc(64, GFP_ATOMICS)", "kmalloc(64, GFP_ATOMICS): GFP_ATOMICS: did you mean GFP_ATOMIC? there are "),
-        ("spin_unlock(&l)", "what ends a section is asked for by what begins it"),
+        ("spin_unlock(&l)", "spin_unlock: needs what begins the section that it ends: 'spin_lock(lock)'"),
+        ("put_cpu()", "what begins the section that it ends: 'get_cpu()'"),
+        ("write_sequnlock_irqrestore(&s, f)", "section that it ends: 'write_seqlock_irqsave(sl, flags)'"),
+        ("raise_irq(f)", "operation raise_irq: cannot be asked for: it is the model's own"),
         ("queue_work(system_wqq, w)", "did you mean system_wq?"),
     ],
 )
@@ -92,6 +97,11 @@ def test_what_is_not_known_is_told_with_what_was_meant(text: str, said: str) -> 
 )
 def test_arguments_as_many_as_in_c(text: str, prototype: str) -> None:
     assert find_call(text).form.prototype == prototype
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in entries() if entry.module.startswith("rcuactors.kapi.")])
+def test_each_function_of_the_api_can_be_asked_for_or_has_a_reason(name: str) -> None:
+    assert sum([name in BY_NAME, bool(begins(name, BY_NAME)), name in REASONS]) == 1
 
 
 def test_the_two_forms_are_two_calls() -> None:

@@ -99,7 +99,7 @@ def answer_to(group: Group) -> Cell:
         [group.kernel if group.kernel in PRESETS else f"{asked.version}:{'rt' if asked.rt else 'all'}"]
     )
     if asked.checks:
-        kernel = kernel.checked
+        kernel = kernel.checked()
     (cell,) = ask(group.call, [find_place([group.context])], [kernel]).cells
     return cell
 

@@ -9,20 +9,24 @@ from typing import Any, Final
 
 import attrs
 
-from ...errors import bad_value
+from ...errors import BadInput, bad_value
 from ...spelling import no_such
 from ..call import Call, gfp_in, is_name, number_in, parse_call, wrong_count
 from ..things import SYSTEM_WQ
-from . import deferred, locks, memory, rcu, shared, threads
+from . import atomics, deferred, here, lists, locks, memory, rcu, shared, threads
 from .form import Form, Worst
+from .not_asked import REASONS, begins
 
 FORMS: Final[Sequence[Form]] = (
     *locks.FORMS,
     *memory.FORMS,
     *rcu.FORMS,
     *shared.FORMS,
+    *atomics.FORMS,
+    *lists.FORMS,
     *deferred.FORMS,
     *threads.FORMS,
+    *here.FORMS,
 )
 
 
@@ -49,13 +53,30 @@ _NUMBERS: Final[Mapping[str, int]] = {
     "ktime": 10_000_000_000,
     "delay": 25,
     "expires": 2_500,
+    "i": 1,
+    "new": 1,
+    "old": 0,
+    "a": 1,
+    "u": 0,
+    "bit": 3,
+    "start": 0,
 }
 """Words that are numbers, and what is taken where the call has an expression."""
 
 _LIST: Final = "`rcuactors may --list` has all"
 
-_LONGEST: Final[Mapping[str, int]] = {"ms": 20, "us": 1_000, "us_most": 2_000, "ns": 100_000, "delay": 250}
-"""How long somebody sleeps or spins makes no difference to whether he may: no longer than this is tried."""
+_LONGEST: Final[Mapping[str, int]] = {
+    "ms": 20,
+    "us": 1_000,
+    "us_most": 2_000,
+    "ns": 100_000,
+    "delay": 250,
+    **dict.fromkeys(("i", "new", "old", "a", "u"), 1),
+}
+"""How long somebody sleeps or spins makes no difference to whether he may: no longer than this is tried.
+
+Nor does it make one what an atomic is changed by.
+"""
 
 _WORKQUEUES: Final = (
     "system_wq",
@@ -98,14 +119,15 @@ def find_call(text: str) -> Asked:
 
 def _forms_of(name: str) -> tuple[Form, ...]:
     if name not in BY_NAME:
+        if began := begins(name, BY_NAME):
+            raise bad_value(f"operation {name}", f"what begins the section that it ends: {_prototypes(BY_NAME[began])}")
+        if name in REASONS:
+            raise BadInput(f"operation {name}: cannot be asked for: it {REASONS[name]}")
         raise no_such("operation", name, BY_NAME, there=_what_there_is(name))
     return BY_NAME[name]
 
 
 def _what_there_is(name: str) -> str:
-    ends = ("unlock", "enable", "put_cpu", "restore", "up_read", "up_write")
-    if any(end in name for end in ends):
-        return "what ends a section is asked for by what begins it, such as 'spin_lock(lock)'"
     near = ", ".join(get_close_matches(name, BY_NAME, n=5)[1:])
     return f"near it are {near}; {_LIST}" if near else _LIST
 

@@ -32,7 +32,31 @@ def _works() -> list[Form]:
         )
     ]
     disabling = [form(f"{name}(work)", undo=Undo("enable_work")) for name in ("disable_work", "disable_work_sync")]
-    return [*plain, *disabling, form("destroy_workqueue(wq)", needs="own_wq")]
+    delayed = [
+        form(f"{name}(dwork)", undo=Undo("enable_delayed_work"))
+        for name in ("disable_delayed_work", "disable_delayed_work_sync")
+    ]
+    return [
+        *(*plain, *disabling, *delayed),
+        form("enable_work(work)", needs="disabled_work"),
+        form("enable_delayed_work(dwork)", needs="disabled_dwork"),
+        form("enable_and_queue_work(wq, work)", needs="wq disabled_work"),
+        form("destroy_workqueue(wq)", needs="own_wq"),
+    ]
+
+
+def _made() -> list[Form]:
+    """What is made ready to be put off, where nobody else has it yet."""
+    return [
+        form("INIT_WORK(work, func)", "work", "func"),
+        form("INIT_DELAYED_WORK(dwork, func)", "delayed_work", "func"),
+        form("INIT_RCU_WORK(rwork, func)", "rcu_work", "func"),
+        form("timer_setup(timer, func, flags)", needs="func"),
+        form("hrtimer_init(hrtimer, clock, mode)", "hrtimer", "func"),
+        form("hrtimer_setup(hrtimer, func, clock, mode)", "hrtimer", "func"),
+        form("init_irq_work(irq_work, func)", "irq_work", "func"),
+        form("tasklet_setup(tasklet, func)", needs="func"),
+    ]
 
 
 def _timers() -> list[Form]:
@@ -58,10 +82,12 @@ def _timers() -> list[Form]:
 FORMS: Final = (
     *_works(),
     *_timers(),
+    *_made(),
     form("irq_work_queue(irq_work)"),
     form("irq_work_sync(irq_work)"),
     form("tasklet_schedule(tasklet)"),
     form("tasklet_disable(tasklet)", undo=Undo("tasklet_enable")),
+    form("tasklet_disable_nosync(tasklet)", undo=Undo("tasklet_enable")),
     form("tasklet_kill(tasklet)"),
     form("smp_call_function_single(cpu, func, info, wait)", needs="other_cpu func"),
 )

@@ -51,7 +51,9 @@ class Form:
 
     `words` are its arguments, as the prototype names them. `act` makes the call once, and undoes it where that belongs
     to it; `needs` are the words of things.py that it uses. `lock` is that of its lock, which others may hold. `about`
-    says what the call is, where its name does not. `tries` is the kind of lock that it only tries.
+    says what the call is, where its name does not. `tries` is the kind of lock that it only tries. `check` is the
+    configuration without which nothing tells, where no build has it. `spins` is for whom it spins, where that is no
+    holder of a lock: if it has interrupted him, for ever.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Form:
     lock: str = ""
     about: str = ""
     tries: str = ""
+    check: str = ""
+    spins: str = ""
     areas_too: bool = False
     """What it is given may be of vmalloc() as well."""
 

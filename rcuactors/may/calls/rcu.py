@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..things import Things
-from .form import Form, Worst, form
+from .form import Form, Undo, Worst, form
 
 _TWO: Final = "the two-argument form, which must never sleep: p is remembered by its rcu_head if nothing else is left"
 _ONE: Final = (
@@ -55,6 +55,27 @@ FORMS: Final = (
     form("start_poll_synchronize_rcu()"),
     form("poll_state_synchronize_rcu(cookie)"),
     form("cond_synchronize_rcu(cookie)"),
+    form("get_state_synchronize_rcu_full(rgosp)", needs=""),
+    form("start_poll_synchronize_rcu_full(rgosp)", needs=""),
+    form("start_poll_synchronize_rcu_expedited()"),
+    form("start_poll_synchronize_rcu_expedited_full(rgosp)", needs=""),
+    form("get_completed_synchronize_rcu()"),
+    form("get_completed_synchronize_rcu_full(rgosp)", needs=""),
+    form("poll_state_synchronize_rcu_full(rgosp)", needs="full_cookie"),
+    form("cond_synchronize_rcu_full(rgosp)", needs="full_cookie"),
+    form("cond_synchronize_rcu_expedited(cookie)"),
+    form("cond_synchronize_rcu_expedited_full(rgosp)", needs="full_cookie"),
+    form("same_state_synchronize_rcu(oldstate1, oldstate2)", needs="cookie cookie"),
+    form("same_state_synchronize_rcu_full(rgosp1, rgosp2)", needs="full_cookie full_cookie"),
+    form("rcu_expedite_gp()", undo=Undo("rcu_unexpedite_gp")),
+    form("rcu_read_lock_held()"),
+    form("rcu_read_lock_bh_held()"),
+    form("rcu_read_lock_sched_held()"),
+    form("rcu_read_lock_any_held()"),
+    form("rcu_read_lock_trace_held()"),
+    form("srcu_read_lock_held(srcu)"),
+    form("init_srcu_struct(ssp)", needs="name"),
+    form("cleanup_srcu_struct(ssp)", needs="own_srcu"),
     form("call_srcu(srcu, head, func)", needs="srcu func"),
     form("synchronize_srcu(srcu)"),
     form("synchronize_srcu_expedited(srcu)"),

@@ -42,8 +42,6 @@ const SPANS = {
   other: { fill: "#DDDDDD" },
 };
 
-const DULL = new Set(["#C9C9C9", "#DDDDDD"]);
-
 let theme = "system"; // or "light", "dark", "print"
 
 function isNight() {
@@ -57,25 +55,14 @@ function colours() {
 
 const threadColours = new Map();
 
-// Threads have colours in the order in which they first run; the same thread has one colour in all panels.
+// The same thread has one colour in all panels; which one, hangs on its name alone.
 function threadColour(name) {
-  if (!threadColours.has(name)) threadColours.set(name, THREADS[threadColours.size % THREADS.length]);
+  if (!threadColours.has(name)) {
+    let hash = 7;
+    for (const letter of name) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
+    threadColours.set(name, THREADS[hash % THREADS.length]);
+  }
   return threadColours.get(name);
-}
-
-function colourThreads(panel) {
-  const runs = app.data.kinds.span.indexOf("runs");
-  for (let i = 0; i < panel.spans.count; i++) if (panel.spans.kind[i] === runs) threadColour(threadOf(panel, i));
-}
-
-function threadOf(panel, i) {
-  return app.data.texts[panel.spans.who[i]] || app.data.texts[panel.spans.label[i]];
-}
-
-// What is white by day would be the brightest by night, and is least of all.
-function styleOf(kind) {
-  const style = SPANS[kind] ?? SPANS.other;
-  return isNight() && DULL.has(style.fill) ? { ...style, fill: "#8D939B" } : style;
 }
 
 const patterns = new Map();

@@ -55,9 +55,8 @@ function spansAt(panel, time) {
 function nowTable(panel, time) {
   const { texts, kinds } = app.data;
   const rows = spansAt(panel, time).map(({ track, i }) => {
-    const label = texts[panel.spans.label[i]] || kinds.span[panel.spans.kind[i]];
-    const what = track.lane.name.includes(label) ? track.lane.name : label.includes(track.lane.name) ? label : `${track.lane.name}: ${label}`;
-    return [track.lane.group, what, exactTime(time - panel.spans.begin[i])];
+    const kind = kinds.span[panel.spans.kind[i]];
+    return [`${track.lane.group}, ${track.lane.name}`, texts[panel.spans.label[i]] || kind, exactTime(time - panel.spans.begin[i])];
   });
   return rows.length ? table(["where", "what", "since"], rows, "Under way") : element("p", { className: "quiet", textContent: "Nothing is under way." });
 }

@@ -3,15 +3,15 @@
 
 const GUTTER = [120, 230];
 const RIGHT = 10;
-const CURVE = 36;
-const STRETCHED = [0.75, 1.4];
+const CURVE = 50;
+const MOST_STRETCHED = 1.4;
 
 function makePanel(panel, into) {
   panel.tracks = makeTracks(panel);
   panel.groups = groupsOf(panel.tracks);
   panel.plots = plotsOf(panel);
   panel.laneIndex = new Map(panel.lanes.map((lane, i) => [lane.number, i]));
-  panel.folded = new Set(panel.groups.filter(isOnlyTouched).map((group) => group.name));
+  panel.folded = new Set();
   panel.hits = null;
   panel.paths = [];
   panel.curveHeight = CURVE;
@@ -26,11 +26,6 @@ function makePanel(panel, into) {
   panel.spacer = element("div", { className: "spacer" }, panel.scroller);
   panel.context = panel.canvas.getContext("2d", { alpha: false });
   panel.gutter = gutterWidth(panel);
-}
-
-// A group from which only arrows come, or to which they go: it is there, but folded.
-function isOnlyTouched(group) {
-  return group.members.every((track) => track.rows.length + track.marks.length + track.lives.length === 0);
 }
 
 function describePanel(panel) {
@@ -62,16 +57,15 @@ function wholeHeight(panel) {
   return RULER + panel.layout.height + plotsHeight(panel);
 }
 
-// Where there is more room than the lanes need they are higher, and the curves get what is left, up to thrice of theirs;
-// where there is less they are a little lower.
+// Where there is more room than the lanes need they are higher, and the curves get what is left, up to twice of theirs.
 function stretch(panel, height) {
   panel.curveHeight = CURVE;
   panel.layout = layOut(panel.groups, panel.folded);
-  if (!Number.isFinite(height)) return;
-  const factor = (height - RULER - plotsHeight(panel)) / panel.layout.height;
-  panel.layout = layOut(panel.groups, panel.folded, Math.min(Math.max(factor, STRETCHED[0]), STRETCHED[1]));
+  const factor = Math.min(height / wholeHeight(panel), MOST_STRETCHED);
+  if (!Number.isFinite(height) || factor <= 1) return;
+  panel.layout = layOut(panel.groups, panel.folded, factor);
   const left = height - RULER - panel.layout.height - 6;
-  panel.curveHeight = Math.floor(Math.min(Math.max(left / (panel.plots.length || 1), CURVE), 3 * CURVE));
+  panel.curveHeight = Math.floor(Math.min(Math.max(left / (panel.plots.length || 1), CURVE), 2 * CURVE));
 }
 
 function sizePanel(panel, width, height) {
@@ -97,7 +91,7 @@ function geometry(panel) {
   const { from, to } = app.view;
   const scale = (right - left) / (to - from);
   return {
-    context: panel.context, colours: colours(), styles: app.styles, column: app.column, tally: { own: 0, dense: 0, hidden: 0 },
+    context: panel.context, colours: colours(), styles: app.styles, column: app.column, tally: { own: 0, dense: 0 },
     left, right, from, to, scale, x: (place) => left + (place - from) * scale,
     scrolled: panel.scroller.scrollTop - RULER, arrows: [], stretch: { begin: -1, end: -1 }, dots: dotted(panel.context),
   };
@@ -164,7 +158,7 @@ function drawLanes(g, panel, bottom) {
   for (const item of panel.layout.items) {
     if (item.kind !== "lane" || !isSeen(g, item, bottom)) continue;
     item.track.rows.forEach((row, number) => {
-      drawRow(g, panel, row, item.top + item.first + number * item.row - g.scrolled, item.row - (item.row > 5 ? 1 : 0));
+      drawRow(g, panel, row, item.top + 2 + number * item.row - g.scrolled, item.row - (item.row > 5 ? 1 : 0));
     });
   }
   drawArrows(g, panel, panel.layout);
@@ -184,7 +178,7 @@ function drawPicked(g, panel) {
   const row = item.track.rows.findIndex((each) => each.spans.includes(picked.i));
   const x0 = Math.max(g.x(app.axis.placeOf(panel.spans.begin[picked.i])), g.left - 4);
   const x1 = Math.min(g.x(app.axis.placeOf(panel.spans.end[picked.i])), g.right + 4);
-  outline(g, x0, item.top + item.first + row * item.row - g.scrolled, x1 - x0, item.row - 1, g.colours.cursor);
+  outline(g, x0, item.top + 2 + row * item.row - g.scrolled, x1 - x0, item.row - 1, g.colours.cursor);
 }
 
 function drawNames(g, panel) {
@@ -194,7 +188,7 @@ function drawNames(g, panel) {
     if (item.kind === "group") {
       context.fillStyle = g.colours.ink;
       context.font = `bold ${FONT}`;
-      const hidden = item.folded ? `  (${item.group.members.length} folded)` : "";
+      const hidden = item.folded ? `  (${item.group.members.length} lanes folded)` : "";
       context.fillText(`${item.folded ? "▸" : "▾"} ${item.group.name}${hidden}`, 6, y + 0.5);
       continue;
     }

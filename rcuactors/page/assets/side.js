@@ -30,7 +30,6 @@ function listReports(into) {
       const button = element("button", { type: "button", className: "report", textContent: report.title }, line);
       const where = app.data.panels.length > 1 ? `, ${panel.title}` : "";
       element("span", { className: "quiet", textContent: ` ${report.kind}, ${exactTime(report.time_ns)}${where}` }, line);
-      element("pre", { className: "printed", textContent: report.text }, line);
       button.addEventListener("click", () => {
         reveal(panel, report.time_ns, report.lane);
         setCursor(report.time_ns);
@@ -175,7 +174,7 @@ function makeLegend(into) {
     app.swatches.push([canvas, draw]);
   };
   for (const kind of used(data.kinds.span, data.panels.map((panel) => panel.spans.kind))) {
-    if (!SPANS[kind]?.none) item((context) => swatchSpan(context, styleOf(kind)), kind === "runs" ? "runs (a colour for each thread)" : kind);
+    if (!SPANS[kind]?.none) item((context) => swatchSpan(context, SPANS[kind] ?? SPANS.other), kind === "runs" ? "runs (a colour for each thread)" : kind);
   }
   for (const kind of used(data.kinds.mark, data.panels.map((panel) => panel.marks.kind))) {
     if (kind !== "event" && kind !== "violation") item((context) => shape(context, SHAPES[kind] ?? "ring", 14, 7, 4, kind === "gap" ? colours().alarm : colours().lines[4]), kind);
