@@ -52,21 +52,21 @@ class Shrinkers:
         """register_shrinker(), from v6.7 on shrinker_register(). Might sleep, and says so."""
         thread.cpu.judge.might_sleep(thread.cpu)
         if not self._by_reference:
-            await self._down_write(thread)
+            await self._wait_for_readers(thread)
         self.registered.append(shrinker)
 
     async def unregister_shrinker(self, thread: Thread, shrinker: Shrinker) -> None:
         """unregister_shrinker(), from v6.7 on shrinker_free(): nobody is at it any more. Might sleep, and says so."""
         thread.cpu.judge.might_sleep(thread.cpu)
         if not self._by_reference:
-            await self._down_write(thread)
+            await self._wait_for_readers(thread)
         elif self._at[shrinker]:
             done = self._leaving[shrinker] = self._system.new_completion(f"shrinker {shrinker.name}")
             await wait_for_completion(self._system, thread, done)
             del self._leaving[shrinker]
         self.registered.remove(shrinker)
 
-    async def _down_write(self, thread: Thread) -> None:
+    async def _wait_for_readers(self, thread: Thread) -> None:
         """down_write(&shrinker_rwsem), which is let go in the same breath: readers are waited for."""
         if self._walks:
             done = self._system.new_completion("shrinker_rwsem")

@@ -67,9 +67,21 @@ def homes(package: Path) -> list[Home]:
     return sorted(found, key=lambda home: (home.kernel.removeprefix("struct ").strip("_"), home))
 
 
+def _constants(package: Path) -> dict[str, str]:
+    """Texts that a module gives a name, such as `LOCK_NAME: Final = "krc.lock"`."""
+    return {
+        node.target.id: node.value.value
+        for _, module in _files(package)
+        for node in module.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
+
+
 def locks(package: Path) -> list[Home]:
     """Locks by the name that lockdep prints, and the function that makes each."""
     found: set[Home] = set()
+    named = _constants(package)
     for path, module in _files(package):
         for where, node in _definitions(module):
             if isinstance(node, ast.ClassDef):
@@ -78,6 +90,11 @@ def locks(package: Path) -> list[Home]:
                 if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute | ast.Name):
                     continue
                 maker = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
-                if maker in _LOCK_MAKERS and call.args and isinstance(call.args[0], ast.Constant):
-                    found.add(Home(str(call.args[0].value), path, where))
+                if maker not in _LOCK_MAKERS or not call.args:
+                    continue
+                name = call.args[0]
+                if isinstance(name, ast.Constant):
+                    found.add(Home(str(name.value), path, where))
+                elif isinstance(name, ast.Name) and name.id in named:
+                    found.add(Home(named[name.id], path, where))
     return sorted(found, key=lambda home: (home.kernel.strip("&"), home))
