@@ -19,6 +19,7 @@ MORE = {
     "describe": "read-a-recording",
     "conform": "conform",
     "replay": "replay",
+    "export": "viewers",
     "lockdep": "which-lock-where",
     "lockdep selftest": "lockdep-selftest",
     "lockdep matrix": "which-lock-where",
