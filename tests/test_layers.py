@@ -38,6 +38,7 @@ FLOORS = {
     "timeline": 6,
     "page": 6,
     "exports": 6,
+    "picture": 6,
     "describe": 6,
     "conform": 6,
     "report": 6,
@@ -73,8 +74,9 @@ ORDERED = (
     ("traces", "recordings"),
     ("traces", "conform"),
     ("explore", "traces", "recordings", "hunt", "timeline"),
-    ("timeline", "page", "compare"),
     ("traces", "timeline", "exports"),
+    ("timeline", "page", "compare", "picture"),
+    ("report", "hunt", "traces", "recordings", "conform", "compare", "picture"),
     ("explore", "report", "compare"),
 )
 

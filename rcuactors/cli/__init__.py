@@ -98,6 +98,12 @@ COMMANDS: Final = MappingProxyType(
             "Run scenarios and drawn programs again, from their decisions, on Trio and elsewhere, and compare the "
             "events.",
         ),
+        "report": Later(
+            ".report_command",
+            "report_command",
+            "Write what happened in THING as one HTML file: a scenario, a trace or recording, a schedule, a "
+            "comparison's JSON.",
+        ),
         "api": Later(".api_command", "api_command", "Tell what a scenario can call."),
         "show": Later(".show_command", "show_command", "Print the text of a scenario that comes with the package."),
         "docs": Later(

@@ -105,6 +105,11 @@ class Replay:
         return self._run.machine
 
     @property
+    def shift_ns(self) -> int:
+        """What leads from the recording's time to the machine's; 0 until the first call is about to be made."""
+        return self._replayed.shift_ns or 0
+
+    @property
     def spec(self) -> RunSpec:
         """This replay as a value. Raises BadInput when a part of it is in this process only."""
         if not self.recording.path:
