@@ -25,6 +25,7 @@ from .common import RunArguments, costs_option, jobs_option, number_option, sett
 from .explore_command import directory, seconds_of
 from .output import print_json, print_lines
 from .program import BEGAN, EXIT_VIOLATIONS, ProgramCommand
+from .reporting import report_option, write_report
 from .run_command import command_of
 from .screen import with_error
 from .session import collect, quiet_stdout
@@ -61,6 +62,7 @@ from .whole_file import WholeFile
 @number_option("--seed", low=0, high=LARGEST_SEED, default=0, help="The first seed of each strategy.")
 @jobs_option
 @click.option("--out", metavar="DIR", help="Keep the schedule of the shortest finding there, as a file.")
+@report_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def check_command(
     scenario: str,
@@ -70,6 +72,7 @@ def check_command(
     builds: str | None,
     jobs: int,
     out: str | None,
+    report: str | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -103,6 +106,8 @@ def check_command(
     folder = directory(out)
     error = _go(checked, as_json=as_json)
     _tell(checked, scenario, folder, error, as_json=as_json)
+    if report is not None and checked.shortest is not None:
+        write_report(report, checked.shortest)
     if error is not None:
         raise error
     return 0 if checked.clean else EXIT_VIOLATIONS

@@ -20,6 +20,7 @@ from ..kernel.costs import load_costs
 from ..report.chosen_events import Wanted
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED, RunOptions
 from ..scenario import check_names
+from .reporting import page_option
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -112,6 +113,7 @@ _OPTIONS: Final = (
         metavar="FILE",
         help="Write all events: ftrace text, or JSON lines to a .json or .jsonl file.",
     ),
+    page_option,
     _panic_option,
     click.option(
         "-v",
@@ -179,6 +181,7 @@ class RunArguments:
         names: tuple[str, ...] = (),
         cpu: int | None = None,
         around: str | None = None,
+        report: str | None = None,
         **words: Any,
     ) -> None:
         self.wanted = Wanted(names=names, cpu=cpu, around=around or "")
@@ -194,6 +197,7 @@ class RunArguments:
             raise BadInput(
                 f"--json and {option}: only one of them; --events FILE writes the events beside a JSON result"
             )
+        self.report = report
         self.as_json, self.events, self.verbose, self.story = as_json, events, verbose, story
         self._settings, self._costs, self._panic_on_warn = settings, costs, panic_on_warn
         self._words = words

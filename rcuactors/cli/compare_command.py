@@ -8,7 +8,7 @@ import io
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import click
@@ -34,10 +34,14 @@ from ..userfiles import find_scenarios
 from .common import jobs_option, whole_number
 from .output import print_json
 from .program import Interrupted, ProgramCommand, complain
+from .reporting import page_file, page_option
 from .screen import with_error
 from .session import collect
 from .styled import print_styled_lines
 from .whole_file import OutputError, WholeFile
+
+if TYPE_CHECKING:
+    from ..page import Report
 
 _MOST_SEEDS: Final = 10_000
 _NARROWEST: Final = 40
@@ -84,6 +88,7 @@ _LARGEST_SEED: Final = (1 << 63) - 1
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @click.option("--csv", "csv_file", metavar="FILE", help=f"Write the columns {', '.join(COLUMNS)}.")
 @click.option("--html", "html_file", metavar="FILE", help="Write one HTML file that needs nothing else.")
+@page_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell on stderr how long each design took.")
 def compare_command(
     scenarios: tuple[str, ...],
@@ -98,6 +103,7 @@ def compare_command(
     as_json: bool,
     csv_file: str | None,
     html_file: str | None,
+    report: str | None,
     verbose: bool,
 ) -> None:
     """Compare the designs: what the kernel says of each in every context, what it costs, and why it won or lost.
@@ -108,7 +114,7 @@ def compare_command(
     plan = _plan(scenarios, names, files, kernels, settings, _seeds(seeds, seed))
     target = _target(as_json=as_json, csv_file=csv_file, html_file=html_file)
     progress = Progress(list(tasks_of(plan)))
-    with target if target is not None else contextlib.nullcontext():
+    with target if target is not None else contextlib.nullcontext(), page_file(report) as page:
         error = progress.run(jobs)
         if error is not None and not progress.answers and not isinstance(error, Interrupted):
             raise error
@@ -116,6 +122,8 @@ def compare_command(
         try:
             if target is not None:
                 target.write(_csv_text(board) if csv_file is not None else page_of(board))
+            if page is not None and error is None:
+                page.write(_drawn(board, files))
         except OutputError as unwritten:
             error = error or unwritten
     if verbose:
@@ -126,6 +134,13 @@ def compare_command(
         _print(board)
     if error is not None:
         raise error
+
+
+def _drawn(board: Board, files: tuple[str, ...]) -> Report:
+    """Two of the designs, run once more."""
+    from ..picture.compared import comparison_report  # noqa: PLC0415 - most do without
+
+    return comparison_report("the comparison", document_of(board), files=files)[0]
 
 
 def _print(board: Board) -> None:

@@ -14,6 +14,7 @@ from ..lab.jobs import do_all, in_this_process
 from .common import jobs_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_BAD_INPUT, ProgramCommand, complain
+from .reporting import PageFile, page_file, page_option
 from .screen import with_error
 from .session import collect
 from .watching import HowFar, Stopper
@@ -66,6 +67,7 @@ class _Job:
     help="Begin at the first state that is told from that line on.",
 )
 @click.option("--keep-going", is_flag=True, help="After a disagreement, go on from the next state of all CPUs.")
+@page_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @jobs_option
 def conform_command(
@@ -74,6 +76,7 @@ def conform_command(
     probe: str,
     from_line: int,
     keep_going: bool,
+    report: str | None,
     as_json: bool,
     jobs: int,
 ) -> int:
@@ -83,8 +86,25 @@ def conform_command(
     """
     if not recordings:
         raise bad_value("conform", "a recording")
+    if report is not None and len(recordings) > 1:
+        raise BadInput(f"--report {report}: is of one recording; needs one of the {len(recordings)}")
     if version:
         find_era(version)
+    with page_file(report) as page:
+        return _conform(recordings, version, probe, from_line, keep_going, page, as_json=as_json, jobs=jobs)
+
+
+def _conform(
+    recordings: Sequence[str],
+    version: str,
+    probe: str,
+    from_line: int,
+    keep_going: bool,
+    page: PageFile | None,
+    *,
+    as_json: bool,
+    jobs: int,
+) -> int:
     work = [_Job(path, version, probe, from_line, keep_going) for path in recordings]
     answers: dict[int, Conformance | str] = {}
     stopper = Stopper(_PATIENCE_S)
@@ -111,6 +131,10 @@ def conform_command(
     for answer in ordered:
         if isinstance(answer, str):
             complain(f"rcuactors: {answer}")
+    if page is not None and told:
+        from ..picture.recorded import Reading, conformance_report  # noqa: PLC0415 - most do without
+
+        page.write(conformance_report(told[0], recordings[0], Reading(probe=probe)))
     if error is not None:
         raise error
     codes = [answer.exit_code if isinstance(answer, Conformance) else EXIT_BAD_INPUT for answer in ordered]

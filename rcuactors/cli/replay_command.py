@@ -12,8 +12,10 @@ from ..eras import find_era
 from ..errors import BadInput
 from ..recordings import Recording, read_recording
 from ..recordings.replay import Replay
+from ..runs import RunOptions
 from .common import RunArguments, run_options, with_sinks
 from .program import EXIT_VIOLATIONS, Interrupted, ProgramCommand
+from .reporting import PageFile, page_file
 from .screen import with_error
 from .session import open_session
 from .told import Told
@@ -29,8 +31,15 @@ def replay_command(file: str, probe: str, **options: Any) -> int:
     arguments = RunArguments(**options)
     run_options_ = arguments.options(parameters=(), of="a replay")
     recording = _read(file, find_era(run_options_.kernel).release, probe)
+    with page_file(arguments.report) as page:
+        return _replay(recording, arguments, run_options_, page)
+
+
+def _replay(recording: Recording, arguments: RunArguments, options: RunOptions, page: PageFile | None) -> int:
     with open_session(arguments) as session:
-        replay = Replay(recording, with_sinks(run_options_, session.sinks))
+        replay = Replay(recording, with_sinks(options, session.sinks))
+        if page is not None:
+            page.watch(replay.machine)
         replay.machine.probes.violation.listen(session.screen.reported)
         told = Told(replay.machine, arguments)
         error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)
@@ -40,6 +49,8 @@ def replay_command(file: str, probe: str, **options: Any) -> int:
         with_error(outcome.as_json(), str(error) if error is not None else None),
         outcome.lines(so_far=error is not None, every_splat=arguments.verbose),
     )
+    if page is not None:
+        page.write_replay(recording.path, recording.probe, outcome.result, replay.shift_ns, outcome.version_note)
     error = error or told.missed or session.screen.missed()
     if error is not None:
         raise error

@@ -28,6 +28,7 @@ from ..userfiles.blame import blame_scenario
 from .common import RunArguments, run_options, whole_number, with_sinks
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
+from .reporting import PageFile, page_file
 from .screen import with_error
 from .session import collect, open_session, quiet_stdout
 from .styled import page_width
@@ -77,6 +78,8 @@ def scenario_command(chosen: Scenario) -> ProgramCommand:
 def run_seeds(named: str, chosen: Scenario, arguments: RunArguments, seeds: int) -> int:
     """Run it with so many seeds; show the first run that is not clean, and the command that shows it again."""
     options = arguments.options(parameters=chosen.parameters, of=chosen.name)
+    if arguments.report is not None:
+        raise BadInput(f"--report {arguments.report} and --seeds: a page is of one run; needs one --seed")
     ends = min(options.seed + seeds, LARGEST_SEED + 1)
     found: list[int] = []
     done: list[int] = []
@@ -140,8 +143,15 @@ def run_scenario(chosen: Scenario, arguments: RunArguments, *, seed: int | None 
     options = arguments.options(parameters=chosen.parameters, of=chosen.name)
     if seed is not None:
         options = attrs.evolve(options, seed=seed)
+    with page_file(arguments.report) as page:
+        return _run(chosen, arguments, options, page)
+
+
+def _run(chosen: Scenario, arguments: RunArguments, options: RunOptions, page: PageFile | None) -> int:
     with open_session(arguments) as session:
         one = Run(chosen, with_sinks(options, session.sinks))
+        if page is not None:
+            page.watch(one.machine)
         one.machine.probes.violation.listen(session.screen.reported)
         told = Told(one.machine, arguments)
         session.screen.begin(one.result())
@@ -151,6 +161,8 @@ def run_scenario(chosen: Scenario, arguments: RunArguments, *, seed: int | None 
     session.screen.end(result, error=str(error) if error is not None else None)
     if arguments.verbose and not arguments.story and result.violations and result.steps <= _MOST_TO_TELL:
         print_lines(_what_led_there(chosen, options, result))
+    if page is not None:
+        page.write_run(result, error)
     error = error or told.missed or session.screen.missed()
     if error is not None:
         raise error

@@ -177,7 +177,7 @@ def _story(story: Story | None) -> dict[str, Any] | None:
 
 
 def _difference(report: Report) -> Difference | None:
-    if report.difference is not None or len(report.panels) < 2:
+    if report.difference is not None or len(report.panels) < 2 or not report.looks_for_difference:
         return report.difference
     return first_difference(report.panels[0].sketch, report.panels[1].sketch)
 

@@ -54,7 +54,8 @@ def _one_or_two(_report: Report, _field: object, panels: tuple[Panel, ...]) -> N
 class Report:
     """All of a page. `facts` are names and values for its head: the kernel, the seed, the command that repeats it.
 
-    `difference` is looked for (`first_difference()`) where there are two panels and it is not given.
+    `difference` is looked for (`first_difference()`) where there are two panels and it is not given, unless the two
+    are of different kinds, as a recording and a run of it are: then nothing is said by that.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Report:
     facts: Detail = ()
     story: Story | None = None
     difference: Difference | None = None
+    looks_for_difference: bool = True
 
 
 _Happening = tuple[int, str, str]

@@ -29,8 +29,12 @@ _Place = tuple[str, str]
 """Kernel, and workload or scenario."""
 
 
-def comparison_report(name: str, document: Mapping[str, Any], designs: tuple[str, ...] = ()) -> tuple[Report, bool]:
+def comparison_report(
+    name: str, document: Mapping[str, Any], designs: tuple[str, ...] = (), files: tuple[str, ...] = ()
+) -> tuple[Report, bool]:
     """The page, and whether something was reported in its runs. `designs` are two of the document's, if given.
+
+    `files` are those of a user's own designs that were compared.
 
     Raises BadInput where the document is not one, or has no two designs that were run under the same.
     """
@@ -38,7 +42,8 @@ def comparison_report(name: str, document: Mapping[str, Any], designs: tuple[str
         costs = _costs(document)
         chosen = designs or _chosen(document, costs)
         place = _place(name, costs, chosen)
-        options = [_options(document, place, design, str(_version(document, design))) for design in chosen]
+        own = {ref.name: ref.file for ref in find_designs([], files)}
+        options = [_options(document, place, own.get(design, design), _version(document, design)) for design in chosen]
         sentences = [str(sentence) for sentence in document["summary"]["sentences"]]
         reasons = {str(one["name"]): str(one["reason"]) for one in document["designs"]}
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -106,12 +111,11 @@ def _options(document: Mapping[str, Any], place: _Place, design: str, version: s
     settings = {str(key): str(value) for key, value in document["settings"].items()}
     config = {key: value for key, value in settings.items() if key in field_names()}
     (kernel,) = find_kernels([place[0]], config)
-    (ref,) = find_designs([design], ())
     kernel = attrs.evolve(kernel.unchecked(config), version=version or kernel.version)
     seed = int(document["seeds"][0])
     return RunOptions(
         kernel=kernel.version,
-        design=None if version else ref.name,
+        design=None if version else design,
         settings={**kernel.settings, **{key: value for key, value in settings.items() if key not in config}},
         seed=seed,
     )

@@ -7,20 +7,21 @@ from typing import Final
 
 import attrs
 
+from ..conform import Conformance
 from ..eras import DEFAULT_ERA, ERAS, find_era
 from ..eras.era import Era
-from ..page import Panel, Report
-from ..recordings import Recording, read_recording
+from ..page import Panel, Report, Step, Story
+from ..recordings import read_recording
 from ..recordings.replay import Replay
 from ..runs import RunOptions
-from ..runs.result import Result
 from ..timeline import Sketch
 from ..timeline.own_lines import as_ftrace
 from ..timeline.traced import Traced
 from ..traces.events import Event
 from ..traces.forms import release_of
+from ..traces.source import bad
 from ..traces.trace import Progress, Trace
-from .runs import Drawn, Watcher, verdict_of
+from .runs import Drawn, Watcher
 
 _BOOTED_NS: Final = 1_000_000_000
 """No kernel is traced before."""
@@ -74,29 +75,49 @@ def era_of(path: str, version: str) -> Era:
 
 
 def recording_report(path: str, options: RunOptions, reading: Reading) -> tuple[Report, bool]:
-    """The recording, and the model's run of its calls; whether something was reported in that. Raises BadInput.
-
-    The model's times are the recording's, but for what leads from one to the other, so that a call lies at the same
-    place in both.
-    """
+    """The recording, and the model's run of its calls; whether something was reported in that. Raises BadInput."""
     era = find_era(options.kernel)
     recording = read_recording(path, era.release, reading.probe, reading.progress, reading.watch)
+    if recording.problems:
+        raise bad(path, recording.problems[0])
     replay, watcher = Replay(recording, options), Watcher()
     watcher.listen(replay.machine)
     outcome = replay.run()
     drawn = watcher.drawn(f"the model's run of it, {outcome.result.kernel}", outcome.result)
-    traced = traced_panel(
-        path, reading, title=f"recorded: {recording.name}", shift_ns=replay.shift_ns, kernel=era.release
-    )
-    report = Report(
-        title=f"{recording.name}, recorded and modelled",
-        panels=(traced.panel, drawn.panel),
-        facts=(*traced.facts, *_facts(recording, outcome.result, outcome.version_note)),
-    )
-    return report, drawn.reported
+    return replay_report(path, reading, drawn, replay.shift_ns, outcome.version_note), drawn.reported
 
 
-def _facts(recording: Recording, result: Result, version_note: str) -> tuple[tuple[str, str], ...]:
-    facts = [("calls recorded", f"{len(recording.calls):,}"), ("modelled on", result.kernel)]
-    facts.append(("verdict of the model", verdict_of(result)))
-    return (*facts, *((("differs", version_note),) if version_note else ()))
+def replay_report(path: str, reading: Reading, drawn: Drawn, shift_ns: int, note: str) -> Report:
+    """A recording, and the model's run of it that was watched.
+
+    The recording's times are the machine's: `shift_ns` leads to them. So a call lies at the same place in both. `note`
+    says how the versions differ.
+    """
+    traced = traced_panel(path, reading, shift_ns=shift_ns)
+    panel = attrs.evolve(traced.panel, title=f"recorded: {traced.panel.title}")
+    facts = [*traced.facts, *((f"the model: {name}", value) for name, value in drawn.facts)]
+    return Report(
+        title=f"{traced.panel.title}, recorded and modelled",
+        panels=(panel, drawn.panel),
+        facts=(*facts, *((("differs", note),) if note else ())),
+        looks_for_difference=False,
+    )
+
+
+def conformance_report(found: Conformance, path: str, reading: Reading) -> Report:
+    """The same of a recording that was held against a version: each disagreement is a step, where its line is."""
+    report, _ = recording_report(path, RunOptions(kernel=found.version), reading)
+    times = {
+        dict(mark.detail).get("line"): mark.time_ns for mark in report.panels[0].sketch.marks if len(mark.detail) > 1
+    }
+    steps = [
+        Step(
+            text=f"line {one.line}: {one.event}: no possible state explains it",
+            why="; ".join(one.reasons),
+            time_ns=times.get(str(one.line)),
+        )
+        for one in found.found
+    ]
+    verdict = ("it agrees", "it does not agree", "undecided")[found.exit_code]
+    story = Story(title=f"held against {found.version}: {verdict}", steps=tuple(steps), text="\n".join(found.lines()))
+    return attrs.evolve(report, story=story)

@@ -9,7 +9,7 @@ import attrs
 from ..engine.choice import Strategy
 from ..hunt.attempt import Attempt
 from ..machine import Machine
-from ..page import Panel
+from ..page import Panel, Report
 from ..report.text import head_line
 from ..runs import Result, Run, RunOptions
 from ..scenario import Scenario
@@ -27,7 +27,11 @@ class Drawn:
     panel: Panel
     facts: Detail = ()
     reported: bool = False
-    raised: Exception | None = None
+    raised: BaseException | None = None
+
+    def report(self) -> Report:
+        """A page of this alone."""
+        return Report(title=self.panel.title, panels=(self.panel,), facts=self.facts)
 
 
 class Watcher:
@@ -43,13 +47,13 @@ class Watcher:
         self.sketch, self._machine = Sketch(), machine
         self._watch = Watch(machine, self.sketch, events=True)
 
-    def drawn(self, title: str, result: Result, raised: Exception | None = None) -> Drawn:
-        """The run is over."""
+    def drawn(self, title: str, result: Result, raised: BaseException | None = None) -> Drawn:
+        """The run is over; without a title it is called what it is."""
         assert self._watch is not None
         assert self._machine is not None
         self._watch.end()
         notes = tuple(_notes(self._machine, result, raised))
-        panel = Panel(title=title, sketch=self.sketch, notes=notes)
+        panel = Panel(title=title or head_line(result), sketch=self.sketch, notes=notes)
         return Drawn(panel=panel, facts=facts_of(result), reported=not result.clean, raised=raised)
 
 
@@ -58,7 +62,7 @@ def watched_run(chosen: Scenario, options: RunOptions, title: str = "") -> Drawn
     run, watcher = Run(chosen, options), Watcher()
     raised = run.attempt(watcher.listen)
     result = run.result()
-    return watcher.drawn(title or head_line(result), result, raised)
+    return watcher.drawn(title, result, raised)
 
 
 def watched_attempt(attempt: Attempt, strategy: Strategy, title: str) -> Drawn:
@@ -85,7 +89,7 @@ def facts_of(result: Result) -> Detail:
     return tuple(facts)
 
 
-def _notes(machine: Machine, result: Result, raised: Exception | None) -> list[str]:
+def _notes(machine: Machine, result: Result, raised: BaseException | None) -> list[str]:
     """What the picture does not show."""
     touched, cpus = len(machine.system.cpus), machine.system.config.nr_cpus
     notes = []

@@ -63,7 +63,7 @@ class Made:
 
     report: Report
     reported: bool
-    raised: Exception | None = None
+    raised: BaseException | None = None
 
 
 def kind_of(name: str) -> Kind:
@@ -116,7 +116,7 @@ def made(asked: Asked) -> Made:
     if len(asked.names) == 1:
         return _one(asked)
     drawn = [_drawn(asked, number) for number in range(len(asked.names))]
-    titles = [one.panel.title for one in drawn]
+    titles = [one.panel.title.partition(", ")[0] for one in drawn]
     facts = [
         (f"{where}: {name}", value)
         for where, one in zip(("above", "below"), drawn, strict=True)
@@ -147,8 +147,7 @@ def _one(asked: Asked) -> Made:
         report, reported = recording_report(name, options, asked.reading)
         return Made(report=report, reported=reported)
     drawn = _drawn(asked, 0)
-    report = Report(title=drawn.panel.title, panels=(drawn.panel,), facts=drawn.facts)
-    return Made(report=report, reported=drawn.reported, raised=drawn.raised)
+    return Made(report=drawn.report(), reported=drawn.reported, raised=drawn.raised)
 
 
 def _drawn(asked: Asked, number: int) -> Drawn:

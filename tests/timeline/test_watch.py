@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -344,3 +346,15 @@ def test_what_overlaps_lies_beside_each_other_and_lanes_are_used_again() -> None
     assert third.lane == first.lane != second.lane
     assert [span.open_ended for span in sketch.spans] == [False, False, True]
     assert sketch.end_ns == 20
+
+
+def test_the_page_says_of_each_lane_where_it_comes_from(root: Path) -> None:
+    rows = [line.split(" | ") for line in (root / "docs" / "report.md").read_text().splitlines() if " | " in line]
+    told = {row[0].removeprefix("| "): " ".join(row[2:]) for row in rows}
+    assert {kind.value for kind in LaneKind} <= set(told)
+    names = {name for kind in LaneKind for name in re.findall(r"`(?:[a-z]+\.)?([a-z_]+)`", told[kind.value])}
+    machine = watched()[0].machine
+    heard = {"violation", "event"}
+    for part in (machine.probes.engine, machine.probes.kernel, machine.probes.rcu):
+        heard |= set(type(part).__annotations__)
+    assert names - heard == set()
