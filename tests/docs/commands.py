@@ -28,6 +28,8 @@ MORE = {
     "explore": "hunting",
     "replay-schedule": "hunting",
     "shrink": "hunting",
+    "export": "viewers",
+    "report": "report",
     "selfcheck": "changing-it",
     "api": "api",
     "show": "scenarios",
