@@ -9,7 +9,7 @@ import click
 
 from ..engine.choice import Timed
 from ..eras import DEFAULT_ERA
-from ..errors import BadInput, bad_value
+from ..errors import bad_value
 from ..page import write_report
 from ..picture.recorded import Reading
 from ..picture.things import Asked, Kind, Made, kind_of, made
@@ -55,7 +55,7 @@ def report_command(
     Two THINGs, or one on two versions or with two designs, stand side by side. Exit code 1 if something was reported.
     """
     if out is None:
-        raise BadInput("report: needs the file to write: -o FILE.html")
+        raise bad_value("report", "the file to write: -o FILE.html")
     names = _names(things, kernels, designs)
     stopper = Stopper(PATIENCE_S)
     watched = HowFar(lambda: not stopper.requested)

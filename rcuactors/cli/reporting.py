@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import attrs
 import click
 
-from ..errors import BadInput
+from ..errors import bad_value
 from ..hunt.keep import Kept
 from ..hunt.report import MOST_LINES, report_lines
 from .whole_file import WholeFile
@@ -103,6 +103,6 @@ def page_file(name: str | None) -> Iterator[PageFile | None]:
         yield None
         return
     if not _is_page(name):
-        raise BadInput(f"--report {name}: needs the name of an HTML file, as in --report {name or 'report'}.html")
+        raise bad_value(f"--report {name}", f"the name of an HTML file, as in --report {name or 'report'}.html")
     with WholeFile("--report", name) as file:
         yield PageFile(file)
