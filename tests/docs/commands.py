@@ -28,7 +28,6 @@ MORE = {
     "explore": "hunting",
     "replay-schedule": "hunting",
     "shrink": "hunting",
-    "export": "viewers",
     "report": "report",
     "selfcheck": "changing-it",
     "api": "api",
