@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from .line import BLOCKED
+from .orders import BLOCKED
 
 if TYPE_CHECKING:
     from .strand import Strand

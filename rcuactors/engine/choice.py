@@ -10,7 +10,7 @@ import random
 
 import attrs
 
-from .decision import Decision
+from .decision import Decision, HoldUp
 from .orders import ByClock, Order
 
 
@@ -34,7 +34,8 @@ class Outcome:
 
     `verdict` is what the machine found: "clean", or the kinds of violation. `failure` is the error that ended the run,
     if one did; `cut_short` that somebody cancelled it. `choices` counts the decisions. `taken` is those that depart
-    from option 0, in order, for a strategy that is wrapped in `Record`.
+    from option 0, in order, for a strategy that is wrapped in `Record`. `unasked` counts the hold-ups after the last
+    question about one (`HoldUp.unasked`).
     """
 
     verdict: str
@@ -43,19 +44,22 @@ class Outcome:
     choices: int
     end_ns: int
     taken: tuple[Taken, ...] | None = None
+    unasked: int = 0
 
 
 class Strategy:
     """Who answers decisions; this one has nothing special happen.
 
     `order` is the election in which it decides. One that `holds_up` is asked at each point of each actor whether, and
-    for how long, that actor is held up there. One without `durations` never puts anything off.
+    for how long, that actor is held up there. One without `durations` never puts anything off. `unmoved` is looked at
+    after each such question: so many of the next ones it would answer with 0, whoever it is, and is not asked.
     """
 
     name: str = "nothing special"
     order: type[Order] = ByClock
     holds_up: bool = False
     durations: bool = True
+    unmoved: int = 0
 
     def start_run(self, _seed: int) -> bool:
         """A run begins; the same seed must lead to the same answers. False: there is nothing left to try."""
@@ -91,11 +95,15 @@ class Wrapper(Strategy):
 
 
 class Answered(Wrapper):
-    """The inner strategy in a run that begins again: what it has answered before is not asked for twice."""
+    """The inner strategy in a run that begins again: what it has answered before is not asked for twice.
 
-    def __init__(self, inner: Strategy, answers: list[int]) -> None:
+    `unasked`: of the last answers, so many hold-ups are none of its own, since it was not asked.
+    """
+
+    def __init__(self, inner: Strategy, answers: list[int], unasked: int = 0) -> None:
         super().__init__(inner)
         self._answers = iter(answers)
+        self._unasked = unasked
 
     def start_run(self, _seed: int) -> bool:
         """It has begun already."""
@@ -104,7 +112,18 @@ class Answered(Wrapper):
     def choose(self, decision: Decision) -> int:
         """What was answered here; after that ask the inner one."""
         answer = next(self._answers, None)
-        return self.inner.choose(decision) if answer is None else answer
+        if answer is not None:
+            return answer
+        if isinstance(decision, HoldUp):
+            decision.unasked += self._unasked
+            self._unasked = 0
+        picked = self.inner.choose(decision)
+        self.unmoved = self.inner.unmoved
+        return picked
+
+    def end_run(self, outcome: Outcome) -> None:
+        """Tell the inner one, and what it does not know yet."""
+        self.inner.end_run(attrs.evolve(outcome, unasked=outcome.unasked + self._unasked))
 
 
 class Timed(Strategy):

@@ -20,10 +20,11 @@ from trio.lowlevel import reschedule
 
 from ..errors import NothingLeft
 from .actor import Actor, Mailbox, Message
-from .choice import Outcome, Strategy
+from .choice import Strategy
 from .errors import RunOver
 from .host import ConductorStatistics, Host
-from .line import BLOCKED, DEFAULT_MAX_STEPS, Line
+from .line import DEFAULT_MAX_STEPS, Line
+from .orders import BLOCKED
 from .outside import Alarm, Outside
 from .parking import GO_ON, PARK, run_in_place
 from .probe import Access, EngineProbes
@@ -172,15 +173,7 @@ class Conductor(Line):
 
     def _tell_the_strategy(self) -> None:
         try:
-            self._strategy.end_run(
-                Outcome(
-                    verdict=self._host.verdict(),
-                    failure=self.failure,
-                    cut_short=self.cut_short,
-                    choices=self.choices,
-                    end_ns=self.now,
-                )
-            )
+            self._strategy.end_run(self.outcome(self._host.verdict(), cut_short=self.cut_short))
         except Exception as error:
             self._remember(error)
 
@@ -297,8 +290,11 @@ class Conductor(Line):
         strand = actor.strand
         if not strand.on_stage:
             raise in_the_place_of(strand)
-        self.stop(actor)
-        elected = await self._elect_after_settling() if self.outside.strands else self.elect()
+        if self.outside.strands:
+            self.stop(actor)
+            elected = await self._elect_after_settling()
+        else:
+            elected = self.at_point(actor)
         if elected is not actor or self.now >= self.limit:
             await self._hand_over(strand, elected)
             return

@@ -138,10 +138,14 @@ class Duration(Decision):
         self._subject, self.now, self.count = subject, now, longest_ns + 1
         return self
 
+    def whose(self) -> str:
+        """What is put off, by its name."""
+        assert self._subject is not None
+        return self._subject.identity()
+
     def option(self, index: int) -> str:
         """What, and for how long."""
-        assert self._subject is not None
-        return f"{self._subject.identity()} for {index} ns"
+        return f"{self.whose()} for {index} ns"
 
     def find(self, option: str) -> int:
         """Read the duration back."""
@@ -156,10 +160,15 @@ class Duration(Decision):
 
 
 class HoldUp(Duration):
-    """For how long an actor is held up that could go on."""
+    """For how long an actor is held up that could go on.
+
+    `unasked`: so many points went by since the last question of this kind, at which the strategy was not asked since it
+    had said beforehand that it would hold up nobody (`Strategy.unmoved`). They count as decisions all the same.
+    """
 
     def __init__(self) -> None:
         super().__init__(HOLD_UP)
+        self.unasked = 0
 
     def _actor(self) -> Actor:
         return cast("Actor", self._subject)

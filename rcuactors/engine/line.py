@@ -11,21 +11,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepBoundExceeded
-from .choice import Strategy
+from .choice import Outcome, Strategy
 from .decision import Decision, Duration, HoldUp, Identified
 from .errors import RunOver
 from .fairness import HELD_UP_NS, Fairness
-from .orders import FOREVER
+from .orders import BLOCKED, FOREVER, STAYS
 from .probe import EngineProbes
 
 if TYPE_CHECKING:
     from .actor import Actor
-
-BLOCKED: Final = 0
-"""Ticket of an actor that stands in no line: it waits for somebody."""
-
-STAYS: Final = -1
-"""Ticket of one that stands in line where it is, and has no place in a queue of those that wait for a time."""
 
 DEFAULT_MAX_STEPS: Final = 10_000_000
 """How many steps a run may take.
@@ -43,7 +37,8 @@ class Line:
     `now` is the clock of who was elected last, in virtual nanoseconds. `asks` counts the reasons for which the running
     actor has to ask at each point. `limit` is a virtual time at which it has to ask whatever stands in line; `halt`
     that, or the time at which it will have been unseen for too long. `holds_up`: the strategy may hold actors up.
-    `answers` are the strategy's, kept where that was asked for.
+    `answers` are the strategy's, kept where that was asked for. `unasked` counts the hold-ups since the last question
+    about one that the strategy was not asked about, since it would have said no (`Strategy.unmoved`).
     """
 
     __slots__ = (
@@ -56,8 +51,10 @@ class Line:
         "_stay",
         "_strategy",
         "_tickets",
+        "_unmoved",
         "answers",
         "asks",
+        "at_point",
         "choices",
         "earliest",
         "failure",
@@ -72,6 +69,7 @@ class Line:
         "probes",
         "running",
         "steps",
+        "unasked",
     )
 
     def __init__(
@@ -92,13 +90,17 @@ class Line:
         self._strategy = strategy
         self._tickets = 0
         self._elected = 0
+        self.holds_up = strategy.holds_up
         self._order = strategy.order(self)
         self._put, self._stay = self._order.put, self._order.stay
         self._next: Callable[[], Actor | None] = self._order.elect
         self.earliest: Callable[[], int] = self._order.earliest
-        self.holds_up = strategy.holds_up
         self.answers: list[int] | None = None
         self._hold_up = HoldUp() if strategy.holds_up else None
+        self._unmoved = 0
+        self.unasked = 0
+        at_point = self._order.at_point
+        self.at_point: Callable[[Actor], Actor | None] = at_point if at_point is not None else self._at_any_point
         self.asks = int(self._order.asks_always or strategy.holds_up)
 
     def finish(self, failure: BaseException | None = None) -> None:
@@ -107,6 +109,17 @@ class Line:
             self.over = True
             self.failure = failure
             self.horizon = -1
+
+    def outcome(self, verdict: str, *, cut_short: bool) -> Outcome:
+        """What the strategy hears at the end."""
+        return Outcome(
+            verdict=verdict,
+            failure=self.failure,
+            cut_short=cut_short,
+            choices=self.choices,
+            end_ns=self.now,
+            unasked=self.unasked,
+        )
 
     # -- standing in line --------------------------------------------------------------------------------------------
 
@@ -170,8 +183,32 @@ class Line:
             stay = self._stay  # a method that is kept is found at once as a value, and slowly as a method
             stay(actor)
         else:
-            hold = self.put_off(self._hold_up, actor)
+            hold = self.hold_up(actor)
             self.enqueue(actor, actor.clock + hold, paused=not hold)
+
+    def _at_any_point(self, actor: Actor) -> Actor | None:
+        """Who goes next, now that the running actor is at a point from which it could go on."""
+        self.stop(actor)
+        return self.elect()
+
+    def hold_up(self, actor: Actor) -> int:
+        """For how many nanoseconds the strategy holds that actor up, which is at a point."""
+        fairness, now = self.fairness, self.now
+        if (fairness.rest if now < fairness.ends else fairness.left(now)) <= 0:
+            return 0
+        if self._unmoved > 0 and not self._decision_told.on:
+            self._unmoved -= 1
+            self.unasked += 1
+            self.choices += 1
+            if self.answers is not None:
+                self.answers.append(0)
+            return 0
+        decision = self._hold_up
+        assert decision is not None
+        decision.unasked, self.unasked = self.unasked, 0
+        hold = self.put_off(decision, actor)
+        self._unmoved = self._strategy.unmoved
+        return hold
 
     def put_off(self, decision: Duration, subject: Identified, longest_ns: int = HELD_UP_NS) -> int:
         """For how long the strategy puts that off, in nanoseconds, within what fairness leaves."""

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 FOREVER: Final = 1 << 62
 """A virtual time that no run reaches, in nanoseconds."""
 
+BLOCKED: Final = 0
+"""Ticket of an actor that stands in no line: it waits for somebody."""
+
+STAYS: Final = -1
+"""Ticket of one that stands in line where it is, and has no place in a queue of those that wait for a time."""
+
 Entry = tuple[int, int, int, "Actor"]
 """Due time, the actor's place in the stable order, ticket, actor."""
 
@@ -40,6 +46,9 @@ class Order(Protocol):
     put: Callable[[Entry], None]
     stay: Callable[[Actor], None]
     """The running actor is at a point, from which it could go on at once."""
+    at_point: Callable[[Actor], Actor | None] | None
+    """`Line.stop()` and `Line.elect()` for such an actor, where there is a shorter way to the same: most points are of
+    that sort."""
 
     def __init__(self, line: Line) -> None: ...
 
@@ -80,9 +89,28 @@ class ByClock:
         self.put, self.earliest = self.queue.put, self.queue.earliest
         self._decision: Tie | None = None
         self.stay: Callable[[Actor], None] = self._stay
+        self.at_point: Callable[[Actor], Actor | None] | None = self._at_point if line.holds_up else None
 
     def _stay(self, actor: Actor) -> None:
         self._line.enqueue(actor, actor.clock, paused=True)
+
+    def _at_point(self, actor: Actor) -> Actor | None:
+        """Whoever is not held up, and has come less far than all others, goes on where it is."""
+        line, clock = self._line, actor.clock
+        steps, ended = line.steps + 2, line.over
+        if clock > line.now:
+            steps += (clock - line.now) // 1000
+        if steps > line.max_steps or ended:
+            line.stop(actor)
+            return line.elect()
+        line.steps, line.now = steps - 1, max(clock, line.now)
+        hold = line.hold_up(actor)
+        if hold or clock >= self.earliest() or line.over:
+            line.enqueue(actor, clock + hold, paused=not hold)
+            return line.elect()
+        line.steps, line.now = steps, clock
+        actor.paused, actor.due, actor.yields = True, clock, False
+        return actor
 
     def elect(self) -> Actor | None:
         """The smallest clock, and the strategy's choice among equals."""
@@ -134,6 +162,7 @@ class Anyone:
         self.waiting: Actor | None = None
         self.put: Callable[[Entry], None] = self._put
         self.stay: Callable[[Actor], None] = self._stay
+        self.at_point: Callable[[Actor], Actor | None] | None = None if line.holds_up else self._at_point
 
     def _stay(self, actor: Actor) -> None:
         self.current = actor
@@ -195,6 +224,50 @@ class Anyone:
         if actor.clock < now:  # noqa: PLR1730 - faster than max(), at every point
             actor.clock = now
         return actor
+
+    def _at_point(self, actor: Actor) -> Actor | None:
+        """As `elect`, where the one that ran last can go on."""
+        line, ready, fairness, clock = self._line, self.ready, self._fairness, actor.clock
+        now, steps, ended = line.now, line.steps + 2, line.over
+        if clock > now:
+            steps += (clock - now) // 1000
+            now = clock
+        if steps > line.max_steps or ended:
+            line.stop(actor)
+            return line.elect()
+        line.steps, line.now = steps - 1, now
+        actor.paused, actor.due = True, clock
+        entries = self.queue.entries
+        waiting: Actor | None
+        while entries:
+            due, _, ticket, waiting = entries[0]
+            if waiting.ticket == ticket:
+                break
+            heappop(entries)
+        else:
+            due, waiting = FOREVER, None
+        left = fairness.rest if now == fairness.counted else fairness.count(now, 0 if ready else due)
+        if due > now and due > now + left:
+            waiting = None
+        self.current, self.waiting = actor, waiting
+        if waiting is None and not ready:
+            elected = actor
+        elif left > 0:
+            elected = self._decision.ask(len(ready) + 1 + (waiting is not None), now, actor, waiting, line)
+        else:
+            elected = self._longest_held()
+        if elected is actor:
+            self.current = None
+        else:
+            actor.ticket = STAYS
+            self._take(elected)
+            elected.ticket = BLOCKED
+            line.running = elected
+        if elected.clock < now:  # noqa: PLR1730 - faster than max(), at every point
+            elected.clock = now
+        elected.yields = False
+        line.now, line.steps, line.horizon = elected.clock, steps, -1
+        return None if line.over else elected
 
     def _longest_held(self) -> Actor:
         """Who could have gone on for the longest time."""

@@ -22,8 +22,7 @@ import trio
 
 from .actor import Actor
 from .clock import NSEC_PER_SEC, VirtualClock
-from .line import BLOCKED
-from .orders import FOREVER
+from .orders import BLOCKED, FOREVER
 
 if TYPE_CHECKING:
     from .conductor import Conductor

@@ -18,7 +18,7 @@ from typing import ClassVar, Final
 import attrs
 
 from ..engine.choice import Timed
-from ..engine.decision import HOLD_UP, Decision
+from ..engine.decision import Decision, HoldUp
 from ..engine.device import PART_DONE
 from ..errors import bad_value
 
@@ -114,11 +114,15 @@ class Holds(Timed):
 
     def choose(self, decision: Decision) -> int:
         """Hold up whoever comes to a drawn point; anything else as nature would."""
-        if decision.kind is not HOLD_UP:
+        if not isinstance(decision, HoldUp):
             return decision.nature(self._draw())
-        point = self._point = self._point + 1
-        if point < self._earliest:
-            return 0
+        point = self._point = self._point + 1 + decision.unasked
+        held = self._held_at(point, decision) if point >= self._earliest else 0
+        self.unmoved = self._earliest - point - 1
+        return held
+
+    def _held_at(self, point: int, decision: HoldUp) -> int:
+        """For how long somebody is held up at that point, one at which it could be."""
         now, known = decision.now, None
         for number, hold in enumerate(self._left):
             if not hold.is_due(now, point):

@@ -9,11 +9,14 @@ and what was really decided is written down again by number at the end.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import attrs
 
 from ..engine.choice import Strategy, Wrapper
-from ..engine.decision import NEXT_ACTOR, NOT_OFFERED, Alternatives, Decision, Duration
+from ..engine.decision import HOLD_UP, NEXT_ACTOR, NOT_OFFERED, Alternatives, Decision, Duration
+
+_ALL: Final = 1 << 62
 
 
 @attrs.frozen
@@ -35,10 +38,9 @@ def whose_is(decision: Decision) -> str:
     """By whose decision it is told from others of its kind."""
     if decision.kind is NEXT_ACTOR:
         return decision.option(decision.current) if decision.current != NOT_OFFERED else ""
-    if isinstance(decision, Alternatives) and decision.subject:
-        return decision.subject
-    named = decision.option(0)
-    return named.rpartition(" for ")[0] if isinstance(decision, Duration) else named
+    if isinstance(decision, Duration):
+        return decision.whose()
+    return (isinstance(decision, Alternatives) and decision.subject) or decision.option(0)
 
 
 class Keyed(Wrapper):
@@ -75,7 +77,14 @@ class Follow(Keyed):
 
     def __init__(self, policy: Strategy, wanted: Iterable[Departure]) -> None:
         super().__init__(policy)
-        self._wanted = {(one.kind, one.whose, one.nth): one for one in wanted}
+        self.wanted = tuple(wanted)
+        self._wanted = {(one.kind, one.whose, one.nth): one for one in self.wanted}
+        self._hold_ups = 0
+
+    def start_run(self, seed: int) -> bool:
+        """Begin anew."""
+        self._hold_ups, self.unmoved = sum(one.kind == HOLD_UP.name for one in self.wanted), 0
+        return super().start_run(seed)
 
     def due(self, kind: str, whose: str, nth: int, _now: int) -> Departure | None:
         """The departure that belongs here."""
@@ -84,6 +93,11 @@ class Follow(Keyed):
     def pick(self, decision: Decision, kind: str, whose: str, nth: int) -> int:
         """That option, as far as it is there."""
         one = self.due(kind, whose, nth, decision.now)
+        if kind == HOLD_UP.name:
+            self._hold_ups -= one is not None
+            if not self._hold_ups:
+                # No point of those that are left is one of these, and where nobody is held up nothing is noted.
+                self.unmoved = _ALL
         if one is None:
             return 0
         if one.ns:
@@ -99,8 +113,8 @@ class FollowByTime(Follow):
     """
 
     def __init__(self, policy: Strategy, wanted: Iterable[Departure]) -> None:
-        super().__init__(policy, ())
-        self._all = sorted(wanted, key=lambda one: -one.at_ns)
+        super().__init__(policy, wanted)
+        self._all = sorted(self.wanted, key=lambda one: -one.at_ns)
         self._left: dict[tuple[str, str], list[Departure]] = {}
 
     def start_run(self, seed: int) -> bool:

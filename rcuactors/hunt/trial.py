@@ -9,8 +9,8 @@ from typing import Final
 
 import attrs
 
-from ..engine.choice import Strategy, Wrapper
-from ..engine.decision import NEXT_ACTOR, Decision, Duration
+from ..engine.choice import Outcome, Strategy, Wrapper
+from ..engine.decision import HOLD_UP, NEXT_ACTOR, Decision, Duration, HoldUp
 from ..engine.events import Event
 from ..errors import StepBoundExceeded
 from ..runs import Result
@@ -55,7 +55,8 @@ class Watched(Wrapper):
 
     def choose(self, decision: Decision) -> int:
         """Ask the inner one, and count."""
-        picked = self.inner.choose(decision)
+        inner = self.inner
+        picked = inner.choose(decision)
         name = decision.kind.name
         counts = self.taken.get(name)
         if counts is None:
@@ -67,7 +68,22 @@ class Watched(Wrapper):
             counts.other += 1
         else:
             counts.usual += 1
+        if inner.holds_up and isinstance(decision, HoldUp):
+            self._not_asked(decision.unasked)
+            self.unmoved = inner.unmoved
         return picked
+
+    def end_run(self, outcome: Outcome) -> None:
+        """Count what it was not asked at the end, and tell the inner one."""
+        self._not_asked(outcome.unasked)
+        super().end_run(outcome)
+
+    def _not_asked(self, hold_ups: int) -> None:
+        """So many more points at which nobody was held up."""
+        if hold_ups:
+            counts = self.taken[HOLD_UP.name]
+            counts.asked += hold_ups
+            counts.usual += hold_ups
 
 
 _NO_CPUS: Final = frozenset({"rcu_preempt", "rcu_sched"})

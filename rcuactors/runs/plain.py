@@ -60,6 +60,11 @@ class _Rest:
             self.sink.take(event)
 
 
+def _again(strategy: Strategy, conductor: PlainConductor) -> Answered:
+    """The strategy, with what it has answered in a run that begins again."""
+    return Answered(strategy, conductor.answered, conductor.unasked)
+
+
 class PlainRun(Run):
     """A run that goes without Trio as far as it can. Arguments and errors are those of `Run`.
 
@@ -107,11 +112,11 @@ class PlainRun(Run):
             except NeedsTrio:
                 with contextlib.suppress(TypeError):
                     _needs_trio.add(self.scenario.body)
-                self._begin_again(Answered(self.machine.setup.strategy, conductor.answered), Conductor)
+                self._begin_again(_again(self.machine.setup.strategy, conductor), Conductor)
             except InVain:
                 assert self._kept is not None
                 self._kept.in_vain()
-                self._begin_again(Answered(self.machine.setup.strategy, conductor.answered), PlainConductor)
+                self._begin_again(_again(self.machine.setup.strategy, conductor), PlainConductor)
             else:
                 self._keep()
                 return

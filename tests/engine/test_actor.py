@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from rcuactors.engine.actor import Actor, Mailbox, Message, PlainMailbox
-from rcuactors.engine.line import BLOCKED
+from rcuactors.engine.orders import BLOCKED
 
 
 @attrs.frozen(kw_only=True)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rcuactors.engine.actor import Actor
 from rcuactors.engine.choice import Strategy, Timed
 from rcuactors.engine.decision import Decision
-from rcuactors.engine.line import BLOCKED, LONG_UNSEEN_NS, Line
-from rcuactors.engine.orders import FOREVER, Anyone, ByClock
+from rcuactors.engine.line import LONG_UNSEEN_NS, Line
+from rcuactors.engine.orders import BLOCKED, FOREVER, Anyone, ByClock
 from rcuactors.errors import StepBoundExceeded
 
 
