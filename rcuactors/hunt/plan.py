@@ -2,7 +2,8 @@
 
 A schedule is a function of the plan and of its number, so that an exploration finds the same with any number of
 processes, and `rcuactors run --strategy ... --seed ...` shows any of its schedules again. Number 0 is the run in order
-of time. The others take turns among the strategies, each with the next seed.
+of time. The others take turns among the strategies, each with the next seed: first a few alike, then as often as each
+gets the same share of the time, by the steps that those few took.
 
 Strategies that have to know how long a run is (`points`) are told so by a first look: how many decisions it has when
 nothing special happens.
@@ -10,6 +11,8 @@ nothing special happens.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -24,12 +27,30 @@ from ..runs.options import LARGEST_SEED
 from ..runs.spec import RunSpec
 from .attempt import Attempt, SpecAttempt
 from .faults import refuse_ignored
-from .trial import Watched
+from .trial import Trial, Watched
 
 PORTFOLIO: Final = ("holds", "random", "pct", "walk")
 """What is tried unless something else is asked for: each is good at other bugs."""
 
 TIMED: Final = "timed"
+
+_ALIKE: Final = 4
+"""How often each strategy is tried before turns are shared out by what it costs."""
+
+_CYCLE: Final = 32
+"""Turns after which they are the same again; not a multiple of `pairs.ONE_IN`."""
+
+
+@lru_cache(maxsize=64)
+def _cycle(costs: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Whose turns they are, each time that of who has had the least: which strategy, the how manieth time."""
+    spent, times, turns = [0] * len(costs), [0] * len(costs), []
+    for _ in range(max(_CYCLE, len(costs))):
+        which = min(range(len(costs)), key=lambda one: (spent[one], one))
+        turns.append((which, times[which]))
+        spent[which] += costs[which]
+        times[which] += 1
+    return tuple(turns)
 
 
 @attrs.frozen(kw_only=True)
@@ -37,12 +58,14 @@ class Plan:
     """What to explore: a run, the strategies that take turns in it, and the first seed of each.
 
     What is run says everything of itself but its strategy and seed. `sought` is the waste that counts as a finding.
+    `costs` is what a schedule of each strategy takes, in steps; all take the same unless that is known.
     """
 
     attempt: Attempt
     strategies: tuple[str, ...]
     seed: int = 0
     sought: tuple[str, ...] = ()
+    costs: tuple[int, ...] = ()
 
     @property
     def spec(self) -> RunSpec:
@@ -60,7 +83,25 @@ class Plan:
         if not number:
             return TIMED, self.spec.seed
         turn, which = divmod(number - 1, len(self.strategies))
+        if self.costs and turn >= _ALIKE:
+            cycle = _cycle(self.costs)
+            rounds, at = divmod(number - self.alike, len(cycle))
+            which, time = cycle[at]
+            turn = _ALIKE + rounds * sum(one == which for one, _ in cycle) + time
         return self.strategies[which], (self.seed + turn) % (LARGEST_SEED + 1)
+
+    @property
+    def alike(self) -> int:
+        """How many schedules are tried before turns can be shared out by costs."""
+        return 1 + _ALIKE * len(self.strategies)
+
+    def shared_out(self, first: Iterable[Trial]) -> Plan:
+        """The same after these, the first `alike`: from then on each strategy gets as much time as each other."""
+        spent = dict.fromkeys(self.strategies, 0)
+        for trial in first:
+            if trial.strategy in spent:
+                spent[trial.strategy] += trial.steps
+        return attrs.evolve(self, costs=tuple(max(1, spent[name]) for name in self.strategies))
 
 
 def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0, sought: tuple[str, ...] = ()) -> Plan:

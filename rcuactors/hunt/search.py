@@ -97,8 +97,13 @@ def _what_it_came_to(trial: Trial) -> tuple[str, str, int, int]:
 
 
 def _drawn(plan: Plan, schedules: int, jobs: int) -> Generator[Trial]:
-    alone = schedules if jobs == 1 or schedules < _WORTH_IT else _CHUNK
-    for number in range(alone):
+    first = []
+    for number in range(min(schedules, plan.alike)):
+        first.append(trial := try_number(plan, number))
+        yield trial
+    plan = plan.shared_out(first)
+    alone = schedules if jobs == 1 or schedules < _WORTH_IT else len(first)
+    for number in range(len(first), alone):
         yield try_number(plan, number)
     small = min(schedules, _SMALL_UNTIL)
     chunks = [range(at, min(at + _CHUNK, small)) for at in range(alone, small, _CHUNK)]

@@ -127,6 +127,30 @@ def test_strategies_take_turns_and_each_schedule_can_be_run_by_itself() -> None:
     assert again.steps == one.steps
 
 
+def test_after_a_few_turns_each_strategy_gets_as_much_time() -> None:
+    costs = {"random": 100, "walk": 250, "pct:points=5": 40}
+    plan = attrs.evolve(plan_of(SMALL, tuple(costs), seed=7), costs=tuple(costs.values()))
+    drawn = [plan.drawn(number) for number in range(1, plan.alike + 320)]
+    assert drawn[: plan.alike - 1] == [plan_of(SMALL, tuple(costs), seed=7).drawn(at) for at in range(1, plan.alike)]
+    for name in costs:
+        seeds = [seed for strategy, seed in drawn if strategy == name]
+        assert seeds == list(range(7, 7 + len(seeds)))
+    later = [strategy for strategy, _ in drawn[plan.alike - 1 :]]
+    spent = [cost * later.count(name) for name, cost in costs.items()]
+    assert max(spent) <= 1.25 * min(spent)
+    assert len(set(later[:3])) == 3
+
+
+def test_what_a_strategy_costs_is_seen_in_its_first_turns() -> None:
+    plan = plan_of(SMALL, ("random", "walk"))
+    first = tried(plan, plan.alike)
+    spent = tuple(sum(one.steps for one in first if one.strategy == name) for name in plan.strategies)
+    assert plan.shared_out(first).costs == spent
+    alone = plan_of(SMALL, ("walk",))
+    shared = alone.shared_out(tried(alone, alone.alike))
+    assert [shared.drawn(number) for number in range(99)] == [alone.drawn(number) for number in range(99)]
+
+
 def test_any_number_of_processes_tries_the_same() -> None:
     plan = plan_of(SMALL, ("random", "walk"))
     assert tried(plan, 80, jobs=2) == tried(plan, 80)
