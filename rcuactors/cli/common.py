@@ -20,6 +20,7 @@ from ..kernel.costs import load_costs
 from ..report.chosen_events import Wanted
 from ..runs.options import LARGEST_BOUND, LARGEST_SEED, RunOptions
 from ..scenario import check_names
+from .live import live_option
 from .reporting import page_option
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -126,6 +127,7 @@ _OPTIONS: Final = (
         is_flag=True,
         help="Tell the run in columns, one for each CPU; -e, --cpu and --around choose from it, -v leaves nothing out.",
     ),
+    live_option("what each CPU does and holds"),
     click.option(
         "-e",
         "--event",
@@ -178,6 +180,7 @@ class RunArguments:
         events: str | None = None,
         verbose: bool = False,
         story: bool = False,
+        live: bool = False,
         names: tuple[str, ...] = (),
         cpu: int | None = None,
         around: str | None = None,
@@ -198,7 +201,10 @@ class RunArguments:
                 f"--json and {option}: only one of them; --events FILE writes the events beside a JSON result"
             )
         self.report = report
-        self.as_json, self.events, self.verbose, self.story = as_json, events, verbose, story
+        if live and not story and (verbose or self.wanted):
+            option = next(name for name, given in shows.items() if given)
+            raise BadInput(f"--live and {option}: only one of them; with --story besides it is told at the end")
+        self.as_json, self.events, self.verbose, self.story, self.live = as_json, events, verbose, story, live
         self._settings, self._costs, self._panic_on_warn = settings, costs, panic_on_warn
         self._words = words
 

@@ -32,6 +32,8 @@ from ..lab.jobs import do_all, in_this_process
 from ..spelling import no_such, plural
 from ..userfiles import find_scenarios
 from .common import jobs_option, whole_number
+from .frames import comparison
+from .live import is_live, live_option
 from .output import print_json
 from .program import Interrupted, ProgramCommand, complain
 from .reporting import page_file, page_option
@@ -89,6 +91,7 @@ _LARGEST_SEED: Final = (1 << 63) - 1
 @click.option("--csv", "csv_file", metavar="FILE", help=f"Write the columns {', '.join(COLUMNS)}.")
 @click.option("--html", "html_file", metavar="FILE", help="Write one HTML file that needs nothing else.")
 @page_option
+@live_option("which cells are done")
 @click.option("-v", "--verbose", is_flag=True, help="Tell on stderr how long each design took.")
 def compare_command(
     scenarios: tuple[str, ...],
@@ -104,6 +107,7 @@ def compare_command(
     csv_file: str | None,
     html_file: str | None,
     report: str | None,
+    live: bool,
     verbose: bool,
 ) -> None:
     """Compare the designs: what the kernel says of each in every context, what it costs, and why it won or lost.
@@ -115,7 +119,7 @@ def compare_command(
     target = _target(as_json=as_json, csv_file=csv_file, html_file=html_file)
     progress = Progress(list(tasks_of(plan)))
     with target if target is not None else contextlib.nullcontext(), page_file(report) as page:
-        error = progress.run(jobs)
+        error = progress.run(jobs, live=is_live(live))
         if error is not None and not progress.answers and not isinstance(error, Interrupted):
             raise error
         board = make_board(plan, progress.tasks, progress.answers)
@@ -269,7 +273,7 @@ class Progress:
     seconds: dict[str, float] = attrs.field(factory=dict)
     _began: float = attrs.field(factory=lambda: time.monotonic())  # noqa: PLW0108 - looked up when it is made
 
-    def run(self, jobs: int) -> BaseException | None:
+    def run(self, jobs: int, *, live: bool = False) -> BaseException | None:
         """Do all tasks. Return what the program shall end with, when it has shown what was done until then."""
         order = in_good_order(self.tasks)
         return collect(
@@ -278,6 +282,7 @@ class Progress:
             # In this process a run is let come to its end, unless it never does; other processes are just ended.
             patience_s=_PATIENCE_S if in_this_process(self.tasks, jobs) else 0,
             how_far=self.shown,
+            frame=comparison(self.tasks, self.answers, self.shown) if live else None,
         )
 
     def _take(self, number: int, answer: Answer | BadInput, seconds: float) -> None:

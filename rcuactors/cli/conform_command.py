@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import attrs
 import click
 
 from ..conform import Conformance, conform
+from ..conform.course import Course
 from ..eras import find_era
 from ..errors import BadInput, bad_value
 from ..lab.jobs import do_all, in_this_process
 from .common import jobs_option, whole_number
+from .frames import conformance
+from .live import is_live, live_option
 from .output import print_json, print_lines
 from .program import EXIT_BAD_INPUT, ProgramCommand, complain
 from .reporting import PageFile, page_file, page_option
@@ -33,7 +36,9 @@ class _Job:
     from_line: int
     keep_going: bool
 
-    def do(self, watched: HowFar | None = None) -> Conformance | str:
+    def do(
+        self, watched: HowFar | None = None, begun: Callable[[Course], object] = lambda _: None
+    ) -> Conformance | str:
         """Hold it against its version; what is wrong with it is told as text."""
         try:
             return conform(
@@ -44,6 +49,7 @@ class _Job:
                 keep_going=self.keep_going,
                 progress=watched.read if watched is not None else None,
                 watch=watched.at if watched is not None else None,
+                begun=begun,
             )
         except BadInput as error:
             return str(error)
@@ -68,6 +74,7 @@ class _Job:
 )
 @click.option("--keep-going", is_flag=True, help="After a disagreement, go on from the next state of all CPUs.")
 @page_option
+@live_option("how far it is, and how many decisions agree")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @jobs_option
 def conform_command(
@@ -77,6 +84,7 @@ def conform_command(
     from_line: int,
     keep_going: bool,
     report: str | None,
+    live: bool,
     as_json: bool,
     jobs: int,
 ) -> int:
@@ -91,7 +99,7 @@ def conform_command(
     if version:
         find_era(version)
     with page_file(report) as page:
-        return _conform(recordings, version, probe, from_line, keep_going, page, as_json=as_json, jobs=jobs)
+        return _conform(recordings, version, probe, from_line, keep_going, page, as_json=as_json, jobs=jobs, live=live)
 
 
 def _conform(
@@ -104,6 +112,7 @@ def _conform(
     *,
     as_json: bool,
     jobs: int,
+    live: bool,
 ) -> int:
     work = [_Job(path, version, probe, from_line, keep_going) for path in recordings]
     answers: dict[int, Conformance | str] = {}
@@ -114,12 +123,15 @@ def _conform(
         done = f"{len(answers)} of {len(work)} recordings" if len(work) > 1 else ""
         return ", ".join(said for said in (done, watched.say()) if said)
 
+    courses: list[Course] = []
+    frame = conformance(recordings, answers, watched, lambda: courses[-1] if courses else None)
     error = collect(
-        _in_turn(work, jobs, watched),
+        _in_turn(work, jobs, watched, courses.append),
         lambda answer: answers.__setitem__(*answer),
         patience_s=_PATIENCE_S,
         how_far=how_far,
         stopper=stopper,
+        frame=frame if is_live(live) else None,
     )
     ordered = [answers[number] for number in sorted(answers)]
     told = [answer for answer in ordered if isinstance(answer, Conformance)]
@@ -142,10 +154,12 @@ def _conform(
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def _in_turn(work: Sequence[_Job], jobs: int, watched: HowFar) -> Generator[tuple[int, Conformance | str]]:
+def _in_turn(
+    work: Sequence[_Job], jobs: int, watched: HowFar, begun: Callable[[Course], object]
+) -> Generator[tuple[int, Conformance | str]]:
     if not in_this_process(work, jobs):
         yield from do_all(_Job.do, work, jobs)
         return
     for number, job in enumerate(work):
         watched.begins(job.path)
-        yield number, job.do(watched)
+        yield number, job.do(watched, begun)

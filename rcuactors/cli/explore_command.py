@@ -34,6 +34,8 @@ from ..spelling import no_such, plural
 from ..userfiles import load_scenario
 from ..userfiles.blame import blame_scenario
 from .common import RunArguments, costs_option, jobs_option, max_steps_option, settings_option, whole_number
+from .frames import exploration
+from .live import is_live, live_option
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .reporting import report_option, write_report
@@ -112,6 +114,7 @@ _OPTIONS: Final = (
     click.option("--keep-going", is_flag=True, help="Go on after the first finding; each problem is told once."),
     click.option("--out", metavar="DIR", help="Keep the schedule of each finding there, as a file."),
     report_option,
+    live_option("how far it is, how many schedules a second, and what was found"),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."),
 )
 
@@ -141,6 +144,7 @@ def explore_command(
     keep_going: bool,
     out: str | None,
     report: str | None,
+    live: bool,
     **options: Any,
 ) -> int:
     """Try many schedules of SCENARIO: exit code 1 if one of them shows a problem, which is cut down and told."""
@@ -157,7 +161,7 @@ def explore_command(
     limit = schedules or (MOST if seconds is not None or plan.search else _SCHEDULES)
     if not as_json:
         print_lines([_head(chosen, spec, plan)])
-    error = hunt.go(limit, seconds, jobs)
+    error = hunt.go(limit, seconds, jobs, live=is_live(live))
     hunt.tell(error)
     if report is not None:
         for kept in hunt.found.values():
@@ -212,8 +216,8 @@ class _Hunt:
     def __attrs_post_init__(self) -> None:
         self.tally = Tally(self.plan, self.progress)
 
-    def go(self, limit: int, seconds: float | None, jobs: int) -> BaseException | None:
-        """Search, then cut down what was found. Returns what the program shall end with."""
+    def go(self, limit: int, seconds: float | None, jobs: int, *, live: bool) -> BaseException | None:
+        """Search, then cut down what was found. Returns what the program shall end with. `live`: show it meanwhile."""
         trials = explore(
             self.plan,
             self.progress,
@@ -222,8 +226,14 @@ class _Hunt:
             jobs=jobs,
             enough=lambda: self._over,
         )
+        frame = (
+            exploration(self.tally, f"{self.chosen.name} on {self.plan.spec.kernel}", limit, seconds, self._how_far)
+            if live
+            else None
+        )
+        patience_s = PATIENCE_S if jobs == 1 else 0
         with quiet_stdout(self.as_json):
-            error = collect(trials, self._take, patience_s=PATIENCE_S if jobs == 1 else 0, how_far=self._how_far)
+            error = collect(trials, self._take, patience_s=patience_s, how_far=self._how_far, frame=frame)
             if error is not None:
                 return error
             return collect(

@@ -98,7 +98,7 @@ def _export_run(named: str, arguments: RunArguments, file: TraceFile) -> int:
     with session.stopper.listening():
         one = Run(chosen, with_sinks(options, session.sinks))
         _listen(one.machine, file)
-        error = session.attempt(one.run, one.machine.conductor, blame=lambda error: blame_scenario(chosen, error))
+        error = session.attempt(one.run, one.machine, blame=lambda error: blame_scenario(chosen, error))
     return _told(file, one, error)
 
 
@@ -110,7 +110,7 @@ def _export_schedule(named: str, scenario: str | None, design: str | None, file:
         one = prepared(schedule, digest, *session.sinks)
         _listen(one.machine, file)
         error = session.attempt(
-            lambda: replay(schedule, one, digest), one.machine.conductor, blame=lambda error: _came_apart(named, error)
+            lambda: replay(schedule, one, digest), one.machine, blame=lambda error: _came_apart(named, error)
         )
     return _told(file, one, error, "" if error is not None else f"shows {schedule.shown.signature}")
 

@@ -42,7 +42,9 @@ def _replay(recording: Recording, arguments: RunArguments, options: RunOptions, 
             page.watch(replay.machine)
         replay.machine.probes.violation.listen(session.screen.reported)
         told = Told(replay.machine, arguments)
-        error = session.attempt(replay.run, replay.machine.conductor, blame=lambda error: error)
+        error = session.attempt(
+            replay.run, replay.machine, title=f"replay of {recording.path}", blame=lambda error: error
+        )
     outcome = replay.result()
     told.print()
     session.screen.end_with(

@@ -155,7 +155,8 @@ def _run(chosen: Scenario, arguments: RunArguments, options: RunOptions, page: P
         one.machine.probes.violation.listen(session.screen.reported)
         told = Told(one.machine, arguments)
         session.screen.begin(one.result())
-        error = session.attempt(one.run, one.machine.conductor, blame=lambda error: blame_scenario(chosen, error))
+        title = f"{chosen.name} on {options.kernel}"
+        error = session.attempt(one.run, one.machine, title=title, blame=lambda error: blame_scenario(chosen, error))
     result = one.result()
     told.print()
     session.screen.end(result, error=str(error) if error is not None else None)

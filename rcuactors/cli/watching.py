@@ -1,4 +1,4 @@
-"""A person who watches a run: Ctrl-C, and a progress bar once it takes longer than a second.
+"""A person who watches a run: Ctrl-C, and a progress bar once it takes longer than a second, or a live view.
 
 Neither changes what the run does. SIGTERM (`kill`, `timeout`) and SIGHUP (the terminal is gone) end a command as Ctrl-C
 does; they differ in its exit code.
@@ -11,12 +11,13 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from ..engine.events import Event
+from ..report.styled import Line
 from ..report.units import size
 from ..runs.watchdog import standing_at
 from .signals import ENDING, HEARD
@@ -24,6 +25,10 @@ from .signals import ENDING, HEARD
 PATIENCE_S: Final = 0.5
 _BAR_AFTER_S: Final = 1.0
 _BAR_EVERY_S: Final = 0.2
+_FRAME_EVERY_S: Final = 0.1
+
+Frame = Callable[[int, int], Iterable[Line]]
+"""Makes what is shown at this moment, for so many characters and lines."""
 
 
 def _signal_main(number: int) -> None:
@@ -113,6 +118,16 @@ class HowFar:
         return self._wanted()
 
     @property
+    def total(self) -> int:
+        """How many bytes the file has; 0 where that is not known."""
+        return self._total
+
+    @property
+    def part(self) -> float:
+        """Which part of them was read."""
+        return self._done / self._total if self._total else 0.0
+
+    @property
     def lines(self) -> int:
         """How many lines that are."""
         return self._line
@@ -124,10 +139,10 @@ class HowFar:
 
 
 @contextlib.contextmanager
-def progress_bar(how_far: Callable[[], str]) -> Iterator[None]:
-    """Draw a bar on stderr beside what `how_far` says, by a thread of its own that only reads."""
+def _meanwhile(draw: Callable[[threading.Event], None]) -> Iterator[None]:
+    """A thread of its own draws, and only reads."""
     done = threading.Event()
-    thread = threading.Thread(target=_draw, args=(done, how_far), daemon=True)
+    thread = threading.Thread(target=draw, args=(done,), daemon=True)
     thread.start()
     try:
         yield
@@ -136,7 +151,12 @@ def progress_bar(how_far: Callable[[], str]) -> Iterator[None]:
         thread.join()
 
 
-def _draw(done: threading.Event, how_far: Callable[[], str]) -> None:
+def progress_bar(how_far: Callable[[], str]) -> contextlib.AbstractContextManager[None]:
+    """Draw a bar on stderr beside what `how_far` says, once it takes long."""
+    return _meanwhile(lambda done: _draw_bar(done, how_far))
+
+
+def _draw_bar(done: threading.Event, how_far: Callable[[], str]) -> None:
     if done.wait(_BAR_AFTER_S):
         return
     from ..report.terminal import Bar  # noqa: PLC0415 - Rich is for those who have a terminal
@@ -144,3 +164,20 @@ def _draw(done: threading.Event, how_far: Callable[[], str]) -> None:
     with Bar(sys.stderr) as bar:
         while not done.wait(_BAR_EVERY_S):
             bar.show(how_far())
+
+
+def live_view(frame: Frame, *, stays: bool) -> contextlib.AbstractContextManager[None]:
+    """Draw frames on stderr, from the beginning, and the last one when all is over: that one `stays`, or is gone."""
+    return _meanwhile(lambda done: _draw_frames(done, frame, stays))
+
+
+def _draw_frames(done: threading.Event, frame: Frame, stays: bool) -> None:
+    from ..report.live import View  # noqa: PLC0415 - Rich is for those who have a terminal
+
+    with View(sys.stderr, stays=stays) as view:
+        over = False
+        while not over:
+            over = done.wait(_FRAME_EVERY_S)
+            # What is looked at may change under the eyes that look: then the frame before stands for a while longer.
+            with contextlib.suppress(RuntimeError, LookupError, AttributeError):
+                view.show(frame(*view.size))

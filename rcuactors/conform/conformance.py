@@ -7,6 +7,7 @@ without which nothing can be decided. Undecided is never agreement.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -130,6 +131,9 @@ class Conformance:
         }
 
 
+Begun = Callable[[Course], object]
+
+
 def conform(
     path: str | os.PathLike[str],
     *,
@@ -140,18 +144,21 @@ def conform(
     progress: Progress | None = None,
     watch: Watch | None = None,
     piece: int = PIECE,
+    begun: Begun = lambda _: None,
 ) -> Conformance:
     """Hold a recording against a version of the model, `version`, "" for that of its kernel.
 
     `from_line`: begin at the first state that is told from that line on. `keep_going`: after a disagreement, begin
     again at the next. `watch` is told the number of each line, and says whether to go on. `piece`: how many lines are
-    held in memory at once, if there is a state among them to go on from. Raises BadInput for what is no recording, or
+    held in memory at once, if there is a state among them to go on from. `begun` is given what counts, before it
+    does. Raises BadInput for what is no recording, or
     one of another kernel.
     """
     release = find_era(version).release if version else ""
     pieces = Pieces(Trace(path, probe=probe, kernel=release, progress=progress), from_line, piece, watch)
     told = pieces.begin()
     course = Course(_era_of(told, version, os.fsdecode(path)), keep_going, watch=watch)
+    begun(course)
     header = told.header
     try:
         course.along(told, pieces)

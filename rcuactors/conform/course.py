@@ -90,6 +90,8 @@ class Course:
     steps: int = 0
     most: int = 0
     _events: set[str] = attrs.field(factory=set)
+    _going: Verdict | None = None
+    """What has come of the stretch that is under way."""
     _shown: int = 0
     """Decisions that were told."""
     _looked_at: int = 0
@@ -123,6 +125,13 @@ class Course:
             if pieces is not None:
                 gc.collect()  # what explained it goes round in circles
             piece = following(piece) if following is not None else None
+
+    def so_far(self) -> tuple[Counter[str], int]:
+        """(what agrees, by kind; hidden steps) at this moment, also for another thread that looks on."""
+        compared, steps, going = Counter(dict(self.compared)), self.steps, self._going
+        if going is not None:
+            compared, steps = compared + Counter(dict(going.compared)), steps + going.hidden_steps
+        return compared, steps
 
     def without(self) -> tuple[str, ...]:
         """The events of which it has not one line: what such lines would tell was not compared."""
@@ -235,6 +244,7 @@ class Course:
     ) -> None:
         while True:
             verdict = self._run(told, explainer, begin, end, starting)
+            self._going = None
             self.compared += verdict.compared
             self.steps, self.most = self.steps + verdict.hidden_steps, max(self.most, verdict.most_states)
             self.interrupted = verdict.interrupted
@@ -284,7 +294,7 @@ class Course:
     def _run(
         self, told: Told, explainer: Explainer, begin: int, end: int | None, starting: list[list[State]] | None
     ) -> Verdict:
-        explainer.watch = self.watch
+        explainer.watch, self._going = self.watch, explainer.verdict
         try:
             # A state that cannot be is no bug of the model here: it comes of a recording, and no line will bear it out.
             with invariants.checking(on=False):

@@ -156,6 +156,11 @@ class Oracle:
         """What says in which reader, if in any, the code is that runs."""
         self._who_frees = running
 
+    @property
+    def sections(self) -> int:
+        """Readers that go on."""
+        return len(self._open) + len(self._srcu)
+
     def statistics(self) -> OracleStatistics:
         """Its figures, as they are now."""
         self.note_peak()
@@ -164,7 +169,7 @@ class Oracle:
             bytes=self.live_bytes,
             peak_objects=self.peak_objects,
             peak_bytes=self.peak_bytes,
-            sections=len(self._open) + len(self._srcu),
+            sections=self.sections,
             sections_entered=self._serial,
         )
 

@@ -1,10 +1,11 @@
 """A result on a terminal: the same contents as the plain text, in colours and with the event log aligned.
 
-Rich is imported here and nowhere else, and this module only when there is a terminal.
+Rich is imported here and in live.py, and these only when there is a terminal.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Self, TextIO
 
@@ -36,8 +37,12 @@ _STYLES: Final = (
 
 
 def make_console(out: TextIO) -> Console:
-    """Make a console that leaves texts as they are: no markup, no guessing. Rich respects NO_COLOR."""
-    return Console(file=out, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    """Make a console that leaves texts as they are: no markup, no guessing; no colours with NO_COLOR (no-color.org).
+
+    Everything that is coloured goes through one. In what NO_COLOR= means, versions of Rich differ.
+    """
+    no_color = bool(os.environ.get("NO_COLOR"))
+    return Console(file=out, markup=False, highlight=False, emoji=False, soft_wrap=True, no_color=no_color)
 
 
 def _style_of(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -83,3 +84,25 @@ def test_the_bar_shows_its_text_and_goes() -> None:
     with terminal.Bar(out) as bar:
         bar.show("12 steps")
     assert "12 steps" not in out.getvalue(), "a bar is for terminals"
+
+
+def test_whatever_is_coloured_goes_through_one_console(package: Path) -> None:
+    """So that what is said of NO_COLOR is true of every command."""
+    sources = {path.relative_to(package).as_posix(): path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+
+    def having(pattern: str) -> set[str]:
+        return {name for name, source in sources.items() if re.search(pattern, source, re.MULTILINE)}
+
+    assert having(r"^(?:from|import) rich\b") == {"report/terminal.py", "report/live.py"}
+    assert having(r"(?<!\w)Console\(") == {"report/terminal.py"}
+    assert having(r"\\x1b\[|\\033\[|click\.(?:style|secho)") == set()
+
+
+@pytest.mark.parametrize(("value", "none"), [("1", True), ("", False), (None, False)])
+def test_no_color_is_what_it_says_when_it_says_something(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, none: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NO_COLOR", value)
+    assert terminal.make_console(io.StringIO()).no_color is none
