@@ -194,6 +194,5 @@ def setup(app: Sphinx) -> None:
         source[0] = as_site_has_it(name, source[0], trees)
 
     app.connect("source-read", read)
-    app.add_lexer("mermaid", TextLexer)
     app.add_lexer("console", Session)
     app.connect("build-finished", finished)

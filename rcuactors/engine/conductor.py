@@ -35,7 +35,9 @@ _LONG_ALONE: Final = 100
 
 
 class Conductor(Line):
-    """Who goes next, and how the baton gets there. One conductor serves one run.
+    """Who goes next, and how the one baton gets there: at any moment at most one actor is runnable.
+
+    One conductor serves one run.
 
     `cut_short` says that somebody cancelled the run from outside.
     """

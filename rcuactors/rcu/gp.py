@@ -66,7 +66,7 @@ class GracePeriodStatistics:
 
 
 class GracePeriodMachine(Device):
-    """struct rcu_state, and its kthread."""
+    """struct rcu_state, and its kthread: begins a grace period that is asked for, ends it when all were quiescent."""
 
     def __init__(self, system: System, *, index: int, probes: RcuProbes, spawned: bool = True) -> None:
         """`spawned`: the kthread is there already, which in early boot it is not."""

@@ -117,7 +117,7 @@ class OracleStatistics:
 
 
 class Oracle:
-    """The truth about lifetimes in one run."""
+    """The truth about lifetimes in one run: hears of every object and reader, judges each free, asks nobody."""
 
     def __init__(
         self,

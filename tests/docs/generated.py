@@ -54,7 +54,6 @@ def beside(path: Path) -> Any:
 
 
 kernel_map = beside(ROOT / "tests" / "docs" / "kernel_map.py")
-floors = beside(ROOT / "tests" / "docs" / "floors.py")
 trust = beside(ROOT / "tests" / "docs" / "trust.py")
 bugs = beside(ROOT / "tests" / "docs" / "bugs.py")
 commands = beside(ROOT / "tests" / "docs" / "commands.py")
@@ -213,10 +212,6 @@ def rooms() -> str:
     )
 
 
-def picture_of_floors() -> str:
-    return str(floors.picture(PACKAGE))
-
-
 FIELD = re.compile(r"^\* `(\w+)` \(([^)]+)\): (.*(?:\n  .*)*)", re.MULTILINE)
 
 
@@ -298,7 +293,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "kernel-functions": kernel_functions,
     "kernel-structures": kernel_structures,
     "kernel-locks": kernel_locks,
-    "floors": picture_of_floors,
     "rooms": rooms,
     "costs": costs,
     "configuration": configuration,
