@@ -23,6 +23,8 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 root_doc = "index"
 
+# Options such as --set stay as they are typed.
+smartquotes = False
 myst_heading_anchors = 4
 myst_url_schemes = {
     "http": None,
