@@ -20,6 +20,7 @@ MORE = {
     "conform": "conform",
     "replay": "replay",
     "export": "viewers",
+    "report": "report",
     "lockdep": "which-lock-where",
     "lockdep selftest": "lockdep-selftest",
     "lockdep matrix": "which-lock-where",
