@@ -29,7 +29,6 @@ MORE = {
     "explore": "hunting",
     "replay-schedule": "hunting",
     "shrink": "hunting",
-    "report": "report",
     "selfcheck": "changing-it",
     "api": "api",
     "show": "scenarios",
