@@ -18,6 +18,7 @@ from ..runs.options import LARGEST_SEED
 from .common import RunArguments, costs_option, max_steps_option, number_option, settings_option
 from .output import print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
+from .run_command import command_of
 from .session import collect, quiet_stdout
 from .watching import PATIENCE_S, HowFar, Stopper
 from .whole_file import WholeFile
@@ -62,6 +63,7 @@ def report_command(
     asked = Asked(
         names=names,
         options_for=_options_for(kernels, designs, options),
+        command_of=command_of,
         version=kernels[0] if kernels else "",
         beside=scenario,
         designs=designs,
@@ -79,11 +81,14 @@ def report_command(
             raise error
         (page,) = pages
         try:
-            write_report(page.report, file.stream)
+            if page.report is not None:
+                write_report(page.report, file.stream)
+            else:
+                file.stream.write(page.compared)
         except OSError as unwritten:
             raise file.cannot(unwritten) from None
         file.finish(keep=True)
-    print_lines([f"{page.report.title}", f"written to {out}"])
+    print_lines([page.title, f"written to {out}"])
     if page.raised is not None:
         raise page.raised
     return EXIT_VIOLATIONS if page.reported else 0
@@ -94,6 +99,8 @@ def _names(things: tuple[str, ...], kernels: tuple[str, ...], designs: tuple[str
     if not 1 <= len(things) <= 2:
         raise bad_value(f"report {' '.join(things)}".rstrip(), "one THING, or two to stand side by side")
     kinds = [kind_of(thing) for thing in things]
+    if Kind.COMPARISON in kinds and len(designs) == 1:
+        raise bad_value(f"--design {designs[0]}", "another: two of the comparison's designs stand side by side")
     for option, given in (("--kernel", kernels), ("--design", designs)):
         if len(given) > 2:
             raise bad_value(f"{option} {given[2]}", f"one {option}, or two, of which each side has one")

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import attrs
 
+from ..compare.html import page_of
+from ..compare.reread import board_of
 from ..errors import BadInput, ReplayDiverged
 from ..hunt.keep import keyed, replay_of
 from ..hunt.schedule import Schedule, read_schedule, with_users_files
@@ -43,14 +45,16 @@ OptionsFor = Callable[[int, Collection[str], str], RunOptions]
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """What somebody wants to see, one THING or two, each as often as there are `options` for it.
+    """What somebody wants to see, one THING or two.
 
-    `beside` is the file of a user's scenario that a schedule is of. `version` is that on which a recording is run, ""
-    for the recorded one.
+    `command_of` says which command makes a run of that name, with these options, again. `beside` is the file of a
+    user's scenario that a schedule is of. `version` is that on which a recording is run, "" for the recorded one.
+    `designs`: of a comparison two of its own; else one in a file, that a schedule is of.
     """
 
     names: tuple[str, ...]
     options_for: OptionsFor
+    command_of: Callable[[str, RunOptions], str]
     version: str = ""
     beside: str | None = None
     designs: tuple[str, ...] = ()
@@ -59,9 +63,14 @@ class Asked:
 
 @attrs.frozen(kw_only=True)
 class Made:
-    """The page, whether something was reported in what it shows, and the error that a run of it ended with."""
+    """The page, whether something was reported in what it shows, and the error that a run of it ended with.
 
-    report: Report
+    A comparison's own page is of another kind, `compared`, and runs nothing.
+    """
+
+    title: str
+    report: Report | None = None
+    compared: str = ""
     reported: bool
     raised: BaseException | None = None
 
@@ -122,8 +131,10 @@ def made(asked: Asked) -> Made:
         for where, one in zip(("above", "below"), drawn, strict=True)
         for name, value in one.facts
     ]
+    title = " | ".join(titles)
     return Made(
-        report=Report(title=" | ".join(titles), panels=tuple(one.panel for one in drawn), facts=tuple(facts)),
+        title=title,
+        report=Report(title=title, panels=tuple(one.panel for one in drawn), facts=tuple(facts)),
         reported=any(one.reported for one in drawn),
         raised=next((one.raised for one in drawn if one.raised is not None), None),
     )
@@ -135,19 +146,26 @@ def _one(asked: Asked) -> Made:
     if kind is Kind.SCHEDULE:
         schedule = schedule_with(name, asked.beside, asked.designs)
         try:
-            return Made(report=finding_report(keyed(schedule)), reported=True)
+            return _made(finding_report(keyed(schedule)), reported=True)
         except ReplayDiverged as error:
             raise BadInput(f"{name}: {error}") from None
     if kind is Kind.COMPARISON:
+        if not asked.designs:
+            compared = page_of(board_of(document_in(name), name))
+            return Made(title=f"{name}: the designs side by side", compared=compared, reported=False)
         report, reported = comparison_report(name, document_in(name), asked.designs)
-        return Made(report=report, reported=reported)
+        return _made(report, reported=reported)
     if kind is Kind.TRACE and is_of_a_kernel(name):
         era = era_of(name, asked.version)
         options = attrs.evolve(asked.options_for(0, (), "a replay"), kernel=era.name)
         report, reported = recording_report(name, options, asked.reading)
-        return Made(report=report, reported=reported)
+        return _made(report, reported=reported)
     drawn = _drawn(asked, 0)
-    return Made(report=drawn.report(), reported=drawn.reported, raised=drawn.raised)
+    return _made(drawn.report(), reported=drawn.reported, raised=drawn.raised)
+
+
+def _made(report: Report, *, reported: bool, raised: BaseException | None = None) -> Made:
+    return Made(title=report.title, report=report, reported=reported, raised=raised)
 
 
 def _drawn(asked: Asked, number: int) -> Drawn:
@@ -156,7 +174,9 @@ def _drawn(asked: Asked, number: int) -> Drawn:
     kind = kind_of(name)
     if kind is Kind.SCENARIO:
         chosen = load_scenario(name)
-        return watched_run(chosen, asked.options_for(number, chosen.parameters, chosen.name))
+        options = asked.options_for(number, chosen.parameters, chosen.name)
+        drawn = watched_run(chosen, options)
+        return attrs.evolve(drawn, facts=(*drawn.facts, ("again", asked.command_of(name, options))))
     if kind is Kind.TRACE:
         return traced_panel(name, asked.reading)
     if kind is Kind.SCHEDULE:

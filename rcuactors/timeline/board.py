@@ -121,6 +121,28 @@ class Nest:
 
 
 @attrs.define(eq=False)
+class Curve:
+    """One curve, and what it is at. It gets its number, and is told of, when it first has a value."""
+
+    board: Board
+    kind: CounterKind
+    name: str
+    unit: str
+    cpu: int
+    _number: int = -1
+    _value: int | None = None
+
+    def set(self, time_ns: int, value: int) -> None:
+        """What it is at that time; told if it was something else before."""
+        if value == self._value:
+            return
+        if self._value is None:
+            self._number = self.board.new_curve(self.kind, self.name, self.unit, self.cpu)
+        self._value = value
+        self.board.drawing.sample(Sample(self._number, time_ns, value))
+
+
+@attrs.define(eq=False)
 class Board:
     """Gives numbers to lanes and curves, and tells a drawing what there is to tell."""
 
@@ -128,8 +150,8 @@ class Board:
     latest_ns: int = 0
     """The end of what was told so far."""
     _lanes: dict[tuple[str, str], int] = attrs.field(factory=dict)
-    _counters: dict[tuple[CounterKind, int], int] = attrs.field(factory=dict)
-    _values: dict[int, int] = attrs.field(factory=dict)
+    _curves: dict[tuple[CounterKind, int], Curve] = attrs.field(factory=dict)
+    _told_curves: int = 0
     _open: dict[int, Open] = attrs.field(factory=dict)
 
     def lane(self, group: str, name: str, kind: LaneKind, cpu: int = -1) -> int:
@@ -189,15 +211,19 @@ class Board:
         """From one lane and moment to another; one CPU may be behind the other's clock, and then it is that moment."""
         self.drawing.arrow(Arrow(kind, begin[0], begin[1], end[0], max(begin[1], end[1]), label, about))
 
-    def level(self, kind: CounterKind, name: str, unit: str, cpu: int, time_ns: int, value: int) -> None:
-        """What a curve is at that time; told if it was something else before."""
-        number = self._counters.get((kind, cpu))
-        if number is None:
-            number = self._counters[kind, cpu] = len(self._counters)
-            self.drawing.counter(Counter(number, kind, name, unit, cpu))
-        if self._values.get(number) != value:
-            self._values[number] = value
-            self.drawing.sample(Sample(number, time_ns, value))
+    def curve(self, kind: CounterKind, name: str, unit: str, cpu: int = -1) -> Curve:
+        """The curve of that kind, of that CPU or the whole machine."""
+        curve = self._curves.get((kind, cpu))
+        if curve is None:
+            curve = self._curves[kind, cpu] = Curve(self, kind, name, unit, cpu)
+        return curve
+
+    def new_curve(self, kind: CounterKind, name: str, unit: str, cpu: int) -> int:
+        """The next number, for a curve that begins."""
+        number = self._told_curves
+        self._told_curves += 1
+        self.drawing.counter(Counter(number, kind, name, unit, cpu))
+        return number
 
     def end(self, time_ns: int) -> None:
         """All that is still open is told, and the end."""

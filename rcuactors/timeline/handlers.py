@@ -14,7 +14,7 @@ from ..kernel.messages import HardIrq, Nmi
 from ..machine import MachineProbes
 from .board import Board, Nest, Open
 from .elements import ArrowKind, LaneKind, SpanKind
-from .places import Places
+from .places import CpuLanes, Places
 
 
 @attrs.define(eq=False)
@@ -29,6 +29,12 @@ class Handlers:
     """By the id of the context on whose stack they are, which lives as long as they do."""
     _sections: dict[int, Open] = attrs.field(factory=dict)
     """By lane."""
+    _irqs: CpuLanes = attrs.field(init=False)
+    _preemption: CpuLanes = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._irqs = self.places.lanes(LaneKind.IRQS_OFF)
+        self._preemption = self.places.lanes(LaneKind.PREEMPTION_OFF)
 
     def listen(self, probes: MachineProbes) -> None:
         """From now on."""
@@ -84,29 +90,29 @@ class Handlers:
 
     # -- sections ----------------------------------------------------------------------------------------------------
 
-    def _off(self, cpu: Cpu, kind: LaneKind, span: SpanKind, site: str) -> None:
-        lane = self.places.of_cpu(cpu.cpu_id, kind)
-        self._on(cpu, kind)
-        self._sections[lane] = self.board.opened(Open(lane, cpu.clock, span, site, str(cpu.current)))
+    def _off(self, cpu: Cpu, lane: int, kind: SpanKind, site: str) -> None:
+        self._on(cpu, lane)
+        self._sections[lane] = self.board.opened(Open(lane, cpu.clock, kind, site, str(cpu.current)))
 
-    def _on(self, cpu: Cpu, kind: LaneKind) -> None:
-        begun = self._sections.pop(self.places.of_cpu(cpu.cpu_id, kind), None)
+    def _on(self, cpu: Cpu, lane: int) -> None:
+        begun = self._sections.pop(lane, None)
         if begun is not None:
             self.board.close(begun, cpu.clock)
 
     def _irqs_off(self, cpu: Cpu, nested: bool) -> None:
         if not nested:
-            self._off(cpu, LaneKind.IRQS_OFF, SpanKind.IRQS_OFF, cpu.ctx.irqs_disabled_at)
+            self._off(cpu, self._irqs[cpu.cpu_id], SpanKind.IRQS_OFF, cpu.ctx.irqs_disabled_at)
 
     def _irqs_on(self, cpu: Cpu, nested: bool, _off_ns: int) -> None:
         if not nested:
-            self._on(cpu, LaneKind.IRQS_OFF)
+            self._on(cpu, self._irqs[cpu.cpu_id])
 
     def _preemption_off(self, cpu: Cpu) -> None:
-        self._off(cpu, LaneKind.PREEMPTION_OFF, SpanKind.PREEMPTION_OFF, cpu.ctx.preempt_disabled_at)
+        lane = self._preemption[cpu.cpu_id]
+        self._off(cpu, lane, SpanKind.PREEMPTION_OFF, cpu.ctx.preempt_disabled_at)
 
     def _preemption_on(self, cpu: Cpu, _off_ns: int) -> None:
-        self._on(cpu, LaneKind.PREEMPTION_OFF)
+        self._on(cpu, self._preemption[cpu.cpu_id])
 
 
 def _name_of(handler: object) -> str:

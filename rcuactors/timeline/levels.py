@@ -12,12 +12,12 @@ from ..context.locks import Lock
 from ..kernel.cpu import Cpu
 from ..kernel.time.timer import Timer
 from ..kernel.workqueue import Work
-from ..kvfree.krc import CHANNELS, LOCK_NAME, Batch, Krc
+from ..kvfree.krc import LOCK_NAME, Batch, Krc
 from ..kvfree.words import krc_words
 from ..machine import MachineProbes
 from ..mm.objects import KObject
-from .board import Board
-from .elements import CounterKind, Detail, Krcp
+from .board import Board, Curve
+from .elements import CounterKind, Krcp
 from .places import Places
 
 
@@ -29,8 +29,10 @@ class Levels:
     places: Places
     _krcs: dict[int, Krc] = attrs.field(factory=dict)
     """By the id of the lock, of a work or of a timer: what a krcp is made of lives as long as the machine."""
-    _seen: dict[int, Detail] = attrs.field(factory=dict)
+    _seen: dict[int, tuple[int, ...]] = attrs.field(factory=dict)
     """By CPU."""
+    _curves: dict[int, tuple[Curve, Curve]] = attrs.field(factory=dict)
+    _listed: dict[int, int] = attrs.field(factory=dict)
 
     def listen(self, probes: MachineProbes) -> None:
         """From now on."""
@@ -84,19 +86,44 @@ class Levels:
             self._look(krcp)
 
     def _look(self, krcp: Krc) -> None:
-        words = krc_words(krcp)
-        if self._seen.get(krcp.cpu_id) == words:
+        cpu_id, shape = krcp.cpu_id, _shape_of(krcp)
+        if self._seen.get(cpu_id) == shape:
             return
-        self._seen[krcp.cpu_id] = words
-        now, cpu_id = self.places.now(), krcp.cpu_id
-        self.board.drawing.krcp(Krcp(cpu_id, now, words))
-        blocks = sum(len(krcp.blocks[channel]) for channel in CHANNELS)
-        blocks += sum(len(batch.blocks[channel]) for batch in krcp.batches for channel in CHANNELS)
-        self.board.level(CounterKind.BLOCKS, f"blocks held, CPU {cpu_id}", "blocks", cpu_id, now, blocks)
-        cached = len(krcp.cache)
-        self.board.level(CounterKind.CACHED_PAGES, f"cached pages, CPU {cpu_id}", "pages", cpu_id, now, cached)
+        self._seen[cpu_id] = shape
+        now = self.places.now()
+        self.board.drawing.krcp(Krcp(cpu_id, now, krc_words(krcp)))
+        held, cached = self._curves_of(cpu_id)
+        channels = (*krcp.blocks, *(blocks for batch in krcp.batches for blocks in batch.blocks))
+        held.set(now, sum(map(len, channels)))
+        cached.set(now, len(krcp.cache))
+
+    def _curves_of(self, cpu_id: int) -> tuple[Curve, Curve]:
+        curves = self._curves.get(cpu_id)
+        if curves is None:
+            curves = self._curves[cpu_id] = (
+                self.board.curve(CounterKind.BLOCKS, f"blocks held, CPU {cpu_id}", "blocks", cpu_id),
+                self.board.curve(CounterKind.CACHED_PAGES, f"cached pages, CPU {cpu_id}", "pages", cpu_id),
+            )
+        return curves
 
     def _look_at_pages(self, cpu: Cpu) -> None:
-        cpu_id, zone = cpu.cpu_id, self.places.machine.pages.zone
-        name = f"pages on the list of CPU {cpu_id}"
-        self.board.level(CounterKind.PCPLIST, name, "pages", cpu_id, cpu.clock, zone.listed(cpu_id))
+        cpu_id = cpu.cpu_id
+        listed = self.places.machine.pages.zone.listed(cpu_id)
+        if self._listed.get(cpu_id) != listed:
+            self._listed[cpu_id] = listed
+            name = f"pages on the list of CPU {cpu_id}"
+            self.board.curve(CounterKind.PCPLIST, name, "pages", cpu_id).set(cpu.clock, listed)
+
+
+def _shape_of(krcp: Krc) -> tuple[int, ...]:
+    """What its words follow from, so far as it changes: quicker to compare than they are to make."""
+    shape = [krcp.count, len(krcp.head), len(krcp.cache)]
+    shape += (krcp.monitor_work.work.pending, krcp.page_work.work.pending)
+    channels = list(krcp.blocks)
+    for batch in krcp.batches:
+        channels += batch.blocks
+        shape.append(len(batch.head))
+    for blocks in channels:
+        # Only the newest is being filled; a batch's are taken all at once.
+        shape += (len(blocks), len(blocks[-1].records) if blocks else 0)
+    return tuple(shape)

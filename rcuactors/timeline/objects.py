@@ -14,7 +14,7 @@ from ..kvfree.krc import CHANNELS, SLAB, Batch, Krc
 from ..machine import MachineProbes
 from ..mm.objects import KObject
 from ..rcu.oracle import Tracked
-from .board import Board
+from .board import Board, Curve
 from .elements import ArrowKind, CounterKind, Life, Stage
 from .periods import Periods
 from .places import Places
@@ -35,11 +35,17 @@ class Objects:
     board: Board
     places: Places
     periods: Periods
+    _objects: Curve = attrs.field(init=False)
+    _bytes: Curve = attrs.field(init=False)
     _serials: int = 0
     _known: dict[int, _Known] = attrs.field(factory=dict)
     """By address."""
     _batches: dict[int, tuple[Krc, Batch]] = attrs.field(factory=dict)
     """By the id of the work that frees it; both live as long as the machine."""
+
+    def __attrs_post_init__(self) -> None:
+        self._objects = self.board.curve(CounterKind.OBJECTS, "outstanding objects", "objects")
+        self._bytes = self.board.curve(CounterKind.BYTES, "outstanding bytes", "bytes")
 
     def listen(self, probes: MachineProbes) -> None:
         """From now on."""
@@ -61,8 +67,8 @@ class Objects:
 
     def _count(self) -> None:
         oracle, now = self.places.machine.oracle, self.places.now()
-        self.board.level(CounterKind.OBJECTS, "outstanding objects", "objects", -1, now, len(oracle.live))
-        self.board.level(CounterKind.BYTES, "outstanding bytes", "bytes", -1, now, oracle.live_bytes)
+        self._objects.set(now, len(oracle.live))
+        self._bytes.set(now, oracle.live_bytes)
 
     def _allocated(self, item: Tracked) -> None:
         self._known.pop(item.address, None)

@@ -25,12 +25,34 @@ def group_of(cpu_id: int) -> str:
     return f"CPU {cpu_id}"
 
 
+class CpuLanes(dict[int, int]):
+    """The lanes of one kind, by CPU, which are told of when they are first asked for."""
+
+    def __init__(self, board: Board, kind: LaneKind) -> None:
+        super().__init__()
+        self._board, self._kind = board, kind
+
+    def __missing__(self, cpu_id: int) -> int:
+        lane = self[cpu_id] = self._board.lane(group_of(cpu_id), self._kind.value, self._kind, cpu_id)
+        return lane
+
+
 @attrs.define(eq=False)
 class Places:
     """The lanes of one machine."""
 
     board: Board
     machine: Machine
+    threads: CpuLanes = attrs.field(init=False)
+    """Where each CPU's threads are."""
+    _actors: dict[str, int] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.threads = self.lanes(LaneKind.THREADS)
+
+    def lanes(self, kind: LaneKind) -> CpuLanes:
+        """Those of a kind."""
+        return CpuLanes(self.board, kind)
 
     def now(self) -> int:
         """The clock of whoever runs."""
@@ -48,6 +70,12 @@ class Places:
 
     def of_actor(self, name: str) -> int:
         """The lane of an actor: that of a CPU's threads, or of a device."""
+        lane = self._actors.get(name)
+        if lane is None:
+            lane = self._actors[name] = self._lane_of(name)
+        return lane
+
+    def _lane_of(self, name: str) -> int:
         number = name.removeprefix("cpu")
         if number != name and number.isdigit():
             return self.of_cpu(int(number))

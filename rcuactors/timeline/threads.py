@@ -39,7 +39,7 @@ class Threads:
 
     def _begin(self, cpu: Cpu, thread: Thread, begin_ns: int) -> Open:
         kind = SpanKind.IDLE if thread is cpu.idle_thread else SpanKind.RUNS
-        begun = Open(self.places.of_cpu(cpu.cpu_id), begin_ns, kind, thread.comm, str(thread))
+        begun = Open(self.places.threads[cpu.cpu_id], begin_ns, kind, thread.comm, str(thread))
         self._running[cpu.cpu_id] = self.board.opened(begun)
         return begun
 
@@ -52,12 +52,15 @@ class Threads:
         self._begin(cpu, following, now)
         woken = self._woken.pop(following.pid, None) if following.pid else None
         if woken is not None:
-            to = self.places.of_cpu(cpu.cpu_id), now
+            to = self.places.threads[cpu.cpu_id], now
             self.board.arrow(ArrowKind.WAKE_UP, woken, to, f"wakes {following.comm}", str(following))
 
-    def _wakes(self, _cpu: Cpu, thread: Thread) -> None:
-        if thread.pid:
-            self._woken.setdefault(thread.pid, (self.places.here(), self.places.now()))
+    def _wakes(self, cpu: Cpu, thread: Thread) -> None:
+        if thread.pid and thread.pid not in self._woken:
+            running = self.places.machine.conductor.running
+            # Who boots the machine is nobody: the first thread begins where it is.
+            lane = self.places.here() if running is not None else self.places.threads[cpu.cpu_id]
+            self._woken[thread.pid] = lane, self.places.now()
 
     def _sent(self, _recipient: Actor, message: Message) -> None:
         if isinstance(message, WakeUp) and message.thread.pid:

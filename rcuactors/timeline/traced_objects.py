@@ -78,7 +78,7 @@ class TracedObjects:
         # What was given before the first line is freed as well, and nobody knows how many that were.
         self._outstanding = max(0, self._outstanding + more)
         name = "given to kvfree_rcu(), not seen freed"
-        self.board.level(CounterKind.OBJECTS, name, "objects", -1, time_ns, self._outstanding)
+        self.board.curve(CounterKind.OBJECTS, name, "objects").set(time_ns, self._outstanding)
 
     def _state(self, state: KrcState, time_ns: int) -> None:
         self._states += 1
@@ -95,9 +95,9 @@ class TracedObjects:
         cpu = state.cpu
         self.board.drawing.krcp(Krcp(cpu, time_ns, words))
         blocks = state.slab_pages + state.vmalloc_pages
-        name = f"blocks queued, CPU {cpu}"
-        self.board.level(CounterKind.BLOCKS, name, "blocks", cpu, time_ns, blocks)
-        self.board.level(CounterKind.CACHED_PAGES, f"cached pages, CPU {cpu}", "pages", cpu, time_ns, state.cached)
+        self.board.curve(CounterKind.BLOCKS, f"blocks queued, CPU {cpu}", "blocks", cpu).set(time_ns, blocks)
+        cached = self.board.curve(CounterKind.CACHED_PAGES, f"cached pages, CPU {cpu}", "pages", cpu)
+        cached.set(time_ns, state.cached)
 
     def notes(self) -> list[str]:
         """What of these the trace does not tell."""

@@ -17,7 +17,7 @@ from rcuactors.hunt.plan import plan_of
 from rcuactors.hunt.progress import Progress
 from rcuactors.hunt.search import explore
 from rcuactors.page import Report
-from rcuactors.picture import Asked, Made, finding_report, made
+from rcuactors.picture import Asked, finding_report, made
 from rcuactors.picture.things import Kind, kind_of
 from rcuactors.runs.spec import RunSpec
 from rcuactors.timeline import MarkKind, Stage
@@ -69,8 +69,16 @@ def options_for(**words: Any) -> Callable[[int, Collection[str], str], RunOption
     return lambda _number, _parameters, _of: RunOptions(**words)
 
 
-def drawn(*names: str, version: str = "", **words: Any) -> Made:
-    return made(Asked(names=names, options_for=options_for(**words), version=version))
+def drawn(*names: str, version: str = "", designs: tuple[str, ...] = (), **words: Any) -> Any:
+    return made(
+        Asked(
+            names=names,
+            options_for=options_for(**words),
+            command_of=lambda name, options: f"run {name} {options.kernel}",
+            version=version,
+            designs=designs,
+        )
+    )
 
 
 COMPARISON = {
@@ -118,6 +126,7 @@ def test_a_scenario_is_its_run(file: str) -> None:
     assert [life.stage for life in panel.sketch.lives].count(Stage.FREED) == 2
     assert not page.reported
     assert dict(page.report.facts)["verdict"] == "clean (one schedule)"
+    assert dict(page.report.facts)["again"] == f"run {file}::one v5.9"
     assert any(note.startswith("3 CPUs that nothing has touched: 1") or "CPU that" in note for note in panel.notes)
 
 
@@ -190,7 +199,7 @@ def test_the_reasons_are_tried(kept: Kept) -> None:
 def test_a_comparison_is_two_of_its_designs(tmp_path: Path) -> None:
     path = tmp_path / "compared.json"
     path.write_text(json.dumps(COMPARISON))
-    page = drawn(str(path))
+    page = drawn(str(path), designs=("hrtimer-work", "reserve"))
     assert page.report.title == "hrtimer-work and reserve, compared: raw_bursts on plain"
     assert [panel.title.partition(",")[0] for panel in page.report.panels] == ["hrtimer-work", "reserve"]
     assert ("the comparison says", "Take hrtimer-work.") in page.report.facts
@@ -199,15 +208,18 @@ def test_a_comparison_is_two_of_its_designs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "wrong"),
+    ("change", "designs", "wrong"),
     [
-        ({"designs": COMPARISON["designs"][:1]}, "one design, hrtimer-work"),  # type: ignore[index]
-        ({"designs": [{"name": "x"}]}, "is no whole comparison"),
-        ({"summary": None}, "is no whole comparison"),
+        ({}, ("hrtimer-work", "nobodys"), "design nobodys: is none of its designs"),
+        ({}, (), "is no whole document"),
+        ({"designs": [{"name": "x"}]}, ("x", "y"), "is no whole comparison"),
+        ({"summary": None}, ("hrtimer-work", "reserve"), "is no whole comparison"),
     ],
 )
-def test_a_document_that_is_no_whole_comparison_is_told(tmp_path: Path, change: dict[str, Any], wrong: str) -> None:
+def test_a_document_that_is_no_whole_comparison_is_told(
+    tmp_path: Path, change: dict[str, Any], designs: tuple[str, ...], wrong: str
+) -> None:
     path = tmp_path / "compared.json"
     path.write_text(json.dumps({**COMPARISON, **change}))
     with pytest.raises(BadInput, match=wrong):
-        drawn(str(path))
+        drawn(str(path), designs=designs)
