@@ -191,6 +191,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "format": FORMAT,
         "title": report.title,
         "facts": [list(pair) for pair in report.facts],
+        "alike": report.looks_for_difference,
         "kinds": {name: [member.value for member in kind] for name, kind in _KINDS.items()},
         "panels": panels,
         "story": _story(report.story),

@@ -101,8 +101,12 @@ class Browser:
     def open(self, path: Path) -> None:
         """Open a report's file, and wait until the page says that it is drawn."""
         self.go(path.resolve().as_uri())
+        self.wait_until("return document.documentElement.dataset.ready === 'yes'")
+
+    def wait_until(self, script: str) -> None:
+        """Wait until a script says that it is so. Raises BrowserError if the page has failed, or in half a minute."""
         limit = time.monotonic() + PATIENCE_S
-        while self.run("return document.documentElement.dataset.ready ?? ''") != "yes":
+        while not self.run(script):
             failed = self.run("return document.getElementById('failed')?.textContent ?? ''")
             if failed or time.monotonic() > limit:
                 raise BrowserError(failed or "the page was not ready in time")

@@ -2,6 +2,14 @@
 // thicker the more it stands for. The path of an object that is followed goes through all stations of its life.
 
 const MOST_ARROWS = 300;
+const MANY_MESSAGES = 40;
+
+// Timers talk to their devices all the time: where messages are many they are shown when somebody asks for them.
+function shownAtFirst(kind, panels) {
+  const number = app.data.kinds.arrow.indexOf(kind);
+  const count = panels.reduce((sum, panel) => sum + panel.arrows.kind.filter((each) => each === number).length, 0);
+  return kind !== "message" || count <= MANY_MESSAGES;
+}
 
 function placeArrows(panel, axis) {
   panel.arrowFrom = axis.placesOf(panel.arrows.from);
@@ -11,10 +19,12 @@ function placeArrows(panel, axis) {
 function visibleArrows(g, panel) {
   const { arrows } = panel;
   const isShown = app.data.kinds.arrow.map((kind) => app.shows[kind]);
+  const isAsked = (i) => panel.hits?.arrows[i] || (app.picked?.panel === panel && app.picked.arrows?.has(i));
   const out = [];
   const stop = upperBound(panel.arrowFrom, g.to);
   for (let i = 0; i < stop; i++) {
-    if (panel.arrowTo[i] >= g.from && isShown[arrows.kind[i]]) out.push(i);
+    if (panel.arrowTo[i] < g.from) continue;
+    if (isShown[arrows.kind[i]] || isAsked(i)) out.push(i); else g.tally.hidden++;
   }
   return out;
 }
@@ -58,7 +68,7 @@ function drawArrow(g, panel, layout, i, count) {
   const isPicked = app.picked !== null && app.picked.panel === panel && app.picked.arrows?.has(i);
   const { context } = g;
   const ends = { x0: g.x(panel.arrowFrom[i]), y0: from - g.scrolled, x1: g.x(panel.arrowTo[i]), y1: to - g.scrolled };
-  context.globalAlpha = isHit || isPicked ? 1 : panel.hits !== null ? 0.1 : g.faint ? 0.3 : 0.7;
+  context.globalAlpha = isHit || isPicked ? 1 : panel.hits !== null ? 0.1 : g.faint || kind === "message" ? 0.35 : 0.7;
   context.strokeStyle = context.fillStyle = isHit || isPicked ? g.colours.follow : g.colours.arrows[kind] ?? g.colours.quiet;
   context.lineWidth = Math.min(1 + Math.log2(count) / 2, 5) + (isHit || isPicked ? 1 : 0);
   context.setLineDash(ARROW_DASHES[kind] ?? []);
@@ -97,7 +107,7 @@ function drawPaths(g, panel, layout) {
   context.strokeStyle = g.colours.follow;
   for (const path of panel.paths) {
     let before = null;
-    let free = 0;
+    const free = [0, 0]; // as far as there are words above, and below
     for (const i of path) {
       const y = middleOf(layout, panel.lives.lane[i]);
       if (y === null) continue;
@@ -106,7 +116,11 @@ function drawPaths(g, panel, layout) {
       if (before) bow(context, { x0: before.x1, y0: before.y1, ...here });
       const stage = app.data.kinds.stage[panel.lives.stage[i]];
       shape(context, STAGES[stage] ?? "ring", here.x1, here.y1, 4, g.colours.follow);
-      if (here.x1 >= free && here.x1 <= g.right) free = here.x1 + tag(g, stage, here.x1 + 6, here.y1 - 10) + 6;
+      const side = here.x1 >= free[0] ? 0 : 1;
+      if (here.x1 >= free[side] && here.x1 >= g.left && here.x1 <= g.right) {
+        const at = Math.min(here.x1 + 6, g.right - 6 * LETTER);
+        free[side] = at + tag(g, stage, at, here.y1 + (side ? 11 : -10)) + 4;
+      }
       context.strokeStyle = g.colours.follow;
       before = here;
     }

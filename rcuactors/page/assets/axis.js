@@ -1,7 +1,8 @@
 // The axis of time. Places on it are in units `u`: nanoseconds, but for stretches in which nothing happens, which can be
 // drawn shorter. Between two breaks the axis is true; what a break stands for is written on it.
 
-const BREAKS_SHARE = 0.35; // of the axis is given to shortened stretches at most, where that can be
+const LONGER = 0.25; // ten times as long is drawn so much longer
+const BREAKS_SHARE = 0.4; // of the axis is given to shortened stretches at most, where that can be
 const IDLE = 20; // times the median is long
 const NICE = [1, 2, 5];
 
@@ -36,7 +37,7 @@ function longestTrue(gaps) {
 }
 
 function shortened(gap, cap) {
-  return gap <= cap ? gap : cap * (1 + Math.log10(gap / cap));
+  return gap <= cap ? gap : cap * (1 + LONGER * Math.log10(gap / cap));
 }
 
 class Axis {

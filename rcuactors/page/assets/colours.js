@@ -4,13 +4,13 @@
 
 const DAY = {
   paper: "#ffffff", ink: "#1a1a1a", quiet: "#5a5a5a", line: "#d9d9d9", faint: "#f1f1f1", group: "#e9ecef",
-  cursor: "#b3002d", hair: "#8a8a8a", alarm: "#c1121f", onAlarm: "#ffffff", follow: "#004488", shade: "rgba(0,0,0,0.05)",
+  cursor: "#b3002d", hair: "#8a8a8a", alarm: "#c1121f", onAlarm: "#ffffff", follow: "#004488", shade: "rgba(0,0,0,0.035)",
   dim: 0.22, lines: ["#0b5fa5", "#b3002d", "#00733b", "#8a5a00", "#7a2a8a", "#3a3a3a"],
   arrows: { message: "#5a5a5a", "wake-up": "#0b5fa5", "lock hand-over": "#8a5a00", "life of an object": "#00733b", "grace period relied on": "#7a2a8a" },
 };
 const NIGHT = {
   paper: "#16181b", ink: "#e8e8e8", quiet: "#a9adb3", line: "#34383e", faint: "#1f2227", group: "#2a2e34",
-  cursor: "#ff6b81", hair: "#8d939b", alarm: "#ff5c5c", onAlarm: "#1a0000", follow: "#8cc8ff", shade: "rgba(255,255,255,0.05)",
+  cursor: "#ff6b81", hair: "#8d939b", alarm: "#ff5c5c", onAlarm: "#1a0000", follow: "#8cc8ff", shade: "rgba(255,255,255,0.035)",
   dim: 0.25, lines: ["#6cb6ff", "#ff8b98", "#4fd18b", "#e3b341", "#d2a8ff", "#d0d0d0"],
   arrows: { message: "#a9adb3", "wake-up": "#6cb6ff", "lock hand-over": "#e3b341", "life of an object": "#4fd18b", "grace period relied on": "#d2a8ff" },
 };
@@ -42,6 +42,8 @@ const SPANS = {
   other: { fill: "#DDDDDD" },
 };
 
+const DULL = new Set(["#C9C9C9", "#DDDDDD"]);
+
 let theme = "system"; // or "light", "dark", "print"
 
 function isNight() {
@@ -55,14 +57,25 @@ function colours() {
 
 const threadColours = new Map();
 
-// The same thread has one colour in all panels; which one, hangs on its name alone.
+// Threads have colours in the order in which they first run; the same thread has one colour in all panels.
 function threadColour(name) {
-  if (!threadColours.has(name)) {
-    let hash = 7;
-    for (const letter of name) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
-    threadColours.set(name, THREADS[hash % THREADS.length]);
-  }
+  if (!threadColours.has(name)) threadColours.set(name, THREADS[threadColours.size % THREADS.length]);
   return threadColours.get(name);
+}
+
+function colourThreads(panel) {
+  const runs = app.data.kinds.span.indexOf("runs");
+  for (let i = 0; i < panel.spans.count; i++) if (panel.spans.kind[i] === runs) threadColour(threadOf(panel, i));
+}
+
+function threadOf(panel, i) {
+  return app.data.texts[panel.spans.who[i]] || app.data.texts[panel.spans.label[i]];
+}
+
+// What is white by day would be the brightest by night, and is least of all.
+function styleOf(kind) {
+  const style = SPANS[kind] ?? SPANS.other;
+  return isNight() && DULL.has(style.fill) ? { ...style, fill: "#8D939B" } : style;
 }
 
 const patterns = new Map();

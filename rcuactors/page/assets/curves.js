@@ -12,9 +12,9 @@ function valueAt(curve, time) {
 
 function drawPlot(g, plot, top, height) {
   const { context } = g;
-  const bottom = top + height - 8;
+  const bottom = top + height - 6;
   const range = plot.most - plot.least || 1;
-  const y = (value) => bottom - ((value - plot.least) / range) * (height - 18);
+  const y = (value) => bottom - ((value - plot.least) / range) * (height - 12);
   context.strokeStyle = g.colours.line;
   line(context, g.left, Math.round(y(0)) + 0.5, g.right, Math.round(y(0)) + 0.5);
   plot.curves.forEach((curve, number) => {
@@ -62,7 +62,7 @@ function drawCurve(g, curve, y) {
   }
   context.lineTo(Math.min(g.right, g.x(app.axis.length)), y(values[stop - 1]));
   context.stroke();
-  context.globalAlpha = 0.5;
+  context.globalAlpha = 0.75;
   context.fill(bars);
   context.globalAlpha = 1;
 }
@@ -75,15 +75,16 @@ function drawPlotName(g, plot, top, cursor) {
   context.fillText(fit(plot.name, Math.floor((g.left - 12) / 6.6)), 8, top + 9);
   context.font = FONT;
   context.fillStyle = g.colours.quiet;
-  context.fillText(fit(`at most ${figure(plot.most, plot.unit)}`, Math.floor((g.left - 12) / LETTER)), 8, top + 23);
-  const values = plot.curves.map((curve, number) => [valueAt(curve, cursor), number, curve.cpu]);
-  let x = 8;
+  const most = `≤ ${figure(plot.most, plot.unit)}`;
+  context.fillText(most, 8, top + 23);
+  const values = plot.curves.map((curve, number) => [cursor === null ? null : valueAt(curve, cursor), number, curve.cpu]);
+  let x = 8 + context.measureText(most).width + 10;
   for (const [value, number, cpu] of values) {
     const text = `${plot.curves.length > 1 && cpu >= 0 ? `${cpu}: ` : ""}${value === null ? "-" : figure(value, plot.unit)}`;
     const width = context.measureText(text).width;
-    if (x + width > g.left - 6) { context.fillText("…", x, top + 37); break; }
+    if (x + width > g.left - 6) { context.fillText("…", x, top + 23); break; }
     context.fillStyle = g.colours.lines[number % g.colours.lines.length];
-    context.fillText(text, x, top + 37);
+    context.fillText(text, x, top + 23);
     x += width + 9;
   }
 }

@@ -55,8 +55,9 @@ function spansAt(panel, time) {
 function nowTable(panel, time) {
   const { texts, kinds } = app.data;
   const rows = spansAt(panel, time).map(({ track, i }) => {
-    const kind = kinds.span[panel.spans.kind[i]];
-    return [`${track.lane.group}, ${track.lane.name}`, texts[panel.spans.label[i]] || kind, exactTime(time - panel.spans.begin[i])];
+    const label = texts[panel.spans.label[i]] || kinds.span[panel.spans.kind[i]];
+    const what = track.lane.name.includes(label) ? track.lane.name : label.includes(track.lane.name) ? label : `${track.lane.name}: ${label}`;
+    return [track.lane.group, what, exactTime(time - panel.spans.begin[i])];
   });
   return rows.length ? table(["where", "what", "since"], rows, "Under way") : element("p", { className: "quiet", textContent: "Nothing is under way." });
 }
@@ -78,7 +79,7 @@ function showInstant() {
   }
   const parts = [element("p", { className: "when", textContent: exactTime(app.cursor) })];
   for (const panel of app.data.panels) {
-    if (app.data.panels.length > 1) parts.push(element("h3", { textContent: panel.title }));
+    if (app.data.panels.length > 1) parts.push(element("h3", { className: "clipped", textContent: `${panel.short}: ${panel.title}`, title: panel.title }));
     parts.push(...[krcpTable(panel, app.cursor), nowTable(panel, app.cursor), curveTable(panel, app.cursor)].filter(Boolean));
   }
   into.replaceChildren(...parts.map((part) => (part.tagName === "TABLE" ? wrapped(part) : part)));

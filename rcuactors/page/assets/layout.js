@@ -1,8 +1,10 @@
 // Where things lie from top to bottom: groups, their lanes, the rows of a lane whose spans lie within each other.
 
-const HEADING = 20;
+const HEADING = 18;
 const RULER = 30;
+const STATION = 8; // above the spans of a lane on which objects were seen
 const ORDER = ["threads", "softirq", "hardirq", "nmi", "irqs off", "preemption off", "locks", "readers"];
+const GROUPS = ["grace period", "worker", "pool", "timer", "hrtimer"];
 const LOW = new Set(["irqs off", "preemption off"]);
 
 // For each lane the numbers of its spans, in rows. In one row none overlaps another, so both their ends are in order.
@@ -37,12 +39,24 @@ function makeTracks(panel) {
   const marks = byLane(panel.marks.lane, panel.marks.count);
   const lives = byLane(panel.lives.lane, panel.lives.count);
   const touched = new Set([...panel.arrows.fromLane, ...panel.arrows.toLane, ...panel.reports.map((each) => each.lane)]);
-  return panel.lanes
-    .map((lane) => ({
-      lane, marks: Int32Array.from(marks.get(lane.number) ?? []), lives: Int32Array.from(lives.get(lane.number) ?? []),
-      rows: rows.get(lane.number).map((row) => ({ spans: Int32Array.from(row) })),
+  const of = (map, lanes) => Int32Array.from(lanes.flatMap((lane) => map.get(lane.number) ?? [])).sort();
+  return alike(panel.lanes)
+    .map((lanes) => ({
+      lane: lanes[0], numbers: lanes.map((lane) => lane.number), marks: of(marks, lanes), lives: of(lives, lanes),
+      rows: lanes.flatMap((lane) => rows.get(lane.number)).map((row) => ({ spans: Int32Array.from(row) })),
     }))
-    .filter((track) => track.rows.length || track.marks.length || track.lives.length || touched.has(track.lane.number));
+    .filter((track) => track.rows.length || track.marks.length || track.lives.length || track.numbers.some((lane) => touched.has(lane)));
+}
+
+// Lanes that are one to who looks: "locks" and "locks (2)" of a CPU, which are two as what lies on them overlaps.
+function alike(lanes) {
+  const out = new Map();
+  for (const lane of lanes) {
+    const key = JSON.stringify([lane.group, lane.kind, lane.name.replace(/ \(\d+\)$/, "")]);
+    if (!out.has(key)) out.set(key, []);
+    out.get(key).push(lane);
+  }
+  return [...out.values()];
 }
 
 function rank(lane) {
@@ -59,13 +73,20 @@ function groupsOf(tracks) {
   const cpuOf = (members) => members.reduce((cpu, { lane }) => (ORDER.includes(lane.kind) ? Math.max(cpu, lane.cpu) : cpu), -1);
   const list = [...groups].map(([name, members]) => ({ name, cpu: cpuOf(members), members }));
   for (const group of list) group.members.sort((a, b) => rank(a.lane) - rank(b.lane));
-  return list.sort((a, b) => (a.cpu < 0) - (b.cpu < 0) || (a.cpu < 0 ? 0 : a.cpu - b.cpu));
+  return list.sort((a, b) => groupRank(a) - groupRank(b) || a.cpu - b.cpu);
+}
+
+// CPUs first, then what they all wait for, then what else there is.
+function groupRank({ cpu, members }) {
+  if (cpu >= 0) return -1;
+  const ranks = members.map(({ lane }) => GROUPS.indexOf(lane.kind)).filter((place) => place >= 0);
+  return ranks.length ? Math.min(...ranks) : GROUPS.length;
 }
 
 function rowHeight(track) {
   const rows = Math.max(track.rows.length, 1);
   if (LOW.has(track.lane.kind)) return rows > 1 ? 6 : 9;
-  return rows <= 2 ? 17 : rows <= 4 ? 13 : rows <= 10 ? 7 : 3;
+  return rows <= 2 ? 17 : rows <= 4 ? 12 : rows <= 10 ? 7 : 3;
 }
 
 // What stands where: {kind: "group" | "lane", top, height, ...}. What a folded group has, lies on its heading.
@@ -78,12 +99,13 @@ function layOut(groups, folded, stretch = 1) {
     items.push(heading);
     top += HEADING;
     for (const track of group.members) {
-      if (heading.folded) { laneAt.set(track.lane.number, heading); continue; }
+      if (heading.folded) { track.numbers.forEach((lane) => laneAt.set(lane, heading)); continue; }
       const row = Math.floor(rowHeight(track) * stretch);
-      const height = row * Math.max(track.rows.length, 1) + 4;
-      const item = { kind: "lane", track, top, height, row };
+      const first = 2 + (track.lives.length ? STATION : 0);
+      const height = first + row * Math.max(track.rows.length, 1) + 2;
+      const item = { kind: "lane", track, top, height, row, first };
       items.push(item);
-      laneAt.set(track.lane.number, item);
+      track.numbers.forEach((lane) => laneAt.set(lane, item));
       top += height;
     }
     top += 4;

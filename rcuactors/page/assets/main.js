@@ -7,6 +7,8 @@ const app = {
   frames: [],
 };
 
+const WIDE = 1200; // of a picture in which two panels stand beside each other
+const LED_TO = 250; // moments before a report that are shown at first
 const NARROWEST = 20; // units of the axis in a picture at least
 
 function setView(from, to) {
@@ -84,12 +86,29 @@ function draw() {
 }
 
 function tellTally() {
-  const own = app.data.panels.reduce((sum, panel) => sum + panel.g.tally.own, 0);
-  const dense = app.data.panels.reduce((sum, panel) => sum + panel.g.tally.dense, 0);
+  const [own, dense, hidden] = ["own", "dense", "hidden"].map((name) => app.data.panels.reduce((sum, panel) => sum + panel.g.tally[name], 0));
   const count = (number) => number.toLocaleString("en");
-  const words = dense ? `${count(own)} elements in the picture stand for themselves, ${count(dense)} more are put together where they are too dense: zoom in to tell them apart.` : `${count(own)} elements in the picture, each for itself.`;
+  const words = [
+    `${count(own)} drawn each for itself`, ...(dense ? [`${count(dense)} put together where they are too dense: zoom in`] : []),
+    ...(hidden ? [`${count(hidden)} arrows hidden: the legend shows them`] : []),
+  ].join(" · ");
   const line = document.getElementById("status");
   if (line.textContent !== words) line.textContent = words;
+}
+
+// Two runs stand beside each other where there is room for that, and not for both below each other.
+function placeTwo() {
+  const { panels } = app.data;
+  const into = document.getElementById("panels");
+  const needed = panels.reduce((sum, panel) => sum + wholeHeight(panel), 0);
+  if (panels.length > 1 && app.data.alike && into.clientWidth >= WIDE && needed > into.clientHeight) putBeside(true);
+}
+
+function putBeside(isBeside) {
+  app.beside = isBeside;
+  document.getElementById("beside").setAttribute("aria-pressed", String(isBeside));
+  document.getElementById("panels").classList.toggle("beside", isBeside);
+  resize();
 }
 
 function resize() {
@@ -105,7 +124,7 @@ function resize() {
     const more = Math.max(share - other, 0);
     sizePanel(panel, Math.max(width, 320), share + (Number.isFinite(more) ? more : 0));
   });
-  app.gutter = Math.min(Math.max(...panels.map((panel) => panel.gutter)), Math.max(width * 0.3, 100));
+  app.gutter = Math.min(Math.max(...panels.map((panel) => panel.gutter)), Math.max(width * 0.24, 100));
   draw();
 }
 
@@ -139,6 +158,7 @@ function gainsByShortening() {
 
 function setTheme(next) {
   theme = next;
+  app.styles = app.data.kinds.span.map(styleOf);
   document.documentElement.dataset.theme = next;
   document.getElementById("theme").textContent = `Theme: ${next}`;
   patterns.clear();
@@ -150,7 +170,8 @@ function setTheme(next) {
 
 function makeHead() {
   const { data } = app;
-  document.getElementById("title").textContent = data.title;
+  const title = document.getElementById("title");
+  title.textContent = title.title = data.title;
   const facts = document.getElementById("facts");
   for (const [name, value] of data.facts) {
     const pair = element("div", {}, facts);
@@ -168,32 +189,47 @@ function wire() {
   on("to-difference", () => goToDifference());
   on("help", showKeys);
   on("theme", () => setTheme({ system: "light", light: "dark", dark: "system" }[theme]));
-  on("beside", () => {
-    app.beside = !app.beside;
-    document.getElementById("beside").setAttribute("aria-pressed", String(app.beside));
-    document.getElementById("panels").classList.toggle("beside", app.beside);
-    resize();
-  });
+  on("beside", () => putBeside(!app.beside));
   document.getElementById("beside").hidden = app.data.panels.length < 2;
   document.getElementById("to-difference").hidden = !app.data.difference;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(theme));
-  window.addEventListener("resize", resize);
+  new ResizeObserver(resize).observe(document.getElementById("panels"));
   let before = "system";
   window.addEventListener("beforeprint", () => { before = theme; app.printing = true; setTheme("print"); resize(); });
   window.addEventListener("afterprint", () => { app.printing = false; setTheme(before); resize(); });
 }
 
+// Where one begins to look: at the first report and what led to it, or else at all, with the cursor where most is outstanding.
+function begin() {
+  const { panels, story } = app.data;
+  const reported = panels.find((panel) => panel.reports.length);
+  if (reported === undefined) {
+    const curve = panels[0].curves.find((each) => each.kind === "outstanding objects");
+    setCursor(curve ? curve.times[curve.values.indexOf(curve.values.reduce((a, b) => Math.max(a, b), 0))] : app.axis.begin);
+    return;
+  }
+  const at = reported.reports[0].time_ns;
+  setCursor(at);
+  const here = lowerBound(app.moments, at);
+  const steps = (story?.steps ?? []).map((step) => step.time_ns).filter((time) => time !== null);
+  const from = Math.min(app.moments[Math.max(here - LED_TO, 0)], ...steps), to = Math.max(app.moments[Math.min(here + LED_TO / 3, app.moments.length - 1) | 0], ...steps);
+  const [first, last] = [app.axis.placeOf(from), app.axis.placeOf(to)];
+  setView(first - (last - first) * 0.05, last + (last - first) * 0.1);
+}
+
 async function start() {
   app.data = await readData();
   const { data } = app;
-  data.kinds.arrow.forEach((kind) => { app.shows[kind] = true; });
-  app.styles = data.kinds.span.map((kind) => SPANS[kind] ?? SPANS.other);
+  data.kinds.arrow.forEach((kind) => { app.shows[kind] = shownAtFirst(kind, data.panels); });
+  app.styles = data.kinds.span.map(styleOf);
+  data.panels.forEach(colourThreads);
   app.column = new Column(data.kinds.span.length);
   makeHead();
   for (const panel of data.panels) makePanel(panel, document.getElementById("panels"));
   app.moments = momentsOf(data.panels);
   setAxis(gainsByShortening());
   makeSide();
+  begin();
   wire();
   searching();
   typing();
@@ -204,11 +240,12 @@ async function start() {
   }
   setTheme("system");
   resize();
+  placeTwo();
   document.documentElement.dataset.ready = "yes";
 }
 
 // For tests and scripts: what is there, and how long frames take.
-window.rcuactors = { app, setView, zoom, pan, draw, follow, find, setCursor, under, shortenIdle, setTheme };
+window.rcuactors = { app, setView, zoom, pan, draw, follow, find, setCursor, under, shortenIdle, setTheme, openReport };
 
 start().catch((error) => {
   const line = document.getElementById("failed");

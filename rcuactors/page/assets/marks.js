@@ -105,7 +105,7 @@ function labelled(g, name, x, y, count, colour, room = Infinity) {
 }
 
 function drawStations(g, panel, item) {
-  const y = item.top + 5 - g.scrolled;
+  const y = item.top + 6 - g.scrolled;
   gathered(g, item.track.livePlaces, item.track.lives, 8, (x, i, count, first, room) => {
     count > 1 ? (g.tally.dense += count) : g.tally.own++;
     const stage = app.data.kinds.stage[panel.lives.stage[i]];

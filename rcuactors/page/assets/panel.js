@@ -3,21 +3,22 @@
 
 const GUTTER = [120, 230];
 const RIGHT = 10;
-const CURVE = 50;
-const MOST_STRETCHED = 1.4;
+const CURVE = 36;
+const STRETCHED = [0.75, 1.4];
 
 function makePanel(panel, into) {
   panel.tracks = makeTracks(panel);
   panel.groups = groupsOf(panel.tracks);
   panel.plots = plotsOf(panel);
   panel.laneIndex = new Map(panel.lanes.map((lane, i) => [lane.number, i]));
-  panel.folded = new Set();
+  panel.folded = new Set(panel.groups.filter(isOnlyTouched).map((group) => group.name));
   panel.hits = null;
   panel.paths = [];
   panel.curveHeight = CURVE;
   panel.layout = layOut(panel.groups, panel.folded);
   panel.box = element("section", { className: "panel" }, into);
-  panel.heading = element("h2", { textContent: panel.title, hidden: app.data.panels.length < 2 }, panel.box);
+  panel.short = "AB"[panel.number];
+  panel.heading = element("h2", { textContent: `${panel.short}: ${panel.title}`, title: panel.title, hidden: app.data.panels.length < 2 }, panel.box);
   panel.scroller = element("div", { className: "scroller", tabIndex: 0 }, panel.box);
   panel.scroller.setAttribute("role", "application");
   panel.scroller.setAttribute("aria-roledescription", "timeline");
@@ -26,6 +27,11 @@ function makePanel(panel, into) {
   panel.spacer = element("div", { className: "spacer" }, panel.scroller);
   panel.context = panel.canvas.getContext("2d", { alpha: false });
   panel.gutter = gutterWidth(panel);
+}
+
+// A group from which only arrows come, or to which they go: it is there, but folded.
+function isOnlyTouched(group) {
+  return group.members.every((track) => track.rows.length + track.marks.length + track.lives.length === 0);
 }
 
 function describePanel(panel) {
@@ -57,15 +63,16 @@ function wholeHeight(panel) {
   return RULER + panel.layout.height + plotsHeight(panel);
 }
 
-// Where there is more room than the lanes need they are higher, and the curves get what is left, up to twice of theirs.
+// Where there is more room than the lanes need they are higher, and the curves get what is left, up to thrice of theirs;
+// where there is less they are a little lower.
 function stretch(panel, height) {
   panel.curveHeight = CURVE;
   panel.layout = layOut(panel.groups, panel.folded);
-  const factor = Math.min(height / wholeHeight(panel), MOST_STRETCHED);
-  if (!Number.isFinite(height) || factor <= 1) return;
-  panel.layout = layOut(panel.groups, panel.folded, factor);
+  if (!Number.isFinite(height)) return;
+  const factor = (height - RULER - plotsHeight(panel)) / panel.layout.height;
+  panel.layout = layOut(panel.groups, panel.folded, Math.min(Math.max(factor, STRETCHED[0]), STRETCHED[1]));
   const left = height - RULER - panel.layout.height - 6;
-  panel.curveHeight = Math.floor(Math.min(Math.max(left / (panel.plots.length || 1), CURVE), 2 * CURVE));
+  panel.curveHeight = Math.floor(Math.min(Math.max(left / (panel.plots.length || 1), CURVE), 3 * CURVE));
 }
 
 function sizePanel(panel, width, height) {
@@ -91,7 +98,7 @@ function geometry(panel) {
   const { from, to } = app.view;
   const scale = (right - left) / (to - from);
   return {
-    context: panel.context, colours: colours(), styles: app.styles, column: app.column, tally: { own: 0, dense: 0 },
+    context: panel.context, colours: colours(), styles: app.styles, column: app.column, tally: { own: 0, dense: 0, hidden: 0 },
     left, right, from, to, scale, x: (place) => left + (place - from) * scale,
     scrolled: panel.scroller.scrollTop - RULER, arrows: [], stretch: { begin: -1, end: -1 }, dots: dotted(panel.context),
   };
@@ -158,7 +165,7 @@ function drawLanes(g, panel, bottom) {
   for (const item of panel.layout.items) {
     if (item.kind !== "lane" || !isSeen(g, item, bottom)) continue;
     item.track.rows.forEach((row, number) => {
-      drawRow(g, panel, row, item.top + 2 + number * item.row - g.scrolled, item.row - (item.row > 5 ? 1 : 0));
+      drawRow(g, panel, row, item.top + item.first + number * item.row - g.scrolled, item.row - (item.row > 5 ? 1 : 0));
     });
   }
   drawArrows(g, panel, panel.layout);
@@ -178,7 +185,7 @@ function drawPicked(g, panel) {
   const row = item.track.rows.findIndex((each) => each.spans.includes(picked.i));
   const x0 = Math.max(g.x(app.axis.placeOf(panel.spans.begin[picked.i])), g.left - 4);
   const x1 = Math.min(g.x(app.axis.placeOf(panel.spans.end[picked.i])), g.right + 4);
-  outline(g, x0, item.top + 2 + row * item.row - g.scrolled, x1 - x0, item.row - 1, g.colours.cursor);
+  outline(g, x0, item.top + item.first + row * item.row - g.scrolled, x1 - x0, item.row - 1, g.colours.cursor);
 }
 
 function drawNames(g, panel) {
@@ -188,7 +195,7 @@ function drawNames(g, panel) {
     if (item.kind === "group") {
       context.fillStyle = g.colours.ink;
       context.font = `bold ${FONT}`;
-      const hidden = item.folded ? `  (${item.group.members.length} lanes folded)` : "";
+      const hidden = item.folded ? `  (${item.group.members.length} folded)` : "";
       context.fillText(`${item.folded ? "▸" : "▾"} ${item.group.name}${hidden}`, 6, y + 0.5);
       continue;
     }
@@ -261,7 +268,11 @@ function rulerBreaks(g) {
 
 function drawCursors(g, panel) {
   const { difference, story } = app.data;
-  if (difference) upright(g, panel, difference.times_ns[panel.number], g.colours.lines[4], [8, 3, 2, 3], "first difference");
+  if (difference) {
+    const time = difference.times_ns[panel.number];
+    const isNear = app.cursor !== null && Math.abs(g.x(app.axis.placeOf(time)) - g.x(app.axis.placeOf(app.cursor))) < 130;
+    upright(g, panel, time, g.colours.lines[4], [8, 3, 2, 3], "first difference", isNear ? RULER + 9 : 8);
+  }
   if (app.hover !== null) upright(g, panel, app.hover, g.colours.hair, [1, 2], null);
   if (app.cursor !== null) upright(g, panel, app.cursor, g.colours.cursor, [], exactTime(app.cursor));
   storyFlags(g, panel, story?.steps ?? []);
@@ -280,7 +291,7 @@ function storyFlags(g, panel, steps) {
   for (const { x, numbers } of flags) storyFlag(g, x, numbers.length > 1 ? `${numbers[0]}-${numbers.at(-1)}` : `${numbers[0]}`);
 }
 
-function upright(g, panel, time, colour, dash, text) {
+function upright(g, panel, time, colour, dash, text, y = 8) {
   const x = Math.round(g.x(app.axis.placeOf(time))) + 0.5;
   if (x < g.left - 1 || x > g.right + 1) return;
   const { context } = g;
@@ -291,7 +302,7 @@ function upright(g, panel, time, colour, dash, text) {
   if (text === null) return;
   context.font = FONT;
   const width = context.measureText(text).width;
-  tag(g, text, Math.min(Math.max(x - width / 2, g.left + 2), g.right - width - 2), 8, colour, g.colours.paper);
+  tag(g, text, Math.min(Math.max(x - width / 2, g.left + 2), g.right - width - 2), y, colour, g.colours.paper);
 }
 
 function storyFlag(g, x, text) {

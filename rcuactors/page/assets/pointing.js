@@ -52,7 +52,7 @@ function arrowUnder(panel, x, y) {
 
 function spansUnder(panel, item, x, y) {
   const { g } = panel;
-  const row = item.track.rows[Math.floor((y + g.scrolled - item.top - 2) / item.row)];
+  const row = item.track.rows[Math.floor((y + g.scrolled - item.top - item.first) / item.row)];
   if (row === undefined) return null;
   const at = g.from + (x - g.left) / g.scale;
   let from = lowerBound(row.ends, at - 1 / g.scale), to = upperBound(row.begins, at + 1 / g.scale);

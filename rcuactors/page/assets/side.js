@@ -17,9 +17,19 @@ function makeSide() {
   section("instant", "At the cursor");
   makeLegend(section("legend", "Legend", !reports && !story));
   if (panels.some((panel) => panel.notes.length)) listNotes(section("notes", "What is not known"));
+  if (app.data.facts.length) section("run", "What was run").append(...factLines());
   showFollowed();
   showPicked();
   showInstant();
+}
+
+function factLines() {
+  const list = element("dl", { className: "pairs" });
+  for (const [name, value] of app.data.facts) {
+    element("dt", { textContent: name }, list);
+    element("dd", { textContent: value }, list);
+  }
+  return [list];
 }
 
 function listReports(into) {
@@ -28,8 +38,9 @@ function listReports(into) {
     panel.reports.forEach((report, number) => {
       const line = element("li", {}, list);
       const button = element("button", { type: "button", className: "report", textContent: report.title }, line);
-      const where = app.data.panels.length > 1 ? `, ${panel.title}` : "";
+      const where = app.data.panels.length > 1 ? `, ${panel.short}` : "";
       element("span", { className: "quiet", textContent: ` ${report.kind}, ${exactTime(report.time_ns)}${where}` }, line);
+      element("pre", { className: "printed", textContent: report.text }, line);
       button.addEventListener("click", () => {
         reveal(panel, report.time_ns, report.lane);
         setCursor(report.time_ns);
@@ -61,7 +72,7 @@ function tellDifference(into) {
   const parts = difference.text.split(" | ");
   panels.forEach((panel, number) => {
     const line = element("p", {}, into);
-    const button = element("button", { type: "button", textContent: `${panel.title}: ${exactTime(difference.times_ns[number])}` }, line);
+    const button = element("button", { type: "button", textContent: `${panel.short}: ${exactTime(difference.times_ns[number])}` }, line);
     button.addEventListener("click", () => goToDifference(number));
     if (parts.length === panels.length) element("span", { textContent: ` ${parts[number]}` }, line);
   });
@@ -78,7 +89,7 @@ function goToDifference(number = 0) {
 function listNotes(into) {
   for (const panel of app.data.panels) {
     if (panel.notes.length === 0) continue;
-    if (app.data.panels.length > 1) element("h3", { textContent: panel.title }, into);
+    if (app.data.panels.length > 1) element("h3", { textContent: `${panel.short}: ${panel.title}` }, into);
     const list = element("ul", {}, into);
     panel.notes.forEach((note) => element("li", { textContent: note }, list));
   }
@@ -174,7 +185,7 @@ function makeLegend(into) {
     app.swatches.push([canvas, draw]);
   };
   for (const kind of used(data.kinds.span, data.panels.map((panel) => panel.spans.kind))) {
-    if (!SPANS[kind]?.none) item((context) => swatchSpan(context, SPANS[kind] ?? SPANS.other), kind === "runs" ? "runs (a colour for each thread)" : kind);
+    if (!SPANS[kind]?.none) item((context) => swatchSpan(context, styleOf(kind)), kind === "runs" ? "runs (a colour for each thread)" : kind);
   }
   for (const kind of used(data.kinds.mark, data.panels.map((panel) => panel.marks.kind))) {
     if (kind !== "event" && kind !== "violation") item((context) => shape(context, SHAPES[kind] ?? "ring", 14, 7, 4, kind === "gap" ? colours().alarm : colours().lines[4]), kind);

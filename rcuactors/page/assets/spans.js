@@ -105,7 +105,7 @@ function endStretch(g) {
 }
 
 function fillOf(g, panel, i, style) {
-  const fill = style.fill ?? threadColour(app.data.texts[panel.spans.who[i]] || app.data.texts[panel.spans.label[i]]);
+  const fill = style.fill ?? threadColour(threadOf(panel, i));
   return style.hatch ? hatched(g.context, fill, style.hatch) : fill;
 }
 
