@@ -12,8 +12,9 @@ package is installed. So it imports nothing of the model before a test uses that
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -111,10 +112,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if mark is None:
         if any(value is KERNEL for value in arguments.values()):
             pytest.fail(f"{pyfuncitem.name}: takes the kernel (k), which @pytest.mark.explore gives", pytrace=False)
+        _await_somebody(pyfuncitem, names)
         return None
     from .explored import try_under_schedules  # noqa: PLC0415 - as above
 
     return try_under_schedules(pyfuncitem, mark, arguments)
+
+
+def _await_somebody(item: pytest.Function, names: Iterable[str]) -> None:
+    """Fails an `async def` test of ours that nobody would await: older versions of pytest leave such a one out."""
+    ours = {"rcu_run", "virtual_clock"} & set(names)
+    theirs = item.config.pluginmanager.has_plugin("trio") or item.get_closest_marker("anyio") is not None
+    if ours and inspect.iscoroutinefunction(item.obj) and not theirs:
+        what = f"{item.name}: an async test with {min(ours)} needs pytest-trio"
+        pytest.fail(f"{what}: pip install 'rcuactors[test]'", pytrace=False)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -236,3 +236,20 @@ def test_the_plugin_imports_the_model_only_for_tests_that_want_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"trio", "rich", "rcuactors.machine", "rcuactors.kapi", "rcuactors.runs", "rcuactors.hunt"}
+
+
+def test_an_async_test_without_pytest_trio_fails_and_says_what_is_missing(tmp_path: Path, package: Path) -> None:
+    (tmp_path / "test_async.py").write_text("async def test_nobody_awaits(rcu_run): ...\n")
+    plugins = ["-p", "no:trio", "-p", "no:cacheprovider", "-p", "rcuactors.testing"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *plugins, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(package.parent), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("test_nobody_awaits")]
+    said = "an async test with rcu_run needs pytest-trio: pip install 'rcuactors[test]'"
+    assert lines == [f"test_nobody_awaits: {said}"]
