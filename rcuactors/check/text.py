@@ -110,14 +110,17 @@ def range_of(versions: Sequence[str]) -> str:
 
 
 def verdict_lines(checked: Checked) -> list[str]:
-    """NO, where and why; or that nothing was found, in how much."""
+    """NO, where and why, or of several findings how many, and then each; or that nothing was found, in how much."""
     if not checked.findings:
         besides = " besides what expect= says" if any(state.met for state in checked.states.values()) else ""
         return [f"nothing found{besides} {_how_much(checked)}"]
-    said = [verdict_of(checked, finding) for finding in checked.findings]
-    return [
-        line for number, text in enumerate(said) for line in _wrapped(f"NO {text}" if not number else f"also NO {text}")
-    ]
+    if len(checked.findings) == 1:
+        return _wrapped(f"NO {verdict_of(checked, checked.findings[0])}")
+    cells = {cell for finding in checked.findings for cell in finding.cells}
+    lines = _wrapped(f"NO {where(checked, cells)}: {len(checked.findings)} findings")
+    for finding in checked.findings:
+        lines += [f"  {line}" for line in _wrapped(verdict_of(checked, finding))]
+    return lines
 
 
 def verdict_of(checked: Checked, finding: Finding) -> str:

@@ -16,7 +16,7 @@ _AT_LENGTH = 3
 """So many are told whole; of more than that there is a line each."""
 
 
-@click.command("api", cls=ProgramCommand)
+@click.command("api", cls=ProgramCommand, epilog="Examples: rcuactors api kmalloc; rcuactors api srcu")
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list: name, room, called, doc, module of each.")
 def api_command(words: tuple[str, ...], as_json: bool) -> None:

@@ -27,7 +27,11 @@ from .session import collect
 from .watching import PATIENCE_S
 
 
-@click.command("ask", cls=ProgramCommand)
+@click.command(
+    "ask",
+    cls=ProgramCommand,
+    epilog="Examples: rcuactors lockdep ask 'a1 v=irq order=first'; rcuactors lockdep ask --all --against recorded",
+)
 @click.argument("question", required=False)
 @click.option("--kernel", "version", default=MODELLED, show_default=True, metavar="VERSION", help="The version to ask.")
 @click.option(

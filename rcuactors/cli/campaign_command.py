@@ -37,7 +37,11 @@ def _sought(_ctx: click.Context, _param: click.Parameter, text: str | None) -> s
     return text
 
 
-@click.command("campaign", cls=ProgramCommand)
+@click.command(
+    "campaign",
+    cls=ProgramCommand,
+    epilog="Examples: rcuactors campaign --runs 300; rcuactors campaign my_driver.py --kernel v6.12 --runs 50",
+)
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 @number_option("--runs", low=1, high=_MOST_RUNS, default=1000, help="How many runs.")
 @number_option(

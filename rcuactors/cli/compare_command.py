@@ -53,7 +53,12 @@ _PATIENCE_S: Final = 3.0
 _LARGEST_SEED: Final = (1 << 63) - 1
 
 
-@click.command("compare", cls=ProgramCommand)
+@click.command(
+    "compare",
+    cls=ProgramCommand,
+    epilog="Examples: rcuactors compare; "
+    "rcuactors compare raw_lock_caller --designs direct,hrtimer-work --kernels v5.9,v6.12:rt",
+)
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 @click.option(
     "--designs", metavar="NAME,...", help="The designs to compare (default: all); a version is its own design."

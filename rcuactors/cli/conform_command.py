@@ -55,7 +55,7 @@ class _Job:
             return str(error)
 
 
-@click.command("conform", cls=ProgramCommand)
+@click.command("conform", cls=ProgramCommand, epilog="Example: rcuactors conform trace.txt.gz --kernel v6.1-stable")
 @click.argument("recordings", nargs=-1)
 @click.option(
     "--kernel",

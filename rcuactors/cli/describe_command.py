@@ -15,7 +15,7 @@ from .program import EXIT_BAD_INPUT, EXIT_INTERRUPTED, ProgramCommand, complain
 from .watching import HowFar, Stopper, progress_bar
 
 
-@click.command("describe", cls=ProgramCommand)
+@click.command("describe", cls=ProgramCommand, epilog="Example: rcuactors describe trace.txt.gz")
 @click.argument("recording")
 @click.option("--probe", default="", metavar="NAME", help="The name of the probe on kvfree_call_rcu().")
 @click.option(

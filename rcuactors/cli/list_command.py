@@ -79,7 +79,9 @@ TOPICS: Final[dict[str, Callable[[], list[Entry]]]] = {
 }
 
 
-@click.command("list", cls=ProgramCommand)
+@click.command(
+    "list", cls=ProgramCommand, epilog="Examples: rcuactors list scenarios; rcuactors list kernels --diff v5.9 v5.11"
+)
 @click.argument("topic", required=False, metavar=f"[{'|'.join(TOPICS)}]")
 @click.option(
     "--diff", nargs=2, metavar="KERNEL KERNEL", help="With kernels: what differs between these two, rule by rule."

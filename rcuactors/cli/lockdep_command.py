@@ -19,7 +19,7 @@ def lockdep_command(ctx: click.Context) -> None:
         raise lockdep_command.needs_command(ctx)
 
 
-@lockdep_command.command("selftest")
+@lockdep_command.command("selftest", epilog="Example: rcuactors lockdep selftest")
 def selftest_command() -> int:
     """Run the kernel's locking selftest on the lock validator: exit code 1 if a verdict is wrong."""
     outcomes = run_selftest()

@@ -57,7 +57,11 @@ class _Plan:
     rows: Sorted | None
 
 
-@click.command("matrix", cls=ProgramCommand)
+@click.command(
+    "matrix",
+    cls=ProgramCommand,
+    epilog="Example: rcuactors lockdep matrix --as stock --op kmalloc_nowait --context spin",
+)
 @click.option("--kernel", default=DEFAULT_KERNEL, show_default=True, metavar="VERSION", help="The kernel to model.")
 @click.option(
     "--as",

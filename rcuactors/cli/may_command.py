@@ -28,7 +28,12 @@ _IN_EACH: Final = (f"{DEFAULT_ERA}:all", f"{DEFAULT_ERA}:rt")
 """The kernels that are asked where no context is given, and no kernel."""
 
 
-@click.command("may", cls=ProgramCommand)
+@click.command(
+    "may",
+    cls=ProgramCommand,
+    epilog="Examples: rcuactors may 'kfree_rcu(p, rcu)' --in raw_spin_lock; "
+    "rcuactors may 'mutex_lock(&m)' --in hardirq --kernels v6.12",
+)
 @click.argument("operation", nargs=-1)
 @click.option(
     "--in",

@@ -30,7 +30,7 @@ def new_command(ctx: click.Context) -> None:
         raise new_command.needs_command(ctx)
 
 
-@new_command.command("design")
+@new_command.command("design", epilog="Example: rcuactors new design mine")
 @click.argument("name")
 def new_design_command(name: str) -> None:
     """Write NAME.py, a design that works, for you to change."""
@@ -46,7 +46,7 @@ def new_design_command(name: str) -> None:
     print_lines([f"wrote {path}, to try it:", f"  rcuactors run cold_cache_burst --design {path}"])
 
 
-@new_command.command("scenario")
+@new_command.command("scenario", epilog="Example: rcuactors new scenario my_driver")
 @click.argument("name")
 def new_scenario_command(name: str) -> None:
     """Write NAME.py, a scenario that works, for you to change."""

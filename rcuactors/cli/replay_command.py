@@ -22,7 +22,7 @@ from .told import Told
 from .watching import HowFar, Stopper, progress_bar
 
 
-@click.command("replay", cls=ProgramCommand)
+@click.command("replay", cls=ProgramCommand, epilog="Example: rcuactors replay trace.txt.gz --kernel v6.1-stable")
 @click.argument("file")
 @click.option("--probe", default="", metavar="NAME", help="The name of the probe on kvfree_call_rcu().")
 @run_options

@@ -38,7 +38,11 @@ def noted(schedule: Schedule, file: str) -> Kept:
         raise BadInput(f"{file}: {error}") from None
 
 
-@click.command("replay-schedule", cls=ProgramCommand)
+@click.command(
+    "replay-schedule",
+    cls=ProgramCommand,
+    epilog="Example: rcuactors replay-schedule found/01-use-after-free-kfree.json my_driver.py",
+)
 @click.argument("file")
 @click.argument("scenario", required=False)
 @click.option("--design", metavar="FILE", help="The design's file, if the schedule is of one of your own.")

@@ -23,7 +23,9 @@ from .watching import PATIENCE_S
 _MOST: Final = 10_000_000
 
 
-@click.command("selfcheck", cls=ProgramCommand)
+@click.command(
+    "selfcheck", cls=ProgramCommand, epilog="Example: rcuactors selfcheck my_driver.py --kernel v6.12 --programs 0"
+)
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 @number_option(
     "--programs", low=0, high=_MOST, default=10000, help="How many small drawn programs, beside the scenarios."

@@ -20,7 +20,11 @@ from .whole_file import WholeFile
 _MOST: Final = 100_000
 
 
-@click.command("shrink", cls=ProgramCommand)
+@click.command(
+    "shrink",
+    cls=ProgramCommand,
+    epilog="Example: rcuactors shrink found/01-use-after-free-kfree.json my_driver.py --out shorter.json",
+)
 @click.argument("file")
 @click.argument("scenario", required=False)
 @click.option("--design", metavar="FILE", help="The design's file, if the schedule is of one of your own.")

@@ -33,7 +33,7 @@ _NEXT: Final = (
 )
 
 
-@click.command("tour", cls=ProgramCommand)
+@click.command("tour", cls=ProgramCommand, epilog="Example: rcuactors tour")
 def tour_command() -> None:
     """Show one scenario on two kernels, and what to type next."""
     chosen, settings = load_scenario(_SCENARIO), BUILDS[_BUILD].settings

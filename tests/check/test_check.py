@@ -158,8 +158,9 @@ def test_a_lucky_run_is_no_answer() -> None:
     assert not checked.clean
     verdict = " ".join(" ".join(verdict_lines(checked)).split())
     assert re.search(
-        r"^NO on every version in builds prove and all: get_free_page\(\) at test_check\.py:\d+ takes a lock that is "
-        r"not allowed there; silent while the page caches are warm also NO on PREEMPT_RT: .* sleeps where it must not",
+        r"^NO on every version in builds prove and rt and all: 2 findings "
+        r"on every version in builds prove and all: get_free_page\(\) at test_check\.py:\d+ takes a lock that is "
+        r"not allowed there; silent while the page caches are warm on PREEMPT_RT: .* sleeps where it must not",
         verdict,
     )
     assert table_lines(checked)[1].split("  ")[0] == "v5.9 to v7.3"

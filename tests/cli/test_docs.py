@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def test_every_page_is_listed_by_its_title(call: Call, root: Path) -> None:
 @pytest.mark.parametrize("page", ["check", "check.md", "docs/check.md"])
 def test_a_page_is_printed(call: Call, root: Path, page: str) -> None:
     assert call("docs", page).stdout == (root / "docs" / "check.md").read_text(encoding="utf-8")
+
+
+def test_what_the_readme_links_to_is_a_page(call: Call, root: Path) -> None:
+    """There it has no address of its own, and its links may lead nowhere."""
+    links = set(re.findall(r"\]\((docs/[^)#]+\.md)", (root / "README.md").read_text(encoding="utf-8")))
+    assert len(links) > 20
+    assert all(call("docs", link).exit_code == 0 for link in links)
 
 
 def test_a_page_that_there_is_not(one_line: OneLine) -> None:
