@@ -155,10 +155,11 @@ def _export_events(named: str, file: TraceFile) -> int:
                 raise Interrupted("interrupted")
             file.take(event)
     file.nr_cpus, file.begun = events.nr_cpus, True
+    cannot_tell = file.draw(named)
     file.finish()
     if file.told:
         print_lines([file.summary()])
-    notes = file.notes()
+    notes = [*file.notes(), *(f"cannot tell {note}" for note in cannot_tell)]
     if events.gaps:
         notes.append(f"{named}: {plural(len(events.gaps), 'gap')} in it, of which the trace says nothing")
     if events.others:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Self
 
 from ..engine.events import Event
-from ..exports import Format, SchedulerEvents, Writer
+from ..errors import BadInput
+from ..exports import Format, PerfettoTrace, SchedulerEvents, Writer
 from ..machine import Machine
 from ..spelling import plural
+from ..timeline import Watch
+from ..timeline.own_lines import as_ftrace
+from ..timeline.traced import Traced
+from ..traces import Trace
 from .whole_file import WholeFile
 
 
@@ -22,10 +27,15 @@ class TraceFile:
         self._failed = False
         self._file = WholeFile("-o", name)
         self._writer: Writer | None = None
+        self._watch: Watch | None = None
 
     def __enter__(self) -> Self:
         self._file.__enter__()
-        self._writer = self._form.make(self._file.folder)
+        try:
+            self._writer = self._form.make(self._file.folder)
+        except BadInput:
+            self._file.__exit__()
+            raise
         return self
 
     @property
@@ -42,6 +52,17 @@ class TraceFile:
     def listen(self, machine: Machine) -> None:
         """Hear what of a machine its events do not tell."""
         SchedulerEvents(machine, self.take).listen()
+        if isinstance(self.writer, PerfettoTrace):
+            self.writer.release = machine.setup.era.release
+            self._watch = Watch(machine, self.writer)
+
+    def draw(self, named: str) -> tuple[str, ...]:
+        """What can be told of the events of a file as lanes, if the trace has some; returns what cannot."""
+        if not isinstance(self.writer, PerfettoTrace):
+            return ()
+        traced = Traced(Trace(named, as_ftrace=as_ftrace), self.writer)
+        traced.tell()
+        return traced.notes()
 
     def take(self, event: Event) -> None:
         """One event. Raises OutputError."""
@@ -57,6 +78,8 @@ class TraceFile:
             self._file.finish(keep=False)
             return
         try:
+            if self._watch is not None:
+                self._watch.end()
             self.writer.write(self._file.bytes_stream, nr_cpus=self.nr_cpus)
         except OSError as error:
             self._file.finish(keep=False)

@@ -7,8 +7,9 @@ memory does not grow with their number. A run is told of by its event stream, an
 
 from __future__ import annotations
 
+from .perfetto import PerfettoTrace
 from .reading import EventsIn
 from .scheduler import SchedulerEvents
 from .writer import FORMATS, Format, Writer, format_of
 
-__all__ = ["FORMATS", "EventsIn", "Format", "SchedulerEvents", "Writer", "format_of"]
+__all__ = ["FORMATS", "EventsIn", "Format", "PerfettoTrace", "SchedulerEvents", "Writer", "format_of"]

@@ -18,7 +18,7 @@ from ..traces.source import CutShort, bad, read_lines
 
 _FIELDS: Final = {"time_ns": int, "cpu": int, "comm": str, "pid": int, "flags": str, "name": str, "text": str}
 _MOST_CPUS: Final = 4096
-_LATEST_NS: Final = (1 << 63) - 1
+_LATEST_NS: Final = (1 << 62) - 1
 _LARGEST_PID: Final = (1 << 31) - 1
 
 Progress = Callable[[int, int], None]

@@ -43,8 +43,8 @@ class SchedulerEvents:
 
     machine: Machine
     take: Callable[[Event], None]
-    _told: set[tuple[int, int]] = attrs.field(factory=set)
-    """Wake-ups that another CPU was told of and has not looked at: the thread's pid, and which of its sleeps."""
+    _told: dict[int, int] = attrs.field(factory=dict)
+    """By pid: the sleep of which another CPU was told last that it is over. It may never look at that."""
     _cpus: dict[str, Cpu] = attrs.field(factory=dict)
 
     def listen(self) -> None:
@@ -68,8 +68,8 @@ class SchedulerEvents:
         if not isinstance(message, WakeUp):
             return
         sender = self._cpu_called(message.sender)
-        if sender is not None and (message.thread.pid, message.sleep) not in self._told:
-            self._told.add((message.thread.pid, message.sleep))
+        if sender is not None and self._told.get(message.thread.pid) != message.sleep:
+            self._told[message.thread.pid] = message.sleep
             self._wakes(sender, "sched_waking", message.thread)
 
     def _cpu_called(self, name: str) -> Cpu | None:
@@ -79,9 +79,7 @@ class SchedulerEvents:
         return self._cpus.get(name)
 
     def _woken(self, cpu: Cpu, thread: Thread) -> None:
-        if (thread.pid, thread.sleeps) in self._told:
-            self._told.discard((thread.pid, thread.sleeps))
-        else:
+        if self._told.get(thread.pid) != thread.sleeps:
             self._wakes(cpu, "sched_waking", thread)
         self._wakes(cpu, "sched_wakeup", thread)
 

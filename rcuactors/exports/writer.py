@@ -12,6 +12,7 @@ from ..engine.events import Event
 from ..errors import bad_value
 from ..spelling import one_of
 from .ftrace import FtraceText
+from .perfetto import PerfettoTrace
 from .tracedat import TraceDat
 
 
@@ -49,6 +50,7 @@ class Format:
 FORMATS: Final = (
     Format("ftrace", (".txt", ".ftrace", ".trace"), FtraceText),
     Format("trace.dat", (".dat",), TraceDat),
+    Format("perfetto", (".pftrace", ".perfetto-trace"), PerfettoTrace),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rcuactors.engine.events import Event
 from rcuactors.exports import EventsIn
-from rcuactors.exports.tracedat.flags import flag_bytes
+from rcuactors.exports.flags import flag_bytes
 from rcuactors.exports.tracedat.pages import PAGE, Pages
 
 from .conftest import Told, needs_trace_cmd, trace_of

@@ -18,7 +18,8 @@ from ...engine.events import Event
 from ..catalogue import TABLES
 from ..events import one_line
 from ..fields import Field, Fields, Kind, Shape, Value
-from .flags import flag_bytes
+from ..flags import flag_bytes
+from ..symbols import Symbols
 
 _FIRST_TYPE: Final = 301
 """Lower ones are the tracer's own."""
@@ -30,8 +31,6 @@ _COMMON_TEXT: Final = (
     "\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;\n"
     "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n"
 )
-_FIRST_SYMBOL: Final = 0xFFFFFFFF81000000
-_APART: Final = 64
 _LONGEST: Final = 3_800
 """Bytes of strings in an event: it has to fit into a page."""
 
@@ -109,7 +108,7 @@ class Formats:
     """Those of which that is so."""
     _fields: Fields = attrs.field(factory=Fields)
     _types: dict[Shape, _Type] = attrs.field(factory=dict)
-    _symbols: dict[str, int] = attrs.field(factory=dict)
+    _symbols: Symbols = attrs.field(factory=Symbols)
 
     def record(self, event: Event) -> bytes:
         """The event, without its time."""
@@ -149,16 +148,13 @@ class Formats:
             if field.kind is Kind.STRING:
                 converts.append(None)
             elif field.kind is Kind.SYMBOL:
-                converts.append(self._address_of)
+                converts.append(self._symbols.address_of)
             elif field.kind is Kind.COMM:
                 converts.append(lambda value: one_line(str(value)).encode(errors="replace")[:15])
             else:
                 converts.append(int)
         codes = "".join(_CODES[field.kind][0] for field in shape.fields)
         return _Type(_FIRST_TYPE + len(self._types), shape, struct.Struct(f"<{codes}"), tuple(converts))
-
-    def _address_of(self, symbol: Value) -> int:
-        return self._symbols.setdefault(str(symbol), _FIRST_SYMBOL + _APART * len(self._symbols))
 
     def systems(self) -> dict[str, list[str]]:
         """The format files, by system."""
@@ -169,7 +165,7 @@ class Formats:
 
     def kallsyms(self) -> str:
         """The symbols, as /proc/kallsyms has them."""
-        return "".join(f"{address:016x} T {name}\n" for name, address in self._symbols.items())
+        return "".join(f"{address:016x} T {name}\n" for name, address in self._symbols.addresses.items())
 
     def cmdlines(self) -> str:
         """The tasks, as tracefs has them in saved_cmdlines."""
