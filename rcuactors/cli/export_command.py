@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from ..context.violation import Violation
 from ..engine.events import DigestSink, Sink
 from ..errors import BadInput, ReplayDiverged, bad_value
-from ..exports import FORMATS, EventsIn, format_of
+from ..exports import FORMATS, EventsIn, NoRoom, format_of
 from ..hunt.keep import prepared, replay
 from ..machine import Machine
 from ..report.text import head_line
@@ -134,7 +134,7 @@ def _told(file: TraceFile, one: Run, error: BaseException | None, shows: str = "
         for note in file.notes():
             complain(f"rcuactors: {note}")
     if error is not None:
-        raise error
+        raise file.failed or error
     return 0
 
 
@@ -155,7 +155,10 @@ def _export_events(named: str, file: TraceFile) -> int:
                 raise Interrupted("interrupted")
             file.take(event)
     file.nr_cpus, file.begun = events.nr_cpus, True
-    cannot_tell = file.draw(named)
+    try:
+        cannot_tell = file.draw(named)
+    except NoRoom as error:
+        raise file.failed or error from None
     file.finish()
     if file.told:
         print_lines([file.summary()])

@@ -6,14 +6,14 @@ from typing import Self
 
 from ..engine.events import Event
 from ..errors import BadInput
-from ..exports import Format, PerfettoTrace, SchedulerEvents, Writer
+from ..exports import Format, NoRoom, PerfettoTrace, SchedulerEvents, Writer
 from ..machine import Machine
 from ..spelling import plural
 from ..timeline import Watch
 from ..timeline.own_lines import as_ftrace
 from ..timeline.traced import Traced
 from ..traces import Trace
-from .whole_file import WholeFile
+from .whole_file import OutputError, WholeFile
 
 
 class TraceFile:
@@ -24,7 +24,6 @@ class TraceFile:
         self.written = False
         self.nr_cpus = 0
         self._name, self._form = name, form
-        self._failed = False
         self._file = WholeFile("-o", name)
         self._writer: Writer | None = None
         self._watch: Watch | None = None
@@ -68,13 +67,18 @@ class TraceFile:
         """One event. Raises OutputError."""
         try:
             self.writer.take(event)
-        except OSError as error:
-            self._failed = True
+        except NoRoom as error:
             raise self._file.cannot(error) from None
+
+    @property
+    def failed(self) -> OutputError | None:
+        """What could not be written; there is no file then."""
+        failed = self.writer.failed
+        return self._file.cannot(failed) if failed is not None else None
 
     def finish(self) -> None:
         """Write it, and give it its name. Raises OutputError."""
-        if not self.begun or self._failed or self.written:
+        if not self.begun or self.failed is not None or self.written:
             self._file.finish(keep=False)
             return
         try:

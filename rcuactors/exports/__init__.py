@@ -7,9 +7,10 @@ memory does not grow with their number. A run is told of by its event stream, an
 
 from __future__ import annotations
 
+from .ordered import NoRoom
 from .perfetto import PerfettoTrace
 from .reading import EventsIn
 from .scheduler import SchedulerEvents
 from .writer import FORMATS, Format, Writer, format_of
 
-__all__ = ["FORMATS", "EventsIn", "Format", "PerfettoTrace", "SchedulerEvents", "Writer", "format_of"]
+__all__ = ["FORMATS", "EventsIn", "Format", "NoRoom", "PerfettoTrace", "SchedulerEvents", "Writer", "format_of"]

@@ -13,7 +13,7 @@ import attrs
 
 from ..engine.events import Event
 from .events import one_line
-from .ordered import Ordered
+from .ordered import NoRoom, Ordered
 
 _COLUMNS: Final = (
     "#                                _-----=> irqs-off/BH-disabled",
@@ -52,6 +52,11 @@ class FtraceText:
     def count(self) -> int:
         """How many have come."""
         return self._lines.count
+
+    @property
+    def failed(self) -> NoRoom | None:
+        """What did not find room."""
+        return self._lines.failed
 
     def notes(self) -> list[str]:
         """All is there."""

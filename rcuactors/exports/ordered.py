@@ -7,6 +7,7 @@ the process, however that ends.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import struct
 import tempfile
@@ -31,16 +32,22 @@ Piece = tuple[int, int, bytes]
 _by_place = itemgetter(0, 1)
 
 
+class NoRoom(OSError):
+    """What does not fit into memory cannot be put on the disk."""
+
+
 @attrs.define(eq=False)
 class Ordered:
     """Takes pieces in any order, and gives them back in theirs. What has the same place keeps its order.
 
-    `folder` is where the files lie; None: where the system has its temporary files. Raises OSError.
+    `folder` is where the files lie; None: where the system has its temporary files. Raises NoRoom.
     """
 
     folder: Path | None = None
     held: int = HELD
     count: int = 0
+    failed: NoRoom | None = None
+    """What it has raised: who runs a model hears of that only as of an error within it."""
     _pieces: list[Piece] = attrs.field(factory=list)
     _size: int = 0
     _runs: list[IO[bytes]] = attrs.field(factory=list)
@@ -79,15 +86,20 @@ class Ordered:
                 run.close()
 
     def _write(self, pieces: Iterable[Piece]) -> IO[bytes]:
-        run = scratch(self.folder)
         try:
-            pack, write = _HEAD.pack, run.write
-            for first, second, data in pieces:
-                write(pack(first, second, len(data)) + data)
-            run.seek(0)
-        except BaseException:
-            run.close()
-            raise
+            run = scratch(self.folder)
+            try:
+                pack, write = _HEAD.pack, run.write
+                for first, second, data in pieces:
+                    write(pack(first, second, len(data)) + data)
+                run.seek(0)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    run.close()
+                raise
+        except OSError as error:
+            self.failed = NoRoom(error.errno, error.strerror or str(error))
+            raise self.failed from error
         return run
 
 

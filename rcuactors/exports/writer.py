@@ -12,6 +12,7 @@ from ..engine.events import Event
 from ..errors import bad_value
 from ..spelling import one_of
 from .ftrace import FtraceText
+from .ordered import NoRoom
 from .perfetto import PerfettoTrace
 from .tracedat import TraceDat
 
@@ -22,6 +23,11 @@ class Writer(Protocol):
     @property
     def count(self) -> int:
         """How many have come."""
+        ...
+
+    @property
+    def failed(self) -> NoRoom | None:
+        """What did not find room: nothing is to be written then."""
         ...
 
     def take(self, event: Event) -> None:

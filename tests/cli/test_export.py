@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from rcuactors.exports import ordered
 from rcuactors.traces import Broken, Trace
 
 Call = Callable[..., Result]
@@ -188,6 +190,26 @@ def test_what_a_file_lacks_is_said(call: Call, tmp_path: Path) -> None:
 def test_a_full_disk(one_line: OneLine) -> None:
     said = one_line("export", "spin_under_raw", "-o", "/dev/full", "--format", "trace.dat")
     assert said == "-o /dev/full: cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.dat", "a.pftrace"])
+def test_a_disk_that_is_full_of_what_does_not_fit_into_memory(
+    one_line: OneLine, scenario_file: ScenarioFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    def full(_folder: Path | None) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ordered, "HELD_BYTES", 1_000)
+    monkeypatch.setattr(ordered, "scratch", full)
+    path, events = scenario_file("tidy"), tmp_path / "e.txt"
+    for thing in (path, str(KEPT)):
+        said = one_line("export", thing, "-o", str(tmp_path / name))
+        assert said == f"-o {tmp_path / name}: cannot be written: No space left on device"
+    events.write_text(
+        "".join(f"  a-1  [000] .....     {at}.000000: console: {'b' * 500}\n" for at in range(9)), "utf-8"
+    )
+    assert one_line("export", str(events), "-o", str(tmp_path / name)) == said
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["e.txt", "tidy.py"]
 
 
 def test_a_pipe_gets_the_trace_and_nothing_else(call: Call, tmp_path: Path) -> None:

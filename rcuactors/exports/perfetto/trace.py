@@ -16,7 +16,7 @@ import attrs
 from ...engine.events import Event
 from ...timeline import Arrow, Counter, Krcp, Lane, Life, Mark, MarkKind, Sample, Span, Stage, Told
 from ...timeline.elements import Detail
-from ..ordered import Ordered
+from ..ordered import NoRoom, Ordered
 from .interning import Interned
 from .kernel import KernelEvents
 from .schema import schema
@@ -108,6 +108,11 @@ class PerfettoTrace:
         if bundle:
             out.write(self._bundle(cpu, bundle))
         out.writelines(packet for _, _, packet in self._packets)
+
+    @property
+    def failed(self) -> NoRoom | None:
+        """What did not find room."""
+        return self._kernel_events.failed or self._packets.failed
 
     def notes(self) -> list[str]:
         """All is there."""

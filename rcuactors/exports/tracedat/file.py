@@ -16,7 +16,7 @@ import attrs
 
 from ...engine.events import Event
 from ...spelling import plural
-from ..ordered import Ordered, scratch
+from ..ordered import NoRoom, Ordered, scratch
 from .formats import Formats
 from .pages import PAGE, Pages
 
@@ -78,6 +78,11 @@ class TraceDat:
     def count(self) -> int:
         """How many have come."""
         return self._records.count
+
+    @property
+    def failed(self) -> NoRoom | None:
+        """What did not find room."""
+        return self._records.failed
 
     def notes(self) -> list[str]:
         """Texts that were too long, and tasks that have changed their names."""
