@@ -52,7 +52,7 @@ class TraceFile:
         """Hear what of a machine its events do not tell."""
         SchedulerEvents(machine, self.take).listen()
         if isinstance(self.writer, PerfettoTrace):
-            self.writer.release = machine.setup.era.release
+            self.writer.is_of(machine.setup.era.release)
             self._watch = Watch(machine, self.writer)
 
     def draw(self, named: str) -> tuple[str, ...]:

@@ -76,9 +76,8 @@ class KernelEvents:
 
     def of(self, event: Event) -> tuple[bytes, bool]:
         """The event as a serialized message; and whether it is a typed one."""
-        message = self.schema.FtraceEvent()
-        message.timestamp, message.pid = event.time_ns, event.pid
-        message.common_flags = flag_bytes(event.flags)[0]
+        flags = flag_bytes(event.flags)[0]
+        message = self.schema.FtraceEvent(timestamp=event.time_ns, pid=event.pid, common_flags=flags)
         shape, values = self._fields.of(event)
         if shape not in self._known:
             self._known[shape] = self._way_of(shape)
@@ -101,7 +100,8 @@ class KernelEvents:
                     setattr(told, name, said)
         if shape.name == "timer_start":
             by_name = dict(zip((field.name for field in shape.fields), values, strict=True))
-            told.now = int(by_name["expires"]) - int(by_name["timeout"])
+            began = int(by_name["expires"]) - int(by_name["timeout"])
+            told.MergeFrom(self.schema.TimerStartFtraceEvent(now=began))
 
     def _generic(self, told: Any, event: Event, shape: Shape, values: Sequence[Value]) -> None:
         told.event_name = printable(event.name)

@@ -79,6 +79,10 @@ class PerfettoTrace:
         )
         self._kernel = KernelEvents(self._schema, Interned("kernel_symbols", new, tell))
 
+    def is_of(self, release: str) -> None:
+        """Of which kernel it is."""
+        self.release = release
+
     # -- as a writer -------------------------------------------------------------------------------------------------
 
     @property

@@ -73,11 +73,10 @@ class Tracks:
         uuid = _COUNTERS + counter.number
         group = self._group(f"CPU {counter.cpu}" if counter.cpu >= 0 else "kvfree_rcu()")
         packet = self._describe(uuid, counter.name, group, _ROOM * _LAST + counter.number)
-        described = packet.track_descriptor.counter
-        if counter.unit == "bytes":
-            described.unit = self.schema.CounterDescriptor.UNIT_SIZE_BYTES
-        else:
-            described.unit, described.unit_name = self.schema.CounterDescriptor.UNIT_COUNT, counter.unit
+        kinds = self.schema.CounterDescriptor
+        in_bytes = counter.unit == "bytes"
+        unit = {"unit": kinds.UNIT_SIZE_BYTES} if in_bytes else {"unit": kinds.UNIT_COUNT, "unit_name": counter.unit}
+        packet.track_descriptor.counter.MergeFrom(kinds(**unit))
         self.write(packet)
         return uuid
 
