@@ -13,6 +13,8 @@ from .program import complain
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+NO_TERMINAL: Final = "rcuactors: --live: standard error is no terminal; nothing is shown meanwhile"
+
 _CANNOT: Final = ("dumb", "unknown", "")
 """Values of TERM of which nothing can be drawn over."""
 
@@ -27,7 +29,7 @@ def is_live(wanted: bool) -> bool:
     if not wanted:
         return False
     if sys.stderr is None or not sys.stderr.isatty():
-        complain("rcuactors: --live: standard error is no terminal; nothing is shown meanwhile")
+        complain(NO_TERMINAL)
         return False
     if (term := os.environ.get("TERM", "")) in _CANNOT:
         complain(f"rcuactors: --live: TERM={term} is no terminal to draw on; nothing is shown meanwhile")

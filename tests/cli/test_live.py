@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from rcuactors.cli.live import NO_TERMINAL
 from tests.screen import Screen
 
 pty = pytest.importorskip("pty")
@@ -141,7 +142,7 @@ def test_without_a_terminal_only_one_line_is_different(call: Call, args: tuple[s
     live, plain = call(*args, "--live"), call(*args)
     assert (live.exit_code, live.stdout) == (plain.exit_code, plain.stdout)
     assert plain.stderr == ""
-    assert live.stderr == "rcuactors: --live: standard error is no terminal; nothing is shown meanwhile\n"
+    assert live.stderr == f"{NO_TERMINAL}\n"
 
 
 def test_on_a_dumb_terminal_likewise(on_screen: OnScreen) -> None:

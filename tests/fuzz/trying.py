@@ -23,6 +23,7 @@ from typing import Final, NoReturn
 import attrs
 
 from rcuactors.cli import cli
+from rcuactors.cli.live import NO_TERMINAL
 from rcuactors.cli.program import exit_code_of
 
 from .case import Case
@@ -200,6 +201,8 @@ def wrong_with(case: Case, ended: Ended) -> str:
 def _wrong_words(case: Case, ended: Ended) -> str:
     # PYTHONIOENCODING may ask for two bytes a character, and a mark in front.
     err = re.sub("^[\ufffd\udcfe\udcff\ufeff]+", "", ended.err.replace("\0", ""))
+    # With --live that is said first, whatever comes then.
+    err = err.removeprefix(f"{NO_TERMINAL}\n")
     lines = err.splitlines()
     if ended.code == 2 and not lines and case.args[0] == "conform":
         # Its own third answer.
