@@ -16,7 +16,7 @@ from rcuactors.compare.kernels import find_kernels
 from rcuactors.compare.tasks import Plan
 from rcuactors.compare.verdict import Verdict
 from rcuactors.page import Panel, Report, Step, Story, to_html
-from rcuactors.timeline import Lane, LaneKind, Mark, MarkKind, Sketch
+from rcuactors.timeline import Arrow, ArrowKind, Lane, LaneKind, Mark, MarkKind, Sketch, Span, SpanKind
 from tests.page.browser import Browser, browser, missing
 from tests.page.sketches import ADDRESS, EVIL, lanes_of, many, some_of_everything
 
@@ -253,6 +253,41 @@ def test_it_prints_in_light_and_is_as_before_afterwards(page: Browser) -> None:
     assert panel(page, "document.documentElement.dataset.theme") == "dark"
     assert panel(page, "app.printing") is False
     page.run("rcuactors.setTheme('system')")
+
+
+def test_one_begins_at_the_first_report_and_finds_it_in_the_picture(page: Browser) -> None:
+    assert panel(page, "app.cursor") == 3_200
+    left, right = panel(page, "[app.axis.timeAt(app.view.from), app.axis.timeAt(app.view.to)]")
+    assert left < 2_000
+    assert right > 3_200
+
+
+def test_two_stand_beside_each_other_where_there_is_room_for_that(opened: tuple[Browser, Path]) -> None:
+    it, folder = opened
+    beside = []
+    for width in (1900, 1000):
+        it.size(width, 700)
+        it.open(folder / "two.html")
+        beside.append(it.run("return rcuactors.app.beside"))
+    it.size(1200, 800)
+    assert beside == [True, False]
+
+
+def test_lanes_that_overlap_are_one_and_many_messages_are_hidden_and_counted(opened: tuple[Browser, Path]) -> None:
+    it, folder = opened
+    names = ("locks", "locks (2)")
+    lanes = [Lane(number, "CPU 0", name, LaneKind.LOCKS, 0) for number, name in enumerate(names)]
+    spans = [Span(lane, 10 + lane, 900 + lane, SpanKind.LOCK_HELD, f"lock {lane}") for lane in (0, 1)]
+    arrows = [Arrow(ArrowKind.MESSAGE, 0, 10 * n, 1, 10 * n + 5, "HardIrq") for n in range(60)]
+    busy = Sketch(lanes=lanes, spans=spans, arrows=arrows, end_ns=1_000)
+    (folder / "busy.html").write_text(to_html(report_of(busy)))
+    it.open(folder / "busy.html")
+    assert panel(it, "p.tracks.map((track) => [track.lane.name, track.rows.length])") == [["locks", 2]]
+    it.run("rcuactors.draw()")
+    assert "60 arrows hidden" in panel(it, "document.getElementById('status').textContent")
+    boxes = "[...document.querySelectorAll('#legend label')].find((each) => each.textContent === 'message')"
+    it.run(f"{boxes}.querySelector('input').click(); rcuactors.draw();")
+    assert "hidden" not in panel(it, "document.getElementById('status').textContent")
 
 
 def test_a_comparison_is_sorted_by_a_click_and_asks_for_nothing(opened: tuple[Browser, Path]) -> None:
