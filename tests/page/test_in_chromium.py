@@ -171,6 +171,10 @@ def test_the_cursor_goes_where_the_mouse_and_the_keys_say(page: Browser) -> None
     assert "channel 0\t0 blocks\t0 blocks" in panel(page, krcp)
     page.press(RIGHT, RIGHT)
     assert panel(page, "app.cursor") == 3_100
+    page.run("rcuactors.setCursor(-5)")  # left of where anything is, in the margin
+    assert panel(page, "app.cursor") == 0
+    page.run("rcuactors.setCursor(3000)")
+    page.press(RIGHT)
     assert "3.1 µs. CPU 0 threads: caller" in panel(page, "document.getElementById('live').textContent")
 
 

@@ -51,7 +51,7 @@ function zoomTo(hit) {
 }
 
 function setCursor(time, quiet = false) {
-  app.cursor = time;
+  app.cursor = Math.min(Math.max(time, app.axis.begin), app.axis.end);
   showInstant();
   redraw();
   if (!quiet) document.getElementById("live").textContent = "";
