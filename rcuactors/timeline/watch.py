@@ -31,16 +31,19 @@ class Watch:
         board = self._board = Board(drawing)
         places, probes = Places(board, machine), machine.probes
         periods = Periods(board, places)
-        # The sections and locks of a call that is one step are told before what it does in them.
-        Threads(board, places).listen(probes)
-        Handlers(board, places).listen(probes)
-        Locks(board, places).listen(probes)
-        Readers(board, places).listen(probes)
-        periods.listen(probes)
-        Timers(board, places).listen(probes)
-        Works(board, places).listen(probes)
-        Objects(board, places, periods).listen(probes)
-        Levels(board, places).listen(probes)
+        self.parts = (
+            Threads(board, places),
+            Handlers(board, places),
+            Locks(board, places),
+            Readers(board, places),
+            periods,
+            Timers(board, places),
+            Works(board, places),
+            Objects(board, places, periods),
+            Levels(board, places),
+        )
+        for part in self.parts:
+            part.listen(probes)
         Findings(board, places).listen(probes, events=events)
 
     def end(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rcuactors import RunOptions
+from rcuactors.cli.reporting import write_report
 from rcuactors.errors import BadInput
 from rcuactors.hunt.keep import Kept, keep, shrink
 from rcuactors.hunt.nearest import nearest
@@ -186,6 +187,12 @@ def test_each_step_of_the_story_says_why_it_came_there(kept: Kept, found: Report
     assert all("a decision later, " in step.why for step in steps)
     assert last.text == kept.schedule.shown.title
     assert "HELD UP for" in found.story.text
+
+
+def test_a_finding_is_text_or_a_page_by_the_name_of_its_file(tmp_path: Path, kept: Kept) -> None:
+    for name, begins in (("found.txt", "what happens:"), ("found.html", "<!DOCTYPE html>")):
+        write_report(str(tmp_path / name), kept)
+        assert (tmp_path / name).read_text().startswith(begins)
 
 
 def test_the_reasons_are_tried(kept: Kept) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import attrs
 import pytest
 
 from rcuactors import Kernel, Run, RunOptions, scenario
@@ -316,6 +317,34 @@ def test_a_wake_up_leads_to_where_the_thread_runs() -> None:
 
 
 # -- what is kept ----------------------------------------------------------------------------------------------
+
+
+class Forgetful:
+    """A drawing that keeps nothing."""
+
+    def lane(self, _told: object) -> None:
+        """Nothing."""
+
+    span = mark = arrow = life = counter = sample = krcp = told = ended = lane
+
+
+def kept_after(objects: int) -> int:
+    """How many entries all parts have at the end of a run."""
+    run = Run(load_scenario("cold_cache_burst"), objects=objects)
+    watch = Watch(run.machine, Forgetful(), events=True)
+    run.run()
+    lengths = [
+        len(value)
+        for part in watch.parts
+        for field in attrs.fields(type(part))
+        if isinstance(value := getattr(part, field.name), dict | list)
+    ]
+    watch.end()
+    return sum(lengths)
+
+
+def test_nothing_is_kept_with_the_length_of_a_run() -> None:
+    assert kept_after(1_200) == kept_after(600) > 10
 
 
 def test_what_ends_first_need_not_have_begun_last() -> None:
