@@ -204,6 +204,13 @@ def test_works_wait_and_run_and_one_is_taken_back() -> None:
     assert begins == {(span.lane, span.begin_ns) for span in run}
 
 
+def test_nothing_lasts_until_the_end_but_what_does() -> None:
+    lasts = {span.kind for span in watched()[1].spans if span.open_ended}
+    assert lasts <= {SpanKind.IDLE, SpanKind.RUNS, SpanKind.TIMER_ARMED}
+    lanes = {watched()[1].lanes[span.lane].name for span in spans(SpanKind.TIMER_ARMED) if span.open_ended}
+    assert all(name.startswith(("tick_sched_timer", "kfree_rcu_monitor", "vmstat")) for name in lanes)
+
+
 def test_grace_periods_have_their_steps() -> None:
     names = [sketch_lane.name for sketch_lane in watched()[1].lanes if sketch_lane.kind is LaneKind.GRACE_PERIOD]
     assert names == ["expedited", "expedited, steps", "rcu_preempt", "rcu_preempt, steps"]
@@ -312,6 +319,9 @@ def test_a_wake_up_leads_to_where_the_thread_runs() -> None:
     wakes = [arrow for arrow in sketch.arrows if arrow.kind is ArrowKind.WAKE_UP]
     assert len(wakes) > 5
     assert all(begins[arrow.to_lane, arrow.to_ns].who == arrow.about for arrow in wakes)
+    woken = next(arrow for arrow in wakes if arrow.about.startswith("other/"))
+    assert sketch.lanes[woken.from_lane].cpu == 0, "where it was woken, not where it runs"
+    assert sketch.lanes[woken.to_lane].cpu == 1
     sent = Counter(arrow.label for arrow in sketch.arrows if arrow.kind is ArrowKind.MESSAGE)
     assert {"HrtimerArmed", "HardIrq timer", "GpKthreadWoken", "WakeUp", "Nmi nmi"} <= set(sent)
 
