@@ -1,4 +1,4 @@
-"""The API as text, read from the code: what can be called, how, and what its docstring says.
+"""The API as text, read from the code: what can be called, how, what its docstring says, and in which contexts.
 
 Of each function of `Kernel`, and of what `rcuactors` and `rcuactors.hunt` have: `rcuactors api` prints it, and
 docs/api.md is written of it.
@@ -22,6 +22,7 @@ import attrs
 from . import hunt
 from .kapi import Kernel
 from .kapi import workqueues as wq
+from .may import legal_in
 from .mm import gfp
 from .spelling import no_such
 
@@ -48,6 +49,11 @@ class Entry:
     def about(self) -> str:
         """The first sentence of its docstring."""
         return self.doc.partition("\n")[0]
+
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """Where its calls are legal, in words; empty where `may` is not asked for it."""
+        return tuple(legal_in.told(self.name)) if self.module.startswith(f"{_PACKAGE}.kapi.") else ()
 
     @property
     def file(self) -> str:
@@ -91,6 +97,7 @@ def as_markdown() -> str:
             room = entry.room
             lines += [f"## {room}", ""]
         lines += [f"### `{entry.called}`", "", entry.doc, ""]
+        lines += [line for told in entry.contexts for line in (f"Contexts: `{told.replace(') ', ')` ', 1)}.", "")]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -12,13 +13,16 @@ from ..report.text import aligned
 from .output import print_json, print_lines
 from .program import ProgramCommand
 
+_WIDTH = 100
 _AT_LENGTH = 3
 """So many are told whole; of more than that there is a line each."""
 
 
 @click.command("api", cls=ProgramCommand, epilog="Examples: rcuactors api kmalloc; rcuactors api srcu")
 @click.argument("words", nargs=-1, metavar="[WORD]...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON list: name, room, called, doc, module of each.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON list: name, room, called, doc, module, contexts of each."
+)
 def api_command(words: tuple[str, ...], as_json: bool) -> None:
     """Tell what a scenario can call.
 
@@ -27,7 +31,7 @@ def api_command(words: tuple[str, ...], as_json: bool) -> None:
     """
     found = tuple(dict.fromkeys(entry for word in words for entry in find_entries(word))) if words else entries()
     if as_json:
-        print_json([attrs.asdict(entry) for entry in found])
+        print_json([{**attrs.asdict(entry), "contexts": entry.contexts} for entry in found])
     elif len(found) <= max(_AT_LENGTH, len(words)):
         print_lines(_at_length(found))
     else:
@@ -40,6 +44,8 @@ def _at_length(found: Sequence[Entry]) -> Iterator[str]:
             yield ""
         yield entry.called
         yield from (f"  {line}" if line else "" for line in entry.doc.splitlines())
+        for told in entry.contexts:
+            yield from textwrap.wrap(told, _WIDTH, initial_indent="  contexts: ", subsequent_indent="    ")
         yield f"  in {entry.file}: {entry.room}"
 
 

@@ -12,6 +12,7 @@ def test_one_is_told_whole_and_many_are_listed() -> None:
     one = call_cli("api", "kvfree_rcu")
     assert one.output.startswith("await k.kvfree_rcu(p: KObject | None, rhf: str | None = None)\n  Free memory")
     assert "  in rcuactors/kapi/rcu.py: RCU and kvfree_rcu()" in one.output
+    assert "  contexts: kvfree_rcu(p, rcu) on v6.12: legal everywhere but in nmi" in " ".join(one.output.split("\n"))
     two = call_cli("api", "kfree", "vfree")
     assert two.output.count("\n  in rcuactors/kapi/memory.py") == 2
     listed = call_cli("api", "srcu").output
@@ -25,6 +26,7 @@ def test_one_is_told_whole_and_many_are_listed() -> None:
 def test_json_has_all_of_it() -> None:
     (found,) = json.loads(call_cli("api", "kmalloc", "--json").output)
     assert (found["name"], found["module"]) == ("kmalloc", "rcuactors.kapi.objects")
+    assert any(line.startswith("kmalloc(size, GFP_ATOMIC)") for line in found["contexts"])
     assert len(json.loads(call_cli("api", "--json").output)) == len(entries())
 
 
