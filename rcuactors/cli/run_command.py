@@ -10,36 +10,25 @@ import attrs
 import click
 
 from ..engine.line import DEFAULT_MAX_STEPS
-from ..errors import BadInput, ReplayDiverged
-from ..explore import make_any_strategy
-from ..hunt.attempt import SpecAttempt
-from ..hunt.finding import signature_of
-from ..hunt.keep import keep, shrink
-from ..hunt.story import happened_lines
-from ..hunt.trial import tried
-from ..runs import Result, Run, RunOptions
+from ..errors import BadInput
+from ..runs import Run, RunOptions
 from ..runs.options import LARGEST_SEED
 from ..runs.run import patient_collector
-from ..runs.spec import RunSpec
 from ..scenario import Scenario
 from ..spelling import plural
 from ..userfiles import load_scenario
 from ..userfiles.blame import blame_scenario
 from .common import RunArguments, run_options, whole_number, with_sinks
+from .led_there import what_led_there
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .reporting import PageFile, page_file
 from .screen import with_error
 from .session import collect, open_session, quiet_stdout
-from .styled import page_width
 from .told import Told
 from .watching import PATIENCE_S
 
 _MOST_SEEDS: Final = 10_000_000
-_MOST_TO_TELL: Final = 100_000
-"""Steps of a run that is made some times more, to tell what led to its first report."""
-
-_REPLAYS: Final = 20
 
 
 @click.command(
@@ -160,24 +149,11 @@ def _run(chosen: Scenario, arguments: RunArguments, options: RunOptions, page: P
     result = one.result()
     told.print()
     session.screen.end(result, error=str(error) if error is not None else None)
-    if arguments.verbose and not arguments.story and result.violations and result.steps <= _MOST_TO_TELL:
-        print_lines(_what_led_there(chosen, options, result))
+    if arguments.verbose and not arguments.story:
+        print_lines(what_led_there(chosen, options, result))
     if page is not None:
         page.write_run(result, error)
     error = error or told.missed or session.screen.missed()
     if error is not None:
         raise error
     return 0 if result.clean and result.as_expected else EXIT_VIOLATIONS
-
-
-def _what_led_there(chosen: Scenario, options: RunOptions, result: Result) -> list[str]:
-    """The story of the first report, if others can find the scenario, so that it can be run again."""
-    signature = signature_of(result.violations[0])
-    try:
-        spec = RunSpec.of(chosen, attrs.evolve(options, sinks=()))
-        attempt, name = SpecAttempt(spec), str(spec.strategy)
-        kept = keep(attempt, tried(attempt, make_any_strategy(name), number=0, name=name, seed=spec.seed), signature)
-    except (BadInput, ReplayDiverged):
-        return []
-    # In order of time nobody departs from anything: what is told as that is how ties were decided.
-    return ["", f"what led to {signature}:", *happened_lines(shrink(kept, _REPLAYS), page_width())]

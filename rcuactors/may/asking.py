@@ -39,7 +39,8 @@ class _Asking:
             return Cell(kernel=kernel, place=self.place, missing=missing)
         # Where others hold its lock a trylock fails, and nothing is changed without it.
         unlocked = any(finding.unlocked for finding in checked if not finding.condition.holds_locks)
-        cases = tuple(self._case(kernel, attrs.evolve(finding, unlocked=unlocked)) for finding in checked)
+        tried = [attrs.evolve(finding, unlocked=unlocked) for finding in checked if not finding.absent]
+        cases = tuple(self._case(kernel, finding) for finding in tried)
         return Cell(kernel=kernel, place=self.place, cases=cases)
 
     def _all_conditions(self, kernel: AskedKernel) -> list[Finding]:

@@ -66,7 +66,8 @@ class Finding:
 
     `chain` is who called whom, from the call to the line that reports. `entering`: the place itself was reported,
     before the call was made. `missing` says why the call could not be made: the version does not have it. `unlocked`:
-    the call changed something with interrupts off and no lock that it took there.
+    the call changed something with interrupts off and no lock that it took there. `absent`: the condition did not come
+    about, so that nothing was tried: a call that took no lock was not interrupted with it held.
     """
 
     condition: Condition
@@ -78,6 +79,7 @@ class Finding:
     entering: bool = False
     missing: str = ""
     unlocked: bool = False
+    absent: bool = False
 
     @property
     def clean(self) -> bool:
@@ -144,7 +146,8 @@ class Trial:
                 text="\n".join([title, *(f" {line}" for line in self._stuck)]),
                 entering=not self._calling,
             )
-        return Finding(condition=self._condition, unlocked=self._sections.unlocked)
+        absent = self._condition.interrupts and not self._calling
+        return Finding(condition=self._condition, unlocked=self._sections.unlocked, absent=absent)
 
     # -- threads -------------------------------------------------------------------------------------------------------
 

@@ -385,6 +385,18 @@ def test_verbose_tells_what_led_to_the_first_report(call: Call) -> None:
     assert "PASSED OVER" not in story
 
 
+def test_what_led_to_a_report_about_a_place_is_what_came_before_and_what_was_held(call: Call) -> None:
+    result = call("run", "raw_lock_caller", "--kernel", "v5.9", "--set", "PROVE_RAW_LOCK_NESTING=y", "-v")
+    story = " ".join(result.stdout.partition("what led to invalid-wait-context in spin_lock, raw_lock")[2].split())
+    before, _, why = story.partition("REPORT 1: BUG: Invalid wait context")
+    assert "kvfree_rcu() -> new block" in before
+    assert "CPU 0, context irqs_off: kthread > raw_lock_caller (raw_lock_caller.py:44) > kvfree_call_rcu" in why
+    assert "It held some_lock (raw_spinlock_t) taken at raw_lock_caller (raw_lock_caller.py:42), krc.lock" in why
+    assert "preemption was off since raw_lock_caller (raw_lock_caller.py:42) and interrupts were off since" in why
+    assert "How it is mended: Take the lock that may sleep before" in why
+    assert why.endswith("(docs/reports-contexts.md#invalid-wait-context)")
+
+
 def test_a_story_stands_before_the_figures(call: Call, scenario_file: ScenarioFile) -> None:
     told = call("run", scenario_file("twice"), "--story", "--around", "1")
     lines = told.output.splitlines()

@@ -190,6 +190,14 @@ def test_an_nmi_may_find_the_same_call_under_way(call: str) -> None:
     assert one.cases[-1].checked.title.startswith("WARNING: inconsistent lock state")
 
 
+@pytest.mark.parametrize("call", ["kvfree_rcu_barrier()", "might_sleep()", "cancel_work_sync(w)"])
+def test_what_takes_no_lock_is_not_interrupted_with_it_held(call: str) -> None:
+    """A condition that did not come about was counted as one in which all was well: no became depends."""
+    one = cell(call, "nmi", f"{DEFAULT_ERA}:all")
+    assert one.verdict is Verdict.NO
+    assert "interrupts" not in [case.condition.name for case in one.cases]
+
+
 @pytest.mark.parametrize("kernel", ["all", "rt"])
 def test_what_an_nmi_finds_half_done_is_wrong_though_nothing_says_so(kernel: str) -> None:
     one = cell("call_rcu(h, f)", "nmi", f"{DEFAULT_ERA}:{kernel}")
