@@ -93,7 +93,8 @@ class TracedObjects:
             batches=[(batch.slab, batch.vmalloc, batch.head) for batch in state.batches],
         )
         cpu = state.cpu
-        self.board.drawing.krcp(Krcp(cpu, time_ns, words))
+        # It holds from then on only as far as anybody knows: the next snapshot may be long after.
+        self.board.drawing.krcp(Krcp(cpu, time_ns, (*words, ("read out at", f"{time_ns / 1e6:,.3f} ms"))))
         blocks = state.slab_pages + state.vmalloc_pages
         self.board.curve(CounterKind.BLOCKS, f"blocks queued, CPU {cpu}", "blocks", cpu).set(time_ns, blocks)
         cached = self.board.curve(CounterKind.CACHED_PAGES, f"cached pages, CPU {cpu}", "pages", cpu)

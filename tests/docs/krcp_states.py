@@ -23,6 +23,7 @@ from rcuactors.kernel.time.hrtimer import Hrtimer
 from rcuactors.kernel.workqueue import Work
 from rcuactors.kvfree.krc import Batch, Krc
 from rcuactors.machine import Machine
+from rcuactors.spelling import plural
 from rcuactors.userfiles import find_scenarios, load_scenario
 from tests.docs import svg
 
@@ -280,7 +281,7 @@ def _panel(which: str, found: list[Step], left: float, top: float) -> _Panel:
                 f"M{edge:g} {begin:g}H{turn - sign * 9:g}Q{turn:g} {begin:g} {turn:g} {begin + bend:g}"
                 f"V{end - bend:g}Q{turn:g} {end:g} {turn - sign * 9:g} {end:g}H{edge + sign * 2:g}"
             )
-            says = f"{step.begin} -> {step.end}: {step.times:,} times, in {step.scenarios} scenarios"
+            says = f"{step.begin} -> {step.end}: {plural(step.times, 'time')}, in {plural(step.scenarios, 'scenario')}"
             parts.append(svg.arrow(path, "out" if sign > 0 else "back", says=says))
             middle = (begin + end) / 2 + 4
             labels += svg.label(turn, middle, f"{step.times:,}")

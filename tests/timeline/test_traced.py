@@ -55,6 +55,7 @@ def test_what_the_lines_tell_is_on_its_lanes(file: Path) -> None:
     ]
     (krcp,) = sketch.krcps
     assert dict(krcp.state)["cache"] == "2"
+    assert dict(krcp.state)["read out at"] == f"{krcp.time_ns / 1e6:,.3f} ms"
     values = {sketch.counters[sample.counter].kind: sample.value for sample in sketch.samples}
     assert values == {CounterKind.OBJECTS: 0, CounterKind.CACHED_PAGES: 2, CounterKind.BLOCKS: 0}
     marks = Counter(mark.kind for mark in sketch.marks)
