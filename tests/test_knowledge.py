@@ -53,6 +53,7 @@ WORDS = {
     "timer_list": "the type in C",
     "work_struct": "the type in C",
     "rcu_head": "the type in C",
+    "page": "one of memory, in reports",
 }
 
 # Modules that compare names from frames all the same, and why.

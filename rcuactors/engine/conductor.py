@@ -296,7 +296,7 @@ class Conductor(Line):
             self.stop(actor)
             elected = await self._elect_after_settling()
         else:
-            elected = self.at_point(actor)
+            elected = self.elect_at_point(actor)
         if elected is not actor or self.now >= self.limit:
             await self._hand_over(strand, elected)
             return

@@ -54,9 +54,9 @@ class Line:
         "_unmoved",
         "answers",
         "asks",
-        "at_point",
         "choices",
         "earliest",
+        "elect_at_point",
         "failure",
         "fairness",
         "halt",
@@ -99,8 +99,10 @@ class Line:
         self._hold_up = HoldUp() if strategy.holds_up else None
         self._unmoved = 0
         self.unasked = 0
-        at_point = self._order.at_point
-        self.at_point: Callable[[Actor], Actor | None] = at_point if at_point is not None else self._at_any_point
+        elect_at_point = self._order.elect_at_point
+        self.elect_at_point: Callable[[Actor], Actor | None] = (
+            elect_at_point if elect_at_point is not None else self._at_any_point
+        )
         self.asks = int(self._order.asks_always or strategy.holds_up)
 
     def finish(self, failure: BaseException | None = None) -> None:

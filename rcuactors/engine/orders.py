@@ -46,7 +46,7 @@ class Order(Protocol):
     put: Callable[[Entry], None]
     stay: Callable[[Actor], None]
     """The running actor is at a point, from which it could go on at once."""
-    at_point: Callable[[Actor], Actor | None] | None
+    elect_at_point: Callable[[Actor], Actor | None] | None
     """`Line.stop()` and `Line.elect()` for such an actor, where there is a shorter way to the same: most points are of
     that sort."""
 
@@ -89,7 +89,7 @@ class ByClock:
         self.put, self.earliest = self.queue.put, self.queue.earliest
         self._decision: Tie | None = None
         self.stay: Callable[[Actor], None] = self._stay
-        self.at_point: Callable[[Actor], Actor | None] | None = self._at_point if line.holds_up else None
+        self.elect_at_point: Callable[[Actor], Actor | None] | None = self._at_point if line.holds_up else None
 
     def _stay(self, actor: Actor) -> None:
         self._line.enqueue(actor, actor.clock, paused=True)
@@ -162,7 +162,7 @@ class Anyone:
         self.waiting: Actor | None = None
         self.put: Callable[[Entry], None] = self._put
         self.stay: Callable[[Actor], None] = self._stay
-        self.at_point: Callable[[Actor], Actor | None] | None = None if line.holds_up else self._at_point
+        self.elect_at_point: Callable[[Actor], Actor | None] | None = None if line.holds_up else self._at_point
 
     def _stay(self, actor: Actor) -> None:
         self.current = actor

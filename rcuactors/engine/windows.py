@@ -71,7 +71,7 @@ class Windows:
         self._decision = InWindow()
         self.put: Callable[[Entry], None] = self._put
         self.stay: Callable[[Actor], None] = self._stay
-        self.at_point: Callable[[Actor], Actor | None] | None = None
+        self.elect_at_point: Callable[[Actor], Actor | None] | None = None
         if self.steps is not None:
             self.steps.start()
 

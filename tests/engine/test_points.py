@@ -87,7 +87,7 @@ def test_at_point_is_stop_and_elect(kind: tuple[Any, bool], seed: int, moves: li
                 continue
             running.yields = move == "yields"
             if short:
-                running = line.at_point(running)
+                running = line.elect_at_point(running)
             else:
                 line.stop(running)
                 running = line.elect()
