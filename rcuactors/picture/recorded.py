@@ -49,7 +49,8 @@ def traced_panel(
     facts = [("trace", trace.name), *((("kernel", header.kernel),) if header.kernel else ())]
     facts += [("script", header.script)] if header.script else []
     facts += [("begins", f"at {begin_ns / 1e9:.6f} s of the kernel's clock, here 0")] if begin_ns else []
-    return Drawn(panel=Panel(title=title or trace.name, sketch=sketch, notes=traced.notes()), facts=tuple(facts))
+    panel = Panel(title=title or trace.name, sketch=sketch, notes=traced.notes())
+    return Drawn(panel=panel, facts=tuple(facts), reported=bool(traced.reports))
 
 
 def _begin_ns(trace: Trace) -> int:

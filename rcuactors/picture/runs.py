@@ -10,7 +10,7 @@ from ..engine.choice import Strategy
 from ..hunt.attempt import Attempt
 from ..machine import Machine
 from ..page import Panel, Report
-from ..report.text import head_line
+from ..report.text import head_line, verdict
 from ..runs import Result, Run, RunOptions
 from ..scenario import Scenario
 from ..spelling import plural
@@ -54,7 +54,7 @@ class Watcher:
         self._watch.end()
         notes = tuple(_notes(self._machine, result, raised))
         panel = Panel(title=title or head_line(result), sketch=self.sketch, notes=notes)
-        return Drawn(panel=panel, facts=facts_of(result), reported=not result.clean, raised=raised)
+        return Drawn(panel=panel, facts=facts_of(result, raised), reported=not result.clean, raised=raised)
 
 
 def watched_run(chosen: Scenario, options: RunOptions, title: str = "") -> Drawn:
@@ -72,18 +72,19 @@ def watched_attempt(attempt: Attempt, strategy: Strategy, title: str) -> Drawn:
     return watcher.drawn(title, result, raised)
 
 
-def verdict_of(result: Result) -> str:
-    """What it came to, in a line."""
+def _verdict_of(result: Result, raised: BaseException | None) -> str:
+    """What it came to, in a line; of a clean run what that is worth, as `run` says it."""
     if result.clean:
-        return "clean (one schedule)"
+        ended = f", ended by {type(raised).__name__}" if raised is not None else ""
+        return f"{verdict(result, so_far=raised is not None or result.cut_short)}{ended}"
     titles = list(dict.fromkeys(violation.title for violation in result.violations))
     left = f"; and {len(titles) - _MOST_TITLES} more" if len(titles) > _MOST_TITLES else ""
     return f"{plural(result.violation_count, 'report')}: {'; '.join(titles[:_MOST_TITLES])}{left}"
 
 
-def facts_of(result: Result) -> Detail:
+def facts_of(result: Result, raised: BaseException | None = None) -> Detail:
     """For the head of a page."""
-    facts = [("run", head_line(result)), ("verdict", verdict_of(result)), ("steps", f"{result.steps:,}")]
+    facts = [("run", head_line(result)), ("verdict", _verdict_of(result, raised)), ("steps", f"{result.steps:,}")]
     if result.digest is not None:
         facts.append(("event digest", result.digest))
     return tuple(facts)

@@ -31,7 +31,7 @@ from ..traces.lines import Columns, parse_any
 from ..traces.trace import Trace
 from .board import Board, Nest, Open
 from .drawing import Drawing
-from .elements import ArrowKind, LaneKind, MarkKind, SpanKind
+from .elements import ArrowKind, LaneKind, MarkKind, SpanKind, Told
 from .places import group_of
 from .traced_objects import TracedObjects
 from .traced_works import TracedWorks
@@ -48,15 +48,23 @@ _BEGINS: Final = {
 }
 _ENDS: Final = {ends: begins for begins, (ends, *_) in _BEGINS.items()}
 _LONGEST_LABEL: Final = 120
+_REPORT: Final = re.compile(
+    r"\b(?:BUG|WARNING|INFO|DEADLOCK|ODEBUG|Oops)\b|watchdog: |allocation failure|general protection fault", re.ASCII
+)
+"""What the first line of a report has, the kernel's own and the model's."""
 
 
 @attrs.define(eq=False)
 class Traced:
-    """Tells a drawing of a trace. `shift_ns` is added to its times; what lies before 0 then is left out, and named."""
+    """Tells a drawing of a trace. `shift_ns` is added to its times; what lies before 0 then is left out, and named.
+
+    `reports` counts the first lines of reports in it.
+    """
 
     trace: Trace
     drawing: Drawing
     shift_ns: int = 0
+    reports: int = attrs.field(default=0, init=False)
     _board: Board = attrs.field(init=False)
     _columns: Columns = attrs.field(factory=Columns)
     _nests: dict[int, Nest] = attrs.field(factory=dict)
@@ -154,6 +162,8 @@ class Traced:
             self._begins(event)
         elif name in _ENDS:
             self._ends(event)
+        elif name == "console":
+            self._printed(event)
         else:
             return
         self._seen.add(name)
@@ -189,6 +199,14 @@ class Traced:
             nest, begun = open_ones.pop()
             nest.close(begun, event.time_ns)
 
+    def _printed(self, event: Other) -> None:
+        """A line of the kernel's log: of a report that is the first, and all that a trace has of it."""
+        if _REPORT.search(event.text):
+            lane = self._of_cpu(event.cpu)
+            self.reports += 1
+            self._board.mark(lane, event.time_ns, MarkKind.VIOLATION, event.text, detail=(("kind", "console"),))
+            self._board.drawing.told(Told(lane, event.time_ns, "console", event.text, event.text))
+
     # -- what it does not tell ---------------------------------------------------------------------------------------
 
     def notes(self) -> tuple[str, ...]:
@@ -208,5 +226,9 @@ class Traced:
             said.append("when an interrupt begins and ends: irq_handler_entry was not recorded")
         if "softirq_entry" not in self._seen:
             said.append("when a softirq begins and ends: softirq_entry was not recorded")
+        if "console" not in self._seen:
+            said.append("whether anything was reported: no line of the kernel's log is in it")
+        elif self.reports:
+            said.append("more of a report than its first line")
         said.append("locks, readers, and sections with interrupts or preemption off: a trace has no such lines")
         return (*said, *self._works.notes(), *self._objects.notes())

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from rcuactors import RunOptions
+from rcuactors import Run, RunOptions
 from rcuactors.cli.reporting import write_report
+from rcuactors.engine.events import TextSink
 from rcuactors.errors import BadInput
 from rcuactors.hunt.keep import Kept, keep, shrink
 from rcuactors.hunt.nearest import nearest
@@ -126,7 +127,7 @@ def test_a_scenario_is_its_run(file: str) -> None:
     assert panel.title.startswith("one on v5.9, design skip-on-rt, objects=2")
     assert [life.stage for life in panel.sketch.lives].count(Stage.FREED) == 2
     assert not page.reported
-    assert dict(page.report.facts)["verdict"] == "clean (one schedule)"
+    assert dict(page.report.facts)["verdict"].startswith("clean (one schedule, in order of time; off: PROVE_RAW_LOCK")
     assert dict(page.report.facts)["again"] == f"run {file}::one v5.9"
     assert any(note.startswith("3 CPUs that nothing has touched: 1") or "CPU that" in note for note in panel.notes)
 
@@ -138,6 +139,24 @@ def test_what_a_run_reports_and_what_ends_it_is_told(file: str) -> None:
     page = drawn(f"{file}::raises")
     assert isinstance(page.raised, AssertionError)
     assert any("it raised AssertionError" in note for note in page.report.panels[0].notes)
+
+
+def test_what_raised_is_not_called_clean(file: str) -> None:
+    page = drawn(f"{file}::raises")
+    assert dict(page.report.facts)["verdict"].startswith("clean so far, ended by ")
+
+
+def test_reports_in_a_file_of_events_are_marked(file: str, tmp_path: Path) -> None:
+    """Such a page had no mark, and the command said 0."""
+    events = tmp_path / "events.txt"
+    with events.open("w") as out:
+        Run(load_scenario(f"{file}::leaks"), RunOptions(sinks=(TextSink(out),))).run()
+    page = drawn(str(events))
+    (panel,) = page.report.panels
+    (told,) = panel.sketch.reports
+    assert page.reported
+    assert told.title.startswith("BUG: leak: ")
+    assert "more of a report than its first line" in panel.notes
 
 
 def test_two_things_stand_side_by_side(file: str) -> None:
