@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -21,6 +19,7 @@ from ..report.text import head_line
 from ..report.units import duration
 from ..runs import Result, Run
 from ..spelling import one_of, plural
+from ..things import Kind, kind_of
 from ..userfiles import load_scenario
 from ..userfiles.blame import blame_scenario
 from .common import RunArguments, what_is_run_options, with_sinks
@@ -30,10 +29,6 @@ from .replay_schedule_command import schedule_given
 from .session import Session
 from .trace_file import TraceFile
 from .watching import HowFar, Stopper, progress_bar
-
-_SCENARIO: Final = "a scenario"
-_SCHEDULE: Final = "a schedule file"
-_EVENTS: Final = "a file of events"
 
 
 @click.command(
@@ -56,38 +51,22 @@ def export_command(
     THING is a scenario, which is run; a schedule file of explore or check, with SCENARIO if that is in a file of yours;
     events that a run has left (--events); or a recording of a real kernel.
     """
-    kind = _kind_of(thing)
-    if scenario is not None and kind != _SCHEDULE:
-        raise bad_value(f"{scenario} beside {thing}, which is {kind}", "one thing to export")
-    allowed = options if kind == _SCENARIO else ("design",) if kind == _SCHEDULE else ()
+    kind = kind_of(thing)
+    if kind is Kind.COMPARISON:
+        raise bad_value(f"{thing}, which is {kind.value}", "what is one run: a scenario, a schedule or a trace")
+    if scenario is not None and kind is not Kind.SCHEDULE:
+        raise bad_value(f"{scenario} beside {thing}, which is {kind.value}", "one thing to export")
+    allowed = options if kind is Kind.SCENARIO else ("design",) if kind is Kind.SCHEDULE else ()
     for name in options:
         if name not in allowed and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             option = "--set" if name == "settings" else f"--{name.replace('_', '-')}"
-            raise BadInput(f"{option}: {thing} is {kind}, which says itself what it is of")
+            raise BadInput(f"{option}: {thing} is {kind.value}, which says itself what it is of")
     with TraceFile(output, format_of(wanted, output)) as file:
-        if kind == _EVENTS:
+        if kind is Kind.TRACE:
             return _export_events(thing, file)
-        if kind == _SCHEDULE:
+        if kind is Kind.SCHEDULE:
             return _export_schedule(thing, scenario, options["design"], file)
         return _export_run(thing, RunArguments(**options), file)
-
-
-def _kind_of(thing: str) -> str:
-    """What it is: a name or a Python file is a scenario; of other files the first line tells."""
-    path = Path(thing.partition("::")[0])
-    try:
-        if path.suffix == ".py" or not path.is_file():
-            return _SCENARIO
-        with path.open("rb") as file:
-            line = file.readline(1 << 16)
-    except (OSError, ValueError):
-        return _SCENARIO if path.suffix == ".py" else _EVENTS
-    if not line.lstrip().startswith(b"{"):
-        return _EVENTS
-    with contextlib.suppress(ValueError, RecursionError):
-        document = json.loads(line)
-        return _EVENTS if isinstance(document, dict) and "time_ns" in document else _SCHEDULE
-    return _SCHEDULE
 
 
 def _export_run(named: str, arguments: RunArguments, file: TraceFile) -> int:

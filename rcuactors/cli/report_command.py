@@ -12,9 +12,10 @@ from ..eras import DEFAULT_ERA
 from ..errors import bad_value
 from ..page import write_report
 from ..picture.recorded import Reading
-from ..picture.things import Asked, Kind, Made, kind_of, made
+from ..picture.things import Asked, Made, made
 from ..runs import RunOptions
 from ..runs.options import LARGEST_SEED
+from ..things import Kind, kind_of
 from .common import RunArguments, costs_option, max_steps_option, number_option, settings_option
 from .output import print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand

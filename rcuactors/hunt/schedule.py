@@ -34,7 +34,7 @@ from ..spelling import no_such
 from .finding import Shown, Signature
 
 VERSION: Final = 1
-_FORMAT: Final = "rcuactors schedule"
+FORMAT: Final = "rcuactors schedule"
 _LARGEST_FILE: Final = 16 << 20
 _LARGEST: Final = 1 << 62
 
@@ -96,7 +96,7 @@ class Schedule:
         """As plain data."""
         run = self.spec.to_json()
         return {
-            "format": _FORMAT,
+            "format": FORMAT,
             "version": VERSION,
             "rcuactors": __version__,
             "shows": {
@@ -227,7 +227,7 @@ _DEPARTURE: Final[Mapping[str, type | tuple[type, ...]]] = {
 
 def schedule_of(document: object) -> Schedule:
     """What `to_json` wrote. Raises BadInput."""
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise BadInput("schedule: is no schedule file")
     if document.get("version") != VERSION or type(document["version"]) is not int:
         raise BadInput(f"schedule: version {shown(document.get('version'))}: this program reads version {VERSION}")

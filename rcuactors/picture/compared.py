@@ -22,9 +22,6 @@ from ..scenario import Scenario
 from ..userfiles import find_scenarios, load_scenario
 from .runs import watched_run
 
-KEYS = frozenset({"strategy", "seeds", "settings", "scenarios", "kernels", "summary", "designs"})
-"""What a comparison's document has, among others."""
-
 _Place = tuple[str, str]
 """Kernel, and workload or scenario."""
 

@@ -1,16 +1,11 @@
-"""What a THING is that somebody wants to see: a scenario, a trace, a schedule that was kept, a comparison's JSON.
+"""The page of what somebody wants to see, a THING or two of any kind (things.py).
 
-A name is a bundled scenario's, or a file's; what a file is, its content says. Nothing of a file but a scenario's, or a
-design's, is ever executed.
+Nothing of a file but a scenario's, or a design's, is ever executed.
 """
 
 from __future__ import annotations
 
-import enum
-import json
 from collections.abc import Callable, Collection
-from pathlib import Path
-from typing import Any, Final
 
 import attrs
 
@@ -21,23 +16,12 @@ from ..hunt.keep import keyed, replay_of
 from ..hunt.schedule import Schedule, read_schedule, with_users_files
 from ..page import Report
 from ..runs import RunOptions
-from ..userfiles import find_scenarios, load_scenario
-from .compared import KEYS, comparison_report
+from ..things import Kind, document_in, kind_of
+from ..userfiles import load_scenario
+from .compared import comparison_report
 from .finding import finding_report
 from .recorded import Reading, era_of, is_of_a_kernel, recording_report, traced_panel
 from .runs import Drawn, watched_attempt, watched_run
-
-_LARGEST_JSON: Final = 64 << 20
-
-
-class Kind(enum.Enum):
-    """What there is to see."""
-
-    SCENARIO = "a scenario"
-    TRACE = "a trace"
-    SCHEDULE = "a schedule"
-    COMPARISON = "a comparison"
-
 
 OptionsFor = Callable[[int, Collection[str], str], RunOptions]
 """The options of the THING of that number, with the names of its parameters, and its own. Raises BadInput."""
@@ -73,51 +57,6 @@ class Made:
     compared: str = ""
     reported: bool
     raised: BaseException | None = None
-
-
-def kind_of(name: str) -> Kind:
-    """What that is. Raises BadInput for a document that is none of these; a scenario need not be there."""
-    text, _, _ = name.partition("::")
-    path = Path(text)
-    if text in find_scenarios() or text != name or path.suffix == ".py":
-        return Kind.SCENARIO
-    try:
-        if not path.is_file():
-            return Kind.SCENARIO
-        with path.open("rb") as file:
-            head = file.read(64).lstrip()
-    except (OSError, ValueError):
-        return Kind.SCENARIO
-    return _kind_of_document(name) if head.startswith(b"{") else Kind.TRACE
-
-
-def _kind_of_document(name: str) -> Kind:
-    try:
-        document = document_in(name)
-    except BadInput:
-        # Several documents, a line each: events.
-        return Kind.TRACE
-    if str(document.get("format", "")).startswith("rcuactors schedule"):
-        return Kind.SCHEDULE
-    if document.keys() >= KEYS:
-        return Kind.COMPARISON
-    if "time_ns" in document:
-        return Kind.TRACE
-    raise BadInput(f"{name}: is no schedule and no comparison, of all JSON documents; needs one of `compare --json`")
-
-
-def document_in(name: str) -> dict[str, Any]:
-    """The one JSON document that a file is. Raises BadInput."""
-    path = Path(name)
-    try:
-        if path.stat().st_size > _LARGEST_JSON:
-            raise BadInput(f"{name}: is larger than {_LARGEST_JSON >> 20} MiB")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{name}: is no whole JSON document: {error}") from None
-    if not isinstance(document, dict):
-        raise BadInput(f"{name}: is no JSON object")
-    return document
 
 
 def made(asked: Asked) -> Made:

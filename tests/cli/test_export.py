@@ -16,6 +16,7 @@ import pytest
 from click.testing import Result
 
 from rcuactors.exports import ordered
+from rcuactors.things import COMPARISON_KEYS
 from rcuactors.traces import Broken, Trace
 
 Call = Callable[..., Result]
@@ -169,7 +170,11 @@ def test_a_perfetto_trace(call: Call, scenario_file: ScenarioFile, tmp_path: Pat
 def test_another_document_is_no_schedule(one_line: OneLine, tmp_path: Path) -> None:
     path = tmp_path / "comparison.json"
     path.write_text('{\n "designs": []\n}\n', encoding="utf-8")
-    assert one_line("export", str(path), "-o", str(tmp_path / "a.dat")) == f"{path}: schedule: is no schedule file"
+    said = one_line("export", str(path), "-o", str(tmp_path / "a.dat"))
+    assert said.startswith(f"{path}: is JSON, and neither a schedule nor events nor a comparison")
+    path.write_text(json.dumps(dict.fromkeys(COMPARISON_KEYS)), encoding="utf-8")
+    said = one_line("export", str(path), "-o", str(tmp_path / "a.dat"))
+    assert said.startswith(f"{path}, which is a comparison: needs what is one run")
 
 
 def test_what_a_file_lacks_is_said(call: Call, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a THING is, by its content; and what becomes of each kind: panels, story, notes."""
+"""What becomes of each kind of THING: panels, story, notes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from rcuactors.hunt.progress import Progress
 from rcuactors.hunt.search import explore
 from rcuactors.page import Report
 from rcuactors.picture import Asked, finding_report, made
-from rcuactors.picture.things import Kind, kind_of
 from rcuactors.runs.spec import RunSpec
 from rcuactors.timeline import MarkKind, Stage
 from rcuactors.userfiles import load_scenario
@@ -100,25 +99,6 @@ COMPARISON = {
         for name, outcome in (("hrtimer-work", "clean"), ("reserve", "clean"))
     ],
 }
-
-
-def test_what_a_file_is_its_content_says(tmp_path: Path, kept: Kept, file: str) -> None:
-    for name, text, kind in (
-        ("a.json", kept.schedule.text(), Kind.SCHEDULE),
-        ("b.json", json.dumps(COMPARISON), Kind.COMPARISON),
-        ("c.json", '{"time_ns":1,"cpu":0}\n{"time_ns":2,"cpu":0}\n', Kind.TRACE),
-        ("d", TRACE.read_text(), Kind.TRACE),
-    ):
-        path = tmp_path / name
-        path.write_text(text)
-        assert kind_of(str(path)) is kind
-    assert kind_of(str(RECORDING)) is Kind.TRACE
-    for name in ("stale_batch", file, f"{file}::one", "no such thing"):
-        assert kind_of(name) is Kind.SCENARIO
-    other = tmp_path / "other.json"
-    other.write_text('{"scenario": "one"}')
-    with pytest.raises(BadInput, match="is no schedule and no comparison"):
-        kind_of(str(other))
 
 
 def test_a_scenario_is_its_run(file: str) -> None:
