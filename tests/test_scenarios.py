@@ -93,6 +93,7 @@ def test_the_head_names_the_scenario_and_says_what_to_expect(name: str) -> None:
             assert promised == "clean" or promised.replace("-", " ") in head.lower()
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("build", USUAL_BUILDS)
 @pytest.mark.parametrize("label", promised_kernels())
 @pytest.mark.parametrize("name", NAMES)
@@ -224,6 +225,7 @@ def test_as_a_script(name: str, arguments: list[str], status: int) -> None:
 SMALLER = {"cold_cache_burst": {"objects": 1200}, "flood": {"objects": 2000}, "slab_and_vmalloc": {"objects": 60}}
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("build", USUAL_BUILDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_v5_11_keeps_its_promises_under_the_random_strategy_too(name: str, build: str) -> None:

@@ -32,7 +32,7 @@ from rcuactors.userfiles import find_scenarios
 from tests.cases.table import read_cases
 from tests.cli.conftest import call_cli
 
-SHORT, LONG, A_PART = 240, 40_000, 1000
+SHORT, LONG, A_PART = 144, 40_000, 1000
 
 
 def tally_of(plan: Plan, first: int, runs: int, jobs: int = 1) -> Tally:

@@ -256,7 +256,7 @@ def test_what_is_expected_is_told_also_where_there_was_no_room_for_all() -> None
 
 
 def test_the_same_in_any_number_of_processes() -> None:
-    one, two = (check(loses, schedules=60, kernels=["v6.12"], jobs=jobs) for jobs in (1, 2))
+    one, two = (check(loses, schedules=30, kernels=["v6.12"], jobs=jobs) for jobs in (1, 2))
     assert document_of(one) == document_of(two)
 
 

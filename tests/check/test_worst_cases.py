@@ -129,6 +129,7 @@ def reasons(checked: Checked) -> list[str]:
 # -- in short ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", QUICK)
 def test_a_bundled_scenario_in_short(name: str) -> None:
     (subject,) = (subject for subject in bundled() if subject.name == name)
@@ -137,6 +138,7 @@ def test_a_bundled_scenario_in_short(name: str) -> None:
     assert table_of(checked, SHORT) == {version: known[str(subject), version] for version in SHORT}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("subject", [subject for subject in cases() if subject.name not in SLOW], ids=str)
 def test_a_case_as_booted(subject: Subject) -> None:
     kernel = subject.kernels[-1:]

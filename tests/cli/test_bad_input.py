@@ -171,6 +171,7 @@ def test_bad_input_inside_a_scenario_names_the_line(one_line: OneLine, tmp_path:
     assert one_line("run", str(file)) == "cpu=99: the machine has CPUs 0 to 1 (nr_cpus=2) (wide.py:5)"
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("body", "wanted"),
     [

@@ -72,6 +72,7 @@ def told(result: Result, code: int, where: str) -> str:
     return lines[0]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("place", "ends"), [*product(["body"], ENDS), *product(PLACES, ENDS[:1])])
 def test_a_scenario_ends_its_run_only(
@@ -82,6 +83,7 @@ def test_a_scenario_ends_its_run_only(
     assert "scenario own raised" in line
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("place", "ends"), [*product(["get_page"], ENDS), *product(DESIGNS, ENDS[:1])])
 def test_nor_does_a_design(call: Call, tmp_path: Path, command: tuple[str, ...], place: str, ends: str) -> None:

@@ -227,6 +227,7 @@ def test_what_is_done_is_not_lost_with_a_process_that_dies(call: Call, monkeypat
     assert (document["error"], len(document["cells"])) == ("--jobs 2: a process died", 3)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("after_s", [0.2, 0.5, 2.0])

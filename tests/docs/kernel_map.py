@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -46,10 +47,13 @@ def named(docstring: str) -> list[str]:
     return [re.sub(r"\(.*", "()", name) for name in re.findall(_NAME, lead[0])] if lead is not None else []
 
 
-def _files(package: Path) -> Iterator[tuple[str, ast.Module]]:
-    for floor in FLOORS:
-        for path in sorted((package / floor).rglob("*.py")):
-            yield path.relative_to(package).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def _files(package: Path) -> tuple[tuple[str, ast.Module], ...]:
+    return tuple(
+        (path.relative_to(package).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for floor in FLOORS
+        for path in sorted((package / floor).rglob("*.py"))
+    )
 
 
 def definitions(package: Path) -> Iterator[tuple[str, str, str]]:
@@ -59,12 +63,13 @@ def definitions(package: Path) -> Iterator[tuple[str, str, str]]:
             yield path, where, ast.get_docstring(node) or ""
 
 
-def homes(package: Path) -> list[Home]:
+@cache
+def homes(package: Path) -> tuple[Home, ...]:
     """Functions and structures, by name."""
     found: list[Home] = []
     for path, where, docstring in definitions(package):
         found += [Home(kernel, path, where) for kernel in named(docstring)]
-    return sorted(found, key=lambda home: (home.kernel.removeprefix("struct ").strip("_"), home))
+    return tuple(sorted(found, key=lambda home: (home.kernel.removeprefix("struct ").strip("_"), home)))
 
 
 def _constants(package: Path) -> dict[str, str]:
@@ -78,7 +83,8 @@ def _constants(package: Path) -> dict[str, str]:
     }
 
 
-def locks(package: Path) -> list[Home]:
+@cache
+def locks(package: Path) -> tuple[Home, ...]:
     """Locks by the name that lockdep prints, and the function that makes each."""
     found: set[Home] = set()
     named = _constants(package)
@@ -97,4 +103,4 @@ def locks(package: Path) -> list[Home]:
                     found.add(Home(str(name.value), path, where))
                 elif isinstance(name, ast.Name) and name.id in named:
                     found.add(Home(named[name.id], path, where))
-    return sorted(found, key=lambda home: (home.kernel.strip("&"), home))
+    return tuple(sorted(found, key=lambda home: (home.kernel.strip("&"), home)))

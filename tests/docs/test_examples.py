@@ -6,6 +6,8 @@ it), and under each its exact output, standard error included. A line `...` ther
 namespace. One whose first line is `# NAME.py` is saved under that name instead. All examples of a page run
 in order in one directory of their own, which has `scenarios` and `tests` of the checkout in it.
 
+A block behind the line `<!-- long -->` takes more than some seconds: it is run with `-m campaign`, which .ci/run does.
+
 `rcuactors` is there a process that is forked where the package is imported already (tests/forking/server.py).
 
 `python tests/docs/test_examples.py` runs them too, and writes what they print now into the pages.
@@ -45,6 +47,7 @@ TIMEOUT_S = 120
 # Settings of whoever runs the tests; where a CI is said to read along, pytest prints more.
 ELSEWHERE = ("PYTEST", "COV_", "PYTHON", "CI", "BUILD_NUMBER")
 SAVED = re.compile(r"# (\w+\.py)\n")
+LONG = "<!-- long -->\n\n"
 
 
 def environment(programs: Path) -> dict[str, str]:
@@ -220,11 +223,26 @@ def sandbox(rcuactors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return Sandbox(folder, programs, rcuactors)
 
 
+def takes_long(example: Example) -> bool:
+    """Whether the page has it marked so."""
+    return example.document.text[: example.region.start].endswith(LONG)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_examples(page: str, sandbox: Sandbox) -> None:
     with redirect_stdout(io.StringIO()):
         for example in parsed(PAGES[page], sandbox).examples():
-            example.evaluate()
+            if not takes_long(example):
+                example.evaluate()
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("page", [page for page, path in PAGES.items() if LONG in path.read_text(encoding="utf-8")])
+def test_long_examples(page: str, sandbox: Sandbox) -> None:
+    long = [example for example in parsed(PAGES[page], sandbox).examples() if takes_long(example)]
+    assert len(long) == PAGES[page].read_text(encoding="utf-8").count(LONG)
+    for example in long:
+        example.evaluate()
 
 
 def test_the_walkthrough_and_the_first_scenario_have_examples(sandbox: Sandbox) -> None:

@@ -31,6 +31,7 @@ def swapped(order: PartialOrder, seed: int) -> tuple[list[str], int]:
     return actors, pairs
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kernel", ["v5.11", "v6.12"])
 @pytest.mark.parametrize("name", ["kunit_kfree_rcu", "reader_holds_object", "stale_batch", "cpu_goes_offline"])
 def test_swapping_independent_steps_leaves_the_same(name: str, kernel: str) -> None:

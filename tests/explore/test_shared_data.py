@@ -186,6 +186,7 @@ def both(chosen: Scenario, window: int, preemptions: int) -> tuple[Reached, Reac
     )
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("chosen", "window", "preemptions"), CASES, ids=lambda value: getattr(value, "name", ""))
 def test_partial_orders_reach_what_all_schedules_reach(chosen: Scenario, window: int, preemptions: int) -> None:
     reduced, whole = both(chosen, window, preemptions)

@@ -69,6 +69,7 @@ async def mixture(k: Kernel) -> None:
             await nursery.start_soon(does, cpu=number % 2)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("strategy", PORTFOLIO)
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_really_happens_and_is_counted(name: str, strategy: str) -> None:

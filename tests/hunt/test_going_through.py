@@ -38,6 +38,7 @@ def searched(plan: Plan, jobs: int, schedules: int = 5000) -> tuple[list[Trial],
     return trials, progress, tally_lines(tally)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("chosen", "strategy"), SEARCHES, ids=lambda value: getattr(value, "name", str(value)))
 def test_the_same_in_any_number_of_processes(chosen: Scenario, strategy: str) -> None:
     plan = plan_of(attempt_of(chosen), (strategy,))

@@ -86,7 +86,7 @@ def test_a_kernel_function_that_sleeps_has_its_timer_on_the_stack_of_a_thread(wh
             await k.schedule_work(k.work(sleeps))
         await k.msleep(50)
 
-    found = [title for title in titles(asked(script, PREEMPT_RT=rt, **ON)) if title.startswith("ODEBUG")]
+    found = [title for title in titles(asked(script, PREEMPT_RT=rt, HZ="100", **ON)) if title.startswith("ODEBUG")]
     off = where == "hardirq" or (rt == "n" and where in ("softirq", "bottom halves on"))
     assert len(found) == off
     assert all("NOT on stack" in title and title.endswith("but annotated.") for title in found)

@@ -70,6 +70,7 @@ def go(chosen: Any, kernel: str, seed: int, **settings: str) -> Run:
     return Run(chosen, RunOptions(kernel=kernel, strategy=Random(), seed=seed, settings=settings))
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("rt", ["n", "y"])
 @pytest.mark.parametrize("kernel", ["v5.9", "v6.1-stable"])
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in (*LONG, BY_SCHEDULE)])
@@ -203,6 +204,7 @@ BUILDS: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("kernel", list(ERAS))
@@ -220,6 +222,7 @@ def test_threads_that_move_do_everything_and_lose_nothing(
     assert run.machine.system.migration.moved > 5
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("kernel", ["v5.9", "v6.12", "v7.3"])
 def test_cpus_that_go_while_threads_do_everything_lose_nothing(looking: list[str], kernel: str, build: str) -> None:

@@ -43,6 +43,7 @@ NEED_MORE = {
 """What wants preemption or interrupts off, a lock, or a reader."""
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.prototype)
 def test_every_call_may_be_made_in_process_context(form: Form) -> None:
     """But for those that want preemption off, or a reader. With every check PREEMPT_RT objects to what others do."""

@@ -139,6 +139,7 @@ def test_a_cookie_of_the_root_node_frees_too_early_on_one_schedule(kernel: str) 
     assert run(a_cookie_between_two_counters, options).kinds == result.kinds
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kernel", FIXED)
 def test_one_of_rcu_state_is_right_on_that_schedule(kernel: str) -> None:
     assert held_up_at(kernel, behind_the_scan())[0].clean

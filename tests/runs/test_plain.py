@@ -72,6 +72,7 @@ def compare(script: Any, *, plain: bool = True, **options: Any) -> Left:
     return found
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("number", range(len(SCENARIOS)), ids=SCENARIOS)
 def test_every_scenario_leaves_the_same(number: int) -> None:
     """Every one of them, each kernel and each strategy, but not each with each: that takes a campaign."""

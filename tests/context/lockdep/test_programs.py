@@ -285,7 +285,7 @@ async def wild_step(k: Kernel, step: str, locks: Sequence[Lock], specs: Sequence
     keep_going=st.booleans(),
     rt=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_no_program_makes_the_model_fall_over(
     specs: list[LockSpec], threads: list[list[tuple[str, int]]], keep_going: bool, rt: bool
 ) -> None:

@@ -69,6 +69,7 @@ def result(script: Callable[[Kernel], Awaitable[None]], kernel: str = "v5.11", *
     return run(scenario()(script), RunOptions(kernel=kernel, **settings.pop("options", {})), **(SHORT | settings))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("rt", ["n", "y"])
 def test_reclaim_that_waits_for_a_work_needs_a_rescuer(kernel: str, rt: str) -> None:
