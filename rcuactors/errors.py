@@ -29,6 +29,10 @@ class StepBoundExceeded(BadInput):
     """A run took more steps than it was allowed: the scenario probably never ends."""
 
 
+class TimeIsUp(StepBoundExceeded):
+    """A run was given so much real time, and had not ended by then."""
+
+
 class ScenarioError(BadInput):
     """A scenario has called something wrongly: the message names the file and the line."""
 

@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 
 from ..builds import BUILDS
+from ..engine.real_time import ending_by
 from ..eras import ERAS
 from ..expectation import kinds_of, promised
 from ..explore import make_strategy
@@ -45,6 +46,9 @@ _SEARCHING: Final = 0.75
 
 _TRYING: Final = 0.95
 """The part without that: there is an end, too."""
+
+_AT_LEAST_S: Final = 1.0
+"""What the first run may take, however little time there is."""
 
 _ALONE: Final = 8
 """So many answers tell how long a run is, before other processes are begun for the rest."""
@@ -198,7 +202,7 @@ class Checked:
         spec = check.spec_of(cell)
         if schedules[0][0] != TIMED:
             spec = attrs.evolve(spec, max_steps=min(spec.max_steps, max(_FEWEST_STEPS, _LONGER * self._most_steps)))
-        return Job(cell=cell, spec=spec, expected=check.expected(cell), schedules=schedules)
+        return Job(cell=cell, spec=spec, expected=check.expected(cell), schedules=schedules, until=self._until())
 
     def _done(self, jobs: Sequence[Job], submit: Submit | None) -> Iterator[Answer]:
         """As many of them as there is room for."""
@@ -249,7 +253,8 @@ class Checked:
         known = self._points.get(cell.surroundings)
         if known is None:
             attempt = SpecAttempt(self.check.spec_of(cell))
-            known = tuple(with_points(attempt, strategy) for strategy in PORTFOLIO)
+            with ending_by(self._until()):
+                known = tuple(with_points(attempt, strategy) for strategy in PORTFOLIO)
             self._points[cell.surroundings] = known
         return known
 
@@ -281,6 +286,12 @@ class Checked:
             return True
         part = _SEARCHING if self._wants_cutting() else _TRYING
         return self._elapsed() + self._longest_s < part * self.check.seconds
+
+    def _until(self) -> float | None:
+        """When a run that would take longer is ended; the first has a second in any case."""
+        if self.check.seconds is None:
+            return None
+        return self._began + max(_AT_LEAST_S, self.check.seconds - self.spent_s)
 
     def _elapsed(self) -> float:
         return self.spent_s + time.monotonic() - self._began

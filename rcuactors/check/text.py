@@ -204,7 +204,8 @@ def not_covered(checked: Checked) -> list[str]:
     said += absent
     cut = sum(state.cut for state in states)
     if cut:
-        said.append(f"the ends of {plural(cut, 'schedule')}: the bound of steps cut them short (--max-steps)")
+        by = "the bound of steps (--max-steps)" + ("" if check.seconds is None else " or the time (--time)")
+        said.append(f"the ends of {plural(cut, 'schedule')}: {by} cut them short")
     chosen = checked.scenario
     if chosen.parameters:
         said.append(f"other parameters than these: {_values(checked)}")

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from ..engine.real_time import ending_by
 from ..errors import BadInput, ScenarioError, StepBoundExceeded
 from ..explore import make_strategy
 from ..hunt.attempt import SpecAttempt
@@ -24,12 +25,16 @@ AT_ONCE: Final = 4
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """Schedules of one cell, each a strategy and a seed. The first that shows something ends it."""
+    """Schedules of one cell, each a strategy and a seed. The first that shows something ends it.
+
+    `until` is when the time is up, by time.monotonic(), if it is bounded.
+    """
 
     cell: Cell
     spec: RunSpec
     expected: frozenset[str]
     schedules: tuple[tuple[str, int], ...]
+    until: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -37,8 +42,8 @@ class Answer:
     """What came of a job.
 
     `found` is the first problem that was not expected, in the last of `tried` schedules; `met` are the kinds of those
-    that were. `absent`: the version has no such function. `cut`: schedules that the bound of steps ended. `steps` and
-    `seconds` are those of the longest of them.
+    that were. `absent`: the version has no such function. `cut`: schedules that the bound of steps ended, or
+    that of time. `steps` and `seconds` are those of the longest of them.
     """
 
     cell: Cell
@@ -62,7 +67,7 @@ def do(job: Job) -> Answer:
     """Try them."""
     attempt, met, cut, steps, seconds = SpecAttempt(job.spec), set[str](), 0, 0, 0.0
     answer: Answer | None = None
-    with patient_collector(many_runs=True):
+    with patient_collector(many_runs=True), ending_by(job.until):
         for number, (strategy, seed) in enumerate(job.schedules, start=1):
             began = time.monotonic()
             shown, raised, taken = _tried(attempt, strategy, seed)

@@ -154,7 +154,7 @@ def explore_command(
     with quiet_stdout(as_json):
         chosen = load_scenario(scenario)
         spec = _spec_of(chosen, options)
-        plan = plan_of(spec, strategies, seed or 0, sought)
+        plan = plan_of(spec, strategies, seed or 0, sought, seconds=seconds)
     if plan.search and seed is not None:
         raise BadInput(f"--seed {seed}: strategy {plan.search} draws nothing")
     hunt = _Hunt(named=scenario, chosen=chosen, plan=plan, out=directory(out), keep_going=keep_going, as_json=as_json)

@@ -7,10 +7,12 @@ Whoever gives up the baton, or has come to the horizon, stands in line and asks 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ..errors import StepBoundExceeded
+from ..errors import StepBoundExceeded, TimeIsUp
+from . import real_time
 from .choice import Outcome, Strategy
 from .decision import Decision, Duration, HoldUp, Identified
 from .errors import RunOver
@@ -38,7 +40,8 @@ class Line:
     actor has to ask at each point. `limit` is a virtual time at which it has to ask whatever stands in line; `halt`
     that, or the time at which it will have been unseen for too long. `holds_up`: the strategy may hold actors up.
     `answers` are the strategy's, kept where that was asked for. `unasked` counts the hold-ups since the last question
-    about one that the strategy was not asked about, since it would have said no (`Strategy.unmoved`).
+    about one that the strategy was not asked about, since it would have said no (`Strategy.unmoved`). `ends` is when
+    real time is up, if it is bounded.
     """
 
     __slots__ = (
@@ -57,6 +60,7 @@ class Line:
         "choices",
         "earliest",
         "elect_at_point",
+        "ends",
         "failure",
         "fairness",
         "halt",
@@ -83,6 +87,7 @@ class Line:
         self.steps = 0
         self.choices = 0
         self.max_steps = max_steps
+        self.ends = real_time.end()
         self.over = False
         self.failure: BaseException | None = None
         self.running: Actor | None = None
@@ -248,6 +253,8 @@ class Line:
         self.running = actor
         # As in count_step(), which would be one call more at each election; nobody was busy since it was seen.
         self.steps = steps = self.steps + 1
+        if self.ends is not None:
+            self._look_at_the_time()
         if self.over or (steps > self.max_steps and not self.within_bounds(actor.clock)):
             # When that was the last step, whoever asked unwinds, and nobody else moves: Trio would choose when.
             return None
@@ -285,6 +292,10 @@ class Line:
             self.now = clock
         self.steps = steps
         return not self.over if steps <= self.max_steps else self.within_bounds(clock)
+
+    def _look_at_the_time(self) -> None:
+        if self.ends is not None and time.monotonic() >= self.ends:
+            self.finish(TimeIsUp("the time was up before the scenario had ended"))
 
     def within_bounds(self, clock: int) -> bool:
         """Whether the run goes on: an actor that has come to `clock` without being seen may be too long busy."""

@@ -24,6 +24,7 @@ from typing import Final
 import attrs
 
 from ..engine.choice import Strategy
+from ..engine.real_time import ending_by
 from ..errors import NothingLeft
 from ..explore import make_any_strategy
 from ..explore.delays import Delays
@@ -62,15 +63,16 @@ def try_one(
     looked_at: bool | None = None,
 ) -> Trial:
     """One schedule of a plan. What a search goes through has the seed of the run, which says nothing to it."""
-    trial = tried(
-        plan.attempt,
-        strategy,
-        number=number,
-        name=name or plan.search,
-        seed=plan.spec.seed if seed is None else seed,
-        sought=plan.sought,
-        looked_at=looked_at,
-    )
+    with ending_by(plan.until):
+        trial = tried(
+            plan.attempt,
+            strategy,
+            number=number,
+            name=name or plan.search,
+            seed=plan.spec.seed if seed is None else seed,
+            sought=plan.sought,
+            looked_at=looked_at,
+        )
     return attrs.evolve(trial, astray=True) if isinstance(strategy, Dfs | Delays) and strategy.astray else trial
 
 

@@ -98,7 +98,7 @@ def hunt(
     what calls this below `if __name__ == "__main__"`. Raises BadInput for what is asked for wrongly.
     """
     spec = script if isinstance(script, RunSpec) else RunSpec.of(script, options, **words)
-    plan, progress = plan_of(spec, strategies, seed, sought), Progress()
+    plan, progress = plan_of(spec, strategies, seed, sought, seconds=seconds), Progress()
     tally = Tally(plan, progress)
     over = False
     found: list[Kept] = []

@@ -11,6 +11,7 @@ nothing special happens.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -20,6 +21,7 @@ import attrs
 from ..engine.choice import Strategy
 from ..engine.decision import HOLD_UP, NEXT_ACTOR
 from ..engine.orders import ByClock
+from ..engine.real_time import ending_by
 from ..errors import BadInput
 from ..explore import SEARCHES, make_any_strategy, parameters_of
 from ..explore.random import Random
@@ -58,7 +60,8 @@ class Plan:
     """What to explore: a run, the strategies that take turns in it, and the first seed of each.
 
     What is run says everything of itself but its strategy and seed. `sought` is the waste that counts as a finding.
-    `costs` is what a schedule of each strategy takes, in steps; all take the same unless that is known.
+    `costs` is what a schedule of each strategy takes, in steps; all take the same unless that is known. `until` is
+    when a schedule that is under way is ended, by time.monotonic(), if there is such a moment.
     """
 
     attempt: Attempt
@@ -66,6 +69,7 @@ class Plan:
     seed: int = 0
     sought: tuple[str, ...] = ()
     costs: tuple[int, ...] = ()
+    until: float | None = None
 
     @property
     def spec(self) -> RunSpec:
@@ -104,8 +108,18 @@ class Plan:
         return attrs.evolve(self, costs=tuple(max(1, spent[name]) for name in self.strategies))
 
 
-def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0, sought: tuple[str, ...] = ()) -> Plan:
-    """Make a plan; strategies that want to know how long the run is are told. Raises BadInput."""
+def plan_of(
+    what: RunSpec | Attempt,
+    strategies: tuple[str, ...],
+    seed: int = 0,
+    sought: tuple[str, ...] = (),
+    *,
+    seconds: float | None = None,
+) -> Plan:
+    """Make a plan; strategies that want to know how long the run is are told. Raises BadInput.
+
+    Of the `seconds` of real time that there are the runs in which that is measured take a quarter at most.
+    """
     attempt = SpecAttempt(what) if isinstance(what, RunSpec) else what
     chosen = strategies or PORTFOLIO
     for strategy in chosen:
@@ -114,7 +128,8 @@ def plan_of(what: RunSpec | Attempt, strategies: tuple[str, ...], seed: int = 0,
     if searches and len(chosen) > 1:
         raise BadInput(f"--strategy {searches[0]}: goes through schedules by itself; it cannot take turns with others")
     _none_ignored(attempt.spec, chosen)
-    measured = tuple(with_points(attempt, strategy) for strategy in chosen)
+    with ending_by(None if seconds is None else time.monotonic() + seconds / 4):
+        measured = tuple(with_points(attempt, strategy) for strategy in chosen)
     return Plan(attempt=attempt, strategies=measured, seed=seed, sought=sought)
 
 

@@ -37,6 +37,9 @@ _SMALL_UNTIL: Final = 2048
 MOST: Final = 1_000_000
 """Schedules that are tried at most, also where only the time is bounded."""
 
+_GRACE_S: Final = 1.0
+"""How long a schedule may go on at least when the time is up: most end meanwhile, and are whole."""
+
 _AGAIN: Final = 3
 """How often a search makes its first schedule again before it says that it has covered everything."""
 
@@ -57,6 +60,8 @@ def explore(
     Close the generator to end it early.
     """
     ends = None if seconds is None else time.monotonic() + seconds
+    if ends is not None and seconds is not None:
+        plan = attrs.evolve(plan, until=ends + max(_GRACE_S, seconds / 10))
     trials = _searching(plan, progress, jobs) if plan.search else _drawn(plan, schedules, jobs)
     first: Trial | None = None
     with patient_collector(many_runs=True), contextlib.closing(trials):

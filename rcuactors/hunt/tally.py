@@ -149,7 +149,8 @@ def tally_lines(tally: Tally) -> list[str]:
         time = f", time passed {counts.time:,}" if counts.actors else ""
         lines.append(f"  {name}: {counts.asked:,} asked, usual {counts.usual:,}{time}, other {counts.other:,}")
     if tally.cut:
-        lines.append(f"cut short         {plural(tally.cut, 'schedule')}, by the bound of steps (--max-steps)")
+        by = "the bound of steps (--max-steps) or the time (--time)"
+        lines.append(f"cut short         {plural(tally.cut, 'schedule')}, by {by}")
     lines += [f"warning: {said}" for said in tally.never_taken()]
     if tally.plan.search:
         lines += [*_classes(tally), _covered(tally)]
