@@ -11,7 +11,9 @@ Each public function refuses what does not fit the annotations of its arguments 
 from __future__ import annotations
 
 from .arguments import refusing_wrong_arguments
+from .atomic_longs import AtomicLongs
 from .atomics import Atomics
+from .atomics64 import Atomic64s
 from .bits import Bits
 from .bug import Bugs
 from .caches import Caches
@@ -46,6 +48,8 @@ class Kernel(
     CpuHotplugs,
     SleepableRcu,
     TasksTraceRcu,
+    AtomicLongs,
+    Atomic64s,
     Atomics,
     Bits,
     Krefs,

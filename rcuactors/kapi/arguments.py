@@ -60,6 +60,8 @@ WORDS: Final[dict[str, str]] = {
     )
 } | {
     "Atomic": "an atomic_t, from k.atomic_t()",
+    "Atomic64": "an atomic64_t, from k.atomic64_t()",
+    "AtomicLong": "an atomic_long_t, from k.atomic_long_t()",
     "Refcount": "a refcount_t, from k.refcount_t()",
     "Kref": "a struct kref, from k.kref()",
     "Seqcount": "a seqcount, from k.seqcount_t(), k.seqcount_mutex() and the like",

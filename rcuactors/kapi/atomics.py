@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import bad_value, described
 from ..kernel import atomic
-from ..kernel.atomic import INT_MAX, INT_MIN, Atomic, Order
+from ..kernel.atomic import Atomic, Order
+from .atomic_steps import AtomicSteps
 from .base import Inside
 from .fields import StructObject, load, store
-from .objects import Objects
 
 
-def int_of(function: str, name: str, value: int) -> int:
-    """The value. Raises BadInput for what no int of C holds."""
-    if not INT_MIN <= value <= INT_MAX:
-        raise bad_value(f"{function}({name}={described(value)})", f"what an int holds: {INT_MIN} to {INT_MAX}")
-    return value
-
-
-class AtomicChanges(Objects):
+class AtomicChanges(AtomicSteps):
     """atomic_t: making it, and what changes it and returns nothing, or what it is now.
 
     Numbers are those of an int, and wrap. Raises BadInput for one that is none.
@@ -43,67 +35,59 @@ class AtomicChanges(Objects):
 
     def atomic_set(self, v: Atomic, i: int) -> None:
         """atomic_set(): orders nothing."""
-        atomic.write(self._cpu, v, int_of("atomic_set", "i", i))
+        self._atomic_set("atomic_set", v, i)
 
     def atomic_set_release(self, v: Atomic, i: int) -> None:
         """atomic_set_release(): what came before is before."""
-        atomic.write(self._cpu, v, int_of("atomic_set_release", "i", i), Order.RELEASE)
-
-    def _fetch_add(self, function: str, i: int, v: Atomic, order: Order = Order.FULL, sign: int = 1) -> int:
-        int_of(function, "i", i)
-        return atomic.change(self._cpu, v, lambda old: old + sign * i, order)
+        self._atomic_set("atomic_set_release", v, i, Order.RELEASE)
 
     def atomic_add(self, i: int, v: Atomic) -> None:
         """atomic_add()."""
-        self._fetch_add("atomic_add", i, v, Order.NONE)
+        self._atomic_fetch_add("atomic_add", i, v, Order.NONE)
 
     def atomic_sub(self, i: int, v: Atomic) -> None:
         """atomic_sub()."""
-        self._fetch_add("atomic_sub", i, v, Order.NONE, -1)
+        self._atomic_fetch_sub("atomic_sub", i, v, Order.NONE)
 
     def atomic_inc(self, v: Atomic) -> None:
         """atomic_inc()."""
-        self._fetch_add("atomic_inc", 1, v, Order.NONE)
+        self._atomic_fetch_add("atomic_inc", 1, v, Order.NONE)
 
     def atomic_dec(self, v: Atomic) -> None:
         """atomic_dec()."""
-        self._fetch_add("atomic_dec", -1, v, Order.NONE)
+        self._atomic_fetch_sub("atomic_dec", 1, v, Order.NONE)
 
     def atomic_and(self, i: int, v: Atomic) -> None:
         """atomic_and()."""
-        int_of("atomic_and", "i", i)
-        atomic.change(self._cpu, v, lambda old: old & i, Order.NONE)
+        self._atomic_fetch("atomic_and", i, v, lambda old, i: old & i, Order.NONE)
 
     def atomic_or(self, i: int, v: Atomic) -> None:
         """atomic_or()."""
-        int_of("atomic_or", "i", i)
-        atomic.change(self._cpu, v, lambda old: old | i, Order.NONE)
+        self._atomic_fetch("atomic_or", i, v, lambda old, i: old | i, Order.NONE)
 
     def atomic_xor(self, i: int, v: Atomic) -> None:
         """atomic_xor()."""
-        int_of("atomic_xor", "i", i)
-        atomic.change(self._cpu, v, lambda old: old ^ i, Order.NONE)
+        self._atomic_fetch("atomic_xor", i, v, lambda old, i: old ^ i, Order.NONE)
 
     def atomic_andnot(self, i: int, v: Atomic) -> None:
         """atomic_andnot()."""
-        int_of("atomic_andnot", "i", i)
-        atomic.change(self._cpu, v, lambda old: old & ~i, Order.NONE)
+        self._atomic_fetch("atomic_andnot", i, v, lambda old, i: old & ~i, Order.NONE)
 
     def atomic_add_return(self, i: int, v: Atomic) -> int:
         """atomic_add_return(): the new value."""
-        return atomic.as_int(self._fetch_add("atomic_add_return", i, v) + i)
+        return self._atomic_add_return("atomic_add_return", i, v)
 
     def atomic_sub_return(self, i: int, v: Atomic) -> int:
         """atomic_sub_return(): the new value."""
-        return atomic.as_int(self._fetch_add("atomic_sub_return", i, v, sign=-1) - i)
+        return self._atomic_sub_return("atomic_sub_return", i, v)
 
     def atomic_inc_return(self, v: Atomic) -> int:
         """atomic_inc_return(): the new value."""
-        return self.atomic_add_return(1, v)
+        return self._atomic_add_return("atomic_inc_return", 1, v)
 
     def atomic_dec_return(self, v: Atomic) -> int:
         """atomic_dec_return(): the new value."""
-        return self.atomic_sub_return(1, v)
+        return self._atomic_sub_return("atomic_dec_return", 1, v)
 
 
 class Atomics(AtomicChanges):
@@ -111,74 +95,67 @@ class Atomics(AtomicChanges):
 
     def atomic_fetch_add(self, i: int, v: Atomic) -> int:
         """atomic_fetch_add(): the old value."""
-        return self._fetch_add("atomic_fetch_add", i, v)
+        return self._atomic_fetch_add("atomic_fetch_add", i, v)
 
     def atomic_fetch_sub(self, i: int, v: Atomic) -> int:
         """atomic_fetch_sub(): the old value."""
-        return self._fetch_add("atomic_fetch_sub", i, v, sign=-1)
+        return self._atomic_fetch_sub("atomic_fetch_sub", i, v)
 
     def atomic_fetch_inc(self, v: Atomic) -> int:
         """atomic_fetch_inc(): the old value."""
-        return self._fetch_add("atomic_fetch_inc", 1, v)
+        return self._atomic_fetch_add("atomic_fetch_inc", 1, v)
 
     def atomic_fetch_dec(self, v: Atomic) -> int:
         """atomic_fetch_dec(): the old value."""
-        return self._fetch_add("atomic_fetch_dec", -1, v)
+        return self._atomic_fetch_sub("atomic_fetch_dec", 1, v)
 
     def atomic_fetch_or(self, i: int, v: Atomic) -> int:
         """atomic_fetch_or(): the old value."""
-        int_of("atomic_fetch_or", "i", i)
-        return atomic.change(self._cpu, v, lambda old: old | i)
+        return self._atomic_fetch("atomic_fetch_or", i, v, lambda old, i: old | i)
 
     def atomic_fetch_and(self, i: int, v: Atomic) -> int:
         """atomic_fetch_and(): the old value."""
-        int_of("atomic_fetch_and", "i", i)
-        return atomic.change(self._cpu, v, lambda old: old & i)
+        return self._atomic_fetch("atomic_fetch_and", i, v, lambda old, i: old & i)
 
     def atomic_xchg(self, v: Atomic, new: int) -> int:
         """atomic_xchg(): the old value."""
-        int_of("atomic_xchg", "new", new)
-        return atomic.change(self._cpu, v, lambda _: new)
+        return self._atomic_xchg("atomic_xchg", v, new)
 
     def atomic_cmpxchg(self, v: Atomic, old: int, new: int) -> int:
         """atomic_cmpxchg(): `new`, if it is `old`. What it was: `old` if that has worked."""
-        int_of("atomic_cmpxchg", "old", old)
-        int_of("atomic_cmpxchg", "new", new)
-        return atomic.change(self._cpu, v, lambda was: new if was == old else None)
+        return self._atomic_cmpxchg("atomic_cmpxchg", v, old, new)
 
     def atomic_dec_and_test(self, v: Atomic) -> bool:
         """atomic_dec_and_test(): whether it is 0 now."""
-        return self.atomic_dec_return(v) == 0
+        return self._atomic_sub_return("atomic_dec_and_test", 1, v) == 0
 
     def atomic_inc_and_test(self, v: Atomic) -> bool:
         """atomic_inc_and_test(): whether it is 0 now."""
-        return self.atomic_inc_return(v) == 0
+        return self._atomic_add_return("atomic_inc_and_test", 1, v) == 0
 
     def atomic_sub_and_test(self, i: int, v: Atomic) -> bool:
         """atomic_sub_and_test(): whether it is 0 now."""
-        return self.atomic_sub_return(i, v) == 0
+        return self._atomic_sub_return("atomic_sub_and_test", i, v) == 0
 
     def atomic_add_negative(self, i: int, v: Atomic) -> bool:
         """atomic_add_negative(): whether it is below 0 now."""
-        return self.atomic_add_return(i, v) < 0
+        return self._atomic_add_return("atomic_add_negative", i, v) < 0
 
     def atomic_fetch_add_unless(self, v: Atomic, a: int, u: int) -> int:
         """atomic_fetch_add_unless(): `a` more, unless it is `u`. What it was."""
-        int_of("atomic_fetch_add_unless", "a", a)
-        int_of("atomic_fetch_add_unless", "u", u)
-        return atomic.change(self._cpu, v, lambda old: old + a if old != u else None)
+        return self._atomic_fetch_add_unless("atomic_fetch_add_unless", v, a, u)
 
     def atomic_add_unless(self, v: Atomic, a: int, u: int) -> bool:
         """atomic_add_unless(): the same. Whether it was not `u`."""
-        return self.atomic_fetch_add_unless(v, a, u) != u
+        return self._atomic_fetch_add_unless("atomic_add_unless", v, a, u) != u
 
     def atomic_inc_not_zero(self, v: Atomic) -> bool:
         """atomic_inc_not_zero(): one more, unless it is 0. Whether it was not."""
-        return self.atomic_add_unless(v, 1, 0)
+        return self._atomic_fetch_add_unless("atomic_inc_not_zero", v, 1, 0) != 0
 
     def atomic_dec_if_positive(self, v: Atomic) -> int:
         """atomic_dec_if_positive(): one less, unless it would be below 0. What it was, less one."""
-        return atomic.change(self._cpu, v, lambda old: old - 1 if old > 0 else None) - 1
+        return self._atomic_dec_if_positive(v)
 
     # -- fields of objects --
 

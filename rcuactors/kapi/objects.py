@@ -82,11 +82,11 @@ class Objects(Interrupts, Workqueues, Locking, Rcu, Threads, Memory):
         """A struct type with these fields, each with the value that it has in a new object.
 
         A field whose value is `k.spinlock`, `k.raw_spinlock`, `k.rwlock`, `k.mutex`, `k.rwsem`, `k.rt_mutex`,
-        `k.seqcount_t`, `k.seqlock_t`, `k.completion`, `k.wait_queue_head`, `k.atomic_t`, `k.refcount_t`, `k.kref`,
-        `k.list_head`, `k.hlist_head`, `k.hlist_node` or `k.rcu_head` is a member of that type, initialised with the
-        object; so is one from `k.timer_list()`, `k.hrtimer_list()`, `k.work_struct()`, `k.delayed_work_struct()`,
-        `k.rcu_work_struct()`, `k.tasklet_struct()` or `k.irq_work_struct()`, which take the function that is to be
-        called with the object.
+        `k.seqcount_t`, `k.seqlock_t`, `k.completion`, `k.wait_queue_head`, `k.atomic_t`, `k.atomic64_t`,
+        `k.atomic_long_t`, `k.refcount_t`, `k.kref`, `k.list_head`, `k.hlist_head`, `k.hlist_node` or `k.rcu_head` is a
+        member of that type, initialised with the object; so is one from `k.timer_list()`, `k.hrtimer_list()`,
+        `k.work_struct()`, `k.delayed_work_struct()`, `k.rcu_work_struct()`, `k.tasklet_struct()` or
+        `k.irq_work_struct()`, which take the function that is to be called with the object.
         `size` is that of the struct in bytes, by default eight a field. Raises BadInput for a field that an object has
         already, such as `state`.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..context.locks import Lock, LockKind
 from ..kernel import atomic, refcount
 from ..kernel.refcount import Kref, Refcount
-from .atomics import int_of
+from .atomic_steps import fits
 from .base import Inside, begun
 from .lock_making import expect
 from .objects import Objects, OnObject
@@ -24,7 +24,7 @@ class Refcounts(Objects):
 
     def refcount_set(self, r: Refcount, n: int) -> None:
         """refcount_set(): orders nothing."""
-        atomic.write(self._cpu, r, int_of("refcount_set", "n", n))
+        atomic.write(self._cpu, r, fits("refcount_set", "n", n))
 
     def refcount_read(self, r: Refcount) -> int:
         """refcount_read(): orders nothing."""
@@ -32,7 +32,7 @@ class Refcounts(Objects):
 
     def refcount_add(self, i: int, r: Refcount) -> None:
         """refcount_add(): by who has a reference already."""
-        refcount.refcount_add(self._cpu, int_of("refcount_add", "i", i), r)
+        refcount.refcount_add(self._cpu, fits("refcount_add", "i", i), r)
 
     def refcount_inc(self, r: Refcount) -> None:
         """refcount_inc(): one more, by who has a reference already."""
@@ -40,7 +40,7 @@ class Refcounts(Objects):
 
     def refcount_add_not_zero(self, i: int, r: Refcount) -> bool:
         """refcount_add_not_zero(): whether it was not 0, and there are more now."""
-        return refcount.refcount_add_not_zero(self._cpu, int_of("refcount_add_not_zero", "i", i), r)
+        return refcount.refcount_add_not_zero(self._cpu, fits("refcount_add_not_zero", "i", i), r)
 
     def refcount_inc_not_zero(self, r: Refcount) -> bool:
         """refcount_inc_not_zero(): by a reader that has found the object, and may be too late."""
@@ -48,7 +48,7 @@ class Refcounts(Objects):
 
     def refcount_sub_and_test(self, i: int, r: Refcount) -> bool:
         """refcount_sub_and_test(): whether that was the last."""
-        return refcount.refcount_sub_and_test(self._cpu, int_of("refcount_sub_and_test", "i", i), r)
+        return refcount.refcount_sub_and_test(self._cpu, fits("refcount_sub_and_test", "i", i), r)
 
     def refcount_dec_and_test(self, r: Refcount) -> bool:
         """refcount_dec_and_test(): whether that was the last."""

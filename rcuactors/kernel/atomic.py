@@ -1,14 +1,15 @@
-"""atomic_t (include/linux/atomic/atomic-arch-fallback.h): a number that each operation changes in one step.
+"""atomic_t, atomic64_t and atomic_long_t: a number that each operation changes in one step.
 
-It is an int: what no int holds wraps. An operation that returns something, and changes the number, is fully ordered;
-the others order nothing (Documentation/atomic_t.txt), which KCSAN knows (kcsan.py).
+include/linux/atomic/atomic-arch-fallback.h and atomic-long.h. It is an int, an s64, a long of 64 bits: what that does
+not hold wraps. An operation that returns something, and changes the number, is fully ordered; the others order nothing
+(Documentation/atomic_t.txt), which KCSAN knows (kcsan.py).
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
@@ -38,18 +39,46 @@ class Order(enum.Enum):
 class Number:
     """What atomic_t and refcount_t are made of. `inside` is the object that it is a member of."""
 
+    bits: ClassVar[int] = 32
+    c_type: ClassVar[str] = "int"
+
     name: str
     value: int = 0
     inside: Memory | None = None
+
+    @classmethod
+    def least(cls) -> int:
+        """The least that it holds."""
+        return -1 << (cls.bits - 1)
+
+    @classmethod
+    def most(cls) -> int:
+        """The most that it holds."""
+        return ~cls.least()
+
+    @classmethod
+    def wrapped(cls, value: int) -> int:
+        """What it makes of a value: so many bits, with a sign."""
+        least = cls.least()
+        return ((value - least) & ((1 << cls.bits) - 1)) + least
 
 
 class Atomic(Number):
     """atomic_t."""
 
 
-def as_int(value: int) -> int:
-    """What an int makes of it: 32 bits, with a sign."""
-    return ((value - INT_MIN) & 0xFFFFFFFF) + INT_MIN
+class Atomic64(Number):
+    """atomic64_t."""
+
+    bits = 64
+    c_type = "s64"
+
+
+class AtomicLong(Number):
+    """atomic_long_t: on 64 bits that is atomic64_t by another name, and on 32 bits atomic_t: neither will do for it."""
+
+    bits = 64
+    c_type = "long"
 
 
 def read(cpu: Cpu, number: Number, order: Order = Order.NONE) -> int:
@@ -63,7 +92,7 @@ def write(cpu: Cpu, number: Number, value: int, order: Order = Order.NONE) -> No
     """atomic_set()."""
     _use(cpu, number)
     _tell(cpu, number, Access.WRITE, order)
-    number.value = as_int(value)
+    number.value = number.wrapped(value)
 
 
 def change(cpu: Cpu, number: Number, to: Callable[[int], int | None], order: Order = Order.FULL) -> int:
@@ -78,7 +107,7 @@ def change(cpu: Cpu, number: Number, to: Callable[[int], int | None], order: Ord
         _tell(cpu, number, Access.READ, Order.NONE)
         return old
     _tell(cpu, number, Access.WRITE, order)
-    number.value = as_int(new)
+    number.value = number.wrapped(new)
     return old
 
 

@@ -256,6 +256,8 @@ ONCE: Final[Mapping[str, Make]] = {
     "tasklet": _plain(lambda things: things.k.tasklet_setup(things.nothing)),
     "seqlock": _plain(lambda things: things.k.seqlock_t("seqlock")),
     "atomic": _plain(lambda things: things.k.atomic_t("atomic")),
+    "atomic64": _plain(lambda things: things.k.atomic64_t("atomic64")),
+    "atomic_long": _plain(lambda things: things.k.atomic_long_t("atomic_long")),
     "refcount": _plain(_refcount),
     "kref": _plain(_kref),
     "atomic_chain": _atomic_chain,

@@ -10,6 +10,7 @@ import pytest
 
 from rcuactors import Kernel, KernelBug, run, scenario
 from rcuactors.errors import BadInput
+from rcuactors.may.calls.atomics import WIDER
 
 INT_MAX = (1 << 31) - 1
 INT_MIN = -1 << 31
@@ -66,6 +67,50 @@ def test_it_does_what_it_does_in_c(change: Any, before: int, returned: object, a
         assert k.atomic_read(v) == after
 
     assert run(script).clean
+
+
+class Wider:
+    """The same functions of another type: `atomic_add` is `atomic64_add` here."""
+
+    def __init__(self, k: Kernel, kind: str) -> None:
+        self._k = k
+        self._kind = kind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._k, name.replace("atomic", self._kind, 1))
+
+
+@pytest.mark.parametrize("kind", WIDER)
+def test_those_of_64_bits_do_the_same_in_64_bits(kind: str) -> None:
+    most, least = (1 << 63) - 1, -1 << 63
+
+    @scenario()
+    async def script(k: Kernel) -> None:
+        kernel: Any = Wider(k, kind)
+        p = await k.kmalloc(k.struct("foo", v=getattr(k, f"{kind}_t")))
+        for name, change, before, returned, after in CHANGES:
+            kernel.atomic_set(p.v, before)
+            answer = change(kernel, p.v)
+            wraps = name.endswith("wraps")
+            assert (answer, type(answer)) == (returned, type(returned)) or wraps, name
+            assert kernel.atomic_read(p.v) == (after + (1 << 32) if wraps else after), name
+        kernel.atomic_set(p.v, most)
+        assert kernel.atomic_add_return(2, p.v) == least + 1
+        assert kernel.atomic_sub_return(2, p.v) == most
+        with pytest.raises(BadInput, match=re.escape(f"{kind}_add(i={1 << 63}): needs what a")):
+            kernel.atomic_add(1 << 63, p.v)
+        with pytest.raises(BadInput, match=f"needs an? {kind}_t"):
+            kernel.atomic_inc(k.atomic_t("v"))
+        await k.kfree(p)
+
+    assert run(script).clean
+
+
+def test_each_type_has_the_same_functions() -> None:
+    names = {name for name in dir(Kernel) if name.startswith("atomic")}
+    narrow = {name for name in names if not name.startswith((*(f"{kind}_" for kind in WIDER), "atomic_notifier"))}
+    for kind in WIDER:
+        assert {name.replace("atomic", kind, 1) for name in narrow} == {n for n in names if n.startswith(f"{kind}_")}
 
 
 def test_what_no_int_holds_is_refused() -> None:

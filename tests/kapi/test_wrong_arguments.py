@@ -46,6 +46,8 @@ FITS: Final[dict[str, tuple[str, ...]]] = {
     "Completion": ("completion",),
     "WaitQueueHead": ("wait queue head",),
     "Atomic": ("atomic",),
+    "Atomic64": ("atomic64",),
+    "AtomicLong": ("atomic_long",),
     "Refcount": ("refcount",),
     "Kref": ("kref",),
     "Seqcount": ("seqcount",),
@@ -149,6 +151,8 @@ def data_of(k: Kernel) -> dict[str, Any]:
     """One of every kind of what keeps data."""
     return {
         "atomic": k.atomic_t("atomic"),
+        "atomic64": k.atomic64_t("atomic64"),
+        "atomic_long": k.atomic_long_t("atomic_long"),
         "refcount": k.refcount_t("refcount"),
         "kref": k.kref("kref"),
         "seqcount": k.seqcount_t("seqcount"),
@@ -244,7 +248,7 @@ class Survey:
         wrong = {key: value for key, value in self.pool.items() if key not in fitting}
         if parameter.name in ANY_NUMBER:
             del wrong["negative"], wrong["huge"]
-        if parameter.name in AN_INT and name.startswith(("atomic_", "refcount_")):
+        if parameter.name in AN_INT and name.startswith(("atomic_", "atomic64_", "refcount_")):
             del wrong["negative"]
         if name in TOO_MUCH_IS_NULL:
             wrong.pop("huge", None)

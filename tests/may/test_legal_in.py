@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from rcuactors.may.calls.atomics import WIDER
 from rcuactors.may.legal_in import BUILDS, CONTEXTS, VERSIONS, all_calls, asked, kept, told, write
 
 SAMPLE = (
@@ -37,6 +38,15 @@ def test_what_is_written_is_what_is_answered(call: str) -> None:
 def test_all_of_it(call: str) -> None:
     for version in VERSIONS:
         assert asked(call, version) == [kept()[call, version, build] for build in BUILDS]
+
+
+@pytest.mark.parametrize("kind", WIDER)
+def test_wider_atomics_are_legal_where_those_of_an_int_are(kind: str) -> None:
+    wider = {key: row.letters for key, row in kept().items() if row.call.startswith(f"{kind}_")}
+    assert len(wider) > 60
+    for (call, version, build), letters in wider.items():
+        narrow = call.replace(kind, "atomic")
+        assert letters == kept()[narrow, version, build].letters
 
 
 def test_in_words() -> None:

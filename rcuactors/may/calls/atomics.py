@@ -13,8 +13,11 @@ from .form import Form, Undo, form
 _BIT: Final = "bit object word"
 
 
-def _atomics() -> list[Form]:
-    """In C's order of arguments: `atomic_add(i, v)`, `atomic_cmpxchg(v, old, new)`. By what each takes besides `v`."""
+def _atomics(kind: str) -> list[Form]:
+    """In C's order of arguments: `atomic_add(i, v)`, `atomic_cmpxchg(v, old, new)`. By what each takes besides `v`.
+
+    `kind`: `atomic`, `atomic64` or `atomic_long`.
+    """
     alone = (
         *("read", "read_acquire", "inc", "dec", "inc_return", "dec_return", "fetch_inc", "fetch_dec"),
         *("inc_and_test", "dec_and_test", "inc_not_zero", "dec_if_positive"),
@@ -30,12 +33,9 @@ def _atomics() -> list[Form]:
         **dict.fromkeys(("add_unless", "fetch_add_unless"), "a, u"),
     }
     return [
-        *(form(f"atomic_{name}(v)", needs="atomic") for name in alone),
-        *(form(f"atomic_{name}(i, v)", needs="i atomic") for name in before),
-        *(
-            form(f"atomic_{name}(v, {words})", needs=f"atomic {words.replace(',', '')}")
-            for name, words in behind.items()
-        ),
+        *(form(f"{kind}_{name}(v)", needs=kind) for name in alone),
+        *(form(f"{kind}_{name}(i, v)", needs=f"i {kind}") for name in before),
+        *(form(f"{kind}_{name}(v, {more})", needs=f"{kind} {more.replace(',', '')}") for name, more in behind.items()),
     ]
 
 
@@ -107,4 +107,13 @@ def _references() -> list[Form]:
     ]
 
 
-FORMS: Final = (*_atomics(), *_bits(), *_fields(), *_references())
+WIDER: Final = ("atomic64", "atomic_long")
+"""They go through what those of atomic_t go through, call by call."""
+
+FORMS: Final = (
+    *_atomics("atomic"),
+    *_bits(),
+    *_fields(),
+    *_references(),
+    *(each for kind in WIDER for each in _atomics(kind)),
+)

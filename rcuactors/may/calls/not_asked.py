@@ -21,10 +21,11 @@ _BY_REASON: Final = {
     "this_rq_lock zone_lock zone_lock_irqsave zone_unlock_irqrestore kfree_rcu_batch_init rcu_scheduler_running "
     "online_cpus module_text PREEMPT_RT",
     _BLOCK: "open_nursery rcu_reader rcu_trace_reader srcu_reader cpus_read_locked stack_frame",
-    _MADE: "atomic_notifier_head atomic_t blocking_notifier_head completion declare_work define_per_cpu "
-    "delayed_work hlist_head hlist_node hrtimer irq_work kref list_head local_lock_t lock_init mutex notifier_block "
-    "raw_spinlock rcu_head rcu_work refcount_t rt_mutex rwlock rwsem seqcount_mutex seqcount_raw_spinlock "
-    "seqcount_rwlock seqcount_spinlock seqcount_t seqlock_t spinlock srcu_struct struct wait_queue_head work",
+    _MADE: "atomic64_t atomic_long_t atomic_notifier_head atomic_t blocking_notifier_head completion declare_work "
+    "define_per_cpu delayed_work hlist_head hlist_node hrtimer irq_work kref list_head local_lock_t lock_init mutex "
+    "notifier_block raw_spinlock rcu_head rcu_work refcount_t rt_mutex rwlock rwsem seqcount_mutex "
+    "seqcount_raw_spinlock seqcount_rwlock seqcount_spinlock seqcount_t seqlock_t spinlock srcu_struct struct "
+    "wait_queue_head work",
     _TYPE: "delayed_work_struct hrtimer_list irq_work_struct rcu_work_struct tasklet_struct timer_list work_struct",
     _SYSTEM_CALL: "delete_module drop_slab load_module read_file user_exit user_process",
     _SAYS_ITSELF: "lockdep_assert_held lockdep_assert_held_read lockdep_assert_held_write",
