@@ -4,17 +4,24 @@ Before v6.7 whoever registers one, or takes one away, has shrinker_rwsem for wri
 reading while it goes through all of them: it is waited for, goes no further than the shrinker that it is at, and does
 not begin while somebody waits. From then on each has a count of who is at it, and only those are waited for
 (shrinker_try_get(), shrinker_put()). Held against the kernel's text: mm/vmscan.c of v5.9, v6.1 and v6.6,
-mm/shrinker.c of v6.12. What lockdep would know of shrinker_rwsem and of shrinker_mutex is left out.
+mm/shrinker.c of v6.12.
+
+Lockdep knows the lock: before v6.7 shrinker_rwsem, under which shrinkers are asked, so that a lock which a scan takes
+must not be held by who registers or unregisters one; from then on shrinker_mutex, which shrink_slab() does not take.
+That a scan is waited for there it is not told: a completion has no lockdep map. What is allocated under the lock
+(debugfs, memory cgroups) is left out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ..context.locks import READ, WRITE, Lock, LockKind
 from ..kernel.completion import Completion, complete, wait_for_completion
 
 if TYPE_CHECKING:
@@ -48,23 +55,41 @@ class Shrinkers:
         self._leaving = dict[Shrinker, Completion]()
         self._writers: list[Completion] = []
 
+    @cached_property
+    def _lock(self) -> Lock:
+        """What lockdep knows of it. Who waits for whom follows from what is kept here."""
+        name, kind = ("shrinker_mutex", LockKind.MUTEX) if self._by_reference else ("shrinker_rwsem", LockKind.RWSEM)
+        return self._system.lock_factory.make(name, kind)
+
+    def _acquire(self, thread: Thread, site: str, read: int = WRITE) -> None:
+        if self._system.lockdep.on:
+            self._system.lockdep.acquire(thread.cpu, self._lock, read=read, trylock=read == READ, site=site)
+
+    def _release(self, thread: Thread) -> None:
+        if self._system.lockdep.on:
+            self._system.lockdep.release(thread.cpu, self._lock)
+
     async def register_shrinker(self, thread: Thread, shrinker: Shrinker) -> None:
         """register_shrinker(), from v6.7 on shrinker_register(). Might sleep, and says so."""
         thread.cpu.judge.might_sleep(thread.cpu)
+        self._acquire(thread, "shrinker_register" if self._by_reference else "register_shrinker_prepared")
         if not self._by_reference:
             await self._wait_for_readers(thread)
         self.registered.append(shrinker)
+        self._release(thread)
 
     async def unregister_shrinker(self, thread: Thread, shrinker: Shrinker) -> None:
         """unregister_shrinker(), from v6.7 on shrinker_free(): nobody is at it any more. Might sleep, and says so."""
         thread.cpu.judge.might_sleep(thread.cpu)
-        if not self._by_reference:
-            await self._wait_for_readers(thread)
-        elif self._at[shrinker]:
+        if self._by_reference and self._at[shrinker]:
             done = self._leaving[shrinker] = self._system.new_completion(f"shrinker {shrinker.name}")
             await wait_for_completion(self._system, thread, done)
             del self._leaving[shrinker]
+        self._acquire(thread, "shrinker_free" if self._by_reference else "unregister_shrinker")
+        if not self._by_reference:
+            await self._wait_for_readers(thread)
         self.registered.remove(shrinker)
+        self._release(thread)
 
     async def _wait_for_readers(self, thread: Thread) -> None:
         """down_write(&shrinker_rwsem), which is let go in the same breath: readers are waited for."""
@@ -79,6 +104,8 @@ class Shrinkers:
             return 0  # down_read_trylock()
         freed = 0
         self._walks += 1
+        if not self._by_reference:
+            self._acquire(thread, "shrink_slab", READ)
         for shrinker in tuple(self.registered):
             if not self._try_get(shrinker):
                 continue
@@ -87,6 +114,8 @@ class Shrinkers:
             if self._writers:
                 freed = freed or 1
                 break
+        if not self._by_reference:
+            self._release(thread)
         self._walks -= 1
         while self._writers and not self._walks:
             await complete(self._system, thread.cpu, self._writers.pop(0))

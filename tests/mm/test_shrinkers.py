@@ -86,6 +86,37 @@ def test_both_might_sleep(kernel: str, first: str) -> None:
             await k.unregister_shrinker(shrinker)
         await k.raw_spin_unlock(lock)
 
-    (found,) = run(under_a_lock, kernel=kernel, DEBUG_ATOMIC_SLEEP=True).violations
+    found, lock = run(under_a_lock, kernel=kernel, DEBUG_ATOMIC_SLEEP=True).violations
     assert found.kind.value == "sleeping-function"
     assert f" {first}_shrinker" in found.text
+    assert lock.title.startswith("BUG: Invalid wait context: shrinker_" + ("rwsem" if kernel == OLD else "mutex"))
+
+
+@pytest.mark.parametrize(("kernel", "told"), [("v5.9", 1), (OLD, 1), (NEW, 0)])
+@pytest.mark.parametrize("scanned_first", [True, False])
+def test_a_lock_that_a_scan_takes_is_not_held_by_who_unregisters(kernel: str, told: int, scanned_first: bool) -> None:
+    async def goes(k: Kernel) -> None:
+        lock = k.mutex("entries")
+
+        async def count() -> int:
+            return 1
+
+        async def scan(_nr_to_scan: int) -> int | None:
+            await k.mutex_lock(lock)
+            await k.mutex_unlock(lock)
+            return None
+
+        first = await k.register_shrinker("first", count, scan)
+        if scanned_first:
+            await k.drop_slab()
+        await k.mutex_lock(lock)
+        await k.unregister_shrinker(await k.register_shrinker("other", count, scan))
+        await k.mutex_unlock(lock)
+        await k.drop_slab()
+        await k.unregister_shrinker(first)
+
+    found = run(goes, kernel=kernel, PROVE_LOCKING=True).violations
+    assert [one.kind.value for one in found] == ["circular-locking"] * told
+    for one in found:
+        assert "(shrinker_rwsem){++++}-{3:3}, at: " in one.text
+        assert ("at: register_shrinker_prepared" if scanned_first else "at: shrink_slab") in one.text
