@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -160,9 +159,7 @@ def _save(checked: Checked, folder: Path | None) -> Path | None:
     kept = checked.shortest
     if folder is None or kept is None:
         return None
-    signature = kept.schedule.shown.signature
-    place = re.sub(r"[^a-zA-Z0-9_]+", "-", signature.place)
-    path = folder / f"{signature.kind}-{place or 'unknown'}.json"
+    path = folder / f"{kept.schedule.shown.signature.file_name}.json"
     with WholeFile("--out", str(path)) as file:
         file.write(kept.schedule.text())
     return path

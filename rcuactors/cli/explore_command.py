@@ -283,8 +283,7 @@ class _Hunt:
     def _path(self, signature: Signature) -> Path:
         assert self.out is not None
         number = list(self.tally.firsts).index(signature) + 1
-        place = re.sub(r"[^a-zA-Z0-9_]+", "-", signature.place)
-        return self.out / f"{number:02}-{signature.kind}-{place or 'unknown'}.json"
+        return self.out / f"{number:02}-{signature.file_name}.json"
 
     # -- telling -----------------------------------------------------------------------------------------------------
 

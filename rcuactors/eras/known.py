@@ -48,13 +48,13 @@ class KnownBug:
         """Whether that report, on a kernel with that design, is this bug."""
         return (
             violation.kind is self.kind
-            and (self.function in violation.trace or self.function in _done_by(violation.text))
+            and (self.function in violation.trace or self.function in done_by(violation.text))
             and (not self.designs or design in self.designs)
             and self.context in ("", violation.context)
         )
 
 
-def _done_by(text: str) -> list[str]:
+def done_by(text: str) -> list[str]:
     """The call trace of who freed the memory that a report is about, or took objects or a monitor, if it has one."""
     lines = [line.strip() for line in _DONE.split(text, maxsplit=1)[-1].splitlines()[1:]] if _DONE.search(text) else []
     return lines[: next((at for at, line in enumerate(lines) if not line or line.startswith("CPU: ")), len(lines))]

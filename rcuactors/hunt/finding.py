@@ -6,6 +6,7 @@ it come.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
 
@@ -13,6 +14,7 @@ import attrs
 
 from ..context.violation import KernelBug, Violation
 from ..eras import find_era
+from ..eras.known import done_by
 from ..errors import StepBoundExceeded, text_of
 from ..runs import Result
 from ..userfiles.blame import line_of
@@ -40,6 +42,12 @@ class Signature:
         """The waste that has to be sought for it to be shown."""
         return (self.place,) if self.kind == WASTE else ()
 
+    @property
+    def file_name(self) -> str:
+        """By kind and place, without a suffix: for who keeps it in a file."""
+        place = re.sub(r"[^a-zA-Z0-9_]+", "-", self.place)
+        return f"{self.kind}-{place}" if place else self.kind
+
     def __str__(self) -> str:
         if self.kind == WASTE:
             return f"{WASTE}, {self.place}"
@@ -66,8 +74,8 @@ class Shown:
 
 
 def signature_of(violation: Violation) -> Signature:
-    """Of a report."""
-    trace = violation.trace
+    """Of a report. One that is made when all is over has a place if it says by whom objects were given up."""
+    trace = violation.trace or done_by(violation.text)
     place = trace[0].partition(" (")[0] if trace else ""
     return Signature(violation.kind.value, place, violation.line)
 

@@ -15,6 +15,7 @@ from ..explore.delays import Delays
 from ..explore.record import Record, Replay
 from ..explore.searching import Search
 from ..runs import Result, Run
+from .anew import sought_anew
 from .attempt import Attempt, SpecAttempt, loaded, options_of
 from .finding import Shown, Signature, shown_by
 from .follow import Departure, Follow, Keyed
@@ -49,20 +50,20 @@ def strategy_of(trial: Trial) -> Strategy:
 
 def keep(attempt: Attempt, trial: Trial, signature: Signature) -> Kept:
     """The schedule of a trial that showed that problem."""
-    strategy = strategy_of(trial)
-    keyed = Keyed(strategy)
     # What a search repeats has the seed of the run, which says nothing to it.
-    schedule = _written(attempt, trial.seed, keyed, policy_like(strategy).name, signature)
+    return _kept(attempt, strategy_of(trial), trial.seed, signature)
+
+
+def _kept(attempt: Attempt, strategy: Strategy, seed: int, signature: Signature) -> Kept:
+    keyed = Keyed(strategy)
+    schedule = _written(attempt, seed, keyed, policy_like(strategy).name, signature)
     return Kept(attempt=attempt, schedule=schedule, departures=tuple(keyed.departures))
 
 
 def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
     """The same problem, with fewer and shorter departures, in a smaller run; as hold-ups where it can be told so."""
-    kept, told = _as_hold_ups(kept) if most > LEAST_TO_RETELL else (kept, 0)
-    most -= told
-    shrunk = _cut_down(kept, kept.attempt, kept.departures, most)
+    kept, shrunk = _with_fewer(kept, most)
     attempt, shrunk = _made_smaller(kept, shrunk, most - shrunk.replays) if shrunk.minimal else (kept.attempt, shrunk)
-    shrunk = attrs.evolve(shrunk, replays=shrunk.replays + told)
     schedule = kept.schedule
     follow = Follow(find_policy(schedule.policy), shrunk.departures)
     written = _written(attempt, schedule.spec.seed, follow, schedule.policy, schedule.shown.signature)
@@ -72,6 +73,27 @@ def shrink(kept: Kept, most: int = MOST_REPLAYS) -> Kept:
         departures=tuple(follow.departures),
         shrunk=shrunk,
     )
+
+
+def _with_fewer(kept: Kept, most: int) -> tuple[Kept, Shrunk]:
+    """With fewer and shorter departures: those of the schedule, or of another one if they cannot be cut down."""
+    told_as, replays = _as_hold_ups(kept) if most > LEAST_TO_RETELL else (kept, 0)
+    may_stick = most > LEAST_TO_RETELL and find_policy(told_as.schedule.policy).order is Anyone
+    shrunk = _cut_down(told_as, kept.attempt, told_as.departures, most - replays, may_stick=may_stick)
+    replays += shrunk.replays
+    if shrunk.stuck:
+        signature = kept.schedule.shown.signature
+        name, seed, runs = sought_anew(kept.attempt, signature, most - replays)
+        replays += runs
+        if name:
+            said = f"{len(shrunk.departures):,} departures of the schedule that was found were left"
+            told_as = _kept(kept.attempt, make_any_strategy(name), seed, signature)
+            shrunk = _cut_down(told_as, kept.attempt, told_as.departures, most - replays)
+            shrunk = attrs.evolve(shrunk, anew=f"{said}; this is another one, strategy {name}, seed {seed}")
+        else:
+            shrunk = _cut_down(told_as, kept.attempt, shrunk.departures, most - replays)
+        replays += shrunk.replays
+    return told_as, attrs.evolve(shrunk, replays=replays)
 
 
 def _as_hold_ups(kept: Kept) -> tuple[Kept, int]:
@@ -87,7 +109,9 @@ def _as_hold_ups(kept: Kept) -> tuple[Kept, int]:
     return kept, replays
 
 
-def _cut_down(kept: Kept, attempt: Attempt, departures: tuple[Departure, ...], most: int) -> Shrunk:
+def _cut_down(
+    kept: Kept, attempt: Attempt, departures: tuple[Departure, ...], most: int, *, may_stick: bool = False
+) -> Shrunk:
     schedule = kept.schedule
     shrinker = Shrinker(
         attempt=attempt,
@@ -96,6 +120,7 @@ def _cut_down(kept: Kept, attempt: Attempt, departures: tuple[Departure, ...], m
         signature=schedule.shown.signature,
         best=departures,
         most=most,
+        may_stick=may_stick,
     )
     return shrinker.shrink()
 
@@ -117,7 +142,7 @@ def _made_smaller(kept: Kept, shrunk: Shrunk, left: int) -> tuple[Attempt, Shrun
         again = _cut_down(kept, smaller.attempt, smaller.best, left - smaller.replays)
         replays += again.replays
         if again.minimal:
-            return smaller.attempt, attrs.evolve(again, replays=replays, smaller=smaller.changed)
+            return smaller.attempt, attrs.evolve(again, replays=replays, smaller=smaller.changed, anew=shrunk.anew)
     return kept.attempt, attrs.evolve(shrunk, replays=replays)
 
 

@@ -24,6 +24,8 @@ from .follow import Departure, Follow, FollowByTime
 from .schedule import find_policy
 
 MOST_REPLAYS: Final = 300
+_LARGE: Final = 8
+"""Parts of so many to the half are tried before a schedule is given up."""
 _MS: Final = 1_000_000
 
 Departures = tuple[Departure, ...]
@@ -34,13 +36,17 @@ class Shrunk:
     """What is left. `minimal`: each was taken back by itself in vain. `replays` (runs): that it took.
 
     `nearest` is the schedule that differs in one departure only and shows nothing of it, as far as there is one: that
-    departure is `needed`. `smaller`: numbers of the run that were brought down, each with what it was and is.
+    departure is `needed`. `smaller`: numbers of the run that were brought down, each with what it was and is. `stuck`:
+    it was given up, with more departures left than can be tried. `anew`: this is another schedule, which was sought
+    since the one that was found got stuck; how, in words.
     """
 
     departures: Departures
     minimal: bool
     replays: int
     needed: Departure | None
+    stuck: bool = False
+    anew: str = ""
     smaller: Mapping[str, tuple[int, int]] = attrs.field(factory=dict)
 
 
@@ -48,9 +54,16 @@ class _OutOfReplays(Exception):
     """There is no attempt left."""
 
 
+class _Stuck(Exception):
+    """Each departure would have to be tried by itself, and there are too many."""
+
+
 @attrs.define
 class Shrinker:
-    """Attempts to show one problem in one run with less."""
+    """Attempts to show one problem in one run with less.
+
+    With `may_stick` it gives up as soon as it has become clear that it will not come to its end.
+    """
 
     attempt: Attempt
     seed: int
@@ -58,13 +71,14 @@ class Shrinker:
     signature: Signature
     best: Departures
     most: int = MOST_REPLAYS
+    may_stick: bool = False
     replays: int = 0
     needed: Departure | None = None
     _known: dict[tuple[bool, Departures], bool] = attrs.field(factory=dict)
 
     def shrink(self) -> Shrunk:
         """Cut it down."""
-        minimal = False
+        minimal = stuck = False
         try:
             if self._try(self.best):
                 self._leave_groups_out()
@@ -75,11 +89,13 @@ class Shrinker:
                 minimal = True
                 proven, needed = self.best, self.needed
                 self._leave_parts_out_by_time()
+        except _Stuck:
+            stuck = True
         except _OutOfReplays:
             if minimal:
                 # Something shorter was found, and there was no replay left to see whether all of it is needed.
                 self.best, self.needed = proven, needed
-        return Shrunk(departures=self.best, minimal=minimal, replays=self.replays, needed=self.needed)
+        return Shrunk(departures=self.best, minimal=minimal, replays=self.replays, needed=self.needed, stuck=stuck)
 
     # -- attempts ----------------------------------------------------------------------------------------------------
 
@@ -122,6 +138,7 @@ class Shrinker:
     def _leave_parts_out(self) -> None:
         """Halves, quarters and so on."""
         size = len(self.best) // 2
+        large = size // _LARGE
         while size > 1:
             at = 0
             while at < len(self.best):
@@ -129,6 +146,8 @@ class Shrinker:
                 if not self._try(before[:at] + before[at + size :]):
                     at += size
             size = min(size // 2, len(self.best) // 2)
+            if self.may_stick and size <= large and len(self.best) > (self.most - self.replays) // 2:
+                raise _Stuck
 
     def _leave_parts_out_by_time(self) -> None:
         """What is left may be the least of its neighbours only: leave parts out in the other way of telling them."""

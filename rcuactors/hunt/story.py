@@ -189,6 +189,7 @@ def _shrunk_lines(kept: Kept) -> list[str]:
     after = f"after {plural(kept.shrunk.replays, 'replay')}"
     smaller = [f"{name}={now} (was {before})" for name, (before, now) in kept.shrunk.smaller.items()]
     made = [f"in a smaller run: {', '.join(smaller)}"] if smaller else []
+    made += textwrap.wrap(kept.shrunk.anew, _PROSE)
     return [f"cut down to {left} from the policy {kept.schedule.policy!r}, {after}; {word}", *made]
 
 
