@@ -115,9 +115,9 @@ def _entered_by_a_thread() -> tuple[Context, ...]:
         Context("read_lock", "a rwlock_t is held for reading", s.read_lock, _NO_PREEMPTION, _NOTHING_OFF),
         Context("write_lock", "a rwlock_t is held for writing", s.write_lock, _NO_PREEMPTION, _NOTHING_OFF),
         Context("spin", "a spinlock_t is held", s.spin, _NO_PREEMPTION, _NOTHING_OFF),
-        Context("spin_irqsave", "the same, by spin_lock_irqsave()", s.spin_irqsave, _NEITHER, _NOTHING_OFF),
+        Context("spin_irqsave", "a spinlock_t is held, by ..._irqsave()", s.spin_irqsave, _NEITHER, _NOTHING_OFF),
         Context("raw_spin", "a raw_spinlock_t is held", s.raw_spin, _NO_PREEMPTION),
-        Context("raw_spin_irqsave", "the same, by raw_spin_lock_irqsave()", s.raw_spin_irqsave, _NEITHER),
+        Context("raw_spin_irqsave", "a raw_spinlock_t is held, by ..._irqsave()", s.raw_spin_irqsave, _NEITHER),
         Context("rq_lock", "this CPU's &rq->lock is held, by raw_spin_lock_irqsave()", s.rq_lock, _NEITHER),
         Context("zone_lock", "zone->lock is held, by spin_lock_irqsave()", s.zone_lock, _NEITHER, _NOTHING_OFF),
     )

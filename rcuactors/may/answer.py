@@ -95,7 +95,9 @@ class Cell:
             return Verdict.NOT_MODELLED
         if not self.wrong:
             return Verdict.YES
-        return Verdict.NO if len(self.wrong) == len(self.cases) else Verdict.DEPENDS
+        # That an NMI does nothing wrong where it finds a lock held makes what is always wrong no better.
+        usual = [case for case in self.cases if not case.condition.interrupts]
+        return Verdict.NO if all(case.wrong for case in usual) else Verdict.DEPENDS
 
     @property
     def silence(self) -> Silence:

@@ -18,7 +18,9 @@ from ..mm.gfp import Gfp
 from ..spelling import no_such
 
 EXAMPLE: Final = "'kfree_rcu(p, rcu)'"
-_CALL: Final = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*\((?P<inside>.*)\)\s*;?\s*", re.DOTALL)
+_BEFORE: Final = r"\s*(?:return\b|[^=()]*[^=()!<>]=(?!=))?\s*(?:\(\s*[A-Za-z_][\w\s]*[*\s]*\)\s*)*"
+"""What a call may be part of: `return`, what its result goes to, casts."""
+_CALL: Final = re.compile(_BEFORE + r"(?P<name>[A-Za-z_]\w*)\s*\((?P<inside>.*)\)\s*[;{]?\s*", re.DOTALL)
 _NUMBER: Final = re.compile(r"(?P<digits>0[xX][0-9a-fA-F]+|\d+)[uUlL]*")
 _FLAG: Final = re.compile(r"\s*(?P<operator>[|&]?)\s*(?P<without>~?)\s*(?P<name>\w+)\s*")
 _LONGEST: Final = 400
@@ -28,9 +30,14 @@ GFP_FLAGS: Final[dict[str, Gfp]] = {
     **{name: getattr(flags, name) for name in ("GFP_KERNEL", "GFP_ATOMIC", "GFP_NOWAIT", "GFP_NOIO", "GFP_NOFS")},
     **{f"__GFP_{flag.name}": flag for flag in Gfp if flag is not Gfp.NO_LOCKS},
     "__GFP_RECLAIM": flags.RECLAIM,
+    "GFP_USER": flags.GFP_KERNEL,
+    "GFP_KERNEL_ACCOUNT": flags.GFP_KERNEL,
+    "__GFP_ACCOUNT": Gfp(0),
     "0": Gfp(0),
 }
-"""By the names of C. `NO_LOCKS` is no flag of any kernel's (mm/gfp.py)."""
+"""By the names of C. `NO_LOCKS` is no flag of any kernel's (mm/gfp.py). Memory cgroups and cpusets are not modelled:
+what some ask them makes no difference.
+"""
 
 
 @attrs.frozen

@@ -2,7 +2,8 @@
 
 A row is a call, a version and a build (with every check, or PREEMPT_RT with every check), and a letter for each context
 of the head: y, n, d for what depends on more, - for a call that the version does not have. Where only the flags tell,
-a call is there with GFP_KERNEL and with GFP_ATOMIC. `python tests/may/test_legal_in.py` writes it.
+a call is there with GFP_KERNEL and with GFP_ATOMIC. The head names the versions that were asked; of those behind the
+first one there are only the rows that differ from its. `python tests/may/test_legal_in.py` writes it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from ..eras import DEFAULT_ERA
+from ..eras import DEFAULT_ERA, ERAS
 from .answer import Verdict
 from .asking import ask_each
 from .calls import BY_NAME, FORMS, Form, find_call
@@ -31,8 +32,8 @@ CONTEXTS: Final = (
 
 BUILDS: Final = ("all", "rt")
 
-VERSIONS: Final = (DEFAULT_ERA,)
-"""The newest one that recordings judge. To ask all of them takes hours."""
+VERSIONS: Final = (DEFAULT_ERA, "v5.9")
+"""The newest one that recordings judge, and the oldest. Each takes six minutes of a processor, so not all are asked."""
 
 _LETTERS: Final = {Verdict.YES: "y", Verdict.NO: "n", Verdict.DEPENDS: "d", Verdict.NOT_MODELLED: "-"}
 _FLAGS: Final = ("GFP_KERNEL", "GFP_ATOMIC")
@@ -76,18 +77,35 @@ def asked(call: str, version: str) -> list[Row]:
     return [Row(call, version, build, letters) for build, letters in found.items()]
 
 
+def written() -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    """The versions that were asked, and the rows of the file."""
+    head, *lines = FILE.read_text(encoding="utf-8").splitlines()
+    return tuple(head.split("\t")[1].split()[1:]), tuple(Row(*line.split("\t")) for line in lines)
+
+
 @cache
 def kept() -> Mapping[tuple[str, str, str], Row]:
-    """What was written down, by call, version and build."""
-    lines = FILE.read_text(encoding="utf-8").splitlines()[1:]
-    rows = [Row(*line.split("\t")) for line in lines]
-    return {(row.call, row.version, row.build): row for row in rows}
+    """What was written down, by call, version and build, with what is left out since it is the same."""
+    versions, rows = written()
+    found = {
+        (row.call, version, row.build): attrs.evolve(row, version=version)
+        for row in rows
+        if row.version == VERSIONS[0]
+        for version in versions
+    }
+    return found | {(row.call, row.version, row.build): row for row in rows}
 
 
-def write(rows: Sequence[Row]) -> None:
-    """Keep these."""
-    lines = ["\t".join(("call", "version", "build", " ".join(CONTEXTS)))]
-    lines += ["\t".join(attrs.astuple(row)) for row in rows]
+def write(found: Mapping[tuple[str, str, str], Row]) -> None:
+    """Keep these: of the first version what there is, of each other all or nothing."""
+    calls = [(call, build) for call in all_calls() for build in BUILDS]
+    whole = [one for one in VERSIONS[1:] if all((call, one, build) in found for call, build in calls)]
+    asked_on = (VERSIONS[0], *whole)
+    lines = ["\t".join(("call", f"version: {' '.join(asked_on)}", "build", " ".join(CONTEXTS)))]
+    for call, version, build in ((call, version, build) for call, build in calls for version in asked_on):
+        row = found.get((call, version, build))
+        if row and (version == VERSIONS[0] or row.letters != found[call, VERSIONS[0], build].letters):
+            lines.append("\t".join(attrs.astuple(row)))
     FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -115,8 +133,10 @@ def _words(row: Row) -> str:
     legal, depends, never = (row.contexts(letter) for letter in "ydn")
     if not legal and not depends and not never:
         return "not there"
-    if len(legal) == len(CONTEXTS):
-        return "legal everywhere"
+    if len(CONTEXTS) in (len(legal), len(depends)):
+        return "legal everywhere" if legal else "depends everywhere"
+    if depends and not never and len(depends) <= len(legal):
+        return f"legal everywhere but in {', '.join(depends)}, where it depends"
     short = legal and not depends and len(never) <= len(legal)
     parts = [("legal everywhere but in ", never)] if short else [("legal in ", legal)]
     parts += [("depends in ", depends)] + ([] if short else [("not in ", never)] if len(never) < len(CONTEXTS) else [])
@@ -125,8 +145,8 @@ def _words(row: Row) -> str:
 
 
 def _kernels(kernels: Sequence[tuple[str, str]]) -> str:
-    """Such as `on v5.9` for both builds, `on v6.12 PREEMPT_RT` for one."""
-    versions = list(dict.fromkeys(version for version, _ in kernels))
+    """Such as `on v5.9` for both builds, `on v6.12 PREEMPT_RT` for one; the oldest first."""
+    versions = sorted({version for version, _ in kernels}, key=list(ERAS).index)
     parts = []
     for builds, suffix in ((set(BUILDS), ""), ({"all"}, " without PREEMPT_RT"), ({"rt"}, " PREEMPT_RT")):
         of_these = [one for one in versions if {build for version, build in kernels if version == one} == builds]

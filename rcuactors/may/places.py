@@ -30,7 +30,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "irq_disable": ("local_irq_disable", "local_irq_save", "irqs_off"),
         "bh_disable": ("local_bh_disable", "bh_off"),
         "migrate_disable": ("migrate_disable",),
-        "rcu_read": ("rcu_read_lock", "rcu_reader"),
+        "rcu_read": ("rcu_read_lock", "rcu_reader", "rcu"),
         "rcu_read_bh": ("rcu_read_lock_bh",),
         "rcu_read_sched": ("rcu_read_lock_sched",),
         "srcu_read": ("srcu_read_lock",),
@@ -178,7 +178,7 @@ def find_place(names: Sequence[str]) -> Place:
 def _find(name: str) -> tuple[str, ...]:
     known = {**{each: (context,) for each, context in BY_NAME.items()}, **_COMPOSED}
     folded = {each.casefold(): contexts for each, contexts in known.items()}
-    contexts = folded.get(name.strip().removesuffix("()").casefold())
+    contexts = folded.get(name.partition("(")[0].strip().casefold())
     if contexts is None:
         listed = ", ".join([*map(shown_name, _NAMES), *_COMPOSED])
         raise no_such("--in", name, known, there=f"there are {listed}")

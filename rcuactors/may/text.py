@@ -9,6 +9,7 @@ from typing import Final
 from ..report.text import aligned
 from ..spelling import plural
 from .answer import Answer, Cell, Verdict
+from .itself import not_its_own
 from .places import Place, shown_name
 from .reasons import Reason, advice_of, reasons_for, reasons_of, version_ranges
 from .recorded import Evidence, RecordedCell, RecordedKernel, evidence_for, recorded_for
@@ -41,7 +42,9 @@ def _head(answer: Answer) -> list[str]:
     about = answer.asked.form.about
     places = _places(answer)
     where = f"in {' + '.join(places[0].names)}: {places[0].words}" if len(places) == 1 else "in each context"
-    return [*_wrapped(f"{answer.asked}{f': {about}' if about else ''}"), *_wrapped(where), "", *_summary(answer)]
+    other = not_its_own(answer.asked.form, places[0]) if len(places) == 1 else ""
+    told = "; ".join(filter(None, (about, other)))
+    return [*_wrapped(f"{answer.asked}{f': {told}' if told else ''}"), *_wrapped(where), "", *_summary(answer)]
 
 
 def _summary(answer: Answer) -> list[str]:

@@ -232,6 +232,13 @@ async def _gone_cpu(things: Things) -> Value:
     return cpu
 
 
+async def _own_cpu(things: Things) -> Value:
+    """One that is offline, and whose callbacks nobody else invokes."""
+    cpu = await _gone_cpu(things)
+    await things.k.rcu_nocb_cpu_deoffload(cpu)
+    return cpu
+
+
 def _refcount(things: Things) -> Value:
     refcount = things.k.refcount_t("refcount")
     things.k.refcount_set(refcount, _MANY)
@@ -282,6 +289,7 @@ ONCE: Final[Mapping[str, Make]] = {
     "scan": _plain(lambda _things: _frees_none),
     "last_cpu": _plain(lambda things: things.k.num_online_cpus() - 1),
     "gone_cpu": _gone_cpu,
+    "own_cpu": _own_cpu,
     "full_cookie": _plain(lambda things: things.k.get_state_synchronize_rcu_full()),
     "completion": _plain(lambda things: things.k.completion("completion")),
     "waitqueue": _plain(lambda things: things.k.wait_queue_head("waitqueue")),

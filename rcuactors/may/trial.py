@@ -100,7 +100,7 @@ class Trial:
 
     def __init__(self, asked: Asked, place: Place, condition: Condition, options: RunOptions) -> None:
         self._asked, self._place, self._condition = asked, place, condition
-        self.machine = Machine(_setup(options))
+        self.machine = Machine(_setup(attrs.evolve(options, settings={**options.settings, **asked.form.config})))
         self._k = k = Kernel(self.machine)
         self._things = Things(k, asked.given)
         self._limit = TimeLimit(self.machine, _LIMIT_NS, self._out_of_time)
@@ -191,7 +191,8 @@ class Trial:
             await self._warm()
         calls = self._turns() + condition.interrupts + (form.worst is Worst.TAKES)
         await self._things.prepare(form.needs, calls, areas=condition.areas)
-        if condition.lists is Lists.FILLED and form.worst is Worst.TAKES:
+        of_slab: bool = self._asked.given.get("size", 1) <= PAGE_SIZE
+        if condition.lists is Lists.FILLED and form.worst is Worst.TAKES and of_slab:
             await form.act(self._things)  # from now on its slab has room
         if condition.interrupts:
             self._areas = [await k.vmalloc(PAGE_SIZE) for _ in range(_AREAS)]

@@ -361,7 +361,11 @@ class OffloadedCallbacks(Callbacks):
         return count
 
     async def rcu_nocb_cpu_deoffload(self, thread: Thread, cpu_id: int) -> int:
-        """rcu_nocb_cpu_deoffload(): its callbacks are the softirq's from now on; -EINVAL while the CPU is online."""
+        """rcu_nocb_cpu_deoffload(): its callbacks are the softirq's from now on; -EINVAL while the CPU is online.
+
+        Might sleep, and says so: for cpus_read_lock(), and for a mutex that nobody else has here.
+        """
+        thread.cpu.judge.might_sleep(thread.cpu)
         nocb = self.nocb(cpu_id)
         if not nocb.offloaded:
             return 0
@@ -376,7 +380,8 @@ class OffloadedCallbacks(Callbacks):
         return 0
 
     async def rcu_nocb_cpu_offload(self, thread: Thread, cpu_id: int) -> int:
-        """rcu_nocb_cpu_offload(): the way back."""
+        """rcu_nocb_cpu_offload(): the way back. Might sleep, too."""
+        thread.cpu.judge.might_sleep(thread.cpu)
         nocb = self.nocb(cpu_id)
         if nocb.offloaded:
             return 0

@@ -11,6 +11,7 @@ from rcuactors.may.asking import ask
 from rcuactors.may.calls import FORMS, Form, find_call
 from rcuactors.may.calls.atomics import WIDER
 from rcuactors.may.conditions import conditions_of
+from rcuactors.may.itself import not_its_own
 from rcuactors.may.kernels import find_kernels
 from rcuactors.may.places import all_places, find_place
 from rcuactors.may.trial import Trial
@@ -139,6 +140,43 @@ def test_might_sleep_tells_the_same_without_the_other_checks(call: str, context:
         checked, own = (Trial(asked, place, condition, one.options()).run() for one in (kernel.checked(), kernel))
         assert checked.kind == "sleeping-function"
         assert (own.kind, own.title, own.chain) == (checked.kind, checked.title, checked.chain)
+
+
+def test_callbacks_are_offloaded_where_the_call_wants_it() -> None:
+    """rcu_nocbs=all, whatever the build; before v6.12 it is another function."""
+    found = answer("rcu_nocb_cpu_offload(2)", "spin_lock", kernels=("v6.12:plain", "v6.6:all")).cells
+    assert [(one.verdict, one.silence) for one in found] == [
+        (Verdict.NOT_MODELLED, Silence.TOLD),
+        (Verdict.NO, Silence.SILENT),
+    ]
+    assert cell("rcu_nocb_cpu_deoffload(2)", "mutex", "v6.12:all").verdict is Verdict.YES
+
+
+def test_an_nmi_that_finds_a_lock_held_makes_what_is_always_wrong_no_better() -> None:
+    """The work is queued by then: that it is not queued again is no condition in which it may be."""
+    one = cell("queue_work(system_wq, &w)", "nmi", f"{DEFAULT_ERA}:all")
+    assert [case.wrong for case in one.cases] == [True, True, True, False]
+    assert one.verdict is Verdict.NO
+
+
+def test_what_is_too_large_is_so_at_the_first_call() -> None:
+    assert cell("kmalloc(1 << 40, GFP_KERNEL)", "process", f"{DEFAULT_ERA}:all").verdict is Verdict.YES
+    assert cell("kmalloc(999999999999, GFP_KERNEL)", "process", f"{DEFAULT_ERA}:all").verdict is Verdict.NO
+
+
+@pytest.mark.parametrize(
+    ("call", "context", "other"),
+    [
+        ("timer_delete_sync(&t)", "timer", "timer"),
+        ("flush_work(&w)", "workqueue", "work"),
+        ("synchronize_srcu(&s)", "srcu_read_lock", "srcu_struct"),
+        ("timer_delete_sync(&t)", "workqueue", ""),
+        ("mod_timer(&t, 1)", "timer", ""),
+    ],
+)
+def test_what_the_context_belongs_to_is_another_one(call: str, context: str, other: str) -> None:
+    said = not_its_own(find_call(call).form, find_place([context]))
+    assert said == (f"of another {other} than the context's own, which it would wait for for ever" if other else "")
 
 
 def test_silence_is_no_yes() -> None:

@@ -19,12 +19,17 @@ def test_a_call_is_a_name_and_what_stands_between_its_commas() -> None:
     assert parse_call(" spin_lock ( &dev->locks[f(a, b)] ) ; ") == Call("spin_lock", ("&dev->locks[f(a, b)]",))
     assert parse_call("rcu_barrier()") == Call("rcu_barrier", ())
     assert parse_call(r'printk("a, (b\"", c)').arguments == (r'"a, (b\""', "c")
+    assert parse_call("struct foo *p = (struct foo *)kmalloc(64, GFP_ATOMIC);").name == "kmalloc"
+    assert parse_call("p->x = kmalloc(64, GFP_ATOMIC)") == Call("kmalloc", ("64", "GFP_ATOMIC"))
+    assert parse_call("(void)kfree((void *)p)") == Call("kfree", ("(void *)p",))
+    assert parse_call("return rcu_dereference(p);").name == "rcu_dereference"
+    assert parse_call("list_for_each_entry_rcu(pos, &head, node) {").arguments == ("pos", "&head", "node")
     assert str(parse_call("kmalloc(64,GFP_ATOMIC)")) == "kmalloc(64, GFP_ATOMIC)"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "kfree", "kfree p", "kfree(p", "kfree(p]", "kfree(a[0)", "(p)", "x = kfree(p)", "f(,)", "f(a,)", "f" * 500],
+    ["", "kfree", "kfree p", "kfree(p", "kfree(p]", "kfree(a[0)", "(p)", "x == kfree(p)", "f(,)", "f(a,)", "f" * 500],
 )
 def test_what_is_no_call_is_refused_in_a_line(text: str) -> None:
     with pytest.raises(BadInput) as refused:
@@ -40,6 +45,7 @@ def test_what_is_no_call_is_refused_in_a_line(text: str) -> None:
         ("(GFP_KERNEL & ~__GFP_DIRECT_RECLAIM)", GFP_KERNEL & ~Gfp.DIRECT_RECLAIM),
         ("GFP_ATOMIC|__GFP_ZERO", GFP_ATOMIC | Gfp.ZERO),
         ("0", Gfp(0)),
+        ("GFP_KERNEL_ACCOUNT", GFP_KERNEL),
     ],
 )
 def test_gfp_flags(text: str, flags: Gfp) -> None:
@@ -73,6 +79,12 @@ def test_numbers() -> None:
         ("kmalloc", "operation kmalloc: needs its arguments, as in 'kmalloc(size, gfp)'"),
         ("kmalloc(64, GFP_ATOMICS)", "kmalloc(64, GFP_ATOMICS): GFP_ATOMICS: did you mean GFP_ATOMIC? there are "),
         ("spin_unlock(&l)", "spin_unlock: needs what begins the section that it ends: 'spin_lock(lock)'"),
+        (
+            "set_cpus_allowed_ptr(current, mask)",
+            "set_cpus_allowed_ptr: cannot be asked for: it sleeps only if",
+        ),
+        ("mutex_lock_interruptible(&m)", "is mutex_lock() as far as contexts go: ask for that"),
+        ("copy_from_user(to, from, n)", "may fault, and a fault may sleep: ask for might_sleep()"),
         ("put_cpu()", "what begins the section that it ends: 'get_cpu()'"),
         ("write_sequnlock_irqrestore(&s, f)", "section that it ends: 'write_seqlock_irqsave(sl, flags)'"),
         ("raise_irq(f)", "operation raise_irq: cannot be asked for: it is the model's own"),

@@ -15,6 +15,8 @@ from rcuactors.may.places import BY_NAME, all_places, find_place
         (["spin_lock"], ("spin",)),
         (["raw_spinlock_t"], ("raw_spin",)),
         (["spin_lock_irqsave()"], ("spin_irqsave",)),
+        (["spin_lock(&dev->lock)"], ("spin",)),
+        (["rcu"], ("rcu_read",)),
         (["softirq"], ("softirq_tasklet",)),
         (["irq_work"], ("irqwork_nonhard",)),
         (["HARDIRQ"], ("hardirq",)),

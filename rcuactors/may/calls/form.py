@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -52,7 +53,8 @@ class Form:
     `words` are its arguments, as the prototype names them. `act` makes the call once, and undoes it where that belongs
     to it; `needs` are the words of things.py that it uses. `lock` is that of its lock, which others may hold. `about`
     says what the call is, where its name does not. `tries` is the kind of lock that it only tries. `check` is the
-    configuration without which nothing tells, where no build has it. `spins` is for whom it spins, where that is no
+    configuration without which nothing tells, where no build has it. `config` is what a kernel needs for the call to do
+    anything, whatever its build. `spins` is for whom it spins, where that is no
     holder of a lock: if it has interrupted him, for ever.
     """
 
@@ -66,6 +68,7 @@ class Form:
     tries: str = ""
     check: str = ""
     spins: str = ""
+    config: Mapping[str, str] = MappingProxyType({})
     areas_too: bool = False
     """What it is given may be of vmalloc() as well."""
 

@@ -34,10 +34,15 @@ _BY_REASON: Final = {
     "never comes back, and is legal wherever there is no going on": "BUG",
     "is spin_lock() as far as contexts go: ask for that": "spin_lock_nest_lock",
     "only writes the thread's own state: ask for schedule(), or for wait_event()": "set_current_state",
-    "needs CPUs whose callbacks are offloaded (rcu_nocbs=), and the machines that are asked have none": (
-        "rcu_nocb_cpu_deoffload rcu_nocb_cpu_offload"
+    "sleeps only if the thread that it moves runs where it must not: ask for wait_for_completion(), which that is": (
+        "set_cpus_allowed set_cpus_allowed_ptr"
     ),
-    "may sleep in the kernel, and the model moves the thread without looking where the caller is": "set_cpus_allowed",
+    "is mutex_lock() as far as contexts go: ask for that": (
+        "mutex_lock_interruptible mutex_lock_killable mutex_lock_io down down_interruptible down_killable"
+    ),
+    "is down_read() as far as contexts go: ask for that": "down_read_interruptible down_read_killable mmap_read_lock",
+    "is down_write() as far as contexts go: ask for that": "down_write_killable mmap_write_lock",
+    "may fault, and a fault may sleep: ask for might_sleep()": "copy_from_user copy_to_user get_user put_user",
     "goes through the CPUs' numbers, and is legal everywhere": "for_each_online_cpu for_each_possible_cpu",
 }
 

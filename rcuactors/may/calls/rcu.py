@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from ..things import Things
 from .form import Form, Undo, Worst, form
@@ -36,6 +37,12 @@ def _one(name: str) -> Form:
     )
 
 
+_OFFLOADED: Final[Mapping[str, Any]] = {
+    "config": {"rcu_nocbs": "y"},
+    "about": "of a CPU that is offline, on a kernel that was booted with rcu_nocbs=all",
+}
+"""A kernel of any build that was, and what an answer says of it."""
+
 FORMS: Final = (
     _two("kfree_rcu", areas_too=False),
     _two("kvfree_rcu"),
@@ -51,6 +58,8 @@ FORMS: Final = (
     form("synchronize_rcu()"),
     form("synchronize_rcu_expedited()"),
     form("rcu_barrier()"),
+    form("rcu_nocb_cpu_deoffload(cpu)", needs="gone_cpu", undo=Undo("rcu_nocb_cpu_offload"), **_OFFLOADED),
+    form("rcu_nocb_cpu_offload(cpu)", needs="own_cpu", undo=Undo("rcu_nocb_cpu_deoffload"), **_OFFLOADED),
     form("get_state_synchronize_rcu()"),
     form("start_poll_synchronize_rcu()"),
     form("poll_state_synchronize_rcu(cookie)"),
