@@ -47,6 +47,10 @@ figure { margin: 0; } figcaption { font-weight: 600; }
 .bar .length.keeps { background: repeating-linear-gradient(45deg, var(--bar) 0 4px, var(--keeps) 4px 8px); }
 .theme { float: right; margin: 0; }
 .theme button { font: inherit; color: inherit; background: var(--head); border: 1px solid var(--line); }
+@media (max-width: 1250px) {
+  table { font-size: 85%; } th, td { padding: 0.2em 0.35em; } thead th { white-space: normal; }
+  .costs table { font-size: 11px; } .costs th, .costs td { padding: 0.15em 0.3em; }
+}
 @media print { nav, .theme { display: none; } }
 """.replace("@NIGHT@", _NIGHT)
 
