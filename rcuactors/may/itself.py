@@ -38,5 +38,5 @@ def not_its_own(form: Form, place: Place) -> str:
     for context in place.contexts:
         thing, functions = _WAITED_FOR.get(context, ("", ""))
         if form.name in functions.split():
-            return f"of another {thing} than the context's own, which it would wait for for ever"
+            return f"of another {thing} than the context's own, for which it would wait for ever"
     return ""

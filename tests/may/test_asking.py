@@ -176,7 +176,7 @@ def test_what_is_too_large_is_so_at_the_first_call() -> None:
 )
 def test_what_the_context_belongs_to_is_another_one(call: str, context: str, other: str) -> None:
     said = not_its_own(find_call(call).form, find_place([context]))
-    assert said == (f"of another {other} than the context's own, which it would wait for for ever" if other else "")
+    assert said == (f"of another {other} than the context's own, for which it would wait for ever" if other else "")
 
 
 def test_silence_is_no_yes() -> None:
