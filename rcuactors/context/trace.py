@@ -128,7 +128,19 @@ def site_of(origin: Origin) -> str:
     return _text(look, _line_at(code, position)) if look.place else look.name
 
 
+_lines: Final[dict[tuple[int, int], int]] = {}
+"""By id() of the code object, which a look keeps alive, and the position in it: finding a line costs a walk."""
+
+
 def _line_at(code: CodeType, position: int) -> int:
+    key = id(code), position
+    line = _lines.get(key)
+    if line is None:
+        line = _lines[key] = _line_found(code, position)
+    return line
+
+
+def _line_found(code: CodeType, position: int) -> int:
     for start, end, number in code.co_lines():
         if start <= position < end and number is not None:
             return number

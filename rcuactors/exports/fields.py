@@ -152,6 +152,8 @@ def _pattern(system: str, event: str, pattern: str) -> _Pattern:
 
 _EXACT: Final[dict[Kind, tuple[str, Callable[[str], Value]]]] = {
     Kind.DECIMAL: (f"({_DECIMAL.pattern})", int),
+    Kind.PADDED: (f"({_PADDED.pattern})", int),
+    Kind.COMM: (_WORDS["comm"], str),
     Kind.HEX: (f"({_HEX.pattern})", lambda text: int(text, 16)),
     Kind.ADDRESS: (f"({_ADDRESS.pattern})", lambda text: int(text, 16)),
     Kind.SYMBOL: (f"((?!{_ADDRESS.pattern}(?![\\w.])){_SYMBOL.pattern})", str),
@@ -160,7 +162,10 @@ _EXACT: Final[dict[Kind, tuple[str, Callable[[str], Value]]]] = {
 
 @attrs.frozen(eq=False)
 class _Again:
-    """A shape that has come before, for texts that fit it: numbers and words are known by the look of them."""
+    """A shape that has come before, for texts that fit it: numbers and words are known by the look of them.
+
+    For texts of ASCII only: there as many characters are as many bytes, and a task's name is no longer than it looks.
+    """
 
     shape: Shape
     matches: re.Pattern[str]
@@ -172,6 +177,9 @@ def _again(pattern: _Pattern, shape: Shape) -> _Again | None:
     source, pieces, reads = "", shape.pieces(), []
     for field, (_, said), literal in zip(shape.fields, pattern.names, pieces, strict=False):
         exact, read = _EXACT.get(field.kind, ("", str))
+        if field.kind is Kind.WORD:
+            words = TABLES[field.table]
+            exact, read = f"({'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})", words.__getitem__
         if field.kind is Kind.STRING and said in ("", "text"):
             exact = "(.*)" if said else r"(\S*)"
         if not exact:
@@ -192,7 +200,7 @@ class Fields:
     def of(self, event: Event) -> tuple[Shape, list[Value]]:
         """The event's shape, and the values of its fields, in order."""
         again = self._again.get(event.name)
-        if again is not None and (found := again.matches.fullmatch(event.text)) is not None:
+        if again is not None and event.text.isascii() and (found := again.matches.fullmatch(event.text)) is not None:
             return again.shape, [read(text) for read, text in zip(again.reads, found.groups(), strict=False)]
         return self._look(event)
 

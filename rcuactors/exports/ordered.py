@@ -12,7 +12,6 @@ import heapq
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator
-from operator import itemgetter
 from pathlib import Path
 from typing import IO, Final
 
@@ -24,12 +23,13 @@ _MOST_RUNS: Final = 64
 """Of so many files one is made: a process may have only so many open."""
 
 _BUFFER: Final = 1 << 18
-_HEAD: Final = struct.Struct("<QQI")
+_LENGTH: Final = struct.Struct("<I")
+_PLACE: Final = struct.Struct(">QQQ")
+"""With which a piece begins: where it belongs, and the how manieth it is. So pieces are bytes that sort as they are, of
+which the garbage collector knows nothing."""
 
 Piece = tuple[int, int, bytes]
 """What is put in order: by the first number, then by the second; both of 64 bits, and not negative."""
-
-_by_place = itemgetter(0, 1)
 
 
 class NoRoom(OSError):
@@ -45,53 +45,67 @@ class Ordered:
 
     folder: Path | None = None
     held: int = HELD
-    count: int = 0
     failed: NoRoom | None = None
     """What it has raised: who runs a model hears of that only as of an error within it."""
-    _pieces: list[Piece] = attrs.field(factory=list)
+    _aside: int = 0
+    """How many were put aside, or forgotten."""
+    _pieces: list[bytes] = attrs.field(factory=list)
     _size: int = 0
     _runs: list[IO[bytes]] = attrs.field(factory=list)
 
     def add(self, first: int, second: int, data: bytes) -> None:
         """One more."""
-        self._pieces.append((first, second, data))
-        self.count += 1
+        pieces = self._pieces
+        pieces.append(_PLACE.pack(first, second, self._aside + len(pieces)) + data)
         self._size += len(data)
-        if len(self._pieces) >= self.held or self._size >= HELD_BYTES:
+        if len(pieces) >= self.held or self._size >= HELD_BYTES:
             self._put_aside()
+
+    @property
+    def count(self) -> int:
+        """How many have come."""
+        return self._aside + len(self._pieces)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of those that are not on the disk."""
+        return sum(map(len, self._pieces))
 
     def __iter__(self) -> Iterator[Piece]:
         """All of them, in order; no more can be added then."""
-        self._pieces.sort(key=_by_place)
-        if not self._runs:
-            return iter(self._pieces)
-        # The earlier run wins where two are at one place.
-        return heapq.merge(*map(_read, self._runs), self._pieces, key=_by_place)
+        self._pieces.sort()
+        pieces = heapq.merge(*map(_read, self._runs), self._pieces) if self._runs else self._pieces
+        unpack, begin = _PLACE.unpack_from, _PLACE.size
+        for piece in pieces:
+            first, second, _ = unpack(piece)
+            yield first, second, piece[begin:]
 
     def close(self) -> None:
         """Forget all of it."""
         for run in self._runs:
             run.close()
         self._runs.clear()
+        self._aside += len(self._pieces)
         self._pieces.clear()
 
     def _put_aside(self) -> None:
-        self._pieces.sort(key=_by_place)
+        self._pieces.sort()
         self._runs.append(self._write(self._pieces))
+        self._aside += len(self._pieces)
         self._pieces, self._size = [], 0
         if len(self._runs) >= _MOST_RUNS:
             runs, self._runs = self._runs, []
-            self._runs.append(self._write(heapq.merge(*map(_read, runs), key=_by_place)))
+            self._runs.append(self._write(heapq.merge(*map(_read, runs))))
             for run in runs:
                 run.close()
 
-    def _write(self, pieces: Iterable[Piece]) -> IO[bytes]:
+    def _write(self, pieces: Iterable[bytes]) -> IO[bytes]:
         try:
             run = scratch(self.folder)
             try:
-                pack, write = _HEAD.pack, run.write
-                for first, second, data in pieces:
-                    write(pack(first, second, len(data)) + data)
+                pack, write = _LENGTH.pack, run.write
+                for piece in pieces:
+                    write(pack(len(piece)) + piece)
                 run.seek(0)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -108,8 +122,7 @@ def scratch(folder: Path | None) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)
 
 
-def _read(run: IO[bytes]) -> Iterator[Piece]:
-    read, unpack, size = run.read, _HEAD.unpack, _HEAD.size
-    while head := read(size):
-        first, second, length = unpack(head)
-        yield first, second, read(length)
+def _read(run: IO[bytes]) -> Iterator[bytes]:
+    read, unpack, size = run.read, _LENGTH.unpack, _LENGTH.size
+    while length := read(size):
+        yield read(*unpack(length))

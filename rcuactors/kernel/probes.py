@@ -112,13 +112,15 @@ class Since:
     def lock_taken(self, cpu: Cpu, lock: Lock, waited_ns: int) -> None:
         """A lock was got."""
         self._locks[id(lock), id(cpu.current)] = cpu.clock
-        self.access(lock, Access.ACQUIRE)
+        if self.access.on:
+            self.access(lock, Access.ACQUIRE)
         self.told.lock_taken(cpu, lock, waited_ns)
 
     def lock_let_go(self, cpu: Cpu, lock: Lock, holder: Sleeper) -> None:
         """A lock is let go of, after all that passed under it."""
         now = cpu.clock
-        self.access(lock, Access.RELEASE)
+        if self.access.on:
+            self.access(lock, Access.RELEASE)
         self.told.lock_let_go(cpu, lock, now - self._locks.pop((id(lock), id(holder)), now))
 
     def irqs_off(self, cpu: Cpu, *, nested: bool) -> None:

@@ -28,19 +28,16 @@ def state_words(
 
     None is what nobody has told.
     """
-    words = [
-        ("count", f"{count}"),
-        ("head", f"{head}"),
-        ("slab", "{}/{}pg".format(*slab)),
-        ("vmal", "{}/{}pg".format(*vmalloc)),
-        ("cache", f"{cached}"),
-        ("mon_pending", f"{monitor_pending:d}"),
-    ]
-    if refill_pending is not None:
-        words.append(("pcw_pending", f"{refill_pending:d}"))
-    for index, counts in enumerate(batches):
-        words.append((f"krw{index}", "[s{} v{} h{}]".format(*counts)))
-    return tuple(words)
+    words = (
+        ("count", str(count)),
+        ("head", str(head)),
+        ("slab", f"{slab[0]}/{slab[1]}pg"),
+        ("vmal", f"{vmalloc[0]}/{vmalloc[1]}pg"),
+        ("cache", str(cached)),
+        ("mon_pending", "1" if monitor_pending else "0"),
+    )
+    refill = () if refill_pending is None else (("pcw_pending", "1" if refill_pending else "0"),)
+    return *words, *refill, *[(f"krw{index}", f"[s{s} v{v} h{h}]") for index, (s, v, h) in enumerate(batches)]
 
 
 def krc_words(krcp: Krc) -> Words:

@@ -26,20 +26,6 @@ from .elements import (
 
 
 @attrs.define(eq=False)
-class Open:
-    """Something that has begun. `track` is where it lies, if its lane is one of several beside each other."""
-
-    lane: int
-    begin_ns: int
-    kind: SpanKind
-    label: str
-    who: str = ""
-    about: str = ""
-    detail: Detail = ()
-    track: Track | None = None
-
-
-@attrs.define(eq=False)
 class Track:
     """One lane of several that show the same kind of thing beside each other."""
 
@@ -73,11 +59,12 @@ class Tracks:
 
     def open(
         self, begin_ns: int, kind: SpanKind, label: str, *, who: str = "", about: str = "", detail: Detail = ()
-    ) -> Open:
+    ) -> Span:
         """Something begins."""
-        track = self.free(begin_ns)
+        first = self._tracks[0] if self._tracks else None
+        track = first if first is not None and not first.taken and first.free_ns <= begin_ns else self.free(begin_ns)
         track.taken = True
-        return self.board.opened(Open(track.lane, begin_ns, kind, label, who, about, detail, track))
+        return self.board.begin(track.lane, begin_ns, kind, label, who, about, detail, track)
 
 
 @attrs.define(eq=False)
@@ -89,33 +76,33 @@ class Nest:
 
     board: Board
     lane: int
-    _open: list[Open] = attrs.field(factory=list)
+    _open: list[Span] = attrs.field(factory=list)
 
     def open(
         self, begin_ns: int, kind: SpanKind, label: str, *, who: str = "", about: str = "", detail: Detail = ()
-    ) -> Open:
+    ) -> Span:
         """Something begins within what lies open."""
-        begun = self.board.opened(Open(self.lane, begin_ns, kind, label, who, about, detail))
+        begun = self.board.begin(self.lane, begin_ns, kind, label, who, about, detail)
         self._open.append(begun)
         return begun
 
-    def close(self, begun: Open, end_ns: int, more: Detail = ()) -> None:
+    def close(self, begun: Span, end_ns: int, more: Detail = ()) -> None:
         """It ends."""
-        at = self._open.index(begun)
+        at = next(at for at, other in enumerate(self._open) if other is begun)
         above = self._open[at + 1 :]
         for other in reversed(above):
-            self.board.tell(other, end_ns)
+            self.board.tell(attrs.evolve(other), end_ns)
         del self._open[at]
         self.board.close(begun, end_ns, more)
         for other in above:
             other.begin_ns = max(other.begin_ns, end_ns)
 
-    def innermost(self, who: str) -> Open | None:
+    def innermost(self, who: str) -> Span | None:
         """What began last of what that one does."""
         return next((begun for begun in reversed(self._open) if begun.who == who), None)
 
     @property
-    def outermost(self) -> Open | None:
+    def outermost(self) -> Span | None:
         """What began first."""
         return self._open[0] if self._open else None
 
@@ -152,7 +139,8 @@ class Board:
     _lanes: dict[tuple[str, str], int] = attrs.field(factory=dict)
     _curves: dict[tuple[CounterKind, int], Curve] = attrs.field(factory=dict)
     _told_curves: int = 0
-    _open: dict[int, Open] = attrs.field(factory=dict)
+    _open: dict[int, tuple[Span, Track | None]] = attrs.field(factory=dict)
+    """By id: what has begun, and where it lies, if its lane is one of several beside each other."""
 
     def lane(self, group: str, name: str, kind: LaneKind, cpu: int = -1) -> int:
         """The number of a lane, which is told of when it is first asked for."""
@@ -162,35 +150,37 @@ class Board:
             self.drawing.lane(Lane(number, group, name, kind, cpu))
         return number
 
-    def opened(self, begun: Open) -> Open:
-        """Something has begun."""
-        self._open[id(begun)] = begun
+    def begin(
+        self,
+        lane: int,
+        begin_ns: int,
+        kind: SpanKind,
+        label: str,
+        who: str = "",
+        about: str = "",
+        detail: Detail = (),
+        track: Track | None = None,
+    ) -> Span:
+        """Something begins, and lies on that track, if its lane is one of several."""
+        begun = Span(lane, begin_ns, begin_ns, kind, label, who, about, detail)
+        self._open[id(begun)] = begun, track
         return begun
 
-    def close(self, begun: Open, end_ns: int, more: Detail = ()) -> None:
+    def close(self, begun: Span, end_ns: int, more: Detail = ()) -> None:
         """It ends; `more` is known of it now."""
-        del self._open[id(begun)]
-        if begun.track is not None:
-            begun.track.taken, begun.track.free_ns = False, max(begun.begin_ns, end_ns)
+        _, track = self._open.pop(id(begun))
+        if track is not None:
+            track.taken, track.free_ns = False, max(begun.begin_ns, end_ns)
         self.tell(begun, end_ns, more)
 
-    def tell(self, begun: Open, end_ns: int, more: Detail = (), *, open_ended: bool = False) -> None:
-        """A span, of something that has begun and goes on, or does not."""
-        end_ns = max(begun.begin_ns, end_ns)
+    def tell(self, begun: Span, end_ns: int, more: Detail = (), *, open_ended: bool = False) -> None:
+        """A span has come to its end, or to that of the telling."""
+        begun.end_ns = end_ns = max(begun.begin_ns, end_ns)
         self.latest_ns = max(self.latest_ns, end_ns)
-        self.drawing.span(
-            Span(
-                begun.lane,
-                begun.begin_ns,
-                end_ns,
-                begun.kind,
-                begun.label,
-                begun.who,
-                begun.about,
-                (*begun.detail, *more),
-                open_ended,
-            )
-        )
+        if more:
+            begun.detail += more
+        begun.open_ended = open_ended
+        self.drawing.span(begun)
 
     def mark(
         self,
@@ -229,7 +219,7 @@ class Board:
         """All that is still open is told, and the end."""
         end_ns = max(time_ns, self.latest_ns)
         # What lies within something is told before it.
-        for begun in reversed(self._open.values()):
+        for begun, _ in reversed(self._open.values()):
             self.tell(begun, end_ns, open_ended=True)
         self._open.clear()
         self.drawing.ended(end_ns)

@@ -11,12 +11,16 @@ import enum
 
 import attrs
 
+# Spans, stations of lives and samples come by the thousand: to freeze one costs three times as much as to make it.
+
 Detail = tuple[tuple[str, str], ...]
 """More about an element: names and values, as they are shown."""
 
 
 class LaneKind(enum.Enum):
     """What a lane shows. Those of a CPU stand in this order, from the top."""
+
+    __hash__ = object.__hash__
 
     THREADS = "threads"
     SOFTIRQ = "softirq"
@@ -36,6 +40,8 @@ class LaneKind(enum.Enum):
 
 class SpanKind(enum.Enum):
     """What lasts."""
+
+    __hash__ = object.__hash__
 
     RUNS = "runs"
     IDLE = "idle"
@@ -59,6 +65,8 @@ class SpanKind(enum.Enum):
 class MarkKind(enum.Enum):
     """What happens at one moment."""
 
+    __hash__ = object.__hash__
+
     EVENT = "event"
     DEPARTURE = "departure"
     VIOLATION = "violation"
@@ -68,6 +76,8 @@ class MarkKind(enum.Enum):
 
 class ArrowKind(enum.Enum):
     """What leads from one moment to another."""
+
+    __hash__ = object.__hash__
 
     MESSAGE = "message"
     WAKE_UP = "wake-up"
@@ -79,6 +89,8 @@ class ArrowKind(enum.Enum):
 class CounterKind(enum.Enum):
     """What a curve counts."""
 
+    __hash__ = object.__hash__
+
     BLOCKS = "blocks held"
     CACHED_PAGES = "cached pages"
     OBJECTS = "outstanding objects"
@@ -88,6 +100,8 @@ class CounterKind(enum.Enum):
 
 class Stage(enum.Enum):
     """A station in the life of an object."""
+
+    __hash__ = object.__hash__
 
     ALLOCATED = "allocated"
     RETIRED = "retired"
@@ -108,11 +122,12 @@ class Lane:
     cpu: int = -1
 
 
-@attrs.frozen
+@attrs.define
 class Span:
     """Something that lasts. `open_ended`: it had not ended when the telling did.
 
-    `who` is the thread, handler or device; `about` the lock, timer, work or object that a search for its name finds.
+    It is begun, and told of when it has ended; until then `end_ns` is no more than where it began. `who` is the thread,
+    handler or device; `about` the lock, timer, work or object that a search for its name finds.
     """
 
     lane: int
@@ -152,7 +167,7 @@ class Arrow:
     about: str = ""
 
 
-@attrs.frozen
+@attrs.define
 class Life:
     """An object has come to a station of its life. `serial` tells apart objects that had one address in turn.
 
@@ -178,7 +193,7 @@ class Counter:
     cpu: int = -1
 
 
-@attrs.frozen
+@attrs.define
 class Sample:
     """A counter has this value from now on."""
 

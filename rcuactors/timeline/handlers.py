@@ -12,8 +12,8 @@ from ..kernel.cpu import Cpu
 from ..kernel.irq.softirq import Softirq
 from ..kernel.messages import HardIrq, Nmi
 from ..machine import MachineProbes
-from .board import Board, Nest, Open
-from .elements import ArrowKind, LaneKind, SpanKind
+from .board import Board, Nest
+from .elements import ArrowKind, LaneKind, Span, SpanKind
 from .places import CpuLanes, Places
 
 
@@ -25,9 +25,9 @@ class Handlers:
     places: Places
     _nests: dict[int, Nest] = attrs.field(factory=dict)
     """By lane."""
-    _served: dict[int, list[tuple[Nest, Open]]] = attrs.field(factory=dict)
+    _served: dict[int, list[tuple[Nest, Span]]] = attrs.field(factory=dict)
     """By the id of the context on whose stack they are, which lives as long as they do."""
-    _sections: dict[int, Open] = attrs.field(factory=dict)
+    _sections: dict[int, Span] = attrs.field(factory=dict)
     """By lane."""
     _irqs: CpuLanes = attrs.field(init=False)
     _preemption: CpuLanes = attrs.field(init=False)
@@ -91,8 +91,9 @@ class Handlers:
     # -- sections ----------------------------------------------------------------------------------------------------
 
     def _off(self, cpu: Cpu, lane: int, kind: SpanKind, site: str) -> None:
-        self._on(cpu, lane)
-        self._sections[lane] = self.board.opened(Open(lane, cpu.clock, kind, site, str(cpu.current)))
+        if lane in self._sections:
+            self._on(cpu, lane)
+        self._sections[lane] = self.board.begin(lane, cpu.clock, kind, site, str(cpu.current))
 
     def _on(self, cpu: Cpu, lane: int) -> None:
         begun = self._sections.pop(lane, None)

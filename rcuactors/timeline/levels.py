@@ -12,10 +12,11 @@ from ..context.locks import Lock
 from ..kernel.cpu import Cpu
 from ..kernel.time.timer import Timer
 from ..kernel.workqueue import Work
-from ..kvfree.krc import LOCK_NAME, Batch, Krc
+from ..kvfree.krc import LOCK_NAME, Batch, Block, Krc
 from ..kvfree.words import krc_words
 from ..machine import MachineProbes
 from ..mm.objects import KObject
+from ..mm.page.zone import Zone
 from .board import Board, Curve
 from .elements import CounterKind, Krcp
 from .places import Places
@@ -29,10 +30,14 @@ class Levels:
     places: Places
     _krcs: dict[int, Krc] = attrs.field(factory=dict)
     """By the id of the lock, of a work or of a timer: what a krcp is made of lives as long as the machine."""
-    _seen: dict[int, tuple[int, ...]] = attrs.field(factory=dict)
+    _seen: dict[int, list[int]] = attrs.field(factory=dict)
     """By CPU."""
     _curves: dict[int, tuple[Curve, Curve]] = attrs.field(factory=dict)
     _listed: dict[int, int] = attrs.field(factory=dict)
+    _pages: Zone = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._pages = self.places.machine.pages.zone
 
     def listen(self, probes: MachineProbes) -> None:
         """From now on."""
@@ -108,22 +113,27 @@ class Levels:
 
     def _look_at_pages(self, cpu: Cpu) -> None:
         cpu_id = cpu.cpu_id
-        listed = self.places.machine.pages.zone.listed(cpu_id)
+        listed = self._pages.listed(cpu_id)
         if self._listed.get(cpu_id) != listed:
             self._listed[cpu_id] = listed
             name = f"pages on the list of CPU {cpu_id}"
             self.board.curve(CounterKind.PCPLIST, name, "pages", cpu_id).set(cpu.clock, listed)
 
 
-def _shape_of(krcp: Krc) -> tuple[int, ...]:
+def _shape_of(krcp: Krc) -> list[int]:
     """What its words follow from, so far as it changes: quicker to compare than they are to make."""
-    shape = [krcp.count, len(krcp.head), len(krcp.cache)]
-    shape += (krcp.monitor_work.work.pending, krcp.page_work.work.pending)
-    channels = list(krcp.blocks)
+    shape = [krcp.count, len(krcp.head), len(krcp.cache), krcp.monitor_work.work.pending, krcp.page_work.work.pending]
+    shape += [_size_of(blocks) for blocks in krcp.blocks]
     for batch in krcp.batches:
-        channels += batch.blocks
         shape.append(len(batch.head))
-    for blocks in channels:
-        # Only the newest is being filled; a batch's are taken all at once.
-        shape += (len(blocks), len(blocks[-1].records) if blocks else 0)
-    return tuple(shape)
+        shape += [_size_of(blocks) for blocks in batch.blocks]
+    return shape
+
+
+def _size_of(blocks: list[Block]) -> int:
+    """How many, and how full the last is: only the newest is being filled; a batch's are taken all at once."""
+    return len(blocks) << _ROOM | len(blocks[-1].records) if blocks else 0
+
+
+_ROOM = 16
+"""Bits: no block has as many records."""

@@ -7,13 +7,15 @@ CPU with its thread.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import attrs
 
-from ..context.locks import Lock
+from ..context.locks import Lock, LockKind
 from ..kernel.cpu import Cpu
 from ..machine import MachineProbes
-from .board import Board, Open, Tracks
-from .elements import ArrowKind, LaneKind, SpanKind
+from .board import Board, Tracks
+from .elements import ArrowKind, Detail, LaneKind, Span, SpanKind
 from .places import Places, group_of
 
 Key = tuple[int, int]
@@ -27,8 +29,8 @@ class Locks:
     board: Board
     places: Places
     _tracks: dict[int, Tracks] = attrs.field(factory=dict)
-    _waits: dict[Key, Open] = attrs.field(factory=dict)
-    _held: dict[int, list[tuple[int, Open]]] = attrs.field(factory=dict)
+    _waits: dict[Key, Span] = attrs.field(factory=dict)
+    _held: dict[int, list[tuple[int, Span]]] = attrs.field(factory=dict)
     """By lock: who has it."""
     _given_up: dict[int, tuple[int, int]] = attrs.field(factory=dict)
     """By lock: where and when it was let go of, while somebody waits for it."""
@@ -62,35 +64,43 @@ class Locks:
         )
 
     def _taken(self, cpu: Cpu, lock: Lock, waited_ns: int) -> None:
-        who, now = cpu.current, cpu.clock
-        wait = self._waits.pop((id(lock), id(who)), None)
+        who, now, key = cpu.current, cpu.clock, id(lock)
+        wait = self._waits.pop((key, id(who)), None) if self._waits else None
         if wait is not None:
             self.board.close(wait, now, (("waited", f"{waited_ns} ns"),))
-        begun = self._of(cpu).open(
-            now,
-            SpanKind.LOCK_HELD,
-            lock.name,
-            who=str(who),
-            about=lock.name,
-            detail=(("type", lock.lock_class.kind.value), ("address", f"{lock.address:016x}")),
-        )
-        self._held.setdefault(id(lock), []).append((id(who), begun))
-        given_up = self._given_up.get(id(lock))
+        name = lock.lock_class.name
+        detail = _facts(lock.lock_class.kind, lock.address)
+        begun = self._of(cpu).open(now, SpanKind.LOCK_HELD, name, who=str(who), about=name, detail=detail)
+        held = self._held.get(key)
+        if held is None:
+            self._held[key] = [(id(who), begun)]
+        else:
+            held.append((id(who), begun))
+        if not self._given_up:
+            return
+        given_up = self._given_up.get(key)
         if given_up is not None and wait is not None:
-            self.board.arrow(ArrowKind.HAND_OVER, given_up, (begun.lane, now), f"{lock.name} to {who}", lock.name)
+            self.board.arrow(ArrowKind.HAND_OVER, given_up, (begun.lane, now), f"{name} to {who}", name)
         if not lock.waiters:
-            self._given_up.pop(id(lock), None)
+            self._given_up.pop(key, None)
 
     def _let_go(self, cpu: Cpu, lock: Lock, _held_ns: int) -> None:
-        held = self._held.get(id(lock))
+        key, current = id(lock), cpu.current
+        held = self._held.get(key)
         if not held:
             return
-        mine = next((at for at, (who, _) in enumerate(held) if who == id(cpu.current)), 0)
-        _, begun = held.pop(mine)
+        mine = next((at for at, (who, _) in enumerate(held) if who == id(current)), 0) if len(held) > 1 else 0
+        who, begun = held.pop(mine)
         if not held:
-            del self._held[id(lock)]
+            del self._held[key]
         if lock.waiters:
-            self._given_up[id(lock)] = begun.lane, cpu.clock
-        other = group_of(cpu.cpu_id)
-        more = (("let go of by", f"{cpu.current} on {other}"),) if str(cpu.current) != begun.who else ()
+            self._given_up[key] = begun.lane, cpu.clock
+        more: Detail = ()
+        if who != id(current) and str(current) != begun.who:
+            more = (("let go of by", f"{current} on {group_of(cpu.cpu_id)}"),)
         self.board.close(begun, cpu.clock, more)
+
+
+@lru_cache(maxsize=4096)
+def _facts(kind: LockKind, address: int) -> Detail:
+    return ("type", kind.value), ("address", f"{address:016x}")

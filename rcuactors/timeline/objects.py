@@ -5,7 +5,7 @@ Kept is what is needed of objects that are not free yet, nothing of others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -43,7 +43,10 @@ class Objects:
     _batches: dict[int, tuple[Krc, Batch]] = attrs.field(factory=dict)
     """By the id of the work that frees it; both live as long as the machine."""
 
+    _draw: Callable[[Life], None] = attrs.field(init=False)
+
     def __attrs_post_init__(self) -> None:
+        self._draw = self.board.drawing.life
         self._objects = self.board.curve(CounterKind.OBJECTS, "outstanding objects", "objects")
         self._bytes = self.board.curve(CounterKind.BYTES, "outstanding bytes", "bytes")
 
@@ -57,31 +60,37 @@ class Objects:
         probes.kernel.work_queued.listen(self._work_queued)
 
     def _tell(self, item: Tracked, stage: Stage, where: str = "", time_ns: int | None = None) -> None:
-        known = self._known.get(item.address)
+        lane, now = self.places.moment()
+        self._tell_at(item, stage, where, lane, now if time_ns is None else time_ns)
+
+    def _tell_at(self, item: Tracked, stage: Stage, where: str, lane: int, time_ns: int) -> None:
+        address = item.address
+        known = self._known.get(address)
         if known is None:
             self._serials += 1
-            known = self._known[item.address] = _Known(self._serials, stage)
+            known = self._known[address] = _Known(self._serials, stage)
         known.stage = stage
-        now = self.places.now() if time_ns is None else time_ns
-        self.board.drawing.life(Life(known.serial, item.address, stage, self.places.here(), now, where))
+        self._draw(Life(known.serial, address, stage, lane, time_ns, where))
 
-    def _count(self) -> None:
-        oracle, now = self.places.machine.oracle, self.places.now()
+    def _count(self, now: int) -> None:
+        oracle = self.places.machine.oracle
         self._objects.set(now, len(oracle.live))
         self._bytes.set(now, oracle.live_bytes)
 
     def _allocated(self, item: Tracked) -> None:
         self._known.pop(item.address, None)
-        self._tell(item, Stage.ALLOCATED, f"{item.size} bytes, {item.allocated_at}")
-        self._count()
+        lane, now = self.places.moment()
+        self._tell_at(item, Stage.ALLOCATED, f"{item.size} bytes, {item.allocated_at}", lane, now)
+        self._count(now)
 
     def _retired(self, item: Tracked, time_ns: int) -> None:
         self._tell(item, Stage.RETIRED, time_ns=time_ns)
 
     def _freed(self, item: Tracked, how: str) -> None:
-        self._tell(item, Stage.FREED, how)
+        lane, now = self.places.moment()
+        self._tell_at(item, Stage.FREED, how, lane, now)
         del self._known[item.address]
-        self._count()
+        self._count(now)
 
     def _queued(self, krcp: Krc, item: KObject) -> None:
         if krcp.head and krcp.head[-1] is item:
@@ -95,10 +104,12 @@ class Objects:
     def _batched(self, krcp: Krc, batch: Batch) -> None:
         self._batches[id(batch.rcu_work.work)] = krcp, batch
         number = krcp.batches.index(batch)
+        lane, now = self.places.moment()
         for item, channel in _items(batch):
             known = self._known.get(item.address)
             if known is not None and known.stage is not Stage.BATCHED:
-                self._tell(item, Stage.BATCHED, f"CPU {krcp.cpu_id}, batch {number}, {channel}")
+                where = f"CPU {krcp.cpu_id}, batch {number}, {channel}"
+                self._tell_at(item, Stage.BATCHED, where, lane, now)
 
     def _work_queued(self, work: Work, _workqueue: Workqueue) -> None:
         krcp, batch = self._batches.get(id(work), (None, None))
@@ -107,12 +118,12 @@ class Objects:
         gp_seq = batch.rcu_work.rcu.seq
         relies_on = f"gp_seq {gp_seq}" if gp_seq is not None else ""
         ended = self.periods.ended.get(gp_seq) if gp_seq is not None else None
+        lane, now = to = self.places.moment()
         if ended is not None:
-            to = self.places.here(), self.places.now()
             label = f"CPU {krcp.cpu_id}, batch {krcp.batches.index(batch)}"
             self.board.arrow(ArrowKind.RELIES_ON, (self.periods.lane, ended), to, label, relies_on)
         for item, _ in _items(batch):
-            self._tell(item, Stage.READY, relies_on)
+            self._tell_at(item, Stage.READY, relies_on, lane, now)
 
 
 def _items(batch: Batch) -> Iterator[tuple[KObject, str]]:

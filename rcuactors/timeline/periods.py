@@ -8,8 +8,8 @@ from __future__ import annotations
 import attrs
 
 from ..machine import MachineProbes
-from .board import Board, Open
-from .elements import LaneKind, MarkKind, SpanKind
+from .board import Board
+from .elements import LaneKind, MarkKind, Span, SpanKind
 from .places import PERIODS, Places
 
 _EXPEDITED = "expedited"
@@ -23,7 +23,7 @@ class Periods:
     places: Places
     ended: dict[int, int] = attrs.field(factory=dict)
     """When the last normal ones ended, by gp_seq."""
-    _open: dict[int, Open] = attrs.field(factory=dict)
+    _open: dict[int, Span] = attrs.field(factory=dict)
     """By lane."""
 
     def listen(self, probes: MachineProbes) -> None:
@@ -42,7 +42,7 @@ class Periods:
 
     def _begin(self, lane: int, time_ns: int, kind: SpanKind, label: str, about: str = "") -> None:
         self._end(lane, time_ns)
-        self._open[lane] = self.board.opened(Open(lane, time_ns, kind, label, about=about))
+        self._open[lane] = self.board.begin(lane, time_ns, kind, label, about=about)
 
     def _end(self, lane: int, time_ns: int) -> None:
         begun = self._open.pop(lane, None)

@@ -85,6 +85,14 @@ class Places:
             return self.board.lane(TIMERS, _CLOCK_EVENTS, LaneKind.HRTIMER)
         return self.board.lane(DEVICES, name, LaneKind.OTHER)
 
+    def moment(self) -> tuple[int, int]:
+        """The lane of whoever runs, and its clock."""
+        running = self.machine.conductor.running
+        if running is None:
+            return self.here(), self.now()
+        lane = self._actors.get(running.name)
+        return (self.of_actor(running.name) if lane is None else lane), running.clock
+
     def here(self) -> int:
         """The lane of whoever runs."""
         running: Actor | None = self.machine.conductor.running

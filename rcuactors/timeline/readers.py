@@ -6,8 +6,8 @@ import attrs
 
 from ..machine import MachineProbes
 from ..rcu.oracle import Reader
-from .board import Board, Open, Tracks
-from .elements import LaneKind, SpanKind
+from .board import Board, Tracks
+from .elements import LaneKind, Span, SpanKind
 from .places import Places, group_of
 
 
@@ -18,7 +18,7 @@ class Readers:
     board: Board
     places: Places
     _tracks: dict[int, Tracks] = attrs.field(factory=dict)
-    _open: dict[int, Open] = attrs.field(factory=dict)
+    _open: dict[int, Span] = attrs.field(factory=dict)
     """By serial number."""
 
     def listen(self, probes: MachineProbes) -> None:

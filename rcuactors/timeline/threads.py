@@ -13,8 +13,8 @@ from ..kernel.cpu import Cpu
 from ..kernel.messages import HardIrq, WakeUp
 from ..kernel.thread import Thread, ThreadState
 from ..machine import MachineProbes
-from .board import Board, Open
-from .elements import ArrowKind, LaneKind, SpanKind
+from .board import Board
+from .elements import ArrowKind, LaneKind, Span, SpanKind
 from .places import Places
 
 
@@ -24,7 +24,7 @@ class Threads:
 
     board: Board
     places: Places
-    _running: dict[int, Open] = attrs.field(factory=dict)
+    _running: dict[int, Span] = attrs.field(factory=dict)
     _woken: dict[int, tuple[int, int]] = attrs.field(factory=dict)
     """By pid: from which lane and when, of those that have not run since."""
 
@@ -37,10 +37,10 @@ class Threads:
         for cpu in self.places.machine.system.cpus.values():
             self._begin(cpu, cpu.current, cpu.clock)
 
-    def _begin(self, cpu: Cpu, thread: Thread, begin_ns: int) -> Open:
+    def _begin(self, cpu: Cpu, thread: Thread, begin_ns: int) -> Span:
         kind = SpanKind.IDLE if thread is cpu.idle_thread else SpanKind.RUNS
-        begun = Open(self.places.threads[cpu.cpu_id], begin_ns, kind, thread.comm, str(thread))
-        self._running[cpu.cpu_id] = self.board.opened(begun)
+        begun = self.board.begin(self.places.threads[cpu.cpu_id], begin_ns, kind, thread.comm, str(thread))
+        self._running[cpu.cpu_id] = begun
         return begun
 
     def _switched(self, cpu: Cpu, leaving: Thread, following: Thread, preempted: bool) -> None:

@@ -11,8 +11,8 @@ from ..kernel.cpu import Cpu
 from ..kernel.time.hrtimer import Hrtimer
 from ..kernel.time.timer import Timer
 from ..machine import MachineProbes
-from .board import Board, Open, Tracks
-from .elements import LaneKind, MarkKind, SpanKind
+from .board import Board, Tracks
+from .elements import LaneKind, MarkKind, Span, SpanKind
 from .places import TIMERS, Places
 
 
@@ -23,7 +23,7 @@ class Timers:
     board: Board
     places: Places
     _tracks: dict[tuple[LaneKind, str, int], Tracks] = attrs.field(factory=dict)
-    _armed: dict[int, tuple[object, Open]] = attrs.field(factory=dict)
+    _armed: dict[int, tuple[object, Span]] = attrs.field(factory=dict)
     """By the timer's id, with the timer, so that no other one gets that meanwhile."""
 
     def listen(self, probes: MachineProbes) -> None:

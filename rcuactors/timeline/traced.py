@@ -29,9 +29,9 @@ from ..traces.events import (
 )
 from ..traces.lines import Columns, parse_any
 from ..traces.trace import Trace
-from .board import Board, Nest, Open
+from .board import Board, Nest
 from .drawing import Drawing
-from .elements import ArrowKind, LaneKind, MarkKind, SpanKind, Told
+from .elements import ArrowKind, LaneKind, MarkKind, Span, SpanKind, Told
 from .places import group_of
 from .traced_objects import TracedObjects
 from .traced_works import TracedWorks
@@ -68,9 +68,9 @@ class Traced:
     _board: Board = attrs.field(init=False)
     _columns: Columns = attrs.field(factory=Columns)
     _nests: dict[int, Nest] = attrs.field(factory=dict)
-    _handlers: dict[tuple[int, str], list[tuple[Nest, Open]]] = attrs.field(factory=dict)
+    _handlers: dict[tuple[int, str], list[tuple[Nest, Span]]] = attrs.field(factory=dict)
     """By CPU and the event that began them."""
-    _running: dict[int, Open] = attrs.field(factory=dict)
+    _running: dict[int, Span] = attrs.field(factory=dict)
     _woken: dict[int, tuple[int, int]] = attrs.field(factory=dict)
     _objects: TracedObjects = attrs.field(init=False)
     _works: TracedWorks = attrs.field(init=False)
@@ -179,8 +179,8 @@ class Traced:
             self._board.close(begun, now, (("leaves", f"in state {match[3]}"),))
         pid = int(match[5])
         kind = SpanKind.RUNS if pid else SpanKind.IDLE
-        begun = Open(lane, now, kind, match[4], f"{match[4]}/{pid}")
-        self._running[event.cpu] = self._board.opened(begun)
+        begun = self._board.begin(lane, now, kind, match[4], f"{match[4]}/{pid}")
+        self._running[event.cpu] = begun
         woken = self._woken.pop(pid, None)
         if woken is not None and pid:
             self._board.arrow(ArrowKind.WAKE_UP, woken, (lane, now), f"wakes {match[4]}", begun.who)

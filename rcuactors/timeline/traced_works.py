@@ -22,8 +22,8 @@ from ..traces.events import (
     WorkStarted,
 )
 from ..traces.trace import Trace
-from .board import Board, Open, Tracks
-from .elements import ArrowKind, Detail, LaneKind, MarkKind, SpanKind
+from .board import Board, Tracks
+from .elements import ArrowKind, Detail, LaneKind, MarkKind, Span, SpanKind
 from .places import PERIODS, TIMERS, WORKERS, group_of
 
 _KTHREAD: Final = "the grace-period kthread"
@@ -46,14 +46,14 @@ class TracedWorks:
     board: Board
     trace: Trace
     _tracks: dict[tuple[str, str], Tracks] = attrs.field(factory=dict)
-    _armed: dict[Key, Open] = attrs.field(factory=dict)
+    _armed: dict[Key, Span] = attrs.field(factory=dict)
     """By timer, or by function and CPU where the address is hidden."""
-    _pending: dict[object, Open] = attrs.field(factory=dict)
-    _at_work: dict[int, Open] = attrs.field(factory=dict)
+    _pending: dict[object, Span] = attrs.field(factory=dict)
+    _at_work: dict[int, Span] = attrs.field(factory=dict)
     """By the worker's pid."""
-    _inside: dict[tuple[int, str], Open] = attrs.field(factory=dict)
+    _inside: dict[tuple[int, str], Span] = attrs.field(factory=dict)
     """By pid and function."""
-    _periods: dict[int, Open] = attrs.field(factory=dict)
+    _periods: dict[int, Span] = attrs.field(factory=dict)
     """By lane."""
     _seen: set[type[Event]] = attrs.field(factory=set)
     _hidden: bool = False
@@ -103,7 +103,7 @@ class TracedWorks:
             case ExpeditedPeriod():
                 self._expedited(event)
 
-    def _over(self, begun: Open | None, event: Event, more: Detail = ()) -> None:
+    def _over(self, begun: Span | None, event: Event, more: Detail = ()) -> None:
         if begun is not None:
             self.board.close(begun, event.time_ns, more)
 
@@ -182,8 +182,8 @@ class TracedWorks:
         if pending is not None:
             self.board.close(pending, now, (("taken by", who),))
             self.board.arrow(ArrowKind.MESSAGE, (pending.lane, now), (lane, now), f"{event.function} begins")
-        begun = Open(lane, now, SpanKind.WORK_RUNS, event.function, who, event.function)
-        self._at_work[event.pid] = self.board.opened(begun)
+        begun = self.board.begin(lane, now, SpanKind.WORK_RUNS, event.function, who, event.function)
+        self._at_work[event.pid] = begun
 
     # -- functions ---------------------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class TracedWorks:
 
     def _begin(self, lane: int, now: int, label: str) -> None:
         self._end(lane, now)
-        self._periods[lane] = self.board.opened(Open(lane, now, SpanKind.GRACE_PERIOD, label, about=label))
+        self._periods[lane] = self.board.begin(lane, now, SpanKind.GRACE_PERIOD, label, about=label)
 
     def _end(self, lane: int, now: int) -> None:
         begun = self._periods.pop(lane, None)

@@ -7,8 +7,8 @@ import attrs
 from ..kernel.thread import Thread
 from ..kernel.workqueue import Work, Workqueue
 from ..machine import MachineProbes
-from .board import Board, Open, Tracks
-from .elements import ArrowKind, LaneKind, SpanKind
+from .board import Board, Tracks
+from .elements import ArrowKind, LaneKind, Span, SpanKind
 from .places import WORKERS, Places
 
 
@@ -19,9 +19,9 @@ class Works:
     board: Board
     places: Places
     _pools: dict[str, Tracks] = attrs.field(factory=dict)
-    _pending: dict[int, tuple[Work, Open]] = attrs.field(factory=dict)
+    _pending: dict[int, tuple[Work, Span]] = attrs.field(factory=dict)
     """By the work's id, with the work, so that no other one gets that meanwhile."""
-    _at_work: dict[int, Open] = attrs.field(factory=dict)
+    _at_work: dict[int, Span] = attrs.field(factory=dict)
     """By the worker's pid."""
 
     def listen(self, probes: MachineProbes) -> None:
@@ -55,8 +55,8 @@ class Works:
             self.board.close(pending, now, (("taken by", str(worker)),))
             self.board.arrow(ArrowKind.MESSAGE, (pending.lane, now), (lane, now), f"{work.name} begins", work.name)
         detail = (("workqueue", workqueue.name), ("on", f"CPU {worker.cpu.cpu_id}"))
-        begun = Open(lane, now, SpanKind.WORK_RUNS, work.name, str(worker), work.name, detail)
-        self._at_work[worker.pid] = self.board.opened(begun)
+        begun = self.board.begin(lane, now, SpanKind.WORK_RUNS, work.name, str(worker), work.name, detail)
+        self._at_work[worker.pid] = begun
 
     def _ended(self, _work: Work, worker: Thread) -> None:
         begun = self._at_work.pop(worker.pid, None)

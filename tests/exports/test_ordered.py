@@ -21,6 +21,7 @@ def test_pieces_come_in_order_and_equal_ones_as_they_were_added(held: int, tmp_p
     assert list(some) == sorted(pieces, key=lambda piece: piece[:2])
     assert some.count == 500
     some.close()
+    assert some.count == 500
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -13,11 +12,9 @@ MOST: Final = 4096
 
 @attrs.define(eq=False)
 class Interned:
-    """One kind of words: the field of InternedData that has them, and who writes a packet with them."""
+    """One kind of words: the field of InternedData that has them."""
 
     field: str
-    new_packet: Callable[[], Any]
-    write: Callable[[Any], None]
     _numbers: dict[str, int] = attrs.field(factory=dict)
 
     def number_of(self, word: str) -> int:
@@ -27,15 +24,17 @@ class Interned:
             if len(self._numbers) >= MOST:
                 return 0
             number = self._numbers[word] = len(self._numbers) + 1
-            packet = self.new_packet()
+        return number
+
+    def tell(self, packet: Any) -> None:
+        """All of them, in a packet of the head."""
+        for word, number in self._numbers.items():
             told = getattr(packet.interned_data, self.field).add()
             told.iid = number
             if self.field == "kernel_symbols":
                 told.str = word.encode(errors="backslashreplace")
             else:
                 told.name = printable(word)
-            self.write(packet)
-        return number
 
 
 def printable(text: str) -> str:

@@ -1,18 +1,23 @@
-"""The kernel's own events as Perfetto has them: a typed message where its schema has one, else a generic one."""
+"""The kernel's own events as Perfetto has them: a typed message where its schema has one, else a generic one.
+
+How the events of one shape become bytes is looked up in the schema once. Fields stand in the order of their numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Final
 
 import attrs
 
 from ...engine.events import Event
 from ...mm.gfp import GFP_KERNEL, GFP_NOFS, GFP_NOIO, Gfp
-from ..fields import Fields, Kind, Shape, Value
+from ..fields import Field, Fields, Kind, Shape, Value
 from ..flags import flag_bytes
 from ..symbols import Symbols
 from .interning import Interned, printable
+from .wire import VARINT_TYPES, sized, tag_of, tags_of, varint
 
 _FUNCTIONS: Final = frozenset({"function"})
 """Fields that name a function: their number is that of a word, as the trace processor looks it up."""
@@ -31,7 +36,9 @@ _GFP: Final = {
 }
 """The bits that each word has in every version."""
 
-Convert = Callable[[Value], object]
+Convert = Callable[[Value], int | None]
+Encode = Callable[[Value], bytes]
+"""A value as a field's bytes; none where nothing is said of it."""
 
 
 def _timer_flags(text: Value) -> int:
@@ -54,12 +61,42 @@ _IN_WORDS: Final[dict[tuple[str, str], Convert]] = {
 }
 
 
-@attrs.frozen(eq=False)
-class _Typed:
-    """How an event of a shape becomes its typed message: field by field. A value of None stays unsaid."""
+def _text(tag: bytes) -> Encode:
+    return lambda value: sized(tag, printable(str(value)).encode())
 
-    field: str
-    sets: tuple[tuple[str, Convert] | None, ...]
+
+def _number(tag: bytes, convert: Convert) -> Encode:
+    def encode(value: Value) -> bytes:
+        said = convert(value)
+        return b"" if said is None else tag + varint(said)
+
+    return encode
+
+
+@attrs.frozen(eq=False)
+class _Way:
+    """How an event of a shape becomes the field of an FtraceEvent with that number and tag.
+
+    `puts` are the places of values among those of the shape, in the order in which they are written. `since` are two
+    of these places: the difference of their values is one more, when a timer was started.
+    """
+
+    number: int
+    tag: bytes
+    begin: bytes
+    puts: tuple[tuple[int, Encode], ...]
+    since: tuple[int, int] | None = None
+
+    def field(self, values: list[Value]) -> bytes:
+        """The field of an event with these values."""
+        if self.since is not None:
+            later, by = self.since
+            values = [*values, int(values[later]) - int(values[by])]
+        return sized(self.tag, self.begin + b"".join([encode(values[at]) for at, encode in self.puts]))
+
+
+_FLAGS_NUMBER: Final = 5
+"""FtraceEvent.common_flags: fields with higher numbers stand behind it."""
 
 
 @attrs.define(eq=False)
@@ -68,82 +105,83 @@ class KernelEvents:
 
     schema: Any
     words: Interned
-    typed: int = 0
-    generic: int = 0
     _fields: Fields = attrs.field(factory=Fields)
     _symbols: Symbols = attrs.field(factory=Symbols)
-    _known: dict[Shape, _Typed | None] = attrs.field(factory=dict)
+    _known: dict[Shape, tuple[_Way, bool]] = attrs.field(factory=dict)
+    """And whether it is a typed message."""
+    _tags: dict[str, bytes] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._tags = tags_of(self.schema.FtraceEvent)
 
     def of(self, event: Event) -> tuple[bytes, bool]:
         """The event as a serialized message; and whether it is a typed one."""
-        flags = flag_bytes(event.flags)[0]
-        message = self.schema.FtraceEvent(timestamp=event.time_ns, pid=event.pid, common_flags=flags)
         shape, values = self._fields.of(event)
-        if shape not in self._known:
-            self._known[shape] = self._way_of(shape)
-        typed = self._known[shape]
-        if typed is not None:
-            self.typed += 1
-            self._fill(getattr(message, typed.field), typed, values, shape)
-        else:
-            self.generic += 1
-            self._generic(message.generic, event, shape, values)
-        return message.SerializeToString(), typed is not None
+        known = self._known.get(shape)
+        if known is None:
+            typed = self._typed(shape)
+            known = self._known[shape] = (typed or self._generic(shape), typed is not None)
+        way, tags = known[0], self._tags
+        head = tags["timestamp"] + varint(event.time_ns) + tags["pid"] + varint(event.pid)
+        flags = tags["common_flags"] + varint(flag_bytes(event.flags)[0])
+        told = way.field(values)
+        return head + (told + flags if way.number < _FLAGS_NUMBER else flags + told), known[1]
 
-    def _fill(self, told: Any, typed: _Typed, values: Sequence[Value], shape: Shape) -> None:
-        told.SetInParent()
-        for way, value in zip(typed.sets, values, strict=True):
-            if way is not None:
-                name, convert = way
-                said = convert(value)
-                if said is not None:
-                    setattr(told, name, said)
-        if shape.name == "timer_start":
-            by_name = dict(zip((field.name for field in shape.fields), values, strict=True))
-            began = int(by_name["expires"]) - int(by_name["timeout"])
-            told.MergeFrom(self.schema.TimerStartFtraceEvent(now=began))
+    def _generic(self, shape: Shape) -> _Way:
+        fields = self.schema.FtraceEvent.DESCRIPTOR.fields_by_name
+        its, one = tags_of(self.schema.GenericFtraceEvent), tags_of(self.schema.GenericFtraceEvent.Field)
+        puts = tuple((at, self._generic_field(its["field"], one, field)) for at, field in enumerate(shape.fields))
+        begin = sized(its["event_name"], printable(shape.name).encode())
+        return _Way(fields["generic"].number, self._tags["generic"], begin, puts)
 
-    def _generic(self, told: Any, event: Event, shape: Shape, values: Sequence[Value]) -> None:
-        told.event_name = printable(event.name)
-        for field, value in zip(shape.fields, values, strict=True):
-            one = told.field.add()
-            one.name = field.name
+    def _generic_field(self, tag: bytes, tags: dict[str, bytes], field: Field) -> Encode:
+        named = sized(tags["name"], field.name.encode())
+        number = tags["uint_value" if field.kind in (Kind.HEX, Kind.ADDRESS) else "int_value"]
+        text = tags["str_value"]
+
+        def encode(value: Value) -> bytes:
             if isinstance(value, str):
-                one.str_value = printable(value)
-            elif field.kind in (Kind.HEX, Kind.ADDRESS):
-                one.uint_value = value
-            else:
-                one.int_value = value
+                return sized(tag, named + sized(text, printable(value).encode()))
+            return sized(tag, named + number + varint(value))
 
-    def _way_of(self, shape: Shape) -> _Typed | None:
+        return encode
+
+    def _typed(self, shape: Shape) -> _Way | None:
         """The typed message of a shape; None where the schema has none, or the text was not understood."""
         field = self.schema.FtraceEvent.DESCRIPTOR.fields_by_name.get(printable(shape.name))
-        if field is None or field.message_type is None or [one.name for one in shape.fields] == ["text"]:
+        names = [one.name for one in shape.fields]
+        if field is None or field.message_type is None or names == ["text"]:
             return None
-        there = field.message_type.fields_by_name
-        numbers = all(
-            one.kind in (Kind.DECIMAL, Kind.PADDED) for one in shape.fields if one.name in ("expires", "timeout")
-        )
-        if shape.name == "timer_start" and not numbers:
-            return None
-        sets: list[tuple[str, Convert] | None] = []
-        for one in shape.fields:
-            convert = self._convert(shape.name, one.name, one.kind, there.get(one.name))
-            sets.append(None if convert is None else (one.name, convert))
-        return _Typed(shape.name, tuple(sets))
+        there, since = field.message_type.fields_by_name, None
+        if shape.name == "timer_start":
+            since = names.index("expires"), names.index("timeout")
+            if not all(shape.fields[at].kind in (Kind.DECIMAL, Kind.PADDED) for at in since):
+                return None
+            names = [*names, "now"]
+        puts: list[tuple[int, int, Encode]] = []
+        for at, name in enumerate(names):
+            kind = shape.fields[at].kind if at < len(shape.fields) else Kind.DECIMAL
+            encode = self._encode(shape.name, name, kind, there.get(name))
+            if encode is not None:
+                puts.append((there[name].number, at, encode))
+        in_order = tuple((at, encode) for _, at, encode in sorted(puts, key=itemgetter(0)))
+        return _Way(field.number, tag_of(field), b"", in_order, since)
 
-    def _convert(self, event: str, name: str, kind: Kind, target: Any) -> Convert | None:
+    def _encode(self, event: str, name: str, kind: Kind, target: Any) -> Encode | None:
         if target is None:
             return None
-        if (event, name) in _IN_WORDS:
-            return _IN_WORDS[event, name]
+        tag = tag_of(target)
         if target.cpp_type == target.CPPTYPE_STRING:
-            return lambda value: printable(str(value))
+            return _text(tag)
+        if target.type not in VARINT_TYPES:
+            return None
+        if (event, name) in _IN_WORDS:
+            return _number(tag, _IN_WORDS[event, name])
         if kind is Kind.STRING:
             return None  # a hidden address
         if kind is Kind.SYMBOL:
-            return self._word if name in _FUNCTIONS else self._symbols.address_of
-        return int
+            return _number(tag, self._word if name in _FUNCTIONS else self._symbols.address_of)
+        return _number(tag, int)
 
     def _word(self, value: Value) -> int:
         return self.words.number_of(str(value)) or self._symbols.address_of(value)

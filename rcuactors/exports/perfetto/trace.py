@@ -14,13 +14,13 @@ from typing import IO, Any, Final
 import attrs
 
 from ...engine.events import Event
-from ...timeline import Arrow, Counter, Krcp, Lane, Life, Mark, MarkKind, Sample, Span, Stage, Told
+from ...timeline import Arrow, Counter, Krcp, Lane, Life, Mark, MarkKind, Sample, Span, SpanKind, Stage, Told
 from ...timeline.elements import Detail
 from ..ordered import NoRoom, Ordered
 from .interning import Interned
 from .kernel import KernelEvents
 from .schema import schema
-from .track_events import BEGIN, END, INSTANT, TrackEvents
+from .track_events import BEGIN, INSTANT, TrackEvents
 from .tracks import Tracks
 from .wire import field
 
@@ -44,6 +44,11 @@ _INSTANTS: Final = 1 << 63
 """Places of what has one time: ends, of what began last first; then beginnings, of what ends last first; then the
 rest. What begins and ends at once is one piece."""
 
+_CATEGORIES: Final = {kind: kind.value for kind in SpanKind}
+_LIFE: Final = "life of an object"
+_STATIONS: Final = {stage: f"object {stage.value}" for stage in Stage}
+_STAYS_OPEN: Final = ("open", "to the end")
+
 
 @attrs.define(eq=False)
 class PerfettoTrace:
@@ -63,8 +68,8 @@ class PerfettoTrace:
     _lanes: dict[int, int] = attrs.field(factory=dict)
     _curves: dict[int, int] = attrs.field(factory=dict)
     _krcps: dict[int, Krcp] = attrs.field(factory=dict)
-    _stations: dict[int, tuple[Life, int]] = attrs.field(factory=dict)
-    """By object that is still there: where it was last, and the flow that leads there (0: none)."""
+    _stations: dict[int, tuple[Life, int, bytes]] = attrs.field(factory=dict)
+    """By object that is still there: where it was last, the flow that leads there (0: none), and which it is."""
 
     def __attrs_post_init__(self) -> None:
         self._kernel_events, self._packets = Ordered(self.folder), Ordered(self.folder)
@@ -73,11 +78,11 @@ class PerfettoTrace:
         self._made = TrackEvents(
             schema=self._schema,
             tail=new().SerializeToString(),
-            names=Interned("event_names", new, tell),
-            categories=Interned("event_categories", new, tell),
-            keys=Interned("debug_annotation_names", new, tell),
+            names=Interned("event_names"),
+            categories=Interned("event_categories"),
+            keys=Interned("debug_annotation_names"),
         )
-        self._kernel = KernelEvents(self._schema, Interned("kernel_symbols", new, tell))
+        self._kernel = KernelEvents(self._schema, Interned("kernel_symbols"))
 
     def is_of(self, release: str) -> None:
         """Of which kernel it is."""
@@ -95,13 +100,16 @@ class PerfettoTrace:
         told, typed = self._kernel.of(event)
         self._kernel_events.add(event.cpu, event.time_ns, told)
         if not typed:
-            annotations = (("text", event.text), ("task", f"{event.comm}/{event.pid}"))
-            self._instant(self._tracks.of_cpu(event.cpu, "events"), event.time_ns, event.name, "event", annotations)
+            made, track = self._made, self._tracks.of_cpu(event.cpu, "events")
+            annotations = made.annotation("text", event.text) + made.annotation("task", f"{event.comm}/{event.pid}")
+            packet = made.once(INSTANT, track, event.time_ns, event.name, "event", annotations)
+            self._packets.add(event.time_ns, _INSTANTS, packet)
 
     def write(self, out: IO[bytes], *, nr_cpus: int) -> None:  # noqa: ARG002 - a CPU without events has no bundle
         """All of it: what describes the rest, the kernel's events, what happened on the tracks."""
         out.write(field(_PACKET, self._first()))
         out.writelines(self._head)
+        out.write(field(_PACKET, self._words()))
         cpu, bundle = -1, list[bytes]()
         for its, _, told in self._kernel_events:
             if bundle and (its != cpu or len(bundle) >= _BUNDLE):
@@ -136,6 +144,13 @@ class PerfettoTrace:
         names.sysname, names.machine, names.release = "Linux", "x86_64", self.release
         return bytes(packet.SerializeToString())
 
+    def _words(self) -> bytes:
+        """All words that have numbers."""
+        packet = self._new()
+        for words in (self._made.names, self._made.categories, self._made.keys, self._kernel.words):
+            words.tell(packet)
+        return bytes(packet.SerializeToString())
+
     def _bundle(self, cpu: int, events: list[bytes]) -> bytes:
         packet = self._new()
         head = self._schema.FtraceEventBundle(cpu=cpu).SerializeToString()
@@ -153,14 +168,13 @@ class PerfettoTrace:
 
     # -- what happens on tracks --------------------------------------------------------------------------------------
 
-    def _slice(self, track: int, begin_ns: int, end_ns: int, name: str, category: str, detail: Detail) -> None:
-        begins = self._made.packet(BEGIN, track, begin_ns, name, category, detail)
-        ends = self._made.packet(END, track, end_ns)
+    def _slice(self, track: int, begin_ns: int, end_ns: int, begins: bytes) -> None:
+        ends, add = self._made.end(track, end_ns), self._packets.add
         if begin_ns == end_ns:
-            self._packets.add(begin_ns, _BEGINS - end_ns, begins + ends)
+            add(begin_ns, _BEGINS - end_ns, begins + ends)
         else:
-            self._packets.add(begin_ns, _BEGINS - end_ns, begins)
-            self._packets.add(end_ns, _ENDS - begin_ns, ends)
+            add(begin_ns, _BEGINS - end_ns, begins)
+            add(end_ns, _ENDS - begin_ns, ends)
 
     def _instant(
         self,
@@ -168,14 +182,11 @@ class PerfettoTrace:
         time_ns: int,
         name: str,
         category: str,
+        who: str = "",
+        about: str = "",
         detail: Detail = (),
-        *,
-        begins_flow: int = 0,
-        ends_flow: int = 0,
     ) -> None:
-        told = self._made.packet(
-            INSTANT, track, time_ns, name, category, detail, begins_flow=begins_flow, ends_flow=ends_flow
-        )
+        told = self._made.packet(INSTANT, track, time_ns, name, category, who, about, detail)
         self._packets.add(time_ns, _INSTANTS, told)
 
     # -- as a drawing ------------------------------------------------------------------------------------------------
@@ -186,50 +197,52 @@ class PerfettoTrace:
 
     def span(self, span: Span) -> None:
         """A slice."""
-        detail = (*_who(span.who, span.about), *span.detail, *((("open", "to the end"),) if span.open_ended else ()))
-        self._slice(
-            self._lanes[span.lane], span.begin_ns, span.end_ns, span.label or span.kind.value, span.kind.value, detail
-        )
+        kind = _CATEGORIES[span.kind]
+        detail = (*span.detail, _STAYS_OPEN) if span.open_ended else span.detail
+        track, begin_ns = self._lanes[span.lane], span.begin_ns
+        begins = self._made.packet(BEGIN, track, begin_ns, span.label or kind, kind, span.who, span.about, detail)
+        self._slice(track, begin_ns, span.end_ns, begins)
 
     def mark(self, mark: Mark) -> None:
         """An instant; a tracepoint is among the kernel's events."""
         if mark.kind is not MarkKind.EVENT:
-            detail = (*_who(mark.who, mark.about), *mark.detail)
-            self._instant(self._lanes[mark.lane], mark.time_ns, mark.label, mark.kind.value, detail)
+            lane = self._lanes[mark.lane]
+            self._instant(lane, mark.time_ns, mark.label, mark.kind.value, mark.who, mark.about, mark.detail)
 
     def arrow(self, arrow: Arrow) -> None:
         """A flow, from an instant to another."""
         self.flows += 1
-        category, detail = arrow.kind.value, _who("", arrow.about)
-        begin, end = self._lanes[arrow.from_lane], self._lanes[arrow.to_lane]
-        self._instant(begin, arrow.from_ns, arrow.label, category, detail, begins_flow=self.flows)
-        self._instant(end, arrow.to_ns, arrow.label, category, detail, ends_flow=self.flows)
+        category, label = arrow.kind.value, arrow.label
+        about = self._made.annotation("about", arrow.about) if arrow.about else b""
+        for lane, time_ns, ends, begins in (
+            (arrow.from_lane, arrow.from_ns, 0, self.flows),
+            (arrow.to_lane, arrow.to_ns, self.flows, 0),
+        ):
+            told = self._made.once(INSTANT, self._lanes[lane], time_ns, label, category, about, ends, begins)
+            self._packets.add(time_ns, _INSTANTS, told)
 
     def life(self, life: Life) -> None:
         """An instant, and a flow that leads to it from the object's last station."""
         before = self._stations.pop(life.serial, None)
         flow = 0
-        if before is not None:
-            self.flows += 1
-            flow = self.flows
-            self._station(*before, flow)
-        if life.stage is Stage.FREED:
-            self._station(life, flow, 0)
+        if before is None:
+            annotation = self._made.annotation
+            whose = annotation("object", f"{life.address:016x}") + annotation("serial", f"{life.serial}")
         else:
-            self._stations[life.serial] = life, flow
+            self.flows += 1
+            last, came, whose = before
+            flow = self.flows
+            self._station(last, whose, came, flow)
+        if life.stage is Stage.FREED:
+            self._station(life, whose, flow, 0)
+        else:
+            self._stations[life.serial] = life, flow, whose
 
-    def _station(self, life: Life, ends_flow: int, begins_flow: int) -> None:
-        detail = (("object", f"{life.address:016x}"), ("serial", f"{life.serial}"), ("where", life.where))
-        name = f"object {life.stage.value}"
-        self._instant(
-            self._lanes[life.lane],
-            life.time_ns,
-            name,
-            "life of an object",
-            detail,
-            begins_flow=begins_flow,
-            ends_flow=ends_flow,
-        )
+    def _station(self, life: Life, whose: bytes, ends_flow: int, begins_flow: int) -> None:
+        lane, name = self._lanes[life.lane], _STATIONS[life.stage]
+        annotations = whose + self._made.annotation("where", life.where)
+        told = self._made.once(INSTANT, lane, life.time_ns, name, _LIFE, annotations, ends_flow, begins_flow)
+        self._packets.add(life.time_ns, _INSTANTS, told)
 
     def counter(self, counter: Counter) -> None:
         """A track with values."""
@@ -250,22 +263,19 @@ class PerfettoTrace:
         if last is not None:
             name = " ".join(f"{key}={value}" for key, value in last.state[:1])
             track = self._tracks.of_cpu(cpu, "krcp")
-            self._slice(track, last.time_ns, max(time_ns, last.time_ns), name, "krcp", last.state)
+            annotations = b"".join([self._made.annotation(*word) for word in last.state])
+            begins = self._made.once(BEGIN, track, last.time_ns, name, "krcp", annotations)
+            self._slice(track, last.time_ns, max(time_ns, last.time_ns), begins)
 
     def told(self, told: Told) -> None:
         """An instant that has the whole text."""
         detail = (("kind", told.kind), ("report", told.text))
-        self._instant(self._lanes[told.lane], told.time_ns, told.title, "report", detail)
+        self._instant(self._lanes[told.lane], told.time_ns, told.title, "report", detail=detail)
 
     def ended(self, time_ns: int) -> None:
         """What is still there stays to the end."""
         for cpu in list(self._krcps):
             self._krcp_until(cpu, time_ns)
-        for life, flow in self._stations.values():
-            self._station(life, flow, 0)
+        for life, flow, whose in self._stations.values():
+            self._station(life, whose, flow, 0)
         self._stations.clear()
-
-
-def _who(who: str, about: str) -> Detail:
-    """Of whom and of what it is, where that is known."""
-    return (*((("who", who),) if who else ()), *((("about", about),) if about else ()))

@@ -1,7 +1,7 @@
-"""TrackEvents as bytes. There are tens of them for each of the model's calls, so they are put together here by hand.
+"""TrackEvents as bytes: there are tens of them for each of the model's calls, and most are like one before.
 
-A message of the package that is used again and again keeps the memory of all that was ever in it, and a new one for
-each costs several times as much as this. Numbers of fields are those of the schema.
+What an event says is put together once and kept, as long as there is room; the same one at another time, the end of a
+slice, a curve's value cost little then. Numbers of fields are those of the schema.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import attrs
 
 from ...timeline.elements import Detail
 from .interning import Interned, printable
-from .wire import field, varint
+from .wire import KNOWN, VARINTS, sized, tags_of, varint
 
 BEGIN: Final = 1
 END: Final = 2
@@ -22,12 +22,13 @@ INSTANT: Final = 3
 COUNTER: Final = 4
 """TrackEvent.Type."""
 
-_PACKET: Final = 1
+_PACKET: Final = varint(1 << 3 | 2)
 """Trace.packet."""
+_HEADS: Final = tuple(_PACKET + size for size in VARINTS)
+"""With which a packet of that size begins."""
 
 _FIXED: Final = struct.Struct("<Q")
-_MOST: Final = 4096
-_SIXTY_FOUR: Final = (1 << 64) - 1
+MOST: Final = 4096
 
 
 @attrs.define(eq=False)
@@ -39,50 +40,107 @@ class TrackEvents:
     names: Interned
     categories: Interned
     keys: Interned
+    annotation: Any = attrs.field(init=False)
+    """A name and a value, as bytes of an event: what comes again is kept."""
     _heads: dict[tuple[int, int, str, str], bytes] = attrs.field(factory=dict)
     """What comes again: the kind of event, the track, the name, the category."""
+    _events: dict[tuple[int, int, str, str, str, str, Detail], bytes] = attrs.field(factory=dict)
+    """Whole events that come again, with their length."""
+    _closings: dict[int, bytes] = attrs.field(factory=dict)
+    """The same of ends, by track."""
+    _moments: dict[int, bytes] = attrs.field(factory=dict)
+    """What stands before an event, by its time."""
     _tags: dict[str, bytes] = attrs.field(factory=dict)
-    _annotations: Any = attrs.field(init=False)
+    _begins: bytes = b""
+    _ends: bytes = b""
 
     def __attrs_post_init__(self) -> None:
-        for message in (self.schema.TracePacket, self.schema.TrackEvent, self.schema.DebugAnnotation):
-            for one in message.DESCRIPTOR.fields:
-                wire = 2 if one.type in (9, 11, 12) else 1 if one.type == 6 else 0
-                name = f"annotation.{one.name}" if message is self.schema.DebugAnnotation else one.name
-                self._tags[name] = varint(one.number << 3 | wire)
-        self._annotations = lru_cache(maxsize=_MOST)(self._annotation)
+        for message in (self.schema.TracePacket, self.schema.TrackEvent):
+            self._tags.update(tags_of(message))
+        for name, tag in tags_of(self.schema.DebugAnnotation).items():
+            self._tags[f"annotation.{name}"] = tag
+        self._begins, self._ends = self._tags["flow_ids"], self._tags["terminating_flow_ids"]
+        self.annotation = lru_cache(maxsize=MOST)(self._annotation)
 
     def packet(
         self,
         kind: int,
         track: int,
         time_ns: int,
-        name: str = "",
-        category: str = "",
+        name: str,
+        category: str,
+        who: str = "",
+        about: str = "",
         detail: Detail = (),
-        *,
-        begins_flow: int = 0,
-        ends_flow: int = 0,
     ) -> bytes:
-        """An event on a track. The end of a slice has no name."""
-        event = self._head(kind, track, name, category)
-        if detail:
-            event += b"".join([self._annotations(*one) for one in detail])
+        """An event on a track, like others before it."""
+        key = kind, track, name, category, who, about, detail
+        event = self._events.get(key) or self._made(*key)
+        packet = (self._moments.get(time_ns) or self._moment(time_ns)) + event
+        return _HEADS[len(packet)] + packet if len(packet) < KNOWN else sized(_PACKET, packet)
+
+    def end(self, track: int, time_ns: int) -> bytes:
+        """What was begun last on a track ends."""
+        event = self._closings.get(track)
+        if event is None:
+            head = self._head(END, track, "", "")
+            event = self._closings[track] = varint(len(head)) + head
+        packet = (self._moments.get(time_ns) or self._moment(time_ns)) + event
+        return _HEADS[len(packet)] + packet
+
+    def once(
+        self,
+        kind: int,
+        track: int,
+        time_ns: int,
+        name: str,
+        category: str,
+        annotations: bytes,
+        ends_flow: int = 0,
+        begins_flow: int = 0,
+    ) -> bytes:
+        """One that does not come again. A flow may end there, or one begin, or both; 0: none."""
+        event = (
+            self._heads.get((kind, track, name, category)) or self._head(kind, track, name, category)
+        ) + annotations
         if begins_flow:
-            event += self._tags["flow_ids"] + _FIXED.pack(begins_flow)
+            event += self._begins + _FIXED.pack(begins_flow)
         if ends_flow:
-            event += self._tags["terminating_flow_ids"] + _FIXED.pack(ends_flow)
+            event += self._ends + _FIXED.pack(ends_flow)
         return self._whole(time_ns, event)
 
     def value(self, track: int, time_ns: int, value: int) -> bytes:
         """What a curve is from then on."""
-        told = self._tags["counter_value"] + varint(value & _SIXTY_FOUR)
-        return self._whole(time_ns, self._head(COUNTER, track, "", "") + told)
+        told = self._tags["counter_value"] + varint(value)
+        event = (self._heads.get((COUNTER, track, "", "")) or self._head(COUNTER, track, "", "")) + told
+        return self._whole(time_ns, event)
 
     def _whole(self, time_ns: int, event: bytes) -> bytes:
+        size = len(event)
+        length = VARINTS[size] if size < KNOWN else varint(size)
+        packet = (self._moments.get(time_ns) or self._moment(time_ns)) + length + event
+        return _HEADS[len(packet)] + packet if len(packet) < KNOWN else sized(_PACKET, packet)
+
+    def _moment(self, time_ns: int) -> bytes:
         tags = self._tags
-        packet = tags["timestamp"] + varint(time_ns) + self.tail + tags["track_event"] + varint(len(event)) + event
-        return field(_PACKET, packet)
+        if len(self._moments) >= MOST:
+            self._moments.clear()
+        moment = tags["timestamp"] + varint(time_ns) + self.tail + tags["track_event"]
+        self._moments[time_ns] = moment
+        return moment
+
+    def _made(self, kind: int, track: int, name: str, category: str, who: str, about: str, detail: Detail) -> bytes:
+        if len(self._events) >= MOST:
+            self._events.clear()
+        event = self._head(kind, track, name, category)
+        if who:
+            event += self.annotation("who", who)
+        if about:
+            event += self.annotation("about", about)
+        event += b"".join([self.annotation(*one) for one in detail])
+        event = varint(len(event)) + event
+        self._events[kind, track, name, category, who, about, detail] = event
+        return event
 
     def _head(self, kind: int, track: int, name: str, category: str) -> bytes:
         key = kind, track, name, category
@@ -93,17 +151,16 @@ class TrackEvents:
             if name and (number := self.names.number_of(name)):
                 head += tags["name_iid"] + varint(number)
             elif name:
-                text = printable(name).encode()
-                head += tags["name"] + varint(len(text)) + text
+                head += sized(tags["name"], printable(name).encode())
             if category:
                 head += tags["category_iids"] + varint(self.categories.number_of(category))
-            if len(self._heads) >= _MOST:
+            if len(self._heads) >= MOST:
                 self._heads.clear()
             self._heads[key] = head
         return head
 
     def _annotation(self, key: str, value: str) -> bytes:
-        text, tags = printable(value).encode(), self._tags
+        tags = self._tags
         told = tags["annotation.name_iid"] + varint(self.keys.number_of(key or "text"))
-        told += tags["annotation.string_value"] + varint(len(text)) + text
-        return tags["debug_annotations"] + varint(len(told)) + told
+        told += sized(tags["annotation.string_value"], printable(value).encode())
+        return sized(tags["debug_annotations"], told)
