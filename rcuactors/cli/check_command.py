@@ -24,7 +24,7 @@ from .common import RunArguments, costs_option, jobs_option, number_option, sett
 from .explore_command import directory, seconds_of
 from .output import print_json, print_lines
 from .program import BEGAN, EXIT_VIOLATIONS, ProgramCommand
-from .reporting import report_option, write_report
+from .reporting import finding_file, report_option
 from .run_command import command_of
 from .screen import with_error
 from .session import collect, quiet_stdout
@@ -103,12 +103,13 @@ def check_command(
             spent_s=BEGAN.seconds_ago,
         )
     folder = directory(out)
-    error = _go(checked, as_json=as_json)
-    _tell(checked, scenario, folder, error, as_json=as_json)
-    if report is not None and checked.shortest is not None:
-        write_report(report, checked.shortest)
-    if error is not None:
-        raise error
+    with finding_file(report, quiet=as_json) as write:
+        error = _go(checked, as_json=as_json)
+        _tell(checked, scenario, folder, error, as_json=as_json)
+        if checked.shortest is not None and error is None:
+            write(checked.shortest)
+        if error is not None:
+            raise error
     return 0 if checked.clean else EXIT_VIOLATIONS
 
 

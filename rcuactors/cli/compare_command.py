@@ -40,7 +40,7 @@ from .reporting import page_file, page_option
 from .screen import with_error
 from .session import collect
 from .styled import print_styled_lines
-from .whole_file import OutputError, WholeFile
+from .whole_file import WholeFile
 
 if TYPE_CHECKING:
     from ..page import Report
@@ -132,8 +132,9 @@ def compare_command(
             if target is not None:
                 target.write(_csv_text(board) if csv_file is not None else page_of(board))
             if page is not None and error is None:
-                page.write(_drawn(board, files))
-        except OutputError as unwritten:
+                page.write(_drawn(board, files, scenarios))
+        except BadInput as unwritten:
+            # What was compared is told nevertheless.
             error = error or unwritten
     if verbose:
         progress.tell_seconds()
@@ -145,11 +146,12 @@ def compare_command(
         raise error
 
 
-def _drawn(board: Board, files: tuple[str, ...]) -> Report:
+def _drawn(board: Board, files: tuple[str, ...], scenarios: Sequence[str]) -> Report:
     """Two of the designs, run once more."""
     from ..picture.compared import comparison_report  # noqa: PLC0415 - most do without
 
-    return comparison_report("the comparison", document_of(board), files=files)[0]
+    sources = {scenario_of(source).name: source for source in _sources(scenarios)}
+    return comparison_report("the comparison", document_of(board), files=files, sources=sources)[0]
 
 
 def _print(board: Board) -> None:

@@ -38,7 +38,7 @@ from .frames import exploration
 from .live import is_live, live_option
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
-from .reporting import report_option, write_report
+from .reporting import finding_file, report_option
 from .screen import with_error
 from .session import collect, quiet_stdout
 from .styled import page_width
@@ -161,13 +161,14 @@ def explore_command(
     limit = schedules or (MOST if seconds is not None or plan.search else _SCHEDULES)
     if not as_json:
         print_lines([_head(chosen, spec, plan)])
-    error = hunt.go(limit, seconds, jobs, live=is_live(live))
-    hunt.tell(error)
-    if report is not None:
-        for kept in hunt.found.values():
-            write_report(report, kept)
-    if error is not None:
-        raise error
+    with finding_file(report, quiet=as_json) as write:
+        error = hunt.go(limit, seconds, jobs, live=is_live(live))
+        hunt.tell(error)
+        # Why each departure is needed takes as many runs again: not for who has asked for an end.
+        for kept in hunt.found.values() if error is None else ():
+            write(kept)
+        if error is not None:
+            raise error
     return EXIT_VIOLATIONS if hunt.found else 0
 
 

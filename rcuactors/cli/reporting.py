@@ -15,6 +15,7 @@ import click
 from ..errors import bad_value
 from ..hunt.keep import Kept
 from ..hunt.report import MOST_LINES, report_lines
+from .output import print_lines
 from .whole_file import WholeFile
 
 if TYPE_CHECKING:
@@ -43,6 +44,29 @@ def report_option(function: Function) -> Function:
 
 def _is_page(name: str) -> bool:
     return name.lower().endswith((".html", ".htm"))
+
+
+@contextlib.contextmanager
+def finding_file(name: str | None, *, quiet: bool) -> Iterator[Callable[[Kept], None]]:
+    """The file of --report, tried before there is anything to look for; who is given a finding writes it.
+
+    Nothing found is told, unless `quiet`: an older file of that name stays as it is. Raises OutputError.
+    """
+    if name is None:
+        yield lambda _kept: None
+        return
+    written = False
+
+    def write(kept: Kept) -> None:
+        nonlocal written
+        write_report(name, kept)
+        written = True
+
+    with WholeFile("--report", name):
+        pass
+    yield write
+    if not written and not quiet:
+        print_lines([f"{name}: not written, there is no finding to show"])
 
 
 def write_report(name: str, kept: Kept) -> None:

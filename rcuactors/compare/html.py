@@ -31,7 +31,7 @@ from .text import head_line, legend, load_about
 from .verdict import Verdict
 
 _CLASSES: Final = (
-    ("legal", "legal"),
+    ("legal", "nothing is reported, and nothing is left over"),
     ("keeps", f"legal, but objects are left over: it {KEEPS}"),
     ("until", "legal until the page list runs dry (~) or memory is short (-)"),
     ("wrong", "a report, after which the machine went on"),

@@ -51,7 +51,12 @@ figure { margin: 0; } figcaption { font-weight: 600; }
   table { font-size: 85%; } th, td { padding: 0.2em 0.35em; } thead th { white-space: normal; }
   .costs table { font-size: 11px; } .costs th, .costs td { padding: 0.15em 0.3em; }
 }
-@media print { nav, .theme { display: none; } }
+@media print {
+  nav, .theme { display: none; } body { margin: 0; font-size: 10pt; } h2, h3, figcaption { break-after: avoid; }
+  .wide { overflow: visible; } .wide table { font-size: 7.5pt; } .wide th, .wide td { padding: 0.15em 0.25em; }
+  tbody th { min-width: 0; } thead th { white-space: normal; vertical-align: bottom; }
+  tr, figure { break-inside: avoid; }
+}
 """.replace("@NIGHT@", _NIGHT)
 
 SCRIPT: Final = """

@@ -7,8 +7,9 @@ markup, and the page's own policy forbids it to load anything.
 
 from __future__ import annotations
 
+from .difference import Difference
 from .encode import packed
-from .report import Difference, Panel, Report, Step, Story
+from .report import Panel, Report, Step, Story
 from .template import to_html, write_report
 
 __all__ = ["Difference", "Panel", "Report", "Step", "Story", "packed", "to_html", "write_report"]

@@ -20,7 +20,8 @@ import attrs
 
 from ..timeline import ArrowKind, Counter, CounterKind, Krcp, Lane, LaneKind, MarkKind, Sample, Sketch, SpanKind, Stage
 from ..timeline.elements import Detail
-from .report import Difference, Panel, Report, Story, first_difference
+from .difference import Difference, first_difference
+from .report import Panel, Report, Story
 
 FORMAT: Final = 1
 _KINDS: Final[dict[str, type[enum.Enum]]] = {

@@ -7,7 +7,8 @@ seeds: the one that it would take, and the first that was reported where that wa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 
@@ -22,16 +23,21 @@ from ..scenario import Scenario
 from ..userfiles import find_scenarios, load_scenario
 from .runs import watched_run
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _Place = tuple[str, str]
 """Kernel, and workload or scenario."""
 
 
 def comparison_report(
-    name: str, document: Mapping[str, Any], designs: tuple[str, ...] = (), files: tuple[str, ...] = ()
+    name: str,
+    document: Mapping[str, Any],
+    designs: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
+    sources: Mapping[str, str] = NOTHING,
 ) -> tuple[Report, bool]:
     """The page, and whether something was reported in its runs. `designs` are two of the document's, if given.
 
-    `files` are those of a user's own designs that were compared.
+    `files` are those of a user's own designs that were compared, `sources` those of his own scenarios, by their names.
 
     Raises BadInput where the document is not one, or has no two designs that were run under the same.
     """
@@ -47,7 +53,7 @@ def comparison_report(
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{name}: is no whole comparison ({type(error).__name__}: {error})") from None
-    scenario = _scenario(name, place[1])
+    scenario = _scenario(name, place[1], sources)
     drawn = [
         watched_run(scenario, one, f"{design}, {place[1]} on {place[0]}")
         for design, one in zip(chosen, options, strict=True)
@@ -118,9 +124,11 @@ def _options(document: Mapping[str, Any], place: _Place, design: str, version: s
     )
 
 
-def _scenario(name: str, subject: str) -> Scenario:
+def _scenario(name: str, subject: str, sources: Mapping[str, str]) -> Scenario:
     if subject in WORKLOADS:
         return WORKLOADS[subject].scenario
+    if subject in sources:
+        return load_scenario(sources[subject])
     if subject not in find_scenarios():
         raise BadInput(f"{name}: scenario {subject} is no bundled one; report it by its file, with two --design")
     return load_scenario(subject)

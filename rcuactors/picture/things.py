@@ -11,13 +11,16 @@ import attrs
 
 from ..compare.html import page_of
 from ..compare.reread import board_of
+from ..context.violation import KernelBug
 from ..errors import BadInput, ReplayDiverged
 from ..hunt.keep import keyed, replay_of
 from ..hunt.schedule import Schedule, read_schedule, with_users_files
 from ..page import Report
 from ..runs import RunOptions
+from ..scenario import Scenario
 from ..things import Kind, document_in, kind_of
 from ..userfiles import load_scenario
+from ..userfiles.blame import blame_scenario, first_cause
 from .compared import comparison_report
 from .finding import finding_report
 from .recorded import Reading, era_of, is_of_a_kernel, recording_report, traced_panel
@@ -64,12 +67,8 @@ def made(asked: Asked) -> Made:
     if len(asked.names) == 1:
         return _one(asked)
     drawn = [_drawn(asked, number) for number in range(len(asked.names))]
-    titles = [one.panel.title.partition(", ")[0] for one in drawn]
-    facts = [
-        (f"{where}: {name}", value)
-        for where, one in zip(("above", "below"), drawn, strict=True)
-        for name, value in one.facts
-    ]
+    titles = _apart([one.panel.title for one in drawn])
+    facts = [(f"{where}: {name}", value) for where, one in zip("AB", drawn, strict=True) for name, value in one.facts]
     title = " | ".join(titles)
     return Made(
         title=title,
@@ -77,6 +76,15 @@ def made(asked: Asked) -> Made:
         reported=any(one.reported for one in drawn),
         raised=next((one.raised for one in drawn if one.raised is not None), None),
     )
+
+
+def _apart(titles: list[str]) -> list[str]:
+    """As much of each as tells it from the other, in whole words between commas."""
+    words = [title.split(", ") for title in titles]
+    most = max(map(len, words))
+    apart = (number for number in range(1, most) if words[0][:number] != words[1][:number])
+    needed = next(apart, 1)
+    return [", ".join(each[:needed]) for each in words]
 
 
 def _one(asked: Asked) -> Made:
@@ -115,7 +123,8 @@ def _drawn(asked: Asked, number: int) -> Drawn:
         chosen = load_scenario(name)
         options = asked.options_for(number, chosen.parameters, chosen.name)
         drawn = watched_run(chosen, options)
-        return attrs.evolve(drawn, facts=(*drawn.facts, ("again", asked.command_of(name, options))))
+        facts = (*drawn.facts, ("again", asked.command_of(name, options)))
+        return attrs.evolve(drawn, facts=facts, raised=_blamed(chosen, drawn.raised))
     if kind is Kind.TRACE:
         return traced_panel(name, asked.reading)
     if kind is Kind.SCHEDULE:
@@ -124,6 +133,12 @@ def _drawn(asked: Asked, number: int) -> Drawn:
         title = f"{name}: {schedule.shown.signature}"
         return watched_attempt(kept.attempt, replay_of(schedule), title)
     raise BadInput(f"{name}: a comparison is two runs already; needs to be alone")
+
+
+def _blamed(chosen: Scenario, raised: BaseException | None) -> BaseException | None:
+    """What a scenario raised, as it can be said in a line; a report that ended the run is among what was found."""
+    cause = first_cause(raised) if raised is not None else None
+    return None if cause is None or isinstance(cause, KernelBug) else blame_scenario(chosen, cause)
 
 
 def schedule_with(name: str, beside: str | None, designs: tuple[str, ...]) -> Schedule:

@@ -82,3 +82,52 @@ def test_what_ends_a_run_is_told_and_what_there_was_until_then_is_drawn(call: Ca
     assert result.exit_code == 2
     assert "mine.py:5" in result.stderr
     assert is_page(page)
+
+
+MINE = """from rcuactors import Kernel, scenario
+
+
+@scenario()
+async def leaks(k: Kernel) -> None:
+    await k.kmalloc(64)
+
+
+@scenario()
+async def fine(k: Kernel) -> None:
+    await k.kvfree_rcu(await k.kmalloc(64), "rcu")
+"""
+ONE = ("--schedules", "1", "--kernels", "v6.12", "--builds", "plain")
+
+
+def test_check_draws_its_shortest_finding_and_says_where_there_is_none(
+    call: Call, one_line: OneLine, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    leaks, fine = f"{tmp_path}/mine.py::leaks", f"{tmp_path}/mine.py::fine"
+    page, text = tmp_path / "page.html", tmp_path / "found.txt"
+    result = call("check", leaks, *ONE, "--report", str(page))
+    assert result.exit_code == 1
+    assert is_page(str(page))
+    assert "<title>BUG: leak: 1 object allocated and never freed" in page.read_text()
+    assert call("check", leaks, *ONE, "--report", str(text)).exit_code == 1
+    assert "BUG: leak: 1 object allocated and never freed" in text.read_text()
+    kept = page.read_text()
+    result = call("check", fine, *ONE, "--report", str(page))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == f"{page}: not written, there is no finding to show"
+    assert page.read_text() == kept
+    told = one_line("check", fine, *ONE, "--report", str(tmp_path / "none" / "x.html"))
+    assert "x.html: cannot be written: No such file or directory" in told
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"found.txt", "mine.py", "page.html"}
+
+
+def test_a_comparison_draws_two_of_its_designs(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    page = tmp_path / "page.html"
+    (tmp_path / "mine.py").write_text(MINE)
+    words = ("compare", f"{tmp_path}/mine.py::fine", "--designs", "hrtimer-work,gfp-zero", "--kernels", "plain")
+    result = call(*words, "--report", str(page))
+    assert result.exit_code == 0
+    assert result.stdout.startswith("2 designs on v5.11 (plain), timed")
+    assert is_page(str(page))
+    assert "compared: fine on plain</title>" in page.read_text()

@@ -10,7 +10,6 @@ from itertools import accumulate
 from typing import Any
 
 from rcuactors.page import Difference, Panel, Report, Step, Story, packed, to_html
-from rcuactors.page.report import first_difference
 from rcuactors.timeline import Krcp, Lane, LaneKind, Mark, MarkKind, Sketch, Span, SpanKind, Told
 from tests.page.sketches import ADDRESS, EVIL, many, some_of_everything
 
@@ -113,23 +112,14 @@ def test_no_text_of_theirs_is_markup() -> None:
     sketch.marks.append(Mark(77, 5, MarkKind.EVENT, EVIL, EVIL, EVIL, ((EVIL, EVIL),)))
     sketch.reports.append(Told(77, 5, EVIL, EVIL, EVIL))
     story = Story(EVIL, (Step(EVIL, EVIL, 5),), EVIL)
-    report = Report(EVIL, (Panel(EVIL, sketch, (EVIL,)),), ((EVIL, EVIL),), story, Difference((1, 2), EVIL))
+    report = Report(
+        EVIL, (Panel(EVIL, sketch, (EVIL,)),), ((EVIL, EVIL),), story, Difference((1, 2), (EVIL, EVIL), EVIL)
+    )
     plain = Report("x", (Panel("x", Sketch()),))
     tags = [re.findall(r"<[a-zA-Z/!][^>]*>", to_html(each)) for each in (report, plain)]
     assert tags[0] == tags[1]
     assert EVIL not in to_html(report)
     assert unpacked(packed(report))["title"] == EVIL
-
-
-def test_the_first_difference_is_found_whatever_the_order_of_one_moment() -> None:
-    lanes = [Lane(0, "CPU 0", "threads", LaneKind.THREADS, 0)]
-    a, b = Span(0, 5, 9, SpanKind.RUNS, "a"), Span(0, 5, 8, SpanKind.RUNS, "b")
-    later = Span(0, 20, 30, SpanKind.RUNS, "c")
-    assert first_difference(Sketch(lanes=lanes, spans=[a, b]), Sketch(lanes=lanes, spans=[b, a])) is None
-    found = first_difference(
-        Sketch(lanes=lanes, spans=[a, b, later], end_ns=40), Sketch(lanes=lanes, spans=[a, b], end_ns=33)
-    )
-    assert found == Difference((20, 33), "CPU 0, threads: runs: c | nothing more")
 
 
 def test_two_runs_have_their_first_difference_told() -> None:

@@ -16,7 +16,7 @@ from rcuactors.compare.kernels import find_kernels
 from rcuactors.compare.tasks import Plan
 from rcuactors.compare.verdict import Verdict
 from rcuactors.page import Panel, Report, Step, Story, to_html
-from rcuactors.timeline import Arrow, ArrowKind, Lane, LaneKind, Mark, MarkKind, Sketch, Span, SpanKind
+from rcuactors.timeline import Arrow, ArrowKind, Lane, LaneKind, Mark, MarkKind, Sample, Sketch, Span, SpanKind
 from tests.page.browser import Browser, browser, missing
 from tests.page.sketches import ADDRESS, EVIL, lanes_of, many, some_of_everything
 
@@ -253,7 +253,13 @@ def test_it_is_dark_where_the_system_is_and_when_asked(page: Browser) -> None:
 
 def test_it_prints_in_light_and_is_as_before_afterwards(page: Browser) -> None:
     page.run("rcuactors.setTheme('dark')")
-    assert page.printed().startswith(b"%PDF")
+    folded = "document.querySelectorAll('#side details:not([open])').length"
+    assert panel(page, folded) == 1  # the legend, where something was reported
+    page.run(f"addEventListener('beforeprint', () => {{ window.folded = {folded}; }})")  # after that of the page
+    printed = page.printed()
+    assert printed.startswith(b"%PDF")
+    assert printed.count(b"/Type /Page\n") <= 3
+    assert panel(page, f"[window.folded, {folded}]") == [0, 1]
     assert panel(page, "document.documentElement.dataset.theme") == "dark"
     assert panel(page, "app.printing") is False
     page.run("rcuactors.setTheme('system')")
@@ -264,6 +270,18 @@ def test_one_begins_at_the_first_report_and_finds_it_in_the_picture(page: Browse
     left, right = panel(page, "[app.axis.timeAt(app.view.from), app.axis.timeAt(app.view.to)]")
     assert left < 2_000
     assert right > 3_200
+
+
+def test_without_a_report_one_begins_where_it_is_fullest(opened: tuple[Browser, Path]) -> None:
+    it, folder = opened
+    sketch = some_of_everything()
+    sketch.reports.clear()
+    sketch.samples.append(Sample(4, 3_050, 2))
+    for name, cursor in (("blocks", 3_050), ("objects", 8_000_000)):
+        (folder / "quiet.html").write_text(to_html(Report("quiet", (Panel("quiet", sketch),))))
+        it.open(folder / "quiet.html")
+        assert panel(it, "app.cursor") == cursor, name
+        sketch.samples[:] = [sample for sample in sketch.samples if sample.counter != 4]
 
 
 def test_two_stand_beside_each_other_where_there_is_room_for_that(opened: tuple[Browser, Path]) -> None:

@@ -1,6 +1,16 @@
 // What is so at the cursor: each CPU's krcp, what each CPU does, the curves' values; all as tables that can be read aloud.
 
-function table(head, rows, caption) {
+// The words of `state:` lines in recordings, and what they count.
+const KRCP = {
+  count: "objects that are in no batch yet", head: "of these on the list of rcu_heads",
+  slab: "of these in blocks of the slab channel, and how many blocks", vmal: "the same of the vmalloc channel",
+  cache: "pages in the cache", mon_pending: "1: kfree_rcu_monitor() has been asked for, and has not begun",
+  pcw_pending: "1: the refill of the cache has been asked for, and has not begun",
+  krw: "a batch that waits for its grace period: objects in slab blocks (s), in vmalloc blocks (v), on its list (h)",
+  "read out at": "when the recording has this from; what came since is not known",
+};
+
+function table(head, rows, caption, meanings = null) {
   const made = element("table", {});
   element("caption", { textContent: caption }, made);
   const first = element("tr", {}, element("thead", {}, made));
@@ -8,7 +18,8 @@ function table(head, rows, caption) {
   const body = element("tbody", {}, made);
   for (const [name, ...values] of rows) {
     const row = element("tr", {}, body);
-    element("th", { textContent: name, scope: "row" }, row);
+    const head = element("th", { textContent: name, scope: "row" }, row);
+    if (meanings?.[name.replace(/\d+$/, "")]) Object.assign(head, { title: meanings[name.replace(/\d+$/, "")], className: "explained" });
     values.forEach((value) => element("td", { textContent: value, className: /^-?[\d,.]+$/.test(value) ? "number" : "" }, row));
   }
   return made;
@@ -34,7 +45,7 @@ function krcpTable(panel, time) {
   if (panel.krcps.size === 0) return null;
   const { columns, rows } = krcpAt(panel, time);
   if (rows.length === 0) return element("p", { className: "quiet", textContent: "krcp: nothing has been told of it yet." });
-  return table(["", ...columns.map((column) => `CPU ${column.cpu}`)], rows, "krcp");
+  return table(["", ...columns.map((column) => `CPU ${column.cpu}`)], rows, "krcp", KRCP);
 }
 
 // The spans that are open at a moment, in the order of their lanes, the innermost last.

@@ -10,6 +10,8 @@ const app = {
 const WIDE = 1200; // of a picture in which two panels stand beside each other
 const LED_TO = 250; // moments before a report that are shown at first
 const NARROWEST = 20; // units of the axis in a picture at least
+const SHEET = [1000, 620]; // pixels across and down a sheet of paper, beside its margins and a title
+const ONE_SHEET = 1500; // what is higher is printed on several
 
 function setView(from, to) {
   const [first, last] = ends();
@@ -111,11 +113,17 @@ function putBeside(isBeside) {
   resize();
 }
 
+// As wide as a sheet; what is higher than that is drawn wider, too, since it will be made to fit.
+function printedWidth() {
+  const highest = Math.max(...app.data.panels.map(wholeHeight));
+  return highest > ONE_SHEET ? SHEET[0] : Math.round(Math.max(SHEET[0], (highest * SHEET[0]) / SHEET[1]));
+}
+
 function resize() {
   const { panels } = app.data;
   const into = document.getElementById("panels");
-  const columns = app.beside ? panels.length : 1;
-  const width = Math.floor(into.clientWidth / columns) - (columns > 1 ? 4 : 0);
+  const columns = app.beside && !app.printing ? panels.length : 1;
+  const width = app.printing ? printedWidth() : Math.floor(into.clientWidth / columns) - (columns > 1 ? 4 : 0);
   const titles = panels.length > 1 ? panels[0].heading.offsetHeight + 4 : 0;
   const room = app.printing ? Infinity : into.clientHeight;
   const share = room / (app.beside ? 1 : panels.length) - titles;
@@ -194,18 +202,42 @@ function wire() {
   document.getElementById("to-difference").hidden = !app.data.difference;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(theme));
   new ResizeObserver(resize).observe(document.getElementById("panels"));
-  let before = "system";
-  window.addEventListener("beforeprint", () => { before = theme; app.printing = true; setTheme("print"); resize(); });
-  window.addEventListener("afterprint", () => { app.printing = false; setTheme(before); resize(); });
+  let before = "system", folded = [];
+  window.addEventListener("beforeprint", () => {
+    before = theme;
+    folded = [...document.querySelectorAll("#side details:not([open])")];
+    folded.forEach((each) => { each.open = true; });
+    app.printing = true;
+    setTheme("print");
+    resize();
+  });
+  window.addEventListener("afterprint", () => {
+    app.printing = false;
+    folded.forEach((each) => { each.open = false; });
+    setTheme(before);
+    resize();
+  });
 }
 
-// Where one begins to look: at the first report and what led to it, or else at all, with the cursor where most is outstanding.
+// The moment at which there is most to see: where most blocks are held; without any, the last at which most is outstanding.
+function fullest(panel) {
+  const highest = (kind) => panel.curves.filter((curve) => curve.kind === kind)
+    .map((curve) => ({ curve, most: curve.values.reduce((a, b) => Math.max(a, b), 0) }))
+    .reduce((one, other) => (other.most > (one?.most ?? 0) ? other : one), null);
+  const blocks = highest("blocks held");
+  if (blocks) return blocks.curve.times[blocks.curve.values.indexOf(blocks.most)];
+  const objects = highest("outstanding objects");
+  if (!objects) return app.axis.begin;
+  const { times, values } = objects.curve, last = values.lastIndexOf(objects.most);
+  return last + 1 < times.length ? app.moments[Math.max(lowerBound(app.moments, times[last + 1]) - 1, 0)] : times[last];
+}
+
+// Where one begins to look: at the first report and what led to it, or else at all, with the cursor where it is fullest.
 function begin() {
   const { panels, story } = app.data;
   const reported = panels.find((panel) => panel.reports.length);
   if (reported === undefined) {
-    const curve = panels[0].curves.find((each) => each.kind === "outstanding objects");
-    setCursor(curve ? curve.times[curve.values.indexOf(curve.values.reduce((a, b) => Math.max(a, b), 0))] : app.axis.begin);
+    setCursor(fullest(panels[0]));
     return;
   }
   const at = reported.reports[0].time_ns;

@@ -85,6 +85,7 @@ function sizePanel(panel, width, height) {
   panel.canvas.style.width = `${width}px`;
   panel.canvas.style.height = `${tall}px`;
   panel.spacer.style.height = `${Math.max(wholeHeight(panel) - tall, 0)}px`;
+  panel.box.classList.toggle("sheet", tall <= ONE_SHEET);
   const [columns, rows] = [Math.round(width * ratio), Math.round(tall * ratio)];
   if (panel.canvas.width !== columns || panel.canvas.height !== rows) {
     panel.canvas.width = columns;

@@ -64,19 +64,26 @@ function listStory(into, story, canGo) {
     }
     if (step.why) element("p", { className: "why", textContent: step.why }, line);
   }
-  if (story.text) element("pre", { textContent: story.text }, into);
+  // Lines are wrapped, but for columns, one for each CPU, which would be torn.
+  if (story.text) element("pre", { textContent: story.text, className: /^ +CPU \d/m.test(story.text) ? "" : "wrapped" }, into);
 }
 
 function tellDifference(into) {
   const { difference, panels } = app.data;
-  const parts = difference.text.split(" | ");
-  panels.forEach((panel, number) => {
+  const place = (number, time, line, goes) =>
+    element("button", { type: "button", textContent: `${panels[number].short}: ${exactTime(time)}` }, line).addEventListener("click", goes);
+  panels.forEach((_, number) => {
     const line = element("p", {}, into);
-    const button = element("button", { type: "button", textContent: `${panel.short}: ${exactTime(difference.times_ns[number])}` }, line);
-    button.addEventListener("click", () => goToDifference(number));
-    if (parts.length === panels.length) element("span", { textContent: ` ${parts[number]}` }, line);
+    place(number, difference.times_ns[number], line, () => goToDifference(number));
+    element("span", { textContent: ` ${difference.texts[number]}` }, line);
   });
-  if (parts.length !== panels.length) element("p", { textContent: difference.text }, into);
+  if (difference.left_out) element("p", { className: "quiet", textContent: difference.left_out }, into);
+  if (!difference.besides) return;
+  const line = element("p", { className: "quiet", textContent: "With all of that they differ at " }, into);
+  difference.besides.forEach((time, number) => {
+    place(number, time, line, () => { reveal(panels[number], time, null); setCursor(time); });
+    line.append(" ");
+  });
 }
 
 function goToDifference(number = 0) {
@@ -238,7 +245,9 @@ function openReport(panel, number) {
   if (story) {
     const right = element("div", { className: "beside" }, body);
     element("h3", { textContent: story.title || "The story" }, right);
-    listStory(right, story, false);
+    listStory(right, { ...story, text: "" }, false);
+    // In columns, one for each CPU: it needs all the room there is.
+    if (story.text) element("pre", { textContent: story.text, tabIndex: 0 }, element("div", { className: "below" }, body));
   }
   dialog.replaceChildren(top, body);
   if (!dialog.open) dialog.showModal();
