@@ -287,6 +287,32 @@ def test_what_a_krcp_holds_is_told_as_it_changes() -> None:
     assert any(dict(krcp.state)["mon_pending"] == "1" for krcp in sketch.krcps)
 
 
+@pytest.mark.parametrize(("name", "kernel"), [("raw_lock_caller", "v5.11"), ("refill_put_off", "v6.12")])
+def test_that_a_refill_or_a_monitor_waits_is_told_at_the_moment_when_it_does(name: str, kernel: str) -> None:
+    """Not only when its krcp's lock is let go of next; and a page list when interrupts are on again."""
+    run, sketch = Run(load_scenario(name), kernel=kernel), Sketch()
+    watch = Watch(run.machine, sketch)
+    assert run.attempt() is None
+    watch.end()
+    told = sorted(sketch.krcps, key=lambda krcp: krcp.time_ns)
+    kinds = Counter[SpanKind]()
+    for span in sketch.spans:
+        for function, word in (("fill_page_cache_func", "pcw_pending"), ("kfree_rcu_monitor", "mon_pending")):
+            waits = {SpanKind.WORK_RUNS: "0", SpanKind.WORK_PENDING: "1", SpanKind.TIMER_ARMED: "1"}.get(span.kind)
+            if span.label.startswith(function) and waits is not None:
+                latest = {krcp.cpu: dict(krcp.state) for krcp in told if krcp.time_ns <= span.begin_ns}
+                assert waits in [state[word] for state in latest.values()], span
+                kinds[span.kind] += 1
+    assert kinds[SpanKind.WORK_RUNS] >= 2
+    assert kinds[SpanKind.TIMER_ARMED] >= 1
+    (listed,) = [each.number for each in sketch.counters if each.kind is CounterKind.PCPLIST and each.cpu == 0]
+    lets_go = {span.end_ns for span in sketch.spans if span.kind is SpanKind.LOCK_HELD}
+    times = {sample.time_ns for sample in sketch.samples if sample.counter == listed} - lets_go
+    irqs_on = {span.end_ns for span in sketch.spans if span.kind is SpanKind.IRQS_OFF}
+    assert times <= irqs_on
+    assert times or kernel != "v5.11"
+
+
 def test_a_report_is_told_whole_and_marked() -> None:
     run, sketch = watched()
     (found,) = run.result().violations
