@@ -172,7 +172,7 @@ def test_kswapd_holds_it() -> None:
 
     held: list[tuple[str, list[str]]] = []
     assert run(scenario()(script), RunOptions(kernel="v6.1-stable"), mem="16M").clean
-    assert ("kswapd0", ["fs_reclaim"]) in held
+    assert ("kswapd0", ["fs_reclaim", "shrinker_rwsem"]) in held
 
 
 def test_before_the_end_of_boot_requests_do_not_reclaim(run_in) -> None:
