@@ -105,7 +105,7 @@ def differences(before: Splats, after: Splats) -> list[str]:
     return [key for key, texts in after.items() if texts != before[key]]
 
 
-SOME = ("everywhere", "hardirq_caller", "nmi_caller", "raw_lock_caller", "reader_holds_object", "spin_under_raw")
+SOME = ("everywhere", "raw_lock_caller", "spin_under_raw")
 
 
 @pytest.mark.parametrize("names", [SOME, pytest.param((), marks=pytest.mark.campaign)], ids=["some", "all"])

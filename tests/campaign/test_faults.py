@@ -11,7 +11,7 @@ import pytest
 
 from rcuactors.campaign.plan import Plan, draw, loaded
 from rcuactors.campaign.runner import run_campaign
-from rcuactors.campaign.tally import tally_lines
+from rcuactors.campaign.tally import Tally, tally_lines
 from rcuactors.kernel.cpu import Cpu
 from rcuactors.kernel.messages import Nmi
 from rcuactors.lab.faults import FAULTS
@@ -76,7 +76,9 @@ def test_a_planted_bug_that_needs_one_is_found_with_it_only_and_told_so(monkeypa
     found = [one for one in judged if not one.in_order]
     assert found
     assert all("nmi" in one.part.faults for one in found)
-    tally = tally_of(plan, 0, runs)
+    tally = Tally(plan, 0)
+    for one in judged:
+        tally.take(one)
     told = [line for line in tally_lines(tally) if "scheduling-while-atomic" in line]
     assert told
     assert all(", with " in line and "nmi" in line.rpartition(", with ")[2] for line in told)

@@ -232,6 +232,7 @@ def test_a_worker_that_dies(one_line: OneLine, design_file: Callable[[str], str]
     assert said.startswith("--jobs 2: a process that did a part of the work died")
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("body", ["pass", "while True: pass"], ids=["working", "hanging"])

@@ -48,6 +48,7 @@ def test_it_reaches_what_schedules_with_fewer_preemptions_reach(case: Reduced) -
     assert len(reduced.states) == case.states
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("chosen", "window", "problems"),
     [(frees_early, 300, 3), (frees_early, 700, 3), (ends_early, 500, 2), (barrier_beside, 40, 1)],

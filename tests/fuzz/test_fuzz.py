@@ -17,7 +17,7 @@ from tests.fuzz.inputs import INPUTS, draw
 from tests.fuzz.shrinking import shrunk
 from tests.fuzz.trying import attempt, wrong_with
 
-CASES = 200
+CASES = 120
 """More of them: `python tests/fuzz/run.py --time 1h`."""
 STUMBLING = "tests.fuzz.stumbling"
 

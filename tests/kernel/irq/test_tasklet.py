@@ -49,10 +49,10 @@ def test_a_disabled_one_is_put_off_until_it_is_enabled() -> None:
         await k.tasklet_disable(t)
         k.tasklet_disable_nosync(t)
         await k.tasklet_schedule(t)
-        await k.msleep(20)
+        await k.msleep(1)
         assert not times
         k.tasklet_enable(t)
-        await k.msleep(20)
+        await k.msleep(1)
         assert not times
         enabled_at = k.now
         k.tasklet_enable(t)
