@@ -93,7 +93,7 @@ def test_the_head_names_the_scenario_and_says_what_to_expect(name: str) -> None:
             assert promised == "clean" or promised.replace("-", " ") in head.lower()
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("build", USUAL_BUILDS)
 @pytest.mark.parametrize("label", promised_kernels())
 @pytest.mark.parametrize("name", NAMES)

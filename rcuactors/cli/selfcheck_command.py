@@ -13,7 +13,7 @@ from ..selfcheck.runner import Tally, selfcheck
 from ..selfcheck.subject import Subject, subjects_of
 from ..spelling import plural
 from ..userfiles.scenarios import find_scenarios, load_scenario
-from .common import jobs_option, number_option
+from .common import jobs_option, number_option, whole_number
 from .output import print_json, print_lines
 from .program import EXIT_VIOLATIONS, ProgramCommand
 from .screen import with_error
@@ -21,14 +21,16 @@ from .session import collect, quiet_stdout
 from .watching import PATIENCE_S
 
 _MOST: Final = 10_000_000
+_PROGRAMS: Final = 10_000
 
 
-@click.command(
-    "selfcheck", cls=ProgramCommand, epilog="Example: rcuactors selfcheck my_driver.py --kernel v6.12 --programs 0"
-)
+@click.command("selfcheck", cls=ProgramCommand, epilog="Example: rcuactors selfcheck my_driver.py --kernel v6.12")
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
-@number_option(
-    "--programs", low=0, high=_MOST, default=10000, help="How many small drawn programs, beside the scenarios."
+@click.option(
+    "--programs",
+    callback=lambda ctx, param, text: None if text is None else whole_number(0, _MOST)(ctx, param, text),
+    metavar="NUMBER",
+    help="How many small drawn programs, beside the scenarios (default: 10,000, or none with SCENARIO).",
 )
 @number_option(
     "--seed", low=0, high=LARGEST_SEED, default=0, help="Another seed has other schedules, and draws other programs."
@@ -39,18 +41,19 @@ _MOST: Final = 10_000_000
 @jobs_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def selfcheck_command(
-    scenarios: tuple[str, ...], programs: int, seed: int, kernels: tuple[str, ...], jobs: int, as_json: bool
+    scenarios: tuple[str, ...], programs: int | None, seed: int, kernels: tuple[str, ...], jobs: int, as_json: bool
 ) -> int:
     """Run scenarios and drawn programs again, from their decisions, on Trio and elsewhere, and compare the events.
 
-    Exit code 1 if any is not, and the first event that differs. With SCENARIO names or files these are checked, and no
-    programs are drawn; a scenario of your own that is not a function of its seed is found so.
+    Exit code 1 if any is not, and the first event that differs. With SCENARIO names or files these are checked, and
+    programs drawn only if --programs asks for them; a scenario of your own that is not a function of its seed is found
+    so.
     """
     with quiet_stdout(True):
         chosen = [load_scenario(name) for name in scenarios or find_scenarios()]
     subjects: list[Subject] = [*subjects_of(chosen, seed, [find_era(name).name for name in kernels or ERAS])]
-    if not scenarios:
-        subjects += subjects_drawn(programs, seed)
+    drawn = programs if programs is not None else 0 if scenarios else _PROGRAMS
+    subjects += subjects_drawn(drawn, seed)
     tally = Tally()
     wanted = len(subjects)
     with quiet_stdout(as_json):

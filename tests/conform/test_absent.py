@@ -50,7 +50,7 @@ def test_a_kind_of_event_is_missing_in_longer_ones(name: str, kind: str, tmp_pat
     test_a_kind_of_event_is_missing(name, kind, tmp_path)
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize(("name", "kind"), kinds(RECORDINGS))
 def test_a_kind_of_event_is_missing(name: str, kind: str, tmp_path: Path) -> None:
     said = conform(written(tmp_path, [line for line in lines_of(name) if kind_of(line) != kind]))

@@ -68,7 +68,7 @@ def _pages_accounted_for(machine: Machine) -> int:
     return reserved + cached + sum(cache.slabs for cache in machine.slab.caches())
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(6)
 @pytest.mark.parametrize("kernel", ["v5.11", "v6.1-stable"])
 @pytest.mark.parametrize("build", USUAL_BUILDS)
 @pytest.mark.parametrize("load", [burst, mixture, flood])

@@ -51,7 +51,7 @@ CELLS = [
 """Each scenario on each version, in one build or the other by turns."""
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize(("name", "label", "build"), CELLS)
 def test_every_scenario_is_run_again_from_its_decisions(name: str, label: str, build: str) -> None:
     assert_run_again(name, label, build, seeds=1)

@@ -70,7 +70,7 @@ def go(chosen: Any, kernel: str, seed: int, **settings: str) -> Run:
     return Run(chosen, RunOptions(kernel=kernel, strategy=Random(), seed=seed, settings=settings))
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(6)
 @pytest.mark.parametrize("rt", ["n", "y"])
 @pytest.mark.parametrize("kernel", ["v5.9", "v6.1-stable"])
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in (*LONG, BY_SCHEDULE)])

@@ -84,7 +84,7 @@ def real_and_machine(result: ReplayResult, *names: str) -> tuple[list[int | None
 # -- recordings of real kernels --
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("build", USUAL_BUILDS)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name.split('.')[0]}")
 def test_real_calls_run_clean_and_every_object_is_freed_once(path: Path, build: str) -> None:

@@ -59,6 +59,12 @@ def test_scenarios_and_programs_are_the_same() -> None:
     assert tally.lines()[-1] == "all the same"
 
 
+def test_programs_beside_a_scenario_are_drawn_where_that_is_asked_for(other: Callable[[str], str]) -> None:
+    words = (other("1"), "--kernel", "v6.12", "--jobs", "1")
+    assert called(*words).stdout.startswith("1 subject, ")
+    assert called(*words, "--programs", "2").stdout.startswith("3 subjects, ")
+
+
 def test_strategies_take_turns() -> None:
     scenarios = [load_scenario(name) for name in ("cold_cache_burst", "stale_batch")]
     specs = [one.spec for one in subjects_of(scenarios, 0, ["v5.9", "v5.11", "v6.1.0", "v6.6", "v6.12"])]
