@@ -128,6 +128,11 @@ class State:
         """It was tried, and nothing was found so far."""
         return bool(self.tried) and self.found is None and not self.absent
 
+    @property
+    def whole(self) -> bool:
+        """A schedule of it came to its end."""
+        return self.tried > self.cut
+
 
 @attrs.define(repr=False)
 class Checked:
@@ -160,8 +165,13 @@ class Checked:
 
     @property
     def clean(self) -> bool:
-        """Nothing but what the scenario expects, and all of that."""
-        return not self.findings and not self.lost
+        """Nothing but what the scenario expects, and all of that; where no schedule came to its end nobody knows."""
+        return not self.findings and not self.lost and self.seen_to_its_end
+
+    @property
+    def seen_to_its_end(self) -> bool:
+        """A schedule was, in one cell at least."""
+        return any(state.whole for state in self.states.values())
 
     @property
     def lost(self) -> dict[str, list[Cell]]:

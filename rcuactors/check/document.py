@@ -14,7 +14,7 @@ def document_of(checked: Checked) -> dict[str, Any]:
     cells, kept = checked.check.cells, checked.shortest
     return {
         "scenario": checked.scenario.name,
-        "verdict": "no" if checked.findings else "nothing found",
+        "verdict": "no" if checked.findings else "nothing found" if checked.seen_to_its_end else "cut short",
         "versions": list(cells.versions),
         "builds": list(cells.builds),
         "schedules": checked.schedules,

@@ -23,6 +23,7 @@ _WIDTH: Final = 120
 
 _NOT_REACHED: Final = "not reached"
 _ABSENT: Final = "cannot run"
+_CUT: Final = "cut short"
 
 _CLAUSES: Final = {
     ViolationKind.SLEEPING_FUNCTION.value: "sleeps where it must not",
@@ -56,7 +57,7 @@ _IN_PART: Final = "?"
 _LEGEND: Final = {
     _SCHEDULE: "s: not in order of time, with another schedule",
     _EXPECTED: "e: expect= says so",
-    _IN_PART: "?: not in all surroundings, see below",
+    _IN_PART: "?: not in all surroundings, or not to its end in all, see below",
 }
 
 
@@ -90,8 +91,10 @@ def entry_of(checked: Checked, version: str, build: str) -> _Entry:
         return _Entry(_ABSENT)
     if not any(state.tried for state in states):
         return _Entry(_NOT_REACHED)
-    in_part = "" if all(state.tried for state in states) else _IN_PART
+    in_part = "" if all(state.whole for state in states) else _IN_PART
     met = sorted({kind for state in states for kind in state.met})
+    if not met and not any(state.whole for state in states):
+        return _Entry(_CUT)
     return _Entry(", ".join(met), f"{_EXPECTED}{in_part}") if met else _Entry(CLEAN, in_part)
 
 
@@ -113,7 +116,8 @@ def verdict_lines(checked: Checked) -> list[str]:
     """NO, where and why, or of several findings how many, and then each; or that nothing was found, in how much."""
     if not checked.findings:
         besides = " besides what expect= says" if any(state.met for state in checked.states.values()) else ""
-        return [f"nothing found{besides} {_how_much(checked)}"]
+        until = "" if checked.seen_to_its_end else " before it was cut short"
+        return [f"nothing found{besides}{until} {_how_much(checked)}"]
     if len(checked.findings) == 1:
         return _wrapped(f"NO {verdict_of(checked, checked.findings[0])}")
     cells = {cell for finding in checked.findings for cell in finding.cells}

@@ -88,7 +88,8 @@ def _other_again(plan: Plan, first: Trial) -> int:
 def _first_again(plan: Plan) -> Trial:
     search = make_any_strategy(plan.search)
     try:
-        return try_one(plan, search, 0)
+        # To its end, however late that is: a run that time has cut short came to something else.
+        return try_one(attrs.evolve(plan, until=None), search, 0)
     finally:
         if isinstance(search, Search):
             search.close()

@@ -243,7 +243,7 @@ def test_what_the_budget_does_not_reach_is_said() -> None:
     assert checked.schedules == 40
     assert any(line.startswith("  112 cells of 152 not reached") for line in lines_of(checked))
     assert "clean?" in table_lines(checked)[1]
-    assert table_lines(checked)[-1] == "(?: not in all surroundings, see below)"
+    assert table_lines(checked)[-1] == "(?: not in all surroundings, or not to its end in all, see below)"
 
 
 def test_what_is_expected_is_told_also_where_there_was_no_room_for_all() -> None:
@@ -251,7 +251,7 @@ def test_what_is_expected_is_told_also_where_there_was_no_room_for_all() -> None
     assert [line.split(maxsplit=1)[-1] for line in table_lines(checked)] == [
         "prove",
         "invalid-wait-context e?",
-        "expect= says so; ?: not in all surroundings, see below)",
+        "expect= says so; ?: not in all surroundings, or not to its end in all, see below)",
     ]
 
 

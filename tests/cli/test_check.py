@@ -80,6 +80,10 @@ def test_a_scenario_that_raises_everywhere_is_bad_input(one_line: OneLine, scena
 def test_an_endless_one_ends_within_its_time(call: Call, scenario_file: ScenarioFile) -> None:
     result = call("check", scenario_file("endless"), "--time", "1s", "--jobs", "1")
     assert "the bound of steps (--max-steps) or the time (--time) cut them short" in result.stdout
+    # What nobody has seen the end of is not clean.
+    assert "clean" not in result.stdout
+    assert "nothing found before it was cut short in 1 schedule " in result.stdout
+    assert result.exit_code == 1
 
 
 BEGINS = '''"""begins: it says so."""
