@@ -34,7 +34,8 @@ def shell(command: str, folder: Path, package: Path) -> subprocess.CompletedProc
     [
         "{} run here.py --set objects=3; echo $?",
         "{} run raw_lock_caler",
-        "{} run raw_lock_caller --kernel v5.9 | head -n 2; echo ${{PIPESTATUS[0]}}",
+        # More than a pipe holds: less may be written before the reader goes, or after.
+        "{} docs docs/api.md | head -n 2; echo ${{PIPESTATUS[0]}}",
         "cd ..; echo | {} check --help >&2",
     ],
 )
